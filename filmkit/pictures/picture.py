@@ -266,23 +266,26 @@ def _dressed(
     """Yield what stands around each part.
 
     Words stand beside the leftmost part of each row of token panels, and above the topmost of
-    each column.
+    each column; other words in the same row or column, of another prompt, stand at their part.
     """
-    rows: set[int] = set()
-    columns: set[int] = set()
+    rows: set[tuple[int, Sequence[str]]] = set()
+    columns: set[tuple[int, Sequence[str]]] = set()
     by_column = sorted(mosaic.names, key=lambda name: mosaic.spans[name].columns)
     beside = []
     for name in by_column:
         part, row = parts[name], mosaic.spans[name].rows[0]
-        if isinstance(part, Matrix) and part.rows == TOKEN and part.words and row not in rows:
-            rows.add(row)
+        if not (isinstance(part, Matrix) and part.rows == TOKEN and part.words):
+            continue
+        if (named := (row, tuple(part.words))) not in rows:
+            rows.add(named)
             beside.append(name)
     above = []
     for name in sorted(mosaic.names, key=lambda name: mosaic.spans[name].rows):
         part, column = parts[name], mosaic.spans[name].columns[0]
-        is_named = isinstance(part, Matrix) and part.columns == TOKEN and part.words
-        if is_named and column not in columns:
-            columns.add(column)
+        if not (isinstance(part, Matrix) and part.columns == TOKEN and part.words):
+            continue
+        if (named := (column, tuple(part.words))) not in columns:
+            columns.add(named)
             above.append(name)
     for name in mosaic.names:
         own = around.get(name, Around())
