@@ -40,7 +40,6 @@ __all__ = [
     "Recolour",
     "Reveal",
     "Rise",
-    "RollUp",
     "Settle",
     "ShowCells",
     "SweepRows",
@@ -120,20 +119,24 @@ class Presence(InPlaceAnimation):
         What fades; it must be on the scene.
     to
         Presence at the end, 0 to 1.
+    alone
+        Whether its parts keep their own.
     """
 
     tempo = "small"
 
-    def __init__(self, mobject: Mobject, to: float, **kwargs: Any) -> None:
+    def __init__(self, mobject: Mobject, to: float, *, alone: bool = False, **kwargs: Any) -> None:
         super().__init__(mobject, **kwargs)
         self.to = to
+        self.alone = alone
 
     def begin(self) -> None:
-        self.start = [presence(member) for member in self.mobject.get_family()]
+        family = [self.mobject] if self.alone else self.mobject.get_family()
+        self.start = {member: presence(member) for member in family}
         super().begin()
 
     def step(self, alpha: float) -> None:
-        for member, start in zip(self.mobject.get_family(), self.start, strict=True):
+        for member, start in self.start.items():
             member.presence = (1 - alpha) * start + alpha * self.to
 
 
@@ -150,10 +153,18 @@ def set_presence(mobject: Mobject, value: float) -> Mobject:
 
 
 class Appear(Presence):
-    """Add a mobject to the scene and fade it in, in place."""
+    """Add a mobject to the scene and fade it in, in place.
 
-    def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
-        super().__init__(mobject, 1.0, introducer=True, **kwargs)
+    Parameters
+    ----------
+    mobject
+        What appears.
+    to
+        Its presence at the end, 0 to 1.
+    """
+
+    def __init__(self, mobject: Mobject, to: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(mobject, to, introducer=True, **kwargs)
 
     def begin(self) -> None:
         set_presence(self.mobject, 0.0)
@@ -404,10 +415,11 @@ class TransposeFromCopy(InPlaceAnimation):
 
     def begin(self) -> None:
         self.origin, self.box = self.source.box, self.target.box
+        self.presence = presence(self.target)
         super().begin()
 
     def step(self, alpha: float) -> None:
-        self.target.presence = float(alpha > 0)
+        self.target.presence = self.presence * (alpha > 0)
         if self.leaves:
             self.source.presence = float(alpha <= 0)
         if alpha >= 1:
@@ -503,38 +515,6 @@ class Unroll(InPlaceAnimation):
         scene.remove(self.mobject, self.bar)
         set_presence(self.bar, 1.0)
         scene.add(self.heatmap)
-
-
-class RollUp(Unroll):
-    """Let a matrix become the bar that measures it: the reverse of :class:`Unroll`.
-
-    Parameters
-    ----------
-    heatmap
-        The matrix on the scene, which is removed.
-    bar
-        The bar, in its place; it is added to the scene.
-    overlap
-        Share of the time that one row takes.
-    """
-
-    def __init__(
-        self, heatmap: Heatmap, bar: Mobject, *, overlap: float = 0.5, **kwargs: Any
-    ) -> None:
-        super().__init__(bar, heatmap, overlap=overlap, **kwargs)
-
-    def _setup_scene(self, scene: Scene) -> None:
-        super()._setup_scene(scene)
-        scene.remove(self.heatmap)
-        scene.add(set_presence(self.bar, 0.0))
-
-    def step(self, alpha: float) -> None:
-        super().step(1 - alpha)
-
-    def clean_up_from_scene(self, scene: Scene) -> None:
-        super().clean_up_from_scene(scene)
-        scene.remove(self.heatmap)
-        scene.add(self.bar)
 
 
 class Reveal(InPlaceAnimation):

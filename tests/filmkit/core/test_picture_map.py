@@ -86,7 +86,7 @@ def played(request: pytest.FixtureRequest, trace: Trace) -> PlayedScene:
     beats: list[Beat] = []
 
     def take(record: BeatRecord, stage: Stage) -> None:
-        document = picture_map(stage.with_notes(), stage.camera)
+        document = picture_map(stage.with_notes(), stage.camera, stage.mosaic_on_screen())
         beats.append((record.name, document, stage.snapshot(notes=True)))
 
     with tempconfig(QUIET | SIZE):
