@@ -13,7 +13,6 @@ from .core.animations import Presence as Presence
 from .core.animations import Recolour as Recolour
 from .core.animations import Reveal as Reveal
 from .core.animations import Rise as Rise
-from .core.animations import RollUp as RollUp
 from .core.animations import Settle as Settle
 from .core.animations import ShowCells as ShowCells
 from .core.animations import SweepRows as SweepRows
@@ -66,3 +65,4 @@ from .mobjects.whole_pattern import WholePattern as WholePattern
 from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
 from .pictures.stage import Stage as Stage
+from .pictures.tensors import head_matrix as head_matrix

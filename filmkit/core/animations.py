@@ -40,7 +40,6 @@ __all__ = [
     "Recolour",
     "Reveal",
     "Rise",
-    "RollUp",
     "Settle",
     "ShowCells",
     "SweepRows",
@@ -521,38 +520,6 @@ class Unroll(InPlaceAnimation):
         scene.remove(self.mobject, self.bar)
         set_presence(self.bar, 1.0)
         scene.add(self.heatmap)
-
-
-class RollUp(Unroll):
-    """Let a matrix become the bar that measures it: the reverse of :class:`Unroll`.
-
-    Parameters
-    ----------
-    heatmap
-        The matrix on the scene, which is removed.
-    bar
-        The bar, in its place; it is added to the scene.
-    overlap
-        Share of the time that one row takes.
-    """
-
-    def __init__(
-        self, heatmap: Heatmap, bar: Mobject, *, overlap: float = 0.5, **kwargs: Any
-    ) -> None:
-        super().__init__(bar, heatmap, overlap=overlap, **kwargs)
-
-    def _setup_scene(self, scene: Scene) -> None:
-        super()._setup_scene(scene)
-        scene.remove(self.heatmap)
-        scene.add(set_presence(self.bar, 0.0))
-
-    def step(self, alpha: float) -> None:
-        super().step(1 - alpha)
-
-    def clean_up_from_scene(self, scene: Scene) -> None:
-        super().clean_up_from_scene(scene)
-        scene.remove(self.heatmap)
-        scene.add(self.bar)
 
 
 class Reveal(InPlaceAnimation):

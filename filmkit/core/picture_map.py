@@ -67,7 +67,7 @@ numbers:
     The mosaic that the picture was made from, or null.
 
     ``grid``
-        The name of each field, row by row; "." is an empty one.
+        The name of each field, row by row; "." is an empty one, "|" a joint.
     ``fields``
         [left, top, right, bottom] of each of them, row by row.
     ``parts``

@@ -67,7 +67,7 @@ class MosaicItem:
     Attributes
     ----------
     grid
-        The name of each field, row by row; "." is an empty one.
+        The name of each field, row by row; "." is an empty one, "|" a joint between two columns.
     fields
         Room of each field, row by row, in scene units.
     parts

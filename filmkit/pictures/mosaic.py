@@ -5,7 +5,8 @@ A mosaic is written as it looks, a name for each field::
     .  Kt
     Q  scores
 
-Names over several fields are one part that spans them, and ``.`` is left empty.  What runs along
+Names over several fields are one part that spans them, and ``.`` is left empty.  A column of ``|``
+joins the columns beside it: there is no gap between them.  What runs along
 the sides of the parts, their axes, decides all sizes: in one picture equal axes have equal pitch,
 so that a row of Q runs straight into the row of the scores, and a column of K^T drops into its
 column.  A side of a part is cells times a pitch, and fixed room around them for words, a header or
@@ -28,7 +29,7 @@ from filmkit.core.geometry import Box
 
 __all__ = ["Arrangement", "Axis", "Mosaic", "Size", "arrange"]
 
-EMPTY = "."
+EMPTY, JOINT = ".", "|"
 STEPS = 40  # of the bisection: far below a thousandth of a pixel
 SHORT = 0.55  # least length of an axis of channels, as a share of the longest axis of tokens
 LONG = 1.3  # its largest length, where there is room
@@ -54,7 +55,7 @@ class Mosaic:
     Attributes
     ----------
     grid
-        The name of each field, row by row; ``.`` is an empty one.
+        The name of each field, row by row; ``.`` is an empty one, ``|`` a joint.
     spans
         The fields of each name, in order of appearance.
 
@@ -77,8 +78,8 @@ class Mosaic:
         Raises
         ------
         SceneCodeError
-            If it names no part, rows differ in length or the fields of a name are no rectangle;
-            the message shows the mosaic with the place marked.
+            If it names no part, rows differ in length, the fields of a name are no rectangle, or a
+            joint does not run through all rows; the message shows the mosaic with the place marked.
         """
         grid = tuple(tuple(line.split()) for line in text.splitlines() if line.strip())
         if {name for row in grid for name in row} <= {EMPTY}:
@@ -89,6 +90,12 @@ class Mosaic:
                     f"{_shown(grid, {(index, c) for c in range(len(row))})}: rows differ in "
                     f"length, {len(row)} here and {len(grid[0])} in the first; write . for an "
                     "empty field"
+                )
+        for index, column in enumerate(zip(*grid, strict=True)):
+            if JOINT in column and {*column} != {JOINT}:
+                places = {(row, index) for row in range(len(grid))}
+                raise SceneCodeError(
+                    f"{_shown(grid, places)}: write | in every row between columns that touch"
                 )
         return cls(grid, _spans(grid))
 
@@ -195,7 +202,7 @@ def _spans(grid: Sequence[Sequence[str]]) -> dict[str, Span]:
     fields: dict[str, list[tuple[int, int]]] = {}
     for r, row in enumerate(grid):
         for c, name in enumerate(row):
-            if name != EMPTY:
+            if name not in (EMPTY, JOINT):
                 fields.setdefault(name, []).append((r, c))
     spans = {}
     for name, places in fields.items():
@@ -519,7 +526,10 @@ class _Tracks:
         across: bool,
         beside: Mapping[str, float],
     ) -> None:
-        self.count = len(mosaic.grid[0]) if across else len(mosaic.grid)
+        lines = [*zip(*mosaic.grid, strict=True)] if across else mosaic.grid
+        self.count = len(lines)
+        joints = {t for t, line in enumerate(lines) if {*line} == {JOINT}}
+        self.gaps = [0.0 if {t, t + 1} & joints else GAP for t in range(self.count)]
         self.sides: dict[str, _Side] = {}
         for name, span in mosaic.spans.items():
             size = sizes[name]
@@ -542,7 +552,7 @@ class _Tracks:
 
     def total(self, pitch: Mapping[str, float]) -> float:
         """Return the length of all tracks, gaps included."""
-        return self._starts(pitch)[-1] - GAP
+        return self._starts(pitch)[-1] - self.gaps[-1]
 
     def largest(self, pitch: Mapping[str, float]) -> str:
         """Return the part that needs most room."""
@@ -555,11 +565,11 @@ class _Tracks:
 
     def _starts(self, pitch: Mapping[str, float]) -> list[float]:
         """Return where each track begins, and where one after the last would."""
-        margins, middles = self.margins, [0.0] * self.count
+        margins, gaps, middles = self.margins, self.gaps, [0.0] * self.count
         # Parts of one track first: what spans several takes what is left.
         for side in sorted(self.sides.values(), key=lambda side: side.stop - side.start):
             inner = sum(
-                margins[a][1] + GAP + margins[b][0]
+                margins[a][1] + gaps[a] + margins[b][0]
                 for a, b in pairwise(range(side.start, side.stop))
             )
             lack = side.length(pitch) - inner - sum(middles[side.start : side.stop])
@@ -567,17 +577,18 @@ class _Tracks:
         for side in self.sides.values():
             if side.reaches:
                 track = side.start - 1
-                lack = side.before + side.beside - GAP - margins[side.start][0]
+                lack = side.before + side.beside - gaps[track] - margins[side.start][0]
                 lack -= margins[track][1] + margins[track][0] * (side.beside == 0)
                 middles[track] = max(middles[track], lack)
         starts = [0.0]
-        for (before, after), middle in zip(margins, middles, strict=True):
-            starts.append(starts[-1] + before + middle + after + GAP)
+        for (before, after), middle, gap in zip(margins, middles, gaps, strict=True):
+            starts.append(starts[-1] + before + middle + after + gap)
         return starts
 
     def rooms(self, pitch: Mapping[str, float]) -> list[tuple[float, float]]:
         """Return start and end of each track, from the start of the first one."""
-        return [(start, stop - GAP) for start, stop in pairwise(self._starts(pitch))]
+        starts = pairwise(self._starts(pitch))
+        return [(start, stop - gap) for (start, stop), gap in zip(starts, self.gaps, strict=True)]
 
     def places(self, pitch: Mapping[str, float]) -> dict[str, tuple[float, float]]:
         """Return start and end of the cells of each part, from the start of the first track.
@@ -589,7 +600,7 @@ class _Tracks:
         for name, side in self.sides.items():
             start = starts[side.start] + self.margins[side.start][0]
             if side.axis is None:
-                end = starts[side.stop] - GAP - self.margins[side.stop - 1][1]
+                end = starts[side.stop] - self.gaps[side.stop - 1] - self.margins[side.stop - 1][1]
                 start += (end - start - side.length(pitch)) / 2
             places[name] = start, start + side.cells(pitch)
         return places

@@ -7,7 +7,7 @@ A part says what it needs (:meth:`Part.size`), and makes its mobjects for the pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header
-from filmkit.pictures.mosaic import Axis, Size
+from filmkit.pictures.mosaic import TOKEN, Axis, Size
 
 __all__ = ["Around", "Free", "Matrix", "Part", "Place"]
 
@@ -33,7 +33,7 @@ LINE = 1.05  # least pitch of rows with words, in heights of a line
 INK = 1.06  # and in heights of the tallest word
 LEAST = 0.022  # smallest cell that is drawn, in scene units: 3 of 1080 pixels
 LONGEST = 128  # axes with more cells are cut
-KEPT = (40, 8)  # first and last cells that are drawn of one that is cut
+KEPT = (40, 8)  # first and last cells that are drawn of one that is cut, if a matrix says nothing
 ELLIPSIS = 0.34  # room of the ellipsis, in scene units
 WORD = 1.75  # largest width of a word of TEXT size, in scene units
 BAR = 0.95  # room for a colour bar below a part
@@ -126,7 +126,7 @@ class Matrix:
     values : (rows, columns)
         The numbers.
     norm, source
-        How they become colours, and where they come from.
+        How they become colours, :meth:`Norm.of_values` by default; and where they come from.
     rows, columns
         What runs down and across: "token", or a name of its own for each other axis. Equal names
         have equal pitch in a picture.
@@ -138,18 +138,65 @@ class Matrix:
         True where the causal mask removes a cell.
     words
         Texts of the tokens along an axis.
+    kept
+        How many first and last cells are drawn of an axis that is too long to be drawn.
+
+    Raises
+    ------
+    SceneCodeError
+        If the numbers have no rows and columns, or there are not as many words as tokens.
+
+    Examples
+    --------
+    ::
+
+        self.part("own", Matrix(numbers, name="difference", words=self.layer.words))
+        self.show("pattern own")
     """
 
     values: npt.NDArray[np.float64]
-    norm: Norm
-    source: TensorSource
-    rows: str
-    columns: str
+    norm: Norm | None = None
+    source: TensorSource = field(default_factory=TensorSource)
+    rows: str = TOKEN
+    columns: str = TOKEN
     name: str = ""
     symbol: str = ""
     colour: str | None = None
     masked: npt.NDArray[np.bool_] | None = None
     words: Sequence[str] = ()
+    kept: tuple[int, int] = KEPT
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
+        if self.values.ndim != 2 or not self.values.size:
+            raise SceneCodeError(
+                f"a Matrix takes rows and columns of numbers, not an array of shape "
+                f"{self.values.shape}"
+            )
+        for axis, count in zip((self.rows, self.columns), self.values.shape, strict=True):
+            if axis == TOKEN and self.words and len(self.words) != count:
+                raise SceneCodeError(
+                    f"a Matrix has {count} tokens along an axis, and {len(self.words)} words; "
+                    f'give the axis a name of its own, such as columns="head"'
+                )
+
+    @property
+    def transposed(self) -> Matrix:
+        """The matrix with rows as columns."""
+        return replace(
+            self,
+            values=self.values.T,
+            source=replace(self.source, transposed=not self.source.transposed),
+            rows=self.columns,
+            columns=self.rows,
+            symbol=f"{self.symbol}^top" if self.symbol else "",
+            masked=None if self.masked is None else self.masked.T,
+        )
+
+    @property
+    def scale(self) -> Norm:
+        """How its numbers become colours."""
+        return self.norm or Norm.of_values(self.values)
 
     def letters(self, around: Around) -> float:
         """Return the text size of the words at its axes."""
@@ -179,7 +226,7 @@ class Matrix:
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return cells, title, words and colour bar."""
         box = place.box
-        pieces: dict[str, Mobject] = {"cells": self._cells(box)}
+        pieces: dict[str, Mobject] = {"cells": self._cells(box, self.name * around.title)}
         above = box
         beside = box
         if around.row_words:
@@ -204,7 +251,7 @@ class Matrix:
             pieces["title"] = self._placed(title, place.title, beside, above)
         if around.bar:
             pieces["bar"] = ColourBar(
-                self.norm, "", Box(box.x, box.bottom - 0.2, box.width, 0.12), zoom=BAR_ZOOM
+                self.scale, "", Box(box.x, box.bottom - 0.2, box.width, 0.12), zoom=BAR_ZOOM
             )
         return pieces
 
@@ -213,7 +260,7 @@ class Matrix:
         count = self.values.shape[axis]
         name = (self.rows, self.columns)[axis]
         if count > LONGEST:
-            return Axis(name, sum(KEPT), ELLIPSIS, max(least, LEAST))
+            return Axis(name, sum(self.kept), ELLIPSIS, max(least, LEAST))
         return Axis(name, count, least=max(least, LEAST))
 
     def _token_labels(
@@ -234,8 +281,11 @@ class Matrix:
         title.move_to([x, 0, 0])
         return title.set_line(box.top - title.size * FRAME_HEIGHT / 2)
 
-    def _cells(self, box: Box) -> Cells:
-        return Cells(self, box)
+    def _cells(self, box: Box, label: str) -> Cells:
+        cells = Cells(self, box)
+        for block in cells.blocks:
+            block.label = label
+        return cells
 
 
 class Cells(Group):
@@ -259,7 +309,7 @@ class Cells(Group):
         super().__init__()
         self.box = box
         self.shape = matrix.values.shape
-        spans = [_drawn(count) for count in matrix.values.shape]
+        spans = [_drawn(count, matrix.kept) for count in matrix.values.shape]
         heights, widths = ([stop - start for start, stop in each] for each in spans)
         downs = box.split_rows(heights, ELLIPSIS if len(heights) > 1 else 0.0)
         self.blocks: list[Heatmap] = []
@@ -281,7 +331,7 @@ class Cells(Group):
         cut = slice(*rows), slice(*columns)
         block = Heatmap(
             matrix.values[cut],
-            matrix.norm,
+            matrix.scale,
             width=box.width,
             height=box.height,
             masked=None if matrix.masked is None else matrix.masked[cut],
@@ -355,7 +405,7 @@ class Cells(Group):
         return self.whole.cell(row, column)
 
 
-def _drawn(count: int) -> list[tuple[int, int]]:
+def _drawn(count: int, kept: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the cells [start, stop) of an axis that are drawn."""
-    first, last = KEPT
+    first, last = kept
     return [(0, count)] if count <= LONGEST else [(0, first), (count - last, count)]

@@ -266,29 +266,32 @@ def _dressed(
     """Yield what stands around each part.
 
     Words stand beside the leftmost part of each row of token panels, and above the topmost of
-    each column.
+    each column; other words in the same row or column, of another prompt, stand at their part.
     """
-    rows: set[int] = set()
-    columns: set[int] = set()
+    rows: set[tuple[int, Sequence[str]]] = set()
+    columns: set[tuple[int, Sequence[str]]] = set()
     by_column = sorted(mosaic.names, key=lambda name: mosaic.spans[name].columns)
     beside = []
     for name in by_column:
         part, row = parts[name], mosaic.spans[name].rows[0]
-        if isinstance(part, Matrix) and part.rows == TOKEN and part.words and row not in rows:
-            rows.add(row)
+        if not (isinstance(part, Matrix) and part.rows == TOKEN and part.words):
+            continue
+        if (named := (row, tuple(part.words))) not in rows:
+            rows.add(named)
             beside.append(name)
     above = []
     for name in sorted(mosaic.names, key=lambda name: mosaic.spans[name].rows):
         part, column = parts[name], mosaic.spans[name].columns[0]
-        is_named = isinstance(part, Matrix) and part.columns == TOKEN and part.words
-        if is_named and column not in columns:
-            columns.add(column)
+        if not (isinstance(part, Matrix) and part.columns == TOKEN and part.words):
+            continue
+        if (named := (column, tuple(part.words))) not in columns:
+            columns.add(named)
             above.append(name)
     for name in mosaic.names:
         own = around.get(name, Around())
         where = ""
         if words and name in beside:
-            # In an empty corner they would meet the words of columns below.
-            ends = mosaic.spans[name].columns[1] == len(mosaic.grid[0])
-            where = "right" if ends and mosaic.is_empty_before(name, across=True) else "left"
+            # On the left they would meet what stands there, or the words of columns below.
+            start, stop = mosaic.spans[name].columns
+            where = "right" if start > 0 and stop == len(mosaic.grid[0]) else "left"
         yield name, replace(own, row_words=where, column_words=words is True and name in above)

@@ -16,6 +16,7 @@ from filmkit.core.animations import (
     in_rows,
     set_presence,
 )
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.stage import Stage as PlainStage
@@ -44,7 +45,7 @@ class Stage(PlainStage):
         self._own: dict[str, Part | None] = {}
         self._picture: Picture | None = None
 
-    def part(self, name: str, part: Part | Callable[[], Mobject] | None) -> None:
+    def part(self, name: str, part: Part | Mobject | Callable[[], Mobject] | None) -> None:
         """Add a part of your own under a name that mosaics can use.
 
         Parameters
@@ -52,9 +53,22 @@ class Stage(PlainStage):
         name
             Its name in mosaics.
         part
-            A :class:`~filmkit.pictures.parts.Matrix`, or a function that makes a mobject anew,
-            such as ``lambda: Symbol("Q K^top")``. None for nothing: mosaics leave it out.
+            A :class:`~filmkit.pictures.parts.Matrix`; a mobject, of which copies are shown; or a
+            function that makes one when it is shown, such as ``lambda: Symbol("Q K^top")``. None
+            for nothing: mosaics leave it out.
+
+        Raises
+        ------
+        SceneCodeError
+            If it is something else.
         """
+        if isinstance(part, Mobject):
+            part = part.copy
+        if not (part is None or callable(part) or hasattr(part, "pieces")):
+            raise SceneCodeError(
+                f"the part {name!r} cannot be a {type(part).__name__}; take Matrix(numbers), a "
+                f"mobject, or a function that makes one"
+            )
         self._own[name] = Free(part) if callable(part) else part
 
     @property

@@ -78,6 +78,12 @@ class Transition:
 
     def __post_init__(self) -> None:
         self._new = self.after.pieces
+        self._later = [
+            piece
+            for name in self.later
+            if name in self.after.parts
+            for piece in self.after.parts[name].pieces.values()
+        ]
         self.moves: list[Animation] = []
         self.arrivals: list[Animation] = []
         self.replaced: list[tuple[Mobject, Mobject]] = []
@@ -124,12 +130,13 @@ class Transition:
                 else TransposeFromCopy(origin, cells)
             )
         elif was is not None and alike(piece, self.before[was]):
-            self.moves.append(Become(piece, self.before[was]))
+            if was not in gone or not same(piece, self.before[was]):
+                self.moves.append(Become(piece, self.before[was]))
             if was in gone:
                 self.replaced.append((gone.pop(was), piece))
         elif kind == "cells" and (TURNS.get(name, ""), kind) in self.before:
             self._turn(name, piece, gone)
-        elif name not in self.later and not (kind == "cells" and name in self.reveal):
+        elif piece not in self._later and not (kind == "cells" and name in self.reveal):
             self.arrivals.append(_appearing(piece))
 
     def _was(self, key: Key) -> Key | None:

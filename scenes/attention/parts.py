@@ -1,4 +1,4 @@
-"""Parts of pictures that only this scene has: a sentence, sums by hand, clocks, bars of shares."""
+"""Parts of pictures that only this scene has: a sentence, sums by hand, bars of shares."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from manim import Circle, Line, Mobject, Rectangle, VGroup
+from manim import Line, Mobject, Rectangle, VGroup
 
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT
@@ -20,16 +20,13 @@ from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
-from filmkit.pictures.parts import TEXT, Around, Free, Place
+from filmkit.pictures.parts import TEXT, Around, Place
+from filmkit.pictures.texts import figure
 
 __all__ = [
-    "Clocks",
     "SentencePart",
     "ShareBars",
     "WorkedSum",
-    "below_each_other",
-    "figure",
-    "quiet",
     "rest_of",
     "scaling_of",
     "score_notes",
@@ -38,11 +35,8 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-DISPLAY = 0.09  # size of the figure that matters
 CHANNELS = 4  # of a sum that is done by hand
-LINE_GAP = 0.25  # between lines of text, in scene units
 TAG = 0.8  # room for the number of a share, in scene units
-CLOCKS = 8  # pairs of channels whose rotation is shown
 
 
 @dataclass(frozen=True)
@@ -127,7 +121,7 @@ class WorkedSum(VGroup):
             stroke_color=theme.muted,
             stroke_width=theme.line,
         ).next_to(self.lines, [0, -1, 0], buff=0.16)
-        self.total = Label(text, size=DISPLAY, colour=theme.matches, weight="semibold")
+        self.total = figure(text, colour=theme.matches)
         self.total.next_to(self.rule, [0, -1, 0], buff=0.16)
         self.total.shift([self.rule.get_right()[0] - self.total.get_right()[0], 0, 0])
         self.add(self.lines, self.rule, self.total)
@@ -175,48 +169,6 @@ def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
     for label in first[CHANNELS:]:
         label.on_line(widths[0] + gap + label.width / 2 + 0.2, label.get_y())
     lines.move_to([0, 0, 0])
-
-
-class Clocks(VGroup):
-    """Clocks of pairs of channels: one hand for the query, one for the key, both turned.
-
-    Parameters
-    ----------
-    steps : (pair,)
-        By how much each pair turns from one position to the next, in radians.
-    positions
-        Of the query and of the key.
-    """
-
-    def __init__(self, steps: Array, positions: tuple[int, int]) -> None:
-        super().__init__()
-        theme = current_theme()
-        self.angles, self.positions = steps[:CLOCKS], positions
-        self.hands: list[tuple[Line, Line]] = []
-        columns = 4
-        for number in range(len(self.angles)):
-            x, y = 1.7 * (number % columns), -1.75 * (number // columns)
-            face = Circle(radius=0.72, stroke_color=theme.faint, stroke_width=theme.line)
-            face.move_to([x, y, 0])
-            hands = tuple(
-                Line(
-                    [x, y, 0], [x, y + 0.64, 0], stroke_color=colour, stroke_width=1.6 * theme.bold
-                )
-                for colour in (theme.query, theme.key)
-            )
-            self.hands.append((hands[0], hands[1]))
-            self.add(VGroup(face, *hands))
-        self.turn(0.0)
-        self.move_to([0, 0, 0])
-
-    def turn(self, positions: float) -> None:
-        """Show both tokens as many positions further along."""
-        for angle, clock, hands in zip(self.angles, self, self.hands, strict=True):
-            center, radius = clock[0].get_center(), clock[0].width / 2
-            for hand, position in zip(hands, self.positions, strict=True):
-                turned = angle * (position + positions)
-                tip = center + 0.88 * radius * np.array([np.sin(turned), np.cos(turned), 0.0])
-                hand.put_start_and_end_on(center, tip)
 
 
 @dataclass(frozen=True)
@@ -358,25 +310,3 @@ def rest_of(view: HeadView, query: int) -> list[str]:
     if sink := float(view.sink_attention[query]):
         rest.append(_("and {share} to nothing", share=fact("sink", sink, format_share)))
     return rest
-
-
-def quiet(*lines: str) -> Free | None:
-    """Return a part with what is said by the way, line under line; None for nothing."""
-    if not lines:
-        return None
-
-    def make() -> VGroup:
-        colour = current_theme().muted
-        return below_each_other(*(Label(text, size=TEXT, colour=colour) for text in lines))
-
-    return Free(make)
-
-
-def below_each_other(*lines: Mobject) -> VGroup:
-    """Return lines of text, one below the other."""
-    return VGroup(*lines).arrange([0, -1, 0], buff=LINE_GAP)
-
-
-def figure(text: str, *, colour: str | None = None) -> Label:
-    """Return the figure that matters in a picture."""
-    return Label(text, size=DISPLAY, colour=colour, weight="semibold")

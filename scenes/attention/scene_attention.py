@@ -23,25 +23,24 @@ from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, Symbol
 from filmkit.core.view import best_match
+from filmkit.mobjects.clocks import Clocks
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark, PlacedPart
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import CHANNEL
+from filmkit.pictures.texts import below_each_other, figure, quiet
 from scenes.attention.parts import (
-    Clocks,
     SentencePart,
     ShareBars,
     WorkedSum,
-    below_each_other,
-    figure,
-    quiet,
     rest_of,
     scaling_of,
     score_notes,
     way_notes,
 )
 
+CLOCKS = 8  # pairs of channels whose rotation is shown
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
 FAINT = 0.16  # opacity of cells that are not meant
 
@@ -112,9 +111,9 @@ class Attention(Stage):
         self.part("sum", lambda: WorkedSum(head, query, key))
         self.part("dot", self._dot)
         if self.trace.rotates:
-            rotation = self.trace.rotation(layer.layer)
-            places = layer.first + query, layer.first + key
-            self.part("clocks", lambda: Clocks(rotation.steps, places))
+            steps = self.trace.rotation(layer.layer).steps[:CLOCKS]
+            self.places = layer.first + query, layer.first + key
+            self.part("clocks", lambda: Clocks(steps, self.places))
             self.part("hands", self._hands)
         self.part("divided", lambda: scaling_of(head, query, key))
         self.part("row", self._row())
@@ -313,7 +312,12 @@ class Attention(Stage):
             "clocks hands",
         )
         clocks = self.parts["clocks"].whole[0]
-        self.play(AnimateWith(clocks, lambda alpha: clocks.turn(STEPS * alpha)), run_time=3.0)
+        query, key = self.places
+
+        def move_along(alpha: float) -> None:
+            clocks.turn_to(query + STEPS * alpha, key + STEPS * alpha)
+
+        self.play(AnimateWith(clocks, move_along), run_time=3.0)
 
     @beat
     def all_scores(self) -> None:

@@ -447,6 +447,24 @@ def change(stage: Stage, distance: int) -> float:
     return float(np.sqrt(((merged.matrix(distance) - first) ** 2).sum() / (first**2).sum()))
 
 
+@fact("apart")
+def apart(stage: Stage, distance: int) -> int:
+    return distance
+
+
+@fact("part of a score")
+def part_of_score(stage: Stage, part: str) -> float:
+    trace, head, layer = stage.trace, stage.head.head, stage.layer.layer
+    query, key = (stage.layer.first + place for place in best_match(stage.head))
+    if trace.meta.attention == "mla":
+        names = "scores_of_latents", "scores_of_rotated"
+        parts = [QUANTITIES[name].compute(trace, layer, head) for name in names]
+    else:
+        parts = [trace[f"mla.{layer}.scores_{name}"][head] for name in ("latent", "rot")]
+    unrotated, rotated = (float(scores[query, key]) for scores in parts)
+    return {"unrotated": unrotated, "rotated": rotated, "scores": unrotated + rotated}[part]
+
+
 # Published models
 
 

@@ -890,7 +890,7 @@ function fieldsOf({ grid, fields, parts }) {
     row.flatMap((name, c) => {
       if (shown.has(name)) return [];
       const field = placed(fields[r][c], "empty");
-      if (name !== ".") field.append(element("span", name, { class: "name" }));
+      if (!".|".includes(name)) field.append(element("span", name, { class: "name" }));
       return [field];
     })
   );

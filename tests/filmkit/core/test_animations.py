@@ -20,7 +20,6 @@ from filmkit.core.animations import (
     Recolour,
     Reveal,
     Rise,
-    RollUp,
     Settle,
     ShowCells,
     SweepRows,
@@ -83,7 +82,6 @@ MAKERS: dict[str, Callable[[Mobject], Animation]] = {
     "move from a copy": lambda m: MoveFromCopy(m.copy().set_values(np.zeros(m.shape)), m),
     "transpose from a copy": lambda m: TransposeFromCopy(m.transposed(), m),
     "unroll": lambda m: Unroll(Square(), m),
-    "roll up": lambda m: RollUp(m, Square()),
     "rise": Rise,
     "turn": lambda m: RotateRow(m, m.values, np.array([[0, 1]])),
 }
@@ -361,26 +359,6 @@ def test_a_bar_unrolls_into_the_rows_of_the_matrix(lies: bool) -> None:
     ended = play(Unroll(bar, matrix, rate_func=even), at=1, on=[bar])
     assert ended.mobjects == [matrix]
     assert presence(bar) == 1
-
-
-def test_a_matrix_rolls_up_as_it_unrolls_backwards() -> None:
-    for alpha in (0.0, 0.3, 0.8):
-        bar, matrix = bar_and_matrix(lies=True)
-        forth = Unroll(bar, matrix, rate_func=even)
-        play(forth, at=1 - alpha, on=[bar])
-        there = [row.points.copy() for row in forth.rows]
-        back = RollUp(matrix, bar, rate_func=even)
-        scene = play(back, at=alpha, on=[matrix])
-        for row, points in zip(back.rows, there, strict=True):
-            np.testing.assert_allclose(row.points, points)
-        assert matrix not in scene.mobjects
-    bar, matrix = bar_and_matrix(lies=True)
-    before = state(matrix)
-    ended = play(RollUp(matrix, bar, rate_func=even), at=1, on=[matrix])
-    assert ended.mobjects == [bar]
-    assert presence(bar) == 1
-    for old, new in zip(before, state(matrix), strict=True):
-        np.testing.assert_array_equal(old, new)
 
 
 def test_a_matrix_unrolls_from_where_things_are_when_it_plays() -> None:

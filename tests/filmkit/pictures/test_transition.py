@@ -56,14 +56,21 @@ def animated(animations: list[Animation], kind: type[Animation], of: Picture) ->
 # What happens to a part
 
 
-def test_what_has_the_same_name_stays_and_what_has_not_leaves(parts: dict[str, Any]) -> None:
+def test_what_has_the_same_name_moves_and_what_has_not_leaves(parts: dict[str, Any]) -> None:
     before = picture("Q K", parts)
-    going = Transition(before.pieces, picture("Q V", parts))
+    going = Transition(before.pieces, picture("V Q", parts))
     assert {"Q cells", "Q title"} <= animated(going.moves, Become, going.after)
     assert animated(going.arrivals, Appear, going.after) == {"V cells", "V title"}
     left = {id(animation.mobject) for animation in going.leaving}
     assert {id(before.pieces["K", kind]) for kind in ("cells", "title")} == left
     assert all(isinstance(animation, Vanish) for animation in going.leaving)
+
+
+def test_what_stays_where_it_is_is_not_animated(parts: dict[str, Any]) -> None:
+    before = picture("Q K", parts)
+    going = Transition(before.pieces, picture("Q V", parts))
+    assert animated(going.moves, Become, going.after) == set()
+    assert before.pieces["Q", "cells"] in [old for old, _ in going.replaced]
 
 
 def test_words_stay_whatever_stands_beside_them(parts: dict[str, Any]) -> None:
