@@ -11,10 +11,8 @@ import numpy.typing as npt
 from extract.forms import (
     BothForms,
     Comparison,
-    PatternDistances,
     both_forms,
     compare,
-    pattern_distances,
 )
 from extract.latent import content_pattern
 from extract.trace import TraceError
@@ -114,11 +112,6 @@ class LatentView:
         names = ("b_K", "b_V", "b_O")
         return any(self.layer.trace.has(name, self.layer.layer) for name in names)
 
-    @cached_property
-    def pattern_distances(self) -> PatternDistances:
-        """Distances between the patterns of all heads without and with the latent."""
-        return pattern_distances(self.layer.trace, self.layer.layer, self.forms)
-
     def head(self, head: int) -> LatentHead:
         """Return one head of the layer, by its number from 0."""
         return LatentHead(self, head)
@@ -213,11 +206,6 @@ class LatentHead:
         true = self.view.layer.rows(name)[:, self.kv_head]
         rebuilt = self.k if name == "k" else self.v
         return compare(true, rebuilt, about_mean=self.view.biased)
-
-    def pattern_distances(self) -> PatternDistances:
-        """Return the distances between this head's patterns without and with the latent."""
-        layer = self.view.layer
-        return pattern_distances(layer.trace, layer.layer, self.view.forms, self.head)
 
     # Panels of the naive form
 
