@@ -8,13 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from extract.forms import (
-    BothForms,
-    Comparison,
-    both_forms,
-    compare,
-)
-from extract.latent import content_pattern
+from extract.forms import BothForms, Comparison, both_forms, compare
 from extract.trace import TraceError
 from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource
@@ -191,15 +185,6 @@ class LatentHead:
     def z_latent(self) -> Array:
         """Pattern times latents (absorbed form), (position, r)."""
         return self.view.rows(self.view.forms.absorbed.z_latent)[:, self.head]
-
-    @cached_property
-    def content(self) -> Array:
-        """Attention pattern from the model's own keys without rotation, (query, key)."""
-        layer = self.view.layer
-        whole = content_pattern(
-            layer.trace, layer.layer, layer.trace.get(layer.trace.unrotated("k"), layer.layer)
-        )
-        return whole[self.head, self._span, self._span]
 
     def comparison(self, name: str) -> Comparison:
         """Compare the model's own keys ("k") or values ("v") with those from the latent."""
