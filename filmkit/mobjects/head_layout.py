@@ -541,37 +541,3 @@ def _in_columns(
         x_columns=x_columns,
         softmax_lines=softmax_lines,
     )
-
-
-def sentence_points(
-    widths: Sequence[float], frame: Frame, *, gap: float, line: float
-) -> tuple[tuple[float, float], ...]:
-    """Return the centers of words that form centered lines in the middle of the stage.
-
-    Parameters
-    ----------
-    widths
-        Width of each word.
-    frame
-        The frame whose stage is filled; a line is no wider than it.
-    gap
-        Distance between words.
-    line
-        Distance from one line to the next.
-    """
-    lines: list[list[int]] = [[]]
-    reach = 0.0
-    for index, width in enumerate(widths):
-        if lines[-1] and reach + gap + width > frame.stage.width:
-            lines.append([])
-            reach = 0.0
-        reach += width + (gap if lines[-1] else 0.0)
-        lines[-1].append(index)
-    points: list[tuple[float, float]] = []
-    for number, words in enumerate(lines):
-        y = frame.stage.y + line * ((len(lines) - 1) / 2 - number)
-        x = frame.stage.x - (sum(widths[i] for i in words) + gap * (len(words) - 1)) / 2
-        for i in words:
-            points.append((x + widths[i] / 2, y))
-            x += widths[i] + gap
-    return tuple(points)
