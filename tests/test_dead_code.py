@@ -40,8 +40,6 @@ USED_OTHERWISE = {
     "filmkit.core.manim_settings._Finder.find_spec",
     # A program in a string calls it.
     "filmkit.render.clean_process._run",
-    # Goes with this layout, which is being replaced.
-    "scenes.attention.layout.line_of",
 }
 
 
