@@ -36,6 +36,7 @@ __all__ += ["first_sentence", "kept_of", "look_at", "merged_at", "more_percent"]
 Array = npt.NDArray[np.float64]
 
 CLIPPED = 95.0  # percentile of the kept numbers at which their colours end: few are far larger
+FEW = (24, 4)  # first and last channels of merged matrices, so that all see their cells flicker
 ROLES = {"latent": "latent", "rope": "key"}  # of what is kept: whose colours it has
 SUM = ("unrotated", "rotated", "scores")  # the two parts of the scores, and their sum
 MOST = 0.7  # of the frame's width, or height, which bars take beside words, or above them
@@ -130,7 +131,7 @@ def merged_at(view: HeadView, distance: int) -> Matrix:
     given = (("layer", layer), ("head", head), ("distance", distance))
     spans = tuple((0, count) for count in values.shape)
     source = TensorSource(quantity="merged_matrix", index=spans, given=given)
-    return Matrix(values, norm, source, MODEL, MODEL, name=name, symbol=symbol)
+    return Matrix(values, norm, source, MODEL, MODEL, name, symbol, kept=FEW)
 
 
 def look_at(cells: Cells, matrix: Matrix) -> None:
@@ -152,9 +153,8 @@ class Changes(VGroup):
         super().__init__()
         for distance, change in enumerate(changes):
             share = fact("change", change, partial(format_percent, digits=0), distance=distance)
-            steps = fact("apart", distance, distance=distance)
-            words = _("changed"), _("{distance} apart", distance=steps)
-            lines = (Label(line, size=WORDS) for line in words)
+            apart = _("{distance} apart", distance=fact("apart", distance, distance=distance))
+            lines = (Label(line, size=WORDS) for line in (_("changed"), apart))
             self.add(below_each_other(figure(share), *lines))
         self.show(len(changes) - 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from manim import Group, Mobject, linear, there_and_back_with_pause
+from manim import Group, Mobject, linear, there_and_back
 
 from extract.conversion_report import conversion_report
 from extract.errors import TraceError
@@ -104,7 +104,7 @@ class RotationAndLatent(Stage):
             self.part(name, partial(Symbol, sign, size=SIGN))
         self.facts |= told(rope=self.kept["rope"].values.shape[1])
         if is_converted(self.trace):
-            self.part("dial", ClocksPart(steps[:FAST], FAR, columns=2, cells=10))
+            self.part("dial", ClocksPart(steps[:FAST], FAR, columns=2, cells=6))
             self._compare_distances((query, key))
             self._report()
 
@@ -267,7 +267,7 @@ class RotationAndLatent(Stage):
         slide, apart = self.parts["slide"].whole[0], self.pair[0] - self.pair[1]
         last = len(slide.bars) - 1
         way = AnimateWith(slide, lambda alpha: slide.slide_to(apart + (last - apart) * alpha))
-        self.play(way, rate_func=there_and_back_with_pause, run_time=5.0)
+        self.play(way, rate_func=there_and_back, run_time=5.0)
         self.show("slide score")
 
     # The way out
@@ -320,5 +320,5 @@ class RotationAndLatent(Stage):
         if self.report.healed is not None:
             self.wait_for("training")
         shrinking = AnimateWith(price, price.train)
-        self.play(shrinking, Appear(price.done), run_time=self.theme.tempo.large)
+        self.play(shrinking, Appear(price.done), run_time=3.0)
         self.show(SAID)
