@@ -65,3 +65,4 @@ from .mobjects.whole_pattern import WholePattern as WholePattern
 from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
 from .pictures.stage import Stage as Stage
+from .pictures.tensors import head_matrix as head_matrix

@@ -246,6 +246,13 @@ WHAT_TO_SHOW = cloup.option_group(
         help=f"Language of words, narration and captions: {', '.join(known_languages())}; "
         f"{page_of_docs('translating.md')} shows how to add one.",
     ),
+    cloup.option(
+        "--no-questions",
+        "questions",
+        flag_value=False,
+        default=True,
+        help="Ask no questions: leave out the steps that wait for an answer.",
+    ),
 )
 ALL_SCENES = cloup.option(
     "--all", "all_scenes", is_flag=True, help="All scenes, in the order of the story."

@@ -119,20 +119,24 @@ class Presence(InPlaceAnimation):
         What fades; it must be on the scene.
     to
         Presence at the end, 0 to 1.
+    alone
+        Whether its parts keep their own.
     """
 
     tempo = "small"
 
-    def __init__(self, mobject: Mobject, to: float, **kwargs: Any) -> None:
+    def __init__(self, mobject: Mobject, to: float, *, alone: bool = False, **kwargs: Any) -> None:
         super().__init__(mobject, **kwargs)
         self.to = to
+        self.alone = alone
 
     def begin(self) -> None:
-        self.start = [presence(member) for member in self.mobject.get_family()]
+        family = [self.mobject] if self.alone else self.mobject.get_family()
+        self.start = {member: presence(member) for member in family}
         super().begin()
 
     def step(self, alpha: float) -> None:
-        for member, start in zip(self.mobject.get_family(), self.start, strict=True):
+        for member, start in self.start.items():
             member.presence = (1 - alpha) * start + alpha * self.to
 
 
@@ -149,10 +153,18 @@ def set_presence(mobject: Mobject, value: float) -> Mobject:
 
 
 class Appear(Presence):
-    """Add a mobject to the scene and fade it in, in place."""
+    """Add a mobject to the scene and fade it in, in place.
 
-    def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
-        super().__init__(mobject, 1.0, introducer=True, **kwargs)
+    Parameters
+    ----------
+    mobject
+        What appears.
+    to
+        Its presence at the end, 0 to 1.
+    """
+
+    def __init__(self, mobject: Mobject, to: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(mobject, to, introducer=True, **kwargs)
 
     def begin(self) -> None:
         set_presence(self.mobject, 0.0)
@@ -403,10 +415,11 @@ class TransposeFromCopy(InPlaceAnimation):
 
     def begin(self) -> None:
         self.origin, self.box = self.source.box, self.target.box
+        self.presence = presence(self.target)
         super().begin()
 
     def step(self, alpha: float) -> None:
-        self.target.presence = float(alpha > 0)
+        self.target.presence = self.presence * (alpha > 0)
         if self.leaves:
             self.source.presence = float(alpha <= 0)
         if alpha >= 1:

@@ -2,7 +2,9 @@
 
 What both show, the same tensor or the same word, moves from its old place to its new one; all else
 of the old picture fades. Alone, a scene begins with an empty picture; in a film its *arrival* is
-played first, a beat of its own that :func:`arriving` adds.
+played first, a beat of its own that :func:`arriving` adds. Where the scene is shown from its
+beginning, that begins with a *chapter card*: the old picture steps back, and the scene's title
+stands over it.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from filmkit.core.animations import (
     first_half,
     presence,
     second_half,
-    set_presence,
 )
 from filmkit.core.camera import Shot
+from filmkit.core.card import Card
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.narration import Narration
 from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.stage import Stage
@@ -34,6 +37,7 @@ __all__ = ["arriving", "last_picture"]
 
 CARRYING = 1.6  # seconds of an arrival in which something moves, a multiple of BEAT_STEP
 LEAVING = 0.6  # the same if nothing does
+CARD_COMES, CARD_STAYS = 0.6, 1.0  # seconds in which a chapter card appears, and is there
 COMPANY = 3  # so many words move together; a single one would mean nothing
 SEEN = 0.999  # presence from which something counts as being there
 
@@ -64,8 +68,8 @@ class ArrivingStage(Stage):
         self._carried: list[tuple[Part, Part]] = []
 
     @classmethod
-    def beat_names(cls, trace: Trace | None = None) -> tuple[str, ...]:
-        names = super().beat_names(trace)
+    def beat_names(cls, trace: Trace | None = None, *, questions: bool = True) -> tuple[str, ...]:
+        names = super().beat_names(trace, questions=questions)
         at = names.index(cls.first) if cls.first else 0
         return (*names[:at], ARRIVE, *names[at:])
 
@@ -82,9 +86,15 @@ class ArrivingStage(Stage):
         else:
             targets, shot = _first_parts(self.scene, self.trace, self.settings)
         self._carried = _matches(theirs, targets, self.camera.shot, shot)
-        kept = {part for origin, _ in self._carried for part in origin.get_family()}
+        kept = {part for pair in self._carried for part in pair[0].get_family()}
+        replaced = {part for pair in self._carried for part in pair[1].get_family()}
+        self.clear()
+        self.add(*theirs)
+        if not self.first:
+            self._show_card(Card(_(self.title), self.frame), run_time=CARD_COMES)
+            self.hold(CARD_STAYS)
+            theirs, self._card = list(self.mobjects), None
         leaving = [part for part in _drawn(theirs) if part not in kept]
-        replaced = {part for _, target in self._carried for part in target.get_family()}
         own = {part: presence(part) for part in _drawn(mine)}
         for part in own:
             part.presence = 0.0
@@ -183,7 +193,7 @@ def _first_parts(
 ) -> tuple[list[Part], Shot]:
     """Return what appears in the first beat of a scene, and the shot with which it begins."""
     probe = type(scene.__name__, (_FirstParts, scene), {})
-    first = scene.beat_names(trace)[0]
+    first = scene.beat_names(trace, questions=settings.questions)[0]
     stage = probe(trace, settings, on_beat_end=_end_after(first))
     stage.render()
     return list(stage.first_parts.values()), stage.first_shot or stage.camera.shot
@@ -282,7 +292,7 @@ class Carry(InPlaceAnimation):
         self.ends = [
             (name, getattr(self.mobject, name), getattr(self.target, name)) for name in self.names
         ]
-        set_presence(self.mobject, 1.0)
+        self.ends.append(("presence", presence(self.mobject), 1.0))
         super().begin()
 
     def step(self, alpha: float) -> None:

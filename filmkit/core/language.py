@@ -41,6 +41,7 @@ __all__ = [
     "ENGLISH",
     "KIT_CATALOGUES",
     "N_",
+    "QUESTION",
     "Language",
     "_",
     "beat_title",
@@ -65,6 +66,9 @@ KIT_CATALOGUES = Path(__file__).parents[1] / "words" / "locale"
 
 BEAT_TITLE = "title of a beat"
 """Context of the messages that are titles of beats; see :func:`title_of_beat`."""
+
+QUESTION = "ask_"
+"""Begins the name of the question that a beat asks; the name of the beat follows."""
 
 CATALOGUES, NARRATION = "locale", "narration"
 
@@ -380,7 +384,9 @@ def narration_context(beat: str, variant: str) -> str:
 
 
 def title_of_beat(name: str) -> str:
-    """Return the title of a beat in the language in use."""
+    """Return the title of a beat, or of its question, in the language in use."""
+    if name.startswith(QUESTION):
+        return _("Question: {title}", title=title_of_beat(name.removeprefix(QUESTION)))
     written = beat_title(name)
     return _first(lambda words: words.pgettext(BEAT_TITLE, written), written)
 

@@ -1,4 +1,4 @@
-"""Where a line of text can be broken."""
+"""Where a line of text can be broken, and where its sentences end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from uniseg.linebreak import line_break_units
 
 from filmkit.core.fonts import is_east_asian
 
-__all__ = ["break_units"]
+__all__ = ["CLOSING", "break_units", "sentences", "split_at"]
+
+CLOSING = r"(?:[”’\"')]|[\u00a0\u202f]?»)*"
+"""Pattern of the marks that may stand between the end of a sentence and a blank."""
+
+# Behind Chinese and Japanese marks there is no blank.
+NEXT_SENTENCE = re.compile(rf"(?<=[.?!]){CLOSING}\s+|(?<=[。？！])[”’）」』]*")
 
 NUMBER = re.compile(r"(?:^|[^A-Za-z0-9.,-])[0-9][0-9.,]* $")
 ORDINAL = "第 "  # makes the number behind it an ordinal one, in Chinese and Japanese
@@ -83,3 +89,18 @@ def _is_held(before: str, unit: str) -> bool:
     if before.endswith("-"):  # inside a name such as DeepSeek-V2
         return before[-2:-1].isalnum()
     return bool(NUMBER.search(before)) and is_east_asian(unit[0])
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Return where each sentence of a text begins and ends, in characters."""
+    return split_at(text, NEXT_SENTENCE)
+
+
+def split_at(text: str, gap: re.Pattern[str]) -> list[tuple[int, int]]:
+    """Return where the parts of a text begin and end; what matches without its space is kept."""
+    starts, ends = [0], []
+    for match in gap.finditer(text):
+        ends.append(match.start() + len(match[0].rstrip()))
+        starts.append(match.end())
+    spans = zip(starts, [*ends, len(text)], strict=True)
+    return [(start, end) for start, end in spans if start < end]

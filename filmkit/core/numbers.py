@@ -25,6 +25,7 @@ __all__ = [
     "format_percent",
     "format_power_of_ten",
     "format_ratio",
+    "format_rough",
     "format_share",
     "format_short",
     "listed",
@@ -102,6 +103,15 @@ def format_short(value: float) -> str:
     ('56.9', '8')
     """
     return format_count(value) if value == round(value) else format_number(value)
+
+
+def format_rough(value: float) -> str:
+    """Return a number with one significant digit, as a guess is written.
+
+    >>> format_rough(29.5), format_rough(0.33)
+    ('30', '0.3')
+    """
+    return format_number(value, 1)
 
 
 def format_ratio(ratio: float) -> str:

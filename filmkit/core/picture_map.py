@@ -48,12 +48,38 @@ numbers:
         Opacity of the whole heatmap, 0 to 1.
     ``covered``
         Whether a panel, text, frame or line lies over its cells.
+    ``part``
+        Name of the part of the mosaic whose cells these are, or "".
+    ``sides``
+        What runs down and what runs across, as the mosaic calls it: "token", "channel", ...;
+        empty without a part. In one picture sides of one name have cells of one size.
+    ``field``
+        The fields [start, stop) of the mosaic that the part covers: [rows, columns]; empty without
+        a part.
     ``values``
         Only if requested: the numbers of its cells, [rows][columns], null where a cell is not
         drawn at all.
 ``texts``
     One entry for each line of letters: ``text``, ``box`` [left, top, right, bottom] of its
-    letters, and ``height`` of its line.
+    letters, ``height`` of its line, and ``part``, the name of the part of the mosaic to which it
+    belongs, or "".
+``mosaic``
+    The mosaic that the picture was made from, or null.
+
+    ``grid``
+        The name of each field, row by row; "." is an empty one, "|" a joint.
+    ``fields``
+        [left, top, right, bottom] of each of them, row by row.
+    ``parts``
+        One entry for each part that is on screen: its ``name``; what it is called in ``words``,
+        with symbols in Typst notation, or ""; its ``field`` as above; the ``box`` of its cells;
+        ``strength``, the largest presence in it, 0 to 1; and ``sides``, of which each is null or
+        has the ``axis``, the ``count`` of its cells, how many are ``drawn``, the ``pitch`` of a
+        cell in pixels, and the ``words`` of tokens.
+    ``marks``
+        One entry for each frame: ``part``, ``row`` and ``column``, which are null for all.
+    ``left_out``
+        The words for which there was no room, one line each.
 ``alt``
     Only in the file beside a still: what the picture shows, in plain sentences for those who
     cannot see it (:func:`filmkit.words.alt.alt_text`).
@@ -65,7 +91,7 @@ the top left of the picture.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
@@ -77,10 +103,18 @@ from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.picture_parts import MosaicItem, PartItem
 from filmkit.core.quantities import QUANTITIES, described
 from filmkit.core.text import TextLine
 
-__all__ = ["MAP_SCHEMA", "PanelItem", "TextItem", "panels_on", "picture_map", "texts_on"]
+__all__ = [
+    "MAP_SCHEMA",
+    "PanelItem",
+    "TextItem",
+    "panels_on",
+    "picture_map",
+    "texts_on",
+]
 
 MAP_SCHEMA = 2
 """Version of the layout of the JSON document."""
@@ -104,12 +138,15 @@ class TextItem:
         Height of its line, in pixels.
     presence
         Opacity, 0 to 1: 1 if it is meant to be read, the theme's ``dim`` in the background.
+    mobject
+        The mobject itself.
     """
 
     text: str
     box: Box
     height: float
     presence: float
+    mobject: Mobject
 
 
 @dataclass(frozen=True)
@@ -153,6 +190,7 @@ def texts_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[TextItem]
                 box=Box.between(ink.min(axis=0), ink.max(axis=0)),
                 height=float(np.linalg.norm(head - foot)),
                 presence=presence(mobject) * float(mobject.fill_opacity),
+                mobject=mobject,
             )
         )
     return items
@@ -183,7 +221,11 @@ def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelIte
 
 
 def picture_map(
-    mobjects: Iterable[Mobject], camera: StageCamera, *, values: bool = False
+    mobjects: Iterable[Mobject],
+    camera: StageCamera,
+    mosaic: MosaicItem | None = None,
+    *,
+    values: bool = False,
 ) -> dict[str, Any]:
     """Return the map of a picture, as documented at the top of this module, without ``alt``.
 
@@ -193,15 +235,21 @@ def picture_map(
         What is on screen.
     camera
         The camera that draws it.
+    mosaic
+        What it was made from.
     values
         Whether the numbers of the cells are included.
     """
     shown = list(mobjects)
+
+    def part_of(mobject: Mobject) -> PartItem | None:
+        return mosaic.part_of(mobject) if mosaic else None
+
     return {
         "schema": MAP_SCHEMA,
         "frame": [camera.pixel_width, camera.pixel_height],
         "panels": [
-            _panel_entry(item) | (_values_of(item) if values else {})
+            _panel_entry(item, part_of(item.heatmap)) | (_values_of(item) if values else {})
             for item in panels_on(shown, camera)
         ],
         "texts": [
@@ -209,14 +257,56 @@ def picture_map(
                 "text": item.text,
                 "box": [item.box.left, item.box.bottom, item.box.right, item.box.top],
                 "height": item.height,
+                "part": part.name if (part := part_of(item.mobject)) else "",
             }
             for item in texts_on(shown, camera)
         ],
+        "mosaic": _mosaic_entry(mosaic, camera) if mosaic else None,
     }
 
 
-def _panel_entry(item: PanelItem) -> dict[str, Any]:
+def _mosaic_entry(mosaic: MosaicItem, camera: StageCamera) -> dict[str, Any]:
+    """Return the field ``mosaic`` of the map."""
+
+    def pixels(box: Box) -> list[float]:
+        corners = np.array([[box.left, box.top, 0.0], [box.right, box.bottom, 0.0]])
+        return [float(each) for each in camera.pixels(Mobject(), corners).ravel()]
+
+    left, _top, right, _bottom = pixels(Box(0.0, 0.0, 1.0, 1.0))
+    return {
+        "grid": [list(row) for row in mosaic.grid],
+        "fields": [[pixels(field) for field in row] for row in mosaic.fields],
+        "parts": [
+            {
+                "name": part.name,
+                "words": part.words,
+                "field": _field(part),
+                "box": pixels(part.box),
+                "strength": max(map(presence, part.members), default=0.0),
+                "sides": [
+                    side
+                    and asdict(side)
+                    | {"pitch": side.pitch * (right - left), "words": list(side.words)}
+                    for side in part.sides
+                ],
+            }
+            for part in mosaic.parts
+        ],
+        "marks": [
+            {"part": part, "row": row, "column": column} for part, row, column in mosaic.marks
+        ],
+        "left_out": list(mosaic.left_out),
+    }
+
+
+def _field(part: PartItem) -> list[list[int]]:
+    return [list(span) for span in part.field]
+
+
+def _panel_entry(item: PanelItem, part: PartItem | None) -> dict[str, Any]:
     """Return the entry of a heatmap in the map, without its values."""
+    # A colour bar belongs to a part, but has no cells of it.
+    part = None if item.heatmap.source.is_scale else part
     heatmap, source = item.heatmap, item.heatmap.source
     # Positions of another model would be given the words of the film's own.
     known = None if source.model else QUANTITIES.get(source.quantity)
@@ -241,6 +331,9 @@ def _panel_entry(item: PanelItem) -> dict[str, Any]:
         "hidden": np.argwhere(heatmap.shown < 1).tolist(),
         "opacity": item.opacity,
         "covered": item.covered,
+        "part": part.name if part else "",
+        "sides": [side.axis if side else "" for side in part.sides] if part else [],
+        "field": _field(part) if part else [],
     }
 
 

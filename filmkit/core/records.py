@@ -42,6 +42,8 @@ class StageSettings:
         Whether the lowest part of the frame is kept free, for captions that are drawn into films.
     language
         Code of the language; see :mod:`filmkit.core.language`.
+    questions
+        Whether the questions of beats are asked.
     """
 
     layer: int | None = None
@@ -55,6 +57,7 @@ class StageSettings:
     calm: bool = False
     caption_strip: bool = False
     language: str = DEFAULT_LANGUAGE
+    questions: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ class BeatRecord:
         Its title, for people.
     code
         A hash of all that its pictures depend on besides trace and settings; "" if not known.
+    pause
+        How long a question waits for an answer after it has been said, in seconds; 0 for all else.
     """
 
     name: str
@@ -135,6 +140,12 @@ class BeatRecord:
     speech: Speech | None = None
     title: str = ""
     code: str = ""
+    pause: float = 0.0
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What it says in letters on its pictures: a question."""
+        return (self.narration,) if self.pause else ()
 
 
 @dataclass(frozen=True)

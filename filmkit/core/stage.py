@@ -33,6 +33,14 @@ If the narration depends on the model, it is given in several variants instead, 
         def keys(self):
             ...
 
+A beat may ask before it shows. The question is said, and written over the picture; then a film
+waits for some seconds, and a deck for a key. The beat's own narration is the answer::
+
+        @beat(ask="Which of {heads} heads looks back?")
+        def looking_back(self):
+            \"""Head {head} does.\"""
+            ...
+
 Whatever several beats need is made in :meth:`Stage.prepare` and kept as an attribute. Beats must be
 deterministic and use no time-based updaters: then the picture at which a beat begins depends on
 the trace, the settings and the theme alone, and each beat can be rendered by itself.
@@ -55,13 +63,15 @@ import numpy.typing as npt
 from manim import BLACK, DL, UR, Animation, Mobject, Scene, VGroup, config
 
 from extract.trace import Trace
-from filmkit.core.animations import Drift, MoveCamera, Presence, presence
+from filmkit.core.animations import Appear, Drift, MoveCamera, Presence, Vanish, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
+from filmkit.core.card import Card, faded
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.facts import Fact, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import (
+    QUESTION,
     _,
     catalogue_folder,
     narrated,
@@ -73,6 +83,7 @@ from filmkit.core.model_places import place_in_words
 from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_exact
+from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.printable import printable
 from filmkit.core.quantities import draws_before, place_of
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
@@ -104,10 +115,13 @@ class _BeatMark:
         Tells whether the beat plays for a trace.
     variants
         Narration by the names of :meth:`Stage.variant`; if empty, the docstring is the narration.
+    questions
+        What it asks, by the same names, or "" if it asks the same in all; empty if it asks nothing.
     """
 
     when: Callable[[Trace], bool]
     variants: Mapping[str, str]
+    questions: Mapping[str, str]
 
 
 @overload
@@ -116,7 +130,10 @@ def beat(method: BeatT, /) -> BeatT: ...
 
 @overload
 def beat(
-    *, when: Callable[[Trace], bool] | None = None, **variants: str
+    *,
+    when: Callable[[Trace], bool] | None = None,
+    ask: str | Mapping[str, str] = "",
+    **variants: str,
 ) -> Callable[[BeatT], BeatT]: ...
 
 
@@ -125,6 +142,7 @@ def beat(
     /,
     *,
     when: Callable[[Trace], bool] | None = None,
+    ask: str | Mapping[str, str] = "",
     **variants: str,
 ) -> BeatT | Callable[[BeatT], BeatT]:
     """Mark a method of a :class:`Stage` as a beat; a decorator with or without arguments.
@@ -134,6 +152,9 @@ def beat(
     when
         Called with the trace; the beat is left out if it returns False. By default it always
         plays.
+    ask
+        A question that is asked before the beat, with facts in braces; or one for each variant, by
+        its name. It is a step of its own, which is called "ask\\_" and the beat's name.
     **variants
         Several versions of the narration, instead of the docstring; :meth:`Stage.variant` returns
         the name of the one to use.
@@ -147,18 +168,25 @@ def beat(
             \"""Every query meets every key.\"""
             self.play(Reveal(self.scores, in_rows(self.scores.shape)))
 
-        @beat(when=lambda trace: trace.rotates)
+        @beat(when=lambda trace: trace.rotates, ask="And where is the position?")
         def rotation(self):
             \"""Queries and keys are rotated by their position.\"""
             ...
     """
+    questions = ({"": ask} if ask else {}) if isinstance(ask, str) else ask
 
     def mark(method: BeatT) -> BeatT:
         name = method.__name__
+        if name.startswith(QUESTION):
+            raise SceneCodeError(
+                f"{name} would be a question's name: rename it, or write @beat(ask=...) above "
+                "the beat that answers",
+                _place(method),
+            )
         # In the body of a class the second method of a name would replace the first.
         if isinstance(getattr(body.get(name), "beat", None), _BeatMark):
             raise SceneCodeError(f"two beats are called {name}; rename one", _place(method))
-        method.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants)
+        method.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants, questions)
         return method
 
     body = sys._getframe(1).f_locals
@@ -262,6 +290,8 @@ class Stage(Scene):
         self.beats: list[BeatRecord] = []
         self.playing = ""
         self._waited_for: dict[str, float] = {}
+        self._card: Card | None = None
+        self._behind: dict[Mobject, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
         self.ledger: list[Fact] = []
         self.layer = LayerView.of_prompt(
@@ -307,9 +337,22 @@ class Stage(Scene):
     # Beats
 
     @classmethod
-    def beat_names(cls, trace: Trace | None = None) -> tuple[str, ...]:
-        """Return the names of the beats in order; with a trace, only of those that play for it."""
-        return tuple(name for name, mark in cls._marks() if not trace or mark.when(trace))
+    def beat_names(cls, trace: Trace | None = None, *, questions: bool = True) -> tuple[str, ...]:
+        """Return the names of the beats in order, with their questions.
+
+        Parameters
+        ----------
+        trace
+            If given, only those that play for it.
+        questions
+            Whether questions are asked.
+        """
+        return tuple(
+            step
+            for name, mark in cls._marks()
+            if not trace or mark.when(trace)
+            for step in ([QUESTION + name, name] if questions and mark.questions else [name])
+        )
 
     @classmethod
     def _marks(cls) -> Iterator[tuple[str, _BeatMark]]:
@@ -378,7 +421,7 @@ class Stage(Scene):
             self.camera.background_color = colour
             self.camera.background_opacity = 0.0 if clear else 1.0
             self.prepare()
-            names = self.beat_names(self.trace)
+            names = self.beat_names(self.trace, questions=self.settings.questions)
             if not names:
                 scene = type(self)
                 file = Path(inspect.getsourcefile(scene) or "").name
@@ -390,13 +433,16 @@ class Stage(Scene):
                 self._play_beat(name)
 
     def _play_beat(self, name: str) -> None:
-        """Play a beat and its tail, record it, and report it to ``on_beat_end``."""
-        method = getattr(self, name)
+        """Play a beat or a question, and its tail, record it, and report it to ``on_beat_end``."""
+        asks = name.startswith(QUESTION)
+        method = self._ask if asks else getattr(self, name)
+        pause = self.theme.tempo.pause if asks else 0.0
         self.next_section(name)
         self.renderer.begin_piece()
         start, self.playing, self._waited_for = self.time, name, {}
         try:
             with self._part(name, tail=False):
+                self._put_away_card()
                 method()
             tail = self.time
             if tail == start:
@@ -410,6 +456,8 @@ class Stage(Scene):
             length = max(length, tail - start + self.theme.tempo.breath)
             with self._part(name, tail=True):
                 self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - (tail - start))
+                if asks:
+                    self._wait_for_answer(pause)
         except Exception as error:
             # Error messages print this note, so that the user knows where it happened.
             error.add_note(f"in beat {name}")
@@ -426,6 +474,7 @@ class Stage(Scene):
             tuple(said.marks.items()),
             speech,
             title_of_beat(name),
+            pause=pause,
         )
         self.beats.append(record)
         if self.on_beat_end:
@@ -447,6 +496,32 @@ class Stage(Scene):
             self.wait(seconds)
         else:
             self.play(self.drift(), run_time=seconds)
+
+    # Words over a picture
+
+    def _show_card(self, card: Card, **kwargs: Any) -> None:
+        """Let the picture step back, and words appear over it."""
+        self._card, self._behind = card, {p: presence(p) for p in self.visible_parts()}
+        self.play(*faded(self._behind), Appear(card), **kwargs)
+
+    def _put_away_card(self) -> None:
+        """Let the words go, and the picture come back, if there are any."""
+        if self._card is not None:
+            self.play(
+                Vanish(self._card), *faded(self._behind, 1.0), run_time=self.theme.tempo.small
+            )
+            self._card = None
+
+    def _ask(self) -> None:
+        """Write the question of the beat that follows over the picture."""
+        self._show_card(Card(self.narration(self.playing).text, self.frame, waits=True))
+
+    def _wait_for_answer(self, seconds: float) -> None:
+        """Hold a question while only its mark moves."""
+        if self.settings.calm or self._card is None:
+            self.wait(seconds)
+        else:
+            self.play(self._card.breathe(seconds), self.drift(), run_time=seconds)
 
     def drift(self) -> Animation:
         """Return the motion of a picture while it is talked about.
@@ -472,18 +547,29 @@ class Stage(Scene):
         except NarrationError as error:
             if said != written:
                 raise _misfit(said, written, error) from error
-            raise SceneCodeError(str(error), _place(getattr(self, beat))) from error
+            method = getattr(self, beat.removeprefix(QUESTION))
+            raise SceneCodeError(str(error), _place(method)) from error
+
+    def _told(self, beat: str) -> tuple[str, str]:
+        """Return the variant of a narration, "" if there is but one, and its words in English."""
+        name = beat.removeprefix(QUESTION)
+        method = getattr(self, name)
+        mark = method.beat
+        texts = mark.variants or {"": method.__doc__ or ""} if beat == name else mark.questions
+        variant = "" if "" in texts else self.variant(name)
+        if variant not in texts:
+            raise SceneCodeError(
+                f"variant() chooses {variant!r}; {beat} has {', '.join(texts)}", _place(method)
+            )
+        return variant, one_line(texts[variant])
 
     def _as_written(self, beat: str) -> str:
-        """Return the narration of a beat in English, with its marks and the names of facts."""
-        method = getattr(self, beat)
-        variants = method.beat.variants
-        return one_line(variants[self.variant(beat)] if variants else method.__doc__ or "")
+        """Return a narration in English, with its marks and the names of facts."""
+        return self._told(beat)[1]
 
     def _as_said(self, beat: str) -> str:
-        """Return the narration of a beat as it is written in the language in use."""
-        variant = self.variant(beat) if getattr(self, beat).beat.variants else ""
-        return narrated(beat, variant, self._as_written(beat))
+        """Return a narration as it is written in the language in use."""
+        return narrated(beat, *self._told(beat))
 
     def wait_for(self, mark: str) -> None:
         """Hold the picture until the words of a mark are said.
@@ -531,6 +617,10 @@ class Stage(Scene):
     def with_notes(self) -> list[Mobject]:
         """Return what is on screen, and the small notes at the top that a single picture has."""
         return [*self.mobjects, pin_to_frame(self._notes())]
+
+    def mosaic_on_screen(self) -> MosaicItem | None:
+        """Return the mosaic from which the picture was made; None if there is none."""
+        return None
 
     def snapshot(self, *, notes: bool = False) -> npt.NDArray[np.uint8]:
         """Draw the scene as it is now, even if nothing else is drawn.

@@ -68,6 +68,8 @@ class Tempo:
         Moves of the camera through space, and round a stack of heads.
     breath
         The shortest pause.
+    pause
+        The pause in which a question waits for an answer.
     per_word
         Time to say one word: 0.43 s is 140 words a minute, the pace of a calm lecture.
     """
@@ -78,6 +80,7 @@ class Tempo:
     swing: float = 3.0
     orbit: float = 8.0
     breath: float = 0.8
+    pause: float = 4.0
     per_word: float = 0.43
 
 

@@ -104,6 +104,21 @@ class LayerView:
         first = 0 if show_first_token and start == meta.has_bos else start
         return cls(trace, chosen, first, stop)
 
+    def at(self, layer: int) -> LayerView:
+        """Return the same positions in another layer, by its number from 0.
+
+        Raises
+        ------
+        SceneCodeError
+            If the layer does not exist.
+        """
+        meta = self.trace.meta
+        if not 0 <= layer < meta.n_layers:
+            raise SceneCodeError(
+                f"{meta.model} has no layer {layer}; its layers are 0 to {meta.n_layers - 1}"
+            )
+        return replace(self, layer=layer)
+
     def until(self, stop: int) -> LayerView:
         """Return the view with another end: to include tokens that follow the prompt."""
         return replace(self, stop=stop)

@@ -98,7 +98,10 @@ def chosen_beats(
     click.BadParameter
         When no beat begins so, or several do.
     """
-    played = {entry: entry.load().beat_names(trace) for entry in request.scenes}
+    played = {
+        entry: entry.load().beat_names(trace, questions=request.questions)
+        for entry in request.scenes
+    }
     known = list(dict.fromkeys(name for names in played.values() for name in names))
     wanted = {choose_beginning(beat, known, "beat", "--beats") for beat in beats}
     found = {entry: tuple(n for n in names if n in wanted) for entry, names in played.items()}
@@ -135,7 +138,9 @@ def slides_of(
     def take(name: str, stage: Stage) -> None:
         record = stage.beats[-1]
         title = record.title
-        document = picture_map(stage.with_notes(), stage.camera, values=True)
+        document = picture_map(
+            stage.with_notes(), stage.camera, stage.mosaic_on_screen(), values=True
+        )
         slides.append(
             Slide(
                 entry=entry,

@@ -22,6 +22,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import pairwise
+from math import inf
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
@@ -77,17 +78,18 @@ class Mosaic:
         Raises
         ------
         SceneCodeError
-            If rows differ in length, the fields of a name are no rectangle, or a joint does not run
-            through all rows; the message shows the mosaic with the place marked.
+            If it names no part, rows differ in length, the fields of a name are no rectangle, or a
+            joint does not run through all rows; the message shows the mosaic with the place marked.
         """
         grid = tuple(tuple(line.split()) for line in text.splitlines() if line.strip())
-        if not grid:
-            raise SceneCodeError("the mosaic is empty; name at least one part")
+        if {name for row in grid for name in row} <= {EMPTY}:
+            raise SceneCodeError(f"{_shown(grid, ())} is empty; name at least one part")
         for index, row in enumerate(grid):
             if len(row) != len(grid[0]):
                 raise SceneCodeError(
-                    f"{_shown(grid, {(index, c) for c in range(len(row))})}: this row has "
-                    f"{len(row)} fields and the first one {len(grid[0])}; write . for an empty one"
+                    f"{_shown(grid, {(index, c) for c in range(len(row))})}: rows differ in "
+                    f"length, {len(row)} here and {len(grid[0])} in the first; write . for an "
+                    "empty field"
                 )
         for index, column in enumerate(zip(*grid, strict=True)):
             if JOINT in column and {*column} != {JOINT}:
@@ -157,6 +159,21 @@ class Mosaic:
             return all(self.grid[r][start - 1] == EMPTY for r in rows)
         return all(self.grid[start - 1][c] == EMPTY for c in columns)
 
+    def same_parts(self, other: Mosaic) -> Mosaic:
+        """Return another mosaic of the same parts.
+
+        Raises
+        ------
+        SceneCodeError
+            If it has others; the message shows it with one of them marked, or names what it lacks.
+        """
+        if more := [name for name in other.names if name not in self.spans]:
+            shown = _shown(other.grid, _fields(other.grid, more[0]))
+            raise SceneCodeError(f"{shown}: {more[0]!r} is no part of the {self}")
+        if lacks := [name for name in self.names if name not in other.spans]:
+            raise SceneCodeError(f"{other}: it lacks {' and '.join(lacks)} of the {self}")
+        return other
+
     def unknown(self, name: str, known: Iterable[str]) -> SceneCodeError:
         """Return the error for a name that is no part, with the nearest known ones."""
         near = get_close_matches(name, known, n=3, cutoff=0.4)
@@ -177,7 +194,7 @@ def _shown(grid: Sequence[Sequence[str]], marked: Container[tuple[int, int]]) ->
         " ".join(f">{name}<" if (r, c) in marked else name for c, name in enumerate(row))
         for r, row in enumerate(grid)
     ]
-    return f"mosaic {' / '.join(rows)}"
+    return f"mosaic {' / '.join(rows)}".strip()
 
 
 def _spans(grid: Sequence[Sequence[str]]) -> dict[str, Span]:
@@ -253,13 +270,17 @@ class Size:
     title: tuple[float, float] = (0.0, 0.0)
 
     def titled(self, place: str) -> Size:
-        """Return the size with room for its title at a place: "above", "left" or "right"."""
+        """Return the size with room for its title at a place: "above", "left" or "right".
+
+        Its title is then what that takes along the part: width above it, or height beside it.
+        """
         width, height = self.title
         if not width:
             return self
         if place == "above":
-            return replace(self, above=self.above + height, width=max(self.width, width))
-        return replace(self, **{place: getattr(self, place) + width + TITLE_GAP})
+            return replace(self, above=self.above + height, title=(width, 0.0))
+        room = getattr(self, place) + width + TITLE_GAP
+        return replace(self, **{place: room}, title=(0.0, height))
 
 
 @dataclass(frozen=True)
@@ -270,6 +291,8 @@ class Arrangement:
     ----------
     boxes
         The cells of each part, or the whole of a part without cells.
+    fields
+        Room of each field by its row and column, without the gaps between them.
     titles
         Where the title of a part is: "above" its words, or to the "left" or "right" of it.
     pitches
@@ -277,6 +300,7 @@ class Arrangement:
     """
 
     boxes: Mapping[str, Box]
+    fields: Mapping[tuple[int, int], Box]
     titles: Mapping[str, str]
     pitches: Mapping[str, float]
 
@@ -342,7 +366,9 @@ class _Layout:
                 if axis is not None:
                     known = self.axes.setdefault(axis.name, axis)
                     self.axes[axis.name] = known.with_least(axis)
-        self.across, self.down = (_Tracks(mosaic, placed, across) for across in (True, False))
+        beside = _beside(mosaic, sizes, titles)
+        self.across = _Tracks(mosaic, placed, across=True, beside={})
+        self.down = _Tracks(mosaic, placed, across=False, beside=beside)
         counts = [axis.count for axis in self.axes.values() if axis.name == TOKEN]
         self.tokens = max(counts, default=0)
         self.units = (-1.0, -1.0)
@@ -375,17 +401,21 @@ class _Layout:
         pitch = self._pitches(*self.units)
         left = self.room.x - self.across.total(pitch) / 2
         top = self.room.y + self.down.total(pitch) / 2
-        across, down = self.across.places(pitch), self.down.places(pitch)
-        boxes = {
-            name: Box.of(
-                left + across[name][0],
-                left + across[name][1],
-                top - down[name][1],
-                top - down[name][0],
-            )
-            for name in self.mosaic.names
-        }
-        return Arrangement(boxes, self.titles, pitch)
+
+        def box(across: tuple[float, float], down: tuple[float, float]) -> Box:
+            return Box.of(left + across[0], left + across[1], top - down[1], top - down[0])
+
+        columns, rows = self.across.places(pitch), self.down.places(pitch)
+        return Arrangement(
+            {name: box(columns[name], rows[name]) for name in self.mosaic.names},
+            {
+                (r, c): box(column, row)
+                for r, row in enumerate(self.down.rooms(pitch))
+                for c, column in enumerate(self.across.rooms(pitch))
+            },
+            self.titles,
+            pitch,
+        )
 
     def crowded(self) -> str:
         """Return what is said of a mosaic whose fixed parts alone do not fit."""
@@ -403,6 +433,24 @@ class _Layout:
                     f"{largest!r} needs most: take fewer parts, or shorter words"
                 )
         raise AssertionError("it fits")
+
+
+def _beside(
+    mosaic: Mosaic, sizes: Mapping[str, Size], titles: Mapping[str, str]
+) -> dict[str, float]:
+    """Return how high what reaches from the right into the empty fields above a part is there.
+
+    A title is one line, words are as high as the field: infinite.
+    """
+    heights = dict.fromkeys(mosaic.names, 0.0)
+    for name, span in mosaic.spans.items():
+        for other, its in mosaic.spans.items():
+            meets = span.rows[0] - 1 in range(*its.rows)
+            meets = meets and its.columns[0] - 1 in range(*span.columns)
+            if meets and mosaic.is_empty_before(other, across=True):
+                title = sizes[other].title[1] if titles[other] == "left" else 0.0
+                heights[name] = max(heights[name], inf if sizes[other].left else title)
+    return heights
 
 
 def _largest(fits: Callable[[float], bool], low: float, high: float) -> float:
@@ -423,31 +471,37 @@ class _Side:
     ----------
     axis, least
         What runs along it, and its least length without the room around.
+    title
+        Length of a title along it.
     before, after
         Room around.
     start, stop
         The tracks that it covers: [start, stop).
     reaches
         Whether the room before it may reach into the track before, which is empty there.
+    beside
+        Room that something else takes at the beginning of that track.
     """
 
     axis: Axis | None
     least: float
+    title: float
     before: float
     after: float
     start: int
     stop: int
     reaches: bool
+    beside: float
 
-    def length(self, pitch: Mapping[str, float]) -> float:
-        """Return the length of its cells, or of all of it if it has none."""
+    def cells(self, pitch: Mapping[str, float]) -> float:
+        """Return the length of its cells, or of a part without cells."""
         if self.axis is None:
             return self.least
         return self.axis.count * pitch[self.axis.name] + self.axis.fixed
 
-    def room(self, pitch: Mapping[str, float]) -> float:
-        """Return the length that it needs: a title may be longer than the cells."""
-        return max(self.least, self.length(pitch))
+    def length(self, pitch: Mapping[str, float]) -> float:
+        """Return its length without the room around; a title may be longer than the cells."""
+        return max(self.least, self.title, self.cells(pitch))
 
 
 class _Tracks:
@@ -459,9 +513,19 @@ class _Tracks:
         As for :func:`arrange`.
     across
         Whether these are its columns.
+    beside
+        For parts, the room that something else takes where they might reach into the track before;
+        infinite if they must not.
     """
 
-    def __init__(self, mosaic: Mosaic, sizes: Mapping[str, Size], across: bool) -> None:
+    def __init__(
+        self,
+        mosaic: Mosaic,
+        sizes: Mapping[str, Size],
+        *,
+        across: bool,
+        beside: Mapping[str, float],
+    ) -> None:
         lines = [*zip(*mosaic.grid, strict=True)] if across else mosaic.grid
         self.count = len(lines)
         joints = {t for t, line in enumerate(lines) if {*line} == {JOINT}}
@@ -470,11 +534,13 @@ class _Tracks:
         for name, span in mosaic.spans.items():
             size = sizes[name]
             parts = (
-                (size.columns, size.width, size.left, size.right, *span.columns)
+                (size.columns, size.width, size.title[0], size.left, size.right, *span.columns)
                 if across
-                else (size.rows, size.height, size.above, size.below, *span.rows)
+                else (size.rows, size.height, size.title[1], size.above, size.below, *span.rows)
             )
-            self.sides[name] = _Side(*parts, mosaic.is_empty_before(name, across=across))
+            taken = beside.get(name, 0.0)
+            reaches = mosaic.is_empty_before(name, across=across) and taken < inf
+            self.sides[name] = _Side(*parts, reaches, taken)
         sides = self.sides.values()
         self.margins = [
             (
@@ -493,7 +559,7 @@ class _Tracks:
         return max(
             self.sides,
             key=lambda name: (
-                self.sides[name].before + self.sides[name].room(pitch) + self.sides[name].after
+                self.sides[name].before + self.sides[name].length(pitch) + self.sides[name].after
             ),
         )
 
@@ -506,17 +572,23 @@ class _Tracks:
                 margins[a][1] + gaps[a] + margins[b][0]
                 for a, b in pairwise(range(side.start, side.stop))
             )
-            lack = side.room(pitch) - inner - sum(middles[side.start : side.stop])
+            lack = side.length(pitch) - inner - sum(middles[side.start : side.stop])
             middles[side.stop - 1] += max(0.0, lack)
         for side in self.sides.values():
             if side.reaches:
                 track = side.start - 1
-                lack = side.before - gaps[track] - margins[side.start][0] - sum(margins[track])
+                lack = side.before + side.beside - gaps[track] - margins[side.start][0]
+                lack -= margins[track][1] + margins[track][0] * (side.beside == 0)
                 middles[track] = max(middles[track], lack)
         starts = [0.0]
         for (before, after), middle, gap in zip(margins, middles, gaps, strict=True):
             starts.append(starts[-1] + before + middle + after + gap)
         return starts
+
+    def rooms(self, pitch: Mapping[str, float]) -> list[tuple[float, float]]:
+        """Return start and end of each track, from the start of the first one."""
+        starts = pairwise(self._starts(pitch))
+        return [(start, stop - gap) for (start, stop), gap in zip(starts, self.gaps, strict=True)]
 
     def places(self, pitch: Mapping[str, float]) -> dict[str, tuple[float, float]]:
         """Return start and end of the cells of each part, from the start of the first track.
@@ -526,10 +598,9 @@ class _Tracks:
         """
         starts, places = self._starts(pitch), {}
         for name, side in self.sides.items():
-            length = side.length(pitch)
             start = starts[side.start] + self.margins[side.start][0]
             if side.axis is None:
                 end = starts[side.stop] - self.gaps[side.stop - 1] - self.margins[side.stop - 1][1]
-                start += (end - start - length) / 2
-            places[name] = start, start + length
+                start += (end - start - side.length(pitch)) / 2
+            places[name] = start, start + side.cells(pitch)
         return places

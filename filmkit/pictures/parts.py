@@ -7,20 +7,21 @@ A part says what it needs (:meth:`Part.size`), and makes its mobjects for the pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from manim import Dot, Group, Mobject, VGroup
 
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header
-from filmkit.pictures.mosaic import Axis, Size
+from filmkit.pictures.mosaic import TOKEN, Axis, Size
 
 __all__ = ["Around", "Free", "Matrix", "Part", "Place"]
 
@@ -125,7 +126,7 @@ class Matrix:
     values : (rows, columns)
         The numbers.
     norm, source
-        How they become colours, and where they come from.
+        How they become colours, :meth:`Norm.of_values` by default; and where they come from.
     rows, columns
         What runs down and across: "token", or a name of its own for each other axis. Equal names
         have equal pitch in a picture.
@@ -139,19 +140,45 @@ class Matrix:
         Texts of the tokens along an axis.
     kept
         How many first and last cells are drawn of an axis that is too long to be drawn.
+
+    Raises
+    ------
+    SceneCodeError
+        If the numbers have no rows and columns, or there are not as many words as tokens.
+
+    Examples
+    --------
+    ::
+
+        self.part("own", Matrix(numbers, name="difference", words=self.layer.words))
+        self.show("pattern own")
     """
 
     values: npt.NDArray[np.float64]
-    norm: Norm
-    source: TensorSource
-    rows: str
-    columns: str
+    norm: Norm | None = None
+    source: TensorSource = field(default_factory=TensorSource)
+    rows: str = TOKEN
+    columns: str = TOKEN
     name: str = ""
     symbol: str = ""
     colour: str | None = None
     masked: npt.NDArray[np.bool_] | None = None
     words: Sequence[str] = ()
     kept: tuple[int, int] = KEPT
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
+        if self.values.ndim != 2 or not self.values.size:
+            raise SceneCodeError(
+                f"a Matrix takes rows and columns of numbers, not an array of shape "
+                f"{self.values.shape}"
+            )
+        for axis, count in zip((self.rows, self.columns), self.values.shape, strict=True):
+            if axis == TOKEN and self.words and len(self.words) != count:
+                raise SceneCodeError(
+                    f"a Matrix has {count} tokens along an axis, and {len(self.words)} words; "
+                    f'give the axis a name of its own, such as columns="head"'
+                )
 
     @property
     def transposed(self) -> Matrix:
@@ -165,6 +192,11 @@ class Matrix:
             symbol=f"{self.symbol}^top" if self.symbol else "",
             masked=None if self.masked is None else self.masked.T,
         )
+
+    @property
+    def scale(self) -> Norm:
+        """How its numbers become colours."""
+        return self.norm or Norm.of_values(self.values)
 
     def letters(self, around: Around) -> float:
         """Return the text size of the words at its axes."""
@@ -219,7 +251,7 @@ class Matrix:
             pieces["title"] = self._placed(title, place.title, beside, above)
         if around.bar:
             pieces["bar"] = ColourBar(
-                self.norm, "", Box(box.x, box.bottom - 0.2, box.width, 0.12), zoom=BAR_ZOOM
+                self.scale, "", Box(box.x, box.bottom - 0.2, box.width, 0.12), zoom=BAR_ZOOM
             )
         return pieces
 
@@ -299,7 +331,7 @@ class Cells(Group):
         cut = slice(*rows), slice(*columns)
         block = Heatmap(
             matrix.values[cut],
-            matrix.norm,
+            matrix.scale,
             width=box.width,
             height=box.height,
             masked=None if matrix.masked is None else matrix.masked[cut],
@@ -320,8 +352,20 @@ class Cells(Group):
         )
 
     def light(self, shown: npt.ArrayLike) -> None:
-        """Set the opacity of each cell of the whole matrix; what is given broadcasts to it."""
-        opacity = np.broadcast_to(np.asarray(shown, dtype=float), self.shape)
+        """Set the opacity of each cell of the whole matrix; what is given broadcasts to it.
+
+        Raises
+        ------
+        SceneCodeError
+            If it does not.
+        """
+        given, (rows, columns) = np.asarray(shown, dtype=float), self.shape
+        try:
+            opacity = np.broadcast_to(given, self.shape)
+        except ValueError:
+            raise SceneCodeError(
+                f"opacities of shape {given.shape} do not broadcast to {rows} x {columns} cells"
+            ) from None
         for block, cut in zip(self.blocks, self._cuts, strict=True):
             block.set_shown(opacity[cut])
 

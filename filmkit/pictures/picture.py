@@ -62,14 +62,19 @@ class PlacedPart:
     pieces
         Its mobjects by what each is: "cells", "title", "row words", "column words", "bar", or
         "whole" of a part without cells.
-    colour
-        Of its title, if it has one of its own.
+    part
+        What it was made from.
     """
 
     name: str
     box: Box
     pieces: Mapping[str, Mobject]
-    colour: str | None = None
+    part: Part
+
+    @property
+    def colour(self) -> str | None:
+        """Of its title, if it has one of its own."""
+        return getattr(self.part, "colour", None)
 
     @property
     def cells(self) -> Cells:
@@ -120,6 +125,12 @@ class Picture:
         The mosaic as it was arranged: a single row may have become a column.
     parts
         The parts as they are drawn.
+    dressing, arrangement
+        What stands around each part, and where all of them are.
+    left_out
+        The words for which there was no room, one line each.
+    marked, marks
+        The marks of parts that there are, and their frames.
     """
 
     def __init__(
@@ -143,6 +154,8 @@ class Picture:
                 absent.add(name)
             else:
                 chosen[name] = part
+        if not chosen:
+            raise SceneCodeError(f"{mosaics[0]}: this model has none of its parts")
         variants = [mosaic.without(absent) for mosaic in mosaics]
         mosaic = variants[0]
         if frame.upright and 1 in (len(mosaic.grid), len(mosaic.grid[0])):
@@ -155,22 +168,25 @@ class Picture:
                 errors.append(error)
         if not tried:
             raise errors[0]
-        self.mosaic, dressing, arrangement = max(
+        self.mosaic, self.dressing, self.arrangement = max(
             tried, key=lambda one: (one[2].pitches.get(TOKEN, 0.0), *one[2].pitches.values())
         )
-        self.pitches = arrangement.pitches
+        self.pitches = self.arrangement.pitches
+        wanted = dict(_dressed(self.mosaic, chosen, around, words))
+        self.left_out = tuple(_left_out(wanted, self.dressing))
         self.parts: dict[str, PlacedPart] = {}
         for name, part in chosen.items():
-            place = Place(arrangement.boxes[name], arrangement.titles[name])
-            pieces = part.pieces(place, dressing[name])
-            self.parts[name] = PlacedPart(name, place.box, pieces, getattr(part, "colour", None))
+            place = Place(self.arrangement.boxes[name], self.arrangement.titles[name])
+            pieces = part.pieces(place, self.dressing[name])
+            self.parts[name] = PlacedPart(name, place.box, pieces, part)
         for name, shown in (lit or {}).items():
             if name in self.parts:
                 self.parts[name].cells.light(shown)
+        self.marked = [mark for mark in marks if mark.part in self.parts]
         self.marks = [
-            Highlight(mark.box(self.parts[mark.part].cells), colour=mark.colour)
-            for mark in marks
-            if mark.part in self.parts
+            # Over cells that come later too.
+            Highlight(mark.box(self.parts[mark.part].cells), colour=mark.colour).set_z_index(1)
+            for mark in self.marked
         ]
 
     def row_of(self, name: str) -> list[Box]:
@@ -235,29 +251,41 @@ def _arranged(
     raise errors[-1]
 
 
+def _left_out(wanted: Mapping[str, Around], given: Mapping[str, Around]) -> Iterator[str]:
+    """Yield which words parts should have, and have not."""
+    for name, one in wanted.items():
+        if one.row_words and not given[name].row_words:
+            yield f"the words beside {name}"
+        if one.column_words and not given[name].column_words:
+            yield f"the words above {name}"
+
+
 def _dressed(
     mosaic: Mosaic, parts: Mapping[str, Part], around: Mapping[str, Around], words: bool | str
 ) -> Iterator[tuple[str, Around]]:
     """Yield what stands around each part.
 
     Words stand beside the leftmost part of each row of token panels, and above the topmost of
-    each column.
+    each column; other words in the same row or column, of another prompt, stand at their part.
     """
-    rows: set[int] = set()
-    columns: set[int] = set()
+    rows: set[tuple[int, Sequence[str]]] = set()
+    columns: set[tuple[int, Sequence[str]]] = set()
     by_column = sorted(mosaic.names, key=lambda name: mosaic.spans[name].columns)
     beside = []
     for name in by_column:
         part, row = parts[name], mosaic.spans[name].rows[0]
-        if isinstance(part, Matrix) and part.rows == TOKEN and part.words and row not in rows:
-            rows.add(row)
+        if not (isinstance(part, Matrix) and part.rows == TOKEN and part.words):
+            continue
+        if (named := (row, tuple(part.words))) not in rows:
+            rows.add(named)
             beside.append(name)
     above = []
     for name in sorted(mosaic.names, key=lambda name: mosaic.spans[name].rows):
         part, column = parts[name], mosaic.spans[name].columns[0]
-        is_named = isinstance(part, Matrix) and part.columns == TOKEN and part.words
-        if is_named and column not in columns:
-            columns.add(column)
+        if not (isinstance(part, Matrix) and part.columns == TOKEN and part.words):
+            continue
+        if (named := (column, tuple(part.words))) not in columns:
+            columns.add(named)
             above.append(name)
     for name in mosaic.names:
         own = around.get(name, Around())

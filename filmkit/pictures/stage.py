@@ -16,9 +16,12 @@ from filmkit.core.animations import (
     in_rows,
     set_presence,
 )
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.stage import Stage as PlainStage
 from filmkit.mobjects.marks import Highlight
+from filmkit.pictures.account import account
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Free, Part
 from filmkit.pictures.picture import Mark, Picture, PlacedPart
@@ -42,7 +45,7 @@ class Stage(PlainStage):
         self._own: dict[str, Part | None] = {}
         self._picture: Picture | None = None
 
-    def part(self, name: str, part: Part | Callable[[], Mobject] | None) -> None:
+    def part(self, name: str, part: Part | Mobject | Callable[[], Mobject] | None) -> None:
         """Add a part of your own under a name that mosaics can use.
 
         Parameters
@@ -50,9 +53,22 @@ class Stage(PlainStage):
         name
             Its name in mosaics.
         part
-            A :class:`~filmkit.pictures.parts.Matrix`, or a function that makes a mobject anew,
-            such as ``lambda: Symbol("Q K^top")``. None for nothing: mosaics leave it out.
+            A :class:`~filmkit.pictures.parts.Matrix`; a mobject, of which copies are shown; or a
+            function that makes one when it is shown, such as ``lambda: Symbol("Q K^top")``. None
+            for nothing: mosaics leave it out.
+
+        Raises
+        ------
+        SceneCodeError
+            If it is something else.
         """
+        if isinstance(part, Mobject):
+            part = part.copy
+        if not (part is None or callable(part) or hasattr(part, "pieces")):
+            raise SceneCodeError(
+                f"the part {name!r} cannot be a {type(part).__name__}; take Matrix(numbers), a "
+                f"mobject, or a function that makes one"
+            )
         self._own[name] = Free(part) if callable(part) else part
 
     @property
@@ -115,11 +131,15 @@ class Stage(PlainStage):
             Seconds of the way; the theme's by default.
         """
         drawn = Mosaic.parse(mosaic)
-        variants = [drawn, Mosaic.parse(tall)] if tall and self.frame.upright else [drawn]
+        variants = [drawn]
+        if tall:
+            upright = drawn.same_parts(Mosaic.parse(tall))
+            variants += [upright] if self.frame.upright else []
         titled = drawn.names if titles is True else drawn.listed("titles", titles or "")
         barred = drawn.listed("bars", bars)
         around = {n: Around(title=n in titled, bar=n in barred) for n in drawn.names}
         lit, origins, into = lit or {}, origins or {}, into or {}
+        drawn.listed("into", " ".join(target for target, _row in into.values()))
         drawn.listed("marks", " ".join(mark.part for mark in marks))
         drawn.listed("lit", " ".join(lit))
         picture = Picture(
@@ -148,6 +168,13 @@ class Stage(PlainStage):
             into=into,
         )
         self._play(way, run_time or self.theme.tempo.large)
+
+    def mosaic_on_screen(self) -> MosaicItem | None:
+        return (
+            account(self._picture, set(self.get_mobject_family_members()))
+            if self._picture
+            else None
+        )
 
     def _seen(self) -> Mapping[tuple[str, str], Mobject]:
         """Return what is on the scene of the picture before."""

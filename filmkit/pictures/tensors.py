@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
@@ -16,9 +17,12 @@ from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 
-__all__ = ["CHANNEL", "TENSOR_NAMES", "HeadParts"]
+__all__ = ["CHANNEL", "TENSOR_NAMES", "HeadParts", "head_matrix"]
 
 CHANNEL, MODEL, LATENT = "channel", "model", "latent"
+
+OF_LAYER = "X", "C"
+"""Names of matrices that all heads of a layer share."""
 
 OF_HEAD = {
     "Q": "q",
@@ -34,7 +38,7 @@ OF_HEAD = {
 WEIGHTS = {"W_Q": "query", "W_K": "key", "W_V": "value"}
 """Weights of a head, and the roles of what they make."""
 
-TENSOR_NAMES = ("X", "C", *OF_HEAD, "dots", "scaled", *WEIGHTS)
+TENSOR_NAMES = (*OF_LAYER, *OF_HEAD, "dots", "scaled", *WEIGHTS)
 """All names of tensors: queries to z as the field has them; dots are queries times keys, scaled
 their scores without a mask."""
 
@@ -57,8 +61,13 @@ class HeadParts(Mapping[str, Matrix | None]):
         match = re.fullmatch(r"(\w+?)(?:\[(\d+)\])?", name)
         if match is None or match[1] not in TENSOR_NAMES:
             raise KeyError(name)
-        head = self.head if match[2] is None else self.head.layer.head(int(match[2]))
-        return _matrix(head, match[1])
+        if match[2] is None:
+            return head_matrix(self.head, match[1])
+        number = int(match[2])
+        matrix = head_matrix(self.head.layer.head(number), match[1])
+        if matrix is None or match[1] in OF_LAYER:
+            return matrix
+        return replace(matrix, name=_named(matrix.name, number))
 
     def __iter__(self) -> Iterator[str]:
         return iter(TENSOR_NAMES)
@@ -67,8 +76,39 @@ class HeadParts(Mapping[str, Matrix | None]):
         return len(TENSOR_NAMES)
 
 
-def _matrix(view: HeadView, name: str) -> Matrix | None:
-    """Return one matrix of a head, None if its model has none."""
+def _named(name: str, head: int) -> str:
+    """Return the name of a matrix with the number of its head; a weight has no name in words."""
+    if name:
+        return _("head {head}: {name}", head=head, name=name)
+    return _("head {head}", head=head)
+
+
+def head_matrix(view: HeadView, name: str) -> Matrix | None:
+    """Return one matrix of a head as a part, None if its model has none.
+
+    It is for other heads than those that mosaics can name: of another layer or another prompt.
+
+    Parameters
+    ----------
+    view
+        The head.
+    name
+        Its name in mosaics, without a number: one of :data:`TENSOR_NAMES`.
+
+    Raises
+    ------
+    SceneCodeError
+        If there is no such name.
+
+    Examples
+    --------
+    ::
+
+        self.part("early", head_matrix(self.layer.at(0).head(3), "pattern"))
+        self.show("early pattern[3]")
+    """
+    if name not in TENSOR_NAMES:
+        raise SceneCodeError(f"there is no matrix {name!r}; take one of {', '.join(TENSOR_NAMES)}")
     layer, theme = view.layer, current_theme()
     stored = {"C": "kv_latent"}.get(name, name if name in WEIGHTS else "x")
     if not layer.trace.has(stored, layer.layer):

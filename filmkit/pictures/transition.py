@@ -13,8 +13,10 @@ from filmkit.core.animations import (
     TransposeFromCopy,
     Vanish,
     first_half,
+    presence,
     second_half,
 )
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.pictures.become import Become, alike, same
@@ -90,7 +92,13 @@ class Transition:
         for key, piece in self._new.items():
             self._bring(key, piece, gone)
         for name, (target, row) in self.into.items():
-            self._send(gone.pop((name, "cells")), self.after.parts[target].cells.row(row))
+            if (name, "cells") not in gone:
+                raise SceneCodeError(
+                    f"into={name!r} is no part with cells that leaves for the {self.after.mosaic}"
+                )
+            if target in self.after.parts:
+                box = self.after.parts[target].cells.row(row)
+                self._send(gone.pop((name, "cells")), box)
         self.leaving = [Vanish(piece) for piece in (*gone.values(), *self.strangers)]
 
     @property
@@ -129,7 +137,7 @@ class Transition:
         elif kind == "cells" and (TURNS.get(name, ""), kind) in self.before:
             self._turn(name, piece, gone)
         elif piece not in self._later and not (kind == "cells" and name in self.reveal):
-            self.arrivals.append(Appear(piece))
+            self.arrivals.append(_appearing(piece))
 
     def _was(self, key: Key) -> Key | None:
         """Return the key of what a piece was in the picture before, or None if it is new."""
@@ -146,7 +154,7 @@ class Transition:
         leaves = key not in self._new and key in gone
         pairs = zip(origin.blocks_by_column, piece.blocks, strict=True)
         self.moves += [TransposeFromCopy(old, new, leaves=leaves) for old, new in pairs]
-        self.arrivals += [Appear(dots) for dots in piece.dots]
+        self.arrivals += map(_appearing, piece.dots)
         if leaves:
             self.finished.append(gone.pop(key))
 
@@ -155,3 +163,8 @@ class Transition:
         assert isinstance(cells, Cells)
         self.moves.append(Settle(cells.whole, box))
         self.finished.append(cells)
+
+
+def _appearing(piece: Mobject) -> Appear:
+    """Return the animation in which a piece appears, as background if it is that."""
+    return Appear(piece, to=presence(piece))

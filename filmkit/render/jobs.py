@@ -353,7 +353,9 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
     """
     trace = load_trace(request)
     wanted = {
-        entry: wanted_beats(entry, entry.load().beat_names(trace), beat, "--still")
+        entry: wanted_beats(
+            entry, entry.load().beat_names(trace, questions=request.questions), beat, "--still"
+        )
         for entry in request.scenes
     }
     count = sum(len(beats) for beats in wanted.values())

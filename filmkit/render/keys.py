@@ -102,7 +102,7 @@ class BeatHasher:
         place = [] if is_own(_file(entry)) else [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
         return digest([self._scene, repr(entry), repr(sorted(speech.items())), *place])
 
-    def picture_key(self, entry: SceneEntry, played: Sequence[str], code: str, *notes: str) -> str:
+    def picture_key(self, entry: SceneEntry, played: Sequence[str], code: str, *words: str) -> str:
         """Find the key of a beat.
 
         Parameters
@@ -113,10 +113,11 @@ class BeatHasher:
             Names of the beats that are played until then, and its own.
         code
             What they use; see :attr:`filmkit.core.records.BeatRecord.code`.
-        *notes
-            The notes on the pictures, if they are part of these.
+        *words
+            Those on its pictures that are found nowhere in the code: of a question, and the notes
+            at the top, if they are part of these.
         """
-        return digest([self._pictures, entry.module, entry.cls, *played, code, *notes])
+        return digest([self._pictures, entry.module, entry.cls, *played, code, *words])
 
     def picture_keys(
         self, entry: SceneEntry, rehearsal: Rehearsal, *, notes: bool = False
@@ -133,7 +134,11 @@ class BeatHasher:
         played = [record.name for record in rehearsal.beats]
         return {
             record.name: self.picture_key(
-                entry, played[: i + 1], record.code, *(record.notes if notes else ())
+                entry,
+                played[: i + 1],
+                record.code,
+                *record.written,
+                *(record.notes if notes else ()),
             )
             for i, record in enumerate(rehearsal.beats)
         }
@@ -146,7 +151,7 @@ class BeatHasher:
         A beat's pictures depend on its words only where it waits for them; those of its tail on how
         long these take to say. The arrival from another scene depends on all that both scenes show.
         In the first beat after it there may still be what has arrived; all else is as if the scene
-        were shown by itself.
+        were shown by itself. A beat begins with the words of its question.
 
         Parameters
         ----------
@@ -161,20 +166,23 @@ class BeatHasher:
             Keys by the names of beats and whether the tail is meant.
         """
         keys = {}
+        written: tuple[str, ...] = ()
         for record, key in zip(
             alone.beats, self.picture_keys(entry.alone, alone).values(), strict=True
         ):
             own = digest([key, repr(record.marks)]) if record.marks else key
             tail = (record.tail - record.start, record.end - record.start)
             calm = self.options.settings.calm
-            keys[record.name, False] = own
+            keys[record.name, False] = digest([own, *written]) if written else own
+            written = record.written
             keys[record.name, True] = digest(
                 [own, "tail", *(f"{seconds:.6f}" for seconds in tail), repr(calm)]
             )
         if entry.arrival is not None:
             origin, names = entry.arrival.origin, [record.name for record in rehearsal.beats]
             where = (origin.module, origin.cls, entry.arrival.last, entry.module, entry.cls)
-            arrival = digest([self._pictures, *where, *names, rehearsal.beats[-1].code])
+            code = rehearsal.beats[-1].code
+            arrival = digest([self._pictures, *where, *names, code, entry.shown_title])
             keys[ARRIVE, False] = arrival
             if names[0] == ARRIVE:
                 keys[names[1], False] = digest([arrival, keys[names[1], False]])

@@ -146,6 +146,7 @@ def _as_record(
                 "narration": record.narration,
                 "start": round(record.start, 3),
                 "end": round(record.end, 3),
+                "pause": record.pause,
             }
             for record in rehearsal.beats
         ],

@@ -90,7 +90,8 @@ def draw_pictures(
     def take(record: BeatRecord, stage: Stage, code: str) -> None:
         played.append(record.name)
         kept = cache.scratch if recording.obstacle() else cache
-        picture = kept.path(hasher.picture_key(entry, played, code, *record.notes), END)
+        words = (*record.written, *record.notes)
+        picture = kept.path(hasher.picture_key(entry, played, code, *words), END)
         missing = not cache.holds(picture)
         if missing:
             on_missing(record.name)

@@ -122,6 +122,8 @@ class RenderRequest:
         Whether pictures stand still while they are talked about.
     language
         Code of the language; see :mod:`filmkit.core.language`.
+    questions
+        Whether beats ask their questions.
     voice
         Who speaks the narration; None for films without sound.
     speech
@@ -155,6 +157,7 @@ class RenderRequest:
     captions: str = DEFAULT_CAPTIONS
     calm: bool = False
     language: str = DEFAULT_LANGUAGE
+    questions: bool = True
     voice: Voice | None = None
     speech: SceneSpeech = field(default_factory=dict)
 
@@ -174,6 +177,7 @@ class RenderRequest:
             calm=self.calm or self.file_format == "png",
             caption_strip=self.captions == "burn",
             language=self.language,
+            questions=self.questions,
         )
         return RenderOptions(self.quality, settings, self.speech)
 

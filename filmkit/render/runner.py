@@ -230,14 +230,15 @@ def render_stills(
             write_png(Image.fromarray(pixels), path)
         else:
             write_pages([draw_page(stage)], path, title=f"{entry.shown_title}: {title}")
-        document = picture_map(stage.with_notes(), stage.camera)
+        document = picture_map(stage.with_notes(), stage.camera, stage.mosaic_on_screen())
         document["alt"] = alt_text(document, title)
         write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
         paths.append(path)
         progress(1)
 
     take_stills(entry, trace=trace, options=options, beats=beats, take=take)
-    if set(beats) == set(entry.load().beat_names(trace)):
+    asked = options.settings.questions
+    if set(beats) == set(entry.load().beat_names(trace, questions=asked)):
         _remove_former(folder, {path.stem for path in paths})
     return paths
 

@@ -206,7 +206,10 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
             request,
             request.scenes,
             lambda entry: wanted_beats(
-                entry, entry.load().beat_names(trace), request.beat, "--beat"
+                entry,
+                entry.load().beat_names(trace, questions=request.questions),
+                request.beat,
+                "--beat",
             ),
         )
     scene_files = [entry.file for entry in request.scenes if entry.file]
@@ -383,7 +386,7 @@ class _Update(SceneUpdate):
 
         A beat that cannot be drawn keeps the picture that the sheet showed before.
         """
-        beats = entry.load().beat_names(self.trace)
+        beats = self._beats(entry)
         before = {beat: Path(path) for beat, path in self._shown.get(entry.slug, {}).items()}
         pictures = {beat: before[beat] for beat in beats if beat in before}
         self._pictures[entry] = pictures = {b: p for b, p in pictures.items() if p.is_file()}
@@ -404,13 +407,15 @@ class _Update(SceneUpdate):
             self.save_sheet(entry)
             raise
 
+    def _beats(self, entry: SceneEntry) -> tuple[str, ...]:
+        return entry.load().beat_names(self.trace, questions=self.request.questions)
+
     def save_sheet(self, entry: SceneEntry) -> None:
         """Write a contact sheet, unless it shows the same already."""
         pictures, now = self._pictures[entry], entry.titled_anew
         shown = {"": now.shown_title} | {beat: str(path) for beat, path in pictures.items()}
         if shown != self._shown.get(entry.slug):
-            beats = entry.load().beat_names(self.trace)
-            self._print_path(save_sheet(self.request, now, beats, pictures))
+            self._print_path(save_sheet(self.request, now, self._beats(entry), pictures))
             self._shown[entry.slug] = shown
             write_text(self._shown_file, json.dumps(self._shown))
 

@@ -129,7 +129,7 @@ class _Artist:
                 )
                 reader.start()
                 questions.close()
-                self._draw_stills(update, stage.beat_names(trace))
+                self._draw_stills(update, stage.beat_names(trace, questions=request.questions))
             finally:
                 self._tell("uses", uses=update.uses([self._entry]))
             plan = update.plan(self._entry)

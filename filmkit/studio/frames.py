@@ -1,4 +1,4 @@
-"""Read which numbers a frame of a scene shows, whichever frame it is."""
+"""Read which numbers and which mosaic a frame of a scene shows, whichever frame it is."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def read_frame(
     Returns
     -------
     dict
-        ``panels`` and ``arrays`` as a web deck has them (:mod:`filmkit.decks.cells`), and
-        ``picture``, the address of a PNG that holds its data, or None.
+        ``panels`` and ``arrays`` as a web deck has them (:mod:`filmkit.decks.cells`); ``mosaic`` as
+        in :mod:`filmkit.core.picture_map`; and ``picture``, the address of a PNG that holds its
+        data, or None.
 
     Raises
     ------
@@ -74,9 +75,12 @@ def read_frame(
 
     def take(pixels: Pixels, repeat: int) -> None:
         arrays = ArrayStore()
-        document = picture_map(running.mobjects, running.camera, values=True)
+        document = picture_map(
+            running.mobjects, running.camera, running.mosaic_on_screen(), values=True
+        )
         found["panels"] = panels_of(document, trace, arrays)
         found["arrays"] = arrays.encoded()
+        found["mosaic"] = document["mosaic"]
         found["picture"] = _data_uri(pixels) if picture else None
         raise EndSceneEarlyException
 

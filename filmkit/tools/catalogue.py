@@ -53,7 +53,7 @@ def documented_objects() -> list[Any]:
 
 
 def _is_drawn(item: object) -> bool:
-    return inspect.isclass(item) and issubclass(item, (Mobject, Animation)) and item is not Stage
+    return inspect.isclass(item) and issubclass(item, (Mobject, Animation))
 
 
 @dataclass
@@ -116,7 +116,7 @@ def _flat(animations: Sequence[Animation] | None) -> Iterator[Animation]:
 
 
 def _where(stage: Stage, entry: SceneEntry) -> str:
-    names = stage.beat_names(stage.trace)
+    names = stage.beat_names(stage.trace, questions=stage.settings.questions)
     return f"{entry.slug}, beat {names[len(stage.beats)]}"
 
 
@@ -168,8 +168,9 @@ PAGE = """\
 
 {image}.. auto{kind}:: {name}
 """
-# What a page of a class has besides.
+# What a page of a class has besides, and that of the stage: it is the stage without mosaics, too.
 MEMBERS = "   :members:\n   :show-inheritance:\n"
+INHERITED = "   :inherited-members: Scene\n"
 IMAGE = """\
 .. figure:: {name}.png
    :alt: {alt}
@@ -218,7 +219,8 @@ def write_pages(catalogue: MobjectCatalogue, items: Sequence[Any], folder: Path)
             name=name,
             image=image,
         )
-        page += MEMBERS if inspect.isclass(item) else ""
+        if inspect.isclass(item):
+            page += MEMBERS + INHERITED * issubclass(item, Stage)
         write_text(folder / f"{name}.rst", page)
     names = "\n".join(f"   {item.__name__}" for item in items)
     write_text(folder / "index.rst", INDEX.format(names=names))

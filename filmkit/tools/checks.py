@@ -41,6 +41,7 @@ __all__ = [
     "complaints",
     "low_contrast",
     "play",
+    "small_in_mosaic",
     "words_on_panels",
 ]
 
@@ -51,6 +52,7 @@ Corners = npt.NDArray[np.float32]
 WIDTH, HEIGHT = 1920, 1080
 SAFE = 0.04  # margin on every side, as a fraction of the frame's shorter side
 MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
+MIN_CELL = 1 / 300  # smallest cell of a mosaic, as a fraction of the same
 SLACK = 0.5  # how far a line of letters may reach over a border, in pixels of full HD
 MIN_PRESENCE = 0.5  # anything with a lower presence is background and not meant to be read
 # Smallest contrast ratios of WCAG 2.2, success criteria 1.4.3 and 1.4.11.
@@ -264,6 +266,29 @@ def words_on_panels(stage: Stage) -> list[str]:
     return faults
 
 
+def small_in_mosaic(stage: Stage) -> list[str]:
+    """Return what the mosaic of a picture has too little room for, one line each.
+
+    These are cells that are too small to be told apart, and words that were left out.
+    """
+    mosaic = stage.mosaic_on_screen()
+    if mosaic is None:
+        return []
+    pitches: dict[str, float] = {}
+    parts: dict[str, list[str]] = {}
+    for part in mosaic.parts:
+        for side in filter(None, part.sides):
+            pitches[side.axis] = side.pitch / stage.frame.shorter_side
+            parts.setdefault(side.axis, []).append(part.name)
+    small = [
+        f"cells of {axis} in {' '.join(dict.fromkeys(parts[axis]))} are {100 * pitch:.2f} % of the "
+        f"frame; from {100 * MIN_CELL:.2f} % on they can be told apart"
+        for axis, pitch in pitches.items()
+        if pitch < MIN_CELL
+    ]
+    return [*small, *(f"no room for {words}" for words in mosaic.left_out)]
+
+
 class _Layers:
     """What is drawn on a stage, to find what lies behind a point of the picture.
 
@@ -369,6 +394,9 @@ class BeatReport:
         What cannot be read at its end, one line each; see :func:`complaints`,
         :func:`low_contrast` and :func:`words_on_panels`. And panels that show other numbers than
         their source says.
+    small
+        What its last picture has too little room for, one line each; see :func:`small_in_mosaic`.
+        These are no faults: another mosaic may have more.
     """
 
     name: str
@@ -378,6 +406,7 @@ class BeatReport:
     still_share: float
     fill: float
     faults: tuple[str, ...]
+    small: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -473,17 +502,20 @@ def check_scene(
         faults += low_contrast(stage) + words_on_panels(stage)
         faults += [check.untrue(panel.heatmap) for panel in picture.panels]
         seconds = record.end - record.start
-        still = [change < STILL_SHARE for change in motion.changes]
+        # While a question waits for an answer, nothing else has to move.
+        count = len(motion.changes) - round(record.pause / STILL_SECONDS)
+        still = [change < STILL_SHARE for change in motion.changes[:count]]
         runs = [sum(1 for _ in run) for stands, run in groupby(still) if stands]
         reports.append(
             BeatReport(
                 name=record.name,
                 seconds=seconds,
-                letters_a_second=len(record.narration) / seconds,
+                letters_a_second=len(record.narration) / (seconds - record.pause),
                 still_seconds=STILL_SECONDS * max(runs, default=0),
                 still_share=sum(still) / len(still) if still else 0.0,
                 fill=_fill(stage),
                 faults=tuple(filter(None, faults)),
+                small=tuple(small_in_mosaic(stage)),
             )
         )
 

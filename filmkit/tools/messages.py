@@ -33,6 +33,7 @@ from filmkit.core.language import (
     CATALOGUES,
     DEFAULT_LANGUAGE,
     KIT_CATALOGUES,
+    QUESTION,
     Language,
     beat_title,
     known_languages,
@@ -93,12 +94,15 @@ def _told(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
         for method, decorator in beats:
             yield BEAT_TITLE, beat_title(method.name), []
             given = decorator.keywords if isinstance(decorator, ast.Call) else []
-            variants = [each for each in given if each.arg != "when"]
-            for each in variants:
-                text = one_line(str(ast.literal_eval(each.value)))
-                yield narration_context(method.name, str(each.arg)), text, []
-            if not variants and (text := one_line(ast.get_docstring(method) or "")):
-                yield narration_context(method.name, ""), text, []
+            said = {str(each.arg): each.value for each in given if each.arg != "when"}
+            asked = ast.literal_eval(said.pop("ask", ast.Constant("")))
+            told = {name: ast.literal_eval(text) for name, text in said.items()}
+            told = told or {"": ast.get_docstring(method) or ""}
+            questions = asked if isinstance(asked, dict) else {"": asked}
+            for beat, texts in ((QUESTION + method.name, questions), (method.name, told)):
+                for variant, text in texts.items():
+                    if line := one_line(text):
+                        yield narration_context(beat, variant), line, []
 
 
 def _name(node: ast.expr) -> str:

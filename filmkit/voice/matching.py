@@ -7,31 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from filmkit.core.line_breaks import CLOSING, sentences, split_at
 from filmkit.voice.sounds import Samples, pauses, samples_in, spoken_span
 
-__all__ = ["SHORT_PAUSE", "between", "known_places", "sentences"]
+__all__ = ["SHORT_PAUSE", "between", "known_places"]
 
 SHORT_PAUSE = 0.12  # seconds; a shorter silence is inside a word
 LIKES_LONG = 4.0  # how much longer silences are preferred, for each second
-CLOSING = r"(?:[”’\"')]|[\u00a0\u202f]?»)*"
-# Behind Chinese and Japanese marks there is no blank.
-NEXT_SENTENCE = re.compile(rf"(?<=[.?!]){CLOSING}\s+|(?<=[。？！])[”’）」』]*")
 NEXT_CLAUSE = re.compile(rf"(?<=[,;:—]){CLOSING}\s+|(?<=[，；：、])[”’）」』]*")
-
-
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Return where each sentence of a text begins and ends, in characters."""
-    return _split(text, NEXT_SENTENCE)
-
-
-def _split(text: str, gap: re.Pattern[str]) -> list[tuple[int, int]]:
-    """Return where the parts of a text begin and end; what matches without its space is kept."""
-    starts, ends = [0], []
-    for match in gap.finditer(text):
-        ends.append(match.start() + len(match[0].rstrip()))
-        starts.append(match.end())
-    spans = zip(starts, [*ends, len(text)], strict=True)
-    return [(start, end) for start, end in spans if start < end]
 
 
 def between(
@@ -94,7 +77,7 @@ def known_places(samples: Samples, text: str) -> dict[int, float]:
         if begins is None or ends is None:
             continue
         part = samples[samples_in(begins) : samples_in(ends)]
-        clauses = _matched(part, text[start:end], _split(text[start:end], NEXT_CLAUSE))
+        clauses = _matched(part, text[start:end], split_at(text[start:end], NEXT_CLAUSE))
         places |= {start + before: begins + seconds for before, seconds in clauses.items()}
     return places
 

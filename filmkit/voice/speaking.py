@@ -23,11 +23,12 @@ import numpy as np
 
 from extract.temporary import temporary_folder
 from filmkit.core.language import _
+from filmkit.core.line_breaks import sentences
 from filmkit.core.project import page_of_docs
 from filmkit.core.records import BeatRecord
 from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.matching import known_places, sentences
+from filmkit.voice.matching import known_places
 from filmkit.voice.sounds import (
     RATE,
     Samples,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -31,6 +31,7 @@ from filmkit.core.model_places import (
 from filmkit.core.norm import SCALE
 from filmkit.core.numbers import format_count, format_exact, listed
 from filmkit.core.quantities import QUANTITIES
+from filmkit.words.arrangement import arrangement, faint_parts, own_texts
 
 __all__ = ["MAX_LENGTH", "alt_text"]
 
@@ -95,6 +96,9 @@ TENSOR_KINDS = {
     "pattern": TensorKind(N_("attention pattern"), 0, columns=WORD),
     "z": TensorKind(N_("mix of values Z")),
     "out": TensorKind(N_("output of attention"), None),
+    "W_Q": TensorKind(N_("weights W_Q"), rows=COLUMN),
+    "W_K": TensorKind(N_("weights W_K"), heads=KV_HEAD, rows=COLUMN),
+    "W_V": TensorKind(N_("weights W_V"), heads=KV_HEAD, rows=COLUMN),
     "kv_latent": TensorKind(N_("latent"), None),
     "k_rope": TensorKind(N_("rotated key part of all heads"), None),
 }
@@ -154,8 +158,9 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         Title of the picture, which becomes the first sentence; "" for none.
     """
     entries = [entry for entry in document["panels"] if entry["quantity"] != SCALE]
-    strong = _groups(entry for entry in entries if entry["opacity"] >= FAINT)
-    faint = _groups(entry for entry in entries if entry["opacity"] < FAINT)
+    called = _called(document)
+    strong = _groups((entry for entry in entries if entry["opacity"] >= FAINT), called)
+    faint = _groups((entry for entry in entries if entry["opacity"] < FAINT), called)
     panels = [panel for group in (*strong, *faint) for panel in group]
     layers = {panel.place.layers for panel in panels if panel.place.layers}
     with_layers = len(layers) > 1
@@ -168,19 +173,68 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         sentences.append(_("Heatmaps in {colours}.", colours=colours))
     else:
         sentences.append(_("A drawing without heatmaps."))
+    sentences += arrangement(document, called)
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
-    if faint:
-        names = _semicolons([group[0].plain_name for group in faint])
-        sentences.append(_("Faint: {names}.", names=names))
+    pale = [group[0].plain_name for group in faint]
+    if document["mosaic"]:
+        pale = [called[name] for name in faint_parts(document)]
+    if pale:
+        sentences.append(_("Faint: {names}.", names=_semicolons(pale)))
     text = _fitted([_capitalised(sentence) for sentence in sentences])
-    return _with_quotes(text, document["texts"])
+    return _with_quotes(text, _unsaid(document))
 
 
-def _groups(entries: Iterable[Mapping[str, Any]]) -> list[list[_Panel]]:
-    """Group the panels of a picture map by name, in order of appearance."""
+def _called(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the parts of a mosaic are called, by their names in it; none without a mosaic.
+
+    Matrices have a name in the picture, or that of what they show; other parts are what they say.
+    """
+    if document["mosaic"] is None:
+        return {}
+    panels = {panel["part"]: _panel(panel) for panel in document["panels"]}
+    texts = own_texts(document)
+    names = {}
+    for part in document["mosaic"]["parts"]:
+        name, text = part["name"], _without_notation(part["words"])
+        if not text and name in panels:
+            text = panels[name].plain_name
+        if not text:
+            said = _without_notation(texts.get(name, ""))
+            text = _("“{text}”", text=said) if said else _("drawing “{name}”", name=name)
+        names[name] = text
+    counts = Counter(names.values())
+    for name, text in names.items():
+        # The same matrix of several heads.
+        if name in panels and counts[text] > 1:
+            where = _where([panels[name]], with_layers=True)
+            names[name] = _("{name}{place}", name=text, place=_(" of {where}", where=where))
+    return names
+
+
+def _unsaid(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the texts of a picture that are not said of the parts of its mosaic yet."""
+    if document["mosaic"] is None:
+        return list(document["texts"])
+    names = {part["name"]: part["words"] for part in document["mosaic"]["parts"]}
+    said = own_texts(document)
+    return [
+        text
+        for text in document["texts"]
+        if text["part"] not in said and text["text"] not in names.get(text["part"], "")
+    ]
+
+
+def _groups(entries: Iterable[Mapping[str, Any]], called: Mapping[str, str]) -> list[list[_Panel]]:
+    """Group the panels of a picture map by name, in order of appearance.
+
+    One whose numbers come from nowhere has the name of its part.
+    """
     groups: dict[str, list[_Panel]] = {}
     for entry in entries:
         panel = _panel(entry)
+        if called and not panel.name:
+            name = called.get(entry["part"], "")
+            panel = replace(panel, name=name, plain_name=name)
         groups.setdefault(panel.name, []).append(panel)
     return list(groups.values())
 
@@ -281,7 +335,7 @@ def _size(panels: Sequence[_Panel]) -> str:
     """Return the size of the matrix that some panels show together."""
     units = panels[0].units
     if units is None:
-        rows, columns = (format_count(stop) for _start, stop in panels[0].spans)
+        rows, columns = (format_count(stop - start) for start, stop in panels[0].spans)
         return _("{rows} by {columns} cells", rows=rows, columns=columns)
     rows, columns = (
         _extent([panel.spans[axis] for panel in panels], units[axis]) for axis in (0, 1)

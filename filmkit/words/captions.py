@@ -2,7 +2,8 @@
 
 Cues end at the end of a sentence where possible, else at the end of a clause. The duration of a
 beat is divided among its cues in proportion to their number of characters, so that all cues of a
-beat have the same reading speed. Where a voice speaks, cues are shown when it says their words.
+beat have the same reading speed. Where a voice speaks, cues are shown when it says their words. A
+question stays while it waits for an answer.
 """
 
 from __future__ import annotations
@@ -179,19 +180,22 @@ def _cues_of(record: BeatRecord) -> Iterator[Cue]:
     if not words:
         return
     speech = record.speech
-    seconds = speech.ends - speech.begins if speech else record.end - record.start
+    length = record.end - record.start
+    seconds = speech.ends - speech.begins if speech else length - record.pause
     texts = _split(words, seconds)
     letters = [len("".join(lines).rstrip()) for lines in texts]
     if speech:
         # With the space before each cue but the first.
         before = [0, *accumulate(len("".join(lines)) for lines in texts)]
-        length = len(record.narration)
-        times = [speech.time_at(min(n, length), length) for n in before]
+        said = len(record.narration)
+        times = [speech.time_at(min(n, said), said) for n in before]
         # The last one stays until it can be read, if the beat lasts so long.
         read = times[-2] + letters[-1] / current_language().letters_a_second
-        times[-1] = max(times[-1], min(read, record.end - record.start))
+        times[-1] = max(times[-1], min(read, length))
     else:
         times = [seconds * n / sum(letters) for n in accumulate(letters, initial=0)]
+    if record.pause:
+        times[-1] = length
     for lines, (start, end) in zip(texts, pairwise(times), strict=True):
         yield Cue(record.start + start, record.start + end, tuple(line.rstrip() for line in lines))
 

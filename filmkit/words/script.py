@@ -25,7 +25,8 @@ def speaker_notes(rehearsal: Rehearsal) -> dict[str, str]:
             count=len(beats),
             seconds=format_count(record.end - record.start),
         )
-        after = [_("Next: {title}.", title=beats[i + 1].title)] if i + 1 < len(beats) else []
+        after = [_("Wait for an answer.")] if record.pause else []
+        after += [_("Next: {title}.", title=beats[i + 1].title)] if i + 1 < len(beats) else []
         notes[record.name] = f"{record.narration}\n\n{' '.join([place, *after])}"
     return notes
 
@@ -52,6 +53,9 @@ def _section(record: BeatRecord) -> str:
         words=format_count(words_per_minute(record)),
         characters=format_decimal(_characters_per_second(record), 1),
     )
+    if record.pause:
+        seconds = format_count(record.pause)
+        speed = _("{speed}, then {seconds} s for an answer", speed=speed, seconds=seconds)
     title = record.title
     return f"## {times} {title}\n\n{record.narration}\n\n*{record.name}, {speed}*"
 
@@ -68,6 +72,7 @@ def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:
                 "title": record.title,
                 "start": round(record.start, 3),
                 "end": round(record.end, 3),
+                "pause": record.pause,
                 "narration": record.narration,
                 "words_per_minute": round(words_per_minute(record), 1),
                 "characters_per_second": round(_characters_per_second(record), 1),
@@ -126,7 +131,7 @@ def _seconds(record: BeatRecord) -> float:
     if record.speech:
         return record.speech.ends - record.speech.begins
     # A beat without a duration has no narration either.
-    return record.end - record.start or 1.0
+    return record.end - record.start - record.pause or 1.0
 
 
 def _clock(seconds: float) -> str:

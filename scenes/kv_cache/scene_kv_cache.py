@@ -30,6 +30,7 @@ from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     format_ratio,
+    format_rough,
     format_short,
     readable_bytes,
     spoken_bytes,
@@ -122,6 +123,9 @@ class KVCache(Stage):
             ratio=(self.ratio, format_short),
             shipped=(self.shipped, format_short),
             slots=CHIP.ridge(),
+            few=(CHIP.ridge() / 10, format_rough),
+            about=(CHIP.ridge(), format_rough),
+            many=(10 * CHIP.ridge(), format_rough),
         )
 
     def variant(self, beat: str) -> str:
@@ -635,7 +639,10 @@ class KVCache(Stage):
         arriving = (total, self.unkept, *after)
         self.play(*(Appear(part) for part in arriving))
 
-    @beat
+    @beat(
+        ask="Roughly how many multiply-adds could the chip do while one number of the cache is on "
+        "its way? {few}, {about} or {many}?"
+    )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
         do {slots} multiply-adds, but has only one."""

@@ -8,7 +8,7 @@ from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.language import N_, _
-from filmkit.core.numbers import format_decimal, format_percent, spoken_share
+from filmkit.core.numbers import format_decimal, format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, stacked_lines
 from filmkit.mobjects.shared_view import require_shareable
@@ -62,7 +62,11 @@ class Sharing(Stage):
             worst=(worst, format_decimal),
         )
         if stops[-1].pooled:
-            self.facts |= told(moved=(self._share, spoken_share))
+            self.facts |= told(
+                moved=(self._share, spoken_share),
+                few=(10 * self._share, format_rough),
+                some=(30 * self._share, format_rough),
+            )
 
     @property
     def _share(self) -> float:
@@ -147,7 +151,11 @@ class Sharing(Stage):
     def one_set_for_all(self) -> None:
         self.turn_to(len(self.stops) - 1)
 
-    @beat(when=lambda trace: trace.meta.n_kv_heads > 1)
+    @beat(
+        when=lambda trace: trace.meta.n_kv_heads > 1,
+        ask="One set of keys and values for {heads} heads: how much of the attention moves? "
+        "{few}, {some} or {moved}?",
+    )
     def attention_moves(self) -> None:
         """Turn it back and forth, and watch the patterns: with one set for all, and no training
         for it, {moved} of the attention lands on other words."""

@@ -159,6 +159,11 @@ def test_no_words_lie_across_a_panel(performance: Performance) -> None:
     assert [line for beat in performance.beats for line in beat.words_on_panels] == []
 
 
+def test_equal_axes_have_equal_pitch(performance: Performance) -> None:
+    """In every picture that a mosaic made, as its map says."""
+    assert [line for beat in performance.beats for line in beat.uneven_axes] == []
+
+
 def test_what_comes_and_goes_can_be_read(performance: Performance) -> None:
     """Every picture at the end of an animation, not only those at the ends of beats."""
     assert [line for beat in performance.beats for line in beat.passing_faults] == []
@@ -206,7 +211,7 @@ def test_titles_and_notes_read_well(performance: Performance) -> None:
     records = tuple(beat.record for beat in performance.beats)
     notes = speaker_notes(Rehearsal(records, records[-1].end))
     for record in records:
-        assert re.fullmatch(r"[A-Z][\w ,-]*", record.title)
+        assert re.fullmatch(r"(Question: )?[A-Z][\w ,-]*", record.title)
         assert notes[record.name].startswith(record.narration)
 
 

@@ -117,6 +117,35 @@ def test_what_both_scenes_show_moves_and_stays(trace: Trace) -> None:
         assert not np.array_equal(pictures[ARRIVE][0], pictures[ARRIVE][-1])
 
 
+def titled(joined: type[Stage], trace: Trace) -> tuple[list[bool], list[Pictures]]:
+    """In which pictures of an arrival the title of its scene is seen, and these pictures."""
+    other = type(joined.__name__, (joined,), {"title": "A chapter of another name"})
+    shown, changed = (drawn(stage, trace, ARRIVE)[0][ARRIVE] for stage in (joined, other))
+    return [not np.array_equal(*pair) for pair in zip(shown, changed, strict=True)], shown
+
+
+def test_a_chapter_begins_with_its_title_over_the_picture_before(trace: Trace) -> None:
+    before, after = (entry for entry in SCENES if entry.slug in ("scene_attention", "scene_heads"))
+    entry = replace(after, arrival=Arrival(before))
+    with small():
+        seen, pictures = titled(entry.load(), trace)
+    # It is there from the first movement on, and has gone before the scene's own picture is there.
+    last = len(seen) - 1 - seen[::-1].index(True)
+    assert seen == [0 < place <= last for place in range(len(seen))]
+    assert 2 < last < len(seen) - 2
+    # The picture before has stepped back, and can still be seen.
+    below = [picture[130:].mean() for picture in pictures]
+    assert 0.05 * below[0] < min(below[1:last]) < 0.3 * below[0]
+
+
+def test_in_the_middle_of_a_scene_there_is_no_title(trace: Trace) -> None:
+    before, after = SCENES[0], next(entry for entry in SCENES if entry.slug == "scene_patterns")
+    middle = after.load().beat_names(trace)[2]
+    with small():
+        seen, _ = titled(replace(after, arrival=Arrival(before, "", middle)).load(), trace)
+    assert not any(seen)
+
+
 def test_in_the_middle_of_a_scene_its_own_picture_is_reached(trace: Trace) -> None:
     before, after = (
         next(entry for entry in SCENES if entry.slug == slug)

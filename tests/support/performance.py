@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,7 +17,7 @@ from extract.trace import Trace
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.picture_map import PanelItem, panels_on, texts_on
+from filmkit.core.picture_map import PanelItem, panels_on, picture_map, texts_on
 from filmkit.core.quantities import PanelCheck, described
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
@@ -31,7 +31,7 @@ from tests.support.meanings import misnamed
 from tests.support.notes import untrue_notes
 from tests.support.staging import HEIGHT, MIN_PRESENCE, BeatPicture, complaints
 
-__all__ = ["BLOCK", "BeatNotes", "Performance", "jump", "perform"]
+__all__ = ["BLOCK", "BeatNotes", "Performance", "jump", "perform", "uneven_axes"]
 
 BLOCK = 8  # side of the squares of which pictures are compared, in pixels
 
@@ -66,6 +66,9 @@ class BeatNotes:
         :func:`jump`. 0 for the first beat.
     words_on_panels
         One line for each text that lies across the cells of a panel.
+    uneven_axes
+        Axes of its mosaic whose cells have several sizes, one line each; see
+        :func:`uneven_axes`.
     """
 
     record: BeatRecord
@@ -77,6 +80,7 @@ class BeatNotes:
     n_shown: int
     jump: float
     words_on_panels: tuple[str, ...]
+    uneven_axes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,12 @@ def perform(
                 len(texts) + len(panels) - sum(len(note.ink) > 0 for note in notes_shown),
                 0.0 if before is None else jump(before, first[record.name]),
                 tuple(f"{record.name}: {line}" for line in words_on_panels(stage)),
+                tuple(
+                    f"{record.name}: {line}"
+                    for line in uneven_axes(
+                        picture_map(shown, stage.camera, stage.mosaic_on_screen())
+                    )
+                ),
             )
         )
         passing.clear()
@@ -241,6 +251,23 @@ def scales_of_nothing(panels: list[PanelItem]) -> Iterator[str]:
     for panel in panels:
         if panel.heatmap.source.is_scale and panel.heatmap.norm not in norms:
             yield f"no panel has the {described(panel.heatmap.source)}"
+
+
+SAME_PITCH = 1e-3  # share by which cells of one axis may differ
+
+
+def uneven_axes(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each axis of a picture map's mosaic whose cells have several sizes."""
+    pitches: dict[str, list[tuple[float, str]]] = {}
+    for panel in document["panels"]:
+        first, along, _opposite, down = np.array(panel["corners"])
+        lengths = np.linalg.norm(down - first), np.linalg.norm(along - first)
+        for axis, length, count in zip(panel["sides"], lengths, panel["shape"], strict=False):
+            pitches.setdefault(axis, []).append((float(length) / count, panel["part"]))
+    for axis, sizes in pitches.items():
+        if max(sizes)[0] > (1 + SAME_PITCH) * min(sizes)[0]:
+            told = ", ".join(f"{size:.2f} in {part}" for size, part in sizes)
+            yield f"cells of {axis} are {told} pixels long"
 
 
 SPECK = 1 / 3  # of the smallest height that can be read: what is lower is no text to anybody

@@ -40,7 +40,7 @@ class Mine(Stage):
     @beat
     def the_end(self):
         """The end."""
-        self.wait(0.4)
+        self.show(". Kt\\nQ scores")
 '''
 
 

@@ -34,6 +34,11 @@ const WORDS = {
   noPanels: "No tensor is on this frame.",
   shape: (rows, columns) => `${rows} × ${columns}`,
   morePanels: (count) => `and ${count} more`,
+  axis: (axis, count, drawn) => `${axis} ${count}` + (drawn < count ? ` (${drawn} drawn)` : ""),
+  pitch: (size) => ` × ${size} px`,
+  pitches: (axis, size) => `a cell of ${axis} is ${size} px of 1080`,
+  leftOut: (words) => `no room for ${words}`,
+  noMosaic: "This picture is not made from a mosaic.",
 };
 
 const MANY_PANELS = 60;
@@ -311,6 +316,7 @@ const frames = {
         }
       }
       showPanels(answer.panels ?? []);
+      showMosaic();
       pointed();
     }
     this.next();
@@ -322,6 +328,7 @@ const frames = {
     this.known = null;
     cursor = null;
     unmark();
+    showMosaic();
   },
 
   // What was drawn before is not true any more.
@@ -853,9 +860,78 @@ stage.addEventListener("pointerleave", () => {
   pointed();
 });
 
+// The mosaic from which the picture was made: what its author may move.
+
+const pixels = (size) => ((size * 1080) / Math.min(...state.frame)).toFixed(1);
+
+function showMosaic() {
+  const answer = pressed("mosaic") && frames.known?.panels ? frames.known : null;
+  const mosaic = answer?.mosaic;
+  byId("grid").hidden = !answer;
+  byId("rows").textContent = mosaic ? aligned(mosaic.grid) : "";
+  byId("fields").replaceChildren(...(mosaic ? fieldsOf(mosaic) : []));
+  const sides = (mosaic?.parts ?? []).flatMap(({ sides }) => sides.filter(Boolean));
+  const sizes = new Map(sides.map(({ axis, pitch }) => [axis, pitch]));
+  const lines = [...sizes].map(([axis, pitch]) => WORDS.pitches(axis, pixels(pitch)));
+  lines.push(...(mosaic?.left_out ?? []).map(WORDS.leftOut));
+  if (answer && !mosaic) lines.push(WORDS.noMosaic);
+  byId("axes").replaceChildren(...lines.map((line) => element("li", line)));
+}
+
+// The names of a mosaic, row by row in columns.
+function aligned(grid) {
+  const widths = grid[0].map((_, i) => Math.max(...grid.map((row) => row[i].length)));
+  return grid.map((row) => row.map((name, i) => name.padEnd(widths[i])).join("  ").trimEnd()).join("\n");
+}
+
+function fieldsOf({ grid, fields, parts }) {
+  const shown = new Set(parts.map(({ name }) => name));
+  const empty = grid.flatMap((row, r) =>
+    row.flatMap((name, c) => {
+      if (shown.has(name)) return [];
+      const field = placed(fields[r][c], "empty");
+      if (!".|".includes(name)) field.append(element("span", name, { class: "name" }));
+      return [field];
+    })
+  );
+  return empty.concat(
+    parts.flatMap(({ name, field: [rows, columns], box, sides: [down, across] }) => {
+      const [first, last] = [fields[rows[0]][columns[0]], fields[rows[1] - 1][columns[1] - 1]];
+      const field = placed([...first.slice(0, 2), ...last.slice(2)], "part");
+      field.append(element("span", name, { class: "name" }));
+      const cells = placed(box, "cells");
+      for (const [side, kind] of [[across, "across"], [down, "down"]]) {
+        if (!side) continue;
+        const told = element("span", WORDS.axis(side.axis, side.count, side.drawn), { class: kind });
+        told.append(element("small", WORDS.pitch(pixels(side.pitch))));
+        cells.append(told);
+      }
+      return down || across ? [field, cells] : [field];
+    })
+  );
+}
+
+// An element at a box of the picture.
+function placed([left, top, right, bottom], kind) {
+  const [width, height] = state.frame;
+  const made = element("div", "", { class: kind });
+  const share = (size, whole) => `${(100 * size) / whole}%`;
+  Object.assign(made.style, {
+    left: share(left, width),
+    top: share(top, height),
+    width: share(right - left, width),
+    height: share(bottom - top, height),
+  });
+  return made;
+}
+
 // Buttons and keys.
 
 const toggle = (id) => byId(id).setAttribute("aria-pressed", !pressed(id));
+const toggleMosaic = () => {
+  toggle("mosaic");
+  showMosaic();
+};
 const togglePlay = () => (state.playing ? pause() : play());
 
 function setSpeed(value) {
@@ -875,6 +951,7 @@ const KEYS = {
   End: () => stand(state.name, Infinity),
   l: () => toggle("loop"),
   e: () => toggle("follow"),
+  m: toggleMosaic,
   s: () => setSpeed(SPEEDS[(SPEEDS.indexOf(byId("speed").value) + 1) % SPEEDS.length]),
   "?": () => byId("help").showModal(),
 };
@@ -898,6 +975,7 @@ byId("previous").addEventListener("click", () => stepBeat(-1));
 byId("next").addEventListener("click", () => stepBeat(1));
 byId("loop").addEventListener("click", () => toggle("loop"));
 byId("follow").addEventListener("click", () => toggle("follow"));
+byId("mosaic").addEventListener("click", toggleMosaic);
 byId("speed").addEventListener("change", () => setSpeed(byId("speed").value));
 byId("help-button").addEventListener("click", () => byId("help").showModal());
 byId("scene").addEventListener("change", () => show(byId("scene").value, state.choices));

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.calling import Calling, assert_one_line, calling
+from tests.support.traces import make_trace
 
 __all__ = ["calling"]  # the fixture
 
@@ -63,7 +64,8 @@ def test_json_holds_the_same_numbers(calling: Calling, folder: Path) -> None:
     assert set(first) == {"scene", "beats", "still_share", "still_seconds", "fill"}
     opening, overlapping = first["beats"]
     assert set(opening) == {
-        *("name", "seconds", "letters_a_second", "still_seconds", "still_share", "fill", "faults")
+        *("name", "seconds", "letters_a_second", "still_seconds", "still_share", "fill"),
+        *("faults", "small"),
     }
     assert (opening["name"], overlapping["name"]) == ("opening", "overlapping")
     assert (opening["faults"], overlapping["faults"]) == ([], [FAULT])
@@ -84,6 +86,23 @@ def test_without_a_fault_it_succeeds_and_a_fault_may_be_of_one_aspect(
     assert done.returncode == 1
     assert "text 'other' is " in done.stdout
     assert "of the frame beyond the safe margin at the right" in done.stdout
+
+
+def test_what_a_mosaic_has_too_little_room_for_is_named_and_is_no_fault(
+    calling: Calling, folder: Path
+) -> None:
+    show = 'self.show(". Kt\\nQ scores\\nz pattern")'
+    (folder / "crowded.py").write_text(SCENE.replace("self.hold(4)", f"self.clear(); {show}"))
+    make_trace(d_head=64).save(folder / "trace.safetensors")
+    done = calling("check", "crowded.py", "--trace", "trace.safetensors", folder=folder)
+    assert done.returncode == 0, done
+    *_, small, words = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"    cells of channel in Kt Q z are 0\.2\d % of the frame; "
+        r"from 0\.33 % on they can be told apart",
+        small,
+    )
+    assert words == "    no room for the words above Kt"
 
 
 def test_a_mistake_in_one_scene_is_one_line_and_the_others_are_measured(

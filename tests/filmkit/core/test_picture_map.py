@@ -44,7 +44,7 @@ CONVERTED = "scene_rotation"
 FILMED_CELL = 8
 FILMED_LEVELS = 6
 # A beat that ends with many panels, after some of them moved.
-FILMED = "values"
+FILMED = "one_head"
 
 
 Beat = tuple[str, dict[str, Any], npt.NDArray[np.uint8]]
@@ -72,7 +72,7 @@ def played(request: pytest.FixtureRequest, trace: Trace) -> PlayedScene:
     beats: list[Beat] = []
 
     def take(record: BeatRecord, stage: Stage) -> None:
-        document = picture_map(stage.with_notes(), stage.camera)
+        document = picture_map(stage.with_notes(), stage.camera, stage.mosaic_on_screen())
         beats.append((record.name, document, stage.snapshot(notes=True)))
 
     with tempconfig(QUIET | SIZE):

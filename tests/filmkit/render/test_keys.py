@@ -228,6 +228,28 @@ def test_both_traces_count(tmp_path: Path) -> None:
         file.write_text("1")
 
 
+def test_other_words_of_a_question_draw_it_and_how_they_go_away(tmp_path: Path) -> None:
+    entry = next(entry for entry in SCENES if entry.slug == "scene_sharing")
+    hasher = BeatHasher(SHIPPED, RenderOptions())
+    rehearsals = Rehearsals(render_request((), SHIPPED, tmp_path), hasher, Cache(tmp_path, 0))
+    rehearsal = rehearsals.get(entry)
+    question = rehearsal.beat("ask_attention_moves")
+
+    def found(words: str) -> dict[tuple[str, bool], str]:
+        beats = [
+            replace(beat, narration=words) if beat == question else beat for beat in rehearsal.beats
+        ]
+        changed = replace(rehearsal, beats=tuple(beats))
+        return hasher.part_keys(entry, changed, changed)
+
+    before, after = found(question.narration), found("How much attention moves?")
+    assert {part for part, key in after.items() if before[part] != key} == {
+        (question.name, False),
+        (question.name, True),
+        ("attention_moves", False),
+    }
+
+
 # Does a key miss anything?
 
 
@@ -275,7 +297,7 @@ def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(entry: SceneEntr
             (file.name, name)
             for file, name in executed.of_project()
             if (file not in files and file.name not in NOT_DRAWING)
-            or of_beats.get(name, record.name) not in followed
+            or (name in of_beats and of_beats[name] not in followed)
         }
         sys.setprofile(executed)
 

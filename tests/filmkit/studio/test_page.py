@@ -174,6 +174,40 @@ def test_tensors_of_a_frame_can_be_read_with_the_keyboard(page: Page, studio: St
     assert page.get_attribute("#outline polygon", "points")
 
 
+def test_the_fields_of_the_mosaic_are_drawn_over_any_frame_made_from_one(page: Page) -> None:
+    ends = page.evaluate("state.beats.map(({ start, frames }) => start + frames - 1)")
+    stand_on(page, ends[2])
+    page.locator("#play").focus()
+    page.keyboard.press("m")
+    assert page.locator("#fields .part > .name").all_inner_texts() == ["Kt", "Q", "scores"]
+    assert page.locator("#fields .empty").count() == 1
+    assert page.inner_text("#rows").split() == [".", "Kt", "Q", "scores"]
+    panels = page.evaluate("frames.known.panels.map(({ corners }) => corners)")
+    cells = page.locator("#fields .cells").all()
+    # Where there is no room for the size of a cell, it is told beside the picture alone.
+    told = [label.split(" × ") for label in page.locator("#fields .cells span").all_text_contents()]
+    assert [axis for axis, _size in told] == [
+        "token 9", "channel 8", "channel 8", "token 9", "token 9", "token 9"
+    ]  # fmt: skip
+    assert len({tuple(label) for label in told}) == 2  # equal axes have cells of one size
+    stage = page.locator("#stage").bounding_box()
+    assert stage is not None
+    scale = stage["width"] / 854
+    boxes = {
+        tuple(round(c - o) for c, o in zip((b["x"], b["y"]), (stage["x"], stage["y"]), strict=True))
+        for b in (cell.bounding_box() for cell in cells)
+        if b is not None
+    }
+    corners = {tuple(round(scale * each) for each in corners[0]) for corners in panels}
+    assert {min(abs(x - a) + abs(y - b) for a, b in corners) <= 3 for x, y in boxes} == {True}
+    assert "a cell of token is" in page.inner_text("#axes")
+    stand_on(page, ends[1])
+    assert page.locator("#fields > *").count() == 0
+    assert page.inner_text("#axes") == "This picture is not made from a mosaic."
+    page.keyboard.press("m")
+    assert page.locator("#grid").is_hidden()
+
+
 def test_it_plays_from_beat_to_beat_and_loops_one(page: Page) -> None:
     stand_on(page, page.evaluate("state.beats[1].start"))
     page.locator("#play").focus()
@@ -249,6 +283,7 @@ RIGHT_LINE = 'self.wait_for("here")'
     [
         ('self.wait_for("here"', ["mine.py line {line}", "was never closed"]),
         ("self.wait_fro()", ["mine.py line {line}", "in beat queries", "AttributeError"]),
+        ('self.show("Q sores")', ["mine.py line {line}, in beat queries: mosaic Q >sores<"]),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (

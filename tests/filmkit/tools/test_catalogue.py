@@ -114,5 +114,9 @@ def test_every_mobject_and_animation_has_a_page_without_a_warning(
     for kind in documented_objects():
         page = (site / "reference" / f"{kind.__name__}.html").read_text()
         assert f'id="{kind.__module__}.{kind.__name__}"' in page
+    stage = (site / "reference" / "Stage.html").read_text()
+    assert all(
+        f'Stage.{name}"' in stage for name in ("show", "part", "prepare", "wait_for", "hold")
+    )
     pictured = site / "_images" / "Highlight.png"
     assert Image.open(pictured).size == (WIDTH, HEIGHT)

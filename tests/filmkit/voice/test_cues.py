@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from filmkit.core.language import use_language
+from filmkit.core.line_breaks import sentences
 from filmkit.core.records import BeatRecord
 from filmkit.voice import cueing, microphone
 from filmkit.voice.cues import (
@@ -28,7 +29,7 @@ from filmkit.voice.cues import (
     to_json,
 )
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.matching import known_places, sentences
+from filmkit.voice.matching import known_places
 from filmkit.voice.sounds import RATE, Samples, read_sound, samples_in
 from tests.support.calling import Calling, assert_one_line, calling
 from tests.support.traces import make_trace

@@ -49,7 +49,11 @@ def computed(quantity: str, *index: Any, given: dict[str, Any], **others: Any) -
 
 def describe(*panels: dict[str, Any], texts: tuple[str, ...] = (), title: str = "") -> str:
     """Return the alt text of a picture map."""
-    document = {"panels": list(panels), "texts": [{"text": text} for text in texts]}
+    document = {
+        "panels": list(panels),
+        "texts": [{"text": text} for text in texts],
+        "mosaic": None,
+    }
     return alt_text(document, title)
 
 

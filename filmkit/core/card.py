@@ -1,0 +1,95 @@
+"""Words in large letters over a picture that has stepped back: a question, or a chapter's title."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from manim import Animation, Dot, Mobject, VGroup, linear
+
+from filmkit.core.animations import AnimateWith, Presence, set_presence
+from filmkit.core.camera import pin_to_frame
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.line_breaks import sentences
+from filmkit.core.text import Label, break_lines
+from filmkit.core.theme import current_theme
+
+__all__ = ["TITLE_SIZE", "Card", "faded"]
+
+TITLE_SIZE = 0.085
+"""Size of letters of a title, as a fraction of the frame's shorter side."""
+
+QUESTION_SIZE = 0.058
+SMALLER = 0.92  # by which letters shrink until they fit
+ROOM = 0.86  # part of the stage's width for the words
+LINE = 1.35  # distance of two lines, in heights of a line
+
+FAINT = 0.15  # share of its presence that is left of a picture behind words
+DOT, DOT_GAP, DOT_RISE = 0.06, 0.28, 0.25  # radius, distance, height above the stage's lower edge
+EXHALED = 0.2  # presence to which a dot sinks
+BREATH = 2.0  # seconds in which all dots sink and come back
+
+
+class Card(VGroup):
+    """Words in the middle of the frame; under a question, three dots that breathe while it waits.
+
+    Parameters
+    ----------
+    text
+        The words.
+    frame
+        The frame.
+    waits
+        Whether it is a question.
+    """
+
+    def __init__(self, text: str, frame: Frame, *, waits: bool = False) -> None:
+        stage = frame.stage
+        room = Box(stage.x, stage.y, ROOM * stage.width, stage.height - 4 * DOT_RISE)
+        size = (QUESTION_SIZE if waits else TITLE_SIZE) * frame.shorter_side / FRAME_HEIGHT
+        words = _centred(text, room, size)
+        while words.width > room.width or words.height > room.height:
+            size *= SMALLER
+            words = _centred(text, room, size)
+        self.dots = VGroup()
+        if waits:
+            y, colour = stage.bottom + DOT_RISE, current_theme().muted
+            for place in (-1, 0, 1):
+                point = [stage.x + place * DOT_GAP, y, 0.0]
+                self.dots.add(Dot(point, radius=DOT, color=colour))
+        super().__init__(words, self.dots)
+        pin_to_frame(self)
+
+    def breathe(self, seconds: float) -> Animation:
+        """Return an animation in which the dots sink and come back, one after the other."""
+        breaths = max(1, round(seconds / BREATH))
+
+        def step(alpha: float) -> None:
+            for place, dot in enumerate(self.dots):
+                wave = float(np.sin(2 * np.pi * breaths * alpha - place * np.pi / 3))
+                set_presence(dot, 1 - (1 - EXHALED) * max(0.0, wave))
+
+        return AnimateWith(self.dots, step, rate_func=linear, run_time=seconds)
+
+
+def _centred(text: str, room: Box, size: float) -> VGroup:
+    """Return the lines of a text around the middle of a room; each sentence begins a line."""
+    said = (text[start:end] for start, end in sentences(text))
+    broken = (line for sentence in said for line in break_lines(sentence, room.width, size=size))
+    lines = [Label(line, size=size) for line in broken]
+    for place, line in enumerate(lines):
+        line.on_line(room.x, room.y + LINE * line.line_height * ((len(lines) - 1) / 2 - place))
+    return VGroup(*lines)
+
+
+def faded(levels: Mapping[Mobject, float], share: float = FAINT) -> list[Animation]:
+    """Return animations that take each part of a picture to a share of its presence.
+
+    Parameters
+    ----------
+    levels
+        The presence of each part, before any of them stepped back.
+    share
+        1 for all of it.
+    """
+    return [Presence(part, share * level, alone=True) for part, level in levels.items()]

@@ -1,0 +1,89 @@
+"""What a picture says of the mosaic that it was made from, for its map, its alt text and checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from manim import Mobject
+
+from filmkit.core.geometry import Box
+
+__all__ = ["MosaicItem", "PartItem", "SideItem"]
+
+
+@dataclass(frozen=True)
+class SideItem:
+    """What runs along a side of a part.
+
+    Attributes
+    ----------
+    axis
+        Its name.
+    count, drawn
+        How many cells there are, and how many of them are drawn.
+    pitch
+        Size of a cell, in scene units.
+    words
+        Texts of its tokens, or none.
+    """
+
+    axis: str
+    count: int
+    drawn: int
+    pitch: float
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PartItem:
+    """A part of a mosaic on screen.
+
+    Attributes
+    ----------
+    name, words
+        Its name in the mosaic, and what it is called in words.
+    field
+        The rows and the columns [start, stop) of fields that it covers.
+    box
+        Its cells, or the whole of a part without cells, in scene units.
+    sides
+        What runs down and across.
+    members
+        All mobjects of which it is made.
+    """
+
+    name: str
+    words: str
+    field: tuple[tuple[int, int], tuple[int, int]]
+    box: Box
+    sides: tuple[SideItem | None, SideItem | None]
+    members: frozenset[Mobject]
+
+
+@dataclass(frozen=True)
+class MosaicItem:
+    """The mosaic from which the picture on screen was made.
+
+    Attributes
+    ----------
+    grid
+        The name of each field, row by row; "." is an empty one, "|" a joint between two columns.
+    fields
+        Room of each field, row by row, in scene units.
+    parts
+        Those that are on screen.
+    marks
+        For each frame the name of the part, its row and its column; None for all.
+    left_out
+        The words for which there was no room, one line each.
+    """
+
+    grid: tuple[tuple[str, ...], ...]
+    fields: tuple[tuple[Box, ...], ...]
+    parts: tuple[PartItem, ...]
+    marks: tuple[tuple[str, int | None, int | None], ...]
+    left_out: tuple[str, ...]
+
+    def part_of(self, mobject: Mobject) -> PartItem | None:
+        """Return the part that a mobject belongs to."""
+        return next((part for part in self.parts if mobject in part.members), None)

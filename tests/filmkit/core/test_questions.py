@@ -1,0 +1,193 @@
+"""Beats that ask: a question is a step of its own, which waits for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from manim import Animation, Dot
+
+from filmkit.commands.scene_files import find_scene
+from filmkit.core.animations import Drift, presence
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.language import title_of_beat, use_language
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.renderer import FrameSink
+from filmkit.core.stage import Stage, beat
+from filmkit.core.text import TextLine
+from filmkit.render.quality import Quality
+from filmkit.render.runner import manim_config
+from tests.support.asking import ASKING, BEATS, QUESTIONS, SAID
+from tests.support.traces import make_trace
+
+Pictures = list[npt.NDArray[np.uint8]]
+PAUSE = 4.0
+RATE = 5
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> type[Stage]:
+    file = tmp_path_factory.mktemp("asking") / "asking.py"
+    file.write_text(ASKING)
+    return find_scene(str(file)).load()
+
+
+class Played:
+    """The frames of a scene's beats and of their tails, and their last pictures."""
+
+    def __init__(self, scene: type[Stage], settings: StageSettings | None = None) -> None:
+        self.frames: dict[tuple[str, bool], Pictures] = {}
+        self.ends: dict[str, npt.NDArray[np.uint8]] = {}
+        self.levels: dict[str, set[float]] = {}
+        self.words: dict[str, list[str]] = {}
+
+        @contextmanager
+        def sink(name: str, tail: bool) -> Iterator[FrameSink | None]:
+            def take(picture: Any, repeat: int) -> None:
+                frames = self.frames.setdefault((name, tail), [])
+                frames += [picture[..., :3].astype(int)] * repeat
+
+            yield take
+
+        def end(record: BeatRecord, stage: Stage) -> None:
+            shown = stage.visible_parts()
+            self.ends[record.name] = stage.snapshot()[..., :3].astype(int)
+            lines = [part for part in shown if isinstance(part, TextLine)]
+            self.words[record.name] = [line.text for line in lines]
+            others = set(shown) - {*lines, *(part for part in shown if isinstance(part, Dot))}
+            self.levels[record.name] = {round(presence(part), 3) for part in others}
+
+        with manim_config(Quality(320, 180, RATE)):
+            stage = scene(make_trace(), settings, on_beat_end=end, beat_sink=sink)
+            stage.render()
+        self.records = {record.name: record for record in stage.beats}
+
+
+@pytest.fixture(scope="module")
+def played(asking: type[Stage]) -> Played:
+    return Played(asking)
+
+
+def moved(frames: Pictures) -> npt.NDArray[np.bool_]:
+    """Which pixels change anywhere in a series of frames."""
+    return np.ptp(np.stack(frames), axis=0).max(axis=-1) > 2
+
+
+def test_a_question_is_a_step_before_its_beat(asking: type[Stage], played: Played) -> None:
+    assert asking.beat_names() == tuple(played.records) == BEATS
+    assert tuple(record.narration for record in played.records.values()) == SAID
+    assert asking.beat_names(questions=False) == ("opening", "sides", "others")
+
+
+def test_a_question_waits_after_it_has_been_said(played: Played) -> None:
+    assert [record.pause for record in played.records.values()] == [0, PAUSE, 0, PAUSE, 0]
+    # 9 words of 0.43 s in steps of 0.2 s, and the pause.
+    record = played.records["ask_sides"]
+    assert record.end - record.start == pytest.approx(4.0 + PAUSE)
+    start, own, end = record.start, record.tail, record.end
+    assert len(played.frames["ask_sides", True]) == round((end - own) * RATE)
+    assert own > start
+
+
+def test_the_words_stand_over_a_picture_that_steps_back_and_returns(played: Played) -> None:
+    assert " ".join(played.words["ask_sides"]) == QUESTIONS[0]
+    # Each sentence begins a line.
+    assert played.words["ask_sides"][-1] == "5 or 4?"
+    assert played.levels["ask_sides"] == {0.15}
+    assert played.words["sides"] == []
+    assert played.levels["sides"] == {1.0}
+    before, after = played.ends["opening"], played.frames["ask_sides", False][0]
+    assert np.array_equal(before, after)
+    assert np.abs(played.ends["ask_sides"] - played.frames["sides", False][0]).max() == 0
+
+
+def test_only_a_quiet_mark_moves_while_a_question_waits(asking: type[Stage]) -> None:
+    class Steady(asking):  # type: ignore[valid-type, misc]
+        def drift(self) -> Animation:
+            return Drift(self.camera, closer=0.0)
+
+    tail = Played(Steady).frames["ask_sides", True]
+    waiting, said = tail[-round(PAUSE * RATE) :], tail[: -round(PAUSE * RATE)]
+    assert not moved(said).any()
+    rows, columns = np.nonzero(moved(waiting))
+    # Small, at the lower edge, in the middle.
+    assert 0 < len(rows) < 0.002 * 320 * 180
+    assert rows.min() > 0.85 * 180
+    assert 130 < columns.min() < columns.max() < 190
+    assert np.array_equal(waiting[0], said[-1])
+
+
+def test_in_calm_films_nothing_moves(asking: type[Stage]) -> None:
+    frames = Played(asking, StageSettings(calm=True)).frames["ask_sides", True]
+    assert not moved(frames).any()
+    assert len(frames) > PAUSE * RATE
+
+
+def test_without_questions_beats_are_as_if_they_asked_nothing(
+    asking: type[Stage], played: Played
+) -> None:
+    silent = Played(asking, StageSettings(questions=False))
+    assert tuple(silent.records) == ("opening", "sides", "others")
+    assert all(not record.pause for record in silent.records.values())
+    for name in silent.records:
+        assert np.array_equal(silent.ends[name], played.ends[name])
+
+
+def test_a_scene_may_begin_with_a_question() -> None:
+    class First(Stage):
+        @beat(ask="What is it?")
+        def only(self) -> None:
+            """Nothing."""
+            self.hold()
+
+    played = Played(First)
+    assert played.words["ask_only"] == ["What is it?"]
+    assert not played.ends["only"].any()
+
+
+def test_a_question_has_a_title_in_each_language() -> None:
+    assert title_of_beat("ask_one_gpu") == "Question: One GPU"
+    with use_language("fr"):
+        assert title_of_beat("ask_one_gpu") == "Question : One GPU"
+
+
+def test_a_fact_that_a_question_lacks_is_named_at_its_beat() -> None:
+    class Forgetful(Stage):
+        @beat(ask="Are there {many}?")
+        def only(self) -> None:
+            """Yes."""
+            self.hold()
+
+    message = r"there is no fact \{many\}; there are model"
+    with pytest.raises(SceneCodeError, match=message) as raised:
+        Forgetful.rehearse(make_trace())
+    assert raised.value.__notes__ == ["in beat ask_only"]
+    assert raised.value.place.startswith(Path(__file__).name)
+
+
+def test_a_variant_that_a_question_lacks_is_named() -> None:
+    class Other(Stage):
+        def variant(self, beat: str) -> str:
+            return "other"
+
+        @beat(ask={"own": "One?"}, own="One.", other="Two.")
+        def only(self) -> None:
+            self.hold()
+
+    message = r"variant\(\) chooses 'other'; ask_only has own"
+    with pytest.raises(SceneCodeError, match=message):
+        Other.rehearse(make_trace())
+
+
+def test_the_name_of_a_question_is_refused_for_a_beat() -> None:
+    with pytest.raises(SceneCodeError, match=r"ask_it would be a question's name: rename it, or"):
+
+        class Taken(Stage):
+            @beat
+            def ask_it(self) -> None:
+                """It."""

@@ -1,0 +1,132 @@
+"""Pictures: which mosaic is taken, where words stand, and what is left out for lack of room."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.geometry import Frame
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.pictures.mosaic import Mosaic
+from filmkit.pictures.parts import Around, Matrix
+from filmkit.pictures.picture import Picture
+
+WIDE, TALL = Frame(128 / 9), Frame(8.0, 128 / 9)
+SCORES = ". Kt\nQ scores"
+
+
+def matrix(rows: str, columns: str, tokens: int) -> Matrix:
+    counts = {"token": tokens, "channel": 64}
+    return Matrix(
+        np.zeros((counts[rows], counts[columns])),
+        Norm(0.0, 1.0, "viridis"),
+        TensorSource(),
+        rows,
+        columns,
+        name="name",
+        words=tuple(f"word{number}" for number in range(tokens)),
+    )
+
+
+def parts(tokens: int = 9) -> dict[str, Any]:
+    token, channel = "token", "channel"
+    axes = {
+        "Q": (token, channel), "Kt": (channel, token), "scores": (token, token),
+        "V": (token, channel), "z": (token, channel), "pattern": (token, token),
+    }  # fmt: skip
+    return {name: matrix(*sides, tokens) for name, sides in axes.items()} | {"missing": None}
+
+
+def picture(
+    text: str, *others: str, frame: Frame = WIDE, tokens: int = 9, **options: Any
+) -> Picture:
+    return Picture(
+        [Mosaic.parse(each) for each in (text, *others)], parts(tokens), frame, **options
+    )
+
+
+def words_of(made: Picture) -> dict[str, tuple[str, bool]]:
+    """Return where each part has words, beside it and above; only of those that have some."""
+    dressing = {name: (one.row_words, one.column_words) for name, one in made.dressing.items()}
+    return {name: where for name, where in dressing.items() if any(where)}
+
+
+def test_words_stand_beside_the_leftmost_and_above_the_topmost_part() -> None:
+    assert words_of(picture(SCORES)) == {"Kt": ("", True), "Q": ("left", False)}
+    assert words_of(picture("Q V\nz pattern", tokens=2)) == {
+        "Q": ("left", False), "z": ("left", False), "pattern": ("", True),
+    }  # fmt: skip
+
+
+def test_words_stand_at_the_right_where_they_would_meet_those_of_columns() -> None:
+    assert words_of(picture(". z\nV pattern", tokens=2))["z"] == ("right", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (True, {"Kt": ("", True), "Q": ("left", False)}),
+        ("rows", {"Q": ("left", False)}),
+        (False, {}),
+    ],
+)
+def test_words_may_be_left_away(words: bool | str, expected: dict[str, Any]) -> None:
+    made = picture(SCORES, words=words)
+    assert words_of(made) == expected
+    assert made.left_out == ()
+
+
+def test_words_are_left_out_where_there_is_no_room_and_that_is_told() -> None:
+    made = picture("Q Kt scores\nV pattern z", tokens=24)
+    assert {*made.left_out} >= {"the words above Kt", "the words beside Q"}
+    assert words_of(made) == {}
+    assert picture(SCORES).left_out == ()
+
+
+def test_colour_bars_go_before_words() -> None:
+    around = {"scores": Around(bar=True)}
+    assert "bar" in picture("scores", around=around).parts["scores"].pieces
+    crowded = picture("Q\nscores\nV", around=around, words="rows", tokens=24)
+    assert "bar" not in crowded.parts["scores"].pieces
+
+
+def test_the_mosaic_with_the_largest_cells_is_taken() -> None:
+    assert picture("Q V", "Q\nV").mosaic == Mosaic.parse("Q V")
+    assert picture("Q V", "Q\nV", frame=TALL).mosaic == Mosaic.parse("Q\nV")
+
+
+def test_a_row_becomes_a_column_only_in_upright_frames() -> None:
+    assert picture("Q V z", frame=TALL).mosaic == Mosaic.parse("Q\nV\nz")
+    assert picture("Q\nV\nz").mosaic == Mosaic.parse("Q\nV\nz")
+
+
+def test_what_a_model_has_not_is_left_out_with_its_row() -> None:
+    made = picture("Q scores\nmissing missing")
+    assert made.mosaic == Mosaic.parse("Q scores")
+    assert set(made.parts) == {"Q", "scores"}
+
+
+def test_a_row_of_a_product_reaches_over_what_it_is_made_from() -> None:
+    made = picture(SCORES)
+    rows = made.row_of("scores")
+    assert len(rows) == 9
+    assert {row.left for row in rows} == {made.parts["Q"].box.left}
+    assert rows[3].right == pytest.approx(made.parts["scores"].box.right)
+    assert rows[3].y == pytest.approx(made.parts["scores"].cells.row(3).y)
+
+
+def test_words_belong_to_rows_of_the_picture_and_not_to_a_part() -> None:
+    keys = set(picture("Q\nV").pieces)
+    assert {("words", "row words 0"), ("words", "row words 1"), ("Q", "cells")} <= keys
+
+
+def test_if_no_mosaic_fits_that_of_the_first_is_told() -> None:
+    row, column = Mosaic.parse("Q V z"), Mosaic.parse("Q\nV\nz")
+    long = {name: replace(matrix("token", "channel", 110), words=()) for name in row.names}
+    message = r"^mosaic >Q< V z: words, titles and the smallest cells are \d\.\d units high, and"
+    with pytest.raises(SceneCodeError, match=message):
+        Picture([row, column], long, Frame(8.0, 2.5))

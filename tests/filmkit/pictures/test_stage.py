@@ -1,0 +1,108 @@
+"""A stage whose beats name their pictures: what is played, and what is there afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from manim import Square
+
+from filmkit import Heatmap, Highlight, Mark
+from filmkit.core.animations import presence
+from filmkit.pictures.parts import Cells
+from tests.support.mosaics import SIZES, perform, shows
+
+NOISE = 1  # levels of 255 by which two drawings of one picture may differ
+
+# A picture does not depend on the one before
+
+PICTURES = {
+    "products": shows(". Kt\nQ scores"),
+    "one row": shows("Q K V", bars="Q"),
+    "marked": shows("Q K", marks=(Mark("Q", 2), Mark("K", None, 3)), focus="Q"),
+    "lit": shows("Q pattern", lit={"Q": np.eye(9)[:, [4]], "pattern": 0.5}),
+    "all": shows("Q Kt scores\nV pattern z", titles="V z", tall="Q Kt\nscores pattern\nV z"),
+    "mine": shows("X mine\nnote note", words="rows"),
+    "revealed": shows("z missing", reveal="z"),
+}
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def aspect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def fresh(aspect: str) -> dict[str, np.ndarray]:
+    return {name: perform(act, aspect=aspect).pictures[0] for name, act in PICTURES.items()}
+
+
+def rounds() -> Iterator[list[str]]:
+    """Yield orders of the pictures in which each comes after each other one."""
+    names = [*PICTURES]
+    for step in range(1, len(names)):
+        yield [names[i * step % len(names)] for i in range(len(names) + 1)]
+
+
+@pytest.mark.parametrize("order", [*rounds()], ids=lambda order: f"{order[0]} to {order[1]}")
+def test_a_picture_is_the_same_whatever_was_there_before(
+    order: list[str], aspect: str, fresh: dict[str, np.ndarray]
+) -> None:
+    stage = perform(*(PICTURES[name] for name in order), aspect=aspect)
+    for name, picture in zip(order, stage.pictures, strict=True):
+        assert np.abs(picture - fresh[name]).max() <= NOISE, name
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_nothing_is_played_if_the_picture_is_there(name: str) -> None:
+    stage = perform(PICTURES[name], PICTURES[name])
+    assert stage.played[0] > 0
+    assert stage.played[1] == 0
+
+
+# What is there
+
+
+def test_only_the_parts_of_the_picture_are_there() -> None:
+    stage = perform(shows("Q K"), lambda stage: stage.add(Square()), shows("Q V"))
+    assert set(stage.parts) == {"Q", "V"}
+    pieces = {member for part in stage.parts.values() for member in part.whole.get_family()}
+    assert set(stage.camera.drawing_order(stage.mobjects)) <= pieces
+    assert isinstance(stage.parts["Q"].cells, Cells)
+    assert stage.parts["Q"].cells.row(3).height == pytest.approx(stage.parts["V"].box.height / 9)
+
+
+def test_marks_lie_over_cells_that_come_later() -> None:
+    marks = (Mark("Q", 2),)
+    stage = perform(shows("Q", marks=marks), shows("Q K", marks=marks), shows("K Q V", marks=marks))
+    kinds = [type(mobject) for mobject in stage.camera.drawing_order(stage.mobjects)]
+    assert kinds.index(Highlight) > len(kinds) - 1 - kinds[::-1].index(Heatmap)
+
+
+def test_what_is_out_of_focus_is_background() -> None:
+    stage = perform(shows("Q K", focus="K"))
+    assert presence(stage.parts["Q"].cells.whole) == stage.theme.dim
+    assert presence(stage.parts["K"].cells.whole) == 1
+
+
+def test_what_is_shown_later_has_its_place_and_is_not_there() -> None:
+    stage = perform(shows("Q note", later="note"))
+    assert stage.parts["note"].box.left > stage.parts["Q"].box.right
+    assert stage.parts["note"].whole[0] not in stage.mobjects
+
+
+def test_a_beat_without_a_picture_has_no_parts() -> None:
+    assert dict(perform(lambda stage: None).parts) == {}
+
+
+def test_other_frames_may_have_another_mosaic() -> None:
+    act = shows("Q K", tall="Q\nK")
+    wide, tall = (perform(act, aspect=aspect).parts for aspect in SIZES)
+    assert wide["K"].box.left > wide["Q"].box.right
+    assert tall["K"].box.top < tall["Q"].box.bottom
+
+
+def test_a_tall_mosaic_is_taken_only_if_its_cells_are_larger() -> None:
+    tall = perform(shows("Q\nK", tall="Q K"), aspect="9:16").parts
+    assert tall["K"].box.top < tall["Q"].box.bottom

@@ -1,0 +1,224 @@
+"""The way from one picture to the next: what stays, becomes, turns, appears and leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from manim import Animation, Square
+
+from extract.trace import Trace
+from filmkit.core.animations import Appear, Settle, TransposeFromCopy, Vanish
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.geometry import Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.view import LayerView
+from filmkit.pictures.become import Become
+from filmkit.pictures.mosaic import Mosaic
+from filmkit.pictures.parts import Cells, Free
+from filmkit.pictures.picture import Mark, Picture
+from filmkit.pictures.tensors import HeadParts
+from filmkit.pictures.transition import Transition
+from tests.support.traces import make_trace
+
+FRAME = Frame(128 / 9)
+
+
+@pytest.fixture(scope="module")
+def parts() -> dict[str, Any]:
+    return parts_of(make_trace())
+
+
+def parts_of(trace: Trace) -> dict[str, Any]:
+    layer = LayerView.of_prompt(trace, 0, show_first_token=False)
+    return {**HeadParts(layer.head(0)), "note": Free(lambda: Square(1.0)), "none": None}
+
+
+def picture(text: str, parts: dict[str, Any], **options: Any) -> Picture:
+    return Picture([Mosaic.parse(text)], parts, FRAME, **options)
+
+
+def way(before: str, after: str, parts: dict[str, Any], **options: Any) -> Transition:
+    return Transition(picture(before, parts).pieces, picture(after, parts), **options)
+
+
+def animated(animations: list[Animation], kind: type[Animation], of: Picture) -> set[str]:
+    """Return the names of the parts of a picture, or "words", that animations of a kind move."""
+    names = {id(piece): key for key, piece in of.pieces.items()}
+    for key, piece in of.pieces.items():
+        if isinstance(piece, Cells):
+            names |= {id(member): key for member in piece.get_family()}
+    moved = [animation.mobject for animation in animations if isinstance(animation, kind)]
+    return {" ".join(names[id(mobject)]) for mobject in moved}
+
+
+# What happens to a part
+
+
+def test_what_has_the_same_name_moves_and_what_has_not_leaves(parts: dict[str, Any]) -> None:
+    before = picture("Q K", parts)
+    going = Transition(before.pieces, picture("V Q", parts))
+    assert {"Q cells", "Q title"} <= animated(going.moves, Become, going.after)
+    assert animated(going.arrivals, Appear, going.after) == {"V cells", "V title"}
+    left = {id(animation.mobject) for animation in going.leaving}
+    assert {id(before.pieces["K", kind]) for kind in ("cells", "title")} == left
+    assert all(isinstance(animation, Vanish) for animation in going.leaving)
+
+
+def test_what_stays_where_it_is_is_not_animated(parts: dict[str, Any]) -> None:
+    before = picture("Q K", parts)
+    going = Transition(before.pieces, picture("Q V", parts))
+    assert animated(going.moves, Become, going.after) == set()
+    assert before.pieces["Q", "cells"] in [old for old, _ in going.replaced]
+
+
+def test_words_stay_whatever_stands_beside_them(parts: dict[str, Any]) -> None:
+    going = way("Q", "z", parts)
+    assert "words row words 0" in animated(going.moves, Become, going.after)
+    assert animated(going.arrivals, Appear, going.after) == {"z cells", "z title"}
+
+
+def test_scores_become_the_pattern_in_place(parts: dict[str, Any]) -> None:
+    for steps in (
+        ("dots", "scaled"),
+        ("scaled", "scores"),
+        ("dots", "scores"),
+        ("scores", "pattern"),
+    ):
+        going = way(steps[0], steps[1], parts)
+        assert f"{steps[1]} cells" in animated(going.moves, Become, going.after)
+        assert not any(isinstance(each.mobject, Cells) for each in going.leaving)
+
+
+@pytest.mark.parametrize("names", [("K", "Kt"), ("Kt", "K")])
+def test_keys_turn(names: tuple[str, str], parts: dict[str, Any]) -> None:
+    before = picture(names[0], parts)
+    going = Transition(before.pieces, picture(names[1], parts))
+    assert animated(going.moves, TransposeFromCopy, going.after) == {f"{names[1]} cells"}
+    (turn,) = (each for each in going.moves if isinstance(each, TransposeFromCopy))
+    assert turn.leaves
+    assert going.finished == [before.parts[names[0]].cells]
+
+
+def test_keys_that_stay_leave_a_copy_that_turns(parts: dict[str, Any]) -> None:
+    going = way("K", "K Kt", parts)
+    (turn,) = (each for each in going.moves if isinstance(each, TransposeFromCopy))
+    assert not turn.leaves
+    assert going.finished == []
+    assert "K cells" in animated(going.moves, Become, going.after)
+
+
+def test_a_cut_matrix_turns_block_by_block() -> None:
+    parts = parts_of(make_trace(d_head=256))
+    going = way("K", "Kt", parts)
+    turns = [each for each in going.moves if isinstance(each, TransposeFromCopy)]
+    assert [(t.source.shape[::-1] == t.target.shape) for t in turns] == [True, True]
+    dots = [
+        each.mobject for each in going.arrivals if each.mobject in going.after.parts["Kt"].cells
+    ]
+    assert dots == going.after.parts["Kt"].cells.dots
+
+
+def test_a_matrix_of_another_size_leaves_and_comes_anew(parts: dict[str, Any]) -> None:
+    other = parts | {"Q": parts_of(make_trace(n_tokens=4))["Q"]}
+    going = Transition(picture("Q", parts).pieces, picture("Q", other))
+    assert "Q cells" in animated(going.arrivals, Appear, going.after)
+
+
+def test_what_is_revealed_or_shown_later_does_not_appear(parts: dict[str, Any]) -> None:
+    going = way("Q", "Q scores note", parts, reveal=("scores",), later=("note",))
+    assert animated(going.arrivals, Appear, going.after) == {
+        "scores title", "words column words 0"
+    }  # fmt: skip
+
+
+def test_copies_of_what_a_scene_names_become_new_parts(parts: dict[str, Any]) -> None:
+    before = picture("Q", parts)
+    queries = before.parts["Q"].cells.whole
+    turned = Heatmap(queries.values.T, queries.norm)
+    for origin, kind in ((queries, Become), (turned, TransposeFromCopy)):
+        after = picture("Q z", parts)
+        going = Transition(before.pieces, after, origins={"z": origin})
+        assert "z cells" in animated(going.moves, kind, after)
+        assert "z cells" not in animated(going.arrivals, Appear, after)
+
+
+def test_what_leaves_may_go_into_a_row(parts: dict[str, Any]) -> None:
+    before = picture("K", parts)
+    going = Transition(before.pieces, picture("Q", parts), into={"K": ("Q", 2)})
+    (settle,) = (each for each in going.moves if isinstance(each, Settle))
+    assert settle.heatmap is before.parts["K"].cells.whole
+    assert settle.box == going.after.parts["Q"].cells.row(2)
+    assert going.finished == [before.parts["K"].cells]
+    assert not any(isinstance(each.mobject, Cells) for each in going.leaving)
+
+
+@pytest.mark.parametrize("name", ["V", "Q", "note"])
+def test_only_cells_that_leave_can_go_into_a_row(name: str, parts: dict[str, Any]) -> None:
+    with pytest.raises(SceneCodeError, match=f"^into='{name}' is no part with cells that leaves"):
+        way("K Q note", "Q", parts, into={name: ("Q", 2)})
+
+
+def test_what_goes_to_what_this_model_has_not_leaves(parts: dict[str, Any]) -> None:
+    going = way("K", "Q none", parts, into={"K": ("none", 2)})
+    assert going.finished == []
+    assert any(isinstance(each.mobject, Cells) for each in going.leaving)
+
+
+def test_strangers_leave(parts: dict[str, Any]) -> None:
+    stranger = Square()
+    going = way("Q", "Q", parts, strangers=(stranger,))
+    assert [each.mobject for each in going.leaving] == [stranger]
+
+
+def test_a_mark_goes_to_the_next_one_of_its_number(parts: dict[str, Any]) -> None:
+    before = picture("Q K", parts, marks=(Mark("Q", 1), Mark("K", 2)))
+    going = Transition(before.pieces, picture("Q K", parts, marks=(Mark("K", 3),)))
+    assert "mark 0" in animated(going.moves, Become, going.after)
+    assert [each.mobject for each in going.leaving] == [before.marks[1]]
+
+
+def test_marks_lie_over_all_cells(parts: dict[str, Any]) -> None:
+    after = picture("Q K", parts, marks=(Mark("Q", 1), Mark("K", None, 2)))
+    kinds = [name for name, _kind in after.pieces]
+    assert kinds[-2:] == ["mark", "mark"]
+    going = Transition({}, after)
+    assert [each.mobject for each in going.arrivals][-2:] == after.marks
+
+
+@pytest.mark.parametrize(
+    ("mark", "box"),
+    [
+        (Mark("Q"), lambda cells: cells.box),
+        (Mark("Q", 2), lambda cells: cells.row(2)),
+        (Mark("Q", None, 3), lambda cells: cells.column(3)),
+        (Mark("Q", 2, 3), lambda cells: cells.cell(2, 3)),
+    ],
+)
+def test_a_mark_is_around_a_row_a_column_a_cell_or_all(
+    mark: Mark, box: Any, parts: dict[str, Any]
+) -> None:
+    made = picture("Q K", parts, marks=(mark,))
+    wanted = box(made.parts["Q"].cells)
+    assert mark.box(made.parts["Q"].cells) == wanted
+    assert made.marks[0].get_center()[:2] == pytest.approx(wanted.center[:2])
+
+
+# Nothing happens
+
+
+def test_nothing_happens_if_the_picture_is_there(parts: dict[str, Any]) -> None:
+    lit = {"Q": np.eye(9, 8)}
+    for options in ({}, {"lit": lit}, {"marks": (Mark("Q", 1),)}):
+        before = picture("Q K", parts, **options)
+        assert Transition(before.pieces, picture("Q K", parts, **options)).is_none
+    shown = picture("Q K", parts).pieces
+    for other in (
+        picture("K Q", parts),
+        picture("Q", parts),
+        picture("Q K", parts, lit=lit),
+        picture("Q K", parts, words=False),
+        picture("Q K", parts, marks=(Mark("Q", 1),)),
+    ):
+        assert not Transition(shown, other).is_none
