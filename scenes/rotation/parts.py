@@ -252,14 +252,15 @@ def kept_of(view: HeadView) -> dict[str, Matrix]:
         "scores": (_("scores"), "", theme.scores),
         "pattern": (_("pattern"), "", theme.pattern),
     }
+    norms = {
+        name: Norm.stretched(found[name][0], CLIPPED, role=role) for name, role in ROLES.items()
+    } | {"pattern": Norm.unit()}
     kept = {}
     for name, (values, source) in found.items():
-        norm = Norm.unit() if name == "pattern" else scale
-        look = (*looks[name], view.causal_mask, layer.words)
-        kept[name] = Matrix(values, norm, source, TOKEN, TOKEN, *look)
-        if name in ROLES:
-            norm = Norm.stretched(values, CLIPPED, role=ROLES[name])
-            kept[name] = replace(kept[name], norm=norm, columns="kept", masked=None)
+        norm, columns = norms.get(name, scale), "kept" if name in ROLES else TOKEN
+        masked = view.causal_mask if columns == TOKEN else None
+        look = (*looks[name], masked, layer.words)
+        kept[name] = Matrix(values, norm, source, TOKEN, columns, *look)
     return kept
 
 
