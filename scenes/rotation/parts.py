@@ -258,8 +258,7 @@ def kept_of(view: HeadView) -> dict[str, Matrix]:
     kept = {}
     for name, (values, source) in found.items():
         norm, columns = norms.get(name, scale), "kept" if name in ROLES else TOKEN
-        masked = view.causal_mask if columns == TOKEN else None
-        look = (*looks[name], masked, layer.words)
+        look = (*looks[name], None if name in ROLES else view.causal_mask, layer.words)
         kept[name] = Matrix(values, norm, source, TOKEN, columns, *look)
     return kept
 

@@ -134,6 +134,8 @@ def test_what_is_kept_is_joined_with_a_scale_for_each(trace: Trace) -> None:
     parts = kept_of(head_of(trace))
     latent, rope = parts["latent"], parts["rope"]
     assert (latent.columns, latent.rows) == (rope.columns, rope.rows)
+    assert latent.norm is not None
+    assert rope.norm is not None
     assert latent.norm.vmax != rope.norm.vmax
     assert parts["unrotated"].norm == parts["rotated"].norm == parts["scores"].norm
 
