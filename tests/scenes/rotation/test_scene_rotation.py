@@ -170,7 +170,7 @@ def test_a_sum_is_true_as_it_is_printed(
     kept = kept_of(head_of(trace))
     numbers = dict(zip((*PARTS, "scores"), (*values, sum(values)), strict=True))
     for name, number in numbers.items():
-        kept[name] = replace(kept[name], values=np.full((1, 1), number))
+        kept[name] = replace(kept[name], values=np.full_like(kept[name].values, number))
     line, words = added(kept, (0, 0), "a → b")
     assert [label.text for label in line] == expected
     assert words.text == "a → b"
