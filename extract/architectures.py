@@ -495,18 +495,13 @@ class CacheClaim:
     reference_bits: int
 
     @property
-    def times_smaller(self) -> float:
-        """How many times smaller the new cache is, in bytes."""
-        return self.times_fewer_elements * self.times_fewer_bits
-
-    @property
     def times_fewer_elements(self) -> float:
-        """The part of `times_smaller` that is due to the architecture."""
+        """How many times fewer elements it has, which is due to the architecture."""
         return self.reference_elements / self.elements
 
     @property
     def times_fewer_bits(self) -> float:
-        """The part of `times_smaller` that is due to fewer bits per element."""
+        """How many times fewer bits each element has."""
         return self.reference_bits / self.bits
 
     @property

@@ -1,4 +1,4 @@
-"""Reference attention in numpy: many heads, shared key/value heads, rotary positions, a cache.
+"""Attention in numpy: many heads, shared key/value heads, rotary positions, multiply-adds.
 
 Everything here is computed in float64 without any model library, so that every picture can be
 checked against it.  Conventions, the same as in a trace:
@@ -14,7 +14,6 @@ checked against it.  Conventions, the same as in a trace:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -24,9 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "Array",
     "AttentionResult",
-    "AttentionWeights",
-    "DecodeStep",
-    "LayerActivations",
     "LayerShape",
     "MultiplyAdds",
     "Rotation",
@@ -34,14 +30,10 @@ __all__ = [
     "attend",
     "capped",
     "causal_mask",
-    "decode_with_cache",
     "merge_heads",
-    "multi_head",
     "multiply_adds",
     "pool_heads",
-    "pool_kv_heads",
     "project",
-    "rotary_angles",
     "rotated_pairs",
     "softmax",
     "total_variation",
@@ -233,29 +225,6 @@ def total_variation(pattern: ArrayLike, other: ArrayLike) -> Array:
 # --- Rotary positions -----------------------------------------------------------------------------
 
 
-def rotary_angles(positions: ArrayLike, dim: int, base: float = 10_000.0) -> Array:
-    """Return the angles of the plain rotary position encoding, without frequency scaling.
-
-    Parameters
-    ----------
-    positions : (position,)
-        Counted from 0.
-    dim : int
-        Number of channels of each head that rotate, an even number.
-    base : float
-        The model's ``rope_theta``.
-
-    Returns
-    -------
-    (position, dim / 2)
-        Radians: position times ``base ** (-2 i / dim)`` for pair ``i``.
-    """
-    if dim <= 0 or dim % 2:
-        raise ValueError(f"rotation turns pairs of channels; {dim} is not a positive even number")
-    frequencies = base ** (-np.arange(0, dim, 2) / dim)
-    return np.outer(as_float64(positions), frequencies)
-
-
 def rotated_pairs(n_pairs: int, style: str, start: int = 0) -> NDArray[np.int_]:
     """Return the two channels of each pair that a `Rotation` turns together, (n_pairs, 2)."""
     index = np.arange(n_pairs)
@@ -346,79 +315,6 @@ class Rotation:
 # --- A whole layer --------------------------------------------------------------------------------
 
 
-class LayerShape(NamedTuple):
-    """Dimensions of an attention layer."""
-
-    d_model: int
-    n_heads: int
-    n_kv_heads: int
-    d_qk: int
-    d_v: int
-
-
-@dataclass(frozen=True, eq=False)
-class AttentionWeights:
-    """The weights of one attention layer; any bias may be missing.
-
-    Attributes
-    ----------
-    W_Q : (d_model, n_heads, d_qk)
-    W_K : (d_model, n_kv_heads, d_qk)
-    W_V : (d_model, n_kv_heads, d_v)
-    W_O : (n_heads, d_v, d_model)
-    b_Q : (n_heads, d_qk)
-    b_K : (n_kv_heads, d_qk)
-    b_V : (n_kv_heads, d_v)
-    b_O : (d_model,)
-    """
-
-    W_Q: NDArray[Any]
-    W_K: NDArray[Any]
-    W_V: NDArray[Any]
-    W_O: NDArray[Any]
-    b_Q: NDArray[Any] | None = None
-    b_K: NDArray[Any] | None = None
-    b_V: NDArray[Any] | None = None
-    b_O: NDArray[Any] | None = None
-
-    @property
-    def shape(self) -> LayerShape:
-        """Dimensions of the layer, read from its weights."""
-        d_model, n_heads, d_qk = self.W_Q.shape
-        _, n_kv_heads, d_v = self.W_V.shape
-        return LayerShape(d_model, n_heads, n_kv_heads, d_qk, d_v)
-
-
-@dataclass(frozen=True, eq=False)
-class LayerActivations:
-    """Activations of one attention layer for a sequence.
-
-    Attributes
-    ----------
-    q : (position, n_heads, d_qk)
-    k : (position, n_kv_heads, d_qk)
-        Before any rotation.
-    v : (position, n_kv_heads, d_v)
-    q_rot, k_rot
-        As used in the scores; the same as `q` and `k` where nothing is rotated.
-    scores, pattern : (n_heads, query, key)
-        As in `AttentionResult`.
-    z : (position, n_heads, d_v)
-    out : (position, d_model)
-        After W_O and b_O.
-    """
-
-    q: Array
-    k: Array
-    v: Array
-    q_rot: Array
-    k_rot: Array
-    scores: Array
-    pattern: Array
-    z: Array
-    out: Array
-
-
 def project(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:
     """Project inputs to queries, keys or values.
 
@@ -454,31 +350,6 @@ def merge_heads(z: ArrayLike, W_O: ArrayLike, b_O: ArrayLike | None = None) -> A
     return merged if b_O is None else merged + as_float64(b_O)
 
 
-def multi_head(
-    x: ArrayLike, weights: AttentionWeights, scale: float, rotation: Rotation | None = None
-) -> LayerActivations:
-    """Compute one causal attention layer for all positions at once.
-
-    Parameters
-    ----------
-    x : (position, d_model)
-        The normalised input of the layer.
-    weights : AttentionWeights
-    scale : float
-        Multiplies the dot products, usually ``1 / sqrt(d_qk)``.
-    rotation : Rotation, optional
-        Applied to queries and keys; only for a model with rotary positions.
-    """
-    q = project(x, weights.W_Q, weights.b_Q)
-    k = project(x, weights.W_K, weights.b_K)
-    v = project(x, weights.W_V, weights.b_V)
-    q_rot = q if rotation is None else rotation.apply(q)
-    k_rot = k if rotation is None else rotation.apply(k)
-    scores, pattern, z = attend(q_rot, k_rot, v, scale)
-    out = merge_heads(z, weights.W_O, weights.b_O)
-    return LayerActivations(q, k, v, q_rot, k_rot, scores, pattern, z, out)
-
-
 # --- Fewer key and value heads --------------------------------------------------------------------
 
 
@@ -504,26 +375,17 @@ def pool_heads(heads: ArrayLike, n_groups: int) -> Array:
     return pooled
 
 
-def pool_kv_heads(weights: AttentionWeights, n_groups: int) -> AttentionWeights:
-    """Return weights for grouped-query (or, with one group, multi-query) attention.
-
-    The key and value heads of each group are replaced by their mean, weights and biases alike, as
-    in the GQA paper (Ainslie et al. 2023, arXiv 2305.13245, section 2.1).  That paper then trains
-    further; without training the patterns change, so recompute them with `multi_head`.
-
-    Projection and rotation are linear and the rotation is the same for every head, so pooling the
-    weights equals pooling the keys and values themselves, rotated or not.
-    """
-    return replace(
-        weights,
-        W_K=pool_heads(weights.W_K, n_groups),
-        W_V=pool_heads(weights.W_V, n_groups),
-        b_K=None if weights.b_K is None else pool_heads(weights.b_K, n_groups),
-        b_V=None if weights.b_V is None else pool_heads(weights.b_V, n_groups),
-    )
+# --- Work -----------------------------------------------------------------------------------------
 
 
-# --- One token at a time, with a cache ------------------------------------------------------------
+class LayerShape(NamedTuple):
+    """Dimensions of an attention layer."""
+
+    d_model: int
+    n_heads: int
+    n_kv_heads: int
+    d_qk: int
+    d_v: int
 
 
 class MultiplyAdds(NamedTuple):
@@ -560,109 +422,3 @@ def multiply_adds(shape: LayerShape, n_new: int, n_cached: int = 0) -> MultiplyA
         z=n_pairs * shape.n_heads * shape.d_v,
         out=n_new * shape.n_heads * shape.d_v * shape.d_model,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class DecodeStep:
-    """One step of decoding: activations of the new tokens, and what was read from the cache.
-
-    Keys are cached after rotation, because a token's position never changes.  Queries are not
-    cached, because no later token uses them.
-
-    Attributes
-    ----------
-    k_reused : (n_cached, n_kv_heads, d_qk)
-    v_reused : (n_cached, n_kv_heads, d_v)
-        Read from the cache.
-    q : (n_new, n_heads, d_qk)
-    k : (n_new, n_kv_heads, d_qk)
-    v : (n_new, n_kv_heads, d_v)
-        Computed for the new tokens; `k` and `v` are then added to the cache.
-    scores, pattern : (n_heads, n_new, n_cached + n_new)
-        The new rows only.
-    z : (n_new, n_heads, d_v)
-    out : (n_new, d_model)
-    work : MultiplyAdds
-        Multiply-adds of this step.
-    work_without_cache : MultiplyAdds
-        Multiply-adds without a cache: all rows up to here are computed again, because the layers
-        above need every row.
-    """
-
-    k_reused: Array
-    v_reused: Array
-    q: Array
-    k: Array
-    v: Array
-    scores: Array
-    pattern: Array
-    z: Array
-    out: Array
-    work: MultiplyAdds
-    work_without_cache: MultiplyAdds
-
-
-def decode_with_cache(
-    x: ArrayLike,
-    weights: AttentionWeights,
-    scale: float,
-    *,
-    n_prompt: int = 1,
-    rotation: Rotation | None = None,
-) -> list[DecodeStep]:
-    """Compute one attention layer step by step with a cache of keys and values.
-
-    Parameters
-    ----------
-    x : (position, d_model)
-        The inputs of all tokens; each step uses only those up to its own position.
-    weights, scale, rotation
-        As for `multi_head`.
-    n_prompt : int
-        Number of tokens in the first step; each later step takes one token.
-
-    Returns
-    -------
-    list of DecodeStep
-        The steps' rows, concatenated, equal those of `multi_head` for all of `x`.
-    """
-    x = as_float64(x)
-    n_tokens = x.shape[0]
-    if not 1 <= n_prompt <= n_tokens:
-        raise ValueError(f"the prompt must hold 1 to {n_tokens} tokens, not {n_prompt}")
-    shape = weights.shape
-    k_cache = np.empty((0, shape.n_kv_heads, shape.d_qk))
-    v_cache = np.empty((0, shape.n_kv_heads, shape.d_v))
-    steps: list[DecodeStep] = []
-    for start, stop in _step_bounds(n_prompt, n_tokens):
-        new = x[start:stop]
-        q = project(new, weights.W_Q, weights.b_Q)
-        k = project(new, weights.W_K, weights.b_K)
-        v = project(new, weights.W_V, weights.b_V)
-        if rotation is not None:
-            step_rotation = rotation.at(slice(start, stop))
-            q, k = step_rotation.apply(q), step_rotation.apply(k)
-        k_reused, v_reused = k_cache, v_cache
-        k_cache, v_cache = np.concatenate([k_cache, k]), np.concatenate([v_cache, v])
-        scores, pattern, z = attend(q, k_cache, v_cache, scale)
-        steps.append(
-            DecodeStep(
-                k_reused=k_reused,
-                v_reused=v_reused,
-                q=q,
-                k=k,
-                v=v,
-                scores=scores,
-                pattern=pattern,
-                z=z,
-                out=merge_heads(z, weights.W_O, weights.b_O),
-                work=multiply_adds(shape, stop - start, start),
-                work_without_cache=multiply_adds(shape, stop),
-            )
-        )
-    return steps
-
-
-def _step_bounds(n_prompt: int, n_tokens: int) -> Sequence[tuple[int, int]]:
-    """Return the first position of each decoding step and the position after its last."""
-    return [(0, n_prompt), *((i, i + 1) for i in range(n_prompt, n_tokens))]

@@ -13,17 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from extract.attention import Array, as_float64
-from extract.latent import PatternDistance, content_pattern, fitted_latent
+from extract.latent import fitted_latent
 from extract.mla import AbsorbedMLA, Decoupled, LatentLayer, NaiveMLA, mla_absorbed, mla_naive
 from extract.trace import Trace
 
 __all__ = [
     "BothForms",
     "Comparison",
-    "PatternDistances",
     "both_forms",
     "compare",
-    "pattern_distances",
 ]
 
 
@@ -71,11 +69,6 @@ class BothForms:
     def n_cached(self) -> int:
         """Number of values that this layer caches for each token."""
         return self.rank + self.d_rope
-
-    @property
-    def n_expanded(self) -> int:
-        """Number of values in the expanded keys and values of each token."""
-        return int(self.k[0].size + self.naive.v[0].size)
 
     @property
     def largest_output(self) -> float:
@@ -168,36 +161,3 @@ def compare(true: ArrayLike, rebuilt: ArrayLike, *, about_mean: bool = False) ->
     size = float(np.linalg.norm(true_rows))
     difference = float(np.linalg.norm(true_rows - rebuilt_rows))
     return Comparison(true_rows, rebuilt_rows, difference / size if size else 0.0)
-
-
-@dataclass(frozen=True)
-class PatternDistances:
-    """Distances between patterns, due to dropping the rotation and due to the latent.
-
-    Attributes
-    ----------
-    rotation : PatternDistance
-        Between the model's own patterns and those without rotation; about 0 if the model does not
-        rotate.
-    latent : PatternDistance
-        Between the patterns without rotation from the true keys and from the latent.
-    """
-
-    rotation: PatternDistance
-    latent: PatternDistance
-
-
-def pattern_distances(
-    trace: Trace, layer: int, forms: BothForms, head: int | None = None
-) -> PatternDistances:
-    """Return both distances on the prompt's rows, of one head or over all heads."""
-    n_prompt = trace.meta.n_prompt
-    heads = slice(None) if head is None else slice(head, head + 1)
-    content = content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
-    own, unrotated, from_latent = (
-        as_float64(pattern)[heads, :n_prompt]
-        for pattern in (trace.get("pattern", layer), content, forms.naive.pattern)
-    )
-    return PatternDistances(
-        PatternDistance.between(own, unrotated), PatternDistance.between(unrotated, from_latent)
-    )

@@ -178,10 +178,6 @@ class Basis:
         W_UK, W_UV = self.weights.split(V.T / self.balance)
         return Factors((self.weights.joint * self.balance) @ V, W_UK, W_UV)
 
-    def tail(self, rank: int) -> float:
-        """Return the balanced error of that latent on the inputs of the fit, not relative."""
-        return float(np.linalg.norm(self.singular_values[rank:]))
-
     def errors(self, rank: int, gram: Array) -> Errors:
         """Measure that latent on inputs given by their ``X^T X``, (d_model, d_model)."""
         factors = self.factors(rank)

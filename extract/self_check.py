@@ -58,7 +58,7 @@ def stage_errors(
     layer : mapping
         ``x, q, k, v, pattern, z, out`` and, where the model has them, ``q_norm, k_norm, q_rot,
         k_rot, q_latent, kv_latent, k_rope``.  ``q_rot`` and ``k_rot`` come from
-        `extract.attention.rotate` and are checked through the scores.  ``scores`` [n_heads,
+        `extract.attention.Rotation` and are checked through the scores.  ``scores`` [n_heads,
         query_pos, key_pos]: the model's own scores before the softmax, where they are shown.
         ``alibi_slopes`` [n_heads] for an "alibi" model, ``sinks`` [n_heads] for one with sinks.
     weights : mapping

@@ -15,7 +15,6 @@ from .core.animations import Reveal as Reveal
 from .core.animations import Rise as Rise
 from .core.animations import Settle as Settle
 from .core.animations import ShowCells as ShowCells
-from .core.animations import SweepRows as SweepRows
 from .core.animations import Transpose as Transpose
 from .core.animations import TransposeFromCopy as TransposeFromCopy
 from .core.animations import Unroll as Unroll
@@ -54,7 +53,6 @@ from .mobjects.marks import ColourBar as ColourBar
 from .mobjects.marks import Dial as Dial
 from .mobjects.marks import Highlight as Highlight
 from .mobjects.marks import Outline as Outline
-from .mobjects.marks import RotateRow as RotateRow
 from .mobjects.marks import TokenLabels as TokenLabels
 from .mobjects.panel import Header as Header
 from .mobjects.panel import Panel as Panel

@@ -33,7 +33,6 @@ from filmkit.commands.options import (
     scenes_named,
     whole_story,
 )
-from filmkit.core.project import published_code
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.decks import (
     DECK_KINDS,
@@ -88,8 +87,8 @@ def _minutes(ctx: click.Context, param: click.Parameter, value: float | None) ->
 MOST_MINUTES = 24 * 60
 
 _CODE_HERE = (
-    "links to the code lead to the files on this machine, since the project names no address of "
-    "its code; before you publish the gallery, give one with --code URL"
+    "links to the code lead to the files on this machine; before you publish the gallery, say with "
+    "--code URL where the code is"
 )
 
 _PPTX_MISSING = f"slides need python-pptx: {installing('decks')}"
@@ -240,8 +239,7 @@ def deck(
         metavar="URL",
         callback=_link,
         help="Address where the code is published, for links such as "
-        "URL/scenes/mla/scene_mla.py.  [default: the address in the project's metadata, "
-        "[project.urls] in pyproject.toml; if it names none, the files on this machine]",
+        "URL/scenes/mla/scene_mla.py.  [default: the files on this machine]",
     ),
     cloup.option(
         "--readme",
@@ -293,10 +291,9 @@ def gallery(
 
         if readme:
             return make_readme_pictures(request)
-        address = code_url or published_code()
-        if address is None and not request.quiet:
+        if code_url is None and not request.quiet:
             echo(_CODE_HERE, err=True)
-        return make_gallery(request, address)
+        return make_gallery(request, code_url)
 
     size = quality_of(quality, aspect)
     story = whole_story(options["compare"])

@@ -42,7 +42,6 @@ __all__ = [
     "Rise",
     "Settle",
     "ShowCells",
-    "SweepRows",
     "Transpose",
     "TransposeFromCopy",
     "Unroll",
@@ -625,28 +624,6 @@ class Rise(InPlaceAnimation):
         foot = self.full[:, 1].min()
         self.mobject.points = self.full.copy()
         self.mobject.points[:, 1] = foot + alpha * (self.full[:, 1] - foot)
-
-
-class SweepRows(InPlaceAnimation):
-    """Let a frame jump down the rows of a heatmap, staying at each row for the same time.
-
-    Parameters
-    ----------
-    frame
-        What moves: its center goes to the center of each row.
-    heatmap
-        Whose rows are framed, from the first to the last.
-    """
-
-    tempo = "large"
-
-    def __init__(self, frame: Mobject, heatmap: Heatmap, **kwargs: Any) -> None:
-        super().__init__(frame, rate_func=linear, **kwargs)
-        self.heatmap = heatmap
-
-    def step(self, alpha: float) -> None:
-        rows = self.heatmap.shape[0]
-        self.mobject.move_to(self.heatmap.row(min(int(alpha * rows), rows - 1)).center)
 
 
 def in_rows(shape: tuple[int, int]) -> Array:

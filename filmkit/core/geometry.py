@@ -151,27 +151,6 @@ class Box:
             for start, stop in _shares(self.width, weights, gap)
         )
 
-    def stack(self, sizes: Sequence[tuple[float, float]], gap: float = 0.0) -> tuple[Box, ...]:
-        """Stack boxes in the middle of this one, from the top.
-
-        Parameters
-        ----------
-        sizes
-            Width and height of each, in scene units; all are made smaller by the same factor if
-            they do not fit.
-        gap
-            Distance between two of them, in scene units; it shrinks with them.
-        """
-        height = sum(down for _, down in sizes) + gap * (len(sizes) - 1)
-        width = max(across for across, _ in sizes)
-        scale = min(1.0, self.width / width, self.height / height)
-        top = self.y + scale * height / 2
-        boxes = []
-        for across, down in sizes:
-            boxes.append(Box(self.x, top - scale * down / 2, scale * across, scale * down))
-            top -= scale * (down + gap)
-        return tuple(boxes)
-
     def fit(self, width: float, height: float) -> Box:
         """Return the largest box of a shape, ``width`` to ``height``, in the middle of this one."""
         scale = min(self.width / width, self.height / height)

@@ -343,20 +343,6 @@ class Heatmap(AbstractImageMobject):
         rows, columns = self.shape
         return [self.part((i, i + 1), (0, columns)) for i in range(rows)]
 
-    @classmethod
-    def join_rows(cls, rows: Sequence[Heatmap]) -> Heatmap:
-        """Return the heatmap of which :meth:`split_rows` makes these rows.
-
-        It reaches from the top of the first row to the bottom of the last one.
-        """
-        whole = rows[0].copy()
-        whole.values = np.concatenate([row.values for row in rows])
-        whole.masked = np.concatenate([row.masked for row in rows])
-        whole.shown = np.concatenate([row.shown for row in rows])
-        whole.source = rows[0].source.joined_to(rows[-1].source)
-        whole._texture = None
-        return whole.set_corners([*rows[0].corners[:2], *rows[-1].corners[2:]])
-
     def copy_cells_from(self, other: Heatmap) -> Heatmap:
         """Take over another heatmap's cells and source, of any shape, but not its place."""
         self.values, self.masked, self.shown = other.values, other.masked, other.shown

@@ -239,17 +239,6 @@ class TensorSource:
         """Whether this is a colour bar."""
         return self.quantity == SCALE
 
-    def joined_to(self, last: TensorSource) -> TensorSource:
-        """Return the source of everything from this part's start to the end of another part.
-
-        Both are parts of the same tensor.
-        """
-        index = tuple(
-            (a[0], b[1]) if isinstance(a, tuple) and isinstance(b, tuple) else a
-            for a, b in zip(self.index, last.index, strict=True)
-        )
-        return replace(self, index=index)
-
     def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> TensorSource:
         """Return the source of the cells [start, stop) of a heatmap with this source."""
         spans = [(i, axis[0]) for i, axis in enumerate(self.index) if isinstance(axis, tuple)]

@@ -95,7 +95,7 @@ the top left of the picture.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import cv2
@@ -144,14 +144,14 @@ class TextItem:
     presence
         Opacity, 0 to 1: 1 if it is meant to be read, the theme's ``dim`` in the background.
     mobject
-        The mobject itself.
+        The mobject itself; two items are equal without it.
     """
 
     text: str
     box: Box
     height: float
     presence: float
-    mobject: Mobject
+    mobject: Mobject = field(compare=False)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from filmkit.core.geometry import Box
 
 __all__ = ["CacheVolumeLayout"]
-
-Points = npt.NDArray[np.float64]
 
 WIDTH = 5.2  # width of keys and values together
 GAP = 0.16  # between keys and values

@@ -88,20 +88,6 @@ class CachedPerToken:
             bits=bits,
         )
 
-    @property
-    def numbers(self) -> str:
-        """Cached numbers per token and layer, as arithmetic: "2 × 128"."""
-        width = self.arch.d_head
-        match self.scheme:
-            case "mha":
-                return f"2 × {self.arch.n_heads} × {width}"
-            case "gqa":
-                return f"2 × {self.n_groups or self.arch.n_kv_heads} × {width}"
-            case "mqa":
-                return f"2 × {width}"
-            case "mla":
-                return " + ".join(str(part) for part in latent_size(self.arch) if part)
-
     def spans(self, bits: int = BITS) -> tuple[Span, ...]:
         """Return the pieces of its bar: keys and values, or the latent and the rotated key."""
         theme, size = current_theme(), self.size(bits=bits)

@@ -93,15 +93,6 @@ class Wire(VGroup):
             self.line.add_quadratic_bezier_curve_to(corner, end)
         self.line.add_line_to(corners[-1])
 
-    @classmethod
-    def elbow(
-        cls, start: tuple[float, float], end: tuple[float, float], *, bend: float, **kwargs: Any
-    ) -> Wire:
-        """Return a wire that runs across to x = ``bend``, up or down, and across to ``end``."""
-        if abs(start[1] - end[1]) < 1e-6:
-            return cls([start, end], **kwargs)
-        return cls([start, (bend, start[1]), (bend, end[1]), end], **kwargs)
-
 
 class WeightBox(VGroup):
     """The name of a weight matrix in a small box, with its shape and notes below.

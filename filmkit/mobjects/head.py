@@ -73,7 +73,7 @@ class HeadPicture(Group):
     ::
 
         picture = HeadPicture(self.head, self.frame)
-        self.play(Appear(picture.query_side), Appear(picture.score_side))
+        self.play(Appear(picture))
         self.play(Reveal(picture.pattern.cells, in_rows(picture.pattern.cells.shape)))
     """
 
@@ -191,17 +191,6 @@ class HeadPicture(Group):
         self.v_to_z = Wire(layout.v_to_z)
         self.pattern_to_z = Wire(layout.pattern_to_z, arrow=False)
         self.product_dot = Dot([*layout.joint, 0], radius=0.055, color=theme.flow)
-
-    @property
-    def query_side(self) -> Group:
-        """Weights of queries and keys, with the lines that lead there from X."""
-        return Group(self.w_q, self.w_k, self.to_q, self.to_k)
-
-    @property
-    def score_side(self) -> Group:
-        """Queries, keys and scores, with the lines between them."""
-        panels = (self.q, self.k, self.k_t, self.scores)
-        return Group(*panels, self.k_to_k_t, self.q_to_k_t, self.k_t_to_scores)
 
 
 def _layout(view: HeadView, frame: Frame) -> tuple[HeadLayout, float]:

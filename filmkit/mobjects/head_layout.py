@@ -130,21 +130,6 @@ class HeadLayout:
         """Middle of the largest free area between the panels."""
         return ((self.v.right + self.joint[0]) / 2, (self.k.y + self.v.y) / 2)
 
-    def note_points(self, above: int, below: int, *, line: float) -> tuple[Point, ...]:
-        """Return the centers of lines of text at the line from values to z.
-
-        Parameters
-        ----------
-        above, below
-            How many lines of text there are above and below it.
-        line
-            Distance from one line of text to the next.
-        """
-        x = (self.v.right + self.joint[0]) / 2
-        upper = [self.v.y + 0.24 + line * (above - 1 - i) for i in range(above)]
-        lower = [self.v.y - 0.24 - line * i for i in range(below)]
-        return tuple((x, y) for y in (*upper, *lower))
-
     @property
     def trunk(self) -> float:
         """x of the vertical line that leads from X to the three weights."""
@@ -252,14 +237,6 @@ class ColumnHeadLayout(HeadLayout):
     @property
     def free_point(self) -> Point:
         return (self.k.x, (self.k.bottom + self.v.top + HEADER) / 2)
-
-    def note_points(self, above: int, below: int, *, line: float) -> tuple[Point, ...]:
-        """Return the centers of lines of text in two groups, between keys and values."""
-        x, y = self.free_point
-        apart = 0.3 * line if above and below else 0.0
-        top = y + (line * (above + below - 1) + apart) / 2
-        steps = [line * i + (apart if i >= above else 0.0) for i in range(above + below)]
-        return tuple((x, top - step) for step in steps)
 
     @property
     def trunk(self) -> float:
@@ -541,37 +518,3 @@ def _in_columns(
         x_columns=x_columns,
         softmax_lines=softmax_lines,
     )
-
-
-def sentence_points(
-    widths: Sequence[float], frame: Frame, *, gap: float, line: float
-) -> tuple[tuple[float, float], ...]:
-    """Return the centers of words that form centered lines in the middle of the stage.
-
-    Parameters
-    ----------
-    widths
-        Width of each word.
-    frame
-        The frame whose stage is filled; a line is no wider than it.
-    gap
-        Distance between words.
-    line
-        Distance from one line to the next.
-    """
-    lines: list[list[int]] = [[]]
-    reach = 0.0
-    for index, width in enumerate(widths):
-        if lines[-1] and reach + gap + width > frame.stage.width:
-            lines.append([])
-            reach = 0.0
-        reach += width + (gap if lines[-1] else 0.0)
-        lines[-1].append(index)
-    points: list[tuple[float, float]] = []
-    for number, words in enumerate(lines):
-        y = frame.stage.y + line * ((len(lines) - 1) / 2 - number)
-        x = frame.stage.x - (sum(widths[i] for i in words) + gap * (len(words) - 1)) / 2
-        for i in words:
-            points.append((x + widths[i] / 2, y))
-            x += widths[i] + gap
-    return tuple(points)

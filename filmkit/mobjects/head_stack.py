@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +94,6 @@ UNITS_PER_POINT = 0.01
 """Scene units for one point of line width, as Cairo draws it."""
 
 Points = npt.NDArray[np.float64]
-M = TypeVar("M", bound=Mobject)
 
 
 class Plane(Mobject):

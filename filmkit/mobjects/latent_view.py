@@ -8,15 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from extract.forms import (
-    BothForms,
-    Comparison,
-    PatternDistances,
-    both_forms,
-    compare,
-    pattern_distances,
-)
-from extract.latent import content_pattern
+from extract.forms import BothForms, Comparison, both_forms, compare
 from extract.trace import TraceError
 from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource
@@ -114,11 +106,6 @@ class LatentView:
         names = ("b_K", "b_V", "b_O")
         return any(self.layer.trace.has(name, self.layer.layer) for name in names)
 
-    @cached_property
-    def pattern_distances(self) -> PatternDistances:
-        """Distances between the patterns of all heads without and with the latent."""
-        return pattern_distances(self.layer.trace, self.layer.layer, self.forms)
-
     def head(self, head: int) -> LatentHead:
         """Return one head of the layer, by its number from 0."""
         return LatentHead(self, head)
@@ -199,25 +186,11 @@ class LatentHead:
         """Pattern times latents (absorbed form), (position, r)."""
         return self.view.rows(self.view.forms.absorbed.z_latent)[:, self.head]
 
-    @cached_property
-    def content(self) -> Array:
-        """Attention pattern from the model's own keys without rotation, (query, key)."""
-        layer = self.view.layer
-        whole = content_pattern(
-            layer.trace, layer.layer, layer.trace.get(layer.trace.unrotated("k"), layer.layer)
-        )
-        return whole[self.head, self._span, self._span]
-
     def comparison(self, name: str) -> Comparison:
         """Compare the model's own keys ("k") or values ("v") with those from the latent."""
         true = self.view.layer.rows(name)[:, self.kv_head]
         rebuilt = self.k if name == "k" else self.v
         return compare(true, rebuilt, about_mean=self.view.biased)
-
-    def pattern_distances(self) -> PatternDistances:
-        """Return the distances between this head's patterns without and with the latent."""
-        layer = self.view.layer
-        return pattern_distances(layer.trace, layer.layer, self.view.forms, self.head)
 
     # Panels of the naive form
 

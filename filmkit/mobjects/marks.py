@@ -6,20 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from manim import (
     PI,
     Circle,
     Group,
     Line,
-    Mobject,
     Rectangle,
     RoundedRectangle,
     VGroup,
     color_to_rgb,
 )
 
-from filmkit.core.animations import Array, InPlaceAnimation
 from filmkit.core.contrast import readable_on
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, Box
@@ -37,7 +34,6 @@ __all__ = [
     "Dial",
     "Highlight",
     "Outline",
-    "RotateRow",
     "TokenLabels",
     "size_beside",
 ]
@@ -384,69 +380,3 @@ class TokenLabels(VGroup):
             label.scale(min(1.0, size * FRAME_HEIGHT / label.line_height))
             label.move_to([x - label.width / 2, y, 0])
         return moved
-
-
-class RotateRow(InPlaceAnimation):
-    """Rotate a row of queries or keys by its position: its cells change colour in place.
-
-    Each pair of channels is rotated along the shorter arc from its value before to its value
-    after the rotation, so the first and the last picture show the model's own numbers.
-
-    Parameters
-    ----------
-    heatmap
-        A heatmap of one row, before the rotation.
-    after : (1, channels)
-        The row after the rotation.
-    pairs : (pairs, 2)
-        Channels that are rotated together, see :attr:`extract.attention.Rotation.pairs`.
-    dial
-        A dial whose hand turns by the angle of the first pair.
-    source
-        Where the rotated row comes from; by default the heatmap's source stays.
-    """
-
-    def __init__(
-        self,
-        heatmap: Heatmap,
-        after: npt.ArrayLike,
-        pairs: npt.NDArray[np.int_],
-        dial: Dial | None = None,
-        *,
-        source: TensorSource | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(heatmap, **kwargs)
-        self.source = source or heatmap.source
-        self.heatmap = heatmap
-        self.after = np.asarray(after, dtype=float).reshape(heatmap.shape)
-        self.pairs = pairs
-        self.dial = dial
-
-    def get_all_mobjects(self) -> Sequence[Mobject]:
-        return (self.heatmap,) if self.dial is None else (self.heatmap, self.dial)
-
-    def begin(self) -> None:
-        self.before = self.heatmap.values.copy()
-        start, end = self._planes(self.before), self._planes(self.after)
-        self.start, self.arc = start, np.angle(end * np.conj(start))
-        self.growth = np.abs(end) - np.abs(start)
-        super().begin()
-
-    def _planes(self, values: Array) -> npt.NDArray[np.complex128]:
-        """Return each pair of channels as one complex number, (pairs,)."""
-        return np.asarray(values[0, self.pairs[:, 0]] + 1j * values[0, self.pairs[:, 1]])
-
-    def step(self, alpha: float) -> None:
-        if alpha >= 1:
-            values = self.after
-            self.heatmap.source = self.source
-        else:
-            values = self.before.copy()
-            length = np.abs(self.start) + alpha * self.growth
-            turned = length * np.exp(1j * (np.angle(self.start) + alpha * self.arc))
-            values[0, self.pairs[:, 0]] = turned.real
-            values[0, self.pairs[:, 1]] = turned.imag
-        self.heatmap.set_values(values)
-        if self.dial is not None:
-            self.dial.set_angle(alpha * float(self.arc[0]))

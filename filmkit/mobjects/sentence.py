@@ -14,7 +14,7 @@ from filmkit.core.printable import printable
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 
-__all__ = ["Blink", "BlinkingDrift", "Sentence", "Write"]
+__all__ = ["BlinkingDrift", "Sentence", "Write"]
 
 LINE_STEP = 1.5  # from one line to the next, in heights of a line
 SMALLER = 0.95  # factor on the size while the lines do not fit
@@ -120,18 +120,6 @@ class Write(InPlaceAnimation):
         for number, word in enumerate(self.words):
             set_presence(word, min(1.0, max(0.0, 2 * (done - number))))
         self.sentence.move_cursor(min(self.stop, self.start + int(done) + 1))
-
-
-class Blink(InPlaceAnimation):
-    """Let a cursor blink once a second; it is lit at both ends."""
-
-    tempo = "large"
-
-    def __init__(self, cursor: Rectangle, **kwargs: Any) -> None:
-        super().__init__(cursor, **({"rate_func": linear} | kwargs))
-
-    def step(self, alpha: float) -> None:
-        set_presence(self.mobject, float(_is_lit(alpha, self.run_time)))
 
 
 class BlinkingDrift(Drift):

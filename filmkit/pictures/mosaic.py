@@ -5,13 +5,13 @@ A mosaic is written as it looks, a name for each field::
     .  Kt
     Q  scores
 
-Names over several fields are one part that spans them, and ``.`` is left empty.  A column of ``|``
-joins the columns beside it: there is no gap between them.  What runs along
-the sides of the parts, their axes, decides all sizes: in one picture equal axes have equal pitch,
-so that a row of Q runs straight into the row of the scores, and a column of K^T drops into its
-column.  A side of a part is cells times a pitch, and fixed room around them for words, a header or
-a colour bar.  Along the tracks of the mosaic these add up; the largest pitch with which everything
-fits is found by bisection.
+Names over several fields are one part that spans them, and ``.`` is left empty. A column of ``|``
+joins the columns beside it: there is no gap between them. What runs along the sides of the parts,
+their axes, decides all sizes: in one picture equal axes have equal pitch, so that a row of Q runs
+straight into the row of the scores, and a column of K^T drops into its column. A side of a part is
+cells times a pitch, and fixed room around them for words, a header or a colour bar. Along the
+tracks of the mosaic these add up; the largest pitch with which everything fits is found by
+bisection.
 
 This is pure geometry, in scene units; :mod:`filmkit.pictures.parts` makes the mobjects.
 """

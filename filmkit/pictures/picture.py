@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import index
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,12 @@ class Mark:
     row: int | None = None
     column: int | None = None
     colour: str | None = None
+
+    def __post_init__(self) -> None:
+        # NumPy's numbers, such as those of argmax, cannot be written to picture maps.
+        for name in ("row", "column"):
+            if (number := getattr(self, name)) is not None:
+                object.__setattr__(self, name, index(number))
 
     def box(self, cells: Cells) -> Box:
         """Return what it frames."""

@@ -101,7 +101,8 @@ class Stage(PlainStage):
         Parameters
         ----------
         mosaic
-            The names of its parts as they stand, a row in each line and ``.`` for nothing.
+            The names of its parts as they stand, a row in each line and ``.`` for nothing; between
+            the columns beside a column of ``|`` there is no gap.
         tall
             Another mosaic of the same parts, for frames that are no wider than high; it is taken if
             its cells are larger.

@@ -30,7 +30,7 @@ from filmkit.render.traces import find_trace
 
 __all__ = ["OnPicture", "draw_pictures", "draw_sheet", "make_previews", "save_sheet"]
 
-APART = f"{__name__}:draw_apart"
+APART = "filmkit.render.preview:draw_apart"
 END = ".end.png"
 CELL = 0.75  # size of a picture on the sheet, as a fraction of the size at which it is rendered
 SHAPE = 16 / 10  # preferred ratio of width to height of the sheet

@@ -14,7 +14,7 @@ from statistics import median
 import cv2
 import numpy as np
 import numpy.typing as npt
-from manim import Mobject, color_to_rgb, tempconfig
+from manim import Mobject, color_to_rgb
 
 from extract.published import gpt2_trace
 from extract.trace import Trace
@@ -30,7 +30,7 @@ from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine
 from filmkit.mobjects.head_stack import CardBody
-from filmkit.render.quality import Quality, frame_size
+from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 
 __all__ = [
@@ -38,9 +38,8 @@ __all__ = [
     "BeatReport",
     "SceneReport",
     "check_scene",
-    "complaints",
+    "faults_of",
     "low_contrast",
-    "play",
     "small_in_mosaic",
     "words_on_panels",
 ]
@@ -93,58 +92,16 @@ class BeatPicture:
         return cls(record, texts, panels, camera.shot != Shot())
 
 
-def play(
-    scene: type[Stage],
-    trace: Trace,
-    settings: StageSettings | None = None,
-    *,
-    width: int = WIDTH,
-    height: int = HEIGHT,
-) -> list[BeatPicture]:
-    """Run a scene without drawing, and return what is on screen at the end of each beat.
-
-    Parameters
-    ----------
-    scene
-        Class of the scene.
-    trace, settings
-        As for :class:`~filmkit.core.stage.Stage`.
-    width, height
-        Size of the picture in pixels.
-    """
-    pictures: list[BeatPicture] = []
-
-    def note(record: BeatRecord, stage: Stage) -> None:
-        pictures.append(BeatPicture.of(record, stage))
-
-    quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
-    across, down = frame_size(width, height)
-    size = {"pixel_width": width, "pixel_height": height}
-    with tempconfig(quiet | size | {"frame_width": across, "frame_height": down}):
-        scene(trace, settings, on_beat_end=note).render()
-    return pictures
-
-
-def complaints(
-    picture: BeatPicture,
-    *,
-    width: int = WIDTH,
-    height: int = HEIGHT,
-    caption_strip: bool = False,
+def faults_of(
+    picture: BeatPicture, width: int, height: int, *, caption_strip: bool = False
 ) -> list[str]:
-    """Return the faults of a picture, one line each with its beat; no lines if there are none.
+    """Return the faults of a picture of this size in pixels, one line each; often none.
 
     Faults are text or panels outside of the safe margin, text that is too small to read, texts
     that overlap, and with ``caption_strip`` whatever stands where captions are drawn into films.
     Where the camera has left the flat picture, only words that are at least partly in the frame
     must be inside of the margin: panels may be seen in part. Faults are the same at every size.
     """
-    name = picture.record.name
-    return [f"{name}: {fault}" for fault in _faults(picture, width, height, caption_strip)]
-
-
-def _faults(picture: BeatPicture, width: int, height: int, caption_strip: bool) -> list[str]:
-    """Return the faults of :func:`complaints` without the name of the beat."""
     short = min(width, height)
     slack = SLACK * short / HEIGHT
     margin = SAFE * short
@@ -391,7 +348,7 @@ class BeatReport:
     fill
         Share of the safe part of the frame that the box around its last picture fills.
     faults
-        What cannot be read at its end, one line each; see :func:`complaints`,
+        What cannot be read at its end, one line each; see :func:`faults_of`,
         :func:`low_contrast` and :func:`words_on_panels`. And panels that show other numbers than
         their source says.
     small
@@ -498,7 +455,8 @@ def check_scene(
 
     def measure(record: BeatRecord, stage: Stage) -> None:
         picture = BeatPicture.of(record, stage)
-        faults = _faults(picture, small.width, small.height, settings.caption_strip)
+        strip = settings.caption_strip
+        faults = faults_of(picture, small.width, small.height, caption_strip=strip)
         faults += low_contrast(stage) + words_on_panels(stage)
         faults += [check.untrue(panel.heatmap) for panel in picture.panels]
         seconds = record.end - record.start

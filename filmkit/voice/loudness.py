@@ -22,7 +22,7 @@ LOUDNESS = -16.0
 PEAK = -1.5
 """Highest true peak, in dB above full scale."""
 
-LIMIT = -3.0  # dB; what encoders add to a peak stays under PEAK
+LIMIT = PEAK - 1.5  # dB; what encoders add to a peak stays under PEAK
 OVERSAMPLING = 4  # the limiter sees peaks between samples
 BLOCK = RATE // 10  # samples that are passed to a filter at a time
 QUIETEST = -69.0  # LUFS; what is measured as less is silence

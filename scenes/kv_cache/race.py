@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from manim import Animation, Group, VGroup, VMobject, linear
 
 from extract.decoding import Decoding
@@ -26,7 +25,6 @@ from scenes.kv_cache.layout import DISPLAY, RaceLayout, SideLayout
 
 __all__ = ["CachedFrame", "Decoder", "RunningWords", "agreement", "race"]
 
-Array = npt.NDArray[np.float64]
 UNBROKEN = 1e4  # width in which any sentence is one line, in scene units
 
 

@@ -220,14 +220,6 @@ class TokenVolumes:
         self.shipped = cube * shipped_heads(large)
         self.gap = gap
 
-    # Sizes
-
-    @property
-    def ratio(self) -> float:
-        """How many times as large the large model's token is if every head keeps its own."""
-        own = self.small.with_heads(self.cache.view.layer.trace.meta.n_heads)
-        return self.large.bytes / own.bytes
-
     # Pictures
 
     @property

@@ -461,8 +461,6 @@ class FieldLayout:
         (x, y) of the upper left corner of the first place.
     pitch
         Distance from one place to the next, in scene units.
-    lanes
-        Number of columns of a layer (rows, where layers go down).
     places
         (row, column) of every place, by layer and head: (layers, heads, 2).
     shot
@@ -475,7 +473,6 @@ class FieldLayout:
 
     corner: tuple[float, float]
     pitch: float
-    lanes: int
     places: npt.NDArray[np.int_]
     shot: Shot
     title: tuple[float, float]
@@ -544,7 +541,6 @@ def field_layout(
     return FieldLayout(
         corner=(left, top),
         pitch=wall.pitch,
-        lanes=lanes,
         places=places,
         shot=frontal_shot(whole, seen, frame),
         title=(start, seen.top + TITLE / 2),

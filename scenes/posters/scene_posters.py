@@ -23,7 +23,6 @@ from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
 from filmkit.mobjects.latent_panel import LatentPanel, NaiveFeed, show_naive_form
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Outline
-from filmkit.mobjects.shared_head_stack import SharedHeadStack
 from filmkit.mobjects.shared_view import SharedView
 from scenes.posters.layout import (
     NOTE_SHARE,
@@ -33,6 +32,7 @@ from scenes.posters.layout import (
     PosterLayout,
     ThumbnailLayout,
 )
+from scenes.posters.shared_head_stack import SharedHeadStack
 
 __all__ = [
     "GroupedQueryPoster",

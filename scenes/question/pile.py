@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from manim import VGroup, VMobject
 
 from filmkit.core.geometry import Box
@@ -16,8 +15,6 @@ from filmkit.core.theme import current_theme, mixed
 from scenes.question.layout import DEPTH
 
 __all__ = ["ROOM", "Limit", "Pile"]
-
-Points = npt.NDArray[np.float64]
 
 SEAM = 0.45  # opacity of the line between two slabs
 CLOSE, APART = 0.05, 0.16  # distances of seams at which they begin to be seen, and are whole
@@ -95,11 +92,6 @@ class Pile(VGroup):
                 seam.add_line_to(np.array([self.foot.right, y, 0.0]))
                 seam.add_line_to(np.array([self.foot.right + DEPTH[0], y + DEPTH[1], 0.0]))
             seam.set_stroke(opacity=opacity)
-
-    @property
-    def top(self) -> float:
-        """y of the upper edge of its front."""
-        return self.foot.bottom + self.count * self.unit
 
 
 def _corners(face: VMobject, corners: Sequence[tuple[float, float]]) -> None:

@@ -153,9 +153,8 @@ class Changes(VGroup):
         super().__init__()
         for distance, change in enumerate(changes):
             share = fact("change", change, partial(format_percent, digits=0), distance=distance)
-            steps = fact("apart", distance, distance=distance)
-            words = _("changed"), _("{distance} apart", distance=steps)
-            lines = (Label(line, size=WORDS) for line in words)
+            apart = _("{distance} apart", distance=fact("apart", distance, distance=distance))
+            lines = (Label(line, size=WORDS) for line in (_("changed"), apart))
             self.add(below_each_other(figure(share), *lines))
         self.show(len(changes) - 1)
 
@@ -253,14 +252,14 @@ def kept_of(view: HeadView) -> dict[str, Matrix]:
         "scores": (_("scores"), "", theme.scores),
         "pattern": (_("pattern"), "", theme.pattern),
     }
+    norms = {
+        name: Norm.stretched(found[name][0], CLIPPED, role=role) for name, role in ROLES.items()
+    } | {"pattern": Norm.unit()}
     kept = {}
     for name, (values, source) in found.items():
-        norm = Norm.unit() if name == "pattern" else scale
-        look = (*looks[name], view.causal_mask, layer.words)
-        kept[name] = Matrix(values, norm, source, TOKEN, TOKEN, *look)
-        if name in ROLES:
-            norm = Norm.stretched(values, CLIPPED, role=ROLES[name])
-            kept[name] = replace(kept[name], norm=norm, columns="kept", masked=None)
+        norm, columns = norms.get(name, scale), "kept" if name in ROLES else TOKEN
+        look = (*looks[name], None if name in ROLES else view.causal_mask, layer.words)
+        kept[name] = Matrix(values, norm, source, TOKEN, columns, *look)
     return kept
 
 

@@ -12,13 +12,13 @@ from filmkit.core.text import Label, stacked_lines
 from filmkit.core.theme import current_theme
 from scenes.sharing.layout import DIAL_NAME, LINE, stops
 
-__all__ = ["Dial"]
+__all__ = ["SetsDial"]
 
 KNOB, STOP = 0.17, 0.07  # radius of the knob and of a stop, in scene units
 NAME_GAP = 0.9  # between the title and the first stop
 
 
-class Dial(VGroup):
+class SetsDial(VGroup):
     """A track with a stop for each number of sets, and a knob that stands at one of them.
 
     Parameters

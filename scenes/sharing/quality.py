@@ -17,7 +17,7 @@ from filmkit.core.numbers import format_decimal, format_percent
 from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import Paragraph
-from scenes.sharing.dial import Dial
+from scenes.sharing.dial import SetsDial
 from scenes.sharing.layout import DISPLAY, QualityLayout
 
 __all__ = ["Quality"]
@@ -91,7 +91,7 @@ class Quality(VGroup):
             ticks=max(first, *(tick.width + 0.5 for tick in ticks)),
             names=max(last, self.name.width + 0.3),
         )
-        self.dial = Dial([""] * len(models), stops, layout.dial)
+        self.dial = SetsDial([""] * len(models), stops, layout.dial)
         x, y = layout.title
         title = Paragraph([_("Scores of three trained models")], layout.title, size=theme.name_size)
         title.set_fill(theme.ink)

@@ -12,7 +12,7 @@ from filmkit.core.numbers import format_decimal, format_percent, format_rough, s
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, stacked_lines
 from filmkit.mobjects.shared_view import require_shareable
-from scenes.sharing.dial import Dial
+from scenes.sharing.dial import SetsDial
 from scenes.sharing.layout import DISPLAY, SharingLayout
 from scenes.sharing.quality import Quality
 from scenes.sharing.sets import PatternGrid, SetBar, SetStack
@@ -46,7 +46,7 @@ class Sharing(Stage):
             fact("sets to choose", stop.count, beside=stop.name, stop=place - len(stops))
             for place, stop in enumerate(stops)
         ]
-        self.dial = pin_to_frame(Dial(counts, names, layout.dial, title=_(TITLE)))
+        self.dial = pin_to_frame(SetsDial(counts, names, layout.dial, title=_(TITLE)))
         self.sets = SetStack(stops, self.frame, layout)
         self.bar = SetBar(stops, layout)
         self.patterns = PatternGrid(stops, layout)
@@ -174,7 +174,7 @@ class Sharing(Stage):
         self.camera.shot = Shot()
         if len(self.stops) == len(quality.dial.places):
             self.remove(self.dial)
-            place = Dial([""] * len(self.stops), quality.stops, self.layout.dial)
+            place = SetsDial([""] * len(self.stops), quality.stops, self.layout.dial)
             place.knob.move_to(place.places[-1])
             self.play(Arrive(quality.dial, place))
         else:

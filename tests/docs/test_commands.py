@@ -23,7 +23,7 @@ from tests.support.pages import PAGES, blocks_of, code_spans, parse, parse_optio
 from tests.support.voices import speech_like, tone, write_sound
 
 LANGUAGES = {"sh", "python", "{eval-rst}", "{toctree}"}
-DATA = {"csv", "json", "po", "text", "toml"}
+DATA = {"csv", "json", "po", "text"}
 COMMAND = re.compile(r"^(?:\$ |python |make |pip )", re.MULTILINE)
 RECIPES = "docs/recipes.md"  # its Python files are drawn by test_recipes.py
 TINY = "\nQUALITIES.update(dict.fromkeys(QUALITIES, Quality(160, 90, 2)))\n"

@@ -12,19 +12,14 @@ from hypothesis import strategies as st
 
 from extract.attention import (
     Array,
-    AttentionWeights,
     LayerShape,
     Rotation,
     attend,
     causal_mask,
-    decode_with_cache,
     merge_heads,
-    multi_head,
     multiply_adds,
     pool_heads,
-    pool_kv_heads,
     project,
-    rotary_angles,
     softmax,
     total_variation,
 )
@@ -35,6 +30,13 @@ from extract.mla import (
     absorb_into_query,
     mla_absorbed,
     mla_naive,
+)
+from tests.support.plain_attention import (
+    AttentionWeights,
+    decode_with_cache,
+    multi_head,
+    pool_kv_heads,
+    rotary_angles,
 )
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
@@ -230,11 +232,6 @@ def test_a_step_further_is_the_rotation_of_the_next_position(style: Any) -> None
     np.testing.assert_allclose(halfway, rotation.further(x, 1), **EXACT)
 
 
-def test_an_odd_number_of_rotated_channels_is_refused() -> None:
-    with pytest.raises(ValueError, match="3 is not a positive even number"):
-        rotary_angles([0, 1], 3)
-
-
 def test_angles_that_do_not_fit_are_refused() -> None:
     rotation = Rotation.by_angles(rotary_angles([0, 1], 4))
     with pytest.raises(ValueError, match="do not fit"):
@@ -387,7 +384,7 @@ def test_pooled_weights_make_the_pooled_keys_and_values(layer: Layer, data: st.D
     grouped = multi_head(
         layer.x, pool_kv_heads(layer.weights, n_groups), layer.scale, layer.rotation
     )
-    np.testing.assert_allclose(grouped.k_rot, pool_heads(full.k_rot, n_groups), **EXACT)
+    np.testing.assert_allclose(grouped.k, pool_heads(full.k, n_groups), **EXACT)
     np.testing.assert_allclose(grouped.v, pool_heads(full.v, n_groups), **EXACT)
 
 
@@ -410,7 +407,7 @@ def test_cached_decoding_equals_the_full_pass(layer: Layer, data: st.DataObject)
         layer.x, layer.weights, layer.scale, n_prompt=n_prompt, rotation=layer.rotation
     )
     assert len(steps) == n_tokens - n_prompt + 1
-    for name, whole in {"q": full.q_rot, "k": full.k_rot, "v": full.v, "z": full.z}.items():
+    for name, whole in {"q": full.q, "k": full.k, "v": full.v, "z": full.z}.items():
         rows = np.concatenate([getattr(step, name) for step in steps])
         np.testing.assert_allclose(rows, whole, **EXACT)
     np.testing.assert_allclose(np.concatenate([step.out for step in steps]), full.out, **EXACT)
@@ -419,15 +416,9 @@ def test_cached_decoding_equals_the_full_pass(layer: Layer, data: st.DataObject)
         stop = start + len(step.q)
         np.testing.assert_allclose(step.scores, full.scores[:, start:stop, :stop], **EXACT)
         np.testing.assert_allclose(step.pattern, full.pattern[:, start:stop, :stop], **EXACT)
-        np.testing.assert_allclose(step.k_reused, full.k_rot[:start], **EXACT)
+        np.testing.assert_allclose(step.k_reused, full.k[:start], **EXACT)
         np.testing.assert_allclose(step.v_reused, full.v[:start], **EXACT)
         start = stop
-
-
-def test_a_prompt_longer_than_the_text_is_refused() -> None:
-    layer = random_layer(LayerShape(4, 1, 1, 2, 2), 3, biases=False, rotated=False)
-    with pytest.raises(ValueError, match="1 to 3 tokens, not 4"):
-        decode_with_cache(layer.x, layer.weights, layer.scale, n_prompt=4)
 
 
 def test_the_work_of_one_gpt2_token_is_known() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from extract.attention import AttentionWeights, decode_with_cache
 from extract.decoding import decode
 from extract.head_norm import HeadNorm
+from tests.support.plain_attention import AttentionWeights, decode_with_cache
 from tests.support.traces import make_trace, replaced
 
 KINDS = {

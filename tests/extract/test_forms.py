@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.forms import both_forms, compare, pattern_distances
-from extract.latent import latent_report
+from extract.forms import both_forms, compare
+from extract.latent import PatternDistance, content_pattern, latent_report
 from extract.trace import TraceError
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace
@@ -34,7 +34,6 @@ def test_a_model_trained_with_a_latent_gives_its_own_numbers() -> None:
     forms = both_forms(trace, 1)
     assert forms.has_trained_latent
     assert (forms.rank, forms.d_rope, forms.n_cached) == (16, 4, 20)
-    assert forms.n_expanded == 4 * (8 + 8)
     stored = {"rtol": 1e-4, "atol": 1e-5}
     for form in (forms.naive, forms.absorbed):
         np.testing.assert_allclose(form.pattern, trace["pattern.1"], **stored)
@@ -42,11 +41,6 @@ def test_a_model_trained_with_a_latent_gives_its_own_numbers() -> None:
     np.testing.assert_allclose(forms.k, trace["k_rot.1"], **stored)
     np.testing.assert_allclose(forms.q, trace["q_rot.1"], **stored)
     np.testing.assert_allclose(forms.naive.v, trace["v.1"], **stored)
-
-
-def test_keys_and_values_are_counted_as_they_are_shared() -> None:
-    trace = with_latent(rank=5, n_heads=4, n_kv_heads=2, d_head=8)
-    assert both_forms(trace, 1).n_expanded == 2 * 2 * 8 == latent_report(trace, 1).n_cached
 
 
 def test_a_missing_latent_names_the_command() -> None:
@@ -70,17 +64,14 @@ def test_the_error_of_zeros_is_zero() -> None:
     assert compare(np.zeros((2, 3)), np.zeros((2, 3))).error == 0
 
 
-def test_distances_over_all_heads_are_those_of_the_report() -> None:
+def test_the_pattern_from_the_latent_is_as_far_from_that_of_the_true_keys_as_reported() -> None:
     trace = with_latent(rank=5, positions="rotary", n_generated=2)
-    forms, report = both_forms(trace, 1), latent_report(trace, 1)
-    distances = pattern_distances(trace, 1, forms)
-    assert distances.rotation.mean == pytest.approx(report.rotation_moves.mean, rel=1e-6)
-    assert distances.latent.mean == pytest.approx(report.chosen.latent_moves_content.mean, rel=1e-5)
-    per_head = [pattern_distances(trace, 1, forms, head) for head in range(4)]
-    assert np.mean([d.latent.mean for d in per_head]) == pytest.approx(distances.latent.mean)
-    assert max(d.rotation.worst for d in per_head) == distances.rotation.worst
+    naive = both_forms(trace, 1).naive.pattern[:, : trace.meta.n_prompt]
+    content = content_pattern(trace, 1, trace["k.1"])[:, : trace.meta.n_prompt]
+    moved, report = PatternDistance.between(content, naive), latent_report(trace, 1)
+    assert moved.mean == pytest.approx(report.chosen.latent_moves_content.mean, rel=1e-5)
 
 
 def test_dropping_the_rotation_changes_nothing_without_rotation() -> None:
     trace = with_latent(rank=5, biases=True)
-    assert pattern_distances(trace, 1, both_forms(trace, 1)).rotation.worst < 1e-6
+    assert latent_report(trace, 1).rotation_moves.worst < 1e-6

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from extract.attention import AttentionWeights, Rotation, multi_head  # noqa: E402
+from extract.attention import Rotation  # noqa: E402
 from extract.errors import ExtractError  # noqa: E402
 from extract.mla import Decoupled, LatentLayer, mla_absorbed, mla_naive  # noqa: E402
 from extract.mla_conversion import (  # noqa: E402
@@ -33,6 +33,7 @@ from tests.support.conversions import (  # noqa: E402
     random_layer,
     statistics_of,
 )
+from tests.support.plain_attention import AttentionWeights, multi_head  # noqa: E402
 
 
 def output(layer: AttentionLayer | MLALayer, x: torch.Tensor) -> torch.Tensor:

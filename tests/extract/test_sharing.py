@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.attention import (
+from extract.attention import Rotation
+from extract.head_norm import HeadNorm
+from extract.sharing import groups_for, share_heads
+from extract.trace import Trace
+from tests.support.plain_attention import (
     AttentionWeights,
     LayerActivations,
-    Rotation,
     multi_head,
     pool_kv_heads,
     rotary_angles,
 )
-from extract.head_norm import HeadNorm
-from extract.sharing import groups_for, share_heads
-from extract.trace import Trace
 from tests.support.traces import make_trace
 
 CASES = {
@@ -53,7 +53,7 @@ def test_pooling_keys_is_pooling_weights_before_the_rotation(
     shared = share_heads(trace, trace.meta.featured.layer, n_groups)
     expected = from_pooled_weights(trace, n_groups)
     for name, values in (
-        ("k", expected.k_rot),
+        ("k", expected.k),
         ("v", expected.v),
         ("scores", expected.scores),
         ("pattern", expected.pattern),

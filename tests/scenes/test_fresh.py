@@ -28,8 +28,10 @@ def last_pictures(
 
     class Some(scene):  # type: ignore[misc, valid-type]
         @classmethod
-        def beat_names(cls, trace: Trace | None = None) -> tuple[str, ...]:
-            return tuple(names) or super().beat_names(trace)
+        def beat_names(
+            cls, trace: Trace | None = None, *, questions: bool = True
+        ) -> tuple[str, ...]:
+            return tuple(names) or super().beat_names(trace, questions=questions)
 
     Some.__module__ = scene.__module__  # beside which its translations are
     pictures: dict[str, Pixels] = {}
@@ -39,7 +41,9 @@ def last_pictures(
 
     across, down = (SHORT_SIDE * side // min(ASPECTS[aspect]) for side in ASPECTS[aspect])
     with manim_config(Quality(across, down, 30)):
-        stage = Some(trace, StageSettings(calm=True), on_beat_end=take)
+        # Questions stand over the picture of the beat before.
+        settings = StageSettings(calm=True, questions=False)
+        stage = Some(trace, settings, on_beat_end=take)
         stage.renderer.only = ()
         stage.render()
     return pictures

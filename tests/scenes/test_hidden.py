@@ -14,8 +14,9 @@ from scenes.registry import SCENES
 from tests.support.checkout import SHIPPED
 
 EXPLAINED = {
+    ("scene_attention", "queries_and_keys"): "one query and one key are meant",
+    ("scene_attention", "a_query_meets_a_key"): "one query and one key are meant, no score yet",
     ("scene_attention", "one_cell"): "one score has been computed, the others have not",
-    ("scene_attention", "rotate_by_position"): "one score has been computed, the others have not",
     ("scene_attention", "a_weighted_mix"): "a row is as bright as its weight",
     ("scene_patterns", "one_of_many"): "the gaps between patterns",
     ("scene_patterns", "through_the_model"): "the gaps between patterns",

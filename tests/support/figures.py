@@ -26,7 +26,7 @@ from filmkit.core.text import TextLine, Tick
 from tests.support.references import Interval, groups, reference_of
 from tests.support.staging import MIN_PRESENCE, BeatPicture
 
-__all__ = ["all_texts", "false_facts", "misplaced", "spelled", "stray_figures", "unexplained"]
+__all__ = ["all_texts", "false_facts", "misplaced", "stray_figures", "unexplained"]
 
 # Thousands may be separated by commas; a full stop or comma after a number is not part of it.
 FIGURE = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
@@ -46,11 +46,6 @@ NAMES = {
 def all_texts(picture: BeatPicture) -> list[str]:
     """Return all texts on screen at the end of a beat, also faint ones, and its narration."""
     return [*(item.text for item in picture.texts), picture.record.narration]
-
-
-def spelled(value: float, *formats: str) -> set[str]:
-    """Return a number in several formats, without units, such as "{:,.0f}"."""
-    return {template.format(value) for template in formats}
 
 
 def unexplained(

@@ -290,8 +290,9 @@ def test_film_of_all_scenes(
             (mark["metadata"]["title"], round(mark["start"] * mark["time_base"] * 15))
             for mark in film.chapters()
         ] == [(titles[0], 0), (titles[1], 78)]
-        # Between them the last picture of the first leaves, in 0.6 seconds.
-        assert film.streams.video[0].frames == 156 + 9
+        # Between them the title of the second is shown over the last picture of the first, for 1.6
+        # seconds, and both leave in 0.6 seconds.
+        assert film.streams.video[0].frames == 156 + 24 + 9
 
 
 def test_film_is_not_made_without_one_of_its_scenes(
@@ -312,7 +313,7 @@ def test_what_cannot_show_the_trace_is_left_out_of_the_whole_story(
     assert (outcome.code, outcome.err) == (0, left_out)
     with av.open("videos/film.mp4") as film:
         # The third arrives from the first.
-        assert film.streams.video[0].frames == 156 + 9
+        assert film.streams.video[0].frames == 156 + 24 + 9
     listed = render("--list", "--quiet")
     assert (listed.code, listed.err) == (0, left_out)
     assert UNSHOWABLE.slug not in listed.out
@@ -350,6 +351,7 @@ def test_script_has_the_narration_with_times(render: Render, tmp_path: Path) -> 
         "title": "Rest",
         "start": 3.8,
         "end": 5.2,
+        "pause": 0.0,
         "narration": "It stands still.",
         "words_per_minute": 128.6,
         "characters_per_second": 11.4,
@@ -395,6 +397,7 @@ def test_list_as_json(render: Render) -> None:
         "narration": "It moves.",
         "start": 2.2,
         "end": 3.8,
+        "pause": 0.0,
     }
 
 

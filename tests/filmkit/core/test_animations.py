@@ -22,7 +22,6 @@ from filmkit.core.animations import (
     Rise,
     Settle,
     ShowCells,
-    SweepRows,
     Transpose,
     TransposeFromCopy,
     Unroll,
@@ -38,9 +37,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.stage import Stage, beat
 from filmkit.core.theme import current_theme
-from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import Draw, Wire
-from filmkit.mobjects.marks import Dial, RotateRow
 from tests.support.traces import make_trace
 
 NORM = Norm(-1.0, 1.0, "viridis")
@@ -83,7 +80,6 @@ MAKERS: dict[str, Callable[[Mobject], Animation]] = {
     "transpose from a copy": lambda m: TransposeFromCopy(m.transposed(), m),
     "unroll": lambda m: Unroll(Square(), m),
     "rise": Rise,
-    "turn": lambda m: RotateRow(m, m.values, np.array([[0, 1]])),
 }
 
 
@@ -123,24 +119,6 @@ def test_a_transpose_does_not_jump_when_it_lands() -> None:
     motion.finish()
     for (row, column), point in late.items():
         np.testing.assert_allclose(point, subject.at(column + 0.5, row + 0.5), atol=1e-5)
-
-
-@pytest.mark.parametrize("style", ["half", "interleaved"])
-def test_turning_rows_begins_and_ends_at_the_models_numbers(style: str) -> None:
-    trace = make_trace(positions="rotary", d_head=8, rotary_style=style)
-    view = LayerView.of_prompt(trace, None, show_first_token=True).head(None)
-    row = Heatmap(view.q[4], NORM, width=1, height=1)
-    dial = Dial(0.1)
-    motion = RotateRow(row, view.q_used[4], trace.rotation(0).pairs, dial, rate_func=lambda a: a)
-    motion.begin()
-    motion.interpolate(0.5)
-    # A rotation keeps every length, half way too.
-    np.testing.assert_allclose(np.linalg.norm(row.values), np.linalg.norm(view.q[4]), rtol=1e-5)
-    motion.finish()
-    np.testing.assert_array_equal(row.values[0], view.q_used[4])
-    # The first pair of a rotary model turns by one radian a position.
-    turned = (dial.angle - 4.0 + np.pi) % (2 * np.pi) - np.pi
-    assert turned == pytest.approx(0, abs=1e-3)
 
 
 def test_cells_are_revealed_row_by_row() -> None:
@@ -222,17 +200,6 @@ def test_the_camera_arrives_exactly() -> None:
     camera, shot = StageCamera(), Shot(center=(1, 2, 0), height=3, theta=30, phi=20)
     run(MoveCamera(camera, shot), 0.5)
     assert camera.shot == shot
-
-
-def test_a_frame_sweeps_over_every_row() -> None:
-    subject, frame = heatmap(4, 2), Square()
-    motion = SweepRows(frame, subject)
-    motion.begin()
-    seen = set()
-    for alpha in np.linspace(0, 1, 41):
-        motion.interpolate(alpha)
-        seen.add(round(float(frame.get_y()), 6))
-    assert seen == {round(subject.row(i).y, 6) for i in range(4)}
 
 
 def test_bars_rise_from_their_foot() -> None:
@@ -384,9 +351,9 @@ def test_a_matrix_unrolls_from_where_things_are_when_it_plays() -> None:
     motion = Unroll(bar, matrix, rate_func=even)
     matrix.place(Box(-3, 2, 2, 2)).set_values(np.zeros(matrix.shape))
     play(motion, at=1, on=[bar])
-    rows = Heatmap.join_rows(motion.rows)
-    np.testing.assert_allclose(rows.corners, matrix.corners, atol=1e-12)
-    assert not rows.values.any()
+    corners = [*motion.rows[0].corners[:2], *motion.rows[-1].corners[2:]]
+    np.testing.assert_allclose(corners, matrix.corners, atol=1e-12)
+    assert not any(row.values.any() for row in motion.rows)
 
 
 # Durations

@@ -1,4 +1,4 @@
-"""Boxes that cut, stack and fit others, and the frame around them."""
+"""Boxes that cut and fit others, and the frame around them."""
 
 from __future__ import annotations
 
@@ -55,28 +55,6 @@ def test_parts_fill_the_box_with_the_gaps_between_them(
         order = weights if length == "width" else weights[::-1]
         unit = sum(sizes) / sum(weights)
         assert sizes == pytest.approx([unit * weight for weight in order])
-
-
-def test_what_fits_is_stacked_as_it_is_in_the_middle() -> None:
-    first, second = BOX.stack([(2, 1), (4, 2)], gap=0.5)
-    assert (first.width, first.height, second.width, second.height) == (2, 1, 4, 2)
-    assert first.x == second.x == BOX.x
-    assert first.bottom - second.top == pytest.approx(0.5)
-    assert (first.top + second.bottom) / 2 == pytest.approx(BOX.y)
-
-
-@given(st.lists(st.tuples(SIZE, SIZE), min_size=1, max_size=6), st.floats(0, 0.5))
-def test_a_stack_never_leaves_the_box_and_keeps_its_proportions(
-    sizes: list[tuple[float, float]], gap: float
-) -> None:
-    boxes = BOX.stack(sizes, gap)
-    assert all(BOX.contains(box) for box in boxes)
-    scales = {round(box.width / width, 6) for box, (width, _) in zip(boxes, sizes, strict=True)}
-    scales |= {round(box.height / height, 6) for box, (_, height) in zip(boxes, sizes, strict=True)}
-    assert max(scales) - min(scales) <= 2e-6
-    assert max(scales) <= 1
-    for above, below in pairwise(boxes):
-        assert above.bottom >= below.top - 1e-9
 
 
 @given(SIZE, SIZE)

@@ -6,14 +6,11 @@ import math
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from filmkit.core.norm import LINEAR_SHARE, Norm
-
-Array = npt.NDArray[np.float64]
 
 VALUES = np.random.default_rng(0).standard_cauchy(4000)
 NORMS = {

@@ -30,7 +30,6 @@ from tests.support.live_scenes import LIVE
 from tests.support.traces import make_trace
 
 SMALL = Quality(640, 360, 10)
-BEATS = ["01_queries", "02_scores_over_them", "03_from_the_side"]
 TITLES = ["Queries", "Scores over them", "From the side"]
 NAMESPACES = {
     "a": "http://schemas.openxmlformats.org/drawingml/2006/main",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filmkit.core.geometry import HEADER, Box, Frame, row_points, shot_box
-from filmkit.mobjects.head_layout import HeadLayout, head_layout, sentence_points
+from filmkit.mobjects.head_layout import HeadLayout, head_layout
 from filmkit.render.quality import ASPECTS, frame_size, quality_of
 
 FRAME = Frame(8 * 16 / 9)
@@ -118,17 +118,6 @@ def test_a_shot_keeps_captions_and_margins_free(
         seen.x + stage.x * zoom, seen.y + stage.y * zoom, stage.width * zoom, stage.height * zoom
     )
     assert inside.contains(box)
-
-
-@given(st.lists(st.floats(0.05, 3.0), min_size=1, max_size=24))
-def test_sentences_stay_in_order_and_in_the_frame(widths: list[float]) -> None:
-    points = sentence_points(widths, FRAME, gap=0.2, line=0.6)
-    for (x, y), width in zip(points, widths, strict=True):
-        assert FRAME.stage.left - 1e-6 <= x - width / 2
-        assert x + width / 2 <= FRAME.stage.right + 1e-6
-        assert -3 < y < 3
-    for (x1, y1), (x2, y2) in pairwise(points):
-        assert y2 < y1 - 0.1 or x2 > x1
 
 
 def test_row_points_divide_a_box() -> None:

@@ -16,6 +16,7 @@ from filmkit.core.stage import beat
 from filmkit.core.text import Label
 from filmkit.core.view import LayerView
 from filmkit.pictures.parts import Matrix
+from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from tests.support.staging import play
@@ -85,6 +86,11 @@ def test_words_that_do_not_fit_are_refused() -> None:
     with pytest.raises(SceneCodeError, match=r"3 tokens along an axis, and 4 words.*columns="):
         Matrix(NUMBERS, words=("a", "b", "c", "d"))
     Matrix(NUMBERS, rows="head", words=("a", "b", "c", "d"))
+
+
+def test_marks_take_the_numbers_of_numpy() -> None:
+    mark = Mark("numbers", row=NUMBERS.argmax())  # type: ignore[arg-type]
+    assert type(mark.row) is int
 
 
 class Heads(Stage):

@@ -34,10 +34,16 @@ ALONE = Around(title=False)
 
 
 def matrix(height: int = 9, width: int = 9, /, **options: Any) -> Matrix:
-    """Return a matrix of different numbers, with tokens down and across by default."""
+    """Return a matrix of different numbers, by default with tokens down and across.
+
+    There are words by default where all tokens have one.
+    """
     values = np.arange(height * width, dtype=float).reshape(height, width)
     source = TensorSource("x.0", index=((0, height), (0, width)))
-    defaults = {"rows": "token", "columns": "token", "words": WORDS} | options
+    axes = {"rows": "token", "columns": "token"} | options
+    counts = zip((axes["rows"], axes["columns"]), (height, width), strict=True)
+    named = all(count == len(WORDS) for axis, count in counts if axis == "token")
+    defaults = axes | {"words": options.get("words", WORDS if named else ())}
     return Matrix(values, Norm(0.0, values.max(), "viridis"), source, **defaults)
 
 
@@ -75,14 +81,14 @@ def test_rows_are_as_high_as_the_words_beside_them() -> None:
 @pytest.mark.parametrize("small", [True, False])
 def test_words_are_small_if_there_are_many_or_little_room(small: bool) -> None:
     beside = replace(ALONE, row_words="left", small=small)
-    few, many = matrix(), matrix(24, words=(*WORDS, *WORDS, *WORDS[:6]))
+    few, many = matrix(), matrix(24, 24, words=(*WORDS, *WORDS, *WORDS[:6]))
     assert len(many.words) > MANY >= len(few.words)
     assert (many.size(beside).left < few.size(beside).left) is not small
 
 
 def test_signs_of_tall_scripts_have_higher_rows() -> None:
     def least(*words: str) -> float:
-        size = matrix(2, words=words).size(replace(ALONE, row_words="left"))
+        size = matrix(2, 2, words=words).size(replace(ALONE, row_words="left"))
         assert size.rows is not None
         return size.rows.least
 

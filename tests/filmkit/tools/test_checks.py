@@ -22,10 +22,9 @@ from filmkit.tools.checks import (
     BeatReport,
     SceneReport,
     check_scene,
-    complaints,
     low_contrast,
-    play,
 )
+from tests.support.staging import complaints, play
 from tests.support.traces import make_trace
 
 NORM = Norm(0.0, 1.0, "viridis")  # 0 is dark, 1 is bright

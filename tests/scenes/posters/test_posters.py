@@ -107,7 +107,7 @@ def test_keys_and_values_stand_once_for_each_set() -> None:
         keys = result.stage.shared_stack.keys
         assert len(keys) == sets
         for panel, heads in zip(keys, result.stage.shared_stack.groups, strict=True):
-            values = expected.k_rot[1 : trace.meta.n_prompt, heads[0] * sets // 9]
+            values = expected.k[1 : trace.meta.n_prompt, heads[0] * sets // 9]
             np.testing.assert_allclose(panel.values, values, atol=2e-5)
         for head, card in enumerate(result.stage.head_stack.cards):
             pattern = expected.pattern[head, 1 : trace.meta.n_prompt, 1 : trace.meta.n_prompt]

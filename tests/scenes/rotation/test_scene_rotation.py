@@ -134,6 +134,8 @@ def test_what_is_kept_is_joined_with_a_scale_for_each(trace: Trace) -> None:
     parts = kept_of(head_of(trace))
     latent, rope = parts["latent"], parts["rope"]
     assert (latent.columns, latent.rows) == (rope.columns, rope.rows)
+    assert latent.norm is not None
+    assert rope.norm is not None
     assert latent.norm.vmax != rope.norm.vmax
     assert parts["unrotated"].norm == parts["rotated"].norm == parts["scores"].norm
 
@@ -168,7 +170,7 @@ def test_a_sum_is_true_as_it_is_printed(
     kept = kept_of(head_of(trace))
     numbers = dict(zip((*PARTS, "scores"), (*values, sum(values)), strict=True))
     for name, number in numbers.items():
-        kept[name] = replace(kept[name], values=np.full((1, 1), number))
+        kept[name] = replace(kept[name], values=np.full_like(kept[name].values, number))
     line, words = added(kept, (0, 0), "a → b")
     assert [label.text for label in line] == expected
     assert words.text == "a → b"

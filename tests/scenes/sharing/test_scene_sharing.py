@@ -101,7 +101,7 @@ def test_every_stop_shows_the_reference_arithmetic(case: str) -> None:
         for head, cells in enumerate(stage.patterns.cells):
             close(cells, square(trace, layer.pattern[head]))
             assert cells.shown.all()
-            for name, values in (("k", layer.k_rot), ("v", layer.v)):
+            for name, values in (("k", layer.k), ("v", layer.v)):
                 block = stage.sets.blocks[head][name]
                 close(block.front, drawn(trace, values)[:, head * count // heads])
             assert (cells.source.tensor is None) is (count < own)

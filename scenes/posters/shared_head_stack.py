@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manim import RIGHT, Group, Mobject, VGroup
+from manim import RIGHT, Group, VGroup
 
 from filmkit.core.camera import set_depth_plane
 from filmkit.core.geometry import Box
@@ -90,19 +90,3 @@ class SharedHeadStack(Group):
         """Return the box and z of a group's shared keys ("k") or values ("v")."""
         layout = self.head_stack.layout
         return layout.shared(getattr(layout.head, name), self.groups[index])
-
-    def copy_header(self, name: str, header: Mobject) -> Mobject:
-        """Return a copy of a header of the flat card at the shared keys ("k") or values ("v").
-
-        Nothing hides it there: the header of the keys is above those of the last group, that of
-        the values below those of the first group.
-        """
-        last = len(self.groups) - 1
-        flat = self.head_stack.layout.flat
-        box, z = self._place(name, last if name == "k" else 0)
-        home = getattr(self.head_stack.layout.head, name)
-        depth = z - self.head_stack.layout.depth_at(flat)
-        copy = header.copy().shift([box.x - home.x, 0.0, depth])
-        if name == "v":
-            copy.shift([0.0, 2 * (home.y - header.get_y()), 0.0])
-        return copy
