@@ -346,12 +346,16 @@ class Trace:
         shape = self[name].shape
         if name.startswith("pattern.") or re.fullmatch(r"mla\.\d+\.pattern", name):
             return ("n_heads", "query_pos", "key_pos")
-        axes = (dict(self._required()) | dict(self._optional()))[name]
+        axes = self._known_axes[name]
         # Each fitted latent has its own rank axis, "r_<layer>"; the documented name is "r".
         return tuple(
             "r" if re.fullmatch(r"r_\d+", axis) else axis
             for axis, _ in zip(axes, shape, strict=True)
         )
+
+    @cached_property
+    def _known_axes(self) -> dict[str, tuple[str, ...]]:
+        return dict(self._required()) | dict(self._optional())
 
     def layers_with_weights(self) -> tuple[int, ...]:
         """Return the layers whose weights are stored, in ascending order."""
