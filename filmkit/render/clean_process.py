@@ -33,7 +33,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 # Forking a process with loaded libraries is safe on Linux only; elsewhere each process loads them.
 CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 START = """
-import os, sys
+import gc, os, sys
+gc.freeze()  # the libraries stay: looking for garbage in them would copy the server's memory
 os.environ.clear()
 os.environ.update(environment)
 for name in [*sys.modules]:
