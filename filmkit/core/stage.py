@@ -85,6 +85,12 @@ __all__ = ["BeatSink", "SceneCodeError", "Stage", "StageError", "beat", "notes_a
 
 
 BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
+WAITING = (
+    inspect.isasyncgenfunction,
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+)
+"""Kinds of functions whose code does not run when they are called."""
 
 BeatSink = Callable[[str, bool], AbstractContextManager[FrameSink | None]]
 """Called with the name of a beat, and whether its tail is meant, not its own animations.
@@ -155,6 +161,15 @@ def beat(
 
     def mark(method: BeatT) -> BeatT:
         name = method.__name__
+        if hasattr(Stage, name):
+            raise SceneCodeError(
+                f"every stage has a {name} already; rename the beat", _place(method)
+            )
+        if any(waits(method) for waits in WAITING):
+            raise SceneCodeError(
+                f"the beat {name} does nothing when it is called; write it without async and yield",
+                _place(method),
+            )
         # In the body of a class the second method of a name would replace the first.
         if isinstance(getattr(body.get(name), "beat", None), _BeatMark):
             raise SceneCodeError(f"two beats are called {name}; rename one", _place(method))
@@ -391,13 +406,18 @@ class Stage(Scene):
 
     def _play_beat(self, name: str) -> None:
         """Play a beat and its tail, record it, and report it to ``on_beat_end``."""
-        method = getattr(self, name)
+        method = getattr(type(self), name)
+        if name in vars(self):
+            raise SceneCodeError(
+                f"the scene has an attribute {name}, and a beat of that name; rename one",
+                _place(method),
+            )
         self.next_section(name)
         self.renderer.begin_piece()
         start, self.playing, self._waited_for = self.time, name, {}
         try:
             with self._part(name, tail=False):
-                method()
+                method(self)
             tail = self.time
             if tail == start:
                 raise SceneCodeError(

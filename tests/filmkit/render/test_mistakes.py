@@ -87,6 +87,33 @@ MISTAKES = {
 """,
         ": two beats are called opening; rename one",
     ),
+    "a beat with the name of a method": (
+        """
+    @beat  # HERE
+    def render(self):
+        '''A square.'''
+        self.hold(0.2)
+""",
+        ": every stage has a render already; rename the beat",
+    ),
+    "a beat with the name of an attribute": (
+        """
+    @beat  # HERE
+    def head(self):
+        '''A head.'''
+        self.hold(0.2)
+""",
+        ": the scene has an attribute head, and a beat of that name; rename one",
+    ),
+    "an asynchronous beat": (
+        """
+    @beat  # HERE
+    async def wrong(self):
+        '''A square.'''
+        self.hold(0.2)
+""",
+        ": the beat wrong does nothing when it is called; write it without async and yield",
+    ),
     "a copy of something else": (
         """
     @beat
