@@ -76,7 +76,7 @@ from filmkit.core.numbers import format_exact
 from filmkit.core.printable import printable
 from filmkit.core.quantities import draws_before, place_of
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
-from filmkit.core.renderer import FilmRenderer, FrameSink
+from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameSink
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.view import LayerView
@@ -384,6 +384,8 @@ class Stage(Scene):
             use_language(self.settings.language, *self.catalogues()),
             use_theme(*looks, min_text_size=frame.min_text_size) as theme,
             keep_facts(self.ledger),
+            # Without warnings: what comes of it is refused where it is drawn.
+            np.errstate(over="ignore", invalid="ignore"),
         ):
             self.theme = theme
             # Pixels are premultiplied, so a transparent one is black: any other colour would be
@@ -425,6 +427,11 @@ class Stage(Scene):
                 )
             said, speech = self.narration(name), self.speech.get(name)
             spoken = speech.seconds if speech else said.seconds(self.theme.tempo.per_word)
+            if spoken > LONGEST_PIECE:
+                raise SceneCodeError(
+                    f"it takes {spoken:,.0f} seconds to say; let several beats say it",
+                    _place(method),
+                )
             length = max(tail - start, spoken)
             # A little longer, so that the last thing that happens can be seen.
             length = max(length, tail - start + self.theme.tempo.breath)

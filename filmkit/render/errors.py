@@ -61,8 +61,8 @@ class ExitError(RenderError):
 # the user needs to know.
 EXPECTED = (OutputError, StageError, TraceError, RenderError, VoiceError)
 
-# Where the code is that a user cannot have got wrong.
-LIBRARIES = (sysconfig.get_path("stdlib"), "<frozen")
+# Where the code is that a user cannot have got wrong: that of a library, or without a file.
+LIBRARIES = (sysconfig.get_path("stdlib"), "<")
 ENGINE = Path(__file__).resolve().parent
 KIT = ENGINE.parent
 STAGE = KIT / "core" / "stage.py"

@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from filmkit.core.camera import StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
 
 __all__ = ["calling"]  # the fixture
 
 HEAD = """
+import numpy as np
 from manim import Square, VGroup
 from filmkit import Appear, Heatmap, MoveFromCopy, Stage, beat
 
@@ -114,6 +118,33 @@ MISTAKES = {
 """,
         ": the beat wrong does nothing when it is called; write it without async and yield",
     ),
+    "a wait that is too long": (
+        """
+    @beat
+    def wrong(self):
+        '''A square.'''
+        self.wait(1e9)  # HERE
+""",
+        "in beat wrong: with this it lasts 1,000,000,000 seconds; make it 3,600 at most",
+    ),
+    "a narration that is too long": (
+        f"""
+    @beat  # HERE
+    def wrong(self):
+        '''{"word " * 9000}'''
+        self.hold(0.2)
+""",
+        "in beat wrong: it takes 3,870 seconds to say; let several beats say it",
+    ),
+    "a scale without an end": (
+        """
+    @beat
+    def wrong(self):
+        '''Cells.'''
+        Heatmap([[1, float("nan")]])  # HERE
+""",
+        "in beat wrong: ValueError: a scale of colours cannot go from 0.0 to nan; mend it there",
+    ),
     "a copy of something else": (
         """
     @beat
@@ -211,22 +242,34 @@ def test_a_mistake_is_one_line_with_its_place_and_its_mend(
     assert not any(tmp_path.rglob("*.mp4"))
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "print(nothing)",
+            "NameError: name 'nothing' is not defined; mend it there (--verbose shows the way)",
+        ),
+        (
+            'self.play(Appear(Square().shift(float("inf") * np.array([1, 0, 0]))))',
+            "a Square lies at a place that is infinite or not a number",
+        ),
+    ],
+)
 def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
-    calling: Calling, tmp_path: Path
+    line: str, message: str, calling: Calling, tmp_path: Path
 ) -> None:
-    code = """
+    code = f"""
     @beat
     def wrong(self):
         '''Drawn.'''
         if self.renderer.sink:
-            print(nothing)  # HERE
+            {line}  # HERE
         self.hold(0.2)
 """
     (tmp_path / "mine.py").write_text(HEAD + code)
-    number = (HEAD + code).splitlines().index("            print(nothing)  # HERE") + 1
+    number = (HEAD + code).splitlines().index(f"            {line}  # HERE") + 1
     done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
-    where = f"Error: mine: mine.py line {number}, in beat wrong: NameError: "
-    assert_one_line(done, 1, where, "mend it there (--verbose shows the way)")
+    assert_one_line(done, 1, f"Error: mine: mine.py line {number}, in beat wrong: {message}")
 
 
 def test_verbose_shows_the_way(tmp_path: Path) -> None:
@@ -297,6 +340,19 @@ def test_the_last_cells_may_be_counted_from_the_end() -> None:
     assert cells.row(-1) == cells.row(1)
     assert cells.column(-3) == cells.column(0)
     assert cells.cell(-1, -1) == cells.cell(1, 2)
+
+
+def test_cells_that_are_no_numbers_are_masked_or_refused() -> None:
+    cells = Heatmap([[1, np.nan]], Norm.unit(), masked=np.array([[False, True]]))
+    assert cells.texture()
+    with pytest.raises(SceneCodeError, match="shows what is not a number; mask these cells"):
+        cells.set_masked(0).texture()
+
+
+def test_a_heatmap_at_no_place_is_refused() -> None:
+    cells = Heatmap([[1, 2]]).shift([np.inf, 0, 0])
+    with pytest.raises(SceneCodeError, match="a Heatmap lies at a place that is infinite or"):
+        StageCamera().capture_mobjects([cells])
 
 
 def test_a_scene_without_a_beat_is_refused_at_its_class(calling: Calling, tmp_path: Path) -> None:
