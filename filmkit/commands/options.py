@@ -362,7 +362,7 @@ def run(
     click.ClickException
         When the action fails; the message is one line for the user.
     """
-    from filmkit.render.errors import ExitError, explain
+    from filmkit.render.errors import explain
     from filmkit.render.request import RenderRequest
 
     try:
@@ -382,8 +382,6 @@ def run(
             succeeded = action(request)
     except click.ClickException:
         raise
-    except SystemExit as end:
-        raise click.ClickException(str(ExitError(end))) from end
     except Exception as error:
         raise click.ClickException(explain(error, verbose=verbose)) from error
     ctx.exit(0 if succeeded else 1)

@@ -57,7 +57,7 @@ from manim import BLACK, DL, UR, Animation, Mobject, Scene, VGroup, config
 from extract.trace import Trace
 from filmkit.core.animations import Drift, MoveCamera, Presence, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
-from filmkit.core.errors import SceneCodeError, StageError
+from filmkit.core.errors import SceneCodeError, StageError, running_scene_code
 from filmkit.core.facts import Fact, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.heatmap import Heatmap
@@ -381,6 +381,7 @@ class Stage(Scene):
         )
         looks = self.settings.theme, self.settings.palette
         with (
+            running_scene_code(),
             use_language(self.settings.language, *self.catalogues()),
             use_theme(*looks, min_text_size=frame.min_text_size) as theme,
             keep_facts(self.ledger),
@@ -437,7 +438,7 @@ class Stage(Scene):
             length = max(length, tail - start + self.theme.tempo.breath)
             with self._part(name, tail=True):
                 self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - (tail - start))
-        except Exception as error:
+        except BaseException as error:
             # Error messages print this note, so that the user knows where it happened.
             error.add_note(f"in beat {name}")
             raise

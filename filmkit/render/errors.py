@@ -17,7 +17,7 @@ from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.voice.errors import VoiceError
 
-__all__ = ["EditedError", "ExitError", "RenderError", "explain"]
+__all__ = ["EditedError", "RenderError", "explain"]
 
 
 class RenderError(Exception):
@@ -45,15 +45,6 @@ class EditedError(RenderError):
     def __init__(self) -> None:
         super().__init__(
             "the code or data of a scene was edited while this run started; run it again"
-        )
-
-
-class ExitError(RenderError):
-    """A scene has called ``sys.exit``."""
-
-    def __init__(self, end: SystemExit) -> None:
-        super().__init__(
-            f"a scene ends the program, with sys.exit({end.code!r}); take that call out"
         )
 
 

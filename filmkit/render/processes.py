@@ -20,7 +20,7 @@ from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
 from extract.printing import echo
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.render.clean_process import clean_process
-from filmkit.render.errors import ExitError, explain
+from filmkit.render.errors import explain
 
 __all__ = [
     "CLEANUP_SECONDS",
@@ -196,8 +196,6 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
     try:
         with stopping_with_parent():
             yield tell
-    except SystemExit as end:
-        tell(ERROR, text=str(ExitError(end)))
     except Exception as error:
         way = "".join(format_exception(error)) if verbose else ""
         unfit = isinstance(error, StageError) and not isinstance(error, SceneCodeError)

@@ -46,7 +46,7 @@ from filmkit.core.theme import use_theme
 from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.cache import open_cache
 from filmkit.render.delivery import deliver
-from filmkit.render.errors import ExitError, explain
+from filmkit.render.errors import explain
 from filmkit.render.films import Plan, finished_files
 from filmkit.render.processes import stopping_with_parent
 from filmkit.render.request import RenderRequest, load_trace
@@ -81,8 +81,6 @@ def draw(request: RenderRequest, folder: Path, messages: Connection, questions: 
         artist = _Artist(request, folder, messages)
         try:
             artist.draw(questions)
-        except SystemExit as end:
-            artist.fail(str(ExitError(end)))
         except Exception as error:
             artist.fail(explain(error, verbose=request.verbose or None))
         threading.Event().wait()

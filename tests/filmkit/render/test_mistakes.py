@@ -219,6 +219,15 @@ MISTAKES = {
 """,
         ": TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'; mend it there",
     ),
+    "what would end the program": (
+        """
+    @beat
+    def wrong(self):
+        '''An end.'''
+        raise GeneratorExit  # HERE
+""",
+        "in beat wrong: GeneratorExit() would end the program; take it out",
+    ),
     "an error beside the scene": (
         """
 
