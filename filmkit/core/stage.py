@@ -73,6 +73,7 @@ from filmkit.core.model_places import place_in_words
 from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_exact
+from filmkit.core.playing import beat_begins
 from filmkit.core.printable import printable
 from filmkit.core.quantities import draws_before, place_of
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
@@ -415,6 +416,7 @@ class Stage(Scene):
                 f"the scene has an attribute {name}, and a beat of that name; rename one",
                 _place(method),
             )
+        beat_begins(name)
         self.next_section(name)
         self.renderer.begin_piece()
         start, self.playing, self._waited_for = self.time, name, {}

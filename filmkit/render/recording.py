@@ -80,8 +80,6 @@ READERS = (
 OBSTACLES = {
     "builtins.input": "asks for input",
     "os.exec": "starts another program",
-    "os.fork": "starts another process",
-    "os.forkpty": "starts another process",
     "os.posix_spawn": "starts another program",
     "os.spawn": "starts another program",
     "os.startfile": "starts another program",
@@ -298,6 +296,12 @@ def _read(variable: str) -> None:
         _note(VARIABLE, variable)
 
 
+def _fork() -> None:
+    _object("starts another process")
+    if _owner(sys._getframe(3).f_code.co_filename) == SCENE:
+        raise RuntimeError("two processes would go on with the scene; start one with subprocess")
+
+
 def _object_to(what: str) -> Callable[..., None]:
     return lambda *arguments: _object(what)
 
@@ -306,6 +310,8 @@ LISTENERS: dict[str, Callable[..., None]] = {
     "exec": _run,
     "import": _import,
     "open": _open,
+    "os.fork": _fork,
+    "os.forkpty": _fork,
     "os.listdir": _list,
     "os.scandir": _list,
     "sqlite3.connect": _open,

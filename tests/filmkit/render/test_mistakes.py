@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,17 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
+from filmkit.render import processes
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
 
 __all__ = ["calling"]  # the fixture
 
 HEAD = """
+import ctypes
+import os
+import threading
+import time
 import numpy as np
 from manim import Square, VGroup
 from filmkit import Appear, Heatmap, MoveFromCopy, Stage, beat
@@ -228,6 +234,24 @@ MISTAKES = {
 """,
         "in beat wrong: GeneratorExit() would end the program; take it out",
     ),
+    "a second process": (
+        """
+    @beat
+    def wrong(self):
+        '''Two go on.'''
+        os.fork()  # HERE
+""",
+        "in beat wrong: RuntimeError: two processes would go on with the scene; start one with",
+    ),
+    "a fault of the processor": (
+        """
+    @beat
+    def wrong(self):
+        '''A fault.'''
+        ctypes.string_at(0)  # HERE
+""",
+        "in beat wrong: its process ended early (signal SIGSEGV)",
+    ),
     "an error beside the scene": (
         """
 
@@ -249,6 +273,50 @@ def test_a_mistake_is_one_line_with_its_place_and_its_mend(
     joint = "" if message.startswith(":") else ", "
     assert_one_line(done, 1, f"Error: mine: mine.py line {number}{joint}{message}")
     assert not any(tmp_path.rglob("*.mp4"))
+
+
+def scene_with(line: str) -> str:
+    """Return the code of a scene that has a line in its second beat."""
+    code = f"""
+    @beat
+    def wrong(self):
+        '''Something.'''
+        {line}  # HERE
+        self.hold(0.2)
+"""
+    return HEAD + code
+
+
+def test_the_beat_is_named_that_ends_its_process(calling: Calling, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(scene_with("os._exit(0)"))
+    done = calling("--list", "mine.py", folder=tmp_path)
+    assert_one_line(done, 1, "Error: mine: in beat wrong: its process ended early (exit code 0)")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+@pytest.mark.parametrize(
+    "line", [pytest.param("time.sleep(1e9)", marks=pytest.mark.slow), "while True: pass"]
+)
+def test_the_line_is_named_at_which_a_beat_stays(
+    line: str, calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than it takes to start a process on a busy machine.
+    monkeypatch.setattr(processes, "SILENT_SECONDS", 5.0)
+    (tmp_path / "mine.py").write_text(scene_with(line))
+    number = next(n for n, text in enumerate(scene_with(line).splitlines(), 1) if "HERE" in text)
+    done = calling("--list", "mine.py", folder=tmp_path)
+    where = f"Error: mine: mine.py line {number}, in beat wrong"
+    assert_one_line(done, 1, f"{where}: there was no progress for 5 seconds")
+
+
+def test_a_thread_that_a_beat_leaves_behind_is_ended(
+    calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "CLEANUP_SECONDS", 0.1)
+    line = "threading.Thread(target=time.sleep, args=[1e9]).start()"
+    (tmp_path / "mine.py").write_text(scene_with(line))
+    done = calling("--list", "mine.py", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
