@@ -61,7 +61,8 @@ lint: $(TESTS_READY)
 	$(VENV_PYTHON) -m mypy
 
 trace: $(TESTS_READY)
-	$(VENV_PYTHON) -m extract --model smollm2-packaged --out assets/traces/smollm2-135m.safetensors
+	$(VENV_PYTHON) -m extract --model smollm2-packaged --no-conversion \
+		--out assets/traces/smollm2-135m.safetensors
 	$(VENV_PYTHON) -m extract convert --heal 3 --out assets/traces/smollm2-135m.safetensors
 	$(VENV_PYTHON) -m extract published
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-__all__ = ["asset", "traces_folder"]
+__all__ = ["asset", "installing", "traces_folder"]
 
 _BESIDE = Path(__file__).resolve().parents[1] / "assets"
 _INSIDE = Path(str(files("extract"))) / "assets"
@@ -39,3 +39,10 @@ def traces_folder() -> Path:
         return user_data_path("attention-film", appauthor=False) / "traces"
     except RuntimeError:
         return Path("traces")
+
+
+def installing(extra: str) -> str:
+    """Return the command that installs an extra of the project, such as "voice"."""
+    if _INSIDE.is_dir():
+        return f"pip install 'attention-film[{extra}]'"
+    return f"pip install -e '.[{extra}]'"

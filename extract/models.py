@@ -25,6 +25,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from extract.assets import installing
 from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
 from extract.files import write_text
 from extract.kept import kept_folder
@@ -153,9 +154,7 @@ def load_model(
     """
     missing = [library for library in _LIBRARIES if find_spec(library) is None]
     if missing:
-        raise ExtractError(
-            f"{', '.join(missing)} not installed; run: pip install -e '.[extract]' in this project"
-        )
+        raise ExtractError(f"{', '.join(missing)} not installed; run: {installing('extract')}")
     if not name_or_path:
         raise ExtractError("the model's name is empty; name one with --model")
     try:

@@ -346,7 +346,7 @@ class Trace:
         shape = self[name].shape
         if name.startswith("pattern.") or re.fullmatch(r"mla\.\d+\.pattern", name):
             return ("n_heads", "query_pos", "key_pos")
-        axes = self._known_axes[name]
+        axes = self._axes[name]
         # Each fitted latent has its own rank axis, "r_<layer>"; the documented name is "r".
         return tuple(
             "r" if re.fullmatch(r"r_\d+", axis) else axis
@@ -354,7 +354,8 @@ class Trace:
         )
 
     @cached_property
-    def _known_axes(self) -> dict[str, tuple[str, ...]]:
+    def _axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the axes of all tensors that the trace may hold."""
         return dict(self._required()) | dict(self._optional())
 
     def layers_with_weights(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
 
 from extract.models import PACKAGED, LoadedModel, load_model
@@ -29,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    # How long an example takes says more about the machine than about the code.
+    hypothesis.settings.register_profile("project", deadline=None)
+    hypothesis.settings.load_profile("project")
     # A shell starts what runs in the background with Ctrl-C switched off, for its children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

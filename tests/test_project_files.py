@@ -98,7 +98,7 @@ def test_files_that_pages_name_exist(name: str) -> None:
     paths += re.findall(r"\]\((?!http|#)([^)]+)\)", page)
     folder = (PROJECT / name).parent
     # A user's own trace, a placeholder, and what make docs makes.
-    made = ("gpt2.safetensors", "NAME", "pictures/", "reference/")
+    made = ("gpt2.safetensors", "NAME", "pictures/")
     paths = [path for path in paths if not any(name in path for name in made)]
     for path in (path.partition("#")[0] for path in paths):
         assert (PROJECT / path).exists() or (folder / path).exists(), path

@@ -29,9 +29,15 @@ __all__ = ["cue"]
 
 @cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)
 @cloup.argument("scene")
-@cloup.argument("recording", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@cloup.argument("recording", type=click.Path(path_type=Path, dir_okay=False))
 @cloup.option_group(
     "What to write",
+    cloup.option(
+        "--record",
+        "from_microphone",
+        is_flag=True,
+        help="Make the recording, a WAV file, with the microphone while you press Enter.",
+    ),
     cloup.option(
         "--propose",
         is_flag=True,
@@ -43,11 +49,14 @@ __all__ = ["cue"]
         metavar="FILE",
         help="Cue sheet to write.  [default: beside the recording, take.cues.json for take.wav]",
     ),
-    cloup.option("--force", is_flag=True, help="Replace a cue sheet that already exists."),
+    cloup.option(
+        "--force", is_flag=True, help="Replace a cue sheet, and a recording, that already exist."
+    ),
 )
 @WHAT_TO_SHOW
 @cloup.option_group("How to make it", QUIET, VERBOSE)
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@cloup.constraint(mutually_exclusive, ["from_microphone", "propose"])
 @click.pass_context
 def cue(
     ctx: click.Context,
@@ -55,6 +64,7 @@ def cue(
     *,
     scene: str,
     recording: Path,
+    from_microphone: bool,
     propose: bool,
     out: Path | None,
     force: bool,
@@ -62,9 +72,9 @@ def cue(
 ) -> None:
     """Note when each beat and each marked word begins in a recording of a scene.
 
-    The recording is played, if there is a program that can play it. Each sentence is shown: press
-    Enter when it begins, and again at its marked words. The result, a cue sheet, lies beside the
-    recording, where --voice RECORDING finds it.
+    The recording is played, if there is a program that can play it, or made with --record. Each
+    sentence is shown: press Enter when it begins, and again at its marked words. The result, a cue
+    sheet, lies beside the recording, where --voice RECORDING finds it.
     """
     from filmkit.voice.cues import sheet_beside
     from filmkit.voice.recordings import recording_at
@@ -74,25 +84,37 @@ def cue(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     target = out or sheet_beside(recording)
-    if target.exists() and not force:
-        raise click.UsageError(f"{target} already exists; --force replaces it")
+    if from_microphone and recording.suffix.lower() != ".wav":
+        raise click.UsageError(f"--record writes a WAV file: name one instead of {recording}")
+    if not (from_microphone or recording.exists()):
+        raise click.UsageError(f"there is no file {recording}; --record makes one")
+    for file in (target, recording) if from_microphone else (target,):
+        if file.exists() and not force:
+            raise click.UsageError(f"{file} already exists; --force replaces it")
     (entry,) = scenes_named([scene])
 
     def action(request: RenderRequest) -> bool:
         from filmkit.render.listing import rehearsals_of
-        from filmkit.voice.cueing import ask
+        from filmkit.voice.cueing import ask, fitted, record
         from filmkit.voice.cues import CueSheet, to_json
         from filmkit.voice.cues import propose as proposed
-        from filmkit.voice.sounds import read_sound
+        from filmkit.voice.sounds import read_sound, write_wav
 
-        samples = read_sound(recording)
+        samples = None if from_microphone else read_sound(recording)
         rehearsals = rehearsals_of(request)
         if not rehearsals:
             return False
         beats = [record for record in rehearsals[entry].beats if record.narration]
         # Opened first, so that no keys are pressed in vain if it cannot be written.
         with atomic_write(target) as part:
-            cues = proposed(samples, beats) if propose else ask(beats, samples)
+            if samples is None:
+                pressed, said = record(beats)
+                with atomic_write(recording) as take:
+                    write_wav(take, said)
+                # What is wrong with it is known now; it stays, to be cued or heard.
+                cues = fitted(pressed, read_sound(recording))
+            else:
+                cues = proposed(samples, beats) if propose else ask(beats, samples)
             sheet = CueSheet(entry.slug, recording.name, cues)
             part.write_text(to_json(sheet), encoding="utf-8")
         if not request.quiet:

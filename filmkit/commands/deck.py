@@ -14,6 +14,7 @@ import click
 import cloup
 from cloup.constraints import mutually_exclusive
 
+from extract.assets import installing
 from extract.printing import echo
 from filmkit.commands.options import (
     ALL_SCENES,
@@ -91,7 +92,7 @@ _CODE_HERE = (
     "its code; before you publish the gallery, give one with --code URL"
 )
 
-_PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
+_PPTX_MISSING = f"slides need python-pptx: {installing('decks')}"
 
 
 @cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)

@@ -83,7 +83,7 @@ EXTRAS = {
     "docs": "the documentation as a website, with make docs",
     "extract": "traces of other prompts and models, with python -m extract",
     "studio": "a page that shows a scene while you edit it, with render.py studio",
-    "voice": "speaking the narration, with --voice piper",
+    "voice": "speaking the narration, with --voice piper, or recording it",
 }
 
 FONTS = ("font-source-sans-pro", "manimgx-fonts")  # Python packages that contain the fonts

@@ -15,7 +15,7 @@ import click
 
 from extract.temporary import temporary_folder
 from extract.trace import Trace
-from filmkit.commands.options import chosen_language, scenes_named
+from filmkit.commands.options import require_language, scenes_named
 from filmkit.core.language import DEFAULT_LANGUAGE, ENGLISH, Language, use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
@@ -124,7 +124,8 @@ def show(
     palette
         Colour maps of the heatmaps: "film" or "signed".
     language
-        Language of words and narration: "en", "fr" or "zh".
+        Language of words and narration: "en", "fr" or "zh", or another one into which a scene of
+        your own is translated.
     jobs
         Number of processes that draw; one per core if None.
 
@@ -167,7 +168,8 @@ def show(
             (entry,) = scenes_named([scene])
             for option, name, known in choices:
                 choose(name, known, option, option)
-            language = chosen_language(language)
+            language = language.replace("-", "_")
+            require_language(language, [entry])
             file = folder / "trace.safetensors"
             if isinstance(trace, Trace):
                 trace.save(file)

@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import cloup
 
+from extract.assets import installing
 from extract.printing import echo
 from filmkit.commands.scene_files import find_scene, names_a_file
 from filmkit.core.fonts import lacks_fonts
-from filmkit.core.language import DEFAULT_LANGUAGE, Language, known_languages, use_language
+from filmkit.core.language import (
+    DEFAULT_LANGUAGE,
+    Language,
+    catalogue_folder,
+    known_languages,
+    use_language,
+)
 from filmkit.core.project import NAME, page_of_docs
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
@@ -47,8 +54,8 @@ __all__ = [
     "VOICE",
     "WHAT_TO_SHOW",
     "Folder",
-    "chosen_language",
     "quality_option",
+    "require_language",
     "run",
     "scenes_named",
     "whole_story",
@@ -126,25 +133,34 @@ def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | 
     return value
 
 
-def chosen_language(value: str) -> str:
-    """Return the code of a language that is there, and that the fonts here can show.
+def require_language(code: str, scenes: Iterable[SceneEntry]) -> None:
+    """Check that some scenes, or the kit, are translated into a language that fonts here can show.
 
     Raises
     ------
     click.ClickException
-        If it is not there, or needs fonts.
+        If they are not, or it needs fonts.
     """
-    code, known = value.replace("-", "_"), known_languages()
-    if code not in known:
+    known = known_languages(*(catalogue_folder(entry.source_file) for entry in scenes))
+    if code not in known or not _is_language(code):
         main_code = Language(code).main_code
         hint = f"did you mean {main_code}?"
         if main_code not in known:
             page = page_of_docs("translating.md")
             hint = f"there are {', '.join(known)}; {page} tells how to add one"
-        raise click.BadParameter(f"there is no language '{value}'; {hint}", param_hint="--language")
+        raise click.BadParameter(f"there is no language '{code}'; {hint}", param_hint="--language")
     if lacks_fonts([Language(code).name] if code != DEFAULT_LANGUAGE else []):
-        raise click.ClickException(f"--language {code} needs fonts: pip install -e '.[cjk]'")
-    return code
+        raise click.ClickException(f"--language {code} needs fonts: {installing('cjk')}")
+
+
+def _is_language(code: str) -> bool:
+    """Whether Babel knows a code; anything may be the name of a file."""
+    from babel.core import UnknownLocaleError  # English alone does not need the time to load it
+
+    try:
+        return code == DEFAULT_LANGUAGE or bool(Language(code).locale)
+    except (ValueError, UnknownLocaleError):
+        return False
 
 
 def _voice(ctx: click.Context, param: click.Parameter, value: str | None) -> Voice | None:
@@ -224,7 +240,7 @@ WHAT_TO_SHOW = cloup.option_group(
     cloup.option(
         "--language",
         metavar="CODE",
-        callback=lambda ctx, param, value: chosen_language(value),
+        callback=lambda ctx, param, value: value.replace("-", "_"),
         default=DEFAULT_LANGUAGE,
         show_default=True,
         help=f"Language of words, narration and captions: {', '.join(known_languages())}; "
@@ -329,7 +345,7 @@ def _require_language_of_voice(request: RenderRequest) -> None:
     if spoken and spoken != language.main_code:
         raise click.BadParameter(
             f"it speaks {Language(spoken).english_name}, the film {language.english_name}: take "
-            "another voice, --voice piper:VOICE.onnx ({page_of_docs('voice.md')} names some)",
+            f"another voice, --voice piper:VOICE.onnx ({page_of_docs('voice.md')} names some)",
             param_hint="--voice",
         )
 
@@ -373,6 +389,7 @@ def run(
         ) from None
     try:
         request = RenderRequest(verbose=verbose, **options)
+        require_language(request.language, request.scenes)
         _require_language_of_voice(request)
         with use_language(request.language):
             if whole:

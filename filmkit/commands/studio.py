@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import cloup
 
+from extract.assets import installing
 from filmkit.commands.options import (
     ASPECT,
     BACKGROUND,
@@ -74,7 +75,7 @@ def studio(
     """
     if any(find_spec(library) is None for library in LIBRARIES):
         raise click.ClickException(
-            "the studio needs Starlette and uvicorn: pip install -e '.[studio]'"
+            f"the studio needs Starlette and uvicorn: {installing('studio')}"
         )
 
     def action(request: RenderRequest) -> bool:

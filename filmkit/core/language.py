@@ -61,7 +61,7 @@ __all__ = [
 DEFAULT_LANGUAGE = "en"
 
 KIT_CATALOGUES = Path(__file__).parents[1] / "words" / "locale"
-"""The kit's own catalogues, CODE.po; a language is known if it has one here."""
+"""The kit's own catalogues, CODE.po; see :func:`known_languages`."""
 
 BEAT_TITLE = "title of a beat"
 """Context of the messages that are titles of beats; see :func:`title_of_beat`."""
@@ -218,9 +218,16 @@ def current_language() -> Language:
     return _current.get().language
 
 
-def known_languages() -> tuple[str, ...]:
-    """Return the codes of English and of all languages that the kit is translated into."""
-    return (DEFAULT_LANGUAGE, *sorted(path.stem for path in KIT_CATALOGUES.glob("*.po")))
+def known_languages(*folders: Path) -> tuple[str, ...]:
+    """Return the codes of English, and of the languages that the kit is translated into.
+
+    Parameters
+    ----------
+    *folders
+        Folders of catalogues: languages that all of them have are known too.
+    """
+    kit, *own = ({file.stem for file in f.glob("*.po")} for f in (KIT_CATALOGUES, *folders))
+    return (DEFAULT_LANGUAGE, *sorted(kit.union(set.intersection(*own) if own else ())))
 
 
 def catalogue_folder(module_file: str | Path) -> Path:
@@ -235,7 +242,7 @@ def use_language(code: str, *folders: Path) -> Iterator[Language]:
     Parameters
     ----------
     code
-        One of :func:`known_languages`.
+        One of :func:`known_languages`. What no catalogue translates stays English.
     *folders
         Folders of catalogues that are asked before that of the kit, in this order.
     """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from extract.trace_meta import TraceMeta
-from filmkit.core.language import N_, _
-from filmkit.core.numbers import listed
+from filmkit.core.language import N_, _, ngettext
+from filmkit.core.numbers import counted_heads, counted_layers, listed
 
 __all__ = [
     "HEAD",
@@ -17,6 +17,7 @@ __all__ = [
     "MAX_NAMED",
     "ModelPlace",
     "both",
+    "counted",
     "numbered",
     "one_by_one",
     "place_in_words",
@@ -24,6 +25,8 @@ __all__ = [
 
 MAX_NAMED = 3
 """Up to so many heads of different layers are named one by one."""
+
+MAX_LISTED = 6  # up to so many numbers with gaps are listed
 
 LAYER, HEAD, KV_HEAD = "layer", "head", "key/value head"
 
@@ -38,6 +41,8 @@ NUMBERED = {
 def numbered(kind: str, numbers: Collection[int]) -> str:
     """Return what is counted with its numbers: "layer 3", "heads 0 to 8", "heads 1, 4 and 5".
 
+    Of more numbers with gaps only how many there are: "16 heads".
+
     Parameters
     ----------
     kind
@@ -51,7 +56,16 @@ def numbered(kind: str, numbers: Collection[int]) -> str:
         return _(one, numbers=first)
     if len(set(numbers)) == last - first + 1 and last > first + 1:
         return _(many, numbers=_("{first} to {last}", first=first, last=last))
+    if len(set(numbers)) > MAX_LISTED:
+        return counted(kind, len(set(numbers)))
     return _(many, numbers=listed([str(number) for number in sorted(set(numbers))]))
+
+
+def counted(kind: str, number: int) -> str:
+    """Return a number of layers, heads or key/value heads."""
+    if kind == KV_HEAD:
+        return ngettext("{number} key/value head", "{number} key/value heads", number)
+    return counted_layers(number) if kind == LAYER else counted_heads(number)
 
 
 def one_by_one(kind: str, places: Iterable[tuple[int, int]]) -> str:

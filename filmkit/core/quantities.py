@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -291,7 +292,7 @@ class _Latent:
             return _float(self.trace.weights(name, self.layer))
         return _float(self.trace[f"latent.{self.layer}.{name}"])
 
-    @property
+    @cached_property
     def latents(self) -> Array:
         """(position, r)."""
         if self.trace.meta.attention == "mla":

@@ -76,6 +76,11 @@ class SceneEntry:
         return file.is_file() and bool(re.search(rb"\bself\.compared\b", file.read_bytes()))
 
     @property
+    def titled_anew(self) -> SceneEntry:
+        """The same scene, with the title that its class has now."""
+        return replace(self, title=self.load().title or self.title)
+
+    @property
     def shown_title(self) -> str:
         """Its title in the language in use."""
         with self._in_use():

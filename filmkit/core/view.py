@@ -15,6 +15,7 @@ from extract.trace import Trace
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.language import _, ngettext
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.quantities import QUANTITIES
 
 __all__ = [
     "MAX_TOKENS",
@@ -163,7 +164,17 @@ class LayerView:
             Number of columns, if they are not positions.
         **given
             What it was computed from, beside the layer.
+
+        Raises
+        ------
+        SceneCodeError
+            If there is no such quantity.
         """
+        if quantity not in QUANTITIES:
+            raise SceneCodeError(
+                f"there is no quantity {quantity!r}; write @quantity above the function that "
+                f"computes it, or give TensorSource(expression=...) if words will do"
+            )
         drawn = (self.first, self.stop)
         return TensorSource(
             quantity=quantity,

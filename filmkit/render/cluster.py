@@ -6,8 +6,8 @@ trace is sent to each worker once and identified by its hash. A worker renders o
 because Manim's settings are global to a process.
 
 What comes from a worker is parsed and never unpickled (:mod:`filmkit.render.plain_data`). Before a
-beat is stored in the cache, the number of its frames, their size and its last picture are compared
-with what this machine makes of the scene itself.
+beat is stored in the cache, the number of its frames, their size, its last picture and a few at
+random are compared with what this machine makes of the scene itself.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from random import SystemRandom
 from typing import Any, Self
 from uuid import uuid4
 
 import av
-import click
 import numpy as np
-import numpy.typing as npt
 
+from extract.assets import installing
 from extract.files import OutputError, atomic_write, write_bytes
-from extract.plain_text import escaped
+from extract.plain_text import error_line, escaped
+from extract.printing import echo
 from extract.trace import Trace
 from filmkit.core.project import PROJECT
 from filmkit.core.records import Use
-from filmkit.core.renderer import FrameSink
+from filmkit.core.renderer import FrameSink, Pixels
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
@@ -57,13 +58,14 @@ from filmkit.render.workers import (
 try:
     import distributed
 except ModuleNotFoundError as error:
-    raise RenderError("--cluster needs an extra: pip install -e '.[cluster]'") from error
+    raise RenderError(f"--cluster needs an extra: {installing('cluster')}") from error
 
 # These import Dask too.
 from filmkit.render.cluster_worker import (
     CODE,
     Assignment,
     Result,
+    Squares,
     code_digest,
     describe_worker,
     draw,
@@ -80,6 +82,7 @@ __all__ = ["ClusterWorkerPool", "inputs_of"]
 CONNECT_SECONDS = 10.0  # how long to wait for the scheduler's answer
 WORKERLESS_SECONDS = 30.0  # how long to wait while there is no worker at all
 ANSWER_SECONDS = 60.0  # how long to wait for a worker's answer; at first it has to load Manim
+SAMPLES = 3  # pictures of each part of a beat that are compared, besides the last one
 TOLERANCE = 4.0  # of 255, between two mean colours: two processors may round them differently
 
 
@@ -106,22 +109,6 @@ class _Attempt:
     future: Any
     frames: int = 0
     heard: float = field(default_factory=time.monotonic)
-
-
-@dataclass(frozen=True)
-class _Expectation:
-    """What this machine knows of a beat that it did not draw.
-
-    Attributes
-    ----------
-    frames
-        Number of its frames.
-    last : (rows, columns, 3 or 4)
-        Its last picture, as the mean colours of squares; see :func:`squares`.
-    """
-
-    frames: int
-    last: npt.NDArray[np.float32]
 
 
 class ClusterWorkerPool(WorkerPool):
@@ -168,7 +155,7 @@ class ClusterWorkerPool(WorkerPool):
         self._running: dict[str, _Attempt] = {}
         self._tried: dict[BeatTask, list[str]] = {task: [] for task in job.tasks}
         self._given_up: dict[BeatTask, str] = {}
-        self._expected: dict[SceneEntry, dict[tuple[str, bool], _Expectation]] = {}
+        self._samples: dict[SceneEntry, dict[tuple[str, bool], dict[int, Squares]]] = {}
         self._last_poll = self._last_worker = time.monotonic()
         self._protection = ExitStack()
 
@@ -269,6 +256,8 @@ class ClusterWorkerPool(WorkerPool):
             if frames is None:
                 del self._running[key]
                 self._end(attempt, progress)
+            elif attempt.frames + frames > attempt.task.frames:
+                self._abandon(key, progress, "it reports more frames than there are")
             else:
                 attempt.frames += frames
                 attempt.heard = time.monotonic()
@@ -288,13 +277,10 @@ class ClusterWorkerPool(WorkerPool):
                 f"the scheduler at {self._address} is gone; start it and run again"
             ) from error
         for key, attempt in list(self._running.items()):
-            silent = self._last_poll - attempt.heard > SILENT_SECONDS
-            if silent or attempt.worker not in present:
-                del self._running[key]
-                self._client.cancel([attempt.future], force=True)
-                if silent:
-                    self._refuse(attempt.worker, "it says nothing any more")
-                self._retry(attempt, f"in beat {attempt.task.beat}: its worker was lost", progress)
+            if self._last_poll - attempt.heard > SILENT_SECONDS:
+                self._abandon(key, progress, "it says nothing any more")
+            elif attempt.worker not in present:
+                self._abandon(key, progress)
         self._accepted &= present
         self._check_workers(sorted(present - self._accepted - self._refused.keys()))
         if self._accepted:
@@ -310,6 +296,14 @@ class ClusterWorkerPool(WorkerPool):
                 f"dask worker {self._address} --nthreads 1"
             )
         self._submit_tasks()
+
+    def _abandon(self, key: str, progress: Callable[[int], None], refusal: str = "") -> None:
+        """Try a beat again elsewhere; if there is a reason, its worker gets no more beats."""
+        attempt = self._running.pop(key)
+        self._client.cancel([attempt.future], force=True)
+        if refusal:
+            self._refuse(attempt.worker, refusal)
+        self._retry(attempt, f"in beat {attempt.task.beat}: its worker was lost", progress)
 
     def _check_workers(self, new: list[str]) -> None:
         """Accept new workers that would draw the same pictures as this machine; refuse others.
@@ -332,9 +326,9 @@ class ClusterWorkerPool(WorkerPool):
     def _refuse(self, worker: str, reason: str) -> None:
         """Give a worker no more beats, and say why."""
         self._accepted.discard(worker)
-        self._refused[worker] = f"worker {worker} is refused: {reason}"
+        self._refused[worker] = error_line(f"worker {worker} is refused: {reason}")
         if not self._quiet:
-            click.echo(self._refused[worker], err=True)
+            echo(self._refused[worker], err=True)
 
     def _send_traces(self, worker: str, missing: list[str]) -> str:
         """Send traces, given by their hashes, to a worker; return why that failed, or ""."""
@@ -403,11 +397,11 @@ class ClusterWorkerPool(WorkerPool):
         attempt.future.release()
         if result.failure:
             if self._job.verbose:
-                click.echo(result.traceback, err=True)
+                echo(result.traceback, err=True)
             self._retry(attempt, result.failure, progress)
             return
         try:
-            frames = self._store(task, result)
+            self._store(task, result)
         except OutputError as error:
             # Nothing can be written here, on a full disk say: other attempts would fail as well.
             for entry in dict.fromkeys(task.entry for task in self._job.tasks):
@@ -417,49 +411,49 @@ class ClusterWorkerPool(WorkerPool):
         except Exception as error:
             self._failures[task.entry] = RenderError(explain(error, verbose=self._job.verbose))
         else:
-            progress(frames - attempt.frames)
+            progress(task.frames - attempt.frames)
             self._unfinished.discard(task)
             self._check_scene(task)
 
-    def _store(self, task: BeatTask, result: Result) -> int:
-        """Write a master from a worker to the cache, and return the number of its frames.
+    def _store(self, task: BeatTask, result: Result) -> None:
+        """Write a master from a worker to the cache.
 
         Raises
         ------
         ValueError
             When it was damaged on the way, or is not that of this beat.
         """
-        expected = self._expectation(task)
+        samples = self._samples_of(task)
         with atomic_write(task.master) as received:
             write_bytes(received, result.master)
-            digest, frames, last = frames_of(received, self._job, expected.frames)
+            digest, frames, pictures = frames_of(received, self._job, task.frames, samples)
             if digest != result.digest:
                 raise ValueError("it was damaged on the way")
-            if frames != expected.frames:
-                raise ValueError(f"it has {frames} frames instead of {expected.frames}")
-            if np.abs(last - expected.last).max() > TOLERANCE:
-                raise ValueError("it ends with another picture")
+            if frames != task.frames:
+                raise ValueError(f"it has {frames} frames instead of {task.frames}")
+            for number, sample in samples.items():
+                if np.abs(pictures[number] - sample).max() > TOLERANCE:
+                    raise ValueError(f"another picture is its frame {number + 1} of {frames}")
         seal(task.master)
         # A segment is made from the master here, because what is in it could not be checked.
         encode_segment(self._job, task)
-        return frames
 
-    def _expectation(self, task: BeatTask) -> _Expectation:
-        """Return what a beat looks like; for that, one frame of each beat of its scene is drawn.
+    def _samples_of(self, task: BeatTask) -> dict[int, Squares]:
+        """Return a few pictures of a beat; for that, a few of each beat of its scene are drawn.
 
         Raises
         ------
         Exception
             Any error of the scene's code.
         """
-        known = self._expected.setdefault(task.entry, {})
+        known = self._samples.setdefault(task.entry, {})
         if (task.beat, task.tail) not in known:
             parts = {(t.beat, t.tail) for t in self._job.tasks if t.entry == task.entry}
             try:
-                known |= _expectations(self._job, task.entry, parts)
+                known |= _samples(self._job, task.entry, parts)
             except Exception:
                 # Perhaps another beat fails: what is checked beat by beat is found out so.
-                known |= _expectations(self._job, task.entry, {(task.beat, task.tail)})
+                known |= _samples(self._job, task.entry, {(task.beat, task.tail)})
         return known[task.beat, task.tail]
 
     def _retry(self, attempt: _Attempt, message: str, progress: Callable[[int], None]) -> None:
@@ -480,32 +474,44 @@ class ClusterWorkerPool(WorkerPool):
             self._failures[task.entry] = RenderError("; ".join(given_up.values()))
 
 
-def _expectations(
+def _samples(
     job: RenderJob, entry: SceneEntry, parts: set[tuple[str, bool]]
-) -> dict[tuple[str, bool], _Expectation]:
-    """Run a scene, draw the last frames of parts of beats, and return what they look like."""
+) -> dict[tuple[str, bool], dict[int, Squares]]:
+    """Run a scene, and draw the last frame of parts of its beats and a few that nobody can foresee.
+
+    Returns
+    -------
+    dict
+        For each part its pictures, by the numbers of their frames in it.
+    """
     quality, settings = job.options.quality, job.options.settings
     trace = Trace.load(job.trace_file)
     rehearsal = rehearse(entry, trace, job.options)
-    expected: dict[tuple[str, bool], _Expectation] = {}
+    samples: dict[tuple[str, bool], dict[int, Squares]] = {}
 
     @contextmanager
     def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
         if (beat, tail) not in parts:
             yield None
             return
-        record, pictures = rehearsal.beat(beat), []
+        record, pictures = rehearsal.beat(beat), list[Squares]()
         own, whole = part_frames(record, quality, tail=False), frame_count(record, quality)
-        stage.renderer.only = {(whole if tail else own) - 1}
-        yield lambda picture, _: pictures.append(picture)
-        expected[beat, tail] = _Expectation(
-            part_frames(record, quality, tail=tail),
-            squares(master_pixels(pictures[-1], transparent=settings.transparent)),
-        )
+        frames = range(own, whole) if tail else range(own)
+        drawn = {frames[-1], *SystemRandom().sample(frames, min(SAMPLES, len(frames)))}
+        stage.renderer.only = drawn
 
-    stage = entry.load()(trace, settings, beat_sink=sink)
+        def take(picture: Pixels, repeat: int) -> None:
+            seen = squares(master_pixels(picture, transparent=settings.transparent))
+            pictures.extend([seen] * repeat)
+
+        yield take
+        numbers = (number - frames[0] for number in sorted(drawn))
+        samples[beat, tail] = dict(zip(numbers, pictures, strict=True))
+
+    speech = job.options.speech_of(entry)
+    stage = entry.load()(trace, settings, beat_sink=sink, speech=speech)
     stage.render()
-    return expected
+    return samples
 
 
 def _traces_of(job: RenderJob) -> list[Path]:
@@ -576,7 +582,7 @@ def _text(error: object) -> str:
     if isinstance(error, Refused):
         return "it sent something that is not plain data"
     kind = f"{type(error).__name__}: " if isinstance(error, Exception) else ""
-    return escaped(" ".join(f"{kind}{error}".split()))
+    return error_line(escaped(" ".join(f"{kind}{error}".split())))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.files import write_bytes
-from extract.plain_text import escaped
+from extract.plain_text import error_line, escaped
 from filmkit.core.project import PROJECT
 from filmkit.core.records import Use
 from filmkit.core.scene_entry import SceneEntry
@@ -40,6 +40,7 @@ __all__ = [
     "CODE",
     "Assignment",
     "Result",
+    "Squares",
     "code_digest",
     "describe_worker",
     "draw",
@@ -55,8 +56,11 @@ REPORT_SECONDS = 0.3  # time between two progress messages of a beat
 CODE = "the project's code"
 """Name of the project's code among the versions of what pictures depend on."""
 
-# The last pictures of a beat, from two machines, are compared in squares of this width.
+# Pictures of two machines are compared in squares of this width.
 SQUARE = 8
+
+Squares = npt.NDArray[np.float32]
+"""Mean colours of the squares of a picture, (rows, columns, 3 or 4)."""
 
 # Held while a worker renders: two runs may share one worker process.
 RENDER_LOCK = Lock()
@@ -92,9 +96,9 @@ def sha256_of(content: bytes) -> str:
 
 
 def frames_of(
-    master: Path, job: RenderJob, most: int | None = None
-) -> tuple[str, int, npt.NDArray[np.float32]]:
-    """Return a hash of a master's frames, their number, and the last picture in squares.
+    master: Path, job: RenderJob, most: int | None = None, places: Collection[int] = ()
+) -> tuple[str, int, dict[int, Squares]]:
+    """Return a hash of a master's frames, their number, and the pictures at some places.
 
     Parameters
     ----------
@@ -102,29 +106,32 @@ def frames_of(
         The file, and the job that it was rendered for.
     most
         No more frames than this are read; None for all.
+    places
+        Numbers of frames whose pictures are returned, in squares.
 
     Raises
     ------
     ValueError
-        When they do not have the size that the job asks for, or are more.
+        When they do not have the size that the job asks for, are in no order, or are more.
     """
     digest, count = sha256(), 0
     quality = job.options.quality
-    picture = None
+    pictures: dict[int, Squares] = {}
     for picture, repeat in read_master(master, quality.frame_rate):
+        if repeat < 1:
+            raise ValueError("its frames are in no order")
         if picture.shape[:2] != (quality.height, quality.width):
             raise ValueError("its frames have another size")
         digest.update(repeat.to_bytes(8))
         digest.update(picture.tobytes())
+        pictures |= {n: squares(picture) for n in places if count <= n < count + repeat}
         count += repeat
         if most is not None and count > most:
             raise ValueError(f"it has more than {most} frames")
-    if picture is None:
-        raise ValueError("it has no frames")
-    return digest.hexdigest(), count, squares(picture)
+    return digest.hexdigest(), count, pictures
 
 
-def squares(picture: Pixels) -> npt.NDArray[np.float32]:
+def squares(picture: Pixels) -> Squares:
     """Return the mean colours of the squares of a picture, in [0, 255]."""
     height, width = picture.shape[:2]
     size = (max(1, width // SQUARE), max(1, height // SQUARE))
@@ -200,7 +207,7 @@ class Result:
         line, _, master = bytes(content).partition(b"\n")
         match json.loads(line):
             case {"digest": str(digest), "failure": str(failure), "traceback": str(trace)}:
-                return cls(master, digest, escaped(failure), trace)
+                return cls(master, digest, error_line(escaped(failure)), trace)
         raise ValueError("its worker sent something that is not a result")
 
 

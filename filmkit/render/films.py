@@ -119,11 +119,12 @@ def plan_scene(
             segment=kept.path(keys[record.name, tail], f".{hasher.encoding_key}.{encoding.ending}")
             if encoding
             else None,
+            frames=frames,
         )
         for record in rehearsal.beats
         if record.name in beats
         for tail in (False, True)
-        if part_frames(record, options.quality, tail=tail)
+        if (frames := part_frames(record, options.quality, tail=tail))
     )
     plan = Plan(entry, Path(options.file_name(entry.slug)), played, tasks)
     return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan

@@ -44,7 +44,6 @@ from filmkit.render.request import RenderRequest, for_each_scene, load_trace, re
 from filmkit.render.runner import (
     frame_count,
     manim_config,
-    part_frames,
     render_picture,
     render_stills,
 )
@@ -210,11 +209,7 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
             uses,
         )
         with _worker_pool(request, job) as pool:
-            frames = sum(
-                part_frames(rehearsals[entry].beat(task.beat), request.quality, tail=task.tail)
-                for entry in unfinished
-                for task in unfinished[entry]
-            )
+            frames = sum(task.frames for task in tasks)
             with make_meter(frames, quiet=request.quiet) as meter:
                 yield RenderSession(plans, rehearsals, meter, pool, cache, spoken)
 

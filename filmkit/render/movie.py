@@ -489,7 +489,7 @@ class Movie:
 
 @contextmanager
 def open_movie(
-    target: Path, width: int, height: int, frame_rate: int, encoding: Encoding = MP4
+    target: Path, width: int, height: int, frame_rate: int, encoding: Encoding
 ) -> Iterator[Movie]:
     """Open a video file for writing.
 
@@ -514,7 +514,7 @@ def open_movie(
 
     Examples
     --------
-    >>> with open_movie(Path("film.mp4"), 1920, 1080, 30) as movie:
+    >>> with open_movie(Path("film.mp4"), 1920, 1080, 30, MP4) as movie:
     ...     movie.write(picture, repeat=15)
     """
     with atomic_write(target) as part:

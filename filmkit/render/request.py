@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import click
 
+from extract.assets import installing
 from extract.printing import echo
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
@@ -213,7 +214,7 @@ def load_trace(request: RenderRequest) -> Trace:
         echo(provenance(trace, path), err=True)
     if not request.quiet and lacks_fonts(trace.meta.tokens):
         echo(
-            "Some tokens need fonts that are not installed: pip install -e '.[cjk]'",
+            f"Some tokens need fonts that are not installed: {installing('cjk')}",
             err=True,
         )
     for option, index, count in (

@@ -343,7 +343,9 @@ def update_outputs(
         update.prepare_pool(plans.values())
         for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))
         for_each_scene(request, drawn, update.save_sheet)
-        for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
+        filmed = for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
+        if len(filmed if films else drawn) == len(request.scenes):
+            update.tell_if_nothing()
 
 
 class _Update(SceneUpdate):
@@ -373,6 +375,7 @@ class _Update(SceneUpdate):
             json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else {}
         )
         self._since = since
+        self._told = False
         self._pictures: dict[SceneEntry, dict[str, Path]] = {}
 
     def sheet(self, entry: SceneEntry) -> None:
@@ -403,11 +406,11 @@ class _Update(SceneUpdate):
 
     def save_sheet(self, entry: SceneEntry) -> None:
         """Write a contact sheet, unless it shows the same already."""
-        pictures = self._pictures[entry]
-        shown = {beat: str(path) for beat, path in pictures.items()}
+        pictures, now = self._pictures[entry], entry.titled_anew
+        shown = {"": now.shown_title} | {beat: str(path) for beat, path in pictures.items()}
         if shown != self._shown.get(entry.slug):
             beats = entry.load().beat_names(self.trace)
-            self._print_path(save_sheet(self.request, entry, beats, pictures))
+            self._print_path(save_sheet(self.request, now, beats, pictures))
             self._shown[entry.slug] = shown
             write_text(self._shown_file, json.dumps(self._shown))
 
@@ -452,4 +455,10 @@ class _Update(SceneUpdate):
 
     def _print_path(self, path: Path) -> None:
         """Print the path of a written file, and the seconds since the edit."""
+        self._told = True
         print_line(self.request, f"{path}  ({time.time() - self._since:.1f} s)")
+
+    def tell_if_nothing(self) -> None:
+        """Say that an edit has changed nothing that is shown, unless something was written."""
+        if not self._told:
+            print_line(self.request, f"nothing has changed  ({time.time() - self._since:.1f} s)")

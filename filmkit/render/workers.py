@@ -89,6 +89,8 @@ class BeatTask:
     segment
         The same encoded for the film, made from the master; None if the film is not joined from
         segments.
+    frames
+        Number of its frames.
     overlay
         What is drawn over the frames of the segment.
     """
@@ -98,6 +100,7 @@ class BeatTask:
     tail: bool
     master: Path
     segment: Path | None
+    frames: int
     overlay: Overlay = NOTHING
 
     @property

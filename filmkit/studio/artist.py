@@ -4,6 +4,8 @@ Everything is told to the session in messages, which are JSON objects with a ``k
 
 ``model``
     The trace that is shown: what the controls and the cells need to know of it.
+``title``
+    The title of the scene.
 ``beats``
     The beats of the scene, with the pictures that exist already, and which beat was ``touched``
     first.
@@ -118,6 +120,7 @@ class _Artist:
             update = SceneUpdate(request, trace, cache, pools)
             try:
                 stage = self._entry.load()
+                self._tell("title", title=self._entry.titled_anew.title)
                 # First, because the page waits for the numbers of the frame that it shows.
                 reader = FORK.Process(
                     target=answer_questions, args=(request, questions), daemon=True

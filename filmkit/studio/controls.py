@@ -14,7 +14,7 @@ from typing import Any
 from extract.assets import traces_folder
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
-from filmkit.core.language import Language, known_languages
+from filmkit.core.language import Language, catalogue_folder, known_languages
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.core.view import LayerView
@@ -69,7 +69,7 @@ class Control:
     label
         What it is called on the page.
     options
-        Lists what there is to choose from; without facts, as far as it is known.
+        Lists what there is to choose from for a scene; without facts, as far as it is known.
     others
         Whether another value may be typed.
     shown
@@ -78,7 +78,7 @@ class Control:
 
     name: str
     label: str
-    options: Callable[[ModelFacts | None], list[Option]]
+    options: Callable[[ModelFacts | None, SceneEntry], list[Option]]
     others: bool = False
     shown: Callable[[SceneEntry], bool] = lambda entry: True
 
@@ -87,11 +87,11 @@ def _numbers(count: int, default: int) -> list[Option]:
     return [("", f"{default} (default)"), *((str(i), str(i)) for i in range(count))]
 
 
-def _layers(facts: ModelFacts | None) -> list[Option]:
+def _layers(facts: ModelFacts | None, entry: SceneEntry) -> list[Option]:
     return _numbers(facts.layers, facts.layer) if facts else UNKNOWN
 
 
-def _heads(facts: ModelFacts | None) -> list[Option]:
+def _heads(facts: ModelFacts | None, entry: SceneEntry) -> list[Option]:
     return _numbers(facts.heads, facts.head) if facts else UNKNOWN
 
 
@@ -99,9 +99,9 @@ def _names(names: Mapping[str, Any] | tuple[str, ...]) -> list[Option]:
     return [(name, name) for name in names]
 
 
-def _languages() -> list[Option]:
-    """List the languages that the fonts here can show."""
-    languages = map(Language, known_languages())
+def _languages(entry: SceneEntry) -> list[Option]:
+    """List the languages of a scene that the fonts here can show."""
+    languages = map(Language, known_languages(catalogue_folder(entry.source_file)))
     return [(each.code, each.name) for each in languages if not lacks_fonts([each.name])]
 
 
@@ -122,20 +122,20 @@ CONTROLS: tuple[Control, ...] = (
     Control(
         "trace",
         "Trace",
-        lambda facts: [("", f"{find_trace(None).stem} (default)"), *_trace_files()],
+        lambda facts, entry: [("", f"{find_trace(None).stem} (default)"), *_trace_files()],
         others=True,
     ),
     Control(
         "compare",
         "Second trace",
-        lambda facts: [("", "none"), *_trace_files()],
+        lambda facts, entry: [("", "none"), *_trace_files()],
         others=True,
         shown=lambda entry: entry.compares,
     ),
-    Control("theme", "Theme", lambda facts: _names(THEMES)),
-    Control("palette", "Palette", lambda facts: _names(PALETTES)),
-    Control("aspect", "Aspect", lambda facts: _names(ASPECTS)),
-    Control("language", "Language", lambda facts: _languages()),
+    Control("theme", "Theme", lambda facts, entry: _names(THEMES)),
+    Control("palette", "Palette", lambda facts, entry: _names(PALETTES)),
+    Control("aspect", "Aspect", lambda facts, entry: _names(ASPECTS)),
+    Control("language", "Language", lambda facts, entry: _languages(entry)),
 )
 """All controls, in the order in which they stand on the page."""
 
@@ -166,7 +166,7 @@ def requested(request: RenderRequest, entry: SceneEntry, choices: Choices) -> Re
         ("theme", THEMES),
         ("palette", PALETTES),
         ("aspect", ASPECTS),
-        ("language", [code for code, _ in _languages()]),
+        ("language", [code for code, _ in _languages(entry)]),
     ):
         if choices[name] not in known:
             raise ValueError(f"there is no {name} {choices[name]!r}; there are {', '.join(known)}")
@@ -202,7 +202,7 @@ def controls_of(
     for control in CONTROLS:
         if not control.shown(entry):
             continue
-        options, value = control.options(facts), choices[control.name]
+        options, value = control.options(facts, entry), choices[control.name]
         if value not in dict(options):
             options = [*options, (value, value)]
         records.append(

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -83,7 +83,7 @@ class Studio:
         The port of the server.
     """
 
-    entries: Mapping[str, SceneEntry]
+    entries: dict[str, SceneEntry]
     initial: str
     request: RenderRequest
     aspect: str

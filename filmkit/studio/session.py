@@ -81,7 +81,7 @@ class Session:
     websocket
         To the page.
     entries
-        The scenes that it may show, by name.
+        The scenes that it may show, by name; titles are brought up to date.
     initial
         Name of the scene to begin with; "" to let the page choose.
     request
@@ -96,7 +96,7 @@ class Session:
         self,
         websocket: WebSocket,
         *,
-        entries: Mapping[str, SceneEntry],
+        entries: dict[str, SceneEntry],
         initial: str,
         request: RenderRequest,
         choices: Choices,
@@ -126,7 +126,7 @@ class Session:
         try:
             await self._tell(
                 "hello",
-                scenes=[{"name": e.slug, "title": e.title} for e in self._entries.values()],
+                scenes=self._scenes(),
                 scene=self._initial,
                 choices=self._choices,
             )
@@ -144,6 +144,9 @@ class Session:
             listener.cancel()
             self._watching.close()
             self._stop_artist()
+
+    def _scenes(self) -> list[dict[str, str]]:
+        return [{"name": entry.slug, "title": entry.title} for entry in self._entries.values()]
 
     async def _tell(self, kind: str, **content: Any) -> None:
         await self._send(json.dumps({"kind": kind, **content}))
@@ -275,6 +278,13 @@ class Session:
                     # A file was renamed and put back, say: what is drawn now tells what is so.
                     await asyncio.to_thread(self._watcher.draw_again)
                     return
+            case "title":
+                assert self._entry is not None
+                if message["title"] != self._entry.title:
+                    self._entry = replace(self._entry, title=message["title"])
+                    self._entries[self._entry.slug] = self._entry
+                    await self._tell("scenes", scenes=self._scenes())
+                return
             case "model":
                 self._facts = ModelFacts(**message["facts"])
                 await self._tell_controls()

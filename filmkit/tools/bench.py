@@ -211,7 +211,7 @@ def draw(workload: str, method: str) -> None:
     camera: type[Camera] = StageCamera if method in ("ours", "floor") else ThreeDCamera
     with TemporaryDirectory() as folder, manim_config(quality):
         path = Path(folder) / "film.mp4"
-        with open_movie(path, quality.width, quality.height, quality.frame_rate) as movie:
+        with open_movie(path, quality.width, quality.height, quality.frame_rate, MP4) as movie:
             BenchScene(workload, method, FilmRenderer(camera, movie.write)).render()
 
 

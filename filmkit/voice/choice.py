@@ -7,6 +7,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+from extract.assets import installing
 from filmkit.voice.clips import Voice
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.recordings import Folder, recording_at
@@ -15,7 +16,7 @@ from filmkit.voice.speaking import Piper, Program
 __all__ = ["chosen_voice"]
 
 PIPER = "piper"
-MISSING = "speaking with Piper needs it: pip install -e '.[voice]'"
+MISSING = f"speaking with Piper needs it: {installing('voice')}"
 
 
 def chosen_voice(text: str) -> Voice:

@@ -1,4 +1,4 @@
-"""Play a recording, and let somebody press a key whenever a beat or a mark is said."""
+"""Play a recording, or make one, and let somebody press a key at each beat and each mark."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from extract.temporary import temporary_folder
 from filmkit.core.records import BeatRecord
 from filmkit.voice.cues import NEAR, BeatCue, taken, tidied
 from filmkit.voice.errors import VoiceError
+from filmkit.voice.microphone import Microphone
 from filmkit.voice.sounds import RATE, Samples, write_wav
 
-__all__ = ["ask"]
+__all__ = ["ask", "fitted", "record"]
 
 # Programs that play a WAV file and end, with their arguments before the file.
 PLAYERS = (
@@ -52,20 +53,59 @@ def ask(beats: Sequence[BeatRecord], samples: Samples) -> tuple[BeatCue, ...]:
         if started is None:
             _wait("Nothing here can play it: start it elsewhere, and press Enter in that moment")
             started = monotonic()
-        presses: list[float] = []
 
         def press(prompt: str) -> float:
             _wait(prompt)
-            presses.append(monotonic() - started)
-            return presses[-1]
+            return monotonic() - started
 
-        cues = tidied(taken(beats, press, echo), samples)
-    seconds = len(samples) / RATE
-    starts = [cue.start for cue in cues]
-    rising = all(a < b for a, b in pairwise([*starts, seconds]))
-    if not rising or presses[-1] > seconds + NEAR:
-        raise VoiceError("these presses do not follow the recording; nothing is written: try again")
-    return cues
+        return fitted(taken(beats, press, echo), samples)
+
+
+def record(beats: Sequence[BeatRecord]) -> tuple[tuple[BeatCue, ...], Samples]:
+    """Record somebody who reads the narration and presses a key at each beat and each mark.
+
+    Parameters
+    ----------
+    beats
+        The beats, in order.
+
+    Returns
+    -------
+    cues, samples
+        The cues as they were pressed, and the recording; see :func:`fitted`.
+
+    Raises
+    ------
+    VoiceError
+        When nothing can be recorded here, or the input ends early.
+    """
+    microphone = Microphone()
+    echo("Read aloud: press Enter as you begin each sentence, and as you say the words shown then.")
+    _wait("Enter starts the recording")
+
+    def press(prompt: str) -> float:
+        _wait(prompt)
+        return microphone.seconds
+
+    with microphone:
+        cues = taken(beats, press, echo)
+        _wait("Enter ends the recording")
+    return cues, microphone.samples
+
+
+def fitted(cues: tuple[BeatCue, ...], samples: Samples) -> tuple[BeatCue, ...]:
+    """Return cues that were pressed at a recording, moved to where words begin nearby.
+
+    Raises
+    ------
+    VoiceError
+        When they do not rise, or lie after its end.
+    """
+    moved, seconds = tidied(cues, samples), len(samples) / RATE
+    rising = all(a < b for a, b in pairwise([*(cue.start for cue in moved), seconds]))
+    if not rising or max([cues[-1].start, *cues[-1].marks.values()]) > seconds + NEAR:
+        raise VoiceError("these presses do not follow the recording; no cue is written: try again")
+    return moved
 
 
 def _wait(prompt: str) -> None:

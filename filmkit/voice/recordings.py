@@ -50,7 +50,7 @@ class Recording(_Recorded):
     ) -> dict[str, Clip]:
         """Cut the recording; see :meth:`filmkit.voice.clips.Voice.speak`."""
         sheet_file = sheet_beside(self.path)
-        if not sheet_file.exists():
+        if not sheet_file.is_file():
             raise VoiceError(
                 f"{self.path} has no cue sheet {sheet_file.name}; make it with: "
                 f"python render.py cue {text.scene} {self.path}"
@@ -106,14 +106,14 @@ class Folder(_Recorded):
         if folder == self.path and not text.alone:
             return {}
         found = self._of_beats(files, text)
+        for path in files:
+            if path.suffix.lower() in FORMATS and path not in found.values():
+                tell(f"{path} is not used; {_advice(path, text)}")
         if text.alone and not found:
             raise VoiceError(
                 f"{folder} holds no recording of {text.scene}; name them NN_BEAT.wav, such as "
                 f"01_{text.beats[0].name}.wav"
             )
-        for path in files:
-            if path.suffix.lower() in FORMATS and path not in found.values():
-                tell(f"{path} is not used; name it NN_BEAT{path.suffix} if it is of a beat")
         records = {record.name: record for record in text.beats}
         clips = {}
         for beat in found.keys() & records.keys():
@@ -137,10 +137,18 @@ class Folder(_Recorded):
                     f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
                 )
             if beat not in names and beat not in text.every_beat():
-                near = get_close_matches(beat, names, 1)
-                hint = f"; did you mean {near[0]}?" if near else "; --list shows its beats"
-                raise VoiceError(f"{path}: {text.scene} has no beat {beat}{hint}")
+                continue
             if beat in found:
                 raise VoiceError(f"{found[beat]} and {path} are for the same beat; remove one")
             found[beat] = path
         return found
+
+
+def _advice(path: Path, text: SceneText) -> str:
+    """Say what to do with a recording that is of no beat."""
+    match = OF_A_BEAT.fullmatch(path.stem)
+    if match is None:
+        return f"name it NN_BEAT{path.suffix} if it is of a beat"
+    near = get_close_matches(match["beat"], [record.name for record in text.beats], 1)
+    hint = f"did you mean {near[0]}?" if near else "--list shows its beats"
+    return f"{text.scene} has no beat {match['beat']}: {hint}"

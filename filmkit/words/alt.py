@@ -24,11 +24,12 @@ from filmkit.core.model_places import (
     MAX_NAMED,
     ModelPlace,
     both,
+    counted,
     numbered,
     one_by_one,
 )
 from filmkit.core.norm import SCALE
-from filmkit.core.numbers import counted_heads, format_count, format_exact, listed
+from filmkit.core.numbers import format_count, format_exact, listed
 from filmkit.core.quantities import QUANTITIES
 
 __all__ = ["MAX_LENGTH", "alt_text"]
@@ -307,9 +308,7 @@ def _counted(unit: str, number: int) -> str:
             return ngettext("{number} word", "{number} words", number)
         case "column":
             return ngettext("{number} column", "{number} columns", number)
-        case "head":
-            return counted_heads(number)
-    return ngettext("{number} key/value head", "{number} key/value heads", number)
+    return counted(unit, number)
 
 
 def _number(value: float) -> str:

@@ -5,6 +5,7 @@ All numbers are computed by :mod:`extract.architectures` and :mod:`extract.newer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -80,9 +81,17 @@ GAP = 0.16  # between a mark and its words
 MARK = 0.2  # side of the box that marks a full GPU
 
 
-def _words(text: str, point: Point, *, size: float, colour: str, right: bool = False) -> Label:
-    """Return a line of words whose left end, or right end, is at (x, y)."""
-    label = Label(text, size=size, colour=colour)
+def _words(
+    text: str,
+    point: Point,
+    *,
+    size: float,
+    colour: str,
+    right: bool = False,
+    room: float = math.inf,
+) -> Label:
+    """Return a line of words, no wider than a room, whose left or right end is at (x, y)."""
+    label = Label(text, size=size, colour=colour).shrink_to(room)
     half = -label.width / 2 if right else label.width / 2
     label.on_line(point[0] + half, point[1])
     return label
@@ -509,6 +518,7 @@ class ReadersOfNumber(VGroup):
             layout.title,
             size=theme.shape_size,
             colour=theme.muted,
+            room=layout.bars[0].right - layout.title[0],
         )
         self.names, self.numbers, self.fans = VGroup(), VGroup(), VGroup()
         self.heads, self.bars, self.figures = VGroup(), VGroup(), VGroup()
@@ -688,11 +698,13 @@ class SavingColumns(VGroup):
             _("{share} less", share=format_percent(V2_SAVING)),
             _("the published figure"),
             layout.verdicts[0],
+            layout.columns[0].left,
         )
         self.throughput = self._verdict(
             _("{number} × throughput", number=format_short(V2_THROUGHPUT)),
             _("of the same two models, the new one with weights of 8 bits"),
             layout.verdicts[1],
+            layout.columns[0].left,
         )
         self.add(self.columns, self.keys, self.words, self.sizes, self.slopes)
         self.add(self.saving, self.throughput)
@@ -714,11 +726,19 @@ class SavingColumns(VGroup):
         return VGroup(line, label)
 
     @staticmethod
-    def _verdict(figure: str, words: str, point: Point) -> VGroup:
+    def _verdict(figure: str, words: str, point: Point, left: float) -> VGroup:
+        """Return a figure with words below it that end at a point and begin no further left."""
         theme, (x, y) = current_theme(), point
         return VGroup(
             _words(figure, (x, y), size=DISPLAY, colour=theme.accent, right=True),
-            _words(words, (x, y - 0.62), size=theme.shape_size, colour=theme.ink, right=True),
+            _words(
+                words,
+                (x, y - 0.62),
+                size=theme.shape_size,
+                colour=theme.ink,
+                right=True,
+                room=x - left,
+            ),
         )
 
     def step(self, index: int) -> Animation:

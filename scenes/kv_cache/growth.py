@@ -12,7 +12,7 @@ from filmkit.core.animations import AnimateWith, Arrive, Glide, Reveal
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
-from filmkit.core.text import Label, stacked_lines
+from filmkit.core.text import Label, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.marks import Highlight
@@ -176,7 +176,9 @@ class GrowthMarks(VGroup):
         )
         self.notes = VGroup()
         for (text, colour), (x, y) in zip(texts, layout.points, strict=True):
-            lines = stacked_lines(text, (x, y), layout.width, size=layout.size, colour=colour)
+            # Smaller letters before more lines: in a narrow frame the notes stand close together.
+            size = fit_size(text, layout.width, size=layout.size).size
+            lines = stacked_lines(text, (x, y), layout.width, size=size, colour=colour)
             self.notes.add(VGroup(*lines))
         self.add(self.known, self.new, self.notes)
 

@@ -138,6 +138,7 @@ class KVCache(Stage):
             return about, ""
         if self.beside:
             about = f"{about}  ·  {_('beside it {model}', model=LARGE_NAME)}"
+            hidden = self.hidden_note(short=True)
         return about, hidden
 
     def title_label(self, text: str) -> Label:

@@ -135,6 +135,7 @@ class Patterns(Stage):
             about = about.replace(model, _("{model}, published values", model=model))
         if self.shows_large:
             about = f"{about}  ·  {_('grey: {model}', model=LARGE_NAME)}"
+            hidden = self.hidden_note(short=True)
         return about, hidden
 
     # The wall

@@ -577,7 +577,7 @@ class Parts(Group):
             ),
             size=theme.name_size,
             weight="semibold",
-        )
+        ).shrink_to(frame.stage.right - s.total[0])
         self.total = total.on_line(s.total[0] + total.width / 2, s.total[1])
         mask = view.causal_mask
         allowed = ~mask

@@ -24,7 +24,6 @@ __all__ = ["Quality"]
 
 TESTS = {"bbh": "BBH", "mmlu": "MMLU", "c_eval": "C-Eval", "cmmlu": "CMMLU"}
 STEP = 20  # from one tick to the next, in per cent
-TRAINED = (N_("a set for each head"), N_("8 sets"), N_("one set"))
 SOURCE = N_("DeepSeek-V2 technical report, table 8, appendix D, pp. 31-32")
 
 
@@ -44,6 +43,8 @@ class Quality(VGroup):
 
     Attributes
     ----------
+    stops
+        Names of the settings of the dial.
     dial
         The dial as the axis.
     ground
@@ -81,7 +82,7 @@ class Quality(VGroup):
             Tick(format_decimal(value), size=theme.note_size, colour=theme.muted)
             for value in values
         ]
-        stops = list(map(_, TRAINED))
+        self.stops = stops = [_("a set for each head"), self._groups(models[1]), _("one set")]
         first, *_between, last = (Label(stop).width / 2 for stop in stops)
         self.layout = layout = QualityLayout.of(
             frame,
@@ -106,7 +107,7 @@ class Quality(VGroup):
             *(self._line(each, theme.muted, theme.thin) for each in scores.values())
         )
         self.average = self._line(self.means, theme.accent, theme.bold)
-        end = self._point(len(TRAINED) - 1, self.means[-1])
+        end = self._point(len(self.means) - 1, self.means[-1])
         self.name.on_line(end[0] + 0.25 + self.name.width / 2, end[1])
         self.stems, self.figures = VGroup(), VGroup()
         for stop, mean in enumerate(self.means):
@@ -116,16 +117,22 @@ class Quality(VGroup):
             share = fact("average", mean, in_percent, beside=stops[stop], attention=model)
             figure = Label(share, size=DISPLAY, colour=theme.accent)
             side, rise, room = 1, 0.0, figure.width + 0.25
-            if stop == len(TRAINED) - 1:
+            if stop == len(self.means) - 1:
                 # It stands at the left, higher if the one before is too near.
                 side, near = -1, foot[0] - self.dial.places[-2][0] < 2.2 * room
                 rise = 1.3 * figure.line_height if near else 0.0
             figure.on_line(foot[0] + side * (0.25 + figure.width / 2), layout.figures + rise)
             self.figures.add(figure)
 
+    @staticmethod
+    def _groups(model: QualityColumn) -> str:
+        """Return how many sets of keys and values a model with groups has."""
+        count = int("".join(filter(str.isdigit, model.attention)))
+        return _("{number} sets", number=fact("trained sets", count))
+
     def _point(self, stop: int, value: float) -> tuple[float, float, float]:
         plot = self.layout.plot
-        x = plot.left + plot.width * stop / (len(TRAINED) - 1)
+        x = plot.left + plot.width * stop / (len(self.means) - 1)
         return (x, plot.bottom + plot.height * value / self.high, 0.0)
 
     def _line(self, values: Sequence[float], colour: str, width: float) -> VGroup:
@@ -137,14 +144,14 @@ class Quality(VGroup):
 
     def begin(self) -> list[Animation]:
         """Return animations of the first stop: a dot for each score, and the first figure."""
-        dots = VGroup(*(line[-len(TRAINED)] for line in (*self.tests, self.average)))
+        dots = VGroup(*(line[-len(self.means)] for line in (*self.tests, self.average)))
         return [Appear(dots), self._draw(self.stems[0]), Appear(self.figures[0])]
 
     def go_on(self, stop: int) -> list[Animation]:
         """Return animations that draw all lines as far as a stop, whose figure appears."""
         moves: list[Animation] = [self.dial.turn(stop)]
         for line in (*self.tests, self.average):
-            piece, dot = line[stop - 1], line[stop - len(TRAINED)]
+            piece, dot = line[stop - 1], line[stop - len(self.means)]
             moves += [self._draw(piece), Appear(dot, rate_func=second_half)]
         moves.append(self._draw(self.stems[stop]))
         return [*moves, Appear(self.figures[stop], rate_func=second_half)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manim import Animation, Group, LaggedStart
+from manim import DOWN, Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
@@ -14,7 +14,7 @@ from filmkit.core.text import Label, stacked_lines
 from filmkit.mobjects.shared_view import require_shareable
 from scenes.sharing.dial import Dial
 from scenes.sharing.layout import DISPLAY, SharingLayout
-from scenes.sharing.quality import TRAINED, Quality
+from scenes.sharing.quality import Quality
 from scenes.sharing.sets import PatternGrid, SetBar, SetStack
 from scenes.sharing.settings import has_groups, settings_of
 
@@ -81,8 +81,9 @@ class Sharing(Stage):
             figure.on_line(x + figure.width / 2, y)
             x += figure.width + 0.2
             room = layout.patterns.right - x
-            words = stacked_lines(_("of the attention lands on other words"), (x, y - 0.1), room)
-            moved.add(figure, *words)
+            words = Group(*stacked_lines(_("of the attention lands on other words"), (x, y), room))
+            # More lines grow upwards, away from the numbers of the patterns.
+            moved.add(figure, words.align_to(figure, DOWN))
         return pin_to_frame(Group(heading)), pin_to_frame(moved)
 
     def variant(self, beat: str) -> str:
@@ -165,7 +166,7 @@ class Sharing(Stage):
         self.camera.shot = Shot()
         if len(self.stops) == len(quality.dial.places):
             self.remove(self.dial)
-            place = Dial([""] * len(self.stops), list(map(_, TRAINED)), self.layout.dial)
+            place = Dial([""] * len(self.stops), quality.stops, self.layout.dial)
             place.knob.move_to(place.places[-1])
             self.play(Arrive(quality.dial, place))
         else:

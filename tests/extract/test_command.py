@@ -108,7 +108,7 @@ def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 1
     assert error_line(result) == (
         "Error: torch, transformers, transformer_lens, gguf not installed; "
-        "run: pip install -e '.[extract]' in this project"
+        "run: pip install -e '.[extract]'"
     )
 
 

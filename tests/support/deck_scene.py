@@ -35,7 +35,7 @@ class Cells(Stage):
             width=3,
             height=3,
             masked=head.causal_mask,
-            source=layer.computed("scaled scores", "key_pos"),
+            source=layer.computed("scores", head=self.head.head),
         ).place(Box.of(-1, 2, -1.5, 1.5))
 
     @beat

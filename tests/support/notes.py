@@ -34,9 +34,11 @@ def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) ->
     meta = stage.trace.meta
     if not any(item.text == about and item.presence == 1 for item in picture.texts):
         yield f"the note {about!r} is not on the picture"
-    whole, _hidden = stage.provenance_notes()
-    if printable(whole).startswith(about.removesuffix("…")):
-        about = whole  # in a narrow picture it loses its end
+    # In a narrow picture they lose their ends.
+    about, hidden = (
+        whole if printable(whole).startswith(shown.removesuffix("…")) else shown
+        for whole, shown in zip(stage.provenance_notes(), (about, hidden), strict=True)
+    )
     panels = [panel for panel in picture.panels if not panel.heatmap.source.is_scale]
     seen = [panel.heatmap.source for panel in panels if panel.opacity > 0]
     strong = [panel.heatmap.source for panel in panels if panel.opacity >= MIN_PRESENCE]
@@ -72,7 +74,10 @@ def _wrong_places(
     shown = [_place(trace, source) for source in seen]
     for kind, told in zip(("layer", "head"), _told(about, trace.meta), strict=True):
         known = {number for place in shown for number in place[kind]}
-        if told - known:
+        counted = re.search(rf"(?<!all )\b(\d+) {kind}s", about)
+        if counted and int(counted[1]) != len(known):
+            yield f"the note {about!r} counts {kind}s that are {len(known)}"
+        elif told - known and not counted:
             yield f"the note {about!r} names {kind} {min(told - known)}, which is not shown"
         for place in (_place(trace, source) for source in strong):
             # Keys and values are of several heads, one of which may be the one that is shown.
@@ -101,7 +106,9 @@ def _place(trace: Trace, source: TensorSource) -> dict[str, set[int]]:
 def _told(about: str, meta: TraceMeta) -> Iterator[set[int]]:
     """Yield the layers and the heads that a note names."""
     for kind, count in (("layer", meta.n_layers), ("head", meta.n_heads)):
-        told = set(range(count)) if re.search(rf"all (\d+ )?{kind}s", about) else set()
+        # A number of heads, without their numbers, is right if it is that of all that are shown.
+        every = re.search(rf"all (\d+ )?{kind}s|\d+ {kind}s", about)
+        told = set(range(count)) if every else set()
         numbers = rf"{kind}s? (\d+)(?: to (\d+))?((?:, \d+)* and \d+)?"
         for first, last, more in re.findall(numbers, about):
             told |= set(range(int(first), int(last or first) + 1))

@@ -59,8 +59,6 @@ class BeatNotes:
     untrue_facts
         Figures, said or shown so far, that are not what is computed again, are no facts, or stand
         beside another name; see :mod:`tests.support.figures`.
-    n_panels
-        Number of panels at its end that were computed again, or compared with their tensor.
     n_shown
         Number of lines of letters and heatmaps on screen at its end, without the notes at the top.
     jump
@@ -76,7 +74,6 @@ class BeatNotes:
     untrue_panels: tuple[str, ...]
     untrue_notes: tuple[str, ...]
     untrue_facts: tuple[str, ...]
-    n_panels: int
     n_shown: int
     jump: float
     words_on_panels: tuple[str, ...]
@@ -180,7 +177,6 @@ def perform(
                     if notes
                 ),
                 tuple(f"{record.name}: {line}" for line in new_facts(stage, record)),
-                sum(1 for _ in heatmaps(stage)),
                 len(texts) + len(panels) - sum(len(note.ink) > 0 for note in notes_shown),
                 0.0 if before is None else jump(before, first[record.name]),
                 tuple(f"{record.name}: {line}" for line in words_on_panels(stage)),

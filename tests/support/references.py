@@ -105,12 +105,17 @@ def kv_heads(stage: Stage) -> int:
 
 @fact("groups")
 def groups(stage: Stage) -> int:
+    """As many as there are between one set for all and one for every head, or else these."""
+    found = sets_of_groups(stage)
+    return found if found > 1 else stage.trace.meta.n_heads
+
+
+def sets_of_groups(stage: Stage) -> int:
     """As many as the model has, or else up to four of equal size."""
     heads, own = stage.trace.meta.n_heads, stage.trace.meta.n_kv_heads
     if own < heads:
-        return own if own > 1 else heads
-    equal = [n for n in (4, 3, 2) if heads % n == 0 and 2 * n <= heads]
-    return equal[0] if equal else heads
+        return own
+    return next(n for n in (4, 3, 2, 1) if heads % n == 0 and (2 * n <= heads or n == 1))
 
 
 def last_word(stage: Stage) -> str:
@@ -610,7 +615,7 @@ def kept_numbers(stage: Stage, *, way: str = "", part: str = "", sets: int | Non
 def kept_bytes(stage: Stage, scheme: str) -> int:
     if scheme == "mla":
         return 2 * sum(latent_widths(stage))
-    sets = {"mha": stage.trace.meta.n_heads, "gqa": groups(stage), "mqa": 1}[scheme]
+    sets = {"mha": stage.trace.meta.n_heads, "gqa": sets_of_groups(stage), "mqa": 1}[scheme]
     return 2 * budget(stage) * sets
 
 
@@ -653,6 +658,7 @@ REFERENCES.update(
         "memory": lambda s: 80e9,
         "tokens that fill it": lambda s, scheme: full(scheme),
         "compared groups": lambda s: 8,
+        "trained sets": lambda s: 8,
         "bits": lambda s: 6,
         "distance": lambda s, place: (0, 1, 5)[place],
         "steps": lambda s: place(s, "query", 10) - place(s, "query"),

@@ -109,6 +109,20 @@ class Unshowable(Stage):
         raise StageError("this trace cannot be shown; make another")
 
 
+class Featured(Stage):
+    """Shows the pattern of the layer and the head that are asked for."""
+
+    title = "Featured"
+
+    @beat
+    def appear(self) -> None:
+        """A pattern."""
+        source = self.head.pattern_source
+        self.add(Heatmap(self.head.pattern, Norm(0, 1, "viridis"), width=4, source=source))
+        self.hold(1)
+
+
+FEATURED = entry("scene_featured", "Featured")
 SHAPES = entry("scene_shapes", "Shapes")
 OWN_LENGTHS = (0.27, 0.62, 0.44)
 """How long the animations of each beat of :class:`Shapes` take, in seconds."""

@@ -108,15 +108,15 @@ def write_sound(
 ) -> Path:
     """Write samples, taken as if they had this rate, in the format of the path's suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    layout = "mono" if channels == 1 else "stereo"
+    layout = {1: "mono", 2: "stereo", 8: "7.1"}[channels]
     kind = {".m4a": "ipod", ".opus": "ogg"}.get(path.suffix)
     with av.open(str(path), "w", format=kind) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.codec_context.layout = layout
         container.start_encoding()
         for start in range(0, len(samples), 960):
-            block = np.stack([samples[start : start + 960]] * channels)
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", layout)
+            block = np.repeat(samples[start : start + 960], channels).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(block, "flt", layout)
             frame.sample_rate, frame.pts = rate, start
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -109,7 +109,7 @@ def test_what_the_command_line_makes(tmp_path: Path) -> None:
     )
     assert make_stills(request, "all")
     assert make_films(request)
-    for path in ("scene_soft_edges/01_shown.png", "scene_soft_edges.png"):
+    for path in ("scene_soft_edges.light/01_shown.png", "scene_soft_edges.light.png"):
         with Image.open(tmp_path / path) as image:
             picture = np.asarray(image)
         for background in BACKGROUNDS:

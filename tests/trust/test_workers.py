@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 import dask
 import pytest
 from distributed import Client, Worker, get_worker
+from distributed.protocol import ToPickle
 from manim import Square
 
 from filmkit.core.scene_entry import SceneEntry
@@ -242,6 +244,8 @@ def warning_evil(original: Callable[..., Any], target: str) -> Callable[..., Any
 
     def draw(*args: Any, **kwargs: Any) -> Any:
         get_worker().log_event("warn", {"message": pickle.dumps(Evil(Path(target)))})
+        # The scheduler itself loads this one.
+        get_worker().log_event(args[0].topic, ToPickle(Evil(Path(target))))
         return original(*args, **kwargs)
 
     return draw
@@ -276,6 +280,8 @@ def of_its_own(original: Callable[..., Any], change: str) -> Callable[..., Any]:
             pictures = [(picture[:, ::2].copy(), repeat) for picture, repeat in pictures]
         elif change == "another picture":
             pictures[-1] = (255 - pictures[-1][0], pictures[-1][1])
+        elif change == "others before the last":
+            pictures[:-1] = [(255 - picture, repeat) for picture, repeat in pictures[:-1]]
         with open_movie(path, *size, quality.frame_rate, MASTER) as movie:
             for picture, repeat in pictures:
                 movie.write(picture, repeat)
@@ -286,6 +292,22 @@ def of_its_own(original: Callable[..., Any], change: str) -> Callable[..., Any]:
         digest, _, _ = cluster_worker.frames_of(path, job)
         content = path.read_bytes()
         return cluster_worker.Result(content, digest).to_bytes()
+
+    return draw
+
+
+def failing(original: Callable[..., Any], words: int) -> Callable[..., Any]:
+    failure = "in beat travel: " + "many words " * words
+    return lambda assignment: cluster_worker.Result(failure=failure).to_bytes()
+
+
+def reporting_for_ever(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that more and more frames are drawn, and draw none."""
+
+    def draw(assignment: Any) -> None:
+        while True:
+            get_worker().log_event(assignment.topic, (assignment.key, 5))
+            time.sleep(0.1)
 
     return draw
 
@@ -307,8 +329,10 @@ BEHAVIOURS: dict[str, Callable[..., Callable[..., Any]]] = {
     "evil error": raising_evil,
     "evil warning": warning_evil,
     "own frames": of_its_own,
+    "failing": failing,
     "garbage": garbage,
     "hanging": hanging,
+    "reporting": reporting_for_ever,
 }
 
 
@@ -386,7 +410,9 @@ def test_events_of_a_hostile_worker_run_nothing_here(
         pytest.param(
             *("own frames", "other size", "its frames have another size"), marks=pytest.mark.slow
         ),
-        ("own frames", "another picture", "it ends with another picture"),
+        ("own frames", "another picture", "another picture is its frame"),
+        ("own frames", "others before the last", "another picture is its frame"),
+        ("failing", 100_000, "many words many"),
         ("garbage", b"", "Expecting value"),
         ("garbage", b"[]\n", "is not a result"),
         ("garbage", b'{"digest": "", "failure": "", "traceback": ""}\nno film', "what arrived"),
@@ -408,6 +434,7 @@ def test_what_is_not_the_beat_is_not_believed(
     assert line.startswith("Error: scene_shapes: in beat travel: ")
     assert said in line
     assert line.endswith("(tried 3 times)")
+    assert len(line) < 600
     assert not masters(tmp_path)
 
 
@@ -423,6 +450,25 @@ def test_an_honest_worker_makes_up_for_a_lying_one(
     request = replace(shapes, cluster=scheduler)
     assert make_films(request)
     assert film_of(request) == film
+
+
+def test_a_worker_that_reports_more_than_there_is_gets_no_more_beats(
+    shapes: RenderRequest,
+    film: bytes,
+    client: Client,
+    scheduler: str,
+    behave: Callable[..., None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    first, _ = client.scheduler_info()["workers"]
+    behave("draw", "reporting", workers=[first])
+    request = replace(shapes, cluster=scheduler, quiet=False)
+    assert make_films(request)
+    assert film_of(request) == film
+    said = capfd.readouterr().err
+    assert f"worker {first} is refused: it reports more frames than there are\n" in said
+    assert max(map(int, re.findall(r"(\d+) %", said))) == 100
+    client.restart()
 
 
 @pytest.mark.slow

@@ -95,7 +95,8 @@ let told = false;
 // Browsers let a page speak only after the first key or click on it: until then it plays silently.
 function start(player) {
   player.muted = !data.sound || muted;
-  return player.play().catch((error) => {
+  const plays = player.play().then(() => player.muted || withdrawMessage(WORDS.pressForVoice));
+  return plays.catch((error) => {
     // Another step, or a pause, came before the film began: what it does is wanted.
     if (error.name === "AbortError") return;
     if (error.name !== "NotAllowedError" || player.muted) return hold();
@@ -113,6 +114,7 @@ function toggleMute() {
   muted = state.mode === "plays" && player.muted ? false : !muted;
   players.forEach((each) => (each.muted = muted));
   byId("mute").setAttribute("aria-pressed", muted);
+  withdrawMessage(WORDS.pressForVoice);
 }
 
 // Show the last picture at once: the still is the same picture, and is there before the film is.
@@ -261,6 +263,10 @@ function showMessage(text, page = document) {
   toast.hidden = false;
   clearTimeout(toast.gone);
   toast.gone = setTimeout(() => (toast.hidden = true), 6000);
+}
+
+function withdrawMessage(text) {
+  if (byId("toast").textContent === text) byId("toast").hidden = true;
 }
 
 // The value under the pointer.

@@ -68,6 +68,7 @@ const state = {
   rate: 15,
   frame: [16, 9],
   name: "",
+  touched: null, // the beat whose picture the last edit has changed first
   at: Infinity,
   playing: false,
   edited: false, // whether what is drawn now was edited, not chosen on the page
@@ -84,6 +85,7 @@ const current = () => beatNamed(state.name);
 const last = (beat) => Math.max(0, (beat.frames ?? 1) - 1);
 const pressed = (id) => byId(id).getAttribute("aria-pressed") === "true";
 const follows = () => state.edited && pressed("follow") && !state.playing;
+const follow = (name) => name !== state.name && follows() && goTo(name, Infinity);
 const film = (beat) => (beat && !beat.stale && !state.unsure ? beat.film : null);
 
 // The connection to the studio.
@@ -135,18 +137,15 @@ function show(scene, choices) {
   }
   state.choices = choices;
   letChoose(false);
-  byId("scene").value = scene;
-  const entry = state.scenes.find(({ name }) => name === scene);
-  document.title = `${entry ? entry.title : scene} · Studio`;
+  showScene();
   remember();
   send({ kind: "show", scene, choices });
 }
 
 const HANDLERS = {
   hello({ scenes, scene, choices }) {
-    state.scenes = scenes;
+    HANDLERS.scenes({ scenes });
     tell("");
-    showScenes();
     const kept = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
     const wanted = scenes.some(({ name }) => name === kept.scene) ? kept.scene : scene;
     delete kept.scene;
@@ -156,6 +155,12 @@ const HANDLERS = {
       letChoose(true);
       byId("scenes").querySelector("button")?.focus();
     }
+  },
+
+  scenes({ scenes }) {
+    state.scenes = scenes;
+    showScenes();
+    showScene();
   },
 
   drawing({ edited }) {
@@ -187,7 +192,8 @@ const HANDLERS = {
     document.documentElement.style.setProperty("--ratio", frame[0] / frame[1]);
     byId("outline").setAttribute("viewBox", `0 0 ${frame[0]} ${frame[1]}`);
     if (!current()) Object.assign(state, { name: beats[0].name, at: Infinity });
-    if (touched && touched !== state.name && follows()) goTo(touched, Infinity);
+    state.touched = touched;
+    if (touched) follow(touched);
     showBeats();
     refresh();
   },
@@ -203,6 +209,8 @@ const HANDLERS = {
 
   plan({ beats }) {
     let start = 0;
+    const others = ({ name, narration }) => (beatNamed(name)?.narration ?? narration) !== narration;
+    const reworded = beats.find(others);
     for (const said of beats) {
       const beat = beatNamed(said.name);
       if (!beat) continue;
@@ -210,6 +218,7 @@ const HANDLERS = {
       start += said.frames;
     }
     state.total = start;
+    if (reworded && !state.touched) follow(reworded.name);
     showError("");
     showBeats();
     showTrack();
@@ -568,6 +577,13 @@ function showScenes() {
       return item;
     })
   );
+}
+
+function showScene() {
+  if (!state.scene) return;
+  byId("scene").value = state.scene;
+  const entry = state.scenes.find(({ name }) => name === state.scene);
+  document.title = `${entry ? entry.title : state.scene} · Studio`;
 }
 
 function letChoose(on) {

@@ -12,6 +12,7 @@ import pytest
 
 from filmkit.commands import cli
 from filmkit.core import fonts
+from filmkit.tools import messages
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -46,8 +47,53 @@ def test_a_language_that_is_not_there_is_refused_in_one_line(
 ) -> None:
     code, _, errors = run("scene_question", "--language", language, "--list")
     assert code == 2
-    assert errors.splitlines()[-1] == (
-        f"Error: Invalid value for --language: there is no language '{language}'; {hint}"
+    told = f"there is no language '{language.replace('-', '_')}'; {hint}"
+    assert errors.splitlines()[-1] == f"Error: Invalid value for --language: {told}"
+
+
+OWN = '''
+from filmkit import Stage, beat
+
+
+class Mine(Stage):
+    title = "My scene"
+
+    @beat
+    def opening(self):
+        """A sentence of mine."""
+        self.wait()
+
+    @beat
+    def ending(self):
+        """It is said in English."""
+        self.wait()
+'''
+
+
+def test_a_scene_of_ones_own_speaks_every_language_that_it_is_translated_into(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """English where a sentence is missing, and although the kit does not know the language."""
+    (tmp_path / "mine.py").write_text(OWN)
+    call = ("script", "mine.py", "--json", "--quiet", "--language", "es")
+    assert run(*call)[0] == 2
+    messages.main(["es", "mine.py"])
+    capsys.readouterr()
+    catalogue = tmp_path / "locale" / "es.po"
+    written = 'msgid "A sentence of mine."\nmsgstr "'
+    assert written in catalogue.read_text()
+    catalogue.write_text(catalogue.read_text().replace(written, f"{written}Una frase mía."))
+    code, output, errors = run(*call)
+    assert (code, errors) == (0, "")
+    beats = json.loads(output)[0]["beats"]
+    assert [beat["narration"] for beat in beats] == ["Una frase mía.", "It is said in English."]
+    # One that others of the scenes do not have is not there, nor is what is no language.
+    assert run("script", "mine.py", "scene_question", *call[2:])[0] == 2
+    catalogue.rename(catalogue.with_stem("nonsense"))
+    code, _, errors = run(*call[:-1], "nonsense")
+    assert (code, errors.splitlines()[-1].partition(";")[0]) == (
+        2,
+        "Error: Invalid value for --language: there is no language 'nonsense'",
     )
 
 

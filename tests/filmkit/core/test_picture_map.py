@@ -25,7 +25,7 @@ from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.text import Label
-from filmkit.render.movie import open_movie
+from filmkit.render.movie import MP4_MASTER, open_movie
 from filmkit.words.alt import MAX_LENGTH, TENSOR_KINDS, alt_text
 from scenes.registry import SCENES
 from tests.support.checkout import SHIPPED
@@ -40,7 +40,7 @@ NORM = Norm(-1.0, 1.0, "viridis")
 # Its picture needs a conversion, which no made-up trace holds.
 CONVERTED = "scene_rotation"
 
-# A film may change cells of at least this many pixels by this many colour levels.
+# A film of --master may change cells of so many pixels at least by so many colour levels at most.
 FILMED_CELL = 8
 FILMED_LEVELS = 6
 # A beat that ends with many panels, after some of them moved.
@@ -143,12 +143,12 @@ def errors_of(
     )
 
 
-def test_frames_of_the_mp4_decode_into_the_trace(played: PlayedScene, tmp_path: Path) -> None:
+def test_frames_of_a_master_decode_into_the_trace(played: PlayedScene, tmp_path: Path) -> None:
     beats = [beat for beat in played.beats if errors_of(beat[1], played.trace, beat[2]).size]
     if not beats:
         pytest.skip("no beat ends with a tensor in cells that large")
     held = 8  # frames: a third of the shortest tail of a beat
-    with open_movie(tmp_path / "film.mp4", *FULL_HD) as movie:
+    with open_movie(tmp_path / "film.mp4", *FULL_HD, MP4_MASTER) as movie:
         for _, _, picture in beats:
             movie.write(picture, held)
     off = [
@@ -166,7 +166,7 @@ def test_films_of_the_command_line_decode_into_the_trace(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     trace.save(tmp_path / "made-up.safetensors")
-    for wanted in ("--still", "--beat"):
+    for wanted in ("--still", "--master --beat"):
         with pytest.raises(SystemExit) as end:
             main(
                 f"scene_attention {wanted} {FILMED} --trace made-up.safetensors --no-cache".split()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import use_language
 from filmkit.core.norm import Norm, TensorSource
@@ -100,6 +101,12 @@ def test_layers_and_heads_are_those_of_the_source() -> None:
     ):
         place = place_of(trace, source)
         assert (place.layers, place.heads) == (layers, heads)
+
+
+def test_an_unknown_quantity_is_refused_with_the_mend() -> None:
+    layer = LayerView.of_prompt(make_trace(), None, show_first_token=False)
+    with pytest.raises(SceneCodeError, match="no quantity 'scaled scores'; write @quantity"):
+        layer.computed("scaled scores")
 
 
 def test_a_quantity_of_ones_own_is_named_and_checked() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from extract.files import OutputError
-from filmkit.render.movie import MP4, WEBM, Encoding, Movie, open_movie, to_bt709
+from filmkit.render.movie import MP4, MP4_MASTER, WEBM, Encoding, Movie, open_movie, to_bt709
 
 WIDTH, HEIGHT, FRAME_RATE = 192, 108, 15
 PATCHES = [
@@ -36,7 +36,7 @@ def noise(seed: int) -> np.ndarray:
 
 
 def movie_at(path: Path) -> AbstractContextManager[Movie]:
-    return open_movie(path, WIDTH, HEIGHT, FRAME_RATE)
+    return open_movie(path, WIDTH, HEIGHT, FRAME_RATE, MP4)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_colours_survive_decoding_as_bt709(film: Path) -> None:
     assert np.abs(colours - PATCHES).max() <= 2
 
 
-@pytest.mark.parametrize("encoding", [MP4, WEBM])
+@pytest.mark.parametrize("encoding", [MP4, MP4_MASTER, WEBM])
 @pytest.mark.parametrize("height", [62, 64, 854])
 def test_colours_stay_in_their_rows_at_any_even_height(
     tmp_path: Path, encoding: Encoding, height: int

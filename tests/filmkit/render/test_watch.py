@@ -322,6 +322,25 @@ def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:
     assert not any("Error" in line for line in watching.lines()[count:])
 
 
+def test_a_title_is_on_the_sheet_and_an_edit_that_shows_nothing_is_said_to(
+    watching: Watching,
+) -> None:
+    untitled, titled = "class Attention(Stage):\n", 'class Attention(Stage):\n    title = "New"\n'
+    text, old = watching.scene.read_text(), watching.sheet.read_bytes()
+    count = len(watching.lines())
+    by_renaming(watching.scene, text.replace(untitled, titled).encode())
+    watching.wait_for("scene_attention.preview.png", count)
+    assert watching.sheet.read_bytes() != old
+    count = len(watching.lines())
+    by_renaming(watching.scene, f"{text.replace(untitled, titled)}# The end.\n".encode())
+    watching.wait_for("nothing has changed", count)
+    assert len(watching.lines()) == count + 1
+    count = len(watching.lines())
+    by_renaming(watching.scene, text.encode())
+    watching.wait_for("scene_attention.preview.png", count)
+    assert watching.sheet.read_bytes() == old
+
+
 def words(watching: Watching) -> str:
     """Return the captions beside the film, on one line."""
     return " ".join(watching.film.with_suffix(".vtt").read_text().split())

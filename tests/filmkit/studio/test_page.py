@@ -221,11 +221,24 @@ def test_an_edit_is_shown_and_what_it_does_not_touch_stays(page: Page, studio: S
 
 
 def test_other_words_draw_no_picture(page: Page, studio: Studio) -> None:
+    page.locator("#beats button").nth(0).click()
     stills = page.evaluate("state.beats.map(({ still }) => still)")
     studio.edit("A pattern moves.", "Thus a pattern moves to and fro.")
     wait_until(page, "state.beats[1].narration.startsWith('Thus')")
+    assert page.evaluate("state.name") == "pattern_moves"  # the page follows edits of words too
     wait_for_all(page)
     assert page.evaluate("state.beats.map(({ still }) => still)") == stills
+
+
+def test_the_list_of_scenes_has_a_new_title(page: Page, studio: Studio) -> None:
+    studio.edit("My scene", "Your scene")
+    wait_until(page, "document.title === 'Your scene · Studio'")
+    assert page.inner_text("#scene option:checked") == "Your scene"
+    page.reload()
+    wait_until(page, "document.title === 'Your scene · Studio'")
+    studio.edit("Your scene", "My scene")
+    wait_until(page, "document.title === 'My scene · Studio'")
+    wait_for_all(page)
 
 
 RIGHT_LINE = 'self.wait_for("here")'

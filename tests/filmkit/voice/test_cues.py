@@ -7,13 +7,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from filmkit.core.language import use_language
 from filmkit.core.records import BeatRecord
-from filmkit.voice import cueing
+from filmkit.voice import cueing, microphone
 from filmkit.voice.cues import (
     BeatCue,
     CueSheet,
@@ -27,7 +29,7 @@ from filmkit.voice.cues import (
 )
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.matching import known_places, sentences
-from filmkit.voice.sounds import read_sound
+from filmkit.voice.sounds import RATE, Samples, read_sound, samples_in
 from tests.support.calling import Calling, assert_one_line, calling
 from tests.support.traces import make_trace
 from tests.support.voices import STORY, record, scene_text, speech_like, tone, write_sound
@@ -311,6 +313,109 @@ def test_a_sheet_that_cannot_be_written_is_known_before_anybody_is_asked(
     (folder / "file").touch()
     arguments = ("story.py", "take.wav", "--trace", "trace.safetensors", "--out", "file/my.json")
     assert_one_line(calling("cue", *arguments, folder=folder), 1, "cannot write", "my.json")
+
+
+# With a microphone
+
+SPOKEN = speech_like([(2.0, 0.5), (2.5, 0.6), (0.8, 0.4)])
+
+
+class StandIn(ModuleType):
+    """What sounddevice is to the program: a microphone that hears a given sound."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, sound: Samples, *, device: bool = True) -> None:
+        super().__init__("sounddevice")
+        self._sound, self._device = sound, device
+        self._heard = 0
+
+    def InputStream(self, *, samplerate: int, channels: int, dtype: str, callback: Any) -> Any:
+        assert (samplerate, channels, dtype) == (RATE, 1, "float32")
+        if not self._device:
+            raise self.PortAudioError("Error querying device -1")
+        self._callback = callback
+        return SimpleNamespace(start=lambda: None, close=lambda: None)
+
+    def hear_until(self, seconds: float) -> None:
+        block = self._sound[self._heard : samples_in(seconds), None].copy()
+        self._heard = samples_in(seconds)
+        self._callback(block, len(block), None, None)
+        block[:] = 9.0  # PortAudio uses it again
+
+
+def recording(
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch, microphone: StandIn
+) -> tuple[int, str, str]:
+    """Record a scene with a stand-in; a beat begins, or a mark is said, at each key."""
+    times = iter([None, 0.1, 2.6, 3.9, 5.5, 6.8])
+
+    def wait(prompt: str) -> None:
+        if (time := next(times)) is not None:
+            microphone.hear_until(time)
+
+    monkeypatch.setitem(sys.modules, "sounddevice", microphone)
+    monkeypatch.setattr(cueing, "_wait", wait)
+    words = ("story.py", "new.wav", "--record", "--trace", "trace.safetensors")
+    done = calling("cue", *words, folder=folder)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_recording_is_made_with_its_cues(
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = recording(calling, folder, monkeypatch, StandIn(SPOKEN))
+    assert code == 0, err
+    assert np.abs(read_sound(folder / "new.wav") - SPOKEN).max() < 1e-4
+    beats = json.loads((folder / "new.cues.json").read_text())["beats"]
+    assert [beat["start"] for beat in beats] == pytest.approx([0.0, 2.5, 5.6], abs=0.03)
+    assert beats[1]["marks"] == {"red": 3.9}
+    (folder / "new.cues.json").unlink()
+    code, _, err = recording(calling, folder, monkeypatch, StandIn(SPOKEN))
+    assert (code, "new.wav already exists; --force replaces it" in err) == (2, True)
+
+
+def test_what_is_wrong_with_a_new_recording_is_told_and_it_stays(
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    too_loud = StandIn(np.clip(5 * SPOKEN, -1, 1))
+    code, _, err = recording(calling, folder, monkeypatch, too_loud)
+    assert (code, "new.wav is clipped in" in err) == (1, True)
+    assert (folder / "new.wav").exists()
+    assert not (folder / "new.cues.json").exists()
+
+
+def test_without_a_microphone_it_is_one_line(
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cueing, "_wait", lambda prompt: pytest.fail("asked"))
+    words = ("cue", "story.py", "new.wav", "--record", "--trace", "trace.safetensors")
+    monkeypatch.setitem(sys.modules, "sounddevice", StandIn(SPOKEN, device=False))
+    assert_one_line(calling(*words, folder=folder), 1, "no microphone", "querying device -1")
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert_one_line(calling(*words, folder=folder), 1, "pip install -e '.[voice]'")
+
+    def lacking(name: str) -> None:
+        raise OSError("PortAudio library not found")
+
+    monkeypatch.setattr(microphone, "import_module", lacking)
+    assert_one_line(calling(*words, folder=folder), 1, "install it (libportaudio2 on Debian")
+    assert not list(folder.glob("*new*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["missing.wav"], "there is no file missing.wav; --record makes one"),
+        (["new.mp3", "--record"], "--record writes a WAV file: name one instead of new.mp3"),
+        (["new.wav", "--record", "--propose"], "mutually exclusive"),
+    ],
+)
+def test_wrong_calls_are_refused(
+    calling: Calling, folder: Path, words: list[str], said: str
+) -> None:
+    assert_one_line(calling("cue", "story.py", *words, folder=folder), 2, said)
 
 
 def test_only_what_can_be_a_voice_has_cues(calling: Calling, folder: Path) -> None:

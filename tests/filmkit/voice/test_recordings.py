@@ -25,13 +25,18 @@ def test_files_are_of_the_beats_that_they_name(tmp_path: Path) -> None:
     write_sound(tmp_path / "07_ending.wav", speech_like([(0.4, 0.4), (0.8, 0.0)]))
     write_sound(tmp_path / "1_opening.ogg", tone(0.5), codec="libopus")
     write_sound(tmp_path / "03_rotation.wav", tone(0.5))
-    write_sound(tmp_path / "opening.wav", tone(0.5))
+    for name in ("opening", "09_openin", "10_unknown"):
+        write_sound(tmp_path / f"{name}.wav", tone(0.5))
     (tmp_path / "notes.txt").touch()
     (tmp_path / "02_ending.txt").touch()
     told: list[str] = []
     clips = Folder(tmp_path).speak(STORY, NoStore(), told.append)
     # A name without a number is easily a mistake.
-    assert told == [f"{tmp_path}/opening.wav is not used; name it NN_BEAT.wav if it is of a beat"]
+    assert told == [
+        f"{tmp_path}/09_openin.wav is not used; story has no beat openin: did you mean opening?",
+        f"{tmp_path}/10_unknown.wav is not used; story has no beat unknown: --list shows its beats",
+        f"{tmp_path}/opening.wav is not used; name it NN_BEAT.wav if it is of a beat",
+    ]
     assert list(clips) == ["opening", "ending"]
     ending = clips["ending"].speech
     # The pause is between the sentences.
@@ -52,8 +57,7 @@ def test_scenes_have_folders_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        (["01_opning.wav"], "01_opning.wav: story has no beat opning; did you mean opening?"),
-        (["01_unknown.wav"], "story has no beat unknown; --list"),
+        (["01_unknown.wav"], "holds no recording of story; name them NN_BEAT.wav"),
         (["01_opening.wav", "02_opening.flac"], "are for the same beat; remove one"),
         (["01_opening.aiff"], "is not in a format for recordings; save it as .wav"),
         (["notes.txt"], "holds no recording of story; name them NN_BEAT.wav"),

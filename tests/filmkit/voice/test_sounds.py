@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_every_format_says_the_same(suffix: str, codec: str, tmp_path: Path) -> 
     assert np.ravel(pauses(read)) == pytest.approx([1.1, 1.5], abs=0.05)
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (96_000, 2)])
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (96_000, 2), (RATE, 8)])
 def test_other_rates_and_channels_have_the_same_level(
     rate: int, channels: int, tmp_path: Path
 ) -> None:
@@ -84,6 +85,27 @@ def test_bad_recordings_are_refused(
     with pytest.raises(VoiceError, match=words) as error:
         read_sound(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".mp3", "libmp3lame"), (".m4a", "aac"), (".opus", "libopus")]
+)
+def test_clipped_recordings_are_refused_in_lossy_formats_too(
+    suffix: str, codec: str, tmp_path: Path
+) -> None:
+    """Though their flat tops are not flat any more."""
+    path = tmp_path / f"take{suffix}"
+    read_sound(write_sound(path, tone(1.0, level=0.95), codec=codec))
+    write_sound(path, np.clip(tone(1.0, level=2.0), -1, 1), codec=codec)
+    with pytest.raises(VoiceError, match="is clipped in"):
+        read_sound(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
+def test_a_pipe_is_no_recording(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "take.wav")
+    with pytest.raises(VoiceError, match="is not a file"):
+        read_sound(tmp_path / "take.wav")
 
 
 def test_files_without_sound_are_refused(tmp_path: Path) -> None:

@@ -106,7 +106,6 @@ def test_wrong_calls(
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("01_opning.wav", b"", "did you mean opening?"),
         ("01_opening.wav", b"no sound", "cannot read"),
         ("notes.txt", b"", "holds no recording of story"),
     ],

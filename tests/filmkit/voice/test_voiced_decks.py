@@ -145,6 +145,28 @@ def test_the_page_can_be_muted(page: Page) -> None:
     assert page.evaluate(f"{shown}.every(v => !v.muted)")
 
 
+# What a browser does before the first key on a page; a script's key would count as one.
+PLAYS_SILENTLY_FIRST = """() => {
+    const play = HTMLMediaElement.prototype.play;
+    HTMLMediaElement.prototype.play = function () {
+        if (this.muted) return play.call(this);
+        HTMLMediaElement.prototype.play = play;
+        return Promise.reject(new DOMException("", "NotAllowedError"));
+    };
+}"""
+
+
+def test_the_page_asks_for_a_key_only_until_the_voice_is_heard(page: Page) -> None:
+    asked = "!document.getElementById('toast').hidden"
+    page.evaluate(PLAYS_SILENTLY_FIRST)
+    page.keyboard.press("ArrowRight")
+    wait_until(page, asked)
+    assert "Press M" in page.inner_text("#toast")
+    page.keyboard.press("ArrowRight")
+    wait_until(page, f"!({asked})")
+    assert page.evaluate("[...document.querySelectorAll('video')].some(v => !v.paused && !v.muted)")
+
+
 def test_a_deck_without_a_voice_has_no_such_button(request_: RenderRequest, tmp_path: Path) -> None:
     target = tmp_path / "deck.html"
     assert make_deck(replace(request_, voice=None), "web", target)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from filmkit.core.language import Language, beat_title, use_language
@@ -192,7 +192,6 @@ def test_what_belongs_together_stays_on_a_line(code: str, text: str, whole: list
 
 
 @pytest.mark.parametrize("code", LETTERS)
-@settings(deadline=None)
 @given(data=st.data())
 def test_any_narration_in_another_language_becomes_cues(code: str, data: st.DataObject) -> None:
     words = data.draw(
