@@ -176,6 +176,13 @@ def _open_stream(target: Path) -> BinaryIO:
     if target.is_block_device():
         # Its content would be a disk's.
         raise OSError(errno.EINVAL, "it is a disk")
+    if target.is_fifo():
+        try:
+            number = os.open(target, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            raise OSError(error.errno, "it is a pipe that nobody reads") from error
+        os.set_blocking(number, True)
+        return os.fdopen(number, "wb")
     return target.open("wb")
 
 

@@ -23,7 +23,7 @@ except ImportError:
 else:
     LOCKS = True
 
-__all__ = ["held", "is_abandoned", "temporary_folder"]
+__all__ = ["held", "is_abandoned", "is_plain", "temporary_folder"]
 
 PREFIX = "attention-film-"
 LOCK = ".lock"
@@ -60,8 +60,15 @@ def held(path: Path) -> Iterator[None]:
                 return
 
 
+def is_plain(path: Path) -> bool:
+    """Return whether a path is a file itself: no link, folder, pipe or device."""
+    return path.is_file() and not path.is_symlink()
+
+
 def is_abandoned(path: Path) -> bool:
     """Return whether the process that held a file with :func:`held` has ended."""
+    if not is_plain(path):
+        return False
     with suppress(OSError), path.open("rb") as file:
         if not LOCKS:
             return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
