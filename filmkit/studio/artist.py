@@ -123,7 +123,7 @@ class _Artist:
                 self._tell("title", title=self._entry.titled_anew.title)
                 # First, because the page waits for the numbers of the frame that it shows.
                 reader = FORK.Process(
-                    target=answer_questions, args=(request, questions), daemon=True
+                    target=answer_questions, args=(request, trace, questions), daemon=True
                 )
                 reader.start()
                 questions.close()
