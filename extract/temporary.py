@@ -23,7 +23,7 @@ except ImportError:
 else:
     LOCKS = True
 
-__all__ = ["held", "is_abandoned", "is_plain", "temporary_folder"]
+__all__ = ["held", "is_abandoned", "is_plain", "sweep_folders", "temporary_folder"]
 
 PREFIX = "attention-film-"
 LOCK = ".lock"
@@ -83,6 +83,17 @@ def _is_same(file: BinaryIO, path: Path) -> bool:
     return False
 
 
+def sweep_folders(where: Path) -> None:
+    """Remove the temporary folders that killed processes left in a folder, once for each folder."""
+    if where in _swept:
+        return
+    _swept.add(where)
+    with suppress(OSError):
+        for lock in where.glob(f"*{PREFIX}*/{LOCK}"):
+            if lock.parent.name.startswith((PREFIX, f".{PREFIX}")) and is_abandoned(lock):
+                shutil.rmtree(lock.parent, ignore_errors=True)
+
+
 @contextmanager
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """Make a folder for the duration of a ``with`` block, and remove it with all that is in it.
@@ -102,11 +113,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """
     where = parent or Path(tempfile.gettempdir())
     prefix = f".{PREFIX}" if parent else PREFIX
-    if where not in _swept:
-        _swept.add(where)
-        for lock in where.glob(f"{prefix}*/{LOCK}"):
-            if is_abandoned(lock):
-                shutil.rmtree(lock.parent, ignore_errors=True)
+    sweep_folders(where)
     with ExitStack() as held_until_the_end:
         locked = False
         while not locked:

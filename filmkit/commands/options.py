@@ -16,6 +16,7 @@ import click
 import cloup
 
 from extract.assets import installing
+from extract.files import sweep
 from extract.printing import echo
 from filmkit.commands.scene_files import find_scene, names_a_file
 from filmkit.core.fonts import lacks_fonts
@@ -391,6 +392,7 @@ def run(
         request = RenderRequest(verbose=verbose, **options)
         require_language(request.language, request.scenes)
         _require_language_of_voice(request)
+        sweep(request.out)
         with use_language(request.language):
             if whole:
                 from filmkit.render.rehearsals import with_fitting_scenes

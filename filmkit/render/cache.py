@@ -27,7 +27,7 @@ from uuid import uuid4
 
 import click
 
-from extract.files import OutputError, write_text
+from extract.files import OutputError, sweep, write_text
 from extract.kept import FOLDER_VARIABLE
 from extract.temporary import held, is_abandoned, is_plain, temporary_folder
 from filmkit.core.project import NAME
@@ -243,6 +243,7 @@ class Cache:
             raise click.UsageError(
                 f"{self.folder} is not a cache of {NAME}; nothing was removed: name another folder"
             )
+        sweep(self.folder)
         if self._other_runs():
             raise click.ClickException(
                 f"a film is being rendered with the cache {self.folder}; clear it afterwards"

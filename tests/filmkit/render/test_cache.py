@@ -11,7 +11,16 @@ import click
 import pytest
 
 from extract.files import write_bytes
-from filmkit.render.cache import Cache, cache_folder, default_folder, is_sealed, open_cache, seal
+from extract.temporary import held
+from filmkit.render.cache import (
+    TAG_TEXT,
+    Cache,
+    cache_folder,
+    default_folder,
+    is_sealed,
+    open_cache,
+    seal,
+)
 
 HOUR = 3600.0
 
@@ -154,6 +163,16 @@ def test_another_run_keeps_what_it_uses(tmp_path: Path) -> None:
     second.shrink()
     assert not second.sizes()
     assert not unused.exists()
+
+
+def test_what_a_killed_run_left_is_swept_also_where_a_cache_is_not_cleared(tmp_path: Path) -> None:
+    (tmp_path / "1234.run").touch()
+    (tmp_path / "CACHEDIR.TAG").write_text(TAG_TEXT)
+    part = tmp_path / ".of-a-killed-run.0123456789ab.part"
+    part.touch()
+    with held(tmp_path / "1234.run"), pytest.raises(click.ClickException, match="being rendered"):
+        Cache(tmp_path, limit=0).clear()
+    assert not part.exists()
 
 
 def test_a_killed_run_keeps_nothing(tmp_path: Path) -> None:
