@@ -42,7 +42,7 @@ from filmkit.render.processes import (
     children_ignore_ctrl_c,
     stopping_with_parent,
 )
-from filmkit.render.recording import FILE, VARIABLE, now
+from filmkit.render.recording import FILE, FONTS, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
@@ -56,6 +56,7 @@ CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
 GONE = ("", sha256().hexdigest())  # what is known of a missing and of an empty file
 UNKNOWN = "unknown"
+UNWATCHED = (VARIABLE, FONTS)  # what a scene has used that is no file
 SETTLE_SECONDS = 0.05  # a save is complete after this time without another event
 SAVE_SECONDS = 0.5  # how long a file may be missing or empty while an editor saves it
 # Types of events that can change a file. Reading a file causes events too.
@@ -133,7 +134,7 @@ class EditWatcher(FileSystemEventHandler):
 
     def follow(self, uses: Iterable[Use]) -> None:
         """Watch other files and folders too, which a scene has used as they were then."""
-        states = {Path(name): state for kind, name, state in uses if kind != VARIABLE}
+        states = {Path(name): state for kind, name, state in uses if kind not in UNWATCHED}
         with self._lock:
             new = states.keys() - self._contents.keys()
             self._single |= new
