@@ -271,8 +271,12 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
         Sends a message; it takes the ``kind``, and what else there is by names.
     """
 
+    here = os.getpid()
+
     def tell(kind: str, **content: Any) -> None:
-        messages.send_bytes(json.dumps({"kind": kind, **content}).encode())
+        # Those that this process forks, to draw for it, have connections of their own.
+        if os.getpid() == here:
+            messages.send_bytes(json.dumps({"kind": kind, **content}).encode())
 
     try:
         with stopping_with_parent(), hearing_of_beats(lambda beat: tell(BEAT, name=beat)):

@@ -14,7 +14,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
-from filmkit.render import processes
+from filmkit.render import processes, workers
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
 
@@ -307,6 +307,21 @@ def test_the_line_is_named_at_which_a_beat_stays(
     done = calling("--list", "mine.py", folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong"
     assert_one_line(done, 1, f"{where}: there was no progress for 5 seconds")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+def test_the_line_is_named_at_which_drawing_stays(
+    calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than it takes to start a process on a busy machine.
+    monkeypatch.setattr(workers, "SILENT_SECONDS", 15.0)
+    code = scene_with("time.sleep(1e9 if self.renderer.sink else 0)")
+    (tmp_path / "mine.py").write_text(code)
+    number = next(n for n, text in enumerate(code.splitlines(), 1) if "HERE" in text)
+    done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
+    where = f"Error: mine: mine.py line {number}, in beat wrong"
+    assert_one_line(done, 1, f"{where}: no frame came for 15 seconds, 3 times")
 
 
 def test_a_thread_that_a_beat_leaves_behind_is_ended(
