@@ -28,6 +28,7 @@ from typing import Any, Self
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.files import OutputError
+from extract.printing import prints_as_messages
 from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.records import Use
@@ -478,7 +479,11 @@ def _run_worker(job: RenderJob, connection: Connection, start: float, stacks: Pa
     entries = list(dict.fromkeys(task.entry for task in job.tasks))
     first = int(start * len(entries))
     try:
-        with stopping_with_parent(), manim_config(job.options.quality, verbosity=job.verbosity):
+        with (
+            stopping_with_parent(),
+            manim_config(job.options.quality, verbosity=job.verbosity),
+            prints_as_messages(),
+        ):
             try:
                 claims = _AskedClaims(connection)
                 worker = SceneWorker(job, claims, lambda *message: connection.send(message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -322,6 +323,13 @@ def test_the_line_is_named_at_which_drawing_stays(
     done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong"
     assert_one_line(done, 1, f"{where}: no frame came for 15 seconds, 3 times")
+
+
+def test_what_a_scene_prints_is_no_part_of_a_list(calling: Calling, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(scene_with(r"print('\x1b[31mred', 2)"))
+    done = calling("--list", "--json", "mine.py", folder=tmp_path)
+    assert json.loads(done.stdout)[0]["name"] == "mine"
+    assert done.stderr.endswith("\n\\x1b[31mred 2\n")
 
 
 def test_a_thread_that_a_beat_leaves_behind_is_ended(
