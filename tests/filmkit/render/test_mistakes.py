@@ -329,7 +329,7 @@ def test_what_a_scene_prints_is_no_part_of_a_list(calling: Calling, tmp_path: Pa
     (tmp_path / "mine.py").write_text(scene_with(r"print('\x1b[31mred', 2)"))
     done = calling("--list", "--json", "mine.py", folder=tmp_path)
     assert json.loads(done.stdout)[0]["name"] == "mine"
-    assert done.stderr.endswith("\n\\x1b[31mred 2\n")
+    assert done.stderr.splitlines()[-1] == "\\x1b[31mred 2"
 
 
 def test_a_thread_that_a_beat_leaves_behind_is_ended(
