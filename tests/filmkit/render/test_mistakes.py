@@ -325,11 +325,11 @@ def test_the_line_is_named_at_which_drawing_stays(
     assert_one_line(done, 1, f"{where}: no frame came for 15 seconds, 3 times")
 
 
-def test_what_a_scene_prints_is_no_part_of_a_list(calling: Calling, tmp_path: Path) -> None:
+def test_what_a_scene_prints_is_no_part_of_a_list(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(scene_with(r"print('\x1b[31mred', 2)"))
-    done = calling("--list", "--json", "mine.py", folder=tmp_path)
+    done = call("--list", "--json", "mine.py", folder=tmp_path)
     assert json.loads(done.stdout)[0]["name"] == "mine"
-    assert done.stderr.splitlines()[-1] == "\\x1b[31mred 2"
+    assert "\\x1b[31mred 2" in done.stderr.splitlines()
 
 
 def test_a_thread_that_a_beat_leaves_behind_is_ended(
