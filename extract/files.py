@@ -19,9 +19,17 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from extract.errors import DISK_FULL_ERRNOS
-from extract.temporary import held, is_abandoned, temporary_folder
+from extract.temporary import held, is_abandoned, sweep_folders, temporary_folder
 
-__all__ = ["OutputError", "atomic_write", "followed", "is_stream", "write_bytes", "write_text"]
+__all__ = [
+    "OutputError",
+    "atomic_write",
+    "followed",
+    "is_stream",
+    "sweep",
+    "write_bytes",
+    "write_text",
+]
 
 # Names of this process's open files. They are written through their number: opened by name, a file
 # that the shell appends to would lose what it holds.
@@ -60,8 +68,8 @@ def atomic_write(target: Path) -> Iterator[Path]:
 
     When the block ends with an exception (also KeyboardInterrupt), the temporary file is removed
     and an older file at the target is untouched.  Missing folders are created.  The content is on
-    the disk before the file is renamed.  Temporary files that killed processes left in that folder
-    are removed.
+    the disk before the file is renamed.  What killed processes left there is
+    removed (:func:`sweep`).
 
     If the target is a device, a pipe or an open file (:func:`is_stream`), the temporary file is
     elsewhere, and its content is written into the target afterwards.
@@ -82,7 +90,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
         if place.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         place.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned_parts(place.parent)
+    sweep(place.parent)
     # A process id would not keep two writers apart: in two containers it may be the same.
     temporary = place.with_name(f".{place.name}.{uuid4().hex[:12]}.part")
     with ExitStack() as stack:
@@ -97,13 +105,14 @@ def atomic_write(target: Path) -> Iterator[Path]:
             temporary.replace(place)
 
 
-def _remove_abandoned_parts(folder: Path) -> None:
-    """Remove temporary files of processes that were killed, once for each folder."""
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left in a folder and the folders in it, once for each folder."""
     if folder in _swept:
         return
     _swept.add(folder)
+    sweep_folders(folder)
     with suppress(OSError):
-        for path in folder.glob(".*.part"):
+        for path in (*folder.glob(".*.part"), *folder.glob("*/.*.part")):
             if PART.fullmatch(path.name) and is_abandoned(path):
                 path.unlink(missing_ok=True)
 
@@ -176,6 +185,13 @@ def _open_stream(target: Path) -> BinaryIO:
     if target.is_block_device():
         # Its content would be a disk's.
         raise OSError(errno.EINVAL, "it is a disk")
+    if target.is_fifo():
+        try:
+            number = os.open(target, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            raise OSError(error.errno, "it is a pipe that nobody reads") from error
+        os.set_blocking(number, True)
+        return os.fdopen(number, "wb")
     return target.open("wb")
 
 

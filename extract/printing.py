@@ -6,11 +6,12 @@ in them. Every message and every list goes through :func:`echo`. It needs neithe
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
 import click
@@ -18,10 +19,10 @@ import click
 from extract.errors import NOBODY_READS_ERRNOS
 from extract.plain_text import escaped
 
-__all__ = ["echo", "send_nowhere", "tolerating_closed_output"]
+__all__ = ["echo", "prints_as_messages", "send_nowhere", "tolerating_closed_output"]
 
 
-def echo(message: object, *, err: bool = False) -> None:
+def echo(message: object, *, err: bool = False, end: str = "\n") -> None:
     """Print lines without characters that a terminal may act on; tabs stay, as in tables.
 
     Parameters
@@ -30,6 +31,8 @@ def echo(message: object, *, err: bool = False) -> None:
         Text, or what ``str`` makes of it.
     err
         Whether to print to stderr instead of stdout.
+    end
+        What follows the text.
 
     Raises
     ------
@@ -39,8 +42,22 @@ def echo(message: object, *, err: bool = False) -> None:
     stream = sys.stderr if err else sys.stdout
     text = re.sub(r"[^\n\t]+", lambda match: escaped(match[0]), str(message))
     encoding = getattr(stream, "encoding", None) or "utf-8"
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
     with tolerating_closed_output(stream):
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        click.echo(f"{shown}{end}", file=stream, nl=False)
+
+
+@contextmanager
+def prints_as_messages() -> Iterator[None]:
+    """Print to stderr, with :func:`echo`, what code of others prints to stdout in the block."""
+    with redirect_stdout(_Messages()):
+        yield
+
+
+class _Messages(io.TextIOBase):
+    def write(self, text: str) -> int:
+        echo(text, err=True, end="")
+        return len(text)
 
 
 @contextmanager

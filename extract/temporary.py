@@ -23,7 +23,7 @@ except ImportError:
 else:
     LOCKS = True
 
-__all__ = ["held", "is_abandoned", "temporary_folder"]
+__all__ = ["held", "is_abandoned", "is_plain", "sweep_folders", "temporary_folder"]
 
 PREFIX = "attention-film-"
 LOCK = ".lock"
@@ -60,8 +60,15 @@ def held(path: Path) -> Iterator[None]:
                 return
 
 
+def is_plain(path: Path) -> bool:
+    """Return whether a path is a file itself: no link, folder, pipe or device."""
+    return path.is_file() and not path.is_symlink()
+
+
 def is_abandoned(path: Path) -> bool:
     """Return whether the process that held a file with :func:`held` has ended."""
+    if not is_plain(path):
+        return False
     with suppress(OSError), path.open("rb") as file:
         if not LOCKS:
             return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
@@ -74,6 +81,17 @@ def _is_same(file: BinaryIO, path: Path) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
+
+
+def sweep_folders(where: Path) -> None:
+    """Remove the temporary folders that killed processes left in a folder, once for each folder."""
+    if where in _swept:
+        return
+    _swept.add(where)
+    with suppress(OSError):
+        for lock in where.glob(f"*{PREFIX}*/{LOCK}"):
+            if lock.parent.name.startswith((PREFIX, f".{PREFIX}")) and is_abandoned(lock):
+                shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 @contextmanager
@@ -95,11 +113,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """
     where = parent or Path(tempfile.gettempdir())
     prefix = f".{PREFIX}" if parent else PREFIX
-    if where not in _swept:
-        _swept.add(where)
-        for lock in where.glob(f"{prefix}*/{LOCK}"):
-            if is_abandoned(lock):
-                shutil.rmtree(lock.parent, ignore_errors=True)
+    sweep_folders(where)
     with ExitStack() as held_until_the_end:
         locked = False
         while not locked:

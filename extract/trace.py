@@ -192,6 +192,10 @@ class Trace:
             frozen[name] = view
         object.__setattr__(self, "tensors", MappingProxyType(frozen))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Allow it to be pickled: other processes may take it without reading its file."""
+        return Trace, (self.meta, dict(self.tensors))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the metadata and the tensors: traces with equal ones hold the same."""

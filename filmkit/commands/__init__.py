@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -15,8 +16,10 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Load and run the command line, and exit; see :func:`filmkit.commands.cli.main`.
 
-    Ctrl-C leaves no traceback, also while it loads.
+    Ctrl-C leaves no traceback, also while it loads. NumPy uses one thread, unless the environment
+    says otherwise: there is a process for each core.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from filmkit.commands.cli import main as run
     except KeyboardInterrupt:

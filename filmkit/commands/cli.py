@@ -492,8 +492,7 @@ def _run(command: click.Command, words: Sequence[str], program: str) -> int:
     try:
         return int(command.main(words, prog_name=program, standalone_mode=False) or 0)
     except SystemExit:
-        # Click ends so when nobody reads its help to the end, which is no fault. What scenes do is
-        # handled in options.run.
+        # Click ends so when nobody reads its help to the end, which is no fault.
         return 0
 
 

@@ -312,12 +312,13 @@ def _formula() -> Finding:
 
 def _fonts() -> Iterator[Finding]:
     """Check that Pango loads every font file, and knows the font families of the pictures."""
-    from filmkit.core.fonts import FALLBACKS, font_files
+    from filmkit.core.fonts import FALLBACKS, east_asian_fonts, font_files
     from filmkit.core.theme import current_theme
 
     pango = import_module("manimpango")
     unloadable = []
-    for path in font_files():
+    files = [*font_files(), *east_asian_fonts()]
+    for path in files:
         try:
             loaded = pango.register_font(str(path))
         except (AssertionError, RuntimeError):
@@ -328,7 +329,7 @@ def _fonts() -> Iterator[Finding]:
     if unloadable:
         yield Finding("files", FAULT, f"cannot be loaded: {', '.join(unloadable)}", reinstall)
     else:
-        yield Finding("files", OK, f"all {len(font_files())} can be loaded")
+        yield Finding("files", OK, f"all {len(files)} can be loaded")
     known = set(pango.list_fonts())
     for family in (current_theme().font, *FALLBACKS):
         if family in known:

@@ -16,6 +16,7 @@ import click
 import cloup
 
 from extract.assets import installing
+from extract.files import sweep
 from extract.printing import echo
 from filmkit.commands.scene_files import find_scene, names_a_file
 from filmkit.core.fonts import lacks_fonts
@@ -387,7 +388,7 @@ def run(
     click.ClickException
         When the action fails; the message is one line for the user.
     """
-    from filmkit.render.errors import ExitError, explain
+    from filmkit.render.errors import explain
     from filmkit.render.request import RenderRequest
 
     try:
@@ -400,6 +401,7 @@ def run(
         request = RenderRequest(verbose=verbose, **options)
         require_language(request.language, request.scenes)
         _require_language_of_voice(request)
+        sweep(request.out)
         with use_language(request.language):
             if whole:
                 from filmkit.render.rehearsals import with_fitting_scenes
@@ -408,8 +410,6 @@ def run(
             succeeded = action(request)
     except click.ClickException:
         raise
-    except SystemExit as end:
-        raise click.ClickException(str(ExitError(end))) from end
     except Exception as error:
         raise click.ClickException(explain(error, verbose=verbose)) from error
     ctx.exit(0 if succeeded else 1)

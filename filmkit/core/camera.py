@@ -25,6 +25,7 @@ import numpy.typing as npt
 from manim import Camera, Mobject, VMobject, config
 from manim.utils.family import extract_mobject_family_members
 
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import CLOCKWISE, Heatmap
 from filmkit.core.raster import outline, paste
@@ -213,6 +214,14 @@ def keep_upright(mobject: M, at: npt.ArrayLike | Callable[[Shot], npt.ArrayLike]
     return mobject
 
 
+def _require_finite(mobject: Mobject, points: Points) -> None:
+    """Refuse places (..., 3) that are infinite or not a number."""
+    if not np.isfinite(points).all():
+        raise SceneCodeError(
+            f"a {type(mobject).__name__} lies at a place that is infinite or not a number"
+        )
+
+
 def _attribute(mobject: Mobject, name: str, default: Any) -> Any:
     """Return a mobject's own attribute, without manim's slow ``__getattr__``."""
     return vars(mobject).get(name, default)
@@ -305,6 +314,7 @@ class StageCamera(Camera):
         if not heatmaps:
             return np.empty((0, 4, 2))
         points = np.array([heatmap.points for heatmap in heatmaps])[:, CLOCKWISE]
+        _require_finite(heatmaps[0], points)
         corners = self.pixels(Mobject(), points.reshape(-1, 3)).reshape(-1, 4, 2)
         for i, heatmap in enumerate(heatmaps):
             if _is_fixed(heatmap):
@@ -338,6 +348,7 @@ class StageCamera(Camera):
             ctx.new_path()
             ctx.append_path(path)
             return self
+        _require_finite(vmobject, points)
         super().set_cairo_context_path(ctx, vmobject)
         # The path of something that moves would be copied for nothing.
         self._paths[vmobject] = points.copy(), ctx.copy_path() if unmoved else None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["SceneCodeError", "StageError"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["SceneCodeError", "StageError", "running_scene_code"]
 
 
 class StageError(Exception):
@@ -21,3 +24,20 @@ class SceneCodeError(StageError):
     def __init__(self, message: str, place: str = "") -> None:
         super().__init__(message)
         self.place = place
+
+
+@contextmanager
+def running_scene_code() -> Iterator[None]:
+    """Turn what would end the program, such as SystemExit, into a SceneCodeError.
+
+    A KeyboardInterrupt stays what it is: it stops the program.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        mistake = SceneCodeError(f"{error!r} would end the program; take it out")
+        for note in getattr(error, "__notes__", ()):
+            mistake.add_note(note)
+        raise mistake.with_traceback(error.__traceback__) from error

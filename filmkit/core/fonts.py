@@ -11,11 +11,13 @@ import font_source_sans_pro
 import manimgx_fonts
 
 __all__ = [
+    "EAST_ASIAN_FONTS",
     "FONT_RULES",
     "SIMPLIFIED_CHINESE",
     "east_asian_fonts",
     "font_files",
     "is_east_asian",
+    "is_wide",
     "lacks_fonts",
 ]
 
@@ -29,16 +31,16 @@ FONT_RULES = Path(__file__).with_name("fonts.conf")
 EAST_ASIAN = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA"}
 LAST_ALPHABETIC = "\u10ff"  # all of those characters come later
 EAST_ASIAN_FONTS = "manimgx_fonts_cjk"
+"""The package of the fonts for Chinese, Japanese and Korean, which need not be there."""
 SIMPLIFIED_CHINESE = 2
 """Number of the face for simplified Chinese in the file of :func:`east_asian_fonts`."""
 
 
 def font_files() -> list[Path]:
-    """Return the font files that come with the project's dependencies."""
+    """Return the font files that come with the dependencies that are always there."""
     folder = Path(font_source_sans_pro.__file__).parent / "files"
     files = [folder / f"SourceSansPro-{weight}.otf" for weight in WEIGHTS]
-    files += sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
-    return files + east_asian_fonts()
+    return files + sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
 
 
 def east_asian_fonts() -> list[Path]:
@@ -53,6 +55,13 @@ def is_east_asian(text: str) -> bool:
         unicodedata.name(letter, "").partition(" ")[0] in EAST_ASIAN
         for letter in text
         if letter > LAST_ALPHABETIC
+    )
+
+
+def is_wide(text: str) -> bool:
+    """Return whether a text has characters that only fonts for East Asia may have, signs too."""
+    return any(
+        letter > LAST_ALPHABETIC and unicodedata.east_asian_width(letter) in "WF" for letter in text
     )
 
 

@@ -210,6 +210,8 @@ class Heatmap(AbstractImageMobject):
 
     def colours(self) -> Array:
         """Return the RGB of each cell, (rows, columns, 3), 0 to 255."""
+        if np.isnan(self.values[(self.masked < 1) & (self.shown > 0)]).any():
+            raise SceneCodeError("a heatmap shows what is not a number; mask these cells")
         colours = self.norm.colours(self.values).astype(np.float64)
         if self.masked.any():
             colours += (self.masked_colour - colours) * self.masked[..., None]

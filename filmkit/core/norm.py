@@ -41,6 +41,11 @@ class Norm:
         Up to which magnitude a stretched scale is about linear, in the units of the values;
         infinite for a linear scale.
 
+    Raises
+    ------
+    ValueError
+        If an end is infinite or not a number.
+
     Examples
     --------
     ::
@@ -56,6 +61,10 @@ class Norm:
     cmap: str
     percentile: float = 100.0
     linear_width: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.vmax - self.vmin):
+            raise ValueError(f"a scale of colours cannot go from {self.vmin} to {self.vmax}")
 
     @classmethod
     def symmetric(cls, values: npt.ArrayLike, percentile: float = 99.0, *, role: str = "") -> Norm:

@@ -11,7 +11,12 @@ import numpy.typing as npt
 from manim import Camera, Mobject, Scene
 from manim.renderer.cairo_renderer import CairoRenderer
 
-__all__ = ["FilmRenderer", "FrameSink", "frames_before"]
+from filmkit.core.errors import SceneCodeError
+
+__all__ = ["LONGEST_PIECE", "FilmRenderer", "FrameSink", "frames_before"]
+
+LONGEST_PIECE = 3600.0
+"""How long a piece may last, in seconds; a longer one is a mistake."""
 
 Pixels = npt.NDArray[np.uint8]
 FrameSink = Callable[[Pixels, int], None]
@@ -80,6 +85,10 @@ class FilmRenderer(CairoRenderer):
         # A scene may compute a duration with NumPy. Keys are made of how times are written, and a
         # time that was stored and read back is Python's.
         end = start + float(scene.duration)
+        if not end <= LONGEST_PIECE:
+            raise SceneCodeError(
+                f"with this it lasts {end:,.0f} seconds; make it {LONGEST_PIECE:,.0f} at most"
+            )
         frames = [
             i
             for i in range(frames_before(start, rate), frames_before(end, rate))

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from filmkit.core.errors import SceneCodeError
+from filmkit.core.errors import SceneCodeError, running_scene_code
 from filmkit.core.language import (
     Language,
     _,
@@ -103,7 +103,8 @@ class SceneEntry:
         SceneCodeError
             If the class is not there any more.
         """
-        module = _load_file(self.module, self.file) if self.file else import_module(self.module)
+        with running_scene_code():
+            module = _load_file(self.module, self.file) if self.file else import_module(self.module)
         stage: type[Stage] | None = getattr(module, self.cls, None)
         if stage is None:
             raise SceneCodeError(

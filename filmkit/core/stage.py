@@ -66,7 +66,7 @@ from extract.trace import Trace
 from filmkit.core.animations import Appear, Drift, MoveCamera, Presence, Vanish, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
 from filmkit.core.card import Card, faded
-from filmkit.core.errors import SceneCodeError, StageError
+from filmkit.core.errors import SceneCodeError, StageError, running_scene_code
 from filmkit.core.facts import Fact, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.heatmap import Heatmap
@@ -84,10 +84,11 @@ from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_exact
 from filmkit.core.picture_parts import MosaicItem
+from filmkit.core.playing import beat_begins
 from filmkit.core.printable import printable
 from filmkit.core.quantities import draws_before, place_of
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
-from filmkit.core.renderer import FilmRenderer, FrameSink
+from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameSink
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.view import LayerView
@@ -96,6 +97,12 @@ __all__ = ["BeatSink", "SceneCodeError", "Stage", "StageError", "beat", "notes_a
 
 
 BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
+WAITING = (
+    inspect.isasyncgenfunction,
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+)
+"""Kinds of functions whose code does not run when they are called."""
 
 BeatSink = Callable[[str, bool], AbstractContextManager[FrameSink | None]]
 """Called with the name of a beat, and whether its tail is meant, not its own animations.
@@ -183,14 +190,23 @@ def beat(
                 "the beat that answers",
                 _place(method),
             )
+        if any(waits(method) for waits in WAITING):
+            raise SceneCodeError(
+                f"the beat {name} does nothing when it is called; write it without async and yield",
+                _place(method),
+            )
         # In the body of a class the second method of a name would replace the first.
-        if isinstance(getattr(body.get(name), "beat", None), _BeatMark):
+        if _is_beat(body.get(name)):
             raise SceneCodeError(f"two beats are called {name}; rename one", _place(method))
         method.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants, questions)
         return method
 
     body = sys._getframe(1).f_locals
     return mark if method is None else mark(method)
+
+
+def _is_beat(method: object) -> bool:
+    return isinstance(getattr(method, "beat", None), _BeatMark)
 
 
 def _place(method: Callable[..., object]) -> str:
@@ -269,6 +285,16 @@ class Stage(Scene):
     title: ClassVar[str] = ""
     tensors: ClassVar[tuple[str, ...]] = ()
     live: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse beats that would replace what a base class has, other than a beat."""
+        super().__init_subclass__(**kwargs)
+        for name, method in vars(cls).items():
+            inherited = getattr(super(cls, cls), name, None)
+            if _is_beat(method) and inherited is not None and not _is_beat(inherited):
+                raise SceneCodeError(
+                    f"every stage has a {name} already; rename the beat", _place(method)
+                )
 
     def __init__(
         self,
@@ -409,6 +435,7 @@ class Stage(Scene):
             captions=CAPTION_STRIP if settings.caption_strip else 0.0,
         )
         with (
+            running_scene_code(),
             use_language(settings.language, *self.catalogues()),
             use_theme(
                 settings.theme,
@@ -417,6 +444,8 @@ class Stage(Scene):
                 min_text_size=frame.min_text_size,
             ) as theme,
             keep_facts(self.ledger),
+            # Without warnings: what comes of it is refused where it is drawn.
+            np.errstate(over="ignore", invalid="ignore"),
         ):
             self.theme = theme
             # Pixels are premultiplied, so a transparent one is black: any other colour would be
@@ -440,15 +469,21 @@ class Stage(Scene):
     def _play_beat(self, name: str) -> None:
         """Play a beat or a question, and its tail, record it, and report it to ``on_beat_end``."""
         asks = name.startswith(QUESTION)
-        method = self._ask if asks else getattr(self, name)
+        method = type(self)._ask if asks else getattr(type(self), name)
         pause = self.theme.tempo.pause if asks else 0.0
+        if name in vars(self):
+            raise SceneCodeError(
+                f"the scene has an attribute {name}, and a beat of that name; rename one",
+                _place(method),
+            )
+        beat_begins(name)
         self.next_section(name)
         self.renderer.begin_piece()
         start, self.playing, self._waited_for = self.time, name, {}
         try:
             with self._part(name, tail=False):
                 self._put_away_card()
-                method()
+                method(self)
             tail = self.time
             if tail == start:
                 raise SceneCodeError(
@@ -456,6 +491,11 @@ class Stage(Scene):
                 )
             said, speech = self.narration(name), self.speech.get(name)
             spoken = speech.seconds if speech else said.seconds(self.theme.tempo.per_word)
+            if spoken > LONGEST_PIECE:
+                raise SceneCodeError(
+                    f"it takes {spoken:,.0f} seconds to say; let several beats say it",
+                    _place(method),
+                )
             length = max(tail - start, spoken)
             # A little longer, so that the last thing that happens can be seen.
             length = max(length, tail - start + self.theme.tempo.breath)
@@ -463,7 +503,7 @@ class Stage(Scene):
                 self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - (tail - start))
                 if asks:
                     self._wait_for_answer(pause)
-        except Exception as error:
+        except BaseException as error:
             # Error messages print this note, so that the user knows where it happened.
             error.add_note(f"in beat {name}")
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +25,14 @@ from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
 from extract.temporary import temporary_folder
-from filmkit.core.fonts import FALLBACKS, FONT_RULES, font_files
+from filmkit.core.fonts import (
+    EAST_ASIAN_FONTS,
+    FALLBACKS,
+    FONT_RULES,
+    east_asian_fonts,
+    font_files,
+    is_wide,
+)
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.line_breaks import break_units
 from filmkit.core.numbers import MINUS, format_decimal
@@ -59,7 +67,7 @@ def _register_fonts() -> None:
     """Make the fonts of the dependencies known to Pango, once."""
     # Pango prefers the machine's colour emoji to the font it is given; they have no outlines.
     os.environ.setdefault("FONTCONFIG_FILE", str(FONT_RULES))
-    for path in font_files():
+    for path in (*font_files(), *east_asian_fonts()):
         manimpango.register_font(str(path))
 
 
@@ -73,6 +81,9 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
     time of running a scene without drawing.
     """
     _register_fonts()
+    if is_wide(text):
+        # For whoever notes what pictures depend on: most texts do not need these fonts.
+        sys.audit("filmkit.fonts", EAST_ASIAN_FONTS)
     with temporary_folder() as folder:
         file = folder / "line.svg"
         fonts = ", ".join((font, *FALLBACKS))

@@ -13,7 +13,7 @@ import typst
 
 from extract.files import OutputError, atomic_write
 from extract.temporary import temporary_folder
-from filmkit.core.fonts import font_files
+from filmkit.core.fonts import east_asian_fonts, font_files
 from filmkit.core.language import N_, _, current_language
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide
@@ -99,7 +99,7 @@ def _compile(
         typst.compile(
             root / "deck.typ",
             root=root,
-            font_paths=sorted({file.parent for file in font_files()}),
+            font_paths=sorted({file.parent for file in (*font_files(), *east_asian_fonts())}),
             ignore_system_fonts=False,  # words of a prompt may be in any script
             sys_inputs={"document": "deck.json"},
             pdf_standards=[STANDARD],

@@ -9,8 +9,9 @@ is not removed by other runs.
 
 A file counts only with its seal beside it: an empty file whose name holds a hash of the cached
 file's name and content. A file that was damaged, exchanged or not finished has no such seal; it is
-removed and made again. Two runs may write the same file at the same time: each leaves the seal of
-what it wrote, and the one that belongs to the file that is there counts.
+removed and made again, as is what is no file: a link, or a pipe, which keeps its readers waiting.
+Two runs may write the same file at the same time: each leaves the seal of what it wrote, and the
+one that belongs to the file that is there counts.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from uuid import uuid4
 
 import click
 
-from extract.files import OutputError, write_text
+from extract.files import OutputError, sweep, write_text
 from extract.kept import FOLDER_VARIABLE
-from extract.temporary import held, is_abandoned, temporary_folder
+from extract.temporary import held, is_abandoned, is_plain, temporary_folder
 from filmkit.core.project import NAME
 
 __all__ = [
@@ -90,7 +91,7 @@ def cache_folder(folder: Path) -> Path:
 
 def _is_cache(folder: Path) -> bool:
     with suppress(OSError, UnicodeDecodeError):
-        return (folder / TAG).read_text(encoding="utf-8") == TAG_TEXT
+        return is_plain(folder / TAG) and (folder / TAG).read_text(encoding="utf-8") == TAG_TEXT
     return False
 
 
@@ -137,6 +138,8 @@ def is_sealed(path: Path) -> bool:
 def _seal_of(path: Path) -> Path:
     # The name counts too: a file that took the place of another one is as wrong as a damaged one.
     whole = hashlib.sha256(path.name.encode())
+    if not is_plain(path):
+        raise FileNotFoundError(path)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             whole.update(block)
@@ -179,19 +182,18 @@ class Cache:
     def holds(self, path: Path) -> bool:
         """Return whether a file exists and is whole, and if so mark it as used now.
 
-        A file that is not is removed; if it was finished once, one line says so.
+        What is not is removed; if it was finished once, one line says so.
         """
-        try:
-            if (stamp := _seal_of(path)).exists():
-                os.utime(path)
-                return True
-        except OSError:
-            return False
-        if any(self._seals(path)) and not self._quiet:
-            click.echo("the cache holds damaged files; they are made again", err=True)
-            self._quiet = True  # one line is enough
-        stamp.unlink(missing_ok=True)
-        self.remove(path)
+        if is_sealed(path):
+            self.mark_used(path)
+            return True
+        if os.path.lexists(path):
+            if any(self._seals(path)) and not self._quiet:
+                click.echo("the cache holds damaged files; they are made again", err=True)
+                self._quiet = True  # one line is enough
+            # What cannot be removed cannot be written to either, which then says more.
+            with suppress(OSError):
+                self.remove(path)
         return False
 
     def mark_used(self, path: Path) -> None:
@@ -205,7 +207,7 @@ class Cache:
         for path in self.folder.glob("*"):
             # Another run may remove a file after it was listed.
             with suppress(FileNotFoundError):
-                status = path.stat()
+                status = path.lstat()
                 if OWN_NAME.fullmatch(path.name) and path.suffix != SEAL:
                     files.append((status.st_mtime, path, status.st_size))
         return {path: size for _, path, size in sorted(files)}
@@ -223,7 +225,7 @@ class Cache:
         in_use_since = min(self._other_runs().values(), default=math.inf)
         for path, size in sizes.items():
             with suppress(FileNotFoundError):
-                if excess > 0 and path not in needed and path.stat().st_mtime < in_use_since:
+                if excess > 0 and path not in needed and path.lstat().st_mtime < in_use_since:
                     self.remove(path)
                     excess -= size
 
@@ -241,6 +243,7 @@ class Cache:
             raise click.UsageError(
                 f"{self.folder} is not a cache of {NAME}; nothing was removed: name another folder"
             )
+        sweep(self.folder)
         if self._other_runs():
             raise click.ClickException(
                 f"a film is being rendered with the cache {self.folder}; clear it afterwards"
@@ -275,8 +278,8 @@ class Cache:
 
         runs = {}
         for path in self.folder.glob(f"*{RUN}"):
-            with suppress(FileNotFoundError):
-                if is_abandoned(path):
+            with suppress(OSError):
+                if not is_plain(path) or is_abandoned(path):
                     path.unlink()
                 elif path != self._run:
                     runs[path] = path.stat().st_mtime

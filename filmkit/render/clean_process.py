@@ -9,14 +9,16 @@ an error anywhere in the project can be reported as one line without a traceback
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from importlib import import_module
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -26,21 +28,23 @@ from typing import Any
 
 import click
 
-__all__ = ["clean_process", "start_server"]
+__all__ = ["clean_process", "end_silent", "start_server", "write_stacks_to"]
 
 PROJECT = Path(__file__).resolve().parents[2]
+STACK_SECONDS = 1.0  # how long it takes at most to write where a process is
 
 # Forking a process with loaded libraries is safe on Linux only; elsewhere each process loads them.
 CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 START = """
-import os, sys
+import gc, os, sys
+gc.freeze()  # the libraries stay: looking for garbage in them would copy the server's memory
 os.environ.clear()
 os.environ.update(environment)
 for name in [*sys.modules]:
     if name.partition(".")[0] in ("extract", "filmkit", "scenes"):
         del sys.modules[name]
 from filmkit.render.clean_process import _run
-_run(function, arguments, connections)
+_run(function, arguments, connections, stacks)
 """
 LIBRARIES = [
     "av",
@@ -62,7 +66,10 @@ LIBRARIES = [
 
 
 def clean_process(
-    function: str, *arguments: object, connections: Sequence[Connection] = ()
+    function: str,
+    *arguments: object,
+    connections: Sequence[Connection] = (),
+    stacks: Path | None = None,
 ) -> BaseProcess:
     """Return a process, not yet started, that imports the project anew and calls a function of it.
 
@@ -75,6 +82,8 @@ def clean_process(
     connections
         Ends of pipes, which are further arguments. If there are some, an error is not printed but
         sent through the first of them, as JSON: {"kind": "error", "text": one line}.
+    stacks
+        As for :func:`write_stacks_to`.
     """
     start_server()
     # Unpickling imports the classes of the arguments from the project, so it must happen inside the
@@ -83,6 +92,7 @@ def clean_process(
         "function": function,
         "arguments": pickle.dumps(arguments),
         "connections": tuple(connections),
+        "stacks": stacks and str(stacks),
         # A server that forks processes has that of its own start.
         "environment": dict(os.environ),
     }
@@ -115,9 +125,33 @@ def _first_on_path(folder: Path) -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
-def _run(function: str, arguments: bytes, connections: Sequence[Connection]) -> None:
+def write_stacks_to(file: Path | str) -> None:
+    """Let this process write into a file where it is, when a fault or :func:`end_silent` ends it.
+
+    Each thread's stack is written as :mod:`faulthandler` does it, also where no Python code runs.
+    """
+    stream = Path(file).open("w")  # noqa: SIM115
+    faulthandler.enable(stream)
+    if hasattr(faulthandler, "register"):  # not on Windows
+        faulthandler.register(signal.SIGUSR1, stream)
+
+
+def end_silent(process: BaseProcess) -> None:
+    """Kill a process, after it has written where it is; see :func:`write_stacks_to`."""
+    if hasattr(faulthandler, "register") and process.pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGUSR1)
+        process.join(STACK_SECONDS)
+    process.kill()
+
+
+def _run(
+    function: str, arguments: bytes, connections: Sequence[Connection], stacks: str | None
+) -> None:
     """Call the function; report an exception as one line and exit with code 1."""
     try:
+        if stacks:
+            write_stacks_to(stacks)
         import_module("filmkit.render.recording").start()
         module, _, name = function.partition(":")
         getattr(import_module(module), name)(*pickle.loads(arguments), *connections)

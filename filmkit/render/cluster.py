@@ -41,12 +41,11 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.movie import master_pixels
+from filmkit.render.processes import POLL_SECONDS, SILENT_SECONDS
 from filmkit.render.recording import FILE, OWN_CODE, PLACE, VARIABLE, WORDS
 from filmkit.render.runner import frame_count, part_frames, rehearse
 from filmkit.render.workers import (
     MAX_ATTEMPTS,
-    POLL_SECONDS,
-    SILENT_SECONDS,
     BeatTask,
     RenderJob,
     WorkerPool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sysconfig
 import traceback
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.voice.errors import VoiceError
 
-__all__ = ["EditedError", "ExitError", "RenderError", "explain"]
+__all__ = ["EditedError", "RenderError", "explain", "scene_place"]
 
 
 class RenderError(Exception):
@@ -48,15 +49,6 @@ class EditedError(RenderError):
         )
 
 
-class ExitError(RenderError):
-    """A scene has called ``sys.exit``."""
-
-    def __init__(self, end: SystemExit) -> None:
-        super().__init__(
-            f"a scene ends the program, with sys.exit({end.code!r}); take that call out"
-        )
-
-
 # Errors whose cause lies outside of the program, such as a full disk. Their message says all that
 # the user needs to know.
 EXPECTED = (OutputError, StageError, TraceError, RenderError, VoiceError)
@@ -66,6 +58,7 @@ LIBRARIES = (sysconfig.get_path("stdlib"), "<")
 ENGINE = Path(__file__).resolve().parent
 KIT = ENGINE.parent
 STAGE = KIT / "core" / "stage.py"
+STACK_LINE = re.compile(r'File "(.+)", line (\d+)')
 PROGRAM = (KIT, KIT.parent / "extract")  # all other code is that of scenes
 
 
@@ -108,6 +101,21 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
     return f"{mistake} ({where}a mistake in the program{hint})"
 
 
+def scene_place(stacks: str) -> str:
+    """Return file and line of a scene's own code that a process has last been at; "" if none.
+
+    Parameters
+    ----------
+    stacks
+        What :mod:`faulthandler` has written, thread by thread, when the process was ended.
+    """
+    for stack in stacks.split("\n\n"):
+        calls = [FrameSummary(file, int(line), "") for file, line in STACK_LINE.findall(stack)]
+        if place := _places(_scene_frames(_without_libraries(calls[::-1]))):
+            return place[0]
+    return ""
+
+
 def _refusal(error: OSError) -> str:
     """Return one line that says what the system refused: a file, a folder, space on a disk."""
     what = f"cannot use {error_line(str(error.filename))}: " if error.filename else ""
@@ -120,12 +128,15 @@ def _refusal(error: OSError) -> str:
 
 def _own_frames(error: Exception, *, without: Sequence[Path]) -> list[FrameSummary]:
     """Return the lines of code on the way to an error, but those of libraries and some folders."""
+    frames = _without_libraries(traceback.extract_tb(error.__traceback__))
+    return [frame for frame in frames if not _is_in(frame, without)]
+
+
+def _without_libraries(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
     return [
         frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(LIBRARIES)
-        and "site-packages" not in frame.filename
-        and not _is_in(frame, without)
+        for frame in frames
+        if not frame.filename.startswith(LIBRARIES) and "site-packages" not in frame.filename
     ]
 
 

@@ -28,7 +28,7 @@ from filmkit.core.project import PROJECT
 from filmkit.core.records import ARRIVE, Rehearsal, Use
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.quality import frame_size
-from filmkit.render.recording import CODE, FILE, OWN_CODE, PLACE, VARIABLE, WORDS, now
+from filmkit.render.recording import CODE, FILE, FONTS, OWN_CODE, PLACE, VARIABLE, WORDS, now
 from filmkit.render.request import RenderOptions
 from filmkit.render.source_code import code_until, digest, is_own, reached, read_source
 
@@ -272,7 +272,7 @@ class Drawn:
             *(
                 text
                 for kind, name, state in uses
-                if kind in (FILE, PLACE, VARIABLE) and state
+                if kind in (FILE, PLACE, VARIABLE, FONTS) and state
                 for text in (kind, _place(Path(name), folder), state)
             ),
         ]

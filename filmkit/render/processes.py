@@ -7,25 +7,32 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
-from multiprocessing.process import BaseProcess
+from pathlib import Path
 from traceback import format_exception
 from typing import Any, TypeVar
 
 from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
 from extract.printing import echo
+from extract.temporary import temporary_folder
 from filmkit.core.errors import SceneCodeError, StageError
-from filmkit.render.clean_process import clean_process
-from filmkit.render.errors import ExitError, explain
+from filmkit.core.playing import hearing_of_beats
+from filmkit.render.clean_process import clean_process, end_silent
+from filmkit.render.errors import explain, scene_place
 
 __all__ = [
+    "BEAT",
     "CLEANUP_SECONDS",
     "DONE",
     "ERROR",
+    "POLL_SECONDS",
+    "SILENT_SECONDS",
+    "Apart",
     "children_ignore_ctrl_c",
     "core_count",
     "exit_text",
@@ -33,10 +40,18 @@ __all__ = [
     "stop_with_parent",
     "stopping_with_parent",
     "telling",
+    "where_it_was",
 ]
 
-DONE, ERROR = "done", "error"
-"""Kinds of the last messages of processes that have ended by themselves."""
+BEAT, DONE, ERROR = "beat", "done", "error"
+"""Kinds of messages: that a beat begins, by its ``name``, and the last ones of processes that have
+ended by themselves."""
+
+SILENT_SECONDS = 300.0
+"""After this time a process from which nothing comes is stopped."""
+
+POLL_SECONDS = 0.5
+"""How often to look whether processes still work."""
 
 CLEANUP_SECONDS = 10.0
 """How long a terminated process may take to remove unfinished files."""
@@ -112,6 +127,89 @@ def _wait_for_parent() -> None:
 T = TypeVar("T", bound=Hashable)
 
 
+class Apart:
+    """A process that calls a function with the code of the project as it is now.
+
+    Parameters
+    ----------
+    function
+        The function, as "module:name". It also takes a connection, through which it sends messages:
+        JSON objects with a ``kind``, the last of them :data:`DONE` or :data:`ERROR`.
+    arguments
+        Its other arguments.
+    stacks
+        A file for :func:`write_stacks_to`.
+
+    Attributes
+    ----------
+    connection
+        Where messages arrive.
+    """
+
+    def __init__(self, function: str, arguments: Sequence[object], stacks: Path) -> None:
+        self.connection, theirs = multiprocessing.Pipe(duplex=False)
+        self._stacks = stacks
+        self._beat, self._is_over, self._heard = "", False, time.monotonic()
+        # This process stops it, with SIGTERM. If that starts the server that forks processes, it
+        # inherits this and outlives Ctrl-C too.
+        with children_ignore_ctrl_c():
+            self._process = clean_process(function, *arguments, connections=[theirs], stacks=stacks)
+            self._process.start()
+        # Only the process holds its end now, so that its death ends the connection.
+        theirs.close()
+
+    def receive(self) -> dict[str, Any] | None:
+        """Wait for the next message, and return it; None if the process has ended.
+
+        If it ends without a last message, this is an error, with a ``text`` that says where.
+        """
+        try:
+            message: dict[str, Any] = json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            self._process.join()
+            ended = f"its process ended early ({exit_text(self._process.exitcode)})"
+            return None if self._is_over else self._error(ended)
+        self._heard = time.monotonic()
+        self._is_over = message["kind"] in (DONE, ERROR)
+        if message["kind"] == BEAT:
+            self._beat = message["name"]
+        if traceback := message.pop("traceback", ""):
+            echo(traceback, err=True)
+        return message
+
+    def _error(self, what: str) -> dict[str, Any]:
+        self._is_over = True
+        return {"kind": ERROR, "text": f"{where_it_was(self._stacks, self._beat)}{what}"}
+
+    def ended_silent(self) -> dict[str, Any] | None:
+        """Kill the process if nothing has come from it for long; return the error then.
+
+        After its last message it has little time to end, and that it does not is no error: a scene
+        may have left a thread behind.
+        """
+        silent = time.monotonic() - self._heard
+        if self._is_over and silent > CLEANUP_SECONDS:
+            self._process.kill()
+        elif not self._is_over and silent > SILENT_SECONDS:
+            end_silent(self._process)
+            return self._error(f"there was no progress for {SILENT_SECONDS:.0f} seconds")
+        return None
+
+    def stop(self) -> None:
+        """Stop the process, if it has not ended."""
+        self._is_over = True
+        self._process.terminate()
+        self._process.join(CLEANUP_SECONDS)
+        self._process.kill()
+
+
+def where_it_was(stacks: Path, beat: str) -> str:
+    """Say where a process has ended, as the beginning of a message; see :func:`write_stacks_to`."""
+    found = stacks.read_text(errors="replace") if stacks.exists() else ""
+    place = ", ".join(filter(None, [scene_place(found), beat and f"in beat {beat}"]))
+    return f"{place}: " if place else ""
+
+
 def run_apart(
     function: str, calls: Mapping[T, Sequence[object]], at_once: int | None
 ) -> Iterator[tuple[T, dict[str, Any]]]:
@@ -120,8 +218,7 @@ def run_apart(
     Parameters
     ----------
     function
-        The function, as "module:name". It also takes a connection, through which it sends messages:
-        JSON objects with a ``kind``, the last of them :data:`DONE` or :data:`ERROR`.
+        As for :class:`Apart`.
     calls
         Its other arguments in each call.
     at_once
@@ -132,43 +229,27 @@ def run_apart(
     key
         Which call it is.
     message
-        What its process has sent; an error with a ``text`` if it ended without a last message.
+        What its process has sent; an error with a ``text`` if it ended without a last message, or
+        nothing has come from it for :data:`SILENT_SECONDS`.
     """
-    ahead, running = list(calls), dict[Connection, tuple[T, BaseProcess]]()
-    last: dict[T, str] = {}
-    try:
-        while ahead or running:
-            while ahead and len(running) < (at_once or core_count()):
-                call = ahead.pop(0)
-                ours, theirs = multiprocessing.Pipe(duplex=False)
-                # This process stops it, with SIGTERM.
-                with children_ignore_ctrl_c():
-                    process = clean_process(function, *calls[call], connections=[theirs])
-                    process.start()
-                # Only the process holds its end now, so that its death ends the connection.
-                theirs.close()
-                running[ours] = call, process
-            for ready in wait_for([*running]):
-                assert isinstance(ready, Connection)
-                call, process = running[ready]
-                try:
-                    message = json.loads(ready.recv_bytes())
-                except (EOFError, OSError):
-                    del running[ready]
-                    process.join()
-                    if last.get(call) in (DONE, ERROR):
-                        continue
-                    ended = f"its process ended early ({exit_text(process.exitcode)})"
-                    message = {"kind": ERROR, "text": ended}
-                last[call] = message["kind"]
-                if traceback := message.pop("traceback", ""):
-                    echo(traceback, err=True)
-                yield call, message
-    finally:
-        for _, process in running.values():
-            process.terminate()
-            process.join(CLEANUP_SECONDS)
-            process.kill()
+    ahead, running = list(calls), dict[Any, tuple[T, Apart]]()
+    with temporary_folder() as folder:
+        try:
+            while ahead or running:
+                while ahead and len(running) < (at_once or core_count()):
+                    call = ahead.pop(0)
+                    apart = Apart(function, calls[call], folder / str(len(ahead)))
+                    running[apart.connection] = call, apart
+                ready = wait_for([*running], POLL_SECONDS)
+                for connection, (call, apart) in [*running.items()]:
+                    message = apart.receive() if connection in ready else apart.ended_silent()
+                    if message and message["kind"] != BEAT:
+                        yield call, message
+                    elif connection in ready and not message:
+                        del running[connection]
+        finally:
+            for _, apart in running.values():
+                apart.stop()
 
 
 @contextmanager
@@ -190,14 +271,16 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
         Sends a message; it takes the ``kind``, and what else there is by names.
     """
 
+    here = os.getpid()
+
     def tell(kind: str, **content: Any) -> None:
-        messages.send_bytes(json.dumps({"kind": kind, **content}).encode())
+        # Those that this process forks, to draw for it, have connections of their own.
+        if os.getpid() == here:
+            messages.send_bytes(json.dumps({"kind": kind, **content}).encode())
 
     try:
-        with stopping_with_parent():
+        with stopping_with_parent(), hearing_of_beats(lambda beat: tell(BEAT, name=beat)):
             yield tell
-    except SystemExit as end:
-        tell(ERROR, text=str(ExitError(end)))
     except Exception as error:
         way = "".join(format_exception(error)) if verbose else ""
         unfit = isinstance(error, StageError) and not isinstance(error, SceneCodeError)

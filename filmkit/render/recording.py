@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, wraps
 from hashlib import file_digest, sha256
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,6 +35,7 @@ from typing import Any
 __all__ = [
     "CODE",
     "FILE",
+    "FONTS",
     "OWN_CODE",
     "PLACE",
     "VARIABLE",
@@ -47,9 +49,9 @@ __all__ = [
 ]
 
 CODE, OWN_CODE, WORDS = "code", "own code", "words"
-FILE, PLACE, VARIABLE = "file", "place", "variable"
-"""Kinds of uses: own code is the project's, words are catalogues of translations, and of a place it
-was only asked whether something is there."""
+FILE, PLACE, VARIABLE, FONTS = "file", "place", "variable", "fonts"
+"""Kinds of uses: own code is the project's, words are catalogues of translations, of a place it was
+only asked whether something is there, and fonts are named by the package that may hold them."""
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = tuple(f"{PROJECT / name}{os.sep}" for name in ("extract", "filmkit", "scenes"))
@@ -80,8 +82,6 @@ READERS = (
 OBSTACLES = {
     "builtins.input": "asks for input",
     "os.exec": "starts another program",
-    "os.fork": "starts another process",
-    "os.forkpty": "starts another process",
     "os.posix_spawn": "starts another program",
     "os.spawn": "starts another program",
     "os.startfile": "starts another program",
@@ -121,11 +121,16 @@ def obstacle() -> str:
 def now(kind: str, name: str) -> str:
     """Return a hash of what a file, a folder's list of names or a variable holds; "" if absent.
 
-    Of a place it is enough to know whether something is there.
+    Of a place it is enough to know whether something is there, and of a package its fonts count.
     """
     if kind == VARIABLE:
         value = os.environ.get(name)
         return "" if value is None else sha256(os.fsencode(value)).hexdigest()
+    if kind == FONTS:
+        package = find_spec(name)
+        fonts = Path(package.origin).parent.glob("*.tt[cf]") if package and package.origin else ()
+        hashes = [now(FILE, str(font)) for font in sorted(fonts)]
+        return sha256("".join(hashes).encode()).hexdigest() if hashes else ""
     try:
         mode = os.stat(name).st_mode
         if kind == PLACE:
@@ -298,14 +303,28 @@ def _read(variable: str) -> None:
         _note(VARIABLE, variable)
 
 
+def _fork() -> None:
+    _object("starts another process")
+    if _owner(sys._getframe(3).f_code.co_filename) == SCENE:
+        raise RuntimeError("two processes would go on with the scene; start one with subprocess")
+
+
+def _set(package: str) -> None:
+    """Note that text is set that needs the fonts of a package."""
+    _note(FONTS, package)
+
+
 def _object_to(what: str) -> Callable[..., None]:
     return lambda *arguments: _object(what)
 
 
 LISTENERS: dict[str, Callable[..., None]] = {
     "exec": _run,
+    "filmkit.fonts": _set,
     "import": _import,
     "open": _open,
+    "os.fork": _fork,
+    "os.forkpty": _fork,
     "os.listdir": _list,
     "os.scandir": _list,
     "sqlite3.connect": _open,

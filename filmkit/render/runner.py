@@ -16,6 +16,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
 from extract.files import OutputError, atomic_write, write_text
+from extract.printing import prints_as_messages
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import BeatRecord, Rehearsal
@@ -122,7 +123,11 @@ def record_apart(
     """
 
     recording.set_aside(trace_file, *filter(None, [options.settings.compare]))
-    with telling(messages, verbose=verbose) as tell, manim_config(options.quality):
+    with (
+        telling(messages, verbose=verbose) as tell,
+        manim_config(options.quality),
+        prints_as_messages(),
+    ):
         rehearsal, counts = record(entry, Trace.load(trace_file), options)
         tell(DONE, rehearsal=asdict(rehearsal), counts=counts)
 

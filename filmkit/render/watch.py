@@ -10,11 +10,10 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn, Self
@@ -31,18 +30,13 @@ from filmkit.core.project import PROJECT
 from filmkit.core.records import Use
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
-from filmkit.render.clean_process import clean_process
 from filmkit.render.delivery import target_of
 from filmkit.render.errors import EditedError
 from filmkit.render.films import Plan, beat_film, finished_files
 from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
 from filmkit.render.preview import save_sheet
-from filmkit.render.processes import (
-    CLEANUP_SECONDS,
-    children_ignore_ctrl_c,
-    stopping_with_parent,
-)
-from filmkit.render.recording import FILE, VARIABLE, now
+from filmkit.render.processes import DONE, ERROR, Apart, telling
+from filmkit.render.recording import FILE, FONTS, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
@@ -56,6 +50,8 @@ CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
 GONE = ("", sha256().hexdigest())  # what is known of a missing and of an empty file
 UNKNOWN = "unknown"
+USES = "uses"
+UNWATCHED = (VARIABLE, FONTS)  # what a scene has used that is no file
 SETTLE_SECONDS = 0.05  # a save is complete after this time without another event
 SAVE_SECONDS = 0.5  # how long a file may be missing or empty while an editor saves it
 # Types of events that can change a file. Reading a file causes events too.
@@ -133,7 +129,7 @@ class EditWatcher(FileSystemEventHandler):
 
     def follow(self, uses: Iterable[Use]) -> None:
         """Watch other files and folders too, which a scene has used as they were then."""
-        states = {Path(name): state for kind, name, state in uses if kind != VARIABLE}
+        states = {Path(name): state for kind, name, state in uses if kind not in UNWATCHED}
         with self._lock:
             new = states.keys() - self._contents.keys()
             self._single |= new
@@ -271,31 +267,22 @@ def _updating(
     request: RenderRequest, shown: Path, films: bool, since: float, watcher: EditWatcher
 ) -> Iterator[None]:
     """Run :func:`update_outputs` in a new process, which is stopped when the block is left."""
-    function = f"{__name__}:{update_outputs.__name__}"
-    ours, theirs = Pipe(duplex=False)
 
     def hear() -> None:
-        with suppress(EOFError, OSError):
-            while message := json.loads(ours.recv_bytes()):
-                if message["kind"] == "uses":
-                    watcher.follow((kind, name, state) for kind, name, state in message["uses"])
-                else:
-                    echo(f"Error: {message['text']}", err=True)
+        while message := update.receive():
+            if message["kind"] == USES:
+                watcher.follow((kind, name, state) for kind, name, state in message["uses"])
+            elif message["kind"] == ERROR:
+                echo(f"Error: {message['text']}", err=True)
 
-    # This starts the server that forks processes, which has to outlive Ctrl-C while it loads
-    # libraries too; what it forks inherits that.
-    with children_ignore_ctrl_c():
-        process = clean_process(function, request, shown, films, since, connections=[theirs])
-    try:
-        process.start()
-        theirs.close()
+    function = f"{__name__}:{update_outputs.__name__}"
+    with temporary_folder() as folder:
+        update = Apart(function, (request, shown, films, since), folder / "stacks")
         threading.Thread(target=hear, daemon=True).start()
-        yield
-    finally:
-        if process.pid is not None:
-            process.terminate()
-            process.join(CLEANUP_SECONDS)
-            process.kill()
+        try:
+            yield
+        finally:
+            update.stop()
 
 
 def print_line(request: RenderRequest, text: str) -> None:
@@ -325,10 +312,20 @@ def update_outputs(
     since
         When the edit was saved, as :func:`time.time` returns it.
     messages
-        Takes what the scenes use, in a message of the kind "uses".
+        Takes what the scenes use, in a message of the kind :data:`USES`; see
+        :func:`filmkit.render.processes.telling`.
     """
+    with telling(messages, verbose=request.verbose) as tell:
+        # An edit that came meanwhile ends it: another update follows.
+        with suppress(SystemExit):
+            _update_outputs(request, shown, films, since, tell)
+        tell(DONE)
+
+
+def _update_outputs(
+    request: RenderRequest, shown: Path, films: bool, since: float, tell: Callable[..., None]
+) -> None:
     with (
-        stopping_with_parent(),
         use_language(request.language),
         manim_config(request.quality, verbosity=request.verbosity),
         open_cache(request.cache, keep=True) as cache,
@@ -340,8 +337,7 @@ def update_outputs(
         try:
             drawn = for_each_scene(request, request.scenes, update.sheet)
         finally:
-            uses = update.uses(request.scenes)
-            messages.send_bytes(json.dumps({"kind": "uses", "uses": uses}).encode())
+            tell(USES, uses=update.uses(request.scenes))
         plans = for_each_scene(request, drawn, update.plan) if films else {}
         update.prepare_pool(plans.values())
         for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))

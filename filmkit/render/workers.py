@@ -15,7 +15,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -28,21 +28,27 @@ from typing import Any, Self
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.files import OutputError
+from extract.printing import prints_as_messages
+from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.records import Use
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
+from filmkit.render.clean_process import end_silent, write_stacks_to
 from filmkit.render.errors import EditedError, RenderError, explain
 from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, to_straight_alpha
 from filmkit.render.overlay import NOTHING, Overlay, draw_overlay
 from filmkit.render.processes import (
     CLEANUP_SECONDS,
+    POLL_SECONDS,
+    SILENT_SECONDS,
     children_ignore_ctrl_c,
     exit_text,
     stopping_with_parent,
+    where_it_was,
 )
 from filmkit.render.recording import CODE, OWN_CODE, changed
 from filmkit.render.request import RenderOptions
@@ -68,8 +74,6 @@ SPAWN: Any = multiprocessing.get_context("spawn")
 # A fork starts at once. It is safe only in a process with a single active thread; on systems other
 # than Linux the libraries may have started more.
 FORK: Any = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
-POLL_SECONDS = 0.5  # how often to check that the processes are alive
-SILENT_SECONDS = 300.0  # after which a process from which nothing comes is replaced
 MAX_ATTEMPTS = 3  # how often a beat is tried before it is given up
 STOP = "stop"
 
@@ -242,13 +246,19 @@ class _Worker:
     ----------
     process, connection
         The process, and the parent's end of the connection to it.
+    stacks
+        The file into which it writes where it is when it ends.
     heard
         When the last message came from it, by :func:`time.monotonic`.
+    is_silent
+        Whether it was ended because nothing came from it.
     """
 
     process: SpawnProcess
     connection: Connection
+    stacks: Path
     heard: float
+    is_silent: bool = False
 
 
 class LocalWorkerPool(WorkerPool):
@@ -282,8 +292,10 @@ class LocalWorkerPool(WorkerPool):
         # Tells the thread that there is another process, or to stop.
         self._wake, self._waker = multiprocessing.Pipe(duplex=False)
         self._thread = threading.Thread(target=self._answer, daemon=True)
+        self._temporary = ExitStack()
 
     def __enter__(self) -> Self:
+        self._folder = self._temporary.enter_context(temporary_folder())
         with children_ignore_ctrl_c(), _sigterm_blocked(self._context):
             for i in range(self._size):
                 self._start(self._context, i / self._size)
@@ -299,16 +311,20 @@ class LocalWorkerPool(WorkerPool):
         for worker in workers:
             worker.process.join(CLEANUP_SECONDS)
             worker.process.kill()
+        self._temporary.close()
 
     def _start(self, context: Any, start: float) -> None:
         """Start another process."""
         ours, theirs = context.Pipe()
-        process = context.Process(target=_run_worker, args=(self._job, theirs, start), daemon=True)
+        stacks = self._folder / str(self._count)
+        process = context.Process(
+            target=_run_worker, args=(self._job, theirs, start, stacks), daemon=True
+        )
         process.start()
         # Only the process holds its end now, so that its death ends the connection.
         theirs.close()
         with self._lock:
-            self._workers[self._count] = _Worker(process, ours, time.monotonic())
+            self._workers[self._count] = _Worker(process, ours, stacks, time.monotonic())
         self._count += 1
 
     def _answer(self) -> None:
@@ -381,9 +397,12 @@ class LocalWorkerPool(WorkerPool):
                 continue
             self._attempts[index] += 1
             if self._attempts[index] == MAX_ATTEMPTS:
+                where = where_it_was(gone.stacks, task.beat)
                 self._failures[task.entry] = RenderError(
-                    f"in beat {task.beat}: the process that drew it ended early {MAX_ATTEMPTS} "
-                    f"times ({exit_text(code)}); if it ran out of memory, --jobs 1 needs the least"
+                    f"{where}no frame came for {SILENT_SECONDS:.0f} seconds, {MAX_ATTEMPTS} times"
+                    if gone.is_silent
+                    else f"{where}the process that drew it ended early {MAX_ATTEMPTS} times "
+                    f"({exit_text(code)}); if it ran out of memory, --jobs 1 needs the least"
                 )
                 continue
             progress(-self._frames[index])
@@ -415,7 +434,8 @@ class LocalWorkerPool(WorkerPool):
                 if time.monotonic() - worker.heard > SILENT_SECONDS
             ]
         for worker in silent:
-            worker.process.kill()
+            worker.is_silent = True
+            end_silent(worker.process)
 
 
 @contextmanager
@@ -435,7 +455,7 @@ def _sigterm_blocked(context: Any) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run_worker(job: RenderJob, connection: Connection, start: float) -> None:
+def _run_worker(job: RenderJob, connection: Connection, start: float, stacks: Path) -> None:
     """Render all scenes of a job in this process, together with the other processes of the pool.
 
     Parameters
@@ -447,7 +467,10 @@ def _run_worker(job: RenderJob, connection: Connection, start: float) -> None:
     start
         Which scene to start with, as a fraction of the list in [0, 1); after the last scene the
         first ones follow. Processes that start apart seldom run the same scene at the same time.
+    stacks
+        As for :func:`write_stacks_to`.
     """
+    write_stacks_to(stacks)
 
     def failed(entry: SceneEntry, error: Exception) -> None:
         message = explain(error, verbose=job.verbose)
@@ -456,7 +479,11 @@ def _run_worker(job: RenderJob, connection: Connection, start: float) -> None:
     entries = list(dict.fromkeys(task.entry for task in job.tasks))
     first = int(start * len(entries))
     try:
-        with stopping_with_parent(), manim_config(job.options.quality, verbosity=job.verbosity):
+        with (
+            stopping_with_parent(),
+            manim_config(job.options.quality, verbosity=job.verbosity),
+            prints_as_messages(),
+        ):
             try:
                 claims = _AskedClaims(connection)
                 worker = SceneWorker(job, claims, lambda *message: connection.send(message))

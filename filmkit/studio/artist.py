@@ -48,7 +48,7 @@ from filmkit.core.theme import use_theme
 from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.cache import open_cache
 from filmkit.render.delivery import deliver
-from filmkit.render.errors import ExitError, explain
+from filmkit.render.errors import explain
 from filmkit.render.films import Plan, finished_files
 from filmkit.render.processes import stopping_with_parent
 from filmkit.render.request import RenderRequest, load_trace
@@ -83,8 +83,6 @@ def draw(request: RenderRequest, folder: Path, messages: Connection, questions: 
         artist = _Artist(request, folder, messages)
         try:
             artist.draw(questions)
-        except SystemExit as end:
-            artist.fail(str(ExitError(end)))
         except Exception as error:
             artist.fail(explain(error, verbose=request.verbose or None))
         threading.Event().wait()
@@ -125,7 +123,7 @@ class _Artist:
                 self._tell("title", title=self._entry.titled_anew.title)
                 # First, because the page waits for the numbers of the frame that it shows.
                 reader = FORK.Process(
-                    target=answer_questions, args=(request, questions), daemon=True
+                    target=answer_questions, args=(request, trace, questions), daemon=True
                 )
                 reader.start()
                 questions.close()

@@ -23,7 +23,6 @@ from filmkit.render.errors import explain
 from filmkit.render.processes import stopping_with_parent
 from filmkit.render.request import RenderOptions, RenderRequest
 from filmkit.render.runner import manim_config
-from filmkit.render.traces import find_trace
 
 __all__ = ["answer_questions", "read_frame"]
 
@@ -97,7 +96,7 @@ def _data_uri(pixels: Pixels) -> str:
     return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
 
 
-def answer_questions(request: RenderRequest, connection: Connection) -> None:
+def answer_questions(request: RenderRequest, trace: Trace, connection: Connection) -> None:
     """Answer which numbers frames show, until the other end of a connection is closed.
 
     A question is JSON: {"beat": name, "frame": number, "picture": true or false}. The answer has
@@ -106,7 +105,7 @@ def answer_questions(request: RenderRequest, connection: Connection) -> None:
 
     Parameters
     ----------
-    request
+    request, trace
         The scene, and how it is drawn.
     connection
         Takes questions and answers.
@@ -118,7 +117,6 @@ def answer_questions(request: RenderRequest, connection: Connection) -> None:
         manim_config(request.quality, verbosity=request.verbosity),
     ):
         try:
-            trace = Trace.load(find_trace(request.trace))
             # Once, so that what is edited meanwhile does not mix with what is drawn.
             stage = entry.load()
         except Exception:  # an edit has broken it just now, which the next process will tell

@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -472,3 +473,18 @@ def test_axes_are_named_as_in_the_documentation() -> None:
         trace.axes("nothing")
     for name, tensor in trace.tensors.items():
         assert len(trace.axes(name)) == tensor.ndim
+
+
+def test_axes_of_all_tensors_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every panel of every picture asks for them."""
+    trace = make_trace(positions="rotary")
+    assert trace.axes("q.0")
+    monkeypatch.delattr(Trace, "_required")
+    assert trace.axes("x.0") == ("pos", "d_model")
+
+
+def test_a_trace_can_be_sent_to_another_process() -> None:
+    trace = make_trace()
+    sent = pickle.loads(pickle.dumps(trace))
+    assert sent.digest == trace.digest
+    assert not sent["x.0"].flags.writeable

@@ -360,7 +360,7 @@ def test_nor_while_watching(folder: Path) -> None:
 def test_a_scene_that_ends_the_program(folder: Path, calling: Calling) -> None:
     (folder / "mine.py").write_text(f"import sys\nsys.exit(0)\n{SCENE}")
     done = calling("--list", "mine.py", folder=folder)
-    assert_one_line(done, 1, "a scene ends the program, with sys.exit(0); take that call out")
+    assert_one_line(done, 1, "mine.py line 2: SystemExit(0) would end the program; take it out")
 
 
 @pytest.mark.parametrize("option", ["--still", "--beat"])

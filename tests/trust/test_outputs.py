@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import stat
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from PIL import Image
 
 from extract import files
 from extract.files import OutputError, atomic_write, write_text
+from extract.temporary import held
 from filmkit.decks import DECK_KINDS, SUFFIXES, file_name
 from filmkit.render.delivery import deliver
 from filmkit.render.movie import MASTER, MP4, open_movie
@@ -111,12 +111,12 @@ def test_a_film_goes_into_a_device(device: Path) -> None:
 def test_a_pipe_gets_the_content(folder: Path) -> None:
     pipe = folder / "pipe"
     os.mkfifo(pipe)
-    received: list[str] = []
-    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
-    reader.start()
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     write_text(pipe, "text")
-    reader.join()
-    assert received == ["text"]
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+    with pytest.raises(OutputError, match="pipe: it is a pipe that nobody reads"):
+        write_text(pipe, "text")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
@@ -207,6 +207,24 @@ def test_a_file_in_the_place_of_a_folder_stays(folder: Path) -> None:
     with pytest.raises(OutputError, match="film_frames: Not a directory"):
         frames(folder)
     assert (folder / "film_frames").read_text() == "mine"
+
+
+# What killed processes left
+
+
+def test_what_killed_processes_left_is_swept(calling: Calling, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SCENE)
+    out = tmp_path / "out"
+    left = [out / f".{name}.0123456789ab.part" for name in ("film.mp4", "text")]
+    left.append(out / "stills" / ".01_only.png.0123456789ab.part")
+    left.append(out / ".attention-film-frames" / ".lock")
+    kept = [out / ".mine.part", out / "0123456789ab.part", out / "attention-film" / "mine"]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with held(left[1]):
+        assert calling("--list", "mine.py", "--out", out, folder=tmp_path).returncode == 0
+        assert [path for path in (*left, *kept) if path.exists()] == [left[1], *kept]
 
 
 # On the disk, and apart from each other

@@ -519,6 +519,18 @@ def test_no_arguments_show_the_help(render: Render) -> None:
     assert outcome.err.startswith("Usage: python render.py")
 
 
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("4", "4")])
+def test_numpy_uses_one_thread_unless_told_otherwise(
+    given: str | None, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    if given:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+    with pytest.raises(SystemExit):
+        commands.main(["--help"])
+    assert os.environ["OPENBLAS_NUM_THREADS"] == used
+
+
 def test_the_help_names_every_command_and_each_has_its_own() -> None:
     # catalogue is run by make docs alone.
     assert [name for name in cli.COMMANDS if f"\n  {name} " not in cli.EPILOG] == ["catalogue"]

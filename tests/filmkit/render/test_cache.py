@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
-from filmkit.render.cache import Cache, cache_folder, default_folder, is_sealed, open_cache, seal
+from extract.files import write_bytes
+from extract.temporary import held
+from filmkit.render.cache import (
+    TAG_TEXT,
+    Cache,
+    cache_folder,
+    default_folder,
+    is_sealed,
+    open_cache,
+    seal,
+)
 
 HOUR = 3600.0
 
@@ -63,6 +74,48 @@ def test_a_file_without_its_seal_does_not_count(tmp_path: Path) -> None:
     assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {64 * "a", 64 * "d"}
 
 
+def in_circles(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def to_nothing(path: Path) -> None:
+    path.symlink_to(path.with_name("gone"))
+
+
+def to_another_one(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(bytes(100))
+    path.symlink_to(other)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
+@pytest.mark.parametrize("put", [in_circles, to_nothing, to_another_one, os.mkfifo])
+def test_what_is_no_file_is_not_opened(put: Callable[[Path], None], tmp_path: Path) -> None:
+    cache = Cache(tmp_path, limit=10**6, quiet=True)
+    with cache.in_use():
+        first, second = fill(cache, "a", "b")
+    for path in (first, second, tmp_path / "of-a-run.run"):
+        path.unlink(missing_ok=True)
+        put(path)
+    assert set(cache.sizes()) == {first, second}
+    assert not is_sealed(first)
+    assert not cache.holds(first)
+    # Nothing is written through a link.
+    write_bytes(first, bytes(100))
+    seal(first)
+    assert cache.holds(first)
+    assert not first.is_symlink()
+    cache.clear()
+    assert not cache.sizes()
+    assert not any(tmp_path.glob("*.run"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
+def test_a_pipe_is_no_mark_of_a_cache(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "CACHEDIR.TAG")
+    assert cache_folder(tmp_path) != tmp_path
+
+
 def test_damage_is_said_once_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     cache = Cache(tmp_path, limit=10**6)
     paths = fill(cache, "a", "b")
@@ -110,6 +163,16 @@ def test_another_run_keeps_what_it_uses(tmp_path: Path) -> None:
     second.shrink()
     assert not second.sizes()
     assert not unused.exists()
+
+
+def test_what_a_killed_run_left_is_swept_also_where_a_cache_is_not_cleared(tmp_path: Path) -> None:
+    (tmp_path / "1234.run").touch()
+    (tmp_path / "CACHEDIR.TAG").write_text(TAG_TEXT)
+    part = tmp_path / ".of-a-killed-run.0123456789ab.part"
+    part.touch()
+    with held(tmp_path / "1234.run"), pytest.raises(click.ClickException, match="being rendered"):
+        Cache(tmp_path, limit=0).clear()
+    assert not part.exists()
 
 
 def test_a_killed_run_keeps_nothing(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ SHARING = "scenes/sharing/scene_sharing.py"
             '    "tiny": Quality(64, 36, 5),\n    "draft": ',
         ),
         ("filmkit/render/delivery.py", "TRANSPARENT_INDEX = 255", "TRANSPARENT_INDEX = 254"),
-        ("filmkit/render/workers.py", "POLL_SECONDS = 0.5", "POLL_SECONDS = 0.6"),
+        ("filmkit/render/workers.py", "MAX_ATTEMPTS = 3", "MAX_ATTEMPTS = 4"),
         ("filmkit/render/jobs.py", 'FILM = "film"', 'FILM = "movie"'),
         ("filmkit/commands/doctor.py", "GB = 1e9", "GB = 1e8"),
         ("filmkit/decks/web.py", "from __future__ import annotations", "MORE = 1"),

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from filmkit.core.camera import StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
+from filmkit.render import processes, workers
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
 
 __all__ = ["calling"]  # the fixture
 
 HEAD = """
+import ctypes
+import os
+import threading
+import time
+import numpy as np
 from manim import Square, VGroup
 from filmkit import Appear, Heatmap, MoveFromCopy, Stage, beat
 
@@ -86,6 +97,69 @@ MISTAKES = {
         self.hold(0.2)
 """,
         ": two beats are called opening; rename one",
+    ),
+    "a beat with the name of a method": (
+        """
+    @beat  # HERE
+    def render(self):
+        '''A square.'''
+        self.hold(0.2)
+""",
+        ": every stage has a render already; rename the beat",
+    ),
+    "a beat with the name of a method of stages with mosaics": (
+        """
+    @beat  # HERE
+    def show(self):
+        '''A square.'''
+        self.hold(0.2)
+""",
+        ": every stage has a show already; rename the beat",
+    ),
+    "a beat with the name of an attribute": (
+        """
+    @beat  # HERE
+    def head(self):
+        '''A head.'''
+        self.hold(0.2)
+""",
+        ": the scene has an attribute head, and a beat of that name; rename one",
+    ),
+    "an asynchronous beat": (
+        """
+    @beat  # HERE
+    async def wrong(self):
+        '''A square.'''
+        self.hold(0.2)
+""",
+        ": the beat wrong does nothing when it is called; write it without async and yield",
+    ),
+    "a wait that is too long": (
+        """
+    @beat
+    def wrong(self):
+        '''A square.'''
+        self.wait(1e9)  # HERE
+""",
+        "in beat wrong: with this it lasts 1,000,000,000 seconds; make it 3,600 at most",
+    ),
+    "a narration that is too long": (
+        f"""
+    @beat  # HERE
+    def wrong(self):
+        '''{"word " * 9000}'''
+        self.hold(0.2)
+""",
+        "in beat wrong: it takes 3,870 seconds to say; let several beats say it",
+    ),
+    "a scale without an end": (
+        """
+    @beat
+    def wrong(self):
+        '''Cells.'''
+        Heatmap([[1, float("nan")]])  # HERE
+""",
+        "in beat wrong: ValueError: a scale of colours cannot go from 0.0 to nan; mend it there",
     ),
     "a copy of something else": (
         """
@@ -161,6 +235,33 @@ MISTAKES = {
 """,
         ": TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'; mend it there",
     ),
+    "what would end the program": (
+        """
+    @beat
+    def wrong(self):
+        '''An end.'''
+        raise GeneratorExit  # HERE
+""",
+        "in beat wrong: GeneratorExit() would end the program; take it out",
+    ),
+    "a second process": (
+        """
+    @beat
+    def wrong(self):
+        '''Two go on.'''
+        os.fork()  # HERE
+""",
+        "in beat wrong: RuntimeError: two processes would go on with the scene; start one with",
+    ),
+    "a fault of the processor": (
+        """
+    @beat
+    def wrong(self):
+        '''A fault.'''
+        ctypes.string_at(0)  # HERE
+""",
+        "in beat wrong: its process ended early (signal SIGSEGV)",
+    ),
     "an error beside the scene": (
         """
 
@@ -184,22 +285,99 @@ def test_a_mistake_is_one_line_with_its_place_and_its_mend(
     assert not any(tmp_path.rglob("*.mp4"))
 
 
-def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
-    calling: Calling, tmp_path: Path
+def scene_with(line: str) -> str:
+    """Return the code of a scene that has a line in its second beat."""
+    code = f"""
+    @beat
+    def wrong(self):
+        '''Something.'''
+        {line}  # HERE
+        self.hold(0.2)
+"""
+    return HEAD + code
+
+
+def test_the_beat_is_named_that_ends_its_process(calling: Calling, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(scene_with("os._exit(0)"))
+    done = calling("--list", "mine.py", folder=tmp_path)
+    assert_one_line(done, 1, "Error: mine: in beat wrong: its process ended early (exit code 0)")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+@pytest.mark.parametrize("line", ["time.sleep(1e9)", "while True: pass"])
+def test_the_line_is_named_at_which_a_beat_stays(
+    line: str, calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = """
+    # Longer than it takes to start a process on a busy machine.
+    monkeypatch.setattr(processes, "SILENT_SECONDS", 15.0)
+    (tmp_path / "mine.py").write_text(scene_with(line))
+    number = next(n for n, text in enumerate(scene_with(line).splitlines(), 1) if "HERE" in text)
+    done = calling("--list", "mine.py", folder=tmp_path)
+    where = f"Error: mine: mine.py line {number}, in beat wrong"
+    assert_one_line(done, 1, f"{where}: there was no progress for 15 seconds")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+def test_the_line_is_named_at_which_drawing_stays(
+    calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than it takes to start a process on a busy machine.
+    monkeypatch.setattr(workers, "SILENT_SECONDS", 15.0)
+    code = scene_with("time.sleep(1e9 if self.renderer.sink else 0)")
+    (tmp_path / "mine.py").write_text(code)
+    number = next(n for n, text in enumerate(code.splitlines(), 1) if "HERE" in text)
+    done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
+    where = f"Error: mine: mine.py line {number}, in beat wrong"
+    assert_one_line(done, 1, f"{where}: no frame came for 15 seconds, 3 times")
+
+
+def test_what_a_scene_prints_is_no_part_of_a_list(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(scene_with(r"print('\x1b[31mred', 2)"))
+    done = call("--list", "--json", "mine.py", folder=tmp_path)
+    assert json.loads(done.stdout)[0]["name"] == "mine"
+    assert "\\x1b[31mred 2" in done.stderr.splitlines()
+
+
+def test_a_thread_that_a_beat_leaves_behind_is_ended(
+    calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "CLEANUP_SECONDS", 0.1)
+    line = "threading.Thread(target=time.sleep, args=[1e9]).start()"
+    (tmp_path / "mine.py").write_text(scene_with(line))
+    done = calling("--list", "mine.py", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "print(nothing)",
+            "NameError: name 'nothing' is not defined; mend it there (--verbose shows the way)",
+        ),
+        (
+            'self.play(Appear(Square().shift(float("inf") * np.array([1, 0, 0]))))',
+            "a Square lies at a place that is infinite or not a number",
+        ),
+    ],
+)
+def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
+    line: str, message: str, calling: Calling, tmp_path: Path
+) -> None:
+    code = f"""
     @beat
     def wrong(self):
         '''Drawn.'''
         if self.renderer.sink:
-            print(nothing)  # HERE
+            {line}  # HERE
         self.hold(0.2)
 """
     (tmp_path / "mine.py").write_text(HEAD + code)
-    number = (HEAD + code).splitlines().index("            print(nothing)  # HERE") + 1
+    number = (HEAD + code).splitlines().index(f"            {line}  # HERE") + 1
     done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
-    where = f"Error: mine: mine.py line {number}, in beat wrong: NameError: "
-    assert_one_line(done, 1, where, "mend it there (--verbose shows the way)")
+    assert_one_line(done, 1, f"Error: mine: mine.py line {number}, in beat wrong: {message}")
 
 
 def test_verbose_shows_the_way(tmp_path: Path) -> None:
@@ -270,6 +448,19 @@ def test_the_last_cells_may_be_counted_from_the_end() -> None:
     assert cells.row(-1) == cells.row(1)
     assert cells.column(-3) == cells.column(0)
     assert cells.cell(-1, -1) == cells.cell(1, 2)
+
+
+def test_cells_that_are_no_numbers_are_masked_or_refused() -> None:
+    cells = Heatmap([[1, np.nan]], Norm.unit(), masked=np.array([[False, True]]))
+    assert cells.texture()
+    with pytest.raises(SceneCodeError, match="shows what is not a number; mask these cells"):
+        cells.set_masked(0).texture()
+
+
+def test_a_heatmap_at_no_place_is_refused() -> None:
+    cells = Heatmap([[1, 2]]).shift([np.inf, 0, 0])
+    with pytest.raises(SceneCodeError, match="a Heatmap lies at a place that is infinite or"):
+        StageCamera().capture_mobjects([cells])
 
 
 def test_a_scene_without_a_beat_is_refused_at_its_class(calling: Calling, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from importlib import invalidate_caches
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,18 @@ import pytest
 from PIL import Image
 
 from filmkit.commands.scene_files import find_scene
+from filmkit.core.fonts import EAST_ASIAN_FONTS
 from filmkit.render.cache import Cache
 from filmkit.render.jobs import make_films
-from filmkit.render.keys import BeatHasher
+from filmkit.render.keys import BeatHasher, Drawn
 from filmkit.render.quality import Quality
+from filmkit.render.recording import FONTS, now
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderOptions
 from tests.support.calling import assert_one_line, call
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures, render_request
+from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
 SCENE = """
@@ -488,6 +492,40 @@ def test_python_without_docstrings_is_refused(
     )
     assert_one_line(done, 2, "Python leaves out docstrings", "PYTHONOPTIMIZE unset")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+SETS = """
+from filmkit.render import recording
+recording.start()
+from filmkit.core.text import Label
+for text in ("One \N{RIGHTWARDS ARROW} two", "\u4e2d"):
+    Label(text)
+    print([name for kind, name, _ in recording.uses() if kind == recording.FONTS])
+"""
+
+
+def test_only_texts_that_need_them_use_the_fonts_for_east_asia() -> None:
+    done = subprocess.run([sys.executable, "-c", SETS], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", f"['{EAST_ASIAN_FONTS}']"]
+
+
+def test_fonts_that_are_used_are_part_of_the_key_once_they_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key() -> str:
+        uses = [(FONTS, "fonts_of_mine", now(FONTS, "fonts_of_mine"))]
+        return Drawn(SHAPES, uses, "en").until(["one"])
+
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "fonts_of_mine"
+    without = key()
+    assert without == Drawn(SHAPES, [], "en").until(["one"])
+    text(package / "__init__.py", "")
+    text(package / "a.ttc", "one")
+    invalidate_caches()
+    first = key()
+    text(package / "a.ttc", "another")
+    assert len({without, first, key()}) == 3
 
 
 def test_python_without_assertions_has_keys_of_its_own() -> None:

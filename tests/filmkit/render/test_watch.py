@@ -395,6 +395,12 @@ def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -
         f"Error: scene_attention: scene_attention.py line {number}, in beat third: "
         "RuntimeError: no; mend it there"
     )
+    # A beat that ends the process that draws.
+    count = len(watching.lines())
+    deadly = text.replace(THIRD, THIRD.replace("\n", "\n        __import__('os')._exit(0)\n"))
+    by_renaming(watching.scene, deadly.encode())
+    line = watching.wait_for("Error", count)
+    assert line == "Error: in beat third: its process ended early (exit code 0)"
     # A module that cannot be loaded.
     count = len(watching.lines())
     theme = watching.folder / "filmkit" / "core" / "theme.py"
@@ -404,7 +410,7 @@ def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -
     assert "filmkit/core/theme.py line " in line
     by_renaming(theme, good_theme)
     # Other code that draws the same pictures.
-    watching.edit(watching.scene, failing, text.replace(f"{THIRD}1.0,", f"{THIRD}1 + 0,"))
+    watching.edit(watching.scene, deadly, text.replace(f"{THIRD}1.0,", f"{THIRD}1 + 0,"))
     assert not any("Traceback" in line for line in watching.lines())
     assert watching.film.read_bytes() == good[1]
 

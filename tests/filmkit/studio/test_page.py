@@ -288,7 +288,7 @@ RIGHT_LINE = 'self.wait_for("here")'
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
                 ('self.wait_for("there")', ["mine.py line {line}", "no mark [there]", "[here]"]),
-                ("raise SystemExit(3)", ["ends the program"]),
+                ("raise SystemExit(3)", ["mine.py line {line}", "in beat queries", "would end"]),
             )
         ),
     ],
