@@ -122,7 +122,7 @@ def show(
     theme
         Colours of text, lines and background: "dark", "light" or "print".
     palette
-        Colours of the heatmaps: "film", "signed" or "roles", as ``--palette`` of a render.
+        Colours of the heatmaps: "roles", "film" or "signed", as ``--palette`` of a render.
     language
         Language of words and narration: "en", "fr" or "zh", or another one into which a scene of
         your own is translated.

@@ -202,9 +202,9 @@ THEME_OPTIONS = (
         type=click.Choice(PALETTES),
         default=PALETTES[0],
         show_default=True,
-        help="Colours of the heatmaps. film: viridis for all; signed: maps that tell negative "
-        "numbers from positive ones; roles: each tensor has the colour of its name, and zero that "
-        "of the background.",
+        help="Colours of the heatmaps. roles: each tensor has the colour of its name, and zero "
+        "that of the background; film: viridis for all; signed: maps that tell negative numbers "
+        "from positive ones.",
     ),
 )
 WHAT_TO_SHOW = cloup.option_group(

@@ -50,7 +50,7 @@ class StageSettings:
     head: int | None = None
     show_first_token: bool = False
     theme: str = "dark"
-    palette: str = "film"
+    palette: str = "roles"
     background: str | None = None
     transparent: bool = False
     compare: Path | None = None

@@ -156,7 +156,7 @@ class Theme:
     masked: str = "#16142a"
     card: str = "#0b0d10"
     rim: str = "#a9b6c4"
-    palette: Palette = Palette("viridis", "viridis")
+    palette: Palette = Palette()
     tempo: Tempo = Tempo()
     font: str = "Source Sans Pro"
     name_size: float = 0.040
@@ -296,7 +296,7 @@ _THEMES = dict(zip(THEMES, (DARK, LIGHT, PRINT), strict=True))
 _PALETTES = dict(
     zip(
         PALETTES,
-        (Palette("viridis", "viridis"), Palette("berlin", "magma"), Palette()),
+        (Palette(), Palette("viridis", "viridis"), Palette("berlin", "magma")),
         strict=True,
     )
 )
@@ -323,7 +323,7 @@ def use_theme(
     name
         "dark", "light" or "print".
     palette
-        "film", "signed" or "roles".
+        "roles", "film" or "signed".
     background
         Colour of the background, "#RRGGBB"; None for the theme's own.
     min_text_size

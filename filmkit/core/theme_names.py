@@ -7,5 +7,5 @@ __all__ = ["PALETTES", "THEMES"]
 THEMES = ("dark", "light", "print")
 """Themes for :func:`filmkit.core.theme.use_theme`; the first is the default."""
 
-PALETTES = ("film", "signed", "roles")
+PALETTES = ("roles", "film", "signed")
 """Palettes (colour maps) for the same function; the first is the default."""

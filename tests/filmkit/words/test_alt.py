@@ -211,24 +211,26 @@ def picture_of_one_head(code: str) -> str:
 
 PICTURES = {
     "en": (
-        "Softmax. Heatmaps of layer 11 in viridis. Scaled scores of head 3: 9 words by 9 words, "
-        "−7.75 to 7.75. Attention pattern of head 3: 9 words by 9 words, 0 to 1. Faint: transposed "
-        "rotated keys. Words: scores; keys; K transposed; pattern; The; American; flag; is; red; "
-        "white; and; SmolLM2-135M-Instruct (Q4_1) · layer 11, head 3."
+        "Softmax. Heatmaps of layer 11. Scaled scores of head 3: 9 words by 9 words, "
+        "−7.75 to 7.75, grey to green. Attention pattern of head 3: 9 words by 9 words, 0 to 1, "
+        "black to white. Faint: transposed rotated keys. Words: scores; keys; K transposed; "
+        "pattern; The; American; flag; is; red; white; and; "
+        "SmolLM2-135M-Instruct (Q4_1) · layer 11, head 3."
     ),
     "fr": (
-        "Softmax. Cartes de chaleur (couche 11), couleurs viridis. Scores mis à l’échelle (tête "
-        "3)\u00a0: 9 mots sur 9 mots, de −7,75 à 7,75. Motif d’attention (tête 3)\u00a0: 9 mots "
-        "sur 9 mots, de 0 à 1. En retrait\u00a0: clés après rotation, matrice transposée. "
+        "Softmax. Cartes de chaleur (couche 11). Scores mis à l’échelle (tête "
+        "3)\u00a0: 9 mots sur 9 mots, de −7,75 à 7,75, du gris au vert. Motif d’attention (tête "
+        "3)\u00a0: 9 mots sur 9 mots, de 0 à 1, du noir au blanc. En retrait\u00a0: clés après "
+        "rotation, matrice transposée. "
         "Textes\u00a0: scores\u202f; clés\u202f; K transposée\u202f; motif\u202f; The\u202f; "
         "American\u202f; flag\u202f; is\u202f; red\u202f; white\u202f; and\u202f; "
         "SmolLM2-135M-Instruct (Q4_1) · couche 11, tête 3."
     ),
     "zh": (
-        "Softmax。第 11 层的热图，配色为 viridis。第 3 个头的缩放分数：9 个词 × 9 个词，"
-        "取值 −7.75 到 7.75。第 3 个头的注意力图：9 个词 × 9 个词，"
-        "取值 0 到 1。淡显：旋转后的键（转置）。文字：分数；键；K 的转置；注意力图；The；American；"
-        "flag；is；red；white；and；"
+        "Softmax。第 11 层的热图。第 3 个头的缩放分数：9 个词 × 9 个词，"
+        "取值 −7.75 到 7.75，从灰色到绿色。第 3 个头的注意力图：9 个词 × 9 个词，"
+        "取值 0 到 1，从黑色到白色。淡显：旋转后的键（转置）。文字：分数；键；K 的转置；注意力图；"
+        "The；American；flag；is；red；white；and；"
         "SmolLM2-135M-Instruct (Q4_1) · 第 11 层，第 3 个头。"
     ),
 }
