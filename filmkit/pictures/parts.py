@@ -144,7 +144,8 @@ class Matrix:
     Raises
     ------
     SceneCodeError
-        If the numbers have no rows and columns, or there are not as many words as tokens.
+        If the numbers have no rows and columns; when it is shown, if there are not as many words
+        as tokens.
 
     Examples
     --------
@@ -173,12 +174,6 @@ class Matrix:
                 f"a Matrix takes rows and columns of numbers, not an array of shape "
                 f"{self.values.shape}"
             )
-        for axis, count in zip((self.rows, self.columns), self.values.shape, strict=True):
-            if axis == TOKEN and self.words and len(self.words) != count:
-                raise SceneCodeError(
-                    f"a Matrix has {count} tokens along an axis, and {len(self.words)} words; "
-                    f'give the axis a name of its own, such as columns="head"'
-                )
 
     @property
     def transposed(self) -> Matrix:
@@ -204,6 +199,12 @@ class Matrix:
 
     def size(self, around: Around) -> Size:
         """Return what it needs: its axes, and room for words, title and colour bar."""
+        for axis, count in zip((self.rows, self.columns), self.values.shape, strict=True):
+            if axis == TOKEN and self.words and len(self.words) != count:
+                raise SceneCodeError(
+                    f"a Matrix has {count} tokens along an axis, and {len(self.words)} words; "
+                    f'give the axis a name of its own, such as columns="head"'
+                )
         letters = self.letters(around)
         labels = self._token_labels([(0.0, 0.0)] * len(self.words), letters)
         # Signs of some scripts are taller than the size of their letters.

@@ -15,7 +15,7 @@ from filmkit.core.records import StageSettings
 from filmkit.core.stage import beat
 from filmkit.core.text import Label
 from filmkit.core.view import LayerView
-from filmkit.pictures.parts import Matrix
+from filmkit.pictures.parts import Around, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
@@ -84,8 +84,8 @@ def test_numbers_without_rows_and_columns_are_refused(shape: tuple[int, ...]) ->
 
 def test_words_that_do_not_fit_are_refused() -> None:
     with pytest.raises(SceneCodeError, match=r"3 tokens along an axis, and 4 words.*columns="):
-        Matrix(NUMBERS, words=("a", "b", "c", "d"))
-    Matrix(NUMBERS, rows="head", words=("a", "b", "c", "d"))
+        Matrix(NUMBERS, words=("a", "b", "c", "d")).size(Around())
+    Matrix(NUMBERS, rows="head", words=("a", "b", "c", "d")).size(Around())
 
 
 def test_marks_take_the_numbers_of_numpy() -> None:
