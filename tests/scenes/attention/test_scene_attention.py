@@ -51,7 +51,7 @@ def test_queries_are_shown_after_their_norm() -> None:
     np.testing.assert_array_equal(view.q, trace.get("q_norm", layer)[1:, head])
     np.testing.assert_array_equal(view.q_used, trace.get("q_rot", layer)[1:, head])
     np.testing.assert_array_equal(view.k, trace.get("k_norm", layer)[1:, trace.kv_head(head)])
-    assert view.layer.norm("q") == Norm.stretched(trace.get("q_norm", layer)[1:])
+    assert view.layer.norm("q") == Norm.stretched(trace.get("q_norm", layer)[1:], role="query")
 
 
 def test_keys_before_a_window_are_masked() -> None:
