@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["SceneCodeError", "StageError", "running_scene_code"]
+__all__ = ["SceneCodeError", "StageError", "file_of", "place_of_code", "running_scene_code"]
 
 
 class StageError(Exception):
@@ -24,6 +26,17 @@ class SceneCodeError(StageError):
     def __init__(self, message: str, place: str = "") -> None:
         super().__init__(message)
         self.place = place
+
+
+def place_of_code(function: Callable[..., object]) -> str:
+    """Return file and line of a function, as :attr:`SceneCodeError.place` has them."""
+    line = inspect.unwrap(function).__code__.co_firstlineno
+    return f"{Path(file_of(function)).name} line {line}"
+
+
+def file_of(function: Callable[..., object]) -> str:
+    """Return the file in which a function is written."""
+    return inspect.unwrap(function).__code__.co_filename
 
 
 @contextmanager

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from extract.attention import AttentionResult
 from extract.trace import Trace, TraceError
+from filmkit.core.errors import SceneCodeError, file_of, place_of_code
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.model_places import HEAD, KV_HEAD, ModelPlace
@@ -73,6 +74,23 @@ class Quantity:
     axes: tuple[str, ...]
     compute: Compute
 
+    def of(self, trace: Trace, **given: Any) -> npt.NDArray[Any]:
+        """Compute it from a trace.
+
+        Raises
+        ------
+        SceneCodeError
+            If it is no array of rows and columns.
+        """
+        found = self.compute(trace, **given)
+        if np.ndim(found) < 2:
+            raise SceneCodeError(
+                f"the quantity {self.compute.__name__} returns an array of shape "
+                f"{np.shape(found)}; let it return rows and columns",
+                place_of_code(self.compute),
+            )
+        return found
+
     def words(self, place: str = "", *, transposed: bool = False) -> str:
         """Return what it is in the language in use, of a place such as " of head 3"."""
         name, how = _(self.name), _(self.how) if self.how else ""
@@ -93,9 +111,20 @@ def quantity(name: str, how: str = "", *, axes: tuple[str, ...]) -> Callable[[Co
     """Add a function to the quantities that panels can show; a decorator.
 
     ``name``, ``how`` and ``axes`` are those of a :class:`Quantity`.
+
+    Raises
+    ------
+    SceneCodeError
+        If another file has a quantity of that name.
     """
 
     def add(compute: Compute) -> Compute:
+        known = QUANTITIES.get(compute.__name__)
+        if known and file_of(known.compute) != file_of(compute):
+            raise SceneCodeError(
+                f"there is a quantity {compute.__name__} already; give the function another name",
+                place_of_code(compute),
+            )
         QUANTITIES[compute.__name__] = Quantity(name, how, axes, compute)
         return compute
 
@@ -175,11 +204,16 @@ def cells_of(trace: Trace, source: TensorSource) -> Array:
         That of the source's model.
     source
         A tensor or a quantity, not a colour scale.
+
+    Raises
+    ------
+    SceneCodeError
+        If a quantity is no array of rows and columns.
     """
     if source.tensor is not None:
         whole = trace[source.tensor]
     else:
-        whole = QUANTITIES[source.quantity].compute(trace, **dict(source.given))
+        whole = QUANTITIES[source.quantity].of(trace, **dict(source.given))
     index = tuple(slice(*axis) if isinstance(axis, tuple) else axis for axis in source.index)
     cells = np.atleast_2d(np.asarray(whole, dtype=np.float64)[index])
     return cells.T if source.transposed else cells

@@ -66,7 +66,7 @@ from extract.trace import Trace
 from filmkit.core.animations import Appear, Drift, MoveCamera, Presence, Vanish, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
 from filmkit.core.card import Card, faded
-from filmkit.core.errors import SceneCodeError, StageError, running_scene_code
+from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
 from filmkit.core.facts import Fact, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.heatmap import Heatmap
@@ -188,16 +188,16 @@ def beat(
             raise SceneCodeError(
                 f"{name} would be a question's name: rename it, or write @beat(ask=...) above "
                 "the beat that answers",
-                _place(method),
+                place_of_code(method),
             )
         if any(waits(method) for waits in WAITING):
             raise SceneCodeError(
                 f"the beat {name} does nothing when it is called; write it without async and yield",
-                _place(method),
+                place_of_code(method),
             )
         # In the body of a class the second method of a name would replace the first.
         if _is_beat(body.get(name)):
-            raise SceneCodeError(f"two beats are called {name}; rename one", _place(method))
+            raise SceneCodeError(f"two beats are called {name}; rename one", place_of_code(method))
         method.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants, questions)
         return method
 
@@ -207,12 +207,6 @@ def beat(
 
 def _is_beat(method: object) -> bool:
     return isinstance(getattr(method, "beat", None), _BeatMark)
-
-
-def _place(method: Callable[..., object]) -> str:
-    """Return file and line of a method."""
-    code = method.__code__
-    return f"{Path(code.co_filename).name} line {code.co_firstlineno}"
 
 
 def _misfit(said: str, written: str, error: NarrationError) -> StageError:
@@ -293,7 +287,7 @@ class Stage(Scene):
             inherited = getattr(super(cls, cls), name, None)
             if _is_beat(method) and inherited is not None and not _is_beat(inherited):
                 raise SceneCodeError(
-                    f"every stage has a {name} already; rename the beat", _place(method)
+                    f"every stage has a {name} already; rename the beat", place_of_code(method)
                 )
 
     def __init__(
@@ -474,7 +468,7 @@ class Stage(Scene):
         if name in vars(self):
             raise SceneCodeError(
                 f"the scene has an attribute {name}, and a beat of that name; rename one",
-                _place(method),
+                place_of_code(method),
             )
         beat_begins(name)
         self.next_section(name)
@@ -487,14 +481,15 @@ class Stage(Scene):
             tail = self.time
             if tail == start:
                 raise SceneCodeError(
-                    "it plays nothing; add self.play(...) or self.hold(seconds)", _place(method)
+                    "it plays nothing; add self.play(...) or self.hold(seconds)",
+                    place_of_code(method),
                 )
             said, speech = self.narration(name), self.speech.get(name)
             spoken = speech.seconds if speech else said.seconds(self.theme.tempo.per_word)
             if spoken > LONGEST_PIECE:
                 raise SceneCodeError(
                     f"it takes {spoken:,.0f} seconds to say; let several beats say it",
-                    _place(method),
+                    place_of_code(method),
                 )
             length = max(tail - start, spoken)
             # A little longer, so that the last thing that happens can be seen.
@@ -593,7 +588,7 @@ class Stage(Scene):
             if said != written:
                 raise _misfit(said, written, error) from error
             method = getattr(self, beat.removeprefix(QUESTION))
-            raise SceneCodeError(str(error), _place(method)) from error
+            raise SceneCodeError(str(error), place_of_code(method)) from error
 
     def _told(self, beat: str) -> tuple[str, str]:
         """Return the variant of a narration, "" if there is but one, and its words in English."""
@@ -604,7 +599,8 @@ class Stage(Scene):
         variant = "" if "" in texts else self.variant(name)
         if variant not in texts:
             raise SceneCodeError(
-                f"variant() chooses {variant!r}; {beat} has {', '.join(texts)}", _place(method)
+                f"variant() chooses {variant!r}; {beat} has {', '.join(texts)}",
+                place_of_code(method),
             )
         return variant, one_line(texts[variant])
 

@@ -179,7 +179,7 @@ class LayerView:
         quantity
             What was computed: a name in :data:`filmkit.core.quantities.QUANTITIES`.
         width
-            Number of columns, if they are not positions.
+            Number of columns, if they are not positions; if it is not given, it is computed.
         **given
             What it was computed from, beside the layer.
 
@@ -193,11 +193,14 @@ class LayerView:
                 f"there is no quantity {quantity!r}; write @quantity above the function that "
                 f"computes it, or give TensorSource(expression=...) if words will do"
             )
-        drawn = (self.first, self.stop)
+        drawn, given = (self.first, self.stop), {"layer": self.layer, **given}
+        found = QUANTITIES[quantity]
+        if not width and not found.axes[-1].endswith("pos"):
+            width = found.of(self.trace, **given).shape[-1]
         return TensorSource(
             quantity=quantity,
             index=(drawn, (0, width) if width else drawn),
-            given=(("layer", self.layer), *given.items()),
+            given=tuple(given.items()),
             model=self._model,
         )
 

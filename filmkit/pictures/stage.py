@@ -191,10 +191,8 @@ class Stage(PlainStage):
         for old, new in way.replaced:
             self.replace(old, new)
         if way.moves:
-            self.play(*way.leaving, *way.moves, run_time=run_time)
+            self.play(*way.crossfade, *way.moves, run_time=run_time)
             self.remove(*way.finished)
-            if way.arrivals:
-                self.play(*way.arrivals)
             for part in way.after.parts.values():
                 self._add_whole(part.pieces.get("cells"))
         elif way.leaving or way.arrivals:

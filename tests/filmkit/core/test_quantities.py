@@ -5,13 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from extract.trace import Trace
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import use_language
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.quantities import QUANTITIES, PanelCheck, cells_of, described, place_of, quantity
+from filmkit.core.quantities import (
+    QUANTITIES,
+    PanelCheck,
+    Quantity,
+    cells_of,
+    described,
+    place_of,
+    quantity,
+)
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import HEAD_TENSORS, head_tensor
 from filmkit.mobjects.latent_view import LatentView
@@ -123,3 +133,35 @@ def test_a_quantity_of_ones_own_is_named_and_checked() -> None:
         assert described(source) == "mean of all patterns of layer 1"
     finally:
         del QUANTITIES["mean_pattern"]
+
+
+def test_a_quantity_may_have_columns_that_are_no_positions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def value_norm(trace: Trace, layer: int) -> npt.NDArray[np.float64]:
+        return np.linalg.norm(trace.get("v", layer)[:, 0], axis=-1, keepdims=True)
+
+    found = Quantity("norm of values", "", ("pos", "norm"), value_norm)
+    monkeypatch.setitem(QUANTITIES, "value_norm", found)
+    trace = make_trace()
+    layer = LayerView.of_prompt(trace, 1, show_first_token=False)
+    norms = cells_of(trace, layer.computed("value_norm"))
+    np.testing.assert_allclose(norms[:, 0], np.linalg.norm(trace.get("v", 1)[1:10, 0], axis=-1))
+
+
+def test_what_is_no_quantity_is_refused() -> None:
+    def scores(trace: Trace, layer: int) -> npt.NDArray[np.float64]:
+        raise AssertionError
+
+    with pytest.raises(SceneCodeError, match="a quantity scores already; give the function"):
+        quantity("scores of mine", axes=("query_pos", "key_pos"))(scores)
+
+    def of_tokens(trace: Trace, layer: int) -> npt.NDArray[np.float64]:
+        return np.zeros(10)
+
+    flat = Quantity("flat", "", ("pos", "one"), of_tokens)
+    with pytest.raises(
+        SceneCodeError, match=r"of_tokens returns an array of shape \(10,\)"
+    ) as error:
+        flat.of(make_trace(), layer=0)
+    assert error.value.place.startswith("test_quantities.py line ")
