@@ -82,7 +82,7 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
     """
     _register_fonts()
     if is_wide(text):
-        # For whoever notes what pictures depend on: most texts do not need these fonts.
+        # Rehearsals note what pictures depend on: most texts do not need these fonts.
         sys.audit("filmkit.fonts", EAST_ASIAN_FONTS)
     with temporary_folder() as folder:
         file = folder / "line.svg"

@@ -47,7 +47,7 @@ def _is_shown(piece: Mobject, on_scene: Container[Mobject]) -> bool:
 
 
 def _item(picture: Picture, placed: PlacedPart) -> PartItem:
-    """Return a part as it is told."""
+    """Return what maps of pictures and alt texts say of a part."""
     name, part, span = placed.name, placed.part, picture.mosaic.spans[placed.name]
     size, cells = part.size(picture.dressing[name]), placed.pieces.get("cells")
     counts = cells.shape if isinstance(cells, Cells) else (None, None)

@@ -32,7 +32,7 @@ def below_each_other(*lines: Mobject) -> VGroup:
 
 
 def quiet(*lines: str) -> Free | None:
-    """Return a part with what is said by the way, line under line; None for nothing."""
+    """Return a part of small grey lines, one below the other; None without any."""
     if not lines:
         return None
 

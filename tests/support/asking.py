@@ -49,7 +49,7 @@ SAID = (
     "Are there others?",
     "There are others.",
 )
-"""What is said in each."""
+"""The narration of each step."""
 
 QUESTIONS = (SAID[1], SAID[3])
 """Its questions."""
