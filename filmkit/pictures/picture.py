@@ -18,6 +18,8 @@ from filmkit.pictures.parts import Around, Cells, Matrix, Part, Place
 
 __all__ = ["Mark", "Picture", "PlacedPart"]
 
+BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
+
 Key = tuple[str, str]
 """Name of a part, and which of its pieces."""
 
@@ -237,9 +239,10 @@ def _arranged(
 ) -> tuple[Mosaic, Mapping[str, Around], Arrangement]:
     """Return a mosaic, what stands around its parts, and where they are.
 
-    Where there is no room, colour bars are left out first; then only the rows at the left have
-    words, then these are small, and last there are none.
+    Where there is no room, it is not kept away from the notes; then colour bars are left out, then
+    only the rows at the left have words, then these are small, and last there are none.
     """
+    lower = Box.of(room.left, room.right, room.bottom, room.top - BELOW_NOTES)
     dressing = dict(_dressed(mosaic, parts, around, words))
     bare = {name: replace(one, bar=False) for name, one in dressing.items()}
     fewer = {
@@ -249,10 +252,13 @@ def _arranged(
     small = {name: replace(one, small=True) for name, one in fewer.items()}
     none = {name: replace(one, row_words="") for name, one in small.items()}
     errors = []
-    for one in (dressing, bare, fewer, small, none):
+    for one, free in (
+        (dressing, lower),
+        *((o, room) for o in (dressing, bare, fewer, small, none)),
+    ):
         sizes = {name: part.size(one[name]) for name, part in parts.items()}
         try:
-            return mosaic, one, arrange(mosaic, sizes, room)
+            return mosaic, one, arrange(mosaic, sizes, free)
         except SceneCodeError as error:
             errors.append(error)
     raise errors[-1]

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from manim import Line, Mobject, Rectangle, VGroup
+from manim import Line, Mobject, Rectangle, Square, VGroup
 
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT
@@ -27,6 +27,7 @@ __all__ = [
     "SentencePart",
     "ShareBars",
     "WorkedSum",
+    "legend",
     "rest_of",
     "scaling_of",
     "score_notes",
@@ -65,7 +66,7 @@ class SentencePart:
 
 
 class WorkedSum(VGroup):
-    """A dot product by hand: the largest products, all others as one, and the sum.
+    """A dot product by hand: products that make most of the sum, all others as one, and the sum.
 
     As many digits are written as the sum needs to be right as it is printed.
 
@@ -141,11 +142,12 @@ def _written(digits: int) -> Callable[[float], str]:
 
 
 def _channels(products: Array) -> tuple[tuple[int, ...], int]:
-    """Return channels with some of the largest products, and with how many decimals to write them.
+    """Return channels whose products make most of the sum, and the decimals to write them with.
 
     The printed products and the printed rest must add up to the printed sum.
     """
-    largest = [int(channel) for channel in np.argsort(-np.abs(products))[: 2 * CHANNELS]]
+    towards = products * np.sign(products.sum())
+    largest = [int(channel) for channel in np.argsort(-towards)[: 2 * CHANNELS]]
     count = min(CHANNELS, len(largest))
     for digits in range(1, 4):
         for channels in combinations(largest, count):
@@ -169,6 +171,13 @@ def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
     for label in first[CHANNELS:]:
         label.on_line(widths[0] + gap + label.width / 2 + 0.2, label.get_y())
     lines.move_to([0, 0, 0])
+
+
+def legend(text: str, colour: str) -> VGroup:
+    """Return a square of a colour, and what it means."""
+    words = Label(text, size=TEXT)
+    square = Square(1.4 * words.line_height, stroke_width=0, fill_color=colour, fill_opacity=1.0)
+    return VGroup(square, words.next_to(square, [1, 0, 0], buff=0.15))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from scenes.attention.parts import (
     SentencePart,
     ShareBars,
     WorkedSum,
+    legend,
     rest_of,
     scaling_of,
     score_notes,
@@ -43,6 +44,7 @@ from scenes.attention.parts import (
 CLOCKS = 8  # pairs of channels whose rotation is shown
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
 FAINT = 0.16  # opacity of cells that are not meant
+GAMMA = 2.2  # of screens: how their light grows with the level
 
 PRODUCT = ". Kt\nQ dots"
 HEAD = """
@@ -80,6 +82,11 @@ def scaling(factor: float) -> str:
         # Rounded first: a factor of a whole number may be off by little.
         return _("Divide by {number}", number=format_short(float(f"{1 / factor:.3g}")))
     return _("Multiply by {number}", number=format_number(factor))
+
+
+def light(share: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the level of a screen at which it gives a share of its light."""
+    return np.asarray(share, dtype=np.float64) ** (1 / GAMMA)
 
 
 class Attention(Stage):
@@ -121,11 +128,15 @@ class Attention(Stage):
         self.part("weights", self._weights())
         self.part("w0", self._hidden(share=True))
         self.part("v0", self._hidden(share=False))
+        self.part(
+            "who", lambda: Label(f"{self.words[query]} →", size=1.2 * TEXT, colour=theme.query)
+        )
         self.part("pair", self._pair)
         self.part("asks", lambda: self._saying(self.query, _("“who goes with me?”"), theme.query))
         self.part("offers", lambda: self._saying(self.key, _("“I do”"), theme.key))
         self.part("reading", quiet(_("a loose reading")))
-        self.part("future", quiet(_("not written yet"), *score_notes(head)))
+        self.part("future", lambda: legend(_("not written yet"), theme.masked))
+        self.part("notes", quiet(*score_notes(head)))
         self.part("way", quiet(*way_notes(layer, "Q")))
         self.part("bias", quiet(*way_notes(layer, "V")))
         self.part("rest", quiet(*rest_of(head, query)))
@@ -324,6 +335,7 @@ class Attention(Stage):
         """Every query meets every key, in one matrix product."""
         self.show(PRODUCT, lit={"dots": 0.0}, titles="Q Kt dots")
         self.show(PRODUCT, reveal="dots")
+        self.show(PRODUCT, marks=(Mark("dots", *self.match),))
 
     @beat(
         scaled="{scaling}, to keep sums of {products} products moderate. Then mask the future: "
@@ -332,7 +344,7 @@ class Attention(Stage):
     )
     def scale_and_mask(self) -> None:
         self.show("scaled divided", tall="scaled\ndivided", marks=(Mark("scaled", *self.match),))
-        self.show("scores future", tall="scores\nfuture")
+        self.show("scores future\nscores notes", tall="scores\nfuture\nnotes")
 
     # The pattern
 
@@ -341,7 +353,8 @@ class Attention(Stage):
         """Softmax turns a row into shares that add up to one:
         “{query}” gives {share} to “{key}”."""
         self.show("scores", marks=(Mark("scores", row=self.query),))
-        self.show("shares\nrow\nrest", origins={"row": self._followed(self.parts["scores"])})
+        mosaic = ". shares\nwho row\n. rest"
+        self.show(mosaic, origins={"row": self._followed(self.parts["scores"])})
 
     @beat
     def the_pattern(self) -> None:
@@ -367,8 +380,8 @@ class Attention(Stage):
     def a_weighted_mix(self) -> None:
         """Scale each row of values by its share. The sum of them all is one row of z."""
         lit = {
-            "V": self.head.pattern[self.query][:, None],
-            "v0": self.head.hidden_attention[self.query],
+            "V": light(self.head.pattern[self.query][:, None]),
+            "v0": light(self.head.hidden_attention[self.query]),
         }
         row = (np.arange(self.layer.count) == self.query)[:, None]
         show = partial(
@@ -390,11 +403,14 @@ class Attention(Stage):
         """Pattern times values: that is all this head has to say."""
         self.show(". V\npattern z", lit={"z": 0.0})
         self.show(". V\npattern z", reveal="z")
+        followed = (Mark("pattern", row=self.query), Mark("z", row=self.query))
+        self.show(". V\npattern z", marks=followed)
 
     @beat
     def one_head(self) -> None:
         """This is one attention head. The model runs {heads} in {layers}."""
         self.show(HEAD, tall=TALL_HEAD)
-        for name in ("Q", "scores", "pattern", "z"):
-            self.show(HEAD, tall=TALL_HEAD, marks=(Mark(name, row=self.query),), run_time=1.0)
-        self.show(HEAD, tall=TALL_HEAD)
+        marks = tuple(Mark(name, row=self.query) for name in ("Q", "scores", "pattern", "z"))
+        for mark in marks:
+            self.show(HEAD, tall=TALL_HEAD, marks=(mark,), run_time=1.0)
+        self.show(HEAD, tall=TALL_HEAD, marks=marks)

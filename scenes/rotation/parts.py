@@ -202,7 +202,7 @@ class Slide(VGroup):
         query, key = words
         self.query = Label(query, size=WORDS, colour=theme.query)
         self.key = Label(key, size=WORDS, colour=theme.key)
-        title = Label(_("tokens apart"), size=TEXT, colour=theme.muted)
+        title = Label(_("tokens apart"), size=WORDS)
         self.key.on_line(max(columns[0].x, box.left + self.key.width / 2), line - LINE)
         title.on_line(box.right - title.width / 2, line - LINE)
         self.add(self.bars, ticks, title, self.key, self.query)

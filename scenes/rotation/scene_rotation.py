@@ -48,16 +48,16 @@ TURNED = 60  # distance up to which the hands of all clocks turn
 
 MERGED = "unturned turned dial\nunturned turned change"
 TALL_MERGED = "unturned change\nturned dial"
-SAID = "said\nhalf\nmore\nabout\nprice"
+SAID = "half\nsaid\nmore\nabout\nprice"
 PARTS = """
     unrotated plus rotated equals scores
     sum       sum  sum     to     pattern
 """
 TALL_PARTS = """
-    unrotated plus rotated
-    equals    .    .
-    scores    to   pattern
-    sum       sum  sum
+    unrotated plus   rotated
+    .         equals scores
+    .         to     pattern
+    sum       sum    sum
 """
 
 
@@ -208,7 +208,7 @@ class RotationAndLatent(Stage):
         """Return the prompt, and how the converted model goes on."""
         report, stage = self.report, self.frame.stage
         words = *self.layer.words, first_sentence((report.healed or report.stored).continuation)
-        colours = [*[self.theme.ink] * self.layer.count, self.theme.latent]
+        colours = [*[self.theme.muted] * self.layer.count, self.theme.ink]
         room = Box(0, 0, stage.width, 0.3 * stage.height)
         return Sentence(words, room, size=0.075, colours=colours)
 
