@@ -19,7 +19,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
 from scenes.attention.parts import WorkedSum, in_formula, scaling_of, score_notes
-from scenes.attention.scene_attention import Attention
+from scenes.attention.scene_attention import GAMMA, Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
@@ -133,19 +133,19 @@ def test_the_mix_on_screen_adds_up_to_z(show: bool) -> None:
     panels = drawn_at_the_end_of(trace, StageSettings(show_first_token=show))["a_weighted_mix"]
     values, (z,) = named(panels, "v."), named(panels, "z.")
     assert len(values) == 2 - show
-    total = sum((rows.values * rows.shown).sum(axis=0) for rows in values)
+    total = sum((rows.values * rows.shown**GAMMA).sum(axis=0) for rows in values)
     np.testing.assert_allclose(total, z.values[best_match(view)[0]], atol=1e-5)
 
 
-def test_brightness_is_the_weight_in_the_mix() -> None:
+def test_light_is_the_weight_in_the_mix() -> None:
     trace = trace_of_kind(SHIPPED_KIND)
     view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
     query, key = best_match(view)
     panels = named(drawn_at_the_end_of(trace)["a_weighted_mix"], "v.")
     hidden, values = sorted(panels, key=lambda panel: panel.shape[0])
     shares = np.broadcast_to(view.pattern[query][:, None], values.shape)
-    np.testing.assert_array_equal(values.shown, shares)
-    assert hidden.shown == pytest.approx(view.hidden_attention[query])
+    np.testing.assert_allclose(values.shown**GAMMA, shares)
+    assert hidden.shown**GAMMA == pytest.approx(view.hidden_attention[query])
     assert shares[:, 0].argmax() == key
 
 
