@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["SceneCodeError", "StageError", "file_of", "place_of_code", "running_scene_code"]
+__all__ = ["SceneCodeError", "StageError", "place_of_code", "running_scene_code"]
 
 
 class StageError(Exception):
@@ -30,13 +30,8 @@ class SceneCodeError(StageError):
 
 def place_of_code(function: Callable[..., object]) -> str:
     """Return file and line of a function, as :attr:`SceneCodeError.place` has them."""
-    line = inspect.unwrap(function).__code__.co_firstlineno
-    return f"{Path(file_of(function)).name} line {line}"
-
-
-def file_of(function: Callable[..., object]) -> str:
-    """Return the file in which a function is written."""
-    return inspect.unwrap(function).__code__.co_filename
+    code = inspect.unwrap(function).__code__
+    return f"{Path(code.co_filename).name} line {code.co_firstlineno}"
 
 
 @contextmanager

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from extract.attention import AttentionResult
 from extract.trace import Trace, TraceError
-from filmkit.core.errors import SceneCodeError, file_of, place_of_code
+from filmkit.core.errors import SceneCodeError, place_of_code
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.model_places import HEAD, KV_HEAD, ModelPlace
@@ -115,12 +115,13 @@ def quantity(name: str, how: str = "", *, axes: tuple[str, ...]) -> Callable[[Co
     Raises
     ------
     SceneCodeError
-        If another file has a quantity of that name.
+        If the project has a quantity of that name.
     """
 
     def add(compute: Compute) -> Compute:
         known = QUANTITIES.get(compute.__name__)
-        if known and file_of(known.compute) != file_of(compute):
+        owner = known.compute.__module__ if known else ""
+        if owner.startswith(("filmkit.", "scenes.")) and owner != compute.__module__:
             raise SceneCodeError(
                 f"there is a quantity {compute.__name__} already; give the function another name",
                 place_of_code(compute),
