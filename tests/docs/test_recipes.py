@@ -44,7 +44,7 @@ def test_the_page_names_all_that_a_mosaic_can_say() -> None:
     assert [name for name in TENSOR_NAMES if f"`{name}`" not in first_columns] == []
 
 
-@pytest.mark.parametrize("aspect", ["16:9", "9:16"])
+@pytest.mark.parametrize("aspect", ["16:9", pytest.param("9:16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", STAGED)
 def test_a_scene_of_a_page_has_no_fault(name: str, aspect: str, tmp_path: Path) -> None:
     file = tmp_path / f"{name}.py"

@@ -30,6 +30,7 @@ EXPLAINED = {
 """Beats at whose end cells are hidden, and why."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", SCENES, ids=lambda entry: entry.slug)
 def test_hidden_cells_are_explained(entry: SceneEntry) -> None:
     found = set()

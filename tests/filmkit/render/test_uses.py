@@ -394,6 +394,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, s
     return found[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WAYS)
 def test_a_change_of_what_a_scene_shows_changes_its_keys(
     keys: list[dict[str, dict[str, str]]], name: str
@@ -403,6 +404,7 @@ def test_a_change_of_what_a_scene_shows_changes_its_keys(
     assert changed == BEATS[BEATS.index(WAYS[name].first) :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORDLESS)
 def test_words_and_other_things_change_no_key(
     keys: list[dict[str, dict[str, str]]], name: str

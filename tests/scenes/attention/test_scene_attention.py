@@ -155,7 +155,9 @@ def test_all_is_at_full_strength_where_nothing_is_pointed_at() -> None:
         assert beat in pointed or all((panel.shown == 1).all() for panel in panels), beat
 
 
-@pytest.mark.parametrize("kind", ["16 words", "24 long tokens"])
+@pytest.mark.parametrize(
+    "kind", ["16 words", pytest.param("24 long tokens", marks=pytest.mark.slow)]
+)
 def test_the_pattern_of_a_long_prompt_has_words_at_all_rows_and_columns(kind: str) -> None:
     trace = trace_of_kind(kind)
     picture = beat_of(play(Attention, trace), "the_pattern")
