@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ class ColourBar(Group):
     labels : VGroup
         The numbers, and the name: between them if there is room, else on a line of its own. A bar
         that is stretched near zero says so, and so does one on which both signs grow stronger from
-        the background.
+        the background, if it is wide enough.
     """
 
     STEPS = 128  # number of cells of the bar
@@ -170,9 +170,11 @@ class ColourBar(Group):
             source=TensorSource.of_scale(name),
         ).place(box)
         size, gap = theme.note_size * zoom, self.GAP * zoom
-        words = self._title(norm, name)
-        title = Label(words, size=size, colour=theme.muted)
         least = min(1.0, theme.min_text_size * zoom / size)
+        for words in self._titles(norm, name):
+            title = Label(words, size=size, colour=theme.muted)
+            if least * title.width <= box.width:
+                break
         title.scale(max(least, min(1.0, box.width / max(title.width, 1e-9))))
         lines = [title]
         if title.width > box.width:
@@ -194,17 +196,18 @@ class ColourBar(Group):
     @classmethod
     def least_width(cls, norm: Norm, name: str) -> float:
         """Return the width that a bar must have so that its words can be read."""
-        return Label(cls._title(norm, name), size=current_theme().min_text_size).width
+        *_, words = cls._titles(norm, name)
+        return Label(words, size=current_theme().min_text_size).width
 
     @staticmethod
-    def _title(norm: Norm, name: str) -> str:
-        """Return the words below the bar."""
+    def _titles(norm: Norm, name: str) -> Iterator[str]:
+        """Yield what may stand below the bar, all words first."""
         words = [name] if name else []
         if not norm.is_linear:
             words.append(_("stretched near zero"))
         if norm.vmin < 0 and not has_name(norm.cmap):
-            words.append(_("stronger: larger"))
-        return separated(words) if words else ""
+            yield separated([*words, _("stronger: larger")])
+        yield separated(words) if words else ""
 
     @staticmethod
     def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Tick]:

@@ -24,6 +24,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import click
@@ -33,8 +34,11 @@ __all__ = ["clean_process", "end_silent", "start_server", "write_stacks_to"]
 PROJECT = Path(__file__).resolve().parents[2]
 STACK_SECONDS = 1.0  # how long it takes at most to write where a process is
 
+LONGEST_FOLDER = 75  # bytes: in a temporary folder of a longer name a socket's name is too long
+
 # Forking a process with loaded libraries is safe on Linux only; elsewhere each process loads them.
-CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+HAS_SERVER = sys.platform == "linux" and len(os.fsencode(gettempdir())) <= LONGEST_FOLDER
+CONTEXT: Any = multiprocessing.get_context("forkserver" if HAS_SERVER else "spawn")
 START = """
 import gc, os, sys
 gc.freeze()  # the libraries stay: looking for garbage in them would copy the server's memory
@@ -101,8 +105,8 @@ def clean_process(
 
 
 def start_server() -> None:
-    """Let the server process load the libraries, unless it does already; only Linux has one."""
-    if sys.platform == "linux":
+    """Let the server process load the libraries, unless it does already; if there is one."""
+    if HAS_SERVER:
         CONTEXT.set_forkserver_preload(LIBRARIES)
         # The server would take libraries, and Manim its settings, from the current folder. Manim
         # imports this project as a plugin: it has to be the one that runs, not one that is

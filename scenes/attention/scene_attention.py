@@ -353,7 +353,7 @@ class Attention(Stage):
         """Softmax turns a row into shares that add up to one:
         “{query}” gives {share} to “{key}”."""
         self.show("scores", marks=(Mark("scores", row=self.query),))
-        mosaic = ". shares\nwho row\n. rest"
+        mosaic = ". shares\nwho row\nrest rest"
         self.show(mosaic, origins={"row": self._followed(self.parts["scores"])})
 
     @beat

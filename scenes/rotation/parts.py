@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, RIGHT, Mobject, Rectangle, VGroup
+from manim import DOWN, LEFT, RIGHT, UP, Mobject, Rectangle, VGroup
 
 from extract.attention import as_float64
 from extract.merged import MergedMatrix
@@ -126,7 +126,7 @@ def merged_at(view: HeadView, distance: int) -> Matrix:
     layer, head = view.layer.layer, view.head
     merged = MergedMatrix(view.layer.trace, layer, head)
     values, norm = merged.matrix(distance), Norm.stretched(merged.matrix(0))
-    name = _("changes with distance") if distance else _("stays")
+    name = _("changes") if distance else _("stays")
     symbol = "W_Q R_d W_K^top" if distance else "W_Q W_K^top"
     given = (("layer", layer), ("head", head), ("distance", distance))
     spans = tuple((0, count) for count in values.shape)
@@ -364,7 +364,7 @@ class Price(VGroup):
         if len(shares) > 1:
             share = fact("perplexity", shares[0], more_percent, healed=False)
             first = Label(_("converted: {share}", share=share), size=WORDS, colour=theme.muted)
-            self.start.add(first.next_to(self.before, DOWN, BAR_GAP, RIGHT))
+            self.start.add(first.next_to(self.before, UP, BAR_GAP, RIGHT))
         self.add(self.start, self.done)
         self.train(1.0)
 

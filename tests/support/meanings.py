@@ -25,7 +25,7 @@ MEANINGS = {
     "latent": {"kv_latent", "latents", "mla.c"},
     "rotated key": {"k_rope", "mla.k_rot"},
     "stays": {"merged_matrix"},
-    "changes with distance": {"merged_matrix"},
+    "changes": {"merged_matrix"},
     "unrotated": {"mla.scores_latent", "scores_of_latents"},
     "rotated": {"mla.scores_rot", "scores_of_rotated"},
     "keys, rebuilt": {"latent_keys"},

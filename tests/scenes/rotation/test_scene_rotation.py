@@ -99,9 +99,9 @@ def test_one_merged_matrix_stays_and_the_other_is_that_of_a_distance(
     blocks = [panel.heatmap for panel in panels if panel.heatmap.label]
     distances = {
         name: {dict(block.source.given)["distance"] for block in blocks if block.label == name}
-        for name in ("stays", "changes with distance")
+        for name in ("stays", "changes")
     }
-    assert distances == {"stays": {0}, "changes with distance": {5}}
+    assert distances == {"stays": {0}, "changes": {5}}
 
 
 def test_only_one_of_the_changes_is_shown() -> None:
