@@ -452,6 +452,7 @@ def test_an_honest_worker_makes_up_for_a_lying_one(
     assert film_of(request) == film
 
 
+@pytest.mark.slow
 def test_a_worker_that_reports_more_than_there_is_gets_no_more_beats(
     shapes: RenderRequest,
     film: bytes,

@@ -175,6 +175,7 @@ def test_files_are_named_after_theme_and_aspect(render: Render, tmp_path: Path) 
     assert files(tmp_path) == sorted([*made, *with_captions(f"{name}/03_rest.mp4")])
 
 
+@pytest.mark.slow
 def test_a_master_is_larger(render: Render, tmp_path: Path) -> None:
     film = tmp_path / "videos" / "scene_shapes.mp4"
     sizes: list[int] = []

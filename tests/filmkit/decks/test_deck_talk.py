@@ -326,6 +326,7 @@ def test_the_deck_of_the_manual_has_the_beats_that_it_names(folder: Path) -> Non
 # A beat over and over, and a deck at a stand
 
 
+@pytest.mark.slow
 def test_a_beat_plays_over_and_over_until_e_is_pressed(open_deck: Open) -> None:
     page = open_deck("#4")
     page.keyboard.press("e")

@@ -124,6 +124,7 @@ def test_a_step_plays_the_next_beat_which_then_holds(open_deck: Open, key: str) 
     assert index(page) == 2, "there is nothing after the last beat"
 
 
+@pytest.mark.slow
 def test_a_step_back_shows_the_held_picture_at_once(open_deck: Open) -> None:
     page = open_deck("#3")
     assert index(page) == 2

@@ -13,6 +13,7 @@ from filmkit.tools.studio_bench import StudioClient
 from tests.support.studio import SCENE, open_studio
 
 
+@pytest.mark.slow
 def test_two_pages_get_every_film_of_a_scene_that_both_show(tmp_path: Path) -> None:
     """Though each film is made once, whichever is the first to make it."""
     with (
