@@ -418,7 +418,7 @@ class _Layout:
         )
 
     def crowded(self) -> str:
-        """Return what is said of a mosaic whose fixed parts alone do not fit."""
+        """Return the message for a mosaic whose fixed parts alone do not fit."""
         pitch = self._pitches(0.0, SHORT)
         lengths = self.room.width, self.room.height
         for tracks, most, what in zip(

@@ -162,7 +162,7 @@ def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
     pitch, gap, right = 1.6 * 1.25 * TEXT * FRAME_HEIGHT, 0.22, 0.0
     widths = [max(label.width for label in column) for column in columns]
     first = columns[0]
-    # What is said of the others may be wider than a number, and reaches over empty columns.
+    # The words "60 more" may be wider than a number, and reach over empty columns.
     widths[0] = max(label.width for label in first[:CHANNELS])
     for column, width in zip(columns, widths, strict=True):
         right += width + gap

@@ -1,4 +1,4 @@
-"""Mosaics: how they are read, what is said of mistakes, and how they fill a frame."""
+"""Mosaics: how they are read, the messages of mistakes, and how they fill a frame."""
 
 from __future__ import annotations
 

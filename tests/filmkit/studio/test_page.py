@@ -184,7 +184,7 @@ def test_the_fields_of_the_mosaic_are_drawn_over_any_frame_made_from_one(page: P
     assert page.inner_text("#rows").split() == [".", "Kt", "Q", "scores"]
     panels = page.evaluate("frames.known.panels.map(({ corners }) => corners)")
     cells = page.locator("#fields .cells").all()
-    # Where there is no room for the size of a cell, it is told beside the picture alone.
+    # Where a cell's size has no room in the picture, it stands beside it alone.
     told = [label.split(" × ") for label in page.locator("#fields .cells span").all_text_contents()]
     assert [axis for axis, _size in told] == [
         "token 9", "channel 8", "channel 8", "token 9", "token 9", "token 9"
