@@ -61,7 +61,7 @@ def test_an_edit_is_on_the_page_about_when_watch_has_written_it(
 ) -> None:
     """What is measured is printed: the page is a little earlier.
 
-    Other programs may keep the machine busy during one of the two, so twice the time is allowed.
+    Other programs may keep the machine busy during one of the two, so a quarter more is allowed.
     """
     main(["--runs", "3"])
     printed = capsys.readouterr().out
@@ -71,4 +71,4 @@ def test_an_edit_is_on_the_page_about_when_watch_has_written_it(
     fastest = {name: min(found) for name, found in times.items()}
     watched = fastest.pop("--watch, the sheet")
     assert len(fastest) == 2
-    assert all(seconds < 2 * watched for seconds in fastest.values())
+    assert all(seconds < 1.25 * watched for seconds in fastest.values())
