@@ -17,6 +17,8 @@ from distributed import LocalCluster
 
 from tests.support.checkout import PROJECT
 
+CLOSE_SECONDS = 60.0  # that a cluster gets to end
+
 
 @contextmanager
 def dask_cluster(
@@ -47,6 +49,10 @@ def dask_cluster(
             yield process.stdout.readline().strip()
         finally:
             process.stdin.close()
+            try:
+                process.wait(CLOSE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def main(workers: str, folder: str) -> None:

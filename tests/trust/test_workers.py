@@ -452,71 +452,77 @@ def test_an_honest_worker_makes_up_for_a_lying_one(
     assert film_of(request) == film
 
 
-@pytest.mark.slow
-def test_a_worker_that_reports_more_than_there_is_gets_no_more_beats(
-    shapes: RenderRequest,
-    film: bytes,
-    client: Client,
-    scheduler: str,
-    behave: Callable[..., None],
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    first, _ = client.scheduler_info()["workers"]
-    behave("draw", "reporting", workers=[first])
-    request = replace(shapes, cluster=scheduler, quiet=False)
-    assert make_films(request)
-    assert film_of(request) == film
-    said = capfd.readouterr().err
-    assert f"worker {first} is refused: it reports more frames than there are\n" in said
-    assert max(map(int, re.findall(r"(\d+) %", said))) == 100
-    client.restart()
-
-
-@pytest.mark.slow
-def test_a_worker_that_hangs_gets_no_more_beats(
-    shapes: RenderRequest,
-    film: bytes,
-    client: Client,
-    scheduler: str,
-    behave: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(cluster, "SILENT_SECONDS", 5.0)
-    first, _ = client.scheduler_info()["workers"]
-    behave("draw", "hanging", workers=[first])
-    request = replace(shapes, cluster=scheduler, quiet=False)
-    assert make_films(request)
-    assert film_of(request) == film
-    assert f"worker {first} is refused: it says nothing any more\n" in capfd.readouterr().err
-    client.restart()
-
-
 def process_id(dask_worker: Worker) -> int:
     return os.getpid()
 
 
-@pytest.mark.slow
-def test_a_stopped_worker_is_not_waited_for(
-    shapes: RenderRequest,
-    film: bytes,
-    client: Client,
-    scheduler: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    client.wait_for_workers(2)
-    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 20.0)
-    first, pid = next(iter(client.run(process_id).items()))
-    os.kill(pid, signal.SIGSTOP)
-    try:
+class TestLostWorkers:
+    """Each test has a cluster of its own: Dask does not always bring a lost worker back."""
+
+    @pytest.fixture
+    def scheduler(self, tmp_path: Path) -> Iterator[str]:
+        with dask_cluster(tmp_path / "dask") as address:
+            yield address
+
+    @pytest.mark.slow
+    def test_a_worker_that_reports_more_than_there_is_gets_no_more_beats(
+        self,
+        shapes: RenderRequest,
+        film: bytes,
+        client: Client,
+        scheduler: str,
+        behave: Callable[..., None],
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        first, _ = client.scheduler_info()["workers"]
+        behave("draw", "reporting", workers=[first])
         request = replace(shapes, cluster=scheduler, quiet=False)
         assert make_films(request)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    assert film_of(request) == film
-    said = capfd.readouterr().err
-    assert f"worker {first} is refused: it has not answered for 20 seconds\n" in said
+        assert film_of(request) == film
+        said = capfd.readouterr().err
+        assert f"worker {first} is refused: it reports more frames than there are\n" in said
+        assert max(map(int, re.findall(r"(\d+) %", said))) == 100
+
+    @pytest.mark.slow
+    def test_a_worker_that_hangs_gets_no_more_beats(
+        self,
+        shapes: RenderRequest,
+        film: bytes,
+        client: Client,
+        scheduler: str,
+        behave: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(cluster, "SILENT_SECONDS", 15.0)
+        first, _ = client.scheduler_info()["workers"]
+        behave("draw", "hanging", workers=[first])
+        request = replace(shapes, cluster=scheduler, quiet=False)
+        assert make_films(request)
+        assert film_of(request) == film
+        assert f"worker {first} is refused: it says nothing any more\n" in capfd.readouterr().err
+
+    @pytest.mark.slow
+    def test_a_stopped_worker_is_not_waited_for(
+        self,
+        shapes: RenderRequest,
+        film: bytes,
+        client: Client,
+        scheduler: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(cluster, "ANSWER_SECONDS", 30.0)
+        first, pid = next(iter(client.run(process_id).items()))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            request = replace(shapes, cluster=scheduler, quiet=False)
+            assert make_films(request)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert film_of(request) == film
+        said = capfd.readouterr().err
+        assert f"worker {first} is refused: it has not answered for 30 seconds\n" in said
 
 
 def loaded_otherwise(module: str, digest: str) -> None:
