@@ -12,7 +12,7 @@ wrong as soon as the camera moves to the other side, so parts can be given a *de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +34,7 @@ __all__ = [
     "Shot",
     "StageCamera",
     "clear_depth_plane",
+    "is_fixed",
     "keep_upright",
     "opacity_of",
     "pin_to_frame",
@@ -87,6 +88,30 @@ class Shot:
     def of_box(cls, box: Box) -> Shot:
         """Return the shot from straight ahead whose frame is as high as a box, at its center."""
         return cls(center=box.center, height=box.height)
+
+    @classmethod
+    def looking(cls, eye: npt.ArrayLike, at: npt.ArrayLike, lens: float = FOCAL) -> Shot:
+        """Return the shot from one point of the scene to another.
+
+        Parameters
+        ----------
+        eye : (3,)
+            Where it is taken from.
+        at : (3,)
+            What is in the middle of the frame; another point than the eye.
+        lens
+            Distance of the eye from there, in heights of the shot: smaller ones see more.
+        """
+        right, up, near = (float(length) for length in np.subtract(eye, at))
+        distance = math.hypot(right, up, near)
+        x, y, z = (float(length) for length in np.asarray(at))
+        return cls(
+            (x, y, z),
+            height=distance / lens,
+            theta=math.degrees(math.atan2(right, near)),
+            phi=math.degrees(math.asin(up / distance)),
+            focal=lens,
+        )
 
     def rotation(self) -> Points:
         """Return the rotation (3, 3) from scene axes to eye axes (right, up, towards the eye)."""
@@ -227,7 +252,7 @@ def _attribute(mobject: Mobject, name: str, default: Any) -> Any:
     return vars(mobject).get(name, default)
 
 
-def _is_fixed(mobject: Mobject) -> bool:
+def is_fixed(mobject: Mobject) -> bool:
     """Whether a mobject is pinned to the frame or kept upright, so it is not simply projected."""
     pinned = bool(_attribute(mobject, "pinned", False))
     return pinned or _attribute(mobject, "anchor", None) is not None
@@ -284,7 +309,10 @@ class StageCamera(Camera):
         return _in_frame(mobject, points, self.shot, self.frame_height)
 
     def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
-        parts = self.drawing_order(mobjects)
+        self.draw_parts(self.drawing_order(mobjects))
+
+    def draw_parts(self, parts: Sequence[Heatmap | VMobject]) -> None:
+        """Draw mobjects over the picture, in this order, without their submobjects."""
         corners = iter(self._corners([part for part in parts if isinstance(part, Heatmap)]))
         for part in parts:
             if isinstance(part, Heatmap):
@@ -317,7 +345,7 @@ class StageCamera(Camera):
         _require_finite(heatmaps[0], points)
         corners = self.pixels(Mobject(), points.reshape(-1, 3)).reshape(-1, 4, 2)
         for i, heatmap in enumerate(heatmaps):
-            if _is_fixed(heatmap):
+            if is_fixed(heatmap):
                 corners[i] = self.pixels(heatmap, points[i])
         return corners
 

@@ -1,0 +1,318 @@
+"""Light under a picture: halos around what glows, and a floor that mirrors softly.
+
+What glows and what the floor mirrors is marked (:func:`glow`, :func:`mirrored`). Before the camera
+draws a picture, it lays the light of these parts on the background, so that light never changes
+what is drawn: no cell of a panel, no letter.
+
+Light adds up where it is linear, not in the levels of a screen. A level is taken as the square root
+of its light, which is close to what screens do and exact in integers. All of it is computed at
+about a quarter of the size and enlarged, with whole numbers or in steps that floating point does
+without rounding: so it is the same, bit by bit, on every processor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from manim import Mobject, VMobject
+
+from filmkit.core.camera import Shot, StageCamera, is_fixed, opacity_of
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.raster import Texture, paste
+
+__all__ = ["LitCamera", "glow", "mirrored"]
+
+M = TypeVar("M", bound=Mobject)
+Pixels = npt.NDArray[np.uint8]
+Light = npt.NDArray[np.float64]
+Points = npt.NDArray[np.float64]
+Part: TypeAlias = Heatmap | VMobject
+
+MIN_SIDE = 240  # of the picture in which light is computed: its shorter side has at least as many
+
+STRONGEST = 4.0
+"""The largest strength of a glow."""
+
+UNIT = 256  # light of the level 1; that of a level is its square
+LIGHT_OF_LEVELS = np.arange(256.0) ** 2 * UNIT
+
+# Standard deviation of each halo, in pixels of a picture of 1080 lines, and how much of the light
+# it has, in 256ths.
+HALOS = ((6, 72), (20, 51), (64, 31), (180, 12))
+
+REFLECTED = 56  # how much of its light the floor gives back, in 256ths
+SOFT = 1.0  # blur of what is mirrored, in pixels of the picture in which light is computed
+FADE = 1.6  # height above the floor at which it gives back half of that, in scene units
+STEEP = 3.0  # tilt of the eye, in degrees, from which on the floor mirrors in full
+
+TILE, DASH = 64, 8  # side of the dither's tile, and length of what it is made of, in pixels
+
+
+def glow(mobject: M, strength: float = 1.0) -> M:
+    """Let a mobject shine: a halo of its own colours surrounds it, behind all that is drawn.
+
+    Parameters
+    ----------
+    mobject
+        What shines, with all its parts as they are now.
+    strength
+        How much light it gives, as a multiple of what its colours say: 0, for none, to 4.
+
+    Returns
+    -------
+    Mobject
+        The mobject itself.
+
+    Raises
+    ------
+    ValueError
+        If the strength is outside of that range.
+
+    Examples
+    --------
+    ::
+
+        self.add(glow(Label("33 %", colour=theme.ink)))
+    """
+    if not 0 <= strength <= STRONGEST:
+        raise ValueError(f"a glow has a strength from 0 to {STRONGEST:g}, not {strength:g}")
+    for member in mobject.get_family():
+        member.glow_strength = strength
+    return mobject
+
+
+def mirrored(mobject: M) -> M:
+    """Let the floor, the plane y = 0, mirror a mobject with all its parts, and return it.
+
+    What is pinned to the frame or kept upright has no place in space, and is not mirrored.
+    """
+    for member in mobject.get_family():
+        member.is_mirrored = True
+    return mobject
+
+
+def _strength(mobject: Mobject) -> float:
+    return float(vars(mobject).get("glow_strength", 0.0))
+
+
+def _is_mirrored(mobject: Mobject) -> bool:
+    return bool(vars(mobject).get("is_mirrored", False)) and not is_fixed(mobject)
+
+
+def gives_light(mobject: Mobject) -> bool:
+    """Return whether a mobject glows or is mirrored, itself or one of its parts."""
+    return any(_strength(m) > 0 or _is_mirrored(m) for m in mobject.get_family())
+
+
+class _Sketch(StageCamera):
+    """Camera that draws parts small and darker, on black.
+
+    Parameters
+    ----------
+    camera
+        The camera of the picture.
+    """
+
+    def __init__(self, camera: StageCamera) -> None:
+        factor = _factor(camera.pixel_width, camera.pixel_height)
+        super().__init__(
+            pixel_width=camera.pixel_width // factor,
+            pixel_height=camera.pixel_height // factor,
+            frame_width=camera.frame_width,
+            frame_height=camera.frame_height,
+            background_opacity=0.0,
+        )
+        # The texture of each heatmap as it was last drawn, how dark, and the darker texture.
+        self._darker: WeakKeyDictionary[Heatmap, tuple[Texture, Points, Texture]] = (
+            WeakKeyDictionary()
+        )
+
+    def shares(self, part: Part) -> Any:
+        """Return how much of its level each cell of a part keeps: one number, or (rows, 1, 1)."""
+        raise NotImplementedError
+
+    def sketch(self, parts: Sequence[Part], shot: Shot) -> Pixels:
+        """Draw parts as they are seen in a shot, and return the picture, (height, width, 4)."""
+        self.shot = shot
+        self.pixel_array[:] = 0
+        self.draw_parts(self._far_to_near(list(parts)))
+        return self.pixel_array
+
+    def _paste(self, heatmap: Heatmap, corners: Points) -> None:
+        texture, shares = heatmap.texture(), np.asarray(self.shares(heatmap))
+        known, before, darker = self._darker.get(heatmap, (None, shares, texture))
+        if known is not texture or not np.array_equal(before, shares):
+            cells = texture.cells.astype(np.float64)
+            cells[..., :3] *= shares
+            darker = Texture(np.rint(cells).astype(np.uint8))
+            self._darker[heatmap] = texture, shares, darker
+        paste(self.pixel_array, darker, corners, opacity_of(heatmap))
+
+    def get_fill_rgbas(self, vmobject: VMobject) -> Points:
+        return super().get_fill_rgbas(vmobject) * ([self.shares(vmobject)] * 3 + [1.0])
+
+    def get_stroke_rgbas(self, vmobject: VMobject, background: bool = False) -> Points:
+        rgbas = super().get_stroke_rgbas(vmobject, background)
+        return rgbas * ([self.shares(vmobject)] * 3 + [1.0])
+
+
+class _Emission(_Sketch):
+    """What glows, with the levels of light of its strength."""
+
+    def shares(self, part: Part) -> float:
+        return float(np.sqrt(_strength(part) / STRONGEST))
+
+
+class _Mirror(_Sketch):
+    """What is mirrored, as the floor sees it: darker the higher it is, black below the floor."""
+
+    def shares(self, part: Part) -> Any:
+        if isinstance(part, Heatmap):
+            rows = part.shape[0]
+            a, b, c, d = part.corners[:, 1]
+            down = ((np.arange(rows) + 0.5) / rows)[:, None, None]
+            height = (a + b) / 2 * (1 - down) + (c + d) / 2 * down
+        else:
+            height = part.points[:, 1].mean()
+        return np.where(height < 0, 0.0, np.sqrt(1 / (1 + (height / FADE) ** 2)))
+
+
+class LitCamera(StageCamera):
+    """Camera that lays light under what it draws.
+
+    Attributes
+    ----------
+    lit : bool
+        Whether it does; else pictures have neither halos nor a mirroring floor.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.lit = True
+        self._emission, self._mirror = _Emission(self), _Mirror(self)
+
+    def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
+        parts = self.drawing_order(mobjects)
+        if self.lit:
+            self._lay_light(parts)
+        self.draw_parts(parts)
+
+    def _lay_light(self, parts: Sequence[Part]) -> None:
+        shining = [part for part in parts if _strength(part) > 0]
+        mirrors = [part for part in parts if _is_mirrored(part)]
+        reflected = _floor_share(self.shot) if mirrors else 0
+        if not shining and not reflected:
+            return
+        height, width = self._emission.pixel_array.shape[:2]
+        light = np.full((height, width, 3), LIGHT_OF_LEVELS[self.background[0, 0, :3]])
+        if reflected:
+            image = self._mirror.sketch(mirrors, _from_below(self.shot))
+            light += _blurred(_light_of(image[::-1]), SOFT) * (reflected / 256)
+        if shining:
+            image = self._emission.sketch(shining, self.shot)
+            light += _halos(_light_of(image)) * STRONGEST
+        _enlarged(light, self.pixel_width // width, self.pixel_array)
+
+
+def _factor(width: int, height: int) -> int:
+    """Return how many times smaller than the picture light is computed: a power of two."""
+    factor = 1
+    while min(width, height) >= 2 * factor * MIN_SIDE and not (width | height) % (4 * factor):
+        factor *= 2
+    return factor
+
+
+def _from_below(shot: Shot) -> Shot:
+    """Return the shot whose picture, upside down, is what the floor mirrors."""
+    x, y, z = shot.center
+    return replace(shot, center=(x, -y, z), phi=-shot.phi)
+
+
+def _floor_share(shot: Shot) -> int:
+    """Return the share of its light that the floor gives back, in 256ths.
+
+    In a flat picture there is no floor; it comes as the eye begins to look down or up.
+    """
+    if shot.eye()[1] <= 0:
+        return 0
+    return round(REFLECTED * min(1.0, abs(shot.phi) / STEEP))
+
+
+def _light_of(picture: Pixels) -> Light:
+    """Return the light of a picture (height, width, 4), without its alpha."""
+    return np.asarray(
+        cv2.LUT(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), LIGHT_OF_LEVELS), dtype=np.float64
+    )
+
+
+def _halos(light: Light) -> Light:
+    """Return the sum of all halos around some light, (height, width, 3).
+
+    All but the first are so soft that they are computed at half the size once more.
+    """
+    height, width = light.shape[:2]
+    unit = min(height, width) / 1080
+    (sigma, share), *wider = HALOS
+    near = _blurred(light, sigma * unit)
+    half = cv2.resize(near, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    wide = np.floor(np.asarray(half, dtype=np.float64))
+    far = np.zeros_like(wide)
+    for after, part in wider:
+        wide = _blurred(wide, math.sqrt(after**2 - sigma**2) * unit / 2)
+        far += wide * (part / 256)
+        sigma = after
+    return near * (share / 256) + cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _blurred(light: Light, sigma: float) -> Light:
+    """Return light averaged twice over a square, which blurs by about ``sigma`` pixels."""
+    # A line of n pixels has the variance (n^2 - 1) / 12.
+    side = 2 * round((math.sqrt(6 * sigma**2 + 1) - 1) / 2) + 1
+    total: Any = light
+    for _ in range(2):
+        total = cv2.boxFilter(
+            total, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
+        )
+    return np.asarray(np.floor(total / side**4))
+
+
+def _enlarged(light: Light, factor: int, target: Pixels) -> None:
+    """Draw some light, enlarged by a power of two, into a picture (height, width, 4).
+
+    A root is the same on every processor. Its levels are rounded down to 256ths, which are so few
+    digits that interpolation by 8ths or 16ths of them is exact.
+    """
+    roots = np.sqrt(np.minimum(light, LIGHT_OF_LEVELS[-1]).astype(np.float32))
+    levels = np.pad(np.floor(roots * 16) / 256, ((1, 1), (0, 0), (0, 0)), mode="edge")
+    dither = _dither(target.shape[1])
+    rows = TILE // factor
+    # In strips, which stay in the processor's cache.
+    for top in range(0, len(light), rows):
+        strip = levels[top : top + rows + 2]
+        large = cv2.resize(strip, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+        large = large[factor:-factor]
+        cv2.add(large, dither[: len(large)], dst=large)
+        start = top * factor
+        cv2.cvtColor(
+            large.astype(np.uint8), cv2.COLOR_RGB2RGBA, dst=target[start : start + len(large)]
+        )
+
+
+@cache
+def _dither(width: int) -> npt.NDArray[np.float32]:
+    """Return what is added to a strip before levels are rounded down, 0 to 1, (TILE, width, 3).
+
+    It is always the same noise, of short dashes, which masters hold in fewer bytes than dots.
+    """
+    noise = np.random.default_rng(0).permutation(TILE**2 // DASH).reshape(TILE, -1)
+    shares = (noise.repeat(DASH, axis=1) + 0.5) / noise.size
+    row = np.tile(shares, -(-width // TILE))[:, :width, None]
+    return np.ascontiguousarray(np.repeat(row, 3, axis=2), dtype=np.float32)
