@@ -1,0 +1,1 @@
+"""The room in which the heads, the cache and a GPU stand."""
