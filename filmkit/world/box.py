@@ -118,7 +118,7 @@ class SketchBody(Solid):
 
     def stand(self, pose: Pose) -> Self:
         self.pose = pose
-        for face, lines, corners in zip(self.faces, self.hatching, (FRONT, FACE, TOP), strict=True):
+        for face, lines, corners in zip(self.faces, self.hatching, SIDES, strict=True):
             points = np.array([pose.corner(*corner) for corner in corners])
             face.set_points_as_corners(points)
             lines.clear_points()
