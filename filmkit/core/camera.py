@@ -88,6 +88,30 @@ class Shot:
         """Return the shot from straight ahead whose frame is as high as a box, at its center."""
         return cls(center=box.center, height=box.height)
 
+    @classmethod
+    def looking(cls, eye: npt.ArrayLike, at: npt.ArrayLike, lens: float = FOCAL) -> Shot:
+        """Return the shot from one point of the scene to another.
+
+        Parameters
+        ----------
+        eye : (3,)
+            Where it is taken from.
+        at : (3,)
+            What is in the middle of the frame; another point than the eye.
+        lens
+            Distance of the eye from there, in heights of the shot: smaller ones see more.
+        """
+        right, up, near = (float(length) for length in np.subtract(eye, at))
+        distance = math.hypot(right, up, near)
+        x, y, z = (float(length) for length in np.asarray(at))
+        return cls(
+            (x, y, z),
+            height=distance / lens,
+            theta=math.degrees(math.atan2(right, near)),
+            phi=math.degrees(math.asin(up / distance)),
+            focal=lens,
+        )
+
     def rotation(self) -> Points:
         """Return the rotation (3, 3) from scene axes to eye axes (right, up, towards the eye)."""
         return self._rotation
