@@ -12,7 +12,7 @@ wrong as soon as the camera moves to the other side, so parts can be given a *de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -308,7 +308,10 @@ class StageCamera(Camera):
         return _in_frame(mobject, points, self.shot, self.frame_height)
 
     def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
-        parts = self.drawing_order(mobjects)
+        self.draw_parts(self.drawing_order(mobjects))
+
+    def draw_parts(self, parts: Sequence[Heatmap | VMobject]) -> None:
+        """Draw mobjects over the picture, in this order, without their submobjects."""
         corners = iter(self._corners([part for part in parts if isinstance(part, Heatmap)]))
         for part in parts:
             if isinstance(part, Heatmap):
