@@ -7,7 +7,7 @@ show the first channel of all heads, and the first head of the first layer::
     block = CacheBlock(self.layer)
     self.add(block)
     self.play(self.move_camera(block.shot(self.frame)))
-    self.play(block.lift(block.tokens[-1]))
+    self.play(block.grow(1))
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, AnimationGroup, Group, VMobject, linear, smooth
+from manim import Animation, Group, VMobject, linear, smooth
 
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
@@ -29,7 +29,7 @@ from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_stack_layout import shot_on
 
-__all__ = ["SIDES", "CacheBlock", "Pose", "Slab", "Solid"]
+__all__ = ["SIDES", "TURN", "UPRIGHT_TURN", "CacheBlock", "Pose", "Slab", "Solid", "shot_of"]
 
 Array = npt.NDArray[np.float64]
 Point = tuple[float, float, float]
@@ -55,6 +55,7 @@ its thickness, its height and its depth."""
 
 EDGES = FRONT, TOP[:4], FACE[2:]
 LIFTED = 3.0  # how far a token that is lifted stands before the block
+BESIDE = 1.1  # from its keys to its values, in widths of a face
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,7 @@ class Solid(Group):
         start = self.pose
         return AnimateWith(self, lambda alpha: self.stand(start.mix(pose, alpha)), **kwargs)
 
-    def shot(
-        self, frame: Frame, *others: Solid, into: Box | None = None, turn: float | None = None
-    ) -> Shot:
+    def shot(self, frame: Frame, *others: Solid, into: Box | None = None) -> Shot:
         """Return the shot from the right and above that shows it as large as possible.
 
         Parameters
@@ -140,22 +139,38 @@ class Solid(Group):
             Solids that are to be seen too.
         into
             Box of the frame that is filled; the stage by default.
-        turn
-            From how far to the right, in degrees.
         """
-        into = into or frame.stage
-        points = np.concatenate([solid.corners for solid in (self, *others)])
-        turned, tilt = (UPRIGHT_TURN, UPRIGHT_TILT) if frame.upright else (TURN, TILT)
-        return shot_on(
-            points,
-            frame,
-            theta=turned if turn is None else turn,
-            phi=tilt,
-            focal=LENS,
-            width=into.width / frame.width,
-            height=into.height / frame.stage.height,
-            into=into,
-        )
+        corners = [solid.corners for solid in (self, *others)]
+        turn, tilt = (UPRIGHT_TURN, UPRIGHT_TILT) if frame.upright else (TURN, TILT)
+        return shot_of(np.concatenate(corners), frame, into=into, turn=turn, tilt=tilt)
+
+
+def shot_of(
+    points: npt.ArrayLike, frame: Frame, *, into: Box | None = None, turn: float, tilt: float
+) -> Shot:
+    """Return the shot in which points (n, 3) of the room fill a box of the frame.
+
+    Parameters
+    ----------
+    points, frame
+        The points, and the frame.
+    into
+        The box; the stage by default.
+    turn, tilt
+        From how far to the right and above, in degrees.
+    """
+    into = into or frame.stage
+    share = into.width / frame.width, into.height / frame.stage.height
+    return shot_on(
+        points,
+        frame,
+        theta=turn,
+        phi=tilt,
+        focal=LENS,
+        width=share[0],
+        height=share[1],
+        into=into,
+    )
 
 
 class Slab(Solid):
@@ -319,33 +334,39 @@ class CacheBlock(Solid):
 
         return AnimateWith(self, step, rate_func=linear, **kwargs)
 
-    def show_from(self, unit: int, **kwargs: Any) -> Animation:
-        """Return an animation in which the slabs are filled, up and down from a unit.
+    def fill(self, tokens: int, unit: int, **kwargs: Any) -> Animation:
+        """Return an animation in which slabs are filled, up and down from a unit.
 
-        A unit is a key/value head of a layer, counted from the first one of the first layer.
+        Parameters
+        ----------
+        tokens
+            Those of how many tokens, from the first one on; the others are not seen.
+        unit
+            A key/value head of a layer, counted from the first one of the first layer.
         """
+        filled = [slab for pair in self.tokens[:tokens] for slab in pair]
+        distances = np.abs(np.arange(len(filled[0].face.values)) - unit)
 
         def step(alpha: float) -> None:
-            for slab in self.slabs:
-                units = np.arange(len(slab.face.values))
-                shown = (np.abs(units - unit) <= alpha * len(units)) * 1.0
+            shown = (distances <= alpha * len(distances)) * 1.0
+            for slab in filled:
                 slab.face.set_shown(shown[:, None])
                 slab.front.set_shown(shown[:, None])
                 slab.top.set_shown(shown[0])
-                for part in (slab.body, slab.edges):
-                    set_presence(part, alpha)
+                set_presence(Group(slab.body, slab.edges), alpha)
 
+        set_presence(Group(*(slab for pair in self.tokens[tokens:] for slab in pair)), 0.0)
         return AnimateWith(self, step, **kwargs)
 
-    def lift(self, shot: Shot, token: int = -1, **kwargs: Any) -> Animation:
-        """Return an animation in which a token's slabs leave the block and turn to the viewer.
+    def lifted(self, shot: Shot, token: int = -1) -> tuple[Pose, Pose]:
+        """Return where a token's keys and values stand when they are lifted out of the block.
 
-        They come to stand side by side in front of its right end, keys at the left.
+        They are side by side in front of its right end and face the viewer, keys at the left.
 
         Parameters
         ----------
         shot
-            From where they are seen then.
+            From which direction they are seen.
         token
             Which token.
         """
@@ -353,9 +374,9 @@ class CacheBlock(Solid):
         across = np.array([np.cos(turn), 0.0, -np.sin(turn)])
         near = np.array([np.sin(turn), 0.0, np.cos(turn)])
         end = np.array([self.count * self.pitch / 2, 0.0, 0.0])
-        moves = []
+        poses = []
         for half, slab in enumerate(self.tokens[token]):
-            at = end + LIFTED * near + (half - 0.5) * 1.08 * DEPTH * across
-            pose = replace(slab.pose, at=(float(at[0]), 0.0, float(at[2])), turn=90.0 - shot.theta)
-            moves.append(slab.move(pose))
-        return AnimationGroup(*moves, **kwargs)
+            x, y, z = end + LIFTED * near + (half - 0.5) * BESIDE * DEPTH * across
+            pose = replace(slab.pose, at=(float(x), float(y), float(z)), turn=90.0 - shot.theta)
+            poses.append(pose)
+        return poses[0], poses[1]

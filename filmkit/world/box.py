@@ -40,6 +40,8 @@ class GlassBox(Solid):
     times
         How many times as long as the body it is, as much more would have room; it goes on to the
         right, or is shorter than the body with less than 1.
+    room
+        Between the body and the glass, in scene units.
 
     Attributes
     ----------
@@ -47,16 +49,16 @@ class GlassBox(Solid):
         The edges that are behind what is in it, and the others with the panes.
     """
 
-    def __init__(self, body: Solid, times: float = 1.0) -> None:
+    def __init__(self, body: Solid, times: float = 1.0, room: float = ROOM) -> None:
         super().__init__()
         low, high = body.corners.min(axis=0), body.corners.max(axis=0)
         right = low[0] + times * (high[0] - low[0])
         self.pose = Pose(
             (float((low[0] + right) / 2), float(low[1]), float((low[2] + high[2]) / 2)),
             0.0,
-            float(right - low[0]) + 2 * ROOM,
-            float(high[1] - low[1]) + ROOM,
-            float(high[2] - low[2]) + 2 * ROOM,
+            float(right - low[0]) + 2 * room,
+            float(high[1] - low[1]) + room,
+            float(high[2] - low[2]) + 2 * room,
         )
         theme, at = current_theme(), self.pose.corner
         look = {"stroke_color": theme.glass, "joint_type": LineJointType.ROUND}
