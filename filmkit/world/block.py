@@ -23,6 +23,7 @@ from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import mirrored
 from filmkit.core.norm import LINEAR_SHARE, Norm, TensorSource
 from filmkit.core.quantities import QUANTITIES
 from filmkit.core.theme import current_theme
@@ -55,7 +56,8 @@ its thickness, its height and its depth."""
 
 EDGES = FRONT, TOP[:4], FACE[2:]
 LIFTED = 3.0  # how far a token that is lifted stands before the block
-BESIDE = 1.1  # from its keys to its values, in widths of a face
+ASIDE = 1.2  # and how far to the right, if its keys and values are side by side
+BESIDE, ABOVE = 1.1, 1.35  # from its keys to its values, in widths or heights of a face
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,7 @@ class CacheBlock(Solid):
                 ]
             )
         self.tokens: list[tuple[Slab, Slab]] = list(zip(*halves, strict=True))
-        self.add(*self.slabs)
+        self.add(*map(mirrored, self.slabs))
 
     @property
     def slabs(self) -> list[Slab]:
@@ -358,25 +360,30 @@ class CacheBlock(Solid):
         set_presence(Group(*(slab for pair in self.tokens[tokens:] for slab in pair)), 0.0)
         return AnimateWith(self, step, **kwargs)
 
-    def lifted(self, shot: Shot, token: int = -1) -> tuple[Pose, Pose]:
+    def lifted(self, shot: Shot, *, stacked: bool = False, token: int = -1) -> list[Pose]:
         """Return where a token's keys and values stand when they are lifted out of the block.
 
-        They are side by side in front of its right end and face the viewer, keys at the left.
+        They are before its right end and face the viewer: side by side, keys at the left, or keys
+        above values.
 
         Parameters
         ----------
         shot
             From which direction they are seen.
+        stacked
+            Whether keys are above values.
         token
             Which token.
         """
         turn = np.radians(shot.theta)
         across = np.array([np.cos(turn), 0.0, -np.sin(turn)])
         near = np.array([np.sin(turn), 0.0, np.cos(turn)])
-        end = np.array([self.count * self.pitch / 2, 0.0, 0.0])
+        foot = [self.count * self.pitch / 2, 0.0, 0.0] + LIFTED * near
+        if not stacked:
+            foot += ASIDE * across
+        step = np.array([0.0, -ABOVE * HEIGHT, 0.0]) if stacked else BESIDE * DEPTH * across
         poses = []
         for half, slab in enumerate(self.tokens[token]):
-            x, y, z = end + LIFTED * near + (half - 0.5) * BESIDE * DEPTH * across
-            pose = replace(slab.pose, at=(float(x), float(y), float(z)), turn=90.0 - shot.theta)
-            poses.append(pose)
-        return poses[0], poses[1]
+            x, y, z = map(float, foot + (half - (1 if stacked else 0.5)) * step)
+            poses.append(replace(slab.pose, at=(x, y, z), turn=90.0 - shot.theta))
+        return poses

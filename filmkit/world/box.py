@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import LineJointType, Polygon, VGroup, VMobject
 
+from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme, mixed
 from filmkit.world.block import SIDES, Pose, Solid
 
@@ -78,7 +79,7 @@ class GlassBox(Solid):
                 for pane in SIDES
             )
         ).set_z_index(1)
-        self.add(self.back, self.front)
+        self.add(mirrored(glow(self.back)), mirrored(glow(self.front)))
 
 
 class SketchBody(Solid):
@@ -117,6 +118,7 @@ class SketchBody(Solid):
         for face, lines in zip(self.faces, self.hatching, strict=True):
             self.add(face, lines)
         self.stand(pose)
+        mirrored(self)
 
     def stand(self, pose: Pose) -> Self:
         self.pose = pose

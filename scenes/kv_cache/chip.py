@@ -22,6 +22,7 @@ __all__ = ["Chip", "Memory", "lamp_places"]
 Array = npt.NDArray[np.float64]
 
 HIGH, SHAPE = 2.9, 1.25  # height of a chip, and its width as a share of it
+APART = 4.4  # from the memory to the middle of the chip, in scene units
 LAMP = 0.62  # side of a lamp, as a share of its pitch
 NUMBER = 0.24  # side of the number on its way, in scene units of the frame
 WAY = 0.82  # share of the time in which it is on its way
@@ -75,24 +76,25 @@ class Chip(Solid):
     def __init__(self, lamps: int, memory: Memory, frame: Frame) -> None:
         super().__init__()
         theme = current_theme()
-        if frame.upright:
-            at, turn = (0.0, memory.pose.height + 1.2, 0.0), 90.0 - UPRIGHT_TURN
+        if frame.tall:
+            at, turn = (0.0, memory.pose.height + 1.6, 0.0), 90.0 - UPRIGHT_TURN
             ends = (0.5, 1.0, 0.5), (1.0, 0.0, 0.5)
         else:
-            at, turn = (memory.pose.thick / 2 + 4.4, 0.0, 0.0), 90.0 - TURN
-            ends = (1.0, 0.5, 0.5), (1.0, 0.5, 0.0)
+            turn = 90.0 - (UPRIGHT_TURN if frame.upright else TURN)
+            at = (memory.pose.thick / 2 + APART, 0.0, 0.0)
+            ends = (1.0, 0.0, 0.5), (1.0, 0.0, 0.0)
         self.pose = pose = Pose(at, turn, 0.02, HIGH, SHAPE * HIGH)
         self.start, self.end = memory.pose.corner(*ends[0]), pose.corner(*ends[1])
         self.places = lamp_places(pose, lamps)
         card = Polygon(*(pose.corner(*corner) for corner in SIDES[1][:4]))
         card.set_fill(theme.card, opacity=1.0).set_stroke(theme.faint, width=theme.line)
-        self.wire = Line(self.start, self.end, stroke_color=theme.flow, stroke_width=theme.line)
+        self.wire = Line(self.start, self.end, stroke_color=theme.flow, stroke_width=2 * theme.bold)
         dark = VMobject(stroke_color=theme.flow, stroke_width=theme.thin, fill_opacity=0.0)
         dark.points = outline_points(self.places)
         self.passed = VMobject(stroke_width=0.0, fill_color=theme.muted, fill_opacity=0.5)
         self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0), 2.0)
         self.lit.points = outline_points(self.places[:1])
-        self.number = glow(Square(NUMBER, stroke_width=0.0, fill_opacity=1.0))
+        self.number = glow(Square(NUMBER, stroke_width=0.0, fill_opacity=1.0), 2.0)
         keep_upright(self.number, lambda _shot: self.where)
         self.add(mirrored(Group(card, dark, self.passed, self.lit)), self.wire, self.number)
         self.wait_for(0.0, theme.key)

@@ -34,8 +34,8 @@ __all__ += ["token_bytes", "words_at"]
 Array = npt.NDArray[np.float64]
 
 TEXT = 1 / 30  # size of words that are to be read: 36 of 1080 pixels
-WIDTH, ROW, HIGHEST = 1.9, 0.17, 2.2  # of a plate, of its rows, and its height at most
-PAIR_GAP, GAP = 0.12, 0.7  # between keys and values, and from one head to the next
+WIDTH, ROW, HIGHEST = 1.5, 0.2, 2.7  # of a plate, of its rows, and its height at most
+PAIR_GAP, GAP = 0.12, 0.5  # between keys and values, and from one head to the next
 RADIUS = 11.0  # of the arc on which the plates of a layer stand
 SIDE = 3.0  # width of the large model's keys or values, in scene units
 BETWEEN = 0.04  # between them, as a share of that
@@ -120,8 +120,8 @@ def words_at(
     anchor : (3,)
         The point.
     away
-        From it to their middle, or with a distance across to the end that is nearer; in scene
-        units of the frame.
+        From it to the middle of the nearest line, or with a distance across to the end that is
+        nearer; in scene units of the frame.
     width
         Largest width of a line.
     """
@@ -130,8 +130,8 @@ def words_at(
     x, y = away
     for number, line in enumerate(lines):
         aside = np.sign(x) * line.width / 2
-        middle = 0.0 if y < 0 else (len(lines) - 1) / 2
-        line.on_line(x + aside, y + (middle - number) * step)
+        above = (len(lines) - 1) * (0.5 + 0.5 * np.sign(y))
+        line.on_line(x + aside, y + (above - number) * step)
     return keep_upright(lines, anchor)
 
 
@@ -158,7 +158,7 @@ class LargeToken(Solid):
         number = SIDE / arch.d_head
         high, deep = number * arch.n_heads, number * arch.n_layers
         self.pose = Pose((0.0, 0.0, 0.0), 0.0, (2 + BETWEEN) * SIDE, high, deep)
-        self.halves = mirrored(Group())
+        self.halves = Group()
         for side, colour in ((-1, theme.key), (1, theme.value)):
             at = (side * (1 + BETWEEN) * SIDE / 2, 0.0, 0.0)
             self.halves.add(SketchBody(Pose(at, 0.0, SIDE, high, deep), colour))
@@ -169,7 +169,7 @@ class LargeToken(Solid):
         face = self.unknown.pose.corner(0.5, 0.5, 0.0)
         self.mark = keep_upright(mark.move_to([0.0, 0.0, 0.0]), face)
         self.outline = mirrored(GlassBox(self, room=0.0))
-        self.add(self.halves)
+        self.add(mirrored(self.halves))
 
     def rise(self, *, start: float = 0.0, end: float = 1.0, **kwargs: Any) -> Animation:
         """Return an animation in which its height changes between shares, 0 to 1."""

@@ -488,11 +488,13 @@ class KVCache(Stage):
         self.remove(*self.mobjects)
         self.add(*things)
 
-    def _below(self, words: Mobject, foot: float = 0.0) -> Box:
-        """Return the room below pinned words, without a strip at the foot of the stage."""
+    def _below(
+        self, words: Mobject, foot: float = 0.0, head: float = 0.2, left: float = 0.0
+    ) -> Box:
+        """Return the room of the stage below pinned words, without strips for other words."""
         stage = self.frame.stage
-        top = float(words.get_bottom()[1]) - 0.2
-        return Box.of(stage.left, stage.right, stage.bottom + foot, top)
+        top = float(words.get_bottom()[1]) - head
+        return Box.of(stage.left + left, stage.right, stage.bottom + foot, top)
 
     @cached_property
     def block(self) -> CacheBlock:
@@ -586,18 +588,17 @@ class KVCache(Stage):
         meta, block, stage = self.trace.meta, self.block.build(), self.frame.stage
         size = fact("cost", token_bytes(meta), readable_bytes)
         words = Headline(_("{size} per token", size=size), factors(meta), self.frame)
-        slabs = block.tokens[-1]
-        poses = block.lifted(block.shot(self.frame))
+        slabs, tall = block.tokens[-1], self.frame.tall
+        poses = block.lifted(block.shot(self.frame), stacked=tall)
+        room = self._below(words, foot=0.7, left=0.0 if self.frame.upright else 2.6)
         corners = np.concatenate([pose.corners for pose in poses])
-        turn = 90 - poses[0].turn
-        room = self._below(words, foot=1.0)
-        shot = shot_of(corners, self.frame, into=room, turn=turn, tilt=6)
+        shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
             self._only(block, shot=block.shot(self.frame))
         moves = [slab.move(pose) for slab, pose in zip(slabs, poses, strict=True)]
         others = Group(*(slab.lit for pair in block.tokens[:-1] for slab in pair))
         self._stand(shot, block, words, moves=[*moves, Presence(others, self.theme.dim)])
-        labels = VGroup()
+        labels, width = VGroup(), (0.9 if tall else 0.45) * stage.width
         for pose, count, text in zip(
             poses,
             (meta.d_qk, meta.d_v),
@@ -605,9 +606,7 @@ class KVCache(Stage):
             strict=True,
         ):
             told = _(text, count=format_count(count))
-            labels.add(
-                words_at(told, pose.corner(1, 0, 0.5), away=(0, -0.4), width=0.45 * stage.width)
-            )
+            labels.add(words_at(told, pose.corner(1, 0, 0.5), away=(0, -0.4), width=width))
         self.play(Appear(labels))
 
     @beat
@@ -628,7 +627,8 @@ class KVCache(Stage):
             self.frame,
         )
         large = self.large
-        shot = large.shot(self.frame, into=self._below(words, foot=1.0))
+        room = self._below(words, foot=1.0, left=1.6 * self.frame.upright)
+        shot = large.shot(self.frame, into=room)
         self._stand(shot, large, words, moves=[large.rise()])
         corner, stage = large.pose.corner, self.frame.stage
         self.play(
@@ -636,7 +636,7 @@ class KVCache(Stage):
                 Appear(words_at(text, anchor, away=away, width=0.3 * stage.width))
                 for text, anchor, away in (
                     (self.facts["all_heads"], corner(0, 0.5, 0), (-0.2, 0.0)),
-                    (self.facts["all_layers"], corner(1, 0, 0.5), (0.2, -0.3)),
+                    (self.facts["all_layers"], corner(1, 0, 0.5), (0, -0.5)),
                     (_("keys"), large.halves[0].pose.corner(0.5, 0.5, 0), (0, 0)),
                     (_("values"), large.halves[1].pose.corner(0.5, 0.5, 0), (0, 0)),
                 )
@@ -652,7 +652,8 @@ class KVCache(Stage):
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME), self.frame
         )
         large = self.large
-        shot = large.shot(self.frame, into=self._below(words, foot=1.0))
+        room = self._below(words, foot=1.0, left=1.6 * self.frame.upright)
+        shot = large.shot(self.frame, into=room)
         if large not in self.mobjects:
             self._only(large, shot=shot)
         self.play(large.rise(start=1.0, end=0.0), run_time=self.theme.tempo.large)
@@ -676,19 +677,12 @@ class KVCache(Stage):
         )
         memory = Memory()
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
-        shot = memory.shot(self.frame, chip, into=self._below(words, foot=0.8))
-        stage = self.frame.stage
+        shot = memory.shot(self.frame, chip, into=self._below(words, foot=0.5, head=0.75))
+        corner, width = chip.pose.corner, 0.45 * self.frame.stage.width
+        lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
         names = VGroup(
-            words_at(
-                _("memory"), memory.pose.corner(0.5, 1, 0.5), away=(0, 0.4), width=stage.width
-            ),
-            words_at(CHIP_NAME, chip.pose.corner(1, 1, 0.5), away=(0, 0.4), width=stage.width),
-            words_at(
-                _("each lamp: one multiply-add"),
-                chip.pose.corner(1, 0, 0.5),
-                away=(0, -0.4),
-                width=0.5 * stage.width,
-            ),
+            words_at(_("memory"), memory.pose.corner(0.5, 0, 0), away=(0, -0.4), width=width),
+            words_at(lamps, corner(1, 1, 0.5), away=(0, 0.35), width=width),
         )
         self._stand(shot, memory, chip, names)
         for colour in (self.theme.key, self.theme.value):
