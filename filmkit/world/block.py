@@ -42,11 +42,11 @@ HEIGHT, DEPTH = 2.2, 2.4  # of a slab, in scene units
 LONGEST, WIDEST = 4.6, 0.4  # of the block, and of the two slabs of a token
 AIR = 0.12  # between the slabs of two tokens, as a share of what they take
 APART = 2.6  # pitch of tokens that are apart, in pitches of the block
-UP = 3.4  # from where slabs come down, in scene units
+AWAY = 2.2  # from where new slabs come, in scene units
 TURN, TILT = 36.0, 13.0  # direction of the shots, in degrees
 UPRIGHT_TURN, UPRIGHT_TILT = 50.0, 17.0  # the same in frames that are no wider than high
 LENS = 2.4
-FALLING = 3  # slabs that come down at the same time
+COMING = 3  # slabs that come at the same time
 FRONT = ((0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 0), (0, 0, 0))
 FACE = ((1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1), (1, 0, 0))
 TOP = ((0, 1, 0), (0, 1, 1), (1, 1, 1), (1, 1, 0), (0, 1, 0))
@@ -314,7 +314,7 @@ class CacheBlock(Solid):
         return AnimateWith(self, step, **kwargs)
 
     def grow(self, tokens: int, **kwargs: Any) -> Animation:
-        """Return an animation in which the slabs of the last tokens come down, one after another.
+        """Return an animation in which the slabs of the last tokens come from the right, one by one.
 
         Parameters
         ----------
@@ -327,11 +327,9 @@ class CacheBlock(Solid):
             for token in range(first, self.count):
                 for half, slab in enumerate(self.tokens[token]):
                     turn = 2 * (token - first) + half
-                    done = smooth(
-                        np.clip(alpha * (2 * tokens + FALLING) - turn, 0, FALLING) / FALLING
-                    )
+                    done = smooth(np.clip(alpha * (2 * tokens + COMING) - turn, 0, COMING) / COMING)
                     pose = self.place(token, half)
-                    slab.stand(replace(pose, at=(pose.at[0], UP * (1 - done), 0.0)))
+                    slab.stand(replace(pose, at=(pose.at[0] + AWAY * (1 - done), 0.0, 0.0)))
                     set_presence(slab, min(1.0, 2 * done))
 
         return AnimateWith(self, step, rate_func=linear, **kwargs)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, Line, Polygon, Square, VMobject
 
-from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Frame
 from filmkit.core.light import glow, mirrored
@@ -104,11 +104,11 @@ class Chip(Solid):
         way = min(1.0, alpha / WAY)
         self.where = (1 - way) * self.start + way * self.end
         self.number.set_fill(colour)
-        set_presence(self.number, float(way < 1))
+        self.number.set_opacity(float(way < 1))
         missed = int(way * len(self.places)) if way < 1 else 0
-        set_presence(self.passed, float(missed > 0))
+        self.passed.set_fill(opacity=0.5 * (missed > 0))
         self.passed.points = outline_points(self.places[: max(1, missed)])
-        set_presence(self.lit, float(way >= 1))
+        self.lit.set_fill(opacity=float(way >= 1))
 
     def read(self, colour: str, **kwargs: Any) -> Animation:
         """Return an animation in which a number of a colour crawls to the chip, and is used."""

@@ -87,7 +87,7 @@ def factors(meta: TraceMeta) -> str:
 
 
 def fly(strips: Sequence[Heatmap], origins: Sequence[Array], order: Array) -> Animation:
-    """Return an animation in which strips come to their places from others.
+    """Put strips elsewhere, and return an animation in which they come to their places.
 
     Parameters
     ----------
@@ -99,13 +99,15 @@ def fly(strips: Sequence[Heatmap], origins: Sequence[Array], order: Array) -> An
         When each begins, 0 to 1.
     """
     homes = [strip.corners.copy() for strip in strips]
+    for strip, origin in zip(strips, origins, strict=True):
+        strip.set_corners(origin)
 
     def step(alpha: float) -> None:
         for strip, home, origin, begin in zip(strips, homes, origins, order, strict=True):
             share = smooth(float(np.clip(2 * alpha - begin, 0, 1)))
             strip.set_corners((1 - share) * origin + share * home)
 
-    return AnimateWith(Group(*strips), step, introducer=True, rate_func=linear)
+    return AnimateWith(Group(*strips), step, rate_func=linear)
 
 
 def words_at(

@@ -564,11 +564,13 @@ class KVCache(Stage):
                     origins.append(row.corners)
                     order.append(token / block.count)
         sentence = self.sentence.set_fill(self.theme.muted)
+        flight = fly(strips, origins, np.array(order))
+        self.add(*strips)
         self._stand(
             block.shot(self.frame, into=room),
             *strips,
             words,
-            moves=[fly(strips, origins, np.array(order))],
+            moves=[flight],
         )
         self._only(block, *strips, words)
         self.play(block.fill(block.count - 1, first), Vanish(Group(*strips)), run_time=tempo.large)
@@ -596,8 +598,8 @@ class KVCache(Stage):
         if block not in self.mobjects:
             self._only(block, shot=block.shot(self.frame))
         moves = [slab.move(pose) for slab, pose in zip(slabs, poses, strict=True)]
-        others = Group(*(slab.lit for pair in block.tokens[:-1] for slab in pair))
-        self._stand(shot, block, words, moves=[*moves, Presence(others, self.theme.dim)])
+        moves += [Presence(slab.lit, self.theme.dim) for slab in block.slabs[:-2]]
+        self._stand(shot, block, words, moves=moves)
         labels, width = VGroup(), (0.9 if tall else 0.45) * stage.width
         for pose, count, text in zip(
             poses,
@@ -677,7 +679,7 @@ class KVCache(Stage):
         )
         memory = Memory()
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
-        shot = memory.shot(self.frame, chip, into=self._below(words, foot=0.5, head=0.75))
+        shot = memory.shot(self.frame, chip, into=self._below(words, foot=0.2, head=0.75))
         corner, width = chip.pose.corner, 0.45 * self.frame.stage.width
         lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
         names = VGroup(
