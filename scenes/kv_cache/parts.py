@@ -20,7 +20,7 @@ from filmkit.pictures.texts import figure, own_colour
 
 __all__ = ["NextWords", "WorkBars", "agreement", "following_word"]
 
-WORD_ROOM = 0.27  # for the words that may follow, as a share of the width
+WORD_ROOM = 0.25  # for the words that may follow, as a share of the width
 LARGE = 1.5 * TEXT  # size of these words, at most
 BAR = 0.6  # height of a bar, as a share of its line
 GAP = 0.18  # between a bar and what stands beside it
@@ -88,9 +88,9 @@ class NextWords(VGroup):
         top = height / 2 - self.heading.height - GAP
         step = (top + height / 2) / len(shares)
         size = max(TEXT, min(LARGE, BAR * step / FRAME_HEIGHT))
-        room = WORD_ROOM * width
+        room, counted = WORD_ROOM * width, figure(to_a_tenth(1.0)).width
         left = room + GAP - width / 2
-        longest = width / 2 - left - GAP - figure(to_a_tenth(1.0)).width
+        longest = width / 2 - left - counted - GAP
         for index, (text, share) in enumerate(
             zip(trace.meta.top_tokens[last], shares, strict=True)
         ):
@@ -98,13 +98,14 @@ class NextWords(VGroup):
             colour = own_colour(text) if index == rank else theme.muted
             name = fit_word(printable(text), room, size=size, colour=colour)
             self.words.add(name.on_line(left - GAP - name.width / 2, y))
-            length = max(0.02, longest * share / max(shares))
-            bar = Rectangle(width=length, height=BAR * step, stroke_width=0)
-            self.bars.add(bar.set_fill(colour, 1.0).move_to([left, y, 0], LEFT))
             told = fact("likely", share, to_a_tenth, beside=name.text, rank=index)
             number = figure(told) if index == rank else Label(told, size=TEXT, colour=colour)
             number.scale(min(1.0, step / number.line_height))
-            self.shares.add(number.on_line(left + length + GAP + number.width / 2, y))
+            self.shares.add(number.on_line(left + counted - number.width / 2, y))
+            length = max(0.02, longest * share / max(shares))
+            bar = Rectangle(width=length, height=BAR * step, stroke_width=0)
+            bar.set_fill(colour, 1.0).move_to([left + counted + GAP, y, 0], LEFT)
+            self.bars.add(bar)
         given = trace.meta.continued or rank is None
         self.origin: Label = (self.heading if given else self.words)[-1 if given else rank]
         self.add(self.heading, self.words, self.bars, self.shares)
