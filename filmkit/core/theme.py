@@ -105,6 +105,8 @@ class Theme:
         Fill of cells that the causal mask removes.
     card, rim
         Face of a card in space, and the light along its upper edge.
+    glass
+        Edges of a box of glass.
     palette
         Colour maps of the heatmaps.
     tempo
@@ -124,6 +126,9 @@ class Theme:
         first nearer to the ink's, the last nearer to the background's.
     thin, line, bold
         Line widths in points.
+    lit
+        Whether there is light: halos around what glows, and a floor that mirrors
+        (:mod:`filmkit.core.light`).
 
     Examples
     --------
@@ -156,6 +161,7 @@ class Theme:
     masked: str = "#16142a"
     card: str = "#0b0d10"
     rim: str = "#a9b6c4"
+    glass: str = "#bfe3ff"
     palette: Palette = Palette()
     tempo: Tempo = Tempo()
     font: str = "Source Sans Pro"
@@ -168,6 +174,7 @@ class Theme:
     thin: float = 1.2
     line: float = 2.4
     bold: float = 4.0
+    lit: bool = True
 
     def role(self, name: str) -> str:
         """Return the colour of a role by its name, such as ``"query"``.
@@ -244,6 +251,7 @@ DARK = Theme()
 LIGHT = replace(
     DARK,
     name="light",
+    lit=False,
     background="#ffffff",
     ink="#1d1b18",
     muted="#6b655c",
@@ -262,6 +270,7 @@ LIGHT = replace(
     card="#fcfaf6",
     shades=(0.5, 0.2),
     rim="#8d8373",
+    glass="#4682a8",
     tint=("#c2c2c2", 0.85),
     counter="#8195bf",
 )
@@ -285,6 +294,7 @@ PRINT = replace(
     latent="#5b1fa0",
     card="#faf9f7",
     rim="#6f675a",
+    glass="#2f6486",
     thin=1.6,
     line=2.8,
     bold=4.5,

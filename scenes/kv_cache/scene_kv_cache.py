@@ -2,63 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, Group, VGroup, linear
+from manim import DOWN, LEFT, Animation, Group, Mobject, VGroup, linear
 
 from extract.architectures import H100_SXM, architecture, decoding_work, kv_cache_bytes
 from extract.decoding import decode
 from filmkit.core.animations import (
     Appear,
     Glide,
+    Presence,
     Reveal,
-    Settle,
     Vanish,
+    first_half,
     in_diagonals,
     in_rows,
+    second_half,
     set_presence,
 )
-from filmkit.core.camera import pin_to_frame
+from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
-from filmkit.core.language import _
+from filmkit.core.language import N_, _
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
-    format_ratio,
+    format_count,
     format_rough,
-    format_short,
+    listed,
     readable_bytes,
     spoken_bytes,
 )
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
-from filmkit.core.text import Label, break_lines, fit_size
+from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.marks import Highlight
+from filmkit.mobjects.sentence import Sentence
+from filmkit.pictures.become import Become
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import SentencePart, below_each_other, heading, legend, own_colour
-from scenes.kv_cache.chip import WaitingChip
-from scenes.kv_cache.layout import (
-    DISPLAY,
-    ChipLayout,
-    shot_of_front,
-    title_point,
+from filmkit.world.block import CacheBlock, shot_of
+from filmkit.world.headline import Headline
+from scenes.kv_cache.chip import Chip, Memory
+from scenes.kv_cache.cost import (
+    LargeToken,
+    factors,
+    fly,
+    plates_of_layer,
+    token_bytes,
+    words_at,
 )
-from scenes.kv_cache.model_cache import ModelCache
 from scenes.kv_cache.parts import NextWords, WorkBars, agreement, following_word
-from scenes.kv_cache.token_cost import TokenCost
-from scenes.kv_cache.token_volumes import TokenVolumes
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
-READS = 5  # numbers that are seen on their way from the cache to the chip
 
 
 PRODUCT = ". Kt\nQ scores"
@@ -99,8 +103,7 @@ class KVCache(Stage):
 
     title = "Why keys and values are kept"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
-    beside = False  # whether a large model stands beside the traced one
-    published = False  # whether the numbers are published ones and not from the trace
+    published: tuple[str, ...] = ()  # models whose published numbers are shown, not the trace's
 
     def prepare(self) -> None:
         meta = self.trace.meta
@@ -119,19 +122,19 @@ class KVCache(Stage):
             )
         self._make_parts()
         word, rank = following_word(self.trace)
-        small, large = TokenCost.of_trace(meta), TokenCost.of_every_head(LARGE)
         chosen = _("is taken") if rank == 0 else _("follows")
-        self.ratio = large.bytes / small.with_heads(meta.n_heads).bytes
-        self.shipped = kv_cache_bytes(LARGE) / small.bytes
+        self.longest = self.layer.until(min(len(meta.tokens), meta.n_prompt + MAX_STEPS))
+        self.large = LargeToken(LARGE)
         self.facts |= told(
             word=printable(word),
             chosen=_("is given") if meta.continued else chosen,
             like_them=meta.n_kv_heads,
             kv_heads=(meta.n_kv_heads, counted_heads),
-            bytes=(small.bytes, spoken_bytes),
+            bytes=(token_bytes(meta), spoken_bytes),
             layers=(meta.n_layers, counted_layers),
-            ratio=(self.ratio, format_short),
-            shipped=(self.shipped, format_short),
+            all_heads=(LARGE.n_heads, counted_heads),
+            all_layers=(LARGE.n_layers, counted_layers),
+            all_bytes=(kv_cache_bytes(LARGE, "mha"), spoken_bytes),
             slots=CHIP.ridge(),
             few=(CHIP.ridge() / 10, format_rough),
             about=(CHIP.ridge(), format_rough),
@@ -170,34 +173,10 @@ class KVCache(Stage):
         return "one" if self.trace.meta.n_kv_heads == 1 else "several"
 
     def provenance_notes(self) -> tuple[str, str]:
-        about, hidden = super().provenance_notes()
-        if self.published:
-            about = _(
-                "published sizes of {model} and {chip}  ·  not the traced model",
-                model=LARGE_NAME,
-                chip=CHIP_NAME,
-            )
-            return about, ""
-        if self.beside:
-            about = f"{about}  ·  {_('beside it {model}', model=LARGE_NAME)}"
-            hidden = self.hidden_note(short=True)
-        return about, hidden
-
-    def title_label(self, text: str) -> Label:
-        """Build a title that stays at the top left while the camera moves."""
-        label = Label(text, size=self.theme.name_size)
-        x, y = title_point(self.frame)
-        return pin_to_frame(label.on_line(x + label.width / 2, y))
-
-    def figure(self, text: str, note: str) -> VGroup:
-        """Build the one large figure of a picture, with a line below it, at the top."""
-        stage, theme = self.frame.stage, self.theme
-        figure = Label(text, size=DISPLAY).on_line(stage.x, stage.top - 0.35)
-        line = fit_size(note, stage.width, size=theme.shape_size, colour=theme.muted)
-        both = VGroup(figure, line.on_line(stage.x, stage.top - 0.9))
-        # Chinese characters are higher than Latin letters.
-        over = float(figure.ink[:, 1].max()) - (stage.top - 0.03)
-        return pin_to_frame(both.shift([0, -max(0.0, over), 0]))
+        if not self.published:
+            return super().provenance_notes()
+        names = listed(self.published)
+        return _("published sizes of {models}  ·  not the traced model", models=names), ""
 
     def out(self, x: float, y: float) -> tuple[float, float]:
         """Return the way out of the frame in a direction: -1, 0 or 1 across and up."""
@@ -355,164 +334,202 @@ class KVCache(Stage):
         """Let the bars of the work of decoding be as long as they are after some steps."""
         self.part("bars", partial(WorkBars, self.decoding, self.frame.stage.width, done))
 
-    # The cache as a volume
+    # The cache as a block
+
+    def _stand(self, shot: Shot, *things: Mobject, moves: Sequence[Animation] = ()) -> None:
+        """Let the camera go to things in the room: what is new appears, everything else leaves.
+
+        All of them are there in the end, in this order.
+        """
+        members = {member for thing in things for member in thing.get_family()}
+        here = set(self.get_mobject_family_members())
+        gone = [part for part in self.visible_parts() if part not in members]
+        new = [thing for thing in things if not here & set(thing.get_family())]
+        self.play(
+            self.move_camera(shot),
+            *moves,
+            *([Vanish(Group(*gone), rate_func=first_half)] if gone else []),
+            *(Appear(thing, rate_func=second_half) for thing in new),
+            run_time=self.theme.tempo.swing,
+        )
+        self._only(*things)
+
+    def _only(self, *things: Mobject, shot: Shot | None = None) -> None:
+        """Leave nothing but things on the scene, drawn in this order, and take a shot."""
+        self.camera.shot = shot or self.camera.shot
+        self.remove(*self.mobjects)
+        self.add(*things)
+
+    def _below(
+        self, words: Mobject, foot: float = 0.0, head: float = 0.2, left: float = 0.0
+    ) -> Box:
+        """Return the room of the stage below pinned words, without strips for other words."""
+        stage = self.frame.stage
+        top = float(words.get_bottom()[1]) - head
+        return Box.of(stage.left + left, stage.right, stage.bottom + foot, top)
+
+    @cached_property
+    def block(self) -> CacheBlock:
+        """The cache of all words, with those after the prompt."""
+        return CacheBlock(self.longest)
+
+    @cached_property
+    def plates(self) -> list[Group]:
+        """The keys and values of one layer, a pair for each head that it keeps."""
+        return plates_of_layer(self.longest, self.frame)
+
+    @cached_property
+    def sentence(self) -> VGroup:
+        """All words, at the foot of the stage."""
+        stage, size = self.frame.stage, TEXT
+        box = Box.of(stage.left, stage.right, stage.bottom, stage.bottom + 0.16 * stage.height)
+        words = Sentence(self.longest.words, box, size=size).words
+        return pin_to_frame(words.shift([0, stage.bottom - words.get_bottom()[1], 0]))
 
     @beat(
         one="These are one head's keys and values. Its layer keeps no others.",
         several="These are one head's keys and values. Its layer has {like_them} such heads.",
     )
     def cache_of_a_layer(self) -> None:
-        tempo, cached, naive = self.theme.tempo, self.cached, self.naive
-        self.cache = cache = ModelCache(cached.view, self.frame)
-        one_row, all_rows = self.written
-        self.play(Vanish(one_row), run_time=tempo.small / 2)
-        other = Group(*naive.panels, naive.frames, all_rows, naive.headers)
-        way = self.out(0, -1) if self.frame.upright else self.out(1, 0)
-        spared = {*cached.panels, *other.get_family()}
-        leaving = Group(*(part for part in self.visible_parts() if part not in spared))
-        self.play(
-            Vanish(leaving),
-            leave_to(other, way),
-            Settle(cached.k, cache.layout.k),
-            Settle(cached.v, cache.layout.v),
-            run_time=tempo.large,
+        words = Headline(
+            counted_heads(self.trace.meta.n_kv_heads),
+            _("keep <key>keys</key> and <value>values</value> in this layer"),
+            self.frame,
         )
-        self.remove(cached.k, cached.v, other)
-        arriving = cache.slide_in(run_time=tempo.swing)
-        self.add(*cache.heads)
-        self.play(self.move_camera(cache.shot_of_heads), *arriving)
-        title = self.title_label(_("{heads} with keys and values", heads=self.facts["kv_heads"]))
-        names = cache.key_value_labels(cache.heads[0])
-        self.labels = VGroup(title, names, cache.head_labels)
-        self.play(Appear(self.labels))
+        own, moves = self.plates[self.head.kv_head], []
+        on_scene = set(self.get_mobject_family_members())
+        for name, plate in zip("KV", own, strict=True):
+            for cells in self.parts[name].cells.blocks if name in self.parts else ():
+                if cells in on_scene and cells.shape == plate.cells.shape:
+                    self.remove(cells)
+                    self.add(plate)
+                    moves += [Become(plate.cells, cells), Appear(plate.body, rate_func=second_half)]
+        self._stand(self._shot_of_plates(words), *self.plates, words, moves=moves)
+
+    def _shot_of_plates(self, words: Mobject) -> Shot:
+        corners = [plate.cells.corners for pair in self.plates for plate in pair]
+        return shot_of(np.concatenate(corners), self.frame, into=self._below(words), turn=8, tilt=9)
 
     @beat
     def the_whole_cache(self) -> None:
         """Every layer has its own: all of it is the cache. And every new token adds one slice."""
-        tempo, cache, whole = self.theme.tempo, self.cache, self.cache.whole
-        self.play(Vanish(self.labels), *cache.close_heads(), run_time=tempo.normal)
-        self.remove(*cache.heads)
-        self.add(whole)
-        self.play(
-            whole.change_range(units=(0, cache.units)),
-            self.move_camera(cache.shot_of_whole),
-            run_time=1.2 * tempo.large,
-        )
+        meta, block, tempo = self.trace.meta, self.block.build(apart=1.0), self.theme.tempo
         layers, heads = self.facts["layers"], self.facts["kv_heads"]
-        title = self.title_label(_("{layers}, {heads} each", layers=layers, heads=heads))
-        words = cache.word_labels(self.cached.view.layer.words)
-        self.play(Appear(title), whole.change_range(rows=1), run_time=tempo.normal)
-        self.add(words)
-        self.play(cache.grow(words, run_time=1.5 * tempo.large))
-        self.outline = whole.slice_outline(self.theme.highlight)
-        names = VGroup(cache.key_value_labels(whole), cache.layer_labels)
-        self.play(Appear(self.outline), Appear(names))
-        self.labels = VGroup(title, words, names)
+        words = Headline(
+            layers,
+            _("of {heads}: <key>keys</key> and <value>values</value> of every token", heads=heads),
+            self.frame,
+        )
+        room = self._below(words, foot=self.sentence.height + 0.2)
+        first = self.layer.layer * meta.n_kv_heads
+        here = set(self.get_mobject_family_members())
+        if not here & set(Group(*self.plates).get_family()):
+            self._only(*self.plates, shot=self._shot_of_plates(words))
+        # The rows of all plates go to the slabs of their tokens.
+        strips, origins, order = [], [], []
+        for token, pair in enumerate(block.tokens[:-1]):
+            for half, slab in enumerate(pair):
+                for head in range(meta.n_kv_heads):
+                    row = self.plates[head][half].cells.split_rows()[token]
+                    unit = first + head
+                    strips.append(slab.face.part((unit, unit + 1), (0, slab.face.shape[1])))
+                    origins.append(row.corners)
+                    order.append(token / block.count)
+        sentence = self.sentence.set_fill(self.theme.muted)
+        self._stand(
+            block.shot(self.frame, into=room),
+            *strips,
+            words,
+            moves=[fly(strips, origins, np.array(order))],
+        )
+        self._only(block, *strips, words)
+        self.play(block.fill(block.count - 1, first), Vanish(Group(*strips)), run_time=tempo.large)
+        block.build()
+        shot = block.shot(self.frame, into=room)
+        block.build(apart=1.0)
+        self.play(block.close(), self.move_camera(shot), Appear(sentence), run_time=tempo.large)
+        self.play(
+            block.grow(1), sentence[-1].animate.set_fill(self.theme.ink), run_time=tempo.large
+        )
 
     # What it costs
 
     @beat
     def bytes_of_a_token(self) -> None:
         """A slice is a key and a value for {kv_heads} in {layers}: {bytes} per token."""
-        tempo, cache = self.theme.tempo, self.cache
-        cost = TokenCost.of_trace(self.trace.meta)
-        self.play(
-            Vanish(self.labels),
-            self.move_camera(cache.shot_of_cost),
-            run_time=tempo.normal,
-        )
-        self.measures = VGroup(cache.slice_label, *cache.measures(cost))
-        for measure in self.measures:
-            self.play(Appear(measure))
-            self.wait(0.2)
-        size = fact("cost", cost.bytes, readable_bytes)
-        self.total = self.figure(_("{size} per token", size=size), cost.factors)
-        self.play(Appear(self.total))
+        meta, block, stage = self.trace.meta, self.block.build(), self.frame.stage
+        size = fact("cost", token_bytes(meta), readable_bytes)
+        words = Headline(_("{size} per token", size=size), factors(meta), self.frame)
+        slabs, tall = block.tokens[-1], self.frame.tall
+        poses = block.lifted(block.shot(self.frame), stacked=tall)
+        room = self._below(words, foot=0.7, left=0.0 if self.frame.upright else 2.6)
+        corners = np.concatenate([pose.corners for pose in poses])
+        shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
+        if block not in self.mobjects:
+            self._only(block, shot=block.shot(self.frame))
+        moves = [slab.move(pose) for slab, pose in zip(slabs, poses, strict=True)]
+        others = Group(*(slab.lit for pair in block.tokens[:-1] for slab in pair))
+        self._stand(shot, block, words, moves=[*moves, Presence(others, self.theme.dim)])
+        labels, width = VGroup(), (0.9 if tall else 0.45) * stage.width
+        for pose, count, text in zip(
+            poses,
+            (meta.d_qk, meta.d_v),
+            (N_("{count} numbers per key"), N_("{count} numbers per value")),
+            strict=True,
+        ):
+            told = _(text, count=format_count(count))
+            labels.add(words_at(told, pose.corner(1, 0, 0.5), away=(0, -0.4), width=width))
+        self.play(Appear(labels))
 
     @beat
     def a_large_model(self) -> None:
-        """Beside it, to scale, one token of DeepSeek-R1: {ratio} times as much, if every head
-        kept its own."""
-        tempo, cache, stage = self.theme.tempo, self.cache, self.frame.stage
-        self.volumes = volumes = TokenVolumes(cache, LARGE, self.frame)
-        whole, rows = cache.whole, cache.whole.visible_range.rows
-        self.beside = True
-        # The rest of the cache rises out of the frame; its newest slice stays, and is folded.
-        self.remove(whole)
-        leaving = VGroup(self.outline, self.measures, self.total)
-        self.add(volumes.slice, whole, leaving)
-        away = (0.0, 1.3 * cache.shot_of_cost.height, 0.0)
+        """DeepSeek-R1 has {all_heads} in {all_layers}. If every head kept its own keys and values,
+        a token would take {all_bytes}."""
+        self.published = (LARGE_NAME,)
+        size = fact(
+            "cached bytes",
+            kv_cache_bytes(LARGE, "mha"),
+            readable_bytes,
+            model=LARGE.name,
+            scheme="mha",
+        )
+        words = Headline(
+            _("{size} per token", size=size),
+            _("{model}, if every head kept its own", model=LARGE_NAME),
+            self.frame,
+        )
+        large = self.large
+        room = self._below(words, foot=1.0, left=1.6 * self.frame.upright)
+        shot = large.shot(self.frame, into=room)
+        self._stand(shot, large, words, moves=[large.rise()])
+        corner, stage = large.pose.corner, self.frame.stage
         self.play(
-            Vanish(leaving),
-            whole.change_range(shift=away, rows=max(1.0, rows - 1)),
-            run_time=1.2,
+            *(
+                Appear(words_at(text, anchor, away=away, width=0.3 * stage.width))
+                for text, anchor, away in (
+                    (self.facts["all_heads"], corner(0, 0.5, 0), (-0.2, 0.0)),
+                    (self.facts["all_layers"], corner(1, 0, 0.5), (0, -0.5)),
+                    (_("keys"), large.halves[0].pose.corner(0.5, 0.5, 0), (0, 0)),
+                    (_("values"), large.halves[1].pose.corner(0.5, 0.5, 0), (0, 0)),
+                )
+            )
         )
-        self.remove(whole)
-        room = Box.of(stage.left + 0.1, stage.right - 0.1, stage.bottom + 0.9, stage.top - 1.6)
-        shot = volumes.shot(room)
-        self.play(volumes.fold(), self.move_camera(shot), run_time=1.2 * tempo.large)
-        self.remove(volumes.slice)
-        self.add(volumes.token)
-        own = TokenCost.of_trace(self.trace.meta).with_heads(self.trace.meta.n_heads)
-        self.names = names = (_("this model"), LARGE_NAME)
-        sizes = (
-            fact("cost", own.bytes, readable_bytes, beside=names[0], every_head=True),
-            fact(
-                "cached bytes",
-                volumes.large.bytes,
-                readable_bytes,
-                beside=names[1],
-                model=LARGE.name,
-                scheme="mha",
-            ),
-        )
-        self.sizes = volumes.labels(shot, names, sizes)
-        self.add(volumes.blocks)
-        self.kept_heads = volumes.kept(shot)
-        self.play(
-            Appear(volumes.own),
-            Appear(self.kept_heads),
-            volumes.rise(run_time=1.2 * tempo.large),
-            *(Appear(label) for label in self.sizes),
-        )
-        self.play(Appear(volumes.roles))
-        note = _("this model’s token, to scale, if every head of both kept its own")
-        self.total = self.figure(format_ratio(self.ratio), note)
-        self.play(Appear(self.total))
 
     @beat
     def as_shipped(self) -> None:
-        """As each model really keeps it, it is {shipped} times as much. This film is about how
-        that is done."""
-        tempo, volumes = self.theme.tempo, self.volumes
-        one, other = self.names
-        small = fact("cost", volumes.small.bytes, readable_bytes, beside=one)
-        latent = fact(
-            "cached bytes",
-            kv_cache_bytes(LARGE),
-            readable_bytes,
-            beside=other,
-            model=LARGE.name,
-            scheme="mla",
+        """DeepSeek-R1 keeps far less: what fits into this box. What is in it? This film is about
+        that."""
+        self.published = (LARGE_NAME,)
+        words = Headline(
+            _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME), self.frame
         )
-        shipped = (
-            _("{size} in {heads}", size=small, heads=self.facts["kv_heads"]),
-            _("{size} in one latent", size=latent),
-        )
-        after = volumes.labels(self.camera.shot, self.names, shipped)
-        self.add(volumes.ghost, volumes.blocks, volumes.roles)
-        total = self.figure(
-            format_ratio(self.shipped), _("this model’s token, as each model keeps it")
-        )
-        self.unkept = volumes.unkept()
-        self.play(
-            volumes.deflate(),
-            *(Vanish(part) for part in (self.total, volumes.roles, self.kept_heads, *self.sizes)),
-            run_time=1.6 * tempo.large,
-        )
-        self.sizes, self.total = after, total
-        arriving = (total, self.unkept, *after)
-        self.play(*(Appear(part) for part in arriving))
+        large = self.large
+        room = self._below(words, foot=1.0, left=1.6 * self.frame.upright)
+        shot = large.shot(self.frame, into=room)
+        if large not in self.mobjects:
+            self._only(large, shot=shot)
+        self.play(large.rise(start=1.0, end=0.0), run_time=self.theme.tempo.large)
+        self._stand(shot, large.outline, large.unknown, large.mark, words)
 
     @beat(
         ask="Roughly how many multiply-adds could the chip do while one number of the cache is on "
@@ -521,32 +538,25 @@ class KVCache(Stage):
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
         do {slots} multiply-adds, but has only one."""
-        tempo, volumes, theme = self.theme.tempo, self.volumes, self.theme
-        front = volumes.front
-        layout = ChipLayout.of(self.frame, shape=(front.width, front.height))
+        self.published = (LARGE_NAME, CHIP_NAME)
         work = decoding_work(LARGE, "mha").per_number
-        fact("work", work, scheme="mha")
-        chip = WaitingChip(
-            round(CHIP.ridge()),
-            round(work),
-            chip=CHIP_NAME,
-            cache=_("cache of every head"),
-            remark=_("attention only, at 16 bits per number; weights are read too"),
-            layout=layout,
-            room=self.frame.stage.width,
+        used = fact("work", work, scheme="mha")
+        slots = self.facts["slots"]
+        words = Headline(
+            _("{used} of {slots}", used=used, slots=slots),
+            _("multiply-adds, while one number is read"),
+            self.frame,
         )
-        small = Group(volumes.token, volumes.own)
-        self.play(
-            Vanish(VGroup(self.total, self.unkept, *self.sizes)),
-            volumes.refill(),
-            self.move_camera(shot_of_front(front, layout.cache, self.frame)),
-            run_time=1.4 * tempo.large,
+        memory = Memory()
+        chip = Chip(round(CHIP.ridge()), memory, self.frame)
+        shot = memory.shot(self.frame, chip, into=self._below(words, foot=0.5, head=0.75))
+        corner, width = chip.pose.corner, 0.45 * self.frame.stage.width
+        lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
+        names = VGroup(
+            words_at(_("memory"), memory.pose.corner(0.5, 0, 0), away=(0, -0.4), width=width),
+            words_at(lamps, corner(1, 1, 0.5), away=(0, 0.35), width=width),
         )
-        self.remove(small, volumes.ghost)
-        self.published = True
-        arriving = (chip.slots, chip.wire, chip.names, volumes.roles)
-        self.play(*(Appear(part) for part in arriving))
-        self.add(chip.number, chip.lit)
-        self.play(chip.read(READS, (theme.key, theme.value), run_time=1.0 * READS))
-        set_presence(chip.number, 0.0)
-        self.play(Appear(chip.figure), Appear(chip.caption), Appear(chip.remark))
+        self._stand(shot, memory, chip, names)
+        for colour in (self.theme.key, self.theme.value):
+            self.play(chip.read(colour, run_time=4.0))
+        self.play(Appear(words))
