@@ -20,6 +20,7 @@ ROOM = 0.16  # between a body and the glass around it, in scene units
 PANE = 0.05  # opacity of the panes
 HATCH = 0.17  # from one line of a hatching to the next, in scene units
 LIGHTS = 0.2, 0.14, 0.26  # share of the colour in the front, the face and the top of a sketch
+LINES = 0.6  # the same of its hatching
 HIDDEN = (
     ((0, 0, 1), (0, 1, 1)),
     ((0, 0, 1), (1, 0, 1)),
@@ -114,7 +115,7 @@ class SketchBody(Solid):
                     joint_type=LineJointType.ROUND,
                 )
             )
-            lines = VMobject(stroke_color=mixed(theme.background, colour, 0.5), fill_opacity=0.0)
+            lines = VMobject(stroke_color=mixed(theme.background, colour, LINES), fill_opacity=0.0)
             self.hatching.add(lines.set_stroke(width=theme.thin))
         for face, lines in zip(self.faces, self.hatching, strict=True):
             self.add(face, lines)

@@ -367,8 +367,11 @@ class KVCache(Stage):
                 if cells in on_scene and cells.shape == plate.cells.shape:
                     self.remove(cells)
                     self.add(plate)
+                    plate.cells.edged = True  # as it was in the mosaic
                     moves += [Become(plate.cells, cells), Appear(plate.body, rate_func=second_half)]
         stand(self, self._shot_of_plates(words), *self.plates, words, moves=moves)
+        for plate in own:
+            plate.cells.edged = False
 
     def _shot_of_plates(self, words: Headline) -> Shot:
         corners = [plate.cells.corners for pair in self.plates for plate in pair]
@@ -453,8 +456,7 @@ class KVCache(Stage):
 
     @beat
     def as_shipped(self) -> None:
-        """DeepSeek-R1 keeps far less: what fits into this box. What is in it? This film is about
-        that."""
+        """DeepSeek-R1 keeps only what fits into this box. What is in it? This film is about that."""
         self.published = (LARGE_NAME,)
         words = self._words(
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
@@ -481,7 +483,7 @@ class KVCache(Stage):
         )
         memory = Memory()
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
-        shot = memory.shot(self.frame, chip, into=words.below(foot=0.2, head=0.75))
+        shot = memory.shot(self.frame, chip, into=words.below(foot=0.2, head=1.3 if self.frame.upright else 0.75))
         corner, width = chip.pose.corner, 0.45 * self.frame.stage.width
         lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
         names = VGroup(
