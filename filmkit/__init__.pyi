@@ -57,8 +57,6 @@ from .mobjects.marks import TokenLabels as TokenLabels
 from .mobjects.panel import Header as Header
 from .mobjects.panel import Panel as Panel
 from .mobjects.plot import Chart as Chart
-from .mobjects.product import ProductPicture as ProductPicture
-from .mobjects.product import head_product as head_product
 from .mobjects.whole_pattern import WholePattern as WholePattern
 from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark

@@ -590,6 +590,29 @@ def _face(trace: Trace, face: str, parts: Parts, tensor: str) -> Array:
     return block[:, 0] if face == "top" else block[:, :, -1].T
 
 
+@quantity(N_("keys"), N_("in each layer’s own scale"), axes=("pos", "unit", "channel"))
+def cached_keys(trace: Trace, **place: object) -> Array:
+    """Return the keys of all layers, (position, unit, channel), as they are used in the scores.
+
+    A unit is a key/value head of a layer, in the order of layers and, in each layer, of heads.
+    They are divided by the end of their layer's scale.
+    """
+    return _cached(trace, trace.used("k"), trace.unrotated("k"))
+
+
+@quantity(N_("values"), N_("in each layer’s own scale"), axes=("pos", "unit", "channel"))
+def cached_values(trace: Trace, **place: object) -> Array:
+    """Return the values of all layers; see :func:`cached_keys`."""
+    return _cached(trace, "v", "v")
+
+
+def _cached(trace: Trace, tensor: str, scale: str) -> Array:
+    start, layers = int(trace.meta.has_bos), range(trace.meta.n_layers)
+    ends = (np.percentile(np.abs(trace.get(scale, n)[start:]), 99) or 1.0 for n in layers)
+    units = (_float(trace.get(tensor, n)) / end for n, end in zip(layers, ends, strict=True))
+    return np.concatenate([*units], axis=1)
+
+
 # Small parts of the above
 
 

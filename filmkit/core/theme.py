@@ -105,6 +105,8 @@ class Theme:
         Fill of cells that the causal mask removes.
     card, rim
         Face of a card in space, and the light along its upper edge.
+    glass
+        Edges of a box of glass.
     palette
         Colour maps of the heatmaps.
     tempo
@@ -159,6 +161,7 @@ class Theme:
     masked: str = "#16142a"
     card: str = "#0b0d10"
     rim: str = "#a9b6c4"
+    glass: str = "#bfe3ff"
     palette: Palette = Palette()
     tempo: Tempo = Tempo()
     font: str = "Source Sans Pro"
@@ -267,6 +270,7 @@ LIGHT = replace(
     card="#fcfaf6",
     shades=(0.5, 0.2),
     rim="#8d8373",
+    glass="#4682a8",
     tint=("#c2c2c2", 0.85),
     counter="#8195bf",
 )
@@ -290,6 +294,7 @@ PRINT = replace(
     latent="#5b1fa0",
     card="#faf9f7",
     rim="#6f675a",
+    glass="#2f6486",
     thin=1.6,
     line=2.8,
     bold=4.5,

@@ -1,4 +1,4 @@
-"""Parts of charts: axes, lines and their names, brackets with a ratio, reference lines.
+"""Parts of charts: axes, lines and their names, reference lines.
 
 Everything is labelled in place, never in a legend. Charts fill a :class:`Box` and stay inside it,
 labels included; sizes follow from the box and the theme. Lengths are in scene units.
@@ -24,7 +24,6 @@ from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
 
 __all__ = [
-    "Bracket",
     "ChartAxes",
     "ChartAxis",
     "Curve",
@@ -37,7 +36,6 @@ __all__ = [
 ]
 
 GAP = 0.12  # between a mark and its label
-BRACKET = 0.14  # distance between a bracket and what it embraces
 
 
 def scheme_colour(scheme: str) -> str:
@@ -496,48 +494,6 @@ class Paragraph(VGroup):
             y = corner[1] - step / 2 - 1.35 * step * (index - len(broken) + len(lines))
             reach = label.width / 2 if align == "left" else 0.0
             self.add(label.on_line(corner[0] + reach, y))
-
-
-class Bracket(VGroup):
-    """A bracket from one point to another with a label, such as a ratio, at its middle.
-
-    Parameters
-    ----------
-    first, last
-        (x, y) of its ends, on a horizontal or vertical line.
-    text
-        Its label.
-    towards
-        Direction (x, y), a unit vector, from the ends to the bracket and its label.
-    size
-        Text size; the theme's ``name_size`` by default.
-    colour
-        "#RRGGBB"; the theme's ``ink`` by default.
-    """
-
-    def __init__(
-        self,
-        first: tuple[float, float],
-        last: tuple[float, float],
-        text: str,
-        *,
-        towards: tuple[float, float],
-        size: float | None = None,
-        colour: str | None = None,
-    ) -> None:
-        super().__init__()
-        theme = current_theme()
-        colour = colour or theme.ink
-        away = np.array(towards, dtype=float)
-        ends = [np.array(end, dtype=float) + 0.4 * BRACKET * away for end in (first, last)]
-        tops = [end + BRACKET * away for end in ends]
-        corners = [(float(p[0]), float(p[1])) for p in (ends[0], *tops, ends[1])]
-        self.wire = Wire(corners, colour=colour, arrow=False)
-        self.label = Label(text, size=size or theme.name_size, colour=colour)
-        middle = (tops[0] + tops[1]) / 2
-        half = np.array([self.label.width, self.label.line_height]) / 2
-        self.label.on_line(*(middle + away * (half + GAP)))
-        self.add(self.wire, self.label)
 
 
 def grow_bar(bar: Mobject) -> Arrive:

@@ -309,8 +309,8 @@ def arrange(mosaic: Mosaic, sizes: Mapping[str, Size], room: Box) -> Arrangement
     """Arrange the parts of a mosaic in a room, with cells as large as they can be.
 
     What stands around a part may reach into empty fields beside it.  A title goes to an empty
-    field at the left; else it is above, or, if cells become larger so, at the right of a part in
-    the last column.
+    field at the left, unless words stand there; else it is above, or, if cells become larger so,
+    at the right of a part in the last column.
 
     Parameters
     ----------
@@ -330,7 +330,7 @@ def arrange(mosaic: Mosaic, sizes: Mapping[str, Size], room: Box) -> Arrangement
     places = [
         {
             name: "left"
-            if mosaic.is_empty_before(name, across=True)
+            if mosaic.is_empty_before(name, across=True) and not sizes[name].left
             else beside
             if span.columns[1] == last
             else "above"
@@ -566,20 +566,24 @@ class _Tracks:
     def _starts(self, pitch: Mapping[str, float]) -> list[float]:
         """Return where each track begins, and where one after the last would."""
         margins, gaps, middles = self.margins, self.gaps, [0.0] * self.count
-        # Parts of one track first: what spans several takes what is left.
-        for side in sorted(self.sides.values(), key=lambda side: side.stop - side.start):
+        sides = sorted(self.sides.values(), key=lambda side: side.stop - side.start)
+        for side in sides:
+            if side.stop - side.start == 1:
+                middles[side.start] = max(middles[side.start], side.length(pitch))
+        for side in sides:
+            if side.reaches:
+                track = side.start - 1
+                lack = side.before + side.beside - gaps[track] - margins[side.start][0]
+                lack -= margins[track][1] + margins[track][0] * (side.beside == 0)
+                middles[track] = max(middles[track], lack)
+        # What spans several tracks takes what is left.
+        for side in sides:
             inner = sum(
                 margins[a][1] + gaps[a] + margins[b][0]
                 for a, b in pairwise(range(side.start, side.stop))
             )
             lack = side.length(pitch) - inner - sum(middles[side.start : side.stop])
             middles[side.stop - 1] += max(0.0, lack)
-        for side in self.sides.values():
-            if side.reaches:
-                track = side.start - 1
-                lack = side.before + side.beside - gaps[track] - margins[side.start][0]
-                lack -= margins[track][1] + margins[track][0] * (side.beside == 0)
-                middles[track] = max(middles[track], lack)
         starts = [0.0]
         for (before, after), middle, gap in zip(margins, middles, gaps, strict=True):
             starts.append(starts[-1] + before + middle + after + gap)

@@ -23,7 +23,9 @@ from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 
-__all__ = ["Around", "Free", "Matrix", "Part", "Place"]
+__all__ = ["Around", "Free", "Matrix", "Part", "Place", "opacities"]
+
+Array = npt.NDArray[np.float64]
 
 TEXT, SMALL_TEXT = 1 / 30, 0.0241
 """Size of what is to be read, 36 of 1080 pixels; and of words at an axis of many tokens, 26."""
@@ -362,13 +364,7 @@ class Cells(Group):
         SceneCodeError
             If it does not.
         """
-        given, (rows, columns) = np.asarray(shown, dtype=float), self.shape
-        try:
-            opacity = np.broadcast_to(given, self.shape)
-        except ValueError:
-            raise SceneCodeError(
-                f"opacities of shape {given.shape} do not broadcast to {rows} x {columns} cells"
-            ) from None
+        opacity = opacities(shown, self.shape, "cells")
         for block, (down, across) in zip(self.blocks, self.cuts, strict=True):
             block.set_shown(opacity[slice(*down), slice(*across)])
 
@@ -406,6 +402,24 @@ class Cells(Group):
     def cell(self, row: int, column: int) -> Box:
         """Return the box of a cell."""
         return self.whole.cell(row, column)
+
+
+def opacities(given: npt.ArrayLike, shape: tuple[int, ...], what: str) -> Array:
+    """Return as many opacities as there are of something, which is called `what`.
+
+    Raises
+    ------
+    SceneCodeError
+        If those that are given do not broadcast to them.
+    """
+    array = np.asarray(given, dtype=np.float64)
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        count = " x ".join(map(str, shape))
+        raise SceneCodeError(
+            f"opacities of shape {array.shape} do not broadcast to {count} {what}"
+        ) from None
 
 
 def _drawn(count: int, kept: tuple[int, int]) -> list[tuple[int, int]]:

@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from manim import Group, Mobject
 
+from filmkit.core.animations import set_presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box, Frame
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import TOKEN, Arrangement, Mosaic, arrange
-from filmkit.pictures.parts import Around, Cells, Matrix, Part, Place
+from filmkit.pictures.parts import Around, Cells, Matrix, Part, Place, opacities
 
-__all__ = ["Mark", "Picture", "PlacedPart"]
+__all__ = ["WORDS", "Mark", "Picture", "PlacedPart"]
 
+WORDS = "words"
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
 
 Key = tuple[str, str]
@@ -126,7 +128,8 @@ class Picture:
         Frames around cells, rows and columns; in the next picture each goes to the place of the one
         of the same number.
     lit
-        Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns).
+        Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns). Under
+        the name "words" that of the words of each token.
 
     Attributes
     ----------
@@ -188,7 +191,8 @@ class Picture:
             place = Place(self.arrangement.boxes[name], self.arrangement.titles[name])
             pieces = part.pieces(place, self.dressing[name])
             self.parts[name] = PlacedPart(name, place.box, pieces, part)
-        for name, shown in (lit or {}).items():
+        lit = lit or {}
+        for name, shown in lit.items():
             if name in self.parts:
                 self.parts[name].cells.light(shown)
         self.marked = [mark for mark in marks if mark.part in self.parts]
@@ -197,6 +201,11 @@ class Picture:
             Highlight(mark.box(self.parts[mark.part].cells), colour=mark.colour).set_z_index(1)
             for mark in self.marked
         ]
+        for (name, _kind), piece in self.pieces.items() if WORDS in lit else ():
+            if name == WORDS:
+                levels = opacities(lit[WORDS], (len(piece.submobjects),), WORDS)
+                for word, level in zip(piece.submobjects, levels, strict=True):
+                    set_presence(word, float(level))
 
     def row_of(self, name: str) -> list[Box]:
         """Return for each row of a part the box of it and of what stands left of it in its row.
@@ -223,7 +232,7 @@ class Picture:
             for kind, piece in part.pieces.items():
                 if kind in counts:
                     # Words belong to rows of the picture, whatever stands beside them.
-                    found["words", f"{kind} {counts[kind]}"] = piece
+                    found[WORDS, f"{kind} {counts[kind]}"] = piece
                     counts[kind] += 1
                 else:
                     found[name, kind] = piece

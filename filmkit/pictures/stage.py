@@ -25,7 +25,7 @@ from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.account import account
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Free, Part
-from filmkit.pictures.picture import Mark, Picture, PlacedPart
+from filmkit.pictures.picture import WORDS, Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.transition import Transition
 
@@ -117,7 +117,8 @@ class Stage(PlainStage):
             Frames around cells, rows and columns. Each goes to where the one of the same number is
             in the next picture.
         lit
-            Opacity of the cells of some parts, 0 to 1: arrays that broadcast to their shape.
+            Opacity of the cells of some parts, 0 to 1: arrays that broadcast to their shape. Under
+            the name "words" that of the words of each token.
         titles
             Whether parts have titles, or the names of those that do.
         words
@@ -145,7 +146,7 @@ class Stage(PlainStage):
         lit, origins, into = lit or {}, origins or {}, into or {}
         drawn.listed("into", " ".join(target for target, _row in into.values()))
         drawn.listed("marks", " ".join(mark.part for mark in marks))
-        drawn.listed("lit", " ".join(lit))
+        drawn.listed("lit", " ".join(name for name in lit if name != WORDS))
         known = _Known(self._own, HeadParts(self.head))
         origins = {n: o for n, o in origins.items() if n in drawn.names or n not in known}
         picture = Picture(

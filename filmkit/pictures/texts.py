@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
-from manim import Mobject, VGroup
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from manim import Mobject, Square, VGroup
 
 from filmkit.core.text import Label, break_lines
-from filmkit.core.theme import current_theme
-from filmkit.pictures.parts import TEXT, Free
+from filmkit.core.theme import current_theme, mixed
+from filmkit.mobjects.sentence import Sentence
+from filmkit.pictures.mosaic import Size
+from filmkit.pictures.parts import TEXT, Around, Free, Place
 
-__all__ = ["below_each_other", "figure", "heading", "quiet"]
+__all__ = ["SentencePart", "below_each_other", "figure", "heading", "legend", "own_colour", "quiet"]
 
 DISPLAY = 0.09  # size of the figure that matters
 BOLD = 0.92  # width of letters as a share of that of bold ones
+SENTENCE = 0.075  # size of a sentence, at most
 LINE_GAP = 0.25  # between lines of text, in scene units
+OWN_COLOURS = {"red": "#ff4d4d", "blue": "#5b9dff"}
+
+
+@dataclass(frozen=True)
+class SentencePart:
+    """The tokens as one sentence, whose words later stand at rows.
+
+    Attributes
+    ----------
+    words
+        Texts of the tokens.
+    width, height
+        Room, in scene units.
+    colours
+        A colour for each word; the theme's ``ink`` by default.
+    """
+
+    words: Sequence[str]
+    width: float
+    height: float
+    colours: Sequence[str] | None = None
+
+    def size(self, around: Around) -> Size:
+        """Return its room."""
+        return Size(width=self.width, height=self.height)
+
+    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
+        """Return its words."""
+        return {
+            "row words": Sentence(self.words, place.box, size=0.075, colours=self.colours).words
+        }
 
 
 def figure(text: str, *, colour: str | None = None) -> Label:
@@ -29,6 +66,21 @@ def heading(text: str, width: float) -> VGroup:
 def below_each_other(*lines: Mobject) -> VGroup:
     """Return lines of text, one below the other."""
     return VGroup(*lines).arrange([0, -1, 0], buff=LINE_GAP)
+
+
+def legend(text: str, colour: str) -> VGroup:
+    """Return a square of a colour, and what it means."""
+    words = Label(text, size=TEXT)
+    square = Square(1.4 * words.line_height, stroke_width=0, fill_color=colour, fill_opacity=1.0)
+    return VGroup(square, words.next_to(square, [1, 0, 0], buff=0.15))
+
+
+def own_colour(word: str) -> str:
+    """Return the colour that a word is the name of, or that of the ink for all other words."""
+    theme, colour = current_theme(), OWN_COLOURS.get(word.strip().lower())
+    if colour is None:
+        return theme.ink
+    return colour if theme.name == "dark" else mixed(colour, theme.ink, 0.35)
 
 
 def quiet(*lines: str) -> Free | None:

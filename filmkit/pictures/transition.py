@@ -20,9 +20,9 @@ from filmkit.core.animations import (
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.pictures.become import Become, alike, same
+from filmkit.pictures.become import Become, alike, before_it_grew, same
 from filmkit.pictures.parts import Cells
-from filmkit.pictures.picture import Picture
+from filmkit.pictures.picture import WORDS, Picture
 
 __all__ = ["Transition"]
 
@@ -126,6 +126,7 @@ class Transition:
         """Decide how a piece of the new picture comes; take from `gone` what it was."""
         name, kind = key
         was = self._was(key)
+        look = None if was is None else self._look(piece, was)
         if kind == "cells" and name in self.origins:
             assert isinstance(piece, Cells)
             origin = self.origins[name]
@@ -138,15 +139,22 @@ class Transition:
                 else [TransposeFromCopy(origin, piece.whole)]
             )
             self.arrivals += map(_appearing, piece.dots)
-        elif was is not None and alike(piece, self.before[was]):
-            if was not in gone or not same(piece, self.before[was]):
-                self.moves.append(Become(piece, self.before[was]))
+        elif was is not None and look is not None:
+            if was not in gone or not same(piece, look):
+                self.moves.append(Become(piece, look))
             if was in gone:
                 self.replaced.append((gone.pop(was), piece))
         elif kind == "cells" and (TURNS.get(name, ""), kind) in self.before:
             self._turn(name, piece, gone)
         elif piece not in self._later and not (kind == "cells" and name in self.reveal):
             self.arrivals.append(_appearing(piece))
+
+    def _look(self, piece: Mobject, was: Key) -> Mobject | None:
+        """Return how a piece looks before it becomes what it is; None if it cannot."""
+        before, (name, kind) = self.before[was], was
+        if alike(piece, before):
+            return before
+        return before_it_grew(piece, before) if kind == "cells" or name == WORDS else None
 
     def _was(self, key: Key) -> Key | None:
         """Return the key of what a piece was in the picture before, or None if it is new."""
@@ -174,6 +182,9 @@ class Transition:
         self.finished.append(cells)
 
 
-def _appearing(piece: Mobject) -> Appear:
+def _appearing(piece: Mobject) -> Animation:
     """Return the animation in which a piece appears, as background if it is that."""
-    return Appear(piece, to=presence(piece))
+    levels = {presence(member) for member in piece.get_family()}
+    if len(levels) > 1:
+        return Become(piece, set_presence(piece.copy(), 0.0))
+    return Appear(piece, to=levels.pop())

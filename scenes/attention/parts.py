@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from manim import Line, Mobject, Rectangle, Square, VGroup
+from manim import Line, Mobject, Rectangle, VGroup
 
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT
@@ -18,16 +18,13 @@ from filmkit.core.printable import printable
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
-from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 from filmkit.pictures.parts import TEXT, Around, Place
 from filmkit.pictures.texts import figure
 
 __all__ = [
-    "SentencePart",
     "ShareBars",
     "WorkedSum",
-    "legend",
     "rest_of",
     "scaling_of",
     "score_notes",
@@ -38,31 +35,6 @@ Array = npt.NDArray[np.float64]
 
 CHANNELS = 4  # of a sum that is done by hand
 TAG = 0.8  # room for the number of a share, in scene units
-
-
-@dataclass(frozen=True)
-class SentencePart:
-    """The tokens as one sentence, whose words later stand at rows.
-
-    Attributes
-    ----------
-    words
-        Texts of the tokens.
-    width, height
-        Room, in scene units.
-    """
-
-    words: Sequence[str]
-    width: float
-    height: float
-
-    def size(self, around: Around) -> Size:
-        """Return its room."""
-        return Size(width=self.width, height=self.height)
-
-    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
-        """Return its words."""
-        return {"row words": Sentence(self.words, place.box, size=0.075).words}
 
 
 class WorkedSum(VGroup):
@@ -171,13 +143,6 @@ def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
     for label in first[CHANNELS:]:
         label.on_line(widths[0] + gap + label.width / 2 + 0.2, label.get_y())
     lines.move_to([0, 0, 0])
-
-
-def legend(text: str, colour: str) -> VGroup:
-    """Return a square of a colour, and what it means."""
-    words = Label(text, size=TEXT)
-    square = Square(1.4 * words.line_height, stroke_width=0, fill_color=colour, fill_opacity=1.0)
-    return VGroup(square, words.next_to(square, [1, 0, 0], buff=0.15))
 
 
 @dataclass(frozen=True)

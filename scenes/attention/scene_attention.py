@@ -29,12 +29,10 @@ from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark, PlacedPart
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import CHANNEL
-from filmkit.pictures.texts import below_each_other, figure, quiet
+from filmkit.pictures.texts import SentencePart, below_each_other, figure, legend, quiet
 from scenes.attention.parts import (
-    SentencePart,
     ShareBars,
     WorkedSum,
-    legend,
     rest_of,
     scaling_of,
     score_notes,

@@ -1,159 +1,123 @@
-"""A chip that waits for its memory: what it computes while one number of the cache arrives."""
+"""A GPU that waits for its memory: what its chip could compute while one number is on its way."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from manim import Animation, Rectangle, VGroup, VMobject
+import numpy.typing as npt
+from manim import Animation, Group, Line, Polygon, Square, VMobject
 
-from filmkit.core.animations import AnimateWith, set_presence
-from filmkit.core.camera import pin_to_frame
-from filmkit.core.geometry import Box
-from filmkit.core.language import _
-from filmkit.core.numbers import format_count
-from filmkit.core.text import Label, fit_size, stacked_lines
+from filmkit.core.animations import AnimateWith
+from filmkit.core.camera import keep_upright
+from filmkit.core.geometry import Frame
+from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.flow import Wire
-from scenes.kv_cache.layout import DISPLAY, SLOT_GAP, ChipLayout
+from filmkit.mobjects.ribbon import outline_points
+from filmkit.world.block import SIDES, TURN, UPRIGHT_TURN, Pose, Solid
+from filmkit.world.box import GlassBox, SketchBody
 
-__all__ = ["WaitingChip", "slot_boxes"]
+__all__ = ["Chip", "Memory", "lamp_places"]
+
+Array = npt.NDArray[np.float64]
+
+SLABS, THICK, SIDE = 9, 0.2, 2.2  # pairs of slabs in a memory; their thickness, and other sides
+HIGH, SHAPE = 2.9, 1.25  # height of a chip, and its width as a share of it
+APART = 4.4  # from the memory to the middle of the chip, in scene units
+SQUARE = ((-0.31, 0.31), (0.31, 0.31), (0.31, -0.31), (-0.31, -0.31))  # a lamp, in pitches
+NUMBER = 0.24  # side of the number on its way, in scene units of the frame
+WAY = 0.82  # share of the time in which it is on its way
 
 
-class WaitingChip(VGroup):
-    """A chip with a slot for each multiply-add that it could make while one number is read.
+class Memory(Solid):
+    """The memory of a GPU, a box of glass, with the cache of a large model in it: a sketch."""
 
-    It stays in the frame.
+    def __init__(self) -> None:
+        super().__init__()
+        colours = current_theme().key, current_theme().value
+        slabs = Group()
+        for number in range(2 * SLABS):
+            at = ((number + 0.5 - SLABS) * THICK, 0.0, 0.0)
+            slabs.add(SketchBody(Pose(at, 0.0, 0.94 * THICK, SIDE, SIDE), colours[number % 2]))
+        glass = GlassBox(Pose((0.0, 0.0, 0.0), 0.0, 2 * SLABS * THICK, SIDE, SIDE))
+        self.pose = glass.pose
+        self.add(glass.back, slabs, glass.front)
+
+
+class Chip(Solid):
+    """A chip with a lamp for each multiply-add that it could make while one number arrives.
 
     Parameters
     ----------
-    slots
-        How many multiply-adds it could make.
-    used
-        How many it makes.
-    chip, cache
-        Names of the chip and of the cache.
-    remark
-        What is left out.
-    layout
-        Where everything stands.
-    room
-        Largest width of the remark.
+    lamps
+        How many.
+    memory
+        The memory, beside which it stands, or above it in a tall frame.
+    frame
+        The frame.
 
     Attributes
     ----------
-    slots
-        All slots, empty.
+    passed
+        The lamps that could have burnt since the number left: they glimmer.
     lit
-        The slots that are used.
+        The one that burns when it has arrived.
     number
-        The number that travels from the cache to the chip.
-    wire, names, figure, caption
-        The way to the chip, the names, and what is counted.
+        The number on its way.
     """
 
-    def __init__(
-        self,
-        slots: int,
-        used: int,
-        *,
-        chip: str,
-        cache: str,
-        remark: str,
-        layout: ChipLayout,
-        room: float,
-    ) -> None:
+    def __init__(self, lamps: int, memory: Memory, frame: Frame) -> None:
         super().__init__()
         theme = current_theme()
-        self.layout = layout
-        self.places = slot_boxes(layout.chip, slots)
-        self.slots = VMobject(stroke_color=theme.flow, stroke_width=theme.thin, fill_opacity=0.0)
-        for box in self.places:
-            self.slots.start_new_path(np.array([box.left, box.top, 0.0]))
-            for x, y in (
-                (box.right, box.top),
-                (box.right, box.bottom),
-                (box.left, box.bottom),
-                (box.left, box.top),
-            ):
-                self.slots.add_line_to(np.array([x, y, 0.0]))
-        self.lit = VGroup(*(_filled(box, theme.highlight) for box in self.places[:used]))
-        side = self.places[0].width
-        self.number = _filled(Box(*layout.wire[0], side, side), theme.key)
-        self.wire = Wire(list(layout.wire), colour=theme.flow)
-        names = (
-            (chip, layout.chip_name, theme.ink),
-            (cache, layout.cache_name, theme.ink),
-        )
-        self.names = VGroup(
-            *(
-                Label(text, size=theme.name_size, colour=colour).on_line(*point)
-                for text, point, colour in names
-            )
-        )
-        self.figure = fit_size(
-            _("{used} of {slots} used", used=format_count(used), slots=format_count(slots)),
-            layout.width,
-            size=DISPLAY,
-        )
-        self.figure.on_line(*layout.figure)
-        self.caption = VGroup(
-            *stacked_lines(
-                _("multiply-adds in the time that one number is read"),
-                layout.caption,
-                layout.width,
-                size=theme.shape_size,
-            )
-        )
-        for line in self.caption:
-            line.on_line(layout.figure[0], line.get_y())
-        self.remark = fit_size(remark, room, size=theme.shape_size, colour=theme.muted).on_line(
-            *layout.remark
-        )
-        self.add(self.slots, self.wire, self.names, self.lit, self.number)
-        self.add(self.figure, self.caption, self.remark)
-        set_presence(self.lit, 0.0)
-        pin_to_frame(self)
+        if frame.tall:
+            at, turn = (0.0, memory.pose.height + 1.6, 0.0), 90.0 - UPRIGHT_TURN
+            ends = (0.5, 1.0, 0.5), (1.0, 0.0, 0.5)
+        else:
+            turn = 90.0 - (UPRIGHT_TURN if frame.upright else TURN)
+            at = (memory.pose.thick / 2 + APART, 0.0, 0.0)
+            ends = (1.0, 0.0, 0.5), (1.0, 0.0, 0.0)
+        self.pose = pose = Pose(at, turn, 0.02, HIGH, SHAPE * HIGH)
+        self.start, self.end = memory.pose.corner(*ends[0]), pose.corner(*ends[1])
+        self.places = lamp_places(pose, lamps)
+        card = Polygon(*(pose.corner(*corner) for corner in SIDES[1][:4]))
+        card.set_fill(theme.card, opacity=1.0).set_stroke(theme.faint, width=theme.line)
+        self.wire = Line(self.start, self.end, stroke_color=theme.flow, stroke_width=2 * theme.bold)
+        dark = VMobject(stroke_color=theme.flow, stroke_width=theme.thin, fill_opacity=0.0)
+        dark.points = outline_points(self.places)
+        self.passed = VMobject(stroke_width=0.0, fill_color=theme.muted, fill_opacity=0.5)
+        self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0), 2.0)
+        self.lit.points = outline_points(self.places[:1])
+        self.number = glow(Square(NUMBER, stroke_width=0.0, fill_opacity=1.0), 2.0)
+        keep_upright(self.number, lambda _shot: self.where)
+        self.add(mirrored(Group(card, dark, self.passed, self.lit)), self.wire, self.number)
+        self.wait_for(0.0, theme.key)
 
-    def read(self, count: int, colours: tuple[str, str], **kwargs: float) -> Animation:
-        """Return an animation in which numbers arrive one after another, each with its work.
+    def wait_for(self, alpha: float, colour: str) -> None:
+        """Put a number at a share of its time, 0 to 1, with all that happens meanwhile."""
+        way = min(1.0, alpha / WAY)
+        self.where = (1 - way) * self.start + way * self.end
+        self.number.set_fill(colour)
+        self.number.set_opacity(float(way < 1))
+        missed = int(way * len(self.places)) if way < 1 else 0
+        self.passed.set_fill(opacity=0.5 * (missed > 0))
+        self.passed.points = outline_points(self.places[: max(1, missed)])
+        self.lit.set_fill(opacity=float(way >= 1))
 
-        Parameters
-        ----------
-        count
-            How many numbers.
-        colours
-            Colours of keys and of values, which come in turn.
-        """
-        start, end = (np.array([*point, 0.0]) for point in self.layout.wire)
-
-        def step(alpha: float) -> None:
-            turn = min(count - 1, int(alpha * count))
-            share = alpha * count - turn
-            travelled = min(1.0, share / 0.7)
-            self.number.move_to(start + (end - start) * travelled)
-            self.number.set_fill(colours[turn % 2])
-            set_presence(self.number, 1.0 if travelled < 1 else 0.0)
-            # The work of the number before is long done when the next one comes.
-            working = 1.0 if share >= 0.7 else (max(0.0, 1 - 4 * share) if turn else 0.0)
-            set_presence(self.lit, 1.0 if alpha >= 1 else working)
-
-        return AnimateWith(VGroup(self.number, self.lit), step, **kwargs)
+    def read(self, colour: str, **kwargs: Any) -> Animation:
+        """Return an animation in which a number of a colour crawls to the chip, and is used."""
+        return AnimateWith(self, lambda alpha: self.wait_for(alpha, colour), **kwargs)
 
 
-def slot_boxes(box: Box, count: int) -> tuple[Box, ...]:
-    """Return equal squares in rows that fill a box, the last row perhaps in part."""
-    columns = max(1, round((count * box.width / box.height) ** 0.5))
+def lamp_places(pose: Pose, count: int) -> list[Array]:
+    """Return the corners of equal squares, (4, 3) each, in rows on the face of a solid."""
+    columns = max(1, round((count * pose.depth / pose.height) ** 0.5))
     rows = -(-count // columns)
-    pitch = min(box.width / columns, box.height / rows)
-    side = pitch * (1 - SLOT_GAP)
-    left = box.x - pitch * (columns - 1) / 2
-    top = box.y + pitch * (rows - 1) / 2
-    return tuple(
-        Box(left + pitch * (index % columns), top - pitch * (index // columns), side, side)
-        for index in range(count)
-    )
-
-
-def _filled(box: Box, colour: str) -> Rectangle:
-    return Rectangle(
-        width=box.width, height=box.height, stroke_width=0.0, fill_color=colour, fill_opacity=1.0
-    ).move_to(box.center)
+    pitch = min(pose.depth / (columns + 1), pose.height / (rows + 1))
+    across, up = pitch / pose.depth, pitch / pose.height
+    places = []
+    for number in range(count):
+        row, column = divmod(number, columns)
+        x, y = column - (columns - 1) / 2, (rows - 1) / 2 - row
+        corners = [(x + a, y + b) for a, b in SQUARE]
+        places.append([pose.corner(1.02, 0.5 + b * up, 0.5 + a * across) for a, b in corners])
+    return [np.array(place) for place in places]

@@ -12,7 +12,6 @@ from manim import Mobject
 
 from filmkit.core.geometry import Box
 from filmkit.mobjects.chart import (
-    Bracket,
     ChartAxes,
     ChartAxis,
     Curve,
@@ -96,16 +95,6 @@ def test_a_paragraph_that_is_broken_ends_where_it_would_end_unbroken() -> None:
     assert max(line.width for line in lines) <= 2.5
     assert lines[-1].get_y() == pytest.approx(whole.get_y(), abs=0.01)
     assert lines[0].get_y() > whole.get_y()
-
-
-@pytest.mark.parametrize("towards", [(0.0, 1.0), (0.0, -1.0), (1.0, 0.0), (-1.0, 0.0)])
-def test_a_bracket_stands_off_on_its_side(towards: tuple[float, float]) -> None:
-    first, last = ((0.0, 0.0), (3.0, 0.0)) if towards[1] else ((0.0, 0.0), (0.0, 3.0))
-    bracket = Bracket(first, last, "57 ×", towards=towards)
-    away = np.array([*towards, 0.0])
-    assert all(point @ away > 0 for point in bracket.wire.line.points)
-    assert (bracket.label.get_center() - bracket.wire.get_center()) @ away > 0
-    assert min(box_of(bracket.label).overlap(box_of(bracket.wire))) == 0
 
 
 @given(

@@ -1,0 +1,156 @@
+"""Bodies without cells: a GPU's memory as a box of glass, and sketches of what is not traced."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from manim import LineJointType, Polygon, VGroup, VMobject
+
+from filmkit.core.light import glow, mirrored
+from filmkit.core.theme import current_theme, mixed
+from filmkit.world.block import SIDES, Pose, Solid
+
+__all__ = ["GlassBox", "SketchBody"]
+
+Array = npt.NDArray[np.float64]
+
+ROOM = 0.16  # between a body and the glass around it, in scene units
+PANE = 0.05  # opacity of the panes
+HATCH = 0.17  # from one line of a hatching to the next, in scene units
+LIGHTS = 0.2, 0.14, 0.26  # share of the colour in the front, the face and the top of a sketch
+LINES = 0.6  # the same of its hatching
+HIDDEN = (
+    ((0, 0, 1), (0, 1, 1)),
+    ((0, 0, 1), (1, 0, 1)),
+    ((0, 0, 1), (0, 0, 0)),
+)
+"""The edges of a solid that are behind it, seen from the right and above."""
+
+
+class GlassBox(Solid):
+    """The memory of a GPU: a box of glass on the floor, with edges of light.
+
+    Its edges behind a body are drawn before it, the others after it, if the body is added to the
+    scene between :attr:`back` and the rest, or has no order of its own.
+
+    Parameters
+    ----------
+    around
+        Where a body stands that it is around.
+    times
+        How many times as much as the body would have room in it: it is so many times as long, and
+        goes on to the right, or is shorter than the body with less than 1.
+    room
+        Between the body and the glass, in scene units.
+
+    Attributes
+    ----------
+    back, front
+        The edges that are behind what is in it, and the others with the panes.
+    """
+
+    def __init__(self, around: Pose, times: float = 1.0, room: float = ROOM) -> None:
+        super().__init__()
+        thick, height, depth = around.size
+        turn, more = np.radians(around.turn), (times - 1) * thick / 2
+        x, y, z = around.at
+        self.pose = Pose(
+            (x + more * float(np.cos(turn)), y, z + more * float(np.sin(turn))),
+            around.turn,
+            times * thick + 2 * room,
+            height + room,
+            depth + 2 * room,
+        )
+        theme, at = current_theme(), self.pose.corner
+        look = {"stroke_color": theme.glass, "joint_type": LineJointType.ROUND}
+        self.back = VMobject(stroke_width=theme.line, **look).set_z_index(-1)
+        for first, last in HIDDEN:
+            self.back.start_new_path(at(*first))
+            self.back.add_line_to(at(*last))
+        self.front = VGroup(
+            *(
+                Polygon(
+                    *(at(*corner) for corner in pane[:4]),
+                    stroke_width=theme.bold,
+                    fill_color=theme.glass,
+                    fill_opacity=PANE,
+                    **look,
+                )
+                for pane in SIDES
+            )
+        ).set_z_index(1)
+        self.add(mirrored(glow(self.back)), mirrored(glow(self.front)))
+
+
+class SketchBody(Solid):
+    """A solid to scale whose numbers are not traced: its faces are hatched and have no cells.
+
+    Parameters
+    ----------
+    pose
+        Where it stands, and its size.
+    colour
+        "#RRGGBB", of its edges and of the hatching.
+
+    Attributes
+    ----------
+    faces, hatching
+        The three faces that are seen, and the lines on each.
+    """
+
+    def __init__(self, pose: Pose, colour: str) -> None:
+        super().__init__()
+        theme = current_theme()
+        self.faces, self.hatching = VGroup(), VGroup()
+        for light in LIGHTS:
+            self.faces.add(
+                Polygon(
+                    *np.eye(4, 3),
+                    stroke_color=colour,
+                    stroke_width=theme.line,
+                    fill_color=mixed(theme.background, colour, light),
+                    fill_opacity=1.0,
+                    joint_type=LineJointType.ROUND,
+                )
+            )
+            lines = VMobject(stroke_color=mixed(theme.background, colour, LINES), fill_opacity=0.0)
+            self.hatching.add(lines.set_stroke(width=theme.thin))
+        for face, lines in zip(self.faces, self.hatching, strict=True):
+            self.add(face, lines)
+        self.stand(pose)
+        mirrored(self)
+
+    def stand(self, pose: Pose) -> Self:
+        self.pose = pose
+        for face, lines, corners in zip(self.faces, self.hatching, SIDES, strict=True):
+            points = np.array([pose.corner(*corner) for corner in corners])
+            face.set_points_as_corners(points)
+            lines.clear_points()
+            for first, last in _hatched(points[:4]):
+                lines.start_new_path(first)
+                lines.add_line_to(last)
+        return self
+
+
+def _hatched(corners: Array) -> list[tuple[Array, Array]]:
+    """Return the ends of the slanting lines that fill a parallelogram (4, 3)."""
+    first, up, _opposite, across = corners
+    height, width = (float(np.linalg.norm(side - first)) for side in (up, across))
+    lines = []
+    for along in np.arange(HATCH, width + height, HATCH):
+        ends = (
+            (min(along, width), max(0.0, along - width)),
+            (
+                max(0.0, along - height),
+                min(along, height),
+            ),
+        )
+        lines.append(
+            tuple(
+                first + x / (width or 1.0) * (across - first) + y / (height or 1.0) * (up - first)
+                for x, y in ends
+            )
+        )
+    return lines
