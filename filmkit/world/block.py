@@ -12,6 +12,7 @@ show the first channel of all heads, and the first head of the first layer::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -42,11 +43,11 @@ HEIGHT, DEPTH = 2.2, 2.4  # of a slab, in scene units
 LONGEST, WIDEST = 4.6, 0.4  # of the block, and of the two slabs of a token
 AIR = 0.12  # between the slabs of two tokens, as a share of what they take
 APART = 2.6  # pitch of tokens that are apart, in pitches of the block
-UP = 3.4  # from where slabs come down, in scene units
+AWAY = 2.2  # from where new slabs come, in scene units
 TURN, TILT = 36.0, 13.0  # direction of the shots, in degrees
 UPRIGHT_TURN, UPRIGHT_TILT = 50.0, 17.0  # the same in frames that are no wider than high
 LENS = 2.4
-FALLING = 3  # slabs that come down at the same time
+COMING = 3  # slabs that come at the same time
 FRONT = ((0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 0), (0, 0, 0))
 FACE = ((1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1), (1, 0, 0))
 TOP = ((0, 1, 0), (0, 1, 1), (1, 1, 1), (1, 1, 0), (0, 1, 0))
@@ -257,6 +258,7 @@ class CacheBlock(Solid):
         meta = view.trace.meta
         self.count = view.count
         self.pitch = min(WIDEST, LONGEST / self.count)
+        self.pose = Pose((0.0, 0.0, 0.0), 0.0, self.count * self.pitch, HEIGHT, DEPTH)
         given = (("layers", (0, meta.n_layers - 1)), ("heads", (0, meta.n_heads - 1)))
         halves = []
         for half, (name, role) in enumerate(ROLES.items()):
@@ -314,7 +316,7 @@ class CacheBlock(Solid):
         return AnimateWith(self, step, **kwargs)
 
     def grow(self, tokens: int, **kwargs: Any) -> Animation:
-        """Return an animation in which the slabs of the last tokens come down, one after another.
+        """Return an animation in which the last tokens come from the right, slab by slab.
 
         Parameters
         ----------
@@ -327,14 +329,43 @@ class CacheBlock(Solid):
             for token in range(first, self.count):
                 for half, slab in enumerate(self.tokens[token]):
                     turn = 2 * (token - first) + half
-                    done = smooth(
-                        np.clip(alpha * (2 * tokens + FALLING) - turn, 0, FALLING) / FALLING
-                    )
+                    done = smooth(np.clip(alpha * (2 * tokens + COMING) - turn, 0, COMING) / COMING)
                     pose = self.place(token, half)
-                    slab.stand(replace(pose, at=(pose.at[0], UP * (1 - done), 0.0)))
+                    slab.stand(replace(pose, at=(pose.at[0] + AWAY * (1 - done), 0.0, 0.0)))
                     set_presence(slab, min(1.0, 2 * done))
 
         return AnimateWith(self, step, rate_func=linear, **kwargs)
+
+    def gather(
+        self, plates: Sequence[Sequence[Heatmap]], unit: int, tokens: int
+    ) -> tuple[Group, Animation]:
+        """Return the rows of a layer's plates, and the animation in which they go to the slabs.
+
+        Parameters
+        ----------
+        plates
+            Keys and values, (token, channel), of each head that the layer keeps.
+        unit
+            The first of these, counted from the first head of the first layer.
+        tokens
+            Of how many tokens, from the first one on.
+        """
+        strips, ways = Group(), []
+        for token, pair in enumerate(self.tokens[:tokens]):
+            for half, slab in enumerate(pair):
+                for number, cells in enumerate(panels[half] for panels in plates):
+                    width = cells.shape[1]
+                    home = slab.face.part((unit + number, unit + number + 1), (0, width)).corners
+                    strip = cells.part((token, token + 1), (0, width))
+                    ways.append((strip.corners, home, token / tokens))
+                    strips.add(strip)
+
+        def step(alpha: float) -> None:
+            for strip, (start, home, begin) in zip(strips, ways, strict=True):
+                share = smooth(float(np.clip(2 * alpha - begin, 0, 1)))
+                strip.set_corners((1 - share) * start + share * home)
+
+        return strips, AnimateWith(strips, step, rate_func=linear)
 
     def fill(self, tokens: int, unit: int, **kwargs: Any) -> Animation:
         """Return an animation in which slabs are filled, up and down from a unit.

@@ -20,6 +20,7 @@ ROOM = 0.16  # between a body and the glass around it, in scene units
 PANE = 0.05  # opacity of the panes
 HATCH = 0.17  # from one line of a hatching to the next, in scene units
 LIGHTS = 0.2, 0.14, 0.26  # share of the colour in the front, the face and the top of a sketch
+LINES = 0.6  # the same of its hatching
 HIDDEN = (
     ((0, 0, 1), (0, 1, 1)),
     ((0, 0, 1), (1, 0, 1)),
@@ -36,11 +37,11 @@ class GlassBox(Solid):
 
     Parameters
     ----------
-    body
-        What it stands around.
+    around
+        Where a body stands that it is around.
     times
-        How many times as long as the body it is, as much more would have room; it goes on to the
-        right, or is shorter than the body with less than 1.
+        How many times as much as the body would have room in it: it is so many times as long, and
+        goes on to the right, or is shorter than the body with less than 1.
     room
         Between the body and the glass, in scene units.
 
@@ -50,16 +51,17 @@ class GlassBox(Solid):
         The edges that are behind what is in it, and the others with the panes.
     """
 
-    def __init__(self, body: Solid, times: float = 1.0, room: float = ROOM) -> None:
+    def __init__(self, around: Pose, times: float = 1.0, room: float = ROOM) -> None:
         super().__init__()
-        low, high = body.corners.min(axis=0), body.corners.max(axis=0)
-        right = low[0] + times * (high[0] - low[0])
+        thick, height, depth = around.size
+        turn, more = np.radians(around.turn), (times - 1) * thick / 2
+        x, y, z = around.at
         self.pose = Pose(
-            (float((low[0] + right) / 2), float(low[1]), float((low[2] + high[2]) / 2)),
-            0.0,
-            float(right - low[0]) + 2 * room,
-            float(high[1] - low[1]) + room,
-            float(high[2] - low[2]) + 2 * room,
+            (x + more * float(np.cos(turn)), y, z + more * float(np.sin(turn))),
+            around.turn,
+            times * thick + 2 * room,
+            height + room,
+            depth + 2 * room,
         )
         theme, at = current_theme(), self.pose.corner
         look = {"stroke_color": theme.glass, "joint_type": LineJointType.ROUND}
@@ -113,7 +115,7 @@ class SketchBody(Solid):
                     joint_type=LineJointType.ROUND,
                 )
             )
-            lines = VMobject(stroke_color=mixed(theme.background, colour, 0.5), fill_opacity=0.0)
+            lines = VMobject(stroke_color=mixed(theme.background, colour, LINES), fill_opacity=0.0)
             self.hatching.add(lines.set_stroke(width=theme.thin))
         for face, lines in zip(self.faces, self.hatching, strict=True):
             self.add(face, lines)

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from manim import VGroup
 
 from filmkit.core.camera import pin_to_frame
-from filmkit.core.geometry import Frame
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.light import glow
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 
 __all__ = ["Headline"]
 
 DISPLAY, LINE = 0.09, 0.042  # sizes of the figure and of the line below it
+SHINE = 0.5  # how much light the figure gives
 GAP = 0.16  # between them, in scene units
 WORD = re.compile(r"<(\w+)>(.*?)</\1>")
 
@@ -51,6 +53,7 @@ class Headline(VGroup):
 
     def __init__(self, figure: str, line: str, frame: Frame, *, colour: str | None = None) -> None:
         super().__init__()
+        self.frame = frame
         theme, stage = current_theme(), frame.stage
         self.figure, self.line = VGroup(), VGroup()
         y = stage.top
@@ -75,8 +78,20 @@ class Headline(VGroup):
                 self.line.add(label)
                 start = stop
             y -= whole.line_height / 2 + GAP / 2
-        self.add(self.figure, self.line)
+        self.add(glow(self.figure, SHINE), self.line)
         pin_to_frame(self)
+
+    def below(self, *, head: float = 0.2, foot: float = 0.0, left: float = 0.0) -> Box:
+        """Return the room of the stage below it, without strips for other words.
+
+        Parameters
+        ----------
+        head, foot, left
+            What is left free below it, at the foot and at the left of the stage, in scene units.
+        """
+        top = float(self.get_bottom()[1]) - head
+        stage = self.frame.stage
+        return Box.of(stage.left + left, stage.right, stage.bottom + foot, top)
 
 
 def _without_tags(line: str) -> tuple[str, list[tuple[int, int, str]]]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, Line, Polygon, Square, VMobject
 
-from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Frame
 from filmkit.core.light import glow, mirrored
@@ -21,34 +21,27 @@ __all__ = ["Chip", "Memory", "lamp_places"]
 
 Array = npt.NDArray[np.float64]
 
+SLABS, THICK, SIDE = 9, 0.2, 2.2  # pairs of slabs in a memory; their thickness, and other sides
 HIGH, SHAPE = 2.9, 1.25  # height of a chip, and its width as a share of it
 APART = 4.4  # from the memory to the middle of the chip, in scene units
-LAMP = 0.62  # side of a lamp, as a share of its pitch
+SQUARE = ((-0.31, 0.31), (0.31, 0.31), (0.31, -0.31), (-0.31, -0.31))  # a lamp, in pitches
 NUMBER = 0.24  # side of the number on its way, in scene units of the frame
 WAY = 0.82  # share of the time in which it is on its way
 
 
 class Memory(Solid):
-    """The memory of a GPU, a box of glass, with the cache of a large model: slabs to look at.
+    """The memory of a GPU, a box of glass, with the cache of a large model in it: a sketch."""
 
-    Parameters
-    ----------
-    slabs
-        How many pairs of slabs.
-    """
-
-    def __init__(self, slabs: int = 9, thick: float = 0.2) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        theme, colours = current_theme(), (current_theme().key, current_theme().value)
-        self.slabs = Group()
-        for number in range(2 * slabs):
-            pose = Pose(((number - slabs) * thick, 0.0, 0.0), 0.0, 0.94 * thick, 2.2, 2.2)
-            self.slabs.add(SketchBody(pose, colours[number % 2]))
-        x = slabs * thick
-        body = SketchBody(Pose((-thick / 2, 0.0, 0.0), 0.0, 2 * x, 2.2, 2.2), theme.glass)
-        self.glass = GlassBox(body)
-        self.pose = self.glass.pose
-        self.add(self.glass.back, mirrored(self.slabs), self.glass.front)
+        colours = current_theme().key, current_theme().value
+        slabs = Group()
+        for number in range(2 * SLABS):
+            at = ((number + 0.5 - SLABS) * THICK, 0.0, 0.0)
+            slabs.add(SketchBody(Pose(at, 0.0, 0.94 * THICK, SIDE, SIDE), colours[number % 2]))
+        glass = GlassBox(Pose((0.0, 0.0, 0.0), 0.0, 2 * SLABS * THICK, SIDE, SIDE))
+        self.pose = glass.pose
+        self.add(glass.back, slabs, glass.front)
 
 
 class Chip(Solid):
@@ -104,11 +97,11 @@ class Chip(Solid):
         way = min(1.0, alpha / WAY)
         self.where = (1 - way) * self.start + way * self.end
         self.number.set_fill(colour)
-        set_presence(self.number, float(way < 1))
+        self.number.set_opacity(float(way < 1))
         missed = int(way * len(self.places)) if way < 1 else 0
-        set_presence(self.passed, float(missed > 0))
+        self.passed.set_fill(opacity=0.5 * (missed > 0))
         self.passed.points = outline_points(self.places[: max(1, missed)])
-        set_presence(self.lit, float(way >= 1))
+        self.lit.set_fill(opacity=float(way >= 1))
 
     def read(self, colour: str, **kwargs: Any) -> Animation:
         """Return an animation in which a number of a colour crawls to the chip, and is used."""
@@ -120,21 +113,11 @@ def lamp_places(pose: Pose, count: int) -> list[Array]:
     columns = max(1, round((count * pose.depth / pose.height) ** 0.5))
     rows = -(-count // columns)
     pitch = min(pose.depth / (columns + 1), pose.height / (rows + 1))
+    across, up = pitch / pose.depth, pitch / pose.height
     places = []
     for number in range(count):
         row, column = divmod(number, columns)
         x, y = column - (columns - 1) / 2, (rows - 1) / 2 - row
-        corners = [
-            (x + a * LAMP / 2, y + b * LAMP / 2) for a, b in ((-1, 1), (1, 1), (1, -1), (-1, -1))
-        ]
-        places.append(
-            np.array(
-                [
-                    pose.corner(
-                        1.02, 0.5 + pitch * up / pose.height, 0.5 + pitch * along / pose.depth
-                    )
-                    for along, up in corners
-                ]
-            )
-        )
-    return places
+        corners = [(x + a, y + b) for a, b in SQUARE]
+        places.append([pose.corner(1.02, 0.5 + b * up, 0.5 + a * across) for a, b in corners])
+    return [np.array(place) for place in places]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from manim import Animation, Group, VGroup, linear, smooth
+from manim import Animation, Group
 
 from extract.architectures import Architecture, kv_cache_bytes
 from extract.trace import TraceMeta
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Frame
-from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import mirrored
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cached_numbers import BITS
@@ -28,12 +25,8 @@ from filmkit.world.box import GlassBox, SketchBody
 from filmkit.world.plan import Place
 from filmkit.world.plates import Plate
 
-__all__ = ["TEXT", "LargeToken", "factors", "fly", "plates_of_layer"]
-__all__ += ["token_bytes", "words_at"]
+__all__ = ["LargeToken", "factors", "plates_of_layer", "token_bytes"]
 
-Array = npt.NDArray[np.float64]
-
-TEXT = 1 / 30  # size of words that are to be read: 36 of 1080 pixels
 WIDTH, ROW, HIGHEST = 1.5, 0.2, 2.7  # of a plate, of its rows, and its height at most
 PAIR_GAP, GAP = 0.12, 0.5  # between keys and values, and from one head to the next
 RADIUS = 11.0  # of the arc on which the plates of a layer stand
@@ -86,55 +79,6 @@ def factors(meta: TraceMeta) -> str:
     return _("{product} numbers of {count} bytes", product=product, count=BITS // 8)
 
 
-def fly(strips: Sequence[Heatmap], origins: Sequence[Array], order: Array) -> Animation:
-    """Return an animation in which strips come to their places from others.
-
-    Parameters
-    ----------
-    strips
-        Heatmaps at their places.
-    origins
-        Where each comes from: its four corners there, (4, 3).
-    order : (strip,)
-        When each begins, 0 to 1.
-    """
-    homes = [strip.corners.copy() for strip in strips]
-
-    def step(alpha: float) -> None:
-        for strip, home, origin, begin in zip(strips, homes, origins, order, strict=True):
-            share = smooth(float(np.clip(2 * alpha - begin, 0, 1)))
-            strip.set_corners((1 - share) * origin + share * home)
-
-    return AnimateWith(Group(*strips), step, introducer=True, rate_func=linear)
-
-
-def words_at(
-    text: str, anchor: Array, *, away: tuple[float, float], width: float, size: float = TEXT
-) -> VGroup:
-    """Return words beside a point of the room, on several lines if one would be too wide.
-
-    Parameters
-    ----------
-    text, size
-        The words and their size.
-    anchor : (3,)
-        The point.
-    away
-        From it to the middle of the nearest line, or with a distance across to the end that is
-        nearer; in scene units of the frame.
-    width
-        Largest width of a line.
-    """
-    lines = VGroup(*(Label(line, size=size) for line in break_lines(text, width, size=size)))
-    step = 1.3 * lines[0].line_height
-    x, y = away
-    for number, line in enumerate(lines):
-        aside = np.sign(x) * line.width / 2
-        above = (len(lines) - 1) * (0.5 + 0.5 * np.sign(y))
-        line.on_line(x + aside, y + (above - number) * step)
-    return keep_upright(lines, anchor)
-
-
 class LargeToken(Solid):
     """One token of a large model if every head kept its own keys and values: a sketch to scale.
 
@@ -165,10 +109,9 @@ class LargeToken(Solid):
         share = (kv_cache_bytes(arch) / kv_cache_bytes(arch, "mha")) ** (1 / 3)
         kept = (share * length for length in (2 * SIDE, high, deep))
         self.unknown = mirrored(SketchBody(Pose((0.0, 0.0, 0.0), 0.0, *kept), theme.glass))
-        mark = Label("?", size=MARK, weight="semibold")
-        face = self.unknown.pose.corner(0.5, 0.5, 0.0)
-        self.mark = keep_upright(mark.move_to([0.0, 0.0, 0.0]), face)
-        self.outline = mirrored(GlassBox(self, room=0.0))
+        mark = Label("?", size=MARK, weight="semibold").move_to([0.0, 0.0, 0.0])
+        self.mark = keep_upright(mark, self.unknown.pose.corner(0.5, 0.5, 0.0))
+        self.outline = mirrored(GlassBox(self.pose, room=0.0))
         self.add(mirrored(self.halves))
 
     def rise(self, *, start: float = 0.0, end: float = 1.0, **kwargs: Any) -> Animation:

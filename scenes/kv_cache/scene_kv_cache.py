@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, Animation, Group, Mobject, VGroup, linear
+from manim import DOWN, LEFT, Group, VGroup, linear
 
-from extract.architectures import H100_SXM, architecture, decoding_work, kv_cache_bytes
+from extract.architectures import H100_SXM, architecture, decoding_work
 from extract.decoding import decode
 from filmkit.core.animations import (
     Appear,
@@ -17,7 +17,6 @@ from filmkit.core.animations import (
     Presence,
     Reveal,
     Vanish,
-    first_half,
     in_diagonals,
     in_rows,
     second_half,
@@ -26,11 +25,10 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
-from filmkit.core.language import N_, _
+from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
-    format_count,
     format_rough,
     listed,
     readable_bytes,
@@ -39,6 +37,7 @@ from filmkit.core.numbers import (
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label, break_lines
+from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.marks import Highlight
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.become import Become
@@ -49,18 +48,13 @@ from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import SentencePart, below_each_other, heading, legend, own_colour
 from filmkit.world.block import CacheBlock, shot_of
 from filmkit.world.headline import Headline
+from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.kv_cache.chip import Chip, Memory
-from scenes.kv_cache.cost import (
-    LargeToken,
-    factors,
-    fly,
-    plates_of_layer,
-    token_bytes,
-    words_at,
-)
+from scenes.kv_cache.cost import LargeToken, factors, plates_of_layer, token_bytes
 from scenes.kv_cache.parts import NextWords, WorkBars, agreement, following_word
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
+EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
 
@@ -134,7 +128,7 @@ class KVCache(Stage):
             layers=(meta.n_layers, counted_layers),
             all_heads=(LARGE.n_heads, counted_heads),
             all_layers=(LARGE.n_layers, counted_layers),
-            all_bytes=(kv_cache_bytes(LARGE, "mha"), spoken_bytes),
+            all_bytes=(EVERY_HEAD.size(), spoken_bytes),
             slots=CHIP.ridge(),
             few=(CHIP.ridge() / 10, format_rough),
             about=(CHIP.ridge(), format_rough),
@@ -177,10 +171,6 @@ class KVCache(Stage):
             return super().provenance_notes()
         names = listed(self.published)
         return _("published sizes of {models}  ·  not the traced model", models=names), ""
-
-    def out(self, x: float, y: float) -> tuple[float, float]:
-        """Return the way out of the frame in a direction: -1, 0 or 1 across and up."""
-        return x * self.frame.width, y * self.frame.height
 
     # The tokens that join the prompt
 
@@ -336,37 +326,12 @@ class KVCache(Stage):
 
     # The cache as a block
 
-    def _stand(self, shot: Shot, *things: Mobject, moves: Sequence[Animation] = ()) -> None:
-        """Let the camera go to things in the room: what is new appears, everything else leaves.
+    def _words(self, figure: str, line: str) -> Headline:
+        return Headline(figure, line, self.frame)
 
-        All of them are there in the end, in this order.
-        """
-        members = {member for thing in things for member in thing.get_family()}
-        here = set(self.get_mobject_family_members())
-        gone = [part for part in self.visible_parts() if part not in members]
-        new = [thing for thing in things if not here & set(thing.get_family())]
-        self.play(
-            self.move_camera(shot),
-            *moves,
-            *([Vanish(Group(*gone), rate_func=first_half)] if gone else []),
-            *(Appear(thing, rate_func=second_half) for thing in new),
-            run_time=self.theme.tempo.swing,
-        )
-        self._only(*things)
-
-    def _only(self, *things: Mobject, shot: Shot | None = None) -> None:
-        """Leave nothing but things on the scene, drawn in this order, and take a shot."""
-        self.camera.shot = shot or self.camera.shot
-        self.remove(*self.mobjects)
-        self.add(*things)
-
-    def _below(
-        self, words: Mobject, foot: float = 0.0, head: float = 0.2, left: float = 0.0
-    ) -> Box:
-        """Return the room of the stage below pinned words, without strips for other words."""
-        stage = self.frame.stage
-        top = float(words.get_bottom()[1]) - head
-        return Box.of(stage.left + left, stage.right, stage.bottom + foot, top)
+    def _shot_of_large(self, words: Headline) -> Shot:
+        room = words.below(foot=1.0, left=1.6 * self.frame.upright)
+        return self.large.shot(self.frame, into=room)
 
     @cached_property
     def block(self) -> CacheBlock:
@@ -391,10 +356,9 @@ class KVCache(Stage):
         several="These are one head's keys and values. Its layer has {like_them} such heads.",
     )
     def cache_of_a_layer(self) -> None:
-        words = Headline(
+        words = self._words(
             counted_heads(self.trace.meta.n_kv_heads),
             _("keep <key>keys</key> and <value>values</value> in this layer"),
-            self.frame,
         )
         own, moves = self.plates[self.head.kv_head], []
         on_scene = set(self.get_mobject_family_members())
@@ -403,51 +367,38 @@ class KVCache(Stage):
                 if cells in on_scene and cells.shape == plate.cells.shape:
                     self.remove(cells)
                     self.add(plate)
+                    plate.cells.edged = True  # as it was in the mosaic
                     moves += [Become(plate.cells, cells), Appear(plate.body, rate_func=second_half)]
-        self._stand(self._shot_of_plates(words), *self.plates, words, moves=moves)
+        stand(self, self._shot_of_plates(words), *self.plates, words, moves=moves)
+        for plate in own:
+            plate.cells.edged = False
 
-    def _shot_of_plates(self, words: Mobject) -> Shot:
+    def _shot_of_plates(self, words: Headline) -> Shot:
         corners = [plate.cells.corners for pair in self.plates for plate in pair]
-        return shot_of(np.concatenate(corners), self.frame, into=self._below(words), turn=8, tilt=9)
+        return shot_of(np.concatenate(corners), self.frame, into=words.below(), turn=8, tilt=9)
 
     @beat
     def the_whole_cache(self) -> None:
         """Every layer has its own: all of it is the cache. And every new token adds one slice."""
-        meta, block, tempo = self.trace.meta, self.block.build(apart=1.0), self.theme.tempo
-        layers, heads = self.facts["layers"], self.facts["kv_heads"]
-        words = Headline(
-            layers,
+        block, tempo, heads = self.block, self.theme.tempo, self.facts["kv_heads"]
+        words = self._words(
+            self.facts["layers"],
             _("of {heads}: <key>keys</key> and <value>values</value> of every token", heads=heads),
-            self.frame,
         )
-        room = self._below(words, foot=self.sentence.height + 0.2)
-        first = self.layer.layer * meta.n_kv_heads
-        here = set(self.get_mobject_family_members())
-        if not here & set(Group(*self.plates).get_family()):
-            self._only(*self.plates, shot=self._shot_of_plates(words))
-        # The rows of all plates go to the slabs of their tokens.
-        strips, origins, order = [], [], []
-        for token, pair in enumerate(block.tokens[:-1]):
-            for half, slab in enumerate(pair):
-                for head in range(meta.n_kv_heads):
-                    row = self.plates[head][half].cells.split_rows()[token]
-                    unit = first + head
-                    strips.append(slab.face.part((unit, unit + 1), (0, slab.face.shape[1])))
-                    origins.append(row.corners)
-                    order.append(token / block.count)
+        room = words.below(foot=self.sentence.height + 0.2)
+        closed = block.build().shot(self.frame, into=room)
+        apart = block.build(apart=1.0).shot(self.frame, into=room)
+        first = self.layer.layer * self.trace.meta.n_kv_heads
+        if self.plates[0] not in self.mobjects:
+            stand_at_once(self, *self.plates, shot=self._shot_of_plates(words))
+        panels = [[plate.cells for plate in pair] for pair in self.plates]
+        strips, flight = block.gather(panels, first, block.count - 1)
+        self.add(strips)
+        stand(self, apart, strips, words, moves=[flight])
+        stand_at_once(self, block, strips, words)
+        self.play(block.fill(block.count - 1, first), Vanish(strips), run_time=tempo.large)
         sentence = self.sentence.set_fill(self.theme.muted)
-        self._stand(
-            block.shot(self.frame, into=room),
-            *strips,
-            words,
-            moves=[fly(strips, origins, np.array(order))],
-        )
-        self._only(block, *strips, words)
-        self.play(block.fill(block.count - 1, first), Vanish(Group(*strips)), run_time=tempo.large)
-        block.build()
-        shot = block.shot(self.frame, into=room)
-        block.build(apart=1.0)
-        self.play(block.close(), self.move_camera(shot), Appear(sentence), run_time=tempo.large)
+        self.play(block.close(), self.move_camera(closed), Appear(sentence), run_time=tempo.large)
         self.play(
             block.grow(1), sentence[-1].animate.set_fill(self.theme.ink), run_time=tempo.large
         )
@@ -457,51 +408,39 @@ class KVCache(Stage):
     @beat
     def bytes_of_a_token(self) -> None:
         """A slice is a key and a value for {kv_heads} in {layers}: {bytes} per token."""
-        meta, block, stage = self.trace.meta, self.block.build(), self.frame.stage
+        meta, block = self.trace.meta, self.block.build()
         size = fact("cost", token_bytes(meta), readable_bytes)
-        words = Headline(_("{size} per token", size=size), factors(meta), self.frame)
+        words = self._words(_("{size} per token", size=size), factors(meta))
         slabs, tall = block.tokens[-1], self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
-        room = self._below(words, foot=0.7, left=0.0 if self.frame.upright else 2.6)
+        room = words.below(foot=0.7, left=0.0 if self.frame.upright else 2.6)
         corners = np.concatenate([pose.corners for pose in poses])
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
-            self._only(block, shot=block.shot(self.frame))
+            stand_at_once(self, block, shot=block.shot(self.frame))
         moves = [slab.move(pose) for slab, pose in zip(slabs, poses, strict=True)]
-        others = Group(*(slab.lit for pair in block.tokens[:-1] for slab in pair))
-        self._stand(shot, block, words, moves=[*moves, Presence(others, self.theme.dim)])
-        labels, width = VGroup(), (0.9 if tall else 0.45) * stage.width
-        for pose, count, text in zip(
-            poses,
-            (meta.d_qk, meta.d_v),
-            (N_("{count} numbers per key"), N_("{count} numbers per value")),
-            strict=True,
-        ):
-            told = _(text, count=format_count(count))
-            labels.add(words_at(told, pose.corner(1, 0, 0.5), away=(0, -0.4), width=width))
-        self.play(Appear(labels))
+        moves += [Presence(slab.lit, self.theme.dim) for slab in block.slabs[:-2]]
+        stand(self, shot, block, words, moves=moves)
+        width = (0.9 if tall else 0.45) * self.frame.stage.width
+        texts = (
+            _("{count} numbers per key", count=meta.d_qk),
+            _("{count} numbers per value", count=meta.d_v),
+        )
+        places = [pose.corner(1, 0, 0.5) for pose in poses]
+        labels = map(partial(words_at, away=(0, -0.4), width=width), texts, places)
+        self.play(*map(Appear, labels))
 
     @beat
     def a_large_model(self) -> None:
         """DeepSeek-R1 has {all_heads} in {all_layers}. If every head kept its own keys and values,
         a token would take {all_bytes}."""
         self.published = (LARGE_NAME,)
-        size = fact(
-            "cached bytes",
-            kv_cache_bytes(LARGE, "mha"),
-            readable_bytes,
-            model=LARGE.name,
-            scheme="mha",
-        )
-        words = Headline(
-            _("{size} per token", size=size),
+        words = self._words(
+            _("{size} per token", size=EVERY_HEAD.told()),
             _("{model}, if every head kept its own", model=LARGE_NAME),
-            self.frame,
         )
         large = self.large
-        room = self._below(words, foot=1.0, left=1.6 * self.frame.upright)
-        shot = large.shot(self.frame, into=room)
-        self._stand(shot, large, words, moves=[large.rise()])
+        stand(self, self._shot_of_large(words), large, words, moves=[large.rise()])
         corner, stage = large.pose.corner, self.frame.stage
         self.play(
             *(
@@ -517,19 +456,17 @@ class KVCache(Stage):
 
     @beat
     def as_shipped(self) -> None:
-        """DeepSeek-R1 keeps far less: what fits into this box. What is in it? This film is about
-        that."""
+        """DeepSeek-R1 keeps only what fits into this box. What is in it? This film is about that."""
         self.published = (LARGE_NAME,)
-        words = Headline(
-            _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME), self.frame
+        words = self._words(
+            _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
         )
         large = self.large
-        room = self._below(words, foot=1.0, left=1.6 * self.frame.upright)
-        shot = large.shot(self.frame, into=room)
+        shot = self._shot_of_large(words)
         if large not in self.mobjects:
-            self._only(large, shot=shot)
+            stand_at_once(self, large, shot=shot)
         self.play(large.rise(start=1.0, end=0.0), run_time=self.theme.tempo.large)
-        self._stand(shot, large.outline, large.unknown, large.mark, words)
+        stand(self, shot, large.outline, large.unknown, large.mark, words)
 
     @beat(
         ask="Roughly how many multiply-adds could the chip do while one number of the cache is on "
@@ -539,24 +476,21 @@ class KVCache(Stage):
         """To make one token, the chip reads the whole cache. While one number arrives, it could
         do {slots} multiply-adds, but has only one."""
         self.published = (LARGE_NAME, CHIP_NAME)
-        work = decoding_work(LARGE, "mha").per_number
-        used = fact("work", work, scheme="mha")
-        slots = self.facts["slots"]
-        words = Headline(
-            _("{used} of {slots}", used=used, slots=slots),
+        used = fact("work", decoding_work(LARGE, "mha").per_number, scheme="mha")
+        words = self._words(
+            _("{used} of {slots}", used=used, slots=self.facts["slots"]),
             _("multiply-adds, while one number is read"),
-            self.frame,
         )
         memory = Memory()
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
-        shot = memory.shot(self.frame, chip, into=self._below(words, foot=0.5, head=0.75))
+        shot = memory.shot(self.frame, chip, into=words.below(foot=0.2, head=1.3 if self.frame.upright else 0.75))
         corner, width = chip.pose.corner, 0.45 * self.frame.stage.width
         lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
         names = VGroup(
             words_at(_("memory"), memory.pose.corner(0.5, 0, 0), away=(0, -0.4), width=width),
             words_at(lamps, corner(1, 1, 0.5), away=(0, 0.35), width=width),
         )
-        self._stand(shot, memory, chip, names)
+        stand(self, shot, memory, chip, names)
         for colour in (self.theme.key, self.theme.value):
             self.play(chip.read(colour, run_time=4.0))
         self.play(Appear(words))

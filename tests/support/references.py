@@ -609,16 +609,16 @@ def token_bytes(stage: Stage, heads: int) -> int:
 REFERENCES.update(
     {
         "kv_cache.bytes": lambda s: token_bytes(s, s.trace.meta.n_kv_heads),
-        "ratio": lambda s: r1_bytes("mha") / token_bytes(s, s.trace.meta.n_heads),
-        "shipped": lambda s: r1_bytes("mla") / token_bytes(s, s.trace.meta.n_kv_heads),
+        "all_heads": lambda s: R1.n_heads,
+        "all_layers": lambda s: R1.n_layers,
+        "all_bytes": lambda s: r1_bytes("mha"),
     }
 )
 
 
 @fact("cost")
-def cost(stage: Stage, *, every_head: bool = False) -> int:
-    meta = stage.trace.meta
-    return token_bytes(stage, meta.n_heads if every_head else meta.n_kv_heads)
+def cost(stage: Stage) -> int:
+    return token_bytes(stage, stage.trace.meta.n_kv_heads)
 
 
 @fact("likely")
