@@ -1,17 +1,46 @@
-"""All heads of a layer: in space, side by side, and mixed into the layer's output."""
+"""All heads of a layer: in one room, and their outputs mixed into the output of the layer."""
 
 from __future__ import annotations
 
-from manim import Animation, Group, LaggedStart, rush_from
+from collections.abc import Sequence
 
-from filmkit.core.animations import Appear, Glide, Vanish
-from filmkit.core.camera import Shot
+import numpy as np
+from manim import Animation, Group, LaggedStart, Mobject
+
+from filmkit.core.animations import Appear, Glide, Presence, ShowCells, Vanish, set_presence
+from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import told
-from filmkit.core.stage import Stage, beat
-from filmkit.mobjects.flow import Draw
-from filmkit.mobjects.head_stack import HeadStack
-from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers, PanelNames
-from scenes.heads.merge import Merge
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _, ngettext
+from filmkit.core.numbers import counted_heads, counted_patterns, format_count
+from filmkit.core.printable import printable
+from filmkit.core.stage import beat
+from filmkit.core.text import Label
+from filmkit.core.view import best_match
+from filmkit.mobjects.head_tensors import head_tensor
+from filmkit.mobjects.sentence import Sentence
+from filmkit.pictures.parts import TEXT
+from filmkit.pictures.stage import Stage
+from filmkit.pictures.texts import figure
+from filmkit.world.headline import Headline
+from filmkit.world.world import World
+from scenes.heads.parts import WAY, Along, Through, WideRow
+
+FAINT = 0.16  # opacity of cells that are not meant
+SEAM = 0.07  # between the outputs of two heads, in scene units
+TEXTS = 2.4  # height of all texts beside two rows
+
+HEAD = """
+    .  Kt      .        V
+    Q  scores  pattern  z
+"""
+TALL_HEAD = """
+    .        Kt
+    Q        scores
+    .        V
+    pattern  z
+"""
 
 
 class Heads(Stage):
@@ -21,101 +50,184 @@ class Heads(Stage):
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z", "out")
 
     def prepare(self) -> None:
-        meta, head = self.trace.meta, self.head.head
-        self.stack = stack = HeadStack(self.layer, self.frame, featured=head)
-        self.shots = stack.layout
-        self.numbers = HeadNumbers(stack, self.shots.from_left)
-        self.names = [PanelNames(stack, s) for s in (self.shots.from_left, self.shots.from_right)]
-        self.unshared = stack.parts("q", "k_t", "scores", "pattern", "z", "wires")
-        self.merge = Merge(self.layer, self.frame, featured=head)
+        layer, meta, stage = self.layer, self.trace.meta, self.frame.stage
+        self.query = best_match(self.head)[0]
         self.facts |= told(
-            layer=self.layer.layer,
+            layer=layer.layer,
             columns=meta.n_heads * meta.d_v,
             heads=meta.n_heads,
             groups=meta.n_kv_heads,
+            query=printable(layer.words[self.query]),
         )
+        self.world = World(layer, self.frame)
+        self.words: Mobject = Group()
+        for plate in (*self.world.keys, *self.world.values):
+            # Before they slide together every head has its pair, as bright as the others.
+            plate.cells.set_opacity(1.0)
+        outputs, names = self._outputs()
+        room = stage.height - TEXTS - WAY
+        row = WideRow(outputs, stage.width, 0.58 * room, names, SEAM)
+        self.part("sentence", self._sentence)
+        self.part("count", self._count)
+        self.part("outputs", row)
+        self.part("W_O", Through(row, "W_O"))
+        self.part("out", WideRow(self._output(), stage.width, 0.42 * room))
+        self.part("made", lambda: Label(_("output of the layer"), size=1.2 * TEXT))
 
     def variant(self, beat: str) -> str:
         meta = self.trace.meta
         count = meta.n_kv_heads if beat == "some_share_keys_and_values" else meta.n_heads
         return "several" if count > 1 else "one"
 
+    # Parts
+
+    def _sentence(self) -> Mobject:
+        """Return the tokens as one sentence, of which the followed one stands out."""
+        theme, words, width = self.theme, self.layer.words, self.frame.stage.width
+        colours = [theme.faint] * len(words)
+        colours[self.query] = theme.ink
+        box = Box(0.0, 0.0, width, 0.22 * self.frame.stage.height)
+        return Sentence(words, box, size=1.4 * TEXT, colours=colours)
+
+    def _count(self) -> Mobject:
+        """Return how many numbers all heads give one token."""
+        meta = self.trace.meta
+        factors = f"{format_count(meta.n_heads)} × {format_count(meta.d_v)}"
+        return figure(f"{factors} = {self.facts['columns']}")
+
+    def _outputs(self) -> tuple[list[Heatmap], list[str]]:
+        """Return the row of z of the followed token from each head, and the names of the heads."""
+        box, width, heads = Box(0, 0, 1, 1), self.trace.meta.d_v, range(self.trace.meta.n_heads)
+        outputs = [head_tensor(self.layer.head(h), "z").heatmap(box) for h in heads]
+        names = [_("head {head}", head=head) for head in heads]
+        return [z.part((self.query, self.query + 1), (0, width)) for z in outputs], names
+
+    def _output(self) -> list[Heatmap]:
+        """Return the row of the layer's output of the followed token, in as many blocks."""
+        meta, rows = self.trace.meta, self.layer.rows("out")
+        source = self.layer.source("out", (0, meta.d_model))
+        whole = Heatmap(rows, self.layer.norm("out"), source=source)
+        ends = np.linspace(0, meta.d_model, meta.n_heads + 1).astype(int).tolist()
+        span = (self.query, self.query + 1)
+        return [whole.part(span, columns) for columns in zip(ends, ends[1:], strict=False)]
+
+    def _lifted(self, patterns: Sequence[Heatmap]) -> Group:
+        """Return the followed row of each pattern where the camera sees it, pinned to the frame."""
+        rows = Group()
+        for pattern in patterns:
+            row = pattern.part((self.query, self.query + 1), (0, self.layer.count))
+            row.points = self.camera.shot.project(row.points, self.frame.height) * [1, 1, 0]
+            rows.add(pin_to_frame(row))
+        return rows
+
+    # The room
+
+    def _enter(self, *, plates: bool = True) -> None:
+        """Stand in the room as the beat before leaves it, where that was not played."""
+        if self.world not in self.mobjects:
+            self.add(self.world)
+            set_presence(Group(*self.world.pairs), float(plates))
+            self.camera.shot = self.world.shot("arc")
+
+    def _say(self, number: str, line: str) -> list[Animation]:
+        """Return animations in which a headline takes the place of the one before."""
+        before, self.words = self.words, Headline(number, line, self.frame)
+        return [*map(Vanish, {before} & {*self.mobjects}), Appear(self.words)]
+
     @beat
     def one_head_on_a_card(self) -> None:
-        """Everything that one head computes fits on one card."""
-        card, labels = self.stack.featured, self.stack.labels
-        labels.keep_upright(at_pattern=self.frame.wide, shot=self.shots.beside_flat)
-        self.play(Appear(card.body), Appear(labels.names))
-        panels = LaggedStart(*map(Appear, (*card.panels, card.wires)), lag_ratio=0.5)
-        self.play(panels, run_time=self.theme.tempo.large)
-        self.play(self.move_camera(self.shots.beside_flat))
+        """Stand this head up as a card: its pattern, and before it its [keys] and [values]."""
+        head, world = self.head.head, self.world
+        self.show(HEAD, tall=TALL_HEAD)
+        self.show("pattern pattern\nK V", titles="K V")
+        others = [h for h in range(len(world.cards)) if h != head]
+            part
+            for h, pair in enumerate(world.pairs)
+            if h != head
+            for part in (pair, world.cards[h])
+        ]
+        away = Presence(Group(*others), 0.0, rate_func=lambda alpha: 1.0)
+        self.play(*world.settle(self, head, world.shot("card", head)), away)
 
-    @beat(when=lambda trace: trace.meta.n_heads > 1)
+    @beat(
+        when=lambda trace: trace.meta.n_heads > 1,
+    )
     def all_heads_slide_in(self) -> None:
         """Layer {layer} has {heads} of them. All read the same words, at the same time."""
-        sliding = self.stack.slide_in(run_time=self.theme.tempo.swing)
-        self.play(Vanish(self.stack.labels.names), self.move_camera(self.shots.from_left), sliding)
-        numbers = LaggedStart(*map(Appear, self.numbers), lag_ratio=0.1)
-        self.play(numbers, Appear(self.names[0]), self.stack.step_forward(self.head.head))
+        self._enter()
+        count, world = self.trace.meta.n_heads, self.world
+        others = [head for head in range(count) if head != self.head.head]
+        self.play(self.move_camera(world.shot("arc")), world.arrive(others))
+        self.play(*self._say(counted_heads(count), _("multi-head attention (MHA)")))
 
     @beat(
         when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
-        several="In this model the {heads} heads form {groups} groups, and each group shares one "
-        "set of keys and values.",
-        one="In this model all {heads} heads share one set of keys and values.",
+        several="In this model the {heads} heads form {groups} groups. In each group all [keys] "
+        "and [values] are equal: one set does for all.",
+        one="In this model all {heads} heads have equal [keys] and [values]: one set does for all.",
     )
     def some_share_keys_and_values(self) -> None:
-        self.brackets = brackets = GroupBrackets(self.stack)
-        self.play(*self.dim(self.unshared), Appear(brackets.sentence))
-        for group in brackets.groups:
-            self.play(Appear(group))
+        self._enter()
+        sets = self.trace.meta.n_kv_heads
+        name = _("grouped-query attention (GQA)") if sets > 1 else _("multi-query attention (MQA)")
+        self.play(self.world.slide_together(sets), run_time=2.0)
+        self.play(*self._say(ngettext("{number} set", "{number} sets", sets), name))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
-        """Walk round to the other side, and every head shows a pattern of its own."""
-        leaving: list[Animation] = [Vanish(self.names[0])]
-        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            leaving += [Vanish(self.brackets), *self.undim(self.unshared)]
-        self.play(*leaving, run_time=self.theme.tempo.small)
-        inner = self.stack.parts("q", "k", "k_t", "v", "scores", "wires")
-        orbit = self.stack.orbit(self.camera, self.shots.from_right)
-        # From that side what leads to a pattern is not what to look at.
-        self.play(orbit, *self.dim(inner, to=0.12, run_time=orbit.run_time))
-        self.play(Appear(self.names[1]))
+        """Every head asks with queries of its own, so it has a pattern of its own."""
+        self._enter()
+        world, count = self.world, self.trace.meta.n_heads
+        # Along the first row, where there are several.
+        row = range(world.plan.rows[0])
+        shots = [world.shot("card", head) for head in row]
+        self.play(Presence(Group(*world.pairs), 0.0), *map(Vanish, {self.words} & {*self.mobjects}))
+        self.play(self.move_camera(shots[0]))
+        self.play(Along(self.camera, shots, run_time=5.0))
+        self.play(self.move_camera(world.shot("arc")))
+        self.play(*self._say(counted_patterns(count), _("of the same words")))
+
+    # The output
 
     @beat(
-        several="Each output leaves its card: side by side, one matrix, {columns} numbers wide.",
-        one="What the head has found leaves its card: {columns} numbers for each token.",
+        several="On each card follow the row of [“{query}”]: side by side, all outputs are one "
+        "row, {columns} numbers wide.",
+        one="Follow the row of [“{query}”]: its output is {columns} numbers.",
     )
     def outputs_line_up(self) -> None:
-        stack, merge, swing = self.stack, self.merge, 0.8 * self.theme.tempo.swing
-        rest = stack.parts_except("z")
-        if self.trace.meta.n_heads > 1:
-            leaving = Vanish(Group(self.numbers, self.names[1]))
-            self.play(stack.step_back(self.head.head), leaving)
-        else:
-            rest.add(stack.labels.names)
-        self.play(self.move_camera(self.shots.quarter), stack.pull_out(), run_time=swing)
-        self.strips = [card.z for card in stack.cards]
-        vanishing = Vanish(rest, run_time=swing, rate_func=rush_from)
-        settling = merge.settle(self.strips, run_time=swing)
-        self.play(self.move_camera(Shot(), run_time=swing), vanishing, settling)
-        self.play(Appear(merge.names))
-        self.play(*merge.move(self.strips, merge.layout.together))
-        self.play(Appear(merge.description))
+        self._enter(plates=False)
+        meant = np.arange(self.layer.count)[:, None] == self.query
+        patterns = [card.pattern for card in self.world.cards]
+        self.play(
+            *(ShowCells(pattern, np.where(meant, 1.0, FAINT)) for pattern in patterns),
+            *map(Vanish, {self.words} & {*self.mobjects}),
+        )
+        rows = self._lifted(patterns)
+        self.add(rows)
+        self.play(Vanish(self.world))
+        self.remove(rows)
+        self.camera.shot = Shot()
+        self.show("sentence\noutputs\ncount", later="sentence outputs count")
+        pieces = self.parts["outputs"].pieces
+        blocks = [piece for kind, piece in pieces.items() if kind != "names"]
+        goals = [block.copy() for block in blocks]
+        for block, row in zip(blocks, rows, strict=True):
+            block.set_corners(row.corners)
+        self.add(rows)
+        self.play(*map(Appear, blocks))
+        self.remove(rows)
+        self.play(LaggedStart(*map(Glide, blocks, goals), lag_ratio=0.1, run_time=2.0))
+        rest = pieces["names"], self.parts["sentence"].whole, self.parts["count"].whole
+        self.play(*map(Appear, rest))
 
     @beat(
         several="A last matrix, W O, mixes them into the layer's output, as wide as the input.",
         one="A last matrix, W O, makes the layer's output of it, as wide as the input.",
     )
     def one_output(self) -> None:
-        merge, joined = self.merge, self.merge.layout.joined
-        self.play(
-            *merge.move(self.strips, joined), Glide(merge.description, merge.describe(joined))
-        )
-        self.play(Draw(merge.bracket), run_time=self.theme.tempo.small)
-        self.play(Draw(merge.into), Appear(merge.w_o))
-        self.play(Draw(merge.out_of), Appear(merge.out_labels))
-        self.add(merge.out.cells.set_shown(0), merge.pointer)
-        self.play(*merge.fill(), run_time=0.8 * self.theme.tempo.swing)
-        self.play(Vanish(merge.pointer), Appear(merge.out_scale))
+        self.show("sentence\noutputs\nW_O\nout\nmade", later="W_O out made")
+        way, out = self.parts["W_O"].pieces, self.parts["out"].pieces
+        for piece in ("into", "whole", "out of"):
+            self.play(Appear(way[piece]), run_time=self.theme.tempo.small)
+        blocks = map(Appear, out.values())
+        self.play(LaggedStart(*blocks, lag_ratio=0.3), Appear(self.parts["made"].whole))
