@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from manim import Animation, Group, LaggedStart, Mobject
 
-from filmkit.core.animations import Appear, Glide, Presence, ShowCells, Vanish, set_presence
+from filmkit.core.animations import (
+    AnimateWith,
+    Appear,
+    Glide,
+    Presence,
+    ShowCells,
+    Vanish,
+    set_presence,
+)
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
@@ -109,7 +118,7 @@ class Heads(Stage):
         whole = Heatmap(rows, self.layer.norm("out"), source=source)
         ends = np.linspace(0, meta.d_model, meta.n_heads + 1).astype(int).tolist()
         span = (self.query, self.query + 1)
-        return [whole.part(span, columns) for columns in zip(ends, ends[1:], strict=False)]
+        return [whole.part(span, columns) for columns in pairwise(ends)]
 
     def _lifted(self, patterns: Sequence[Heatmap]) -> Group:
         """Return the followed row of each pattern where the camera sees it, pinned to the frame."""
@@ -129,29 +138,29 @@ class Heads(Stage):
             set_presence(Group(*self.world.pairs), float(plates))
             self.camera.shot = self.world.shot("arc")
 
+    def _hush(self) -> list[Animation]:
+        """Return the animation in which the headline leaves, if there is one."""
+        return [Vanish(self.words)] if self.words in self.mobjects else []
+
     def _say(self, number: str, line: str) -> list[Animation]:
         """Return animations in which a headline takes the place of the one before."""
-        before, self.words = self.words, Headline(number, line, self.frame)
-        return [*map(Vanish, {before} & {*self.mobjects}), Appear(self.words)]
+        leaving, self.words = self._hush(), Headline(number, line, self.frame)
+        return [*leaving, Appear(self.words)]
 
     @beat
     def one_head_on_a_card(self) -> None:
         """Stand this head up as a card: its pattern, and before it its [keys] and [values]."""
         head, world = self.head.head, self.world
         self.show(HEAD, tall=TALL_HEAD)
-        self.show("pattern pattern\nK V", titles="K V")
-        others = [h for h in range(len(world.cards)) if h != head]
-            part
-            for h, pair in enumerate(world.pairs)
-            if h != head
-            for part in (pair, world.cards[h])
-        ]
-        away = Presence(Group(*others), 0.0, rate_func=lambda alpha: 1.0)
-        self.play(*world.settle(self, head, world.shot("card", head)), away)
+        self.show("pattern pattern\nK V")
+        others = [Group(*both) for both in zip(world.cards, world.pairs, strict=True)]
+        del others[head]
+        self.play(
+            *world.settle(self, head, world.shot("card", head)),
+            AnimateWith(world, lambda _alpha: set_presence(Group(*others), 0.0)),
+        )
 
-    @beat(
-        when=lambda trace: trace.meta.n_heads > 1,
-    )
+    @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
         """Layer {layer} has {heads} of them. All read the same words, at the same time."""
         self._enter()
@@ -168,23 +177,26 @@ class Heads(Stage):
     )
     def some_share_keys_and_values(self) -> None:
         self._enter()
-        sets = self.trace.meta.n_kv_heads
+        world, sets = self.world, self.trace.meta.n_kv_heads
+        for number in range(sets):
+            pairs = [p for h, p in enumerate(world.pairs) if self.trace.kv_head(h) == number]
+            self.play(*world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
+        self.play(world.slide_together(sets), run_time=2.0)
         name = _("grouped-query attention (GQA)") if sets > 1 else _("multi-query attention (MQA)")
-        self.play(self.world.slide_together(sets), run_time=2.0)
-        self.play(*self._say(ngettext("{number} set", "{number} sets", sets), name))
+        number = ngettext("{number} set", "{number} sets", sets)
+        self.play(*self._say(number, name), *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
         """Every head asks with queries of its own, so it has a pattern of its own."""
         self._enter()
         world, count = self.world, self.trace.meta.n_heads
-        # Along the first row, where there are several.
-        row = range(world.plan.rows[0])
-        shots = [world.shot("card", head) for head in row]
-        self.play(Presence(Group(*world.pairs), 0.0), *map(Vanish, {self.words} & {*self.mobjects}))
-        self.play(self.move_camera(shots[0]))
-        self.play(Along(self.camera, shots, run_time=5.0))
-        self.play(self.move_camera(world.shot("arc")))
+        # Along the first row of heads, where there are several.
+        shots = [world.shot("card", head) for head in range(world.plan.rows[0])]
+        self.play(*(Presence(pair, 0.0) for pair in world.pairs), *self._hush())
+        self.play(self.move_camera(shots[0], run_time=2.0))
+        self.play(Along(self.camera, shots, run_time=4.5))
+        self.play(self.move_camera(world.shot("arc"), run_time=2.0))
         self.play(*self._say(counted_patterns(count), _("of the same words")))
 
     # The output
@@ -200,7 +212,7 @@ class Heads(Stage):
         patterns = [card.pattern for card in self.world.cards]
         self.play(
             *(ShowCells(pattern, np.where(meant, 1.0, FAINT)) for pattern in patterns),
-            *map(Vanish, {self.words} & {*self.mobjects}),
+            *self._hush(),
         )
         rows = self._lifted(patterns)
         self.add(rows)
