@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from manim import Animation, Group, LaggedStart, Mobject
+from manim import Animation, Group, LaggedStart, Mobject, Succession, linear
 
-from filmkit.core.animations import (
-    AnimateWith,
-    Appear,
-    Glide,
-    Presence,
-    ShowCells,
-    Vanish,
-    set_presence,
-)
-from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.animations import Appear, Glide, Presence, ShowCells, Vanish, set_presence
+from filmkit.core.camera import Shot
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import counted_heads, counted_patterns, format_count
+from filmkit.core.numbers import counted_heads, counted_patterns
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label
@@ -34,22 +25,14 @@ from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import figure
 from filmkit.world.headline import Headline
 from filmkit.world.world import World
-from scenes.heads.parts import WAY, Along, Through, WideRow
+from scenes.heads.parts import WAY, WideRow, way_through
 
 FAINT = 0.16  # opacity of cells that are not meant
 SEAM = 0.07  # between the outputs of two heads, in scene units
-TEXTS = 2.4  # height of all texts beside two rows
+GAPS = 1.8  # height of gaps and the last line beside two rows
+WALK = 4.5  # seconds of the walk along the heads
 
-HEAD = """
-    .  Kt      .        V
-    Q  scores  pattern  z
-"""
-TALL_HEAD = """
-    .        Kt
-    Q        scores
-    .        V
-    pattern  z
-"""
+HEAD, TALL_HEAD = ". Kt . V\nQ scores pattern z", ". Kt\nQ scores\n. V\npattern z"
 
 
 class Heads(Stage):
@@ -73,15 +56,13 @@ class Heads(Stage):
         for plate in (*self.world.keys, *self.world.values):
             # Before they slide together every head has its pair, as bright as the others.
             plate.cells.set_opacity(1.0)
-        outputs, names = self._outputs()
-        room = stage.height - TEXTS - WAY
-        row = WideRow(outputs, stage.width, 0.58 * room, names, SEAM)
-        self.part("sentence", self._sentence)
-        self.part("count", self._count)
-        self.part("outputs", row)
-        self.part("W_O", Through(row, "W_O"))
-        self.part("out", WideRow(self._output(), stage.width, 0.42 * room))
-        self.part("made", lambda: Label(_("output of the layer"), size=1.2 * TEXT))
+        sentence = self._sentence()
+        self.room = stage.height - float(sentence.height) - GAPS - WAY
+        self.part("sentence", sentence)
+        self.part("count", figure(f"{meta.n_heads} × {meta.d_v} = {self.facts['columns']}"))
+        self.part("W_O", way_through("W_O", stage.width))
+        self.part("out", WideRow(self._output(), stage.width, 0.42 * self.room))
+        self.part("made", Label(_("output of the layer"), size=1.2 * TEXT))
 
     def variant(self, beat: str) -> str:
         meta = self.trace.meta
@@ -92,50 +73,39 @@ class Heads(Stage):
 
     def _sentence(self) -> Mobject:
         """Return the tokens as one sentence, of which the followed one stands out."""
-        theme, words, width = self.theme, self.layer.words, self.frame.stage.width
-        colours = [theme.faint] * len(words)
-        colours[self.query] = theme.ink
-        box = Box(0.0, 0.0, width, 0.22 * self.frame.stage.height)
-        return Sentence(words, box, size=1.4 * TEXT, colours=colours)
+        colours = [self.theme.faint] * self.layer.count
+        colours[self.query] = self.theme.ink
+        box = Box(0.0, 0.0, self.frame.stage.width, 0.22 * self.frame.stage.height)
+        return Sentence(self.layer.words, box, size=1.4 * TEXT, colours=colours)
 
-    def _count(self) -> Mobject:
-        """Return how many numbers all heads give one token."""
-        meta = self.trace.meta
-        factors = f"{format_count(meta.n_heads)} × {format_count(meta.d_v)}"
-        return figure(f"{factors} = {self.facts['columns']}")
-
-    def _outputs(self) -> tuple[list[Heatmap], list[str]]:
-        """Return the row of z of the followed token from each head, and the names of the heads."""
-        box, width, heads = Box(0, 0, 1, 1), self.trace.meta.d_v, range(self.trace.meta.n_heads)
-        outputs = [head_tensor(self.layer.head(h), "z").heatmap(box) for h in heads]
+    def _outputs(self, height: float) -> WideRow:
+        """Return the row of z of the followed token, from all heads, side by side."""
+        heads, span = range(self.trace.meta.n_heads), (self.query, self.query + 1)
+        rows = [head_tensor(self.layer.head(h), "z").heatmap(Box(0, 0, 1, 1)) for h in heads]
+        blocks = [row.part(span, (0, self.trace.meta.d_v)) for row in rows]
         names = [_("head {head}", head=head) for head in heads]
-        return [z.part((self.query, self.query + 1), (0, width)) for z in outputs], names
+        return WideRow(blocks, self.frame.stage.width, height, names, SEAM)
 
     def _output(self) -> list[Heatmap]:
         """Return the row of the layer's output of the followed token, in as many blocks."""
-        meta, rows = self.trace.meta, self.layer.rows("out")
+        meta, span = self.trace.meta, (self.query, self.query + 1)
         source = self.layer.source("out", (0, meta.d_model))
-        whole = Heatmap(rows, self.layer.norm("out"), source=source)
+        whole = Heatmap(self.layer.rows("out"), self.layer.norm("out"), source=source)
         ends = np.linspace(0, meta.d_model, meta.n_heads + 1).astype(int).tolist()
-        span = (self.query, self.query + 1)
         return [whole.part(span, columns) for columns in pairwise(ends)]
 
-    def _lifted(self, patterns: Sequence[Heatmap]) -> Group:
-        """Return the followed row of each pattern where the camera sees it, pinned to the frame."""
-        rows = Group()
-        for pattern in patterns:
-            row = pattern.part((self.query, self.query + 1), (0, self.layer.count))
-            row.points = self.camera.shot.project(row.points, self.frame.height) * [1, 1, 0]
-            rows.add(pin_to_frame(row))
-        return rows
-
     # The room
+
+    @property
+    def _plates(self) -> list[Mobject]:
+        """All plates, and what ties copies to their originals."""
+        return [*self.world.pairs, self.world.ties]
 
     def _enter(self, *, plates: bool = True) -> None:
         """Stand in the room as the beat before leaves it, where that was not played."""
         if self.world not in self.mobjects:
             self.add(self.world)
-            set_presence(Group(*self.world.pairs), float(plates))
+            set_presence(Group(*self._plates), float(plates))
             self.camera.shot = self.world.shot("arc")
 
     def _hush(self) -> list[Animation]:
@@ -153,27 +123,22 @@ class Heads(Stage):
         head, world = self.head.head, self.world
         self.show(HEAD, tall=TALL_HEAD)
         self.show("pattern pattern\nK V")
-        others = [Group(*both) for both in zip(world.cards, world.pairs, strict=True)]
-        del others[head]
-        self.play(
-            *world.settle(self, head, world.shot("card", head)),
-            AnimateWith(world, lambda _alpha: set_presence(Group(*others), 0.0)),
-        )
+        self.play(*world.settle(self, head, world.shot("card", head), alone=True))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
         """Layer {layer} has {heads} of them. All read the same words, at the same time."""
         self._enter()
-        count, world = self.trace.meta.n_heads, self.world
+        count = self.trace.meta.n_heads
         others = [head for head in range(count) if head != self.head.head]
-        self.play(self.move_camera(world.shot("arc")), world.arrive(others))
+        self.play(self.move_camera(self.world.shot("arc")), self.world.arrive(others))
         self.play(*self._say(counted_heads(count), _("multi-head attention (MHA)")))
 
     @beat(
         when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
-        several="In this model the {heads} heads form {groups} groups. In each group all [keys] "
-        "and [values] are equal: one set does for all.",
-        one="In this model all {heads} heads have equal [keys] and [values]: one set does for all.",
+        several="In this model they form {groups} groups, and in each group all [keys] and "
+        "[values] are equal: one set is enough.",
+        one="In this model all {heads} have equal [keys] and [values]: one set is enough.",
     )
     def some_share_keys_and_values(self) -> None:
         self._enter()
@@ -181,23 +146,24 @@ class Heads(Stage):
         for number in range(sets):
             pairs = [p for h, p in enumerate(world.pairs) if self.trace.kv_head(h) == number]
             self.play(*world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
+        self.play(*world.spotlight(*world.pairs))
         self.play(world.slide_together(sets), run_time=2.0)
         name = _("grouped-query attention (GQA)") if sets > 1 else _("multi-query attention (MQA)")
-        number = ngettext("{number} set", "{number} sets", sets)
-        self.play(*self._say(number, name), *world.spotlight(world))
+        words = self._say(ngettext("{number} set", "{number} sets", sets), name)
+        self.play(*words, *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
         """Every head asks with queries of its own, so it has a pattern of its own."""
         self._enter()
-        world, count = self.world, self.trace.meta.n_heads
         # Along the first row of heads, where there are several.
-        shots = [world.shot("card", head) for head in range(world.plan.rows[0])]
-        self.play(*(Presence(pair, 0.0) for pair in world.pairs), *self._hush())
+        shots = [self.world.shot("card", head) for head in range(self.world.plan.rows[0])]
+        pace = {"run_time": WALK / len(shots), "rate_func": linear}
+        self.play(*(Presence(part, 0.0) for part in self._plates), *self._hush())
         self.play(self.move_camera(shots[0], run_time=2.0))
-        self.play(Along(self.camera, shots, run_time=4.5))
-        self.play(self.move_camera(world.shot("arc"), run_time=2.0))
-        self.play(*self._say(counted_patterns(count), _("of the same words")))
+        self.play(Succession(*(self.move_camera(shot, **pace) for shot in shots)))
+        self.play(self.move_camera(self.world.shot("arc"), run_time=2.0))
+        self.play(*self._say(counted_patterns(self.trace.meta.n_heads), _("of the same words")))
 
     # The output
 
@@ -210,26 +176,23 @@ class Heads(Stage):
         self._enter(plates=False)
         meant = np.arange(self.layer.count)[:, None] == self.query
         patterns = [card.pattern for card in self.world.cards]
-        self.play(
-            *(ShowCells(pattern, np.where(meant, 1.0, FAINT)) for pattern in patterns),
-            *self._hush(),
-        )
-        rows = self._lifted(patterns)
-        self.add(rows)
-        self.play(Vanish(self.world))
-        self.remove(rows)
-        self.camera.shot = Shot()
+        dimmed = [ShowCells(p, p.shown * np.where(meant, 1.0, FAINT)) for p in patterns]
+        self.play(*dimmed, *self._hush())
+        # Nothing is played: it is known then where everything will be.
+        shot, self.camera.shot = self.camera.shot, Shot()
+        self.remove(self.world)
+        self.part("outputs", self._outputs(self.room))
         self.show("sentence\noutputs\ncount", later="sentence outputs count")
-        pieces = self.parts["outputs"].pieces
-        blocks = [piece for kind, piece in pieces.items() if kind != "names"]
-        goals = [block.copy() for block in blocks]
-        for block, row in zip(blocks, rows, strict=True):
-            block.set_corners(row.corners)
-        self.add(rows)
-        self.play(*map(Appear, blocks))
-        self.remove(rows)
-        self.play(LaggedStart(*map(Glide, blocks, goals), lag_ratio=0.1, run_time=2.0))
-        rest = pieces["names"], self.parts["sentence"].whole, self.parts["count"].whole
+        self.add(self.world)
+        self.camera.shot = shot
+        pieces = dict(self.parts["outputs"].pieces)
+        rest = pieces.pop("names"), self.parts["sentence"].whole, self.parts["count"].whole
+        places = [block.copy() for block in pieces.values()]
+        for block, pattern in zip(pieces.values(), patterns, strict=True):
+            row = pattern.part((self.query, self.query + 1), (0, self.layer.count))
+            block.points = row.points
+        self.play(*map(Appear, pieces.values()), Vanish(self.world), run_time=1.0)
+        self.play(*map(Glide, pieces.values(), places), self.move_camera(Shot()), run_time=2.4)
         self.play(*map(Appear, rest))
 
     @beat(
@@ -237,9 +200,9 @@ class Heads(Stage):
         one="A last matrix, W O, makes the layer's output of it, as wide as the input.",
     )
     def one_output(self) -> None:
+        self.part("outputs", self._outputs(0.58 * self.room))
         self.show("sentence\noutputs\nW_O\nout\nmade", later="W_O out made")
-        way, out = self.parts["W_O"].pieces, self.parts["out"].pieces
-        for piece in ("into", "whole", "out of"):
-            self.play(Appear(way[piece]), run_time=self.theme.tempo.small)
-        blocks = map(Appear, out.values())
-        self.play(LaggedStart(*blocks, lag_ratio=0.3), Appear(self.parts["made"].whole))
+        way, blocks = self.parts["W_O"].whole[0], self.parts["out"].pieces.values()
+        self.play(LaggedStart(*map(Appear, way), lag_ratio=0.8, run_time=1.6))
+        self.play(LaggedStart(*map(Appear, blocks), lag_ratio=0.3))
+        self.play(Appear(self.parts["made"].whole))
