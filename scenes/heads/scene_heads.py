@@ -62,7 +62,9 @@ class Heads(Stage):
         self.part("count", figure(f"{meta.n_heads} × {meta.d_v} = {self.facts['columns']}"))
         self.part("W_O", way_through("W_O", stage.width))
         self.part("out", WideRow(self._output(), stage.width, 0.42 * self.room))
-        self.part("made", Label(_("output of the layer"), size=1.2 * TEXT))
+        biased = any(self.trace.has("b_O", number) for number in self.trace.layers_with_weights())
+        made = _("plus a bias: output of the layer") if biased else _("output of the layer")
+        self.part("made", Label(made, size=1.2 * TEXT))
 
     def variant(self, beat: str) -> str:
         meta = self.trace.meta
@@ -168,8 +170,8 @@ class Heads(Stage):
     # The output
 
     @beat(
-        several="On each card follow the row of [“{query}”]: side by side, all outputs are one "
-        "row, {columns} numbers wide.",
+        several="On every card, follow the row of [“{query}”]. Side by side, its outputs make one "
+        "row of {columns} numbers.",
         one="Follow the row of [“{query}”]: its output is {columns} numbers.",
     )
     def outputs_line_up(self) -> None:

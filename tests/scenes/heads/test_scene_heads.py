@@ -108,3 +108,4 @@ def test_the_output_on_screen_is_made_of_the_outputs_of_heads_on_screen(biases: 
     bias = trace.weights("b_O", layer) if biases else None
     output = merge_heads(np.stack(z, axis=1), trace.weights("W_O", layer), bias)
     np.testing.assert_allclose(np.concatenate(out, axis=1), output, atol=1e-4)
+    assert any("bias" in item.text for item in last.texts) is biases
