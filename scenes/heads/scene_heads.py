@@ -75,7 +75,7 @@ class Heads(Stage):
 
     def _sentence(self) -> Mobject:
         """Return the tokens as one sentence, of which the followed one stands out."""
-        colours = [self.theme.faint] * self.layer.count
+        colours = [self.theme.muted] * self.layer.count
         colours[self.query] = self.theme.ink
         box = Box(0.0, 0.0, self.frame.stage.width, 0.22 * self.frame.stage.height)
         return Sentence(self.layer.words, box, size=1.4 * TEXT, colours=colours)
