@@ -35,7 +35,8 @@ class WideRow:
     width, height
         Room, in scene units.
     names
-        What stands above each block; as many as have room. None by default.
+        Ways to name the blocks, the longest names first: the first one with room for all of them is
+        taken, or as many names of the last. None by default.
     seam
         Between two blocks, in scene units.
     """
@@ -43,7 +44,7 @@ class WideRow:
     blocks: Sequence[Heatmap]
     width: float
     height: float
-    names: Sequence[str] = ()
+    names: Sequence[Sequence[str]] = ()
     seam: float = 0.0
 
     def size(self, around: Around) -> Size:
@@ -57,12 +58,14 @@ class WideRow:
             f"block {number}": block.copy().place(box)
             for number, (block, box) in enumerate(zip(self.blocks, boxes, strict=True))
         }
-        if self.names:
-            labels = [Label(name, size=TEXT, colour=current_theme().muted) for name in self.names]
+        for names in self.names:
+            labels = [Label(name, size=TEXT, colour=current_theme().muted) for name in names]
             every = math.ceil(1.1 * max(label.width for label in labels) / boxes[0].width)
             for label, box in zip(labels, boxes, strict=True):
                 label.on_line(box.x, box.top + NAMES / 2)
             found["names"] = VGroup(*labels[::every])
+            if every == 1:
+                break
         return found
 
     def _boxes(self, room: Box) -> list[Box]:

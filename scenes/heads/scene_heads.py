@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -35,6 +36,11 @@ WALK = 4.5  # seconds of the walk along the heads
 HEAD, TALL_HEAD = ". Kt . V\nQ scores pattern z", ". Kt\nQ scores\n. V\npattern z"
 
 
+def counted_sets(number: int) -> str:
+    """Return a number of sets of keys and values: "3 sets"."""
+    return ngettext("{number} set", "{number} sets", number)
+
+
 class Heads(Stage):
     """From one head on its card to all heads of its layer, and to what they make together."""
 
@@ -48,7 +54,7 @@ class Heads(Stage):
             layer=layer.layer,
             columns=meta.n_heads * meta.d_v,
             heads=meta.n_heads,
-            groups=meta.n_kv_heads,
+            sets=(meta.n_kv_heads, counted_sets),
             query=printable(layer.words[self.query]),
         )
         self.world = World(layer, self.frame)
@@ -66,11 +72,6 @@ class Heads(Stage):
         made = _("plus a bias: output of the layer") if biased else _("output of the layer")
         self.part("made", Label(made, size=1.2 * TEXT))
 
-    def variant(self, beat: str) -> str:
-        meta = self.trace.meta
-        count = meta.n_kv_heads if beat == "some_share_keys_and_values" else meta.n_heads
-        return "several" if count > 1 else "one"
-
     # Parts
 
     def _sentence(self) -> Mobject:
@@ -85,7 +86,7 @@ class Heads(Stage):
         heads, span = range(self.trace.meta.n_heads), (self.query, self.query + 1)
         rows = [head_tensor(self.layer.head(h), "z").heatmap(Box(0, 0, 1, 1)) for h in heads]
         blocks = [row.part(span, (0, self.trace.meta.d_v)) for row in rows]
-        names = [_("head {head}", head=head) for head in heads]
+        names = [_("head {head}", head=head) for head in heads], [*map(str, heads)]
         return WideRow(blocks, self.frame.stage.width, height, names, SEAM)
 
     def _output(self) -> list[Heatmap]:
@@ -119,6 +120,12 @@ class Heads(Stage):
         leaving, self.words = self._hush(), Headline(number, line, self.frame)
         return [*leaving, Appear(self.words)]
 
+    def _close(self, head: int) -> Shot:
+        """Return the shot of a card alone, which fills most of the frame's height or width."""
+        card = self.world.plan.card(head)
+        height = card.height * max(1.7, 1.2 * self.frame.height / self.frame.width)
+        return replace(self.world.shot("card", head), center=card.center, height=height)
+
     @beat
     def one_head_on_a_card(self) -> None:
         """Stand this head up as a card: its pattern, and before it its [keys] and [values]."""
@@ -126,6 +133,8 @@ class Heads(Stage):
         self.show(HEAD, tall=TALL_HEAD)
         self.show("pattern pattern\nK V")
         self.play(*world.settle(self, head, world.shot("card", head), alone=True))
+        line = _("its pattern, its <key>keys</key> and its <value>values</value>")
+        self.play(*self._say(_("head {head}", head=head), line))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
@@ -133,16 +142,14 @@ class Heads(Stage):
         self._enter()
         count = self.trace.meta.n_heads
         others = [head for head in range(count) if head != self.head.head]
-        self.play(self.move_camera(self.world.shot("arc")), self.world.arrive(others))
+        coming = self.move_camera(self.world.shot("arc")), self.world.arrive(others)
+        self.play(*coming, *self._hush())
         self.play(*self._say(counted_heads(count), _("multi-head attention (MHA)")))
 
-    @beat(
-        when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
-        several="In this model they form {groups} groups, and in each group all [keys] and "
-        "[values] are equal: one set is enough.",
-        one="In this model all {heads} have equal [keys] and [values]: one set is enough.",
-    )
+    @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
+        """In this model, heads next to each other have equal [keys] and [values]:
+        all they need is {sets}."""
         self._enter()
         world, sets = self.world, self.trace.meta.n_kv_heads
         for number in range(sets):
@@ -151,15 +158,14 @@ class Heads(Stage):
         self.play(*world.spotlight(*world.pairs))
         self.play(world.slide_together(sets), run_time=2.0)
         name = _("grouped-query attention (GQA)") if sets > 1 else _("multi-query attention (MQA)")
-        words = self._say(ngettext("{number} set", "{number} sets", sets), name)
-        self.play(*words, *world.spotlight(world))
+        self.play(*self._say(self.facts["sets"], name), *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
         """Every head asks with queries of its own, so it has a pattern of its own."""
         self._enter()
         # Along the first row of heads, where there are several.
-        shots = [self.world.shot("card", head) for head in range(self.world.plan.rows[0])]
+        shots = [self._close(head) for head in range(self.world.plan.rows[0])]
         pace = {"run_time": WALK / len(shots), "rate_func": linear}
         self.play(*(Presence(part, 0.0) for part in self._plates), *self._hush())
         self.play(self.move_camera(shots[0], run_time=2.0))
@@ -169,12 +175,10 @@ class Heads(Stage):
 
     # The output
 
-    @beat(
-        several="On every card, follow the row of [“{query}”]. Side by side, its outputs make one "
-        "row of {columns} numbers.",
-        one="Follow the row of [“{query}”]: its output is {columns} numbers.",
-    )
+    @beat
     def outputs_line_up(self) -> None:
+        """Follow the row of [“{query}”]: side by side, what all heads make of it is one row of
+        {columns} numbers."""
         self._enter(plates=False)
         meant = np.arange(self.layer.count)[:, None] == self.query
         patterns = [card.pattern for card in self.world.cards]
@@ -197,11 +201,10 @@ class Heads(Stage):
         self.play(*map(Glide, pieces.values(), places), self.move_camera(Shot()), run_time=2.4)
         self.play(*map(Appear, rest))
 
-    @beat(
-        several="A last matrix, W O, mixes them into the layer's output, as wide as the input.",
-        one="A last matrix, W O, makes the layer's output of it, as wide as the input.",
-    )
+    @beat
     def one_output(self) -> None:
+        """A last matrix, W O, mixes all these numbers into the layer's output, as wide as the
+        input."""
         self.part("outputs", self._outputs(0.58 * self.room))
         self.show("sentence\noutputs\nW_O\nout\nmade", later="W_O out made")
         way, blocks = self.parts["W_O"].whole[0], self.parts["out"].pieces.values()
