@@ -173,7 +173,7 @@ class _Emission(_Sketch):
 
 
 class _Mirror(_Sketch):
-    """What is mirrored, as the floor sees it: darker the higher it is."""
+    """What is mirrored, as the floor sees it: darker the higher it is, black if it is below."""
 
     def shares(self, part: Part) -> Any:
         if isinstance(part, Heatmap):
@@ -183,7 +183,8 @@ class _Mirror(_Sketch):
             heights = (a + b) / 2 * (1 - down) + (c + d) / 2 * down
         else:
             heights = part.points[:, 1].mean()
-        return np.sqrt(1 / (1 + np.square(np.maximum(heights, 0.0) / FADE)))
+        shares = np.sqrt(1 / (1 + np.square(np.maximum(heights, 0.0) / FADE)))
+        return np.where(np.asarray(heights) < 0, 0.0, shares)
 
 
 class LitCamera(StageCamera):
