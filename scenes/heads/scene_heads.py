@@ -50,6 +50,7 @@ class Heads(Stage):
     def prepare(self) -> None:
         layer, meta, stage = self.layer, self.trace.meta, self.frame.stage
         self.query = best_match(self.head)[0]
+        self.span = self.query, self.query + 1
         self.facts |= told(
             layer=layer.layer,
             columns=meta.n_heads * meta.d_v,
@@ -59,6 +60,7 @@ class Heads(Stage):
         )
         self.world = World(layer, self.frame)
         self.words: Mobject = Group()
+        self.plates = [*self.world.pairs, self.world.ties]
         for plate in (*self.world.keys, *self.world.values):
             # Before they slide together every head has its pair, as bright as the others.
             plate.cells.set_opacity(1.0)
@@ -83,32 +85,27 @@ class Heads(Stage):
 
     def _outputs(self, height: float) -> WideRow:
         """Return the row of z of the followed token, from all heads, side by side."""
-        heads, span = range(self.trace.meta.n_heads), (self.query, self.query + 1)
+        heads = range(self.trace.meta.n_heads)
         rows = [head_tensor(self.layer.head(h), "z").heatmap(Box(0, 0, 1, 1)) for h in heads]
-        blocks = [row.part(span, (0, self.trace.meta.d_v)) for row in rows]
+        blocks = [row.part(self.span, (0, self.trace.meta.d_v)) for row in rows]
         names = [_("head {head}", head=head) for head in heads], [*map(str, heads)]
         return WideRow(blocks, self.frame.stage.width, height, names, SEAM)
 
     def _output(self) -> list[Heatmap]:
         """Return the row of the layer's output of the followed token, in as many blocks."""
-        meta, span = self.trace.meta, (self.query, self.query + 1)
+        meta = self.trace.meta
         source = self.layer.source("out", (0, meta.d_model))
         whole = Heatmap(self.layer.rows("out"), self.layer.norm("out"), source=source)
         ends = np.linspace(0, meta.d_model, meta.n_heads + 1).astype(int).tolist()
-        return [whole.part(span, columns) for columns in pairwise(ends)]
+        return [whole.part(self.span, columns) for columns in pairwise(ends)]
 
     # The room
-
-    @property
-    def _plates(self) -> list[Mobject]:
-        """All plates, and what ties copies to their originals."""
-        return [*self.world.pairs, self.world.ties]
 
     def _enter(self, *, plates: bool = True) -> None:
         """Stand in the room as the beat before leaves it, where that was not played."""
         if self.world not in self.mobjects:
             self.add(self.world)
-            set_presence(Group(*self._plates), float(plates))
+            set_presence(Group(*self.plates), float(plates))
             self.camera.shot = self.world.shot("arc")
 
     def _hush(self) -> list[Animation]:
@@ -140,11 +137,12 @@ class Heads(Stage):
     def all_heads_slide_in(self) -> None:
         """Layer {layer} has {heads} of them. All read the same words, at the same time."""
         self._enter()
-        count = self.trace.meta.n_heads
+        count, mla = self.trace.meta.n_heads, self.trace.meta.attention == "mla"
         others = [head for head in range(count) if head != self.head.head]
         coming = self.move_camera(self.world.shot("arc")), self.world.arrive(others)
         self.play(*coming, *self._hush())
-        self.play(*self._say(counted_heads(count), _("multi-head attention (MHA)")))
+        name = _("side by side") if mla else _("multi-head attention (MHA)")
+        self.play(*self._say(counted_heads(count), name))
 
     @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
@@ -167,7 +165,7 @@ class Heads(Stage):
         # Along the first row of heads, where there are several.
         shots = [self._close(head) for head in range(self.world.plan.rows[0])]
         pace = {"run_time": WALK / len(shots), "rate_func": linear}
-        self.play(*(Presence(part, 0.0) for part in self._plates), *self._hush())
+        self.play(*(Presence(part, 0.0) for part in self.plates), *self._hush())
         self.play(self.move_camera(shots[0], run_time=2.0))
         self.play(Succession(*(self.move_camera(shot, **pace) for shot in shots)))
         self.play(self.move_camera(self.world.shot("arc"), run_time=2.0))
@@ -177,8 +175,8 @@ class Heads(Stage):
 
     @beat
     def outputs_line_up(self) -> None:
-        """Follow the row of [“{query}”]: side by side, what all heads make of it is one row of
-        {columns} numbers."""
+        """Follow the row of [“{query}”] through all heads: their outputs, side by side, are one
+        row of {columns} numbers."""
         self._enter(plates=False)
         meant = np.arange(self.layer.count)[:, None] == self.query
         patterns = [card.pattern for card in self.world.cards]
@@ -195,8 +193,7 @@ class Heads(Stage):
         rest = pieces.pop("names"), self.parts["sentence"].whole, self.parts["count"].whole
         places = [block.copy() for block in pieces.values()]
         for block, pattern in zip(pieces.values(), patterns, strict=True):
-            row = pattern.part((self.query, self.query + 1), (0, self.layer.count))
-            block.points = row.points
+            block.points = pattern.part(self.span, (0, self.layer.count)).points
         self.play(*map(Appear, pieces.values()), Vanish(self.world), run_time=1.0)
         self.play(*map(Glide, pieces.values(), places), self.move_camera(Shot()), run_time=2.4)
         self.play(*map(Appear, rest))

@@ -79,12 +79,13 @@ def test_plates_of_a_group_become_one_pair_and_the_cards_stay() -> None:
 
 
 def test_the_kind_of_attention_has_its_name() -> None:
-    def names(**sizes: int) -> set[str]:
+    def names(**sizes: Any) -> set[str]:
         pictures = play(Heads, make_trace(n_heads=4, **sizes))
         texts = {item.text for picture in pictures for item in picture.texts}
         return {text for text in texts if text.endswith("A)")}
 
     assert names() == {"multi-head attention (MHA)"}
+    assert names(mla=True, positions="rotary", d_head=16) == set()
     assert names(n_kv_heads=2) == {"multi-head attention (MHA)", "grouped-query attention (GQA)"}
     assert names(n_kv_heads=1) == {"multi-head attention (MHA)", "multi-query attention (MQA)"}
 
