@@ -126,11 +126,6 @@ class HeadLayout:
         return (self.z.left - 0.42, self.v.y)
 
     @property
-    def free_point(self) -> Point:
-        """Middle of the largest free area between the panels."""
-        return ((self.v.right + self.joint[0]) / 2, (self.k.y + self.v.y) / 2)
-
-    @property
     def trunk(self) -> float:
         """x of the vertical line that leads from X to the three weights."""
         return (self.x.right + self.border.left) / 2
@@ -233,10 +228,6 @@ class ColumnHeadLayout(HeadLayout):
     @property
     def joint(self) -> Point:
         return (min(self.z.left - 0.36, (self.v.right + self.z.left) / 2), self.v.y)
-
-    @property
-    def free_point(self) -> Point:
-        return (self.k.x, (self.k.bottom + self.v.top + HEADER) / 2)
 
     @property
     def trunk(self) -> float:

@@ -7,11 +7,7 @@ in the plane z = 0, so a scene can begin flat and turn into space without a jump
 are the same picture with few mobjects each. Every part has a name::
 
     stack = HeadStack(self.layer, self.frame, featured=self.head.head)
-    self.add(stack.featured, stack.labels.keep_upright())
-    self.play(self.move_camera(stack.layout.beside_flat))
-    self.play(self.move_camera(stack.layout.from_left), stack.slide_in())
-    self.play(stack.step_forward(4))                 # the card of head 4 rises, and is lit
-    self.play(stack.orbit(self.camera, stack.layout.from_right))
+    self.add(stack)
     stack.cards[4].pattern                           # the heatmap of head 4's pattern
     stack.cards[4].scores.set_values(other)          # other numbers, same norm
     self.play(Vanish(stack.cards[4].wires.key))      # its line from K to K^T
@@ -33,18 +29,11 @@ its own depth instead of the card's::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import astuple
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from manim import (
     UP,
-    Animation,
-    AnimationGroup,
     Group,
-    LaggedStart,
     Mobject,
     RoundedRectangle,
     VGroup,
@@ -52,19 +41,15 @@ from manim import (
     color_to_rgb,
 )
 
-from filmkit.core.animations import Arrive, Brighten, Glide, InPlaceAnimation, MoveCamera
-from filmkit.core.camera import Shot, StageCamera, keep_upright, set_depth_plane
+from filmkit.core.camera import set_depth_plane
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _
-from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.head_stack_layout import HeadStackLayout
 from filmkit.mobjects.head_tensors import HEAD_TENSORS, head_cells
-from filmkit.mobjects.panel import Header
 from filmkit.mobjects.ribbon import band, filled, outline_of
 
 __all__ = [
@@ -72,9 +57,7 @@ __all__ = [
     "Card",
     "CardBody",
     "HeadStack",
-    "Orbit",
     "Plane",
-    "Step",
     "Wires",
     "copy_at_depth",
     "free_from_card",
@@ -85,11 +68,7 @@ CORNER_STEPS = 6  # straight pieces that approximate a corner
 RIM = 0.03  # width of the rim of light, in scene units
 RIM_REACH = 0.5  # how far it reaches down the sides, as a share of the height
 SHEEN = 0.06  # how much nearer to the ink's colour a face is at its upper edge
-NAME_ROOM = 0.1  # between a name and the right edge of its card
 EDGE = 0.4  # strength of the line around a card
-PLACES = np.linspace(0.1, 0.9, 9)  # shares of an orbit at which it is made sure that all fits
-MAX_ROUNDS, MORE_ROOM = 20, 0.02  # and how often, and how much more room it gets, as a logarithm
-EASE = 0.15  # share of an orbit in which it gets going, and in which it slows down
 UNITS_PER_POINT = 0.01
 """Scene units for one point of line width, as Cairo draws it."""
 
@@ -211,10 +190,6 @@ class Card(Group):
         The card itself, which hides what is behind it.
     plane
         The depth plane of all its parts.
-    light
-        Brightness, 0 to 1: the opacity of its panels.
-    stepped
-        How far it has stepped out of the stack: 0 in its place, 1 a step forward.
     """
 
     q: Heatmap
@@ -235,7 +210,6 @@ class Card(Group):
         self.wires = _flat_wires(picture) if flat else _wires(picture)
         self.body = CardBody(layout.card)
         self.add(self.plane, self.body, self.wires, *self.panels)
-        self.light, self.stepped = 1.0, 0.0
         # The flat picture has its full brightness: it becomes a card without a change.
         if not flat:
             self.set_light(layout.light_at(self.head))
@@ -249,129 +223,12 @@ class Card(Group):
 
     def set_light(self, light: float) -> Card:
         """Set its brightness, 0 to 1, and return it."""
-        self.light = light
         self.body.set_light(light)
         theme = self.body.theme
         self.wires.set_color(mixed(theme.card, theme.flow, light))
         for panel in self.panels:
             panel.set_opacity(light)
         return self
-
-
-class Step(InPlaceAnimation):
-    """Let a card step out of the stack, or back into it, and change its brightness.
-
-    :meth:`HeadStack.step_forward` and :meth:`HeadStack.step_back` make this animation.
-
-    Parameters
-    ----------
-    card
-        The card; panels that have left it stay where they are.
-    along : (3,)
-        From its place to the place a step forward.
-    to
-        How far it has stepped at the end: 0 in its place, 1 a step forward.
-    light
-        Its brightness at the end.
-    others
-        What moves with it, such as its labels.
-    """
-
-    def __init__(
-        self,
-        card: Card,
-        along: npt.ArrayLike,
-        *,
-        to: float,
-        light: float,
-        others: Sequence[Mobject] = (),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(card, **kwargs)
-        self.card, self.along, self.others = card, np.asarray(along, dtype=float), others
-        self.to, self.light = to, light
-
-    def begin(self) -> None:
-        self.start = self.card.stepped, self.card.light
-        family = Group(self.card, *self.others).get_family()
-        # What is kept upright follows the card's plane by itself.
-        self.moves = [
-            (member, member.points.copy())
-            for member in family
-            if vars(member).get("anchor") is None
-            and (vars(member).get("depth_plane") is self.card.plane or member is self.card.plane)
-        ]
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        stepped, light = self.start
-        self.card.stepped = (1 - alpha) * stepped + alpha * self.to
-        for member, points in self.moves:
-            member.points = points + (self.card.stepped - stepped) * self.along
-        self.card.set_light((1 - alpha) * light + alpha * self.light)
-
-
-class Orbit(MoveCamera):
-    """Move the camera round a stack of heads, from its shot to another.
-
-    All of the way the stack has about the size that it has in a named shot.
-    :meth:`HeadStack.orbit` makes this animation.
-
-    Parameters
-    ----------
-    camera
-        The stage's camera.
-    layout
-        Where the cards are.
-    shot
-        Where it ends.
-    """
-
-    tempo = "orbit"
-
-    def __init__(
-        self, camera: StageCamera, layout: HeadStackLayout, shot: Shot, **kwargs: Any
-    ) -> None:
-        super().__init__(camera, shot, **({"rate_func": steady} | kwargs))
-        self.layout = layout
-
-    def begin(self) -> None:
-        super().begin()
-        self.ends = (_of(self.origin), _of(self.shot))
-        self.middle = _of(self.layout.on_the_way(self.origin, self.shot))
-        # The stack fits into the frame at both ends and in the middle; in between it may need a
-        # little more room.
-        for _round in range(MAX_ROUNDS):
-            if all(self.layout.fits(self._between(share)) for share in PLACES):
-                break
-            self.middle[3] += MORE_ROOM
-
-    def step(self, alpha: float) -> None:
-        if 0 < alpha < 1:
-            self.camera.shot = self._between(alpha)
-        else:
-            super().step(alpha)
-
-    def _between(self, alpha: float) -> Shot:
-        """Return the shot on the parabola that passes the middle half-way."""
-        first, last = self.ends
-        bent = 4 * alpha * (1 - alpha) * (self.middle - (first + last) / 2)
-        x, y, z, height, theta, phi, focal = (1 - alpha) * first + alpha * last + bent
-        return Shot((x, y, z), float(np.exp(height)), theta, phi, float(np.exp(focal)))
-
-
-def _of(shot: Shot) -> Points:
-    """Return a shot as seven numbers that can be interpolated."""
-    center, height, theta, phi, focal = astuple(shot)
-    return np.array([*center, np.log(height), theta, phi, np.log(focal)])
-
-
-def steady(alpha: float) -> float:
-    """Rate function of an orbit: even, with a smooth start and a smooth end."""
-    if alpha > 0.5:
-        return 1 - steady(1 - alpha)
-    speed = 1 / (1 - EASE)
-    return speed * (alpha**2 / (2 * EASE) if alpha < EASE else alpha - EASE / 2)
 
 
 def _flat_panels(picture: HeadPicture) -> dict[str, Heatmap]:
@@ -424,8 +281,6 @@ class HeadStack(Group):
         The cards from front to back: ``cards[4]`` is that of head 4.
     labels : CardLabels
         The text of the flat picture's card.
-    title
-        "head n" in the middle of that card; not part of the group, a scene can add it.
     """
 
     def __init__(self, view: LayerView, frame: Frame, *, featured: int | None = None) -> None:
@@ -438,10 +293,7 @@ class HeadStack(Group):
         self.cards = [
             Card(view.head(head), self.layout, self.picture) for head in range(meta.n_heads)
         ]
-        self.labels = CardLabels(self.picture, self.featured.plane)
-        self.title = Label(_("head {head}", head=flat), size=current_theme().name_size)
-        self.title.on_line(*self.layout.title)
-        set_depth_plane(Group(self.labels, self.title), self.featured.plane)
+        self.labels = set_depth_plane(CardLabels(self.picture), self.featured.plane)
         # From back to front, so that a stack is also drawn right without sorting by depth.
         self.add(*reversed(self.cards), self.labels)
 
@@ -459,86 +311,22 @@ class HeadStack(Group):
         """Return the named parts of all cards, such as ``parts("k", "v")``."""
         return Group(*(getattr(card, name) for card in self.cards for name in names))
 
-    def parts_except(self, *names: str) -> Group:
-        """Return all parts of all cards except the named ones."""
-        excluded = {id(part) for part in self.parts(*names)}
-        return Group(*(part for card in self.cards for part in card if id(part) not in excluded))
-
-    def slide_in(self, *, lag_ratio: float = 0.35, **kwargs: Any) -> Animation:
-        """Return an animation that adds all cards but the one of the flat picture.
-
-        They slide in from outside of the frame at the right: first those behind it, then those
-        in front of it, each time the nearest first.
-
-        Parameters
-        ----------
-        lag_ratio
-            Delay from one card to the next, as a share of the time that one card takes.
-        """
-        flat, offset = self.layout.flat, [self.layout.offscreen_distance, 0.0, 0.0]
-        cards = [*self.cards[flat + 1 :], *reversed(self.cards[:flat])]
-        arriving = [Arrive(card, card.copy().shift(offset)) for card in cards]
-        return LaggedStart(*arriving, lag_ratio=lag_ratio, **kwargs)
-
-    def step_forward(self, head: int, **kwargs: Any) -> Step:
-        """Return an animation in which the card of a head steps out of the stack, fully lit."""
-        return self._step(head, 1.0, 1.0, **kwargs)
-
-    def step_back(self, head: int, **kwargs: Any) -> Step:
-        """Return an animation in which the card of a head steps back, lit like its neighbours."""
-        return self._step(head, 0.0, self.layout.light_at(head), **kwargs)
-
-    def _step(self, head: int, to: float, light: float, **kwargs: Any) -> Step:
-        card = self.cards[head]
-        others = (self.labels, self.title) if card is self.featured else ()
-        return Step(card, self.layout.step, to=to, light=light, others=others, **kwargs)
-
-    def pull_out(self, *, lag_ratio: float = 0.15, **kwargs: Any) -> Animation:
-        """Return an animation that pulls z out of every card, to the right, from the first on.
-
-        Outside it is fully lit, for there is no card behind it.
-
-        Parameters
-        ----------
-        lag_ratio
-            Delay from one card to the next, as a share of the time that one card takes.
-        """
-        shift = [self.layout.pull_distance, 0.0, 0.0]
-        pulled = [
-            AnimationGroup(Glide(free_from_card(z), z.copy().shift(shift)), Brighten(z, run_time=1))
-            for z in (card.z for card in self.cards)
-        ]
-        return LaggedStart(*pulled, lag_ratio=lag_ratio, **kwargs)
-
-    def orbit(self, camera: StageCamera, shot: Shot, **kwargs: Any) -> Orbit:
-        """Return an animation that moves the camera round the stack to a named shot of it.
-
-        It takes the theme's ``orbit``, 8 s, by default.
-        """
-        return Orbit(camera, self.layout, shot, **kwargs)
-
 
 class CardLabels(Group):
     """The text of the flat picture's card.
 
     Attributes
     ----------
-    q, k, v, k_t, scores, pattern, z
-        Headers of the panels.
     names
-        Names and symbols.
+        Names and symbols of the panels.
     notes
         Shapes, tokens and remarks, which can be read from straight ahead only.
     """
 
-    def __init__(self, picture: HeadPicture, plane: Plane) -> None:
+    def __init__(self, picture: HeadPicture) -> None:
         super().__init__()
-        self.picture, self.plane = picture, plane
         headers = {name: getattr(picture, name).header for name in HEAD_TENSORS}
         headers["pattern"] = picture.pattern_title
-        self.q, self.k, self.v = headers["q"], headers["k"], headers["v"]
-        self.k_t, self.scores = headers["k_t"], headers["scores"]
-        self.pattern, self.z = headers["pattern"], headers["z"]
         self.names, self.notes = Group(), Group(picture.softmax_name)
         for header in headers.values():
             self.names.add(*(part for part in (header.name, header.symbol) if part is not None))
@@ -546,51 +334,3 @@ class CardLabels(Group):
         if picture.pattern_words_readable:
             self.notes.add(picture.pattern_words)
         self.add(self.names, self.notes)
-
-    def keep_upright(self, *, at_pattern: bool = False, shot: Shot | None = None) -> CardLabels:
-        """Let names face the camera and keep their size when it moves, and return all labels.
-
-        With ``at_pattern`` the name of the pattern stands at the pattern itself if there is room
-        below the name of the scores: so where its words are not drawn. The name of z is made
-        smaller if it would reach beyond the card in ``shot``.
-
-        Straight ahead this changes nothing. In shots of the card alone they can be read well; in
-        those of a stack they are larger than the gaps between its panels, and other cards hide
-        them: there the names beside it are for reading
-        (:class:`~filmkit.mobjects.head_stack_marks.PanelNames`).
-        """
-        if at_pattern:
-            box = self.picture.pattern.cells.box
-            named = self.pattern.copy().stand_on(box, align="right")
-            if named.get_top()[1] < self.scores.get_bottom()[1]:
-                self.pattern.stand_on(box, align="right")
-        for name in HEAD_TENSORS:
-            header: Header = getattr(self, name)
-            if not header.submobjects:
-                continue
-            # It stays flush with its panel where it is now.
-            sides = [header.get_left()[0], header.get_x(), header.get_right()[0]]
-            box = getattr(self.picture, name).cells.box
-            gaps = np.abs(np.subtract(sides, [box.left, box.x, box.right]))
-            foot = np.array([sides[int(gaps.argmin())], header.get_bottom()[1], 0.0])
-            header.shift(-foot)
-            if name == "z" and shot is not None:
-                # Its shape, which comes last, is not shown from the side.
-                named = Group(*filter(None, (header.name, header.symbol)))
-                room = self._room_at(foot, shot) / named.get_right()[0]
-                header.scale(min(1.0, room), about_point=np.zeros(3))
-            keep_upright(header, self._follow(foot))
-        return self
-
-    def _room_at(self, foot: Points, shot: Shot) -> float:
-        """Return the room for a name, as it is seen, from a point of the card to its right edge."""
-        layout = self.picture.layout
-        edge = np.array([layout.border.right, foot[1], foot[2]])
-        ends = np.stack([self._follow(point)(shot) for point in (foot, edge)])
-        start, stop = shot.project(ends, layout.frame.height)[:, 0]
-        return float(stop - start) - NAME_ROOM
-
-    def _follow(self, point: Points) -> Callable[[Shot], Points]:
-        """Return a function that gives the place of a point of the card when the card moves."""
-        offset = point - self.plane.points[0]
-        return lambda shot: self.plane.points[0] + offset

@@ -193,12 +193,6 @@ class ColourBar(Group):
         self.labels = VGroup(*numbers, *lines)
         self.add(self.bar, self.labels)
 
-    @classmethod
-    def least_width(cls, norm: Norm, name: str) -> float:
-        """Return the width that a bar must have so that its words can be read."""
-        *_, words = cls._titles(norm, name)
-        return Label(words, size=current_theme().min_text_size).width
-
     @staticmethod
     def _titles(norm: Norm, name: str) -> Iterator[str]:
         """Yield what may stand below the bar, all words first."""

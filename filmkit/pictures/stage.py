@@ -168,7 +168,12 @@ class Stage(PlainStage):
         way = Transition(
             before,
             picture,
-            tuple(m for m in self.mobjects if not members & set(m.get_family())),
+            # Animations of the camera have left empty ones there.
+            tuple(
+                m
+                for m in self.mobjects
+                if m.family_members_with_points() and not members & set(m.get_family())
+            ),
             reveal=drawn.listed("reveal", reveal),
             later=drawn.listed("later", later),
             origins={name: origins[name] for name in drawn.listed("origins", " ".join(origins))},

@@ -1,17 +1,44 @@
-"""All heads of a layer: in space, side by side, and mixed into the layer's output."""
+"""All heads of a layer: in one room, and their outputs mixed into the output of the layer."""
 
 from __future__ import annotations
 
-from manim import Animation, Group, LaggedStart, rush_from
+from dataclasses import replace
+from itertools import pairwise
 
-from filmkit.core.animations import Appear, Glide, Vanish
+import numpy as np
+from manim import Animation, Group, LaggedStart, Mobject, Succession, linear
+
+from filmkit.core.animations import Appear, Glide, Presence, ShowCells, Vanish, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.facts import told
-from filmkit.core.stage import Stage, beat
-from filmkit.mobjects.flow import Draw
-from filmkit.mobjects.head_stack import HeadStack
-from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers, PanelNames
-from scenes.heads.merge import Merge
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _, ngettext
+from filmkit.core.numbers import counted_heads, counted_patterns
+from filmkit.core.printable import printable
+from filmkit.core.stage import beat
+from filmkit.core.text import Label
+from filmkit.core.view import best_match
+from filmkit.mobjects.head_tensors import head_tensor
+from filmkit.mobjects.sentence import Sentence
+from filmkit.pictures.parts import TEXT
+from filmkit.pictures.stage import Stage
+from filmkit.pictures.texts import figure
+from filmkit.world.headline import Headline
+from filmkit.world.world import World
+from scenes.heads.parts import WAY, WideRow, way_through
+
+FAINT = 0.16  # opacity of cells that are not meant
+SEAM = 0.07  # between the outputs of two heads, in scene units
+GAPS = 1.8  # height of gaps and the last line beside two rows
+WALK = 4.5  # seconds of the walk along the heads
+
+HEAD, TALL_HEAD = ". Kt . V\nQ scores pattern z", ". Kt\nQ scores\n. V\npattern z"
+
+
+def counted_sets(number: int) -> str:
+    """Return a number of sets of keys and values: "3 sets"."""
+    return ngettext("{number} set", "{number} sets", number)
 
 
 class Heads(Stage):
@@ -21,101 +48,163 @@ class Heads(Stage):
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z", "out")
 
     def prepare(self) -> None:
-        meta, head = self.trace.meta, self.head.head
-        self.stack = stack = HeadStack(self.layer, self.frame, featured=head)
-        self.shots = stack.layout
-        self.numbers = HeadNumbers(stack, self.shots.from_left)
-        self.names = [PanelNames(stack, s) for s in (self.shots.from_left, self.shots.from_right)]
-        self.unshared = stack.parts("q", "k_t", "scores", "pattern", "z", "wires")
-        self.merge = Merge(self.layer, self.frame, featured=head)
+        layer, meta, stage = self.layer, self.trace.meta, self.frame.stage
+        self.query = best_match(self.head)[0]
+        self.span = self.query, self.query + 1
         self.facts |= told(
-            layer=self.layer.layer,
+            layer=layer.layer,
             columns=meta.n_heads * meta.d_v,
             heads=meta.n_heads,
-            groups=meta.n_kv_heads,
+            sets=(meta.n_kv_heads, counted_sets),
+            query=printable(layer.words[self.query]),
         )
+        self.world = World(layer, self.frame)
+        self.words: Mobject = Group()
+        self.plates = [*self.world.pairs, self.world.ties]
+        for plate in (*self.world.keys, *self.world.values):
+            # Before they slide together every head has its pair, as bright as the others.
+            plate.cells.set_opacity(1.0)
+        sentence = self._sentence()
+        self.room = stage.height - float(sentence.height) - GAPS - WAY
+        self.part("sentence", sentence)
+        self.part("count", figure(f"{meta.n_heads} × {meta.d_v} = {self.facts['columns']}"))
+        self.part("W_O", way_through("W_O", stage.width))
+        self.part("out", WideRow(self._output(), stage.width, 0.42 * self.room))
+        biased = any(self.trace.has("b_O", number) for number in self.trace.layers_with_weights())
+        made = _("plus a bias: output of the layer") if biased else _("output of the layer")
+        self.part("made", Label(made, size=1.2 * TEXT))
 
-    def variant(self, beat: str) -> str:
+    # Parts
+
+    def _sentence(self) -> Mobject:
+        """Return the tokens as one sentence, of which the followed one stands out."""
+        colours = [self.theme.muted] * self.layer.count
+        colours[self.query] = self.theme.ink
+        box = Box(0.0, 0.0, self.frame.stage.width, 0.22 * self.frame.stage.height)
+        return Sentence(self.layer.words, box, size=1.4 * TEXT, colours=colours)
+
+    def _outputs(self, height: float) -> WideRow:
+        """Return the row of z of the followed token, from all heads, side by side."""
+        heads = range(self.trace.meta.n_heads)
+        rows = [head_tensor(self.layer.head(h), "z").heatmap(Box(0, 0, 1, 1)) for h in heads]
+        blocks = [row.part(self.span, (0, self.trace.meta.d_v)) for row in rows]
+        names = [_("head {head}", head=head) for head in heads], [*map(str, heads)]
+        return WideRow(blocks, self.frame.stage.width, height, names, SEAM)
+
+    def _output(self) -> list[Heatmap]:
+        """Return the row of the layer's output of the followed token, in as many blocks."""
         meta = self.trace.meta
-        count = meta.n_kv_heads if beat == "some_share_keys_and_values" else meta.n_heads
-        return "several" if count > 1 else "one"
+        source = self.layer.source("out", (0, meta.d_model))
+        whole = Heatmap(self.layer.rows("out"), self.layer.norm("out"), source=source)
+        ends = np.linspace(0, meta.d_model, meta.n_heads + 1).astype(int).tolist()
+        return [whole.part(self.span, columns) for columns in pairwise(ends)]
+
+    # The room
+
+    def _enter(self, *, plates: bool = True) -> None:
+        """Stand in the room as the beat before leaves it, where that was not played."""
+        if self.world not in self.mobjects:
+            self.add(self.world)
+            set_presence(Group(*self.plates), float(plates))
+            self.camera.shot = self.world.shot("arc")
+
+    def _hush(self) -> list[Animation]:
+        """Return the animation in which the headline leaves, if there is one."""
+        return [Vanish(self.words)] if self.words in self.mobjects else []
+
+    def _say(self, number: str, line: str) -> list[Animation]:
+        """Return animations in which a headline takes the place of the one before."""
+        leaving, self.words = self._hush(), Headline(number, line, self.frame)
+        return [*leaving, Appear(self.words)]
+
+    def _close(self, head: int) -> Shot:
+        """Return the shot of a card alone, which fills most of the frame's height or width."""
+        card = self.world.plan.card(head)
+        height = card.height * max(1.7, 1.2 * self.frame.height / self.frame.width)
+        return replace(self.world.shot("card", head), center=card.center, height=height)
 
     @beat
     def one_head_on_a_card(self) -> None:
-        """Everything that one head computes fits on one card."""
-        card, labels = self.stack.featured, self.stack.labels
-        labels.keep_upright(at_pattern=self.frame.wide, shot=self.shots.beside_flat)
-        self.play(Appear(card.body), Appear(labels.names))
-        panels = LaggedStart(*map(Appear, (*card.panels, card.wires)), lag_ratio=0.5)
-        self.play(panels, run_time=self.theme.tempo.large)
-        self.play(self.move_camera(self.shots.beside_flat))
+        """Stand this head up as a card: its pattern, and before it its [keys] and [values]."""
+        head, world = self.head.head, self.world
+        self.show(HEAD, tall=TALL_HEAD)
+        self.show("pattern pattern\nK V")
+        self.play(*world.settle(self, head, world.shot("card", head), alone=True))
+        line = _("its pattern, its <key>keys</key> and its <value>values</value>")
+        self.play(*self._say(_("head {head}", head=head), line))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
         """Layer {layer} has {heads} of them. All read the same words, at the same time."""
-        sliding = self.stack.slide_in(run_time=self.theme.tempo.swing)
-        self.play(Vanish(self.stack.labels.names), self.move_camera(self.shots.from_left), sliding)
-        numbers = LaggedStart(*map(Appear, self.numbers), lag_ratio=0.1)
-        self.play(numbers, Appear(self.names[0]), self.stack.step_forward(self.head.head))
+        self._enter()
+        count, mla = self.trace.meta.n_heads, self.trace.meta.attention == "mla"
+        others = [head for head in range(count) if head != self.head.head]
+        coming = self.move_camera(self.world.shot("arc")), self.world.arrive(others)
+        self.play(*coming, *self._hush())
+        name = _("side by side") if mla else _("multi-head attention (MHA)")
+        self.play(*self._say(counted_heads(count), name))
 
-    @beat(
-        when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
-        several="In this model the {heads} heads form {groups} groups, and each group shares one "
-        "set of keys and values.",
-        one="In this model all {heads} heads share one set of keys and values.",
-    )
+    @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
-        self.brackets = brackets = GroupBrackets(self.stack)
-        self.play(*self.dim(self.unshared), Appear(brackets.sentence))
-        for group in brackets.groups:
-            self.play(Appear(group))
+        """In this model, heads next to each other have equal [keys] and [values]:
+        all they need is {sets}."""
+        self._enter()
+        world, sets = self.world, self.trace.meta.n_kv_heads
+        for number in range(sets):
+            pairs = [p for h, p in enumerate(world.pairs) if self.trace.kv_head(h) == number]
+            self.play(*world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
+        self.play(*world.spotlight(*world.pairs))
+        self.play(world.slide_together(sets), run_time=2.0)
+        name = _("grouped-query attention (GQA)") if sets > 1 else _("multi-query attention (MQA)")
+        self.play(*self._say(self.facts["sets"], name), *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
-        """Walk round to the other side, and every head shows a pattern of its own."""
-        leaving: list[Animation] = [Vanish(self.names[0])]
-        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            leaving += [Vanish(self.brackets), *self.undim(self.unshared)]
-        self.play(*leaving, run_time=self.theme.tempo.small)
-        inner = self.stack.parts("q", "k", "k_t", "v", "scores", "wires")
-        orbit = self.stack.orbit(self.camera, self.shots.from_right)
-        # From that side what leads to a pattern is not what to look at.
-        self.play(orbit, *self.dim(inner, to=0.12, run_time=orbit.run_time))
-        self.play(Appear(self.names[1]))
+        """Every head asks with queries of its own, so it has a pattern of its own."""
+        self._enter()
+        # Along the first row of heads, where there are several.
+        shots = [self._close(head) for head in range(self.world.plan.rows[0])]
+        pace = {"run_time": WALK / len(shots), "rate_func": linear}
+        self.play(*(Presence(part, 0.0) for part in self.plates), *self._hush())
+        self.play(self.move_camera(shots[0], run_time=2.0))
+        self.play(Succession(*(self.move_camera(shot, **pace) for shot in shots)))
+        self.play(self.move_camera(self.world.shot("arc"), run_time=2.0))
+        self.play(*self._say(counted_patterns(self.trace.meta.n_heads), _("of the same words")))
 
-    @beat(
-        several="Each output leaves its card: side by side, one matrix, {columns} numbers wide.",
-        one="What the head has found leaves its card: {columns} numbers for each token.",
-    )
+    # The output
+
+    @beat
     def outputs_line_up(self) -> None:
-        stack, merge, swing = self.stack, self.merge, 0.8 * self.theme.tempo.swing
-        rest = stack.parts_except("z")
-        if self.trace.meta.n_heads > 1:
-            leaving = Vanish(Group(self.numbers, self.names[1]))
-            self.play(stack.step_back(self.head.head), leaving)
-        else:
-            rest.add(stack.labels.names)
-        self.play(self.move_camera(self.shots.quarter), stack.pull_out(), run_time=swing)
-        self.strips = [card.z for card in stack.cards]
-        vanishing = Vanish(rest, run_time=swing, rate_func=rush_from)
-        settling = merge.settle(self.strips, run_time=swing)
-        self.play(self.move_camera(Shot(), run_time=swing), vanishing, settling)
-        self.play(Appear(merge.names))
-        self.play(*merge.move(self.strips, merge.layout.together))
-        self.play(Appear(merge.description))
+        """Follow the row of [“{query}”] through all heads: their outputs, side by side, are one
+        row of {columns} numbers."""
+        self._enter(plates=False)
+        meant = np.arange(self.layer.count)[:, None] == self.query
+        patterns = [card.pattern for card in self.world.cards]
+        dimmed = [ShowCells(p, p.shown * np.where(meant, 1.0, FAINT)) for p in patterns]
+        self.play(*dimmed, *self._hush())
+        # Nothing is played: it is known then where everything will be.
+        shot, self.camera.shot = self.camera.shot, Shot()
+        self.remove(self.world)
+        self.part("outputs", self._outputs(self.room))
+        self.show("sentence\noutputs\ncount", later="sentence outputs count")
+        self.add(self.world)
+        self.camera.shot = shot
+        pieces = dict(self.parts["outputs"].pieces)
+        rest = pieces.pop("names"), self.parts["sentence"].whole, self.parts["count"].whole
+        places = [block.copy() for block in pieces.values()]
+        for block, pattern in zip(pieces.values(), patterns, strict=True):
+            block.points = pattern.part(self.span, (0, self.layer.count)).points
+        self.play(*map(Appear, pieces.values()), Vanish(self.world), run_time=1.0)
+        self.play(*map(Glide, pieces.values(), places), self.move_camera(Shot()), run_time=2.4)
+        self.play(*map(Appear, rest))
 
-    @beat(
-        several="A last matrix, W O, mixes them into the layer's output, as wide as the input.",
-        one="A last matrix, W O, makes the layer's output of it, as wide as the input.",
-    )
+    @beat
     def one_output(self) -> None:
-        merge, joined = self.merge, self.merge.layout.joined
-        self.play(
-            *merge.move(self.strips, joined), Glide(merge.description, merge.describe(joined))
-        )
-        self.play(Draw(merge.bracket), run_time=self.theme.tempo.small)
-        self.play(Draw(merge.into), Appear(merge.w_o))
-        self.play(Draw(merge.out_of), Appear(merge.out_labels))
-        self.add(merge.out.cells.set_shown(0), merge.pointer)
-        self.play(*merge.fill(), run_time=0.8 * self.theme.tempo.swing)
-        self.play(Vanish(merge.pointer), Appear(merge.out_scale))
+        """A last matrix, W O, mixes all these numbers into the layer's output, as wide as the
+        input."""
+        self.part("outputs", self._outputs(0.58 * self.room))
+        self.show("sentence\noutputs\nW_O\nout\nmade", later="W_O out made")
+        way, blocks = self.parts["W_O"].whole[0], self.parts["out"].pieces.values()
+        self.play(LaggedStart(*map(Appear, way), lag_ratio=0.8, run_time=1.6))
+        self.play(LaggedStart(*map(Appear, blocks), lag_ratio=0.3))
+        self.play(Appear(self.parts["made"].whole))

@@ -8,19 +8,7 @@ from __future__ import annotations
 
 __all__ = ["FAULTS", "fault"]
 
-NUMBERS_ON_PANELS = "numbers of heads lie on the panels of the cards behind"
-
 FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
-    ("test_no_words_lie_across_a_panel", "scene_heads"): {
-        "shipped": ("16:9 1:1 9:16", NUMBERS_ON_PANELS),
-        "learned positions, biases": ("16:9 4:3", NUMBERS_ON_PANELS),
-        "grouped heads, rotary": ("16:9 1:1", NUMBERS_ON_PANELS),
-        "true MLA": ("16:9", NUMBERS_ON_PANELS),
-        "16 words": ("16:9", NUMBERS_ON_PANELS),
-        "32 heads": ("16:9 1:1", NUMBERS_ON_PANELS),
-        "24 long tokens": ("16:9 1:1", NUMBERS_ON_PANELS),
-        "no beginning token": ("16:9", NUMBERS_ON_PANELS),
-    },
     ("test_no_words_lie_across_a_panel", "thumbnail"): {
         "one head": ("16:9", "the title lies over the edge of the latent"),
     },

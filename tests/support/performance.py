@@ -263,7 +263,8 @@ def uneven_axes(document: Mapping[str, Any]) -> Iterator[str]:
         first, along, _opposite, down = np.array(panel["corners"])
         lengths = np.linalg.norm(down - first), np.linalg.norm(along - first)
         for axis, length, count in zip(panel["sides"], lengths, panel["shape"], strict=False):
-            pitches.setdefault(axis, []).append((float(length) / count, panel["part"]))
+            if axis:
+                pitches.setdefault(axis, []).append((float(length) / count, panel["part"]))
     for axis, sizes in pitches.items():
         if max(sizes)[0] > (1 + SAME_PITCH) * min(sizes)[0]:
             told = ", ".join(f"{size:.2f} in {part}" for size, part in sizes)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
-from itertools import combinations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import RIGHT, UP, Animation, Group, color_to_rgb, tempconfig
+from manim import RIGHT, UP, Group, color_to_rgb, tempconfig
 
 from filmkit.core.animations import presence, set_presence
 from filmkit.core.camera import Shot, StageCamera, keep_upright
@@ -20,21 +17,19 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.picture_map import panels_on, texts_on
 from filmkit.core.raster import Texture
-from filmkit.core.theme import current_theme, use_theme
+from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import THEMES
 from filmkit.core.view import LayerView
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_stack import CardBody, HeadStack, Orbit, copy_at_depth, free_from_card
+from filmkit.mobjects.head_stack import CardBody, HeadStack, copy_at_depth, free_from_card
 from filmkit.mobjects.head_stack_layout import (
     DIMMEST,
-    FILL,
     LENS,
     HeadStackLayout,
-    prism_corners,
     shot_on,
 )
-from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers, PanelNames
+from filmkit.mobjects.head_stack_marks import PanelNames
 from filmkit.mobjects.head_tensors import HEAD_TENSORS
 from filmkit.render.quality import ASPECTS, frame_size
 from tests.support.contrast import LINES, TEXT, contrast
@@ -42,7 +37,6 @@ from tests.support.occlusion import COLUMNS, ROWS, nearest, picture, rays
 from tests.support.traces import make_trace
 
 ANGLES = [(-54, 16), (54, 16), (-34, 20), (12, 15)]
-SIDES = ("from_left", "from_right", "quarter")
 FRAME = Frame(8 * 16 / 9)
 
 
@@ -66,29 +60,22 @@ def make_head_stack(
     return HeadStack(view, frame, featured=min(2, n_heads - 1) if featured is None else featured)
 
 
-@cache
-def layout_of(n_heads: int, aspect: str = "16:9", featured: int | None = None) -> HeadStackLayout:
-    """Return the layout of a stack whose heads have the shipped model's size."""
-    frame = Frame(*frame_size(*(100 * side for side in ASPECTS[aspect])))
-    flat = min(3, n_heads - 1) if featured is None else featured
-    return replace(_one(frame), count=n_heads, flat=flat)
+def side_shot(layout: HeadStackLayout, theta: float) -> Shot:
+    """Return a shot from one side, with room for names beside the stack."""
+    frame = layout.head.frame
+    width = (frame.stage.width - layout.name_room) / frame.width
+    return shot_on(
+        layout.outer_corners,
+        frame,
+        theta=theta,
+        focal=LENS,
+        width=width,
+        height=1.0,
+        into=frame.stage.moved(0.5 * layout.name_room * (1 if theta < 0 else -1)),
+    )
 
 
-@cache
-def _one(frame: Frame) -> HeadStackLayout:
-    trace = make_trace(n_heads=1, d_head=64, n_tokens=10)
-    view = LayerView.of_prompt(trace, None, show_first_token=False)
-    return HeadStack(view, frame).layout
-
-
-def at_end(animation: Animation) -> None:
-    """Play an animation without a scene."""
-    animation.begin()
-    animation.finish()
-
-
-@pytest.mark.parametrize("upright", [False, True])
-def test_the_featured_card_is_the_flat_picture(upright: bool) -> None:
+def test_the_featured_card_is_the_flat_picture() -> None:
     head_stack = make_head_stack(featured=2)
     flat = HeadPicture(head_stack.view.head(2), Frame(8 * 16 / 9))
     panels = [getattr(flat, name) for name in HEAD_TENSORS]
@@ -96,8 +83,6 @@ def test_the_featured_card_is_the_flat_picture(upright: bool) -> None:
     rest = (flat.pattern_to_z, flat.product_dot, flat.pattern_title, flat.softmax_name)
     expected = picture(Shot(), Group(*lines, *rest, *panels, flat.pattern_words))
     set_presence(head_stack.featured.body, 0.0)
-    if upright:
-        head_stack.labels.keep_upright()
     drawn = picture(Shot(), head_stack.featured, head_stack.labels)
     np.testing.assert_allclose(drawn, expected, atol=1)
     assert expected[..., :3].any()
@@ -142,18 +127,6 @@ def test_the_nearer_panel_wins(theta: float, phi: float) -> None:
 
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
-@pytest.mark.parametrize("alpha", [0.3, 0.6, 0.85])
-def test_the_nearer_panel_wins_while_cards_slide_in(theta: float, phi: float, alpha: float) -> None:
-    head_stack = make_head_stack(5)
-    panels = paint_panels(head_stack)
-    motion = head_stack.slide_in()
-    motion.begin()
-    motion.interpolate(alpha)
-    shot = shot_on(head_stack.layout.outer_corners, Frame(8 * 16 / 9), theta=theta, phi=phi)
-    assert_nearest_wins(head_stack, panels, shot)
-
-
-@pytest.mark.parametrize(("theta", "phi"), ANGLES)
 def test_the_nearer_panel_wins_when_keys_have_moved_away(theta: float, phi: float) -> None:
     head_stack = make_head_stack(4)
     panels = paint_panels(head_stack)
@@ -181,7 +154,7 @@ def test_every_card_holds_its_own_heads_numbers() -> None:
             np.testing.assert_array_equal(getattr(card, name).values, values)
 
 
-# The order, the light and the step
+# The order and the light
 
 
 @pytest.mark.parametrize("featured", [0, 2, 4])
@@ -202,7 +175,7 @@ def test_cards_get_darker_with_depth_and_the_picture_map_says_so() -> None:
     head_stack = make_head_stack(9, featured=3)
     assert [head_stack.layout.light_at(i) for i in (0, 8)] == [1.0, pytest.approx(0.55)]
     camera = StageCamera()
-    camera.shot = head_stack.layout.from_right
+    camera.shot = side_shot(head_stack.layout, 54)
     items = panels_on(head_stack.cards, camera)
     opacity = {item.heatmap: item.opacity for item in items}
     lights = [opacity[card.pattern] for card in head_stack.others]
@@ -212,7 +185,7 @@ def test_cards_get_darker_with_depth_and_the_picture_map_says_so() -> None:
     # The one that is meant is as bright as its flat picture.
     assert opacity[head_stack.featured.pattern] == 1.0
     # Few cards differ less: a second one is not as dark as the last of many.
-    assert layout_of(2).light_at(1) > 0.85
+    assert HeadStackLayout(head_stack.layout.head, 2).light_at(1) > 0.85
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -229,169 +202,7 @@ def test_nothing_shines_through_a_card(theme: str) -> None:
         assert np.abs(upper[:3] - body.face.get_fill_rgbas()[-1][:3]).max() > 0.2
 
 
-def test_a_card_steps_forward_lit_and_back_into_its_place() -> None:
-    head_stack = make_head_stack(6, featured=2)
-    labels = head_stack.labels
-    for head in (2, 4):
-        card = head_stack.cards[head]
-        family = [*card.get_family(), *(labels.get_family() if head == 2 else ())]
-        before = [member.points.copy() for member in family]
-        at_end(head_stack.step_forward(head))
-        assert card.stepped == card.light == card.pattern.opacity == 1.0
-        for member, points in zip(family, before, strict=True):
-            if len(points):
-                np.testing.assert_allclose(member.points, points + head_stack.layout.step)
-        at_end(head_stack.step_back(head))
-        assert card.stepped == 0.0
-        assert card.pattern.opacity == head_stack.layout.light_at(head) < 1.0
-        for member, points in zip(family, before, strict=True):
-            np.testing.assert_allclose(member.points, points, atol=1e-9)
-
-
-def test_a_panel_that_has_left_its_card_does_not_step_with_it() -> None:
-    head_stack = make_head_stack(4)
-    card = head_stack.cards[1]
-    before = free_from_card(card.z).points.copy()
-    at_end(head_stack.step_forward(1))
-    np.testing.assert_array_equal(card.z.points, before)
-
-
-def test_outputs_are_pulled_out_and_lit() -> None:
-    head_stack = make_head_stack(5)
-    at_end(head_stack.pull_out())
-    for card in head_stack.cards:
-        assert card.z.opacity == 1.0
-        assert card.z.points[:, 0].min() > head_stack.layout.card.right
-
-
-# The named shots
-
-
-def extent(layout: HeadStackLayout, name: str) -> tuple[float, float]:
-    """Return the width and height of all cards in a shot, as shares of the frame's."""
-    frame, shot = layout.head.frame, getattr(layout, name)
-    points = prism_corners(layout.card, layout.near, layout.far)
-    if name == "quarter":
-        pulled = layout.head.z.moved(dx=layout.pull_distance)
-        points = np.concatenate([points, prism_corners(pulled, layout.near, layout.far)])
-    seen = shot.project(points, frame.height)[:, :2]
-    assert (np.abs(seen).max(axis=0) <= [frame.safe.right + 0.02, frame.safe.top + 0.02]).all()
-    width, height = np.ptp(seen, axis=0) / [frame.width, frame.height]
-    return float(width), float(height)
-
-
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("aspect", ASPECTS)
-@pytest.mark.parametrize("n_heads", [9, 12, 32, 64])
-def test_a_stack_fills_four_fifths_of_the_width(n_heads: int, aspect: str, side: str) -> None:
-    width, _ = extent(layout_of(n_heads, aspect), side)
-    assert width >= FILL - 0.01
-
-
-@pytest.mark.parametrize("side", ["from_left", "from_right"])
-@pytest.mark.parametrize("aspect", ASPECTS)
-@pytest.mark.parametrize("n_heads", [1, 2, 4, 6])
-def test_few_heads_fill_the_width_or_the_height(n_heads: int, aspect: str, side: str) -> None:
-    # Their cards are about as high as wide: in a wide frame they reach from edge to edge in height.
-    width, height = extent(layout_of(n_heads, aspect), side)
-    assert width >= FILL - 0.01 or height >= 0.68
-
-
-@pytest.mark.parametrize("side", SIDES)
-def test_where_the_featured_head_stands_does_not_change_the_shots(side: str) -> None:
-    first, last = (getattr(layout_of(9, featured=i), side) for i in (0, 8))
-    assert (first.theta, first.phi, first.focal) == (last.theta, last.phi, last.focal)
-    assert first.height == pytest.approx(last.height, rel=0.08)
-
-
-def hidden_share(layout: HeadStackLayout, shot: Shot, names: tuple[str, ...]) -> float:
-    """Return the largest share of a panel that the cards before it hide, without a step."""
-    height = layout.head.frame.height
-    size, scale = 1200, 1200 / layout.head.frame.width
-
-    def fill(box: Box, z: float) -> npt.NDArray[np.uint8]:
-        corners = [[x, y, z] for x, y in ((box.left, box.top), (box.right, box.top))]
-        corners += [[x, y, z] for x, y in ((box.right, box.bottom), (box.left, box.bottom))]
-        seen = shot.project(np.array(corners), height)[:, :2] * [scale, -scale] + size / 2
-        mask = np.zeros((size, size), dtype=np.uint8)
-        return np.asarray(cv2.fillConvexPoly(mask, np.rint(seen).astype(np.int32), 1))
-
-    before, worst = np.zeros((size, size), dtype=np.uint8), 0.0
-    for place in range(layout.count):
-        z = layout.depth_at(place)
-        for name in names:
-            panel = fill(getattr(layout.head, name), z)
-            worst = max(worst, float((panel & before).sum() / panel.sum()))
-        before |= fill(layout.card, z)
-    return worst
-
-
-@pytest.mark.parametrize("aspect", ASPECTS)
-@pytest.mark.parametrize(
-    ("n_heads", "of_pattern", "of_inputs"), [(4, 0.0, 0.0), (9, 0.2, 0.4), (12, 0.4, 0.55)]
-)
-def test_from_the_right_patterns_can_be_told_apart_from_the_left_queries_keys_and_values(
-    n_heads: int, of_pattern: float, of_inputs: float, aspect: str
-) -> None:
-    layout = layout_of(n_heads, aspect)
-    assert hidden_share(layout, layout.from_right, ("pattern",)) <= of_pattern + 0.01
-    assert hidden_share(layout, layout.from_left, ("q", "k", "v")) <= of_inputs + 0.01
-
-
-@pytest.mark.parametrize("aspect", ASPECTS)
-def test_an_orbit_ends_in_its_shot_and_keeps_all_cards_in_the_frame(aspect: str) -> None:
-    layout = layout_of(9, aspect)
-    camera, frame = StageCamera(), layout.head.frame
-    camera.shot = layout.from_left
-    orbit = Orbit(camera, layout, layout.from_right)
-    assert orbit.run_time == 8.0
-    orbit.begin()
-    turns = []
-    for alpha in np.linspace(0, 1, 17):
-        orbit.interpolate(alpha)
-        seen = camera.shot.project(layout.outer_corners, frame.height)[:, :2]
-        assert (np.abs(seen).max(axis=0) <= [frame.width / 2, frame.height / 2]).all()
-        assert np.ptp(seen[:, 0]) > 0.3 * frame.width
-        turns.append(camera.shot.theta)
-    assert turns == sorted(turns)
-    assert camera.shot == layout.from_right
-
-
 # Text beside and on the cards
-
-
-def test_numbers_follow_their_cards_and_change_sides_with_the_camera() -> None:
-    head_stack = make_head_stack(4, featured=1)
-    layout, camera = head_stack.layout, StageCamera()
-    numbers = HeadNumbers(head_stack, layout.from_left)
-    assert len(numbers) == 4
-
-    def seen(head: int, shot: Shot) -> npt.NDArray[np.float64]:
-        camera.shot = shot
-        return camera.pixels(numbers[head], numbers[head].points).mean(axis=0)
-
-    def corners(head: int, shot: Shot) -> npt.NDArray[np.float64]:
-        camera.shot = shot
-        return camera.pixels(head_stack.cards[head].pattern, head_stack.cards[head].plane.points)
-
-    for head in range(4):
-        for shot, corner in ((layout.from_left, 0), (layout.from_right, 1)):
-            gaps = np.linalg.norm(corners(head, shot) - seen(head, shot), axis=1)
-            assert gaps.argmin() == corner
-    before = seen(1, layout.from_left)
-    at_end(head_stack.step_forward(1))
-    assert seen(1, layout.from_left)[1] < before[1] - 2
-
-
-@pytest.mark.parametrize("n_heads", [9, 32, 64])
-def test_numbers_do_not_overlap(n_heads: int) -> None:
-    head_stack = make_head_stack(n_heads)
-    for shot in (head_stack.layout.from_left, head_stack.layout.from_right):
-        camera = StageCamera()
-        camera.shot = shot
-        boxes = [item.box for item in texts_on(HeadNumbers(head_stack, shot), camera)]
-        assert len(boxes) >= 5
-        assert not any(first.overlap(second)[0] for first, second in combinations(boxes, 2))
 
 
 @pytest.mark.parametrize("aspect", ASPECTS)
@@ -403,8 +214,8 @@ def test_names_stand_beside_the_stack_at_their_size(aspect: str) -> None:
         head_stack = make_head_stack(9, frame=frame)
         camera = StageCamera()
         for shot, words in (
-            (head_stack.layout.from_left, ["queries", "keys", "values"]),
-            (head_stack.layout.from_right, ["pattern", "head", "output"]),
+            (side_shot(head_stack.layout, -54), ["queries", "keys", "values"]),
+            (side_shot(head_stack.layout, 54), ["pattern", "head", "output"]),
         ):
             camera.shot = shot
             texts = texts_on(PanelNames(head_stack, shot), camera)
@@ -433,16 +244,6 @@ def test_words_can_be_read_on_cards_and_in_every_lightness_of_their_role(name: s
                 colour = rgb(theme.group_colour(role, group))
                 assert contrast(colour, rgb(theme.background)) >= LINES, (role, group)
         assert contrast(rgb(theme.rim), rgb(theme.card)) >= LINES
-
-
-def test_groups_have_three_lightnesses_of_the_colour_of_keys() -> None:
-    head_stack = make_head_stack(8, 4)
-    groups = GroupBrackets(head_stack).groups
-    colours = [line.get_stroke_color().to_hex().lower() for line, *_ in groups]
-    theme = current_theme()
-    assert colours == [theme.group_colour("key", group) for group in range(4)]
-    assert len(set(colours[:3])) == 3
-    assert colours[3] == colours[0]
 
 
 def test_an_upright_mark_keeps_its_size_where_a_point_is_seen() -> None:
@@ -493,7 +294,7 @@ def test_a_fan_out_that_is_not_flat_is_refused() -> None:
 def test_a_fan_out_is_drawn_from_its_handle_to_its_tips() -> None:
     head_stack = make_head_stack(4)
     fan_out = make_fan_out(head_stack)
-    shot = head_stack.layout.from_left
+    shot = side_shot(head_stack.layout, -54)
     whole = picture(shot, fan_out)[..., 3].astype(int)
     amounts = [
         int((picture(shot, fan_out.set_drawn(a))[..., 0] > 0).sum()) for a in (0, 0.2, 0.6, 1)

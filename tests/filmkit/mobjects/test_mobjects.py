@@ -394,13 +394,6 @@ def test_a_header_that_is_still_too_wide_gets_smaller_but_can_be_read() -> None:
     assert height == pytest.approx(current_theme().min_text_size * FRAME_HEIGHT)
 
 
-def test_the_words_of_a_colour_bar_of_least_width_can_be_read() -> None:
-    stretched = Norm.stretched(np.linspace(-1, 1, 99) ** 9)
-    width = ColourBar.least_width(stretched, "scores of a layer")
-    title = ColourBar(stretched, "scores of a layer", Box(0, 0, width, 0.1)).labels[-1]
-    assert title.line_height == pytest.approx(current_theme().min_text_size * FRAME_HEIGHT)
-
-
 def test_a_colour_bar_says_how_its_colours_are_to_be_read() -> None:
     def words(norm: Norm, name: str = "") -> str:
         return ColourBar(norm, name, Box(0, 0, 12, 0.1)).labels[-1].text

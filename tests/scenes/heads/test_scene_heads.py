@@ -9,8 +9,10 @@ import pytest
 
 from extract.attention import merge_heads
 from extract.head_norm import HeadNorm
+from extract.trace import Trace
+from filmkit.core.picture_map import PanelItem
 from scenes.heads.scene_heads import Heads
-from tests.support.staging import complaints, play
+from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace
 
 UNUSUAL = {
@@ -27,7 +29,6 @@ UNUSUAL = {
     "window and cap": {"d_head": 32, "positions": "rotary", "window": 4, "score_cap": 2.0},
     "latent": {"n_heads": 4, "d_head": 16, "positions": "rotary", "mla": True},
 }
-HEAD_AXES = {"k_rot": "n_kv_heads", "v": "n_kv_heads"}
 
 
 @pytest.mark.parametrize("case", UNUSUAL.values(), ids=UNUSUAL.keys())
@@ -43,50 +44,69 @@ def test_groups_are_shown_only_where_heads_share() -> None:
     assert alone == ("one_head_on_a_card", "outputs_line_up", "one_output")
 
 
-def test_a_bracket_names_each_group() -> None:
+def seen(picture: BeatPicture, tensor: str) -> list[PanelItem]:
+    """Return the panels of a tensor that are lit, from the left."""
+    names = [(panel, (panel.heatmap.source.tensor or "").split(".")[0]) for panel in picture.panels]
+    lit = [panel for panel, name in names if name == tensor and panel.opacity > 0.5]
+    return sorted(lit, key=lambda panel: panel.box.left)
+
+
+def picture_of(trace: Trace, beat: str) -> BeatPicture:
+    return next(p for p in play(Heads, trace) if p.record.name == beat)
+
+
+def test_plates_of_a_group_become_one_pair_and_the_cards_stay() -> None:
     trace = make_trace(n_heads=9, n_kv_heads=3, featured=(1, 4))
-    shared = next(p for p in play(Heads, trace) if p.record.name == "some_share_keys_and_values")
-    texts = [item.text for item in shared.texts]
-    assert [t for t in texts if t.startswith("heads ")] == [
-        "heads 0 to 2",
-        "heads 3 to 5",
-        "heads 6 to 8",
-    ]
+    before, after = (
+        picture_of(trace, beat) for beat in ("all_heads_slide_in", "some_share_keys_and_values")
+    )
+    for name in ("k", "v"):
+        assert [p.heatmap.source.index[1] for p in seen(before, name)] == [
+            0,
+            0,
+            0,
+            1,
+            1,
+            1,
+            2,
+            2,
+            2,
+        ]
+        assert [p.heatmap.source.index[1] for p in seen(after, name)] == [0, 1, 2]
+    boxes = [[panel.box for panel in seen(picture, "pattern")] for picture in (before, after)]
+    assert boxes[0] == boxes[1]
+    assert len(boxes[0]) == 9
 
 
-def test_every_head_shows_its_own_tensors() -> None:
+def test_the_kind_of_attention_has_its_name() -> None:
+    def names(**sizes: Any) -> set[str]:
+        pictures = play(Heads, make_trace(n_heads=4, **sizes))
+        texts = {item.text for picture in pictures for item in picture.texts}
+        return {text for text in texts if text.endswith("A)")}
+
+    assert names() == {"multi-head attention (MHA)"}
+    assert names(mla=True, positions="rotary", d_head=16) == set()
+    assert names(n_kv_heads=2) == {"multi-head attention (MHA)", "grouped-query attention (GQA)"}
+    assert names(n_kv_heads=1) == {"multi-head attention (MHA)", "multi-query attention (MQA)"}
+
+
+def test_every_head_shows_its_own_pattern_and_output() -> None:
     trace = make_trace(n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", biases=True)
-    head_stack = next(p for p in play(Heads, trace) if p.record.name == "around_the_rack")
-    seen: dict[str, set[object]] = {}
-    for source in (panel.heatmap.source for panel in head_stack.panels):
-        if source.tensor:
-            name = source.tensor.split(".")[0]
-            head = source.index[trace.axes(source.tensor).index(HEAD_AXES.get(name, "n_heads"))]
-            seen.setdefault(name, set()).add(head)
-    assert seen["pattern"] == seen["z"] == seen["q_rot"] == set(range(6))
-    assert seen["k_rot"] == seen["v"] == {0, 1}
+    patterns = seen(picture_of(trace, "around_the_rack"), "pattern")
+    assert [panel.heatmap.source.index[0] for panel in patterns] == list(range(6))
+    apart = picture_of(trace, "outputs_line_up")
+    assert [panel.heatmap.source.index[1] for panel in seen(apart, "z")] == list(range(6))
+    names = sorted((t for t in apart.texts if t.text.startswith("head ")), key=lambda t: t.box.left)
+    assert [name.text for name in names] == [f"head {head}" for head in range(6)]
 
 
 @pytest.mark.parametrize("biases", [False, True])
-def test_the_output_on_screen_is_made_of_the_z_on_screen(biases: bool) -> None:
+def test_the_output_on_screen_is_made_of_the_outputs_of_heads_on_screen(biases: bool) -> None:
     trace = make_trace(n_heads=6, d_head=16, biases=biases)
     last = play(Heads, trace)[-1]
-    panels = {(p.heatmap.source.tensor or "").split(".")[0]: [] for p in last.panels}
-    for panel in sorted(last.panels, key=lambda p: p.box.left):
-        panels[(panel.heatmap.source.tensor or "").split(".")[0]].append(panel.heatmap.values)
-    together = np.stack(panels["z"], axis=1)
+    z, out = ([panel.heatmap.values for panel in seen(last, name)] for name in ("z", "out"))
     layer = trace.meta.featured.layer
     bias = trace.weights("b_O", layer) if biases else None
-    output = merge_heads(together, trace.weights("W_O", layer), bias)
-    np.testing.assert_allclose(panels["out"][0], output, atol=1e-4)
+    output = merge_heads(np.stack(z, axis=1), trace.weights("W_O", layer), bias)
+    np.testing.assert_allclose(np.concatenate(out, axis=1), output, atol=1e-4)
     assert any("bias" in item.text for item in last.texts) is biases
-
-
-def test_z_stands_in_the_order_of_the_heads() -> None:
-    trace = make_trace(n_heads=6, n_kv_heads=2, d_head=16, featured=(1, 4))
-    apart = next(p for p in play(Heads, trace) if p.record.name == "outputs_line_up")
-    strips = [panel for panel in apart.panels if panel.heatmap.source.tensor]
-    row = sorted(strips, key=lambda p: p.box.left)
-    assert [panel.heatmap.source.index[1] for panel in row] == list(range(6))
-    names = sorted((t for t in apart.texts if t.text.startswith("head ")), key=lambda t: t.box.left)
-    assert [name.text for name in names] == [f"head {head}" for head in range(6)]
