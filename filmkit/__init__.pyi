@@ -63,3 +63,7 @@ from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
 from .pictures.stage import Stage as Stage
 from .pictures.tensors import head_matrix as head_matrix
+from .world.headline import Headline as Headline
+from .world.plates import HeadCard as HeadCard
+from .world.plates import Plate as Plate
+from .world.world import World as World

@@ -21,6 +21,7 @@ ROOMS = (
     "core",
     "mobjects",
     "pictures",
+    "world",
     "words",
     "voice",
     "render",
@@ -72,7 +73,7 @@ def may_import(module: str, other: str) -> bool:
         # A scene's own folder, and nobody else's.
         return rest[:1] == their_rest[:1]
     # The registry knows what an entry is; scenes draw.
-    drawing = ("filmkit.core", "filmkit.mobjects", "filmkit.pictures")
+    drawing = ("filmkit.core", "filmkit.mobjects", "filmkit.pictures", "filmkit.world")
     return their_package == "extract" or other.startswith(drawing)
 
 

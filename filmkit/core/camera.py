@@ -12,7 +12,7 @@ wrong as soon as the camera moves to the other side, so parts can be given a *de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -87,6 +87,30 @@ class Shot:
     def of_box(cls, box: Box) -> Shot:
         """Return the shot from straight ahead whose frame is as high as a box, at its center."""
         return cls(center=box.center, height=box.height)
+
+    @classmethod
+    def looking(cls, eye: npt.ArrayLike, at: npt.ArrayLike, lens: float = FOCAL) -> Shot:
+        """Return the shot from one point of the scene to another.
+
+        Parameters
+        ----------
+        eye : (3,)
+            Where it is taken from.
+        at : (3,)
+            What is in the middle of the frame; another point than the eye.
+        lens
+            Distance of the eye from there, in heights of the shot: smaller ones see more.
+        """
+        right, up, near = (float(length) for length in np.subtract(eye, at))
+        distance = math.hypot(right, up, near)
+        x, y, z = (float(length) for length in np.asarray(at))
+        return cls(
+            (x, y, z),
+            height=distance / lens,
+            theta=math.degrees(math.atan2(right, near)),
+            phi=math.degrees(math.asin(up / distance)),
+            focal=lens,
+        )
 
     def rotation(self) -> Points:
         """Return the rotation (3, 3) from scene axes to eye axes (right, up, towards the eye)."""
@@ -284,7 +308,10 @@ class StageCamera(Camera):
         return _in_frame(mobject, points, self.shot, self.frame_height)
 
     def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
-        parts = self.drawing_order(mobjects)
+        self.draw_parts(self.drawing_order(mobjects))
+
+    def draw_parts(self, parts: Sequence[Heatmap | VMobject]) -> None:
+        """Draw mobjects over the picture, in this order, without their submobjects."""
         corners = iter(self._corners([part for part in parts if isinstance(part, Heatmap)]))
         for part in parts:
             if isinstance(part, Heatmap):

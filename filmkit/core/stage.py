@@ -64,7 +64,7 @@ from manim import BLACK, DL, UR, Animation, Mobject, Scene, VGroup, config
 
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Drift, MoveCamera, Presence, Vanish, presence
-from filmkit.core.camera import Shot, StageCamera, pin_to_frame
+from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import Card, faded
 from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
 from filmkit.core.facts import Fact, keep_facts
@@ -79,6 +79,7 @@ from filmkit.core.language import (
     title_of_beat,
     use_language,
 )
+from filmkit.core.light import LitCamera, gives_light
 from filmkit.core.model_places import place_in_words
 from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
@@ -300,7 +301,7 @@ class Stage(Scene):
         beat_sink: BeatSink | None = None,
         speech: Mapping[str, Speech] | None = None,
     ) -> None:
-        super().__init__(renderer=FilmRenderer(StageCamera, sink))
+        super().__init__(renderer=FilmRenderer(LitCamera, sink))
         self._require_tensors(trace)
         self.trace = trace
         self.settings = settings or StageSettings()
@@ -448,6 +449,7 @@ class Stage(Scene):
             colour = BLACK if clear else theme.background
             self.camera.background_color = colour
             self.camera.background_opacity = 0.0 if clear else 1.0
+            self.camera.lit = theme.lit and not clear
             self.prepare()
             names = self.beat_names(self.trace, questions=self.settings.questions)
             if not names:
@@ -695,7 +697,8 @@ class Stage(Scene):
 
     def get_moving_mobjects(self, *animations: Animation) -> list[Mobject]:
         # Mobjects that do not move are drawn once, as a background for the others. That works only
-        # while the camera does not move, and while nothing is sorted by depth.
+        # while the camera does not move, while nothing is sorted by depth, and while no light
+        # changes under all of them.
         has_depth = any(
             hasattr(member, "depth_plane")
             for mobject in self.mobjects
@@ -703,7 +706,8 @@ class Stage(Scene):
         )
         if has_depth or any(_moves_camera(animation) for animation in animations):
             return list(self.mobjects)
-        return super().get_moving_mobjects(*animations)
+        moving: list[Mobject] = super().get_moving_mobjects(*animations)
+        return list(self.mobjects) if any(map(gives_light, moving)) else moving
 
     def hold(self, seconds: float | None = None) -> None:
         """Show the picture without motion for a while; at the end of a beat its tail does so.

@@ -124,6 +124,9 @@ class Theme:
         first nearer to the ink's, the last nearer to the background's.
     thin, line, bold
         Line widths in points.
+    lit
+        Whether there is light: halos around what glows, and a floor that mirrors
+        (:mod:`filmkit.core.light`).
 
     Examples
     --------
@@ -168,6 +171,7 @@ class Theme:
     thin: float = 1.2
     line: float = 2.4
     bold: float = 4.0
+    lit: bool = True
 
     def role(self, name: str) -> str:
         """Return the colour of a role by its name, such as ``"query"``.
@@ -244,6 +248,7 @@ DARK = Theme()
 LIGHT = replace(
     DARK,
     name="light",
+    lit=False,
     background="#ffffff",
     ink="#1d1b18",
     muted="#6b655c",

@@ -296,6 +296,8 @@ class Cells(Group):
     ----------
     blocks : list of Heatmap
         Its heatmaps, row by row.
+    cuts
+        [start, stop) of the rows and of the columns that each of them shows.
     box
         Box around all of them.
     shape
@@ -314,12 +316,12 @@ class Cells(Group):
         heights, widths = ([stop - start for start, stop in each] for each in spans)
         downs = box.split_rows(heights, ELLIPSIS if len(heights) > 1 else 0.0)
         self.blocks: list[Heatmap] = []
-        self._cuts: list[tuple[slice, slice]] = []
+        self.cuts: list[tuple[tuple[int, int], tuple[int, int]]] = []
         for rows, strip in zip(spans[0], downs, strict=True):
             gap = ELLIPSIS if len(widths) > 1 else 0.0
             for columns, part in zip(spans[1], strip.split_columns(widths, gap), strict=True):
                 self.blocks.append(self._block(matrix, rows, columns, part))
-                self._cuts.append((slice(*rows), slice(*columns)))
+                self.cuts.append((rows, columns))
         self.add(*self.blocks)
         self.counts = len(heights), len(widths)
         self.dots = [self._dots(axis) for axis in (0, 1) if self.counts[axis] > 1]
@@ -367,8 +369,8 @@ class Cells(Group):
             raise SceneCodeError(
                 f"opacities of shape {given.shape} do not broadcast to {rows} x {columns} cells"
             ) from None
-        for block, cut in zip(self.blocks, self._cuts, strict=True):
-            block.set_shown(opacity[cut])
+        for block, (down, across) in zip(self.blocks, self.cuts, strict=True):
+            block.set_shown(opacity[slice(*down), slice(*across)])
 
     @property
     def blocks_by_column(self) -> list[Heatmap]:

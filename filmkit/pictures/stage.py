@@ -16,6 +16,7 @@ from filmkit.core.animations import (
     in_rows,
     set_presence,
 )
+from filmkit.core.camera import Shot
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_parts import MosaicItem
@@ -125,7 +126,9 @@ class Stage(PlainStage):
             Names of the parts with a colour bar.
         origins
             Heatmaps that become the cells of new parts, by the names of these: a row of another
-            part, for instance.
+            part, for instance, or the panels of a head in the room
+            (:meth:`filmkit.world.world.World.panels`). Those of parts that this mosaic has not are
+            left where they are.
         into
             Where the cells of parts go that leave: the name of a part, and which of its rows.
         run_time
@@ -143,9 +146,11 @@ class Stage(PlainStage):
         drawn.listed("into", " ".join(target for target, _row in into.values()))
         drawn.listed("marks", " ".join(mark.part for mark in marks))
         drawn.listed("lit", " ".join(lit))
+        known = _Known(self._own, HeadParts(self.head))
+        origins = {n: o for n, o in origins.items() if n in drawn.names or n not in known}
         picture = Picture(
             variants,
-            _Known(self._own, HeadParts(self.head)),
+            known,
             self.frame,
             around=around,
             words=words,
@@ -184,8 +189,12 @@ class Stage(PlainStage):
         return {key: piece for key, piece in pieces.items() if on_scene & set(piece.get_family())}
 
     def _play(self, way: Transition, run_time: float) -> None:
-        """Play the way from the picture on screen to another one."""
-        if way.is_none:
+        """Play the way from the picture on screen to another one, also from a place in space."""
+        shot = self.camera.shot
+        in_space = bool(shot.theta or shot.phi or shot.center[2])
+        if in_space:
+            way.moves.append(self.move_camera(Shot()))
+        elif way.is_none:
             return
         self._picture = way.after
         for old, new in way.replaced:

@@ -123,12 +123,16 @@ class Transition:
         was = self._was(key)
         if kind == "cells" and name in self.origins:
             assert isinstance(piece, Cells)
-            origin, cells = self.origins[name], piece.whole
-            self.moves.append(
-                Become(cells, origin)
-                if origin.shape == cells.shape
-                else TransposeFromCopy(origin, cells)
+            origin = self.origins[name]
+            self.moves += (
+                [
+                    Become(b, origin.part(*cut))
+                    for b, cut in zip(piece.blocks, piece.cuts, strict=True)
+                ]
+                if origin.shape == piece.shape
+                else [TransposeFromCopy(origin, piece.whole)]
             )
+            self.arrivals += map(_appearing, piece.dots)
         elif was is not None and alike(piece, self.before[was]):
             if was not in gone or not same(piece, self.before[was]):
                 self.moves.append(Become(piece, self.before[was]))

@@ -1,0 +1,297 @@
+"""Light under a picture: halos around what glows, and a floor that mirrors softly.
+
+What glows and what the floor mirrors is marked (:func:`glow`, :func:`mirrored`). Before the camera
+draws a picture, it lays the light of these parts on the background, so that light never changes
+what is drawn: no cell of a panel, no letter.
+
+Light adds up where it is linear, not in the levels of a screen. A level is taken as the square root
+of its light, which is close to what screens do and exact in integers. All of it is computed at
+about a quarter of the size and enlarged, with whole numbers or in steps that floating point does
+without rounding: so it is the same, bit by bit, on every processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from manim import Mobject, VMobject
+
+from filmkit.core.camera import Shot, StageCamera, opacity_of
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.raster import Texture, paste
+
+__all__ = ["LitCamera", "glow", "mirrored"]
+
+M = TypeVar("M", bound=Mobject)
+Pixels = npt.NDArray[np.uint8]
+Light = npt.NDArray[np.int32]
+Points = npt.NDArray[np.float64]
+Part: TypeAlias = Heatmap | VMobject
+
+MIN_SIDE = 240  # of the picture in which light is computed: its shorter side has at least as many
+
+STRONGEST = 4.0
+"""The largest strength of a glow."""
+
+UNIT = 256  # light of the level 1; that of a level is its square
+WHITE = UNIT * 255**2
+
+# Each halo is a blur of the one before: how wide, as a share of the picture's shorter side, and how
+# much of the light it has.
+HALOS = ((6 / 1080, 0.28), (20 / 1080, 0.20), (64 / 1080, 0.12), (180 / 1080, 0.045))
+PASSES = 2  # boxes that make up a blur
+
+REFLECTED = 0.22  # share of its light that the floor gives back
+FADE = 1.6  # height above the floor at which it gives back half of that, in scene units
+STEEP = 3.0  # tilt of the eye, in degrees, from which on the floor mirrors in full
+
+TILE = 64  # side of the dither's tile, in pixels
+
+
+def glow(mobject: M, strength: float = 1.0) -> M:
+    """Let a mobject shine: a halo of its own colours surrounds it, behind all that is drawn.
+
+    Parameters
+    ----------
+    mobject
+        What shines, with all its parts as they are now.
+    strength
+        How much light it gives, as a multiple of what its colours say: 0, for none, to 4.
+
+    Returns
+    -------
+    Mobject
+        The mobject itself.
+
+    Raises
+    ------
+    ValueError
+        If the strength is outside of that range.
+
+    Examples
+    --------
+    ::
+
+        self.add(glow(Label("33 %", colour=theme.ink)))
+    """
+    if not 0 <= strength <= STRONGEST:
+        raise ValueError(f"a glow has a strength from 0 to {STRONGEST:g}, not {strength:g}")
+    for member in mobject.get_family():
+        member.glow_strength = strength
+    return mobject
+
+
+def mirrored(mobject: M) -> M:
+    """Let the floor, the plane y = 0, mirror a mobject with all its parts, and return it.
+
+    What is pinned to the frame is not mirrored.
+    """
+    for member in mobject.get_family():
+        member.is_mirrored = True
+    return mobject
+
+
+def _strength(mobject: Mobject) -> float:
+    return float(vars(mobject).get("glow_strength", 0.0))
+
+
+def _is_mirrored(mobject: Mobject) -> bool:
+    own = vars(mobject)
+    return bool(own.get("is_mirrored", False)) and not own.get("pinned", False)
+
+
+def gives_light(mobject: Mobject) -> bool:
+    """Return whether a mobject glows or is mirrored, itself or one of its parts."""
+    return any(_strength(m) > 0 or _is_mirrored(m) for m in mobject.get_family())
+
+
+class _Sketch(StageCamera):
+    """Camera that draws parts small and darker, on black.
+
+    Parameters
+    ----------
+    camera
+        The camera of the picture.
+    """
+
+    def __init__(self, camera: StageCamera) -> None:
+        factor = _factor(camera.pixel_width, camera.pixel_height)
+        super().__init__(
+            pixel_width=camera.pixel_width // factor,
+            pixel_height=camera.pixel_height // factor,
+            frame_width=camera.frame_width,
+            frame_height=camera.frame_height,
+            background_opacity=0.0,
+        )
+
+    def shares(self, part: Part) -> Any:
+        """Return how much of its level each cell of a part keeps: one number, or (rows, 1, 1)."""
+        raise NotImplementedError
+
+    def sketch(self, parts: Sequence[Part], shot: Shot) -> Pixels:
+        """Draw parts as they are seen in a shot, and return the picture, (height, width, 4)."""
+        self.shot = shot
+        self.pixel_array[:] = 0
+        self.draw_parts(self._far_to_near(list(parts)))
+        return self.pixel_array
+
+    def _paste(self, heatmap: Heatmap, corners: Points) -> None:
+        cells = heatmap.texture().cells.astype(np.float32)
+        cells[..., :3] *= self.shares(heatmap)
+        darker = Texture(np.rint(cells).astype(np.uint8))
+        paste(self.pixel_array, darker, corners, opacity_of(heatmap))
+
+    def get_fill_rgbas(self, vmobject: VMobject) -> Points:
+        return super().get_fill_rgbas(vmobject) * ([self.shares(vmobject)] * 3 + [1.0])
+
+    def get_stroke_rgbas(self, vmobject: VMobject, background: bool = False) -> Points:
+        rgbas = super().get_stroke_rgbas(vmobject, background)
+        return rgbas * ([self.shares(vmobject)] * 3 + [1.0])
+
+
+class _Emission(_Sketch):
+    """What glows, with the levels of light of its strength."""
+
+    def shares(self, part: Part) -> float:
+        return float(np.sqrt(_strength(part) / STRONGEST))
+
+
+class _Mirror(_Sketch):
+    """What is mirrored, as the floor sees it: darker the higher it is."""
+
+    def shares(self, part: Part) -> Any:
+        if isinstance(part, Heatmap):
+            rows = part.shape[0]
+            a, b, c, d = part.corners[:, 1]
+            down = ((np.arange(rows) + 0.5) / rows)[:, None, None]
+            heights = (a + b) / 2 * (1 - down) + (c + d) / 2 * down
+        else:
+            heights = part.points[:, 1].mean()
+        return np.sqrt(1 / (1 + np.square(np.maximum(heights, 0.0) / FADE)))
+
+
+class LitCamera(StageCamera):
+    """Camera that lays light under what it draws.
+
+    Attributes
+    ----------
+    lit : bool
+        Whether it does; else pictures have neither halos nor a mirroring floor.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.lit = True
+        self._emission, self._mirror = _Emission(self), _Mirror(self)
+
+    def draw_parts(self, parts: Sequence[Part]) -> None:
+        if self.lit:
+            self._lay_light(parts)
+        super().draw_parts(parts)
+
+    def _lay_light(self, parts: Sequence[Part]) -> None:
+        shining = [part for part in parts if _strength(part) > 0]
+        mirrors = [part for part in parts if _is_mirrored(part)]
+        reflected = _floor_share(self.shot) if mirrors else 0
+        if not shining and not reflected:
+            return
+        height, width = self._emission.pixel_array.shape[:2]
+        light = np.zeros((height, width, 3), dtype=np.int32)
+        if reflected:
+            image = self._mirror.sketch(mirrors, _from_below(self.shot))
+            light += _blurred(_light_of(image[::-1]), 3) * reflected >> 8
+        if shining:
+            image = self._emission.sketch(shining, self.shot)
+            light += halos(_light_of(image)) * int(STRONGEST)
+        background = np.array(self.background[0, 0, :3], dtype=np.int32)
+        light += background**2 * UNIT
+        picture = _enlarged(light, self.pixel_width // width)
+        cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA, dst=self.pixel_array)
+
+
+def _factor(width: int, height: int) -> int:
+    """Return how many times smaller than the picture light is computed: a power of two."""
+    factor = 1
+    while min(width, height) >= 2 * factor * MIN_SIDE and not (width | height) % (2 * factor):
+        factor *= 2
+    return factor
+
+
+def _from_below(shot: Shot) -> Shot:
+    """Return the shot whose picture, upside down, is what the floor mirrors."""
+    x, y, z = shot.center
+    return replace(shot, center=(x, -y, z), phi=-shot.phi)
+
+
+def _floor_share(shot: Shot) -> int:
+    """Return the share of its light that the floor gives back, in 256ths.
+
+    In a flat picture there is no floor; it comes as the eye begins to look down or up.
+    """
+    if shot.eye()[1] <= 0:
+        return 0
+    return round(256 * REFLECTED * min(1.0, abs(shot.phi) / STEEP))
+
+
+def _light_of(picture: Pixels) -> Light:
+    """Return the light of a picture (height, width, 4), without its alpha."""
+    return _LIGHT[picture[..., :3]]
+
+
+_LIGHT: Light = np.arange(256, dtype=np.int32) ** 2 * UNIT
+
+
+def halos(light: Light) -> Light:
+    """Return the sum of all halos around some light, (height, width, 3)."""
+    side = min(light.shape[:2])
+    total = np.zeros_like(light)
+    reached = 0.0  # variance of the blurs so far, in pixels
+    for sigma, share in HALOS:
+        variance = (sigma * side) ** 2
+        # A box of width w has the variance (w^2 - 1) / 12.
+        width = np.sqrt(12 * (variance - reached) / PASSES + 1)
+        box = 2 * round((width - 1) / 2) + 1
+        reached += PASSES * (box**2 - 1) / 12
+        light = _blurred(light, box)
+        total += light * round(256 * share) >> 8
+    return total
+
+
+def _blurred(light: Light, box: int) -> Light:
+    """Return light averaged over boxes, several times."""
+    for _ in range(PASSES):
+        for size in ((box, 1), (1, box)):
+            total = cv2.boxFilter(
+                light, cv2.CV_32S, size, normalize=False, borderType=cv2.BORDER_CONSTANT
+            )
+            light = np.asarray(total, dtype=np.int32) // box
+    return light
+
+
+def _enlarged(light: Light, factor: int) -> Pixels:
+    """Return the picture (height, width, 3) of some light, enlarged by a power of two.
+
+    A root is the same on every processor. Its levels are rounded down to 256ths, which are so few
+    digits that interpolation by 8ths of them is exact.
+    """
+    roots = np.sqrt(np.minimum(light, WHITE).astype(np.float32))
+    levels = np.floor(roots * 16) / 256
+    height, width = light.shape[:2]
+    large = cv2.resize(levels, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
+    cv2.add(large, _dither(*large.shape), dst=large)
+    return large.astype(np.uint8)
+
+
+@cache
+def _dither(height: int, width: int, channels: int) -> npt.NDArray[np.float32]:
+    """Return what is added before levels are rounded down, 0 to 1: always the same noise."""
+    noise = np.random.default_rng(0).permutation(TILE**2).reshape(TILE, TILE, 1)
+    down, across = -(-height // TILE), -(-width // TILE)
+    tile = (noise.astype(np.float32) + 0.5) / TILE**2
+    return np.ascontiguousarray(np.tile(tile, (down, across, channels))[:height, :width])

@@ -1,0 +1,242 @@
+"""Where things stand in the room, and the places from which they are seen: pure geometry.
+
+Coordinates are those of the scene: x to the right, y up from the floor, z towards the viewer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil, cos, radians, sin
+
+import numpy as np
+import numpy.typing as npt
+
+from filmkit.core.camera import Shot
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.geometry import Box, Frame
+
+__all__ = ["SHOTS", "Place", "Plan"]
+
+Points = npt.NDArray[np.float64]
+
+RADIUS = 9.0  # of the arc
+SPAN = radians(98)  # its largest angle
+STEP = SPAN / 8  # angle from one head to the next, where there is room
+CARD, FOOT = 1.75, 1.05  # size of a card, and the height at which it hangs
+PLATE = (0.64, 0.80)  # width and height of a plate
+APART, BEFORE = 0.36, 1.1  # of a plate from the middle of its card, and in front of it
+RISE, BACK = 3.05, 0.5  # from one row of heads to the next
+SHARED = (1.24, 1.05)  # size of a plate that all heads share
+SHARED_AT, SHARED_APART = -2.3, 0.63  # where it stands, and how far from the middle
+SETS_AT = 5.0  # radius at which several sets stand
+EYE, AT = (0.0, 4.3, 5.6), (0.0, 0.85, -7.2)  # of the wide shot
+WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence, in scene units
+GOOD = 0.75  # a row is kept as long as cards are this large, as a share of the largest possible
+LENS = 1.6  # of all shots but the wide one
+
+SHOTS = ("arc", "card", "plate", "row", "shared")
+"""Names of the places from which the room is seen."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A rectangle that stands upright in the room.
+
+    Attributes
+    ----------
+    center : (3,)
+        Its middle.
+    turn
+        Its turn about the vertical axis in radians; 0 faces the viewer, positive ones face left.
+    width, height
+        Its size in scene units.
+    """
+
+    center: tuple[float, float, float]
+    turn: float
+    width: float
+    height: float
+
+    @property
+    def axes(self) -> Points:
+        """Its directions to the right, up, and to the front: three unit vectors, (3, 3)."""
+        c, s = cos(self.turn), sin(self.turn)
+        return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+    def point(self, right: float, up: float, front: float = 0.0) -> Points:
+        """Return the point (3,) at distances from its middle, in scene units."""
+        return np.asarray(self.center + np.array([right, up, front]) @ self.axes)
+
+    @property
+    def corners(self) -> Points:
+        """Its corners (4, 3), clockwise from the upper left."""
+        w, h = self.width / 2, self.height / 2
+        return np.array([self.point(x, y) for x, y in ((-w, h), (w, h), (w, -h), (-w, -h))])
+
+    def stand(self, points: npt.ArrayLike) -> Points:
+        """Return where points (n, 3) of the flat picture are when the picture stands here.
+
+        Its origin is then the middle of the place.
+        """
+        return np.asarray(self.center + np.asarray(points) @ self.axes)
+
+
+class Plan:
+    """Where the heads of a layer stand, and how they are seen.
+
+    Parameters
+    ----------
+    heads
+        How many there are.
+    frame
+        The frame that is filled.
+
+    Attributes
+    ----------
+    rows
+        How many heads stand in each row of the arc, from the back; the first heads are at the back.
+    scale
+        Size of cards and plates, 1 where there is room.
+    """
+
+    def __init__(self, heads: int, frame: Frame) -> None:
+        self.heads, self.frame = heads, frame
+        self.rows: tuple[int, ...] = ()
+        tried = []
+        for count in range(1, min(heads, 8) + 1):
+            self._stand_in(count)
+            tried.append(self._wide[1])
+        best = max(tried)
+        self._stand_in(1 + next(i for i, size in enumerate(tried) if size >= GOOD * best))
+
+    def _stand_in(self, rows: int) -> None:
+        """Place the heads in a number of rows."""
+        columns = ceil(self.heads / rows)
+        step = min(STEP, SPAN / max(columns - 1, 1))
+        self.rows = tuple(len(part) for part in np.array_split(np.arange(self.heads), rows))
+        self.scale = step / STEP
+        self._angles = [
+            (row, step * (i - (count - 1) / 2))
+            for row, count in enumerate(self.rows)
+            for i in range(count)
+        ]
+        self.__dict__.pop("_wide", None)
+
+    def card(self, head: int) -> Place:
+        """Return where the card of a head hangs."""
+        return self._at_head(head, 0.0, FOOT + CARD / 2, 0.0, (CARD, CARD))
+
+    def plate(self, head: int, side: int) -> Place:
+        """Return where the keys (side 0) or the values (side 1) of a head stand."""
+        return self._at_head(head, APART * (2 * side - 1), PLATE[1] / 2, BEFORE, PLATE)
+
+    def _at_head(
+        self, head: int, right: float, up: float, front: float, size: tuple[float, float]
+    ) -> Place:
+        row, angle = self._angles[head]
+        level = len(self.rows) - 1 - row
+        radius = RADIUS + level * BACK * self.scale
+        foot = Place(
+            (radius * sin(angle), level * RISE * self.scale, -radius * cos(angle)), angle, 0, 0
+        )
+        x, y, z = (float(v) for v in foot.point(*(self.scale * v for v in (right, up, front))))
+        return replace(
+            foot, center=(x, y, z), width=self.scale * size[0], height=self.scale * size[1]
+        )
+
+    def set_plate(self, number: int, sets: int, side: int) -> Place:
+        """Return where the keys (side 0) or values (side 1) of one of several shared sets stand."""
+        count = max(self.rows)
+        step = min(STEP * self.scale * count / sets, radians(90))
+        size = 1.0 if sets == 1 else min(1.0, SETS_AT * step / (2.4 * SHARED[0]))
+        angle = step * (number - (sets - 1) / 2)
+        radius = -SHARED_AT if sets == 1 else SETS_AT
+        foot = Place((radius * sin(angle), 0.0, -radius * cos(angle)), angle, 0, 0)
+        right = size * SHARED_APART * (2 * side - 1)
+        x, y, z = (float(v) for v in foot.point(right, size * SHARED[1] / 2))
+        return Place((x, y, z), angle, size * SHARED[0], size * SHARED[1])
+
+    @property
+    def latent(self) -> Place:
+        """Where the latent stands: at the place of a pair that all heads share."""
+        width = 2 * SHARED_APART + SHARED[0]
+        return Place((0.0, SHARED[1] / 2, SHARED_AT), 0.0, width, SHARED[1])
+
+    # Shots
+
+    def shot(self, name: str, head: int) -> Shot:
+        """Return a place of the camera by its name; see :meth:`World.shot`.
+
+        Raises
+        ------
+        SceneCodeError
+            If there is no such shot.
+        """
+        if name == "arc":
+            return self._wide[0]
+        if name == "card":
+            return self.facing(head, LENS)
+        if name == "plate":
+            return self._facing([self.plate(head, 0), self.plate(head, 1)])
+        if name == "shared":
+            return self._facing([self.latent], share=0.6)
+        if name == "row":
+            return Shot.looking((-4.6, 2.1, 0.6), (1.2, 1.2, -7.6), 1.25)
+        raise SceneCodeError(f"the room has no shot {name!r}; take one of {', '.join(SHOTS)}")
+
+    def facing(self, head: int, lens: float, share: float = 1.0) -> Shot:
+        """Return the shot in which one head fills a share of the stage, with a lens."""
+        places = [self.card(head), self.plate(head, 0), self.plate(head, 1)]
+        return self._facing(places, share, lens)
+
+    def _facing(self, places: list[Place], share: float = 1.0, lens: float = LENS) -> Shot:
+        """Return the shot in which places of about one direction fill the stage."""
+        corners = np.concatenate([place.corners for place in places])
+        middle = corners.min(axis=0) / 2 + corners.max(axis=0) / 2
+        turn, room = places[0].turn, self.frame.stage
+        front = np.array([sin(-turn), 0.12, cos(turn)])
+        eye = middle + 6 * front
+        return _fitted(corners, eye, middle, room, self.frame, share, lens=lens)[0]
+
+    @cached_property
+    def _wide(self) -> tuple[Shot, float]:
+        """The shot of all heads, and the size of a card in it, in scene units of the frame."""
+        places = [self.card(h) for h in range(self.heads)] + [self.latent]
+        places += [self.plate(h, side) for h in range(self.heads) for side in (0, 1)]
+        corners = np.concatenate([place.corners for place in places])
+        stage = self.frame.stage
+        room = Box.of(stage.left, stage.right, stage.bottom + WORDS_BELOW, stage.top - WORDS_ABOVE)
+        shot, scale = _fitted(corners, np.array(EYE), np.array(AT), room, self.frame)
+        return shot, scale * self.scale
+
+
+def _fitted(
+    corners: Points,
+    eye: Points,
+    at: Points,
+    room: Box,
+    frame: Frame,
+    share: float = 1.0,
+    lens: float | None = None,
+) -> tuple[Shot, float]:
+    """Return the shot in which points (n, 3) fill a share of a room of the frame, and its size.
+
+    The eye stays, with the lens that fits, and moves up or down; or, with a lens, it comes as close
+    as it can.
+    """
+    for _round in range(12):
+        shot = Shot.looking(eye, at, lens or 1.0)
+        seen = shot.project(corners, frame.height)[:, :2]
+        box = Box.between(seen.min(axis=0), seen.max(axis=0))
+        zoom = share * min(room.width / box.width, room.height / box.height)
+        # Points of the scene for one of the frame, where the camera looks.
+        unit = shot.height / frame.height
+        right, up, _near = shot.rotation()
+        wanted = room.y / zoom
+        move = (box.x * right + (box.y - wanted) * up) * unit
+        eye, at = eye + move, at + move
+        if lens is not None:
+            eye = at + (eye - at) / zoom
+    shot = Shot.looking(eye, at, lens or zoom)
+    return shot, frame.height / shot.height

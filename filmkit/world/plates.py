@@ -1,0 +1,93 @@
+"""What stands in the room: the cards of heads, and plates of keys, values and latents."""
+
+from __future__ import annotations
+
+import numpy as np
+from manim import Group, VMobject
+
+from filmkit.core.camera import Shot, keep_upright
+from filmkit.core.geometry import Box
+from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.head_tensors import HeadTensor
+from filmkit.mobjects.marks import Outline
+from filmkit.world.plan import Place, Points
+
+__all__ = ["HeadCard", "Plate"]
+
+INSET = 0.07  # of a card's pattern, as a share of the card
+RIM = 0.012  # of a plate's body around its cells, in scene units
+COPY = 0.16  # opacity of the cells of a copy
+NAME_SIZE = 1 / 30
+
+
+def _body(place: Place, colour: str, radius: float = 0.0) -> VMobject:
+    """Return an opaque rectangle with a hairline, which stands at a place."""
+    theme = current_theme()
+    body = Outline(Box(0, 0, place.width, place.height), colour=colour, radius=radius)
+    body.set_fill(theme.card, opacity=1.0)
+    body.points = place.stand(body.points)
+    return body
+
+
+class Plate(Group):
+    """Keys, values or a latent of all tokens, upright: a row for each token.
+
+    Attributes
+    ----------
+    body
+        Its opaque back, with a hairline in the colour of its role.
+    cells : Heatmap
+        The numbers.
+    copy_of
+        Number of the head whose plate this is a copy of, or None.
+    """
+
+    def __init__(self, tensor: HeadTensor, place: Place, *, copy_of: int | None = None) -> None:
+        super().__init__()
+        self.copy_of = copy_of
+        self.body = _body(place, tensor.colour)
+        self.cells = tensor.heatmap(Box(0, 0, 1, 1)).set_corners(place.corners)
+        self.cells.edged = False
+        if copy_of is not None:
+            self.cells.set_opacity(COPY)
+        self.add(self.body, self.cells)
+
+
+class HeadCard(Group):
+    """The card of a head: its pattern, and its number.
+
+    Attributes
+    ----------
+    head
+        Number of the head.
+    body
+        The card itself, opaque, with a hairline.
+    pattern : Heatmap
+        Its pattern.
+    name : Label or None
+        Its number, which faces the camera above the card; None without room for it.
+    """
+
+    def __init__(self, head: int, pattern: HeadTensor, place: Place, *, named: bool = True) -> None:
+        super().__init__()
+        theme = current_theme()
+        self.head = head
+        self.body = _body(place, theme.faint, radius=0.05 * place.width)
+        inner = Place(
+            place.center,
+            place.turn,
+            *(side * (1 - 2 * INSET) for side in (place.width, place.height)),
+        )
+        self.pattern = pattern.heatmap(Box(0, 0, 1, 1)).set_corners(inner.corners)
+        self.pattern.edged = False
+        self.name = Label(str(head), size=NAME_SIZE, colour=theme.muted) if named else None
+        self.add(self.body, self.pattern)
+        if self.name is not None:
+            self.name.on_line(0.0, 0.75 * self.name.line_height)
+            self.add(keep_upright(self.name, self._top))
+
+    def _top(self, shot: Shot) -> Points:
+        """Return the middle of the upper edge of the card, (3,)."""
+        a, b, c, d = self.pattern.corners
+        return np.asarray((a + b) / 2 + ((a - d) + (b - c)) / 2 * INSET / (1 - 2 * INSET))

@@ -1,0 +1,479 @@
+"""`World`: the room of a layer, and what moves in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from manim import IN, Animation, Group, Mobject, Scene, VGroup, smooth
+
+from filmkit.core.animations import (
+    AnimateWith,
+    InPlaceAnimation,
+    Presence,
+    Vanish,
+    presence,
+    second_half,
+    set_presence,
+)
+from filmkit.core.camera import Shot
+from filmkit.core.geometry import Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.theme import current_theme
+from filmkit.core.view import LayerView
+from filmkit.mobjects.head_tensors import HeadTensor, head_tensor
+from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.ribbon import filled, outline_points
+from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.stage import Stage
+from filmkit.world.plan import Place, Plan, Points
+from filmkit.world.plates import HeadCard, Plate
+
+__all__ = ["World"]
+
+MAX_NAMES = 12  # of heads; more of them have no names
+HALF_LIGHT = 0.3  # presence of what is not lit
+BEAM = (0.55, 0.2)  # opacity of a ray where it begins and where it ends
+FORWARD = 0.86  # height of a card that has come forward, as a share of the stage
+
+
+class World(Group):
+    """All heads of a layer in a dark room: on an arc around the viewer, a card for each.
+
+    Before each card stand its keys and its values. Plates of heads that share a set are copies of
+    those of the first of them.
+
+    Parameters
+    ----------
+    view
+        The layer.
+    frame
+        The frame that is filled.
+
+    Attributes
+    ----------
+    cards : list of HeadCard
+        The card of each head.
+    keys, values : list of Plate
+        The plates before them.
+    pairs : list of Group
+        Both plates of each head.
+    plan : Plan
+        Where everything stands.
+
+    Examples
+    --------
+    ::
+
+        world = World(self.layer, self.frame)
+        self.camera.shot = world.shot("arc")
+        self.play(world.arrive())
+        self.play(world.forward(4))
+        self.show("pattern[4] V[4]", origins=world.panels(4))
+        self.play(*world.settle(self, 4))
+    """
+
+    def __init__(self, view: LayerView, frame: Frame) -> None:
+        super().__init__()
+        meta = view.trace.meta
+        self.view, self.plan = view, Plan(meta.n_heads, frame)
+        heads = range(meta.n_heads)
+        self.cards = [
+            HeadCard(
+                head,
+                head_tensor(view.head(head), "pattern"),
+                self.plan.card(head),
+                named=meta.n_heads <= MAX_NAMES,
+            )
+            for head in heads
+        ]
+        self.keys, self.values = (
+            [self._plate(head, name, side) for head in heads]
+            for side, name in enumerate(("k", "v"))
+        )
+        self.pairs = [Group(k, v) for k, v in zip(self.keys, self.values, strict=True)]
+        self.beams = VGroup()
+        # Behind each other from every place inside of the arc; the first heads are at the back.
+        self.add(*self.cards, self.beams, *self.pairs)
+        self._home = {member: member.copy() for member in self.get_family()}
+
+    def _plate(self, head: int, name: str, side: int) -> Plate:
+        kv_head = self.view.trace.kv_head(head)
+        first = next(h for h in range(head + 1) if self.view.trace.kv_head(h) == kv_head)
+        tensor = head_tensor(self.view.head(head), name)
+        return Plate(tensor, self.plan.plate(head, side), copy_of=None if first == head else first)
+
+    @cached_property
+    def latent(self) -> Plate:
+        """The latent of the layer: the model's own, that of its conversion, or the fitted one.
+
+        Raises
+        ------
+        StageError
+            If the trace has none of this layer; the message names the command that adds it.
+        """
+        view, theme = self.view, current_theme()
+        converted = f"mla.{view.layer}.c"
+        if converted in view.trace.tensors and not view.trace.has("kv_latent", view.layer):
+            values = view.trace[converted].astype(np.float64)
+            source = TensorSource(converted, index=((view.first, view.stop), (0, values.shape[1])))
+            norm = Norm.stretched(values[int(view.trace.meta.has_bos) :], role="latent")
+            values = values[view.first : view.stop]
+        else:
+            latents = LatentView.of(view)
+            values, norm, source = latents.latent, latents.latent_norm, latents.latent_source
+        tensor = HeadTensor(values, norm, source, None, _("latent"), "C", theme.latent)
+        return Plate(tensor, self.plan.latent)
+
+    # Places of the camera, and ways between the room and flat pictures
+
+    def shot(self, name: str, head: int | None = None) -> Shot:
+        """Return a place of the camera.
+
+        Parameters
+        ----------
+        name
+            "arc" (all heads), "card" (one head, face on), "plate" (its keys and values), "row"
+            (from one end of the arc, three-quarter) or "shared" (what stands in front).
+        head
+            Number of the head; the trace's own choice by default.
+
+        Raises
+        ------
+        SceneCodeError
+            If there is no such shot.
+        """
+        featured = self.view.trace.meta.featured.head
+        return self.plan.shot(name, featured if head is None else head)
+
+    def panels(self, head: int) -> dict[str, Heatmap]:
+        """Return the heatmaps of a head by their names in mosaics, with its number and without.
+
+        They are the ``origins`` of :meth:`filmkit.pictures.stage.Stage.show`.
+        """
+        found = {
+            "pattern": self.cards[head].pattern,
+            "K": self.keys[head].cells,
+            "V": self.values[head].cells,
+        }
+        return found | {f"{name}[{head}]": cells for name, cells in found.items()}
+
+    def settle(
+        self, stage: Stage, head: int, shot: Shot | None = None, **kwargs: Any
+    ) -> list[Animation]:
+        """Return animations that lead from a mosaic into the room.
+
+        Parts of the mosaic that are panels of a head glide to their places there, the rest of the
+        picture leaves, the rest of the room appears, and the camera moves.
+
+        Parameters
+        ----------
+        stage
+            The stage that shows the mosaic.
+        head
+            Number of the head.
+        shot
+            Where the camera ends; the shot of all heads by default.
+        """
+        origins: dict[Mobject, Heatmap] = {}
+        for name, panel in self.panels(head).items():
+            if name in stage.parts and len(stage.parts[name].cells.blocks) == 1:
+                origins[panel] = stage.parts[name].cells.whole
+        kwargs.setdefault("run_time", current_theme().tempo.swing)
+        taken = set(origins.values())
+        rest = [part for part in stage.visible_parts() if part not in taken]
+        return [
+            _Entrance(self, origins, **kwargs),
+            *([Vanish(Group(*rest), rate_func=_early, **kwargs)] if rest else []),
+            stage.move_camera(shot or self.shot("arc"), **kwargs),
+        ]
+
+    # Movements
+
+    def arrive(self, heads: Iterable[int] | None = None, **kwargs: Any) -> Animation:
+        """Return an animation in which cards and plates rise from the floor, one after another.
+
+        Parameters
+        ----------
+        heads
+            Numbers of the heads; all by default, and all others stay as they are.
+        """
+        chosen = range(len(self.cards)) if heads is None else heads
+        kwargs.setdefault("run_time", current_theme().tempo.swing)
+        return _Rising(self, [[self.cards[head], self.pairs[head]] for head in chosen], **kwargs)
+
+    def forward(self, head: int, shot: Shot | None = None, **kwargs: Any) -> Animation:
+        """Return an animation in which a head comes forward and turns to the viewer.
+
+        Parameters
+        ----------
+        head
+            Number of the head.
+        shot
+            The camera's place; the shot of all heads by default.
+        """
+        target = shot or self.shot("arc")
+        seen = self.plan.facing(head, target.focal, FORWARD)
+
+        def brought(points: Points) -> Points:
+            local = (points - seen.eye()) @ seen.rotation().T
+            return np.asarray(target.eye() + local @ target.rotation())
+
+        return self._step(head, lambda member: brought(self._home[member].points), 1, **kwargs)
+
+    def back(self, head: int, **kwargs: Any) -> Animation:
+        """Return an animation in which a head that has come forward goes back to its place."""
+        return self._step(head, lambda member: self._home[member].points, 0, **kwargs)
+
+    def _step(
+        self, head: int, place: Callable[[Mobject], Points], level: int, **kwargs: Any
+    ) -> Animation:
+        members = [
+            member
+            for member in Group(self.cards[head], self.pairs[head]).family_members_with_points()
+            if member is not self.cards[head].name
+        ]
+        targets = {}
+        for member in members:
+            targets[member] = member.copy()
+            targets[member].points = place(member)
+        return _Travel(self, targets, level=level, **kwargs)
+
+    def slide_together(self, sets: int, **kwargs: Any) -> Animation:
+        """Return an animation in which the plates of heads that share a set slide into one pair.
+
+        Where a model has more sets than that, the numbers become the means of its heads'.
+
+        Parameters
+        ----------
+        sets
+            How many sets there are at the end: as many as heads for their places before the cards,
+            1 for one pair in front.
+
+        Raises
+        ------
+        StageError
+            If keys and values of this model cannot be shared like that.
+        """
+        count = len(self.cards)
+        targets: dict[Mobject, Mobject] = {}
+        shared = SharedView.of(self.view, sets) if sets < self.view.trace.meta.n_kv_heads else None
+        for side, plates in enumerate((self.keys, self.values)):
+            for head, plate in enumerate(plates):
+                number = head * sets // count
+                alone = sets == count or head == -(-number * count // sets)
+                place = (
+                    self.plan.plate(head, side)
+                    if sets == count
+                    else self.plan.set_plate(number, sets, side)
+                )
+                end = self._home[plate.cells].copy()
+                if shared is not None:
+                    values, end.source = shared.panel("kv"[side], number)
+                    end.set_values(values)
+                for member, target in ((plate.body, plate.body.copy()), (plate.cells, end)):
+                    targets[member] = set_presence(target, float(alone))
+                    target.points = self._moved(member, self.plan.plate(head, side), place)
+        kwargs.setdefault("run_time", current_theme().tempo.large)
+        return _Travel(self, targets, **kwargs)
+
+    def _moved(self, member: Mobject, home: Place, place: Place) -> Points:
+        """Return a member's points at another place than its home."""
+        local = (self._home[member].points - np.array(home.center)) @ home.axes.T
+        return place.stand(local * [place.width / home.width, place.height / home.height, 1.0])
+
+    def melt(self, **kwargs: Any) -> Animation:
+        """Return an animation in which shared keys and values melt into the latent, row by row.
+
+        They must stand in front, see :meth:`slide_together`.
+        """
+        kwargs.setdefault("run_time", current_theme().tempo.large)
+        return _Melting(self, **kwargs)
+
+    def rays(self, on: bool = True, **kwargs: Any) -> Animation:
+        """Return an animation of light that leads from what stands in front to all heads.
+
+        Parameters
+        ----------
+        on
+            Whether it grows from its source, or goes out.
+        """
+        if not on:
+            return Presence(self.beams, 0.0, **kwargs)
+        if not self.beams.submobjects:
+            for role in ("key", "value"):
+                beam = filled([np.zeros((3, 3))], current_theme().role(role))
+                beam.set_sheen_direction(IN)
+                near = beam.fill_rgbas[0, :3]
+                beam.fill_rgbas = np.array([[*near, opacity] for opacity in BEAM])
+                self.beams.add(beam)
+        set_presence(self.beams, 0.0)
+        return AnimateWith(self, self._shine, **kwargs)
+
+    def _shine(self, alpha: float) -> None:
+        """Draw a share of the rays, 0 to 1."""
+        set_presence(self.beams, float(alpha > 0))
+        source = self.plan.latent
+        for side, beam in enumerate(self.beams):
+            polygons = []
+            for head in range(len(self.cards)):
+                place = self.plan.plate(head, side)
+                low = -place.height / 2 * 0.4
+                end = np.array([place.point(x * place.width / 2, low) for x in (-1, 1)])
+                share = (2 * head + side + 0.5) / (2 * len(self.cards)) - 0.5
+                begin = source.point(share * source.width * 0.9, -0.1)
+                width = 0.3 * source.width / (2 * len(self.cards))
+                start = np.array([begin + np.array([x * width, 0, 0]) for x in (-1, 1)])
+                stop = start + max(alpha, 1e-3) * (end - start)
+                polygons.append(np.array([start[0], start[1], stop[1], stop[0]]))
+            beam.points = outline_points(polygons)
+
+    def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:
+        """Return animations that put some parts in full light, and the rest in half light.
+
+        Parameters
+        ----------
+        *parts
+            Cards, plates, pairs or panels; the world itself for all of it.
+        """
+        lit = {member for part in parts for member in part.get_family()}
+        panels = [*self.cards, *self.pairs]
+        bodies = {body for plate in self._plates() for body in [plate.body]}
+        bodies |= {card.body for card in self.cards}
+        members = [
+            member
+            for panel in panels
+            for member in panel.family_members_with_points()
+            if member not in bodies and presence(member) > 0
+        ]
+        return [
+            Presence(member, 1.0 if member in lit else HALF_LIGHT, **kwargs) for member in members
+        ]
+
+    def _plates(self) -> list[Plate]:
+        return [*self.keys, *self.values]
+
+
+def _early(alpha: float) -> float:
+    return float(smooth(min(1.0, 2.5 * alpha)))
+
+
+class _Travel(InPlaceAnimation):
+    """Change members of the room into copies of them: places, numbers, opacities, presence."""
+
+    tempo = "large"
+
+    def __init__(
+        self, world: World, targets: Mapping[Mobject, Mobject], level: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(world, **kwargs)
+        self.targets, self.level = targets, level
+
+    def begin(self) -> None:
+        self.starts = {member: member.copy() for member in self.targets}
+        for member, target in self.targets.items():
+            if isinstance(member, Heatmap):
+                member.source = target.source
+            # In front of all others on the whole way.
+            member.set_z_index(1)
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        late = second_half(alpha)
+        for member, target in self.targets.items():
+            start = self.starts[member]
+            member.points = (1 - alpha) * start.points + alpha * target.points
+            member.presence = (1 - late) * presence(start) + late * presence(target)
+            if isinstance(member, Heatmap):
+                member.interpolate_color(start, target, late)
+
+    def finish(self) -> None:
+        super().finish()
+        for member in self.targets:
+            member.set_z_index(self.level)
+
+
+class _Rising(InPlaceAnimation):
+    """Let things rise from the floor, one after another."""
+
+    LAG = 0.6  # share of the time in which things begin to rise
+    DEPTH = 0.8  # from how far below they come, in scene units
+
+    def __init__(self, world: World, units: list[list[Mobject]], **kwargs: Any) -> None:
+        super().__init__(world, introducer=True, **kwargs)
+        self.units = units
+
+    def begin(self) -> None:
+        self.homes = [
+            {m: m.points.copy() for part in unit for m in part.family_members_with_points()}
+            for unit in self.units
+        ]
+        super().begin()
+
+    def interpolate_mobject(self, alpha: float) -> None:
+        last = max(len(self.homes) - 1, 1)
+        for i, home in enumerate(self.homes):
+            begun = self.LAG * i / last
+            risen = smooth(float(np.clip((alpha - begun) / (1 - self.LAG), 0, 1)))
+            for member, points in home.items():
+                if getattr(member, "anchor", None) is None:
+                    member.points = points - [0, (1 - risen) * self.DEPTH, 0]
+                member.presence = risen
+
+
+class _Entrance(InPlaceAnimation):
+    """Add a world in which some panels come from heatmaps on the scene."""
+
+    def __init__(self, world: World, origins: Mapping[Mobject, Heatmap], **kwargs: Any) -> None:
+        super().__init__(world, introducer=True, **kwargs)
+        self.origins = origins
+
+    def _setup_scene(self, scene: Scene) -> None:
+        scene.remove(*self.origins.values())
+        super()._setup_scene(scene)
+
+    def begin(self) -> None:
+        self.homes = {panel: panel.points.copy() for panel in self.origins}
+        self.rest = [
+            member
+            for member in self.mobject.family_members_with_points()
+            if member not in self.origins
+        ]
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        for panel, origin in self.origins.items():
+            panel.points = (1 - alpha) * origin.points + alpha * self.homes[panel]
+        for member in self.rest:
+            member.presence = second_half(alpha)
+
+
+class _Melting(InPlaceAnimation):
+    """Let one pair of plates become the latent, row by row."""
+
+    SOFT = 0.35  # share of the time that one row takes
+
+    def __init__(self, world: World, **kwargs: Any) -> None:
+        super().__init__(world, **kwargs)
+        self.world = world
+
+    def begin(self) -> None:
+        world = self.world
+        world.add(world.latent)
+        self.plates = [plate for plate in world._plates() if presence(plate.cells) > 0]
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        latent = self.world.latent
+        rows = latent.cells.shape[0]
+        begun = (1 - self.SOFT) * np.arange(rows) / max(rows - 1, 1)
+        molten = np.clip((alpha - begun) / self.SOFT, 0, 1)[:, None]
+        latent.cells.set_shown(molten)
+        latent.body.presence = alpha
+        for plate in self.plates:
+            plate.cells.set_shown(1 - molten)
+            plate.body.presence = 1 - alpha
