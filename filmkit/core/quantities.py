@@ -544,11 +544,11 @@ def shared_difference(trace: Trace, layer: int, head: int, sets: int) -> Array:
     return np.abs(shared_pattern(trace, layer, head, sets) - own)
 
 
-@quantity(N_("attention that moved here"), SHARED, axes=("query_pos", "key_pos"))
-def shared_gain(trace: Trace, layer: int, head: int, sets: int) -> Array:
-    """Return by how much that pattern exceeds the model's own, 0 where it does not."""
+@quantity(N_("change of the attention pattern"), SHARED, axes=("query_pos", "key_pos"))
+def shared_change(trace: Trace, layer: int, head: int, sets: int) -> Array:
+    """Return that pattern less the model's own, (query, key)."""
     own = _float(trace.get("pattern", layer))[head]
-    return np.maximum(shared_pattern(trace, layer, head, sets) - own, 0.0)
+    return shared_pattern(trace, layer, head, sets) - own
 
 
 def _pooled(trace: Trace, layer: int, tensor: str, heads: tuple[int, int]) -> Array:

@@ -103,11 +103,10 @@ class SharedView:
         values = self.shared.pattern[head, self.span, self.span]
         return values, self._source("shared_pattern", head)
 
-    def gain(self, head: int) -> tuple[Array, TensorSource]:
-        """Return by how much the pattern of a head exceeds the model's own, and its source."""
-        own = self.layer.trace.get("pattern", self.layer.layer)[head, self.span, self.span]
-        moved = np.maximum(self.pattern(head)[0] - own, 0.0)
-        return moved, self._source("shared_gain", head)
+    def change(self, head: int) -> tuple[Array, TensorSource]:
+        """Return the pattern of a head less the model's own, and its source."""
+        moved = self.pattern(head)[0] - self.layer.head(head).pattern
+        return moved, self._source("shared_change", head)
 
     def _source(self, quantity: str, head: int, width: int = 0) -> TensorSource:
         """Return the source of a matrix that was computed with shared keys and values."""

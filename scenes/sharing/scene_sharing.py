@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 
-from manim import Animation, Group, VMobject
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Group, VGroup, VMobject
 
 from extract.sharing import groups_for
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half, second_half
-from filmkit.core.camera import Shot, set_depth_plane
+from filmkit.core.animations import (
+    Appear,
+    Recolour,
+    Vanish,
+    first_half,
+    second_half,
+)
+from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
@@ -17,14 +25,20 @@ from filmkit.core.light import glow
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.shared_view import SharedView, require_shareable
+from filmkit.pictures.parts import TEXT
 from filmkit.world.headline import Headline
 from filmkit.world.world import World
 from scenes.sharing.scores import Scores, written
 
+Array = npt.NDArray[np.float64]
+
 INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
-MOST = 0.3  # gain of a cell, as a share of a row's attention, from which on it is white
+SLIDE, COMPUTE = 2.0, 2.0  # seconds in which plates slide, and in which patterns change
+PERCENTILE = 95.0  # of all changes, at which their scale ends
+GLOW = 2.0
 
 
 def groups_of(trace: Trace) -> int:
@@ -43,15 +57,25 @@ def has_several(trace: Trace) -> bool:
     return trace.meta.n_kv_heads > 1
 
 
-def looked_most(pattern: Heatmap) -> VMobject:
-    """Return frames around the cells of a pattern that have the most attention of their rows."""
+def looked_before(pattern: Heatmap, after: Array) -> VMobject:
+    """Return frames around what rows of a pattern had most attention on, if it moved elsewhere.
+
+    Parameters
+    ----------
+    pattern
+        The pattern before.
+    after : (rows, columns)
+        The numbers of the one that takes its place.
+    """
     theme = current_theme()
-    frames = VMobject(stroke_color=theme.muted, stroke_width=theme.thin, fill_opacity=0.0)
+    frames = VMobject(stroke_color=theme.ink, stroke_width=theme.line, fill_opacity=0.0)
     ends = (INSET, INSET), (INSET, 1 - INSET), (1 - INSET, 1 - INSET), (1 - INSET, INSET)
-    for row, column in enumerate(pattern.values.argmax(axis=1)):
-        corners = [pattern.at(row + down, column + across) for down, across in (*ends, ends[0])]
-        frames.start_new_path(corners[0]).add_points_as_corners(corners[1:])
-    return set_depth_plane(frames, pattern)
+    most = zip(pattern.values.argmax(axis=1), after.argmax(axis=1), strict=True)
+    for row, (column, other) in enumerate(most):
+        if column != other:
+            corners = [pattern.at(row + down, column + across) for down, across in (*ends, ends[0])]
+            frames.start_new_path(corners[0]).add_points_as_corners(corners[1:])
+    return frames
 
 
 class Sharing(Stage):
@@ -63,9 +87,8 @@ class Sharing(Stage):
     def prepare(self) -> None:
         meta = self.trace.meta
         require_shareable(self.trace)
-        self.world = world = World(self.layer, self.frame)
-        self.before = Group(*(looked_most(card.pattern) for card in world.cards))
-        self.words: Headline | None = None
+        self.world = World(self.layer, self.frame)
+        self.words, self.frames = VGroup(), VGroup()
         self.scores = Scores(self.frame)
         best, *_between, worst = self.scores.means
         self.facts |= told(heads=meta.n_heads, best=(best, written), worst=(worst, written))
@@ -91,48 +114,54 @@ class Sharing(Stage):
             return _("published scores, not the traced model"), ""
         return super().provenance_notes()
 
-    def say(self, figure: str, line: str) -> list[Animation]:
-        """Return animations that put other words in the place of the headline."""
+    def say(self, figure: str, line: str, foot: str = "") -> list[Animation]:
+        """Return animations that put other words in the place of those over the room."""
+        theme, stage = current_theme(), self.frame.stage
         leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
-        self.words = Headline(figure, line, self.frame)
+        self.words = VGroup(Headline(figure, line, self.frame))
+        for place, text in enumerate(reversed(break_lines(foot, stage.width, size=TEXT))):
+            label = Label(text, size=TEXT, colour=theme.muted)
+            self.words.add(
+                label.on_line(stage.x, stage.bottom + label.line_height * (0.5 + 1.3 * place))
+            )
+        pin_to_frame(self.words)
         return [*leaving, Appear(self.words, rate_func=second_half)]
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
+        leaving = [Vanish(self.frames)] if self.frames else []
+        self.play(self.world.slide_together(sets), *leaving, run_time=SLIDE)
         view = SharedView.of(self.layer, sets)
-        moves = [self.world.slide_together(sets)]
-        patterns = []
-        if view.shared.pooled:
-            for head, card in enumerate(self.world.cards):
-                group = view.shared.group(head)
-                for name, plates in (("k", self.world.keys), ("v", self.world.values)):
-                    values, source = view.panel(name, group)
-                    moves.append(Recolour(plates[head].cells, values=values, source=source))
-                values, source = view.pattern(head)
-                patterns.append(Recolour(card.pattern, values=values, source=source))
-        self.play(*moves, run_time=2.0)
-        if patterns:
-            self.play(*patterns, Appear(self.before), run_time=2.0)
+        if not view.shared.pooled:
+            return
+        changes: list[Animation] = []
+        self.frames = VGroup()
+        for head, card in enumerate(self.world.cards):
+            values, source = view.pattern(head)
+            changes.append(Recolour(card.pattern, values=values, source=source))
+            self.frames.add(looked_before(card.pattern, values))
+        self.play(*changes, Appear(self.frames), run_time=COMPUTE)
 
     @beat(
-        own="Here is a plausible idea: heads look in different ways, so each needs keys and values "
-        "of its own. It is called multi-head attention, and this model was trained like that.",
-        other="Here is a plausible idea: heads look in different ways, so each needs keys and "
-        "values of its own. It is called multi-head attention; but in this model, plates are "
-        "[copies] of their neighbours'.",
+        own="It sounds plausible: every head needs keys and values of its own. This is multi-head "
+        "attention, and this model was trained like that.",
+        other="It sounds plausible: every head needs keys and values of its own, multi-head "
+        "attention. But in this model, heads share, and plates are copies.",
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
         self.play(self.world.arrive())
         line = _("multi-head attention: <key>keys</key> and <value>values</value> for every head")
-        self.play(*self.say("MHA", line))
+        shares = self.trace.meta.n_kv_heads < self.trace.meta.n_heads
+        foot = _("dim plates are copies: in this model, heads share") if shares else ""
+        self.play(*self.say("MHA", line, foot))
 
     @beat(
         when=has_groups,
-        own="Push equal plates together, and nothing on the cards moves. That is grouped-query "
-        "attention: groups of heads share a set, and this model was trained like that.",
-        other="In grouped-query attention, groups of heads share a set: here the mean of what they "
-        "had. Patterns are computed again; frames stay where each word looked most.",
+        own="Push copies together, and nothing on the cards moves. This is grouped-query "
+        "attention, and this model was trained like that.",
+        other="Let groups share the mean of what their heads had: grouped-query attention. All "
+        "patterns are computed again.",
     )
     def a_set_for_each_group(self) -> None:
         line = _(
@@ -144,41 +173,43 @@ class Sharing(Stage):
         self.share(groups_of(self.trace))
 
     @beat(
-        own="In multi-query attention, all heads share a single set. This model was trained like "
-        "that, so nothing on the cards moves.",
-        other="Push all of them into one, their mean: multi-query attention. Patterns are computed "
-        "again; frames stay where each word looked most.",
+        own="One set for all heads is multi-query attention. This model was trained like that, so "
+        "nothing on the cards moves.",
+        other="One set for all heads, the mean, is multi-query attention. All patterns are "
+        "computed again.",
     )
     def one_set_for_all(self) -> None:
         heads = self.trace.meta.n_heads
-        self.play(
-            *self.say("MQA", _("multi-query attention: one set for all {heads}", heads=heads))
-        )
+        line = _("multi-query attention: one set for all {heads} heads", heads=heads)
+        foot = _("framed: what a word looked at most before") if has_several(self.trace) else ""
+        self.play(*self.say("MQA", line, foot))
         self.share(1)
 
     @beat(
         when=has_several,
-        ask="One set of keys and values for {heads} heads: how much of the attention moves? "
-        "{few}, {some} or {moved}?",
+        ask="One set for {heads} heads: how much of the attention moves? {few}, {some} or {moved}?",
     )
     def attention_moves(self) -> None:
-        """{moved}: what glows has moved to other words. The model was never trained for this."""
-        norm = Norm.unit().scaled(MOST)
-        moved = []
-        for head, card in enumerate(self.world.cards):
-            values, source = self.shared.gain(head)
-            glow(card.pattern)
+        """{moved} of the attention leaves its words and lands on others. The model was never
+        trained for this."""
+        changes = [self.shared.change(head) for head in range(self.trace.meta.n_heads)]
+        norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
+        moved: list[Animation] = []
+        for card, (values, source) in zip(self.world.cards, changes, strict=True):
+            glow(card.pattern, GLOW)
             moved.append(Recolour(card.pattern, values=values, norm=norm, source=source))
-        words = self.say(self.moved, _("of the attention lands on other words"))
-        self.play(*moved, *words, run_time=2.0)
+        line = _(
+            "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink>"
+        )
+        words = self.say(self.moved, line)
+        self.play(*moved, *words, Vanish(self.frames), run_time=COMPUTE)
 
     @beat
     def what_it_costs(self) -> None:
         """And trained like that from the start? Of three models, alike in nearly everything else,
         the average of four tests falls from {best} to {worst} percent."""
         scores = self.scores
-        self.play(*(Presence(part, 0.0) for part in self.visible_parts()))
-        self.clear()
+        self.play(Vanish(Group(*self.mobjects)))
         self.camera.shot = Shot()
         self.play(Appear(scores.ground), *scores.go_on(0))
         for stop in (1, 2):
