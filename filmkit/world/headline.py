@@ -9,12 +9,14 @@ from manim import VGroup
 
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import Frame
+from filmkit.core.light import glow
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 
 __all__ = ["Headline"]
 
 DISPLAY, LINE = 0.09, 0.042  # sizes of the figure and of the line below it
+SHINE = 0.5  # how much light the figure gives
 GAP = 0.16  # between them, in scene units
 WORD = re.compile(r"<(\w+)>(.*?)</\1>")
 
@@ -75,7 +77,7 @@ class Headline(VGroup):
                 self.line.add(label)
                 start = stop
             y -= whole.line_height / 2 + GAP / 2
-        self.add(self.figure, self.line)
+        self.add(glow(self.figure, SHINE), self.line)
         pin_to_frame(self)
 
 

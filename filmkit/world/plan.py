@@ -5,9 +5,10 @@ Coordinates are those of the scene: x to the right, y up from the floor, z towar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil, cos, radians, sin
+from math import cos, radians, sin
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +28,14 @@ CARD, FOOT = 1.75, 1.05  # size of a card, and the height at which it hangs
 PLATE = (0.64, 0.80)  # width and height of a plate
 APART, BEFORE = 0.36, 1.1  # of a plate from the middle of its card, and in front of it
 RISE, BACK = 3.05, 0.5  # from one row of heads to the next
+TIE, TIE_BEFORE = 0.035, 0.16  # width of a line on the floor, and how far before plates it runs
 SHARED = (1.24, 1.05)  # size of a plate that all heads share
 SHARED_AT, SHARED_APART = -2.3, 0.63  # where it stands, and how far from the middle
 SETS_AT = 5.0  # radius at which several sets stand
+ROW = (-6.6, 2.2, 2.2), (-0.6, 1.2, -7.5)  # eye of the shot along the row, and where it looks
 EYE, AT = (0.0, 4.3, 5.6), (0.0, 0.85, -7.2)  # of the wide shot
 WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence, in scene units
+MAX_ROWS = 8
 GOOD = 0.75  # a row is kept as long as cards are this large, as a share of the largest possible
 LENS = 1.6  # of all shots but the wide one
 
@@ -89,6 +93,8 @@ class Plan:
     ----------
     heads
         How many there are.
+    group
+        How many of them share a set of keys and values; they stand in one row if they can.
     frame
         The frame that is filled.
 
@@ -100,11 +106,12 @@ class Plan:
         Size of cards and plates, 1 where there is room.
     """
 
-    def __init__(self, heads: int, frame: Frame) -> None:
+    def __init__(self, heads: int, group: int, frame: Frame) -> None:
         self.heads, self.frame = heads, frame
         self.rows: tuple[int, ...] = ()
+        self._unit = group if heads > group else 1
         tried = []
-        for count in range(1, min(heads, 8) + 1):
+        for count in range(1, min(heads // self._unit, MAX_ROWS) + 1):
             self._stand_in(count)
             tried.append(self._wide[1])
         best = max(tried)
@@ -112,9 +119,9 @@ class Plan:
 
     def _stand_in(self, rows: int) -> None:
         """Place the heads in a number of rows."""
-        columns = ceil(self.heads / rows)
-        step = min(STEP, SPAN / max(columns - 1, 1))
-        self.rows = tuple(len(part) for part in np.array_split(np.arange(self.heads), rows))
+        parts = np.array_split(np.arange(self.heads // self._unit), rows)
+        self.rows = tuple(self._unit * len(part) for part in parts)
+        step = min(STEP, SPAN / max(max(self.rows) - 1, 1))
         self.scale = step / STEP
         self._angles = [
             (row, step * (i - (count - 1) / 2))
@@ -157,6 +164,24 @@ class Plan:
         x, y, z = (float(v) for v in foot.point(right, size * SHARED[1] / 2))
         return Place((x, y, z), angle, size * SHARED[0], size * SHARED[1])
 
+    def tie(self, heads: Sequence[int]) -> list[Points]:
+        """Return the polygons (n, 3) of a line on the floor that joins the plates of heads."""
+        polygons = []
+        half = TIE * self.scale / 2
+        for row in {self._angles[head][0]: None for head in heads}:
+            members = [head for head in heads if self._angles[head][0] == row]
+            feet = [self._at_head(head, 0.0, 0.0, BEFORE + TIE_BEFORE, (0, 0)) for head in members]
+            path = [foot.point(side * half, 0.0) for foot in feet for side in (-1, 1)]
+            inner = [foot.point(side * half, 0.0, 2 * half) for foot in feet for side in (-1, 1)]
+            polygons.append(np.array(path + inner[::-1]))
+            reach = -TIE_BEFORE * self.scale
+            polygons += [
+                np.array([foot.point(x * half, 0.0, z) for x, z in SPUR])
+                for foot in feet
+                for SPUR in [((-1, 0), (1, 0), (1, reach), (-1, reach))]
+            ]
+        return polygons
+
     @property
     def latent(self) -> Place:
         """Where the latent stands: at the place of a pair that all heads share."""
@@ -178,36 +203,49 @@ class Plan:
         if name == "card":
             return self.facing(head, LENS)
         if name == "plate":
-            return self._facing([self.plate(head, 0), self.plate(head, 1)])
+            return self._facing([self.plate(head, 0), self.plate(head, 1)], self.frame.stage)
         if name == "shared":
-            return self._facing([self.latent], share=0.6)
+            return self._facing([self.latent], self.room, 0.8)
         if name == "row":
-            return Shot.looking((-4.6, 2.1, 0.6), (1.2, 1.2, -7.6), 1.25)
+            eye, at = map(np.array, ROW)
+            return _fitted(self._corners, eye, at, self.room, self.frame)[0]
         raise SceneCodeError(f"the room has no shot {name!r}; take one of {', '.join(SHOTS)}")
 
-    def facing(self, head: int, lens: float, share: float = 1.0) -> Shot:
-        """Return the shot in which one head fills a share of the stage, with a lens."""
+    def facing(self, head: int, lens: float, room: Box | None = None) -> Shot:
+        """Return the shot in which one head fills a room of the frame, with a lens."""
         places = [self.card(head), self.plate(head, 0), self.plate(head, 1)]
-        return self._facing(places, share, lens)
+        return self._facing(places, room or self.frame.stage, lens=lens)
 
-    def _facing(self, places: list[Place], share: float = 1.0, lens: float = LENS) -> Shot:
-        """Return the shot in which places of about one direction fill the stage."""
+    def _facing(
+        self, places: list[Place], room: Box, share: float = 1.0, lens: float = LENS
+    ) -> Shot:
+        """Return the shot in which places of about one direction fill a room of the frame."""
         corners = np.concatenate([place.corners for place in places])
         middle = corners.min(axis=0) / 2 + corners.max(axis=0) / 2
-        turn, room = places[0].turn, self.frame.stage
+        turn = places[0].turn
         front = np.array([sin(-turn), 0.12, cos(turn)])
         eye = middle + 6 * front
         return _fitted(corners, eye, middle, room, self.frame, share, lens=lens)[0]
 
+    @property
+    def room(self) -> Box:
+        """The stage without room for a headline above and a sentence below."""
+        stage = self.frame.stage
+        bottom, top = stage.bottom + WORDS_BELOW, stage.top - WORDS_ABOVE
+        return Box.of(stage.left, stage.right, bottom, top)
+
+    @property
+    def _corners(self) -> Points:
+        """Corners of all cards and plates, and of the latent, (n, 3)."""
+        places = [self.card(h) for h in range(self.heads)] + [self.latent]
+        places += [self.plate(h, side) for h in range(self.heads) for side in (0, 1)]
+        return np.concatenate([place.corners for place in places])
+
     @cached_property
     def _wide(self) -> tuple[Shot, float]:
         """The shot of all heads, and the size of a card in it, in scene units of the frame."""
-        places = [self.card(h) for h in range(self.heads)] + [self.latent]
-        places += [self.plate(h, side) for h in range(self.heads) for side in (0, 1)]
-        corners = np.concatenate([place.corners for place in places])
-        stage = self.frame.stage
-        room = Box.of(stage.left, stage.right, stage.bottom + WORDS_BELOW, stage.top - WORDS_ABOVE)
-        shot, scale = _fitted(corners, np.array(EYE), np.array(AT), room, self.frame)
+        eye, at = map(np.array, (EYE, AT))
+        shot, scale = _fitted(self._corners, eye, at, self.room, self.frame)
         return shot, scale * self.scale
 
 

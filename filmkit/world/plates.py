@@ -7,6 +7,7 @@ from manim import Group, VMobject
 
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.geometry import Box
+from filmkit.core.light import glow, mirrored
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
@@ -16,18 +17,20 @@ from filmkit.world.plan import Place, Points
 __all__ = ["HeadCard", "Plate"]
 
 INSET = 0.07  # of a card's pattern, as a share of the card
-RIM = 0.012  # of a plate's body around its cells, in scene units
+RIM = 0.025  # how much larger than its cells a plate's body is, as a share of its height
 COPY = 0.16  # opacity of the cells of a copy
 NAME_SIZE = 1 / 30
+EDGE = 0.55  # opacity of the line around a card
+SHINE = {"pattern": 0.5, "plate": 0.7, "latent": 1.6}  # how much light they give
 
 
-def _body(place: Place, colour: str, radius: float = 0.0) -> VMobject:
+def _body(place: Place, colour: str, *, grown: float = 0.0, radius: float = 0.0) -> VMobject:
     """Return an opaque rectangle with a hairline, which stands at a place."""
-    theme = current_theme()
-    body = Outline(Box(0, 0, place.width, place.height), colour=colour, radius=radius)
-    body.set_fill(theme.card, opacity=1.0)
+    box = Box(0, 0, place.width, place.height).grown(grown)
+    body = Outline(box, colour=colour, radius=radius)
+    body.set_fill(current_theme().card, opacity=1.0)
     body.points = place.stand(body.points)
-    return body
+    return mirrored(body)
 
 
 class Plate(Group):
@@ -46,9 +49,10 @@ class Plate(Group):
     def __init__(self, tensor: HeadTensor, place: Place, *, copy_of: int | None = None) -> None:
         super().__init__()
         self.copy_of = copy_of
-        self.body = _body(place, tensor.colour)
-        self.cells = tensor.heatmap(Box(0, 0, 1, 1)).set_corners(place.corners)
+        self.body = _body(place, tensor.colour, grown=RIM * place.height)
+        self.cells = mirrored(tensor.heatmap(Box(0, 0, 1, 1)).set_corners(place.corners))
         self.cells.edged = False
+        glow(self, SHINE["latent" if tensor.symbol == "C" else "plate"])
         if copy_of is not None:
             self.cells.set_opacity(COPY)
         self.add(self.body, self.cells)
@@ -73,14 +77,18 @@ class HeadCard(Group):
         super().__init__()
         theme = current_theme()
         self.head = head
-        self.body = _body(place, theme.faint, radius=0.05 * place.width)
+        self.body = _body(place, theme.rim, radius=0.05 * place.width)
+        self.body.set_stroke(opacity=EDGE)
         inner = Place(
             place.center,
             place.turn,
             *(side * (1 - 2 * INSET) for side in (place.width, place.height)),
         )
-        self.pattern = pattern.heatmap(Box(0, 0, 1, 1)).set_corners(inner.corners)
+        self.pattern = mirrored(pattern.heatmap(Box(0, 0, 1, 1)).set_corners(inner.corners))
         self.pattern.edged = False
+        # What the mask removes is not there: the card itself is seen.
+        self.pattern.set_shown(1 - self.pattern.masked)
+        glow(self.pattern, SHINE["pattern"])
         self.name = Label(str(head), size=NAME_SIZE, colour=theme.muted) if named else None
         self.add(self.body, self.pattern)
         if self.name is not None:

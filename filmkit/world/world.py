@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from manim import IN, Animation, Group, Mobject, Scene, VGroup, smooth
+from manim import IN, Animation, Group, Mobject, Scene, VGroup, VMobject, smooth
 
 from filmkit.core.animations import (
     AnimateWith,
@@ -22,6 +22,7 @@ from filmkit.core.camera import Shot
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
+from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
@@ -37,8 +38,8 @@ __all__ = ["World"]
 
 MAX_NAMES = 12  # of heads; more of them have no names
 HALF_LIGHT = 0.3  # presence of what is not lit
-BEAM = (0.55, 0.2)  # opacity of a ray where it begins and where it ends
-FORWARD = 0.86  # height of a card that has come forward, as a share of the stage
+BEAM = (0.3, 0.07)  # opacity of a layer of a ray where it begins and where it ends
+BEAMS = (1.0, 0.8, 0.58, 0.32)  # widths of the layers that make up a ray
 
 
 class World(Group):
@@ -62,6 +63,8 @@ class World(Group):
         The plates before them.
     pairs : list of Group
         Both plates of each head.
+    ties : VGroup
+        A line of light on the floor for each set of keys and values that several heads share.
     plan : Plan
         Where everything stands.
 
@@ -80,8 +83,8 @@ class World(Group):
     def __init__(self, view: LayerView, frame: Frame) -> None:
         super().__init__()
         meta = view.trace.meta
-        self.view, self.plan = view, Plan(meta.n_heads, frame)
-        heads = range(meta.n_heads)
+        heads, group = range(meta.n_heads), meta.n_heads // meta.n_kv_heads
+        self.view, self.plan = view, Plan(meta.n_heads, group, frame)
         self.cards = [
             HeadCard(
                 head,
@@ -96,9 +99,14 @@ class World(Group):
             for side, name in enumerate(("k", "v"))
         )
         self.pairs = [Group(k, v) for k, v in zip(self.keys, self.values, strict=True)]
+        theme = current_theme()
+        sets = [heads[i : i + group] for i in heads[::group]]
+        self.ties = VGroup(
+            *(filled(self.plan.tie(members), theme.ink) for members in sets if group > 1)
+        )
         self.beams = VGroup()
         # Behind each other from every place inside of the arc; the first heads are at the back.
-        self.add(*self.cards, self.beams, *self.pairs)
+        self.add(*self.cards, self.beams, glow(self.ties), *self.pairs)
         self._home = {member: member.copy() for member in self.get_family()}
 
     def _plate(self, head: int, name: str, side: int) -> Plate:
@@ -163,7 +171,13 @@ class World(Group):
         return found | {f"{name}[{head}]": cells for name, cells in found.items()}
 
     def settle(
-        self, stage: Stage, head: int, shot: Shot | None = None, **kwargs: Any
+        self,
+        stage: Stage,
+        head: int,
+        shot: Shot | None = None,
+        *,
+        alone: bool = False,
+        **kwargs: Any,
     ) -> list[Animation]:
         """Return animations that lead from a mosaic into the room.
 
@@ -178,6 +192,8 @@ class World(Group):
             Number of the head.
         shot
             Where the camera ends; the shot of all heads by default.
+        alone
+            Whether the others stay away; :meth:`arrive` lets them rise.
         """
         origins: dict[Mobject, Heatmap] = {}
         for name, panel in self.panels(head).items():
@@ -187,7 +203,7 @@ class World(Group):
         taken = set(origins.values())
         rest = [part for part in stage.visible_parts() if part not in taken]
         return [
-            _Entrance(self, origins, **kwargs),
+            _Entrance(self, origins, head if alone else None, **kwargs),
             *([Vanish(Group(*rest), rate_func=_early, **kwargs)] if rest else []),
             stage.move_camera(shot or self.shot("arc"), **kwargs),
         ]
@@ -217,31 +233,31 @@ class World(Group):
             The camera's place; the shot of all heads by default.
         """
         target = shot or self.shot("arc")
-        seen = self.plan.facing(head, target.focal, FORWARD)
+        seen = self.plan.facing(head, target.focal, self.plan.room)
 
         def brought(points: Points) -> Points:
             local = (points - seen.eye()) @ seen.rotation().T
             return np.asarray(target.eye() + local @ target.rotation())
 
-        return self._step(head, lambda member: brought(self._home[member].points), 1, **kwargs)
+        ends = self._at_home(head)
+        for end in ends.values():
+            end.points = brought(end.points)
+            if isinstance(end, Heatmap):
+                end.set_opacity(1.0)
+        return _Travel(self, ends, level=1, **kwargs)
 
     def back(self, head: int, **kwargs: Any) -> Animation:
         """Return an animation in which a head that has come forward goes back to its place."""
-        return self._step(head, lambda member: self._home[member].points, 0, **kwargs)
+        return _Travel(self, self._at_home(head), **kwargs)
 
-    def _step(
-        self, head: int, place: Callable[[Mobject], Points], level: int, **kwargs: Any
-    ) -> Animation:
-        members = [
-            member
-            for member in Group(self.cards[head], self.pairs[head]).family_members_with_points()
+    def _at_home(self, head: int) -> dict[Mobject, Mobject]:
+        """Return the members of a head, and copies of them as they are in their places."""
+        members = Group(self.cards[head], self.pairs[head]).family_members_with_points()
+        return {
+            member: self._home[member].copy()
+            for member in members
             if member is not self.cards[head].name
-        ]
-        targets = {}
-        for member in members:
-            targets[member] = member.copy()
-            targets[member].points = place(member)
-        return _Travel(self, targets, level=level, **kwargs)
+        }
 
     def slide_together(self, sets: int, **kwargs: Any) -> Animation:
         """Return an animation in which the plates of heads that share a set slide into one pair.
@@ -278,7 +294,8 @@ class World(Group):
                 for member, target in ((plate.body, plate.body.copy()), (plate.cells, end)):
                     targets[member] = set_presence(target, float(alone))
                     target.points = self._moved(member, self.plan.plate(head, side), place)
-        kwargs.setdefault("run_time", current_theme().tempo.large)
+        for tie in self.ties:
+            targets[tie] = set_presence(tie.copy(), float(sets == count))
         return _Travel(self, targets, **kwargs)
 
     def _moved(self, member: Mobject, home: Place, place: Place) -> Points:
@@ -306,31 +323,33 @@ class World(Group):
             return Presence(self.beams, 0.0, **kwargs)
         if not self.beams.submobjects:
             for role in ("key", "value"):
-                beam = filled([np.zeros((3, 3))], current_theme().role(role))
-                beam.set_sheen_direction(IN)
-                near = beam.fill_rgbas[0, :3]
-                beam.fill_rgbas = np.array([[*near, opacity] for opacity in BEAM])
-                self.beams.add(beam)
+                layers = VGroup(*(_beam(current_theme().role(role)) for _share in BEAMS))
+                self.beams.add(glow(layers, 0.5))
         set_presence(self.beams, 0.0)
         return AnimateWith(self, self._shine, **kwargs)
 
     def _shine(self, alpha: float) -> None:
         """Draw a share of the rays, 0 to 1."""
         set_presence(self.beams, float(alpha > 0))
-        source = self.plan.latent
-        for side, beam in enumerate(self.beams):
-            polygons = []
-            for head in range(len(self.cards)):
-                place = self.plan.plate(head, side)
-                low = -place.height / 2 * 0.4
-                end = np.array([place.point(x * place.width / 2, low) for x in (-1, 1)])
-                share = (2 * head + side + 0.5) / (2 * len(self.cards)) - 0.5
-                begin = source.point(share * source.width * 0.9, -0.1)
-                width = 0.3 * source.width / (2 * len(self.cards))
-                start = np.array([begin + np.array([x * width, 0, 0]) for x in (-1, 1)])
-                stop = start + max(alpha, 1e-3) * (end - start)
-                polygons.append(np.array([start[0], start[1], stop[1], stop[0]]))
-            beam.points = outline_points(polygons)
+        source, count = self.plan.latent, 2 * len(self.cards)
+        for side, layers in enumerate(self.beams):
+            for share, layer in zip(BEAMS, layers, strict=True):
+                polygons = []
+                for head in range(len(self.cards)):
+                    place = self.plan.plate(head, side)
+                    middle = source.width * ((2 * head + side + 0.5) / count - 0.5)
+                    half = share * source.width / (2 * count)
+                    wide = share * place.width / 2
+                    start, stop = (
+                        np.array([at.point(x, y, z) for x in sides])
+                        for at, sides, y, z in (
+                            (source, (middle - half, middle + half), 0.0, -0.05),
+                            (place, (-wide, wide), -0.3 * place.height, 0.05),
+                        )
+                    )
+                    stop = start + max(alpha, 1e-3) * (stop - start)
+                    polygons.append(np.array([start[0], start[1], stop[1], stop[0]]))
+                layer.points = outline_points(polygons)
 
     def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:
         """Return animations that put some parts in full light, and the rest in half light.
@@ -341,9 +360,8 @@ class World(Group):
             Cards, plates, pairs or panels; the world itself for all of it.
         """
         lit = {member for part in parts for member in part.get_family()}
-        panels = [*self.cards, *self.pairs]
-        bodies = {body for plate in self._plates() for body in [plate.body]}
-        bodies |= {card.body for card in self.cards}
+        panels = [*self.cards, *self.pairs, self.ties]
+        bodies = {card.body for card in self.cards} | {plate.body for plate in self._plates()}
         members = [
             member
             for panel in panels
@@ -356,6 +374,14 @@ class World(Group):
 
     def _plates(self) -> list[Plate]:
         return [*self.keys, *self.values]
+
+
+def _beam(colour: str) -> VMobject:
+    """Return a path, empty as yet, that is brighter where it begins."""
+    beam = filled([np.zeros((3, 3))], colour).set_sheen_direction(IN)
+    red, green, blue, _opacity = beam.fill_rgbas[0]
+    beam.fill_rgbas = np.array([[red, green, blue, opacity] for opacity in BEAM])
+    return beam
 
 
 def _early(alpha: float) -> float:
@@ -405,7 +431,7 @@ class _Rising(InPlaceAnimation):
 
     def __init__(self, world: World, units: list[list[Mobject]], **kwargs: Any) -> None:
         super().__init__(world, introducer=True, **kwargs)
-        self.units = units
+        self.units, self.ties = units, world.ties
 
     def begin(self) -> None:
         self.homes = [
@@ -423,14 +449,19 @@ class _Rising(InPlaceAnimation):
                 if getattr(member, "anchor", None) is None:
                     member.points = points - [0, (1 - risen) * self.DEPTH, 0]
                 member.presence = risen
+        set_presence(self.ties, second_half(alpha))
 
 
 class _Entrance(InPlaceAnimation):
     """Add a world in which some panels come from heatmaps on the scene."""
 
-    def __init__(self, world: World, origins: Mapping[Mobject, Heatmap], **kwargs: Any) -> None:
+    def __init__(
+        self, world: World, origins: Mapping[Mobject, Heatmap], alone: int | None, **kwargs: Any
+    ) -> None:
         super().__init__(world, introducer=True, **kwargs)
         self.origins = origins
+        seen = world if alone is None else Group(world.cards[alone], world.pairs[alone])
+        self.seen = set(seen.get_family())
 
     def _setup_scene(self, scene: Scene) -> None:
         scene.remove(*self.origins.values())
@@ -449,7 +480,7 @@ class _Entrance(InPlaceAnimation):
         for panel, origin in self.origins.items():
             panel.points = (1 - alpha) * origin.points + alpha * self.homes[panel]
         for member in self.rest:
-            member.presence = second_half(alpha)
+            member.presence = second_half(alpha) * (member in self.seen)
 
 
 class _Melting(InPlaceAnimation):
