@@ -38,7 +38,7 @@ Array = npt.NDArray[np.float64]
 INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
 SLIDE, COMPUTE = 2.0, 2.0  # seconds in which plates slide, and in which patterns change
 PERCENTILE = 95.0  # of all changes, at which their scale ends
-GLOW = 2.0
+GLOW = 3.0
 
 
 def groups_of(trace: Trace) -> int:
@@ -88,7 +88,7 @@ class Sharing(Stage):
         meta = self.trace.meta
         require_shareable(self.trace)
         self.world = World(self.layer, self.frame)
-        self.words, self.frames = VGroup(), VGroup()
+        self.words, self.marks = VGroup(), VGroup()
         self.scores = Scores(self.frame)
         best, *_between, worst = self.scores.means
         self.facts |= told(heads=meta.n_heads, best=(best, written), worst=(worst, written))
@@ -129,18 +129,25 @@ class Sharing(Stage):
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
-        leaving = [Vanish(self.frames)] if self.frames else []
+        leaving = [Vanish(self.marks)] if self.marks else []
         self.play(self.world.slide_together(sets), *leaving, run_time=SLIDE)
-        view = SharedView.of(self.layer, sets)
-        if not view.shared.pooled:
-            return
+        view, self.marks = SharedView.of(self.layer, sets), VGroup()
         changes: list[Animation] = []
-        self.frames = VGroup()
         for head, card in enumerate(self.world.cards):
-            values, source = view.pattern(head)
-            changes.append(Recolour(card.pattern, values=values, source=source))
-            self.frames.add(looked_before(card.pattern, values))
-        self.play(*changes, Appear(self.frames), run_time=COMPUTE)
+            self.marks.add(self.line_to(head, sets))
+            if view.shared.pooled:
+                values, source = view.pattern(head)
+                changes.append(Recolour(card.pattern, values=values, source=source))
+                self.marks.add(looked_before(card.pattern, values))
+        self.play(Appear(self.marks), *changes, run_time=COMPUTE)
+
+    def line_to(self, head: int, sets: int) -> VMobject:
+        """Return a line from the keys and values that a head reads to its card."""
+        plan, heads = self.world.plan, self.trace.meta.n_heads
+        start = plan.set_plate(head * sets // heads, sets, 0).corners[1]
+        end = plan.card(head).corners[2:].mean(axis=0)
+        line = VMobject(stroke_color=self.theme.flow, stroke_width=self.theme.line)
+        return line.set_points_as_corners([start, end])
 
     @beat(
         own="It sounds plausible: every head needs keys and values of its own. This is multi-head "
@@ -202,7 +209,7 @@ class Sharing(Stage):
             "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink>"
         )
         words = self.say(self.moved, line)
-        self.play(*moved, *words, Vanish(self.frames), run_time=COMPUTE)
+        self.play(*moved, *words, Vanish(self.marks), run_time=COMPUTE)
 
     @beat
     def what_it_costs(self) -> None:
