@@ -35,6 +35,7 @@ from scenes.sharing.scores import Scores, written
 
 Array = npt.NDArray[np.float64]
 
+CELL = 0.15  # size of a cell from which on its frame has the width of lines, in scene units
 INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
 SLIDE, COMPUTE = 2.0, 2.0  # seconds in which plates slide, and in which patterns change
 PERCENTILE = 95.0  # of all changes, at which their scale ends
@@ -67,8 +68,9 @@ def looked_before(pattern: Heatmap, after: Array) -> VMobject:
     after : (rows, columns)
         The numbers of the one that takes its place.
     """
-    theme = current_theme()
-    frames = VMobject(stroke_color=theme.ink, stroke_width=theme.line, fill_opacity=0.0)
+    theme, cell = current_theme(), np.linalg.norm(pattern.at(0, 1) - pattern.at(0, 0))
+    width = theme.line * min(1.0, float(cell) / CELL)
+    frames = VMobject(stroke_color=theme.ink, stroke_width=width, fill_opacity=0.0)
     ends = (INSET, INSET), (INSET, 1 - INSET), (1 - INSET, 1 - INSET), (1 - INSET, INSET)
     most = zip(pattern.values.argmax(axis=1), after.argmax(axis=1), strict=True)
     for row, (column, other) in enumerate(most):
@@ -146,8 +148,9 @@ class Sharing(Stage):
         plan, heads = self.world.plan, self.trace.meta.n_heads
         start = plan.set_plate(head * sets // heads, sets, 0).corners[1]
         end = plan.card(head).corners[2:].mean(axis=0)
-        line = VMobject(stroke_color=self.theme.flow, stroke_width=self.theme.line)
-        return line.set_points_as_corners([start, end])
+        line = VMobject(stroke_color=self.theme.flow, stroke_width=self.theme.line * plan.scale)
+        # Behind the cards of other rows.
+        return line.set_points_as_corners([start, end]).set_z_index(-1)
 
     @beat(
         own="It sounds plausible: every head needs keys and values of its own. This is multi-head "
@@ -203,7 +206,7 @@ class Sharing(Stage):
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
         moved: list[Animation] = []
         for card, (values, source) in zip(self.world.cards, changes, strict=True):
-            glow(card.pattern, GLOW)
+            glow(card.pattern, GLOW).label = ""
             moved.append(Recolour(card.pattern, values=values, norm=norm, source=source))
         line = _(
             "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink>"
