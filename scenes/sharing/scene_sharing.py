@@ -153,10 +153,10 @@ class Sharing(Stage):
         return line.set_points_as_corners([start, end]).set_z_index(-1)
 
     @beat(
-        own="It sounds plausible: every head needs keys and values of its own. This is multi-head "
-        "attention, and this model was trained like that.",
-        other="It sounds plausible: every head needs keys and values of its own, multi-head "
-        "attention. But in this model, heads share, and plates are copies.",
+        own="It sounds plausible that every head needs keys and values of its own: multi-head "
+        "attention. This model was trained like that.",
+        other="It sounds plausible that every head needs keys and values of its own: multi-head "
+        "attention. But in this model heads share, and dim plates are copies.",
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
@@ -168,9 +168,9 @@ class Sharing(Stage):
 
     @beat(
         when=has_groups,
-        own="Push copies together, and nothing on the cards moves. This is grouped-query "
-        "attention, and this model was trained like that.",
-        other="Let groups share the mean of what their heads had: grouped-query attention. All "
+        own="Push copies together, and nothing on the cards moves: grouped-query attention. This "
+        "model was trained like that.",
+        other="Let groups of heads share the mean of what they had: grouped-query attention. All "
         "patterns are computed again.",
     )
     def a_set_for_each_group(self) -> None:
@@ -183,10 +183,10 @@ class Sharing(Stage):
         self.share(groups_of(self.trace))
 
     @beat(
-        own="One set for all heads is multi-query attention. This model was trained like that, so "
+        own="One set for all heads: multi-query attention. This model was trained like that, so "
         "nothing on the cards moves.",
-        other="One set for all heads, the mean, is multi-query attention. All patterns are "
-        "computed again.",
+        other="One set for all heads, the mean: multi-query attention. All patterns are computed "
+        "again, and frames stay where words looked most.",
     )
     def one_set_for_all(self) -> None:
         heads = self.trace.meta.n_heads
@@ -200,8 +200,8 @@ class Sharing(Stage):
         ask="One set for {heads} heads: how much of the attention moves? {few}, {some} or {moved}?",
     )
     def attention_moves(self) -> None:
-        """{moved} of the attention leaves its words and lands on others. The model was never
-        trained for this."""
+        """{moved} of the attention leaves its words and lands on others. Nobody trained the model
+        for that."""
         changes = [self.shared.change(head) for head in range(self.trace.meta.n_heads)]
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
         moved: list[Animation] = []
