@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, VGroup, VMobject
+from manim import Animation, Group, LaggedStart, VGroup, VMobject
 
 from extract.sharing import groups_for
 from extract.trace import Trace
@@ -37,7 +37,11 @@ Array = npt.NDArray[np.float64]
 
 CELL = 0.15  # size of a cell from which on its frame has the width of lines, in scene units
 INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
-SLIDE, COMPUTE = 2.0, 2.0  # seconds in which plates slide, and in which patterns change
+SLIDE, COMPUTE, DRAW = (
+    2.0,
+    3.0,
+    2.6,
+)  # seconds: heads rise, plates slide, patterns change, and lines go on
 PERCENTILE = 95.0  # of all changes, at which their scale ends
 GLOW = 3.0
 
@@ -80,6 +84,11 @@ def looked_before(pattern: Heatmap, after: Array) -> VMobject:
     return frames
 
 
+def one_by_one(changes: list[Recolour]) -> LaggedStart:
+    """Return an animation in which one pattern changes after another."""
+    return LaggedStart(*changes, lag_ratio=0.3, run_time=COMPUTE)
+
+
 class Sharing(Stage):
     """Plates of keys and values slide together, and patterns are computed again with them."""
 
@@ -90,7 +99,8 @@ class Sharing(Stage):
         meta = self.trace.meta
         require_shareable(self.trace)
         self.world = World(self.layer, self.frame)
-        self.words, self.marks = VGroup(), VGroup()
+        self.words: list[VGroup] = []
+        self.marks = VGroup()
         self.scores = Scores(self.frame)
         best, *_between, worst = self.scores.means
         self.facts |= told(heads=meta.n_heads, best=(best, written), worst=(worst, written))
@@ -116,32 +126,39 @@ class Sharing(Stage):
             return _("published scores, not the traced model"), ""
         return super().provenance_notes()
 
-    def say(self, figure: str, line: str, foot: str = "") -> list[Animation]:
+    def say(self, figure: str, line: str) -> list[Animation]:
         """Return animations that put other words in the place of those over the room."""
-        theme, stage = current_theme(), self.frame.stage
-        leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
-        self.words = VGroup(Headline(figure, line, self.frame))
-        for place, text in enumerate(reversed(break_lines(foot, stage.width, size=TEXT))):
-            label = Label(text, size=TEXT, colour=theme.muted)
-            self.words.add(
+        leaving = [Vanish(words, rate_func=first_half) for words in self.words]
+        self.words = [Headline(figure, line, self.frame)]
+        return [*leaving, Appear(self.words[0], rate_func=second_half)]
+
+    def explain(self, text: str) -> Animation:
+        """Return an animation in which a sentence appears below the room."""
+        stage, lines = self.frame.stage, VGroup()
+        for place, line in enumerate(reversed(break_lines(text, stage.width, size=TEXT))):
+            label = Label(line, size=TEXT, colour=self.theme.muted)
+            lines.add(
                 label.on_line(stage.x, stage.bottom + label.line_height * (0.5 + 1.3 * place))
             )
-        pin_to_frame(self.words)
-        return [*leaving, Appear(self.words, rate_func=second_half)]
+        self.words.append(pin_to_frame(lines))
+        return Appear(lines)
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
         leaving = [Vanish(self.marks)] if self.marks else []
         self.play(self.world.slide_together(sets), *leaving, run_time=SLIDE)
-        view, self.marks = SharedView.of(self.layer, sets), VGroup()
-        changes: list[Animation] = []
-        for head, card in enumerate(self.world.cards):
-            self.marks.add(self.line_to(head, sets))
-            if view.shared.pooled:
-                values, source = view.pattern(head)
-                changes.append(Recolour(card.pattern, values=values, source=source))
-                self.marks.add(looked_before(card.pattern, values))
-        self.play(Appear(self.marks), *changes, run_time=COMPUTE)
+        view = SharedView.of(self.layer, sets)
+        self.marks = VGroup(*(self.line_to(card.head, sets) for card in self.world.cards))
+        if not view.shared.pooled:
+            self.play(Appear(self.marks))
+            return
+        changes = []
+        for card in self.world.cards:
+            values, source = view.pattern(card.head)
+            changes.append(Recolour(card.pattern, values=values, source=source))
+            self.marks.add(looked_before(card.pattern, values))
+        self.play(Appear(self.marks))
+        self.play(one_by_one(changes), self.explain(_("framed: what a word looked at most before")))
 
     def line_to(self, head: int, sets: int) -> VMobject:
         """Return a line from the keys and values that a head reads to its card."""
@@ -153,18 +170,20 @@ class Sharing(Stage):
         return line.set_points_as_corners([start, end]).set_z_index(-1)
 
     @beat(
-        own="It sounds plausible that every head needs keys and values of its own: multi-head "
+        own="It sounds plausible that every head needs keys and values of its own: [multi-head] "
         "attention. This model was trained like that.",
-        other="It sounds plausible that every head needs keys and values of its own: multi-head "
-        "attention. But in this model heads share, and dim plates are copies.",
+        other="It sounds plausible that every head needs keys and values of its own: [multi-head] "
+        "attention. But in this model, dim plates are [copies].",
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
-        self.play(self.world.arrive())
+        self.play(self.world.arrive(run_time=ARRIVE))
+        self.wait_for("multi-head")
         line = _("multi-head attention: <key>keys</key> and <value>values</value> for every head")
-        shares = self.trace.meta.n_kv_heads < self.trace.meta.n_heads
-        foot = _("dim plates are copies: in this model, heads share") if shares else ""
-        self.play(*self.say("MHA", line, foot))
+        self.play(*self.say("MHA", line))
+        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
+            self.wait_for("copies")
+            self.play(self.explain(_("dim plates are copies: in this model, heads share")))
 
     @beat(
         when=has_groups,
@@ -191,8 +210,7 @@ class Sharing(Stage):
     def one_set_for_all(self) -> None:
         heads = self.trace.meta.n_heads
         line = _("multi-query attention: one set for all {heads} heads", heads=heads)
-        foot = _("framed: what a word looked at most before") if has_several(self.trace) else ""
-        self.play(*self.say("MQA", line, foot))
+        self.play(*self.say("MQA", line))
         self.share(1)
 
     @beat(
@@ -204,15 +222,14 @@ class Sharing(Stage):
         for that."""
         changes = [self.shared.change(head) for head in range(self.trace.meta.n_heads)]
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
-        moved: list[Animation] = []
+        moved = []
         for card, (values, source) in zip(self.world.cards, changes, strict=True):
             glow(card.pattern, GLOW).label = ""
             moved.append(Recolour(card.pattern, values=values, norm=norm, source=source))
         line = _(
             "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink>"
         )
-        words = self.say(self.moved, line)
-        self.play(*moved, *words, Vanish(self.marks), run_time=COMPUTE)
+        self.play(*self.say(self.moved, line), Vanish(self.marks), one_by_one(moved))
 
     @beat
     def what_it_costs(self) -> None:
@@ -223,5 +240,5 @@ class Sharing(Stage):
         self.camera.shot = Shot()
         self.play(Appear(scores.ground), *scores.go_on(0))
         for stop in (1, 2):
-            self.play(*scores.go_on(stop), run_time=2.0)
+            self.play(*scores.go_on(stop), run_time=DRAW)
         self.play(Appear(scores.names))
