@@ -23,20 +23,25 @@ Points = npt.NDArray[np.float64]
 
 RADIUS = 9.0  # of the arc
 SPAN = radians(98)  # its largest angle
-STEP = SPAN / 8  # angle from one head to the next, where there is room
+STEP = SPAN / 8  # angle from one of nine heads to the next
+LARGEST = 1.6  # of fewer heads, in sizes of one of nine
 CARD, FOOT = 1.75, 1.05  # size of a card, and the height at which it hangs
 PLATE = (0.64, 0.80)  # width and height of a plate
 APART, BEFORE = 0.36, 1.1  # of a plate from the middle of its card, and in front of it
-RISE, BACK = 3.05, 0.5  # from one row of heads to the next
+RISE, BACK = 3.0, 1.3  # from one row of heads to the next
 TIE, TIE_BEFORE = 0.035, 0.16  # width of a line on the floor, and how far before plates it runs
 SHARED = (1.24, 1.05)  # size of a plate that all heads share
 SHARED_AT, SHARED_APART = -2.3, 0.63  # where it stands, and how far from the middle
+RAYS_FROM = 0.46  # of the latent's width, to each side of its middle
 SETS_AT = 5.0  # radius at which several sets stand
-ROW = (-6.6, 2.2, 2.2), (-0.6, 1.2, -7.5)  # eye of the shot along the row, and where it looks
+ROW = (-4.2, 2.4, 2.0), (0.0, 1.2, -8.0)  # eye of the shot along the row, and where it looks
+ROW_LENS = 1.05
 EYE, AT = (0.0, 4.3, 5.6), (0.0, 0.85, -7.2)  # of the wide shot
-WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence, in scene units
+WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence
+ROUNDS, DAMPING = 40, 0.6  # of fitting a shot, and how much of the way each of them goes
 MAX_ROWS = 8
-GOOD = 0.75  # a row is kept as long as cards are this large, as a share of the largest possible
+EVEN = 0.3  # how much equal rows are worth, as a power
+GOOD = 0.85  # the fewest rows are taken that are as good as this share of the best
 LENS = 1.6  # of all shots but the wide one
 
 SHOTS = ("arc", "card", "plate", "row", "shared")
@@ -103,7 +108,7 @@ class Plan:
     rows
         How many heads stand in each row of the arc, from the back; the first heads are at the back.
     scale
-        Size of cards and plates, 1 where there is room.
+        Size of cards and plates, in those of nine heads.
     """
 
     def __init__(self, heads: int, group: int, frame: Frame) -> None:
@@ -113,7 +118,7 @@ class Plan:
         tried = []
         for count in range(1, min(heads // self._unit, MAX_ROWS) + 1):
             self._stand_in(count)
-            tried.append(self._wide[1])
+            tried.append(self._wide[1] * (min(self.rows) / max(self.rows)) ** EVEN)
         best = max(tried)
         self._stand_in(1 + next(i for i, size in enumerate(tried) if size >= GOOD * best))
 
@@ -121,7 +126,7 @@ class Plan:
         """Place the heads in a number of rows."""
         parts = np.array_split(np.arange(self.heads // self._unit), rows)
         self.rows = tuple(self._unit * len(part) for part in parts)
-        step = min(STEP, SPAN / max(max(self.rows) - 1, 1))
+        step = min(LARGEST * STEP, SPAN / max(max(self.rows) - 1, 1))
         self.scale = step / STEP
         self._angles = [
             (row, step * (i - (count - 1) / 2))
@@ -155,8 +160,8 @@ class Plan:
     def set_plate(self, number: int, sets: int, side: int) -> Place:
         """Return where the keys (side 0) or values (side 1) of one of several shared sets stand."""
         count = max(self.rows)
-        step = min(STEP * self.scale * count / sets, radians(90))
-        size = 1.0 if sets == 1 else min(1.0, SETS_AT * step / (2.4 * SHARED[0]))
+        step = min(STEP * self.scale * count / sets, STEP * 4)
+        size = 1.0 if sets == 1 else min(1.0, 1.3 * self.scale, SETS_AT * step / (2.4 * SHARED[0]))
         angle = step * (number - (sets - 1) / 2)
         radius = -SHARED_AT if sets == 1 else SETS_AT
         foot = Place((radius * sin(angle), 0.0, -radius * cos(angle)), angle, 0, 0)
@@ -171,15 +176,14 @@ class Plan:
         for row in {self._angles[head][0]: None for head in heads}:
             members = [head for head in heads if self._angles[head][0] == row]
             feet = [self._at_head(head, 0.0, 0.0, BEFORE + TIE_BEFORE, (0, 0)) for head in members]
-            path = [foot.point(side * half, 0.0) for foot in feet for side in (-1, 1)]
-            inner = [foot.point(side * half, 0.0, 2 * half) for foot in feet for side in (-1, 1)]
-            polygons.append(np.array(path + inner[::-1]))
+            sides = [(foot, side * half) for foot in feet for side in (-1, 1)]
+            front, back = (
+                [foot.point(side, 0.0, depth) for foot, side in sides] for depth in (0.0, 2 * half)
+            )
+            polygons.append(np.array(front + back[::-1]))
             reach = -TIE_BEFORE * self.scale
-            polygons += [
-                np.array([foot.point(x * half, 0.0, z) for x, z in SPUR])
-                for foot in feet
-                for SPUR in [((-1, 0), (1, 0), (1, reach), (-1, reach))]
-            ]
+            spur = ((-half, 0.0), (half, 0.0), (half, reach), (-half, reach))
+            polygons += [np.array([foot.point(x, 0.0, z) for x, z in spur]) for foot in feet]
         return polygons
 
     @property
@@ -187,6 +191,29 @@ class Plan:
         """Where the latent stands: at the place of a pair that all heads share."""
         width = 2 * SHARED_APART + SHARED[0]
         return Place((0.0, SHARED[1] / 2, SHARED_AT), 0.0, width, SHARED[1])
+
+    def ray(self, head: int, side: int, width: float, grown: float) -> Points:
+        """Return the corners (4, 3) of a ray from the latent to the keys or values of a head.
+
+        Parameters
+        ----------
+        head, side
+            As for :meth:`plate`.
+        width
+            Its width, as a share of the whole ray's.
+        grown
+            How much of its length there is, 0 to 1.
+        """
+        plate, source = self.plate(head, side), self.latent
+        # Rays do not cross each other.
+        last = self.plate(int(np.argmax([angle for _row, angle in self._angles])), 1)
+        middle = RAYS_FROM * source.width * plate.center[0] / last.center[0]
+        half = width * RAYS_FROM * source.width / (2 * max(self.rows))
+        wide = width * plate.width / 2
+        start = np.array([source.point(x, 0.0, -0.05) for x in (middle - half, middle + half)])
+        stop = np.array([plate.point(x, -0.3 * plate.height, 0.05) for x in (-wide, wide)])
+        stop = start + max(grown, 1e-3) * (stop - start)
+        return np.array([start[0], start[1], stop[1], stop[0]])
 
     # Shots
 
@@ -203,29 +230,26 @@ class Plan:
         if name == "card":
             return self.facing(head, LENS)
         if name == "plate":
-            return self._facing([self.plate(head, 0), self.plate(head, 1)], self.frame.stage)
+            return self._facing([self.plate(head, 0), self.plate(head, 1)])
         if name == "shared":
-            return self._facing([self.latent], self.room, 0.8)
+            return self._facing([self.latent], 0.8)
         if name == "row":
             eye, at = map(np.array, ROW)
-            return _fitted(self._corners, eye, at, self.room, self.frame)[0]
+            return _fitted(self._heads, eye, at, self.room, self.frame, lens=ROW_LENS)[0]
         raise SceneCodeError(f"the room has no shot {name!r}; take one of {', '.join(SHOTS)}")
 
-    def facing(self, head: int, lens: float, room: Box | None = None) -> Shot:
-        """Return the shot in which one head fills a room of the frame, with a lens."""
-        places = [self.card(head), self.plate(head, 0), self.plate(head, 1)]
-        return self._facing(places, room or self.frame.stage, lens=lens)
+    def facing(self, head: int, lens: float) -> Shot:
+        """Return the shot of one head, face on, with a lens."""
+        return self._facing([self.card(head), self.plate(head, 0), self.plate(head, 1)], lens=lens)
 
-    def _facing(
-        self, places: list[Place], room: Box, share: float = 1.0, lens: float = LENS
-    ) -> Shot:
-        """Return the shot in which places of about one direction fill a room of the frame."""
+    def _facing(self, places: list[Place], share: float = 1.0, lens: float = LENS) -> Shot:
+        """Return the shot in which places of about one direction fill a share of the room."""
         corners = np.concatenate([place.corners for place in places])
         middle = corners.min(axis=0) / 2 + corners.max(axis=0) / 2
         turn = places[0].turn
         front = np.array([sin(-turn), 0.12, cos(turn)])
         eye = middle + 6 * front
-        return _fitted(corners, eye, middle, room, self.frame, share, lens=lens)[0]
+        return _fitted(corners, eye, middle, self.room, self.frame, share, lens=lens)[0]
 
     @property
     def room(self) -> Box:
@@ -235,17 +259,18 @@ class Plan:
         return Box.of(stage.left, stage.right, bottom, top)
 
     @property
-    def _corners(self) -> Points:
-        """Corners of all cards and plates, and of the latent, (n, 3)."""
-        places = [self.card(h) for h in range(self.heads)] + [self.latent]
-        places += [self.plate(h, side) for h in range(self.heads) for side in (0, 1)]
-        return np.concatenate([place.corners for place in places])
+    def _heads(self) -> Points:
+        """Corners of all cards and plates, (n, 3)."""
+        heads = range(self.heads)
+        plates = [self.plate(head, side) for head in heads for side in (0, 1)]
+        return np.concatenate([place.corners for place in (*map(self.card, heads), *plates)])
 
     @cached_property
     def _wide(self) -> tuple[Shot, float]:
         """The shot of all heads, and the size of a card in it, in scene units of the frame."""
         eye, at = map(np.array, (EYE, AT))
-        shot, scale = _fitted(self._corners, eye, at, self.room, self.frame)
+        corners = np.concatenate([self._heads, self.latent.corners])
+        shot, scale = _fitted(corners, eye, at, self.room, self.frame)
         return shot, scale * self.scale
 
 
@@ -260,10 +285,10 @@ def _fitted(
 ) -> tuple[Shot, float]:
     """Return the shot in which points (n, 3) fill a share of a room of the frame, and its size.
 
-    The eye stays, with the lens that fits, and moves up or down; or, with a lens, it comes as close
-    as it can.
+    The eye keeps its distance and has the lens that fits; or, with a lens, it comes as close as it
+    can.
     """
-    for _round in range(12):
+    for _round in range(ROUNDS):
         shot = Shot.looking(eye, at, lens or 1.0)
         seen = shot.project(corners, frame.height)[:, :2]
         box = Box.between(seen.min(axis=0), seen.max(axis=0))
@@ -275,6 +300,6 @@ def _fitted(
         move = (box.x * right + (box.y - wanted) * up) * unit
         eye, at = eye + move, at + move
         if lens is not None:
-            eye = at + (eye - at) / zoom
+            eye = at + (eye - at) / zoom**DAMPING
     shot = Shot.looking(eye, at, lens or zoom)
     return shot, frame.height / shot.height

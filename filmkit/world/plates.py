@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 from manim import Group, VMobject
 
-from filmkit.core.camera import Shot, keep_upright
+from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Box
 from filmkit.core.light import glow, mirrored
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
 from filmkit.mobjects.marks import Outline
-from filmkit.world.plan import Place, Points
+from filmkit.world.plan import Place
 
 __all__ = ["HeadCard", "Plate"]
 
@@ -20,6 +19,7 @@ INSET = 0.07  # of a card's pattern, as a share of the card
 RIM = 0.025  # how much larger than its cells a plate's body is, as a share of its height
 COPY = 0.16  # opacity of the cells of a copy
 NAME_SIZE = 1 / 30
+NAME_AT = (0.13, 0.87)  # where a number stands on its pattern, as shares of rows and columns
 EDGE = 0.55  # opacity of the line around a card
 SHINE = {"pattern": 0.5, "plate": 0.7, "latent": 1.6}  # how much light they give
 
@@ -70,7 +70,7 @@ class HeadCard(Group):
     pattern : Heatmap
         Its pattern.
     name : Label or None
-        Its number, which faces the camera above the card; None without room for it.
+        Its number in a corner of the card, which faces the camera; None without room for it.
     """
 
     def __init__(self, head: int, pattern: HeadTensor, place: Place, *, named: bool = True) -> None:
@@ -92,10 +92,11 @@ class HeadCard(Group):
         self.name = Label(str(head), size=NAME_SIZE, colour=theme.muted) if named else None
         self.add(self.body, self.pattern)
         if self.name is not None:
-            self.name.on_line(0.0, 0.75 * self.name.line_height)
-            self.add(keep_upright(self.name, self._top))
+            self.name.on_line(0.0, 0.0)
+            self.add(keep_upright(self.name, lambda shot: self.pattern.at(*self._name_at)))
 
-    def _top(self, shot: Shot) -> Points:
-        """Return the middle of the upper edge of the card, (3,)."""
-        a, b, c, d = self.pattern.corners
-        return np.asarray((a + b) / 2 + ((a - d) + (b - c)) / 2 * INSET / (1 - 2 * INSET))
+    @property
+    def _name_at(self) -> tuple[float, float]:
+        """Row and column at which its number stands: where the mask has removed all cells."""
+        rows, columns = self.pattern.shape
+        return NAME_AT[0] * rows, NAME_AT[1] * columns

@@ -14,7 +14,7 @@ from filmkit.core.animations import (
     InPlaceAnimation,
     Presence,
     Vanish,
-    presence,
+    first_half,
     second_half,
     set_presence,
 )
@@ -36,9 +36,12 @@ from filmkit.world.plates import HeadCard, Plate
 
 __all__ = ["World"]
 
+RAY_SHINE = 0.5  # how much light a layer of the rays gives
 MAX_NAMES = 12  # of heads; more of them have no names
 HALF_LIGHT = 0.3  # presence of what is not lit
-BEAM = (0.3, 0.07)  # opacity of a layer of a ray where it begins and where it ends
+# Opacity of a layer of a ray where it begins and where it ends: cairo draws a gradient of so many
+# levels itself, which for many rays in one path is ten times as fast as in bands.
+BEAM = (0.36, 0.06)
 BEAMS = (1.0, 0.8, 0.58, 0.32)  # widths of the layers that make up a ray
 
 
@@ -105,8 +108,8 @@ class World(Group):
             *(filled(self.plan.tie(members), theme.ink) for members in sets if group > 1)
         )
         self.beams = VGroup()
-        # Behind each other from every place inside of the arc; the first heads are at the back.
-        self.add(*self.cards, self.beams, glow(self.ties), *self.pairs)
+        # What is drawn later is in front, from every place inside of the arc.
+        self.add(self.beams, *self.cards, glow(self.ties), *self.pairs)
         self._home = {member: member.copy() for member in self.get_family()}
 
     def _plate(self, head: int, name: str, side: int) -> Plate:
@@ -233,7 +236,7 @@ class World(Group):
             The camera's place; the shot of all heads by default.
         """
         target = shot or self.shot("arc")
-        seen = self.plan.facing(head, target.focal, self.plan.room)
+        seen = self.plan.facing(head, target.focal)
 
         def brought(points: Points) -> Points:
             local = (points - seen.eye()) @ seen.rotation().T
@@ -291,11 +294,14 @@ class World(Group):
                 if shared is not None:
                     values, end.source = shared.panel("kv"[side], number)
                     end.set_values(values)
-                for member, target in ((plate.body, plate.body.copy()), (plate.cells, end)):
-                    targets[member] = set_presence(target, float(alone))
+                for member, target in (
+                    (plate.body, self._home[plate.body].copy()),
+                    (plate.cells, end),
+                ):
+                    targets[member] = target if alone else target.set_opacity(0.0)
                     target.points = self._moved(member, self.plan.plate(head, side), place)
         for tie in self.ties:
-            targets[tie] = set_presence(tie.copy(), float(sets == count))
+            targets[tie] = tie.copy().set_opacity(float(sets == count))
         return _Travel(self, targets, **kwargs)
 
     def _moved(self, member: Mobject, home: Place, place: Place) -> Points:
@@ -319,37 +325,29 @@ class World(Group):
         on
             Whether it grows from its source, or goes out.
         """
-        if not on:
-            return Presence(self.beams, 0.0, **kwargs)
         if not self.beams.submobjects:
             for role in ("key", "value"):
-                layers = VGroup(*(_beam(current_theme().role(role)) for _share in BEAMS))
-                self.beams.add(glow(layers, 0.5))
-        set_presence(self.beams, 0.0)
-        return AnimateWith(self, self._shine, **kwargs)
+                layers = VGroup(*(self._beam(current_theme().role(role)) for _width in BEAMS))
+                self.beams.add(glow(layers, RAY_SHINE))
+        if on:
+            return AnimateWith(self, self._shine, **kwargs)
+        return AnimateWith(self, lambda alpha: self._shine(1 - alpha), **kwargs)
+
+    def _beam(self, colour: str) -> VMobject:
+        """Return a path, empty as yet, that is brighter where it begins."""
+        beam = filled([np.zeros((3, 3))], colour).set_sheen_direction(IN)
+        red, green, blue, _opacity = beam.fill_rgbas[0]
+        # Many lie on each other where they begin.
+        fewer = min(1.0, MAX_NAMES / len(self.cards))
+        beam.fill_rgbas = np.array([[red, green, blue, fewer * opacity] for opacity in BEAM])
+        return beam
 
     def _shine(self, alpha: float) -> None:
         """Draw a share of the rays, 0 to 1."""
-        set_presence(self.beams, float(alpha > 0))
-        source, count = self.plan.latent, 2 * len(self.cards)
         for side, layers in enumerate(self.beams):
-            for share, layer in zip(BEAMS, layers, strict=True):
-                polygons = []
-                for head in range(len(self.cards)):
-                    place = self.plan.plate(head, side)
-                    middle = source.width * ((2 * head + side + 0.5) / count - 0.5)
-                    half = share * source.width / (2 * count)
-                    wide = share * place.width / 2
-                    start, stop = (
-                        np.array([at.point(x, y, z) for x in sides])
-                        for at, sides, y, z in (
-                            (source, (middle - half, middle + half), 0.0, -0.05),
-                            (place, (-wide, wide), -0.3 * place.height, 0.05),
-                        )
-                    )
-                    stop = start + max(alpha, 1e-3) * (stop - start)
-                    polygons.append(np.array([start[0], start[1], stop[1], stop[0]]))
-                layer.points = outline_points(polygons)
+            for width, layer in zip(BEAMS, layers, strict=True):
+                rays = [self.plan.ray(card.head, side, width, alpha) for card in self.cards]
+                layer.points = outline_points(rays) if alpha > 0 else np.zeros((0, 3))
 
     def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:
         """Return animations that put some parts in full light, and the rest in half light.
@@ -366,7 +364,7 @@ class World(Group):
             member
             for panel in panels
             for member in panel.family_members_with_points()
-            if member not in bodies and presence(member) > 0
+            if member not in bodies
         ]
         return [
             Presence(member, 1.0 if member in lit else HALF_LIGHT, **kwargs) for member in members
@@ -376,16 +374,13 @@ class World(Group):
         return [*self.keys, *self.values]
 
 
-def _beam(colour: str) -> VMobject:
-    """Return a path, empty as yet, that is brighter where it begins."""
-    beam = filled([np.zeros((3, 3))], colour).set_sheen_direction(IN)
-    red, green, blue, _opacity = beam.fill_rgbas[0]
-    beam.fill_rgbas = np.array([[red, green, blue, opacity] for opacity in BEAM])
-    return beam
-
-
 def _early(alpha: float) -> float:
     return float(smooth(min(1.0, 2.5 * alpha)))
+
+
+def _opacity(member: Mobject) -> float:
+    """Return the opacity of a panel, or of what fills a shape."""
+    return float(member.opacity if isinstance(member, Heatmap) else member.get_fill_opacity())
 
 
 class _Travel(InPlaceAnimation):
@@ -398,28 +393,32 @@ class _Travel(InPlaceAnimation):
     ) -> None:
         super().__init__(world, **kwargs)
         self.targets, self.level = targets, level
+        names = {card.pattern: card.name for card in world.cards}
+        self.members = [*targets, *filter(None, (names.get(member) for member in targets))]
 
     def begin(self) -> None:
         self.starts = {member: member.copy() for member in self.targets}
         for member, target in self.targets.items():
             if isinstance(member, Heatmap):
                 member.source = target.source
-            # In front of all others on the whole way.
-            member.set_z_index(1)
+        # In front of all others on the whole way, and of those that will be hidden.
+        for member in self.members:
+            member.set_z_index(1 + (_opacity(self.targets.get(member, member)) > 0))
         super().begin()
 
     def step(self, alpha: float) -> None:
-        late = second_half(alpha)
         for member, target in self.targets.items():
             start = self.starts[member]
             member.points = (1 - alpha) * start.points + alpha * target.points
-            member.presence = (1 - late) * presence(start) + late * presence(target)
-            if isinstance(member, Heatmap):
-                member.interpolate_color(start, target, late)
+            if isinstance(member, Heatmap | VMobject):
+                rises = _opacity(target) > _opacity(start)
+                member.interpolate_color(
+                    start, target, (first_half if rises else second_half)(alpha)
+                )
 
     def finish(self) -> None:
         super().finish()
-        for member in self.targets:
+        for member in self.members:
             member.set_z_index(self.level)
 
 
@@ -495,7 +494,7 @@ class _Melting(InPlaceAnimation):
     def begin(self) -> None:
         world = self.world
         world.add(world.latent)
-        self.plates = [plate for plate in world._plates() if presence(plate.cells) > 0]
+        self.plates = [plate for plate in world._plates() if plate.cells.opacity > 0]
         super().begin()
 
     def step(self, alpha: float) -> None:
@@ -504,7 +503,7 @@ class _Melting(InPlaceAnimation):
         begun = (1 - self.SOFT) * np.arange(rows) / max(rows - 1, 1)
         molten = np.clip((alpha - begun) / self.SOFT, 0, 1)[:, None]
         latent.cells.set_shown(molten)
-        latent.body.presence = alpha
+        latent.body.set_opacity(alpha)
         for plate in self.plates:
             plate.cells.set_shown(1 - molten)
-            plate.body.presence = 1 - alpha
+            plate.body.set_opacity(1 - alpha)
