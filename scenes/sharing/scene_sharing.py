@@ -37,11 +37,8 @@ Array = npt.NDArray[np.float64]
 
 CELL = 0.15  # size of a cell from which on its frame has the width of lines, in scene units
 INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
-SLIDE, COMPUTE, DRAW = (
-    2.0,
-    3.0,
-    2.6,
-)  # seconds: heads rise, plates slide, patterns change, and lines go on
+# Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
+RISE, SLIDE, COMPUTE, DRAW = 5.5, 2.0, 3.0, 2.6
 PERCENTILE = 95.0  # of all changes, at which their scale ends
 GLOW = 3.0
 
@@ -173,16 +170,16 @@ class Sharing(Stage):
         own="It sounds plausible that every head needs keys and values of its own: [multi-head] "
         "attention. This model was trained like that.",
         other="It sounds plausible that every head needs keys and values of its own: [multi-head] "
-        "attention. But in this model, dim plates are [copies].",
+        "attention. But in this model, [dim] plates are copies.",
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
-        self.play(self.world.arrive(run_time=ARRIVE))
+        self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
         line = _("multi-head attention: <key>keys</key> and <value>values</value> for every head")
         self.play(*self.say("MHA", line))
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            self.wait_for("copies")
+            self.wait_for("dim")
             self.play(self.explain(_("dim plates are copies: in this model, heads share")))
 
     @beat(
