@@ -12,10 +12,12 @@ without rounding: so it is the same, bit by bit, on every processor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -30,7 +32,7 @@ __all__ = ["LitCamera", "glow", "mirrored"]
 
 M = TypeVar("M", bound=Mobject)
 Pixels = npt.NDArray[np.uint8]
-Light = npt.NDArray[np.int32]
+Light = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
 Part: TypeAlias = Heatmap | VMobject
 
@@ -40,18 +42,18 @@ STRONGEST = 4.0
 """The largest strength of a glow."""
 
 UNIT = 256  # light of the level 1; that of a level is its square
-WHITE = UNIT * 255**2
+LIGHT_OF_LEVELS = np.arange(256.0) ** 2 * UNIT
 
-# Each halo is a blur of the one before: how wide, as a share of the picture's shorter side, and how
-# much of the light it has.
-HALOS = ((6 / 1080, 0.28), (20 / 1080, 0.20), (64 / 1080, 0.12), (180 / 1080, 0.045))
-PASSES = 2  # boxes that make up a blur
+# Standard deviation of each halo, in pixels of a picture of 1080 lines, and how much of the light
+# it has, in 256ths.
+HALOS = ((6, 72), (20, 51), (64, 31), (180, 12))
 
-REFLECTED = 0.22  # share of its light that the floor gives back
+REFLECTED = 56  # how much of its light the floor gives back, in 256ths
+SOFT = 1.0  # blur of what is mirrored, in pixels of the picture in which light is computed
 FADE = 1.6  # height above the floor at which it gives back half of that, in scene units
 STEEP = 3.0  # tilt of the eye, in degrees, from which on the floor mirrors in full
 
-TILE = 64  # side of the dither's tile, in pixels
+TILE, DASH = 64, 8  # side of the dither's tile, and length of what it is made of, in pixels
 
 
 def glow(mobject: M, strength: float = 1.0) -> M:
@@ -129,6 +131,10 @@ class _Sketch(StageCamera):
             frame_height=camera.frame_height,
             background_opacity=0.0,
         )
+        # The texture of each heatmap as it was last drawn, how dark, and the darker texture.
+        self._darker: WeakKeyDictionary[Heatmap, tuple[Texture, Points, Texture]] = (
+            WeakKeyDictionary()
+        )
 
     def shares(self, part: Part) -> Any:
         """Return how much of its level each cell of a part keeps: one number, or (rows, 1, 1)."""
@@ -142,9 +148,13 @@ class _Sketch(StageCamera):
         return self.pixel_array
 
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:
-        cells = heatmap.texture().cells.astype(np.float32)
-        cells[..., :3] *= self.shares(heatmap)
-        darker = Texture(np.rint(cells).astype(np.uint8))
+        texture, shares = heatmap.texture(), np.asarray(self.shares(heatmap))
+        known, before, darker = self._darker.get(heatmap, (None, shares, texture))
+        if known is not texture or not np.array_equal(before, shares):
+            cells = texture.cells.astype(np.float64)
+            cells[..., :3] *= shares
+            darker = Texture(np.rint(cells).astype(np.uint8))
+            self._darker[heatmap] = texture, shares, darker
         paste(self.pixel_array, darker, corners, opacity_of(heatmap))
 
     def get_fill_rgbas(self, vmobject: VMobject) -> Points:
@@ -163,7 +173,7 @@ class _Emission(_Sketch):
 
 
 class _Mirror(_Sketch):
-    """What is mirrored, as the floor sees it: darker the higher it is."""
+    """What is mirrored, as the floor sees it: darker the higher it is, black if it is below."""
 
     def shares(self, part: Part) -> Any:
         if isinstance(part, Heatmap):
@@ -173,7 +183,8 @@ class _Mirror(_Sketch):
             heights = (a + b) / 2 * (1 - down) + (c + d) / 2 * down
         else:
             heights = part.points[:, 1].mean()
-        return np.sqrt(1 / (1 + np.square(np.maximum(heights, 0.0) / FADE)))
+        shares = np.sqrt(1 / (1 + np.square(np.maximum(heights, 0.0) / FADE)))
+        return np.where(np.asarray(heights) < 0, 0.0, shares)
 
 
 class LitCamera(StageCamera):
@@ -202,23 +213,20 @@ class LitCamera(StageCamera):
         if not shining and not reflected:
             return
         height, width = self._emission.pixel_array.shape[:2]
-        light = np.zeros((height, width, 3), dtype=np.int32)
+        light = np.full((height, width, 3), LIGHT_OF_LEVELS[self.background[0, 0, :3]])
         if reflected:
             image = self._mirror.sketch(mirrors, _from_below(self.shot))
-            light += _blurred(_light_of(image[::-1]), 3) * reflected >> 8
+            light += _blurred(_light_of(image[::-1]), SOFT) * (reflected / 256)
         if shining:
             image = self._emission.sketch(shining, self.shot)
-            light += halos(_light_of(image)) * int(STRONGEST)
-        background = np.array(self.background[0, 0, :3], dtype=np.int32)
-        light += background**2 * UNIT
-        picture = _enlarged(light, self.pixel_width // width)
-        cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA, dst=self.pixel_array)
+            light += _halos(_light_of(image)) * STRONGEST
+        _enlarged(light, self.pixel_width // width, self.pixel_array)
 
 
 def _factor(width: int, height: int) -> int:
     """Return how many times smaller than the picture light is computed: a power of two."""
     factor = 1
-    while min(width, height) >= 2 * factor * MIN_SIDE and not (width | height) % (2 * factor):
+    while min(width, height) >= 2 * factor * MIN_SIDE and not (width | height) % (4 * factor):
         factor *= 2
     return factor
 
@@ -236,62 +244,76 @@ def _floor_share(shot: Shot) -> int:
     """
     if shot.eye()[1] <= 0:
         return 0
-    return round(256 * REFLECTED * min(1.0, abs(shot.phi) / STEEP))
+    return round(REFLECTED * min(1.0, abs(shot.phi) / STEEP))
 
 
 def _light_of(picture: Pixels) -> Light:
     """Return the light of a picture (height, width, 4), without its alpha."""
-    return _LIGHT[picture[..., :3]]
+    return np.asarray(
+        cv2.LUT(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), LIGHT_OF_LEVELS), dtype=np.float64
+    )
 
 
-_LIGHT: Light = np.arange(256, dtype=np.int32) ** 2 * UNIT
+def _halos(light: Light) -> Light:
+    """Return the sum of all halos around some light, (height, width, 3).
+
+    All but the first are so soft that they are computed at half the size once more.
+    """
+    height, width = light.shape[:2]
+    unit = min(height, width) / 1080
+    (sigma, share), *wider = HALOS
+    near = _blurred(light, sigma * unit)
+    half = cv2.resize(near, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    wide = np.floor(np.asarray(half, dtype=np.float64))
+    far = np.zeros_like(wide)
+    for after, part in wider:
+        wide = _blurred(wide, math.sqrt(after**2 - sigma**2) * unit / 2)
+        far += wide * (part / 256)
+        sigma = after
+    return near * (share / 256) + cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def halos(light: Light) -> Light:
-    """Return the sum of all halos around some light, (height, width, 3)."""
-    side = min(light.shape[:2])
-    total = np.zeros_like(light)
-    reached = 0.0  # variance of the blurs so far, in pixels
-    for sigma, share in HALOS:
-        variance = (sigma * side) ** 2
-        # A box of width w has the variance (w^2 - 1) / 12.
-        width = np.sqrt(12 * (variance - reached) / PASSES + 1)
-        box = 2 * round((width - 1) / 2) + 1
-        reached += PASSES * (box**2 - 1) / 12
-        light = _blurred(light, box)
-        total += light * round(256 * share) >> 8
-    return total
+def _blurred(light: Light, sigma: float) -> Light:
+    """Return light averaged twice over a square, which blurs by about ``sigma`` pixels."""
+    # A line of n pixels has the variance (n^2 - 1) / 12.
+    side = 2 * round((math.sqrt(6 * sigma**2 + 1) - 1) / 2) + 1
+    total: Any = light
+    for _ in range(2):
+        total = cv2.boxFilter(
+            total, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
+        )
+    return np.asarray(np.floor(total / side**4))
 
 
-def _blurred(light: Light, box: int) -> Light:
-    """Return light averaged over boxes, several times."""
-    for _ in range(PASSES):
-        for size in ((box, 1), (1, box)):
-            total = cv2.boxFilter(
-                light, cv2.CV_32S, size, normalize=False, borderType=cv2.BORDER_CONSTANT
-            )
-            light = np.asarray(total, dtype=np.int32) // box
-    return light
-
-
-def _enlarged(light: Light, factor: int) -> Pixels:
-    """Return the picture (height, width, 3) of some light, enlarged by a power of two.
+def _enlarged(light: Light, factor: int, target: Pixels) -> None:
+    """Draw some light, enlarged by a power of two, into a picture (height, width, 4).
 
     A root is the same on every processor. Its levels are rounded down to 256ths, which are so few
-    digits that interpolation by 8ths of them is exact.
+    digits that interpolation by 8ths or 16ths of them is exact.
     """
-    roots = np.sqrt(np.minimum(light, WHITE).astype(np.float32))
-    levels = np.floor(roots * 16) / 256
-    height, width = light.shape[:2]
-    large = cv2.resize(levels, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
-    cv2.add(large, _dither(*large.shape), dst=large)
-    return large.astype(np.uint8)
+    roots = np.sqrt(np.minimum(light, LIGHT_OF_LEVELS[-1]).astype(np.float32))
+    levels = np.pad(np.floor(roots * 16) / 256, ((1, 1), (0, 0), (0, 0)), mode="edge")
+    dither = _dither(target.shape[1])
+    rows = TILE // factor
+    # In strips, which stay in the processor's cache.
+    for top in range(0, len(light), rows):
+        strip = levels[top : top + rows + 2]
+        large = cv2.resize(strip, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+        large = large[factor:-factor]
+        cv2.add(large, dither[: len(large)], dst=large)
+        start = top * factor
+        cv2.cvtColor(
+            large.astype(np.uint8), cv2.COLOR_RGB2RGBA, dst=target[start : start + len(large)]
+        )
 
 
 @cache
-def _dither(height: int, width: int, channels: int) -> npt.NDArray[np.float32]:
-    """Return what is added before levels are rounded down, 0 to 1: always the same noise."""
-    noise = np.random.default_rng(0).permutation(TILE**2).reshape(TILE, TILE, 1)
-    down, across = -(-height // TILE), -(-width // TILE)
-    tile = (noise.astype(np.float32) + 0.5) / TILE**2
-    return np.ascontiguousarray(np.tile(tile, (down, across, channels))[:height, :width])
+def _dither(width: int) -> npt.NDArray[np.float32]:
+    """Return what is added to a strip before levels are rounded down, 0 to 1, (TILE, width, 3).
+
+    It is always the same noise, of short dashes, which masters hold in fewer bytes than dots.
+    """
+    noise = np.random.default_rng(0).permutation(TILE**2 // DASH).reshape(TILE, -1)
+    shares = (noise.repeat(DASH, axis=1) + 0.5) / noise.size
+    row = np.tile(shares, -(-width // TILE))[:, :width, None]
+    return np.ascontiguousarray(np.repeat(row, 3, axis=2), dtype=np.float32)

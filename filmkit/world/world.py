@@ -32,7 +32,7 @@ from filmkit.mobjects.ribbon import filled, outline_points
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.stage import Stage
 from filmkit.world.plan import Place, Plan, Points
-from filmkit.world.plates import HeadCard, Plate
+from filmkit.world.plates import INSET, HeadCard, Plate
 
 __all__ = ["World"]
 
@@ -166,11 +166,7 @@ class World(Group):
 
         They are the ``origins`` of :meth:`filmkit.pictures.stage.Stage.show`.
         """
-        found = {
-            "pattern": self.cards[head].pattern,
-            "K": self.keys[head].cells,
-            "V": self.values[head].cells,
-        }
+        found = {name: cells for name, (cells, *_rest) in self._parts(head).items()}
         return found | {f"{name}[{head}]": cells for name, cells in found.items()}
 
     def settle(
@@ -198,18 +194,35 @@ class World(Group):
         alone
             Whether the others stay away; :meth:`arrive` lets them rise.
         """
-        origins: dict[Mobject, Heatmap] = {}
-        for name, panel in self.panels(head).items():
-            if name in stage.parts and len(stage.parts[name].cells.blocks) == 1:
-                origins[panel] = stage.parts[name].cells.whole
+        starts: dict[Mobject, Mobject] = {}
+        for name, (panel, body, home, inner) in self._parts(head).items():
+            part = next(
+                (stage.parts[n] for n in (name, f"{name}[{head}]") if n in stage.parts), None
+            )
+            if part is None or len(part.cells.blocks) > 1:
+                continue
+            starts[panel] = origin = part.cells.whole
+            box = origin.box
+            place = Place(box.center, 0.0, box.width / inner, box.height / inner)
+            starts[body] = body.copy()
+            starts[body].points = self._moved(body, home, place)
         kwargs.setdefault("run_time", current_theme().tempo.swing)
-        taken = set(origins.values())
+        taken = set(starts.values())
         rest = [part for part in stage.visible_parts() if part not in taken]
         return [
-            _Entrance(self, origins, head if alone else None, **kwargs),
+            _Entrance(self, starts, head if alone else None, **kwargs),
             *([Vanish(Group(*rest), rate_func=_early, **kwargs)] if rest else []),
             stage.move_camera(shot or self.shot("arc"), **kwargs),
         ]
+
+    def _parts(self, head: int) -> dict[str, tuple[Heatmap, VMobject, Place, float]]:
+        """Return panels of a head by their names in mosaics: cells, body, place, share of it."""
+        card, pair = self.cards[head], (self.keys[head], self.values[head])
+        found = {"pattern": (card.pattern, card.body, self.plan.card(head), 1 - 2 * INSET)}
+        return found | {
+            name: (plate.cells, plate.body, self.plan.plate(head, side), 1.0)
+            for side, (name, plate) in enumerate(zip("KV", pair, strict=True))
+        }
 
     # Movements
 
@@ -379,8 +392,10 @@ def _early(alpha: float) -> float:
 
 
 def _opacity(member: Mobject) -> float:
-    """Return the opacity of a panel, or of what fills a shape."""
-    return float(member.opacity if isinstance(member, Heatmap) else member.get_fill_opacity())
+    """Return the mean opacity of a panel, or that of what fills a shape."""
+    if isinstance(member, Heatmap):
+        return float(member.opacity * member.shown.mean())
+    return float(member.get_fill_opacity())
 
 
 class _Travel(InPlaceAnimation):
@@ -452,34 +467,36 @@ class _Rising(InPlaceAnimation):
 
 
 class _Entrance(InPlaceAnimation):
-    """Add a world in which some panels come from heatmaps on the scene."""
+    """Add a world in which some members look at first like others, which leave the scene."""
 
     def __init__(
-        self, world: World, origins: Mapping[Mobject, Heatmap], alone: int | None, **kwargs: Any
+        self, world: World, starts: Mapping[Mobject, Mobject], alone: int | None, **kwargs: Any
     ) -> None:
         super().__init__(world, introducer=True, **kwargs)
-        self.origins = origins
+        self.starts = starts
         seen = world if alone is None else Group(world.cards[alone], world.pairs[alone])
         self.seen = set(seen.get_family())
 
     def _setup_scene(self, scene: Scene) -> None:
-        scene.remove(*self.origins.values())
+        scene.remove(*self.starts.values())
         super()._setup_scene(scene)
 
     def begin(self) -> None:
-        self.homes = {panel: panel.points.copy() for panel in self.origins}
-        self.rest = [
-            member
-            for member in self.mobject.family_members_with_points()
-            if member not in self.origins
-        ]
+        self.ends = {member: member.copy() for member in self.starts}
+        members = self.mobject.family_members_with_points()
+        self.rest = [m for m in members if not isinstance(self.starts.get(m), Heatmap)]
         super().begin()
 
     def step(self, alpha: float) -> None:
-        for panel, origin in self.origins.items():
-            panel.points = (1 - alpha) * origin.points + alpha * self.homes[panel]
+        for member, start in self.starts.items():
+            end = self.ends[member]
+            member.points = (1 - alpha) * start.points + alpha * end.points
+            if isinstance(member, Heatmap):
+                member.interpolate_color(start, end, alpha)
         for member in self.rest:
-            member.presence = second_half(alpha) * (member in self.seen)
+            # What comes from nowhere comes last, when nothing passes before it any more.
+            share = first_half(alpha) if member in self.starts else smooth(max(0, 4 * alpha - 3))
+            member.presence = share * (member in self.seen)
 
 
 class _Melting(InPlaceAnimation):
