@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, LaggedStart, VGroup, VMobject
+from manim import Animation, Group, VGroup, VMobject, smooth, squish_rate_func
 
 from extract.sharing import groups_for
 from extract.trace import Trace
@@ -22,7 +22,7 @@ from filmkit.core.facts import fact, told
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
-from filmkit.core.norm import Norm
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, break_lines
@@ -30,15 +30,18 @@ from filmkit.core.theme import current_theme
 from filmkit.mobjects.shared_view import SharedView, require_shareable
 from filmkit.pictures.parts import TEXT
 from filmkit.world.headline import Headline
+from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
 from scenes.sharing.scores import Scores, written
 
 Array = npt.NDArray[np.float64]
+Panel = tuple[Array, TensorSource]
 
 CELL = 0.15  # size of a cell from which on its frame has the width of lines, in scene units
 INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
 RISE, SLIDE, COMPUTE, DRAW = 5.5, 2.0, 3.0, 2.6
+LAG = 0.6  # share of the time in which patterns begin to change
 PERCENTILE = 95.0  # of all changes, at which their scale ends
 GLOW = 3.0
 
@@ -79,11 +82,6 @@ def looked_before(pattern: Heatmap, after: Array) -> VMobject:
             corners = [pattern.at(row + down, column + across) for down, across in (*ends, ends[0])]
             frames.start_new_path(corners[0]).add_points_as_corners(corners[1:])
     return frames
-
-
-def one_by_one(changes: list[Recolour]) -> LaggedStart:
-    """Return an animation in which one pattern changes after another."""
-    return LaggedStart(*changes, lag_ratio=0.3, run_time=COMPUTE)
 
 
 class Sharing(Stage):
@@ -151,11 +149,20 @@ class Sharing(Stage):
             return
         changes = []
         for card in self.world.cards:
-            values, source = view.pattern(card.head)
-            changes.append(Recolour(card.pattern, values=values, source=source))
-            self.marks.add(looked_before(card.pattern, values))
+            panel = view.pattern(card.head)
+            changes.append(self.recolour(card, panel))
+            self.marks.add(looked_before(card.pattern, panel[0]))
         self.play(Appear(self.marks))
-        self.play(one_by_one(changes), self.explain(_("framed: what a word looked at most before")))
+        self.play(*changes, self.explain(_("framed: what a word looked at most before")))
+
+    def recolour(self, card: HeadCard, panel: Panel, norm: Norm | None = None) -> Recolour:
+        """Return an animation in which a pattern becomes another panel, one head after another."""
+        values, source = panel
+        begin = LAG * card.head / (self.trace.meta.n_heads - 1)
+        turn = squish_rate_func(smooth, begin, begin + 1 - LAG)
+        return Recolour(
+            card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
+        )
 
     def line_to(self, head: int, sets: int) -> VMobject:
         """Return a line from the keys and values that a head reads to its card."""
@@ -220,13 +227,14 @@ class Sharing(Stage):
         changes = [self.shared.change(head) for head in range(self.trace.meta.n_heads)]
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
         moved = []
-        for card, (values, source) in zip(self.world.cards, changes, strict=True):
-            glow(card.pattern, GLOW).label = ""
-            moved.append(Recolour(card.pattern, values=values, norm=norm, source=source))
+        for card, change in zip(self.world.cards, changes, strict=True):
+            glow(card.pattern, GLOW)
+            card.pattern.label = ""
+            moved.append(self.recolour(card, change, norm))
         line = _(
             "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink>"
         )
-        self.play(*self.say(self.moved, line), Vanish(self.marks), one_by_one(moved))
+        self.play(*self.say(self.moved, line), Vanish(self.marks), *moved)
 
     @beat
     def what_it_costs(self) -> None:
