@@ -194,7 +194,9 @@ class Plan:
         width = 2 * SHARED_APART + SHARED[0]
         return Place((0.0, SHARED[1] / 2, SHARED_AT), 0.0, width, SHARED[1])
 
-    def ray(self, head: int, side: int, width: float, grown: float) -> Points:
+    def ray(
+        self, head: int, side: int, width: float, grown: float, *, to_card: bool = False
+    ) -> Points:
         """Return the corners (4, 3) of a ray from the latent to the keys or values of a head.
 
         Parameters
@@ -205,15 +207,20 @@ class Plan:
             Its width, as a share of the whole ray's.
         grown
             How much of its length there is, 0 to 1.
+        to_card
+            Whether it leads to the card instead.
         """
         plate, source = self.plate(head, side), self.latent
         # Rays do not cross each other.
         last = self.plate(int(np.argmax([angle for _row, angle in self._angles])), 1)
         middle = RAYS_FROM * source.width * plate.center[0] / last.center[0]
         half = width * RAYS_FROM * source.width / (2 * max(self.rows))
-        wide = width * plate.width / 2
+        end, aside, low, wide = plate, 0.0, -0.3 * plate.height, width * plate.width / 2
+        if to_card:
+            end = self.card(head)
+            aside, low = (side - 0.5) * 0.45 * end.width, -end.height / 2
         start = np.array([source.point(x, 0.0, -0.05) for x in (middle - half, middle + half)])
-        stop = np.array([plate.point(x, -0.3 * plate.height, 0.05) for x in (-wide, wide)])
+        stop = np.array([end.point(aside + x, low, 0.05) for x in (-wide, wide)])
         stop = start + max(grown, 1e-3) * (stop - start)
         return np.array([start[0], start[1], stop[1], stop[0]])
 

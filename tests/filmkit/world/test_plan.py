@@ -125,6 +125,9 @@ def test_rays_lead_from_the_latent_to_the_plates_without_crossing() -> None:
         assert np.abs(ray[:2, 0]).max() <= plan.latent.width / 2
         foot, plate = ray[2:].mean(axis=0), plan.plate(4, side)
         assert np.abs(foot[:2] - plate.center[:2]).max() < plate.height / 2
+        card = plan.card(4)
+        end = plan.ray(4, side, 1.0, 1.0, to_card=True)[2:].mean(axis=0)
+        assert end[1] == pytest.approx(card.center[1] - card.height / 2)
     starts = [plan.ray(head, 0, 1.0, 1.0)[:2, 0].mean() for head in (0, 1, 2)]
     assert starts == sorted(starts)
     np.testing.assert_allclose(plan.ray(4, 0, 1.0, 0.5)[:2], plan.ray(4, 0, 1.0, 1.0)[:2])
