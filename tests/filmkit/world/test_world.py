@@ -223,7 +223,11 @@ def test_light_falls_on_some_parts_and_bodies_stay_whole() -> None:
         panels = {part for part in world.get_family() if isinstance(part, Heatmap)}
         assert bodies <= lit
         assert panels & lit == {world.cards[2].pattern, world.keys[0].cells}
+        assert world.keys[0].body.get_stroke_opacity() == 1
+        assert world.keys[1].body.get_stroke_opacity() < 0.5
+        assert {body.get_fill_opacity() for body in bodies} == {1}
         stage.play(*world.spotlight(world))
+        assert world.keys[1].body.get_stroke_opacity() == 1
         assert all(getattr(member, "presence", 1.0) == 1 for member in world.get_family())
 
     in_room(make_trace(**OWN), act)
