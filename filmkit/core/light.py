@@ -215,11 +215,11 @@ class LitCamera(StageCamera):
         light = np.full((height, width, 3), LIGHT_OF_LEVELS[self.background[0, 0, :3]])
         if reflected:
             image = self._mirror.sketch(mirrors, _from_below(self.shot))
-            light += _soft(image[::-1]) * np.float32(reflected / 256 / SOFT)
+            light += _times(_soft(image[::-1]), reflected / 256 / SOFT)
         if shining:
             image = self._emission.sketch(shining, self.shot)
-            light += _halos(_soft(image)) * np.float32(STRONGEST)
-        _enlarged(light, self.pixel_width // width, self.pixel_array)
+            light += _times(_halos(_soft(image)), STRONGEST)
+        _enlarge(light, self.pixel_width // width, self.pixel_array)
 
 
 def _factor(width: int, height: int) -> int:
@@ -280,8 +280,8 @@ def _halos(near: Light) -> Light:
     """
     height, width = near.shape[:2]
     unit = min(height, width) / 1080 / 2
-    near = near.astype(np.float64)
-    wide: Any = 4 * cv2.resize(near, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    half = width // 2, height // 2
+    wide: Any = 4 * cv2.resize(near.astype(np.float64), half, interpolation=cv2.INTER_AREA)
     far, before = np.zeros_like(wide), FIRST
     for sigma, share in WIDER:
         # A line of n pixels has the variance (n^2 - 1) / 12.
@@ -290,23 +290,32 @@ def _halos(near: Light) -> Light:
         wide = np.rint(_summed(wide, side) / side**4)
         far += wide * (share / 256)
         before = sigma
-    far = cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(near * (NEAR / 256 / SOFT) + far / (4 * SOFT), dtype=np.float32)
+    # In 16ths, which are so few digits that interpolation by quarters is exact.
+    far = (np.rint(far * (16 / 4 / SOFT)) / 16).astype(np.float32)
+    light = cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(light, _times(near, NEAR / 256 / SOFT), dst=light))
 
 
-def _enlarged(light: Light, factor: int, target: Pixels) -> None:
-    """Draw some light, enlarged by a power of two, into a picture (height, width, 4).
+def _times(light: Light, factor: float) -> Light:
+    """Return light multiplied in place: new arrays of this size would take longer to get."""
+    return np.multiply(light, light.dtype.type(factor), out=light)
+
+
+def _enlarge(light: Light, factor: int, target: Pixels) -> None:
+    """Draw light, which is overwritten, enlarged by a power of two into a picture (h, w, 4).
 
     A root is the same on every processor. Its levels are rounded down to 256ths, which are so few
     digits that interpolation by 8ths or 16ths of them is exact.
     """
-    levels = np.floor(np.sqrt(np.minimum(light, LIGHT_OF_LEVELS[-1])) * 256) / 256
-    levels = np.pad(levels, ((1, 1), (0, 0), (0, 0)), mode="edge")
+    np.minimum(light, LIGHT_OF_LEVELS[-1], out=light)
+    levels = _times(np.sqrt(light, out=light), 256)
+    levels = _times(np.floor(levels, out=levels), 1 / 256)
+    padded = cv2.copyMakeBorder(levels, 1, 1, 0, 0, cv2.BORDER_REPLICATE)
     dither = _dither(target.shape[1])
     rows = TILE // factor
     # In strips, which stay in the processor's cache.
     for top in range(0, len(light), rows):
-        strip = levels[top : top + rows + 2]
+        strip = padded[top : top + rows + 2]
         large = cv2.resize(strip, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
         large = large[factor:-factor]
         cv2.add(large, dither[: len(large)], dst=large)

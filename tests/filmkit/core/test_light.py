@@ -225,7 +225,7 @@ def some_light(height: int = 270, width: int = 480) -> light.Light:
 def enlarged(levels: light.Light, factor: int) -> Picture:
     height, width = levels.shape[:2]
     target = np.zeros((height * factor, width * factor, 4), np.uint8)
-    light._enlarged(levels, factor, target)
+    light._enlarge(levels.copy(), factor, target)
     return target[..., :3].astype(int)
 
 
