@@ -25,7 +25,7 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
-from filmkit.core.language import _
+from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
@@ -356,10 +356,13 @@ class KVCache(Stage):
         several="These are one head's keys and values. Its layer has {like_them} such heads.",
     )
     def cache_of_a_layer(self) -> None:
-        words = self._words(
-            counted_heads(self.trace.meta.n_kv_heads),
-            _("keep <key>keys</key> and <value>values</value> in this layer"),
+        count = self.trace.meta.n_kv_heads
+        keeping = ngettext(
+            "keeps <key>keys</key> and <value>values</value> in this layer",
+            "keep <key>keys</key> and <value>values</value> in this layer",
+            count,
         )
+        words = self._words(counted_heads(count), keeping)
         own, moves = self.plates[self.head.kv_head], []
         on_scene = set(self.get_mobject_family_members())
         for name, plate in zip("KV", own, strict=True):
