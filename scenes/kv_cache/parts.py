@@ -13,7 +13,7 @@ from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _, current_language, ngettext
 from filmkit.core.numbers import format_decimal, format_number, format_percent
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Number, break_lines, fit_word
+from filmkit.core.text import Label, Number, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import figure, own_colour
@@ -156,8 +156,11 @@ class WorkBars(VGroup):
             self.longest = width - self.indent - 2 * GAP - number.width - unit.width
             self.lines.append((name, bar, number, unit))
             self.add(name, bar, number, unit)
-        what = Label(_("multiply-adds in this layer so far"), size=TEXT, colour=theme.muted)
-        self.add(what.move_to([left, 1.05 * LINE, 0], LEFT))
+        what = fit_size(
+            _("multiply-adds in this layer so far"), width, size=TEXT, colour=theme.muted
+        )
+        start = min(left, width / 2 - what.width)
+        self.add(what.move_to([start, 1.05 * LINE, 0], LEFT))
         self.done = done
         self.show(done)
 

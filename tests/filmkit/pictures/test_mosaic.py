@@ -196,6 +196,25 @@ def test_words_in_an_empty_corner_leave_no_room_for_what_is_below() -> None:
     assert arranged.boxes["Kt"].bottom - arranged.boxes["Q"].top == pytest.approx(GAP)
 
 
+def test_a_title_is_not_beyond_the_words_beside_its_part() -> None:
+    sizes = {"K": Size(token(9), channel(8), left=1.2, title=(1.5, 0.4))}
+    beside = {"K": replace(sizes["K"], left=0.0)}
+    room = FRAMES["9:16"].stage
+    assert arrange(Mosaic.parse(". K"), beside, room).titles == {"K": "left"}
+    assert arrange(Mosaic.parse(". K"), sizes, room).titles == {"K": "above"}
+
+
+def test_what_is_as_wide_as_the_room_reaches_below_words_in_an_empty_field() -> None:
+    room = FRAMES["16:9"].stage
+    sizes = {
+        "K": Size(token(9), channel(8), left=1.2),
+        "note": Size(width=room.width, height=0.4),
+    }
+    boxes = arrange(Mosaic.parse(". K\nnote note"), sizes, room).boxes
+    assert (boxes["note"].left, boxes["note"].right) == pytest.approx((room.left, room.right))
+    assert boxes["K"].left >= room.left + 1.2 - SLACK
+
+
 def test_a_wide_title_does_not_stretch_the_cells_below_it() -> None:
     sizes = {
         "V": Size(token(9), channel(2), title=(3.0, 0.4)),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from filmkit.core.animations import presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Frame
 from filmkit.core.norm import Norm, TensorSource
@@ -122,6 +123,14 @@ def test_a_row_of_a_product_reaches_over_what_it_is_made_from() -> None:
 def test_words_belong_to_rows_of_the_picture_and_not_to_a_part() -> None:
     keys = set(picture("Q\nV").pieces)
     assert {("words", "row words 0"), ("words", "row words 1"), ("Q", "cells")} <= keys
+
+
+def test_words_are_lit_at_rows_and_columns() -> None:
+    lit = {"words": [1.0] * 8 + [0.25]}
+    made = picture(SCORES, lit=lit).pieces
+    for kind in ("row words 0", "column words 0"):
+        levels = [presence(word) for word in made["words", kind]]
+        assert levels == lit["words"]
 
 
 def test_if_no_mosaic_fits_that_of_the_first_is_told() -> None:

@@ -9,7 +9,7 @@ import pytest
 from manim import Animation, Square
 
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Settle, TransposeFromCopy, Vanish
+from filmkit.core.animations import Appear, Settle, TransposeFromCopy, Vanish, presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
@@ -203,6 +203,57 @@ def test_a_mark_is_around_a_row_a_column_a_cell_or_all(
     wanted = box(made.parts["Q"].cells)
     assert mark.box(made.parts["Q"].cells) == wanted
     assert made.marks[0].get_center()[:2] == pytest.approx(wanted.center[:2])
+
+
+# Tokens join
+
+
+def grown(trace: Trace, text: str, **options: Any) -> tuple[Picture, Transition]:
+    """Return a picture of the first eight tokens of nine, and the way to that of all of them."""
+    layer = LayerView.of_prompt(trace, 0, show_first_token=False)
+    fewer = picture(text, dict(HeadParts(layer.until(layer.stop - 1).head(0))))
+    after = picture(text, dict(HeadParts(layer.head(0))), **options)
+    return fewer, Transition(fewer.pieces, after)
+
+
+def test_a_matrix_grows_by_the_rows_of_more_tokens() -> None:
+    before, going = grown(make_trace(), "K V")
+    assert {"K cells", "V cells", "words row words 0"} <= animated(going.moves, Become, going.after)
+    assert going.arrivals == going.leaving == []
+    for move in going.moves:
+        move.begin()
+        move.interpolate(0)
+    for name in ("K", "V"):
+        old, new = before.parts[name].cells.whole, going.after.parts[name].cells.whole
+        assert new.shape == (old.shape[0] + 1, old.shape[1])
+        for row in range(old.shape[0]):
+            assert new.row(row).center == pytest.approx(old.row(row).center)
+        assert new.shown[:-1].min() == 1
+        assert not new.shown[-1].any()
+    words, new_words = (p.pieces["words", "row words 0"] for p in (before, going.after))
+    assert [presence(word) for word in new_words] == [1.0] * len(words) + [0.0]
+    for move in going.moves:
+        move.interpolate(1)
+    assert going.after.parts["K"].cells.whole.shown.all()
+    assert {presence(word) for word in new_words} == {1.0}
+
+
+def test_a_matrix_of_other_numbers_does_not_grow() -> None:
+    layer = LayerView.of_prompt(make_trace(), 0, show_first_token=False)
+    fewer = picture("K", dict(HeadParts(layer.until(layer.stop - 1).head(1))))
+    going = Transition(fewer.pieces, picture("K", dict(HeadParts(layer.head(0)))))
+    assert "K cells" in animated(going.arrivals, Appear, going.after)
+
+
+def test_words_that_are_not_there_yet_do_not_appear_with_the_others() -> None:
+    layer = LayerView.of_prompt(make_trace(), 0, show_first_token=False)
+    lit = {"words": np.arange(layer.count) < 5}
+    going = Transition({}, picture("K", dict(HeadParts(layer.head(0))), lit=lit))
+    for move in going.arrivals:
+        move.begin()
+        move.interpolate(1)
+    words = going.after.pieces["words", "row words 0"]
+    assert [presence(word) for word in words] == [1.0] * 5 + [0.0] * (layer.count - 5)
 
 
 # Nothing happens

@@ -20,14 +20,15 @@ from extract.trace import Trace
 from filmkit.core.animations import set_presence
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.numbers import format_share
 from filmkit.core.picture_map import panels_on
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, StageError
-from filmkit.core.view import LayerView
+from filmkit.core.view import LayerView, best_match
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.kv_cache.chip import slot_boxes
-from scenes.kv_cache.layout import RaceLayout
 from scenes.kv_cache.model_cache import ModelCache
+from scenes.kv_cache.parts import NextWords, WorkBars
 from scenes.kv_cache.scene_kv_cache import KVCache
 from scenes.kv_cache.token_cost import TokenCost
 from scenes.kv_cache.token_volumes import TokenVolumes, token_tensor
@@ -63,20 +64,6 @@ def test_many_short_words_fit_pictures_of_every_shape(aspect: str) -> None:
     size = {"width": quality.width, "height": quality.height}
     pictures = play(KVCache, trace, **size)
     assert [line for p in pictures for line in complaints(p, **size)] == []
-
-
-@pytest.mark.parametrize("frame", [FRAME, Frame(8.0, 128 / 9), Frame(9.6, 9.6), Frame(12.0, 9.0)])
-def test_decoders_of_every_shape_stand_apart_on_the_stage(frame: Frame) -> None:
-    layout = RaceLayout.of(frame)
-    sides = (layout.cached, layout.naive)
-    panels = [panel for side in sides for panel in (side.k, side.v)]
-    assert frame.stage.contains(Box.around(panels))
-    for one, two in combinations(panels, 2):
-        assert one.overlap(two) == (0.0, 0.0)
-        assert one.width == pytest.approx(two.width)
-        assert one.height == pytest.approx(two.height)
-    beside = layout.naive.k.left > layout.cached.v.right
-    assert beside == (frame.width > frame.height)
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +135,21 @@ def test_how_the_next_word_was_found_is_told(
 
 def test_five_bars_show_the_models_own_distribution() -> None:
     made = with_next_word(0)
-    texts = first_texts(made)
-    for share in made["top_probs"][made.meta.n_prompt - 1]:
-        assert f"{100 * share:.0f}%" in texts or f"{100 * share:.1f}%" in texts
+    words = NextWords(made, 12.0, 4.0)
+    shares = made["top_probs"][made.meta.n_prompt - 1]
+    assert [label.text for label in words.shares] == [f"{100 * share:.1f}%" for share in shares]
+    lengths = np.array([bar.width for bar in words.bars])
+    np.testing.assert_allclose(lengths / lengths[0], shares / shares[0], rtol=1e-5)
+
+
+def test_the_share_of_a_word_is_not_written_as_that_of_an_attention() -> None:
+    """Both are 69 % in the trace that comes with the project."""
+    made = shipped()
+    head = LayerView.of_prompt(made, None, show_first_token=False).head(None)
+    attention = float(head.pattern[best_match(head)])
+    share = NextWords(made, 12.0, 4.0).shares[0].text
+    assert format_share(attention) == f"{float(share[:-1]):.0f}%" == "69%"
+    assert share == "68.9%"
 
 
 # One more row
@@ -172,16 +171,23 @@ def test_the_pattern_is_drawn_whole(panels: dict[str, list[Heatmap]]) -> None:
 
 
 MAY_HIDE = {
-    "what_is_kept": "old queries are dimmed, which the picture says",
+    "the_rest_is_known": {"q_rot.4", "k_rot.4", "scores"},
+    "what_is_kept": {"q_rot.4"},
 }
+"""Beats in which what is old is greyed, and what."""
 
 
-def test_cells_are_hidden_only_where_the_beat_says_so(panels: dict[str, list[Heatmap]]) -> None:
+def test_what_is_old_is_greyed_and_what_is_new_is_not(panels: dict[str, list[Heatmap]]) -> None:
     hiding = {name for name, found in panels.items() for cells in found if (cells.shown < 1).any()}
     assert hiding == {*MAY_HIDE}
-    dimmed = [p for p in panels["what_is_kept"] if (p.shown < 1).any()]
-    assert [p.source.tensor for p in dimmed] == ["q_rot.4"]
-    assert (dimmed[0].shown[-1] == 1).all()
+    for name, tensors in MAY_HIDE.items():
+        grey = [p for p in panels[name] if (p.shown < 1).any()]
+        assert {p.source.tensor or p.source.quantity for p in grey} == tensors
+        for cells in grey:
+            shown = cells.shown.T if cells.source.transposed else cells.shown
+            assert (shown[:-1] < 0.5).all()
+            assert (shown[:-1] > 0).all()
+            assert (shown[-1] == 1).all()
 
 
 def test_old_cells_are_those_of_the_prompt(panels: dict[str, list[Heatmap]]) -> None:
@@ -198,14 +204,14 @@ def test_old_cells_are_those_of_the_prompt(panels: dict[str, list[Heatmap]]) -> 
 
 
 def test_the_scores_gain_a_row_and_a_masked_column(panels: dict[str, list[Heatmap]]) -> None:
-    (scores,) = (p for p in panels["the_rest_is_known"] if p.source.quantity == "scores")
+    (scores,) = (p for p in panels["one_new_row"] if p.source.quantity == "scores")
     assert scores.shape == (10, 10)
     assert (scores.shown == 1).all()
     assert (scores.masked[:9, 9] == 1).all()
     assert not scores.masked[9].any()
     (keys,) = (
         p
-        for p in panels["the_rest_is_known"]
+        for p in panels["one_new_row"]
         if p.source.tensor == "k_rot.4" and p.source.transposed
     )
     assert keys.shown.all()
@@ -217,7 +223,7 @@ def test_the_scores_gain_a_row_and_a_masked_column(panels: dict[str, list[Heatma
 
 def test_both_ways_end_with_all_keys_and_values(panels: dict[str, list[Heatmap]]) -> None:
     found = panels["token_by_token"]
-    assert [p.source.tensor for p in found] == ["k_rot.4", "v.4"] * 2
+    assert sorted(p.source.tensor or "" for p in found) == ["k_rot.4"] * 2 + ["v.4"] * 2
     for cells in found:
         assert cells.shape[0] == 13
         assert (cells.shown == 1).all()
@@ -257,6 +263,36 @@ def test_the_counters_count_in_the_units_of_the_language() -> None:
     pictures = play(KVCache, trace_of_kind(SHIPPED_KIND), StageSettings(language="zh"))
     texts = {item.text for item in pictures[place].texts}
     assert {"1,251", "5,354", "万"} <= texts
+
+
+@pytest.mark.parametrize("kind", ["2 tokens", SHIPPED_KIND])
+@pytest.mark.parametrize("width", [6.0, 13.0])
+def test_the_bars_of_work_are_to_scale_and_in_their_room(kind: str, width: float) -> None:
+    made = trace_of_kind(kind)
+    decoding = decode(made, made.meta.featured.layer)
+    steps = len(decoding.steps)
+    bars = WorkBars(decoding, width, 0)
+    counts = np.array(decoding.cumulative_multiply_adds())
+    for done in (0.0, 0.5, float(steps)):
+        bars.show(done)
+        work = [np.interp(done, np.arange(steps + 1), each) for each in counts]
+        lengths = [bar.width for _name, bar, _number, _unit in bars.lines]
+        assert lengths[0] / lengths[1] == pytest.approx(work[0] / work[1])
+        assert bars.width == pytest.approx(width)
+    assert len({bars.lines[0][1].width, bars.lines[1][1].width}) == 2
+
+
+def test_the_work_of_a_step_is_counted_while_it_is_done() -> None:
+    made = trace()
+    bars = WorkBars(decode(made, 4), 12.0, 1)
+    after = WorkBars(decode(made, 4), 12.0, 2)
+    step = bars.next_step()
+    step.begin()
+    step.interpolate(1)
+    assert [line[2].text for line in bars.lines] == [line[2].text for line in after.lines]
+    assert [line[1].width for line in bars.lines] == pytest.approx(
+        [line[1].width for line in after.lines]
+    )
 
 
 # The volume and its cost
