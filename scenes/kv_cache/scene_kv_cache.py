@@ -330,7 +330,7 @@ class KVCache(Stage):
         return Headline(figure, line, self.frame)
 
     def _shot_of_large(self, words: Headline) -> Shot:
-        room = words.below(foot=1.0, left=1.6 * self.frame.upright)
+        room = words.below(foot=1.0, left=1.9 * self.frame.upright)
         return self.large.shot(self.frame, into=room)
 
     @cached_property
