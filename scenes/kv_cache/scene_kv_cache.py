@@ -329,10 +329,6 @@ class KVCache(Stage):
     def _words(self, figure: str, line: str) -> Headline:
         return Headline(figure, line, self.frame)
 
-    def _shot_of_large(self, words: Headline) -> Shot:
-        room = words.below(foot=1.0, left=1.9 * self.frame.upright)
-        return self.large.shot(self.frame, into=room)
-
     @cached_property
     def block(self) -> CacheBlock:
         """The cache of all words, with those after the prompt."""
@@ -443,14 +439,15 @@ class KVCache(Stage):
             _("{model}, if every head kept its own", model=LARGE_NAME),
         )
         large = self.large
-        stand(self, self._shot_of_large(words), large, words, moves=[large.rise()])
+        room = words.below(foot=1.0, left=1.9 * self.frame.upright)
+        stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
         corner, stage = large.pose.corner, self.frame.stage
         self.play(
             *(
                 Appear(words_at(text, anchor, away=away, width=0.3 * stage.width))
                 for text, anchor, away in (
                     (self.facts["all_heads"], corner(0, 0.5, 0), (-0.2, 0.0)),
-                    (self.facts["all_layers"], corner(1, 0, 0.5), (0, -0.5)),
+                    (self.facts["all_layers"], corner(1, 0, 0.2), (0, -0.5)),
                     (_("keys"), large.halves[0].pose.corner(0.5, 0.5, 0), (0, 0)),
                     (_("values"), large.halves[1].pose.corner(0.5, 0.5, 0), (0, 0)),
                 )
@@ -465,7 +462,7 @@ class KVCache(Stage):
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
         )
         large = self.large
-        shot = self._shot_of_large(words)
+        shot = large.shot(self.frame, into=words.below(foot=1.0))
         if large not in self.mobjects:
             stand_at_once(self, large, shot=shot)
         self.play(large.rise(start=1.0, end=0.0), run_time=self.theme.tempo.large)
@@ -486,7 +483,9 @@ class KVCache(Stage):
         )
         memory = Memory()
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
-        shot = memory.shot(self.frame, chip, into=words.below(foot=0.2, head=1.3 if self.frame.upright else 0.75))
+        shot = memory.shot(
+            self.frame, chip, into=words.below(foot=0.2, head=1.3 if self.frame.upright else 0.75)
+        )
         corner, width = chip.pose.corner, 0.45 * self.frame.stage.width
         lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
         names = VGroup(
