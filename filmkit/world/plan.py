@@ -37,8 +37,10 @@ SETS_AT = 5.0  # radius at which several sets stand
 ROW = (-4.2, 2.4, 2.0), (0.0, 1.2, -8.0)  # eye of the shot along the row, and where it looks
 ROW_LENS = 1.05
 EYE, AT = (0.0, 4.3, 5.6), (0.0, 0.85, -7.2)  # of the wide shot
+HIGH = 6.5  # height of all rows up to which the eye stays where it is, in scene units
 WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence
 ROUNDS, DAMPING = 40, 0.6  # of fitting a shot, and how much of the way each of them goes
+CLOSE = 1e-3  # what is not worth another round
 MAX_ROWS = 8
 EVEN = 0.3  # how much equal rows are worth, as a power
 GOOD = 0.85  # the fewest rows are taken that are as good as this share of the best
@@ -269,6 +271,9 @@ class Plan:
     def _wide(self) -> tuple[Shot, float]:
         """The shot of all heads, and the size of a card in it, in scene units of the frame."""
         eye, at = map(np.array, (EYE, AT))
+        # From farther away if they stand high, or plates hide the cards that are above the eye.
+        height = self.scale * (len(self.rows) * RISE)
+        eye = at + (eye - at) * max(1.0, height / HIGH)
         corners = np.concatenate([self._heads, self.latent.corners])
         shot, scale = _fitted(corners, eye, at, self.room, self.frame)
         return shot, scale * self.scale
@@ -299,6 +304,8 @@ def _fitted(
         wanted = room.y / zoom
         move = (box.x * right + (box.y - wanted) * up) * unit
         eye, at = eye + move, at + move
+        if np.abs(move).max() < CLOSE and (lens is None or abs(zoom - 1) < CLOSE):
+            break
         if lens is not None:
             eye = at + (eye - at) / zoom**DAMPING
     shot = Shot.looking(eye, at, lens or zoom)
