@@ -297,8 +297,9 @@ class KVCache(Stage):
 
     @beat
     def token_by_token(self) -> None:
-        """With a cache, a token adds one row of keys and values. Without it, all rows are
+        """With a [cache], a token adds one row of keys and values. Without it, all rows are
         computed again, to the same numbers."""
+        self.wait_for("cache")
         self._extend(self.steps)
         show = partial(self.show, RACE, tall=TALL_RACE, words="rows", titles="K V")
         rows, again = np.arange(self.count), ("again_K", "again_V")

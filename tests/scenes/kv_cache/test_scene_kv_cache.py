@@ -210,9 +210,7 @@ def test_the_scores_gain_a_row_and_a_masked_column(panels: dict[str, list[Heatma
     assert (scores.masked[:9, 9] == 1).all()
     assert not scores.masked[9].any()
     (keys,) = (
-        p
-        for p in panels["one_new_row"]
-        if p.source.tensor == "k_rot.4" and p.source.transposed
+        p for p in panels["one_new_row"] if p.source.tensor == "k_rot.4" and p.source.transposed
     )
     assert keys.shown.all()
     np.testing.assert_array_equal(keys.values, trace()["k_rot.4"][1:11, 2].T)
