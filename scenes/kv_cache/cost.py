@@ -30,6 +30,7 @@ __all__ = ["LargeToken", "factors", "plates_of_layer", "token_bytes"]
 WIDTH, ROW, HIGHEST = 1.5, 0.2, 2.7  # of a plate, of its rows, and its height at most
 PAIR_GAP, GAP = 0.12, 0.5  # between keys and values, and from one head to the next
 RADIUS = 11.0  # of the arc on which the plates of a layer stand
+WORDS = 1.8  # room for a headline
 SIDE = 3.0  # width of the large model's keys or values, in scene units
 BETWEEN = 0.04  # between them, as a share of that
 MARK = 0.1  # size of the question mark
@@ -46,8 +47,8 @@ def plates_of_layer(view: LayerView, frame: Frame) -> list[Group]:
 
     def size(columns: int) -> float:
         rows = -(-heads // columns)
-        stage = frame.stage
-        return min(stage.width / (columns * across), 0.6 * stage.height / (rows * down))
+        room = frame.stage.height - WORDS
+        return min(frame.stage.width / (columns * across), room / (rows * down))
 
     columns = max(range(1, heads + 1), key=size)
     rows, radius = -(-heads // columns), max(RADIUS, 0.8 * columns * across)

@@ -25,7 +25,7 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
-from filmkit.core.language import _
+from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
@@ -297,8 +297,9 @@ class KVCache(Stage):
 
     @beat
     def token_by_token(self) -> None:
-        """With a cache, a token adds one row of keys and values. Without it, all rows are
+        """With a [cache], a token adds one row of keys and values. Without it, all rows are
         computed again, to the same numbers."""
+        self.wait_for("cache")
         self._extend(self.steps)
         show = partial(self.show, RACE, tall=TALL_RACE, words="rows", titles="K V")
         rows, again = np.arange(self.count), ("again_K", "again_V")
@@ -329,10 +330,6 @@ class KVCache(Stage):
     def _words(self, figure: str, line: str) -> Headline:
         return Headline(figure, line, self.frame)
 
-    def _shot_of_large(self, words: Headline) -> Shot:
-        room = words.below(foot=1.0, left=1.6 * self.frame.upright)
-        return self.large.shot(self.frame, into=room)
-
     @cached_property
     def block(self) -> CacheBlock:
         """The cache of all words, with those after the prompt."""
@@ -356,10 +353,13 @@ class KVCache(Stage):
         several="These are one head's keys and values. Its layer has {like_them} such heads.",
     )
     def cache_of_a_layer(self) -> None:
-        words = self._words(
-            counted_heads(self.trace.meta.n_kv_heads),
-            _("keep <key>keys</key> and <value>values</value> in this layer"),
+        count = self.trace.meta.n_kv_heads
+        keeping = ngettext(
+            "keeps <key>keys</key> and <value>values</value> in this layer",
+            "keep <key>keys</key> and <value>values</value> in this layer",
+            count,
         )
+        words = self._words(counted_heads(count), keeping)
         own, moves = self.plates[self.head.kv_head], []
         on_scene = set(self.get_mobject_family_members())
         for name, plate in zip("KV", own, strict=True):
@@ -440,14 +440,15 @@ class KVCache(Stage):
             _("{model}, if every head kept its own", model=LARGE_NAME),
         )
         large = self.large
-        stand(self, self._shot_of_large(words), large, words, moves=[large.rise()])
+        room = words.below(foot=1.0, left=1.9 * self.frame.upright)
+        stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
         corner, stage = large.pose.corner, self.frame.stage
         self.play(
             *(
                 Appear(words_at(text, anchor, away=away, width=0.3 * stage.width))
                 for text, anchor, away in (
                     (self.facts["all_heads"], corner(0, 0.5, 0), (-0.2, 0.0)),
-                    (self.facts["all_layers"], corner(1, 0, 0.5), (0, -0.5)),
+                    (self.facts["all_layers"], corner(1, 0, 0.2), (0, -0.5)),
                     (_("keys"), large.halves[0].pose.corner(0.5, 0.5, 0), (0, 0)),
                     (_("values"), large.halves[1].pose.corner(0.5, 0.5, 0), (0, 0)),
                 )
@@ -456,16 +457,17 @@ class KVCache(Stage):
 
     @beat
     def as_shipped(self) -> None:
-        """DeepSeek-R1 keeps only what fits into this box. What is in it? This film is about that."""
+        """DeepSeek-R1 keeps only what fits into this box. What is in it? This film is about
+        that."""
         self.published = (LARGE_NAME,)
         words = self._words(
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
         )
         large = self.large
-        shot = self._shot_of_large(words)
+        shot = large.shot(self.frame, into=words.below(foot=1.0))
         if large not in self.mobjects:
             stand_at_once(self, large, shot=shot)
-        self.play(large.rise(start=1.0, end=0.0), run_time=self.theme.tempo.large)
+        stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
         stand(self, shot, large.outline, large.unknown, large.mark, words)
 
     @beat(
@@ -483,7 +485,9 @@ class KVCache(Stage):
         )
         memory = Memory()
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
-        shot = memory.shot(self.frame, chip, into=words.below(foot=0.2, head=1.3 if self.frame.upright else 0.75))
+        shot = memory.shot(
+            self.frame, chip, into=words.below(foot=0.2, head=1.3 if self.frame.upright else 0.75)
+        )
         corner, width = chip.pose.corner, 0.45 * self.frame.stage.width
         lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
         names = VGroup(
@@ -491,6 +495,6 @@ class KVCache(Stage):
             words_at(lamps, corner(1, 1, 0.5), away=(0, 0.35), width=width),
         )
         stand(self, shot, memory, chip, names)
-        for colour in (self.theme.key, self.theme.value):
-            self.play(chip.read(colour, run_time=4.0))
+        self.play(chip.read(self.theme.key, run_time=4.0))
+        self.play(chip.read(self.theme.value, run_time=2.0))
         self.play(Appear(words))
