@@ -62,6 +62,10 @@ from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
 from .pictures.stage import Stage as Stage
 from .pictures.tensors import head_matrix as head_matrix
+from .world.block import CacheBlock as CacheBlock
+from .world.block import Pose as Pose
+from .world.box import GlassBox as GlassBox
+from .world.box import SketchBody as SketchBody
 from .world.headline import Headline as Headline
 from .world.plates import HeadCard as HeadCard
 from .world.plates import Plate as Plate

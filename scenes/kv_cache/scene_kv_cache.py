@@ -457,7 +457,8 @@ class KVCache(Stage):
 
     @beat
     def as_shipped(self) -> None:
-        """DeepSeek-R1 keeps only what fits into this box. What is in it? This film is about that."""
+        """DeepSeek-R1 keeps only what fits into this box. What is in it? This film is about
+        that."""
         self.published = (LARGE_NAME,)
         words = self._words(
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
@@ -466,7 +467,7 @@ class KVCache(Stage):
         shot = large.shot(self.frame, into=words.below(foot=1.0))
         if large not in self.mobjects:
             stand_at_once(self, large, shot=shot)
-        self.play(large.rise(start=1.0, end=0.0), run_time=self.theme.tempo.large)
+        stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
         stand(self, shot, large.outline, large.unknown, large.mark, words)
 
     @beat(
@@ -494,6 +495,6 @@ class KVCache(Stage):
             words_at(lamps, corner(1, 1, 0.5), away=(0, 0.35), width=width),
         )
         stand(self, shot, memory, chip, names)
-        for colour in (self.theme.key, self.theme.value):
-            self.play(chip.read(colour, run_time=4.0))
+        self.play(chip.read(self.theme.key, run_time=4.0))
+        self.play(chip.read(self.theme.value, run_time=2.0))
         self.play(Appear(words))
