@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from itertools import combinations
-
 import numpy as np
 import pytest
-from manim import DL, UR, tempconfig
 
-from extract.architectures import (
-    architecture,
-    decoding_work,
-    kv_cache_bytes,
-    kv_cache_elements,
-)
 from extract.decoding import decode
 from extract.trace import Trace
-from filmkit.core.animations import set_presence
-from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_share
 from filmkit.core.picture_map import panels_on
@@ -26,15 +14,9 @@ from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView, best_match
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
-from scenes.kv_cache.chip import slot_boxes
-from scenes.kv_cache.model_cache import ModelCache
 from scenes.kv_cache.parts import NextWords, WorkBars
 from scenes.kv_cache.scene_kv_cache import KVCache
-from scenes.kv_cache.token_cost import TokenCost
-from scenes.kv_cache.token_volumes import TokenVolumes, token_tensor
-from tests.support.checkout import SHIPPED
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
-from tests.support.occlusion import COLUMNS, ROWS, picture
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
 
@@ -42,8 +24,6 @@ UNUSUAL = {
     "four tokens": {"n_tokens": 4, "n_kv_heads": 1, "d_head": 64, "n_generated": 3},
     "20 tokens": {"n_tokens": 20, "d_head": 64, "positions": "rotary", "n_generated": 4},
 }
-FRAME = Frame(8 * 16 / 9)
-R1 = architecture("DeepSeek-V3/R1")
 
 
 @pytest.mark.parametrize("case", UNUSUAL.values(), ids=UNUSUAL.keys())
@@ -144,7 +124,7 @@ def test_five_bars_show_the_models_own_distribution() -> None:
 
 def test_the_share_of_a_word_is_not_written_as_that_of_an_attention() -> None:
     """Both are 69 % in the trace that comes with the project."""
-    made = shipped()
+    made = trace_of_kind(SHIPPED_KIND)
     head = LayerView.of_prompt(made, None, show_first_token=False).head(None)
     attention = float(head.pattern[best_match(head)])
     share = NextWords(made, 12.0, 4.0).shares[0].text
@@ -291,95 +271,3 @@ def test_the_work_of_a_step_is_counted_while_it_is_done() -> None:
     assert [line[1].width for line in bars.lines] == pytest.approx(
         [line[1].width for line in after.lines]
     )
-
-
-# The volume and its cost
-
-
-def test_the_whole_cache_is_as_tall_as_there_are_words(panels: dict[str, list[Heatmap]]) -> None:
-    tops = [p for p in panels["the_whole_cache"] if ("layers", (0, 4)) in p.source.given]
-    assert {cells.shape for cells in tops} >= {(15, 16), (13, 15)}  # tops and sides
-
-
-@pytest.mark.parametrize("made", [make_trace(), make_trace(n_heads=6, n_kv_heads=2, n_layers=3)])
-def test_the_factors_make_the_bytes(made: Trace) -> None:
-    cost, meta = TokenCost.of_trace(made.meta), made.meta
-    assert cost.bytes == 2 * meta.n_kv_heads * meta.d_qk * meta.n_layers * 2
-    factors = [int(text) for text in re.findall(r"\d+", cost.factors)]
-    assert np.prod(factors) == cost.bytes
-
-
-def test_the_large_model_costs_what_its_architecture_says() -> None:
-    assert TokenCost.of_every_head(R1).bytes == kv_cache_bytes(R1, "mha")
-
-
-def test_the_newest_token_is_the_one_of_the_trace() -> None:
-    made, view = trace(), LayerView.of_prompt(trace(), None, show_first_token=False)
-    for name, tensor in (("k", "k_rot"), ("v", "v")):
-        stored = token_tensor(view, name, 13)
-        assert stored.values.shape == (5, 3, 16)
-        for layer in range(5):
-            np.testing.assert_array_equal(stored.values[layer], made[f"{tensor}.{layer}"][13])
-
-
-def test_solids_have_the_sizes_that_are_said() -> None:
-    view = LayerView.of_prompt(trace(), None, show_first_token=False).head(None)
-    with tempconfig({"frame_width": FRAME.width, "frame_height": FRAME.height}):
-        volumes = TokenVolumes(ModelCache(view, FRAME), R1, FRAME)
-    cube = volumes.cube**3
-
-    def numbers(boxes: list[Box], depth: float) -> float:
-        return sum(box.width * box.height for box in boxes) * depth / cube
-
-    large = [block.box for block in volumes.blocks]
-    assert numbers(large, volumes.depth) == pytest.approx(kv_cache_elements(R1, "mha"))
-    shipped = [Box(box.x, box.y, box.width, volumes.shipped) for box in large]
-    assert numbers(shipped, volumes.depth) == pytest.approx(kv_cache_elements(R1))
-    volumes.deflate().interpolate(1.0)
-    # The latent is one block.
-    latent, nothing = (
-        Box.between(*(block.faces[0].get_corner(corner) for corner in (DL, UR)))
-        for block in volumes.blocks
-    )
-    assert nothing.width == 0
-    assert numbers([latent], volumes.depth) == pytest.approx(kv_cache_elements(R1))
-    small = [block.box for block in volumes.token.blocks]
-    depth = volumes.token.keys.thickness * 5
-    assert numbers(small, depth) == pytest.approx(2 * 3 * 16 * 5)
-
-
-def test_the_chip_has_a_slot_for_all_it_could_do() -> None:
-    assert decoding_work(R1, "mha").per_number == 1
-    for count, shape in ((295, Box(0, 0, 5, 4)), (7, Box(1, 1, 2, 6))):
-        boxes = slot_boxes(shape, count)
-        assert len(boxes) == count
-        assert shape.contains(Box.around(boxes))
-        assert all(one.overlap(two) == (0.0, 0.0) for one, two in combinations(boxes, 2))
-
-
-def test_the_shipped_model_is_compared_like_for_like() -> None:
-    facts = {picture.record.name: picture.record.narration for picture in play(KVCache, shipped())}
-    assert "57.8 times" in facts["a_large_model"]
-    assert "3.05 times" in facts["as_shipped"]
-    assert "295 multiply-adds" in facts["memory_is_time"]
-
-
-def shipped() -> Trace:
-    return Trace.load(SHIPPED)
-
-
-def test_the_whole_takes_over_where_the_heads_were() -> None:
-    view = LayerView.of_prompt(trace(), None, show_first_token=False).head(None)
-    size = {"pixel_width": COLUMNS, "pixel_height": ROWS, "frame_width": FRAME.width}
-    with tempconfig(size | {"frame_height": FRAME.height}):
-        cache = ModelCache(view, FRAME)
-        parts, whole = cache.heads, cache.whole
-        for volume in (*parts, whole):
-            for block in volume.blocks:
-                set_presence(block.edges, 0.0)
-        shot = cache.shot_of_heads
-        before, after = (picture(shot, *shown).astype(int) for shown in (parts, [whole]))
-    apart, drawn = np.abs(after - before).max(axis=-1), after[..., :3].any(axis=-1)
-    # Only at the seams between the parts may a cell's edge be a little softer.
-    assert drawn.sum() > 5000
-    assert (apart > 40).sum() < 0.02 * drawn.sum()
