@@ -376,17 +376,22 @@ class World(Group):
             Cards, plates, pairs or panels; the world itself for all of it.
         """
         lit = {member for part in parts for member in part.get_family()}
-        panels = [*self.cards, *self.pairs, self.ties]
-        bodies = {card.body for card in self.cards} | {plate.body for plate in self._plates()}
-        members = [
-            member
-            for panel in panels
-            for member in panel.family_members_with_points()
-            if member not in bodies
-        ]
-        return [
-            Presence(member, 1.0 if member in lit else HALF_LIGHT, **kwargs) for member in members
-        ]
+        kwargs.setdefault("run_time", current_theme().tempo.small)
+
+        def light(*members: Mobject) -> float:
+            return 1.0 if lit.intersection(members) else HALF_LIGHT
+
+        changes: list[Any] = [Presence(tie, light(tie), **kwargs) for tie in self.ties]
+        panels: list[HeadCard | Plate] = [*self.cards, *self._plates()]
+        for part in panels:
+            body = part.body
+            others = [member for member in part.family_members_with_points() if member is not body]
+            changes += [Presence(member, light(member), **kwargs) for member in others]
+            if body.get_fill_opacity() > 0:
+                # It hides what is behind it in any light: only its line gets darker.
+                line = self._home[body].get_stroke_opacity() * light(body, *others)
+                changes.append(body.animate(**kwargs).set_stroke(opacity=line))
+        return changes
 
     def _plates(self) -> list[Plate]:
         return [*self.keys, *self.values]
