@@ -4,7 +4,6 @@ from .commands.notebook import show as show
 from .core.animations import AnimateWith as AnimateWith
 from .core.animations import Appear as Appear
 from .core.animations import Arrive as Arrive
-from .core.animations import Brighten as Brighten
 from .core.animations import Drift as Drift
 from .core.animations import Glide as Glide
 from .core.animations import MoveCamera as MoveCamera

@@ -27,7 +27,7 @@ SCENES: tuple[SceneEntry, ...] = (
         "Many heads, one output",
         "scenes.heads.scene_heads",
         "Heads",
-        cover="around_the_rack",
+        cover="all_heads_slide_in",
     ),
     SceneEntry(
         "scene_patterns",

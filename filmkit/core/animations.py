@@ -31,7 +31,6 @@ __all__ = [
     "AnimateWith",
     "Appear",
     "Arrive",
-    "Brighten",
     "Drift",
     "Glide",
     "MoveCamera",
@@ -591,23 +590,6 @@ class ShowCells(InPlaceAnimation):
 
     def step(self, alpha: float) -> None:
         self.heatmap.set_shown((1 - alpha) * self.start + alpha * self.shown)
-
-
-class Brighten(InPlaceAnimation):
-    """Fade a whole heatmap to opacity 1."""
-
-    tempo = "small"
-
-    def __init__(self, heatmap: Heatmap, **kwargs: Any) -> None:
-        super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
-
-    def begin(self) -> None:
-        self.start = self.heatmap.opacity
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        self.heatmap.set_opacity((1 - alpha) * self.start + alpha)
 
 
 class Rise(InPlaceAnimation):

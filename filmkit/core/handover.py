@@ -76,6 +76,10 @@ class ArrivingStage(Stage):
     def narration(self, beat: str) -> Narration:
         return Narration.of("", {}) if beat == ARRIVE else super().narration(beat)
 
+    @property
+    def carried(self) -> set[Mobject]:
+        return {origin for origin, _ in self._carried}
+
     def arrive(self) -> None:
         """Let the last picture of the scene before become the picture at which this one begins."""
         mine, shot = list(self.mobjects), self.camera.shot
@@ -122,8 +126,7 @@ class ArrivingStage(Stage):
     def play(self, *animations: Any, **kwargs: Any) -> None:
         super().play(*animations, **kwargs)
         if self._carried and self.playing != ARRIVE:
-            carried = {origin for origin, _ in self._carried}
-            there = [part for part in _parts(self.mobjects) if part not in carried]
+            there = [part for part in _parts(self.mobjects) if part not in self.carried]
             self._let_go([pair for pair in self._carried if _is_there(pair[1], there)])
 
     def _play_tail(self, seconds: float) -> None:

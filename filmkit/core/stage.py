@@ -661,6 +661,11 @@ class Stage(Scene):
         """Return what is on screen, and the small notes at the top that a single picture has."""
         return [*self.mobjects, pin_to_frame(self._notes())]
 
+    @property
+    def carried(self) -> set[Mobject]:
+        """What a film has carried here from the scene before, until this one shows it too."""
+        return set()
+
     def mosaic_on_screen(self) -> MosaicItem | None:
         """Return the mosaic from which the picture was made; None if there is none."""
         return None

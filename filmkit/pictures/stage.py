@@ -172,7 +172,8 @@ class Stage(PlainStage):
             tuple(
                 m
                 for m in self.mobjects
-                if m.family_members_with_points() and not members & set(m.get_family())
+                if m.family_members_with_points()
+                and not (members | self.carried) & set(m.get_family())
             ),
             reveal=drawn.listed("reveal", reveal),
             later=drawn.listed("later", later),

@@ -32,7 +32,8 @@ __all__ = ["BROWSERS", "find_browser", "make_readme_pictures", "open_browser"]
 FOLDER = asset("readme")
 SCENES = ("scene_attention", "scene_mla")
 SIZE = QUALITIES["hd"]
-ANIMATED = ("scene_heads", "around_the_rack", "heads.gif")  # a scene, its beat, and the file
+# A scene, its beat, and the file.
+ANIMATED = ("scene_heads", "some_share_keys_and_values", "heads.gif")
 ANIMATED_SIZE = Quality(480, 270, 10)
 DECK_SCENE = "scene_mla"
 DECK_BEAT = 1  # the beat of DECK_SCENE that is pictured, counted from 0

@@ -18,10 +18,10 @@ from filmkit.pictures.parts import TEXT, Around, Place
 __all__ = ["WAY", "WideRow", "way_through"]
 
 LINE_GAP = 0.18  # between two lines, in scene units
-LEAST = 0.02  # width of a cell with which a row stays on one line, in scene units
+LEAST = 0.018  # width of a cell with which a row stays on one line, in scene units
 LINES = 4  # at most
 NAMES = 1.5 * TEXT * FRAME_HEIGHT  # height of the names above a line
-WAY, BEAM = 1.9, 0.14  # height of the way through a matrix, and opacity of its beams
+WAY, BEAM = 1.6, 0.14  # height of the way through a matrix, and opacity of its beams
 
 
 @dataclass(frozen=True)

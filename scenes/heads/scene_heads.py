@@ -31,7 +31,7 @@ from scenes.heads.parts import WAY, WideRow, way_through
 FAINT = 0.16  # opacity of cells that are not meant
 SEAM = 0.07  # between the outputs of two heads, in scene units
 GAPS = 1.8  # height of gaps and the last line beside two rows
-WALK = 4.5  # seconds of the walk along the heads
+WALK, PASSED = 4.5, 12  # seconds of the walk along the heads, and how many it passes at most
 
 HEAD, TALL_HEAD = ". Kt . V\nQ scores pattern z", ". Kt\nQ scores\n. V\npattern z"
 
@@ -162,8 +162,10 @@ class Heads(Stage):
     def around_the_rack(self) -> None:
         """Every head asks with queries of its own, so it has a pattern of its own."""
         self._enter()
-        # Along the first row of heads, where there are several.
-        shots = [self._close(head) for head in range(self.world.plan.rows[0])]
+        # Along one row of the arc, and back along the next; of many heads the first ones will do.
+        rows = np.split(np.arange(self.trace.meta.n_heads), np.cumsum(self.world.plan.rows)[:-1])
+        order = np.concatenate([row[:: (-1) ** number] for number, row in enumerate(rows)])
+        shots = [self._close(head) for head in order[:PASSED].tolist()]
         pace = {"run_time": WALK / len(shots), "rate_func": linear}
         self.play(*(Presence(part, 0.0) for part in self.plates), *self._hush())
         self.play(self.move_camera(shots[0], run_time=2.0))

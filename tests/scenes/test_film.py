@@ -110,11 +110,15 @@ def test_what_both_scenes_show_moves_and_stays(trace: Trace) -> None:
     before, after = (entry for entry in SCENES if entry.slug in ("scene_attention", "scene_heads"))
     with small():
         joined = replace(after, arrival=Arrival(before)).load()
-        pictures, _ = drawn(joined, trace, ARRIVE)
+        first = joined.beat_names(trace)[1]
+        pictures, _ = drawn(joined, trace, first)
         # The panels of the head are carried to the card: the last picture is far from empty.
         share = float((pictures[ARRIVE][-1].max(axis=2) > 40).mean())
         assert share > 0.15
         assert not np.array_equal(pictures[ARRIVE][0], pictures[ARRIVE][-1])
+    # They stay while the scene's own picture, a mosaic, appears over them.
+    levels = [float(picture.mean()) for picture in pictures[first][: SMALL.frame_rate]]
+    assert min(levels) > 0.8 * float(pictures[ARRIVE][-1].mean())
 
 
 def titled(joined: type[Stage], trace: Trace) -> tuple[list[bool], list[Pictures]]:

@@ -111,7 +111,7 @@ SHARING = "scenes/sharing/scene_sharing.py"
         ("scenes/registry.py", "Many heads, one output", "Many heads"),
         ("scenes/registry.py", "SCENES: tuple[SceneEntry, ...] = (", "MORE = 1\nSCENES = ("),
         (HEADS, 'title = "', 'title = "Other '),
-        (HEADS, "Everything that one head", "All that one head"),
+        (HEADS, "Stand this head up", "Stand a head up"),
         (SHARING, "It sounds plausible that", "Perhaps"),
         (SHARING, '    """Plates of keys', '    """Other words. Plates of keys'),
         (HEADS, "from __future__ import annotations\n", "from __future__ import annotations\n#\n"),
@@ -162,7 +162,7 @@ def test_when_a_beat_plays_is_part_of_it(copy: Copy) -> None:
 
 
 def test_a_scene_s_own_picture_draws_that_scene(copy: Copy) -> None:
-    touched = copy.touched("scenes/heads/merge.py", "__all__", "MORE = 1\n__all__")
+    touched = copy.touched("scenes/heads/parts.py", "__all__", "MORE = 1\n__all__")
     assert touched == copy.beats_from("scene_heads")
 
 
