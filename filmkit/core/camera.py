@@ -34,6 +34,7 @@ __all__ = [
     "Shot",
     "StageCamera",
     "clear_depth_plane",
+    "is_fixed",
     "keep_upright",
     "opacity_of",
     "pin_to_frame",
@@ -251,7 +252,7 @@ def _attribute(mobject: Mobject, name: str, default: Any) -> Any:
     return vars(mobject).get(name, default)
 
 
-def _is_fixed(mobject: Mobject) -> bool:
+def is_fixed(mobject: Mobject) -> bool:
     """Whether a mobject is pinned to the frame or kept upright, so it is not simply projected."""
     pinned = bool(_attribute(mobject, "pinned", False))
     return pinned or _attribute(mobject, "anchor", None) is not None
@@ -344,7 +345,7 @@ class StageCamera(Camera):
         _require_finite(heatmaps[0], points)
         corners = self.pixels(Mobject(), points.reshape(-1, 3)).reshape(-1, 4, 2)
         for i, heatmap in enumerate(heatmaps):
-            if _is_fixed(heatmap):
+            if is_fixed(heatmap):
                 corners[i] = self.pixels(heatmap, points[i])
         return corners
 

@@ -13,7 +13,7 @@ without rounding: so it is the same, bit by bit, on every processor.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Mobject, VMobject
 
-from filmkit.core.camera import Shot, StageCamera, opacity_of
+from filmkit.core.camera import Shot, StageCamera, is_fixed, opacity_of
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.raster import Texture, paste
 
@@ -92,7 +92,7 @@ def glow(mobject: M, strength: float = 1.0) -> M:
 def mirrored(mobject: M) -> M:
     """Let the floor, the plane y = 0, mirror a mobject with all its parts, and return it.
 
-    What is pinned to the frame is not mirrored.
+    What is pinned to the frame or kept upright has no place in space, and is not mirrored.
     """
     for member in mobject.get_family():
         member.is_mirrored = True
@@ -104,8 +104,7 @@ def _strength(mobject: Mobject) -> float:
 
 
 def _is_mirrored(mobject: Mobject) -> bool:
-    own = vars(mobject)
-    return bool(own.get("is_mirrored", False)) and not own.get("pinned", False)
+    return bool(vars(mobject).get("is_mirrored", False)) and not is_fixed(mobject)
 
 
 def gives_light(mobject: Mobject) -> bool:
@@ -173,18 +172,17 @@ class _Emission(_Sketch):
 
 
 class _Mirror(_Sketch):
-    """What is mirrored, as the floor sees it: darker the higher it is, black if it is below."""
+    """What is mirrored, as the floor sees it: darker the higher it is, black below the floor."""
 
     def shares(self, part: Part) -> Any:
         if isinstance(part, Heatmap):
             rows = part.shape[0]
             a, b, c, d = part.corners[:, 1]
             down = ((np.arange(rows) + 0.5) / rows)[:, None, None]
-            heights = (a + b) / 2 * (1 - down) + (c + d) / 2 * down
+            height = (a + b) / 2 * (1 - down) + (c + d) / 2 * down
         else:
-            heights = part.points[:, 1].mean()
-        shares = np.sqrt(1 / (1 + np.square(np.maximum(heights, 0.0) / FADE)))
-        return np.where(np.asarray(heights) < 0, 0.0, shares)
+            height = part.points[:, 1].mean()
+        return np.where(height < 0, 0.0, np.sqrt(1 / (1 + (height / FADE) ** 2)))
 
 
 class LitCamera(StageCamera):
@@ -201,10 +199,11 @@ class LitCamera(StageCamera):
         self.lit = True
         self._emission, self._mirror = _Emission(self), _Mirror(self)
 
-    def draw_parts(self, parts: Sequence[Part]) -> None:
+    def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
+        parts = self.drawing_order(mobjects)
         if self.lit:
             self._lay_light(parts)
-        super().draw_parts(parts)
+        self.draw_parts(parts)
 
     def _lay_light(self, parts: Sequence[Part]) -> None:
         shining = [part for part in parts if _strength(part) > 0]

@@ -49,7 +49,8 @@ numbers:
     ``hidden``
         [row, column] of each cell that is not drawn, or not at full strength.
     ``opacity``
-        Opacity of the whole heatmap, 0 to 1.
+        Opacity of the whole heatmap, 0 to 1. In the room its cells are mixed with the theme's
+        ``card`` colour, that of the opaque body under it.
     ``covered``
         Whether a panel, text, frame or line lies over its cells.
     ``part``

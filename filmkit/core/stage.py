@@ -707,7 +707,8 @@ class Stage(Scene):
         if has_depth or any(_moves_camera(animation) for animation in animations):
             return list(self.mobjects)
         moving: list[Mobject] = super().get_moving_mobjects(*animations)
-        return list(self.mobjects) if any(map(gives_light, moving)) else moving
+        lit = self.camera.lit and any(map(gives_light, moving))
+        return list(self.mobjects) if lit else moving
 
     def hold(self, seconds: float | None = None) -> None:
         """Show the picture without motion for a while; at the end of a beat its tail does so.

@@ -156,7 +156,7 @@ def _picture_of(stage: Stage, mobject: Mobject) -> Pixels:
     background = camera.background[..., :3].astype(float)
     faint = background + (stage.snapshot()[..., :3] - background) * DIMMED
     camera.pixel_array[..., :3] = np.rint(faint).astype(np.uint8)
-    camera.capture_mobjects(_parts(mobject))
+    camera.draw_parts(camera.drawing_order(_parts(mobject)))
     return np.array(camera.pixel_array[..., :3])
 
 

@@ -330,21 +330,23 @@ class World(Group):
         kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Melting(self, **kwargs)
 
-    def rays(self, on: bool = True, **kwargs: Any) -> Animation:
+    def rays(self, on: bool = True, *, to_cards: bool = False, **kwargs: Any) -> Animation:
         """Return an animation of light that leads from what stands in front to all heads.
 
         Parameters
         ----------
         on
             Whether it grows from its source, or goes out.
+        to_cards
+            Whether it leads to the cards, not to the plates before them: for heads without plates.
         """
         if not self.beams.submobjects:
             for role in ("key", "value"):
                 layers = VGroup(*(self._beam(current_theme().role(role)) for _width in BEAMS))
                 self.beams.add(glow(layers, RAY_SHINE))
-        if on:
-            return AnimateWith(self, self._shine, **kwargs)
-        return AnimateWith(self, lambda alpha: self._shine(1 - alpha), **kwargs)
+        return AnimateWith(
+            self, lambda alpha: self._shine(alpha if on else 1 - alpha, to_cards), **kwargs
+        )
 
     def _beam(self, colour: str) -> VMobject:
         """Return a path, empty as yet, that is brighter where it begins."""
@@ -355,11 +357,14 @@ class World(Group):
         beam.fill_rgbas = np.array([[red, green, blue, fewer * opacity] for opacity in BEAM])
         return beam
 
-    def _shine(self, alpha: float) -> None:
+    def _shine(self, alpha: float, to_cards: bool) -> None:
         """Draw a share of the rays, 0 to 1."""
         for side, layers in enumerate(self.beams):
             for width, layer in zip(BEAMS, layers, strict=True):
-                rays = [self.plan.ray(card.head, side, width, alpha) for card in self.cards]
+                rays = [
+                    self.plan.ray(card.head, side, width, alpha, to_card=to_cards)
+                    for card in self.cards
+                ]
                 layer.points = outline_points(rays) if alpha > 0 else np.zeros((0, 3))
 
     def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:

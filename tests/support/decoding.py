@@ -73,14 +73,22 @@ def visible_cells(
 
 
 def wrong_cells(
-    panel: dict[str, Any], maps: ColourMaps, trace: Trace, picture: Pixels
+    panel: dict[str, Any],
+    maps: ColourMaps,
+    trace: Trace,
+    picture: Pixels,
+    *,
+    backing: str = "#000000",
 ) -> tuple[int, int]:
     """Return the number of visible cells off by more than a colour level, and of all visible.
 
-    ``maps`` are the colour maps of the picture map, as in :func:`level_errors`.
+    ``maps`` are the colour maps of the picture map, as in :func:`level_errors`; ``backing`` is the
+    colour on which a panel lies that is not opaque.
     """
     levels, colours = visible_cells(panel, trace, picture)
-    table = _table(panel, maps)
+    under = [int(backing[i : i + 2], 16) for i in (1, 3, 5)]
+    opacity = panel["opacity"]
+    table = np.rint(_table(panel, maps) * opacity + np.multiply(under, 1 - opacity))
     near = table[np.clip(levels[:, None] + [-1, 0, 1], 0, len(table) - 1)]
     # One more step of each channel for the rounding of premultiplied colours.
     off = np.abs(near - colours[:, None]).max(axis=2).min(axis=1) > 1

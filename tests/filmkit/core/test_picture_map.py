@@ -13,12 +13,14 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Square, tempconfig
+from manim import Mobject, Polygon, Square, tempconfig
 
 from extract.trace import Trace
 from filmkit.commands.cli import main
+from filmkit.core.animations import set_presence
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import LitCamera, glow, mirrored
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.picture_map import MAP_SCHEMA, picture_map
 from filmkit.core.records import BeatRecord
@@ -300,6 +302,32 @@ def test_texts_have_the_box_of_their_ink() -> None:
     assert left < 960 < right
     assert top < 540 < bottom
     assert entry["height"] == pytest.approx(label.size * 1080)
+
+
+def test_panels_in_full_and_in_half_light_decode_with_halos_and_mirror(trace: Trace) -> None:
+    values = trace["x.1"][1:4, :12].astype(np.float64)
+    source = TensorSource("x.1", index=((1, 4), (0, 12)))
+    corners = np.array([[-3.0, 2.6, 0.0], [3.0, 2.6, 0.0], [3.0, 0.6, 0.0], [-3.0, 0.6, 0.0]])
+    with tempconfig(SIZE), use_theme() as theme:
+        parts: list[Mobject] = []
+        for place, presence in (([-3.4, 0.0, 0.0], 1.0), ([3.4, 0.0, -1.0], 0.35)):
+            cells = Heatmap(values, Norm.symmetric(values, role="key"), source=source)
+            cells.set_corners(corners + place)
+            body = Polygon(*(1.1 * corners + place), fill_color=theme.card, fill_opacity=1.0)
+            parts += [mirrored(body), set_presence(glow(mirrored(cells), 2.0), presence)]
+        camera = LitCamera(background_color=theme.background)
+        camera.shot = Shot(center=(0, 1, 0), height=9, theta=10, phi=20)
+        camera.capture_mobjects(parts)
+        picture = np.array(camera.pixel_array)
+        document = picture_map(parts, camera)
+    # Neither the mirror nor the halos are panels.
+    full, half = document["panels"]
+    assert (full["opacity"], half["opacity"]) == (1.0, 0.35)
+    assert (full["covered"], half["covered"]) == (False, False)
+    maps = document["colour_maps"]
+    assert wrong_cells(full, maps, trace, picture) == (0, 36)
+    assert wrong_cells(half, maps, trace, picture, backing=theme.card) == (0, 36)
+    assert wrong_cells(half, maps, trace, picture, backing=theme.rim)[0] == 36
 
 
 def test_the_map_does_not_disturb_the_picture() -> None:
