@@ -268,7 +268,7 @@ LIGHT = replace(
     shades=(0.5, 0.2),
     rim="#8d8373",
     tint=("#c2c2c2", 0.85),
-    counter="#8195bf",
+    counter="#5d76aa",
 )
 
 # For paper: black text, lines thick enough for a printer, and colours that are dark enough in grey.
