@@ -209,7 +209,7 @@ class Sharing(Stage):
         own="One set for all heads: multi-query attention. This model was trained like that, so "
         "nothing on the cards moves.",
         other="One set for all heads, the mean: multi-query attention. All patterns are computed "
-        "again, and frames stay where words looked most.",
+        "again.",
     )
     def one_set_for_all(self) -> None:
         heads = self.trace.meta.n_heads
