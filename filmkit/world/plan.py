@@ -35,7 +35,7 @@ SHARED_AT, SHARED_APART = -2.3, 0.63  # where it stands, and how far from the mi
 RAYS_FROM = 0.46  # of the latent's width, to each side of its middle
 SETS_AT = 5.0  # radius at which several sets stand
 ROW = (-4.2, 2.4, 2.0), (0.0, 1.2, -8.0)  # eye of the shot along the row, and where it looks
-ROW_LENS = 1.05
+ROW_LENS, ROW_SHARE = 1.05, 0.95  # its lens, and how much of the room it fills
 EYE, AT = (0.0, 4.3, 5.6), (0.0, 0.85, -7.2)  # of the wide shot
 HIGH = 6.5  # height of all rows up to which the eye stays where it is, in scene units
 WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence
@@ -244,7 +244,7 @@ class Plan:
             return self._facing([self.latent], 0.8)
         if name == "row":
             eye, at = map(np.array, ROW)
-            return _fitted(self._heads, eye, at, self.room, self.frame, lens=ROW_LENS)[0]
+            return _fitted(self._heads, eye, at, self.room, self.frame, ROW_SHARE, ROW_LENS)[0]
         raise SceneCodeError(f"the room has no shot {name!r}; take one of {', '.join(SHOTS)}")
 
     def facing(self, head: int, lens: float) -> Shot:

@@ -110,7 +110,7 @@ class World(Group):
         self.beams = VGroup()
         # What is drawn later is in front, from every place inside of the arc.
         self.add(self.beams, *self.cards, glow(self.ties), *self.pairs)
-        self._home = {member: member.copy() for member in self.get_family()}
+        self._home = {member: member.copy() for member in self.family_members_with_points()}
 
     def _plate(self, head: int, name: str, side: int) -> Plate:
         kv_head = self.view.trace.kv_head(head)
