@@ -18,6 +18,7 @@ from filmkit.pictures.stage import Stage
 from filmkit.world.plates import Plate
 from filmkit.world.world import World
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
+from tests.support.latents import with_latent
 from tests.support.staging import play
 from tests.support.traces import make_trace
 
@@ -130,6 +131,8 @@ def test_a_head_comes_forward_turns_to_the_viewer_and_goes_back() -> None:
         order = stage.camera.drawing_order(stage.mobjects)
         front = {*world.cards[1].get_family(), *world.pairs[1].get_family()}
         assert {*order[-len(front & {*order}) :]} <= front
+        # What comes later, such as a part that its panel becomes, is in front of it.
+        assert {member.z_index for member in world.get_family()} == {0}
         stage.play(world.back(1))
         for member, points in places(world).items():
             np.testing.assert_allclose(points, before[member], atol=1e-9)
@@ -165,9 +168,17 @@ def test_plates_slide_into_sets_and_become_their_means_and_come_back() -> None:
     in_room(trace, act)
 
 
-@pytest.mark.parametrize("kind", [SHIPPED_KIND, "true MLA", "learned positions, biases"])
-def test_a_shared_pair_melts_into_the_latent(kind: str) -> None:
-    trace = trace_of_kind(kind)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: trace_of_kind(SHIPPED_KIND),
+        lambda: make_trace(**MLA),
+        lambda: with_latent(**OWN, biases=True),
+    ],
+    ids=["of a conversion", "of the model", "fitted"],
+)
+def test_a_shared_pair_melts_into_the_latent(make: Callable[[], Trace]) -> None:
+    trace = make()
 
     def act(stage: Any, world: World) -> None:
         stage.play(world.slide_together(1))
@@ -214,7 +225,11 @@ def test_light_falls_on_some_parts_and_bodies_stay_whole() -> None:
         panels = {part for part in world.get_family() if isinstance(part, Heatmap)}
         assert bodies <= lit
         assert panels & lit == {world.cards[2].pattern, world.keys[0].cells}
+        assert world.keys[0].body.get_stroke_opacity() == 1
+        assert world.keys[1].body.get_stroke_opacity() < 0.5
+        assert {body.get_fill_opacity() for body in bodies} == {1}
         stage.play(*world.spotlight(world))
+        assert world.keys[1].body.get_stroke_opacity() == 1
         assert all(getattr(member, "presence", 1.0) == 1 for member in world.get_family())
 
     in_room(make_trace(**OWN), act)
