@@ -140,7 +140,7 @@ class Sharing(Stage):
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
-        leaving = [Vanish(self.marks)] if self.marks else []
+        leaving = [Vanish(self.marks, rate_func=first_half)] if self.marks else []
         self.play(self.world.slide_together(sets), *leaving, run_time=SLIDE)
         view = SharedView.of(self.layer, sets)
         self.marks = VGroup(*(self.line_to(card.head, sets) for card in self.world.cards))
