@@ -140,7 +140,7 @@ class Sharing(Stage):
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
-        leaving = [Vanish(self.marks)] if self.marks else []
+        leaving = [Vanish(self.marks, rate_func=first_half)] if self.marks else []
         self.play(self.world.slide_together(sets), *leaving, run_time=SLIDE)
         view = SharedView.of(self.layer, sets)
         self.marks = VGroup(*(self.line_to(card.head, sets) for card in self.world.cards))
@@ -183,11 +183,11 @@ class Sharing(Stage):
         self.camera.shot = self.world.shot("arc")
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
-        line = _("multi-head attention: <key>keys</key> and <value>values</value> for every head")
+        line = _("multi-head attention: own <key>keys</key> and <value>values</value>")
         self.play(*self.say("MHA", line))
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
             self.wait_for("dim")
-            self.play(self.explain(_("dim plates are copies: in this model, heads share")))
+            self.play(self.explain(_("dim plates are copies: heads share them")))
 
     @beat(
         when=has_groups,
@@ -209,7 +209,7 @@ class Sharing(Stage):
         own="One set for all heads: multi-query attention. This model was trained like that, so "
         "nothing on the cards moves.",
         other="One set for all heads, the mean: multi-query attention. All patterns are computed "
-        "again, and frames stay where words looked most.",
+        "again.",
     )
     def one_set_for_all(self) -> None:
         heads = self.trace.meta.n_heads
@@ -231,9 +231,7 @@ class Sharing(Stage):
             glow(card.pattern, GLOW)
             card.pattern.label = ""
             moved.append(self.recolour(card, change, norm))
-        line = _(
-            "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink>"
-        )
+        line = _("of the attention <counter>leaves</counter> and <ink>lands elsewhere</ink>")
         self.play(*self.say(self.moved, line), Vanish(self.marks), *moved)
 
     @beat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from manim import Animation, Group, VGroup
@@ -17,7 +18,7 @@ from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, Paragraph
 from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import below_each_other, figure
+from filmkit.pictures.texts import figure
 
 __all__ = ["Scores", "written"]
 
@@ -25,6 +26,7 @@ TESTS = {"BBH": "bbh", "MMLU": "mmlu", "C-Eval": "c_eval", "CMMLU": "cmmlu"}
 WAYS = ("MHA", "GQA", "MQA")
 SOURCE = N_("DeepSeek-V2 technical report, table 8, appendix D, pp. 31-32")
 TITLE = N_("Three models, trained like that from the start: scores in four tests, in %")
+STEP = 20  # from one tick to the next, in %
 GAP = 0.4  # between words and the chart, in scene units
 
 written = partial(format_decimal, digits=1)
@@ -39,7 +41,7 @@ class Scores(Group):
     ground
         Axes, title and source.
     ways
-        For each way to share its name and the average of its scores, below the axis.
+        For each way to share its name, below the axis, and the average of its scores above it.
     curves, names
         The lines, the average last; and their names at their right ends.
     means
@@ -61,23 +63,21 @@ class Scores(Group):
             fact("average", m, written, beside=w, attention=w)
             for w, m in zip(WAYS, self.means, strict=True)
         ]
-        self.ways = VGroup(
-            *(
-                below_each_other(Label(way, size=theme.name_size, colour=theme.muted), figure(mean))
-                for way, mean in zip(WAYS, means, strict=True)
-            )
-        )
-        left = stage.left + self.ways[0].width / 2
+        names = VGroup(*(Label(way, size=theme.name_size, colour=theme.muted) for way in WAYS))
+        figures = VGroup(*map(figure, means))
+        left = stage.left + figures[0].width / 2
         box = Box.of(left, stage.right, source.get_top()[1], title.get_bottom()[1] - GAP)
-        y = ChartAxis.covering(list(lines.values()))
+        y = ChartAxis(0, max(chain(*lines.values())), (0, STEP, 2 * STEP), write=format_decimal)
         right = max(Label(name, size=TEXT).width for name in lines) + GAP
-        below = self.ways.height + 2 * GAP
+        below = names.height + GAP
         self.axes = ChartAxes(
             ChartAxis(0, len(WAYS) - 1, ()), y, box, right=right, below=below, size=TEXT
         )
-        for place, way in enumerate(self.ways):
-            x, foot = self.axes.at(place, y.low)
-            way.move_to([x, foot - GAP - way.height / 2, 0])
+        self.ways = VGroup(*(VGroup(*pair) for pair in zip(names, figures, strict=True)))
+        for place, (name, mean) in enumerate(self.ways):
+            x, foot = self.axes.at(place, 0.0)
+            name.move_to([x, foot - GAP - name.height / 2, 0])
+            mean.move_to([*self.axes.at(place, STEP / 2), 0])
         colours = [theme.muted] * len(tests) + [theme.ink]
         self.curves = VGroup(
             *(
