@@ -47,9 +47,8 @@ class SentencePart:
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return its words."""
-        return {
-            "row words": Sentence(self.words, place.box, size=0.075, colours=self.colours).words
-        }
+        sentence = Sentence(self.words, place.box, size=SENTENCE, colours=self.colours)
+        return {"row words": sentence.words}
 
 
 def figure(text: str, *, colour: str | None = None) -> Label:

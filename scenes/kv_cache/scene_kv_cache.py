@@ -244,7 +244,7 @@ class KVCache(Stage):
         show(lit=lit)
         for count, mark in enumerate(marks, start=1):
             show(lit=lit, marks=marks[:count], run_time=self.theme.tempo.small)
-            self.play(*self._filling(mark.part), run_time=self.theme.tempo.normal)
+            self.play(*self._filling(mark.part), run_time=self.theme.tempo.small)
             del lit[mark.part]
         show(marks=marks)
 
@@ -271,10 +271,10 @@ class KVCache(Stage):
         show(". Kt\nQ pattern", lit=lit, marks=(mixed,))
         lit = {"pattern": grey, "V": known, "z": grey * known}
         show(". V\npattern z", lit=lit, marks=(mixed, kept))
-        self.play(*self._filling("V"))
+        self.play(*self._filling("V"), run_time=self.theme.tempo.small)
         del lit["V"]
         show(". V\npattern z", lit=lit, marks=(mixed, kept, made))
-        self.play(*self._filling("z"))
+        self.play(*self._filling("z"), run_time=self.theme.tempo.normal)
         show(". V\npattern z", marks=(mixed, kept, made))
 
     @beat
@@ -309,14 +309,14 @@ class KVCache(Stage):
             lit |= dict.fromkeys(again, 0.0)
             self._count_work(step)
             marks = Mark("K", row=row), Mark("V", row=row)
-            show(lit=lit, marks=marks, later="agree", run_time=0.8 if step else None)
+            show(lit=lit, marks=marks, later="agree", run_time=0.6 if step else None)
             bars = self.parts["bars"].whole[0]
             self.play(
                 *self._filling("K", "V", until=row + 1),
                 *self._filling(*again, until=row + 1, order=in_rows),
                 bars.next_step(),
                 rate_func=linear,
-                run_time=1.5,
+                run_time=1.2,
             )
         self._count_work(self.steps)
         show(marks=(*marks, *map(Mark, again)))
