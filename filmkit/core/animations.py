@@ -227,7 +227,7 @@ class Drift(InPlaceAnimation):
     """
 
     def __init__(
-        self, camera: StageCamera, *, closer: float = 0.02, degrees: float = 8.0, **kwargs: Any
+        self, camera: StageCamera, *, closer: float = 0.02, degrees: float = 3.0, **kwargs: Any
     ) -> None:
         super().__init__(Mobject(), rate_func=linear, **kwargs)
         self.camera = camera

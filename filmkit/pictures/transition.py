@@ -15,6 +15,7 @@ from filmkit.core.animations import (
     first_half,
     presence,
     second_half,
+    set_presence,
 )
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
@@ -100,6 +101,10 @@ class Transition:
                 box = self.after.parts[target].cells.row(row)
                 self._send(gone.pop((name, "cells")), box)
         self.leaving = [Vanish(piece) for piece in (*gone.values(), *self.strangers)]
+        strange = {member for stranger in self.strangers for member in stranger.get_family()}
+        for origin in strange.intersection(self.origins.values()):
+            # It is seen on its way, no longer in its place.
+            set_presence(origin, 0.0)
 
     @property
     def is_none(self) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
+from itertools import groupby
 
-from manim import VGroup
+import numpy as np
+from manim import RIGHT, VGroup, VMobject
 
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import Frame
 from filmkit.core.light import glow
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
 from filmkit.core.theme import current_theme
 
 __all__ = ["Headline"]
@@ -53,53 +55,55 @@ class Headline(VGroup):
 
     def __init__(self, figure: str, line: str, frame: Frame, *, colour: str | None = None) -> None:
         super().__init__()
-        theme, stage = current_theme(), frame.stage
+        stage = frame.stage
         self.figure, self.line = VGroup(), VGroup()
         y = stage.top
         for text in break_lines(figure, 0.92 * stage.width, size=DISPLAY) if figure else ():
             label = Label(text, size=DISPLAY, colour=colour, weight="semibold")
             label.shrink_to(stage.width)
-            y -= label.line_height / 2
+            y -= max(label.rise, label.line_height / 2)
             self.figure.add(label.on_line(stage.x, y))
             y -= label.line_height / 2 + GAP
         plain, roles = _without_tags(line)
-        start = 0
+        first = 0
         for text in break_lines(plain, stage.width, size=LINE) if plain else ():
-            start = first = plain.index(text, start)
-            whole = Label(text, size=LINE)
-            y -= whole.line_height / 2
-            whole.on_line(stage.x, y)
-            for stop, role in _cuts(start, start + len(text), roles):
-                word = plain[start:stop]
-                before = Label(plain[first:stop], size=LINE)
-                label = Label(word, size=LINE, colour=theme.role(role) if role else theme.muted)
-                label.on_line(whole.get_left()[0] + before.width - label.width / 2, y)
-                self.line.add(label)
-                start = stop
-            y -= whole.line_height / 2 + GAP / 2
+            # Where a line is broken, a blank is left out.
+            first = plain.replace(NO_BREAK_SPACE, " ").index(text, first)
+            words = _coloured(text, roles[first : first + len(text)])
+            y -= words.line_height / 2
+            self.line.add(words.on_line(stage.x, y))
+            first += len(text)
+            y -= words.line_height / 2 + GAP / 2
         self.add(glow(self.figure, SHINE), self.line)
         pin_to_frame(self)
 
 
-def _without_tags(line: str) -> tuple[str, list[tuple[int, int, str]]]:
-    """Return a line without tags, and [start, stop) and role of each word that had some."""
-    roles, plain, end = [], "", 0
-    for found in WORD.finditer(line):
-        plain += line[end : found.start()]
-        roles.append((len(plain), len(plain) + len(found[2]), found[1]))
-        plain += found[2]
-        end = found.end()
-    return plain + line[end:], roles
+def _coloured(text: str, roles: Sequence[str]) -> Label:
+    """Return a line of which each letter has the colour of its role, muted where it has none."""
+    theme, until = current_theme(), ""
+    main = "" if "" in roles else roles[0]
+    line = Label(text, size=LINE, colour=theme.role(main or "muted"))
+    left, own = line.get_left(), []
+    for role, letters in groupby(zip(roles, text, strict=True), lambda one: one[0]):
+        word = "".join(letter for _role, letter in letters)
+        until += word
+        piece = Label(word, size=LINE, colour=theme.role(role or "muted"))
+        piece.shift((left[0] + Label(until, size=LINE).width - piece.get_right()[0]) * RIGHT)
+        if role == main:
+            own.append(piece.ink)
+        else:
+            # A part of this line, not another one.
+            colours = {"fill_color": piece.get_fill_color(), "fill_opacity": 1.0}
+            line.add(VMobject(stroke_width=0.0, **colours).set_points(piece.ink))
+    line.points = np.concatenate([*own, line.points[-line.CORNERS :]])
+    return line
 
 
-def _cuts(start: int, stop: int, roles: list[tuple[int, int, str]]) -> Iterator[tuple[int, str]]:
-    """Yield the end and the role of each piece of a line from start to stop; "" for no role."""
-    for first, last, role in roles:
-        if last <= start or first >= stop:
-            continue
-        if first > start:
-            yield first, ""
-        yield min(last, stop), role
-        start = last
-    if start < stop:
-        yield stop, ""
+def _without_tags(line: str) -> tuple[str, list[str]]:
+    """Return a line without tags, and the role of each of its letters; "" for none."""
+    plain, roles = "", []
+    for piece in re.split(r"(<\w+>.*?</\w+>)", line):
+        role, text = found.groups() if (found := WORD.fullmatch(piece)) else ("", piece)
+        plain += text
+        roles += [role] * len(text)
+    return plain, roles

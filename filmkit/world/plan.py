@@ -35,10 +35,13 @@ SHARED_AT, SHARED_APART = -2.3, 0.63  # where it stands, and how far from the mi
 RAYS_FROM = 0.46  # of the latent's width, to each side of its middle
 SETS_AT = 5.0  # radius at which several sets stand
 ROW = (-4.2, 2.4, 2.0), (0.0, 1.2, -8.0)  # eye of the shot along the row, and where it looks
-ROW_LENS = 1.05
+ROW_LENS, ROW_SHARE = 1.05, 0.95  # its lens, and how much of the room it fills
 EYE, AT = (0.0, 4.3, 5.6), (0.0, 0.85, -7.2)  # of the wide shot
+HIGH = 6.5  # height of all rows up to which the eye stays where it is, in scene units
 WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence
+LINE_ABOVE = 0.45
 ROUNDS, DAMPING = 40, 0.6  # of fitting a shot, and how much of the way each of them goes
+CLOSE = 1e-3  # what is not worth another round
 MAX_ROWS = 8
 EVEN = 0.3  # how much equal rows are worth, as a power
 GOOD = 0.85  # the fewest rows are taken that are as good as this share of the best
@@ -192,7 +195,9 @@ class Plan:
         width = 2 * SHARED_APART + SHARED[0]
         return Place((0.0, SHARED[1] / 2, SHARED_AT), 0.0, width, SHARED[1])
 
-    def ray(self, head: int, side: int, width: float, grown: float) -> Points:
+    def ray(
+        self, head: int, side: int, width: float, grown: float, *, to_card: bool = False
+    ) -> Points:
         """Return the corners (4, 3) of a ray from the latent to the keys or values of a head.
 
         Parameters
@@ -203,15 +208,20 @@ class Plan:
             Its width, as a share of the whole ray's.
         grown
             How much of its length there is, 0 to 1.
+        to_card
+            Whether it leads to the card instead.
         """
         plate, source = self.plate(head, side), self.latent
         # Rays do not cross each other.
         last = self.plate(int(np.argmax([angle for _row, angle in self._angles])), 1)
         middle = RAYS_FROM * source.width * plate.center[0] / last.center[0]
         half = width * RAYS_FROM * source.width / (2 * max(self.rows))
-        wide = width * plate.width / 2
+        end, aside, low, wide = plate, 0.0, -0.3 * plate.height, width * plate.width / 2
+        if to_card:
+            end = self.card(head)
+            aside, low = (side - 0.5) * 0.45 * end.width, -end.height / 2
         start = np.array([source.point(x, 0.0, -0.05) for x in (middle - half, middle + half)])
-        stop = np.array([plate.point(x, -0.3 * plate.height, 0.05) for x in (-wide, wide)])
+        stop = np.array([end.point(aside + x, low, 0.05) for x in (-wide, wide)])
         stop = start + max(grown, 1e-3) * (stop - start)
         return np.array([start[0], start[1], stop[1], stop[0]])
 
@@ -235,7 +245,7 @@ class Plan:
             return self._facing([self.latent], 0.8)
         if name == "row":
             eye, at = map(np.array, ROW)
-            return _fitted(self._heads, eye, at, self.room, self.frame, lens=ROW_LENS)[0]
+            return _fitted(self._heads, eye, at, self.room, self.frame, ROW_SHARE, ROW_LENS)[0]
         raise SceneCodeError(f"the room has no shot {name!r}; take one of {', '.join(SHOTS)}")
 
     def facing(self, head: int, lens: float) -> Shot:
@@ -255,7 +265,9 @@ class Plan:
     def room(self) -> Box:
         """The stage without room for a headline above and a sentence below."""
         stage = self.frame.stage
-        bottom, top = stage.bottom + WORDS_BELOW, stage.top - WORDS_ABOVE
+        # In narrow frames a headline has a line more.
+        above = WORDS_ABOVE + LINE_ABOVE * self.frame.upright
+        bottom, top = stage.bottom + WORDS_BELOW, stage.top - above
         return Box.of(stage.left, stage.right, bottom, top)
 
     @property
@@ -269,6 +281,9 @@ class Plan:
     def _wide(self) -> tuple[Shot, float]:
         """The shot of all heads, and the size of a card in it, in scene units of the frame."""
         eye, at = map(np.array, (EYE, AT))
+        # From farther away if they stand high, or plates hide the cards that are above the eye.
+        height = self.scale * (len(self.rows) * RISE)
+        eye = at + (eye - at) * max(1.0, height / HIGH)
         corners = np.concatenate([self._heads, self.latent.corners])
         shot, scale = _fitted(corners, eye, at, self.room, self.frame)
         return shot, scale * self.scale
@@ -299,6 +314,8 @@ def _fitted(
         wanted = room.y / zoom
         move = (box.x * right + (box.y - wanted) * up) * unit
         eye, at = eye + move, at + move
+        if np.abs(move).max() < CLOSE and (lens is None or abs(zoom - 1) < CLOSE):
+            break
         if lens is not None:
             eye = at + (eye - at) / zoom**DAMPING
     shot = Shot.looking(eye, at, lens or zoom)

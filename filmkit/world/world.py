@@ -110,7 +110,14 @@ class World(Group):
         self.beams = VGroup()
         # What is drawn later is in front, from every place inside of the arc.
         self.add(self.beams, *self.cards, glow(self.ties), *self.pairs)
-        self._home = {member: member.copy() for member in self.get_family()}
+        self._order = {part: place for place, part in enumerate(self.split())}
+        self._home = {member: member.copy() for member in self.family_members_with_points()}
+
+    def stand(self, *front: Mobject) -> None:
+        """Draw all in the order in which it stands in the room, and some parts in front of it."""
+        parts = sorted(self.split(), key=lambda part: self._order.get(part, len(self._order)))
+        self.remove(*parts)
+        self.add(*(part for part in parts if part not in front), *front)
 
     def _plate(self, head: int, name: str, side: int) -> Plate:
         kv_head = self.view.trace.kv_head(head)
@@ -260,7 +267,7 @@ class World(Group):
             end.points = brought(end.points)
             if isinstance(end, Heatmap):
                 end.set_opacity(1.0)
-        return _Travel(self, ends, level=1, **kwargs)
+        return _Travel(self, ends, front=(self.cards[head], self.pairs[head]), **kwargs)
 
     def back(self, head: int, **kwargs: Any) -> Animation:
         """Return an animation in which a head that has come forward goes back to its place."""
@@ -330,21 +337,23 @@ class World(Group):
         kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Melting(self, **kwargs)
 
-    def rays(self, on: bool = True, **kwargs: Any) -> Animation:
+    def rays(self, on: bool = True, *, to_cards: bool = False, **kwargs: Any) -> Animation:
         """Return an animation of light that leads from what stands in front to all heads.
 
         Parameters
         ----------
         on
             Whether it grows from its source, or goes out.
+        to_cards
+            Whether it leads to the cards, not to the plates before them: for heads without plates.
         """
         if not self.beams.submobjects:
             for role in ("key", "value"):
                 layers = VGroup(*(self._beam(current_theme().role(role)) for _width in BEAMS))
                 self.beams.add(glow(layers, RAY_SHINE))
-        if on:
-            return AnimateWith(self, self._shine, **kwargs)
-        return AnimateWith(self, lambda alpha: self._shine(1 - alpha), **kwargs)
+        return AnimateWith(
+            self, lambda alpha: self._shine(alpha if on else 1 - alpha, to_cards), **kwargs
+        )
 
     def _beam(self, colour: str) -> VMobject:
         """Return a path, empty as yet, that is brighter where it begins."""
@@ -355,11 +364,14 @@ class World(Group):
         beam.fill_rgbas = np.array([[red, green, blue, fewer * opacity] for opacity in BEAM])
         return beam
 
-    def _shine(self, alpha: float) -> None:
+    def _shine(self, alpha: float, to_cards: bool) -> None:
         """Draw a share of the rays, 0 to 1."""
         for side, layers in enumerate(self.beams):
             for width, layer in zip(BEAMS, layers, strict=True):
-                rays = [self.plan.ray(card.head, side, width, alpha) for card in self.cards]
+                rays = [
+                    self.plan.ray(card.head, side, width, alpha, to_card=to_cards)
+                    for card in self.cards
+                ]
                 layer.points = outline_points(rays) if alpha > 0 else np.zeros((0, 3))
 
     def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:
@@ -371,17 +383,22 @@ class World(Group):
             Cards, plates, pairs or panels; the world itself for all of it.
         """
         lit = {member for part in parts for member in part.get_family()}
-        panels = [*self.cards, *self.pairs, self.ties]
-        bodies = {card.body for card in self.cards} | {plate.body for plate in self._plates()}
-        members = [
-            member
-            for panel in panels
-            for member in panel.family_members_with_points()
-            if member not in bodies
-        ]
-        return [
-            Presence(member, 1.0 if member in lit else HALF_LIGHT, **kwargs) for member in members
-        ]
+        kwargs.setdefault("run_time", current_theme().tempo.small)
+
+        def light(*members: Mobject) -> float:
+            return 1.0 if lit.intersection(members) else HALF_LIGHT
+
+        changes: list[Any] = [Presence(tie, light(tie), **kwargs) for tie in self.ties]
+        panels: list[HeadCard | Plate] = [*self.cards, *self._plates()]
+        for part in panels:
+            body = part.body
+            others = [member for member in part.family_members_with_points() if member is not body]
+            changes += [Presence(member, light(member), **kwargs) for member in others]
+            if body.get_fill_opacity() > 0:
+                # It hides what is behind it in any light: only its line gets darker.
+                line = self._home[body].get_stroke_opacity() * light(body, *others)
+                changes.append(body.animate(**kwargs).set_stroke(opacity=line))
+        return changes
 
     def _plates(self) -> list[Plate]:
         return [*self.keys, *self.values]
@@ -404,10 +421,14 @@ class _Travel(InPlaceAnimation):
     tempo = "large"
 
     def __init__(
-        self, world: World, targets: Mapping[Mobject, Mobject], level: int = 0, **kwargs: Any
+        self,
+        world: World,
+        targets: Mapping[Mobject, Mobject],
+        front: tuple[Mobject, ...] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init__(world, **kwargs)
-        self.targets, self.level = targets, level
+        self.world, self.targets, self.front = world, targets, front
         names = {card.pattern: card.name for card in world.cards}
         self.members = [*targets, *filter(None, (names.get(member) for member in targets))]
 
@@ -434,7 +455,8 @@ class _Travel(InPlaceAnimation):
     def finish(self) -> None:
         super().finish()
         for member in self.members:
-            member.set_z_index(self.level)
+            member.set_z_index(0)
+        self.world.stand(*self.front)
 
 
 class _Rising(InPlaceAnimation):

@@ -392,7 +392,7 @@ def test_a_drift_ends_with_the_very_shot_that_it_began_with(shot: Shot) -> None:
     assert way[0] == way[-1] == shot
     assert way[5] != shot
     if shot.theta:
-        assert way[10].theta - shot.theta == pytest.approx(8)
+        assert way[10].theta - shot.theta == pytest.approx(3)
         assert way[10].height == shot.height
     else:
         assert way[10].height == pytest.approx(0.98 * shot.height)

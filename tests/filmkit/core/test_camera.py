@@ -258,3 +258,15 @@ def test_gradients_in_bands_are_cairos(turn: float, colours: tuple[str, ...]) ->
         ours, stock = pictures
         assert len({tuple(colour) for colour in stock.reshape(-1, 3)}) > 20
         assert np.abs(ours - stock).max() <= 2
+
+
+@pytest.mark.parametrize("eye", [(0, 4.3, 5.6), (-3, 1, 2), (4, -2, -1)])
+def test_a_shot_looks_from_one_point_to_another(eye: tuple[float, float, float]) -> None:
+    at = (0.5, 0.85, -7.2)
+    shot = Shot.looking(eye, at, 1.25)
+    np.testing.assert_allclose(shot.eye(), eye, atol=1e-9)
+    np.testing.assert_allclose(shot.project(np.array([at]), 8.0)[0, :2], 0, atol=1e-9)
+    above = shot.project(np.array([np.add(at, (0, 1, 0))]), 8.0)[0]
+    assert above[0] == pytest.approx(0)
+    assert above[1] > 0
+    assert shot.height == pytest.approx(np.linalg.norm(np.subtract(eye, at)) / 1.25)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from manim import Square
 
-from filmkit import Heatmap, Highlight, Mark
+from filmkit import Heatmap, Highlight, Mark, Shot, Stage
 from filmkit.core.animations import presence
 from filmkit.pictures.parts import Cells
 from tests.support.mosaics import SIZES, perform, shows
@@ -106,3 +106,20 @@ def test_other_frames_may_have_another_mosaic() -> None:
 def test_a_tall_mosaic_is_taken_only_if_its_cells_are_larger() -> None:
     tall = perform(shows("Q\nK", tall="Q K"), aspect="9:16").parts
     assert tall["K"].box.top < tall["Q"].box.bottom
+
+
+@pytest.mark.parametrize("shot", [Shot(theta=30, phi=10, focal=2.0), Shot((0, 0, -3), height=5)])
+def test_a_picture_is_shown_from_straight_ahead_after_a_place_in_space(shot: Shot) -> None:
+    def go(stage: Stage) -> None:
+        stage.camera.shot = shot
+
+    stage = perform(shows("Q K"), go, shows("Q K"))
+    assert stage.camera.shot == Shot()
+    assert np.abs(stage.pictures[2] - stage.pictures[0]).max() <= NOISE
+    assert stage.played[2] == 1
+
+
+def test_origins_of_parts_that_are_not_shown_stay() -> None:
+    cells = Heatmap(np.ones((9, 8)))
+    stage = perform(shows("Q", origins={"Q": cells, "K": cells}))
+    assert [*stage.parts] == ["Q"]

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from manim import Animation, Square
+from manim import Animation, Group, Square
 
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Settle, TransposeFromCopy, Vanish
+from filmkit.core.animations import Appear, Settle, TransposeFromCopy, Vanish, presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
@@ -142,6 +142,25 @@ def test_copies_of_what_a_scene_names_become_new_parts(parts: dict[str, Any]) ->
         going = Transition(before.pieces, after, origins={"z": origin})
         assert "z cells" in animated(going.moves, kind, after)
         assert "z cells" not in animated(going.arrivals, Appear, after)
+
+
+def test_copies_become_the_ends_of_cells_that_are_cut(parts: dict[str, Any]) -> None:
+    after = picture("W_Q", parts_of(make_trace(n_layers=1, d_model=192)))
+    cells = after.parts["W_Q"].cells
+    assert len(cells.blocks) == 2
+    matrix = after.parts["W_Q"].part
+    origin = Heatmap(matrix.values, source=matrix.source)
+    going = Transition({}, after, origins={"W_Q": origin})
+    starts = [each.origin for each in going.moves if isinstance(each, Become)]
+    assert [start.source for start in starts] == [block.source for block in cells.blocks]
+    for start, block in zip(starts, cells.blocks, strict=True):
+        np.testing.assert_array_equal(start.values, block.values)
+
+
+def test_what_strangers_give_leaves_its_place_at_once(parts: dict[str, Any]) -> None:
+    origin = picture("Q", parts).parts["Q"].cells.whole
+    Transition({}, picture("z", parts), strangers=(Group(origin, Square()),), origins={"z": origin})
+    assert presence(origin) == 0
 
 
 def test_what_leaves_may_go_into_a_row(parts: dict[str, Any]) -> None:
