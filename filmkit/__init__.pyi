@@ -52,7 +52,6 @@ from .mobjects.head_stack import HeadStack as HeadStack
 from .mobjects.head_tensors import HeadPanel as HeadPanel
 from .mobjects.marks import CellLabels as CellLabels
 from .mobjects.marks import ColourBar as ColourBar
-from .mobjects.marks import Dial as Dial
 from .mobjects.marks import Highlight as Highlight
 from .mobjects.marks import Outline as Outline
 from .mobjects.marks import TokenLabels as TokenLabels
