@@ -27,6 +27,8 @@ from .core.errors import StageError as StageError
 from .core.geometry import Box as Box
 from .core.geometry import Frame as Frame
 from .core.heatmap import Heatmap as Heatmap
+from .core.light import glow as glow
+from .core.light import mirrored as mirrored
 from .core.norm import Norm as Norm
 from .core.norm import TensorSource as TensorSource
 from .core.numbers import format_share as format_share
@@ -50,7 +52,6 @@ from .mobjects.head_stack import HeadStack as HeadStack
 from .mobjects.head_tensors import HeadPanel as HeadPanel
 from .mobjects.marks import CellLabels as CellLabels
 from .mobjects.marks import ColourBar as ColourBar
-from .mobjects.marks import Dial as Dial
 from .mobjects.marks import Highlight as Highlight
 from .mobjects.marks import Outline as Outline
 from .mobjects.marks import TokenLabels as TokenLabels

@@ -117,10 +117,11 @@ class FilmRenderer(CairoRenderer):
 
     def _draw(self, mobjects: Iterable[Mobject], background: Pixels | None = None) -> Pixels:
         """Return a picture of mobjects over a background, by default the camera's own."""
-        if background is None:
-            self.camera.reset()
-        else:
-            self.camera.set_frame_to_background(background)
-        self.camera.capture_mobjects(mobjects)
-        picture: Pixels = self.camera.pixel_array.copy()
+        camera = self.camera
+        picture: Pixels = (camera.background if background is None else background).copy()
+        # Drawn in place: a copy of what the camera has drawn would be another copy.
+        own, camera.pixel_array = camera.pixel_array, picture
+        camera.capture_mobjects(mobjects)
+        camera.pixel_array_to_cairo_context.pop(id(picture), None)
+        camera.pixel_array = own
         return picture

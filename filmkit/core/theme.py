@@ -272,7 +272,7 @@ LIGHT = replace(
     rim="#8d8373",
     glass="#4682a8",
     tint=("#c2c2c2", 0.85),
-    counter="#8195bf",
+    counter="#5d76aa",
 )
 
 # For paper: black text, lines thick enough for a printer, and colours that are dark enough in grey.

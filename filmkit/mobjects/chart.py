@@ -195,6 +195,8 @@ class ChartAxes(VGroup):
     below
         Height that is kept free below the plot, above the title; that of a line of ticks by
         default.
+    size
+        Text size; the theme's ``note_size`` by default.
 
     Attributes
     ----------
@@ -220,12 +222,17 @@ class ChartAxes(VGroup):
         *,
         right: float = 0.0,
         below: float | None = None,
+        size: float | None = None,
     ) -> None:
         super().__init__()
         theme = current_theme()
         self.x, self.y = x, y
-        line = _line_height(theme.note_size)
-        self.x_ticks, self.y_ticks = self._labels(x), self._labels(y)
+        size = size or theme.note_size
+        line = _line_height(size)
+        self.x_ticks, self.y_ticks = (
+            VGroup(*(Tick(text, size=size, colour=theme.muted) for text in axis.tick_labels))
+            for axis in (x, y)
+        )
         widest = max((label.width for label in self.y_ticks), default=0.0)
         overhang = self.x_ticks[-1].width / 2 if len(self.x_ticks) else 0.0
         self.plot = Box.of(
@@ -248,10 +255,10 @@ class ChartAxes(VGroup):
             label.on_line(self.at(tick, y.low)[0], self.plot.bottom - GAP - line / 2)
         titles = []
         if x.full_title:
-            title = Label(x.full_title, size=theme.note_size, colour=theme.muted)
+            title = Label(x.full_title, size=size, colour=theme.muted)
             titles.append(title.on_line(self.plot.right - title.width / 2, box.bottom + line / 2))
         if y.full_title:
-            title = Label(y.full_title, size=theme.note_size, colour=theme.muted)
+            title = Label(y.full_title, size=size, colour=theme.muted)
             titles.append(title.on_line(box.left + title.width / 2, box.top - line / 2))
         self.titles = VGroup(*titles)
         self._place_y()
@@ -275,12 +282,6 @@ class ChartAxes(VGroup):
         self.y = replace(self.y, high=high)
         self._place_y()
         return self
-
-    def _labels(self, axis: ChartAxis) -> VGroup:
-        theme = current_theme()
-        return VGroup(
-            *(Tick(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
-        )
 
     def _rule(self) -> VMobject:
         theme, plot = current_theme(), self.plot

@@ -1,4 +1,4 @@
-"""Small marks: frames, outlines, dials, colour bars, words on cells, and labels of tokens."""
+"""Small marks: frames, outlines, colour bars, words on cells, and labels of tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from manim import (
     PI,
-    Circle,
     Group,
-    Line,
     Rectangle,
     RoundedRectangle,
     VGroup,
@@ -31,7 +29,6 @@ from filmkit.core.theme import current_theme
 __all__ = [
     "CellLabels",
     "ColourBar",
-    "Dial",
     "Highlight",
     "Outline",
     "TokenLabels",
@@ -94,42 +91,6 @@ class Outline(RoundedRectangle):
             fill_opacity=0.0,
         )
         self.move_to(box.center)
-
-
-class Dial(VGroup):
-    """A small clock that shows an angle.
-
-    Parameters
-    ----------
-    radius
-        In scene units.
-    angle
-        Angle of the hand in radians, clockwise from the top.
-    colour
-        Colour of the hand; the theme's ``ink`` by default.
-    """
-
-    def __init__(self, radius: float, angle: float = 0.0, *, colour: str | None = None) -> None:
-        super().__init__()
-        theme = current_theme()
-        self.angle = 0.0
-        self.face = Circle(
-            radius=radius, stroke_color=theme.faint, stroke_width=theme.thin, fill_opacity=0.0
-        )
-        self.hand = Line(
-            [0, 0, 0],
-            [0, radius * 0.92, 0],
-            stroke_color=colour or theme.ink,
-            stroke_width=theme.line,
-        )
-        self.add(self.face, self.hand)
-        self.set_angle(angle)
-
-    def set_angle(self, angle: float) -> Dial:
-        """Turn the hand to an angle in radians, clockwise from the top, and return the dial."""
-        self.hand.rotate(self.angle - angle, about_point=self.face.get_center())
-        self.angle = angle
-        return self
 
 
 class ColourBar(Group):

@@ -103,6 +103,11 @@ class SharedView:
         values = self.shared.pattern[head, self.span, self.span]
         return values, self._source("shared_pattern", head)
 
+    def change(self, head: int) -> tuple[Array, TensorSource]:
+        """Return the pattern of a head less the model's own, and its source."""
+        moved = self.pattern(head)[0] - self.layer.head(head).pattern
+        return moved, self._source("shared_change", head)
+
     def _source(self, quantity: str, head: int, width: int = 0) -> TensorSource:
         """Return the source of a matrix that was computed with shared keys and values."""
         return self.layer.computed(quantity, width, head=head, sets=self.shared.n_groups)

@@ -20,7 +20,7 @@ RIM = 0.025  # how much larger than its cells a plate's body is, as a share of i
 COPY = 0.16  # opacity of the cells of a copy
 NAME_SIZE = 1 / 30
 NAME_AT = (0.13, 0.87)  # where a number stands on its pattern, as shares of rows and columns
-EDGE = 0.55  # opacity of the line around a card
+EDGE = 0.45  # opacity of the line around a card
 SHINE = {"pattern": 0.5, "plate": 0.7, "latent": 1.6}  # how much light they give
 
 

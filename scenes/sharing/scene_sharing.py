@@ -2,36 +2,90 @@
 
 from __future__ import annotations
 
-from manim import DOWN, Animation, Group, LaggedStart
+from functools import partial
 
-from filmkit.core.animations import Appear, Arrive, Vanish
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Group, VGroup, VMobject, smooth, squish_rate_func
+
+from extract.sharing import groups_for
+from extract.trace import Trace
+from filmkit.core.animations import (
+    Appear,
+    Recolour,
+    Vanish,
+    first_half,
+    second_half,
+)
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.language import N_, _
-from filmkit.core.numbers import format_decimal, format_percent, format_rough, spoken_share
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
+from filmkit.core.light import glow
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, stacked_lines
-from filmkit.mobjects.shared_view import require_shareable
-from scenes.sharing.dial import SetsDial
-from scenes.sharing.layout import DISPLAY, SharingLayout
-from scenes.sharing.quality import Quality
-from scenes.sharing.sets import PatternGrid, SetBar, SetStack
-from scenes.sharing.settings import has_groups, settings_of
+from filmkit.core.text import Label, break_lines
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.shared_view import SharedView, require_shareable
+from filmkit.pictures.parts import TEXT
+from filmkit.world.headline import Headline
+from filmkit.world.plates import HeadCard
+from filmkit.world.world import World
+from scenes.sharing.scores import Scores, written
 
-TITLE = N_("sets of keys and values")
+Array = npt.NDArray[np.float64]
+Panel = tuple[Array, TensorSource]
+
+CELL = 0.15  # size of a cell from which on its frame has the width of lines, in scene units
+INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
+# Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
+RISE, SLIDE, COMPUTE, DRAW = 5.5, 2.0, 3.0, 2.6
+LAG = 0.6  # share of the time in which patterns begin to change
+PERCENTILE = 95.0  # of all changes, at which their scale ends
+GLOW = 3.0
 
 
-def whole_percent(share: float) -> str:
-    """Return a share in whole per cent."""
-    return format_percent(share, 0)
+def groups_of(trace: Trace) -> int:
+    """Return the number of groups of heads: the model's own, or else as many as divide them."""
+    meta = trace.meta
+    return meta.n_kv_heads if meta.n_kv_heads < meta.n_heads else groups_for(meta.n_heads)
+
+
+def has_groups(trace: Trace) -> bool:
+    """Return whether there are groups between a set for every head and one for all."""
+    return 1 < groups_of(trace) < trace.meta.n_heads
+
+
+def has_several(trace: Trace) -> bool:
+    """Return whether the model has more than one set, so that one for all changes its patterns."""
+    return trace.meta.n_kv_heads > 1
+
+
+def looked_before(pattern: Heatmap, after: Array) -> VMobject:
+    """Return frames around what rows of a pattern had most attention on, if it moved elsewhere.
+
+    Parameters
+    ----------
+    pattern
+        The pattern before.
+    after : (rows, columns)
+        The numbers of the one that takes its place.
+    """
+    theme, cell = current_theme(), np.linalg.norm(pattern.at(0, 1) - pattern.at(0, 0))
+    width = theme.line * min(1.0, float(cell) / CELL)
+    frames = VMobject(stroke_color=theme.ink, stroke_width=width, fill_opacity=0.0)
+    ends = (INSET, INSET), (INSET, 1 - INSET), (1 - INSET, 1 - INSET), (1 - INSET, INSET)
+    most = zip(pattern.values.argmax(axis=1), after.argmax(axis=1), strict=True)
+    for row, (column, other) in enumerate(most):
+        if column != other:
+            corners = [pattern.at(row + down, column + across) for down, across in (*ends, ends[0])]
+            frames.start_new_path(corners[0]).add_points_as_corners(corners[1:])
+    return frames
 
 
 class Sharing(Stage):
-    """One dial, and what follows from it: keys and values, a bar of their size, the patterns.
-
-    What the model never had is plain, what it has is its own, and fewer sets are means of
-    its own, with which everything is computed again.
-    """
+    """Plates of keys and values slide together, and patterns are computed again with them."""
 
     title = "Keys and values that heads share"
     tensors = ("q", "q_rot", "k", "k_rot", "v", "pattern", "z")
@@ -39,148 +93,155 @@ class Sharing(Stage):
     def prepare(self) -> None:
         meta = self.trace.meta
         require_shareable(self.trace)
-        self.stops = stops = settings_of(self.layer)
-        self.layout = layout = SharingLayout.of(self.frame)
-        names = [stop.name for stop in stops]
-        counts = [
-            fact("sets to choose", stop.count, beside=stop.name, stop=place - len(stops))
-            for place, stop in enumerate(stops)
-        ]
-        self.dial = pin_to_frame(SetsDial(counts, names, layout.dial, title=_(TITLE)))
-        self.sets = SetStack(stops, self.frame, layout)
-        self.bar = SetBar(stops, layout)
-        self.patterns = PatternGrid(stops, layout)
-        self.quality = Quality(self.frame)
-        self.heading, self.moved = self._headings(layout)
-        self.at = 0
-        best, *_between, worst = self.quality.means
-        self.facts |= told(
-            heads=meta.n_heads,
-            own=meta.n_kv_heads,
-            groups=stops[-2].count,
-            best=(best, format_decimal),
-            worst=(worst, format_decimal),
-        )
-        if stops[-1].pooled:
+        self.world = World(self.layer, self.frame)
+        self.words: list[VGroup] = []
+        self.marks = VGroup()
+        self.scores = Scores(self.frame)
+        best, *_between, worst = self.scores.means
+        self.facts |= told(heads=meta.n_heads, best=(best, written), worst=(worst, written))
+        if has_several(self.trace):
+            self.shared = SharedView.of(self.layer, 1)
+            share = self.shared.shared.pattern_distance.mean
+            self.moved = fact("moved", share, partial(format_percent, digits=0))
             self.facts |= told(
-                moved=(self._share, spoken_share),
-                few=(10 * self._share, format_rough),
-                some=(30 * self._share, format_rough),
+                moved=(share, spoken_share),
+                few=(10 * share, format_rough),
+                some=(30 * share, format_rough),
             )
 
-    @property
-    def _share(self) -> float:
-        """Share of the attention that moves to other words if all heads share one set."""
-        return self.stops[-1].view.shared.pattern_distance.mean
-
-    def _headings(self, layout: SharingLayout) -> tuple[Group, Group]:
-        """Return the line above the patterns, and the one that takes its place."""
-        x, y = layout.title(len(self.patterns.cells))
-        heading = Label(_("patterns"), size=self.theme.name_size, colour=self.theme.pattern)
-        heading.on_line(x + heading.width / 2, y)
-        moved = Group()
-        if self.stops[-1].pooled:
-            share = fact("moved", self._share, whole_percent)
-            figure = Label(share, size=DISPLAY, colour=self.theme.accent)
-            figure.on_line(x + figure.width / 2, y)
-            x += figure.width + 0.2
-            room = layout.patterns.right - x
-            words = Group(*stacked_lines(_("of the attention lands on other words"), (x, y), room))
-            # More lines grow upwards, away from the numbers of the patterns.
-            moved.add(figure, words.align_to(figure, DOWN))
-        return pin_to_frame(Group(heading)), pin_to_frame(moved)
-
     def variant(self, beat: str) -> str:
-        if beat == "a_set_for_every_head":
-            return "outlines" if self.stops[0].outlined else "own"
-        stop = self.stops[-1 if beat == "one_set_for_all" else 1]
-        return "means" if stop.pooled else "own"
+        meta = self.trace.meta
+        own = meta.n_heads
+        if beat != "a_set_for_every_head":
+            own = 1 if beat == "one_set_for_all" else groups_of(self.trace)
+        return "own" if meta.n_kv_heads == own else "other"
 
     def provenance_notes(self) -> tuple[str, str]:
-        if self.at == len(self.stops):
+        if self.playing == "what_it_costs":
             return _("published scores, not the traced model"), ""
         return super().provenance_notes()
 
-    def turn_to(self, stop: int) -> None:
-        """Turn the dial; sets, bar and patterns follow it together, so that all agree."""
-        turns: list[Animation] = [part.turn(self.at, stop) for part in (self.sets, self.bar)]
-        turns.append(self.dial.turn(stop))
-        patterns = self.patterns.turn(self.at, stop)
-        tempo = self.theme.tempo
-        if self.stops[self.at].outlined:
-            # The first patterns come when the sets have made room for them.
-            self.play(*turns, self.move_camera(self.sets.shot), run_time=tempo.large)
-            self.play(Appear(self.heading), Appear(self.patterns), patterns)
-        else:
-            self.play(*turns, patterns, run_time=tempo.large)
-        self.at = stop
+    def say(self, figure: str, line: str) -> list[Animation]:
+        """Return animations that put other words in the place of those over the room."""
+        leaving = [Vanish(words, rate_func=first_half) for words in self.words]
+        self.words = [Headline(figure, line, self.frame)]
+        return [*leaving, Appear(self.words[0], rate_func=second_half)]
+
+    def explain(self, text: str) -> Animation:
+        """Return an animation in which a sentence appears below the room."""
+        stage, lines = self.frame.stage, VGroup()
+        for place, line in enumerate(reversed(break_lines(text, stage.width, size=TEXT))):
+            label = Label(line, size=TEXT, colour=self.theme.muted)
+            lines.add(
+                label.on_line(stage.x, stage.bottom + label.line_height * (0.5 + 1.3 * place))
+            )
+        self.words.append(pin_to_frame(lines))
+        return Appear(lines)
+
+    def share(self, sets: int) -> None:
+        """Let plates slide together until so many sets are left, and compute all again."""
+        leaving = [Vanish(self.marks, rate_func=first_half)] if self.marks else []
+        self.play(self.world.slide_together(sets), *leaving, run_time=SLIDE)
+        view = SharedView.of(self.layer, sets)
+        self.marks = VGroup(*(self.line_to(card.head, sets) for card in self.world.cards))
+        if not view.shared.pooled:
+            self.play(Appear(self.marks))
+            return
+        changes = []
+        for card in self.world.cards:
+            panel = view.pattern(card.head)
+            changes.append(self.recolour(card, panel))
+            self.marks.add(looked_before(card.pattern, panel[0]))
+        self.play(Appear(self.marks))
+        self.play(*changes, self.explain(_("framed: what a word looked at most before")))
+
+    def recolour(self, card: HeadCard, panel: Panel, norm: Norm | None = None) -> Recolour:
+        """Return an animation in which a pattern becomes another panel, one head after another."""
+        values, source = panel
+        begin = LAG * card.head / (self.trace.meta.n_heads - 1)
+        turn = squish_rate_func(smooth, begin, begin + 1 - LAG)
+        return Recolour(
+            card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
+        )
+
+    def line_to(self, head: int, sets: int) -> VMobject:
+        """Return a line from the keys and values that a head reads to its card."""
+        plan, heads = self.world.plan, self.trace.meta.n_heads
+        start = plan.set_plate(head * sets // heads, sets, 0).corners[1]
+        end = plan.card(head).corners[2:].mean(axis=0)
+        line = VMobject(stroke_color=self.theme.flow, stroke_width=self.theme.line * plan.scale)
+        # Behind the cards of other rows.
+        return line.set_points_as_corners([start, end]).set_z_index(-1)
 
     @beat(
-        own="With the dial at {heads}, every head keeps keys and values of its own, "
-        "as this model does.",
-        outlines="With the dial at {heads}, every head keeps keys and values of its own. "
-        "This model never did, so there are no numbers to show.",
+        own="It sounds plausible that every head needs keys and values of its own: [multi-head] "
+        "attention. This model was trained like that.",
+        other="It sounds plausible that every head needs keys and values of its own: [multi-head] "
+        "attention. But in this model, [dim] plates are copies.",
     )
     def a_set_for_every_head(self) -> None:
-        outlined = self.stops[0].outlined
-        self.camera.shot = shot = self.sets.alone if outlined else self.sets.shot
-        self.play(Appear(self.dial), Appear(self.sets.full))
-        right, *_others = shot.rotation()
-        aside = self.frame.width * shot.height / self.frame.height * right
-        arriving = [Arrive(each, each.copy().shift(aside)) for each in self.sets]
-        self.play(LaggedStart(*arriving, lag_ratio=0.3, run_time=self.theme.tempo.swing))
-        self.play(Appear(self.bar), self.bar.grow(), Appear(self.sets.names))
-        if not outlined:
-            self.play(Appear(self.heading), Appear(self.patterns))
+        self.camera.shot = self.world.shot("arc")
+        self.play(self.world.arrive(run_time=RISE))
+        self.wait_for("multi-head")
+        line = _("multi-head attention: own <key>keys</key> and <value>values</value>")
+        self.play(*self.say("MHA", line))
+        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
+            self.wait_for("dim")
+            self.play(self.explain(_("dim plates are copies: heads share them")))
 
     @beat(
         when=has_groups,
-        own="At {groups}, heads form groups, and each group reads one set. "
-        "This model was trained like that: these numbers are its own.",
-        means="At {groups}, heads form groups, and each group reads one set: the mean of what "
-        "its heads had.",
+        own="Push copies together, and nothing on the cards moves: grouped-query attention. This "
+        "model was trained like that.",
+        other="Let groups of heads share the mean of what they had: grouped-query attention. All "
+        "patterns are computed again.",
     )
     def a_set_for_each_group(self) -> None:
-        self.turn_to(1)
+        line = _(
+            "grouped-query attention: {groups} sets for {heads} heads",
+            groups=groups_of(self.trace),
+            heads=self.trace.meta.n_heads,
+        )
+        self.play(*self.say("GQA", line))
+        self.share(groups_of(self.trace))
 
     @beat(
-        own="At 1, all heads read a single set. This model was trained like that: these numbers "
-        "are its own.",
-        means="At 1, all heads read a single set: the mean. Every pattern is computed again.",
+        own="One set for all heads: multi-query attention. This model was trained like that, so "
+        "nothing on the cards moves.",
+        other="One set for all heads, the mean: multi-query attention. All patterns are computed "
+        "again.",
     )
     def one_set_for_all(self) -> None:
-        self.turn_to(len(self.stops) - 1)
+        heads = self.trace.meta.n_heads
+        line = _("multi-query attention: one set for all {heads} heads", heads=heads)
+        self.play(*self.say("MQA", line))
+        self.share(1)
 
     @beat(
-        when=lambda trace: trace.meta.n_kv_heads > 1,
-        ask="One set of keys and values for {heads} heads: how much of the attention moves? "
-        "{few}, {some} or {moved}?",
+        when=has_several,
+        ask="One set for {heads} heads: how much of the attention moves? {few}, {some} or {moved}?",
     )
     def attention_moves(self) -> None:
-        """Turn it back and forth, and watch the patterns: with one set for all, and no training
-        for it, {moved} of the attention lands on other words."""
-        self.turn_to(self.at - 1)
-        self.turn_to(self.at + 1)
-        self.play(Vanish(self.heading), Appear(self.moved))
+        """{moved} of the attention leaves its words and lands on others. Nobody trained the model
+        for that."""
+        changes = [self.shared.change(head) for head in range(self.trace.meta.n_heads)]
+        norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
+        moved = []
+        for card, change in zip(self.world.cards, changes, strict=True):
+            glow(card.pattern, GLOW)
+            card.pattern.label = ""
+            moved.append(self.recolour(card, change, norm))
+        line = _("of the attention <counter>leaves</counter> and <ink>lands elsewhere</ink>")
+        self.play(*self.say(self.moved, line), Vanish(self.marks), *moved)
 
     @beat
     def what_it_costs(self) -> None:
         """And trained like that from the start? Of three models, alike in nearly everything else,
         the average of four tests falls from {best} to {worst} percent."""
-        quality = self.quality
-        self.at = len(self.stops)
-        rest = Group(*(p for p in self.visible_parts() if p not in set(self.dial.get_family())))
-        self.play(Vanish(rest), Vanish(self.dial.counts), Vanish(self.dial.title))
+        scores = self.scores
+        self.play(Vanish(Group(*self.mobjects)))
         self.camera.shot = Shot()
-        if len(self.stops) == len(quality.dial.places):
-            self.remove(self.dial)
-            place = SetsDial([""] * len(self.stops), quality.stops, self.layout.dial)
-            place.knob.move_to(place.places[-1])
-            self.play(Arrive(quality.dial, place))
-        else:
-            self.play(Vanish(self.dial), Appear(quality.dial))
-        self.play(Appear(quality.ground))
-        self.play(*quality.begin())
+        self.play(Appear(scores.ground), *scores.go_on(0))
         for stop in (1, 2):
-            self.play(*quality.go_on(stop))
-        self.play(Appear(quality.name))
+            self.play(*scores.go_on(stop), run_time=DRAW)
+        self.play(Appear(scores.names))

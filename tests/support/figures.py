@@ -36,7 +36,7 @@ NAMES = {
     *(scheme.model for scheme in NEWER_SCHEMES),
     *("DeepSeek-R1", "DeepSeek-V2", "R1", "NVIDIA H100", "7B", "1.33T"),
     *("table 8", "table 9", "pp. 31-32", "Apache 2.0", "10⁹"),
-    *("2 ×", "2 bytes", "16 bits", "weights of 8 bits", "At 1", "8 groups", "distance 0", "at 0"),
+    *("2 ×", "2 bytes", "16 bits", "weights of 8 bits", "8 groups", "distance 0", "at 0"),
     architecture("DeepSeek-V3/R1").source,
     DENSE_7B.source,
 }

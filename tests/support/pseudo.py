@@ -17,15 +17,17 @@ __all__ = ["CODE", "LONGER", "lengthened", "longer_words"]
 CODE = "de"  # numbers are written as in German
 LONGER = 0.4  # by which share of its letters every text gets longer
 
-HELD = re.compile(r"\{[^{}]*\}|\[[^\[\]]*\]")
+HELD = re.compile(r"\{[^{}]*\}|\[[^\[\]]*\]|<\w+>.*?</\w+>")
+PIECES = re.compile(r"<\w+>.*?</\w+>[^ ]*|[^ ]+| ")  # words and what is between tags; spaces
 
 
 def lengthened(text: str) -> str:
     """Return a text with its longest words made longer, by :data:`LONGER` in all.
 
-    Facts in braces and marks in brackets stay as they are, and so do formulas and single letters.
+    Facts in braces, marks in brackets and words between tags stay as they are, and so do formulas
+    and single letters.
     """
-    words = text.split(" ")
+    words = PIECES.findall(text)
     letters = len(re.sub(r"\W", "", HELD.sub("", text)))
     held = [bool(HELD.search(word)) or not re.search(r"[a-z]{2}", word) for word in words]
     stretched = [index for index, kept in enumerate(held) if not kept]
@@ -33,7 +35,7 @@ def lengthened(text: str) -> str:
         index = stretched[number % len(stretched)]
         # At the last letter, in front of what stands behind the word.
         words[index] = re.sub(r"([^\W\d_])(\W*)$", r"\1\1\2", words[index])
-    return " ".join(words)
+    return "".join(words)
 
 
 class LongerWords(NullTranslations):

@@ -98,7 +98,7 @@ REFERENCES.update(
 )
 
 
-@fact("like_them", "kv_heads", "sets", "sharing.own", "heads.groups")
+@fact("like_them", "kv_heads", "sets", "heads.groups")
 def kv_heads(stage: Stage) -> int:
     return stage.trace.meta.n_kv_heads
 
@@ -675,14 +675,6 @@ def kept_bytes(stage: Stage, scheme: str) -> int:
     return 2 * budget(stage) * sets
 
 
-@fact("sets to choose")
-def sets_to_choose(stage: Stage, stop: int) -> int:
-    if stop == -1:
-        return 1
-    heads = stage.trace.meta.n_heads
-    return groups(stage) if stop == -2 and groups(stage) < heads else heads
-
-
 @fact("way moves")
 def way_moves(stage: Stage, way: str) -> float:
     if way == "gqa":
@@ -714,7 +706,6 @@ REFERENCES.update(
         "memory": lambda s: 80e9,
         "tokens that fill it": lambda s, scheme: full(scheme),
         "compared groups": lambda s: 8,
-        "trained sets": lambda s: 8,
         "bits": lambda s: 6,
         "distance": lambda s, place: (0, 1, 5)[place],
         "steps": lambda s: place(s, "query", 10) - place(s, "query"),

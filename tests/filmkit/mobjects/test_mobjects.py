@@ -22,7 +22,7 @@ from filmkit.core.printable import printable
 from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, break_lines, fit_word
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
 from filmkit.mobjects.flow import WeightBox, Wire
-from filmkit.mobjects.marks import CellLabels, ColourBar, Dial, Highlight, TokenLabels
+from filmkit.mobjects.marks import CellLabels, ColourBar, Highlight, TokenLabels
 from filmkit.mobjects.panel import Header, Panel, Truncated
 
 NORM = Norm(-2.0, 2.0, "viridis")
@@ -362,15 +362,6 @@ def test_words_on_cells_are_black_or_white_and_fit() -> None:
     for texts in ([["one"]], [["a", "b", "c"]], [["a"] * 3, ["b"] * 2]):
         with pytest.raises(SceneCodeError, match="2 x 3 takes 2 rows of 3 texts"):
             CellLabels(cells, texts)
-
-
-def test_a_dial_turns_clockwise_from_the_top() -> None:
-    dial = Dial(1.0).shift([3, 4, 0])
-    dial.set_angle(np.pi / 2)
-    tip = dial.hand.points[-1] - [3, 4, 0]
-    np.testing.assert_allclose(tip, [0.92, 0, 0], atol=1e-9)
-    dial.set_angle(0)
-    np.testing.assert_allclose(dial.hand.points[-1] - [3, 4, 0], [0, 0.92, 0], atol=1e-9)
 
 
 # Close-ups

@@ -1,10 +1,8 @@
-"""The scene about shared keys and values: what the dial does; all numbers are explained."""
+"""The scene about shared keys and values: what is shared and what moves; all numbers explained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import groupby
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from manim import tempconfig
 
 from extract.architectures import DENSE_7B
 from extract.trace import Trace
-from filmkit.core.animations import presence
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage
@@ -30,7 +27,7 @@ CASES = {
     "two heads": {"n_heads": 2, "n_tokens": 2, "d_head": 32, "has_bos": False},
     "four tokens": {"n_heads": 4, "n_tokens": 4, "d_head": 16, "positions": "rotary"},
 }
-STOPS = {
+SETS = {
     "grouped": [9, 3, 1],
     "every head its own": [12, 4, 1],
     "one for all": [8, 1],
@@ -38,7 +35,7 @@ STOPS = {
     "two heads": [2, 1],
     "four tokens": [4, 2, 1],
 }
-SETTINGS = ("a_set_for_every_head", "a_set_for_each_group", "one_set_for_all")
+SHARING = ("a_set_for_every_head", "a_set_for_each_group", "one_set_for_all")
 
 
 @pytest.mark.parametrize("case", ["no equal groups", "two heads", "four tokens"])
@@ -75,81 +72,78 @@ def close(panel: Heatmap, values: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_stop_shows_the_reference_arithmetic(case: str) -> None:
+def test_plates_and_patterns_are_those_of_the_reference(case: str) -> None:
+    """Patterns never change while plates are copies; then they are computed with the means."""
     trace = make_trace(**CASES[case])
     heads, own = trace.meta.n_heads, trace.meta.n_kv_heads
+    sets = dict(
+        zip([b for b in SHARING if b in Sharing.beat_names(trace)], SETS[case], strict=True)
+    )
+
+    def look(record: BeatRecord, stage: Sharing) -> None:
+        count = sets.pop(record.name, None)
+        if count is None:
+            return
+        world, layer = stage.world, from_pooled_weights(trace, min(count, own))
+        places: dict[int, set[bytes]] = {}
+        for head, card in enumerate(world.cards):
+            close(card.pattern, square(trace, layer.pattern[head]))
+            assert (card.pattern.source.tensor is None) is (count < own)
+            for plate, values in ((world.keys[head], layer.k), (world.values[head], layer.v)):
+                close(plate.cells, drawn(trace, values)[:, head * min(count, own) // heads])
+            corners = world.keys[head].cells.corners.round(6).tobytes()
+            places.setdefault(head * count // heads, set()).add(corners)
+        assert [len(place) for place in places.values()] == [1] * count
+        assert len(set.union(*places.values())) == count
+
+    run(trace, look)
+    assert sets == {}
+
+
+@pytest.mark.parametrize("case", ["grouped", "every head its own", "two heads"])
+def test_what_moved_is_the_difference_from_the_models_own_patterns(case: str) -> None:
+    trace = make_trace(**CASES[case])
+    layer = from_pooled_weights(trace, 1)
     seen = []
 
     def look(record: BeatRecord, stage: Sharing) -> None:
-        if record.name not in SETTINGS:
+        if record.name != "attention_moves":
             return
-        count = stage.stops[stage.at].count
-        seen.append(count)
-        assert stage.bar.figure.text == f"{count * 2 * trace.meta.d_qk:,}"
-        assert stage.bar.pieces.width == pytest.approx(
-            stage.bar.full.width * count / heads, abs=0.01
-        )
-        shown = [pair["k"] for pair in stage.sets.blocks if presence(pair["k"].edges)]
-        assert len(shown) == count
-        filled = [block for block in shown if presence(block.front)]
-        if count > own:
-            assert filled == []
-            assert not any(cells.shown.any() for cells in stage.patterns.cells)
-            return
-        assert len(filled) == count
-        layer = from_pooled_weights(trace, count)
-        for head, cells in enumerate(stage.patterns.cells):
-            close(cells, square(trace, layer.pattern[head]))
-            assert cells.shown.all()
-            for name, values in (("k", layer.k), ("v", layer.v)):
-                block = stage.sets.blocks[head][name]
-                close(block.front, drawn(trace, values)[:, head * count // heads])
-            assert (cells.source.tensor is None) is (count < own)
+        own = trace.get("pattern", stage.layer.layer)
+        change = layer.pattern - own
+        for head, card in enumerate(stage.world.cards):
+            close(card.pattern, square(trace, change[head]))
+        # What leaves words is as much as lands on others.
+        rows = np.maximum(change, 0)[:, 1 : trace.meta.n_prompt].sum(axis=2)
+        assert f"{rows.mean():.0%}" in (line.text for line in stage.words[0].figure)
+        seen.append(record.name)
 
     run(trace, look)
-    assert seen == STOPS[case]
+    assert seen
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_heads_that_share_stand_in_one_place_and_have_one_colour(case: str) -> None:
-    trace = make_trace(**CASES[case])
+def test_frames_stay_where_rows_looked_most_before_if_they_look_elsewhere_now() -> None:
+    trace = make_trace(**CASES["four tokens"])
+    before: list[np.ndarray] = []
+    seen = []
 
     def look(record: BeatRecord, stage: Sharing) -> None:
-        if record.name not in SETTINGS:
-            return
-        stop = stage.stops[stage.at]
-        places: dict[int, set[object]] = {}
-        for head, pair in enumerate(stage.sets.blocks):
-            place = round(pair["k"].visible_range.shift[2], 6)
-            assert place == round(pair["v"].visible_range.shift[2], 6)
-            colour = stage.patterns.frames[head].get_stroke_color().to_hex()
-            assert colour == pair["k"].edges.get_stroke_color().to_hex()
-            places.setdefault(stop.set_of(head), set()).add((place, colour))
-        assert all(len(place) == 1 for place in places.values())
-        assert len({place for (place,) in places.values()}) == stop.count
+        patterns = np.stack([card.pattern.values for card in stage.world.cards])
+        if record.name == "one_set_for_all":
+            most = [np.argmax(each, axis=2) for each in (before[-1], patterns)]
+            moved = (most[0] != most[1]).sum(axis=1)
+            frames = stage.marks[len(patterns) :]
+            assert [len(frame.get_subpaths()) for frame in frames] == list(moved)
+            head = int(moved.argmax())
+            row = int((most[0] != most[1])[head].argmax())
+            middle = stage.world.cards[head].pattern.at(row + 0.5, most[0][head, row] + 0.5)
+            corners = np.array(frames[head].get_subpaths()[0][::4])
+            np.testing.assert_allclose(corners.mean(axis=0), middle, atol=1e-6)
+            seen.append(moved.sum())
+        before.append(patterns)
 
     run(trace, look)
-
-
-def test_dial_and_patterns_never_disagree() -> None:
-    """After each animation the patterns are those of the stop at which the dial stands."""
-    trace = make_trace(**CASES["grouped"])
-    seen: list[int] = []
-
-    class Watched(Sharing):
-        def play(self, *animations: Any, **kwargs: Any) -> None:
-            super().play(*animations, **kwargs)
-            shown = [cells for cells in self.patterns.cells if cells.shown.any()]
-            if self.dial not in self.mobjects or not shown or self.at == len(self.stops):
-                return
-            places = np.array(self.dial.places)
-            stop = int(np.abs(places - self.dial.knob.get_center()).sum(axis=1).argmin())
-            for head, cells in enumerate(self.patterns.cells):
-                np.testing.assert_array_equal(cells.values, self.stops[stop].pattern(head)[0])
-            seen.append(stop)
-
-    Watched.rehearse(trace)
-    assert [stop for stop, _same in groupby(seen)] == [1, 2, 1, 2]
+    assert seen[0] > 0
 
 
 def test_a_model_with_one_set_has_no_mean_to_compare_with() -> None:
@@ -162,9 +156,12 @@ def test_the_scores_are_those_of_the_report_and_their_source_is_named() -> None:
     last: list[Sharing] = []
     trace = make_trace(**CASES["grouped"])
     run(trace, lambda record, stage: last.append(stage))
-    quality = last[-1].quality
-    np.testing.assert_allclose(quality.means, [42.15, 38.225, 33.925])
-    heights = [dot.get_y() for dot in quality.average[-3:]]
+    scores = last[-1].scores
+    np.testing.assert_allclose(scores.means, [42.15, 38.225, 33.925])
+    # The line of the average falls from each way to share to the next.
+    heights = [scores.curves[-1].line.points[end][1] for end in (0, 4, -1)]
     assert heights == sorted(heights, reverse=True)
     assert "published" in last[-1].provenance_notes()[0]
-    assert any(DENSE_7B.source in text for text in all_texts(play(Sharing, trace)[-1]))
+    texts = all_texts(play(Sharing, trace)[-1])
+    assert any(DENSE_7B.source in text for text in texts)
+    assert {"42.2", "38.2", "33.9", "BBH", "MMLU", "C-Eval", "CMMLU"} <= set(texts)

@@ -1,0 +1,103 @@
+"""What fewer sets of keys and values cost models that were trained with them, as published."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import chain
+
+import numpy as np
+from manim import Animation, Group, VGroup
+
+from extract.architectures import DENSE_7B
+from filmkit.core.animations import AnimateWith, Appear, second_half
+from filmkit.core.facts import fact
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.language import N_, _
+from filmkit.core.numbers import format_decimal
+from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, Paragraph
+from filmkit.pictures.parts import TEXT
+from filmkit.pictures.texts import figure
+
+__all__ = ["Scores", "written"]
+
+TESTS = {"BBH": "bbh", "MMLU": "mmlu", "C-Eval": "c_eval", "CMMLU": "cmmlu"}
+WAYS = ("MHA", "GQA", "MQA")
+SOURCE = N_("DeepSeek-V2 technical report, table 8, appendix D, pp. 31-32")
+TITLE = N_("Three models, trained like that from the start: scores in four tests, in %")
+STEP = 20  # from one tick to the next, in %
+GAP = 0.4  # between words and the chart, in scene units
+
+written = partial(format_decimal, digits=1)
+"""Function that writes a score."""
+
+
+class Scores(Group):
+    """A line for each test, and a bold one for their average, over three ways to share.
+
+    Attributes
+    ----------
+    ground
+        Axes, title and source.
+    ways
+        For each way to share its name, below the axis, and the average of its scores above it.
+    curves, names
+        The lines, the average last; and their names at their right ends.
+    means
+        The averages.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        theme, stage = current_theme(), frame.stage
+        models = {column.attention.split(",")[0]: column for column in DENSE_7B.columns}
+        tests = {name: [getattr(models[way], test) for way in WAYS] for name, test in TESTS.items()}
+        # A mean of tenths may be just below the half that it is, and be rounded down.
+        self.means = [float(mean) + 1e-9 for mean in np.mean(list(tests.values()), axis=0)]
+        lines = {**tests, _("average"): self.means}
+        title = Paragraph([_(TITLE)], (stage.left, stage.top), width=stage.width, size=TEXT)
+        source = Paragraph([_(SOURCE)], (stage.left, stage.bottom), width=stage.width)
+        source.shift([0, stage.bottom - source.get_bottom()[1], 0])
+        title.shift([0, stage.top - title.get_top()[1], 0]).set_fill(theme.ink)
+        means = [
+            fact("average", m, written, beside=w, attention=w)
+            for w, m in zip(WAYS, self.means, strict=True)
+        ]
+        names = VGroup(*(Label(way, size=theme.name_size, colour=theme.muted) for way in WAYS))
+        figures = VGroup(*map(figure, means))
+        left = stage.left + figures[0].width / 2
+        box = Box.of(left, stage.right, source.get_top()[1], title.get_bottom()[1] - GAP)
+        y = ChartAxis(0, max(chain(*lines.values())), (0, STEP, 2 * STEP), write=format_decimal)
+        right = max(Label(name, size=TEXT).width for name in lines) + GAP
+        below = names.height + GAP
+        self.axes = ChartAxes(
+            ChartAxis(0, len(WAYS) - 1, ()), y, box, right=right, below=below, size=TEXT
+        )
+        self.ways = VGroup(*(VGroup(*pair) for pair in zip(names, figures, strict=True)))
+        for place, (name, mean) in enumerate(self.ways):
+            x, foot = self.axes.at(place, 0.0)
+            name.move_to([x, foot - GAP - name.height / 2, 0])
+            mean.move_to([*self.axes.at(place, STEP / 2), 0])
+        colours = [theme.muted] * len(tests) + [theme.ink]
+        self.curves = VGroup(
+            *(
+                Curve(self.axes, range(len(WAYS)), line, colour=colour)
+                for line, colour in zip(lines.values(), colours, strict=True)
+            )
+        )
+        self.curves[-1].line.set_stroke(width=2 * theme.bold)
+        self.names = EndLabels(list(self.curves), list(lines), size=TEXT)
+        self.ground = VGroup(self.axes, title, source)
+        super().__init__(self.ground, self.curves, self.names, self.ways)
+        self._whole = [curve.line.copy() for curve in self.curves]
+
+    def go_on(self, stop: int) -> list[Animation]:
+        """Return animations that draw all lines on to a way to share, whose average appears."""
+
+        def step(alpha: float) -> None:
+            reached = (stop - 1 + alpha) / (len(WAYS) - 1)
+            for curve, whole in zip(self.curves, self._whole, strict=True):
+                curve.line.pointwise_become_partial(whole, 0.0, reached)
+
+        moves: list[Animation] = [Appear(self.ways[stop], rate_func=second_half)]
+        return [*moves, AnimateWith(self.curves, step)] if stop else moves
