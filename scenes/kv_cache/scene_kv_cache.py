@@ -459,8 +459,7 @@ class KVCache(Stage):
 
     @beat
     def as_shipped(self) -> None:
-        """DeepSeek-R1 keeps only what fits into this box. What is in it? This film is about
-        that."""
+        """DeepSeek-R1 keeps only what fits into this box. This film is about what is in it."""
         self.published = (LARGE_NAME,)
         words = self._words(
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
