@@ -32,7 +32,7 @@ __all__ = ["LitCamera", "glow", "mirrored"]
 
 M = TypeVar("M", bound=Mobject)
 Pixels = npt.NDArray[np.uint8]
-Light = npt.NDArray[np.float64]
+Light = npt.NDArray[np.floating[Any]]
 Points = npt.NDArray[np.float64]
 Part: TypeAlias = Heatmap | VMobject
 
@@ -41,15 +41,15 @@ MIN_SIDE = 240  # of the picture in which light is computed: its shorter side ha
 STRONGEST = 4.0
 """The largest strength of a glow."""
 
-UNIT = 256  # light of the level 1; that of a level is its square
-LIGHT_OF_LEVELS = np.arange(256.0) ** 2 * UNIT
+LIGHT_OF_LEVELS = np.arange(256, dtype=np.float32) ** 2
 
-# Standard deviation of each halo, in pixels of a picture of 1080 lines, and how much of the light
-# it has, in 256ths.
-HALOS = ((6, 72), (20, 51), (64, 31), (180, 12))
+# The halos: standard deviation in pixels of a picture of 1080 lines, and how much of the light each
+# has, in 256ths. The first is what a blur over 3 x 3 pixels of the small picture makes.
+FIRST, NEAR = 5, 72
+SOFT = 3**4
+WIDER = ((20, 51), (64, 31), (180, 12))
 
 REFLECTED = 56  # how much of its light the floor gives back, in 256ths
-SOFT = 1.0  # blur of what is mirrored, in pixels of the picture in which light is computed
 FADE = 1.6  # height above the floor at which it gives back half of that, in scene units
 STEEP = 3.0  # tilt of the eye, in degrees, from which on the floor mirrors in full
 
@@ -215,11 +215,11 @@ class LitCamera(StageCamera):
         light = np.full((height, width, 3), LIGHT_OF_LEVELS[self.background[0, 0, :3]])
         if reflected:
             image = self._mirror.sketch(mirrors, _from_below(self.shot))
-            light += _blurred(_light_of(image[::-1]), SOFT) * (reflected / 256)
+            light += _times(_soft(image[::-1]), reflected / 256 / SOFT)
         if shining:
             image = self._emission.sketch(shining, self.shot)
-            light += _halos(_light_of(image)) * STRONGEST
-        _enlarged(light, self.pixel_width // width, self.pixel_array)
+            light += _times(_halos(_soft(image)), STRONGEST)
+        _enlarge(light, self.pixel_width // width, self.pixel_array)
 
 
 def _factor(width: int, height: int) -> int:
@@ -246,57 +246,76 @@ def _floor_share(shot: Shot) -> int:
     return round(REFLECTED * min(1.0, abs(shot.phi) / STEEP))
 
 
-def _light_of(picture: Pixels) -> Light:
-    """Return the light of a picture (height, width, 4), without its alpha."""
-    return np.asarray(
-        cv2.LUT(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), LIGHT_OF_LEVELS), dtype=np.float64
-    )
+def _soft(picture: Pixels) -> Light:
+    """Return the light of a picture (height, width, 4) without its alpha, a little blurred.
 
-
-def _halos(light: Light) -> Light:
-    """Return the sum of all halos around some light, (height, width, 3).
-
-    All but the first are so soft that they are computed at half the size once more.
+    It is a whole number, `SOFT` times as large.
     """
-    height, width = light.shape[:2]
-    unit = min(height, width) / 1080
-    (sigma, share), *wider = HALOS
-    near = _blurred(light, sigma * unit)
-    half = cv2.resize(near, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    wide = np.floor(np.asarray(half, dtype=np.float64))
-    far = np.zeros_like(wide)
-    for after, part in wider:
-        wide = _blurred(wide, math.sqrt(after**2 - sigma**2) * unit / 2)
-        far += wide * (part / 256)
-        sigma = after
-    return near * (share / 256) + cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR)
+    light = cv2.LUT(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), LIGHT_OF_LEVELS)
+    return _summed(np.asarray(light), 3)
 
 
-def _blurred(light: Light, sigma: float) -> Light:
-    """Return light averaged twice over a square, which blurs by about ``sigma`` pixels."""
-    # A line of n pixels has the variance (n^2 - 1) / 12.
-    side = 2 * round((math.sqrt(6 * sigma**2 + 1) - 1) / 2) + 1
+def _summed(light: Light, side: int) -> Light:
+    """Return sums of light over a square, and the same sums of these.
+
+    They are of whole numbers, and not too large for it, so that no sum is rounded.
+    """
     total: Any = light
     for _ in range(2):
         total = cv2.boxFilter(
             total, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
         )
-    return np.asarray(np.floor(total / side**4))
+    return np.asarray(total)
 
 
-def _enlarged(light: Light, factor: int, target: Pixels) -> None:
-    """Draw some light, enlarged by a power of two, into a picture (height, width, 4).
+def _halos(near: Light) -> Light:
+    """Return the sum of all halos, (height, width, 3), of which the first is known.
+
+    The others are so soft that they are computed at half the size once more.
+
+    Parameters
+    ----------
+    near : (height, width, 3)
+        The light of the first one, as :func:`_soft` returns it.
+    """
+    height, width = near.shape[:2]
+    unit = min(height, width) / 1080 / 2
+    half = width // 2, height // 2
+    wide: Any = 4 * cv2.resize(near.astype(np.float64), half, interpolation=cv2.INTER_AREA)
+    far, before = np.zeros_like(wide), FIRST
+    for sigma, share in WIDER:
+        # A line of n pixels has the variance (n^2 - 1) / 12.
+        side = math.sqrt(6 * (sigma**2 - before**2) * unit**2 + 1)
+        side = 2 * round((side - 1) / 2) + 1
+        wide = np.rint(_summed(wide, side) / side**4)
+        far += wide * (share / 256)
+        before = sigma
+    # In 16ths, which are so few digits that interpolation by quarters is exact.
+    far = (np.rint(far * (16 / 4 / SOFT)) / 16).astype(np.float32)
+    light = cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(light, _times(near, NEAR / 256 / SOFT), dst=light))
+
+
+def _times(light: Light, factor: float) -> Light:
+    """Return light multiplied in place: new arrays of this size would take longer to get."""
+    return np.multiply(light, light.dtype.type(factor), out=light)
+
+
+def _enlarge(light: Light, factor: int, target: Pixels) -> None:
+    """Draw light, which is overwritten, enlarged by a power of two into a picture (h, w, 4).
 
     A root is the same on every processor. Its levels are rounded down to 256ths, which are so few
     digits that interpolation by 8ths or 16ths of them is exact.
     """
-    roots = np.sqrt(np.minimum(light, LIGHT_OF_LEVELS[-1]).astype(np.float32))
-    levels = np.pad(np.floor(roots * 16) / 256, ((1, 1), (0, 0), (0, 0)), mode="edge")
+    np.minimum(light, LIGHT_OF_LEVELS[-1], out=light)
+    levels = _times(np.sqrt(light, out=light), 256)
+    levels = _times(np.floor(levels, out=levels), 1 / 256)
+    padded = cv2.copyMakeBorder(levels, 1, 1, 0, 0, cv2.BORDER_REPLICATE)
     dither = _dither(target.shape[1])
     rows = TILE // factor
     # In strips, which stay in the processor's cache.
     for top in range(0, len(light), rows):
-        strip = levels[top : top + rows + 2]
+        strip = padded[top : top + rows + 2]
         large = cv2.resize(strip, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
         large = large[factor:-factor]
         cv2.add(large, dither[: len(large)], dst=large)

@@ -110,7 +110,14 @@ class World(Group):
         self.beams = VGroup()
         # What is drawn later is in front, from every place inside of the arc.
         self.add(self.beams, *self.cards, glow(self.ties), *self.pairs)
+        self._order = {part: place for place, part in enumerate(self.split())}
         self._home = {member: member.copy() for member in self.family_members_with_points()}
+
+    def stand(self, *front: Mobject) -> None:
+        """Draw all in the order in which it stands in the room, and some parts in front of it."""
+        parts = sorted(self.split(), key=lambda part: self._order.get(part, len(self._order)))
+        self.remove(*parts)
+        self.add(*(part for part in parts if part not in front), *front)
 
     def _plate(self, head: int, name: str, side: int) -> Plate:
         kv_head = self.view.trace.kv_head(head)
@@ -260,7 +267,7 @@ class World(Group):
             end.points = brought(end.points)
             if isinstance(end, Heatmap):
                 end.set_opacity(1.0)
-        return _Travel(self, ends, level=1, **kwargs)
+        return _Travel(self, ends, front=(self.cards[head], self.pairs[head]), **kwargs)
 
     def back(self, head: int, **kwargs: Any) -> Animation:
         """Return an animation in which a head that has come forward goes back to its place."""
@@ -414,10 +421,14 @@ class _Travel(InPlaceAnimation):
     tempo = "large"
 
     def __init__(
-        self, world: World, targets: Mapping[Mobject, Mobject], level: int = 0, **kwargs: Any
+        self,
+        world: World,
+        targets: Mapping[Mobject, Mobject],
+        front: tuple[Mobject, ...] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init__(world, **kwargs)
-        self.targets, self.level = targets, level
+        self.world, self.targets, self.front = world, targets, front
         names = {card.pattern: card.name for card in world.cards}
         self.members = [*targets, *filter(None, (names.get(member) for member in targets))]
 
@@ -444,7 +455,8 @@ class _Travel(InPlaceAnimation):
     def finish(self) -> None:
         super().finish()
         for member in self.members:
-            member.set_z_index(self.level)
+            member.set_z_index(0)
+        self.world.stand(*self.front)
 
 
 class _Rising(InPlaceAnimation):

@@ -37,9 +37,9 @@ def plate(foot: float = 0.0) -> Heatmap:
     """Return an upright panel of red, green and blue rows, 2 wide and 1.5 high."""
     values = np.repeat([[0.0], [0.5], [1.0]], 4, axis=1)
     colours = Norm(0.0, 1.0, "#ff0000/#00ff00/#0000ff")
-    return Heatmap(values, colours, width=2.0, height=1.5, edged=False).shift(
-        [0.0, foot + 0.75, 0.0]
-    )
+    panel = Heatmap(values, colours, width=2.0, height=1.5, edged=False)
+    panel.shift([0.0, foot + 0.75, 0.0])
+    return panel
 
 
 def drawn(
@@ -130,7 +130,7 @@ def test_the_floor_mirrors_upside_down_dimmed_and_softly() -> None:
 
         def seen(y: float) -> npt.NDArray[np.float64]:
             x, row = camera.pixels(Mobject(), np.array([[0.0, y, 0.0]]))[0].astype(int)
-            return drawn(panel)[row - 1 : row + 2, x - 20 : x + 20].mean(axis=(0, 1))
+            return np.asarray(drawn(panel)[row - 1 : row + 2, x - 20 : x + 20].mean(axis=(0, 1)))
 
         blue, green, red = seen(-0.25), seen(-0.75), seen(-1.25)
     assert blue.argmax() == 2
@@ -217,15 +217,15 @@ def plainly() -> Iterator[None]:
         cv2.ipp.setUseIPP(vendor)
 
 
-def some_light(height: int = 270, width: int = 480) -> npt.NDArray[np.float64]:
+def some_light(height: int = 270, width: int = 480) -> light.Light:
     picture = np.random.default_rng(1).integers(0, 256, (height, width, 4), dtype=np.uint8)
-    return light._light_of(picture)
+    return light._soft(picture)
 
 
-def enlarged(levels: npt.NDArray[np.float64], factor: int) -> Picture:
+def enlarged(levels: light.Light, factor: int) -> Picture:
     height, width = levels.shape[:2]
     target = np.zeros((height * factor, width * factor, 4), np.uint8)
-    light._enlarged(levels, factor, target)
+    light._enlarge(levels.copy(), factor, target)
     return target[..., :3].astype(int)
 
 
@@ -237,25 +237,27 @@ def test_halos_are_the_same_bit_by_bit_however_opencv_computes() -> None:
 
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
 def test_enlarging_is_the_same_bit_by_bit_however_opencv_computes(factor: int) -> None:
-    small = some_light(90, 160) // 3
+    small = some_light(90, 160) / light.SOFT
     fast = enlarged(small, factor)
     with plainly():
         np.testing.assert_array_equal(enlarged(small, factor), fast)
 
 
-def test_a_blur_is_an_average_of_whole_numbers() -> None:
-    some = some_light(20, 30).astype(int)
-    expected = some.astype(object)
+@pytest.mark.parametrize(("side", "kind"), [(3, np.float32), (71, np.float64)])
+def test_a_blur_is_a_sum_of_whole_numbers(side: int, kind: type[np.floating[Any]]) -> None:
+    whole = np.random.default_rng(2).integers(255**2 - 9, 255**2 + 1, (80, 90, 1))
+    expected = whole.astype(object)
     for axis in (0, 1, 0, 1):
-        padded = np.pad(expected, [(2, 2) if a == axis else (0, 0) for a in range(3)])
-        taken = [np.take(padded, np.arange(i, i + some.shape[axis]), axis) for i in range(5)]
-        expected = sum(taken)
-    np.testing.assert_array_equal(light._blurred(some_light(20, 30), 2.0), expected // 5**4)
+        padded = np.pad(expected, [(side // 2,) * 2 if a == axis else (0, 0) for a in range(3)])
+        sums = np.cumsum(np.insert(padded, 0, 0, axis), axis)
+        count = whole.shape[axis]
+        expected = sums.take(range(side, side + count), axis) - sums.take(range(count), axis)
+    np.testing.assert_array_equal(light._summed(whole.astype(kind), side), expected[..., 0])
 
 
 def test_enlarging_is_interpolation_in_whole_numbers() -> None:
-    some = some_light(16, 32)
-    roots = np.array([[[int(np.sqrt(int(v)) * 16) for v in row] for row in rows] for rows in some])
+    some = some_light(16, 32) / light.SOFT
+    roots = np.floor(np.sqrt(some) * 256).astype(int)
     for axis in (0, 1):
         edge = np.concatenate([roots.take([0], axis), roots, roots.take([-1], axis)], axis)
         before, here, after = (
@@ -271,7 +273,7 @@ def test_enlarging_is_interpolation_in_whole_numbers() -> None:
 
 def test_a_slow_gradient_has_no_bands() -> None:
     levels = np.linspace(3.0, 5.0, 480)
-    gradient = np.tile((levels**2 * light.UNIT)[None, :, None], (64, 1, 3))
+    gradient = np.tile((levels**2).astype(np.float32)[None, :, None], (64, 1, 3))
     picture = enlarged(gradient, 4).astype(float)
     # Averaged over a tile of the dither it is as smooth as before it was rounded.
     tiles = picture[..., 0].reshape(4, 64, 30, 64).mean(axis=(1, 3))

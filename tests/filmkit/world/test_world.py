@@ -131,6 +131,8 @@ def test_a_head_comes_forward_turns_to_the_viewer_and_goes_back() -> None:
         order = stage.camera.drawing_order(stage.mobjects)
         front = {*world.cards[1].get_family(), *world.pairs[1].get_family()}
         assert {*order[-len(front & {*order}) :]} <= front
+        # What comes later, such as a part that its panel becomes, is in front of it.
+        assert {member.z_index for member in world.get_family()} == {0}
         stage.play(world.back(1))
         for member, points in places(world).items():
             np.testing.assert_allclose(points, before[member], atol=1e-9)
