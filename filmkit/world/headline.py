@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import groupby
 
-from manim import VGroup
+import numpy as np
+from manim import RIGHT, VGroup, VMobject
 
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import Frame
@@ -53,7 +55,7 @@ class Headline(VGroup):
 
     def __init__(self, figure: str, line: str, frame: Frame, *, colour: str | None = None) -> None:
         super().__init__()
-        theme, stage = current_theme(), frame.stage
+        stage = frame.stage
         self.figure, self.line = VGroup(), VGroup()
         y = stage.top
         for text in break_lines(figure, 0.92 * stage.width, size=DISPLAY) if figure else ():
@@ -67,22 +69,34 @@ class Headline(VGroup):
         for text in break_lines(plain, stage.width, size=LINE) if plain else ():
             # Where a line is broken, a blank is left out.
             first = plain.replace(NO_BREAK_SPACE, " ").index(text, first)
-            whole = Label(text, size=LINE)
-            y -= whole.line_height / 2
-            whole.on_line(stage.x, y)
-            until = ""
-            for role, letters in groupby(
-                zip(roles[first:], text, strict=False), lambda one: one[0]
-            ):
-                word = "".join(letter for _role, letter in letters)
-                until += word
-                label = Label(word, size=LINE, colour=theme.role(role) if role else theme.muted)
-                end = whole.get_left()[0] + Label(until, size=LINE).width
-                self.line.add(label.on_line(end - label.width / 2, y))
+            words = _coloured(text, roles[first : first + len(text)])
+            y -= words.line_height / 2
+            self.line.add(words.on_line(stage.x, y))
             first += len(text)
-            y -= whole.line_height / 2 + GAP / 2
+            y -= words.line_height / 2 + GAP / 2
         self.add(glow(self.figure, SHINE), self.line)
         pin_to_frame(self)
+
+
+def _coloured(text: str, roles: Sequence[str]) -> Label:
+    """Return a line of which each letter has the colour of its role, muted where it has none."""
+    theme, until = current_theme(), ""
+    main = "" if "" in roles else roles[0]
+    line = Label(text, size=LINE, colour=theme.role(main or "muted"))
+    left, own = line.get_left(), []
+    for role, letters in groupby(zip(roles, text, strict=True), lambda one: one[0]):
+        word = "".join(letter for _role, letter in letters)
+        until += word
+        piece = Label(word, size=LINE, colour=theme.role(role or "muted"))
+        piece.shift((left[0] + Label(until, size=LINE).width - piece.get_right()[0]) * RIGHT)
+        if role == main:
+            own.append(piece.ink)
+        else:
+            # A part of this line, not another one.
+            colours = {"fill_color": piece.get_fill_color(), "fill_opacity": 1.0}
+            line.add(VMobject(stroke_width=0.0, **colours).set_points(piece.ink))
+    line.points = np.concatenate([*own, line.points[-line.CORNERS :]])
+    return line
 
 
 def _without_tags(line: str) -> tuple[str, list[str]]:

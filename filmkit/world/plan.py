@@ -39,6 +39,7 @@ ROW_LENS, ROW_SHARE = 1.05, 0.95  # its lens, and how much of the room it fills
 EYE, AT = (0.0, 4.3, 5.6), (0.0, 0.85, -7.2)  # of the wide shot
 HIGH = 6.5  # height of all rows up to which the eye stays where it is, in scene units
 WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence
+LINE_ABOVE = 0.45
 ROUNDS, DAMPING = 40, 0.6  # of fitting a shot, and how much of the way each of them goes
 CLOSE = 1e-3  # what is not worth another round
 MAX_ROWS = 8
@@ -264,7 +265,9 @@ class Plan:
     def room(self) -> Box:
         """The stage without room for a headline above and a sentence below."""
         stage = self.frame.stage
-        bottom, top = stage.bottom + WORDS_BELOW, stage.top - WORDS_ABOVE
+        # In narrow frames a headline has a line more.
+        above = WORDS_ABOVE + LINE_ABOVE * self.frame.upright
+        bottom, top = stage.bottom + WORDS_BELOW, stage.top - above
         return Box.of(stage.left, stage.right, bottom, top)
 
     @property

@@ -18,16 +18,24 @@ FRAMES = {name: Frame(*frame_size(*(120 * side for side in ASPECTS[name]))) for 
 
 def test_words_of_a_role_have_its_colour_and_stand_where_they_are_in_the_line() -> None:
     theme = current_theme()
-    line = Headline("", WORDS, FRAMES["16:9"]).line
-    assert [label.text.strip() for label in line] == [
-        "one set of", "keys", "and", "values", "for all nine heads of it",
-    ]  # fmt: skip
-    colours = (theme.muted, theme.key, theme.muted, theme.value, theme.muted)
-    for label, colour in zip(line, colours, strict=True):
-        np.testing.assert_allclose(label.fill_rgbas[0, :3], color_to_rgb(colour), atol=1e-6)
-    whole = Label("one set of keys and values for all nine heads of it", size=LINE)
+    (line,) = Headline("", WORDS, FRAMES["16:9"]).line
+    plain = "one set of keys and values for all nine heads of it"
+    assert line.text == plain
+    whole = Label(plain, size=LINE).move_to(line)
     assert line.width == pytest.approx(whole.width, rel=1e-3)
-    assert line[0].get_right()[0] < line[1].get_left()[0] < line[2].get_left()[0]
+    # Together these are the letters of the line, in three colours.
+    drawn = np.concatenate([line.ink, *(word.points for word in line.submobjects)])
+    for points in (drawn, whole.ink):
+        points[:] = points[np.lexsort(np.round(points, 3).T)]
+    np.testing.assert_allclose(drawn, whole.ink, atol=2e-3)
+    colours = [theme.muted, theme.key, theme.value]
+    for part, colour in zip((line, *line.submobjects), colours, strict=True):
+        np.testing.assert_allclose(part.fill_rgbas[0, :3], color_to_rgb(colour), atol=1e-6)
+    ends = [
+        Label(text, size=LINE).width for text in ("one set of keys", "one set of keys and values")
+    ]
+    for word, end in zip(line.submobjects, ends, strict=True):
+        assert word.get_right()[0] == pytest.approx(whole.get_left()[0] + end, abs=1e-3)
 
 
 @pytest.mark.parametrize("aspect", ASPECTS)
@@ -43,6 +51,9 @@ def test_it_stays_at_the_top_of_the_stage(aspect: str) -> None:
     assert all(member.pinned for member in words.get_family())
 
 
-@pytest.mark.parametrize(("text", "texts"), [("", []), ("<key>键</key>和值", ["键", "和值"])])
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [("", []), ("<key>键</key>和值", ["键和值"]), ("<key>keys</key>", ["keys"]), ("a b", ["a b"])],
+)
 def test_it_takes_lines_without_blanks_and_none(text: str, texts: list[str]) -> None:
     assert [label.text for label in Headline("7", text, FRAMES["16:9"]).line] == texts
