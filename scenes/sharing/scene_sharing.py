@@ -10,13 +10,7 @@ from manim import Animation, Group, VGroup, VMobject, smooth, squish_rate_func
 
 from extract.sharing import groups_for
 from extract.trace import Trace
-from filmkit.core.animations import (
-    Appear,
-    Recolour,
-    Vanish,
-    first_half,
-    second_half,
-)
+from filmkit.core.animations import Appear, Recolour, Vanish, first_half, second_half
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.heatmap import Heatmap
@@ -43,7 +37,7 @@ INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
 RISE, SLIDE, COMPUTE, DRAW = 5.5, 2.0, 3.0, 2.6
 LAG = 0.6  # share of the time in which patterns begin to change
 PERCENTILE = 95.0  # of all changes, at which their scale ends
-GLOW = 3.0
+GLOW = 3.0  # light of what moved, as a multiple of what its colours say
 
 
 def groups_of(trace: Trace) -> int:
