@@ -39,8 +39,8 @@ from filmkit.render.cache import is_sealed, seal
 from filmkit.render.clean_process import end_silent, write_stacks_to
 from filmkit.render.errors import EditedError, RenderError, explain
 from filmkit.render.manim_config import manim_config
-from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, to_straight_alpha
-from filmkit.render.overlay import NOTHING, Overlay, draw_overlay
+from filmkit.render.movie import Encoding, Movie, Pixels, master_pixels, open_movie, read_master
+from filmkit.render.overlay import NOTHING, Overlay, OverlayPainter
 from filmkit.render.processes import (
     CLEANUP_SECONDS,
     POLL_SECONDS,
@@ -505,16 +505,32 @@ def _open(path: Path, options: RenderOptions, encoding: Encoding) -> AbstractCon
     return open_movie(path, quality.width, quality.height, quality.frame_rate, encoding)
 
 
+@contextmanager
+def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameSink]:
+    """Open a beat's segment inside the ``with`` block; yield what appends pictures of its master.
+
+    If the task has no segment, the pictures are left out.
+    """
+    if not (task.segment and job.segment_encoding):
+        yield lambda picture, repeat: None
+        return
+    settings = job.options.settings
+    painter = OverlayPainter(task.overlay, job.options.quality.frame_rate, settings)
+    with _open(task.segment, job.options, job.segment_encoding) as movie:
+
+        def write(picture: Pixels, repeat: int) -> None:
+            for drawn, frames in painter.draw(picture, repeat):
+                movie.write(drawn, frames)
+
+        yield write
+
+
 def encode_segment(job: RenderJob, task: BeatTask) -> None:
     """Encode a beat's segment from its master, if the task has a segment that does not exist."""
-    if task.segment and job.segment_encoding and not is_sealed(task.segment):
-        with _open(task.segment, job.options, job.segment_encoding) as movie:
-            frame_rate = job.options.quality.frame_rate
-            pictures = read_master(task.master, frame_rate)
-            if task.overlay:
-                pictures = draw_overlay(pictures, task.overlay, frame_rate, job.options.settings)
-            for picture, repeat in pictures:
-                movie.write(picture, repeat)
+    if task.segment and not is_sealed(task.segment):
+        with _open_segment(job, task) as write:
+            for picture, repeat in read_master(task.master, job.options.quality.frame_rate):
+                write(picture, repeat)
         seal(task.segment)
 
 
@@ -563,13 +579,13 @@ class SceneWorker:
         }
         for index, task in tasks.values():
             if is_sealed(task.master) and self._claims.claim(index):
-                self._finish(index, task)
+                encode_segment(self._job, task)
+                self._report("done", index)
         if self._any_unclaimed(tasks):
             self._run_scene(entry, tasks)
 
     def _run_scene(self, entry: SceneEntry, tasks: Tasks) -> None:
         options = self._job.options
-        transparent = options.settings.transparent
 
         @contextmanager
         def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
@@ -577,16 +593,22 @@ class SceneWorker:
             if task is None or not self._claims.claim(index):
                 yield None
                 return
-            with _open(task.master, options, self._job.master_encoding) as movie:
+            with (
+                _open(task.master, options, self._job.master_encoding) as master,
+                _open_segment(self._job, task) as write_segment,
+            ):
 
                 def write(picture: Pixels, repeat: int) -> None:
-                    movie.write(to_straight_alpha(picture) if transparent else picture, repeat)
+                    held = master_pixels(picture, transparent=options.settings.transparent)
+                    master.write(held, repeat)
+                    write_segment(held, repeat)
                     self._report("frames", (index, repeat))
 
                 yield write
             require_unchanged(self._unloaded)
-            seal(task.master)
-            self._finish(index, task)
+            for file in filter(None, (task.master, task.segment)):
+                seal(file)
+            self._report("done", index)
 
         def stop_when_all_is_claimed(*beat: object) -> None:
             if not self._any_unclaimed(tasks):
@@ -601,10 +623,6 @@ class SceneWorker:
             on_beat_end=stop_when_all_is_claimed,
             speech=options.speech_of(entry),
         ).render()
-
-    def _finish(self, index: int, task: BeatTask) -> None:
-        encode_segment(self._job, task)
-        self._report("done", index)
 
     def _any_unclaimed(self, tasks: Tasks) -> bool:
         return self._claims.any_unclaimed(index for index, _ in tasks.values())
