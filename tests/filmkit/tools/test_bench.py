@@ -73,3 +73,23 @@ def test_it_prints_medians_as_json_last(
     assert set(results["wall"]) == {"floor_s", "stock_s", "ours_s"}
     # Stock takes 30 seconds beyond the floor and ours takes one.
     assert "30.0" in out
+
+
+def test_it_prints_what_a_second_of_film_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = iter(range(1, 13))
+
+    def film(scene: str, frame_rate: int) -> dict[str, float]:
+        return {"clock": next(made) / 10, "processors": 1.75}
+
+    monkeypatch.setattr(bench, "make_film", film)
+    bench.main(["--films", "--runs", "3"])
+    results = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert results[bench.FILMS[0]]["60"] == {"clock": 0.5, "processors": 1.75}
+    assert results[bench.FILMS[1]]["30"]["clock"] == 0.8
+
+
+@pytest.mark.slow
+def test_a_film_takes_time_by_both_clocks() -> None:
+    assert min(bench.make_film("scene_question", 1).values()) > 0
