@@ -21,7 +21,7 @@ COPY = 0.16  # opacity of the cells of a copy
 NAME_SIZE = 1 / 30
 NAME_AT = (0.13, 0.87)  # where a number stands on its pattern, as shares of rows and columns
 EDGE = 0.55  # opacity of the line around a card
-SHINE = {"pattern": 0.5, "plate": 0.7, "latent": 1.6}  # how much light they give
+SHINE = {"pattern": 0.5, "plate": 1.2, "latent": 1.6}  # how much light they give
 
 
 def _body(place: Place, colour: str, *, grown: float = 0.0, radius: float = 0.0) -> VMobject:
@@ -52,7 +52,7 @@ class Plate(Group):
         self.body = _body(place, tensor.colour, grown=RIM * place.height)
         self.cells = mirrored(tensor.heatmap(Box(0, 0, 1, 1)).set_corners(place.corners))
         self.cells.edged = False
-        glow(self, SHINE["latent" if tensor.symbol == "C" else "plate"])
+        glow(self.cells, SHINE["latent" if tensor.symbol == "C" else "plate"])
         if copy_of is not None:
             self.cells.set_opacity(COPY)
         self.add(self.body, self.cells)
