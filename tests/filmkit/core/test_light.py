@@ -178,7 +178,7 @@ def test_what_is_below_the_floor_is_not_seen_in_it() -> None:
 def test_the_floor_sees_of_two_tables_the_lower_one() -> None:
     def table(height: float, colour: str) -> Heatmap:
         top = Heatmap([[1.0]], Norm(0.0, 1.0, f"#000000/{colour}"), edged=False)
-        corners = [[x, height, z] for x, z in ((-2, -2), (2, -2), (2, 0), (-2, 0))]
+        corners = [[x, height, z] for x, z in ((-2, -8), (2, -8), (2, 0), (-2, 0))]
         return mirrored(set_depth_plane(top.set_corners(corners), top))
 
     low, high = table(0.5, "#0000ff"), table(1.0, "#ff0000")
