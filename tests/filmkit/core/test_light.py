@@ -185,7 +185,7 @@ def test_the_floor_sees_of_two_tables_the_lower_one() -> None:
     with tempconfig(SMALL):
         camera = StageCamera()
         camera.shot = ROOM
-        seen = [[0.0, 0.75, -1.0], [0.0, -0.5, -1.0]]
+        seen = [[0.0, 0.75, -3.0], [0.0, -0.5, -1.0]]
         (above, below) = camera.pixels(Mobject(), np.array(seen)).astype(int)[:, 1]
     for parts in ((low, high), (high, low)):
         column = drawn(*parts)[:, 320]
