@@ -229,10 +229,12 @@ def enlarged(levels: light.Light, factor: int) -> Picture:
     return target[..., :3].astype(int)
 
 
-def test_halos_are_the_same_bit_by_bit_however_opencv_computes() -> None:
-    fast = light._halos(some_light())
+@pytest.mark.parametrize("size", [(270, 480), (240, 427), (427, 240)])
+def test_halos_are_the_same_bit_by_bit_however_opencv_computes(size: tuple[int, int]) -> None:
+    fast = light._halos(some_light(*size))
+    assert fast.shape == (*size, 3)
     with plainly():
-        np.testing.assert_array_equal(light._halos(some_light()), fast)
+        np.testing.assert_array_equal(light._halos(some_light(*size)), fast)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
@@ -289,7 +291,7 @@ def test_a_slow_gradient_has_no_bands() -> None:
         (1920, 1080, 4),
         (3840, 2160, 8),
         (1080, 1920, 4),
-        (852, 480, 2),
+        (854, 480, 2),
         (1440, 1080, 4),
         (101, 99, 1),
     ],
