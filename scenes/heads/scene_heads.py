@@ -38,7 +38,7 @@ from filmkit.world.world import World
 from scenes.heads.parts import WAY, WideRow, way_through
 
 FAINT = 0.16  # opacity of cells that are not meant
-NAME, NAME_GAP = 1.3 * TEXT, 0.3  # size of names beside a head, and how far away they are
+NAME, NAME_GAP = 1.15 * TEXT, 0.25  # size of names beside a head, and how far away they are
 BELOW = 0.25  # between words and cards, in scene units
 COUNT = 0.06  # size of the count of all numbers, at most
 MOST_LINES = 9  # ends of lines before a matrix
