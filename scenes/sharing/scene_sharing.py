@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,8 @@ from extract.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import (
     Appear,
+    Arrive,
+    Presence,
     Recolour,
     Vanish,
     first_half,
@@ -19,17 +22,17 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _
-from filmkit.core.light import glow
+from filmkit.core.geometry import Box
+from filmkit.core.language import _, ngettext
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, break_lines
-from filmkit.core.theme import current_theme
+from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.shared_view import SharedView, require_shareable
 from filmkit.pictures.parts import TEXT
 from filmkit.world.headline import Headline
+from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
 from scenes.sharing.scores import Scores, written
@@ -37,13 +40,13 @@ from scenes.sharing.scores import Scores, written
 Array = npt.NDArray[np.float64]
 Panel = tuple[Array, TensorSource]
 
-CELL = 0.15  # size of a cell from which on its frame has the width of lines, in scene units
-INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
+LARGE = 0.47, 0.6  # of the room's width and height that one of two large cards has, at most
+BETWEEN = 1.6  # two large cards, at most, in scene units
+ABOVE = 0.5  # for words over a large card
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
-RISE, SLIDE, COMPUTE, DRAW = 5.5, 2.0, 3.0, 2.6
+RISE, SLIDE, COMPUTE, DRAW = 4.0, 2.0, 3.0, 2.6
 LAG = 0.6  # share of the time in which patterns begin to change
-PERCENTILE = 95.0  # of all changes, at which their scale ends
-GLOW = 3.0
+PERCENTILE = 99.0  # of all changes, at which their scale ends: small ones stay dark
 
 
 def groups_of(trace: Trace) -> int:
@@ -62,26 +65,21 @@ def has_several(trace: Trace) -> bool:
     return trace.meta.n_kv_heads > 1
 
 
-def looked_before(pattern: Heatmap, after: Array) -> VMobject:
-    """Return frames around what rows of a pattern had most attention on, if it moved elsewhere.
+def moved_up(shot: Shot, corners: Array, room: Box, height: float) -> Shot:
+    """Return a shot in which points (n, 3) are seen in a room of a frame of some height.
 
-    Parameters
-    ----------
-    pattern
-        The pattern before.
-    after : (rows, columns)
-        The numbers of the one that takes its place.
+    The eye stays about where it is; nothing gets larger.
     """
-    theme, cell = current_theme(), np.linalg.norm(pattern.at(0, 1) - pattern.at(0, 0))
-    width = theme.line * min(1.0, float(cell) / CELL)
-    frames = VMobject(stroke_color=theme.ink, stroke_width=width, fill_opacity=0.0)
-    ends = (INSET, INSET), (INSET, 1 - INSET), (1 - INSET, 1 - INSET), (1 - INSET, INSET)
-    most = zip(pattern.values.argmax(axis=1), after.argmax(axis=1), strict=True)
-    for row, (column, other) in enumerate(most):
-        if column != other:
-            corners = [pattern.at(row + down, column + across) for down, across in (*ends, ends[0])]
-            frames.start_new_path(corners[0]).add_points_as_corners(corners[1:])
-    return frames
+    seen = shot.project(corners, height)[:, :2]
+    box = Box.between(seen.min(axis=0), seen.max(axis=0))
+    zoom = min(1.0, room.width / box.width, room.height / box.height)
+    wider = replace(shot, height=shot.height / zoom, focal=shot.focal * zoom)
+    # Far things move less than what the camera looks at.
+    depth = shot.project(corners, height)[:, 2].mean()
+    away = 1 - depth / (shot.focal * shot.height)
+    up = (zoom * box.top - room.top) * away * wider.height / height
+    x, y, z = (float(v) for v in np.asarray(shot.center) + up * shot.rotation()[1])
+    return replace(wider, center=(x, y, z))
 
 
 class Sharing(Stage):
@@ -147,13 +145,9 @@ class Sharing(Stage):
         if not view.shared.pooled:
             self.play(Appear(self.marks))
             return
-        changes = []
-        for card in self.world.cards:
-            panel = view.pattern(card.head)
-            changes.append(self.recolour(card, panel))
-            self.marks.add(looked_before(card.pattern, panel[0]))
+        changes = [self.recolour(card, view.pattern(card.head)) for card in self.world.cards]
         self.play(Appear(self.marks))
-        self.play(*changes, self.explain(_("framed: what a word looked at most before")))
+        self.play(*changes)
 
     def recolour(self, card: HeadCard, panel: Panel, norm: Norm | None = None) -> Recolour:
         """Return an animation in which a pattern becomes another panel, one head after another."""
@@ -173,21 +167,57 @@ class Sharing(Stage):
         # Behind the cards of other rows.
         return line.set_points_as_corners([start, end]).set_z_index(-1)
 
+    def large(self, head: int) -> tuple[Shot, VGroup, list[HeadCard]]:
+        """Return a shot of all cards in the upper part of the room, and what stands below it.
+
+        That is the pattern of a head twice, on large cards, and the words over these.
+        """
+        room = self.words[0].below()
+        side = min(
+            share * size for share, size in zip(LARGE, (room.width, room.height), strict=True)
+        )
+        apart = min(room.width - side, side + BETWEEN) / 2
+        labels, cards = VGroup(), []
+        for sign, text in ((-1, _("head {head} before", head=head)), (1, _("what moves"))):
+            x, y = room.x + sign * apart, room.bottom + side / 2
+            place = Place((x, y, 0.0), 0.0, side, side)
+            tensor = head_tensor(self.layer.head(head), "pattern")
+            cards.append(pin_to_frame(HeadCard(head, tensor, place, named=False)))
+            label = Label(text, size=TEXT, colour=self.theme.muted)
+            labels.add(label.on_line(x, y + (side + ABOVE) / 2))
+        upper = Box.of(room.left, room.right, room.bottom + side + ABOVE, room.top)
+        corners = np.concatenate([card.body.points for card in self.world.cards])
+        shot = moved_up(self.world.shot("arc"), corners, upper, self.frame.height)
+        return shot, pin_to_frame(labels), cards
+
     @beat(
-        own="It sounds plausible that every head needs keys and values of its own: [multi-head] "
-        "attention. This model was trained like that.",
-        other="It sounds plausible that every head needs keys and values of its own: [multi-head] "
-        "attention. But in this model, [dim] plates are copies.",
+        own="Surely every head needs keys and values of its own: [multi-head] attention. This "
+        "model was trained like that.",
+        other="Surely every head needs keys and values of its own: [multi-head] attention. But "
+        "here, [dim] plates only repeat others.",
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
-        line = _("multi-head attention: own <key>keys</key> and <value>values</value>")
+        own, heads = self.trace.meta.n_kv_heads, self.trace.meta.n_heads
+        line = _(
+            "multi-head attention: own <key>keys</key> and <value>values</value> for all "
+            "{heads} heads",
+            heads=heads,
+        )
         self.play(*self.say("MHA", line))
-        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
+        if own < heads:
             self.wait_for("dim")
-            self.play(self.explain(_("dim plates are copies: heads share them")))
+            self.play(
+                self.explain(
+                    ngettext(
+                        "dim: repeated, this model has only {number} set",
+                        "dim: repeated, this model has only {number} sets",
+                        own,
+                    )
+                )
+            )
 
     @beat(
         when=has_groups,
@@ -198,7 +228,8 @@ class Sharing(Stage):
     )
     def a_set_for_each_group(self) -> None:
         line = _(
-            "grouped-query attention: {groups} sets for {heads} heads",
+            "grouped-query attention: {groups} sets of <key>keys</key> and "
+            "<value>values</value> for {heads} heads",
             groups=groups_of(self.trace),
             heads=self.trace.meta.n_heads,
         )
@@ -212,27 +243,46 @@ class Sharing(Stage):
         "again.",
     )
     def one_set_for_all(self) -> None:
-        heads = self.trace.meta.n_heads
-        line = _("multi-query attention: one set for all {heads} heads", heads=heads)
+        line = _(
+            "multi-query attention: one set of <key>keys</key> and <value>values</value> for "
+            "all {heads} heads",
+            heads=self.trace.meta.n_heads,
+        )
         self.play(*self.say("MQA", line))
         self.share(1)
 
     @beat(
         when=has_several,
-        ask="One set for {heads} heads: how much of the attention moves? {few}, {some} or {moved}?",
+        ask="With one set, how much of the attention moves? {few}, {some} or {moved}?",
     )
     def attention_moves(self) -> None:
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
-        changes = [self.shared.change(head) for head in range(self.trace.meta.n_heads)]
+        cards = self.world.cards
+        line = _(
+            "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink> "
+            "when all heads share one set"
+        )
+        told = self.say(self.moved, line)
+        most = int(self.shared.shared.row_distances.mean(axis=1).argmax())
+        shot, labels, (before, after) = self.large(most)
+        changes = [self.shared.change(card.head) for card in cards]
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
-        moved = []
-        for card, change in zip(self.world.cards, changes, strict=True):
-            glow(card.pattern, GLOW)
+        for card in (*cards, after):
             card.pattern.label = ""
-            moved.append(self.recolour(card, change, norm))
-        line = _("of the attention <counter>leaves</counter> and <ink>lands elsewhere</ink>")
-        self.play(*self.say(self.moved, line), Vanish(self.marks), *moved)
+        moved = [self.recolour(c, change, norm) for c, change in zip(cards, changes, strict=True)]
+        plates = [Presence(pair, 0.0) for pair in self.world.pairs]
+        self.play(self.move_camera(shot), Vanish(self.marks), *plates, *told)
+        seen = shot.project(cards[most].body.points, self.frame.height)
+        small = np.ptp(seen[:, 0]) / before.body.width
+        self.play(
+            Appear(labels),
+            *(
+                Arrive(card, card.copy().scale(small).move_to([*seen[:, :2].mean(axis=0), 0.0]))
+                for card in (before, after)
+            ),
+        )
+        self.play(*moved, self.recolour(after, changes[most], norm))
 
     @beat
     def what_it_costs(self) -> None:
