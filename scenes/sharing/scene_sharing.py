@@ -209,15 +209,12 @@ class Sharing(Stage):
         self.play(*self.say("MHA", line))
         if own < heads:
             self.wait_for("dim")
-            self.play(
-                self.explain(
-                    ngettext(
-                        "dim: repeated, this model has only {number} set",
-                        "dim: repeated, this model has only {number} sets",
-                        own,
-                    )
-                )
+            text = ngettext(
+                "dim: repeated, this model has only {number} set",
+                "dim: repeated, this model has only {number} sets",
+                own,
             )
+            self.play(self.explain(text))
 
     @beat(
         when=has_groups,
@@ -263,7 +260,7 @@ class Sharing(Stage):
             "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink> "
             "when all heads share one set"
         )
-        told = self.say(self.moved, line)
+        said = self.say(self.moved, line)
         most = int(self.shared.shared.row_distances.mean(axis=1).argmax())
         shot, labels, (before, after) = self.large(most)
         changes = [self.shared.change(card.head) for card in cards]
@@ -272,7 +269,7 @@ class Sharing(Stage):
             card.pattern.label = ""
         moved = [self.recolour(c, change, norm) for c, change in zip(cards, changes, strict=True)]
         plates = [Presence(pair, 0.0) for pair in self.world.pairs]
-        self.play(self.move_camera(shot), Vanish(self.marks), *plates, *told)
+        self.play(self.move_camera(shot), Vanish(self.marks), *plates, *said)
         seen = shot.project(cards[most].body.points, self.frame.height)
         small = np.ptp(seen[:, 0]) / before.body.width
         self.play(
