@@ -19,7 +19,7 @@ __all__ = ["Headline"]
 
 DISPLAY, LINE = 0.09, 0.042  # sizes of the figure and of the line below it
 SHINE = 0.5  # how much light the figure gives
-GAP = 0.16  # between them, in scene units
+ABOVE, GAP = 0.18, 0.16  # over them, and between them, in scene units
 WORD = re.compile(r"<(\w+)>(.*?)</\1>")
 
 
@@ -57,7 +57,7 @@ class Headline(VGroup):
         super().__init__()
         self.frame, stage = frame, frame.stage
         self.figure, self.line = VGroup(), VGroup()
-        y = stage.top
+        y = stage.top - ABOVE
         for text in break_lines(figure, 0.92 * stage.width, size=DISPLAY) if figure else ():
             label = Label(text, size=DISPLAY, colour=colour, weight="semibold")
             label.shrink_to(stage.width)

@@ -5,7 +5,6 @@ Coordinates are those of the scene: x to the right, y up from the floor, z towar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import cos, radians, sin
@@ -25,27 +24,26 @@ RADIUS = 9.0  # of the arc
 SPAN = radians(98)  # its largest angle
 STEP = SPAN / 8  # angle from one of nine heads to the next
 LARGEST = 1.6  # of fewer heads, in sizes of one of nine
-CARD, FOOT = 1.75, 1.05  # size of a card, and the height at which it hangs
-PLATE = (0.64, 0.80)  # width and height of a plate
-APART, BEFORE = 0.36, 1.1  # of a plate from the middle of its card, and in front of it
-RISE, BACK = 3.0, 1.3  # from one row of heads to the next
-TIE, TIE_BEFORE = 0.035, 0.16  # width of a line on the floor, and how far before plates it runs
-SHARED = (1.24, 1.05)  # size of a plate that all heads share
-SHARED_AT, SHARED_APART = -2.3, 0.63  # where it stands, and how far from the middle
+CARD = 1.75  # size of a card
+GAP = 0.02  # between keys and values
+ACROSS, DOWN = 2.0, 2.95  # from one head of a grid to the next
+WIDE = 9.0  # of a grid
+SHARED = (1.3, 1.2)  # size of a plate that all heads share
+SHARED_AT, SHARED_APART = -3.2, 0.66  # where it stands, and how far from the middle
+SET, LOWER = 0.8, 0.14  # height of one of several sets in a grid, in plates; how much lower it is
 RAYS_FROM = 0.46  # of the latent's width, to each side of its middle
-SETS_AT = 5.0  # radius at which several sets stand
+SETS_AT = 5.4  # radius at which several sets stand
 ROW = (-4.2, 2.4, 2.0), (0.0, 1.2, -8.0)  # eye of the shot along the row, and where it looks
 ROW_LENS, ROW_SHARE = 1.05, 0.95  # its lens, and how much of the room it fills
-EYE, AT = (0.0, 4.3, 5.6), (0.0, 0.85, -7.2)  # of the wide shot
-HIGH = 6.5  # height of all rows up to which the eye stays where it is, in scene units
-WORDS_ABOVE, WORDS_BELOW = 1.5, 0.75  # room for a headline and a sentence
-LINE_ABOVE = 0.45
+EYE, AT = (0.0, 3.0, 5.6), (0.0, 0.85, -7.2)  # of the wide shot of an arc
+WORDS_ABOVE, WORDS_BELOW = 1.95, 0.75  # room for a headline and a sentence
+LINE_ABOVE = 0.25
 ROUNDS, DAMPING = 40, 0.6  # of fitting a shot, and how much of the way each of them goes
 CLOSE = 1e-3  # what is not worth another round
 MAX_ROWS = 8
 EVEN = 0.3  # how much equal rows are worth, as a power
 GOOD = 0.85  # the fewest rows are taken that are as good as this share of the best
-LENS = 1.6  # of all shots but the wide one
+LENS = 1.6  # of all shots but the wide one of an arc
 
 SHOTS = ("arc", "card", "plate", "row", "shared")
 """Names of the places from which the room is seen."""
@@ -94,8 +92,32 @@ class Place:
         return np.asarray(self.center + np.asarray(points) @ self.axes)
 
 
+@dataclass(frozen=True)
+class Form:
+    """How a head stands: in sizes of one of nine heads.
+
+    Attributes
+    ----------
+    plate
+        Width and height of a plate.
+    foot
+        Height at which its card hangs.
+    before
+        How far its plates stand in front of the card.
+    """
+
+    plate: tuple[float, float]
+    foot: float
+    before: float
+
+
+ARC, GRID = Form((0.8, 1.6), 1.87, 0.5), Form((0.86, 0.7), 0.8, 0.02)
+
+
 class Plan:
     """Where the heads of a layer stand, and how they are seen.
+
+    They stand on an arc around the viewer, or, where that is larger, in a grid that faces him.
 
     Parameters
     ----------
@@ -109,7 +131,7 @@ class Plan:
     Attributes
     ----------
     rows
-        How many heads stand in each row of the arc, from the back; the first heads are at the back.
+        How many heads stand in each row, from the top; there is one row on an arc.
     scale
         Size of cards and plates, in those of nine heads.
     """
@@ -129,71 +151,90 @@ class Plan:
         """Place the heads in a number of rows."""
         parts = np.array_split(np.arange(self.heads // self._unit), rows)
         self.rows = tuple(self._unit * len(part) for part in parts)
-        step = min(LARGEST * STEP, SPAN / max(max(self.rows) - 1, 1))
-        self.scale = step / STEP
-        self._angles = [
-            (row, step * (i - (count - 1) / 2))
-            for row, count in enumerate(self.rows)
-            for i in range(count)
+        self._form = ARC if rows == 1 else GRID
+        self._step = min(LARGEST * STEP, SPAN / max(self.rows[0] - 1, 1))
+        wide = self._step / STEP if rows == 1 else WIDE / (ACROSS * max(self.rows))
+        self.scale = min(LARGEST, wide)
+        self._spots = [
+            (row, i - (count - 1) / 2) for row, count in enumerate(self.rows) for i in range(count)
         ]
         self.__dict__.pop("_wide", None)
 
     def card(self, head: int) -> Place:
         """Return where the card of a head hangs."""
-        return self._at_head(head, 0.0, FOOT + CARD / 2, 0.0, (CARD, CARD))
+        return self._at_head(head, 0.0, self._form.foot + CARD / 2, 0.0, (CARD, CARD))
 
     def plate(self, head: int, side: int) -> Place:
         """Return where the keys (side 0) or the values (side 1) of a head stand."""
-        return self._at_head(head, APART * (2 * side - 1), PLATE[1] / 2, BEFORE, PLATE)
+        width, height = self._form.plate
+        right = (width + GAP) / 2 * (2 * side - 1)
+        return self._at_head(head, right, height / 2, self._form.before, (width, height))
 
     def _at_head(
         self, head: int, right: float, up: float, front: float, size: tuple[float, float]
     ) -> Place:
-        row, angle = self._angles[head]
-        level = len(self.rows) - 1 - row
-        radius = RADIUS + level * BACK * self.scale
-        foot = Place(
-            (radius * sin(angle), level * RISE * self.scale, -radius * cos(angle)), angle, 0, 0
-        )
+        row, aside = self._spots[head]
+        angle, floor = aside * self._step, 0.0
+        x, z = RADIUS * sin(angle), -RADIUS * cos(angle)
+        if self._form is GRID:
+            angle, x, z = 0.0, aside * ACROSS * self.scale, -RADIUS
+            # Above what all heads share.
+            floor = 1.3 * SHARED[1] + (len(self.rows) - 1 - row) * DOWN * self.scale
+        foot = Place((x, floor, z), angle, *(self.scale * side for side in size))
         x, y, z = (float(v) for v in foot.point(*(self.scale * v for v in (right, up, front))))
-        return replace(
-            foot, center=(x, y, z), width=self.scale * size[0], height=self.scale * size[1]
-        )
+        return replace(foot, center=(x, y, z))
 
     def set_plate(self, number: int, sets: int, side: int) -> Place:
         """Return where the keys (side 0) or values (side 1) of one of several shared sets stand."""
-        count = max(self.rows)
-        step = min(STEP * self.scale * count / sets, STEP * 4)
-        size = 1.0 if sets == 1 else min(1.0, 1.3 * self.scale, SETS_AT * step / (2.4 * SHARED[0]))
+        if sets == 1:
+            x, y, z = (float(v) for v in self.latent.point(SHARED_APART * (2 * side - 1), 0.0))
+            return Place((x, y, z), 0.0, *SHARED)
+        if self._form is GRID:
+            return self._set_below(number, sets, side)
+        step = min(STEP * self.scale * self.heads / sets, STEP * 4)
+        size = min(1.0, 1.3 * self.scale, SETS_AT * step / (2.4 * SHARED[0]))
         angle = step * (number - (sets - 1) / 2)
-        radius = -SHARED_AT if sets == 1 else SETS_AT
-        foot = Place((radius * sin(angle), 0.0, -radius * cos(angle)), angle, 0, 0)
+        foot = Place((SETS_AT * sin(angle), 0.0, -SETS_AT * cos(angle)), angle, 0, 0)
         right = size * SHARED_APART * (2 * side - 1)
         x, y, z = (float(v) for v in foot.point(right, size * SHARED[1] / 2))
         return Place((x, y, z), angle, size * SHARED[0], size * SHARED[1])
 
-    def tie(self, heads: Sequence[int]) -> list[Points]:
-        """Return the polygons (n, 3) of a line on the floor that joins the plates of heads."""
-        polygons = []
-        half = TIE * self.scale / 2
-        for row in {self._angles[head][0]: None for head in heads}:
-            members = [head for head in heads if self._angles[head][0] == row]
-            feet = [self._at_head(head, 0.0, 0.0, BEFORE + TIE_BEFORE, (0, 0)) for head in members]
-            sides = [(foot, side * half) for foot in feet for side in (-1, 1)]
-            front, back = (
-                [foot.point(side, 0.0, depth) for foot, side in sides] for depth in (0.0, 2 * half)
-            )
-            polygons.append(np.array(front + back[::-1]))
-            reach = -TIE_BEFORE * self.scale
-            spur = ((-half, 0.0), (half, 0.0), (half, reach), (-half, reach))
-            polygons += [np.array([foot.point(x, 0.0, z) for x, z in spur]) for foot in feet]
-        return polygons
+    def _set_below(self, number: int, sets: int, side: int) -> Place:
+        """Return where a plate of a set stands in a grid: below the cards of its heads."""
+        members = [head for head in range(self.heads) if head * sets // self.heads == number]
+        rows = [self._spots[head][0] for head in members]
+        # Below most of them, if they do not stand in one row.
+        row = max(rows, key=rows.count)
+        plates = [self.plate(h, 0) for h, own in zip(members, rows, strict=True) if own == row]
+        (left, y, z), width = plates[0].center, plates[0].width
+        middle = (left + plates[-1].center[0] + width) / 2
+        height = SET * plates[0].height
+        width = min(1.5, len(plates)) * width
+        x = middle + width / 2 * (2 * side - 1)
+        return Place((x, y - LOWER * self.scale, z), 0.0, width, height)
+
+    def line(self, head: int, sets: int) -> Points:
+        """Return the ends (2, 3) of a line from the keys and values that a head reads to its card.
+
+        Parameters
+        ----------
+        head
+            Number of the head.
+        sets
+            How many sets of keys and values there are; as many as heads for those of its own.
+        """
+        end = self.card(head).corners[2:].mean(axis=0)
+        if sets == self.heads:
+            return np.array([self.plate(head, 0).corners[1], end])
+        pair = [self.set_plate(head * sets // self.heads, sets, side).corners for side in (0, 1)]
+        return np.array([pair[0][1] / 2 + pair[1][0] / 2, end])
 
     @property
     def latent(self) -> Place:
         """Where the latent stands: at the place of a pair that all heads share."""
         width = 2 * SHARED_APART + SHARED[0]
-        return Place((0.0, SHARED[1] / 2, SHARED_AT), 0.0, width, SHARED[1])
+        z = SHARED_AT if self._form is ARC else -RADIUS
+        return Place((0.0, SHARED[1] / 2, z), 0.0, width, SHARED[1])
 
     def ray(
         self, head: int, side: int, width: float, grown: float, *, to_card: bool = False
@@ -213,7 +254,7 @@ class Plan:
         """
         plate, source = self.plate(head, side), self.latent
         # Rays do not cross each other.
-        last = self.plate(int(np.argmax([angle for _row, angle in self._angles])), 1)
+        last = self.plate(int(np.argmax([aside for _row, aside in self._spots])), 1)
         middle = RAYS_FROM * source.width * plate.center[0] / last.center[0]
         half = width * RAYS_FROM * source.width / (2 * max(self.rows))
         end, aside, low, wide = plate, 0.0, -0.3 * plate.height, width * plate.width / 2
@@ -280,12 +321,12 @@ class Plan:
     @cached_property
     def _wide(self) -> tuple[Shot, float]:
         """The shot of all heads, and the size of a card in it, in scene units of the frame."""
-        eye, at = map(np.array, (EYE, AT))
-        # From farther away if they stand high, or plates hide the cards that are above the eye.
-        height = self.scale * (len(self.rows) * RISE)
-        eye = at + (eye - at) * max(1.0, height / HIGH)
         corners = np.concatenate([self._heads, self.latent.corners])
-        shot, scale = _fitted(corners, eye, at, self.room, self.frame)
+        if self._form is GRID:
+            eye, at, lens = np.array([0.0, 3.0, RADIUS]), np.array([0.0, 3.0, -RADIUS]), LENS
+        else:
+            eye, at, lens = np.array(EYE), np.array(AT), None
+        shot, scale = _fitted(corners, eye, at, self.room, self.frame, lens=lens)
         return shot, scale * self.scale
 
 

@@ -38,7 +38,8 @@ __all__ = ["World"]
 
 RAY_SHINE = 0.5  # how much light a layer of the rays gives
 MAX_NAMES = 12  # of heads; more of them have no names
-HALF_LIGHT = 0.3  # presence of what is not lit
+LINES = 0.8  # opacity of lines from shared keys and values to cards
+HALF_LIGHT = 0.4  # presence of what is not lit
 # Opacity of a layer of a ray where it begins and where it ends: cairo draws a gradient of so many
 # levels itself, which for many rays in one path is ten times as fast as in bands.
 BEAM = (0.36, 0.06)
@@ -66,8 +67,9 @@ class World(Group):
         The plates before them.
     pairs : list of Group
         Both plates of each head.
-    ties : VGroup
-        A line of light on the floor for each set of keys and values that several heads share.
+    lines : VGroup
+        For each head a line to its card from keys and values that it shares; see
+        :meth:`slide_together`.
     plan : Plan
         Where everything stands.
 
@@ -103,13 +105,13 @@ class World(Group):
         )
         self.pairs = [Group(k, v) for k, v in zip(self.keys, self.values, strict=True)]
         theme = current_theme()
-        sets = [heads[i : i + group] for i in heads[::group]]
-        self.ties = VGroup(
-            *(filled(self.plan.tie(members), theme.ink) for members in sets if group > 1)
-        )
+        self.lines = VGroup()
+        for head in heads:
+            line = VMobject(stroke_color=theme.ink, stroke_width=theme.line, stroke_opacity=0.0)
+            self.lines.add(line.set_points_as_corners(self.plan.line(head, meta.n_heads)))
         self.beams = VGroup()
         # What is drawn later is in front, from every place inside of the arc.
-        self.add(self.beams, *self.cards, glow(self.ties), *self.pairs)
+        self.add(self.beams, self.lines, *self.cards, *self.pairs)
         self._order = {part: place for place, part in enumerate(self.split())}
         self._home = {member: member.copy() for member in self.family_members_with_points()}
 
@@ -285,7 +287,8 @@ class World(Group):
     def slide_together(self, sets: int, **kwargs: Any) -> Animation:
         """Return an animation in which the plates of heads that share a set slide into one pair.
 
-        Where a model has more sets than that, the numbers become the means of its heads'.
+        Lines lead from it to the cards of these heads. Where a model has more sets than that, the
+        numbers become the means of its heads'.
 
         Parameters
         ----------
@@ -320,8 +323,9 @@ class World(Group):
                 ):
                     targets[member] = target if alone else target.set_opacity(0.0)
                     target.points = self._moved(member, self.plan.plate(head, side), place)
-        for tie in self.ties:
-            targets[tie] = tie.copy().set_opacity(float(sets == count))
+        for head, line in enumerate(self.lines):
+            targets[line] = line.copy().set_points_as_corners(self.plan.line(head, sets))
+            targets[line].set_stroke(opacity=LINES * (sets < count))
         return _Travel(self, targets, **kwargs)
 
     def _moved(self, member: Mobject, home: Place, place: Place) -> Points:
@@ -388,7 +392,7 @@ class World(Group):
         def light(*members: Mobject) -> float:
             return 1.0 if lit.intersection(members) else HALF_LIGHT
 
-        changes: list[Any] = [Presence(tie, light(tie), **kwargs) for tie in self.ties]
+        changes: list[Any] = [Presence(line, light(line), **kwargs) for line in self.lines]
         panels: list[HeadCard | Plate] = [*self.cards, *self._plates()]
         for part in panels:
             body = part.body
@@ -412,7 +416,7 @@ def _opacity(member: Mobject) -> float:
     """Return the mean opacity of a panel, or that of what fills a shape."""
     if isinstance(member, Heatmap):
         return float(member.opacity * member.shown.mean())
-    return float(member.get_fill_opacity())
+    return float(max(member.get_fill_opacity(), member.get_stroke_opacity()))
 
 
 class _Travel(InPlaceAnimation):
@@ -430,7 +434,9 @@ class _Travel(InPlaceAnimation):
         super().__init__(world, **kwargs)
         self.world, self.targets, self.front = world, targets, front
         names = {card.pattern: card.name for card in world.cards}
-        self.members = [*targets, *filter(None, (names.get(member) for member in targets))]
+        # Lines stay behind all cards.
+        solid = [member for member in targets if member not in world.lines.submobjects]
+        self.members = [*solid, *filter(None, (names.get(member) for member in solid))]
 
     def begin(self) -> None:
         self.starts = {member: member.copy() for member in self.targets}
@@ -467,7 +473,7 @@ class _Rising(InPlaceAnimation):
 
     def __init__(self, world: World, units: list[list[Mobject]], **kwargs: Any) -> None:
         super().__init__(world, introducer=True, **kwargs)
-        self.units, self.ties = units, world.ties
+        self.units, self.lines = units, world.lines
 
     def begin(self) -> None:
         self.homes = [
@@ -485,7 +491,7 @@ class _Rising(InPlaceAnimation):
                 if getattr(member, "anchor", None) is None:
                     member.points = points - [0, (1 - risen) * self.DEPTH, 0]
                 member.presence = risen
-        set_presence(self.ties, second_half(alpha))
+        set_presence(self.lines, second_half(alpha))
 
 
 class _Entrance(InPlaceAnimation):

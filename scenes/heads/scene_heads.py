@@ -60,7 +60,7 @@ class Heads(Stage):
         )
         self.world = World(layer, self.frame)
         self.words: Mobject = Group()
-        self.plates = [*self.world.pairs, self.world.ties]
+        self.plates = self.world.pairs
         for plate in (*self.world.keys, *self.world.values):
             # Before they slide together every head has its pair, as bright as the others.
             plate.cells.set_opacity(1.0)

@@ -14,6 +14,7 @@ from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box, Frame
 from filmkit.render.quality import ASPECTS, frame_size
+from filmkit.world.headline import Headline
 from filmkit.world.plan import SHOTS, Place, Plan
 
 HEADS = [(1, 1), (2, 1), (4, 2), (6, 1), (9, 3), (12, 1), (14, 7), (16, 16), (25, 5), (32, 4),
@@ -94,22 +95,58 @@ def test_each_shot_shows_what_it_is_named_after(frame: Frame, heads: int, group:
     ("heads", "group", "sets"),
     [(*case, sets) for case in HEADS for sets in (1, 3, 8) if sets <= case[0]],
 )
-def test_shared_plates_are_seen_and_stand_on_the_floor(
+def test_shared_plates_are_seen_and_stand_on_the_floor_or_below_their_cards(
     frame: Frame, heads: int, group: int, sets: int
 ) -> None:
     plan = plan_of(heads, group, frame)
     shot = plan.shot("arc", 0)
     places = [plan.set_plate(number, sets, side) for number in range(sets) for side in (0, 1)]
+    on_floor = sets == 1 or len(plan.rows) == 1
     for place in places:
-        assert place.corners[:, 1].min() == pytest.approx(0)
+        assert (place.corners[:, 1].min() == pytest.approx(0)) == on_floor
         assert within(seen(place, shot, frame), plan.room)
     quads = [seen(place, shot, frame) for place in places]
     assert all(apart(a, b) for a, b in combinations(quads, 2))
+    cards = [seen(plan.card(head), shot, frame) for head in range(heads)]
+    if not on_floor:
+        assert all(apart(quad, card) for quad in quads for card in cards)
 
 
-def test_nine_heads_stand_in_one_row_in_wide_frames_and_in_three_in_tall_ones() -> None:
+@pytest.mark.parametrize(("heads", "group"), HEADS)
+@pytest.mark.parametrize("line", ["grouped-query attention", f"{80 * 'word '}"[:60]])
+def test_words_above_the_room_stand_between_notes_and_cards(
+    frame: Frame, heads: int, group: int, line: str
+) -> None:
+    plan, words = plan_of(heads, group, frame), Headline("9 heads", line, frame)
+    assert len(words.line) <= 2
+    cards = [seen(plan.card(head), plan.shot("arc", 0), frame) for head in range(heads)]
+    assert max(card[:, 1].max() for card in cards) < words.get_bottom()[1] - 0.1
+    assert words.get_top()[1] < frame.stage.top - 0.1
+
+
+@pytest.mark.parametrize(("heads", "group"), [(9, 3), (32, 4), (64, 8)])
+def test_lines_lead_from_each_set_to_the_cards_that_read_it(
+    frame: Frame, heads: int, group: int
+) -> None:
+    plan, sets = plan_of(heads, group, frame), heads // group
+    for head in range(heads):
+        start, end = plan.line(head, sets)
+        keys, values = (plan.set_plate(head // group, sets, side) for side in (0, 1))
+        assert keys.center[0] < start[0] < values.center[0]
+        assert start[1] == pytest.approx(keys.corners[:, 1].max())
+        np.testing.assert_allclose(end, plan.card(head).corners[2:].mean(axis=0))
+
+
+def test_nine_heads_stand_on_an_arc_in_wide_frames_and_in_a_grid_in_tall_ones() -> None:
     assert Plan(9, 3, FRAMES["16:9"]).rows == (9,)
-    assert Plan(9, 3, FRAMES["9:16"]).rows == (3, 3, 3)
+    tall = Plan(9, 3, FRAMES["9:16"])
+    assert tall.rows == (3, 3, 3)
+    shot = tall.shot("arc", 0)
+    columns = [
+        [seen(tall.card(h), shot, tall.frame)[0, 0] for h in (h0, h0 + 3, h0 + 6)]
+        for h0 in range(3)
+    ]
+    np.testing.assert_allclose(columns, np.repeat([[c[0]] for c in columns], 3, axis=1))
     assert Plan(9, 3, FRAMES["16:9"]).scale == pytest.approx(1)
 
 

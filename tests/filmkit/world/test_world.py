@@ -16,7 +16,7 @@ from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.pictures.stage import Stage
 from filmkit.world.plates import Plate
-from filmkit.world.world import World
+from filmkit.world.world import LINES, World
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.latents import with_latent
 from tests.support.staging import play
@@ -68,25 +68,18 @@ def test_every_panel_is_what_its_source_says(options: dict[str, Any]) -> None:
     in_room(trace, act)
 
 
-def test_copies_say_whose_they_are_and_are_tied_to_it() -> None:
+def test_copies_say_whose_they_are() -> None:
     def act(stage: Any, world: World) -> None:
         assert [plate.copy_of for plate in world.keys] == [None, 0, 0, None, 3, 3]
         for plates in (world.keys, world.values):
             assert [plate.cells.opacity < 1 for plate in plates] == [False, True, True] * 2
             assert plates[1].cells.source == plates[0].cells.source != plates[3].cells.source
-        assert len(world.ties) == 2
-        spans = [(tie.get_left()[0], tie.get_right()[0]) for tie in world.ties]
-        for head, (left, right) in zip((0, 3), spans, strict=True):
-            for copy in range(head, head + 3):
-                middle = (world.keys[copy].get_right()[0] + world.values[copy].get_left()[0]) / 2
-                assert left - 0.1 <= middle <= right + 0.1
 
     in_room(make_trace(**GROUPED), act)
 
 
 def test_heads_with_sets_of_their_own_have_no_copies() -> None:
     def act(stage: Any, world: World) -> None:
-        assert not world.ties
         assert {plate.copy_of for plate in world.keys} == {None}
 
     in_room(make_trace(**OWN), act)
@@ -147,7 +140,12 @@ def test_plates_slide_into_sets_and_become_their_means_and_come_back() -> None:
 
     def act(stage: Any, world: World) -> None:
         before, cards = places(world), [card.pattern.values.copy() for card in world.cards]
+        assert {line.get_stroke_opacity() for line in world.lines} == {0.0}
         stage.play(world.slide_together(2))
+        assert {line.get_stroke_opacity() for line in world.lines} == {LINES}
+        ends = [world.plan.line(head, 2) for head in range(6)]
+        for line, (start, end) in zip(world.lines, ends, strict=True):
+            np.testing.assert_allclose(line.points[[0, -1]], [start, end], atol=1e-9)
         assert visible(world) == [world.keys[0], world.keys[3], world.values[0], world.values[3]]
         np.testing.assert_array_equal(world.keys[0].cells.values, world.keys[2].cells.values)
         stage.play(world.slide_together(1))
