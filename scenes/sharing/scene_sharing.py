@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, VGroup, VMobject, smooth, squish_rate_func
+from manim import Animation, Group, VGroup, smooth, squish_rate_func
 
 from extract.sharing import groups_for
 from extract.trace import Trace
@@ -27,7 +27,7 @@ from filmkit.core.language import _, ngettext
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.shared_view import SharedView, require_shareable
 from filmkit.pictures.parts import TEXT
@@ -42,7 +42,7 @@ Panel = tuple[Array, TensorSource]
 
 LARGE = 0.47, 0.6  # of the room's width and height that one of two large cards has, at most
 BETWEEN = 1.6  # two large cards, at most, in scene units
-ABOVE = 0.5  # for words over a large card
+ABOVE, GAP = 0.7, 0.3  # for the name of a large card, and below the headline
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
 RISE, SLIDE, COMPUTE, DRAW = 4.0, 2.0, 3.0, 2.6
 LAG = 0.6  # share of the time in which patterns begin to change
@@ -92,8 +92,7 @@ class Sharing(Stage):
         meta = self.trace.meta
         require_shareable(self.trace)
         self.world = World(self.layer, self.frame)
-        self.words: list[VGroup] = []
-        self.marks = VGroup()
+        self.words: Headline | None = None
         self.scores = Scores(self.frame)
         best, *_between, worst = self.scores.means
         self.facts |= told(heads=meta.n_heads, best=(best, written), worst=(worst, written))
@@ -121,33 +120,16 @@ class Sharing(Stage):
 
     def say(self, figure: str, line: str) -> list[Animation]:
         """Return animations that put other words in the place of those over the room."""
-        leaving = [Vanish(words, rate_func=first_half) for words in self.words]
-        self.words = [Headline(figure, line, self.frame)]
-        return [*leaving, Appear(self.words[0], rate_func=second_half)]
-
-    def explain(self, text: str) -> Animation:
-        """Return an animation in which a sentence appears below the room."""
-        stage, lines = self.frame.stage, VGroup()
-        for place, line in enumerate(reversed(break_lines(text, stage.width, size=TEXT))):
-            label = Label(line, size=TEXT, colour=self.theme.muted)
-            lines.add(
-                label.on_line(stage.x, stage.bottom + label.line_height * (0.5 + 1.3 * place))
-            )
-        self.words.append(pin_to_frame(lines))
-        return Appear(lines)
+        leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
+        self.words = Headline(figure, line, self.frame)
+        return [*leaving, Appear(self.words, rate_func=second_half)]
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
-        leaving = [Vanish(self.marks, rate_func=first_half)] if self.marks else []
-        self.play(self.world.slide_together(sets), *leaving, run_time=SLIDE)
+        self.play(self.world.slide_together(sets), run_time=SLIDE)
         view = SharedView.of(self.layer, sets)
-        self.marks = VGroup(*(self.line_to(card.head, sets) for card in self.world.cards))
-        if not view.shared.pooled:
-            self.play(Appear(self.marks))
-            return
-        changes = [self.recolour(card, view.pattern(card.head)) for card in self.world.cards]
-        self.play(Appear(self.marks))
-        self.play(*changes)
+        if view.shared.pooled:
+            self.play(*(self.recolour(card, view.pattern(card.head)) for card in self.world.cards))
 
     def recolour(self, card: HeadCard, panel: Panel, norm: Norm | None = None) -> Recolour:
         """Return an animation in which a pattern becomes another panel, one head after another."""
@@ -158,21 +140,12 @@ class Sharing(Stage):
             card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
         )
 
-    def line_to(self, head: int, sets: int) -> VMobject:
-        """Return a line from the keys and values that a head reads to its card."""
-        plan, heads = self.world.plan, self.trace.meta.n_heads
-        start = plan.set_plate(head * sets // heads, sets, 0).corners[1]
-        end = plan.card(head).corners[2:].mean(axis=0)
-        line = VMobject(stroke_color=self.theme.flow, stroke_width=self.theme.line * plan.scale)
-        # Behind the cards of other rows.
-        return line.set_points_as_corners([start, end]).set_z_index(-1)
+    def large(self, head: int, words: Headline) -> tuple[Shot, VGroup, list[HeadCard]]:
+        """Return a shot of all cards high in the room below words, and what stands below them.
 
-    def large(self, head: int) -> tuple[Shot, VGroup, list[HeadCard]]:
-        """Return a shot of all cards in the upper part of the room, and what stands below it.
-
-        That is the pattern of a head twice, on large cards, and the words over these.
+        That is the pattern of a head twice, on large cards, and the names of these.
         """
-        room = self.words[0].below()
+        room = words.below(head=GAP)
         side = min(
             share * size for share, size in zip(LARGE, (room.width, room.height), strict=True)
         )
@@ -184,7 +157,7 @@ class Sharing(Stage):
             tensor = head_tensor(self.layer.head(head), "pattern")
             cards.append(pin_to_frame(HeadCard(head, tensor, place, named=False)))
             label = Label(text, size=TEXT, colour=self.theme.muted)
-            labels.add(label.on_line(x, y + (side + ABOVE) / 2))
+            labels.add(label.on_line(x, y + side / 2 + 0.4 * ABOVE))
         upper = Box.of(room.left, room.right, room.bottom + side + ABOVE, room.top)
         corners = np.concatenate([card.body.points for card in self.world.cards])
         shot = moved_up(self.world.shot("arc"), corners, upper, self.frame.height)
@@ -194,27 +167,23 @@ class Sharing(Stage):
         own="Surely every head needs keys and values of its own: [multi-head] attention. This "
         "model was trained like that.",
         other="Surely every head needs keys and values of its own: [multi-head] attention. But "
-        "here, [dim] plates only repeat others.",
+        "here, dim plates only repeat others.",
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
         own, heads = self.trace.meta.n_kv_heads, self.trace.meta.n_heads
-        line = _(
-            "multi-head attention: own <key>keys</key> and <value>values</value> for all "
-            "{heads} heads",
-            heads=heads,
-        )
-        self.play(*self.say("MHA", line))
+        line = _("multi-head attention: own <key>keys</key> and <value>values</value>")
         if own < heads:
-            self.wait_for("dim")
-            text = ngettext(
-                "dim: repeated, this model has only {number} set",
-                "dim: repeated, this model has only {number} sets",
+            line = ngettext(
+                "multi-head attention: own <key>keys</key> and <value>values</value> "
+                "(dim: copies of {number} set)",
+                "multi-head attention: own <key>keys</key> and <value>values</value> "
+                "(dim: copies of {number} sets)",
                 own,
             )
-            self.play(self.explain(text))
+        self.play(*self.say("MHA", line))
 
     @beat(
         when=has_groups,
@@ -262,14 +231,15 @@ class Sharing(Stage):
         )
         said = self.say(self.moved, line)
         most = int(self.shared.shared.row_distances.mean(axis=1).argmax())
-        shot, labels, (before, after) = self.large(most)
+        shot, labels, (before, after) = self.large(most, self.words)
         changes = [self.shared.change(card.head) for card in cards]
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
         for card in (*cards, after):
             card.pattern.label = ""
         moved = [self.recolour(c, change, norm) for c, change in zip(cards, changes, strict=True)]
-        plates = [Presence(pair, 0.0) for pair in self.world.pairs]
-        self.play(self.move_camera(shot), Vanish(self.marks), *plates, *said)
+        shared = [Presence(part, 0.0) for part in (self.world.lines, *self.world.pairs)]
+        meant = cards[most].body.animate.set_stroke(self.theme.ink)
+        self.play(self.move_camera(shot), *shared, *said, meant)
         seen = shot.project(cards[most].body.points, self.frame.height)
         small = np.ptp(seen[:, 0]) / before.body.width
         self.play(

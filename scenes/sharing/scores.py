@@ -29,7 +29,6 @@ WAYS = ("MHA", "GQA", "MQA")
 SOURCE = N_("DeepSeek-V2 technical report, table 8, appendix D, pp. 31-32")
 TITLE = N_("Sharing costs accuracy")
 LINE = N_("average of four tests: three models, trained with MHA, GQA or MQA from the start")
-LOWER = 17  # height of the figures, in % of scores: below all lines
 GAP = 0.4  # between words and the chart, in scene units
 
 written = partial(format_decimal, digits=1)
@@ -77,10 +76,6 @@ class Scores(Group):
         )
         self.axes.base.set_stroke(width=theme.thin)
         self.ways = VGroup(*(VGroup(*pair) for pair in zip(names, figures, strict=True)))
-        for place, (name, mean) in enumerate(self.ways):
-            x, foot = self.axes.at(place, 0.0)
-            name.move_to([x, foot - GAP - name.height / 2, 0])
-            mean.move_to([*self.axes.at(place, LOWER), 0])
         colours = [theme.flow] * len(tests) + [theme.ink]
         self.curves = VGroup(
             *(
@@ -90,6 +85,10 @@ class Scores(Group):
         )
         glow(self.curves[-1].line.set_stroke(width=2 * theme.bold))
         self.names = EndLabels(list(self.curves), list(lines), size=TEXT)
+        for place, (name, mean) in enumerate(self.ways):
+            x, foot = self.axes.at(place, 0.0)
+            name.move_to([x, foot - GAP - name.height / 2, 0])
+            mean.move_to([x, self.names.get_bottom()[1] - GAP - mean.height / 2, 0])
         self.ground = VGroup(self.axes, title, source)
         super().__init__(self.ground, self.curves, self.names, self.ways)
         self._whole = [curve.line.copy() for curve in self.curves]
