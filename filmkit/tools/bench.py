@@ -9,9 +9,12 @@ the whole process is timed, start-up and encoding included. The workloads:
     Three matrices of 9 x 64, moving in the plane.
 ``wall``
     270 patterns of 12 x 12, with a moving camera.
+``room``
+    9 patterns above 18 matrices that stand on the floor, with a moving camera.
 
-The methods: as this project draws (``ours``), as Manim's own ``ImageMobject`` (``stock``) and, for
-the sheets, as one ``Square`` for each cell (``squares``). ``floor`` is an empty scene of the same
+The methods: as this project draws (``ours``), as Manim's own ``ImageMobject`` (``stock``), for the
+sheets as one ``Square`` for each cell (``squares``), and for the room as we draw with halos and a
+mirror (``lit``). ``floor`` is an empty scene of the same
 length with the same camera moves: what a film costs without drawing. All of them are 60 full-HD
 frames through the same encoder, so that only the drawing differs. The values come from the trace
 that comes with the project; the films are deleted.
@@ -20,14 +23,20 @@ With ``--encoders`` the same frames go through other encoders instead: that of f
 ``--master``, and x264 as many programs set it. For each it prints megabytes a minute, the error of
 the luma as a peak signal-to-noise ratio, and how long a frame takes.
 
+With ``--films`` whole films are made instead: a scene of flat pictures and one in space, in full HD
+with two processes and an empty cache, at 30 and at 60 frames a second. For each it prints what a
+second of film takes, start-up, rehearsal and encoding included: seconds by the clock, and of the
+processors. Where other programs run meanwhile, only the latter say something.
+
 The last line printed is JSON: the median of the runs in seconds, by workload and method; or these
-three numbers, by workload and encoder.
+three numbers, by workload and encoder; or these two, by scene and frame rate.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -60,7 +69,9 @@ from rich.table import Table
 from extract.trace import Trace
 from filmkit.core.camera import Shot, StageCamera, set_depth_plane
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import LitCamera, glow, mirrored
 from filmkit.core.norm import Norm
+from filmkit.core.project import PROJECT
 from filmkit.core.renderer import FilmRenderer
 from filmkit.render.movie import MP4, MP4_MASTER, Encoding, Pixels, open_movie, to_bt709
 from filmkit.render.quality import QUALITIES, Quality
@@ -74,6 +85,7 @@ METHODS = {
     "stack": ("floor", "stock", "ours"),
     "sheets": ("floor", "stock", "squares", "ours"),
     "wall": ("floor", "stock", "ours"),
+    "room": ("floor", "stock", "ours", "lit"),
 }
 COMMON = "x264 veryfast, crf 20"
 ENCODERS = {
@@ -81,6 +93,8 @@ ENCODERS = {
     "--master": MP4_MASTER,
     COMMON: replace(MP4, options={"preset": "veryfast", "crf": "20", "threads": "1"}),
 }
+FILMS = ("scene_patterns", "scene_sharing")  # one of flat pictures, and one in space
+FRAME_RATES = (30, 60)
 NORM = Norm(-2.0, 2.0, "viridis")
 END_ANGLES = (30.0, 20.0)  # theta and phi of the camera at the end of its move, in degrees
 
@@ -115,6 +129,16 @@ def panels(workload: str) -> list[tuple[Array, tuple[float, float, float], tuple
             (values, center, (8.0, 1.6))
             for values, center in zip(matrices(0, 0)[:3], centers, strict=True)
         ]
+    if workload == "room":
+        patterns, plates = [], []
+        for head in range(9):
+            _q, k, v, _scores, _z = matrices(0, head)
+            across = 1.4 * (head - 4)
+            pattern = trace.get("pattern", 0)[head, 1:10, 1:10]
+            patterns.append((pattern, (across, 1.9, 0.0), (1.3, 1.3)))
+            for values, side in ((k, -0.33), (v, 0.33)):
+                plates.append((values, (across + side, 0.4, 0.8), (0.6, 0.8)))
+        return patterns + plates
     points = ((-4.0, 2.2), (-4.0, 0.0), (-4.0, -2.2), (3.5, 1.5), (3.0, -2.2))
     return [
         (values, (x, y, -0.5 * depth), (1.6, 1.6) if values.shape == (9, 9) else (3.6, 1.5))
@@ -128,6 +152,11 @@ def ours(values: Array, size: tuple[float, float]) -> Mobject:
     # Without its thin edge line: Manim's images do not have one either.
     heatmap = Heatmap(values, NORM, width=size[0], height=size[1], edged=False)
     return set_depth_plane(heatmap, heatmap)
+
+
+def lit(values: Array, size: tuple[float, float]) -> Mobject:
+    """Return a panel as this project draws it, which glows and is mirrored."""
+    return glow(mirrored(ours(values, size)))
 
 
 def stock(values: Array, size: tuple[float, float]) -> Mobject:
@@ -193,7 +222,7 @@ class BenchScene(Scene):
     def construct(self) -> None:
         subject = Mobject()
         if self.method != "floor":
-            draw_panel = {"ours": ours, "stock": stock, "squares": squares}[self.method]
+            draw_panel = {"ours": ours, "stock": stock, "squares": squares, "lit": lit}[self.method]
             for values, center, size in panels(self.workload):
                 subject.add(draw_panel(values, size).move_to(center))
         self.add(subject)
@@ -208,7 +237,7 @@ class BenchScene(Scene):
 def draw(workload: str, method: str) -> None:
     """Render a workload with a method, to a film that is deleted."""
     quality = QUALITIES["fullhd"]
-    camera: type[Camera] = StageCamera if method in ("ours", "floor") else ThreeDCamera
+    camera: type[Camera] = ThreeDCamera if method in ("stock", "squares") else LitCamera
     with TemporaryDirectory() as folder, manim_config(quality):
         path = Path(folder) / "film.mp4"
         with open_movie(path, quality.width, quality.height, quality.frame_rate, MP4) as movie:
@@ -277,8 +306,41 @@ def measure(workload: str, method: str, runs: int) -> float:
     return statistics.median(times)
 
 
+def make_film(scene: str, frame_rate: int) -> dict[str, float]:
+    """Make the film of a scene; return what a second of it takes, in seconds, by two clocks."""
+    with TemporaryDirectory() as folder:
+        options = ["--fps", str(frame_rate), "--jobs", "2", "--captions", "none", "--quiet"]
+        places = ["--cache", folder, "--out", folder]
+        before = os.times()
+        subprocess.run(
+            [sys.executable, str(PROJECT / "render.py"), scene, *options, *places], check=True
+        )
+        after = os.times()
+        with av.open(Path(folder) / f"{scene}.mp4") as film:
+            length = (film.duration or 0) / av.time_base
+    processors = sum(after[2:4]) - sum(before[2:4])  # those of processes that were waited for
+    return {"clock": (after.elapsed - before.elapsed) / length, "processors": processors / length}
+
+
+def measure_films(console: Console, runs: int) -> None:
+    """Make films of two scenes at two frame rates, and print a table, then JSON."""
+    results: dict[str, dict[int, dict[str, float]]] = {}
+    table = Table("scene", "frames a second", "seconds by the clock", "of the processors")
+    for scene in FILMS:
+        results[scene] = {}
+        for frame_rate in FRAME_RATES:
+            taken = [make_film(scene, frame_rate) for _ in range(runs)]
+            numbers = {
+                name: round(statistics.median(one[name] for one in taken), 3) for name in taken[0]
+            }
+            results[scene][frame_rate] = numbers
+            table.add_row(scene, str(frame_rate), *(f"{number:.2f}" for number in numbers.values()))
+    console.print(table)
+    console.out(json.dumps(results))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure drawing or encoding, and print a table, then JSON."""
+    """Measure drawing, encoding or whole films, and print a table, then JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--runs", type=int, default=3, help="number of runs for each median (default: 3)"
@@ -287,6 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--draw", nargs=2, metavar=("WORKLOAD", "METHOD"), help="draw once, without timing"
     )
     parser.add_argument("--encoders", action="store_true", help="compare encoders instead")
+    parser.add_argument("--films", action="store_true", help="make whole films instead")
     options = parser.parse_args(arguments)
     if options.draw:
         draw(*options.draw)
@@ -294,6 +357,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = Console()
     if options.encoders:
         compare_encoders(console)
+        return
+    if options.films:
+        measure_films(console, options.runs)
         return
     results: dict[str, dict[str, float]] = {}
     table = Table(

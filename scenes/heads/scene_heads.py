@@ -8,7 +8,16 @@ from itertools import pairwise
 import numpy as np
 from manim import Animation, Group, LaggedStart, Mobject, Succession, linear
 
-from filmkit.core.animations import Appear, Glide, Presence, ShowCells, Vanish, set_presence
+from filmkit.core.animations import (
+    Appear,
+    Glide,
+    Presence,
+    ShowCells,
+    Vanish,
+    first_half,
+    second_half,
+    set_presence,
+)
 from filmkit.core.camera import Shot
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
@@ -110,12 +119,12 @@ class Heads(Stage):
 
     def _hush(self) -> list[Animation]:
         """Return the animation in which the headline leaves, if there is one."""
-        return [Vanish(self.words)] if self.words in self.mobjects else []
+        return [Vanish(self.words, rate_func=first_half)] if self.words in self.mobjects else []
 
     def _say(self, number: str, line: str) -> list[Animation]:
         """Return animations in which a headline takes the place of the one before."""
         leaving, self.words = self._hush(), Headline(number, line, self.frame)
-        return [*leaving, Appear(self.words)]
+        return [*leaving, Appear(self.words, rate_func=second_half)]
 
     def _close(self, head: int) -> Shot:
         """Return the shot of a card alone, which fills most of the frame's height or width."""
