@@ -44,7 +44,7 @@ LARGE = 0.47, 0.6  # of the room's width and height that one of two large cards 
 BETWEEN = 1.6  # two large cards, at most, in scene units
 ABOVE, GAP = 0.7, 0.3  # for the name of a large card, and below the headline
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
-RISE, SLIDE, COMPUTE, DRAW = 4.0, 2.0, 3.0, 2.6
+RISE, SLIDE, COMPUTE, DRAW = 4.0, 2.6, 3.0, 2.6
 LAG = 0.6  # share of the time in which patterns begin to change
 PERCENTILE = 99.0  # of all changes, at which their scale ends: small ones stay dark
 
@@ -219,7 +219,7 @@ class Sharing(Stage):
 
     @beat(
         when=has_several,
-        ask="With one set, how much of the attention moves? {few}, {some} or {moved}?",
+        ask="How much of the attention moves? {few}, {some} or {moved}?",
     )
     def attention_moves(self) -> None:
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
