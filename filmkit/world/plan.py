@@ -37,7 +37,8 @@ ROW = (-4.2, 2.4, 2.0), (0.0, 1.2, -8.0)  # eye of the shot along the row, and w
 ROW_LENS, ROW_SHARE = 1.05, 0.95  # its lens, and how much of the room it fills
 EYE, AT = (0.0, 3.0, 5.6), (0.0, 0.85, -7.2)  # of the wide shot of an arc
 WORDS_ABOVE, WORDS_BELOW = 1.95, 0.75  # room for a headline and a sentence
-LINE_ABOVE = 0.25
+LINE_ABOVE = 0.25  # of it for another line in narrow frames
+NAMES = 1.75  # room for names at each side of one head
 ROUNDS, DAMPING = 40, 0.6  # of fitting a shot, and how much of the way each of them goes
 CLOSE = 1e-3  # what is not worth another round
 MAX_ROWS = 8
@@ -279,7 +280,10 @@ class Plan:
         if name == "arc":
             return self._wide[0]
         if name == "card":
-            return self.facing(head, LENS)
+            # No sentence is below it, but names are beside it.
+            room, bottom = self.room, self.frame.stage.bottom
+            room = Box.of(room.left + NAMES, room.right - NAMES, bottom, room.top)
+            return self._facing(self._one(head), room=room)
         if name == "plate":
             return self._facing([self.plate(head, 0), self.plate(head, 1)])
         if name == "shared":
@@ -291,16 +295,26 @@ class Plan:
 
     def facing(self, head: int, lens: float) -> Shot:
         """Return the shot of one head, face on, with a lens."""
-        return self._facing([self.card(head), self.plate(head, 0), self.plate(head, 1)], lens=lens)
+        return self._facing(self._one(head), lens=lens)
 
-    def _facing(self, places: list[Place], share: float = 1.0, lens: float = LENS) -> Shot:
+    def _one(self, head: int) -> list[Place]:
+        return [self.card(head), self.plate(head, 0), self.plate(head, 1)]
+
+    def _facing(
+        self,
+        places: list[Place],
+        share: float = 1.0,
+        *,
+        lens: float = LENS,
+        room: Box | None = None,
+    ) -> Shot:
         """Return the shot in which places of about one direction fill a share of the room."""
         corners = np.concatenate([place.corners for place in places])
         middle = corners.min(axis=0) / 2 + corners.max(axis=0) / 2
         turn = places[0].turn
         front = np.array([sin(-turn), 0.12, cos(turn)])
         eye = middle + 6 * front
-        return _fitted(corners, eye, middle, self.room, self.frame, share, lens=lens)[0]
+        return _fitted(corners, eye, middle, room or self.room, self.frame, share, lens=lens)[0]
 
     @property
     def room(self) -> Box:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot
-from filmkit.core.geometry import Frame
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
@@ -38,6 +39,7 @@ __all__ = ["World"]
 
 RAY_SHINE = 0.5  # how much light a layer of the rays gives
 MAX_NAMES = 12  # of heads; more of them have no names
+WALL, WALL_GAP = 20.0, 0.16  # height of the wall of cards, and from one card to the next
 LINES = 0.8  # opacity of lines from shared keys and values to cards
 HALF_LIGHT = 0.4  # presence of what is not lit
 # Opacity of a layer of a ray where it begins and where it ends: cairo draws a gradient of so many
@@ -158,7 +160,8 @@ class World(Group):
         ----------
         name
             "arc" (all heads), "card" (one head, face on), "plate" (its keys and values), "row"
-            (from one end of the arc, three-quarter) or "shared" (what stands in front).
+            (from one end of the arc, three-quarter), "shared" (what stands in front) or "wall"
+            (all cards, see :meth:`hang_up`).
         head
             Number of the head; the trace's own choice by default.
 
@@ -167,6 +170,8 @@ class World(Group):
         SceneCodeError
             If there is no such shot.
         """
+        if name == "wall":
+            return Shot((0.0, WALL, 0.0))
         featured = self.view.trace.meta.featured.head
         return self.plan.shot(name, featured if head is None else head)
 
@@ -274,6 +279,32 @@ class World(Group):
     def back(self, head: int, **kwargs: Any) -> Animation:
         """Return an animation in which a head that has come forward goes back to its place."""
         return _Travel(self, self._at_home(head), **kwargs)
+
+    def hang_up(self, room: Box, **kwargs: Any) -> Animation:
+        """Return an animation in which all cards become a wall, high above the floor.
+
+        Parameters
+        ----------
+        room
+            What they fill of the frame in the shot "wall", in scene units.
+        """
+        ends: dict[Mobject, Mobject] = {}
+        count = len(self.cards)
+        columns = max(
+            range(1, count + 1), key=lambda n: min(room.width / n, room.height / ceil(count / n))
+        )
+        lines = room.moved(0.0, WALL).split_rows(ceil(count / columns), WALL_GAP)
+        boxes = [
+            box.fit(1, 1)
+            for first, line in zip(range(0, count, columns), lines, strict=True)
+            for box in _middle(line, min(columns, count - first), columns)
+        ]
+        for card, box in zip(self.cards, boxes, strict=True):
+            place = Place(box.center, 0.0, box.width, box.height)
+            for member in (card.body, card.pattern):
+                ends[member] = self._home[member].copy()
+                ends[member].points = self._moved(member, self.plan.card(card.head), place)
+        return _Travel(self, ends, **kwargs)
 
     def _at_home(self, head: int) -> dict[Mobject, Mobject]:
         """Return the members of a head, and copies of them as they are in their places."""
@@ -410,6 +441,13 @@ class World(Group):
 
 def _early(alpha: float) -> float:
     return float(smooth(min(1.0, 2.5 * alpha)))
+
+
+def _middle(line: Box, count: int, columns: int) -> tuple[Box, ...]:
+    """Return the boxes of some of the columns of a line, in its middle."""
+    pitch = (line.width + WALL_GAP) / columns
+    part = Box(line.x, line.y, count * pitch - WALL_GAP, line.height)
+    return part.split_columns(count, WALL_GAP)
 
 
 def _opacity(member: Mobject) -> float:

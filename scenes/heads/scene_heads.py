@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from manim import Animation, Group, LaggedStart, Mobject, Succession, linear
+from manim import Animation, Group, LaggedStart, Mobject, Succession, VGroup, linear
 
 from filmkit.core.animations import (
     Appear,
@@ -18,7 +18,7 @@ from filmkit.core.animations import (
     second_half,
     set_presence,
 )
-from filmkit.core.camera import Shot
+from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
@@ -26,18 +26,22 @@ from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import counted_heads, counted_patterns
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, break_lines
 from filmkit.core.view import best_match
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import figure
+from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
 from filmkit.world.world import World
 from scenes.heads.parts import WAY, WideRow, way_through
 
 FAINT = 0.16  # opacity of cells that are not meant
+NAME, NAME_GAP = 1.3 * TEXT, 0.3  # size of names beside a head, and how far away they are
+BELOW = 0.25  # between words and cards, in scene units
+COUNT = 0.06  # size of the count of all numbers, at most
+MOST_LINES = 9  # ends of lines before a matrix
 SEAM = 0.07  # between the outputs of two heads, in scene units
 GAPS = 1.8  # height of gaps and the last line beside two rows
 WALK, PASSED = 4.5, 12  # seconds of the walk along the heads, and how many it passes at most
@@ -69,18 +73,39 @@ class Heads(Stage):
         )
         self.world = World(layer, self.frame)
         self.words: Mobject = Group()
-        self.plates = self.world.pairs
+        self.names = VGroup()
+        self.same = Headline(
+            counted_patterns(meta.n_heads),
+            _("of the same words: “{words}”", words=printable("".join(layer.words)).strip()),
+            self.frame,
+        )
+        self.plates = [*self.world.pairs, self.world.lines]
         for plate in (*self.world.keys, *self.world.values):
             # Before they slide together every head has its pair, as bright as the others.
             plate.cells.set_opacity(1.0)
         sentence = self._sentence()
         self.room = stage.height - float(sentence.height) - GAPS - WAY
         self.part("sentence", sentence)
-        self.part("count", figure(f"{meta.n_heads} × {meta.d_v} = {self.facts['columns']}"))
-        self.part("W_O", way_through("W_O", stage.width))
+        count = _(
+            "{heads} × {own} numbers = {columns} numbers for “{query}”",
+            heads=counted_heads(meta.n_heads),
+            own=meta.d_v,
+            columns=self.facts["columns"],
+            query=self.facts["query"],
+        )
+        lines = break_lines(count, stage.width, size=COUNT)
+        self.part("count", below_each_other(*(Label(text, size=COUNT) for text in lines)))
+        self.part(
+            "W_O",
+            way_through("W_O", _("mixes all heads"), stage.width, min(meta.n_heads, MOST_LINES)),
+        )
         self.part("out", WideRow(self._output(), stage.width, 0.42 * self.room))
         biased = any(self.trace.has("b_O", number) for number in self.trace.layers_with_weights())
-        made = _("plus a bias: output of the layer") if biased else _("output of the layer")
+        made = (
+            _("plus a bias: attention output of this layer")
+            if biased
+            else _("attention output of this layer")
+        )
         self.part("made", Label(made, size=1.2 * TEXT))
 
     # Parts
@@ -92,13 +117,14 @@ class Heads(Stage):
         box = Box(0.0, 0.0, self.frame.stage.width, 0.22 * self.frame.stage.height)
         return Sentence(self.layer.words, box, size=1.4 * TEXT, colours=colours)
 
-    def _outputs(self, height: float) -> WideRow:
+    def _outputs(self, height: float, counted: str = "") -> WideRow:
         """Return the row of z of the followed token, from all heads, side by side."""
         heads = range(self.trace.meta.n_heads)
         rows = [head_tensor(self.layer.head(h), "z").heatmap(Box(0, 0, 1, 1)) for h in heads]
         blocks = [row.part(self.span, (0, self.trace.meta.d_v)) for row in rows]
         names = [_("head {head}", head=head) for head in heads], [*map(str, heads)]
-        return WideRow(blocks, self.frame.stage.width, height, names, SEAM)
+        width, featured = self.frame.stage.width, self.head.head
+        return WideRow(blocks, width, height, names, SEAM, counted, featured)
 
     def _output(self) -> list[Heatmap]:
         """Return the row of the layer's output of the followed token, in as many blocks."""
@@ -110,12 +136,20 @@ class Heads(Stage):
 
     # The room
 
-    def _enter(self, *, plates: bool = True) -> None:
+    def _enter(self, *, wall: bool = False) -> None:
         """Stand in the room as the beat before leaves it, where that was not played."""
         if self.world not in self.mobjects:
             self.add(self.world)
-            set_presence(Group(*self.plates), float(plates))
-            self.camera.shot = self.world.shot("arc")
+            self.camera.shot = self.world.shot("wall" if wall else "arc")
+            if wall:
+                set_presence(Group(*self.plates), 0.0)
+                hung = self._hang_up()
+                hung.begin()
+                hung.finish()
+
+    def _hang_up(self) -> Animation:
+        """Return the animation in which the cards fill the frame below the words."""
+        return self.world.hang_up(self.same.below(head=BELOW, foot=BELOW), run_time=2.4)
 
     def _hush(self) -> list[Animation]:
         """Return the animation in which the headline leaves, if there is one."""
@@ -125,6 +159,19 @@ class Heads(Stage):
         """Return animations in which a headline takes the place of the one before."""
         leaving, self.words = self._hush(), Headline(number, line, self.frame)
         return [*leaving, Appear(self.words, rate_func=second_half)]
+
+    def _names(self, head: int) -> VGroup:
+        """Return the names of what stands on the card of a head and before it, beside each."""
+        plan, theme, names = self.world.plan, self.theme, VGroup()
+        for text, colour, place, side in (
+            (_("pattern"), theme.ink, plan.card(head), 1),
+            (_("keys"), theme.key, plan.plate(head, 0), -1),
+            (_("values"), theme.value, plan.plate(head, 1), 1),
+        ):
+            label = Label(text, size=NAME, colour=colour)
+            label.on_line(side * (NAME_GAP + label.width / 2), 0.0)
+            names.add(keep_upright(label, place.point(side * place.width / 2, 0.0)))
+        return names
 
     def _close(self, head: int) -> Shot:
         """Return the shot of a card alone, which fills most of the frame's height or width."""
@@ -139,8 +186,9 @@ class Heads(Stage):
         self.show(HEAD, tall=TALL_HEAD)
         self.show("pattern pattern\nK V")
         self.play(*world.settle(self, head, world.shot("card", head), alone=True))
-        line = _("its pattern, its <key>keys</key> and its <value>values</value>")
-        self.play(*self._say(_("head {head}", head=head), line))
+        self.names = self._names(head)
+        line = _("of layer {layer}", layer=self.facts["layer"])
+        self.play(*self._say(_("head {head}", head=head), line), Appear(self.names))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
@@ -149,7 +197,9 @@ class Heads(Stage):
         count, mla = self.trace.meta.n_heads, self.trace.meta.attention == "mla"
         others = [head for head in range(count) if head != self.head.head]
         coming = self.move_camera(self.world.shot("arc")), self.world.arrive(others)
-        self.play(*coming, *self._hush())
+        self.play(
+            *coming, *self._hush(), *([Vanish(self.names)] if self.names in self.mobjects else [])
+        )
         name = _("side by side") if mla else _("multi-head attention (MHA)")
         self.play(*self._say(counted_heads(count), name))
 
@@ -164,8 +214,12 @@ class Heads(Stage):
             self.play(*world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
         self.play(*world.spotlight(*world.pairs))
         self.play(world.slide_together(sets), run_time=2.0)
-        name = _("grouped-query attention (GQA)") if sets > 1 else _("multi-query attention (MQA)")
-        self.play(*self._say(self.facts["sets"], name), *world.spotlight(world))
+        sets_of = (
+            _("of <key>keys</key> and <value>values</value>: grouped-query attention (GQA)")
+            if sets > 1
+            else _("of <key>keys</key> and <value>values</value>: multi-query attention (MQA)")
+        )
+        self.play(*self._say(self.facts["sets"], sets_of), *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
@@ -179,8 +233,9 @@ class Heads(Stage):
         self.play(*(Presence(part, 0.0) for part in self.plates), *self._hush())
         self.play(self.move_camera(shots[0], run_time=2.0))
         self.play(Succession(*(self.move_camera(shot, **pace) for shot in shots)))
-        self.play(self.move_camera(self.world.shot("arc"), run_time=2.0))
-        self.play(*self._say(counted_patterns(self.trace.meta.n_heads), _("of the same words")))
+        self.play(self.move_camera(self.world.shot("wall"), run_time=2.4), self._hang_up())
+        self.words = self.same
+        self.play(Appear(self.words))
 
     # The output
 
@@ -188,7 +243,7 @@ class Heads(Stage):
     def outputs_line_up(self) -> None:
         """Follow the row of [“{query}”] through all heads: their outputs, side by side, are one
         row of {columns} numbers."""
-        self._enter(plates=False)
+        self._enter(wall=True)
         meant = np.arange(self.layer.count)[:, None] == self.query
         patterns = [card.pattern for card in self.world.cards]
         dimmed = [ShowCells(p, p.shown * np.where(meant, 1.0, FAINT)) for p in patterns]
@@ -196,12 +251,20 @@ class Heads(Stage):
         # Nothing is played: it is known then where everything will be.
         shot, self.camera.shot = self.camera.shot, Shot()
         self.remove(self.world)
-        self.part("outputs", self._outputs(self.room))
+        self.part(
+            "outputs",
+            self._outputs(self.room + 0.8 * WAY, _("{own} numbers", own=self.trace.meta.d_v)),
+        )
         self.show("sentence\noutputs\ncount", later="sentence outputs count")
         self.add(self.world)
         self.camera.shot = shot
         pieces = dict(self.parts["outputs"].pieces)
-        rest = pieces.pop("names"), self.parts["sentence"].whole, self.parts["count"].whole
+        rest = (
+            pieces.pop("names"),
+            pieces.pop("count"),
+            self.parts["sentence"].whole,
+            self.parts["count"].whole,
+        )
         places = [block.copy() for block in pieces.values()]
         for block, pattern in zip(pieces.values(), patterns, strict=True):
             block.points = pattern.part(self.span, (0, self.layer.count)).points
@@ -211,8 +274,8 @@ class Heads(Stage):
 
     @beat
     def one_output(self) -> None:
-        """A last matrix, W O, mixes all these numbers into the layer's output, as wide as the
-        input."""
+        """A last matrix, W O, mixes all these numbers into the layer's attention output, as wide
+        as the input."""
         self.part("outputs", self._outputs(0.58 * self.room))
         self.show("sentence\noutputs\nW_O\nout\nmade", later="W_O out made")
         way, blocks = self.parts["W_O"].whole[0], self.parts["out"].pieces.values()

@@ -84,7 +84,10 @@ def test_each_shot_shows_what_it_is_named_after(frame: Frame, heads: int, group:
     for name, places in subjects.items():
         shot = plan.shot(name, head)
         corners = np.concatenate([seen(place, shot, frame) for place in places])
-        assert within(corners, plan.room), name
+        room = plan.room
+        if name == "card":
+            room = Box.of(room.left, room.right, frame.stage.bottom, room.top)
+        assert within(corners, room), name
         # While a picture drifts, the eye goes round a little.
         drifted = replace(shot, theta=shot.theta + Drift(StageCamera()).degrees)
         corners = np.concatenate([seen(place, drifted, frame) for place in places])
