@@ -17,7 +17,7 @@ __all__ = ["HeadCard", "Plate"]
 
 INSET = 0.07  # of a card's pattern, as a share of the card
 RIM = 0.025  # how much larger than its cells a plate's body is, as a share of its height
-COPY = 0.16  # opacity of the cells of a copy
+COPY = 0.4  # opacity of the cells of a copy
 NAME_SIZE = 1 / 30
 NAME_AT = (0.13, 0.87)  # where a number stands on its pattern, as shares of rows and columns
 SHINE = {"pattern": 0.5, "plate": 1.2, "latent": 1.6}  # how much light they give

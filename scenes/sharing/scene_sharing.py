@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, VGroup, VMobject, smooth, squish_rate_func
+from manim import Animation, Group, VGroup, smooth, squish_rate_func
 
 from extract.sharing import groups_for
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Recolour, Vanish, first_half, second_half
+from filmkit.core.animations import (
+    Appear,
+    Arrive,
+    Presence,
+    Recolour,
+    Vanish,
+    first_half,
+    second_half,
+)
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _
-from filmkit.core.light import glow
+from filmkit.core.geometry import Box
+from filmkit.core.language import _, ngettext
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, break_lines
-from filmkit.core.theme import current_theme
+from filmkit.core.text import Label
+from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.shared_view import SharedView, require_shareable
 from filmkit.pictures.parts import TEXT
 from filmkit.world.headline import Headline
+from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
 from scenes.sharing.scores import Scores, written
@@ -31,13 +40,13 @@ from scenes.sharing.scores import Scores, written
 Array = npt.NDArray[np.float64]
 Panel = tuple[Array, TensorSource]
 
-CELL = 0.15  # size of a cell from which on its frame has the width of lines, in scene units
-INSET = 0.1  # of a frame from the edge of its cell, as a share of the cell
+LARGE = 0.47, 0.6  # of the room's width and height that one of two large cards has, at most
+BETWEEN = 1.6  # two large cards, at most, in scene units
+ABOVE, GAP = 0.7, 0.3  # for the name of a large card, and below the headline
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
-RISE, SLIDE, COMPUTE, DRAW = 5.5, 2.0, 3.0, 2.6
+RISE, SLIDE, COMPUTE, DRAW = 4.0, 2.6, 3.0, 2.6
 LAG = 0.6  # share of the time in which patterns begin to change
-PERCENTILE = 95.0  # of all changes, at which their scale ends
-GLOW = 3.0  # light of what moved, as a multiple of what its colours say
+PERCENTILE = 99.0  # of all changes, at which their scale ends: small ones stay dark
 
 
 def groups_of(trace: Trace) -> int:
@@ -56,26 +65,21 @@ def has_several(trace: Trace) -> bool:
     return trace.meta.n_kv_heads > 1
 
 
-def looked_before(pattern: Heatmap, after: Array) -> VMobject:
-    """Return frames around what rows of a pattern had most attention on, if it moved elsewhere.
+def moved_up(shot: Shot, corners: Array, room: Box, height: float) -> Shot:
+    """Return a shot in which points (n, 3) are seen in a room of a frame of some height.
 
-    Parameters
-    ----------
-    pattern
-        The pattern before.
-    after : (rows, columns)
-        The numbers of the one that takes its place.
+    The eye stays about where it is; nothing gets larger.
     """
-    theme, cell = current_theme(), np.linalg.norm(pattern.at(0, 1) - pattern.at(0, 0))
-    width = theme.line * min(1.0, float(cell) / CELL)
-    frames = VMobject(stroke_color=theme.ink, stroke_width=width, fill_opacity=0.0)
-    ends = (INSET, INSET), (INSET, 1 - INSET), (1 - INSET, 1 - INSET), (1 - INSET, INSET)
-    most = zip(pattern.values.argmax(axis=1), after.argmax(axis=1), strict=True)
-    for row, (column, other) in enumerate(most):
-        if column != other:
-            corners = [pattern.at(row + down, column + across) for down, across in (*ends, ends[0])]
-            frames.start_new_path(corners[0]).add_points_as_corners(corners[1:])
-    return frames
+    seen = shot.project(corners, height)[:, :2]
+    box = Box.between(seen.min(axis=0), seen.max(axis=0))
+    zoom = min(1.0, room.width / box.width, room.height / box.height)
+    wider = replace(shot, height=shot.height / zoom, focal=shot.focal * zoom)
+    # Far things move less than what the camera looks at.
+    depth = shot.project(corners, height)[:, 2].mean()
+    away = 1 - depth / (shot.focal * shot.height)
+    up = (zoom * box.top - room.top) * away * wider.height / height
+    x, y, z = (float(v) for v in np.asarray(shot.center) + up * shot.rotation()[1])
+    return replace(wider, center=(x, y, z))
 
 
 class Sharing(Stage):
@@ -88,8 +92,7 @@ class Sharing(Stage):
         meta = self.trace.meta
         require_shareable(self.trace)
         self.world = World(self.layer, self.frame)
-        self.words: list[VGroup] = []
-        self.marks = VGroup()
+        self.words: Headline | None = None
         self.scores = Scores(self.frame)
         best, *_between, worst = self.scores.means
         self.facts |= told(heads=meta.n_heads, best=(best, written), worst=(worst, written))
@@ -117,37 +120,16 @@ class Sharing(Stage):
 
     def say(self, figure: str, line: str) -> list[Animation]:
         """Return animations that put other words in the place of those over the room."""
-        leaving = [Vanish(words, rate_func=first_half) for words in self.words]
-        self.words = [Headline(figure, line, self.frame)]
-        return [*leaving, Appear(self.words[0], rate_func=second_half)]
-
-    def explain(self, text: str) -> Animation:
-        """Return an animation in which a sentence appears below the room."""
-        stage, lines = self.frame.stage, VGroup()
-        for place, line in enumerate(reversed(break_lines(text, stage.width, size=TEXT))):
-            label = Label(line, size=TEXT, colour=self.theme.muted)
-            lines.add(
-                label.on_line(stage.x, stage.bottom + label.line_height * (0.5 + 1.3 * place))
-            )
-        self.words.append(pin_to_frame(lines))
-        return Appear(lines)
+        leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
+        self.words = Headline(figure, line, self.frame)
+        return [*leaving, Appear(self.words, rate_func=second_half)]
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
-        leaving = [Vanish(self.marks, rate_func=first_half)] if self.marks else []
-        self.play(self.world.slide_together(sets), *leaving, run_time=SLIDE)
+        self.play(self.world.slide_together(sets), run_time=SLIDE)
         view = SharedView.of(self.layer, sets)
-        self.marks = VGroup(*(self.line_to(card.head, sets) for card in self.world.cards))
-        if not view.shared.pooled:
-            self.play(Appear(self.marks))
-            return
-        changes = []
-        for card in self.world.cards:
-            panel = view.pattern(card.head)
-            changes.append(self.recolour(card, panel))
-            self.marks.add(looked_before(card.pattern, panel[0]))
-        self.play(Appear(self.marks))
-        self.play(*changes, self.explain(_("framed: what a word looked at most before")))
+        if view.shared.pooled:
+            self.play(*(self.recolour(card, view.pattern(card.head)) for card in self.world.cards))
 
     def recolour(self, card: HeadCard, panel: Panel, norm: Norm | None = None) -> Recolour:
         """Return an animation in which a pattern becomes another panel, one head after another."""
@@ -158,30 +140,50 @@ class Sharing(Stage):
             card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
         )
 
-    def line_to(self, head: int, sets: int) -> VMobject:
-        """Return a line from the keys and values that a head reads to its card."""
-        plan, heads = self.world.plan, self.trace.meta.n_heads
-        start = plan.set_plate(head * sets // heads, sets, 0).corners[1]
-        end = plan.card(head).corners[2:].mean(axis=0)
-        line = VMobject(stroke_color=self.theme.flow, stroke_width=self.theme.line * plan.scale)
-        # Behind the cards of other rows.
-        return line.set_points_as_corners([start, end]).set_z_index(-1)
+    def large(self, head: int, words: Headline) -> tuple[Shot, VGroup, list[HeadCard]]:
+        """Return a shot of all cards high in the room below words, and what stands below them.
+
+        That is the pattern of a head twice, on large cards, and the names of these.
+        """
+        room = words.below(head=GAP)
+        side = min(
+            share * size for share, size in zip(LARGE, (room.width, room.height), strict=True)
+        )
+        apart = min(room.width - side, side + BETWEEN) / 2
+        labels, cards = VGroup(), []
+        for sign, text in ((-1, _("head {head} before", head=head)), (1, _("what moves"))):
+            x, y = room.x + sign * apart, room.bottom + side / 2
+            place = Place((x, y, 0.0), 0.0, side, side)
+            tensor = head_tensor(self.layer.head(head), "pattern")
+            cards.append(pin_to_frame(HeadCard(head, tensor, place, named=False)))
+            label = Label(text, size=TEXT, colour=self.theme.muted)
+            labels.add(label.on_line(x, y + side / 2 + 0.4 * ABOVE))
+        upper = Box.of(room.left, room.right, room.bottom + side + ABOVE, room.top)
+        corners = np.concatenate([card.body.points for card in self.world.cards])
+        shot = moved_up(self.world.shot("arc"), corners, upper, self.frame.height)
+        return shot, pin_to_frame(labels), cards
 
     @beat(
-        own="It sounds plausible that every head needs keys and values of its own: [multi-head] "
-        "attention. This model was trained like that.",
-        other="It sounds plausible that every head needs keys and values of its own: [multi-head] "
-        "attention. But in this model, [dim] plates are copies.",
+        own="Surely every head needs keys and values of its own: [multi-head] attention. This "
+        "model was trained like that.",
+        other="Surely every head needs keys and values of its own: [multi-head] attention. But "
+        "here, dim plates only repeat others.",
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
+        own, heads = self.trace.meta.n_kv_heads, self.trace.meta.n_heads
         line = _("multi-head attention: own <key>keys</key> and <value>values</value>")
+        if own < heads:
+            line = ngettext(
+                "multi-head attention: own <key>keys</key> and <value>values</value> "
+                "(dim: copies of {number} set)",
+                "multi-head attention: own <key>keys</key> and <value>values</value> "
+                "(dim: copies of {number} sets)",
+                own,
+            )
         self.play(*self.say("MHA", line))
-        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            self.wait_for("dim")
-            self.play(self.explain(_("dim plates are copies: heads share them")))
 
     @beat(
         when=has_groups,
@@ -192,7 +194,8 @@ class Sharing(Stage):
     )
     def a_set_for_each_group(self) -> None:
         line = _(
-            "grouped-query attention: {groups} sets for {heads} heads",
+            "grouped-query attention: {groups} sets of <key>keys</key> and "
+            "<value>values</value> for {heads} heads",
             groups=groups_of(self.trace),
             heads=self.trace.meta.n_heads,
         )
@@ -206,27 +209,47 @@ class Sharing(Stage):
         "again.",
     )
     def one_set_for_all(self) -> None:
-        heads = self.trace.meta.n_heads
-        line = _("multi-query attention: one set for all {heads} heads", heads=heads)
+        line = _(
+            "multi-query attention: one set of <key>keys</key> and <value>values</value> for "
+            "all {heads} heads",
+            heads=self.trace.meta.n_heads,
+        )
         self.play(*self.say("MQA", line))
         self.share(1)
 
     @beat(
         when=has_several,
-        ask="One set for {heads} heads: how much of the attention moves? {few}, {some} or {moved}?",
+        ask="How much of the attention moves? {few}, {some} or {moved}?",
     )
     def attention_moves(self) -> None:
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
-        changes = [self.shared.change(head) for head in range(self.trace.meta.n_heads)]
+        cards = self.world.cards
+        line = _(
+            "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink> "
+            "when all heads share one set"
+        )
+        said = self.say(self.moved, line)
+        most = int(self.shared.shared.row_distances.mean(axis=1).argmax())
+        shot, labels, (before, after) = self.large(most, self.words)
+        changes = [self.shared.change(card.head) for card in cards]
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
-        moved = []
-        for card, change in zip(self.world.cards, changes, strict=True):
-            glow(card.pattern, GLOW)
+        for card in (*cards, after):
             card.pattern.label = ""
-            moved.append(self.recolour(card, change, norm))
-        line = _("of the attention <counter>leaves</counter> and <ink>lands elsewhere</ink>")
-        self.play(*self.say(self.moved, line), Vanish(self.marks), *moved)
+        moved = [self.recolour(c, change, norm) for c, change in zip(cards, changes, strict=True)]
+        shared = [Presence(part, 0.0) for part in (self.world.lines, *self.world.pairs)]
+        meant = cards[most].body.animate.set_stroke(self.theme.ink)
+        self.play(self.move_camera(shot), *shared, *said, meant)
+        seen = shot.project(cards[most].body.points, self.frame.height)
+        small = np.ptp(seen[:, 0]) / before.body.width
+        self.play(
+            Appear(labels),
+            *(
+                Arrive(card, card.copy().scale(small).move_to([*seen[:, :2].mean(axis=0), 0.0]))
+                for card in (before, after)
+            ),
+        )
+        self.play(*moved, self.recolour(after, changes[most], norm))
 
     @beat
     def what_it_costs(self) -> None:

@@ -13,20 +13,22 @@ from filmkit.core.animations import AnimateWith, Appear, second_half
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.language import N_, _
-from filmkit.core.numbers import format_decimal
+from filmkit.core.light import glow
+from filmkit.core.numbers import format_decimal, format_percent
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, Paragraph
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import figure
+from filmkit.world.headline import Headline
 
 __all__ = ["Scores", "written"]
 
 TESTS = {"BBH": "bbh", "MMLU": "mmlu", "C-Eval": "c_eval", "CMMLU": "cmmlu"}
 WAYS = ("MHA", "GQA", "MQA")
 SOURCE = N_("DeepSeek-V2 technical report, table 8, appendix D, pp. 31-32")
-TITLE = N_("Three models, trained like that from the start: scores in four tests, in %")
-STEP = 20  # from one tick to the next, in %
+TITLE = N_("Sharing costs accuracy")
+LINE = N_("average of four tests: three models, trained with MHA, GQA or MQA from the start")
 GAP = 0.4  # between words and the chart, in scene units
 
 written = partial(format_decimal, digits=1)
@@ -55,10 +57,9 @@ class Scores(Group):
         # A mean of tenths may be just below the half that it is, and be rounded down.
         self.means = [float(mean) + 1e-9 for mean in np.mean(list(tests.values()), axis=0)]
         lines = {**tests, _("average"): self.means}
-        title = Paragraph([_(TITLE)], (stage.left, stage.top), width=stage.width, size=TEXT)
+        title = Headline(_(TITLE), _(LINE), frame)
         source = Paragraph([_(SOURCE)], (stage.left, stage.bottom), width=stage.width)
         source.shift([0, stage.bottom - source.get_bottom()[1], 0])
-        title.shift([0, stage.top - title.get_top()[1], 0]).set_fill(theme.ink)
         means = [
             fact("average", m, written, beside=w, attention=w)
             for w, m in zip(WAYS, self.means, strict=True)
@@ -66,27 +67,28 @@ class Scores(Group):
         names = VGroup(*(Label(way, size=theme.name_size, colour=theme.muted) for way in WAYS))
         figures = VGroup(*map(figure, means))
         left = stage.left + figures[0].width / 2
-        box = Box.of(left, stage.right, source.get_top()[1], title.get_bottom()[1] - GAP)
-        y = ChartAxis(0, max(chain(*lines.values())), (0, STEP, 2 * STEP), write=format_decimal)
+        box = Box.of(left, stage.right, source.get_top()[1], title.below(head=GAP).top)
+        y = ChartAxis(0, max(chain(*lines.values())), (0,), write=partial(format_percent, digits=0))
         right = max(Label(name, size=TEXT).width for name in lines) + GAP
         below = names.height + GAP
         self.axes = ChartAxes(
             ChartAxis(0, len(WAYS) - 1, ()), y, box, right=right, below=below, size=TEXT
         )
+        self.axes.base.set_stroke(width=theme.thin)
         self.ways = VGroup(*(VGroup(*pair) for pair in zip(names, figures, strict=True)))
-        for place, (name, mean) in enumerate(self.ways):
-            x, foot = self.axes.at(place, 0.0)
-            name.move_to([x, foot - GAP - name.height / 2, 0])
-            mean.move_to([*self.axes.at(place, STEP / 2), 0])
-        colours = [theme.muted] * len(tests) + [theme.ink]
+        colours = [theme.flow] * len(tests) + [theme.ink]
         self.curves = VGroup(
             *(
-                Curve(self.axes, range(len(WAYS)), line, colour=colour)
+                Curve(self.axes, range(len(WAYS)), line, colour=colour, width=theme.thin)
                 for line, colour in zip(lines.values(), colours, strict=True)
             )
         )
-        self.curves[-1].line.set_stroke(width=2 * theme.bold)
+        glow(self.curves[-1].line.set_stroke(width=2 * theme.bold))
         self.names = EndLabels(list(self.curves), list(lines), size=TEXT)
+        for place, (name, mean) in enumerate(self.ways):
+            x, foot = self.axes.at(place, 0.0)
+            name.move_to([x, foot - GAP - name.height / 2, 0])
+            mean.move_to([x, self.names.get_bottom()[1] - GAP - mean.height / 2, 0])
         self.ground = VGroup(self.axes, title, source)
         super().__init__(self.ground, self.curves, self.names, self.ways)
         self._whole = [curve.line.copy() for curve in self.curves]
