@@ -26,6 +26,8 @@ from .core.errors import StageError as StageError
 from .core.geometry import Box as Box
 from .core.geometry import Frame as Frame
 from .core.heatmap import Heatmap as Heatmap
+from .core.light import glow as glow
+from .core.light import mirrored as mirrored
 from .core.norm import Norm as Norm
 from .core.norm import TensorSource as TensorSource
 from .core.numbers import format_share as format_share

@@ -132,7 +132,7 @@ def master_pixels(pixels: Pixels, *, transparent: bool) -> Pixels:
     (height, width, 3 or 4)
         RGBA with straight alpha if it is to be transparent, else RGB.
     """
-    return to_straight_alpha(pixels) if transparent else pixels[..., :3]
+    return to_straight_alpha(pixels) if transparent else _rgb(pixels)
 
 
 @dataclass(frozen=True)

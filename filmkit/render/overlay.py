@@ -37,8 +37,8 @@ __all__ = [
     "NOTHING",
     "Note",
     "Overlay",
+    "OverlayPainter",
     "caption_size",
-    "draw_overlay",
     "film_overlays",
     "overlay_digest",
 ]
@@ -207,63 +207,54 @@ def film_overlays(
     return overlays
 
 
-def draw_overlay(
-    pictures: Iterable[tuple[Pixels, int]],
-    overlay: Overlay,
-    frame_rate: int,
-    settings: StageSettings,
-) -> Iterator[tuple[Pixels, int]]:
-    """Draw notes and captions onto the pictures of a part of a beat.
+State = tuple[tuple[str, ...], tuple[tuple[tuple[str, str], float], ...]]
+"""The lines of the caption, and the notes with their opacities, at one frame."""
 
-    Manim's settings must be those that the pictures were rendered with.
+
+class OverlayPainter:
+    """Draws notes and captions onto the pictures of a part of a beat, from the first one on.
+
+    Manim's settings must be those that the pictures are rendered with.
 
     Parameters
     ----------
-    pictures
-        Pictures and for how many frames each is shown, as from
-        :func:`filmkit.render.movie.read_master`.
     overlay
         What is drawn.
     frame_rate
         Frames per second.
     settings
         Names of the theme and of the language.
-
-    Yields
-    ------
-    (picture, int)
-        A picture and for how many frames it is shown. A picture over which something changes is
-        yielded several times.
     """
-    size = (int(config.pixel_width), int(config.pixel_height))
-    drawn = _OverlayPainter(overlay, frame_rate, settings, size)
-    frame = 0
-    for picture, repeat in pictures:
-        end = frame + repeat
-        while frame < end:
-            state, first = drawn.state(frame), frame
-            while frame < end and drawn.state(frame) == state:
-                frame += 1
-            yield drawn.on(picture, state), frame - first
 
-
-State = tuple[tuple[str, ...], tuple[tuple[tuple[str, str], float], ...]]
-"""The lines of the caption, and the notes with their opacities, at one frame."""
-
-
-class _OverlayPainter:
-    """Draws an overlay onto pictures, frame by frame."""
-
-    def __init__(
-        self, overlay: Overlay, frame_rate: int, settings: StageSettings, size: tuple[int, int]
-    ) -> None:
+    def __init__(self, overlay: Overlay, frame_rate: int, settings: StageSettings) -> None:
         self._notes = overlay.notes
         self._spans = [
             (frames_before(cue.start, frame_rate), frames_before(cue.end, frame_rate), cue.lines)
             for cue in overlay.cues
         ]
-        self._frame_rate, self._size = frame_rate, size
+        self._frame_rate = frame_rate
+        self._size = (int(config.pixel_width), int(config.pixel_height))
         self._theme, self._language = settings.theme, settings.language
+        self._frame = 0
+
+    def pieces(self, picture: Pixels, repeat: int) -> Iterator[tuple[Pixels, int]]:
+        """Yield the next picture with what is drawn on it, and for how many frames it is shown.
+
+        One over which something changes is yielded several times.
+
+        Parameters
+        ----------
+        picture
+            The picture, as :func:`filmkit.render.movie.master_pixels` returns it.
+        repeat
+            Number of frames that it is shown for.
+        """
+        end = self._frame + repeat
+        while self._frame < end:
+            state, first = self.state(self._frame), self._frame
+            while self._frame < end and self.state(self._frame) == state:
+                self._frame += 1
+            yield self.on(picture, state), self._frame - first
 
     def state(self, frame: int) -> State:
         """Return what is drawn at a frame."""

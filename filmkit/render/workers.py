@@ -39,8 +39,8 @@ from filmkit.render.cache import is_sealed, seal
 from filmkit.render.clean_process import end_silent, write_stacks_to
 from filmkit.render.errors import EditedError, RenderError, explain
 from filmkit.render.manim_config import manim_config
-from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, to_straight_alpha
-from filmkit.render.overlay import NOTHING, Overlay, draw_overlay
+from filmkit.render.movie import Encoding, Movie, Pixels, master_pixels, open_movie, read_master
+from filmkit.render.overlay import NOTHING, Overlay, OverlayPainter
 from filmkit.render.processes import (
     CLEANUP_SECONDS,
     POLL_SECONDS,
@@ -505,16 +505,34 @@ def _open(path: Path, options: RenderOptions, encoding: Encoding) -> AbstractCon
     return open_movie(path, quality.width, quality.height, quality.frame_rate, encoding)
 
 
+@contextmanager
+def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameSink | None]:
+    """Open the segment of a task, and yield what draws its overlay on pictures and appends them.
+
+    It yields None if the task has no segment, or one that is finished.
+    """
+    if not (task.segment and job.segment_encoding) or is_sealed(task.segment):
+        yield None
+        return
+    options = job.options
+    painter = OverlayPainter(task.overlay, options.quality.frame_rate, options.settings)
+    with _open(task.segment, options, job.segment_encoding) as movie:
+
+        def write(picture: Pixels, repeat: int) -> None:
+            for piece in painter.pieces(picture, repeat):
+                movie.write(*piece)
+
+        yield write
+
+
 def encode_segment(job: RenderJob, task: BeatTask) -> None:
     """Encode a beat's segment from its master, if the task has a segment that does not exist."""
-    if task.segment and job.segment_encoding and not is_sealed(task.segment):
-        with _open(task.segment, job.options, job.segment_encoding) as movie:
-            frame_rate = job.options.quality.frame_rate
-            pictures = read_master(task.master, frame_rate)
-            if task.overlay:
-                pictures = draw_overlay(pictures, task.overlay, frame_rate, job.options.settings)
-            for picture, repeat in pictures:
-                movie.write(picture, repeat)
+    with _open_segment(job, task) as write:
+        if write is None:
+            return
+        for picture, repeat in read_master(task.master, job.options.quality.frame_rate):
+            write(picture, repeat)
+    if task.segment:
         seal(task.segment)
 
 
@@ -563,7 +581,8 @@ class SceneWorker:
         }
         for index, task in tasks.values():
             if is_sealed(task.master) and self._claims.claim(index):
-                self._finish(index, task)
+                encode_segment(self._job, task)
+                self._report("done", index)
         if self._any_unclaimed(tasks):
             self._run_scene(entry, tasks)
 
@@ -577,16 +596,26 @@ class SceneWorker:
             if task is None or not self._claims.claim(index):
                 yield None
                 return
-            with _open(task.master, options, self._job.master_encoding) as movie:
+            written = [task.master]
+            with (
+                _open(task.master, options, self._job.master_encoding) as movie,
+                _open_segment(self._job, task) as write_segment,
+            ):
+                if write_segment and task.segment:
+                    written.append(task.segment)
 
                 def write(picture: Pixels, repeat: int) -> None:
-                    movie.write(to_straight_alpha(picture) if transparent else picture, repeat)
+                    pixels = master_pixels(picture, transparent=transparent)
+                    movie.write(pixels, repeat)
+                    if write_segment:
+                        write_segment(pixels, repeat)
                     self._report("frames", (index, repeat))
 
                 yield write
             require_unchanged(self._unloaded)
-            seal(task.master)
-            self._finish(index, task)
+            for file in written:
+                seal(file)
+            self._report("done", index)
 
         def stop_when_all_is_claimed(*beat: object) -> None:
             if not self._any_unclaimed(tasks):
@@ -601,10 +630,6 @@ class SceneWorker:
             on_beat_end=stop_when_all_is_claimed,
             speech=options.speech_of(entry),
         ).render()
-
-    def _finish(self, index: int, task: BeatTask) -> None:
-        encode_segment(self._job, task)
-        self._report("done", index)
 
     def _any_unclaimed(self, tasks: Tasks) -> bool:
         return self._claims.any_unclaimed(index for index, _ in tasks.values())

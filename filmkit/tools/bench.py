@@ -9,9 +9,12 @@ the whole process is timed, start-up and encoding included. The workloads:
     Three matrices of 9 x 64, moving in the plane.
 ``wall``
     270 patterns of 12 x 12, with a moving camera.
+``room``
+    9 patterns above 18 matrices that stand on the floor, with a moving camera.
 
-The methods: as this project draws (``ours``), as Manim's own ``ImageMobject`` (``stock``) and, for
-the sheets, as one ``Square`` for each cell (``squares``). ``floor`` is an empty scene of the same
+The methods: as this project draws (``ours``), as Manim's own ``ImageMobject`` (``stock``), for the
+sheets as one ``Square`` for each cell (``squares``), and for the room as we draw with halos and a
+mirror (``lit``). ``floor`` is an empty scene of the same
 length with the same camera moves: what a film costs without drawing. All of them are 60 full-HD
 frames through the same encoder, so that only the drawing differs. The values come from the trace
 that comes with the project; the films are deleted.
@@ -60,6 +63,7 @@ from rich.table import Table
 from extract.trace import Trace
 from filmkit.core.camera import Shot, StageCamera, set_depth_plane
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import LitCamera, glow, mirrored
 from filmkit.core.norm import Norm
 from filmkit.core.renderer import FilmRenderer
 from filmkit.render.movie import MP4, MP4_MASTER, Encoding, Pixels, open_movie, to_bt709
@@ -74,6 +78,7 @@ METHODS = {
     "stack": ("floor", "stock", "ours"),
     "sheets": ("floor", "stock", "squares", "ours"),
     "wall": ("floor", "stock", "ours"),
+    "room": ("floor", "stock", "ours", "lit"),
 }
 COMMON = "x264 veryfast, crf 20"
 ENCODERS = {
@@ -115,6 +120,16 @@ def panels(workload: str) -> list[tuple[Array, tuple[float, float, float], tuple
             (values, center, (8.0, 1.6))
             for values, center in zip(matrices(0, 0)[:3], centers, strict=True)
         ]
+    if workload == "room":
+        patterns, plates = [], []
+        for head in range(9):
+            _q, k, v, _scores, _z = matrices(0, head)
+            across = 1.4 * (head - 4)
+            pattern = trace.get("pattern", 0)[head, 1:10, 1:10]
+            patterns.append((pattern, (across, 1.9, 0.0), (1.3, 1.3)))
+            for values, side in ((k, -0.33), (v, 0.33)):
+                plates.append((values, (across + side, 0.4, 0.8), (0.6, 0.8)))
+        return patterns + plates
     points = ((-4.0, 2.2), (-4.0, 0.0), (-4.0, -2.2), (3.5, 1.5), (3.0, -2.2))
     return [
         (values, (x, y, -0.5 * depth), (1.6, 1.6) if values.shape == (9, 9) else (3.6, 1.5))
@@ -128,6 +143,11 @@ def ours(values: Array, size: tuple[float, float]) -> Mobject:
     # Without its thin edge line: Manim's images do not have one either.
     heatmap = Heatmap(values, NORM, width=size[0], height=size[1], edged=False)
     return set_depth_plane(heatmap, heatmap)
+
+
+def lit(values: Array, size: tuple[float, float]) -> Mobject:
+    """Return a panel as this project draws it, which glows and is mirrored."""
+    return glow(mirrored(ours(values, size)))
 
 
 def stock(values: Array, size: tuple[float, float]) -> Mobject:
@@ -193,7 +213,7 @@ class BenchScene(Scene):
     def construct(self) -> None:
         subject = Mobject()
         if self.method != "floor":
-            draw_panel = {"ours": ours, "stock": stock, "squares": squares}[self.method]
+            draw_panel = {"ours": ours, "stock": stock, "squares": squares, "lit": lit}[self.method]
             for values, center, size in panels(self.workload):
                 subject.add(draw_panel(values, size).move_to(center))
         self.add(subject)
@@ -208,7 +228,7 @@ class BenchScene(Scene):
 def draw(workload: str, method: str) -> None:
     """Render a workload with a method, to a film that is deleted."""
     quality = QUALITIES["fullhd"]
-    camera: type[Camera] = StageCamera if method in ("ours", "floor") else ThreeDCamera
+    camera: type[Camera] = ThreeDCamera if method in ("stock", "squares") else LitCamera
     with TemporaryDirectory() as folder, manim_config(quality):
         path = Path(folder) / "film.mp4"
         with open_movie(path, quality.width, quality.height, quality.frame_rate, MP4) as movie:

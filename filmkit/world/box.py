@@ -20,7 +20,7 @@ ROOM = 0.16  # between a body and the glass around it, in scene units
 PANE = 0.05  # opacity of the panes
 HATCH = 0.17  # from one line of a hatching to the next, in scene units
 LIGHTS = 0.2, 0.14, 0.26  # share of the colour in the front, the face and the top of a sketch
-LINES = 0.6  # the same of its hatching
+LINES = 0.85  # the same of its hatching
 HIDDEN = (
     ((0, 0, 1), (0, 1, 1)),
     ((0, 0, 1), (1, 0, 1)),

@@ -159,7 +159,9 @@ class KVCache(Stage):
             ("naive", _("without: every row again")),
             ("agree", agreement(self.decoding)),
         ):
-            lines = break_lines(text, stage.width, size=TEXT)
+            # Matrices that stand side by side are not pushed apart by what is said of them.
+            whole = name == "agree" or self.frame.tall
+            lines = break_lines(text, (1.0 if whole else 0.4) * stage.width, size=TEXT)
             self.part(name, below_each_other(*(Label(line, size=TEXT) for line in lines)))
         self._extend(self.steps)
 
@@ -457,8 +459,7 @@ class KVCache(Stage):
 
     @beat
     def as_shipped(self) -> None:
-        """DeepSeek-R1 keeps only what fits into this box. What is in it? This film is about
-        that."""
+        """DeepSeek-R1 keeps only what fits into this box. This film is about what is in it."""
         self.published = (LARGE_NAME,)
         words = self._words(
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)

@@ -15,7 +15,7 @@ from manim import tempconfig
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Frame
 from filmkit.core.records import StageSettings
 from filmkit.render.jobs import make_films
-from filmkit.render.overlay import Overlay, caption_size, draw_overlay
+from filmkit.render.overlay import Overlay, OverlayPainter, caption_size
 from filmkit.render.quality import ASPECTS, Quality, frame_size, quality_of
 from filmkit.words.captions import Cue
 from tests.filmkit.words.test_captions import read
@@ -141,7 +141,8 @@ def test_a_cue_changes_in_the_middle_of_a_still_picture() -> None:
     picture = np.zeros((180, 320, 3), np.uint8)
     cues = (Cue(0.0, 0.5, ("one",)), Cue(0.7, 1.2, ("two",)))
     with tempconfig(_sizes(Quality(320, 180, 10))):
-        runs = list(draw_overlay([(picture, 9), (picture, 6)], Overlay(cues), 10, SETTINGS))
+        painter = OverlayPainter(Overlay(cues), 10, SETTINGS)
+        runs = [*painter.pieces(picture, 9), *painter.pieces(picture, 6)]
     assert [count for _, count in runs] == [5, 2, 2, 3, 3]
     assert [bool(shown.any()) for shown, _ in runs] == [True, False, True, True, False]
     assert not picture.any()
@@ -153,7 +154,7 @@ def test_transparent_pictures_keep_straight_alpha() -> None:
     cue = (Cue(0.0, 1.0, ("white words",)),)
     with tempconfig(_sizes(Quality(640, 360, 10))):
         ((on_clear, _),), ((on_half, _),) = (
-            list(draw_overlay([(picture, 10)], Overlay(cue), 10, SETTINGS))
+            list(OverlayPainter(Overlay(cue), 10, SETTINGS).pieces(picture, 10))
             for picture in (clear, half)
         )
     words = on_clear[..., 0] > 200
@@ -186,7 +187,7 @@ def test_captions_fit_into_the_strip_of_every_aspect(aspect: str, theme: str) ->
         frame = Frame(*frame_size(quality.width, quality.height), captions=CAPTION_STRIP)
         assert caption_size(frame) * FRAME_HEIGHT >= 0.02 * frame.shorter_side
         overlay, settings = Overlay((Cue(0.0, 1.0, lines),)), StageSettings(theme=theme)
-        ((shown, _),) = draw_overlay([(picture, 1)], overlay, 10, settings)
+        ((shown, _),) = OverlayPainter(overlay, 10, settings).pieces(picture, 1)
     changed = (shown != 127).any(axis=2)
     rows, columns = changed.any(axis=1).nonzero()[0], changed.any(axis=0).nonzero()[0]
     assert rows[0] >= 0.89 * quality.height - 2

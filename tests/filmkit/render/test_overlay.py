@@ -23,7 +23,7 @@ from filmkit.render.overlay import (
     NOTHING,
     Note,
     Overlay,
-    draw_overlay,
+    OverlayPainter,
     film_overlays,
     overlay_digest,
 )
@@ -149,7 +149,7 @@ def test_a_picture_that_is_held_is_drawn_again_only_while_a_note_comes_or_goes()
     picture = np.zeros((480, 854, 3), np.uint8)
     overlay = Overlay(notes=(Note(0.0, 4.0, HERE),))
     with manim_config(QUALITIES["draft"]):
-        runs = list(draw_overlay([(picture, 90)], overlay, 15, StageSettings()))
+        runs = list(OverlayPainter(overlay, 15, StageSettings()).pieces(picture, 90))
     assert sum(count for _, count in runs) == 90
     # 5 frames of fading in after one without it, a still one, 5 of fading out, and a still one.
     assert max(count for _, count in runs[2:-2]) > 40

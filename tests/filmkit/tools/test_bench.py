@@ -27,6 +27,7 @@ def test_the_workloads_have_the_documented_shapes() -> None:
     assert len(shapes["stack"]) == 60
     assert shapes["sheets"] == [(9, 64)] * 3
     assert shapes["wall"] == [(12, 12)] * 270
+    assert shapes["room"] == [(9, 9)] * 9 + [(9, 64)] * 18
 
 
 def drawn(method: Callable[..., Mobject], camera: type[Camera]) -> np.ndarray:
@@ -64,12 +65,13 @@ def test_films_are_small_and_as_exact_as_common_ones(workload: str) -> None:
 def test_it_prints_medians_as_json_last(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seconds = {"floor": 2.0, "ours": 3.0, "stock": 32.0, "squares": 42.0}
+    seconds = {"floor": 2.0, "ours": 3.0, "stock": 32.0, "squares": 42.0, "lit": 4.0}
     monkeypatch.setattr(bench, "measure", lambda workload, method, runs: seconds[method])
     bench.main(["--runs", "1"])
     out = capsys.readouterr().out
     results = json.loads(out.splitlines()[-1])
     assert results["sheets"] == {"floor_s": 2.0, "stock_s": 32.0, "squares_s": 42.0, "ours_s": 3.0}
     assert set(results["wall"]) == {"floor_s", "stock_s", "ours_s"}
+    assert results["room"]["lit_s"] == 4.0
     # Stock takes 30 seconds beyond the floor and ours takes one.
     assert "30.0" in out
