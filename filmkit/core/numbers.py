@@ -24,7 +24,6 @@ __all__ = [
     "format_number",
     "format_percent",
     "format_power_of_ten",
-    "format_ratio",
     "format_rough",
     "format_share",
     "format_short",
@@ -112,15 +111,6 @@ def format_rough(value: float) -> str:
     ('30', '0.3')
     """
     return format_number(value, 1)
-
-
-def format_ratio(ratio: float) -> str:
-    """Return a ratio with a multiplication sign.
-
-    >>> format_ratio(56.889)
-    '56.9 ×'
-    """
-    return _("{number} ×", number=format_short(ratio))
 
 
 def ratio_sign() -> str:

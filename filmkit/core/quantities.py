@@ -47,7 +47,6 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Compute = Callable[..., npt.NDArray[Any]]
 Rows = tuple[int, int]
-Parts = tuple[TensorSource, ...]
 
 KINDS = {"n_heads": HEAD, "n_kv_heads": KV_HEAD}  # of heads, by the names of their axes
 SHARED = N_("with shared keys and values")
@@ -151,18 +150,8 @@ def layers_of(source: TensorSource) -> tuple[int, ...]:
 
 def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
     """Return the layers and heads that a source's numbers come from."""
-    given = dict(source.given)
-    if "parts" in given:
-        units = source.index[0 if given["face"] == "top" else 1]
-        assert isinstance(units, tuple)
-        places = [place_of(trace, part) for part in given["parts"][slice(*units)]]
-        return ModelPlace(
-            tuple(dict.fromkeys(number for place in places for number in place.layers)),
-            tuple(dict.fromkeys(number for place in places for number in place.heads)),
-            places[0].kind,
-        )
     if source.tensor is None:
-        return ModelPlace.given(given)
+        return ModelPlace.given(dict(source.given))
     for axis, place in zip(axes_of(trace, source), source.index, strict=False):
         if axis in KINDS:
             heads = (place,) if isinstance(place, int) else tuple(range(*place))
@@ -569,32 +558,6 @@ def _shared(trace: Trace, layer: int, sets: int) -> AttentionResult:
 
 
 # What a cache stores, as a block
-
-
-@quantity(N_("keys"), N_("in each layer’s own scale"), axes=())
-def stored_keys(trace: Trace, face: str, parts: Parts, **place: object) -> Array:
-    """Return the top or the side of a block of keys, whose parts lie one behind the other.
-
-    The top has the first row of each part, the side the last channel of all; each is divided by
-    the end of its layer's scale.
-    """
-    return _face(trace, face, parts, trace.unrotated("k"))
-
-
-@quantity(N_("values"), N_("in each layer’s own scale"), axes=())
-def stored_values(trace: Trace, face: str, parts: Parts, **place: object) -> Array:
-    """Return the top or the side of a block of values; see :func:`stored_keys`."""
-    return _face(trace, face, parts, "v")
-
-
-def _face(trace: Trace, face: str, parts: Parts, tensor: str) -> Array:
-    units = []
-    for part in parts:
-        (layer,) = layers_of(part)
-        words = np.abs(trace.get(tensor, layer)[int(trace.meta.has_bos) :])
-        units.append(cells_of(trace, part) / np.percentile(words, 99))
-    block = np.stack(units)
-    return block[:, 0] if face == "top" else block[:, :, -1].T
 
 
 @quantity(N_("keys"), N_("in each layer’s own scale"), axes=("pos", "unit", "channel"))

@@ -51,6 +51,7 @@ UNITS = {
     "key_pos": WORD,
     "n_heads": HEAD,
     "n_kv_heads": KV_HEAD,
+    "unit": KV_HEAD,
 }
 """What one index of an axis of a quantity is; on any other axis it is a column."""
 

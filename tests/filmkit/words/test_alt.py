@@ -135,12 +135,13 @@ def test_what_is_computed_is_named_with_its_layers_and_heads() -> None:
         computed("shared_scores", rows, rows, given={"layer": 1, "head": head, "sets": 1})
         for head in (0, 2)
     ]
-    block = computed("stored_keys", given={"face": "top", "layers": [0, 19]}, shape=[99, 89])
+    block = computed("cached_keys", 7, [0, 60], [0, 64], given={"layers": [0, 19]})
     own = panel(None, expression="mean of all patterns", shape=[9, 9])
     assert describe(*cards, block, own) == (
         "Heatmaps in viridis. Scaled scores of layer 1, heads 0 and 2 with shared keys and values: "
         "2 panels, each 9 words by 9 words, −2 to 2. "
-        "Keys of layers 0 to 19 in each layer’s own scale: 99 by 89 cells, −2 to 2. "
+        "Keys of layers 0 to 19 in each layer’s own scale: 60 key/value heads by "
+        "64 columns, −2 to 2. "
         "Mean of all patterns: 9 by 9 cells, −2 to 2."
     )
     turned = computed("latent_keys", rows, [0, 8], given={"layer": 1, "kv_head": 3})
@@ -339,8 +340,8 @@ def test_what_is_computed_is_named_with_its_heads_and_layers_in_every_language()
                 computed("shared_scores", [0, 9], [0, 9], given={"layer": 1, "head": head})
                 for head in (0, 2)
             ]
-            place = {"face": "top", "layers": [0, 29]}
-            block = computed("stored_keys", given=place, shape=[9, 9], opacity=0.2)
+            place = {"layers": [0, 29]}
+            block = computed("cached_keys", 7, [0, 90], [0, 64], given=place, opacity=0.2)
             assert describe(*cards, block) == text, code
 
 
