@@ -381,7 +381,9 @@ class KVCache(Stage):
 
     def _shot_of_plates(self, words: Headline) -> Shot:
         corners = [plate.cells.corners for pair in self.plates for plate in pair]
-        return shot_of(np.concatenate(corners), self.frame, into=words.below(head=0.4), turn=0, tilt=9)
+        return shot_of(
+            np.concatenate(corners), self.frame, into=words.below(head=0.4), turn=0, tilt=9
+        )
 
     @beat
     def the_whole_cache(self) -> None:
@@ -420,10 +422,12 @@ class KVCache(Stage):
         self, names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float]]], size: float = TEXT
     ) -> None:
         """Let words appear at points of the room: what each edge of a body is."""
-        width = (BESIDE if self.frame.upright else 3.0) - 0.2
+        beside = (BESIDE if self.frame.upright else 3.0) - 0.2
         self.play(
             *(
-                Appear(words_at(text, at, away=away, width=width if away[0] < 0 else 6.0, size=size))
+                Appear(
+                    words_at(text, at, away=away, width=beside if away[0] < 0 else 6.0, size=size)
+                )
                 for text, at, away in names
             )
         )
