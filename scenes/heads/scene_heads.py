@@ -22,8 +22,8 @@ from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import counted_heads, counted_patterns
+from filmkit.core.language import _
+from filmkit.core.numbers import counted_heads, counted_patterns, counted_sets
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
@@ -47,11 +47,6 @@ GAPS = 1.8  # height of gaps and the last line beside two rows
 WALK, PASSED = 4.5, 12  # seconds of the walk along the heads, and how many it passes at most
 
 HEAD, TALL_HEAD = ". Kt . V\nQ scores pattern z", ". Kt\nQ scores\n. V\npattern z"
-
-
-def counted_sets(number: int) -> str:
-    """Return a number of sets of keys and values: "3 sets"."""
-    return ngettext("{number} set", "{number} sets", number)
 
 
 class Heads(Stage):
