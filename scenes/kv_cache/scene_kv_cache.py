@@ -413,16 +413,15 @@ class KVCache(Stage):
         meta, block = self.trace.meta, self.block.build()
         size = fact("cost", token_bytes(meta), readable_bytes)
         words = self._words(_("{size} per token", size=size), factors(meta))
-        slabs, tall = block.tokens[-1], self.frame.tall
+        tall = self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
         room = words.below(foot=0.7, left=0.0 if self.frame.upright else 2.6)
         corners = np.concatenate([pose.corners for pose in poses])
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
             stand_at_once(self, block, shot=block.shot(self.frame))
-        moves = [slab.move(pose) for slab, pose in zip(slabs, poses, strict=True)]
-        moves += [Presence(slab.lit, self.theme.dim) for slab in block.slabs[:-2]]
-        stand(self, shot, block, words, moves=moves)
+        dimmed = [Presence(slab.lit, self.theme.dim) for slab in block.slabs[:-2]]
+        stand(self, shot, block, words, moves=[block.lift(poses), *dimmed])
         width = (0.9 if tall else 0.45) * self.frame.stage.width
         texts = (
             _("{count} numbers per key", count=meta.d_qk),
