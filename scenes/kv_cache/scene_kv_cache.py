@@ -15,6 +15,7 @@ from extract.decoding import decode
 from filmkit.core.animations import (
     Appear,
     Glide,
+    Presence,
     Reveal,
     Vanish,
     in_diagonals,
@@ -448,7 +449,9 @@ class KVCache(Stage):
         if block not in self.mobjects:
             stand_at_once(self, block, shot=block.shot(self.frame))
         moves = [slab.move(pose) for slab, pose in zip(slabs, poses, strict=True)]
-        stand(self, shot, Group(*slabs), words, moves=moves)
+        moves += [Presence(slab, 0.0) for slab in block.slabs[:-2]]
+        stand(self, shot, block, words, moves=moves)
+        stand_at_once(self, *slabs, words)
         names = [
             (_("{count} numbers", count=count), pose.corner(1, 1, 0.5), (0.0, 0.3))
             for count, pose in zip((meta.d_qk, meta.d_v), poses, strict=True)
