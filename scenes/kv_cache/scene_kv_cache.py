@@ -15,6 +15,7 @@ from extract.decoding import decode
 from filmkit.core.animations import (
     Appear,
     Glide,
+    Presence,
     Reveal,
     Vanish,
     in_diagonals,
@@ -447,7 +448,9 @@ class KVCache(Stage):
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
             stand_at_once(self, block, shot=block.shot(self.frame))
-        stand(self, shot, Group(*block.tokens[-1]), words, moves=[block.lift(poses)])
+        leaving = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
+        stand(self, shot, block, words, moves=[block.lift(poses), *leaving])
+        stand_at_once(self, *block.tokens[-1], words)
         names = [
             (_("{count} numbers", count=count), pose.corner(1, 1, 0.5), (0.0, 0.3))
             for count, pose in zip((meta.d_qk, meta.d_v), poses, strict=True)

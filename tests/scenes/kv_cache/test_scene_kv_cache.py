@@ -164,10 +164,9 @@ def test_what_is_old_is_greyed_and_what_is_new_is_not(panels: dict[str, list[Hea
         grey = [p for p in panels[name] if (p.shown < 1).any()]
         assert {p.source.tensor or p.source.quantity for p in grey} == tensors
         for cells in grey:
-            shown = cells.shown.T if cells.source.transposed else cells.shown
-            old = shown[:-1]
-            if cells.masked is not None:
-                old = old[cells.masked[:-1] == 0]  # the mask stays what the legend shows
+            turn = np.transpose if cells.source.transposed else np.asarray
+            shown, masked = turn(cells.shown), turn(cells.masked)
+            old = shown[:-1][masked[:-1] == 0]  # the mask stays what the legend shows
             assert ((old >= 0.3) & (old <= 0.5)).all()
             assert (shown[-1] == 1).all()
 
