@@ -423,12 +423,10 @@ class KVCache(Stage):
         self, names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float]]], size: float = TEXT
     ) -> None:
         """Let words appear at points of the room: what each edge of a body is."""
-        beside = BESIDE - 0.2
+        widths = {-1: BESIDE - 0.2, 0: 3.6, 1: 6.0}  # at the left, above, above on the right
         self.play(
             *(
-                Appear(
-                    words_at(text, at, away=away, width=beside if away[0] < 0 else 6.0, size=size)
-                )
+                Appear(words_at(text, at, away=away, width=widths[np.sign(away[0])], size=size))
                 for text, at, away in names
             )
         )
@@ -516,7 +514,7 @@ class KVCache(Stage):
         shot = memory.shot(
             self.frame,
             chip,
-            into=words.below(foot=0.2, head=1.3 if tall else 0.75, left=0.0 if tall else BESIDE),
+            into=words.below(foot=0.2, head=1.3, left=0.0 if tall else BESIDE),
         )
         lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
         cache = _("memory with the KV cache")
