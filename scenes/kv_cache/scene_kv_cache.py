@@ -469,7 +469,7 @@ class KVCache(Stage):
             ),
         )
         large = self.large
-        room = words.below(head=0.8, foot=0.4, left=BESIDE)
+        room = words.below(head=1.2, foot=0.4, left=BESIDE)
         stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
         edges = (
             (self.facts["all_heads"], large.pose, (0, 0.5, 0), (-0.2, 0.0)),
@@ -509,7 +509,7 @@ class KVCache(Stage):
             _("{idle} of {slots} wait", idle=idle, slots=self.facts["slots"]),
             _("multiply-adds, while one number is read from memory"),
         )
-        memory, tall = Memory(), self.frame.upright
+        memory, tall = Memory(), self.frame.tall
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
         shot = memory.shot(
             self.frame,
