@@ -58,7 +58,7 @@ LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 SIGN = 0.08  # size of a sign between matrices
-BESIDE = 1.9  # room for words at the left of a body in upright frames, in scene units
+BESIDE = 2.1  # room for words at the left of a body, in scene units
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
 
 
@@ -89,7 +89,7 @@ TALL_RACE = """
     bars  bars    bars
     agree agree   agree
 """
-GREY, GONE = 0.5, 0.3  # opacities of what was computed before, and of what nobody needs again
+GREY, GONE = 0.45, 0.3  # opacities of what was computed before, and of what nobody needs again
 
 Order = Callable[[tuple[int, int]], npt.NDArray[np.float64]]
 """Returns when each cell of a shape appears, 0 to 1."""
@@ -394,7 +394,7 @@ class KVCache(Stage):
             _("the whole cache"),
             _("<key>keys</key> and <value>values</value> of every token"),
         )
-        room = words.below(head=0.7, left=BESIDE if self.frame.upright else 0.0)
+        room = words.below(head=0.7, left=BESIDE)
         closed = block.build().shot(self.frame, into=room)
         apart = block.build(apart=1.0).shot(self.frame, into=room)
         first = self.layer.layer * meta.n_kv_heads
@@ -423,12 +423,10 @@ class KVCache(Stage):
         self, names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float]]], size: float = TEXT
     ) -> None:
         """Let words appear at points of the room: what each edge of a body is."""
-        beside = (BESIDE if self.frame.upright else 3.0) - 0.2
+        widths = {-1: BESIDE - 0.2, 0: 3.6, 1: 6.0}  # at the left, above, above on the right
         self.play(
             *(
-                Appear(
-                    words_at(text, at, away=away, width=beside if away[0] < 0 else 6.0, size=size)
-                )
+                Appear(words_at(text, at, away=away, width=widths[np.sign(away[0])], size=size))
                 for text, at, away in names
             )
         )
@@ -443,7 +441,7 @@ class KVCache(Stage):
         words = self._words(_("{size} per token", size=size), factors(meta))
         tall = self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
-        room = words.below(head=0.75, left=BESIDE if self.frame.upright else 2.6)
+        room = words.below(head=0.75, left=BESIDE)
         corners = np.concatenate([pose.corners for pose in poses])
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
@@ -470,7 +468,7 @@ class KVCache(Stage):
             ),
         )
         large = self.large
-        room = words.below(head=0.8, foot=0.4, left=BESIDE if self.frame.upright else 0.0)
+        room = words.below(head=1.2, foot=0.4, left=BESIDE)
         stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
         edges = (
             (self.facts["all_heads"], large.pose, (0, 0.5, 0), (-0.2, 0.0)),
@@ -510,10 +508,12 @@ class KVCache(Stage):
             _("{idle} of {slots} wait", idle=idle, slots=self.facts["slots"]),
             _("multiply-adds, while one number is read from memory"),
         )
-        memory = Memory()
+        memory, tall = Memory(), self.frame.tall
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
         shot = memory.shot(
-            self.frame, chip, into=words.below(foot=0.2, head=1.3 if self.frame.upright else 0.75)
+            self.frame,
+            chip,
+            into=words.below(foot=0.2, head=1.3, left=0.0 if tall else BESIDE),
         )
         lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
         cache = _("memory with the KV cache")
