@@ -140,12 +140,12 @@ class Sharing(Stage):
             card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
         )
 
-    def large(self, head: int, words: Headline) -> tuple[Shot, VGroup, list[HeadCard]]:
-        """Return a shot of all cards high in the room below words, and what stands below them.
+    def large(self, head: int) -> tuple[Shot, VGroup, list[HeadCard]]:
+        """Return a shot of all cards high in the room below the words, and what stands below them.
 
         That is the pattern of a head twice, on large cards, and the names of these.
         """
-        room = words.below(head=GAP)
+        room = self.words.below(head=GAP) if self.words else self.frame.stage
         side = min(
             share * size for share, size in zip(LARGE, (room.width, room.height), strict=True)
         )
@@ -231,7 +231,7 @@ class Sharing(Stage):
         )
         said = self.say(self.moved, line)
         most = int(self.shared.shared.row_distances.mean(axis=1).argmax())
-        shot, labels, (before, after) = self.large(most, self.words)
+        shot, labels, (before, after) = self.large(most)
         changes = [self.shared.change(card.head) for card in cards]
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
         for card in (*cards, after):
