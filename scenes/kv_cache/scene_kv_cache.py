@@ -172,7 +172,7 @@ class KVCache(Stage):
             ("agree", "" if self.decoding.agrees else disagreement(self.decoding)),
         ):
             # Matrices that stand side by side are not pushed apart by what is said of them.
-            whole = name in ("said", "agree") or self.frame.tall
+            whole = name == "agree" or self.frame.tall
             lines = break_lines(text, (1.0 if whole else 0.4) * stage.width, size=TEXT)
             said = below_each_other(*(Label(line, size=TEXT) for line in lines))
             self.part(name, said if lines else None)
