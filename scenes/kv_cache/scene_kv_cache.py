@@ -439,17 +439,16 @@ class KVCache(Stage):
         meta, block = self.trace.meta, self.block.build()
         size = fact("cost", token_bytes(meta), readable_bytes)
         words = self._words(_("{size} per token", size=size), factors(meta))
-        slabs, tall = block.tokens[-1], self.frame.tall
+        tall = self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
         room = words.below(head=0.75, left=BESIDE)
         corners = np.concatenate([pose.corners for pose in poses])
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
             stand_at_once(self, block, shot=block.shot(self.frame))
-        moves = [slab.move(pose) for slab, pose in zip(slabs, poses, strict=True)]
-        moves += [Presence(slab, 0.0) for slab in block.slabs[:-2]]
-        stand(self, shot, block, words, moves=moves)
-        stand_at_once(self, *slabs, words)
+        others = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
+        stand(self, shot, block, words, moves=[block.lift(poses), *others])
+        stand_at_once(self, *block.tokens[-1], words)
         names = [
             (_("{count} numbers", count=count), pose.corner(1, 1, 0.5), (0.0, 0.3))
             for count, pose in zip((meta.d_qk, meta.d_v), poses, strict=True)
