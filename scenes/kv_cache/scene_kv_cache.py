@@ -172,7 +172,7 @@ class KVCache(Stage):
             ("agree", "" if self.decoding.agrees else disagreement(self.decoding)),
         ):
             # Matrices that stand side by side are not pushed apart by what is said of them.
-            whole = name in ("said", "agree") or self.frame.tall
+            whole = name == "agree" or self.frame.tall
             lines = break_lines(text, (1.0 if whole else 0.4) * stage.width, size=TEXT)
             said = below_each_other(*(Label(line, size=TEXT) for line in lines))
             self.part(name, said if lines else None)
@@ -446,8 +446,8 @@ class KVCache(Stage):
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
             stand_at_once(self, block, shot=block.shot(self.frame))
-        leaving = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
-        stand(self, shot, block, words, moves=[block.lift(poses), *leaving])
+        others = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
+        stand(self, shot, block, words, moves=[block.lift(poses), *others])
         stand_at_once(self, *block.tokens[-1], words)
         names = [
             (_("{count} numbers", count=count), pose.corner(1, 1, 0.5), (0.0, 0.3))
