@@ -138,7 +138,7 @@ PICTURES: dict[str, Callable[[], Pixels]] = {
     "stack": lambda: still("scene_heads", "some_share_keys_and_values"),
     "wall": lambda: still("scene_patterns", "one_of_many"),
     "close-up": lambda: still("scene_patterns", "a_place_to_rest"),
-    "volume": lambda: still("scene_kv_cache", "the_whole_cache"),
+    "volume": lambda: still("scene_kv_cache", "the_whole_cache", theme="light"),
     "latent": lambda: still("scene_mla", "every_head_reads_it"),
     "chart": lambda: still("scene_cache_size", "one_gpu"),
     "light": lambda: still("scene_sharing", "one_set_for_all", theme="light"),
