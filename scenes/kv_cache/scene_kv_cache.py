@@ -89,7 +89,7 @@ TALL_RACE = """
     bars  bars    bars
     agree agree   agree
 """
-GREY, GONE = 0.45, 0.3  # opacities of what was computed before, and of what nobody needs again
+GREY = 0.45  # opacity of what was computed before, or is never needed again
 
 Order = Callable[[tuple[int, int]], npt.NDArray[np.float64]]
 """Returns when each cell of a shape appears, 0 to 1."""
@@ -164,7 +164,7 @@ class KVCache(Stage):
             self.part(name, partial(Symbol, sign, size=SIGN))
         self.part("name", heading(_("KV cache"), stage.width))
         for name, text in (
-            ("said", _("the new row of the pattern mixes all values into one new row of output")),
+            ("said", _("the new row of the pattern gives the new row of output")),
             ("never", _("old queries are never needed again")),
             ("read", _("every new token reads all keys and values")),
             ("cached", _("with a cache: one new row of keys and values")),
@@ -303,7 +303,7 @@ class KVCache(Stage):
         self._extend(1)
         show = partial(self.show, KEPT, tall=TALL_KEPT, words="rows")
         show(later="name never read")
-        lit = {"Q": self._rows(GONE)}
+        lit = {"Q": self._rows(GREY)}
         show(lit=lit, later="name read")
         self._read("K", "V")
         show(lit=lit, later="name")

@@ -23,7 +23,7 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
-from filmkit.core.language import _, ngettext
+from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
@@ -173,15 +173,14 @@ class Sharing(Stage):
         self.camera.shot = self.world.shot("arc")
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
-        own, heads = self.trace.meta.n_kv_heads, self.trace.meta.n_heads
-        line = _("multi-head attention: own <key>keys</key> and <value>values</value>")
-        if own < heads:
-            line = ngettext(
-                "multi-head attention: own <key>keys</key> and <value>values</value> "
-                "(dim: copies of {number} set)",
-                "multi-head attention: own <key>keys</key> and <value>values</value> "
-                "(dim: copies of {number} sets)",
-                own,
+        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
+            line = _(
+                "multi-head attention: <key>keys</key> and <value>values</value> for every head "
+                "(dim: repeated)"
+            )
+        else:
+            line = _(
+                "multi-head attention: <key>keys</key> and <value>values</value> for every head"
             )
         self.play(*self.say("MHA", line))
 
