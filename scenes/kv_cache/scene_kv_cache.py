@@ -49,8 +49,14 @@ from filmkit.pictures.texts import SentencePart, below_each_other, heading, lege
 from filmkit.world.block import CacheBlock, shot_of
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand, stand_at_once, words_at
-from scenes.kv_cache.chip import Chip, Memory
-from scenes.kv_cache.cost import LargeToken, factors, plates_of_layer, token_bytes
+from scenes.kv_cache.cost import (
+    Chip,
+    LargeToken,
+    Memory,
+    factors,
+    plates_of_layer,
+    token_bytes,
+)
 from scenes.kv_cache.parts import NextWords, WorkBars, agreement, following_word
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
@@ -416,8 +422,8 @@ class KVCache(Stage):
         tall = self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
         room = words.below(foot=0.7, left=0.0 if self.frame.upright else 2.6)
-        corners = np.concatenate([pose.corners for pose in poses])
-        shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
+        corners, turn = [pose.corners for pose in poses], 90 - poses[0].turn
+        shot = shot_of(np.concatenate(corners), self.frame, into=room, turn=turn, tilt=6)
         if block not in self.mobjects:
             stand_at_once(self, block, shot=block.shot(self.frame))
         dimmed = [Presence(slab.lit, self.theme.dim) for slab in block.slabs[:-2]]
@@ -428,8 +434,8 @@ class KVCache(Stage):
             _("{count} numbers per value", count=meta.d_v),
         )
         places = [pose.corner(1, 0, 0.5) for pose in poses]
-        labels = map(partial(words_at, away=(0, -0.4), width=width), texts, places)
-        self.play(*map(Appear, labels))
+        label = partial(words_at, away=(0, -0.4), width=width)
+        self.play(*map(Appear, map(label, texts, places)))
 
     @beat
     def a_large_model(self) -> None:
