@@ -50,8 +50,7 @@ from filmkit.pictures.texts import SentencePart, below_each_other, heading, lege
 from filmkit.world.block import CacheBlock, shot_of
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand, stand_at_once, words_at
-from scenes.kv_cache.chip import Chip, Memory
-from scenes.kv_cache.cost import LargeToken, factors, plates_of_layer, token_bytes
+from scenes.kv_cache.cost import Chip, LargeToken, Memory, factors, plates_of_layer, token_bytes
 from scenes.kv_cache.parts import NextWords, WorkBars, disagreement, following_word
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"

@@ -13,8 +13,7 @@ from extract.trace import Trace
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.view import LayerView
 from filmkit.world.block import Pose, shot_of
-from scenes.kv_cache.chip import lamp_places
-from scenes.kv_cache.cost import LargeToken, factors, plates_of_layer, token_bytes
+from scenes.kv_cache.cost import LargeToken, factors, lamp_places, plates_of_layer, token_bytes
 from scenes.kv_cache.scene_kv_cache import KVCache
 from tests.support.checkout import SHIPPED
 from tests.support.staging import BeatPicture, play
