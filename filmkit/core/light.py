@@ -225,7 +225,7 @@ class LitCamera(StageCamera):
 def _factor(width: int, height: int) -> int:
     """Return how many times smaller than the picture light is computed: a power of two."""
     factor = 1
-    while min(width, height) >= 2 * factor * MIN_SIDE and not (width | height) % (4 * factor):
+    while min(width, height) >= 2 * factor * MIN_SIDE and not (width | height) % (2 * factor):
         factor *= 2
     return factor
 
@@ -280,8 +280,9 @@ def _halos(near: Light) -> Light:
     """
     height, width = near.shape[:2]
     unit = min(height, width) / 1080 / 2
-    half = width // 2, height // 2
-    wide: Any = 4 * cv2.resize(near.astype(np.float64), half, interpolation=cv2.INTER_AREA)
+    even = cv2.copyMakeBorder(near, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
+    half = even.shape[1] // 2, even.shape[0] // 2
+    wide: Any = 4 * cv2.resize(even.astype(np.float64), half, interpolation=cv2.INTER_AREA)
     far, before = np.zeros_like(wide), FIRST
     for sigma, share in WIDER:
         # A line of n pixels has the variance (n^2 - 1) / 12.
@@ -292,7 +293,7 @@ def _halos(near: Light) -> Light:
         before = sigma
     # In 16ths, which are so few digits that interpolation by quarters is exact.
     far = (np.rint(far * (16 / 4 / SOFT)) / 16).astype(np.float32)
-    light = cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR)
+    light = cv2.resize(far, even.shape[1::-1], interpolation=cv2.INTER_LINEAR)[:height, :width]
     return np.asarray(cv2.add(light, _times(near, NEAR / 256 / SOFT), dst=light))
 
 

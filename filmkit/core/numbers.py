@@ -16,6 +16,7 @@ __all__ = [
     "counted_heads",
     "counted_layers",
     "counted_patterns",
+    "counted_sets",
     "format_count",
     "format_decimal",
     "format_exact",
@@ -185,6 +186,11 @@ def counted_layers(number: int) -> str:
 def counted_patterns(number: int) -> str:
     """Return a number of patterns: "1 pattern", "270 patterns"."""
     return ngettext("{number} pattern", "{number} patterns", number)
+
+
+def counted_sets(number: int) -> str:
+    """Return a number of sets of keys and values: "1 set", "3 sets"."""
+    return ngettext("{number} set", "{number} sets", number)
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -164,17 +164,13 @@ class Stage(PlainStage):
                 if name not in strong:
                     set_presence(part.whole, self.theme.dim)
         before = self._seen()
-        members = {member for piece in before.values() for member in piece.get_family()}
+        kept = {member for piece in before.values() for member in piece.get_family()} | self.carried
+        # Animations of the camera have left empty ones there, which nobody sees leaving.
+        self.remove(*(m for m in self.mobjects if not m.family_members_with_points()))
         way = Transition(
             before,
             picture,
-            # Animations of the camera have left empty ones there.
-            tuple(
-                m
-                for m in self.mobjects
-                if m.family_members_with_points()
-                and not (members | self.carried) & set(m.get_family())
-            ),
+            tuple(m for m in self.mobjects if not kept & set(m.get_family())),
             reveal=drawn.listed("reveal", reveal),
             later=drawn.listed("later", later),
             origins={name: origins[name] for name in drawn.listed("origins", " ".join(origins))},

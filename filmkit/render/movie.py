@@ -227,7 +227,7 @@ WITHOUT_AVX_512 = (
 # To be sent. To the preset "superfast" comes what saves most bits for its time: a look ahead that
 # gives more of them to what stays ("mbtree"). Left out is what looks sharper and is less exact
 # ("psy"). The error is as small as with "veryfast" and ``crf`` 20, in little more than half the
-# time, and the file a little larger; ``python -m filmkit.tools.bench --encoders`` compares them.
+# time, and the file a tenth larger; ``python -m filmkit.tools.bench --encoders`` compares them.
 MP4 = Encoding(
     suffix=".mp4",
     codec="libx264",

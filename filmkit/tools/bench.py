@@ -26,7 +26,8 @@ the luma as a peak signal-to-noise ratio, and how long a frame takes.
 With ``--films`` whole films are made instead: a scene of flat pictures and one in space, in full HD
 with two processes and an empty cache, at 30 and at 60 frames a second. For each it prints what a
 second of film takes, start-up, rehearsal and encoding included: seconds by the clock, and of the
-processors. Where other programs run meanwhile, only the latter say something.
+processors, the latter without the rehearsal. Where other programs run meanwhile, only they say
+something.
 
 The last line printed is JSON: the median of the runs in seconds, by workload and method; or these
 three numbers, by workload and encoder; or these two, by scene and frame rate.

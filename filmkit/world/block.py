@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, VMobject, linear, smooth
 
-from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.animations import AnimateWith, presence, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
@@ -41,7 +42,6 @@ ROLES = {"cached_keys": "key", "cached_values": "value"}
 
 HEIGHT, DEPTH = 2.2, 2.4  # of a slab, in scene units
 LONGEST, WIDEST = 4.6, 0.4  # of the block, and of the two slabs of a token
-AIR = 0.12  # between the slabs of two tokens, as a share of what they take
 APART = 2.6  # pitch of tokens that are apart, in pitches of the block
 AWAY = 2.2  # from where new slabs come, in scene units
 TURN, TILT = 36.0, 13.0  # direction of the shots, in degrees
@@ -222,6 +222,8 @@ class Slab(Solid):
         self.body = VMobject(stroke_width=0.0, fill_color=theme.background, fill_opacity=1.0)
         self.lit = Group(self.top, self.front, self.face, self.edges)
         self.add(self.body, self.lit)
+        # Seen from above, the floor mirrors no top.
+        mirrored(Group(self.front, self.face, self.edges))
         self.stand(pose)
 
     def stand(self, pose: Pose) -> Self:
@@ -278,7 +280,8 @@ class CacheBlock(Solid):
                 ]
             )
         self.tokens: list[tuple[Slab, Slab]] = list(zip(*halves, strict=True))
-        self.add(*map(mirrored, self.slabs))
+        self.add(*self.slabs)
+        self._cover()
 
     @property
     def slabs(self) -> list[Slab]:
@@ -294,7 +297,7 @@ class CacheBlock(Solid):
 
         They stand in the block, or with ``apart`` up to 1 with air between all slabs.
         """
-        thick = self.pitch * (1 - AIR) / 2
+        thick = self.pitch / 2
         pitch = self.pitch * (1 + (APART - 1) * apart)
         beside = (1 - apart) * thick + apart * pitch / 2
         x = (token - (self.count - 1) / 2) * pitch + (half - 0.5) * beside
@@ -305,7 +308,16 @@ class CacheBlock(Solid):
         for token, pair in enumerate(self.tokens):
             for half, slab in enumerate(pair):
                 slab.stand(self.place(token, half, apart=apart))
+        self._cover()
         return self
+
+    def _cover(self) -> None:
+        """Draw no face that the next slab hides."""
+        for slab, following in pairwise(self.slabs):
+            here, there = slab.pose, following.pose
+            gap = there.corner(0, 0, 0) - here.corner(1, 0, 0)
+            hidden = np.abs(gap).max() < 1e-6 and presence(following.face) > 0
+            slab.face.set_opacity(float(not hidden))
 
     def close(self, **kwargs: Any) -> Animation:
         """Return an animation in which all slabs go from where they are apart into the block."""
@@ -333,6 +345,7 @@ class CacheBlock(Solid):
                     pose = self.place(token, half)
                     slab.stand(replace(pose, at=(pose.at[0] + AWAY * (1 - done), 0.0, 0.0)))
                     set_presence(slab, min(1.0, 2 * done))
+            self._cover()
 
         return AnimateWith(self, step, rate_func=linear, **kwargs)
 
@@ -391,8 +404,20 @@ class CacheBlock(Solid):
         set_presence(Group(*(slab for pair in self.tokens[tokens:] for slab in pair)), 0.0)
         return AnimateWith(self, step, **kwargs)
 
-    def lifted(self, shot: Shot, *, stacked: bool = False, token: int = -1) -> list[Pose]:
-        """Return where a token's keys and values stand when they are lifted out of the block.
+    def lift(self, poses: Sequence[Pose], **kwargs: Any) -> Animation:
+        """Return an animation in which the slabs of the last token go to other places."""
+        slabs = self.tokens[-1]
+        starts = [slab.pose for slab in slabs]
+
+        def step(alpha: float) -> None:
+            for slab, start, end in zip(slabs, starts, poses, strict=True):
+                slab.stand(start.mix(end, alpha))
+            self._cover()
+
+        return AnimateWith(self, step, **kwargs)
+
+    def lifted(self, shot: Shot, *, stacked: bool = False) -> list[Pose]:
+        """Return where the last token's slabs stand when they are lifted out of the block.
 
         They are before its right end and face the viewer: side by side, keys at the left, or keys
         above values.
@@ -403,8 +428,6 @@ class CacheBlock(Solid):
             From which direction they are seen.
         stacked
             Whether keys are above values.
-        token
-            Which token.
         """
         turn = np.radians(shot.theta)
         across = np.array([np.cos(turn), 0.0, -np.sin(turn)])
@@ -414,7 +437,7 @@ class CacheBlock(Solid):
             foot += ASIDE * across
         step = np.array([0.0, -ABOVE * HEIGHT, 0.0]) if stacked else BESIDE * DEPTH * across
         poses = []
-        for half, slab in enumerate(self.tokens[token]):
+        for half, slab in enumerate(self.tokens[-1]):
             x, y, z = map(float, foot + (half - (1 if stacked else 0.5)) * step)
             poses.append(replace(slab.pose, at=(x, y, z), turn=90.0 - shot.theta))
         return poses

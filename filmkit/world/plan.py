@@ -38,12 +38,12 @@ ROW_LENS, ROW_SHARE = 1.05, 0.95  # its lens, and how much of the room it fills
 EYE, AT = (0.0, 3.0, 5.6), (0.0, 0.85, -7.2)  # of the wide shot of an arc
 WORDS_ABOVE, WORDS_BELOW = 1.95, 0.75  # room for a headline and a sentence
 LINE_ABOVE = 0.25  # of it for another line in narrow frames
-NAMES = 1.75  # room for names at each side of one head
+NAMES = 1.95  # room for names at each side of one head
 ROUNDS, DAMPING = 40, 0.6  # of fitting a shot, and how much of the way each of them goes
 CLOSE = 1e-3  # what is not worth another round
 MAX_ROWS = 8
 EVEN = 0.3  # how much equal rows are worth, as a power
-GOOD = 0.85  # the fewest rows are taken that are as good as this share of the best
+GOOD = 0.95  # the fewest rows are taken that are as good as this share of the best
 LENS = 1.6  # of all shots but the wide one of an arc
 
 SHOTS = ("arc", "card", "plate", "row", "shared")

@@ -20,7 +20,7 @@ RIM = 0.025  # how much larger than its cells a plate's body is, as a share of i
 COPY = 0.4  # opacity of the cells of a copy
 NAME_SIZE = 1 / 30
 NAME_AT = (0.13, 0.87)  # where a number stands on its pattern, as shares of rows and columns
-SHINE = {"pattern": 0.5, "plate": 0.7, "latent": 1.6}  # how much light they give
+SHINE = {"pattern": 0.5, "plate": 1.2, "latent": 1.6}  # how much light they give
 
 
 def _body(place: Place, colour: str, *, grown: float = 0.0, radius: float = 0.0) -> VMobject:
@@ -51,7 +51,7 @@ class Plate(Group):
         self.body = _body(place, tensor.colour, grown=RIM * place.height)
         self.cells = mirrored(tensor.heatmap(Box(0, 0, 1, 1)).set_corners(place.corners))
         self.cells.edged = False
-        glow(self, SHINE["latent" if tensor.symbol == "C" else "plate"])
+        glow(self.cells, SHINE["latent" if tensor.symbol == "C" else "plate"])
         if copy_of is not None:
             self.cells.set_opacity(COPY)
         self.add(self.body, self.cells)

@@ -22,8 +22,8 @@ from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import counted_heads, counted_patterns
+from filmkit.core.language import _
+from filmkit.core.numbers import counted_heads, counted_patterns, counted_sets
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
@@ -38,7 +38,7 @@ from filmkit.world.world import World
 from scenes.heads.parts import WAY, WideRow, way_through
 
 FAINT = 0.16  # opacity of cells that are not meant
-NAME, NAME_GAP = 1.3 * TEXT, 0.3  # size of names beside a head, and how far away they are
+NAME, NAME_GAP = 1.15 * TEXT, 0.25  # size of names beside a head, and how far away they are
 BELOW = 0.25  # between words and cards, in scene units
 COUNT = 0.06  # size of the count of all numbers, at most
 MOST_LINES = 9  # ends of lines before a matrix
@@ -47,11 +47,6 @@ GAPS = 1.8  # height of gaps and the last line beside two rows
 WALK, PASSED = 4.5, 12  # seconds of the walk along the heads, and how many it passes at most
 
 HEAD, TALL_HEAD = ". Kt . V\nQ scores pattern z", ". Kt\nQ scores\n. V\npattern z"
-
-
-def counted_sets(number: int) -> str:
-    """Return a number of sets of keys and values: "3 sets"."""
-    return ngettext("{number} set", "{number} sets", number)
 
 
 class Heads(Stage):

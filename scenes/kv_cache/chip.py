@@ -71,14 +71,15 @@ class Chip(Solid):
         theme = current_theme()
         if frame.tall:
             at, turn = (0.0, memory.pose.height + 1.6, 0.0), 90.0 - UPRIGHT_TURN
-            ends = (0.5, 1.0, 0.5), (1.0, 0.0, 0.5)
+            plug = (0.5, 1.0, 1.0)
         else:
             turn = 90.0 - (UPRIGHT_TURN if frame.upright else TURN)
             at = (memory.pose.thick / 2 + APART, 0.0, 0.0)
-            ends = (1.0, 0.0, 0.5), (1.0, 0.0, 0.0)
+            plug = (1.0, 0.5, 0.5)
         self.pose = pose = Pose(at, turn, 0.02, HIGH, SHAPE * HIGH)
-        self.start, self.end = memory.pose.corner(*ends[0]), pose.corner(*ends[1])
-        self.places = lamp_places(pose, lamps)
+        self.start = memory.pose.corner(*plug)
+        self.places = sorted(lamp_places(pose, lamps), key=self._way_to)
+        self.end = self.places[0].mean(axis=0)
         card = Polygon(*(pose.corner(*corner) for corner in SIDES[1][:4]))
         card.set_fill(theme.card, opacity=1.0).set_stroke(theme.faint, width=theme.line)
         self.wire = Line(self.start, self.end, stroke_color=theme.flow, stroke_width=2 * theme.bold)
@@ -91,6 +92,10 @@ class Chip(Solid):
         keep_upright(self.number, lambda _shot: self.where)
         self.add(mirrored(Group(card, dark, self.passed, self.lit)), self.wire, self.number)
         self.wait_for(0.0, theme.key)
+
+    def _way_to(self, lamp: Array) -> float:
+        """Return how far a lamp, (4, 3), is from where numbers leave the memory."""
+        return float(np.linalg.norm(lamp.mean(axis=0) - self.start))
 
     def wait_for(self, alpha: float, colour: str) -> None:
         """Put a number at a share of its time, 0 to 1, with all that happens meanwhile."""

@@ -77,7 +77,11 @@ def factors(meta: TraceMeta) -> str:
     """Return the same as a product, in words and numbers."""
     size = f"2 × {meta.d_qk}" if meta.d_qk == meta.d_v else f"({meta.d_qk} + {meta.d_v})"
     product = f"{size} × {meta.n_kv_heads} × {meta.n_layers}"
-    return _("{product} numbers of {count} bytes", product=product, count=BITS // 8)
+    return _(
+        "<key>keys</key> and <value>values</value>: {product} numbers of {count} bytes",
+        product=product,
+        count=BITS // 8,
+    )
 
 
 class LargeToken(Solid):

@@ -10,22 +10,22 @@ from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Arrive
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT
-from filmkit.core.language import _, current_language, ngettext
+from filmkit.core.language import _, current_language
 from filmkit.core.numbers import format_decimal, format_number, format_percent
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Number, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import figure, own_colour
+from filmkit.pictures.texts import own_colour
 
-__all__ = ["NextWords", "WorkBars", "agreement", "following_word"]
+__all__ = ["NextWords", "WorkBars", "disagreement", "following_word"]
 
 WORD_ROOM = 0.25  # for the words that may follow, as a share of the width
 LARGE = 1.5 * TEXT  # size of these words, at most
 BAR = 0.6  # height of a bar, as a share of its line
 GAP = 0.18  # between a bar and what stands beside it
-LINE = 0.66  # height of a counted bar, in scene units
-COUNT = 0.07  # size of its number
+LINE = 0.9  # height of a counted bar, in scene units
+COUNT = 0.09  # size of its number
 
 
 def following_word(trace: Trace) -> tuple[str, int | None]:
@@ -77,20 +77,21 @@ class NextWords(VGroup):
             text = _("the model’s likeliest next words; given here:")
         elif rank is None:
             text = _("the model’s likeliest next words; what follows here:")
-        broken = break_lines(text, width, size=TEXT)
-        lines = [Label(line, size=TEXT, colour=theme.muted) for line in broken]
-        if trace.meta.continued or rank is None:
-            lines.append(fit_word(printable(word), width, size=LARGE, colour=own_colour(word)))
-        self.heading = VGroup(*lines).arrange(DOWN, buff=GAP)
-        self.heading.move_to([0, height / 2, 0], UP)
-        self.words, self.bars, self.shares = VGroup(), VGroup(), VGroup()
-        shares = trace["top_probs"][last].tolist()
-        top = height / 2 - self.heading.height - GAP
-        step = (top + height / 2) / len(shares)
-        size = max(TEXT, min(LARGE, BAR * step / FRAME_HEIGHT))
-        room, counted = WORD_ROOM * width, figure(to_a_tenth(1.0)).width
+        room = WORD_ROOM * width
+        counted = Label(to_a_tenth(1.0), size=LARGE).width
         left = room + GAP - width / 2
         longest = width / 2 - left - counted - GAP
+        broken = break_lines(text, longest, size=TEXT)
+        lines = [Label(line, size=TEXT, colour=theme.muted) for line in broken]
+        if trace.meta.continued or rank is None:
+            lines.append(fit_word(printable(word), longest, size=LARGE, colour=own_colour(word)))
+        self.heading = VGroup(*lines).arrange(DOWN, buff=GAP, aligned_edge=LEFT)
+        self.heading.move_to([width / 2 - longest, height / 2, 0], UP + LEFT)
+        self.words, self.bars, self.shares = VGroup(), VGroup(), VGroup()
+        shares = trace["top_probs"][last].tolist()
+        top = height / 2 - self.heading.height - 2 * GAP
+        step = (top + height / 2) / len(shares)
+        size = max(TEXT, min(LARGE, BAR * step / FRAME_HEIGHT))
         for index, (text, share) in enumerate(
             zip(trace.meta.top_tokens[last], shares, strict=True)
         ):
@@ -99,8 +100,7 @@ class NextWords(VGroup):
             name = fit_word(printable(text), room, size=size, colour=colour)
             self.words.add(name.on_line(left - GAP - name.width / 2, y))
             told = fact("likely", share, to_a_tenth, beside=name.text, rank=index)
-            number = figure(told) if index == rank else Label(told, size=TEXT, colour=colour)
-            number.scale(min(1.0, step / number.line_height))
+            number = Label(told, size=size, colour=theme.ink if index == rank else colour)
             self.shares.add(number.on_line(left + counted - number.width / 2, y))
             length = max(0.02, longest * share / max(shares))
             bar = Rectangle(width=length, height=BAR * step, stroke_width=0)
@@ -184,18 +184,6 @@ class WorkBars(VGroup):
             unit.on_line(number.get_right()[0] + GAP + unit.width / 2, y)
 
 
-def same_to(digits: int) -> str:
-    """Return that both ways of decoding agree to so many digits."""
-    return ngettext(
-        "patterns and outputs are the same, to {number} digit",
-        "patterns and outputs are the same, to {number} digits",
-        digits,
-    )
-
-
-def agreement(decoding: Decoding) -> str:
-    """Return whether both ways of decoding find the same numbers, in words."""
-    digits = int(-np.log10(max(decoding.error, 1e-15)))
-    if decoding.agrees:
-        return fact("agreement", digits, same_to)
+def disagreement(decoding: Decoding) -> str:
+    """Return how much both ways of decoding differ, in words."""
     return _("patterns and outputs differ by {error}", error=format_number(decoding.error, 1))

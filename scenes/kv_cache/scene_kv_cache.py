@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +23,13 @@ from filmkit.core.animations import (
     second_half,
     set_presence,
 )
-from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
-from filmkit.core.language import _, ngettext
+from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
+    counted_sets,
     format_rough,
     listed,
     readable_bytes,
@@ -36,10 +37,10 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label, Symbol, break_lines
+from filmkit.core.theme import mixed
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.marks import Highlight
-from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.become import Become
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
@@ -51,27 +52,29 @@ from filmkit.world.headline import Headline
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.kv_cache.chip import Chip, Memory
 from scenes.kv_cache.cost import LargeToken, factors, plates_of_layer, token_bytes
-from scenes.kv_cache.parts import NextWords, WorkBars, agreement, following_word
+from scenes.kv_cache.parts import NextWords, WorkBars, disagreement, following_word
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
+SIGN = 0.08  # size of a sign between matrices
+BESIDE = 2.1  # room for words at the left of a body, in scene units
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
 
 
-PRODUCT = ". Kt\nQ scores"
-NOTED = """
-    . Kt     .
-    Q scores future
-    Q scores notes
+PRODUCT = ". Kt .\nQ {product} {notes}"
+TALL_PRODUCT = ". Kt\nQ {product}\n. {notes}"
+MIX = """
+    pattern times V     equals z
+    future  said  said  said   said
 """
-TALL_NOTED = ". Kt\nQ scores\n. future\n. notes"
+TALL_MIX = "pattern\ntimes\nV\nequals\nz\nfuture\nsaid"
 KEPT = """
     .     name name
     Q     K    V
     never read read
 """
-TALL_KEPT = "Q\nnever\nname\nK\nV\nread"
+TALL_KEPT = "name\nQ\nnever\nK\nV\nread"
 RACE = """
     .     cached cached . naive   naive
     .     K      V      . again_K again_V
@@ -86,7 +89,7 @@ TALL_RACE = """
     bars  bars    bars
     agree agree   agree
 """
-GREY, GONE = 0.35, 0.12  # opacities of what was computed before, and of what nobody needs again
+GREY, GONE = 0.45, 0.3  # opacities of what was computed before, and of what nobody needs again
 
 Order = Callable[[tuple[int, int]], npt.NDArray[np.float64]]
 """Returns when each cell of a shape appears, 0 to 1."""
@@ -123,6 +126,7 @@ class KVCache(Stage):
             word=printable(word),
             chosen=_("is given") if meta.continued else chosen,
             like_them=meta.n_kv_heads,
+            sets=(meta.n_kv_heads, counted_sets),
             kv_heads=(meta.n_kv_heads, counted_heads),
             bytes=(token_bytes(meta), spoken_bytes),
             layers=(meta.n_layers, counted_layers),
@@ -144,25 +148,34 @@ class KVCache(Stage):
         colours = [*[self.theme.ink] * self.old, own_colour(words[-1])]
         self.part("sentence", SentencePart(words, stage.width, 0.3 * stage.height, colours))
         self.part("next", partial(NextWords, self.trace, stage.width, 0.6 * stage.height))
-        future, known, new = (
-            legend(_("masked: the future"), self.theme.masked),
-            legend(_("already computed"), self.theme.faint),
-            legend(_("one new row"), self.theme.highlight),
+        theme = self.theme
+        new, future, known = (
+            legend(_("one new row"), theme.background),
+            legend(_("masked: the future"), theme.masked),
+            legend(_("already computed"), mixed(theme.background, theme.scores, GREY)),
         )
+        new[0].set_stroke(theme.highlight, theme.bold)
+        future[0].set_stroke(theme.faint, theme.line)
+        for name, notes in (("new", (new, future)), ("notes", (new, future, known))):
+            column = VGroup(*(note.copy() for note in notes))
+            self.part(name, column.arrange(DOWN, buff=0.3, aligned_edge=LEFT))
         self.part("future", future)
-        self.part("notes", VGroup(known, new).arrange(DOWN, buff=0.3, aligned_edge=LEFT))
+        for name, sign in (("times", "times"), ("equals", "=")):
+            self.part(name, partial(Symbol, sign, size=SIGN))
         self.part("name", heading(_("KV cache"), stage.width))
         for name, text in (
-            ("never", _("old rows are never asked again")),
-            ("read", _("all rows are read again")),
-            ("cached", _("with a cache: one new row")),
+            ("said", _("the new row of the pattern mixes all values into one new row of output")),
+            ("never", _("old queries are never needed again")),
+            ("read", _("every new token reads all keys and values")),
+            ("cached", _("with a cache: one new row of keys and values")),
             ("naive", _("without: every row again")),
-            ("agree", agreement(self.decoding)),
+            ("agree", "" if self.decoding.agrees else disagreement(self.decoding)),
         ):
             # Matrices that stand side by side are not pushed apart by what is said of them.
             whole = name == "agree" or self.frame.tall
             lines = break_lines(text, (1.0 if whole else 0.4) * stage.width, size=TEXT)
-            self.part(name, below_each_other(*(Label(line, size=TEXT) for line in lines)))
+            said = below_each_other(*(Label(line, size=TEXT) for line in lines))
+            self.part(name, said if lines else None)
         self._extend(self.steps)
 
     def variant(self, beat: str) -> str:
@@ -192,8 +205,7 @@ class KVCache(Stage):
     @property
     def _new_marks(self) -> tuple[Mark, ...]:
         """Frames around the new query, the new key, and the new scores."""
-        key = Mark("Kt", column=self.old, colour=self.theme.key)
-        return Mark("Q", row=self.old), key, Mark("scores", row=self.old)
+        return Mark("Q", row=self.old), Mark("Kt", column=self.old), Mark("scores", row=self.old)
 
     def _filling(
         self, *names: str, until: int | None = None, order: Order = in_diagonals
@@ -241,7 +253,7 @@ class KVCache(Stage):
         self._extend(1)
         known = self._rows(1.0, 0.0)
         lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
-        show = partial(self.show, PRODUCT, words="rows")
+        show = partial(self._show_product, "new")
         marks = self._new_marks
         show(lit=lit)
         for count, mark in enumerate(marks, start=1):
@@ -255,10 +267,16 @@ class KVCache(Stage):
         """The new column is all future, so it's masked. Everything [grey], we already had."""
         self._extend(1)
         grey = self._rows(GREY)
-        show = partial(self.show, NOTED, tall=TALL_NOTED, words="rows", marks=self._new_marks)
-        show(later="notes")
+        self._show_product("new", marks=self._new_marks)
         self.wait_for("grey")
-        show(lit={"words": grey[:, 0], "Q": grey, "Kt": grey.T, "scores": grey})
+        scores = np.where(np.tri(self.count), grey, 1.0)
+        lit = {"words": grey[:, 0], "Q": grey, "Kt": grey.T, "scores": scores}
+        self._show_product("notes", marks=self._new_marks, lit=lit)
+
+    def _show_product(self, notes: str, product: str = "scores", **kwargs: Any) -> None:
+        """Show queries, keys, and what comes of them."""
+        mosaics = (text.format(notes=notes, product=product) for text in (PRODUCT, TALL_PRODUCT))
+        self.show(next(mosaics), tall=next(mosaics), **kwargs)
 
     @beat
     def one_row_of_each(self) -> None:
@@ -267,21 +285,20 @@ class KVCache(Stage):
         self._extend(1)
         grey, known = self._rows(GREY), self._rows(1.0, 0.0)
         lit = {"words": grey[:, 0], "Q": grey, "Kt": grey.T, "pattern": grey}
-        mixed = Mark("pattern", row=self.old)
-        kept, made = Mark("V", row=self.old, colour=self.theme.value), Mark("z", row=self.old)
-        show = partial(self.show, words="rows")
-        show(". Kt\nQ pattern", lit=lit, marks=(mixed,))
+        mixing, kept, made = (Mark(name, row=self.old) for name in ("pattern", "V", "z"))
+        self._show_product("notes", "pattern", lit=lit, marks=(mixing,))
+        show = partial(self.show, MIX, tall=TALL_MIX)
         lit = {"pattern": grey, "V": known, "z": grey * known}
-        show(". V\npattern z", lit=lit, marks=(mixed, kept))
+        show(lit=lit, marks=(mixing, kept))
         self.play(*self._filling("V"), run_time=self.theme.tempo.small)
         del lit["V"]
-        show(". V\npattern z", lit=lit, marks=(mixed, kept, made))
+        show(lit=lit, marks=(mixing, kept, made))
         self.play(*self._filling("z"), run_time=self.theme.tempo.normal)
-        show(". V\npattern z", marks=(mixed, kept, made))
+        show(marks=(mixing, kept, made))
 
     @beat
     def what_is_kept(self) -> None:
-        """Old queries are never asked again. Old keys and values are read for every token,
+        """Old queries are never needed again. Old keys and values are read for every token,
         [so] they are kept: the cache."""
         self._extend(1)
         show = partial(self.show, KEPT, tall=TALL_KEPT, words="rows")
@@ -292,8 +309,7 @@ class KVCache(Stage):
         show(lit=lit, later="name")
         self._read("K", "V")
         self.wait_for("so")
-        kept = (Mark("K", colour=self.theme.key), Mark("V", colour=self.theme.value))
-        show(lit=lit, marks=kept)
+        show(lit=lit)
 
     # Token after token
 
@@ -303,15 +319,15 @@ class KVCache(Stage):
         computed again, to the same numbers."""
         self.wait_for("cache")
         self._extend(self.steps)
-        show = partial(self.show, RACE, tall=TALL_RACE, words="rows", titles="K V")
+        show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles=False)
         rows, again = np.arange(self.count), ("again_K", "again_V")
         for step, row in enumerate(range(self.old, self.count)):
             known = (rows < row)[:, None]
-            lit: dict[str, npt.ArrayLike] = {"words": rows <= row, "K": known, "V": known}
+            lit: dict[str, npt.ArrayLike] = {"K": known, "V": known}
             lit |= dict.fromkeys(again, 0.0)
             self._count_work(step)
             marks = Mark("K", row=row), Mark("V", row=row)
-            show(lit=lit, marks=marks, later="agree", run_time=0.6 if step else None)
+            show(lit=lit, marks=marks, run_time=0.6 if step else None)
             bars = self.parts["bars"].whole[0]
             self.play(
                 *self._filling("K", "V", until=row + 1),
@@ -342,26 +358,15 @@ class KVCache(Stage):
         """The keys and values of one layer, a pair for each head that it keeps."""
         return plates_of_layer(self.longest, self.frame)
 
-    @cached_property
-    def sentence(self) -> VGroup:
-        """All words, at the foot of the stage."""
-        stage, size = self.frame.stage, TEXT
-        box = Box.of(stage.left, stage.right, stage.bottom, stage.bottom + 0.16 * stage.height)
-        words = Sentence(self.longest.words, box, size=size).words
-        return pin_to_frame(words.shift([0, stage.bottom - words.get_bottom()[1], 0]))
-
     @beat(
         one="These are one head's keys and values. Its layer keeps no others.",
         several="These are one head's keys and values. Its layer has {like_them} such heads.",
     )
     def cache_of_a_layer(self) -> None:
-        count = self.trace.meta.n_kv_heads
-        keeping = ngettext(
-            "keeps <key>keys</key> and <value>values</value> in this layer",
-            "keep <key>keys</key> and <value>values</value> in this layer",
-            count,
+        words = self._words(
+            self.facts["sets"],
+            _("of <key>keys</key> and <value>values</value> are kept in this layer"),
         )
-        words = self._words(counted_heads(count), keeping)
         own, moves = self.plates[self.head.kv_head], []
         on_scene = set(self.get_mobject_family_members())
         for name, plate in zip("KV", own, strict=True):
@@ -377,20 +382,22 @@ class KVCache(Stage):
 
     def _shot_of_plates(self, words: Headline) -> Shot:
         corners = [plate.cells.corners for pair in self.plates for plate in pair]
-        return shot_of(np.concatenate(corners), self.frame, into=words.below(), turn=8, tilt=9)
+        return shot_of(
+            np.concatenate(corners), self.frame, into=words.below(head=0.4), turn=0, tilt=9
+        )
 
     @beat
     def the_whole_cache(self) -> None:
         """Every layer has its own: all of it is the cache. And every new token adds one slice."""
-        block, tempo, heads = self.block, self.theme.tempo, self.facts["kv_heads"]
+        block, tempo, meta = self.block, self.theme.tempo, self.trace.meta
         words = self._words(
-            self.facts["layers"],
-            _("of {heads}: <key>keys</key> and <value>values</value> of every token", heads=heads),
+            _("the whole cache"),
+            _("<key>keys</key> and <value>values</value> of every token"),
         )
-        room = words.below(foot=self.sentence.height + 0.2)
+        room = words.below(head=0.7, left=BESIDE)
         closed = block.build().shot(self.frame, into=room)
         apart = block.build(apart=1.0).shot(self.frame, into=room)
-        first = self.layer.layer * self.trace.meta.n_kv_heads
+        first = self.layer.layer * meta.n_kv_heads
         if self.plates[0] not in self.mobjects:
             stand_at_once(self, *self.plates, shot=self._shot_of_plates(words))
         panels = [[plate.cells for plate in pair] for pair in self.plates]
@@ -399,10 +406,29 @@ class KVCache(Stage):
         stand(self, apart, strips, words, moves=[flight])
         stand_at_once(self, block, strips, words)
         self.play(block.fill(block.count - 1, first), Vanish(strips), run_time=tempo.large)
-        sentence = self.sentence.set_fill(self.theme.muted)
-        self.play(block.close(), self.move_camera(closed), Appear(sentence), run_time=tempo.large)
+        self.play(block.close(), self.move_camera(closed), run_time=tempo.large)
+        self.play(block.grow(1), run_time=tempo.large)
+        edges = (
+            (_("one slice per token"), (0, 1, 1), (0.1, 0.25)),
+            (self._rows_of_slabs(), (0, 0.5, 0), (-0.2, 0.0)),
+            (_("{count} numbers", count=meta.d_qk), (0, 1, 0.5), (-0.2, 0.2)),
+        )
+        self._name_edges((text, block.pose.corner(*at), away) for text, at, away in edges)
+
+    def _rows_of_slabs(self) -> str:
+        """Return what the rows of a slab are, in words."""
+        return _("{sets} in {layers}", sets=self.facts["sets"], layers=self.facts["layers"])
+
+    def _name_edges(
+        self, names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float]]], size: float = TEXT
+    ) -> None:
+        """Let words appear at points of the room: what each edge of a body is."""
+        widths = {-1: BESIDE - 0.2, 0: 3.6, 1: 6.0}  # at the left, above, above on the right
         self.play(
-            block.grow(1), sentence[-1].animate.set_fill(self.theme.ink), run_time=tempo.large
+            *(
+                Appear(words_at(text, at, away=away, width=widths[np.sign(away[0])], size=size))
+                for text, at, away in names
+            )
         )
 
     # What it costs
@@ -413,24 +439,21 @@ class KVCache(Stage):
         meta, block = self.trace.meta, self.block.build()
         size = fact("cost", token_bytes(meta), readable_bytes)
         words = self._words(_("{size} per token", size=size), factors(meta))
-        slabs, tall = block.tokens[-1], self.frame.tall
+        tall = self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
-        room = words.below(foot=0.7, left=0.0 if self.frame.upright else 2.6)
+        room = words.below(head=0.75, left=BESIDE)
         corners = np.concatenate([pose.corners for pose in poses])
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
             stand_at_once(self, block, shot=block.shot(self.frame))
-        moves = [slab.move(pose) for slab, pose in zip(slabs, poses, strict=True)]
-        moves += [Presence(slab.lit, self.theme.dim) for slab in block.slabs[:-2]]
-        stand(self, shot, block, words, moves=moves)
-        width = (0.9 if tall else 0.45) * self.frame.stage.width
-        texts = (
-            _("{count} numbers per key", count=meta.d_qk),
-            _("{count} numbers per value", count=meta.d_v),
-        )
-        places = [pose.corner(1, 0, 0.5) for pose in poses]
-        labels = map(partial(words_at, away=(0, -0.4), width=width), texts, places)
-        self.play(*map(Appear, labels))
+        others = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
+        stand(self, shot, block, words, moves=[block.lift(poses), *others])
+        stand_at_once(self, *block.tokens[-1], words)
+        names = [
+            (_("{count} numbers", count=count), pose.corner(1, 1, 0.5), (0.0, 0.3))
+            for count, pose in zip((meta.d_qk, meta.d_v), poses, strict=True)
+        ]
+        self._name_edges([*names, (self._rows_of_slabs(), poses[0].corner(1, 0.5, 0), (-0.2, 0.0))])
 
     @beat
     def a_large_model(self) -> None:
@@ -439,23 +462,22 @@ class KVCache(Stage):
         self.published = (LARGE_NAME,)
         words = self._words(
             _("{size} per token", size=EVERY_HEAD.told()),
-            _("{model}, if every head kept its own", model=LARGE_NAME),
+            _(
+                "{model}, if every head kept its own <key>keys</key> and <value>values</value>",
+                model=LARGE_NAME,
+            ),
         )
         large = self.large
-        room = words.below(foot=1.0, left=1.9 * self.frame.upright)
+        room = words.below(head=1.2, foot=0.4, left=BESIDE)
         stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
-        corner, stage = large.pose.corner, self.frame.stage
-        self.play(
-            *(
-                Appear(words_at(text, anchor, away=away, width=0.3 * stage.width))
-                for text, anchor, away in (
-                    (self.facts["all_heads"], corner(0, 0.5, 0), (-0.2, 0.0)),
-                    (self.facts["all_layers"], corner(1, 0, 0.2), (0, -0.5)),
-                    (_("keys"), large.halves[0].pose.corner(0.5, 0.5, 0), (0, 0)),
-                    (_("values"), large.halves[1].pose.corner(0.5, 0.5, 0), (0, 0)),
-                )
-            )
+        edges = (
+            (self.facts["all_heads"], large.pose, (0, 0.5, 0), (-0.2, 0.0)),
+            (self.facts["all_layers"], large.pose, (0, 1, 0.5), (-0.2, 0.2)),
+            (_("keys"), large.halves[0].pose, (0.5, 1, 1), (0.0, 0.35)),
+            (_("values"), large.halves[1].pose, (0.5, 1, 1), (0.0, 0.35)),
         )
+        size = TEXT if self.frame.upright else 1.6 * TEXT
+        self._name_edges(((text, pose.corner(*at), away) for text, pose, at, away in edges), size)
 
     @beat
     def as_shipped(self) -> None:
@@ -465,11 +487,13 @@ class KVCache(Stage):
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
         )
         large = self.large
-        shot = large.shot(self.frame, into=words.below(foot=1.0))
+        shot = large.shot(self.frame, into=words.below(head=0.9, foot=1.0))
         if large not in self.mobjects:
             stand_at_once(self, large, shot=shot)
         stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
         stand(self, shot, large.outline, large.unknown, large.mark, words)
+        whole = _("if every head kept its own: {size}", size=EVERY_HEAD.told())
+        self._name_edges([(whole, large.pose.corner(0, 1, 1), (0.1, 0.3))])
 
     @beat(
         ask="Roughly how many multiply-adds could the chip do while one number of the cache is on "
@@ -479,23 +503,27 @@ class KVCache(Stage):
         """To make one token, the chip reads the whole cache. While one number arrives, it could
         do {slots} multiply-adds, but has only one."""
         self.published = (LARGE_NAME, CHIP_NAME)
-        used = fact("work", decoding_work(LARGE, "mha").per_number, scheme="mha")
+        idle = fact("idle", CHIP.ridge() - decoding_work(LARGE, "mha").per_number)
         words = self._words(
-            _("{used} of {slots}", used=used, slots=self.facts["slots"]),
-            _("multiply-adds, while one number is read"),
+            _("{idle} of {slots} wait", idle=idle, slots=self.facts["slots"]),
+            _("multiply-adds, while one number is read from memory"),
         )
-        memory = Memory()
+        memory, tall = Memory(), self.frame.tall
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
         shot = memory.shot(
-            self.frame, chip, into=words.below(foot=0.2, head=1.3 if self.frame.upright else 0.75)
+            self.frame,
+            chip,
+            into=words.below(foot=0.2, head=1.3, left=0.0 if tall else BESIDE),
         )
-        corner, width = chip.pose.corner, 0.45 * self.frame.stage.width
         lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
-        names = VGroup(
-            words_at(_("memory"), memory.pose.corner(0.5, 0, 0), away=(0, -0.4), width=width),
-            words_at(lamps, corner(1, 1, 0.5), away=(0, 0.35), width=width),
+        cache = _("memory with the KV cache")
+        stand(self, shot, memory, chip)
+        self._name_edges(
+            (
+                (cache, memory.pose.corner(0, 1, 0.5), (-0.2, 0.3)),
+                (lamps, chip.pose.corner(1, 1, 0.5), (0.0, 0.35)),
+            )
         )
-        stand(self, shot, memory, chip, names)
         self.play(chip.read(self.theme.key, run_time=4.0))
         self.play(chip.read(self.theme.value, run_time=2.0))
         self.play(Appear(words))

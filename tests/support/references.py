@@ -498,6 +498,12 @@ def full(scheme: str) -> int:
     return int(80e9 // r1_bytes(scheme))
 
 
+@fact("idle")
+def idle(stage: Stage) -> float:
+    """Multiply-adds that could be made while one cached number arrives, beyond the one made."""
+    return ridge() - 1
+
+
 @fact("work")
 def work(stage: Stage, heads: int = 128, scheme: str = "") -> float:
     """Multiply-adds for each cached number that as many heads read."""
@@ -640,11 +646,6 @@ def work_of_layer(stage: Stage, *, cached: bool) -> int:
     if cached:
         return rows(0, stop)
     return sum(rows(0, last) for last in range(meta.n_prompt, stop + 1))
-
-
-@fact("agreement")
-def agreement(stage: Stage) -> Interval:
-    return Interval((4.0, 16.0))
 
 
 # How many numbers are kept

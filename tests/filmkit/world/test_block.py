@@ -206,3 +206,19 @@ def test_it_grows_into_what_was_built(block: CacheBlock) -> None:
     for slab, corners in zip(block.slabs, built, strict=True):
         np.testing.assert_allclose(slab.face.corners, corners, atol=1e-9)
         assert presence(slab.face) == 1
+
+
+def test_only_faces_that_can_be_seen_are_drawn(block: CacheBlock) -> None:
+    def drawn() -> list[int]:
+        return [number for number, slab in enumerate(block.slabs) if slab.face.opacity > 0]
+
+    last = len(block.slabs) - 1
+    assert drawn() == [last]
+    growth = block.grow(1)
+    growth.interpolate(0.5)
+    assert drawn() == [last - 2, last - 1, last]
+    growth.interpolate(1.0)
+    assert drawn() == [last]
+    block.lift(block.lifted(block.shot(FRAMES[0]))).interpolate(0.5)
+    assert drawn() == [last - 2, last - 1, last]
+    assert len(block.build(apart=0.5).slabs) == len(drawn())
