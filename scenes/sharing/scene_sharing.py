@@ -118,11 +118,11 @@ class Sharing(Stage):
             return _("published scores, not the traced model"), ""
         return super().provenance_notes()
 
-    def say(self, figure: str, line: str) -> list[Animation]:
+    def say(self, words: Headline) -> list[Animation]:
         """Return animations that put other words in the place of those over the room."""
         leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
-        self.words = Headline(figure, line, self.frame)
-        return [*leaving, Appear(self.words, rate_func=second_half)]
+        self.words = words
+        return [*leaving, Appear(words, rate_func=second_half)]
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
@@ -140,12 +140,12 @@ class Sharing(Stage):
             card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
         )
 
-    def large(self, head: int) -> tuple[Shot, VGroup, list[HeadCard]]:
-        """Return a shot of all cards high in the room below the words, and what stands below them.
+    def large(self, head: int, words: Headline) -> tuple[Shot, VGroup, list[HeadCard]]:
+        """Return a shot of all cards high in the room below words, and what stands below them.
 
         That is the pattern of a head twice, on large cards, and the names of these.
         """
-        room = self.words.below(head=GAP) if self.words else self.frame.stage
+        room = words.below(head=GAP)
         side = min(
             share * size for share, size in zip(LARGE, (room.width, room.height), strict=True)
         )
@@ -182,7 +182,7 @@ class Sharing(Stage):
             line = _(
                 "multi-head attention: <key>keys</key> and <value>values</value> for every head"
             )
-        self.play(*self.say("MHA", line))
+        self.play(*self.say(Headline("MHA", line, self.frame)))
 
     @beat(
         when=has_groups,
@@ -198,7 +198,7 @@ class Sharing(Stage):
             groups=groups_of(self.trace),
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.say("GQA", line))
+        self.play(*self.say(Headline("GQA", line, self.frame)))
         self.share(groups_of(self.trace))
 
     @beat(
@@ -213,7 +213,7 @@ class Sharing(Stage):
             "all {heads} heads",
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.say("MQA", line))
+        self.play(*self.say(Headline("MQA", line, self.frame)))
         self.share(1)
 
     @beat(
@@ -228,9 +228,9 @@ class Sharing(Stage):
             "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink> "
             "when all heads share one set"
         )
-        said = self.say(self.moved, line)
+        words = Headline(self.moved, line, self.frame)
         most = int(self.shared.shared.row_distances.mean(axis=1).argmax())
-        shot, labels, (before, after) = self.large(most)
+        shot, labels, (before, after) = self.large(most, words)
         changes = [self.shared.change(card.head) for card in cards]
         norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
         for card in (*cards, after):
@@ -238,7 +238,7 @@ class Sharing(Stage):
         moved = [self.recolour(c, change, norm) for c, change in zip(cards, changes, strict=True)]
         shared = [Presence(part, 0.0) for part in (self.world.lines, *self.world.pairs)]
         meant = cards[most].body.animate.set_stroke(self.theme.ink)
-        self.play(self.move_camera(shot), *shared, *said, meant)
+        self.play(self.move_camera(shot), *shared, *self.say(words), meant)
         seen = shot.project(cards[most].body.points, self.frame.height)
         small = np.ptp(seen[:, 0]) / before.body.width
         self.play(
