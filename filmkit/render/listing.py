@@ -31,7 +31,7 @@ from filmkit.words.script import script, script_record, script_table
 __all__ = ["list_scenes", "rehearsals_of", "write_script"]
 
 # Size of an mp4 in bytes for each second and each row of its pictures: the mean over the film.
-BYTES_A_ROW = 190
+BYTES_A_ROW = 155
 
 
 def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
