@@ -14,6 +14,7 @@ from extract.trace import TraceMeta
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Frame
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow, mirrored
 from filmkit.core.text import Label
@@ -25,9 +26,17 @@ from filmkit.mobjects.ribbon import outline_points
 from filmkit.world.block import SIDES, TURN, UPRIGHT_TURN, Pose, Solid
 from filmkit.world.box import GlassBox, SketchBody
 from filmkit.world.plan import Place
-from filmkit.world.plates import Plate
+from filmkit.world.plates import SHINE, Plate
 
-__all__ = ["Chip", "LargeToken", "Memory", "factors", "plates_of_layer", "token_bytes"]
+__all__ = [
+    "Chip",
+    "LargeToken",
+    "Memory",
+    "factors",
+    "lighting_up",
+    "plates_of_layer",
+    "token_bytes",
+]
 
 WIDTH, ROW, HIGHEST = 1.5, 0.2, 2.7  # of a plate, of its rows, and its height at most
 PAIR_GAP, GAP = 0.12, 0.5  # between keys and values, and from one head to the next
@@ -41,6 +50,16 @@ APART = 4.4  # from the memory to the middle of the chip, in scene units
 SQUARE = ((-0.31, 0.31), (0.31, 0.31), (0.31, -0.31), (-0.31, -0.31))  # a lamp, in pitches
 NUMBER = 0.24  # side of the number on its way, in scene units of the frame
 WAY = 0.82  # share of the time in which it is on its way
+
+
+def lighting_up(cells: Heatmap) -> Animation:
+    """Return an animation in which the cells of a plate, dark in a mosaic, begin to glow."""
+    glow(cells, 0.0)
+
+    def step(alpha: float) -> None:
+        glow(cells, alpha * SHINE["plate"])
+
+    return AnimateWith(cells, step)
 
 
 def plates_of_layer(view: LayerView, frame: Frame) -> list[Group]:

@@ -50,7 +50,15 @@ from filmkit.pictures.texts import SentencePart, below_each_other, heading, lege
 from filmkit.world.block import CacheBlock, shot_of
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand, stand_at_once, words_at
-from scenes.kv_cache.cost import Chip, LargeToken, Memory, factors, plates_of_layer, token_bytes
+from scenes.kv_cache.cost import (
+    Chip,
+    LargeToken,
+    Memory,
+    factors,
+    lighting_up,
+    plates_of_layer,
+    token_bytes,
+)
 from scenes.kv_cache.parts import NextWords, WorkBars, disagreement, following_word
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
@@ -374,7 +382,8 @@ class KVCache(Stage):
                     self.remove(cells)
                     self.add(plate)
                     plate.cells.edged = True  # as it was in the mosaic
-                    moves += [Become(plate.cells, cells), Appear(plate.body, rate_func=second_half)]
+                    moves += [Become(plate.cells, cells), lighting_up(plate.cells)]
+                    moves.append(Appear(plate.body, rate_func=second_half))
         stand(self, self._shot_of_plates(words), *self.plates, words, moves=moves)
         for plate in own:
             plate.cells.edged = False

@@ -112,7 +112,7 @@ SHARING = "scenes/sharing/scene_sharing.py"
         ("scenes/registry.py", "SCENES: tuple[SceneEntry, ...] = (", "MORE = 1\nSCENES = ("),
         (HEADS, 'title = "', 'title = "Other '),
         (HEADS, "Stand this head up", "Stand a head up"),
-        (SHARING, "It sounds plausible that", "Perhaps"),
+        (SHARING, "Surely every head", "Perhaps every head"),
         (SHARING, '    """Plates of keys', '    """Other words. Plates of keys'),
         (HEADS, "from __future__ import annotations\n", "from __future__ import annotations\n#\n"),
         (HEADS, "def prepare(self) -> None:", "def prepare(self):"),
