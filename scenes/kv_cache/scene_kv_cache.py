@@ -271,11 +271,10 @@ class KVCache(Stage):
 
     @beat
     def the_rest_is_known(self) -> None:
-        """The new column is all future, so it's masked. Everything [grey], we already had."""
+        """Everything grey, we already had. And the new column is all future, so it's masked."""
         self._extend(1)
         grey = self._rows(GREY)
         self._show_product("new", marks=self._new_marks)
-        self.wait_for("grey")
         scores = np.where(np.tri(self.count), grey, 1.0)
         lit = {"words": grey[:, 0], "Q": grey, "Kt": grey.T, "scores": scores}
         self._show_product("notes", marks=self._new_marks, lit=lit)
@@ -504,8 +503,8 @@ class KVCache(Stage):
         self._name_edges([(whole, large.pose.corner(0, 1, 1), (0.1, 0.3))])
 
     @beat(
-        ask="Roughly how many multiply-adds could the chip do while one number of the cache is on "
-        "its way? {few}, {about} or {many}?"
+        ask="How many multiply-adds could the chip do while one number is on its way? {few}, "
+        "{about} or {many}?"
     )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
