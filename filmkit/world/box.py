@@ -85,7 +85,7 @@ class GlassBox(Solid):
 
 
 class SketchBody(Solid):
-    """A solid to scale whose numbers are not traced: its faces are hatched and have no cells.
+    """A solid to scale without numbers of the trace: its faces are hatched and have no cells.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What stands in the room while the cost of a cache is told: plates, a large model, a GPU."""
+"""Plates of a layer, a token of a large model, and a GPU, for what a cache costs."""
 
 from __future__ import annotations
 
