@@ -15,7 +15,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -597,9 +597,13 @@ class SceneWorker:
                 yield None
                 return
             written = [task.master]
+            encoding = self._job.segment_encoding
+            # Where repeats are merged, a master does not tell how often each picture was given: the
+            # segment is made of it, as it is on a cluster.
+            merged = encoding is not None and encoding.merge_repeats
             with (
                 _open(task.master, options, self._job.master_encoding) as movie,
-                _open_segment(self._job, task) as write_segment,
+                nullcontext() if merged else _open_segment(self._job, task) as write_segment,
             ):
                 if write_segment and task.segment:
                     written.append(task.segment)
@@ -615,6 +619,7 @@ class SceneWorker:
             require_unchanged(self._unloaded)
             for file in written:
                 seal(file)
+            encode_segment(self._job, task)
             self._report("done", index)
 
         def stop_when_all_is_claimed(*beat: object) -> None:
