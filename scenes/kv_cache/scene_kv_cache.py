@@ -416,7 +416,7 @@ class KVCache(Stage):
         self.play(block.close(), self.move_camera(closed), run_time=tempo.large)
         self.play(block.grow(1), run_time=tempo.large)
         edges = (
-            (_("one slice per token"), (0, 1, 1), (0.1, 0.25)),
+            (_("one slice per token"), (0.5, 1, 1), (0.0, 0.6)),
             (self._rows_of_slabs(), (0, 0.5, 0), (-0.2, 0.0)),
             (_("{count} numbers", count=meta.d_qk), (0, 1, 0.5), (-0.2, 0.2)),
         )
