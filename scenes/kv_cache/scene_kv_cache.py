@@ -178,7 +178,7 @@ class KVCache(Stage):
             ("naive", _("without: every row again")),
             ("agree", "" if self.decoding.agrees else disagreement(self.decoding)),
         ):
-            # Matrices that stand side by side are not pushed apart by what is said of them.
+            # In a narrow column, so that words do not push matrices apart that stand side by side.
             whole = name == "agree" or self.frame.tall
             lines = break_lines(text, (1.0 if whole else 0.4) * stage.width, size=TEXT)
             said = below_each_other(*(Label(line, size=TEXT) for line in lines))
