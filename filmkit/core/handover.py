@@ -3,13 +3,14 @@
 What both show, the same tensor or the same word, moves from its old place to its new one; all else
 of the old picture fades. Alone, a scene begins with an empty picture; in a film its *arrival* is
 played first, a beat of its own that :func:`arriving` adds. Where the scene is shown from its
-beginning, that begins with a *chapter card*: the old picture steps back, and the scene's title
-stands over it.
+beginning, that begins with a *chapter card*: the old picture steps back, and the scene's number and
+title stand over it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from filmkit.core.animations import (
+    Appear,
     InPlaceAnimation,
     Presence,
     first_half,
@@ -25,7 +27,8 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot
-from filmkit.core.card import Card
+from filmkit.core.card import faded
+from filmkit.core.chapter import ChapterCard
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.narration import Narration
@@ -38,6 +41,8 @@ __all__ = ["arriving", "last_picture"]
 CARRYING = 1.6  # seconds of an arrival in which something moves, a multiple of BEAT_STEP
 LEAVING = 0.6  # the same if nothing does
 CARD_COMES, CARD_STAYS = 0.6, 1.0  # seconds in which a chapter card appears, and is there
+BEHIND = 0.12  # share of its presence that is left of a picture behind a chapter card
+SUNK = 0.4  # share of the camera's tilt that is left then
 COMPANY = 3  # so many words move together; a single one would mean nothing
 SEEN = 0.999  # presence from which something counts as being there
 
@@ -56,12 +61,15 @@ class ArrivingStage(Stage):
     origin, last
         The scene before, and the name of the beat with whose last picture it ends; its last one if
         empty.
+    chapter
+        Its number among the scenes of the film, from 1, and how many there are.
     """
 
     scene: ClassVar[type[Stage]]
     first: ClassVar[str]
     origin: ClassVar[type[Stage]]
     last: ClassVar[str]
+    chapter: ClassVar[tuple[int, int]]
 
     def __init__(self, trace: Trace, settings: StageSettings | None = None, **kwargs: Any) -> None:
         super().__init__(trace, settings, **kwargs)
@@ -95,9 +103,8 @@ class ArrivingStage(Stage):
         self.clear()
         self.add(*theirs)
         if not self.first:
-            self._show_card(Card(_(self.title), self.frame), run_time=CARD_COMES)
-            self.hold(CARD_STAYS)
-            theirs, self._card = list(self.mobjects), None
+            self._show_chapter()
+            theirs = list(self.mobjects)
         leaving = [part for part in _drawn(theirs) if part not in kept]
         own = {part: presence(part) for part in _drawn(mine)}
         for part in own:
@@ -123,6 +130,22 @@ class ArrivingStage(Stage):
         if mine:
             self._carried = []
 
+    def _show_chapter(self) -> None:
+        """Let the chapter card take the place of words; in a room the eye sinks to its floor."""
+        card = ChapterCard(_(self.title), *self.chapter, self.layer, self.frame)
+        behind = {part: presence(part) for part in self.visible_parts()}
+        shot = self.camera.shot
+        sinks = self.move_camera(replace(shot, phi=SUNK * shot.phi))
+        words = [part for part in behind if isinstance(part, TextLine)]
+        self.play(
+            *faded(behind, BEHIND),
+            *(Presence(line, 0.0) for line in words),
+            Appear(card),
+            sinks,
+            run_time=CARD_COMES,
+        )
+        self.hold(CARD_STAYS)
+
     def play(self, *animations: Any, **kwargs: Any) -> None:
         super().play(*animations, **kwargs)
         if self._carried and self.playing != ARRIVE:
@@ -139,17 +162,25 @@ class ArrivingStage(Stage):
         self._carried = [pair for pair in self._carried if pair not in pairs]
 
 
-def arriving(scene: type[Stage], first: str, origin: type[Stage], last: str) -> type[Stage]:
+def arriving(
+    scene: type[Stage], first: str, origin: type[Stage], last: str, chapter: tuple[int, int]
+) -> type[Stage]:
     """Return a scene that arrives from the last picture of another one.
 
     Parameters
     ----------
     scene
         The scene.
-    first, origin, last
+    first, origin, last, chapter
         See :class:`ArrivingStage`.
     """
-    members = {"scene": scene, "first": first, "origin": origin, "last": last}
+    members = {
+        "scene": scene,
+        "first": first,
+        "origin": origin,
+        "last": last,
+        "chapter": chapter,
+    }
     return type(scene.__name__, (ArrivingStage, scene), {"__module__": scene.__module__, **members})
 
 
