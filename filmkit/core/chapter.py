@@ -12,15 +12,19 @@ from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import lines_within
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import N_
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 
-__all__ = ["ChapterCard"]
+__all__ = ["FILM_TITLE", "ChapterCard"]
 
 Points = npt.NDArray[np.float64]
+
+FILM_TITLE = N_("Remember Less")
+"""Title of the film of all scenes, in English."""
 
 TITLE_SIZE, NUMBER_SIZE = 0.11, 0.06  # of letters, as fractions of the frame's shorter side
 TITLE = 0.92  # part of the stage's width for the title
