@@ -74,6 +74,7 @@ class ArrivingStage(Stage):
     def __init__(self, trace: Trace, settings: StageSettings | None = None, **kwargs: Any) -> None:
         super().__init__(trace, settings, **kwargs)
         self._carried: list[tuple[Part, Part]] = []
+        self._foretold: list[Mobject] = []
 
     @classmethod
     def beat_names(cls, trace: Trace | None = None, *, questions: bool = True) -> tuple[str, ...]:
@@ -96,7 +97,9 @@ class ArrivingStage(Stage):
         if mine:
             targets = [part for part in _parts(mine) if presence(part) >= SEEN]
         else:
-            targets, shot = _first_parts(self.scene, self.trace, self.settings)
+            beginning = _beginning(self.scene, self.trace, self.settings)
+            targets, shot = list(beginning.parts.values()), beginning.shot
+            mine = self._foretold = beginning.there
         self._carried = _matches(theirs, targets, self.camera.shot, shot)
         kept = {part for pair in self._carried for part in pair[0].get_family()}
         replaced = {part for pair in self._carried for part in pair[1].get_family()}
@@ -147,6 +150,9 @@ class ArrivingStage(Stage):
         self.hold(CARD_STAYS)
 
     def play(self, *animations: Any, **kwargs: Any) -> None:
+        if self.playing != ARRIVE:
+            self.remove(*self._foretold)
+            self._foretold = []
         super().play(*animations, **kwargs)
         if self._carried and self.playing != ARRIVE:
             there = [part for part in _parts(self.mobjects) if part not in self.carried]
@@ -201,36 +207,49 @@ def _end_after(beat: str) -> Any:
     return end
 
 
-class _FirstParts(Stage):
-    """Mixin for a scene that notes what appears, and where, when it can be seen for the first time.
+class _Beginning(Stage):
+    """Mixin for a scene that notes its first picture.
 
-    What appears after the camera has moved is left out.
+    Attributes
+    ----------
+    there
+        All of it, if it is there at once; then the scene ends.
+    parts
+        What can be seen of it for the first time, and where, while the camera has not moved yet: as
+        a key what it is in the scene.
+    shot
+        The camera's shot.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.first_parts: dict[Part, Part] = {}
-        self.first_shot: Shot | None = None
+        self.there: list[Mobject] = []
+        self.parts: dict[Part, Part] = {}
+        self.shot = self.camera.shot
+        self._has_begun = False
 
     def play(self, *animations: Any, **kwargs: Any) -> None:
+        if not self._has_begun and self.mobjects:
+            self.there, self.shot = list(self.mobjects), self.camera.shot
+            self.parts = {part: part for part in _parts(self.there) if presence(part) >= SEEN}
+            raise EndSceneEarlyException
         super().play(*animations, **kwargs)
-        self.first_shot = self.first_shot or self.camera.shot
+        if not self._has_begun:
+            self.shot, self._has_begun = self.camera.shot, True
         for part in _parts(self.mobjects):
-            if part in self.first_parts or presence(part) < SEEN:
+            if part in self.parts or presence(part) < SEEN:
                 continue
-            if self.camera.shot == self.first_shot or _is_pinned(part):
-                self.first_parts[part] = part.copy()
+            if self.camera.shot == self.shot or _is_pinned(part):
+                self.parts[part] = part.copy()
 
 
-def _first_parts(
-    scene: type[Stage], trace: Trace, settings: StageSettings
-) -> tuple[list[Part], Shot]:
-    """Return what appears in the first beat of a scene, and the shot with which it begins."""
-    probe = type(scene.__name__, (_FirstParts, scene), {})
+def _beginning(scene: type[Stage], trace: Trace, settings: StageSettings) -> _Beginning:
+    """Return a scene that was played to the end of its first beat, or of its first picture."""
+    probe = type(scene.__name__, (_Beginning, scene), {})
     first = scene.beat_names(trace, questions=settings.questions)[0]
-    stage = probe(trace, settings, on_beat_end=_end_after(first))
+    stage: _Beginning = probe(trace, settings, on_beat_end=_end_after(first))
     stage.render()
-    return list(stage.first_parts.values()), stage.first_shot or stage.camera.shot
+    return stage
 
 
 def _drawn(mobjects: Iterable[Mobject]) -> list[Mobject]:
