@@ -99,6 +99,7 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
 FORMER_NAMES = {
     "scene_mqa": "scene_sharing",
     "scene_gqa": "scene_sharing",
+    "scene_kv_cache/the_rest_is_known": "scene_kv_cache/one_new_row",
 }
 """Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
 
