@@ -1,4 +1,4 @@
-"""Words in large letters over a picture that has stepped back: a question, or a chapter's title."""
+"""Questions in large letters, over a picture that has stepped back."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from filmkit.core.line_breaks import sentences
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 
-__all__ = ["TITLE_SIZE", "Card", "faded"]
+__all__ = ["Card", "faded", "lines_within"]
 
-TITLE_SIZE = 0.085
-"""Size of letters of a title, as a fraction of the frame's shorter side."""
-
-QUESTION_SIZE = 0.058
+QUESTION_SIZE = 0.058  # of letters, as a fraction of the frame's shorter side
 SMALLER = 0.92  # by which letters shrink until they fit
 ROOM = 0.86  # part of the stage's width for the words
 LINE = 1.35  # distance of two lines, in heights of a line
@@ -31,32 +28,27 @@ BREATH = 2.0  # seconds in which all dots sink and come back
 
 
 class Card(VGroup):
-    """Words in the middle of the frame; under a question, three dots that breathe while it waits.
+    """A question in the middle of the frame; under it, three dots that breathe while it waits.
 
     Parameters
     ----------
     text
-        The words.
+        The question.
     frame
         The frame.
-    waits
-        Whether it is a question.
     """
 
-    def __init__(self, text: str, frame: Frame, *, waits: bool = False) -> None:
+    def __init__(self, text: str, frame: Frame) -> None:
         stage = frame.stage
         room = Box(stage.x, stage.y, ROOM * stage.width, stage.height - 4 * DOT_RISE)
-        size = (QUESTION_SIZE if waits else TITLE_SIZE) * frame.shorter_side / FRAME_HEIGHT
-        words = _centred(text, room, size)
-        while words.width > room.width or words.height > room.height:
-            size *= SMALLER
-            words = _centred(text, room, size)
-        self.dots = VGroup()
-        if waits:
-            y, colour = stage.bottom + DOT_RISE, current_theme().muted
-            for place in (-1, 0, 1):
-                point = [stage.x + place * DOT_GAP, y, 0.0]
-                self.dots.add(Dot(point, radius=DOT, color=colour))
+        words = lines_within(room, text, QUESTION_SIZE * frame.shorter_side / FRAME_HEIGHT)
+        y, colour = stage.bottom + DOT_RISE, current_theme().muted
+        self.dots = VGroup(
+            *(
+                Dot([stage.x + place * DOT_GAP, y, 0.0], radius=DOT, color=colour)
+                for place in (-1, 0, 1)
+            )
+        )
         super().__init__(words, self.dots)
         pin_to_frame(self)
 
@@ -72,14 +64,30 @@ class Card(VGroup):
         return AnimateWith(self.dots, step, rate_func=linear, run_time=seconds)
 
 
-def _centred(text: str, room: Box, size: float) -> VGroup:
-    """Return the lines of a text around the middle of a room; each sentence begins a line."""
-    said = (text[start:end] for start, end in sentences(text))
-    broken = (line for sentence in said for line in break_lines(sentence, room.width, size=size))
-    lines = [Label(line, size=size) for line in broken]
-    for place, line in enumerate(lines):
-        line.on_line(room.x, room.y + LINE * line.line_height * ((len(lines) - 1) / 2 - place))
-    return VGroup(*lines)
+def lines_within(room: Box, text: str, size: float, weight: str = "normal") -> VGroup:
+    """Return the lines of a text around the middle of a room, small enough for it.
+
+    Parameters
+    ----------
+    room
+        The room.
+    text
+        The text; each sentence begins a line.
+    size
+        Size of its letters, where they fit.
+    weight
+        As for :class:`filmkit.core.text.Label`.
+    """
+    said = [text[start:end] for start, end in sentences(text)]
+    while True:
+        broken = (line for one in said for line in break_lines(one, room.width, size=size))
+        lines = VGroup(*(Label(line, size=size, weight=weight) for line in broken))
+        for place, line in enumerate(lines):
+            up = LINE * line.line_height * ((len(lines) - 1) / 2 - place)
+            line.on_line(room.x, room.y + up)
+        if lines.width <= room.width and lines.height <= room.height:
+            return lines
+        size *= SMALLER
 
 
 def faded(levels: Mapping[Mobject, float], share: float = FAINT) -> list[Animation]:

@@ -3,13 +3,14 @@
 What both show, the same tensor or the same word, moves from its old place to its new one; all else
 of the old picture fades. Alone, a scene begins with an empty picture; in a film its *arrival* is
 played first, a beat of its own that :func:`arriving` adds. Where the scene is shown from its
-beginning, that begins with a *chapter card*: the old picture steps back, and the scene's title
-stands over it.
+beginning, that begins with a *chapter card*: the old picture steps back, and the scene's number and
+title stand over it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from filmkit.core.animations import (
+    Appear,
     InPlaceAnimation,
     Presence,
     first_half,
@@ -25,7 +27,8 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot
-from filmkit.core.card import Card
+from filmkit.core.card import faded
+from filmkit.core.chapter import ChapterCard
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.narration import Narration
@@ -38,6 +41,8 @@ __all__ = ["arriving", "last_picture"]
 CARRYING = 1.6  # seconds of an arrival in which something moves, a multiple of BEAT_STEP
 LEAVING = 0.6  # the same if nothing does
 CARD_COMES, CARD_STAYS = 0.6, 1.0  # seconds in which a chapter card appears, and is there
+BEHIND = 0.12  # share of its presence that is left of a picture behind a chapter card
+SUNK = 0.4  # share of the camera's tilt that is left then
 COMPANY = 3  # so many words move together; a single one would mean nothing
 SEEN = 0.999  # presence from which something counts as being there
 
@@ -56,16 +61,20 @@ class ArrivingStage(Stage):
     origin, last
         The scene before, and the name of the beat with whose last picture it ends; its last one if
         empty.
+    chapter
+        Its number among the scenes of the film, from 1, and how many there are.
     """
 
     scene: ClassVar[type[Stage]]
     first: ClassVar[str]
     origin: ClassVar[type[Stage]]
     last: ClassVar[str]
+    chapter: ClassVar[tuple[int, int]]
 
     def __init__(self, trace: Trace, settings: StageSettings | None = None, **kwargs: Any) -> None:
         super().__init__(trace, settings, **kwargs)
         self._carried: list[tuple[Part, Part]] = []
+        self._foretold: list[Mobject] = []
 
     @classmethod
     def beat_names(cls, trace: Trace | None = None, *, questions: bool = True) -> tuple[str, ...]:
@@ -88,16 +97,17 @@ class ArrivingStage(Stage):
         if mine:
             targets = [part for part in _parts(mine) if presence(part) >= SEEN]
         else:
-            targets, shot = _first_parts(self.scene, self.trace, self.settings)
+            beginning = _beginning(self.scene, self.trace, self.settings)
+            targets, shot = list(beginning.parts.values()), beginning.shot
+            mine = self._foretold = beginning.there
         self._carried = _matches(theirs, targets, self.camera.shot, shot)
         kept = {part for pair in self._carried for part in pair[0].get_family()}
         replaced = {part for pair in self._carried for part in pair[1].get_family()}
         self.clear()
         self.add(*theirs)
         if not self.first:
-            self._show_card(Card(_(self.title), self.frame), run_time=CARD_COMES)
-            self.hold(CARD_STAYS)
-            theirs, self._card = list(self.mobjects), None
+            self._show_chapter()
+            theirs = list(self.mobjects)
         leaving = [part for part in _drawn(theirs) if part not in kept]
         own = {part: presence(part) for part in _drawn(mine)}
         for part in own:
@@ -123,7 +133,26 @@ class ArrivingStage(Stage):
         if mine:
             self._carried = []
 
+    def _show_chapter(self) -> None:
+        """Let the chapter card take the place of words; in a room the eye sinks to its floor."""
+        card = ChapterCard(_(self.title), *self.chapter, self.layer, self.frame)
+        behind = {part: presence(part) for part in self.visible_parts()}
+        shot = self.camera.shot
+        sinks = self.move_camera(replace(shot, phi=SUNK * shot.phi))
+        words = [part for part in behind if isinstance(part, TextLine)]
+        self.play(
+            *faded(behind, BEHIND),
+            *(Presence(line, 0.0) for line in words),
+            Appear(card),
+            sinks,
+            run_time=CARD_COMES,
+        )
+        self.hold(CARD_STAYS)
+
     def play(self, *animations: Any, **kwargs: Any) -> None:
+        if self.playing != ARRIVE:
+            self.remove(*self._foretold)
+            self._foretold = []
         super().play(*animations, **kwargs)
         if self._carried and self.playing != ARRIVE:
             there = [part for part in _parts(self.mobjects) if part not in self.carried]
@@ -139,17 +168,25 @@ class ArrivingStage(Stage):
         self._carried = [pair for pair in self._carried if pair not in pairs]
 
 
-def arriving(scene: type[Stage], first: str, origin: type[Stage], last: str) -> type[Stage]:
+def arriving(
+    scene: type[Stage], first: str, origin: type[Stage], last: str, chapter: tuple[int, int]
+) -> type[Stage]:
     """Return a scene that arrives from the last picture of another one.
 
     Parameters
     ----------
     scene
         The scene.
-    first, origin, last
+    first, origin, last, chapter
         See :class:`ArrivingStage`.
     """
-    members = {"scene": scene, "first": first, "origin": origin, "last": last}
+    members = {
+        "scene": scene,
+        "first": first,
+        "origin": origin,
+        "last": last,
+        "chapter": chapter,
+    }
     return type(scene.__name__, (ArrivingStage, scene), {"__module__": scene.__module__, **members})
 
 
@@ -170,36 +207,49 @@ def _end_after(beat: str) -> Any:
     return end
 
 
-class _FirstParts(Stage):
-    """Mixin for a scene that notes what appears, and where, when it can be seen for the first time.
+class _Beginning(Stage):
+    """Mixin for a scene that notes its first picture.
 
-    What appears after the camera has moved is left out.
+    Attributes
+    ----------
+    there
+        All of it, if it is there at once; then the scene ends.
+    parts
+        What can be seen of it for the first time, and where, while the camera has not moved yet: as
+        a key what it is in the scene.
+    shot
+        The camera's shot.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.first_parts: dict[Part, Part] = {}
-        self.first_shot: Shot | None = None
+        self.there: list[Mobject] = []
+        self.parts: dict[Part, Part] = {}
+        self.shot = self.camera.shot
+        self._has_begun = False
 
     def play(self, *animations: Any, **kwargs: Any) -> None:
+        if not self._has_begun and self.mobjects:
+            self.there, self.shot = list(self.mobjects), self.camera.shot
+            self.parts = {part: part for part in _parts(self.there) if presence(part) >= SEEN}
+            raise EndSceneEarlyException
         super().play(*animations, **kwargs)
-        self.first_shot = self.first_shot or self.camera.shot
+        if not self._has_begun:
+            self.shot, self._has_begun = self.camera.shot, True
         for part in _parts(self.mobjects):
-            if part in self.first_parts or presence(part) < SEEN:
+            if part in self.parts or presence(part) < SEEN:
                 continue
-            if self.camera.shot == self.first_shot or _is_pinned(part):
-                self.first_parts[part] = part.copy()
+            if self.camera.shot == self.shot or _is_pinned(part):
+                self.parts[part] = part.copy()
 
 
-def _first_parts(
-    scene: type[Stage], trace: Trace, settings: StageSettings
-) -> tuple[list[Part], Shot]:
-    """Return what appears in the first beat of a scene, and the shot with which it begins."""
-    probe = type(scene.__name__, (_FirstParts, scene), {})
+def _beginning(scene: type[Stage], trace: Trace, settings: StageSettings) -> _Beginning:
+    """Return a scene that was played to the end of its first beat, or of its first picture."""
+    probe = type(scene.__name__, (_Beginning, scene), {})
     first = scene.beat_names(trace, questions=settings.questions)[0]
-    stage = probe(trace, settings, on_beat_end=_end_after(first))
+    stage: _Beginning = probe(trace, settings, on_beat_end=_end_after(first))
     stage.render()
-    return list(stage.first_parts.values()), stage.first_shot or stage.camera.shot
+    return stage
 
 
 def _drawn(mobjects: Iterable[Mobject]) -> list[Mobject]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -48,6 +48,8 @@ class SceneEntry:
         File of a scene that is not one of the project's; ``module`` is then what it is loaded as.
     arrival
         What the scene arrives from in a film of several scenes; None if it is shown by itself.
+    former_beats
+        For names that its beats had, what shows now what they showed, as in "scene_mla/flatten".
     """
 
     slug: str
@@ -57,6 +59,7 @@ class SceneEntry:
     cover: str = ""
     file: Path | None = None
     arrival: Arrival | None = None
+    former_beats: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def alone(self) -> SceneEntry:
@@ -117,7 +120,8 @@ class SceneEntry:
         from filmkit.core.handover import arriving
 
         origin = self.arrival.origin.load()
-        return arriving(stage, self.arrival.first, origin, self.arrival.last)
+        arrival = self.arrival
+        return arriving(stage, arrival.first, origin, arrival.last, arrival.chapter)
 
 
 @dataclass(frozen=True)
@@ -132,11 +136,14 @@ class Arrival:
         Its beat with whose last picture it ends; its last one if empty.
     first
         The beat before which the scene arrives; its first one if empty.
+    chapter
+        Its number in the film, from 1, and how many scenes the film has.
     """
 
     origin: SceneEntry
     last: str = ""
     first: str = ""
+    chapter: tuple[int, int] = (2, 2)
 
 
 def one_after_another(
@@ -155,10 +162,12 @@ def one_after_another(
     dict
         The beats of each scene, as it is shown in the film.
     """
+    parts = list(parts)
     film: dict[SceneEntry, Sequence[str]] = {}
     before: tuple[SceneEntry, str] | None = None
-    for entry, beats in parts:
-        arrival = Arrival(*before, beats[0] if beats else "") if before else None
+    for number, (entry, beats) in enumerate(parts, 1):
+        first, chapter = beats[0] if beats else "", (number, len(parts))
+        arrival = Arrival(*before, first, chapter) if before else None
         film[replace(entry, arrival=arrival)] = beats
         before = entry, beats[-1] if beats else ""
     return film

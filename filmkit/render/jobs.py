@@ -9,10 +9,12 @@ from itertools import chain
 from pathlib import Path
 
 from extract.files import write_text
+from filmkit.core.chapter import FILM_TITLE
+from filmkit.core.language import _
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
-from filmkit.render.choice import choose_beginning
+from filmkit.render.choice import choose_beginning, now_called
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.films import (
@@ -251,7 +253,10 @@ def make_films(request: RenderRequest) -> bool:
             records = chain.from_iterable(map(session.records, entries))
             cues = film_cues(records, request.quality)
             sound = session.sound(entries)
-            return write_film(request, name, files, cues=cues, chapters=chapters, sound=sound)
+            title = _(FILM_TITLE) if request.joined else entries[0].shown_title
+            return write_film(
+                request, name, files, title=title, cues=cues, chapters=chapters, sound=sound
+            )
 
         def film(entry: SceneEntry) -> Path:
             session.meter.describe(entry.slug)
@@ -284,6 +289,7 @@ def write_film(
     name: Path,
     files: Iterable[Path],
     *,
+    title: str,
     cues: Sequence[Cue],
     chapters: Chapters,
     sound: Samples | None = None,
@@ -298,8 +304,8 @@ def write_film(
         Path of the film without a suffix, relative to the output folder.
     files
         The file of each part of each beat, in order.
-    cues, chapters, sound
-        Captions, chapters and sound of the film.
+    title, cues, chapters, sound
+        Title, captions, chapters and sound of the film.
 
     Raises
     ------
@@ -313,6 +319,7 @@ def write_film(
         request.file_format,
         frame_rate=request.quality.frame_rate,
         transparent=request.transparent,
+        title=title,
         chapters=chapters,
         cues=cues if request.captions == "mux" else (),
         sound=sound,
@@ -436,7 +443,7 @@ def wanted_beats(
     names
         Names of its beats.
     beat
-        Name of a beat or the beginning of one, or "all".
+        Name of a beat, the beginning of one, or a name that it once had; or "all".
     option
         The command line option that the name was given for.
 
@@ -447,4 +454,5 @@ def wanted_beats(
     """
     if beat == "all":
         return names
-    return (choose_beginning(beat, names, f"beat of {entry.slug}", option),)
+    name = now_called(beat, [entry], option)
+    return (choose_beginning(name, names, f"beat of {entry.slug}", option),)

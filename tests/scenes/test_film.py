@@ -216,6 +216,8 @@ def test_a_film_comes_without_a_scene_before_its_first() -> None:
     assert [entry.alone for entry in film] == list(SCENES)
     origins = [entry.arrival.origin for entry in film if entry.arrival]
     assert origins == list(SCENES[:-1])
+    chapters = [entry.arrival.chapter for entry in film if entry.arrival]
+    assert chapters == [(number, len(SCENES)) for number in range(2, len(SCENES) + 1)]
 
 
 def test_the_short_film_has_beats_that_follow_each_other(trace: Trace) -> None:
