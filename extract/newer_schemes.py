@@ -10,7 +10,24 @@ from dataclasses import dataclass
 
 from extract.architectures import Architecture, architecture
 
-__all__ = ["NEWER_SCHEMES", "CachedLayers", "NewerScheme", "newer_scheme"]
+__all__ = [
+    "NEWER_SCHEMES",
+    "V4_ARITHMETIC",
+    "V4_CACHE",
+    "V32_CONTEXT",
+    "CachedLayers",
+    "NewerScheme",
+    "newer_scheme",
+]
+
+V32_CONTEXT = 163_840
+"""Tokens of the longest text of DeepSeek-V3.2: max_position_embeddings in transformers 5.24,
+DeepseekV32Config."""
+
+V4_ARITHMETIC, V4_CACHE = 0.27, 0.10
+"""What DeepSeek-V4-Pro computes to make one token after a million, and what it keeps of these, as
+fractions of what DeepSeek-V3.2 does, as published (the introduction of its model card, of which
+copies were read).  All of the arithmetic is meant, not that of attention alone."""
 
 
 @dataclass(frozen=True)
