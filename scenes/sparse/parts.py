@@ -24,14 +24,15 @@ SIZE = 0.075  # of the words, at most
 WORDS = 0.5  # share of the height that words may take
 BAR, NEAREST = 0.6, 0.8  # width of a bar at most, and as a share of what is between two of them
 FOOT, HEAD = 0.12, 0.3  # from a word to its bar, and from a bar to the line above, in scene units
-LATENT = 0.25  # height of a bar that stands for a latent, as a share of the attention
+LATENT = 0.45  # height of a bar that stands for a latent, as a share of the highest bar
 QUIET = 0.55  # how much of the ink words have that are not read
 TILT = 2.0  # from how far above the words are seen, in degrees
 
-COLUMNS, GROUPS = 16, (4, 128)  # tokens side by side in each half of the floor; pooled in it
-PITCH, TILE, APART = 0.4, 0.3, 1.6  # from tile to tile, side of one, and between parted halves
-NEAR = 120  # rows whose tiles are drawn one by one; beyond, they are a surface
-DARK, LIT = 0.3, 1.0  # how much of their colour tiles have, before and after they are pooled
+GROUPS = 4, 128  # tokens that become one, in each half of the floor
+COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
+PITCH, TILE = 0.4, 0.3  # from tile to tile, and side of one
+NEAR = 4096  # tiles that are drawn one by one; beyond, they are a surface
+DARK = 0.3  # how much of their colour tiles have before they are pooled
 LENS = 1.15
 
 
@@ -66,15 +67,12 @@ class WordBars(Group):
         theme = current_theme()
         sentence = Sentence(words, Box(0, 0, room.width, WORDS * room.height), size=SIZE)
         self.words, self.rows = sentence.words, rows
-        high, step = self.words[0].line_height, room.height / len(set(sentence.lines))
-        tops = sorted(set(sentence.lines))
-        middles = [float((word.points[-12] + word.points[-1])[1] / 2) for word in self.words]
-        places = []
-        for word, y in zip(self.words, middles, strict=True):
-            foot = step * int(np.argmin(np.abs(np.subtract(tops, y))))
-            word.on_line(word.get_center()[0], foot + high / 2)
-            places.append((float(word.get_center()[0]), foot + high + FOOT))
-        self._places = np.array(places)
+        lines = sorted(set(sentence.lines))
+        high, step = self.words[0].line_height, room.height / len(lines)
+        for word, y in zip(self.words, sentence.lines, strict=True):
+            word.on_line(word.get_center()[0], step * lines.index(y) + high / 2)
+        feet = [step * lines.index(y) + high + FOOT for y in sentence.lines]
+        self._places = np.column_stack([[word.get_center()[0] for word in self.words], feet])
         beside = np.diff(self._places, axis=0)
         gaps = beside[beside[:, 1] == 0][:, 0]
         self._width = min(BAR, NEAREST * float(gaps.min(initial=BAR / NEAREST)))
@@ -87,13 +85,13 @@ class WordBars(Group):
         )
         self.add(mirrored(Group(self.outlines, glow(self.lights), self.words)))
         left, right = self.words.get_left()[0], self.words.get_right()[0]
-        corners = [(left, 0, 0), (right, 0, 0), (left, step * len(tops), 0)]
+        corners = [(left, 0, 0), (right, 0, 0), (left, room.height, 0)]
         self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
         self.stand(np.zeros(len(words)), np.zeros(len(words)))
 
     def stand(self, whole: Array, read: Array) -> None:
         """Let bars have the height of shares (word,), of which some is read; dim other words."""
-        self.read, theme = read, current_theme()
+        self.heights, theme = np.array([whole, read]), current_theme()
         quiet = mixed(theme.background, theme.ink, QUIET)
         for bars, shares in ((self.outlines, whole), (self.lights, read)):
             for bar, (x, y), share in zip(bars, self._places, shares, strict=True):
@@ -105,48 +103,29 @@ class WordBars(Group):
             word.set_fill(theme.ink if meant or not whole.any() else quiet)
         self.outlines.set_stroke(opacity=float(whole.any()))
 
-    def count_up(self, kept: Array, *, first: bool = False) -> Animation:
-        """Return an animation in which the heads fill the bars one after another.
-
-        Parameters
-        ----------
-        kept : (head, word)
-            What each of them reads.
-        first
-            Whether the outlines grow with it.
-        """
-        whole, heads = self.rows.mean(axis=0), len(kept)
-        sums = np.cumsum(np.vstack([np.zeros(kept.shape[1]), kept]), axis=0) / heads
-
-        def step(alpha: float) -> None:
-            read = sums[round(alpha * heads)]
-            self.stand(read if first else whole, read)
-
-        return AnimateWith(self, step)
-
     def show_read(self, kept: Array) -> Animation:
-        """Return an animation in which what is read of the bars becomes the mean of other rows."""
-        before, whole, after = self.read, self.rows.mean(axis=0), kept.mean(axis=0)
+        """Return an animation in which what is read becomes the mean of other rows (head, word).
 
-        def step(alpha: float) -> None:
-            self.stand(whole, (1 - alpha) * before + alpha * after)
+        Outlines that are not there yet grow to their height.
+        """
+        starts = self.heights
+        ends = np.array([self.rows.mean(axis=0), kept.mean(axis=0)])
+        return AnimateWith(self, lambda alpha: self.stand(*((1 - alpha) * starts + alpha * ends)))
 
-        return AnimateWith(self, step)
-
-    def become_latents(self, chosen: int) -> None:
-        """Let all bars be as high, as latents are, and be full over the words that get most."""
-        shares = self.rows.mean(axis=0)
-        most = np.argsort(-shares, kind="stable")[:chosen]
-        whole = np.full(len(shares), LATENT)
-        self.stand(whole, np.where(np.isin(np.arange(len(shares)), most), whole, 0.0))
-        self.outlines.set_stroke(current_theme().latent)
-        self.lights.set_fill(current_theme().latent)
+    def become_latents(self, read: int) -> None:
+        """Let all bars be as high, as latents are, and those of the words that get most be full."""
+        shares, colour = self.rows.mean(axis=0), current_theme().latent
+        most = shares >= np.sort(shares)[-read]
+        equal = np.full(len(shares), LATENT * shares.max())
+        self.stand(equal, equal * most)
+        self.outlines.set_stroke(colour)
+        self.lights.set_fill(colour)
 
 
 class TokenFloor(Group):
     """A floor of tiles that runs to the horizon, one for each token in a cache: a sketch.
 
-    Its halves can part, and their tokens be pooled in different ways.
+    The tokens of its halves can be pooled in different ways.
 
     Parameters
     ----------
@@ -162,7 +141,8 @@ class TokenFloor(Group):
     Attributes
     ----------
     tokens, entries, lights
-        All tiles, those that are far away as a surface; what they become, and the lit ones.
+        All tiles, those that are far away as a surface; what those of each half become; and the
+        lit ones.
     shot
         From where it is seen.
     """
@@ -170,51 +150,43 @@ class TokenFloor(Group):
     def __init__(self, tokens: int, chosen: int, room: Box, frame: Frame) -> None:
         super().__init__()
         theme = current_theme()
-        dark = mixed(theme.background, theme.latent, DARK)
-        across, share = len(GROUPS) * COLUMNS, tokens // chosen
-        self._end = -PITCH * tokens / across
-        self.tokens, self.entries = VGroup(), VGroup()
-        for _half in GROUPS:
-            far = _tiles(dark).set_fill(opacity=(TILE / PITCH) ** 2)
-            self.tokens.add(VGroup(far, _tiles(dark)))
-            self.entries.add(_tiles(theme.latent))
+        self._columns = FEWER if frame.upright else COLUMNS
+        across, share = len(GROUPS) * self._columns, tokens // chosen
         lit = share * np.arange(chosen) + np.random.default_rng(0).integers(share, size=chosen)
-        rows, columns = np.divmod(lit, across)
+        dark = mixed(theme.background, theme.latent, DARK)
+        near, far = _tiles(dark), _tiles(dark).set_fill(opacity=(TILE / PITCH) ** 2)
+        near.points = _squares(self._middles(np.arange(NEAR)))
+        ends = self._middles(np.array([NEAR, NEAR + across - 1, tokens - 1, tokens - across]))
+        far.set_points_as_corners(ends[[0, 1, 2, 3, 0]])
+        self.tokens, self.entries = VGroup(far, near), VGroup(*(_tiles(dark) for _half in GROUPS))
         self.lights = glow(_tiles(theme.ink), 2.0)
-        self.lights.points = _squares(_middles(columns // COLUMNS, rows, columns % COLUMNS))
+        self.lights.points = _squares(self._middles(lit))
         self.add(self.tokens, self.entries, self.lights)
         self.pool(0.0)
-        width = across * PITCH + APART
-        self.shot = _to_the_horizon(width, room, frame)
+        self.shot = _to_the_horizon(across * PITCH, room, frame)
+
+    def _middles(self, tokens: npt.NDArray[np.int_]) -> Array:
+        """Return the middles (n, 3) of the tiles of some tokens, which are numbered row by row."""
+        across = len(GROUPS) * self._columns
+        rows, columns = np.divmod(tokens, across)
+        x = PITCH * (columns - (across - 1) / 2)
+        return np.stack([x, np.zeros(len(x)), -PITCH * rows], axis=1)
 
     def front(self, half: int) -> Array:
-        """Return the middle (3,) of the front edge of a half, when they have parted."""
-        return _middles(half, -0.5, (COLUMNS - 1) / 2, APART)
+        """Return the middle (3,) of the front edge of a half."""
+        x = PITCH * self._columns * (half - (len(GROUPS) - 1) / 2)
+        return np.array([x, 0.0, PITCH / 2])
 
     def pool(self, alpha: float) -> None:
-        """Let the halves part, and tokens go a share of their way, 0 to 1, to what they become."""
-        theme, gap = current_theme(), alpha * APART
-        rows, columns = np.divmod(np.arange(NEAR * COLUMNS), COLUMNS)
-        for half, count in enumerate(GROUPS):
-            (far, near), entries = self.tokens[half], self.entries[half]
-            at = _middles(half, rows, columns, gap)
-            ends = at.reshape(-1, count, 3).mean(axis=1).repeat(count, axis=0)
-            near.points = _squares(at)
-            entries.points = _squares((1 - alpha) * at + alpha * ends)
-            entries.set_fill(mixed(theme.background, theme.latent, DARK + alpha * (LIT - DARK)))
-            corners = [_middles(half, NEAR - 0.5, x, gap) for x in (-0.5, COLUMNS - 0.5)]
-            corners += [corner * [1, 1, 0] + [0, 0, self._end] for corner in corners[::-1]]
-            far.set_points_as_corners([*corners, corners[0]])
-
-
-def _middles(
-    half: npt.ArrayLike, row: npt.ArrayLike, column: npt.ArrayLike, gap: float = 0.0
-) -> Array:
-    """Return the middles (..., 3) of tiles in a half of the floor."""
-    middle = (np.asarray(half) - (len(GROUPS) - 1) / 2) * (COLUMNS * PITCH + gap)
-    x = middle + (np.asarray(column) - (COLUMNS - 1) / 2) * PITCH
-    z = -PITCH * np.asarray(row)
-    return np.stack(np.broadcast_arrays(x, np.zeros_like(z), z), axis=-1)
+        """Let tokens go a share of their way, 0 to 1, to the entry that they become."""
+        theme = current_theme()
+        colour = mixed(theme.background, theme.latent, DARK + alpha * (1 - DARK))
+        tokens = self._middles(np.arange(NEAR)).reshape(-1, len(GROUPS), self._columns, 3)
+        for half, (count, entries) in enumerate(zip(GROUPS, self.entries, strict=True)):
+            starts = tokens[:, half].reshape(-1, count, 3)
+            ends = starts.mean(axis=1, keepdims=True)
+            entries.points = _squares(((1 - alpha) * starts + alpha * ends).reshape(-1, 3))
+            entries.set_fill(colour)
 
 
 def _tiles(colour: str) -> VMobject:

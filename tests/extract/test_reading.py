@@ -34,9 +34,7 @@ def test_keys_are_kept_as_a_hand_would(way: Callable[..., np.ndarray], n: int) -
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("n", [4, 5, 100])
-def test_with_as_many_keys_as_there_are_all_is_read(
-    way: Callable[..., np.ndarray], n: int
-) -> None:
+def test_with_as_many_keys_as_there_are_all_is_read(way: Callable[..., np.ndarray], n: int) -> None:
     np.testing.assert_array_equal(way(ROWS, n), ROWS)
 
 
