@@ -182,8 +182,10 @@ class Sparse(Stage):
         for half, count in enumerate(GROUPS):
             text = _("{count} tokens: one entry", count=count)
             labels.append(words_at(text, floor.front(half), away=(0.0, -0.4), **look))
-        stand(self, floor.shot, floor.tokens, floor.entries)
-        self.play(AnimateWith(floor.entries, floor.pool), run_time=POOL)
+        if floor.tokens not in self.mobjects:
+            stand_at_once(self, floor.tokens, floor.entries, shot=floor.shot)
+        gone = [part for part in (floor.lights, self.told) if part in self.mobjects]
+        self.play(*map(Vanish, gone), AnimateWith(floor.entries, floor.pool, run_time=POOL))
         self.play(*map(Appear, labels))
         self.play(*self.say(self.saving))
 
