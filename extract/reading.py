@@ -55,6 +55,9 @@ def last(rows: npt.NDArray[Any], n: int) -> Floats:
 def first_and_last(rows: npt.NDArray[Any], n: int) -> Floats:
     """Return the weights of the first key, where attention rests, and of the last ``n - 1`` keys.
 
+    StreamingLLM (arXiv 2309.17453) lets models read like that without being trained for it; the
+    example of mit-han-lab/streaming-llm keeps the first 4 keys and the last 2,000.
+
     Parameters
     ----------
     rows : (..., key)
