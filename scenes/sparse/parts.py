@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, Polygon, VGroup, VMobject
+from manim import Animation, Group, VGroup, VMobject
 
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot
@@ -77,12 +77,9 @@ class WordBars(Group):
         gaps = beside[beside[:, 1] == 0][:, 0]
         self._width = min(BAR, NEAREST * float(gaps.min(initial=BAR / NEAREST)))
         self._unit = (step - high - FOOT - HEAD) / float(rows.mean(axis=0).max())
-        outline = {"stroke_color": theme.muted, "stroke_width": theme.line}
-        light = {"stroke_width": 0.0, "fill_color": theme.ink, "fill_opacity": 1.0}
-        self.outlines, self.lights = (
-            VGroup(*(Polygon(*np.zeros((4, 3)), **look) for _word in words))
-            for look in (outline, light)
-        )
+        bars = VGroup(*(VMobject() for _word in words))
+        self.outlines = bars.copy().set_stroke(theme.muted, width=theme.line)
+        self.lights = bars.set_stroke(width=0.0).set_fill(theme.ink, opacity=1.0)
         self.add(mirrored(Group(self.outlines, glow(self.lights), self.words)))
         left, right = self.words.get_left()[0], self.words.get_right()[0]
         corners = [(left, 0, 0), (right, 0, 0), (left, room.height, 0)]
@@ -95,10 +92,9 @@ class WordBars(Group):
         quiet = mixed(theme.background, theme.ink, QUIET)
         for bars, shares in ((self.outlines, whole), (self.lights, read)):
             for bar, (x, y), share in zip(bars, self._places, shares, strict=True):
-                left, right, top = x - self._width / 2, x + self._width / 2, y + self._unit * share
-                bar.set_points_as_corners(
-                    [(left, y, 0), (left, top, 0), (right, top, 0), (right, y, 0), (left, y, 0)]
-                )
+                xs = x + self._width / 2 * np.array([-1, -1, 1, 1, -1])
+                ys = y + self._unit * share * np.array([0, 1, 1, 0, 0])
+                bar.set_points_as_corners(np.column_stack([xs, ys, np.zeros(5)]))
         for word, meant in zip(self.words, read > 0, strict=True):
             word.set_fill(theme.ink if meant or not whole.any() else quiet)
         self.outlines.set_stroke(opacity=float(whole.any()))

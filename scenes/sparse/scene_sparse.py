@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 MOST = 3  # tokens that are read, at most; half of all if these are fewer
 FEWEST = 4  # tokens of which some can be read and others not
 WRONG = 0.8, 0.9  # answers, as shares of the right one
-BELOW, REFLECTION = 0.3, 0.8  # room below a headline, and for the mirror image of the words
+BELOW, REFLECTION = 0.45, 0.8  # room below a headline, and for the mirror image of the words
 GROW, POOL = 2.4, 4.0  # seconds in which bars grow, and tokens become entries
 LABELS = 0.8  # room for words before the floor
 V32, V4 = architecture("DeepSeek-V3.2"), "DeepSeek-V4-Pro"
@@ -160,8 +160,8 @@ class Sparse(Stage):
 
     @beat
     def an_indexer_chooses(self) -> None:
-        """In DeepSeek-V3.2, a small indexer chooses {top_k} tokens. It reads less, but it stores no
-        less: all latents stay."""
+        """In DeepSeek-V3.2, a small indexer chooses {top_k} tokens. The model reads less, but
+        stores no less: all latents stay."""
         number = _(
             "{chosen} of {all}", chosen=self.facts["top_k"], all=fact("context", V32_CONTEXT)
         )
