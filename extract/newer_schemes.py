@@ -1,7 +1,9 @@
 """What came after multi-head latent attention: how newer models cache, as published.
 
 Elements are counted as in :mod:`extract.architectures`.  A scheme is here if a paper, a repository
-or a configuration class of its authors or of the library transformers gives its sizes.
+or a configuration class of its authors or of the library transformers gives its sizes, and these
+were read there.  Native Sparse Attention (arXiv 2502.11089), which keeps all keys and values and
+pooled ones beside them, is not: of its sizes only copies by others were found.
 """
 
 from __future__ import annotations
@@ -10,7 +12,24 @@ from dataclasses import dataclass
 
 from extract.architectures import Architecture, architecture
 
-__all__ = ["NEWER_SCHEMES", "CachedLayers", "NewerScheme", "newer_scheme"]
+__all__ = [
+    "NEWER_SCHEMES",
+    "V4_ARITHMETIC",
+    "V4_CACHE",
+    "V32_CONTEXT",
+    "CachedLayers",
+    "NewerScheme",
+    "newer_scheme",
+]
+
+V32_CONTEXT = 163_840
+"""Tokens of the longest text of DeepSeek-V3.2: max_position_embeddings in transformers 5.24,
+DeepseekV32Config."""
+
+V4_ARITHMETIC, V4_CACHE = 0.27, 0.10
+"""What DeepSeek-V4-Pro computes to make one token after a million, and what it keeps of these, as
+fractions of what DeepSeek-V3.2 does, as published (the introduction of its model card, of which
+copies were read).  All of the arithmetic is meant, not that of attention alone."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,8 @@ class CachedLayers:
         Number of last tokens that are kept; all by default.
     top_k : int, optional
         Number of entries that attention reads; all by default.
+    readers : int
+        Number of layers that read the same entries, each for itself.
     state : int
         Elements of a state that has the same size for any context, as in linear attention.
     """
@@ -40,6 +61,7 @@ class CachedLayers:
     pooling: int = 1
     window: int | None = None
     top_k: int | None = None
+    readers: int = 1
     state: int = 0
 
     def entries(self, n_tokens: int) -> int:
@@ -55,6 +77,7 @@ class CachedLayers:
         """Return the elements that these layers read to make the next token."""
         entries = self.entries(n_tokens)
         chosen = entries if self.top_k is None else min(entries, self.top_k)
+        chosen *= self.readers
         return self.n_layers * (chosen * self.entry + entries * self.index + self.state)
 
     @property
@@ -174,6 +197,34 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
             CachedLayers(43, 512, window=128),
         ),
         _V4_SOURCE,
+    ),
+    # Three layers pool two tokens, for themselves and the five layers after each; one keeps all
+    # tokens, for itself and the last 19.  Four of these choose again among 16,384 entries at most,
+    # and what the indexer reads for that is not counted.
+    NewerScheme(
+        "CSA2",
+        "DeepSeek-V4.1-Flash",
+        2026,
+        "38 layers share the entries of 4, one for each token or for two",
+        (
+            CachedLayers(3, 512, 128, pooling=2, top_k=512, readers=6),
+            CachedLayers(1, 512, 128, top_k=512, readers=20),
+            CachedLayers(40, 512, window=128),
+        ),
+        "huggingface/transformers@0a2080b, DeepseekV41TextConfig, which has the released schedule",
+    ),
+    # The index keeps a key of each token; what is chosen are 16 blocks of 128 tokens.
+    NewerScheme(
+        "MSA",
+        "MiniMax-M3",
+        2026,
+        "4 groups; an indexer chooses 2,048 tokens in 57 layers of 60",
+        (
+            CachedLayers(57, 2 * 4 * 128, 128, top_k=16 * 128),
+            CachedLayers(3, 2 * 4 * 128),
+        ),
+        "transformers 5.24, MiniMaxM3VLTextConfig and MiniMaxM3VLIndexer; arXiv 2606.13392; the "
+        "split of the layers from the documentation of TensorRT-LLM",
     ),
     NewerScheme(
         "KDA + MLA",

@@ -74,6 +74,13 @@ SCENES: tuple[SceneEntry, ...] = (
         cover="how_often_it_fits",
     ),
     SceneEntry(
+        "scene_sparse",
+        "Which tokens to read?",
+        "scenes.sparse.scene_sparse",
+        "Sparse",
+        cover="each_head_chooses",
+    ),
+    SceneEntry(
         "scene_answer",
         "Less to remember",
         "scenes.answer.scene_answer",

@@ -247,6 +247,8 @@ GROWTH = {
     ("DSA", "GLM (glm_moe_dsa)"): 54_912,
     ("CSA + HCA", "DeepSeek-V4-Pro"): 4_924,
     ("CSA + HCA", "DeepSeek-V4-Flash"): 3_440,
+    ("CSA2", "DeepSeek-V4.1-Flash"): 1_600,
+    ("MSA", "MiniMax-M3"): 68_736,
     ("KDA + MLA", "Kimi Linear 48B"): 4_032,
     ("Gated DeltaNet + GQA", "Qwen3-Next 80B"): 12_288,
     ("window + GQA", "gpt-oss-120b"): 18_432,
@@ -280,6 +282,8 @@ def test_windows_fill_up_and_pools_count_whole_entries() -> None:
     pooled = CachedLayers(1, 10, index=3, pooling=4, top_k=2)
     assert [pooled.held(n) for n in (3, 4, 11, 40)] == [0, 13, 26, 130]
     assert pooled.read(40) == 2 * 10 + 10 * 3
+    shared = CachedLayers(1, 10, index=3, top_k=2, readers=5)
+    assert (shared.held(40), shared.read(40)) == (40 * 13, 5 * 2 * 10 + 40 * 3)
 
 
 def test_an_unknown_newer_scheme_is_refused() -> None:

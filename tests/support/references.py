@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -682,6 +683,46 @@ def way_moves(stage: Stage, way: str) -> float:
         sets = groups(stage)
         return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=sets))
     return {"mqa": answer_moved, "mla": answer_latent, "mha": lambda _stage: 0.0}[way](stage)
+
+
+# Which tokens to read
+
+
+def read_tokens(stage: Stage) -> int:
+    """Three of the keys of the last query, or half of them."""
+    return min(3, stage.layer.stop // 2)
+
+
+def held(stage: Stage, way: str) -> float:
+    """What so many keys hold of the last query's attention: the mean of all heads, one by one."""
+    query, count = stage.layer.stop - 1, read_tokens(stage)
+    shares = []
+    for layer in range(stage.trace.meta.n_layers):
+        for row in stage.trace.get("pattern", layer)[:, query, : query + 1].astype(np.float64):
+            chosen = {
+                "last": row[-count:],
+                "sink": [row[0], *row[len(row) - count + 1 :]],
+                "best": sorted(row)[-count:],
+            }
+            shares.append(sum(chosen[way]))
+    return float(np.mean(shares))
+
+
+REFERENCES.update(
+    {
+        "sparse.n": read_tokens,
+        "sparse.others": lambda s: read_tokens(s) - 1,
+        **{f"sparse.{way}": partial(held, way=way) for way in ("last", "sink", "best")},
+        "sparse.few": lambda s: 0.8 * held(s, "best"),
+        "sparse.some": lambda s: 0.9 * held(s, "best"),
+        "sparse.top_k": lambda s: 2048,
+        "sparse.context": lambda s: 160 * 1024,
+        "sparse.group": lambda s: 4,
+        "sparse.block": lambda s: 128,
+        "sparse.cache": lambda s: 0.1,
+        "sparse.arithmetic": lambda s: 0.27,
+    }
+)
 
 
 # More published figures

@@ -1,0 +1,212 @@
+"""What only this scene has: words with bars of attention, and a floor of cached tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Group, VGroup, VMobject
+
+from filmkit.core.animations import AnimateWith
+from filmkit.core.camera import Shot
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.light import glow, mirrored
+from filmkit.core.theme import current_theme, mixed
+from filmkit.mobjects.sentence import Sentence
+from filmkit.world.block import shot_of
+
+__all__ = ["TokenFloor", "WordBars"]
+
+Array = npt.NDArray[np.float64]
+
+SIZE = 0.075  # of the words, at most
+WORDS = 0.5  # share of the height that words may take
+BAR, NEAREST = 0.6, 0.8  # width of a bar at most, and as a share of what is between two of them
+FOOT, HEAD = 0.12, 0.3  # from a word to its bar, and from a bar to the line above, in scene units
+LATENT = 0.45  # height of a bar that stands for a latent, as a share of the highest bar
+QUIET = 0.55  # how much of the ink words have that are not read
+TILT = 2.0  # from how far above the words are seen, in degrees
+
+GROUPS = 4, 128  # tokens that become one, in each half of the floor
+COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
+PITCH, TILE = 0.4, 0.3  # from tile to tile, and side of one
+NEAR = 4096  # tiles that are drawn one by one; beyond, they are a surface
+DARK = 0.3  # how much of their colour tiles have before they are pooled
+LENS = 1.15
+
+
+class WordBars(Group):
+    """Words in lines, and over each a bar that is as high as the attention it gets.
+
+    What is read of it is full of light, the rest an outline.
+
+    Parameters
+    ----------
+    words
+        Texts of the tokens.
+    rows : (head, word)
+        The attention that each head gives to each. The bars show their mean.
+    room
+        Room in the frame.
+    frame
+        The frame.
+
+    Attributes
+    ----------
+    words
+        The words; those of the last line stand on the floor.
+    outlines, lights
+        The whole bars, and what is read of them.
+    shot
+        From where they fill the room.
+    """
+
+    def __init__(self, words: Sequence[str], rows: Array, room: Box, frame: Frame) -> None:
+        super().__init__()
+        theme = current_theme()
+        sentence = Sentence(words, Box(0, 0, room.width, WORDS * room.height), size=SIZE)
+        self.words, self.rows = sentence.words, rows
+        lines = sorted(set(sentence.lines))
+        high, step = self.words[0].line_height, room.height / len(lines)
+        for word, y in zip(self.words, sentence.lines, strict=True):
+            word.on_line(word.get_center()[0], step * lines.index(y) + high / 2)
+        feet = [step * lines.index(y) + high + FOOT for y in sentence.lines]
+        self._places = np.column_stack([[word.get_center()[0] for word in self.words], feet])
+        beside = np.diff(self._places, axis=0)
+        gaps = beside[beside[:, 1] == 0][:, 0]
+        self._width = min(BAR, NEAREST * float(gaps.min(initial=BAR / NEAREST)))
+        self._unit = (step - high - FOOT - HEAD) / float(rows.mean(axis=0).max())
+        bars = VGroup(*(VMobject() for _word in words))
+        self.outlines = bars.copy().set_stroke(theme.muted, width=theme.line)
+        self.lights = bars.set_stroke(width=0.0).set_fill(theme.ink, opacity=1.0)
+        self.add(mirrored(Group(self.outlines, glow(self.lights), self.words)))
+        left, right = self.words.get_left()[0], self.words.get_right()[0]
+        corners = [(left, 0, 0), (right, 0, 0), (left, room.height, 0)]
+        self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
+        self.stand(np.zeros(len(words)), np.zeros(len(words)))
+
+    def stand(self, whole: Array, read: Array) -> None:
+        """Let bars have the height of shares (word,), of which some is read; dim other words."""
+        self.heights, theme = np.array([whole, read]), current_theme()
+        quiet = mixed(theme.background, theme.ink, QUIET)
+        for bars, shares in ((self.outlines, whole), (self.lights, read)):
+            for bar, (x, y), share in zip(bars, self._places, shares, strict=True):
+                xs = x + self._width / 2 * np.array([-1, -1, 1, 1, -1])
+                ys = y + self._unit * share * np.array([0, 1, 1, 0, 0])
+                bar.set_points_as_corners(np.column_stack([xs, ys, np.zeros(5)]))
+        for word, meant in zip(self.words, read > 0, strict=True):
+            word.set_fill(theme.ink if meant or not whole.any() else quiet)
+        self.outlines.set_stroke(opacity=float(whole.any()))
+
+    def show_read(self, kept: Array) -> Animation:
+        """Return an animation in which what is read becomes the mean of other rows (head, word).
+
+        Outlines that are not there yet grow to their height.
+        """
+        starts = self.heights
+        ends = np.array([self.rows.mean(axis=0), kept.mean(axis=0)])
+        return AnimateWith(self, lambda alpha: self.stand(*((1 - alpha) * starts + alpha * ends)))
+
+    def become_latents(self, read: int) -> None:
+        """Let all bars be as high, as latents are, and those of the words that get most be full."""
+        shares, colour = self.rows.mean(axis=0), current_theme().latent
+        most = shares >= np.sort(shares)[-read]
+        equal = np.full(len(shares), LATENT * shares.max())
+        self.stand(equal, equal * most)
+        self.outlines.set_stroke(colour)
+        self.lights.set_fill(colour)
+
+
+class TokenFloor(Group):
+    """A floor of tiles that runs to the horizon, one for each token in a cache: a sketch.
+
+    The tokens of its halves can be pooled in different ways.
+
+    Parameters
+    ----------
+    tokens
+        How many tiles there are.
+    chosen
+        How many of them are lit: one at random of each so many.
+    room
+        What the floor fills of the frame, from its front to the horizon.
+    frame
+        The frame.
+
+    Attributes
+    ----------
+    tokens, entries, lights
+        All tiles, those that are far away as a surface; what those of each half become; and the
+        lit ones.
+    shot
+        From where it is seen.
+    """
+
+    def __init__(self, tokens: int, chosen: int, room: Box, frame: Frame) -> None:
+        super().__init__()
+        theme = current_theme()
+        self._columns = FEWER if frame.upright else COLUMNS
+        across, share = len(GROUPS) * self._columns, tokens // chosen
+        lit = share * np.arange(chosen) + np.random.default_rng(0).integers(share, size=chosen)
+        dark = mixed(theme.background, theme.latent, DARK)
+        near, far = _tiles(dark), _tiles(dark).set_fill(opacity=(TILE / PITCH) ** 2)
+        near.points = _squares(self._middles(np.arange(NEAR)))
+        ends = self._middles(np.array([NEAR, NEAR + across - 1, tokens - 1, tokens - across]))
+        far.set_points_as_corners(ends[[0, 1, 2, 3, 0]])
+        self.tokens, self.entries = VGroup(far, near), VGroup(*(_tiles(dark) for _half in GROUPS))
+        self.lights = glow(_tiles(theme.ink), 2.0)
+        self.lights.points = _squares(self._middles(lit))
+        self.add(self.tokens, self.entries, self.lights)
+        self.pool(0.0)
+        self.shot = _to_the_horizon(across * PITCH, room, frame)
+
+    def _middles(self, tokens: npt.NDArray[np.int_]) -> Array:
+        """Return the middles (n, 3) of the tiles of some tokens, which are numbered row by row."""
+        across = len(GROUPS) * self._columns
+        rows, columns = np.divmod(tokens, across)
+        x = PITCH * (columns - (across - 1) / 2)
+        return np.stack([x, np.zeros(len(x)), -PITCH * rows], axis=1)
+
+    def front(self, half: int) -> Array:
+        """Return the middle (3,) of the front edge of a half."""
+        x = PITCH * self._columns * (half - (len(GROUPS) - 1) / 2)
+        return np.array([x, 0.0, PITCH / 2])
+
+    def pool(self, alpha: float) -> None:
+        """Let tokens go a share of their way, 0 to 1, to the entry that they become."""
+        theme = current_theme()
+        colour = mixed(theme.background, theme.latent, DARK + alpha * (1 - DARK))
+        tokens = self._middles(np.arange(NEAR)).reshape(-1, len(GROUPS), self._columns, 3)
+        for half, (count, entries) in enumerate(zip(GROUPS, self.entries, strict=True)):
+            starts = tokens[:, half].reshape(-1, count, 3)
+            ends = starts.mean(axis=1, keepdims=True)
+            entries.points = _squares(((1 - alpha) * starts + alpha * ends).reshape(-1, 3))
+            entries.set_fill(colour)
+
+
+def _tiles(colour: str) -> VMobject:
+    return VMobject(stroke_width=0.0, fill_color=colour, fill_opacity=1.0)
+
+
+def _squares(centres: Array) -> Array:
+    """Return the path (16 n, 3) along tiles on the floor around points (n, 3)."""
+    half = TILE / 2
+    corners = np.array([(-half, 0, half), (-half, 0, -half), (half, 0, -half), (half, 0, half)])
+    starts = centres[:, None] + corners
+    ends = np.roll(starts, -1, axis=1)
+    curves = [(1 - share) * starts + share * ends for share in (0, 1 / 3, 2 / 3, 1)]
+    return np.stack(curves, axis=2).reshape(-1, 3)
+
+
+def _to_the_horizon(width: float, room: Box, frame: Frame) -> Shot:
+    """Return the shot of a floor whose front edge, at z = 0, fills the foot of a room.
+
+    The horizon is at its top.
+    """
+    unit = LENS * frame.height
+    tilt = np.arctan(room.top / unit)
+    below = np.arctan(-room.bottom / unit)
+    away = unit * width / room.width / np.cos(below)
+    eye = away * np.array([0.0, np.sin(tilt + below), np.cos(tilt + below)])
+    return Shot.looking(eye, eye - [0.0, 10 * np.sin(tilt), 10 * np.cos(tilt)], LENS)

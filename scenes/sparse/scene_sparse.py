@@ -1,0 +1,198 @@
+"""Which tokens to read: what a few of them hold of the attention, and how newer models choose."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation
+
+from extract.architectures import architecture
+from extract.newer_schemes import V4_ARITHMETIC, V4_CACHE, V32_CONTEXT
+from extract.reading import best, first_and_last, last, rows_of_query
+from extract.trace import Trace
+from filmkit.core.animations import AnimateWith, Appear, Vanish, first_half, second_half
+from filmkit.core.facts import fact, told
+from filmkit.core.language import _
+from filmkit.core.numbers import counted_heads, format_percent, spoken_share
+from filmkit.core.printable import printable
+from filmkit.core.stage import Stage, beat
+from filmkit.pictures.parts import TEXT
+from filmkit.world.headline import Headline
+from filmkit.world.standing import stand, stand_at_once, words_at
+from scenes.sparse.parts import GROUPS, TokenFloor, WordBars
+
+Array = npt.NDArray[np.float64]
+
+MOST = 3  # tokens that are read, at most; half of all if these are fewer
+FEWEST = 4  # tokens of which some can be read and others not
+WRONG = 0.8, 0.9  # answers, as shares of the right one
+BELOW, REFLECTION = 0.45, 0.8  # room below a headline, and for the mirror image of the words
+GROW, POOL = 2.4, 4.0  # seconds in which bars grow, and tokens become entries
+LABELS = 0.8  # room for words before the floor
+V32, V4 = architecture("DeepSeek-V3.2"), "DeepSeek-V4-Pro"
+
+WAYS = {"last": last, "sink": first_and_last, "best": best}
+"""Ways to read few tokens, by the names of what they hold."""
+SKETCHES = "an_indexer_chooses", "pooled_before"  # beats without numbers of the trace
+
+written = partial(format_percent, digits=0)
+
+
+def has_choice(trace: Trace) -> bool:
+    """Return whether some tokens can be read and others not."""
+    return (trace.meta.rows or (0, trace.meta.n_prompt))[1] >= FEWEST
+
+
+class Sparse(Stage):
+    """What a window, the first token and the best tokens hold, and models that read few tokens."""
+
+    title = "Which tokens to read?"
+    tensors = ("pattern",)
+
+    def prepare(self) -> None:
+        layer, indexer = self.layer, V32.indexer
+        assert indexer is not None
+        self.chosen = indexer.top_k
+        self.rows = rows_of_query(self.trace, layer.stop - 1)
+        self.n = min(MOST, layer.stop // 2)
+        self.told: Headline | None = None
+        self.kept = {name: way(self.rows, self.n) for name, way in WAYS.items()}
+        # The heads' weights are what they hold of the attention.
+        self.held = {name: float(kept.mean(axis=0).sum()) for name, kept in self.kept.items()}
+        few, some = (share * self.held["best"] for share in WRONG)
+        shares = {**self.held, "few": few, "some": some, "cache": V4_CACHE}
+        self.facts |= told(n=self.n, others=self.n - 1, top_k=self.chosen)
+        self.facts |= told(group=GROUPS[0], block=GROUPS[1])
+        self.facts |= told(**{name: (share, spoken_share) for name, share in shares.items()})
+        mean = _(
+            "attention of “{word}” to each word, the mean of {heads}",
+            word=printable(layer.words[-1]),
+            heads=fact("all", len(self.rows), counted_heads),
+        )
+        self.question = Headline(_("Which tokens to read?"), mean, self.frame)
+        words = layer.words
+        self.hidden = _("start") if layer.first == self.trace.meta.has_bos else "…"
+        if layer.hides_first:
+            words = (self.hidden, f" {words[0].strip()}", *words[1:])
+        room = self.question.below(head=BELOW, foot=REFLECTION)
+        self.bars = WordBars(words, self._of_words(self.rows), room, self.frame)
+        self.saving = Headline(
+            _("{cache} of the cache", cache=fact("cache", V4_CACHE, written)),
+            _(
+                "{newer}, with {arithmetic} of the arithmetic: against {older}, "
+                "at a million tokens",
+                newer=V4,
+                arithmetic=fact("arithmetic", V4_ARITHMETIC, written),
+                older=V32.name,
+            ),
+            self.frame,
+        )
+        floor = self.saving.below(head=BELOW, foot=LABELS)
+        self.floor = TokenFloor(V32_CONTEXT, self.chosen, floor, self.frame)
+
+    def _of_words(self, rows: Array) -> Array:
+        """Return rows (head, key) as (head, word): what is before the first drawn word as one."""
+        starts = sorted({0, *range(self.layer.first, self.layer.stop)})
+        return np.asarray(np.add.reduceat(rows, starts, axis=1))
+
+    def variant(self, beat: str) -> str:
+        return "rests" if self.held["sink"] > self.held["last"] else "plain"
+
+    def provenance_notes(self) -> tuple[str, str]:
+        if self.playing in SKETCHES:
+            return _("a sketch with published numbers, not the traced model"), ""
+        model, hidden = super().provenance_notes()
+        if hidden:
+            hidden = _("{word}: {tokens}", word=self.hidden, tokens=self.layer.hidden_name)
+        return model, hidden
+
+    def say(self, words: Headline) -> list[Animation]:
+        """Return animations that put a headline in the place of the one before."""
+        leaving = [Vanish(self.told, rate_func=first_half)] if self.told in self.mobjects else []
+        self.told = words
+        return [*leaving, Appear(words, rate_func=second_half)]
+
+    # What a few tokens hold
+
+    @beat
+    def all_that_is_kept(self) -> None:
+        """So far, every new token reads all that is kept. Which tokens could it leave out?"""
+        self.camera.shot = self.bars.shot
+        self.play(Appear(self.bars))
+        self.play(*self.say(self.question))
+        self.play(self.bars.show_read(self._of_words(self.rows)), run_time=GROW)
+
+    @beat(when=has_choice)
+    def the_last_ones(self) -> None:
+        """Read only the last {n}? They hold {last} of the attention."""
+        self._read("last", _("of the attention is on the last {n} tokens", n=self.n))
+
+    @beat(
+        when=has_choice,
+        rests="Trade one of them for the first, where heads rest: {sink}.",
+        plain="Trade one of them for the first: {sink}.",
+    )
+    def the_first_one(self) -> None:
+        line = _("of the attention is on the first token and the last {n}", n=self.n - 1)
+        self._read("sink", line)
+
+    @beat(
+        when=has_choice,
+        ask="And if each head chose its own {n} tokens? {best}, {some} or {few}?",
+    )
+    def each_head_chooses(self) -> None:
+        """{best}, with hindsight. But a model has to choose before it reads."""
+        line = _(
+            "of the attention is on each head’s best {n} tokens, chosen with hindsight", n=self.n
+        )
+        self._read("best", line)
+
+    def _read(self, name: str, line: str) -> None:
+        """Let the bars show what is read in some way, and say how much that is."""
+        if self.bars not in self.mobjects:
+            stand_at_once(self, self.bars, shot=self.bars.shot)
+        words = Headline(fact(name, self.held[name], written), line, self.frame)
+        self.play(self.bars.show_read(self._of_words(self.kept[name])), *self.say(words))
+
+    # Models that choose
+
+    @beat
+    def an_indexer_chooses(self) -> None:
+        """In DeepSeek-V3.2, a small indexer chooses {top_k} tokens. The model reads less, but
+        stores no less: all latents stay."""
+        number = _(
+            "{chosen} of {all}", chosen=self.facts["top_k"], all=fact("context", V32_CONTEXT)
+        )
+        line = _(
+            "tokens are <ink>read</ink>, and every <latent>latent</latent> is kept: {model}",
+            model=V32.name,
+        )
+        floor = self.floor
+        stand(self, floor.shot, floor.tokens, floor.entries)
+        self.play(Appear(floor.lights), *self.say(Headline(number, line, self.frame)))
+
+    @beat
+    def pooled_before(self) -> None:
+        """DeepSeek-V4 gives up MLA, and pools tokens first: {group} into one, or even {block}. At a
+        million tokens, that takes {cache} of the cache."""
+        floor, look = self.floor, {"width": self.frame.stage.width / 2, "size": 1.2 * TEXT}
+        labels = []
+        for half, count in enumerate(GROUPS):
+            text = _("{count} tokens: one entry", count=count)
+            labels.append(words_at(text, floor.front(half), away=(0.0, -0.4), **look))
+        if floor.tokens not in self.mobjects:
+            stand_at_once(self, floor.tokens, floor.entries, shot=floor.shot)
+        gone = [part for part in (floor.lights, self.told) if part in self.mobjects]
+        self.play(*map(Vanish, gone), AnimateWith(floor.entries, floor.pool, run_time=POOL))
+        self.play(*map(Appear, labels))
+        self.play(*self.say(self.saving))
+
+    @beat
+    def less_to_read(self) -> None:
+        """Store less, and read less. As long as the next word is right."""
+        line = _("a <latent>latent</latent> of each token, and few of them read")
+        words = Headline(_("Store less. Read less."), line, self.frame)
+        self.bars.become_latents(self.n)
+        stand(self, self.bars.shot, self.bars, words)

@@ -1,0 +1,144 @@
+"""The scene about reading few tokens: bars as high as the attention, and a floor to scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from manim import VGroup, tempconfig
+
+from extract.trace import Trace
+from filmkit.core.records import BeatRecord
+from filmkit.core.theme import current_theme
+from scenes.sparse.scene_sparse import Sparse
+from tests.support.figures import all_texts
+from tests.support.staging import complaints, play
+from tests.support.traces import make_trace
+
+CASES = {
+    "hidden first token": {"n_heads": 6, "n_layers": 3},
+    "no beginning token": {"has_bos": False},
+    "one head": {"n_heads": 1, "n_layers": 1},
+    "four tokens": {"n_tokens": 4, "has_bos": False},
+    "24 tokens": {"n_tokens": 24},
+}
+READ = {"the_last_ones": "last", "the_first_one": "sink", "each_head_chooses": "best"}
+
+
+def run(trace: Trace, look: Callable[[BeatRecord, Sparse], None], **frame: float) -> None:
+    """Run the scene without drawing, and call ``look`` after each beat."""
+    size = {"pixel_width": 1920, "pixel_height": 1080, "frame_width": 8 * 16 / 9, "frame_height": 8}
+    quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
+
+    def note(record: BeatRecord, stage: Sparse) -> None:
+        look(record, stage)
+
+    with tempconfig(quiet | size | frame):
+        Sparse(trace, on_beat_end=note).render()
+
+
+def heights(bars: VGroup) -> np.ndarray:
+    """Return the heights of bars in scene units."""
+    return np.array([np.ptp(bar.points[:, 1]) for bar in bars])
+
+
+def kept_of(row: np.ndarray, n: int, way: str) -> np.ndarray:
+    """Return a row of a pattern in which only what is read is left."""
+    keys = {
+        "last": range(len(row) - n, len(row)),
+        "sink": [0, *range(len(row) - n + 1, len(row))],
+        "best": sorted(range(len(row)), key=lambda key: -row[key])[:n],
+    }[way]
+    return np.array([weight if key in keys else 0.0 for key, weight in enumerate(row)])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bars_are_as_high_as_the_mean_attention_and_full_where_it_is_read(case: str) -> None:
+    trace = make_trace(**CASES[case])
+    query = trace.meta.n_prompt - 1
+    rows = [
+        row[: query + 1].astype(np.float64)
+        for layer in range(trace.meta.n_layers)
+        for row in trace.get("pattern", layer)[:, query]
+    ]
+    n, seen = min(3, (query + 1) // 2), []
+
+    def look(record: BeatRecord, stage: Sparse) -> None:
+        way = READ.get(record.name)
+        if way is None:
+            return
+        bars = stage.bars
+        mean = np.mean(rows, axis=0)
+        unit = heights(bars.outlines).max() / mean.max()
+        np.testing.assert_allclose(heights(bars.outlines), unit * mean, atol=1e-6)
+        kept = np.mean([kept_of(row, n, way) for row in rows], axis=0)
+        np.testing.assert_allclose(heights(bars.lights), unit * kept, atol=1e-6)
+        ink = current_theme().ink.lower()
+        lit = [word.get_fill_color().to_hex().lower() == ink for word in bars.words]
+        assert lit == (kept > 0).tolist()
+        assert f"{kept.sum():.0%}" in (line.text for line in stage.told.figure)
+        seen.append(record.name)
+
+    run(trace, look)
+    assert seen == list(READ)
+
+
+def test_of_long_texts_what_is_not_drawn_is_one_bar() -> None:
+    trace = make_trace(n_tokens=14)
+    trace = replace(trace, meta=replace(trace.meta, rows=(7, 12)))
+    rows = [trace.get("pattern", layer)[:, 11, :12] for layer in range(trace.meta.n_layers)]
+    mean = np.mean(rows, axis=(0, 1))
+
+    def look(record: BeatRecord, stage: Sparse) -> None:
+        if record.name == "all_that_is_kept":
+            shown, expected = heights(stage.bars.lights), [mean[:7].sum(), *mean[7:]]
+            np.testing.assert_allclose(shown / shown.max(), expected / max(expected), atol=1e-6)
+            assert stage.bars.words[0].text == "…"
+            assert stage.provenance_notes()[1] == "…: 7 tokens before"
+            seen.append(record.name)
+
+    seen: list[str] = []
+    run(trace, look)
+    assert seen
+
+
+def test_with_very_few_tokens_nothing_is_left_out() -> None:
+    trace = make_trace(n_tokens=2, has_bos=False)
+    assert Sparse.beat_names(trace) == (
+        "all_that_is_kept",
+        "an_indexer_chooses",
+        "pooled_before",
+        "less_to_read",
+    )
+    assert [line for picture in play(Sparse, trace) for line in complaints(picture)] == []
+
+
+@pytest.mark.parametrize("frame", [{}, {"frame_width": 4.5, "pixel_width": 1080}])
+def test_the_floor_has_as_many_tiles_as_the_numbers_say(frame: dict[str, float]) -> None:
+    def look(record: BeatRecord, stage: Sparse) -> None:
+        lit = stage.floor.lights.points.reshape(-1, 16, 3).mean(axis=1).round(4)
+        assert len(np.unique(lit, axis=0)) == len(lit) == 2048
+        tiles = stage.floor.tokens[1].points.reshape(-1, 16, 3).mean(axis=1)
+        right, front = tiles[:, 0].max(), tiles[:, 2].max()
+        pitch = 2 * right / (len(np.unique(tiles[:, 0].round(4))) - 1)
+        back = stage.floor.tokens[0].points[:, 2].min()
+        across = len(np.unique(tiles[:, 0].round(4)))
+        assert round((front - back) / pitch + 1) * across == 163_840
+        assert lit[:, 2].min() >= back
+        if record.name == "pooled_before":
+            for count, entries in zip((4, 128), stage.floor.entries, strict=True):
+                middles = entries.points.reshape(-1, 16, 3).mean(axis=1).round(4)
+                assert len(middles) == count * len(np.unique(middles, axis=0))
+
+    run(make_trace(), look, **frame)
+
+
+def test_published_numbers_are_marked_as_not_the_models() -> None:
+    pictures = {picture.record.name: picture for picture in play(Sparse, make_trace())}
+    for name, numbers in (("an_indexer_chooses", "163,840"), ("pooled_before", "27%")):
+        texts = all_texts(pictures[name])
+        assert any(numbers in text for text in texts)
+        assert any("not the traced model" in text for text in texts)
+    assert not any("not the traced" in text for text in all_texts(pictures["less_to_read"]))
