@@ -1,295 +1,256 @@
-"""The size of the cache: one token, many tokens, one GPU, and what published figures compare.
+"""The size of the cache: one token, one GPU, the work with a number, and what was published.
 
 The numbers are those of published models, not of the trace.
 """
 
 from __future__ import annotations
 
-from manim import AnimationGroup, Group
+from functools import cached_property
+
+import numpy as np
+from manim import Group
 
 from extract.architectures import (
     COMPARED_GROUPS,
-    CONTEXT_TOKENS,
     GPU_BYTES,
     H100_SXM,
     V2_SAVING,
-    V2_THROUGHPUT,
     architecture,
     decoding_work,
     latent_size,
-    v2_cache_claim,
 )
-from extract.newer_schemes import newer_scheme
-from filmkit.core.animations import Appear, Arrive, Glide, Vanish
+from filmkit.core.animations import Appear, Vanish
+from filmkit.core.camera import pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import NARROW
-from filmkit.core.language import N_, _, ngettext
+from filmkit.core.geometry import Box
+from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
+    format_gigabytes,
     format_number,
     format_percent,
+    format_rough,
+    listed,
     spoken_bytes,
 )
 from filmkit.core.stage import Stage, beat
-from filmkit.mobjects.cached_numbers import CachedPerToken, trained_ratio
-from filmkit.mobjects.chart import grow_bar
-from filmkit.mobjects.flow import Draw
-from scenes.cache_size.charts import (
-    MemoryLines,
-    NewerLines,
-    Readers,
-    ReadersOfNumber,
-    SavingColumns,
-    TokenBars,
-    format_context,
-    lean_over,
-)
-from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, WorkLayout
+from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.mobjects.sentence import Sentence
+from filmkit.world.block import shot_of
+from filmkit.world.headline import Headline
+from filmkit.world.standing import TEXT, stand, stand_at_once, words_at
+from scenes.cache_size.parts import CARD, Gpu, Readers, Row, Shrinking, Token, opening
 
-SHAPE = "DeepSeek-V3/R1"
-NEWER = {
-    ("DSA", "DeepSeek-V3.2"): N_("reads only a part"),
-    ("window + GQA", "gpt-oss-120b"): N_("a window in half its layers"),
-    ("Gated DeltaNet + GQA", "Qwen3-Next 80B"): N_("caches in few layers"),
-    ("CSA + HCA", "DeepSeek-V4-Pro"): N_("an entry for many tokens"),
-    ("KDA + MLA", "Kimi Linear 48B"): N_("caches in few layers"),
-}
-"""Newer schemes and their models, with what makes them cheaper; translated where it is shown."""
+LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
+OLD, NEW = architecture("DeepSeek 67B"), architecture("DeepSeek-V2")
+CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
+EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
+BIG, MEDIUM = 1.8 * TEXT, 1.4 * TEXT  # sizes of words beside bodies
+ABOVE = (0.0, 0.4)  # from a body to words above it
+APART, UPRIGHT_APART = 2.4, 1.6  # from the middle to each of two GPUs
+PITCH, UPRIGHT_PITCH = 1.15 * CARD[0], 1.5 * CARD[1]  # from one card of heads to the next
+BESIDE, UPRIGHT_BESIDE = 3.0, 2.2  # room for words at the left of a body
+NAMED = ((1, 1, 0.5), (0.0, 1.4), (0.0, 0.8), (0.0, 0.3))
+UPRIGHT_NAMED = ((1, 0.5, 1), (0.3, 0.9), (0.3, 0.2), (0.3, -0.3))
+"""Corner of a card of heads where its words stand, and how far each line is from there."""
+
+SENTENCE = 1.1  # height of the words of the prompt
 
 
-def two_figures(value: float) -> str:
+def two_digits(number: float) -> str:
     """Return a number with two digits that count."""
-    return format_number(value, 2)
+    return format_number(number, 2)
 
 
 class CacheSize(Stage):
-    """The cache of one token in four ways, of many tokens, on one GPU, and what it is worth."""
+    """Latents in the room of keys and values, in a token and on a GPU, and what they are worth."""
 
     title = "What the cache weighs"
+    published: tuple[str, ...] = (LARGE_NAME,)  # models and chips whose figures are shown
 
     def provenance_notes(self) -> tuple[str, str]:
-        note = _("published sizes of DeepSeek-R1 and other models  ·  not the traced model")
-        return note, ""
+        models = listed(self.published)
+        return _("published sizes of {models}  ·  not the traced model", models=models), ""
 
     def prepare(self) -> None:
-        arch = architecture(SHAPE)
-        groups = ngettext("{number} group", "{number} groups", COMPARED_GROUPS)
-        self.caches = (
-            CachedPerToken(arch, "mha", label=_("every head its own")),
-            CachedPerToken(arch, "gqa", COMPARED_GROUPS, label=groups),
-            CachedPerToken(arch, "mqa", label=_("one set for all")),
-            CachedPerToken(arch, "mla", label=_("one latent")),
-        )
-        every_head, grouped, _one_set, latent = self.caches
-        size, claim = latent_size(arch), v2_cache_claim()
-        works = (
-            decoding_work(arch, "mha"),
-            decoding_work(arch, "gqa", n_groups=COMPARED_GROUPS),
-            decoding_work(arch),
-        )
-        self.rows = (
-            Readers(_("every head its own"), 1, works[0], every_head.colour),
-            Readers(
-                ngettext(
-                    "{number} group of {heads}",
-                    "{number} groups of {heads}",
-                    COMPARED_GROUPS,
-                    heads=fact(
-                        "readers",
-                        arch.n_heads // COMPARED_GROUPS,
-                        counted_heads,
-                        sets=COMPARED_GROUPS,
-                    ),
-                ),
-                arch.n_heads // COMPARED_GROUPS,
-                works[1],
-                grouped.colour,
-            ),
-            Readers(
-                _(
-                    "one latent for {heads}",
-                    heads=fact("readers", arch.n_heads, counted_heads, sets=1),
-                ),
-                arch.n_heads,
-                works[2],
-                latent.colour,
-                # In a score and in the mix; what is rotated is in the score only.
-                _(
-                    "each head uses {twice} of {numbers} numbers twice",
-                    twice=fact("used twice", size.kv_rank),
-                    numbers=fact("cached numbers", sum(size)),
-                ),
-            ),
-        )
-        newer = {newer_scheme(*names): _(idea) for names, idea in NEWER.items()}
-        self.token = TokenBars(self.caches, TokenLayout.of(self.frame))
-        self.memory = MemoryLines(self.caches, ChartLayout.of(self.frame))
-        self.readers = ReadersOfNumber(self.rows, WorkLayout.of(self.frame, len(self.rows)))
-        self.saving = SavingColumns(SavingLayout.of(self.frame, 4))
-        self.newer = NewerLines(
-            latent, newer, ChartLayout.of(self.frame), explained=self.frame.width > NARROW
-        )
+        capacity = GPU_BYTES // LATENT.size()
+        self.times = EVERY_HEAD.size() / LATENT.size()
         self.facts |= told(
-            heads=arch.n_heads,
-            megabytes=(every_head.size(), spoken_bytes),
-            kilobytes=(latent.size(), spoken_bytes),
-            times=(every_head.size() / latent.size(), format_number),
-            trained=(trained_ratio()[2], format_number),
-            context=(CONTEXT_TOKENS, format_context),
-            all_gb=(every_head.size(CONTEXT_TOKENS) / 1e9, format_number),
-            latent_gb=(latent.size(CONTEXT_TOKENS) / 1e9, two_figures),
-            full=GPU_BYTES // every_head.size(),
-            latent_full=GPU_BYTES // latent.size(),
-            work=(works[2].per_number, format_number),
-            ridge=(H100_SXM.ridge(), format_number),
+            heads=(LARGE.n_heads, counted_heads),
+            megabytes=(EVERY_HEAD.size(), spoken_bytes),
+            kilobytes=(LATENT.size(), spoken_bytes),
+            times=(self.times, format_number),
+            full=GPU_BYTES // EVERY_HEAD.size(),
+            latent_full=capacity,
+            few=(capacity / 20, format_rough),
+            some=(capacity / 5, format_rough),
+            many=(capacity, format_rough),
+            work=(decoding_work(LARGE).per_number, format_number),
+            ridge=(CHIP.ridge(), format_number),
             saving=(V2_SAVING, format_percent),
-            before_bits=claim.reference_bits,
-            architecture=(claim.times_fewer_elements, two_figures),
-            precision=(claim.times_fewer_bits, two_figures),
-            throughput=(V2_THROUGHPUT, format_number),
         )
+
+    def words(self, figure: str, line: str) -> Headline:
+        """Return the words of a picture."""
+        return Headline(figure, line, self.frame)
 
     # One token
 
+    @cached_property
+    def token(self) -> Token:
+        """A token of the large model."""
+        return Token(LARGE)
+
     @beat
     def one_token(self) -> None:
-        """At DeepSeek-R1's size, one token takes {megabytes} if every head keeps its own. The
+        """One token of DeepSeek-R1. With keys and values for every head, it takes {megabytes}. Its
         latent takes {kilobytes}."""
-        token, tempo = self.token, self.theme.tempo
-        self.play(Appear(token.title))
-        for index in range(len(self.caches)):
-            self.play(Appear(token.names[index]), token.arrive(index))
-            named = [token.key] if index == 0 else []
-            self.play(Appear(Group(token.sizes[index], *named)), run_time=tempo.small / 2)
+        token = self.token
+        line = _(
+            "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
+        )
+        words = self.words(_("one token of {model}", model=LARGE_NAME), line)
+        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.2, 0.0))
+        stand(self, shot, token.halves, words)
+        for cache, body in ((EVERY_HEAD, token), (LATENT, token.one)):
+            at = body.pose.corner(0.5, 1, 1)
+            size = words_at(cache.told(), at, away=ABOVE, width=6.0, size=BIG)
+            self.play(*([Appear(body)] if body is token.one else []), Appear(size))
 
     @beat
     def how_often_it_fits(self) -> None:
-        """The latent fits in {times} times; into the largest such model that DeepSeek trained,
-        {trained} times."""
-        token, tempo = self.token, self.theme.tempo
-        token.times.set_value(0.0)
-        self.play(Appear(token.ratio), run_time=tempo.small / 2)
-        self.play(token.lay_tiles(run_time=2 * tempo.large))
-        self.play(Appear(token.meaning))
+        """In the room of these keys and values there is room for {times} latents."""
+        token = self.token
+        line = _("in the room of one token’s <key>keys</key> and <value>values</value>")
+        words = self.words(_("{times} latents", times=self.facts["times"]), line)
+        shot = token.shot(self.frame, into=words.below(head=0.6, foot=0.3))
+        if token.halves not in self.mobjects:
+            stand_at_once(self, token.halves, token.one, shot=shot)
+        stand(self, shot, token.halves, token.one, moves=[opening(token.halves)])
+        stand_at_once(self, token.latents, token.halves, token.one)
+        self.play(token.lay(), run_time=4.0)
+        self.play(Appear(words))
 
-    # Many tokens
+    # One GPU
 
-    @beat
-    def every_token_adds_a_box(self) -> None:
-        """Every token adds its box. At {context} tokens that is {all_gb} gigabytes, or {latent_gb}
-        with the latent."""
-        token, memory, tempo = self.token, self.memory, self.theme.tempo
-        latent = token.bars[-1][0]
-        others = [part for group in (token.names, token.sizes) for part in group]
-        others += [token.title, token.key, token.ratio, token.meaning]
-        # The tiles go back to where they came from.
-        self.play(
-            *(Vanish(part) for part in others),
-            *(Glide(tile, latent) for tile in token.tiles),
-            run_time=tempo.normal,
-        )
-        self.remove(token.tiles)
-        firsts = [boxes[0] for boxes in memory.boxes]
-        self.play(
-            *(Glide(bar, first) for bar, first in zip(token.bars, firsts, strict=True)),
-            Appear(memory.ground),
-            run_time=tempo.normal,
-        )
-        self.remove(token.bars)
-        self.add(*firsts)
-        self.play(memory.stack(run_time=1.5 * tempo.large))
-        self.play(AnimationGroup(*memory.become_lines()), run_time=tempo.normal)
-        self.remove(memory.boxes)
-        self.play(Appear(memory.ends), Appear(memory.gpu))
-
-    @beat
+    @beat(
+        ask="One GPU is full after {full} tokens, if every head keeps its own. How many fit as "
+        "latents? About {few}, {some} or {many}?"
+    )
     def one_gpu(self) -> None:
-        """So one GPU is full after {full} tokens, or, with the latent, after [{latent_full}]."""
-        memory, tempo = self.memory, self.theme.tempo
-        self.play(memory.fill_gpu(run_time=2 * tempo.large))
-        first, last = memory.place_full()
-        self.remove(memory.ends)
-        self.play(Appear(first), Appear(memory.between))
-        self.wait_for("latent_full")
-        self.play(Appear(last))
+        """The same memory, drawn out until each mark on the floor is as many tokens again:
+        {latent_full}."""
+        apart = UPRIGHT_APART if self.frame.upright else APART
+        first, second = Gpu(-apart), Gpu(apart, self.times)
+        line = _(
+            "as <latent>latents</latent>, not as <key>keys</key> and <value>values</value>, in the "
+            "{memory} of one GPU",
+            memory=fact("memory", GPU_BYTES, format_gigabytes),
+        )
+        words = self.words(_("{count} tokens", count=self.facts["latent_full"]), line)
+        glass = Group(first.glass, second.glass)
+        corners = np.concatenate([box.pose.corners for box in glass])
+        room = words.below(head=1.2, foot=0.3)
+        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=6)
+        backs, fronts = ([box[side] for box in glass] for side in (0, 1))
+        stand(self, shot, *backs, first.slabs, second.latents, *fronts)
+        count = _("{count} tokens", count=self.facts["full"])
+        top = first.glass.pose.corner(0.5, 1, 1)
+        self.play(Appear(words_at(count, top, away=ABOVE, width=6.0, size=MEDIUM)))
+        self.play(Vanish(second.glass.back), Vanish(second.glass.front))
+        self.add(second.ticks)
+        self.play(second.draw_out(), run_time=5.0)
+        self.play(Appear(words))
 
     # Why it is faster, and what was published
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It's faster, too. Each number that is read serves all {heads} heads, most of the numbers
-        twice: {work} multiply-adds on average, of {ridge} that the chip could do."""
-        readers, tempo = self.readers, self.theme.tempo
-        # A full GPU is one number after another: the two boxes become one number of each.
-        first, last = (mark[0] for mark in self.memory.full)
-        self.remove(first, last)
-        self.play(
-            *(Vanish(part) for part in self.visible_parts()),
-            readers.come_from(0, first),
-            readers.come_from(-1, last),
-            Appear(readers.title),
+        """And it's faster. Each number that is read serves all {heads}, most of them twice: in the
+        score and in the mix. {work} multiply-adds on average, of {ridge} that the chip could do."""
+        self.published = (LARGE_NAME, CHIP_NAME)
+        line = _("for each number of a <latent>latent</latent> that is read, on average")
+        words = self.words(_("{work} multiply-adds", work=self.facts["work"]), line)
+        size, groups = latent_size(LARGE), fact("compared groups", COMPARED_GROUPS)
+        twice, once = fact("used twice", size.kv_rank), fact("used once", size.rope_dim)
+        key, latent, upright = self.theme.key, self.theme.latent, self.frame.upright
+        cases = (
+            (COMPARED_GROUPS, 1, key, _("{groups} groups of heads", groups=groups)),
+            (1, 2, latent, _("{count} of a latent’s numbers", count=twice)),
+            (1, 1, key, _("{count} rotated numbers", count=once)),
         )
-        for index in range(len(self.rows)):
-            if index == 1:
-                number = readers.numbers[index]
-                self.play(Arrive(number, readers.numbers[0]), run_time=tempo.small)
-            self.play(
-                *(Appear(part) for part in readers.row(index)),
-                grow_bar(readers.bars[index]),
-                run_time=tempo.normal,
+        cards, labels = [], []
+        for number, (sets, lamps, colour, what) in enumerate(cases):
+            at = (0.0, (1 - number) * UPRIGHT_PITCH) if upright else ((number - 1) * PITCH, 0.0)
+            readers = LARGE.n_heads // sets
+            card = Readers(at, LARGE.n_heads, readers, lamps, colour)
+            heads = fact("readers", readers, counted_heads, sets=sets)
+            how = (
+                _("{heads}, once", heads=heads) if lamps == 1 else _("{heads}, twice", heads=heads)
             )
-            self.play(Appear(readers.figures[index]), run_time=tempo.small / 2)
-        self.play(Appear(readers.chip))
+            done = fact("served", readers * lamps, readers=readers, lamps=lamps)
+            corner, *away = UPRIGHT_NAMED if upright else NAMED
+            lines = zip((done, what, how), away, (BIG, TEXT, TEXT), strict=True)
+            cards.append(card)
+            labels.append(
+                Group(
+                    *(
+                        words_at(text, card.pose.corner(*corner), away=where, width=4.0, size=high)
+                        for text, where, high in lines
+                    )
+                )
+            )
+        room = words.below(head=0.4 if upright else 1.9, foot=0.4)
+        if upright:
+            room = Box.of(room.left, room.x + 0.2, room.bottom, room.top)
+        corners = np.concatenate([card.corners for card in cards])
+        stand(self, shot_of(corners, self.frame, into=room, turn=0, tilt=9), *cards)
+        for card, label in zip(cards, labels, strict=True):
+            self.play(card.read(), Appear(label), run_time=2.0)
+        self.play(Appear(words))
 
     @beat
     def the_published_saving(self) -> None:
-        """DeepSeek's headline, {saving} less, is against groups at {before_bits} bits. Latent and
-        fewer layers divide it by {architecture}, fewer bits by {precision}."""
-        saving, tempo = self.saving, self.theme.tempo
-        # From one number that groups cache to all that they cache of a token.
-        number = self.readers.numbers[1]
-        rest = [part for part in self.visible_parts() if part is not number]
-        self.play(*(Vanish(part) for part in rest), saving.grow_first(number))
-        self.play(
-            Vanish(number),
-            Appear(saving.words[0]),
-            Appear(saving.sizes[0]),
-            Appear(saving.columns[0]),
-            Appear(saving.keys[0]),
+        """DeepSeek published a saving of {saving}. That is three changes, multiplied: a latent,
+        fewer layers, and fewer bits."""
+        self.published = (OLD.name, NEW.name)
+        body, upright = Shrinking(OLD, NEW), self.frame.upright
+        factors = [
+            fact("factor", factor, format_number, place=place)
+            for place, factor in enumerate(body.factors)
+        ]
+        line = _(
+            "{new} instead of {old}: {factors} ≈ {product} times smaller",
+            new=NEW.name,
+            old=OLD.name,
+            factors=" × ".join(factors),
+            product=fact("times smaller", float(np.prod(body.factors)), two_digits),
         )
-        for index in range(1, 4):
-            # It comes out from behind the one before.
-            self.add(saving.columns[index])
-            self.bring_to_back(saving.columns[index])
-            self.play(
-                saving.step(index), Appear(saving.words[index]), Draw(saving.slopes[index - 1][0])
-            )
-            named = [saving.keys[1]] if index == 1 else []
-            found = Group(saving.slopes[index - 1][1], saving.sizes[index], *named)
-            self.play(Appear(found), run_time=tempo.small / 2)
-        self.play(Appear(saving.saving))
+        words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
+        beside, width, size = (UPRIGHT_BESIDE, 1.6, TEXT) if upright else (BESIDE, 6.0, MEDIUM)
+        shot = body.shot(self.frame, into=words.below(head=1.2, foot=0.3, left=beside))
+        stand(self, shot, body.halves)
+        stand_at_once(self, body.latent, body.halves)
+        self.play(opening(body.halves), Appear(body.latent))
+        edges = (
+            (_("a latent: ÷ {factor}", factor=factors[0]), (0.5, 1, 1), (0.1, 0.4)),
+            (_("fewer layers: ÷ {factor}", factor=factors[1]), (0, 1, 0.5), (-0.2, 0.3)),
+            (_("fewer bits: ÷ {factor}", factor=factors[2]), (0, 0.5, 0), (-0.2, 0.0)),
+        )
+        for pose, (name, corner, away) in zip(body.poses[1:], edges, strict=True):
+            label = words_at(name, body.pose.corner(*corner), away=away, width=width, size=size)
+            self.play(body.latent.move(pose), Appear(label), run_time=self.theme.tempo.large)
+        self.play(Appear(words))
 
     @beat
-    def throughput_too(self) -> None:
-        """The throughput, {throughput} times, has the same causes, and weights of 8 bits."""
-        self.play(Appear(self.saving.throughput))
-
-    @beat
-    def what_came_after(self) -> None:
-        """Later models read only a part of the latent, or let one entry stand for many tokens."""
-        newer = self.newer
-        # What one token takes leans over into the line of many tokens, as before.
-        column, first = self.saving.columns[-1], newer.curves[0]
-        rest = [part for part in self.visible_parts() if part not in set(column)]
-        start = first.axes.at(0, 0)
-        self.play(
-            *(Vanish(part) for part in rest),
-            *(lean_over(piece, start, first.end) for piece in column),
-            Appear(newer.ground),
-            Draw(first),
-        )
-        self.remove(column)
-        self.play(Appear(Group(newer.ends.labels[0], newer.ends.ties[0])))
-        for index in range(1, len(newer.curves)):
-            ends = [newer.ends.labels[index], newer.ends.ties[index]]
-            self.play(Draw(newer.curves[index]), *(Appear(part) for part in ends))
+    def all_are_read(self) -> None:
+        """Still, for every new token, the model reads what it keeps of all tokens before."""
+        self.published = (LARGE_NAME,)
+        line = _("for every new token, one <latent>latent</latent> of each token before")
+        words, row = self.words(_("all of them are read"), line), Row(self.layer.count)
+        room = words.below(head=0.3)
+        text, body = room.split_rows((SENTENCE, room.height - SENTENCE), 0.3)
+        sentence = pin_to_frame(Sentence(self.layer.words, text, size=MEDIUM).words)
+        stand(self, row.shot(self.frame, into=body.inset(0.3)), row, sentence)
+        self.play(row.read(), run_time=3.0)
+        self.play(Appear(words))
