@@ -163,6 +163,13 @@ class Gpu(Solid):
         length, side = CUBE * self.times**alpha, CUBE * self.times ** (-alpha / 2)
         return Pose((self.pose.at[0], 0.0, (CUBE - length) / 2), 90.0, length, side, side)
 
+    @property
+    def near(self) -> Pose:
+        """Where the near end of the latents is: a cube."""
+        pose = self.latents.pose
+        x, y, z = pose.corner(1, 0, 0.5)
+        return replace(pose, at=(x, y, z - pose.height / 2), thick=pose.height)
+
     def draw_out(self, **kwargs: Any) -> Animation:
         """Return an animation in which the latents become as long as they are many."""
         edges = np.array([(0, -TICK, 0), (1, TICK, 0), (1, TICK, WIDE), (0, -TICK, WIDE)])
@@ -192,20 +199,25 @@ class Readers(Solid):
         How many of them use the number, from the first one on.
     lamps
         How many multiply-adds each of these makes with it, 1 or 2.
-    colour
-        Of the number.
+    role
+        Whose colour the number has, as :meth:`filmkit.core.theme.Theme.role` names it.
 
     Attributes
     ----------
+    number
+        The number.
+    used
+        The corners of the lamps of those that use it, (4, 3) each.
     lit
         The lamps that burn.
     """
 
     def __init__(
-        self, at: tuple[float, float], heads: int, readers: int, lamps: int, colour: str
+        self, at: tuple[float, float], heads: int, readers: int, lamps: int, role: str
     ) -> None:
         super().__init__()
         theme, (x, y), (width, height) = current_theme(), at, CARD
+        colour = theme.role(role)
         self.pose = Pose((x, y + FOOT, 0.0), 90.0, 0.02, height, width)
         corner = self.pose.corner
         card = Polygon(*(corner(*place) for place in SIDES[1][:4]))
@@ -215,9 +227,9 @@ class Readers(Solid):
         dark.points = outline_points(places)
         self.used = [places[2 * head + lamp] for head in range(readers) for lamp in range(lamps)]
         self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0))
-        number = SketchBody(Pose((x, y, BEFORE), 0.0, NUMBER, NUMBER, NUMBER), colour)
-        ends = corner(1, 0, 0), corner(1, 0, 1), number.pose.corner(0.5, 1, 0.5)
-        self.add(mirrored(Group(card, dark, self.lit)), number)
+        self.number = SketchBody(Pose((x, y, BEFORE), 0.0, NUMBER, NUMBER, NUMBER), colour)
+        ends = corner(1, 0, 0), corner(1, 0, 1), self.number.pose.corner(0.5, 1, 0.5)
+        self.add(mirrored(Group(card, dark, self.lit)))
         self.add(glow(filled([np.array(ends)], colour, BEAM)))
 
     def _lamp(self, head: int, place: float, heads: int) -> Array:
@@ -279,10 +291,9 @@ class Row(Solid):
     def __init__(self, tokens: int) -> None:
         super().__init__()
         row = Pose((0.0, 0.0, 0.0), 0.0, tokens * PITCH, HIGH, HIGH)
-        latent, glass = current_theme().latent, GlassBox(row)
+        latent, self.glass = current_theme().latent, GlassBox(row)
         self.latents = Group(*(SketchBody(pose, latent) for pose in slices(row, tokens)))
-        self.pose = glass.pose
-        self.add(glass.back, self.latents, glass.front)
+        self.pose = self.glass.pose
 
     def read(self, **kwargs: Any) -> Animation:
         """Return an animation in which one latent after another begins to glow."""

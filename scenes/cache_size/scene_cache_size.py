@@ -5,10 +5,10 @@ The numbers are those of published models, not of the trace.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import partial
 
 import numpy as np
-from manim import Group
+from manim import Animation, Group
 
 from extract.architectures import (
     COMPARED_GROUPS,
@@ -36,7 +36,8 @@ from filmkit.core.numbers import (
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.sentence import Sentence
-from filmkit.world.block import shot_of
+from filmkit.world.block import Pose, shot_of
+from filmkit.world.box import SketchBody
 from filmkit.world.headline import Headline
 from filmkit.world.standing import TEXT, stand, stand_at_once, words_at
 from scenes.cache_size.parts import CARD, Gpu, Readers, Row, Shrinking, Token, opening
@@ -45,21 +46,21 @@ LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 OLD, NEW = architecture("DeepSeek 67B"), architecture("DeepSeek-V2")
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
+GROUP = LARGE.n_heads // COMPARED_GROUPS  # heads that would share a set
 BIG, MEDIUM = 1.8 * TEXT, 1.4 * TEXT  # sizes of words beside bodies
-ABOVE = (0.0, 0.4)  # from a body to words above it
+TOP, ABOVE = (0.5, 1, 1), (0.0, 0.4)  # corner of a body above which words are, and how far
 APART, UPRIGHT_APART = 2.4, 1.6  # from the middle to each of two GPUs
 PITCH, UPRIGHT_PITCH = 1.15 * CARD[0], 1.5 * CARD[1]  # from one card of heads to the next
 BESIDE, UPRIGHT_BESIDE = 3.0, 2.2  # room for words at the left of a body
-NAMED = ((1, 1, 0.5), (0.0, 1.4), (0.0, 0.8), (0.0, 0.3))
-UPRIGHT_NAMED = ((1, 0.5, 1), (0.3, 0.9), (0.3, 0.2), (0.3, -0.3))
-"""Corner of a card of heads where its words stand, and how far each line is from there."""
+NAMED = (1, 1, 0.5), (0.0, 0.9), (0.0, 0.3), 4.3
+UPRIGHT_NAMED = (1, 0.5, 1), (0.3, 0.4), (0.3, -0.2), 3.2
+"""Corner of a card of heads where its number stands, how far that and its words are away, and how
+wide these may be."""
+
+READERS = (GROUP, 1, "key"), (LARGE.n_heads, 2, "latent"), (LARGE.n_heads, 1, "key")
+"""Heads that read a number, how often each of them uses it, and whose number it is."""
 
 SENTENCE = 1.1  # height of the words of the prompt
-
-
-def two_digits(number: float) -> str:
-    """Return a number with two digits that count."""
-    return format_number(number, 2)
 
 
 class CacheSize(Stage):
@@ -73,13 +74,19 @@ class CacheSize(Stage):
         return _("published sizes of {models}  ·  not the traced model", models=models), ""
 
     def prepare(self) -> None:
-        capacity = GPU_BYTES // LATENT.size()
-        self.times = EVERY_HEAD.size() / LATENT.size()
+        capacity, times = GPU_BYTES // LATENT.size(), EVERY_HEAD.size() / LATENT.size()
+        upright = self.frame.upright
+        apart = UPRIGHT_APART if upright else APART
+        self.token, self.saved = Token(LARGE), Shrinking(OLD, NEW)
+        self.gpus = Gpu(-apart), Gpu(apart, times)
+        places = [(0.0, -UPRIGHT_PITCH * n) if upright else (PITCH * n, 0.0) for n in (-1, 0, 1)]
+        cards = zip(places, READERS, strict=True)
+        self.cards = [Readers(at, LARGE.n_heads, *read) for at, read in cards]
         self.facts |= told(
             heads=(LARGE.n_heads, counted_heads),
             megabytes=(EVERY_HEAD.size(), spoken_bytes),
             kilobytes=(LATENT.size(), spoken_bytes),
-            times=(self.times, format_number),
+            times=(times, format_number),
             full=GPU_BYTES // EVERY_HEAD.size(),
             latent_full=capacity,
             few=(capacity / 20, format_rough),
@@ -88,18 +95,20 @@ class CacheSize(Stage):
             work=(decoding_work(LARGE).per_number, format_number),
             ridge=(CHIP.ridge(), format_number),
             saving=(V2_SAVING, format_percent),
+            smaller=(float(np.prod(self.saved.factors)), partial(format_number, digits=2)),
         )
+
+    def come_from(self, start: Pose, body: SketchBody) -> Animation:
+        """Add a body where another one stands, and return the animation in which it leaves."""
+        end = body.pose
+        self.add(body.stand(start))
+        return body.move(end)
 
     def words(self, figure: str, line: str) -> Headline:
         """Return the words of a picture."""
         return Headline(figure, line, self.frame)
 
     # One token
-
-    @cached_property
-    def token(self) -> Token:
-        """A token of the large model."""
-        return Token(LARGE)
 
     @beat
     def one_token(self) -> None:
@@ -111,37 +120,34 @@ class CacheSize(Stage):
         )
         words = self.words(_("one token of {model}", model=LARGE_NAME), line)
         shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.2, 0.0))
-        stand(self, shot, token.halves, words)
+        self.camera.shot = shot
+        self.play(Appear(token.halves), Appear(words), run_time=self.theme.tempo.large)
         for cache, body in ((EVERY_HEAD, token), (LATENT, token.one)):
-            at = body.pose.corner(0.5, 1, 1)
-            size = words_at(cache.told(), at, away=ABOVE, width=6.0, size=BIG)
+            size = words_at(cache.told(), body.pose.corner(*TOP), away=ABOVE, width=6.0, size=BIG)
             self.play(*([Appear(body)] if body is token.one else []), Appear(size))
 
     @beat
     def how_often_it_fits(self) -> None:
-        """In the room of these keys and values there is room for {times} latents."""
+        """Where its keys and values were, {times} latents fit."""
         token = self.token
         line = _("in the room of one token’s <key>keys</key> and <value>values</value>")
         words = self.words(_("{times} latents", times=self.facts["times"]), line)
         shot = token.shot(self.frame, into=words.below(head=0.6, foot=0.3))
-        if token.halves not in self.mobjects:
-            stand_at_once(self, token.halves, token.one, shot=shot)
         stand(self, shot, token.halves, token.one, moves=[opening(token.halves)])
         stand_at_once(self, token.latents, token.halves, token.one)
-        self.play(token.lay(), run_time=4.0)
+        self.play(token.lay(), run_time=3.5)
         self.play(Appear(words))
 
     # One GPU
 
     @beat(
-        ask="One GPU is full after {full} tokens, if every head keeps its own. How many fit as "
-        "latents? About {few}, {some} or {many}?"
+        ask="One GPU was full after {full} tokens. As latents, how many fit? About {few}, {some} "
+        "or {many}?"
     )
     def one_gpu(self) -> None:
-        """The same memory, drawn out until each mark on the floor is as many tokens again:
-        {latent_full}."""
-        apart = UPRIGHT_APART if self.frame.upright else APART
-        first, second = Gpu(-apart), Gpu(apart, self.times)
+        """This is the same memory, drawn out. From mark to mark are {full} tokens, so
+        {latent_full} fit."""
+        first, second = self.gpus
         line = _(
             "as <latent>latents</latent>, not as <key>keys</key> and <value>values</value>, in the "
             "{memory} of one GPU",
@@ -153,87 +159,76 @@ class CacheSize(Stage):
         room = words.below(head=1.2, foot=0.3)
         shot = shot_of(corners, self.frame, into=room, turn=0, tilt=6)
         backs, fronts = ([box[side] for box in glass] for side in (0, 1))
-        stand(self, shot, *backs, first.slabs, second.latents, *fronts)
-        count = _("{count} tokens", count=self.facts["full"])
-        top = first.glass.pose.corner(0.5, 1, 1)
+        thick, height, depth = self.token.pose.size
+        start = Pose(self.token.pose.at, second.latents.pose.turn, depth, height, thick)
+        things = *backs, first.slabs, second.latents, *fronts
+        stand(self, shot, *things, moves=[self.come_from(start, second.latents)])
+        count, top = _("{count} tokens", count=self.facts["full"]), first.glass.pose.corner(*TOP)
         self.play(Appear(words_at(count, top, away=ABOVE, width=6.0, size=MEDIUM)))
         self.play(Vanish(second.glass.back), Vanish(second.glass.front))
         self.add(second.ticks)
-        self.play(second.draw_out(), run_time=5.0)
+        self.play(second.draw_out(), run_time=4.0)
         self.play(Appear(words))
 
     # Why it is faster, and what was published
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """And it's faster. Each number that is read serves all {heads}, most of them twice: in the
-        score and in the mix. {work} multiply-adds on average, of {ridge} that the chip could do."""
+        """It's faster, too. Each number that is read now serves all {heads}, most of them twice.
+        On average that's {work} multiply-adds, of {ridge} that the chip could do."""
         self.published = (LARGE_NAME, CHIP_NAME)
         line = _("for each number of a <latent>latent</latent> that is read, on average")
         words = self.words(_("{work} multiply-adds", work=self.facts["work"]), line)
-        size, groups = latent_size(LARGE), fact("compared groups", COMPARED_GROUPS)
+        size, every = latent_size(LARGE), self.facts["heads"]
+        groups = fact("compared groups", COMPARED_GROUPS)
+        some = fact("readers", GROUP, counted_heads, sets=COMPARED_GROUPS)
         twice, once = fact("used twice", size.kv_rank), fact("used once", size.rope_dim)
-        key, latent, upright = self.theme.key, self.theme.latent, self.frame.upright
-        cases = (
-            (COMPARED_GROUPS, 1, key, _("{groups} groups of heads", groups=groups)),
-            (1, 2, latent, _("{count} of a latent’s numbers", count=twice)),
-            (1, 1, key, _("{count} rotated numbers", count=once)),
+        names = (
+            _("{groups} groups: {heads}, once", groups=groups, heads=some),
+            _("{count} numbers: {heads}, twice", count=twice, heads=every),
+            _("{count} rotated: {heads}, once", count=once, heads=every),
         )
-        cards, labels = [], []
-        for number, (sets, lamps, colour, what) in enumerate(cases):
-            at = (0.0, (1 - number) * UPRIGHT_PITCH) if upright else ((number - 1) * PITCH, 0.0)
-            readers = LARGE.n_heads // sets
-            card = Readers(at, LARGE.n_heads, readers, lamps, colour)
-            heads = fact("readers", readers, counted_heads, sets=sets)
-            how = (
-                _("{heads}, once", heads=heads) if lamps == 1 else _("{heads}, twice", heads=heads)
-            )
-            done = fact("served", readers * lamps, readers=readers, lamps=lamps)
-            corner, *away = UPRIGHT_NAMED if upright else NAMED
-            lines = zip((done, what, how), away, (BIG, TEXT, TEXT), strict=True)
-            cards.append(card)
-            labels.append(
-                Group(
-                    *(
-                        words_at(text, card.pose.corner(*corner), away=where, width=4.0, size=high)
-                        for text, where, high in lines
-                    )
-                )
-            )
-        room = words.below(head=0.4 if upright else 1.9, foot=0.4)
-        if upright:
+        room = words.below(head=0.4 if self.frame.upright else 1.5, foot=0.4)
+        if self.frame.upright:
             room = Box.of(room.left, room.x + 0.2, room.bottom, room.top)
-        corners = np.concatenate([card.corners for card in cards])
-        stand(self, shot_of(corners, self.frame, into=room, turn=0, tilt=9), *cards)
-        for card, label in zip(cards, labels, strict=True):
-            self.play(card.read(), Appear(label), run_time=2.0)
+        corners = np.concatenate([card.corners for card in self.cards])
+        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=9)
+        numbers = [card.number for card in self.cards]
+        slab, near = self.gpus[0].slabs[0].pose, self.gpus[1].near
+        moves = [self.come_from(slab, numbers[0]), self.come_from(near, numbers[1])]
+        stand(self, shot, *self.cards, *numbers, moves=moves)
+        corner, above, below, width = UPRIGHT_NAMED if self.frame.upright else NAMED
+        for place, (card, name) in enumerate(zip(self.cards, names, strict=True)):
+            done, at = fact("served", len(card.used), place=place), card.pose.corner(*corner)
+            label = words_at(done, at, away=above, width=3.2, size=BIG)
+            self.play(card.read(), Appear(label), run_time=1.2)
+            self.play(Appear(words_at(name, at, away=below, width=width)))
         self.play(Appear(words))
 
     @beat
     def the_published_saving(self) -> None:
-        """DeepSeek published a saving of {saving}. That is three changes, multiplied: a latent,
-        fewer layers, and fewer bits."""
+        """DeepSeek published {saving} less. It's three changes, multiplied: a latent, fewer
+        layers, and fewer bits."""
         self.published = (OLD.name, NEW.name)
-        body, upright = Shrinking(OLD, NEW), self.frame.upright
-        factors = [
-            fact("factor", factor, format_number, place=place)
-            for place, factor in enumerate(body.factors)
-        ]
+        body, upright = self.saved, self.frame.upright
+        factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
         line = _(
             "{new} instead of {old}: {factors} ≈ {product} times smaller",
             new=NEW.name,
             old=OLD.name,
             factors=" × ".join(factors),
-            product=fact("times smaller", float(np.prod(body.factors)), two_digits),
+            product=self.facts["smaller"],
         )
         words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
         beside, width, size = (UPRIGHT_BESIDE, 1.6, TEXT) if upright else (BESIDE, 6.0, MEDIUM)
         shot = body.shot(self.frame, into=words.below(head=1.2, foot=0.3, left=beside))
-        stand(self, shot, body.halves)
+        pairs = zip(self.cards, body.halves, strict=False)
+        moves = [self.come_from(card.number.pose, half) for card, half in pairs]
+        stand(self, shot, body.halves, moves=moves)
         stand_at_once(self, body.latent, body.halves)
         self.play(opening(body.halves), Appear(body.latent))
         edges = (
-            (_("a latent: ÷ {factor}", factor=factors[0]), (0.5, 1, 1), (0.1, 0.4)),
+            (_("a latent: ÷ {factor}", factor=factors[0]), TOP, (0.1, 0.4)),
             (_("fewer layers: ÷ {factor}", factor=factors[1]), (0, 1, 0.5), (-0.2, 0.3)),
             (_("fewer bits: ÷ {factor}", factor=factors[2]), (0, 0.5, 0), (-0.2, 0.0)),
         )
@@ -251,6 +246,8 @@ class CacheSize(Stage):
         room = words.below(head=0.3)
         text, body = room.split_rows((SENTENCE, room.height - SENTENCE), 0.3)
         sentence = pin_to_frame(Sentence(self.layer.words, text, size=MEDIUM).words)
-        stand(self, row.shot(self.frame, into=body.inset(0.3)), row, sentence)
+        moves = [self.come_from(self.saved.latent.pose, row.latents[-1])]
+        shot = row.shot(self.frame, into=body.inset(0.3))
+        stand(self, shot, row.glass.back, *row.latents, row.glass.front, sentence, moves=moves)
         self.play(row.read(), run_time=3.0)
         self.play(Appear(words))
