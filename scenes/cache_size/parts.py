@@ -37,7 +37,7 @@ LAMPS, LAMP = (0.33, 0.67), 0.3  # places of a head's lamps, and their side, as 
 NUMBER, BEAM = 0.3, 0.3  # side of a number, and opacity of the light from it to its readers
 UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
 PITCH, HIGH = 0.36, 0.95  # from one token of a row to the next, and how high and deep each is
-LIT = 1.4  # how much light gives what is read
+LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
 
 
 def slices(whole: Pose, count: int) -> list[Pose]:
@@ -69,7 +69,7 @@ def keys_and_values(whole: Pose, tokens: int = 1) -> Group:
     """Return sketches of the keys and values of tokens, which fill a solid side by side."""
     colours = current_theme().key, current_theme().value
     poses = slices(whole, 2 * tokens)
-    return Group(*(SketchBody(pose, colours[n % 2]) for n, pose in enumerate(poses)))
+    return glow(Group(*(SketchBody(pose, colours[n % 2]) for n, pose in enumerate(poses))), DIM)
 
 
 def opening(halves: Group) -> Animation:
@@ -104,9 +104,9 @@ class Token(Solid):
         self.pose = Pose((0.0, 0.0, 0.0), 0.0, *size)
         self.halves = keys_and_values(self.pose)
         poses = filling(self.pose, kv_cache_elements(arch) / kv_cache_elements(arch, "mha"))
-        self.latents = Group(*(SketchBody(pose, latent) for pose in poses))
+        self.latents = glow(Group(*(SketchBody(pose, latent) for pose in poses)), LIT)
         x = KEY + ASIDE + poses[0].thick / 2
-        self.one = SketchBody(replace(poses[0], at=(x, 0.0, 0.0)), latent)
+        self.one = glow(SketchBody(replace(poses[0], at=(x, 0.0, 0.0)), latent), LIT)
 
     @property
     def corners(self) -> Array:

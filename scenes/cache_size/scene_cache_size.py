@@ -174,8 +174,8 @@ class CacheSize(Stage):
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It's faster, too. Each number that is read now serves all {heads}, most of them twice.
-        On average that's {work} multiply-adds, of {ridge} that the chip could do."""
+        """It's faster, too. Each number that is read now serves all {heads}, and most numbers
+        twice: on average {work} multiply-adds, of {ridge} that the chip could do."""
         self.published = (LARGE_NAME, CHIP_NAME)
         line = _("for each number of a <latent>latent</latent> that is read, on average")
         words = self.words(_("{work} multiply-adds", work=self.facts["work"]), line)
@@ -207,8 +207,8 @@ class CacheSize(Stage):
 
     @beat
     def the_published_saving(self) -> None:
-        """DeepSeek published {saving} less. It's three changes, multiplied: a latent, fewer
-        layers, and fewer bits."""
+        """DeepSeek published a cache {saving} smaller. That's three changes, multiplied: a latent,
+        fewer layers, and fewer bits."""
         self.published = (OLD.name, NEW.name)
         body, upright = self.saved, self.frame.upright
         factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
