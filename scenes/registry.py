@@ -94,7 +94,13 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """The short film: names of scenes, and the beats of them that it shows."""
 
-FORMER_NAMES = {"scene_mqa": "scene_sharing", "scene_gqa": "scene_sharing"}
+FORMER_NAMES = {
+    "scene_mqa": "scene_sharing",
+    "scene_gqa": "scene_sharing",
+    "scene_cache_size/every_token_adds_a_box": "scene_cache_size/one_gpu",
+    "scene_cache_size/throughput_too": "scene_cache_size/the_published_saving",
+    "scene_cache_size/what_came_after": "scene_sparse/an_indexer_chooses",
+}
 """Names that scenes had, and the scenes that show now what they showed."""
 
 POSTERS: tuple[SceneEntry, ...] = (

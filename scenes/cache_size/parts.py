@@ -295,7 +295,7 @@ class Row(Solid):
         self.latents = Group(*(SketchBody(pose, latent) for pose in slices(row, tokens)))
         self.pose = self.glass.pose
 
-    def read(self, **kwargs: Any) -> Animation:
+    def light(self, **kwargs: Any) -> Animation:
         """Return an animation in which one latent after another begins to glow."""
 
         def step(alpha: float) -> None:

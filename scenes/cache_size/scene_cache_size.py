@@ -112,14 +112,14 @@ class CacheSize(Stage):
 
     @beat
     def one_token(self) -> None:
-        """One token of DeepSeek-R1. With keys and values for every head, it takes {megabytes}. Its
+        """With keys and values for every head, one token of DeepSeek-R1 takes {megabytes}. Its
         latent takes {kilobytes}."""
         token = self.token
         line = _(
             "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
         )
         words = self.words(_("one token of {model}", model=LARGE_NAME), line)
-        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.2, 0.0))
+        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.4, 0.0))
         self.camera.shot = shot
         self.play(Appear(token.halves), Appear(words), run_time=self.theme.tempo.large)
         for cache, body in ((EVERY_HEAD, token), (LATENT, token.one)):
@@ -141,8 +141,8 @@ class CacheSize(Stage):
     # One GPU
 
     @beat(
-        ask="One GPU was full after {full} tokens. As latents, how many fit? About {few}, {some} "
-        "or {many}?"
+        ask="One GPU was full after {full} tokens. How many fit as latents: about {few}, {some} or "
+        "{many}?"
     )
     def one_gpu(self) -> None:
         """This is the same memory, drawn out. From mark to mark are {full} tokens, so
@@ -222,9 +222,8 @@ class CacheSize(Stage):
         words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
         beside, width, size = (UPRIGHT_BESIDE, 1.6, TEXT) if upright else (BESIDE, 6.0, MEDIUM)
         shot = body.shot(self.frame, into=words.below(head=1.2, foot=0.3, left=beside))
-        pairs = zip(self.cards, body.halves, strict=False)
-        moves = [self.come_from(card.number.pose, half) for card, half in pairs]
-        stand(self, shot, body.halves, moves=moves)
+        moves = [self.come_from(self.cards[0].number.pose, body.halves[0])]
+        stand(self, shot, *body.halves, moves=moves)
         stand_at_once(self, body.latent, body.halves)
         self.play(opening(body.halves), Appear(body.latent))
         edges = (
@@ -238,16 +237,16 @@ class CacheSize(Stage):
         self.play(Appear(words))
 
     @beat
-    def all_are_read(self) -> None:
-        """Still, for every new token, the model reads what it keeps of all tokens before."""
+    def a_latent_for_each_token(self) -> None:
+        """That's all that is left to keep: of each token a latent, in every layer."""
         self.published = (LARGE_NAME,)
-        line = _("for every new token, one <latent>latent</latent> of each token before")
-        words, row = self.words(_("all of them are read"), line), Row(self.layer.count)
+        line = _("a <latent>latent</latent> of each token in every layer, for all heads")
+        words, row = self.words(_("all that is kept"), line), Row(self.layer.count)
         room = words.below(head=0.3)
         text, body = room.split_rows((SENTENCE, room.height - SENTENCE), 0.3)
         sentence = pin_to_frame(Sentence(self.layer.words, text, size=MEDIUM).words)
         moves = [self.come_from(self.saved.latent.pose, row.latents[-1])]
         shot = row.shot(self.frame, into=body.inset(0.3))
         stand(self, shot, row.glass.back, *row.latents, row.glass.front, sentence, moves=moves)
-        self.play(row.read(), run_time=3.0)
+        self.play(row.light(), run_time=2.4)
         self.play(Appear(words))

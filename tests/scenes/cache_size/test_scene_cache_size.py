@@ -155,7 +155,7 @@ def test_three_changes_make_the_published_saving() -> None:
 @pytest.mark.parametrize("tokens", [2, 24])
 def test_every_word_has_a_latent_and_all_are_handed_on(tokens: int) -> None:
     trace: Trace = make_trace(n_tokens=tokens, d_head=16)
-    parts, _shot = last_picture(CacheSize, "all_are_read", trace, StageSettings())
+    parts, _shot = last_picture(CacheSize, "a_latent_for_each_token", trace, StageSettings())
     words = {
         line.text for part in parts for line in part.get_family() if isinstance(line, TextLine)
     }
