@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from filmkit.core.scene_entry import SceneEntry
 
 __all__ = ["FORMER_NAMES", "POSTERS", "SCENES", "SHORT", "THUMBNAIL"]
@@ -101,7 +103,21 @@ FORMER_NAMES = {
     "scene_cache_size/throughput_too": "scene_cache_size/the_published_saving",
     "scene_cache_size/what_came_after": "scene_sparse/an_indexer_chooses",
 }
-"""Names that scenes had, and the scenes that show now what they showed."""
+"""Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
+
+
+def _with_former_beats(entry: SceneEntry) -> SceneEntry:
+    """Return a scene that knows which names its beats had."""
+    names = (name.split("/") for name in FORMER_NAMES if "/" in name)
+    former = {
+        beat: FORMER_NAMES[f"{scene}/{beat}"]
+        for scene, beat in names
+        if FORMER_NAMES.get(scene, scene) == entry.slug
+    }
+    return replace(entry, former_beats=former)
+
+
+SCENES = tuple(map(_with_former_beats, SCENES))
 
 POSTERS: tuple[SceneEntry, ...] = (
     SceneEntry("mha", "Multi-head attention", "scenes.posters.scene_posters", "MultiHeadPoster"),

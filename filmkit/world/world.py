@@ -12,6 +12,7 @@ from manim import IN, Animation, Group, Mobject, Scene, VGroup, VMobject, smooth
 
 from filmkit.core.animations import (
     AnimateWith,
+    Appear,
     InPlaceAnimation,
     Presence,
     Vanish,
@@ -32,6 +33,7 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.ribbon import filled, outline_points
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.stage import Stage
+from filmkit.world.headline import Headline
 from filmkit.world.plan import Place, Plan, Points
 from filmkit.world.plates import INSET, HeadCard, Plate
 
@@ -74,6 +76,8 @@ class World(Group):
         :meth:`slide_together`.
     plan : Plan
         Where everything stands.
+    words : Headline, optional
+        The words over the room; see :meth:`say`.
 
     Examples
     --------
@@ -89,6 +93,7 @@ class World(Group):
 
     def __init__(self, view: LayerView, frame: Frame) -> None:
         super().__init__()
+        self.words: Headline | None = None
         meta = view.trace.meta
         heads, group = range(meta.n_heads), meta.n_heads // meta.n_kv_heads
         self.view, self.plan = view, Plan(meta.n_heads, group, frame)
@@ -408,6 +413,18 @@ class World(Group):
                     for card in self.cards
                 ]
                 layer.points = outline_points(rays) if alpha > 0 else np.zeros((0, 3))
+
+    def say(self, words: Headline | None = None) -> list[Animation]:
+        """Return animations in which words take the place of those over the room.
+
+        Parameters
+        ----------
+        words
+            The new words; without any, those that are there leave.
+        """
+        leaving = [] if self.words is None else [Vanish(self.words, rate_func=first_half)]
+        self.words = words
+        return leaving if words is None else [*leaving, Appear(words, rate_func=second_half)]
 
     def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:
         """Return animations that put some parts in full light, and the rest in half light.
