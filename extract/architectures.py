@@ -27,13 +27,11 @@ from typing import Literal, NamedTuple
 __all__ = [
     "ARCHITECTURES",
     "COMPARED_GROUPS",
-    "CONTEXT_TOKENS",
     "DENSE_7B",
     "GPU_BYTES",
     "H100_SXM",
     "MOE",
     "V2_SAVING",
-    "V2_THROUGHPUT",
     "Architecture",
     "CacheClaim",
     "Chip",
@@ -57,18 +55,11 @@ COMPARED_GROUPS = 8
 """Number of groups of the grouped-query cache in comparisons: that of Llama-3, Mistral 7B and
 DeepSeek 67B."""
 
-CONTEXT_TOKENS = 128 * 1024
-"""Context length of DeepSeek-V2 in tokens, "128K tokens" (V2 report, abstract)."""
-
 GPU_BYTES = 80 * 10**9
 """Memory of one GPU in bytes, to compare caches with: an NVIDIA A100, H100 or H800 (80 GB)."""
 
 V2_SAVING = 0.933
 """Fraction of the cache that DeepSeek-V2 saves, as published; see :func:`v2_cache_claim`."""
-
-V2_THROUGHPUT = 5.76
-"""Largest generation throughput of DeepSeek-V2 relative to DeepSeek 67B, as published (abstract and
-p. 16).  It was measured with FP8 weights and a 6-bit cache, so it is not due to MLA alone."""
 
 
 class LatentSize(NamedTuple):
@@ -493,11 +484,6 @@ class CacheClaim:
     bits: int
     reference_elements: int
     reference_bits: int
-
-    @property
-    def times_fewer_elements(self) -> float:
-        """How many times fewer elements it has, which is due to the architecture."""
-        return self.reference_elements / self.elements
 
     @property
     def times_fewer_bits(self) -> float:

@@ -107,6 +107,9 @@ FORMER_NAMES = {
     "scene_mqa": "scene_sharing",
     "scene_gqa": "scene_sharing",
     "scene_kv_cache/the_rest_is_known": "scene_kv_cache/one_new_row",
+    "scene_cache_size/every_token_adds_a_box": "scene_cache_size/one_gpu",
+    "scene_cache_size/throughput_too": "scene_cache_size/the_published_saving",
+    "scene_cache_size/what_came_after": "scene_sparse/an_indexer_chooses",
 }
 """Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
 

@@ -21,7 +21,6 @@ __all__ = [
     "format_decimal",
     "format_exact",
     "format_gigabytes",
-    "format_kilobytes",
     "format_number",
     "format_percent",
     "format_power_of_ten",
@@ -29,7 +28,6 @@ __all__ = [
     "format_share",
     "format_short",
     "listed",
-    "ratio_sign",
     "readable_bytes",
     "separated",
     "spoken_bytes",
@@ -112,16 +110,6 @@ def format_rough(value: float) -> str:
     ('30', '0.3')
     """
     return format_number(value, 1)
-
-
-def ratio_sign() -> str:
-    """Return what stands behind the number of a ratio: "×"."""
-    return _("{number} ×", number="").strip()
-
-
-def format_kilobytes(count: float) -> str:
-    """Return bytes as kilobytes of 1000."""
-    return _("{number} kB", number=format_short(count / 1e3))
 
 
 def format_gigabytes(count: float) -> str:

@@ -9,9 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from extract.architectures import (
-    MOE,
     Architecture,
-    QualityColumn,
     Scheme,
     kv_cache_bytes,
     latent_size,
@@ -21,7 +19,7 @@ from filmkit.core.numbers import readable_bytes
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import Span, scheme_colour
 
-__all__ = ["BITS", "CachedPerToken", "trained_ratio"]
+__all__ = ["BITS", "CachedPerToken"]
 
 BITS = 16
 """Bits of a cached number by default."""
@@ -96,13 +94,3 @@ class CachedPerToken:
         latent = latent_size(self.arch)
         shared = size * latent.kv_rank / sum(latent)
         return (Span(shared, theme.latent), Span(size - shared, theme.key))
-
-
-def trained_ratio() -> tuple[QualityColumn, QualityColumn, float]:
-    """Return the large MHA and MLA models that were trained for a comparison, and the ratio.
-
-    The ratio is that of the sizes of their caches, MHA to MLA.
-    """
-    large = {column.attention: column for column in MOE.columns if column.size == "large"}
-    mha, mla = large["MHA"], large["MLA"]
-    return mha, mla, (mha.cache_elements or 0) / (mla.cache_elements or 1)

@@ -7,7 +7,7 @@ labels included; sizes follow from the box and the theme. Lengths are in scene u
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 
@@ -29,7 +29,6 @@ __all__ = [
     "Curve",
     "EndLabels",
     "Paragraph",
-    "ReferenceLine",
     "Span",
     "scheme_colour",
     "spread",
@@ -272,17 +271,6 @@ class ChartAxes(VGroup):
             plot.bottom + self.y.share(y) * plot.height,
         )
 
-    def set_y_high(self, high: float) -> ChartAxes:
-        """Change the high end of the vertical axis, move its ticks, and return the axes.
-
-        Ticks beyond the end are then above the plot; hide them with
-        :func:`filmkit.core.animations.set_presence`. Curves, end labels and reference lines must
-        be drawn again with their ``redraw``.
-        """
-        self.y = replace(self.y, high=high)
-        self._place_y()
-        return self
-
     def _rule(self) -> VMobject:
         theme, plot = current_theme(), self.plot
         return _hairline((plot.left, 0.0), (plot.right, 0.0), theme.faint, theme.thin)
@@ -388,54 +376,6 @@ class EndLabels(VGroup):
         for label, tie, (x, start), y in zip(self.labels, self.ties, ends, ys, strict=True):
             label.on_line(x + 3 * GAP + label.width / 2, y)
             tie.set_points_as_corners([[x + 0.4 * GAP, start, 0.0], [x + 2.6 * GAP, y, 0.0]])
-        return self
-
-
-class ReferenceLine(VGroup):
-    """A dashed horizontal line at a number, with its name above its right end.
-
-    Parameters
-    ----------
-    axes
-        Axes of the chart.
-    value
-        Number on the vertical axis.
-    text
-        Name of the line.
-    colour
-        "#RRGGBB"; the theme's ``accent`` by default.
-    """
-
-    DASH = 0.09  # length of a dash and of a gap, in scene units
-
-    def __init__(
-        self,
-        axes: ChartAxes,
-        value: float,
-        text: str,
-        *,
-        colour: str | None = None,
-    ) -> None:
-        super().__init__()
-        theme = current_theme()
-        self.axes, self.value = axes, value
-        colour = colour or theme.accent
-        self.line = VMobject(stroke_color=colour, stroke_width=theme.thin, fill_opacity=0.0)
-        self.label = Label(text, size=theme.note_size, colour=colour)
-        plot = axes.plot
-        for x in np.arange(plot.left, plot.right - self.DASH, 2 * self.DASH):
-            self.line.start_new_path(np.array([x, 0.0, 0.0]))
-            self.line.add_line_to(np.array([x + self.DASH, 0.0, 0.0]))
-        self.label.on_line(plot.right - self.label.width / 2, 0.5 * GAP + self.label.height / 2)
-        self.add(self.line, self.label)
-        self.level = 0.0
-        self.redraw()
-
-    def redraw(self) -> ReferenceLine:
-        """Move the line after a change of the axes, and return it."""
-        level = self.axes.at(self.axes.x.low, self.value)[1]
-        self.shift([0.0, level - self.level, 0.0])
-        self.level = level
         return self
 
 

@@ -1,295 +1,252 @@
-"""The size of the cache: one token, many tokens, one GPU, and what published figures compare.
+"""The size of the cache: one token, one GPU, the work with a number, and what was published.
 
 The numbers are those of published models, not of the trace.
 """
 
 from __future__ import annotations
 
-from manim import AnimationGroup, Group
+from functools import partial
+
+import numpy as np
+from manim import Animation, Group
 
 from extract.architectures import (
     COMPARED_GROUPS,
-    CONTEXT_TOKENS,
     GPU_BYTES,
     H100_SXM,
     V2_SAVING,
-    V2_THROUGHPUT,
     architecture,
     decoding_work,
     latent_size,
-    v2_cache_claim,
 )
-from extract.newer_schemes import newer_scheme
-from filmkit.core.animations import Appear, Arrive, Glide, Vanish
+from filmkit.core.animations import Appear, Vanish
+from filmkit.core.camera import pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import NARROW
-from filmkit.core.language import N_, _, ngettext
+from filmkit.core.geometry import Box
+from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
+    format_gigabytes,
     format_number,
     format_percent,
+    format_rough,
+    listed,
     spoken_bytes,
 )
 from filmkit.core.stage import Stage, beat
-from filmkit.mobjects.cached_numbers import CachedPerToken, trained_ratio
-from filmkit.mobjects.chart import grow_bar
-from filmkit.mobjects.flow import Draw
-from scenes.cache_size.charts import (
-    MemoryLines,
-    NewerLines,
-    Readers,
-    ReadersOfNumber,
-    SavingColumns,
-    TokenBars,
-    format_context,
-    lean_over,
-)
-from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, WorkLayout
+from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.mobjects.sentence import Sentence
+from filmkit.world.block import Pose, shot_of
+from filmkit.world.box import SketchBody
+from filmkit.world.headline import Headline
+from filmkit.world.standing import TEXT, stand, stand_at_once, words_at
+from scenes.cache_size.parts import CARD, Gpu, Readers, Row, Shrinking, Token, opening
 
-SHAPE = "DeepSeek-V3/R1"
-NEWER = {
-    ("DSA", "DeepSeek-V3.2"): N_("reads only a part"),
-    ("window + GQA", "gpt-oss-120b"): N_("a window in half its layers"),
-    ("Gated DeltaNet + GQA", "Qwen3-Next 80B"): N_("caches in few layers"),
-    ("CSA + HCA", "DeepSeek-V4-Pro"): N_("an entry for many tokens"),
-    ("KDA + MLA", "Kimi Linear 48B"): N_("caches in few layers"),
-}
-"""Newer schemes and their models, with what makes them cheaper; translated where it is shown."""
+LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
+OLD, NEW = architecture("DeepSeek 67B"), architecture("DeepSeek-V2")
+CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
+EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
+GROUP = LARGE.n_heads // COMPARED_GROUPS  # heads that would share a set
+BIG, MEDIUM = 1.8 * TEXT, 1.4 * TEXT  # sizes of words beside bodies
+TOP, ABOVE = (0.5, 1, 1), (0.0, 0.4)  # corner of a body above which words are, and how far
+APART, UPRIGHT_APART = 2.4, 1.6  # from the middle to each of two GPUs
+PITCH, UPRIGHT_PITCH = 1.15 * CARD[0], 1.5 * CARD[1]  # from one card of heads to the next
+BESIDE, UPRIGHT_BESIDE = 3.0, 2.2  # room for words at the left of a body
+NAMED = (1, 1, 0.5), (0.0, 0.9), (0.0, 0.3), 4.3
+UPRIGHT_NAMED = (1, 0.5, 1), (0.3, 0.4), (0.3, -0.2), 3.2
+"""Corner of a card of heads where its number stands, how far that and its words are away, and how
+wide these may be."""
 
+READERS = (GROUP, 1, "key"), (LARGE.n_heads, 2, "latent"), (LARGE.n_heads, 1, "key")
+"""Heads that read a number, how often each of them uses it, and whose number it is."""
 
-def two_figures(value: float) -> str:
-    """Return a number with two digits that count."""
-    return format_number(value, 2)
+SENTENCE = 1.1  # height of the words of the prompt
 
 
 class CacheSize(Stage):
-    """The cache of one token in four ways, of many tokens, on one GPU, and what it is worth."""
+    """Latents in the room of keys and values, in a token and on a GPU, and what they are worth."""
 
     title = "What the cache weighs"
+    published: tuple[str, ...] = (LARGE_NAME,)  # models and chips whose figures are shown
 
     def provenance_notes(self) -> tuple[str, str]:
-        note = _("published sizes of DeepSeek-R1 and other models  ·  not the traced model")
-        return note, ""
+        models = listed(self.published)
+        return _("published sizes of {models}  ·  not the traced model", models=models), ""
 
     def prepare(self) -> None:
-        arch = architecture(SHAPE)
-        groups = ngettext("{number} group", "{number} groups", COMPARED_GROUPS)
-        self.caches = (
-            CachedPerToken(arch, "mha", label=_("every head its own")),
-            CachedPerToken(arch, "gqa", COMPARED_GROUPS, label=groups),
-            CachedPerToken(arch, "mqa", label=_("one set for all")),
-            CachedPerToken(arch, "mla", label=_("one latent")),
-        )
-        every_head, grouped, _one_set, latent = self.caches
-        size, claim = latent_size(arch), v2_cache_claim()
-        works = (
-            decoding_work(arch, "mha"),
-            decoding_work(arch, "gqa", n_groups=COMPARED_GROUPS),
-            decoding_work(arch),
-        )
-        self.rows = (
-            Readers(_("every head its own"), 1, works[0], every_head.colour),
-            Readers(
-                ngettext(
-                    "{number} group of {heads}",
-                    "{number} groups of {heads}",
-                    COMPARED_GROUPS,
-                    heads=fact(
-                        "readers",
-                        arch.n_heads // COMPARED_GROUPS,
-                        counted_heads,
-                        sets=COMPARED_GROUPS,
-                    ),
-                ),
-                arch.n_heads // COMPARED_GROUPS,
-                works[1],
-                grouped.colour,
-            ),
-            Readers(
-                _(
-                    "one latent for {heads}",
-                    heads=fact("readers", arch.n_heads, counted_heads, sets=1),
-                ),
-                arch.n_heads,
-                works[2],
-                latent.colour,
-                # In a score and in the mix; what is rotated is in the score only.
-                _(
-                    "each head uses {twice} of {numbers} numbers twice",
-                    twice=fact("used twice", size.kv_rank),
-                    numbers=fact("cached numbers", sum(size)),
-                ),
-            ),
-        )
-        newer = {newer_scheme(*names): _(idea) for names, idea in NEWER.items()}
-        self.token = TokenBars(self.caches, TokenLayout.of(self.frame))
-        self.memory = MemoryLines(self.caches, ChartLayout.of(self.frame))
-        self.readers = ReadersOfNumber(self.rows, WorkLayout.of(self.frame, len(self.rows)))
-        self.saving = SavingColumns(SavingLayout.of(self.frame, 4))
-        self.newer = NewerLines(
-            latent, newer, ChartLayout.of(self.frame), explained=self.frame.width > NARROW
-        )
+        capacity, times = GPU_BYTES // LATENT.size(), EVERY_HEAD.size() / LATENT.size()
+        upright = self.frame.upright
+        apart = UPRIGHT_APART if upright else APART
+        self.token, self.saved = Token(LARGE), Shrinking(OLD, NEW)
+        self.gpus = Gpu(-apart), Gpu(apart, times)
+        places = [(0.0, -UPRIGHT_PITCH * n) if upright else (PITCH * n, 0.0) for n in (-1, 0, 1)]
+        cards = zip(places, READERS, strict=True)
+        self.cards = [Readers(at, LARGE.n_heads, *read) for at, read in cards]
         self.facts |= told(
-            heads=arch.n_heads,
-            megabytes=(every_head.size(), spoken_bytes),
-            kilobytes=(latent.size(), spoken_bytes),
-            times=(every_head.size() / latent.size(), format_number),
-            trained=(trained_ratio()[2], format_number),
-            context=(CONTEXT_TOKENS, format_context),
-            all_gb=(every_head.size(CONTEXT_TOKENS) / 1e9, format_number),
-            latent_gb=(latent.size(CONTEXT_TOKENS) / 1e9, two_figures),
-            full=GPU_BYTES // every_head.size(),
-            latent_full=GPU_BYTES // latent.size(),
-            work=(works[2].per_number, format_number),
-            ridge=(H100_SXM.ridge(), format_number),
+            heads=(LARGE.n_heads, counted_heads),
+            megabytes=(EVERY_HEAD.size(), spoken_bytes),
+            kilobytes=(LATENT.size(), spoken_bytes),
+            times=(times, format_number),
+            full=GPU_BYTES // EVERY_HEAD.size(),
+            latent_full=capacity,
+            few=(capacity / 20, format_rough),
+            some=(capacity / 5, format_rough),
+            many=(capacity, format_rough),
+            work=(decoding_work(LARGE).per_number, format_number),
+            ridge=(CHIP.ridge(), format_number),
             saving=(V2_SAVING, format_percent),
-            before_bits=claim.reference_bits,
-            architecture=(claim.times_fewer_elements, two_figures),
-            precision=(claim.times_fewer_bits, two_figures),
-            throughput=(V2_THROUGHPUT, format_number),
+            smaller=(float(np.prod(self.saved.factors)), partial(format_number, digits=2)),
         )
+
+    def come_from(self, start: Pose, body: SketchBody) -> Animation:
+        """Add a body where another one stands, and return the animation in which it leaves."""
+        end = body.pose
+        self.add(body.stand(start))
+        return body.move(end)
+
+    def words(self, figure: str, line: str) -> Headline:
+        """Return the words of a picture."""
+        return Headline(figure, line, self.frame)
 
     # One token
 
     @beat
     def one_token(self) -> None:
-        """At DeepSeek-R1's size, one token takes {megabytes} if every head keeps its own. The
+        """With keys and values for every head, one token of DeepSeek-R1 takes {megabytes}. Its
         latent takes {kilobytes}."""
-        token, tempo = self.token, self.theme.tempo
-        self.play(Appear(token.title))
-        for index in range(len(self.caches)):
-            self.play(Appear(token.names[index]), token.arrive(index))
-            named = [token.key] if index == 0 else []
-            self.play(Appear(Group(token.sizes[index], *named)), run_time=tempo.small / 2)
+        token = self.token
+        line = _(
+            "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
+        )
+        words = self.words(_("one token of {model}", model=LARGE_NAME), line)
+        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.4, 0.0))
+        self.camera.shot = shot
+        self.play(Appear(token.halves), Appear(words), run_time=self.theme.tempo.large)
+        for cache, body in ((EVERY_HEAD, token), (LATENT, token.one)):
+            size = words_at(cache.told(), body.pose.corner(*TOP), away=ABOVE, width=6.0, size=BIG)
+            self.play(*([Appear(body)] if body is token.one else []), Appear(size))
 
     @beat
     def how_often_it_fits(self) -> None:
-        """The latent fits in {times} times; into the largest such model that DeepSeek trained,
-        {trained} times."""
-        token, tempo = self.token, self.theme.tempo
-        token.times.set_value(0.0)
-        self.play(Appear(token.ratio), run_time=tempo.small / 2)
-        self.play(token.lay_tiles(run_time=2 * tempo.large))
-        self.play(Appear(token.meaning))
+        """Where its keys and values were, {times} latents fit."""
+        token = self.token
+        line = _("in the room of one token’s <key>keys</key> and <value>values</value>")
+        words = self.words(_("{times} latents", times=self.facts["times"]), line)
+        shot = token.shot(self.frame, into=words.below(head=0.6, foot=0.3))
+        stand(self, shot, token.halves, token.one, moves=[opening(token.halves)])
+        stand_at_once(self, token.latents, token.halves, token.one)
+        self.play(token.lay(), run_time=3.5)
+        self.play(Appear(words))
 
-    # Many tokens
+    # One GPU
 
-    @beat
-    def every_token_adds_a_box(self) -> None:
-        """Every token adds its box. At {context} tokens that is {all_gb} gigabytes, or {latent_gb}
-        with the latent."""
-        token, memory, tempo = self.token, self.memory, self.theme.tempo
-        latent = token.bars[-1][0]
-        others = [part for group in (token.names, token.sizes) for part in group]
-        others += [token.title, token.key, token.ratio, token.meaning]
-        # The tiles go back to where they came from.
-        self.play(
-            *(Vanish(part) for part in others),
-            *(Glide(tile, latent) for tile in token.tiles),
-            run_time=tempo.normal,
-        )
-        self.remove(token.tiles)
-        firsts = [boxes[0] for boxes in memory.boxes]
-        self.play(
-            *(Glide(bar, first) for bar, first in zip(token.bars, firsts, strict=True)),
-            Appear(memory.ground),
-            run_time=tempo.normal,
-        )
-        self.remove(token.bars)
-        self.add(*firsts)
-        self.play(memory.stack(run_time=1.5 * tempo.large))
-        self.play(AnimationGroup(*memory.become_lines()), run_time=tempo.normal)
-        self.remove(memory.boxes)
-        self.play(Appear(memory.ends), Appear(memory.gpu))
-
-    @beat
+    @beat(
+        ask="One GPU was full after {full} tokens. How many fit as latents: about {few}, {some} or "
+        "{many}?"
+    )
     def one_gpu(self) -> None:
-        """So one GPU is full after {full} tokens, or, with the latent, after [{latent_full}]."""
-        memory, tempo = self.memory, self.theme.tempo
-        self.play(memory.fill_gpu(run_time=2 * tempo.large))
-        first, last = memory.place_full()
-        self.remove(memory.ends)
-        self.play(Appear(first), Appear(memory.between))
-        self.wait_for("latent_full")
-        self.play(Appear(last))
+        """This is the same memory, drawn out. From mark to mark are {full} tokens, so
+        {latent_full} fit."""
+        first, second = self.gpus
+        line = _(
+            "as <latent>latents</latent>, not as <key>keys</key> and <value>values</value>, in the "
+            "{memory} of one GPU",
+            memory=fact("memory", GPU_BYTES, format_gigabytes),
+        )
+        words = self.words(_("{count} tokens", count=self.facts["latent_full"]), line)
+        glass = Group(first.glass, second.glass)
+        corners = np.concatenate([box.pose.corners for box in glass])
+        room = words.below(head=1.2, foot=0.3)
+        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=6)
+        backs, fronts = ([box[side] for box in glass] for side in (0, 1))
+        thick, height, depth = self.token.pose.size
+        start = Pose(self.token.pose.at, second.latents.pose.turn, depth, height, thick)
+        things = *backs, first.slabs, second.latents, *fronts
+        stand(self, shot, *things, moves=[self.come_from(start, second.latents)])
+        count, top = _("{count} tokens", count=self.facts["full"]), first.glass.pose.corner(*TOP)
+        self.play(Appear(words_at(count, top, away=ABOVE, width=6.0, size=MEDIUM)))
+        self.play(Vanish(second.glass.back), Vanish(second.glass.front))
+        self.add(second.ticks)
+        self.play(second.draw_out(), run_time=4.0)
+        self.play(Appear(words))
 
     # Why it is faster, and what was published
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It's faster, too. Each number that is read serves all {heads} heads, most of the numbers
-        twice: {work} multiply-adds on average, of {ridge} that the chip could do."""
-        readers, tempo = self.readers, self.theme.tempo
-        # A full GPU is one number after another: the two boxes become one number of each.
-        first, last = (mark[0] for mark in self.memory.full)
-        self.remove(first, last)
-        self.play(
-            *(Vanish(part) for part in self.visible_parts()),
-            readers.come_from(0, first),
-            readers.come_from(-1, last),
-            Appear(readers.title),
+        """It's faster, too. Each number that is read now serves all {heads}, and most numbers
+        twice: on average {work} multiply-adds, of {ridge} that the chip could do."""
+        self.published = (LARGE_NAME, CHIP_NAME)
+        line = _("for each number of a <latent>latent</latent> that is read, on average")
+        words = self.words(_("{work} multiply-adds", work=self.facts["work"]), line)
+        size, every = latent_size(LARGE), self.facts["heads"]
+        groups = fact("compared groups", COMPARED_GROUPS)
+        some = fact("readers", GROUP, counted_heads, sets=COMPARED_GROUPS)
+        twice, once = fact("used twice", size.kv_rank), fact("used once", size.rope_dim)
+        names = (
+            _("{groups} groups: {heads}, once", groups=groups, heads=some),
+            _("{count} numbers: {heads}, twice", count=twice, heads=every),
+            _("{count} rotated: {heads}, once", count=once, heads=every),
         )
-        for index in range(len(self.rows)):
-            if index == 1:
-                number = readers.numbers[index]
-                self.play(Arrive(number, readers.numbers[0]), run_time=tempo.small)
-            self.play(
-                *(Appear(part) for part in readers.row(index)),
-                grow_bar(readers.bars[index]),
-                run_time=tempo.normal,
-            )
-            self.play(Appear(readers.figures[index]), run_time=tempo.small / 2)
-        self.play(Appear(readers.chip))
+        room = words.below(head=0.4 if self.frame.upright else 1.5, foot=0.4)
+        if self.frame.upright:
+            room = Box.of(room.left, room.x + 0.2, room.bottom, room.top)
+        corners = np.concatenate([card.corners for card in self.cards])
+        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=9)
+        numbers = [card.number for card in self.cards]
+        slab, near = self.gpus[0].slabs[0].pose, self.gpus[1].near
+        moves = [self.come_from(slab, numbers[0]), self.come_from(near, numbers[1])]
+        stand(self, shot, *self.cards, *numbers, moves=moves)
+        corner, above, below, width = UPRIGHT_NAMED if self.frame.upright else NAMED
+        for place, (card, name) in enumerate(zip(self.cards, names, strict=True)):
+            done, at = fact("served", len(card.used), place=place), card.pose.corner(*corner)
+            label = words_at(done, at, away=above, width=3.2, size=BIG)
+            self.play(card.read(), Appear(label), run_time=1.2)
+            self.play(Appear(words_at(name, at, away=below, width=width)))
+        self.play(Appear(words))
 
     @beat
     def the_published_saving(self) -> None:
-        """DeepSeek's headline, {saving} less, is against groups at {before_bits} bits. Latent and
-        fewer layers divide it by {architecture}, fewer bits by {precision}."""
-        saving, tempo = self.saving, self.theme.tempo
-        # From one number that groups cache to all that they cache of a token.
-        number = self.readers.numbers[1]
-        rest = [part for part in self.visible_parts() if part is not number]
-        self.play(*(Vanish(part) for part in rest), saving.grow_first(number))
-        self.play(
-            Vanish(number),
-            Appear(saving.words[0]),
-            Appear(saving.sizes[0]),
-            Appear(saving.columns[0]),
-            Appear(saving.keys[0]),
+        """DeepSeek published a cache {saving} smaller. That's three changes, multiplied: a latent,
+        fewer layers, and fewer bits."""
+        self.published = (OLD.name, NEW.name)
+        body, upright = self.saved, self.frame.upright
+        factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
+        line = _(
+            "{new} instead of {old}: {factors} ≈ {product} times smaller",
+            new=NEW.name,
+            old=OLD.name,
+            factors=" × ".join(factors),
+            product=self.facts["smaller"],
         )
-        for index in range(1, 4):
-            # It comes out from behind the one before.
-            self.add(saving.columns[index])
-            self.bring_to_back(saving.columns[index])
-            self.play(
-                saving.step(index), Appear(saving.words[index]), Draw(saving.slopes[index - 1][0])
-            )
-            named = [saving.keys[1]] if index == 1 else []
-            found = Group(saving.slopes[index - 1][1], saving.sizes[index], *named)
-            self.play(Appear(found), run_time=tempo.small / 2)
-        self.play(Appear(saving.saving))
+        words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
+        beside, width, size = (UPRIGHT_BESIDE, 1.6, TEXT) if upright else (BESIDE, 6.0, MEDIUM)
+        shot = body.shot(self.frame, into=words.below(head=1.2, foot=0.3, left=beside))
+        moves = [self.come_from(self.cards[0].number.pose, body.halves[0])]
+        stand(self, shot, *body.halves, moves=moves)
+        stand_at_once(self, body.latent, body.halves)
+        self.play(opening(body.halves), Appear(body.latent))
+        edges = (
+            (_("a latent: ÷ {factor}", factor=factors[0]), TOP, (0.1, 0.4)),
+            (_("fewer layers: ÷ {factor}", factor=factors[1]), (0, 1, 0.5), (-0.2, 0.3)),
+            (_("fewer bits: ÷ {factor}", factor=factors[2]), (0, 0.5, 0), (-0.2, 0.0)),
+        )
+        for pose, (name, corner, away) in zip(body.poses[1:], edges, strict=True):
+            label = words_at(name, body.pose.corner(*corner), away=away, width=width, size=size)
+            self.play(body.latent.move(pose), Appear(label), run_time=self.theme.tempo.large)
+        self.play(Appear(words))
 
     @beat
-    def throughput_too(self) -> None:
-        """The throughput, {throughput} times, has the same causes, and weights of 8 bits."""
-        self.play(Appear(self.saving.throughput))
-
-    @beat
-    def what_came_after(self) -> None:
-        """Later models read only a part of the latent, or let one entry stand for many tokens."""
-        newer = self.newer
-        # What one token takes leans over into the line of many tokens, as before.
-        column, first = self.saving.columns[-1], newer.curves[0]
-        rest = [part for part in self.visible_parts() if part not in set(column)]
-        start = first.axes.at(0, 0)
-        self.play(
-            *(Vanish(part) for part in rest),
-            *(lean_over(piece, start, first.end) for piece in column),
-            Appear(newer.ground),
-            Draw(first),
-        )
-        self.remove(column)
-        self.play(Appear(Group(newer.ends.labels[0], newer.ends.ties[0])))
-        for index in range(1, len(newer.curves)):
-            ends = [newer.ends.labels[index], newer.ends.ties[index]]
-            self.play(Draw(newer.curves[index]), *(Appear(part) for part in ends))
+    def a_latent_for_each_token(self) -> None:
+        """That's all that is left to keep: of each token a latent, in every layer."""
+        self.published = (LARGE_NAME,)
+        line = _("a <latent>latent</latent> of each token in every layer, for all heads")
+        words, row = self.words(_("all that is kept"), line), Row(self.layer.count)
+        room = words.below(head=0.3)
+        text, body = room.split_rows((SENTENCE, room.height - SENTENCE), 0.3)
+        sentence = pin_to_frame(Sentence(self.layer.words, text, size=MEDIUM).words)
+        moves = [self.come_from(self.saved.latent.pose, row.latents[-1])]
+        shot = row.shot(self.frame, into=body.inset(0.3))
+        stand(self, shot, row.glass.back, *row.latents, row.glass.front, sentence, moves=moves)
+        self.play(row.light(), run_time=2.4)
+        self.play(Appear(words))

@@ -23,7 +23,6 @@ from extract.architectures import (
     H100_SXM,
     MOE,
     V2_SAVING,
-    V2_THROUGHPUT,
     Architecture,
     QualityColumn,
 )
@@ -506,19 +505,20 @@ def idle(stage: Stage) -> float:
 
 
 @fact("work")
-def work(stage: Stage, heads: int = 128, scheme: str = "") -> float:
-    """Multiply-adds for each cached number that as many heads read."""
-    if scheme == "mha":
-        return 1
-    if heads != R1.n_heads:
-        return heads
+def work(stage: Stage) -> float:
+    """Multiply-adds for each number of a latent that is read, on average."""
     # The latent takes part in the scores and in the mix, the rotated key in the scores alone.
     assert R1.latent is not None
-    kept, mixed = sum(R1.latent), R1.latent[0]
-    return R1.n_heads * (kept + mixed) / kept
+    mixed, rotated = R1.latent[:2]
+    return (mixed * served(stage, 1) + rotated * served(stage, 2)) / (mixed + rotated)
 
 
-CONTEXT = 128 * 1024
+@fact("served")
+def served(stage: Stage, place: int) -> int:
+    """Multiply-adds with one number: of 8 groups, of a latent, and of the rotated key beside it."""
+    return (R1.n_heads // 8, 2 * R1.n_heads, R1.n_heads)[place]
+
+
 MAX_STEPS = 6  # tokens that are decoded one after another, at most
 
 REFERENCES.update(
@@ -531,16 +531,15 @@ REFERENCES.update(
         "megabytes": lambda s: r1_bytes("mha"),
         "kilobytes": lambda s: r1_bytes("mla"),
         "times": lambda s: r1_bytes("mha") / r1_bytes("mla"),
-        "trained": lambda s: trained("MHA", "large") / trained("MLA", "large"),
-        "context": lambda s: CONTEXT,
-        "all_gb": lambda s: r1_bytes("mha", CONTEXT) / 1e9,
-        "latent_gb": lambda s: r1_bytes("mla", CONTEXT) / 1e9,
         "full": lambda s: full("mha"),
         "latent_full": lambda s: full("mla"),
         "ridge": lambda s: ridge(),
         "readers": lambda s, sets: R1.n_heads // sets,
         "used twice": lambda s: R1.latent[0],
-        "cached numbers": lambda s: sum(R1.latent),
+        "used once": lambda s: R1.latent[1],
+        "cache_size.few": lambda s: full("mla") / 20,
+        "cache_size.some": lambda s: full("mla") / 5,
+        "cache_size.many": lambda s: full("mla"),
         "slots": lambda s: ridge(),
         "kv_cache.few": lambda s: ridge() / 10,
         "kv_cache.about": lambda s: ridge(),
@@ -548,10 +547,7 @@ REFERENCES.update(
         "sharing.few": lambda s: 10 * shared_layer(s),
         "sharing.some": lambda s: 30 * shared_layer(s),
         "saving": lambda s: V2_SAVING,
-        "before_bits": lambda s: 16,
-        "architecture": lambda s: old_bytes() / new_bytes(16),
-        "precision": lambda s: 16 / 6,
-        "throughput": lambda s: V2_THROUGHPUT,
+        "smaller": lambda s: old_bytes() / new_bytes(6),
     }
 )
 
@@ -572,12 +568,6 @@ def new_bytes(bits: float) -> float:
 def column_of(table: Any, attention: str, size: str = "") -> QualityColumn:
     found = (c for c in table.columns if c.attention.split(",")[0] == attention)
     return next(column for column in found if column.size == size)
-
-
-def trained(attention: str, size: str) -> int:
-    elements = column_of(MOE, attention, size).cache_elements
-    assert elements is not None
-    return elements
 
 
 @fact("average")
@@ -742,13 +732,9 @@ def column_bytes(place: int) -> float:
 
 REFERENCES.update(
     {
-        "column": lambda s, place: column_bytes(place),
         "factor": lambda s, place: column_bytes(place) / column_bytes(place + 1),
-        "layers of": lambda s, model: MODELS[model].n_layers,
         "memory": lambda s: 80e9,
-        "tokens that fill it": lambda s, scheme: full(scheme),
         "compared groups": lambda s: 8,
-        "bits": lambda s: 6,
         "distance": lambda s, place: (0, 1, 5)[place],
         "steps": lambda s: place(s, "query", 10) - place(s, "query"),
         "sink": lambda s: 1 - float(attended(s).sum()),

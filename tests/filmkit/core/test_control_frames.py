@@ -140,7 +140,6 @@ PICTURES: dict[str, Callable[[], Pixels]] = {
     "close-up": lambda: still("scene_patterns", "a_place_to_rest"),
     "volume": lambda: still("scene_kv_cache", "the_whole_cache", theme="light"),
     "latent": lambda: still("scene_mla", "every_head_reads_it"),
-    "chart": lambda: still("scene_cache_size", "one_gpu"),
     "light": lambda: still("scene_sharing", "one_set_for_all", theme="light"),
     "print": lambda: still("mqa", "poster", theme="print"),
     "tall": lambda: still("scene_sharing", "what_it_costs", quality=TALL),

@@ -17,7 +17,6 @@ from filmkit.mobjects.chart import (
     Curve,
     EndLabels,
     Paragraph,
-    ReferenceLine,
     spread,
 )
 
@@ -61,8 +60,8 @@ def test_a_curve_goes_through_its_data_and_ends_at_the_top_of_its_axes() -> None
     np.testing.assert_allclose(anchors[0, :2], axes.at(8, 0))
     np.testing.assert_allclose(anchors[-1, :2], axes.at(512, 100))
     assert any(np.allclose(anchor[:2], axes.at(64, 50)) for anchor in anchors)
-    axes.set_y_high(75)
-    curve.redraw()
+    axes = ChartAxes(axes.x, ChartAxis(0, 75, (0, 75)), BOX)
+    curve = Curve(axes, [8, 64, 512], [0, 50, 100], colour="#ffffff")
     before, after = axes.at(64, 50), axes.at(512, 100)
     assert curve.end == pytest.approx(((before[0] + after[0]) / 2, axes.plot.top))
 
@@ -71,20 +70,11 @@ def test_axes_with_everything_on_them_stay_in_their_box() -> None:
     axes = ChartAxes(PLAIN, ChartAxis(0, 9, (0, 3, 9), "GB"), BOX, right=2.0)
     curves = [Curve(axes, [0, 100], [0, end], colour="#ffffff") for end in (0.1, 0.2, 8)]
     labels = EndLabels(curves, ["one", "two", "three"])
-    limit = ReferenceLine(axes, 3.0, "a limit")
-    for part in (axes, *curves, labels, limit):
+    for part in (axes, *curves, labels):
         assert BOX.contains(box_of(part), slack=0.01)
-    texts = [box_of(label) for label in (*labels.labels, limit.label)]
+    texts = [box_of(label) for label in labels.labels]
     for index, one in enumerate(texts):
         assert not any(min(one.overlap(two)) > 0 for two in texts[index + 1 :])
-
-
-def test_reference_lines_follow_their_number() -> None:
-    axes = ChartAxes(PLAIN, ChartAxis(0, 9, (0, 9), "GB"), BOX)
-    line = ReferenceLine(axes, 3.0, "a limit")
-    for high in (9, 4.5):
-        axes.set_y_high(high)
-        assert line.redraw().line.get_y() == pytest.approx(axes.at(0, 3.0)[1])
 
 
 def test_a_paragraph_that_is_broken_ends_where_it_would_end_unbroken() -> None:

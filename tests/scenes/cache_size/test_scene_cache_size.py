@@ -1,24 +1,36 @@
-"""The scene about the size of the cache: it can be read, and all numbers are explained."""
+"""The scene about the size of the cache: what it draws is to scale, and its numbers are told."""
 
 from __future__ import annotations
 
+from itertools import combinations, pairwise
+
+import numpy as np
 import pytest
-from manim import Circle
 
 from extract.architectures import (
     architecture,
+    decoding_work,
+    kv_cache_bytes,
+    kv_cache_elements,
+    v2_cache_claim,
 )
-from filmkit.core.geometry import Frame
-from filmkit.mobjects.cached_numbers import CachedPerToken
-from filmkit.render.quality import frame_size
-from scenes.cache_size.charts import MemoryLines, TokenBars
-from scenes.cache_size.layout import ChartLayout, TokenLayout
-from scenes.cache_size.scene_cache_size import CacheSize
-from tests.support.figures import all_texts, unexplained
+from extract.trace import Trace
+from filmkit.core.handover import last_picture
+from filmkit.core.records import StageSettings
+from filmkit.core.text import TextLine
+from filmkit.world.block import Pose
+from scenes.cache_size.parts import Gpu, Readers, Row, Shrinking, Token, filling
+from scenes.cache_size.scene_cache_size import READERS, CacheSize
+from tests.support.figures import unexplained
 from tests.support.staging import BeatPicture, play
 from tests.support.traces import make_trace
 
 R1 = architecture("DeepSeek-V3/R1")
+SHARE = kv_cache_elements(R1) / kv_cache_elements(R1, "mha")
+
+
+def volume(pose: Pose) -> float:
+    return float(np.prod(pose.size))
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +41,14 @@ def pictures() -> dict[str, BeatPicture]:
 @pytest.mark.parametrize(
     ("beat", "expected"),
     [
-        ("one_token", ["4.0 MB", "250 kB", "31 kB", "70 kB"]),
-        ("how_often_it_fits", ["56.9", "×", "24.9 × in the largest such model that was trained"]),
-        ("every_token_adds_a_box", ["every head its own  524 GB", "one latent  9.21 GB"]),
-        ("one_gpu", ["20,011", "1,138,433"]),
+        ("one_token", ["4.0 MB", "70 kB"]),
+        ("how_often_it_fits", ["56.9 latents"]),
+        ("one_gpu", ["20,011 tokens", "1,138,433 tokens"]),
         (
             "one_number_for_all_heads",
-            ["1", "16", "242", "8 groups of 16 heads", "one latent for 128 heads"],
+            ["16", "8 groups: 16 heads, once", "256", "128", "242 multiply-adds"],
         ),
-        ("the_published_saving", ["÷ 3.56", "÷ 1.58", "÷ 2.67", "93.3% less"]),
-        ("throughput_too", ["5.76 × throughput"]),
+        ("the_published_saving", ["a latent: ÷ 3.56", "93.3% less cache"]),
     ],
 )
 def test_the_numbers_of_the_story_are_there(
@@ -48,64 +58,110 @@ def test_the_numbers_of_the_story_are_there(
     assert set(expected) <= texts
 
 
-def test_every_row_of_readers_is_about_the_same_heads() -> None:
-    stage = CacheSize(make_trace())
-    stage.render()
-    readers = stage.readers
-    dots = [sum(isinstance(part, Circle) for part in heads) for heads in readers.heads]
-    assert dots == [R1.n_heads // sets for sets in (R1.n_heads, 8, 1)]
-
-
-def test_both_full_gpus_are_told_alike(pictures: dict[str, BeatPicture]) -> None:
-    heights = {item.text: item.height for item in pictures["one_gpu"].texts}
-    assert heights["20,011"] == pytest.approx(heights["1,138,433"])
-    assert heights["20,011"] == pytest.approx(0.07 * 1080, rel=0.01)
-
-
-def test_the_claim_is_not_called_more_than_consistent_and_its_causes_are_named(
-    pictures: dict[str, BeatPicture],
-) -> None:
-    texts = " ".join(all_texts(pictures["throughput_too"]))
-    assert "the published figure" in texts
-    assert "of the same two models, the new one with weights of 8 bits" in texts
-    assert "the paper says" not in texts
-
-
-@pytest.mark.parametrize("shape", [(1920, 1080), (1080, 1920), (1080, 1080)])
-def test_all_bars_have_one_scale_and_tiles_measure_the_first(shape: tuple[int, int]) -> None:
-    layout = TokenLayout.of(Frame(*frame_size(*shape)))
-    arch = R1
-    caches = [
-        CachedPerToken(arch, "mha"),
-        CachedPerToken(arch, "gqa", 8),
-        CachedPerToken(arch, "mqa"),
-        CachedPerToken(arch, "mla"),
-    ]
-    token = TokenBars(caches, layout)
-    widths = [bar.width / cache.size() for bar, cache in zip(token.bars, caches, strict=True)]
-    assert widths == pytest.approx([widths[0]] * 4)
-    assert len(token.tiles) == 57
-    step = token.tiles[1].get_left()[0] - token.tiles[0].get_left()[0]
-    assert step == pytest.approx(token.bars[-1].width)
-    assert token.tiles.get_right()[0] == pytest.approx(token.bars[0].get_right()[0], abs=step)
-
-
-def test_boxes_of_equal_size_stack_up_to_each_line() -> None:
-    arch = R1
-    caches = [CachedPerToken(arch, "mha"), CachedPerToken(arch, "mla")]
-    memory = MemoryLines(caches, ChartLayout.of(Frame(128 / 9)))
-    for boxes, curve in zip(memory.boxes, memory.curves, strict=True):
-        heights = [box.height for box in boxes]
-        assert heights == pytest.approx([heights[0]] * MemoryLines.BOXES)
-        (x, y), corner = curve.end, boxes[-1].get_corner([1, 1, 0])
-        assert (corner[0], corner[1]) == pytest.approx((x, y))
-
-
 def test_the_traced_model_is_not_named_as_the_source(pictures: dict[str, BeatPicture]) -> None:
     for picture in pictures.values():
         texts = " ".join(item.text for item in picture.texts)
         assert "not the traced model" in texts
         assert "made-up model" not in texts
+
+
+# One token, and one GPU
+
+
+@pytest.mark.parametrize("share", [SHARE, 0.03, 0.1])
+def test_bodies_that_fill_a_solid_are_its_shares_and_do_not_overlap(share: float) -> None:
+    whole = Pose((0.0, 0.0, 0.0), 0.0, 6.0, 3.0, 1.4)
+    *poses, last = filling(whole, share)
+    assert [volume(pose) for pose in poses] == pytest.approx([share * volume(whole)] * len(poses))
+    assert len(poses) + volume(last) / (share * volume(whole)) == pytest.approx(1 / share)
+    corners = [pose.corners for pose in (*poses, last)]
+    around = np.concatenate(corners)
+    np.testing.assert_allclose(around.min(axis=0), whole.corners.min(axis=0), atol=1e-9)
+    np.testing.assert_allclose(around.max(axis=0), whole.corners.max(axis=0), atol=1e-9)
+    for one, two in combinations(corners, 2):
+        common = np.minimum(one.max(axis=0), two.max(axis=0))
+        common -= np.maximum(one.min(axis=0), two.min(axis=0))
+        assert common.min() < 1e-9
+
+
+def test_latents_of_a_token_are_to_scale() -> None:
+    token = Token(R1)
+    assert len(token.latents) == 57
+    assert volume(token.one.pose) / volume(token.pose) == pytest.approx(SHARE)
+    assert sum(volume(half.pose) for half in token.halves) == pytest.approx(volume(token.pose))
+    ends = [latent.pose for latent in token.latents]
+    laying = token.lay()
+    laying.begin()
+    laying.interpolate(1.0)
+    for latent, end in zip(token.latents, ends, strict=True):
+        np.testing.assert_allclose(latent.pose.corners, end.corners, atol=1e-9)
+
+
+def test_latents_are_as_much_longer_as_they_are_more_in_the_same_memory() -> None:
+    gpu = Gpu(2.0, 1 / SHARE)
+    drawing = gpu.draw_out()
+    drawing.begin()
+    for alpha in (0.0, 0.5, 1.0):
+        drawing.interpolate(alpha)
+        assert volume(gpu.latents.pose) == pytest.approx(volume(gpu.pose))
+    assert gpu.latents.pose.thick / gpu.pose.thick == pytest.approx(1 / SHARE)
+    marks = gpu.ticks.points.reshape(-1, 16, 3)[:, :, 2].max(axis=1)
+    np.testing.assert_allclose(np.diff(marks), -gpu.pose.thick)
+    assert len(marks) == int(1 / SHARE)
+    near, front = (float(pose.corners[:, 2].max()) for pose in (gpu.near, gpu.pose))
+    assert near == pytest.approx(front)
+    assert gpu.near.thick == pytest.approx(gpu.near.height)
+
+
+# The work with a number
+
+
+def test_each_lamp_that_burns_is_a_multiply_add() -> None:
+    sizes = R1.n_heads // 8, 2 * R1.n_heads, R1.n_heads
+    for (readers, lamps, role), done in zip(READERS, sizes, strict=True):
+        card = Readers((0.0, 0.0), R1.n_heads, readers, lamps, role)
+        assert len(card.used) == done
+        middles = np.array([lamp.mean(axis=0) for lamp in card.used])
+        assert len(np.unique(middles.round(6), axis=0)) == done
+        reading = card.read()
+        reading.begin()
+        reading.interpolate(1.0)
+        assert len(card.lit.points) == 16 * done  # four curves of four points each
+
+
+def test_the_mean_of_both_kinds_of_numbers_is_the_work() -> None:
+    groups, latent, rotated = (readers * lamps for readers, lamps, _role in READERS)
+    assert R1.latent is not None
+    both = R1.latent.kv_rank * latent + R1.latent.rope_dim * rotated
+    assert both / sum(R1.latent) == pytest.approx(decoding_work(R1).per_number)
+    assert groups == decoding_work(R1, "gqa", n_groups=8).per_number
+
+
+# The published saving
+
+
+def test_three_changes_make_the_published_saving() -> None:
+    body = Shrinking(architecture("DeepSeek 67B"), architecture("DeepSeek-V2"))
+    assert np.prod(body.factors) == pytest.approx(1 / (1 - v2_cache_claim().saving))
+    assert volume(body.poses[-1]) / volume(body.pose) == pytest.approx(1 / np.prod(body.factors))
+    for before, after in pairwise(body.poses):
+        assert sum(a != b for a, b in zip(before.size, after.size, strict=True)) == 1
+    assert kv_cache_bytes(architecture("DeepSeek 67B")) == 389_120
+
+
+# The words that are handed on
+
+
+@pytest.mark.parametrize("tokens", [2, 24])
+def test_every_word_has_a_latent_and_all_are_handed_on(tokens: int) -> None:
+    trace: Trace = make_trace(n_tokens=tokens, d_head=16)
+    parts, _shot = last_picture(CacheSize, "a_latent_for_each_token", trace, StageSettings())
+    words = {
+        line.text for part in parts for line in part.get_family() if isinstance(line, TextLine)
+    }
+    stage = CacheSize(trace)
+    assert {word.strip() for word in stage.layer.words} <= {word.strip() for word in words}
+    assert len(Row(stage.layer.count).latents) == stage.layer.count
 
 
 def test_digits_are_found_and_names_are_not_numbers() -> None:

@@ -1,0 +1,306 @@
+"""Bodies of this scene: a token, two GPUs, heads that read a number, and what a saving consists of.
+
+All are sketches to scale, as none of these models was traced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Group, Polygon, VMobject, smooth
+
+from extract.architectures import Architecture, kv_cache_elements, latent_size, v2_cache_claim
+from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.light import glow, mirrored
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.ribbon import filled, outline_points
+from filmkit.world.block import SIDES, Pose, Solid
+from filmkit.world.box import GlassBox, SketchBody
+
+__all__ = ["CARD", "Gpu", "Readers", "Row", "Shrinking", "Token", "filling", "opening"]
+
+Array = npt.NDArray[np.float64]
+
+KEY = 3.0  # width of a large model's keys, in scene units
+COLUMNS = 8  # latents side by side in the room of a token
+ASIDE = 1.1  # from a token to the latent beside it
+FLIGHT, HOP = 0.25, 0.7  # share of the time that a latent is in flight, and how high it flies
+CUBE, PAIRS = 2.0, 9  # side of a GPU's memory, and how many tokens are drawn in it
+TICK, WIDE = 0.3, 0.09  # how far a mark on the floor goes beyond the latents, and its width
+CARD, ACROSS = (3.4, 1.9), 16  # size of a card of heads, and how many stand side by side
+FOOT, BEFORE = 0.55, 0.6  # how high a card hangs, and how far the number is in front of it
+LAMPS, LAMP = (0.33, 0.67), 0.3  # places of a head's lamps, and their side, as shares of its room
+NUMBER, BEAM = 0.3, 0.3  # side of a number, and opacity of the light from it to its readers
+UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
+PITCH, HIGH = 0.36, 0.95  # from one token of a row to the next, and how high and deep each is
+LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
+
+
+def slices(whole: Pose, count: int) -> list[Pose]:
+    """Return where equal slices stand, side by side, of a solid whose face looks to the right."""
+    x, y, z = whole.at
+    thick = whole.thick / count
+    left = x - (whole.thick - thick) / 2
+    return [replace(whole, at=(left + n * thick, y, z), thick=thick) for n in range(count)]
+
+
+def filling(whole: Pose, share: float) -> list[Pose]:
+    """Return where equal bodies stand that fill a solid from its foot, in rows.
+
+    Parameters
+    ----------
+    whole
+        The solid.
+    share
+        Share of it that each of them is. What is left for the last one lies flat on the others.
+    """
+    height = COLUMNS * share * whole.height
+    rows = int(whole.height / height)
+    feet = [replace(whole, at=(0.0, row * height, 0.0), height=height) for row in range(rows + 1)]
+    last = replace(feet.pop(), height=whole.height - rows * height)
+    return [*(pose for foot in feet for pose in slices(foot, COLUMNS)), last]
+
+
+def keys_and_values(whole: Pose, tokens: int = 1) -> Group:
+    """Return sketches of the keys and values of tokens, which fill a solid side by side."""
+    colours = current_theme().key, current_theme().value
+    poses = slices(whole, 2 * tokens)
+    return glow(Group(*(SketchBody(pose, colours[n % 2]) for n, pose in enumerate(poses))), DIM)
+
+
+def opening(halves: Group) -> Animation:
+    """Return an animation in which keys and values vanish but for the edges around both."""
+
+    def step(alpha: float) -> None:
+        set_presence(halves[0].faces[1], 1 - alpha)
+        for half in halves:
+            half.faces.set_fill(opacity=1 - alpha)
+            set_presence(half.hatching, 1 - alpha)
+
+    return AnimateWith(halves, step)
+
+
+class Token(Solid):
+    """What a large model keeps of a token in two ways: up are heads, back layers.
+
+    Attributes
+    ----------
+    halves
+        Keys and values of every head.
+    one
+        A latent beside them.
+    latents
+        As many as have room in their place; see :meth:`lay`.
+    """
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        number, latent = KEY / arch.d_head, current_theme().latent
+        size = 2 * KEY, number * arch.n_heads, number * arch.n_layers
+        self.pose = Pose((0.0, 0.0, 0.0), 0.0, *size)
+        self.halves = keys_and_values(self.pose)
+        poses = filling(self.pose, kv_cache_elements(arch) / kv_cache_elements(arch, "mha"))
+        self.latents = glow(Group(*(SketchBody(pose, latent) for pose in poses)), LIT)
+        x = KEY + ASIDE + poses[0].thick / 2
+        self.one = glow(SketchBody(replace(poses[0], at=(x, 0.0, 0.0)), latent), LIT)
+
+    @property
+    def corners(self) -> Array:
+        return np.concatenate([self.pose.corners, self.one.corners])
+
+    def lay(self, **kwargs: Any) -> Animation:
+        """Return an animation in which copies of the latent fly into the room, one by one."""
+        start, ends = self.one.pose, [latent.pose for latent in self.latents]
+        begun = np.linspace(0, 1 - FLIGHT, len(ends))
+
+        def step(alpha: float) -> None:
+            for latent, end, begin in zip(self.latents, ends, begun, strict=True):
+                share = smooth(float(np.clip((alpha - begin) / FLIGHT, 0, 1)))
+                pose = start.mix(end, share)
+                x, y, z = pose.at
+                latent.stand(replace(pose, at=(x, y + HOP * np.sin(np.pi * share), z)))
+                set_presence(latent, float(share > 0))
+
+        return AnimateWith(self.latents, step, **kwargs)
+
+
+class Gpu(Solid):
+    """The memory of a GPU, and what it is full of.
+
+    Parameters
+    ----------
+    x
+        Where it stands.
+    times
+        How many times as many latents as keys and values have room in it.
+
+    Attributes
+    ----------
+    glass
+        The memory.
+    slabs
+        The keys and values of some tokens.
+    latents
+        Latents instead, a body of the same volume.
+    ticks
+        Marks on the floor beside them, one for each length of the memory.
+    """
+
+    def __init__(self, x: float, times: float = 1.0) -> None:
+        super().__init__()
+        theme, self.times = current_theme(), times
+        self.pose = Pose((x, 0.0, 0.0), 0.0, CUBE, CUBE, CUBE)
+        self.glass, self.slabs = GlassBox(self.pose), keys_and_values(self.pose, PAIRS)
+        self.latents = glow(SketchBody(self._drawn(0.0), theme.latent), LIT)
+        self.ticks = VMobject(stroke_width=0.0, fill_color=theme.muted, fill_opacity=1.0)
+
+    def _drawn(self, alpha: float) -> Pose:
+        """Return where the latents are, drawn out to a share of their length, 0 to 1."""
+        length, side = CUBE * self.times**alpha, CUBE * self.times ** (-alpha / 2)
+        return Pose((self.pose.at[0], 0.0, (CUBE - length) / 2), 90.0, length, side, side)
+
+    @property
+    def near(self) -> Pose:
+        """Where the near end of the latents is: a cube."""
+        pose = self.latents.pose
+        x, y, z = pose.corner(1, 0, 0.5)
+        return replace(pose, at=(x, y, z - pose.height / 2), thick=pose.height)
+
+    def draw_out(self, **kwargs: Any) -> Animation:
+        """Return an animation in which the latents become as long as they are many."""
+        edges = np.array([(0, -TICK, 0), (1, TICK, 0), (1, TICK, WIDE), (0, -TICK, WIDE)])
+
+        def step(alpha: float) -> None:
+            pose = self._drawn(alpha)
+            self.latents.stand(pose)
+            foot = [pose.corner(1, 0, u) + np.array([out, 0, -far]) for u, out, far in edges]
+            marks = CUBE * np.arange(int(pose.thick / CUBE))
+            self.ticks.points = outline_points([np.array(foot) - [0, 0, back] for back in marks])
+
+        return AnimateWith(Group(self.latents, self.ticks), step, **kwargs)
+
+
+class Readers(Solid):
+    """A card of heads, each with two lamps, and a number before it that some of them read.
+
+    Each lamp is a multiply-add: one for the score, one for the mix.
+
+    Parameters
+    ----------
+    at
+        Where the card stands: to the right, and up.
+    heads
+        How many there are.
+    readers
+        How many of them use the number, from the first one on.
+    lamps
+        How many multiply-adds each of these makes with it, 1 or 2.
+    role
+        Whose colour the number has, as :meth:`filmkit.core.theme.Theme.role` names it.
+
+    Attributes
+    ----------
+    number
+        The number.
+    used
+        The corners of the lamps of those that use it, (4, 3) each.
+    lit
+        The lamps that burn.
+    """
+
+    def __init__(
+        self, at: tuple[float, float], heads: int, readers: int, lamps: int, role: str
+    ) -> None:
+        super().__init__()
+        theme, (x, y), (width, height) = current_theme(), at, CARD
+        colour = theme.role(role)
+        self.pose = Pose((x, y + FOOT, 0.0), 90.0, 0.02, height, width)
+        corner = self.pose.corner
+        card = Polygon(*(corner(*place) for place in SIDES[1][:4]))
+        card.set_fill(theme.card, opacity=1.0).set_stroke(theme.faint, width=theme.line)
+        places = [self._lamp(head, place, heads) for head in range(heads) for place in LAMPS]
+        dark = VMobject(stroke_color=theme.flow, stroke_width=theme.thin, fill_opacity=0.0)
+        dark.points = outline_points(places)
+        self.used = [places[2 * head + lamp] for head in range(readers) for lamp in range(lamps)]
+        self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0))
+        self.number = SketchBody(Pose((x, y, BEFORE), 0.0, NUMBER, NUMBER, NUMBER), colour)
+        ends = corner(1, 0, 0), corner(1, 0, 1), self.number.pose.corner(0.5, 1, 0.5)
+        self.add(mirrored(Group(card, dark, self.lit)))
+        self.add(glow(filled([np.array(ends)], colour, BEAM)))
+
+    def _lamp(self, head: int, place: float, heads: int) -> Array:
+        """Return the corners (4, 3) of a lamp of a head, at a share of the head's room."""
+        row, column = divmod(head, ACROSS)
+        along, up = (column + place) / ACROSS, (row + 0.5) / -(-heads // ACROSS)
+        across, high = LAMP / 2 / ACROSS, LAMP / 2 / ACROSS * CARD[0] / CARD[1]
+        signs = (-1, 1), (1, 1), (1, -1), (-1, -1)
+        return np.array(
+            [self.pose.corner(1.02, up + b * high, along + a * across) for a, b in signs]
+        )
+
+    def read(self, **kwargs: Any) -> Animation:
+        """Return an animation in which the heads that use the number do so, one after another."""
+
+        def step(alpha: float) -> None:
+            self.lit.points = outline_points(self.used[: max(1, round(alpha * len(self.used)))])
+
+        return AnimateWith(self.lit, step, **kwargs)
+
+
+class Shrinking(Solid):
+    """A token of one model that becomes one of another: a latent, fewer layers, fewer bits.
+
+    Across are the numbers of a layer, back the layers, up the bits of a number.
+
+    Attributes
+    ----------
+    halves
+        Its keys and values.
+    latent
+        What is left of them.
+    poses
+        The room that is taken: before, and after each of the changes.
+    """
+
+    def __init__(self, old: Architecture, new: Architecture) -> None:
+        super().__init__()
+        self.pose = Pose((0.0, 0.0, 0.0), 0.0, *UNSAVED)
+        thick, height, depth = UNSAVED
+        thick *= sum(latent_size(new)) / (2 * old.n_kv_heads * old.d_head)
+        latent = replace(self.pose, thick=thick)
+        layers = replace(latent, depth=depth * new.n_layers / old.n_layers)
+        bits = replace(layers, height=height / v2_cache_claim().times_fewer_bits)
+        self.poses = [self.pose, latent, layers, bits]
+        self.halves = keys_and_values(self.pose)
+        self.latent = glow(SketchBody(self.pose, current_theme().latent), LIT)
+
+    @property
+    def factors(self) -> list[float]:
+        """How many times smaller each change makes it."""
+        volumes = [float(np.prod(pose.size)) for pose in self.poses]
+        return [before / after for before, after in pairwise(volumes)]
+
+
+class Row(Solid):
+    """The latents of some tokens, in a row in the memory of a GPU."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__()
+        row = Pose((0.0, 0.0, 0.0), 0.0, tokens * PITCH, HIGH, HIGH)
+        latent, self.glass = current_theme().latent, GlassBox(row)
+        self.latents = Group(*(SketchBody(pose, latent) for pose in slices(row, tokens)))
+        self.pose = self.glass.pose
+
+    def light(self, **kwargs: Any) -> Animation:
+        """Return an animation in which one latent after another begins to glow."""
+
+        def step(alpha: float) -> None:
+            for number, latent in enumerate(self.latents):
+                share = float(np.clip(alpha * len(self.latents) - number, 0, 1))
+                glow(latent.hatching, LIT * share)
+
+        return AnimateWith(self.latents, step, **kwargs)
