@@ -32,7 +32,7 @@ TURN, TILT = 52.0, -10.0  # of the eye that flies along a wall
 INSET = 0.36  # from a wall's end to where the eye looks first, as a share of its length
 NEAREST = 0.58  # how far a wall may reach towards the eye; 1 is the eye
 BRIGHTER = 0.6  # power of the light of a field, whose patterns are very small
-WIDER, RAISED = 1.25, 0.25  # how much wider it sees, and how much higher, for words above
+WIDER, RAISED = 1.25, 0.29  # how much wider it sees, and how much higher, for words above
 EYE = 0.45  # distance of the eye that looks over a field, as a share of its longer side
 ROUNDS = 30  # of fitting a shot
 
@@ -172,12 +172,15 @@ class Wall(Heatmap):
         self.set_shown(0.0)
         return Reveal(self, when / when.max(), spread=0.1, to=shown)
 
-    def names(self, layer: int, head: int) -> VGroup:
-        """Return the names of a head and of the first and the last layer, beside the wall."""
+    def names(self, layer: int) -> VGroup:
+        """Return what stands beside the wall: at a layer, at the first and at the last one."""
         last = self.grid[0 if self.downward else 1] - 1
-        own = _("layer {layer}, head {head}", layer=layer, head=head)
         names, box = VGroup(), self.box
-        for number, text in ((layer, own), (0, _("first layer")), (last, _("last layer"))):
+        for number, text in (
+            (layer, _("this one")),
+            (0, _("first layer")),
+            (last, _("last layer")),
+        ):
             name, tile = Label(text, size=TEXT), self.tile(number, 0)
             if self.downward:
                 name.on_line(box.right + 2 * NAME_GAP + name.width / 2, tile.y)
@@ -277,12 +280,13 @@ def fly_by(wall: Box, frame: Frame) -> tuple[Shot, Shot]:
     towards = INSET * length * np.sin(turned) * np.cos(tilted) + across / 2 * abs(np.sin(tilted))
     seen = 0.9 * across * (frame.height / frame.width if down else 1.0)
     height = WIDER * max(seen, float(towards) / (NEAREST * FOCAL))
+    up = RAISED * height
 
     def shot(side: int) -> Shot:
         along = side * (0.5 - INSET) * length
         if down:
-            return Shot((wall.x, wall.y - along, 0.0), height, 0.0, -TURN * side)
-        return Shot((wall.x + along, wall.y + RAISED * height, 0.0), height, TURN * side, tilt)
+            return Shot((wall.x, wall.y - along + up, 0.0), height, 0.0, -TURN * side)
+        return Shot((wall.x + along, wall.y + up, 0.0), height, TURN * side, tilt)
 
     return shot(-1), shot(1)
 

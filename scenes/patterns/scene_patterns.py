@@ -44,7 +44,7 @@ from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
-from filmkit.pictures.texts import below_each_other, figure, heading
+from filmkit.pictures.texts import below_each_other, figure
 from filmkit.world.headline import Headline
 from scenes.patterns.parts import (
     Field,
@@ -65,6 +65,7 @@ BESIDE = 4.6  # width of what is said beside a pattern, in scene units
 LEANS = 38.0  # how far the field leans back, in degrees
 SHINE = 4.0  # how much light it gives
 RISES = 0.5  # room for what stands on it, in scene units
+SAME = 0.75  # largest width of the heading of two models, as a share of the frame's
 STANDS = 0.26  # height of the pattern in its middle, as a share of the frame's shorter side
 
 TWINS = """
@@ -115,11 +116,18 @@ class Patterns(Stage):
             many=LARGE.n_layers * LARGE.n_heads,
         )
         size = _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"])
-        self.words = Headline(
-            self.facts["total"], _("{size}, all of the same words", size=size), self.frame
+        line = _(
+            "heads give more than half of their attention to {first} (white lines)",
+            first=self.facts["first"],
         )
+        count = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
+        self.resting = Headline(count, line, self.frame)
+        line = _("{size}, all of the same words", size=size)
+        self.words = Headline(self.facts["total"], line, self.frame)
         foot = 0.0 if self.frame.tall else NAMES
-        self.wall = glow(Wall(self.layer, self.frame, self.words.below(foot=foot)))
+        rooms = (words.below(foot=foot) for words in (self.words, self.resting))
+        room = min(rooms, key=lambda box: box.top)
+        self.wall = glow(Wall(self.layer, self.frame, room))
         self.back = strongest_head(patterns, "previous")
         self.rest = strongest_head(patterns, "sink")
         self.part("back", self._pattern(self.layer, self.back))
@@ -147,8 +155,8 @@ class Patterns(Stage):
             for habit, find in zip(("back", "rest"), finds, strict=True):
                 matrix = self._pattern(view, find, columns="key", whole=habit == "rest")
                 self.part(f"{key}_{habit}", replace(matrix, name=name))
-        width = self.frame.stage.width
-        self.part("same", heading(_("two models, the same habits"), width))
+        same = figure(_("two models, the same habits"))
+        self.part("same", same.shrink_to(SAME * self.frame.stage.width))
         for name, text in (
             ("back", _("one word back")),
             ("rest", _("rest on {first}", first=self.facts["first"])),
@@ -198,7 +206,7 @@ class Patterns(Stage):
         cells.place(tile)
         self.add(self.wall)
         self.bring_to_front(cells)
-        self.play(Zoom(self.camera, Shot()), *moves)
+        self.play(Zoom(self.camera, Shot()), *moves, run_time=self.theme.tempo.swing)
         self.remove(cells)
 
     def _come_close(self, mosaic: str, part: str, place: tuple[int, int]) -> None:
@@ -219,6 +227,7 @@ class Patterns(Stage):
             Vanish(Group(*gone), rate_func=first_half),
             Appear(cells, rate_func=first_half),
             Presence(self.wall, 0.0, rate_func=second_half),
+            run_time=self.theme.tempo.swing,
         )
         self.remove(self.wall)
         self.camera.shot = Shot()
@@ -239,7 +248,7 @@ class Patterns(Stage):
         self.show("pattern", titles=False)
         self._pull_back("pattern", self.featured, self.wall.wave_from(*self.featured))
         here = Highlight(self.wall.tile(*self.featured))
-        names = self.wall.names(*self.featured)
+        names = self.wall.names(self.featured[0])
         self.play(Appear(self.words), Appear(here), Appear(names))
 
     @beat(when=lambda trace: trace.meta.n_layers > 1)
@@ -249,8 +258,8 @@ class Patterns(Stage):
         gone = [part for part in self.visible_parts() if part is not self.wall]
         self.play(Vanish(Group(*gone), rate_func=first_half), Zoom(self.camera, start_end[0]))
         self.play(Zoom(self.camera, start_end[1]), run_time=1.5 * tempo.swing)
-        line = _("one after the other: the way through the model")
-        self.play(self._say(Headline(self.facts["layers"], line, self.frame)))
+        words = Headline(self.facts["layers"], _("the way through the model"), self.frame)
+        self.play(self._say(words))
 
     # Heads with a habit
 
@@ -261,25 +270,23 @@ class Patterns(Stage):
 
     @beat(
         ask={
-            "many": "How many of {all} heads give more than half of their attention to {first}? "
-            "{few}, {some} or {resting}?",
-            "few": "How many of {all} heads give more than half of their attention to {first}?",
+            "many": "How many of {all} heads look mostly at {first}? {few}, {some} or {resting}?",
+            "few": "How many of {all} heads look mostly at {first}?",
         },
     )
     def a_place_to_rest(self) -> None:
-        """{resting} of {all}. A head with nothing to look for rests there."""
-        self._pull_back("back", (self.back.layer, self.back.head), Appear(self.wall))
-        line = _(
-            "heads give more than half of their attention to {first} (white lines)",
-            first=self.facts["first"],
+        """{resting} give it more than half of their attention. A head with nothing to look for can
+        rest there."""
+        self._pull_back(
+            "back", (self.back.layer, self.back.head), Appear(self.wall, rate_func=first_half)
         )
-        count = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
-        words = Headline(count, line, self.frame)
         self.play(
             ShowCells(self.wall, self.wall.first_token_shown(np.ones(self.rests.shape))),
         )
         levels = np.where(self.rests, 1.0, DIM)
-        self.play(ShowCells(self.wall, self.wall.first_token_shown(levels)), self._say(words))
+        self.play(
+            ShowCells(self.wall, self.wall.first_token_shown(levels)), self._say(self.resting)
+        )
 
     # Two models
 
@@ -298,9 +305,14 @@ class Patterns(Stage):
     def many_more(self) -> None:
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
         if has_published_twin(self.trace):
-            self._pull_back("own_back", (self.back.layer, self.back.head), Appear(self.wall))
+            self._pull_back(
+                "own_back",
+                (self.back.layer, self.back.head),
+                Appear(self.wall, rate_func=first_half),
+                ShowCells(self.wall, self.wall.there, rate_func=second_half),
+            )
         else:
-            self.play(Vanish(self.words))
+            self.play(Vanish(self.words), ShowCells(self.wall, self.wall.there))
         size = _(
             "{layers} × {heads}",
             layers=self.facts["many_layers"],
@@ -313,9 +325,9 @@ class Patterns(Stage):
             all=self.facts["all"],
         )
         words = Headline(counted_patterns(LARGE.n_layers * LARGE.n_heads), line, self.frame)
-        self.wall.set_shown(self.wall.there)
         shape = LARGE.n_layers, LARGE.n_heads
-        field = glow(Field(self.wall, shape, self.featured), SHINE)
+        deep = shape[::-1] if self.frame.tall else shape
+        field = glow(Field(self.wall, deep, self.featured), SHINE)
         room, frame = words.below(head=RISES), self.frame
         floor = Box.of(-frame.width / 2, frame.width / 2, room.bottom, room.top)
         shot = from_above(field.corners, floor, frame, LEANS)
@@ -324,11 +336,11 @@ class Patterns(Stage):
         self.bring_to_back(field)
         self.play(
             Appear(field, rate_func=first_half),
+            Vanish(self.wall, rate_func=first_half),
             Zoom(self.camera, shot),
             AnimateWith(pattern, self._standing(pattern, shot)),
             run_time=2 * self.theme.tempo.swing,
         )
-        self.remove(self.wall)
         self.play(self._say(words))
 
     def _standing(self, pattern: Heatmap, shot: Shot) -> Callable[[float], None]:
