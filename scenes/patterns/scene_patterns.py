@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from manim import Animation, Group, Mobject, VGroup, smooth
+from manim import Animation, Group, VGroup
 
 from extract.architectures import architecture
 from extract.patterns import StrongestHead, first_token_weight, strongest_head
@@ -21,13 +21,12 @@ from filmkit.core.animations import (
     first_half,
     second_half,
 )
-from filmkit.core.camera import Shot, keep_upright
+from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
-from filmkit.core.norm import Norm
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
@@ -41,7 +40,6 @@ from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
-from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import below_each_other, figure
