@@ -31,7 +31,7 @@ NAME_GAP = 0.14  # between a wall and the names of its layers
 TURN, TILT = 52.0, -10.0  # of the eye that flies along a wall
 INSET = 0.36  # from a wall's end to where the eye looks first, as a share of its length
 NEAREST = 0.58  # how far a wall may reach towards the eye; 1 is the eye
-BRIGHTER = 0.6  # power of the light of a field, whose patterns are very small
+BRIGHTER = 0.6  # power of the shares in a field, whose patterns are very small
 WIDER, RAISED = 1.25, 0.29  # how much wider it sees, and how much higher, for words above
 EYE = 0.45  # distance of the eye that looks over a field, as a share of its longer side
 ROUNDS = 30  # of fitting a shot
@@ -163,7 +163,7 @@ class Wall(Heatmap):
         return shown
 
     def wave_from(self, layer: int, head: int) -> Reveal:
-        """Hide all patterns, and return an animation in which they appear from one head outwards."""
+        """Hide all patterns, and return an animation in which they appear, around one head."""
         shown, (x, y, _z), box = self.shown, self.tile(layer, head).center, self.box
         rows, columns = self.shape
         across = box.left + box.width * (np.arange(columns) + 0.5) / columns - x
@@ -223,7 +223,7 @@ class Field(Heatmap):
         home = shape[0] // 2, shape[1] // 2
         gap = high - wall.count
         seen = (wall.there * (1 - wall.masked))[..., None]
-        light = 255 * (wall.colours() / 255) ** BRIGHTER * seen
+        light = wall.norm.colours(wall.values**BRIGHTER) * seen
         cells = np.concatenate([light, 255 * seen], axis=-1)
         cells = np.pad(np.rint(cells).astype(np.uint8), ((0, gap), (0, gap), (0, 0)))
         down, across = (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from manim import Animation, Group, VGroup
+from manim import Animation, Group, VGroup, smooth, squish_rate_func
 
 from extract.architectures import architecture
 from extract.patterns import StrongestHead, first_token_weight, strongest_head
@@ -85,6 +85,11 @@ def resting_heads(trace: Trace) -> np.ndarray:
     return first_token_weight(prompt_patterns(trace)) > RESTS
 
 
+def has_twin(trace: Trace) -> bool:
+    """Return whether GPT-2's patterns on the whole prompt of a trace are there to compare."""
+    return has_published_twin(trace) and trace.meta.rows is None
+
+
 class Patterns(Stage):
     """One head's pattern, all of them, heads with a habit, and how many a large model has.
 
@@ -115,7 +120,7 @@ class Patterns(Stage):
         )
         size = _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"])
         line = _(
-            "heads give more than half of their attention to {first} (white lines)",
+            "heads give more than half of their attention to {first} (upright lines)",
             first=self.facts["first"],
         )
         count = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
@@ -130,7 +135,7 @@ class Patterns(Stage):
         self.rest = strongest_head(patterns, "sink")
         self.part("back", self._pattern(self.layer, self.back))
         self.part("said", self._said())
-        if has_published_twin(self.trace):
+        if has_twin(self.trace):
             self._prepare_gpt2()
 
     def _prepare_gpt2(self) -> None:
@@ -168,17 +173,16 @@ class Patterns(Stage):
         head = replace(view, layer=find.layer).head(find.head)
         matrix = head_matrix(head, "pattern")
         assert matrix is not None
+        plain = replace(matrix, name="", symbol="", columns=columns)
         if not whole or not view.hides_first:
-            return replace(matrix, name="", symbol="", columns=columns)
-        values = view.trace.get("pattern", find.layer)[find.head, view.first : view.stop]
-        values = values[:, [0, *range(view.first, view.stop)]]
+            return plain
+        drawn = slice(view.first, view.stop)
+        values = view.trace.get("pattern", find.layer)[find.head, drawn, : view.stop]
         return replace(
-            matrix,
+            plain,
             values=values,
-            columns=columns,
+            source=replace(matrix.source, index=(find.head, (1, view.stop), (0, view.stop))),
             masked=np.triu(np.ones(values.shape, dtype=bool), k=2),
-            name="",
-            symbol="",
         )
 
     def _said(self) -> VGroup:
@@ -190,6 +194,16 @@ class Patterns(Stage):
     def variant(self, beat: str) -> str:
         return "many" if int(self.rests.sum()) >= SEVERAL else "few"
 
+    def provenance_notes(self) -> tuple[str, str]:
+        about, hidden = super().provenance_notes()
+        if self.playing == "the_same_words" and self.gpt2.trace.meta.published:
+            model = self.facts["gpt2"]
+            about = about.replace(model, _("{model}, published values", model=model))
+        if self.playing == "a_place_to_rest" and self.layer.first == 1:
+            # Its column is what this picture is about.
+            hidden = ""
+        return about, hidden
+
     # Ways between the wall and single patterns
 
     def _pull_back(self, part: str, place: tuple[int, int], *moves: Animation) -> None:
@@ -197,8 +211,7 @@ class Patterns(Stage):
         cells = self.parts[part].cells.whole
         cells.edged = False
         gone = [other for other in self.visible_parts() if other is not cells]
-        if gone:
-            self.play(Vanish(Group(*gone)), run_time=self.theme.tempo.small)
+        self.play(Vanish(Group(*gone)), run_time=self.theme.tempo.small)
         tile = self.wall.tile(*place)
         self.camera.shot = close_shot(tile, cells.box, self.frame)
         cells.place(tile)
@@ -278,17 +291,16 @@ class Patterns(Stage):
         self._pull_back(
             "back", (self.back.layer, self.back.head), Appear(self.wall, rate_func=first_half)
         )
-        self.play(
-            ShowCells(self.wall, self.wall.first_token_shown(np.ones(self.rests.shape))),
+        whole, meant = (
+            self.wall.first_token_shown(levels)
+            for levels in (np.ones(self.rests.shape), np.where(self.rests, 1.0, DIM))
         )
-        levels = np.where(self.rests, 1.0, DIM)
-        self.play(
-            ShowCells(self.wall, self.wall.first_token_shown(levels)), self._say(self.resting)
-        )
+        self.play(ShowCells(self.wall, whole))
+        self.play(ShowCells(self.wall, meant), self._say(self.resting))
 
     # Two models
 
-    @beat(when=has_published_twin)
+    @beat(when=has_twin)
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
         origins = {
@@ -302,7 +314,7 @@ class Patterns(Stage):
     @beat
     def many_more(self) -> None:
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
-        if has_published_twin(self.trace):
+        if has_twin(self.trace):
             self._pull_back(
                 "own_back",
                 (self.back.layer, self.back.head),
@@ -337,9 +349,9 @@ class Patterns(Stage):
             Vanish(self.wall, rate_func=first_half),
             Zoom(self.camera, shot),
             AnimateWith(pattern, self._standing(pattern, shot)),
+            Appear(words, rate_func=squish_rate_func(smooth, 0.6, 0.9)),
             run_time=2 * self.theme.tempo.swing,
         )
-        self.play(self._say(words))
 
     def _standing(self, pattern: Heatmap, shot: Shot) -> Callable[[float], None]:
         """Return what lets the featured pattern rise from the wall and face the camera."""
