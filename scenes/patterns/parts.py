@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from manim import VGroup
 
 from extract.trace import Trace
-from filmkit.core.animations import MoveCamera, Reveal
+from filmkit.core.animations import MoveCamera, Reveal, ShowCells
 from filmkit.core.camera import FOCAL, Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
@@ -21,19 +22,25 @@ from filmkit.core.text import Label
 from filmkit.core.view import LayerView
 from filmkit.pictures.parts import TEXT
 
-__all__ = ["Field", "Wall", "Zoom", "close_shot", "fly_by", "from_above", "prompt_patterns"]
+__all__ = [
+    "Field",
+    "Wall",
+    "Zoom",
+    "at_the_first",
+    "close_shot",
+    "from_the_side",
+    "prompt_patterns",
+]
 
 Array = npt.NDArray[np.float64]
 
-# Lengths are in scene units, angles in degrees.
+# Lengths are in scene units.
 LARGEST = 2.6  # largest side of a pattern on a wall
 NAME_GAP = 0.14  # between a wall and the names of its layers
-TURN, TILT = 52.0, -10.0  # of the eye that flies along a wall
+TURN = 52.0  # of the eye that flies along a wall, in degrees
 INSET = 0.36  # from a wall's end to where the eye looks first, as a share of its length
 NEAREST = 0.58  # how far a wall may reach towards the eye; 1 is the eye
 BRIGHTER = 0.6  # power of the shares in a field, whose patterns are very small
-WIDER, RAISED = 1.25, 0.29  # how much wider it sees, and how much higher, for words above
-EYE = 0.45  # distance of the eye that looks over a field, as a share of its longer side
 ROUNDS = 30  # of fitting a shot
 
 
@@ -52,11 +59,13 @@ def wall_of_patterns(
     drawn: tuple[int, int],
     gap: int,
     downward: bool,
+    first_token: bool,
 ) -> Array:
     """Return the patterns of all layers and heads as one matrix, with free cells between them.
 
     The drawn positions of each are there, and before them the column of a first token that is not
-    drawn. A layer is a column of patterns, or a row if the wall goes downward.
+    drawn with them; `first_token` tells whether that is shown. A layer is a column of patterns, or
+    a row if the wall goes downward.
     """
     first, stop = drawn
     columns = [*([0] if first else []), *range(first, stop)]
@@ -110,6 +119,7 @@ class Wall(Heatmap):
             "drawn": (view.first, view.stop),
             "gap": gap,
             "downward": self.downward,
+            "first_token": False,
         }
         values = wall_of_patterns(view.trace, **given)
         rows, columns = values.shape
@@ -148,19 +158,29 @@ class Wall(Heatmap):
         """Return the box of a head's pattern."""
         return self.block(*self.cut(layer, head))
 
-    def first_token_shown(self, levels: Array) -> Array:
-        """Return opacities of all cells, with the first token's column in every pattern.
+    def show_first_token(self, levels: npt.ArrayLike) -> ShowCells:
+        """Return an animation in which the first token's column comes into every pattern.
 
         Parameters
         ----------
         levels : (layers, heads)
-            The opacity of each head's pattern.
+            The opacity of each head's pattern then.
         """
         shown = np.zeros(self.shape)
-        for (layer, head), level in np.ndenumerate(levels):
+        for (layer, head), level in np.ndenumerate(np.asarray(levels)):
             rows, columns = self.cut(layer, head, whole=True)
             shown[slice(*rows), slice(*columns)] = level
-        return shown
+        self._tell(first_token=self.hidden > 0)
+        return ShowCells(self, shown)
+
+    def show_patterns(self, **kwargs: Any) -> ShowCells:
+        """Return an animation in which the wall is again as at first."""
+        self._tell(first_token=False)
+        return ShowCells(self, self.there, **kwargs)
+
+    def _tell(self, *, first_token: bool) -> None:
+        given = {**dict(self.source.given), "first_token": first_token}
+        self.source = replace(self.source, given=tuple(given.items()))
 
     def wave_from(self, layer: int, head: int) -> Reveal:
         """Hide all patterns, and return an animation in which they appear, around one head."""
@@ -268,51 +288,47 @@ def close_shot(box: Box, target: Box, frame: Frame) -> Shot:
     return Shot(center=center, height=frame.height * scale)
 
 
-def fly_by(wall: Box, frame: Frame) -> tuple[Shot, Shot]:
-    """Return the first and the last shot of a flight along a wall, of its start and of its end.
-
-    They are so far away that no part of the wall comes near the eye.
-    """
+def at_the_first(wall: Box) -> Shot:
+    """Return the shot of the first layers of a wall, from where its eye flies along the wall."""
     down = wall.height > wall.width
     length, across = (wall.height, wall.width) if down else (wall.width, wall.height)
-    tilt = 0.0 if down else TILT
-    turned, tilted = np.radians([TURN, tilt])
-    towards = INSET * length * np.sin(turned) * np.cos(tilted) + across / 2 * abs(np.sin(tilted))
-    seen = 0.9 * across * (frame.height / frame.width if down else 1.0)
-    height = WIDER * max(seen, float(towards) / (NEAREST * FOCAL))
-    up = RAISED * height
-
-    def shot(side: int) -> Shot:
-        along = side * (0.5 - INSET) * length
-        if down:
-            return Shot((wall.x, wall.y - along + up, 0.0), height, 0.0, -TURN * side)
-        return Shot((wall.x + along, wall.y + up, 0.0), height, TURN * side, tilt)
-
-    return shot(-1), shot(1)
+    along = (0.5 - INSET) * length
+    # So far away that no part of the wall comes near the eye.
+    height = max(0.9 * across, INSET * length * np.sin(np.radians(TURN)) / (NEAREST * FOCAL))
+    if down:
+        return Shot((wall.x, wall.y + along, 0.0), height, phi=TURN)
+    return Shot((wall.x - along, wall.y, 0.0), height, theta=-TURN)
 
 
-def from_above(corners: Array, room: Box, frame: Frame, tilt: float) -> Shot:
-    """Return the shot in which a flat picture lies like a floor, and fills a room of the frame.
+def from_the_side(
+    corners: Array, room: Box, frame: Frame, *, away: float, theta: float = 0.0, phi: float = 0.0
+) -> Shot:
+    """Return the shot from a side in which a flat picture fills a room, and ends at its top.
 
     Parameters
     ----------
     corners : (4, 3)
         The picture's.
     room
-        The room, in scene units of the frame.
+        The room, in scene units of the frame; it may reach beyond that.
     frame
         The frame.
-    tilt
-        How far the picture leans back, in degrees.
+    away
+        Distance of the eye from the middle of the picture, as a share of its longer side.
+    theta, phi
+        Where the eye is; see :class:`~filmkit.core.camera.Shot`.
     """
-    at, lens = corners.mean(axis=0), 1.0
-    away = EYE * float(np.ptp(corners, axis=0).max())
-    eye = at + away * np.array([0.0, -np.sin(np.radians(tilt)), np.cos(np.radians(tilt))])
+    at = corners.mean(axis=0)
+    distance = away * float(np.ptp(corners, axis=0).max())
+    shot = Shot((0.0, 0.0, 0.0), distance, theta, phi, focal=1.0)
     for _round in range(ROUNDS):
-        shot = Shot.looking(eye, at, lens)
+        x, y, z = at.tolist()
+        shot = replace(shot, center=(x, y, z))
         seen = shot.project(corners, frame.height)[:, :2]
         box = Box.between(seen.min(axis=0), seen.max(axis=0))
         zoom = min(room.width / box.width, room.height / box.height)
-        up = (box.y - room.y / zoom) * shot.height / frame.height * shot.rotation()[1]
-        eye, at, lens = eye + up, at + up, lens * zoom
-    return Shot.looking(eye, at, lens)
+        # Near things move more than what the eye looks at.
+        up = 0.5 * (box.top - room.top / zoom) * shot.height / frame.height
+        at = at + up * shot.rotation()[1]
+        shot = replace(shot, height=shot.height / zoom, focal=shot.focal * zoom)
+    return shot

@@ -16,7 +16,6 @@ from filmkit.core.animations import (
     AnimateWith,
     Appear,
     Presence,
-    ShowCells,
     Vanish,
     first_half,
     second_half,
@@ -48,9 +47,9 @@ from scenes.patterns.parts import (
     Field,
     Wall,
     Zoom,
+    at_the_first,
     close_shot,
-    fly_by,
-    from_above,
+    from_the_side,
     prompt_patterns,
 )
 
@@ -60,9 +59,12 @@ SEVERAL = 8  # resting heads from which on there are wrong answers to choose fro
 DIM = 0.25  # opacity of patterns that are not meant
 NAMES = 0.55  # room below the wall, in scene units
 BESIDE = 4.6  # width of what is said beside a pattern, in scene units
-LEANS = 38.0  # how far the field leans back, in degrees
+# The eye at the last layers, and over the field: angles in degrees, and its distance as a share of
+# the longer side.
+TURNS, LOW, WALL_AWAY, BEYOND = 50.0, 8.0, 0.75, 1.6
+LEANS, FIELD_AWAY, TALL_FIELD_AWAY = 38.0, 0.45, 0.62
 SHINE = 4.0  # how much light it gives
-RISES = 0.5  # room for what stands on it, in scene units
+RISES = 1.1  # room for what stands on it, in scene units
 SAME = 0.75  # largest width of the heading of two models, as a share of the frame's
 STANDS = 0.26  # height of the pattern in its middle, as a share of the frame's shorter side
 
@@ -87,7 +89,7 @@ def resting_heads(trace: Trace) -> np.ndarray:
 
 def has_twin(trace: Trace) -> bool:
     """Return whether GPT-2's patterns on the whole prompt of a trace are there to compare."""
-    return has_published_twin(trace) and trace.meta.rows is None
+    return has_published_twin(trace) and not trace.meta.rows
 
 
 class Patterns(Stage):
@@ -156,7 +158,7 @@ class Patterns(Stage):
             ),
         ):
             for habit, find in zip(("back", "rest"), finds, strict=True):
-                matrix = self._pattern(view, find, columns="key", whole=habit == "rest")
+                matrix = self._pattern(view, find, columns="key", first=habit == "rest")
                 self.part(f"{key}_{habit}", replace(matrix, name=name))
         same = figure(_("two models, the same habits"))
         self.part("same", same.shrink_to(SAME * self.frame.stage.width))
@@ -167,14 +169,14 @@ class Patterns(Stage):
             self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
 
     def _pattern(
-        self, view: LayerView, find: StrongestHead, *, columns: str = TOKEN, whole: bool = False
+        self, view: LayerView, find: StrongestHead, *, columns: str = TOKEN, first: bool = False
     ) -> Matrix:
-        """Return the pattern of a head; with the column of the first token if it is whole."""
+        """Return the pattern of a head, and perhaps the column of a first token that is hidden."""
         head = replace(view, layer=find.layer).head(find.head)
         matrix = head_matrix(head, "pattern")
         assert matrix is not None
         plain = replace(matrix, name="", symbol="", columns=columns)
-        if not whole or not view.hides_first:
+        if not first or not view.hides_first:
             return plain
         drawn = slice(view.first, view.stop)
         values = view.trace.get("pattern", find.layer)[find.head, drawn, : view.stop]
@@ -199,9 +201,6 @@ class Patterns(Stage):
         if self.playing == "the_same_words" and self.gpt2.trace.meta.published:
             model = self.facts["gpt2"]
             about = about.replace(model, _("{model}, published values", model=model))
-        if self.playing == "a_place_to_rest" and self.layer.first == 1:
-            # Its column is what this picture is about.
-            hidden = ""
         return about, hidden
 
     # Ways between the wall and single patterns
@@ -265,11 +264,17 @@ class Patterns(Stage):
     @beat(when=lambda trace: trace.meta.n_layers > 1)
     def through_the_model(self) -> None:
         """Layer after layer, from the first to the last: that is the way through the model."""
-        tempo, start_end = self.theme.tempo, fly_by(self.wall.box, self.frame)
-        gone = [part for part in self.visible_parts() if part is not self.wall]
-        self.play(Vanish(Group(*gone), rate_func=first_half), Zoom(self.camera, start_end[0]))
-        self.play(Zoom(self.camera, start_end[1]), run_time=1.5 * tempo.swing)
         words = Headline(self.facts["layers"], _("the way through the model"), self.frame)
+        turned = {"phi": -TURNS} if self.wall.downward else {"theta": TURNS, "phi": -LOW}
+        room = words.below()
+        wide = Box.of(BEYOND * room.left, BEYOND * room.right, BEYOND * room.bottom, room.top)
+        end = from_the_side(self.wall.corners, wide, self.frame, away=WALL_AWAY, **turned)
+        gone = [part for part in self.visible_parts() if part is not self.wall]
+        self.play(
+            Vanish(Group(*gone), rate_func=first_half),
+            Zoom(self.camera, at_the_first(self.wall.box)),
+        )
+        self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
         self.play(self._say(words))
 
     # Heads with a habit
@@ -291,12 +296,9 @@ class Patterns(Stage):
         self._pull_back(
             "back", (self.back.layer, self.back.head), Appear(self.wall, rate_func=first_half)
         )
-        whole, meant = (
-            self.wall.first_token_shown(levels)
-            for levels in (np.ones(self.rests.shape), np.where(self.rests, 1.0, DIM))
-        )
-        self.play(ShowCells(self.wall, whole))
-        self.play(ShowCells(self.wall, meant), self._say(self.resting))
+        self.play(self.wall.show_first_token(np.ones(self.rests.shape)))
+        levels = np.where(self.rests, 1.0, DIM)
+        self.play(self.wall.show_first_token(levels), self._say(self.resting))
 
     # Two models
 
@@ -319,10 +321,10 @@ class Patterns(Stage):
                 "own_back",
                 (self.back.layer, self.back.head),
                 Appear(self.wall, rate_func=first_half),
-                ShowCells(self.wall, self.wall.there, rate_func=second_half),
+                self.wall.show_patterns(rate_func=second_half),
             )
         else:
-            self.play(Vanish(self.words), ShowCells(self.wall, self.wall.there))
+            self.play(Vanish(self.words), self.wall.show_patterns())
         size = _(
             "{layers} × {heads}",
             layers=self.facts["many_layers"],
@@ -340,7 +342,8 @@ class Patterns(Stage):
         field = glow(Field(self.wall, deep, self.featured), SHINE)
         room, frame = words.below(head=RISES), self.frame
         floor = Box.of(-frame.width / 2, frame.width / 2, room.bottom, room.top)
-        shot = from_above(field.corners, floor, frame, LEANS)
+        away = TALL_FIELD_AWAY if frame.tall else FIELD_AWAY
+        shot = from_the_side(field.corners, floor, frame, away=away, phi=-LEANS)
         pattern = head_tensor(self.head, "pattern").heatmap(Box(0, 0, 1, 1))
         self.add(field)
         self.bring_to_back(field)
