@@ -160,7 +160,12 @@ def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
 
 
 def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:
-    """Return whether rows or columns of a source are of positions before one."""
+    """Return whether rows or columns of a source are of positions before one.
+
+    A quantity without such axes says so itself, by being computed with ``first_token=True``.
+    """
+    if dict(source.given).get("first_token", False):
+        return True
     axes = zip(axes_of(trace, source), source.index, strict=False)
     return any(
         axis in ("pos", "key_pos", "before") and isinstance(place, tuple) and place[0] < position

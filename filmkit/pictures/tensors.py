@@ -110,7 +110,8 @@ def head_matrix(view: HeadView, name: str) -> Matrix | None:
     if name not in TENSOR_NAMES:
         raise SceneCodeError(f"there is no matrix {name!r}; take one of {', '.join(TENSOR_NAMES)}")
     layer, theme = view.layer, current_theme()
-    stored = {"C": "kv_latent"}.get(name, name if name in WEIGHTS else "x")
+    alone = {"C": "kv_latent", "pattern": "pattern"}
+    stored = alone.get(name, name if name in WEIGHTS else "x")
     if not layer.trace.has(stored, layer.layer):
         return None
     if name == "C":

@@ -2,72 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
-from manim import Animation, Group, Mobject, Succession, VGroup, linear, smooth, squish_rate_func
+from manim import Animation, Group, VGroup, smooth, squish_rate_func
 
 from extract.architectures import architecture
-from extract.patterns import first_token_weight, strongest_head
+from extract.patterns import StrongestHead, first_token_weight, strongest_head
 from extract.published import gpt2_trace, has_published_twin
-from filmkit.core.animations import AnimateWith, Appear, MoveFromCopy, Presence, Vanish
-from filmkit.core.camera import pin_to_frame
+from extract.trace import Trace
+from filmkit.core.animations import (
+    AnimateWith,
+    Appear,
+    Presence,
+    Vanish,
+    first_half,
+    second_half,
+)
+from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
-from filmkit.core.language import N_, _
-from filmkit.core.norm import Norm
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
+from filmkit.core.light import glow
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     counted_patterns,
     format_large_share,
 )
-from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, break_lines, fit_size
+from filmkit.core.stage import beat
+from filmkit.core.text import Label, break_lines
 from filmkit.core.view import LayerView
-from filmkit.mobjects.flow import Draw, Wire
-from filmkit.mobjects.marks import ColourBar, Highlight
-from scenes.patterns.camera_paths import Fly, Tour
-from scenes.patterns.layout import (
-    NOTE_LINE,
-    arc_shots,
-    field_layout,
-    habits_layout,
-    wall_layout,
-)
-from scenes.patterns.wall import (
-    HabitPattern,
-    HeadCloseup,
-    Note,
-    PatternPlaces,
-    PatternWall,
-    WallTitle,
-    names_width,
+from filmkit.mobjects.head_tensors import head_tensor
+from filmkit.mobjects.marks import Highlight
+from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.parts import TEXT, Matrix
+from filmkit.pictures.stage import Stage
+from filmkit.pictures.tensors import head_matrix
+from filmkit.pictures.texts import below_each_other, figure
+from filmkit.world.headline import Headline
+from scenes.patterns.parts import (
+    Field,
+    Wall,
+    Zoom,
+    at_the_first,
+    close_shot,
+    from_the_side,
     prompt_patterns,
 )
 
-LARGE = architecture("DeepSeek-V3/R1")
-LARGE_NAME = "DeepSeek-R1"
-HABITS = {"previous": N_("one word back"), "sink": N_("back to the first token")}
-
-BAR_GAP = 0.3  # from the notes down to the colour bar, in scene units
-BAR_ROOM = 0.9  # height of that gap, the colour bar and the words at it
+LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 RESTS = 0.5  # a head rests if it gives the first token more than this share
+SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
+DIM = 0.25  # opacity of patterns that are not meant
+NAMES = 0.55  # room below the wall, in scene units
+BESIDE = 4.6  # width of what is said beside a pattern, in scene units
+# The eye at the last layers, and over the field: angles in degrees, and its distance as a share of
+# the longer side.
+TURNS, LOW, WALL_AWAY, BEYOND = 50.0, 8.0, 0.75, 1.6
+LEANS, FIELD_AWAY, TALL_FIELD_AWAY = 38.0, 0.45, 0.62
+SHINE = 4.0  # how much light it gives
+RISES = 1.1  # room for what stands on it, in scene units
+SAME = 0.75  # largest width of the heading of two models, as a share of the frame's
+STANDS = 0.26  # height of the pattern in its middle, as a share of the frame's shorter side
 
-# Parts of an animation's time in which something happens: at its start, and at its end.
-EARLY, LATE = (squish_rate_func(smooth, *span) for span in ((0.0, 0.3), (0.7, 1.0)))
+TWINS = """
+    same      same      same      same
+    back_name back_name rest_name rest_name
+    own_back  two_back  own_rest  two_rest
+"""
+TALL_TWINS = """
+    same      same
+    back_name back_name
+    own_back  two_back
+    rest_name rest_name
+    own_rest  two_rest
+"""
 
 
-def with_share(model: str, share: float) -> str:
-    """Return the name of a model with how much its head does what it does."""
-    return _("{model}: {share}", model=model, share=format_large_share(share))
+def resting_heads(trace: Trace) -> np.ndarray:
+    """Return which heads give the first token more than half of their attention."""
+    return first_token_weight(prompt_patterns(trace)) > RESTS
+
+
+def has_twin(trace: Trace) -> bool:
+    """Return whether GPT-2's patterns on the whole prompt of a trace are there to compare."""
+    return has_published_twin(trace) and not trace.meta.rows
 
 
 class Patterns(Stage):
     """One head's pattern, all of them, heads with a habit, and how many a large model has.
 
-    The walls show traces, head by head; the large model has no trace, so it has places only.
+    The wall shows the trace, head by head; for the large model it is repeated.
     """
 
     title = "Every head’s pattern on one wall"
@@ -75,362 +103,273 @@ class Patterns(Stage):
     live = "patterns"
 
     def prepare(self) -> None:
-        self.shows_gpt2, self.shows_large = False, False
-        meta, view = self.trace.meta, self.layer
-        patterns = prompt_patterns(self.trace)
-        self.strongest = {name: strongest_head(patterns, name) for name in HABITS}
-        total = meta.n_layers * meta.n_heads
+        meta, patterns = self.trace.meta, prompt_patterns(self.trace)
+        total, self.rests = meta.n_layers * meta.n_heads, resting_heads(self.trace)
+        resting = int(self.rests.sum())
+        self.featured = self.layer.layer, self.head.head
         self.facts |= told(
             layers=(meta.n_layers, counted_layers),
             heads=(meta.n_heads, counted_heads),
             total=(total, counted_patterns),
             all=total,
-            direction=_("from top to bottom") if self.frame.tall else _("from left to right"),
             first=_("the beginning token") if meta.has_bos else _("the first word"),
-            resting=int((first_token_weight(patterns) > RESTS).sum()),
+            resting=resting,
+            few=resting // SEVERAL,
+            some=resting // 3,
             many_layers=(LARGE.n_layers, counted_layers),
             many_heads=(LARGE.n_heads, counted_heads),
             many=LARGE.n_layers * LARGE.n_heads,
         )
-        title = WallTitle(
-            self.facts["total"],
-            _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"]),
-            room=self.frame.stage.width,
+        size = _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"])
+        line = _(
+            "heads give more than half of their attention to {first} (upright lines)",
+            first=self.facts["first"],
         )
-        layout = wall_layout(
-            self.frame,
-            layers=meta.n_layers,
-            heads=meta.n_heads,
-            count=view.count,
-            title=title.width,
-            names=names_width(self.frame),
-        )
-        self.wall = PatternWall(view, layout, title)
-        self.closeups = {
-            name: HeadCloseup(
-                self.wall, find.layer, find.head, self.frame, show_hidden=name == "sink"
-            )
-            for name, find in self.strongest.items()
-        }
-        self.overview = self.camera.shot
-        if has_published_twin(self.trace):
+        count = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
+        self.resting = Headline(count, line, self.frame)
+        line = _("{size}, all of the same words", size=size)
+        self.words = Headline(self.facts["total"], line, self.frame)
+        foot = 0.0 if self.frame.tall else NAMES
+        rooms = (words.below(foot=foot) for words in (self.words, self.resting))
+        room = min(rooms, key=lambda box: box.top)
+        self.wall = glow(Wall(self.layer, self.frame, room))
+        self.back = strongest_head(patterns, "previous")
+        self.rest = strongest_head(patterns, "sink")
+        self.part("back", self._pattern(self.layer, self.back))
+        self.part("said", self._said())
+        if has_twin(self.trace):
             self._prepare_gpt2()
 
     def _prepare_gpt2(self) -> None:
-        """Read the patterns of GPT-2 on the same prompt, and fill in the facts about them."""
-        view = LayerView.of_prompt(
+        """Make the picture of GPT-2's patterns on the same prompt beside this model's."""
+        other = LayerView.of_prompt(
             gpt2_trace(), None, show_first_token=self.settings.show_first_token
         )
-        meta = view.trace.meta
-        patterns = prompt_patterns(view.trace)
-        self.gpt2 = replace(view, compared=True)
-        self.gpt2_strongest = {name: strongest_head(patterns, name) for name in HABITS}
-        total = meta.n_layers * meta.n_heads
-        self.facts |= told(gpt2=meta.model, gpt2_total=(total, counted_patterns))
+        patterns = prompt_patterns(other.trace)
+        self.gpt2 = replace(other, compared=True)
+        self.facts |= told(gpt2=other.trace.meta.model)
+        for view, key, name, finds in (
+            (self.layer, "own", _("this model"), (self.back, self.rest)),
+            (
+                self.gpt2,
+                "two",
+                self.facts["gpt2"],
+                (strongest_head(patterns, "previous"), strongest_head(patterns, "sink")),
+            ),
+        ):
+            for habit, find in zip(("back", "rest"), finds, strict=True):
+                matrix = self._pattern(view, find, columns="key", first=habit == "rest")
+                self.part(f"{key}_{habit}", replace(matrix, name=name))
+        same = figure(_("two models, the same habits"))
+        self.part("same", same.shrink_to(SAME * self.frame.stage.width))
+        for name, text in (
+            ("back", _("one word back")),
+            ("rest", _("rest on {first}", first=self.facts["first"])),
+        ):
+            self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
+
+    def _pattern(
+        self, view: LayerView, find: StrongestHead, *, columns: str = TOKEN, first: bool = False
+    ) -> Matrix:
+        """Return the pattern of a head, and perhaps the column of a first token that is hidden."""
+        head = replace(view, layer=find.layer).head(find.head)
+        matrix = head_matrix(head, "pattern")
+        assert matrix is not None
+        plain = replace(matrix, name="", symbol="", columns=columns)
+        if not first or not view.hides_first:
+            return plain
+        drawn = slice(view.first, view.stop)
+        values = view.trace.get("pattern", find.layer)[find.head, drawn, : view.stop]
+        return replace(
+            plain,
+            values=values,
+            source=replace(matrix.source, index=(find.head, (1, view.stop), (0, view.stop))),
+            masked=np.triu(np.ones(values.shape, dtype=bool), k=2),
+        )
+
+    def _said(self) -> VGroup:
+        """Return what is said beside the head that looks one word back."""
+        share = fact("habit", self.back.value, format_large_share, habit_name="previous")
+        lines = break_lines(_("of its attention goes to the word just before"), BESIDE, size=TEXT)
+        return below_each_other(figure(share), *(Label(line, size=1.1 * TEXT) for line in lines))
+
+    def variant(self, beat: str) -> str:
+        return "many" if int(self.rests.sum()) >= SEVERAL else "few"
 
     def provenance_notes(self) -> tuple[str, str]:
         about, hidden = super().provenance_notes()
-        if self.shows_gpt2 and self.gpt2.trace.meta.published:
-            model = self.gpt2.trace.meta.model
+        if self.playing == "the_same_words" and self.gpt2.trace.meta.published:
+            model = self.facts["gpt2"]
             about = about.replace(model, _("{model}, published values", model=model))
-        if self.shows_large:
-            about = f"{about}  ·  {_('grey: {model}', model=LARGE_NAME)}"
-            hidden = self.hidden_note(short=True)
         return about, hidden
+
+    # Ways between the wall and single patterns
+
+    def _pull_back(self, part: str, place: tuple[int, int], *moves: Animation) -> None:
+        """Let a pattern that fills the frame go back to its place on the wall."""
+        cells = self.parts[part].cells.whole
+        cells.edged = False
+        gone = [other for other in self.visible_parts() if other is not cells]
+        self.play(Vanish(Group(*gone)), run_time=self.theme.tempo.small)
+        tile = self.wall.tile(*place)
+        self.camera.shot = close_shot(tile, cells.box, self.frame)
+        cells.place(tile)
+        self.add(self.wall)
+        self.bring_to_front(cells)
+        self.play(Zoom(self.camera, Shot()), *moves, run_time=self.theme.tempo.swing)
+        self.remove(cells)
+
+    def _come_close(self, mosaic: str, part: str, place: tuple[int, int]) -> None:
+        """Let the camera come so close to a pattern on the wall that it is the mosaic's part."""
+        # Nothing is played: it is known then where everything will be.
+        before, shot = list(self.mobjects), self.camera.shot
+        self.remove(*before)
+        self.camera.shot = Shot()
+        self.show(mosaic, later=mosaic)
+        self.add(*before)
+        self.camera.shot = shot
+        cells, tile = self.parts[part].cells.whole, self.wall.tile(*place)
+        box = cells.box
+        cells.place(tile)
+        gone = [other for other in self.visible_parts() if other is not self.wall]
+        self.play(
+            Zoom(self.camera, close_shot(tile, box, self.frame)),
+            Vanish(Group(*gone), rate_func=first_half),
+            Appear(cells, rate_func=first_half),
+            Presence(self.wall, 0.0, rate_func=second_half),
+            run_time=self.theme.tempo.swing,
+        )
+        self.remove(self.wall)
+        self.camera.shot = Shot()
+        cells.place(box)
+        pieces = [p for placed in self.parts.values() for p in placed.pieces.values()]
+        self.play(*(Appear(piece) for piece in pieces if cells not in piece.get_family()))
+
+    def _say(self, words: Headline) -> Appear:
+        """Return the animation in which a headline appears; the one before has left."""
+        self.words = words
+        return Appear(words)
 
     # The wall
 
     @beat
     def one_of_many(self) -> None:
         """One head makes one pattern. This model has {layers} of {heads}: {total}."""
-        tempo, layer, head = self.theme.tempo, self.layer.layer, self.head.head
-        closeup = HeadCloseup(self.wall, layer, head, self.frame)
-        note = Note(
-            _("layer {layer}, head {head}", layer=layer, head=head),
-            _("one head, one pattern"),
-            "",
-            _("each row tells where one word looks"),
-            point=closeup.layout.notes,
-            width=closeup.layout.note_width,
-        )
-        colour_bar = ColourBar(Norm.unit(), _("share of attention"), closeup.layout.colour_bar)
-        notes = closeup.place_in_shot(Group(note, colour_bar))
-        self.camera.shot = closeup.shot
-        self.play(
-            Appear(closeup.tile),
-            Appear(closeup.words),
-            Appear(note),
-            Appear(colour_bar),
-        )
-        rows = [closeup.tile.row(index) for index in range(self.layer.count)]
-        row = Highlight(rows[0], zoom=closeup.zoom)
-
-        def pass_rows(alpha: float) -> None:
-            row.move_to(rows[min(int(alpha * len(rows)), len(rows) - 1)].center)
-
-        self.play(Appear(row, run_time=tempo.small / 2))
-        self.play(AnimateWith(row, pass_rows, rate_func=linear, run_time=tempo.large))
-        self.here = VGroup(self.wall.outline(layer, head))
-        if not self.frame.tall:
-            self.here.add(self.wall.name_of(layer, head))
-        self.add(self.wall.cells)
-        self.bring_to_front(closeup.tile)
-        self.play(
-            Vanish(closeup.words, rate_func=EARLY),
-            *(Vanish(part, rate_func=EARLY) for part in (*notes, row)),
-            Appear(self.here, rate_func=LATE),
-            Fly(self.camera, self.overview),
-            self.wall.wave_from(layer, head),
-            run_time=tempo.swing,
-        )
-        self.remove(closeup.tile)
-        self.wall_words = [self.wall.title, self.wall.numbers]
-        self.play(*(Appear(part) for part in self.wall_words))
-        self.leaving: list[Mobject] = [*self.wall_words, self.here]
+        self.show("pattern", titles=False)
+        self._pull_back("pattern", self.featured, self.wall.wave_from(*self.featured))
+        here = Highlight(self.wall.tile(*self.featured))
+        names = self.wall.names(self.featured[0])
+        self.play(Appear(self.words), Appear(here), Appear(names))
 
     @beat(when=lambda trace: trace.meta.n_layers > 1)
     def through_the_model(self) -> None:
-        """Read it {direction}: layer after layer, that is the way through the model."""
-        tempo, layout = self.theme.tempo, self.wall.layout
-        start, end = layout.layer_box(0), layout.layer_box(layout.layers - 1)
-        column = Highlight(start, zoom=layout.pitch)
-        home = column.get_center()
-        way = np.subtract(end.center, start.center)
-
-        def pass_layers(alpha: float) -> None:
-            column.move_to(home + round(alpha * steps) / steps * way)
-
-        steps = layout.layers - 1
+        """Layer after layer, from the first to the last: that is the way through the model."""
+        words = Headline(self.facts["layers"], _("the way through the model"), self.frame)
+        turned = {"phi": -TURNS} if self.wall.downward else {"theta": TURNS, "phi": -LOW}
+        room = words.below()
+        wide = Box.of(BEYOND * room.left, BEYOND * room.right, BEYOND * room.bottom, room.top)
+        end = from_the_side(self.wall.corners, wide, self.frame, away=WALL_AWAY, **turned)
+        gone = [part for part in self.visible_parts() if part is not self.wall]
         self.play(
-            *(Vanish(part) for part in (*self.wall_words, self.here)),
-            Appear(column),
+            Vanish(Group(*gone), rate_func=first_half),
+            Zoom(self.camera, at_the_first(self.wall.box)),
         )
-        self.play(
-            Tour(
-                self.camera,
-                [*arc_shots(layout.box, self.frame), self.overview],
-                durations=[1.0, 1.1, 1.1, 0.8],
-            ),
-            Succession(
-                AnimateWith(column, lambda alpha: None, run_time=0.2),
-                AnimateWith(column, pass_layers, run_time=0.6),
-                AnimateWith(column, lambda alpha: None, run_time=0.2),
-            ),
-            run_time=2 * tempo.swing,
-        )
-        self.play(
-            Vanish(column),
-            *(Appear(part) for part in self.wall_words),
-            *(Draw(part) if isinstance(part, Wire) else Appear(part) for part in self.wall.way),
-            run_time=tempo.normal,
-        )
-        self.leaving = [*self.wall_words, self.wall.way]
+        self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
+        self.play(self._say(words))
 
     # Heads with a habit
 
     @beat
     def one_word_back(self) -> None:
         """Some heads have a habit. This one looks one word back."""
-        self._visit("previous", _("of its attention goes to the word just before"))
+        self._come_close("back said", "back", (self.back.layer, self.back.head))
 
-    @beat
+    @beat(
+        ask={
+            "many": "How many of {all} heads look mostly at {first}? {few}, {some} or {resting}?",
+            "few": "How many of {all} heads look mostly at {first}?",
+        },
+    )
     def a_place_to_rest(self) -> None:
-        """This one rests on {first}. {resting} of {all} heads give it more than half."""
-        first = self.facts["first"]
-        meaning = _("of its attention goes to {first}", first=first)
-        if len(self.closeups["sink"].hidden):
-            meaning = _("of its attention goes to {first}, which is drawn here", first=first)
-        self._visit("sink", meaning)
-
-    def _visit(self, name: str, meaning: str) -> None:
-        """Fly to a head's pattern; its words and notes appear on arrival."""
-        find, closeup = self.strongest[name], self.closeups[name]
-        note = Note(
-            _("layer {layer}, head {head}", layer=find.layer, head=find.head),
-            _(HABITS[name]),
-            fact("habit", find.value, format_large_share, habit_name=name),
-            meaning,
-            point=closeup.layout.notes,
-            width=closeup.layout.note_width,
-            bottom=self.frame.stage.bottom + BAR_ROOM,
+        """{resting} give it more than half of their attention. A head with nothing to look for can
+        rest there."""
+        self._pull_back(
+            "back", (self.back.layer, self.back.head), Appear(self.wall, rate_func=first_half)
         )
-        # Where notes are long, the bar stands lower.
-        box = closeup.layout.colour_bar
-        box = box.moved(dy=min(0.0, float(note.get_bottom()[1]) - BAR_GAP - box.top))
-        bar = ColourBar(Norm.unit(), _("share of attention"), box)
-        closeup.place_in_shot(Group(note, bar))
-        parts: list[Mobject] = [closeup.words, note, bar]
-        if name == "sink":
-            parts.append(Highlight(closeup.first_token_column, zoom=closeup.zoom))
-            if len(closeup.hidden):
-                parts.insert(0, closeup.hidden)
-        self.play(
-            Appear(closeup.tile, rate_func=EARLY),
-            *(Vanish(part, rate_func=EARLY) for part in self.leaving),
-            Fly(self.camera, closeup.shot),
-            Succession(Presence(self.wall.cells, 1.0), Presence(self.wall.cells, 0.0)),
-            *(Appear(part, rate_func=LATE) for part in parts),
-            run_time=0.8 * self.theme.tempo.swing,
-        )
-        self.leaving = [closeup.tile, *parts]
-
-    def _leave(self) -> list[Animation]:
-        """Return animations that clear what the last beat showed, and bring the wall back."""
-        parts = [Vanish(part, rate_func=EARLY) for part in self.leaving]
-        return [*parts, Presence(self.wall.cells, 1.0, rate_func=EARLY)]
+        self.play(self.wall.show_first_token(np.ones(self.rests.shape)))
+        levels = np.where(self.rests, 1.0, DIM)
+        self.play(self.wall.show_first_token(levels), self._say(self.resting))
 
     # Two models
 
-    @beat(when=has_published_twin)
+    @beat(when=has_twin)
     def the_same_words(self) -> None:
-        """The same words in {gpt2}: {gpt2_total}, and the same habits."""
-        tempo, other = self.theme.tempo, self.gpt2.trace.meta
-        title = WallTitle(self.facts["gpt2_total"], self.facts["gpt2"], room=self.frame.stage.width)
-        layout = habits_layout(
-            self.frame,
-            layers=other.n_layers,
-            heads=other.n_heads,
-            count=self.gpt2.count,
-            title=title.width,
-            start=self.wall.layout.box.left,
-            names=names_width(self.frame),
-        )
-        wall = PatternWall(self.gpt2, layout.wall, title)
-        own, others = zip(*self._habits(wall, layout.patterns), strict=True)
-        names = []
-        for text, (x, y), boxes in zip(HABITS.values(), layout.names, layout.patterns, strict=True):
-            name = fit_size(_(text), boxes[1].right - x, size=self.theme.name_size)
-            names.append(name.on_line(x + name.width / 2, y))
-        if len(own[0].first):
-            strip = Label(
-                _("strip at the left: the first token"),
-                size=self.theme.note_size,
-                colour=self.theme.muted,
-            )
-            x, right = float(names[0].get_right()[0]) + 0.25, layout.patterns[0][1].right
-            if x + strip.width <= right:
-                names.append(strip.on_line(x + strip.width / 2, layout.names[0][1]))
-        self.shows_gpt2 = True
-        self.play(*self._leave(), run_time=tempo.small)
-        self.play(
-            Fly(self.camera, layout.shot),
-            *(
-                MoveFromCopy(self.wall.tile(find.layer, find.head), pattern.pattern)
-                for find, pattern in zip(self.strongest.values(), own, strict=True)
-            ),
-            run_time=0.9 * tempo.swing,
-        )
-        # It is out of sight now.
-        self.remove(self.wall.cells)
-        find, words = self.gpt2_strongest["previous"], [wall.title, wall.numbers, wall.way]
-        self.add(wall.cells)
-        self.play(
-            wall.wave_from(find.layer, find.head),
-            *(Appear(part) for part in words),
-            *(Appear(part) for pattern in own for part in (pattern.first, pattern.words)),
-            *(Appear(name) for name in names),
-            run_time=tempo.large,
-        )
-        frames = []
-        for find, pattern in zip(self.gpt2_strongest.values(), others, strict=True):
-            frames.append(wall.outline(find.layer, find.head))
-            self.play(Appear(frames[-1]))
-            frames.append(Highlight(pattern.pattern.box))
-            self.play(
-                MoveFromCopy(frames[-2], frames[-1]),
-                MoveFromCopy(wall.tile(find.layer, find.head), pattern.pattern),
-                Appear(pattern.first, rate_func=LATE),
-                Appear(pattern.words, rate_func=LATE),
-                run_time=tempo.normal,
-            )
-        self.leaving = [wall.cells, *words, *names, *frames]
-        self.leaving += [part for pattern in (*own, *others) for part in pattern]
-
-    def _habits(
-        self, wall: PatternWall, places: tuple[tuple[Box, Box], ...]
-    ) -> list[tuple[HabitPattern, HabitPattern]]:
-        """Return the patterns of each habit: this model's, and the other's."""
-        pairs = []
-        for habit, boxes in zip(HABITS, places, strict=True):
-            finds = self.strongest[habit], self.gpt2_strongest[habit]
-            models = [_("this model"), self.gpt2.trace.meta.model]
-            if habit == "previous":
-                models = [
-                    fact(
-                        "habit",
-                        find.value,
-                        partial(with_share, model),
-                        habit_name=habit,
-                        twin=find is finds[1],
-                    )
-                    for model, find in zip(models, finds, strict=True)
-                ]
-            first, second = (
-                HabitPattern(
-                    place,
-                    find,
-                    box,
-                    model,
-                    _("layer {layer}, head {head}", layer=find.layer, head=find.head),
-                )
-                for place, find, box, model in zip(
-                    (self.wall, wall), finds, boxes, models, strict=True
-                )
-            )
-            pairs.append((first, second))
-        return pairs
+        """The same words in {gpt2}: another model, and the same habits."""
+        origins = {
+            "own_back": self.wall.part(*self.wall.cut(self.back.layer, self.back.head)),
+            "own_rest": self.wall.part(*self.wall.cut(self.rest.layer, self.rest.head, whole=True)),
+        }
+        self.show(TWINS, tall=TALL_TWINS, words="rows", origins=origins)
 
     # Many more
 
     @beat
     def many_more(self) -> None:
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
-        tempo, theme = self.theme.tempo, self.theme
-        title = WallTitle(
-            counted_patterns(LARGE.n_layers * LARGE.n_heads),
-            _(
-                "{model}: {layers} × {heads}",
-                model=LARGE_NAME,
-                layers=self.facts["many_layers"],
-                heads=self.facts["many_heads"],
-            ),
-            LARGE_NAME,
-            room=self.frame.stage.width,
+        if has_twin(self.trace):
+            self._pull_back(
+                "own_back",
+                (self.back.layer, self.back.head),
+                Appear(self.wall, rate_func=first_half),
+                self.wall.show_patterns(rate_func=second_half),
+            )
+        else:
+            self.play(Vanish(self.words), self.wall.show_patterns())
+        size = _(
+            "{layers} × {heads}",
+            layers=self.facts["many_layers"],
+            heads=self.facts["many_heads"],
         )
-        explained = _(
-            "in the frame: this model’s {all}, to the same scale; grey: places only",
+        line = _(
+            "in {model}: {size} (drawn: this model’s {all}, repeated)",
+            model=LARGE_NAME,
+            size=size,
             all=self.facts["all"],
         )
-        lines = break_lines(explained, self.frame.stage.width, size=theme.note_size)
-        note = VGroup(*(Label(x, size=theme.note_size, colour=theme.muted) for x in lines))
-        layout = field_layout(
-            self.wall.layout,
-            self.frame,
-            layers=LARGE.n_layers,
-            heads=LARGE.n_heads,
-            title=title.width,
-            note=max(line.width for line in note),
-            note_lines=len(note),
-        )
-        # From another model's wall the camera flies away; around a close-up the wall comes back.
-        leaving = [] if self.shows_gpt2 else self._leave()
-        self.shows_gpt2, self.shows_large = False, True
-        self.add(self.wall.cells)
-        self.play(*leaving, Fly(self.camera, self.overview), run_time=tempo.large)
-        self.remove(*self.leaving)
-        places = PatternPlaces(layout, self.wall.layout)
-        self.add(places)
-        self.bring_to_back(places)
+        words = Headline(counted_patterns(LARGE.n_layers * LARGE.n_heads), line, self.frame)
+        shape = LARGE.n_layers, LARGE.n_heads
+        deep = shape[::-1] if self.frame.tall else shape
+        field = glow(Field(self.wall, deep, self.featured), SHINE)
+        room, frame = words.below(head=RISES), self.frame
+        floor = Box.of(-frame.width / 2, frame.width / 2, room.bottom, room.top)
+        away = TALL_FIELD_AWAY if frame.tall else FIELD_AWAY
+        shot = from_the_side(field.corners, floor, frame, away=away, phi=-LEANS)
+        pattern = head_tensor(self.head, "pattern").heatmap(Box(0, 0, 1, 1))
+        self.add(field)
+        self.bring_to_back(field)
         self.play(
-            Fly(self.camera, layout.shot),
-            AnimateWith(places, places.grow),
-            run_time=1.3 * tempo.swing,
+            Appear(field, rate_func=first_half),
+            Vanish(self.wall, rate_func=first_half),
+            Zoom(self.camera, shot),
+            AnimateWith(pattern, self._standing(pattern, shot)),
+            Appear(words, rate_func=squish_rate_func(smooth, 0.6, 0.9)),
+            run_time=2 * self.theme.tempo.swing,
         )
-        title.at(layout.title)
-        x, y = layout.note
-        for index, line in enumerate(note):
-            line.on_line(x + line.width / 2, y - NOTE_LINE * index)
-        outline = Highlight(self.wall.layout.box, zoom=layout.pitch)
-        for part in (title, note):
-            pin_to_frame(part)
-        self.play(Appear(title), Appear(note), Appear(outline))
+
+    def _standing(self, pattern: Heatmap, shot: Shot) -> Callable[[float], None]:
+        """Return what lets the featured pattern rise from the wall and face the camera."""
+        start = pattern.place(self.wall.tile(*self.featured)).corners
+        right, up, _near = shot.rotation()
+        foot = start[2:].mean(axis=0)
+        depth = float(shot.project(foot[None], self.frame.height)[0, 2])
+        side = STANDS * self.frame.shorter_side * shot.height / self.frame.height
+        side *= 1 - depth / (shot.focal * shot.height)
+        corners = [
+            foot + side * (x * right + y * up)
+            for x, y in ((-0.5, 1.0), (0.5, 1.0), (0.5, 0.0), (-0.5, 0.0))
+        ]
+
+        def step(alpha: float) -> None:
+            pattern.set_corners((1 - alpha) * start + alpha * np.array(corners))
+
+        return step

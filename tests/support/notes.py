@@ -118,6 +118,8 @@ def _told(about: str, meta: TraceMeta) -> Iterator[set[int]]:
 
 def _positions(trace: Trace, source: TensorSource) -> range:
     """Return the positions whose rows or columns a source shows; of a pattern, the keys."""
+    if dict(source.given).get("first_token", False):
+        return range(1)
     axes = axes_of(trace, source)
     axis = axes.index("key_pos") if "key_pos" in axes else 0
     place = source.index[axis] if axes and axes[axis] in ("pos", "key_pos") else 0

@@ -93,6 +93,8 @@ REFERENCES.update(
         "rebuilt width": lambda s: s.trace.meta.d_qk - latent_widths(s)[1],
         "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "all": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
+        "patterns.few": lambda s: resting(s) // 8,
+        "patterns.some": lambda s: resting(s) // 3,
         "word": lambda s: printable(last_word(s)),
     }
 )
