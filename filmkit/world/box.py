@@ -12,7 +12,7 @@ from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme, mixed
 from filmkit.world.block import SIDES, Pose, Solid
 
-__all__ = ["GlassBox", "SketchBody"]
+__all__ = ["GlassBox", "SketchBody", "hatched"]
 
 Array = npt.NDArray[np.float64]
 
@@ -128,13 +128,13 @@ class SketchBody(Solid):
             points = np.array([pose.corner(*corner) for corner in corners])
             face.set_points_as_corners(points)
             lines.clear_points()
-            for first, last in _hatched(points[:4]):
+            for first, last in hatched(points[:4]):
                 lines.start_new_path(first)
                 lines.add_line_to(last)
         return self
 
 
-def _hatched(corners: Array) -> list[tuple[Array, Array]]:
+def hatched(corners: Array) -> list[tuple[Array, Array]]:
     """Return the ends of the slanting lines that fill a parallelogram (4, 3)."""
     first, up, _opposite, across = corners
     height, width = (float(np.linalg.norm(side - first)) for side in (up, across))
