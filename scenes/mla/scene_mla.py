@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 from manim import Animation
 
 from extract.conversion_report import at_equal_size, conversion_report
+from extract.duel import duel
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Vanish, first_half, second_half
+from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half, second_half
 from filmkit.core.facts import told
 from filmkit.core.language import _
+from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.stage import Stage
 from filmkit.world.headline import Headline
+from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
+
+Array = npt.NDArray[np.float64]
+
+MELT, SHINE = 3.0, 2.6  # seconds in which plates melt, and in which light makes others
 
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
 """Beats in which keys keep their rotation."""
@@ -71,7 +81,8 @@ class LatentAttention(Stage):
 
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
-        self.world = World(self.layer, self.frame)
+        self.world = World(self.layer, self.frame, alone=True)
+        self.duel = duel(self.trace, self.layer.layer)
         self.words: Headline | None = None
         forms, meta = self.view.forms, self.trace.meta
         self.facts |= told(
@@ -101,6 +112,11 @@ class LatentAttention(Stage):
                 next=printable(conversion_report(self.trace).next_word),
             )
 
+    def variant(self, beat: str) -> str:
+        if not is_fitted(self.trace):
+            return "own"
+        return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
+
     def say(self, words: Headline) -> list[Animation]:
         """Return animations that put other words in the place of those over the room."""
         leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
@@ -109,10 +125,60 @@ class LatentAttention(Stage):
 
     # One latent, expanded
 
-    @beat
+    @beat(
+        equal="Melt that pair into one latent: the same {rank} numbers for each token. [From] it, "
+        "two matrices make all keys and values again.",
+        unequal="Melt that pair into one latent: {rank} numbers for each token. [From] it, two "
+        "matrices make all keys and values again.",
+        own="For each token this model keeps one small latent: {rank} numbers. [From] it, it "
+        "makes the keys and values of every head.",
+    )
     def one_latent_for_all(self) -> None:
-        """All heads' keys and values are made from one small latent: {rank} numbers a token."""
-        self.camera.shot = self.world.shot("arc")
-        self.play(self.world.arrive())
-        line = _("multi-head latent attention: one <latent>latent</latent> for all heads")
-        self.play(*self.say(Headline("MLA", line, self.frame)))
+        world = self.world
+        self.camera.shot = world.shot("arc")
+        line = _(
+            "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
+            "and <value>values</value>"
+        )
+        words = self.say(Headline("MLA", line, self.frame))
+        if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
+            self._begin_with_one_pair()
+            gone = [Presence(line, 0.0) for line in world.lines]
+            self.play(*words, *gone, world.melt(run_time=MELT))
+        else:
+            self.play(world.arrive())
+            self.play(*words, Appear(world.latent))
+        self.wait_for("From")
+        self.play(world.rays(), run_time=SHINE)
+        made = [self.view.head(card.head).panels for card in world.cards]
+        if not is_fitted(self.trace):
+            made = [
+                {name: (p.cells.values, p.cells.source) for name, p in zip("kv", pair)}
+                for pair in world.pairs
+            ]
+        self.play(
+            world.rebuild(made, run_time=SHINE),
+            *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
+        )
+
+    def _begin_with_one_pair(self) -> None:
+        """Show at once what the scene before ended on: all heads share the mean of their sets."""
+        slide = self.world.slide_together(1)
+        slide.begin()
+        slide.finish()
+        shared = SharedView.of(self.layer, 1)
+        for card in self.world.cards if shared.shared.pooled else ():
+            values, card.pattern.source = shared.pattern(card.head)
+            card.pattern.set_values(values)
+        self.add(self.world)
+
+    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
+        """Return the pattern of a head with keys from the latent, and its source."""
+        if not is_fitted(self.trace):
+            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
+        drawn = slice(self.layer.first, self.layer.stop)
+        values = self.duel.latent.pattern[head, drawn, drawn]
+        return values, self.layer.computed("rotated_latent_pattern", head=head)
+
+    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
+        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
