@@ -18,16 +18,50 @@ from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
+from scenes.mla.parts import latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 3.0, 2.6  # seconds in which plates melt, and in which light makes others
 
-DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
+BEFORE = ". W_K W_V\nX K V"
+CIRCUIT = """
+    .  W_DKV  W_UK  W_UV
+    X  C      K     V
+    notes notes notes notes
+"""
+TALL_CIRCUIT = """
+    .  W_DKV
+    X  C
+    W_UK W_UV
+    K V
+    notes notes
+"""
+LOSS = """
+    made_K minus_K true_K equals_K lost_K share_K
+    made_V minus_V true_V equals_V lost_V share_V
+"""
+TALL_LOSS = """
+    made_K   made_V
+    minus_K  minus_V
+    true_K   true_V
+    equals_K equals_V
+    lost_K   lost_V
+    share_K  share_V
+"""
+
+DUEL = (
+    "one_latent_for_all",
+    "the_same_budget",
+    "all_heads_compared",
+    "every_layer",
+    "what_it_says",
+)
 """Beats in which keys keep their rotation."""
 
 
@@ -82,7 +116,6 @@ class LatentAttention(Stage):
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
         self.world = World(self.layer, self.frame, alone=True)
-        self.duel = duel(self.trace, self.layer.layer)
         self.words: Headline | None = None
         forms, meta = self.view.forms, self.trace.meta
         self.facts |= told(
@@ -92,12 +125,15 @@ class LatentAttention(Stage):
             sets=meta.n_kv_heads,
             cached=forms.n_cached,
         )
+        for name, part in latent_parts(self.view.head(self.head.head)).items():
+            self.part(name, part)
         if is_fitted(self.trace):
             self._prepare_losses()
 
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
+        self.duel = duel(self.trace, self.layer.layer)
         self.facts |= told(
             lost_k=(latent_head.comparison("k").error, told_share),
             lost_v=(latent_head.comparison("v").error, told_again),
@@ -153,13 +189,43 @@ class LatentAttention(Stage):
         made = [self.view.head(card.head).panels for card in world.cards]
         if not is_fitted(self.trace):
             made = [
-                {name: (p.cells.values, p.cells.source) for name, p in zip("kv", pair)}
+                {name: (p.cells.values, p.cells.source) for name, p in zip("kv", pair, strict=True)}
                 for pair in world.pairs
             ]
         self.play(
             world.rebuild(made, run_time=SHINE),
             *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
         )
+
+    @beat
+    def down_to_the_latent(self) -> None:
+        """[Before], each row of X became keys and values directly. Now it first becomes a short
+        latent, and only that is kept."""
+        origins = self.world.panels(self.head.head) | {"C": self.world.latent.cells}
+        if is_fitted(self.trace):
+            self.show(BEFORE, origins=origins)
+        row = self.layer.count - 1
+        dark = {"K": 0.0, "V": 0.0, "W_UK": 0.0, "W_UV": 0.0}
+        later = "W_UK W_UV"
+        marks = (Mark("X", row=row), Mark("C", row=row))
+        self.show(". W_DKV\nX C", lit={"C": 0.0}, marks=marks[:1])
+        self.show(". W_DKV\nX C", marks=marks)
+
+    @beat
+    def up_to_keys_and_values(self) -> None:
+        """Two more matrices make this head's keys and values of it, whenever they are needed."""
+        row = self.layer.count - 1
+        marks = tuple(Mark(name, row=row) for name in ("X", "C", "K", "V"))
+        self.show(CIRCUIT, tall=TALL_CIRCUIT, reveal="K V")
+        self.show(CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
+
+    @beat(when=is_fitted)
+    def what_is_lost(self) -> None:
+        """How good is the copy? The difference is {lost_k} of the keys' size, and {lost_v} of the
+        values'."""
+        for name, part in loss_parts(self.view.head(self.head.head)).items():
+            self.part(name, part)
+        self.show(LOSS, tall=TALL_LOSS, words="rows")
 
     def _begin_with_one_pair(self) -> None:
         """Show at once what the scene before ended on: all heads share the mean of their sets."""
