@@ -13,6 +13,7 @@ from manim import IN, Animation, Group, Mobject, Scene, VGroup, VMobject, smooth
 
 from filmkit.core.animations import (
     AnimateWith,
+    Appear,
     InPlaceAnimation,
     Presence,
     Vanish,
@@ -33,6 +34,7 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.ribbon import filled, outline_points
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.stage import Stage
+from filmkit.world.headline import Headline
 from filmkit.world.plan import Place, Plan, Points
 from filmkit.world.plates import INSET, HeadCard, Plate
 
@@ -80,6 +82,8 @@ class World(Group):
         :meth:`slide_together`.
     plan : Plan
         Where everything stands.
+    words : Headline, optional
+        The words over the room; see :meth:`say`.
 
     Examples
     --------
@@ -95,6 +99,7 @@ class World(Group):
 
     def __init__(self, view: LayerView, frame: Frame, *, alone: bool = False) -> None:
         super().__init__()
+        self.words: Headline | None = None
         meta, self.alone = view.trace.meta, alone
         heads, group = range(meta.n_heads), meta.n_heads // meta.n_kv_heads
         self.view, self.plan = view, Plan(meta.n_heads, group, frame)
@@ -426,6 +431,18 @@ class World(Group):
                     for card in self.cards
                 ]
                 layer.points = outline_points(rays) if alpha > 0 else np.zeros((0, 3))
+
+    def say(self, words: Headline | None = None) -> list[Animation]:
+        """Return animations in which words take the place of those over the room.
+
+        Parameters
+        ----------
+        words
+            The new words; without any, those that are there leave.
+        """
+        leaving = [] if self.words is None else [Vanish(self.words, rate_func=first_half)]
+        self.words = words
+        return leaving if words is None else [*leaving, Appear(words, rate_func=second_half)]
 
     def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:
         """Return animations that put some parts in full light, and the rest in half light.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation
 
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import duel
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half, second_half
+from filmkit.core.animations import Appear, Presence, Recolour
 from filmkit.core.facts import told
 from filmkit.core.language import _
 from filmkit.core.norm import TensorSource
@@ -116,7 +115,6 @@ class LatentAttention(Stage):
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
         self.world = World(self.layer, self.frame, alone=True)
-        self.words: Headline | None = None
         forms, meta = self.view.forms, self.trace.meta
         self.facts |= told(
             heads=meta.n_heads,
@@ -153,12 +151,6 @@ class LatentAttention(Stage):
             return "own"
         return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
 
-    def say(self, words: Headline) -> list[Animation]:
-        """Return animations that put other words in the place of those over the room."""
-        leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
-        self.words = words
-        return [*leaving, Appear(words, rate_func=second_half)]
-
     # One latent, expanded
 
     @beat(
@@ -176,7 +168,7 @@ class LatentAttention(Stage):
             "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
             "and <value>values</value>"
         )
-        words = self.say(Headline("MLA", line, self.frame))
+        words = world.say(Headline("MLA", line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             self._begin_with_one_pair()
             gone = [Presence(line, 0.0) for line in world.lines]
