@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from manim import Group, LaggedStart, VGroup, linear
 
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import duel
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Presence, Recolour
+from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half, second_half
 from filmkit.core.facts import told
 from filmkit.core.language import _
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
+from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
+from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
+from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_patterns
 from scenes.mla.parts import latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 3.0, 2.6  # seconds in which plates melt, and in which light makes others
+COUNT, RISE, SILENCE = 2.0, 3.4, 2.0
 
 BEFORE = ". W_K W_V\nX K V"
 CIRCUIT = """
@@ -138,15 +144,34 @@ class LatentAttention(Stage):
             own=meta.n_kv_heads * (meta.d_qk + meta.d_v),
             budget=meta.d_qk + meta.d_v,
         )
+        if can_duel(self.trace):
+            shared, latent = (s.distance.mean for s in (self.duel.shared, self.duel.latent))
+            self.facts |= told(
+                shared_layer=(shared, told_share),
+                latent_layer=(latent, told_again),
+                shared_again=(shared, told_again),
+                between=((shared + latent) / 2, told_again),
+                latent_again=(latent, told_again),
+            )
         contest = at_equal_size(self.trace)
         if contest is not None:
             self.facts |= told(
                 mqa_moved=(contest.mean.moved, told_share),
                 latent_moved=(contest.latent.moved, told_share),
-                next=printable(conversion_report(self.trace).next_word),
+                next=printable(self.next_word),
             )
 
+    @property
+    def next_word(self) -> str:
+        """The model's own next word."""
+        return conversion_report(self.trace).next_word
+
     def variant(self, beat: str) -> str:
+        if beat == "and_on_a_latent":
+            contest = at_equal_size(self.trace)
+            assert contest is not None
+            says = [row.continuation.startswith(self.next_word) for row in contest.rows[1:]]
+            return "kept" if says == [False, False, True] else "lost"
         if not is_fitted(self.trace):
             return "own"
         return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
@@ -197,8 +222,6 @@ class LatentAttention(Stage):
         if is_fitted(self.trace):
             self.show(BEFORE, origins=origins)
         row = self.layer.count - 1
-        dark = {"K": 0.0, "V": 0.0, "W_UK": 0.0, "W_UV": 0.0}
-        later = "W_UK W_UV"
         marks = (Mark("X", row=row), Mark("C", row=row))
         self.show(". W_DKV\nX C", lit={"C": 0.0}, marks=marks[:1])
         self.show(". W_DKV\nX C", marks=marks)
@@ -218,6 +241,86 @@ class LatentAttention(Stage):
         for name, part in loss_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
         self.show(LOSS, tall=TALL_LOSS, words="rows")
+
+    # The duel
+
+    @beat(
+        when=can_duel,
+        equal="Now a duel. Both sides [keep] the same {budget} numbers for each token, and all "
+        "patterns are computed [again].",
+        unequal="Now a duel. One shared set [keeps] {budget} numbers for each token, one latent "
+        "{rank}, and all patterns are computed [again].",
+    )
+    def the_same_budget(self) -> None:
+        count = self.trace.meta.n_heads
+        self.models = Model.both(self.view, self.duel, at_equal_size(self.trace))
+        self.sides = sides = duel_sides(self.models, self.layer, self.frame)
+        own = own_patterns(self.layer, grid_of(self.frame.stage, count))
+        self.play(Vanish(Group(*self.visible_parts())))
+        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1))
+        self.play(*(move for side in sides for move in side.split_from(own)))
+        self.remove(*own)
+        self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
+        self.wait_for("again")
+        self.play(*(change for side in sides for change in side.compute_again()))
+
+    @beat(
+        when=can_duel,
+        ask="Left, {shared_again} percent of the attention moves. How much with one latent: "
+        "{shared_again}, {between} or {latent_again}?",
+    )
+    def all_heads_compared(self) -> None:
+        """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
+        {latent_layer} with one latent."""
+        sides, norm = self.sides, change_scale(self.models)
+        self.line = self._below(_("of the attention lands on other words"))
+        self.play(*(Vanish(side.kept) for side in sides))
+        self.play(*(change for side in sides for change in side.show_differences(norm)))
+        self.play(Appear(self.line), *(side.count() for side in sides), run_time=COUNT)
+
+    @beat(when=has_contest)
+    def every_layer(self) -> None:
+        """In all {layers} layers errors add up: {mqa_moved} with one shared set, {latent_moved}
+        with one latent."""
+        sides, line = self.sides, self.line
+        self.line = self._below(_("of the attention lands on other words, in all layers"))
+        self.play(
+            *(move for side in sides for move in side.collapse()),
+            *(Appear(side.layers, rate_func=second_half) for side in sides),
+            Vanish(line, rate_func=first_half),
+            Appear(self.line, rate_func=second_half),
+        )
+        self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
+
+    def _below(self, text: str) -> VGroup:
+        """Return a line of words about both sides."""
+        stage = self.frame.stage
+        words = below_each_other(*(Label(t, size=TEXT) for t in break_lines(text, stage.width)))
+        return words.move_to([stage.x, stage.bottom + words.height / 2, 0])
+
+    @beat(when=has_contest)
+    def what_it_says(self) -> None:
+        """And how does the whole model go on? On one shared set like [this], and like [that] if it
+        is fitted instead of averaged."""
+        contest = at_equal_size(self.trace)
+        assert contest is not None
+        tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
+        self.sayings = sayings = Sayings(tokens, self.models, contest, self.frame)
+        self.play(Vanish(Group(*self.visible_parts())))
+        self.play(Appear(sayings.prompt))
+        self.wait_for("this")
+        self.play(Appear(sayings.shared))
+        self.wait_for("that")
+        self.play(Appear(sayings.fitted))
+        self.play(self.drift(), run_time=SILENCE)
+
+    @beat(
+        when=has_contest,
+        kept="On one latent: {next}.",
+        lost="And on one latent like this.",
+    )
+    def and_on_a_latent(self) -> None:
+        self.play(Appear(self.sayings.latent))
 
     def _begin_with_one_pair(self) -> None:
         """Show at once what the scene before ended on: all heads share the mean of their sets."""
