@@ -78,7 +78,7 @@ SCENES: tuple[SceneEntry, ...] = (
         "Less to remember",
         "scenes.answer.scene_answer",
         "Answer",
-        cover="what_each_costs",
+        cover="into_the_latent",
     ),
 )
 """Every scene, in the order of the story."""

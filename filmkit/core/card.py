@@ -14,7 +14,7 @@ from filmkit.core.line_breaks import sentences
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 
-__all__ = ["TITLE_SIZE", "Card", "faded"]
+__all__ = ["TITLE_SIZE", "Card", "centred", "faded"]
 
 TITLE_SIZE = 0.085
 """Size of letters of a title, as a fraction of the frame's shorter side."""
@@ -47,10 +47,7 @@ class Card(VGroup):
         stage = frame.stage
         room = Box(stage.x, stage.y, ROOM * stage.width, stage.height - 4 * DOT_RISE)
         size = (QUESTION_SIZE if waits else TITLE_SIZE) * frame.shorter_side / FRAME_HEIGHT
-        words = _centred(text, room, size)
-        while words.width > room.width or words.height > room.height:
-            size *= SMALLER
-            words = _centred(text, room, size)
+        words = centred(text, room, size)
         self.dots = VGroup()
         if waits:
             y, colour = stage.bottom + DOT_RISE, current_theme().muted
@@ -72,14 +69,26 @@ class Card(VGroup):
         return AnimateWith(self.dots, step, rate_func=linear, run_time=seconds)
 
 
-def _centred(text: str, room: Box, size: float) -> VGroup:
-    """Return the lines of a text around the middle of a room; each sentence begins a line."""
-    said = (text[start:end] for start, end in sentences(text))
+def centred(text: str, room: Box, size: float, *, weight: str = "normal") -> VGroup:
+    """Return the lines of a text around the middle of a room; each sentence begins a line.
+
+    Parameters
+    ----------
+    text, room
+        The text, and where it stands.
+    size
+        Size of its letters, at most: they are smaller if the text would not fit.
+    weight
+        As for :class:`~filmkit.core.text.Label`.
+    """
+    said = [text[start:end] for start, end in sentences(text)]
     broken = (line for sentence in said for line in break_lines(sentence, room.width, size=size))
-    lines = [Label(line, size=size) for line in broken]
+    lines = VGroup(*(Label(line, size=size, weight=weight) for line in broken))
     for place, line in enumerate(lines):
         line.on_line(room.x, room.y + LINE * line.line_height * ((len(lines) - 1) / 2 - place))
-    return VGroup(*lines)
+    if lines.width > room.width or lines.height > room.height:
+        return centred(text, room, SMALLER * size, weight=weight)
+    return lines
 
 
 def faded(levels: Mapping[Mobject, float], share: float = FAINT) -> list[Animation]:

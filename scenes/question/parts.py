@@ -13,7 +13,7 @@ from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, TextLine, break_lines
+from filmkit.core.text import Label, TextLine
 from filmkit.core.theme import current_theme
 from filmkit.world.block import (
     DEPTH,
@@ -28,7 +28,7 @@ from filmkit.world.block import (
 )
 from filmkit.world.box import SketchBody
 
-__all__ = ["Candidates", "Row", "centred"]
+__all__ = ["Candidates", "Row"]
 
 TURNS = 12  # candidates that pass before the word
 STEP = 1.15  # from one to the next, in heights of a line
@@ -41,7 +41,6 @@ THIN = 0.94  # thickness of a sketch, as a share of its place
 LENGTH, UPRIGHT_LENGTH = 9.0, 5.6  # of all of it, in scene units
 FREE = 0.5  # room at its right for what bursts out, as a share of its length
 FROM = 3.0  # from how far to the right slabs come, in scene units
-LINE = 1.35  # distance of two lines, in heights of a line
 COMING = 4  # slabs that come at the same time
 
 
@@ -165,16 +164,3 @@ class Row(Group):
         )
         turn, tilt = (UPRIGHT_TURN, UPRIGHT_TILT) if frame.upright else (TURN, TILT)
         return shot_of(longer.corners, frame, into=into, turn=turn, tilt=tilt)
-
-
-def centred(text: str, box: Box, *, size: float, weight: str = "normal") -> VGroup:
-    """Return words in the middle of a box; they are smaller and on several lines if need be."""
-    while True:
-        lines = break_lines(text, box.width, size=size)
-        labels = VGroup(*(Label(line, size=size, weight=weight) for line in lines))
-        step = LINE * labels[0].line_height
-        for number, label in enumerate(labels):
-            label.on_line(box.x, box.y + ((len(lines) - 1) / 2 - number) * step)
-        if max(labels.width / box.width, labels.height / box.height) <= 1:
-            return labels
-        size *= SMALLER

@@ -21,6 +21,7 @@ from manim import (
 from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
 from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
 from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.card import centred
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
@@ -36,7 +37,7 @@ from filmkit.world.block import CacheBlock, Pose, Slab
 from filmkit.world.box import GlassBox
 from filmkit.world.burst import Burst
 from filmkit.world.headline import DISPLAY, Headline
-from scenes.question.parts import Candidates, Row, centred
+from scenes.question.parts import Candidates, Row
 
 SHAPE, SHAPE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 TITLE = N_("Remember Less")
@@ -221,8 +222,8 @@ class Question(Stage):
         self.hold(DARK)
         stage, muted = self.frame.stage, self.theme.muted
         rows = stage.split_rows(ROWS)
-        title = centred(_(TITLE), rows[0], size=LARGE, weight="semibold")
-        asked = centred(_(ASKED), rows[1], size=ASKING)
+        title = centred(_(TITLE), rows[0], LARGE, weight="semibold")
+        asked = centred(_(ASKED), rows[1], ASKING)
         words = self._sentence(rows[2], QUIET).words.set_fill(muted)
         self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
         self.play(Appear(asked))
