@@ -99,6 +99,8 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
 FORMER_NAMES = {
     "scene_mqa": "scene_sharing",
     "scene_gqa": "scene_sharing",
+    "scene_answer/four_ways": "scene_answer/into_the_latent",
+    "scene_answer/what_each_costs": "scene_answer/into_the_latent",
 }
 """Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
 

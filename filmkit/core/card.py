@@ -10,11 +10,15 @@ from manim import Animation, Dot, Mobject, VGroup, linear
 from filmkit.core.animations import AnimateWith, Presence, set_presence
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.language import N_
 from filmkit.core.line_breaks import sentences
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 
-__all__ = ["TITLE_SIZE", "Card", "centred", "faded"]
+__all__ = ["FILM_TITLE", "TITLE_SIZE", "Card", "centred", "faded"]
+
+FILM_TITLE = N_("Remember Less")
+"""The film's title; translated where it is shown."""
 
 TITLE_SIZE = 0.085
 """Size of letters of a title, as a fraction of the frame's shorter side."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from manim import Animation, Circle, Group, LaggedStart, VGroup
 
@@ -47,10 +49,12 @@ class Lamps(Group):
     Parameters
     ----------
     frame
-        The frame; where it is no wider than high, there is a row for each test, not a column.
+        The frame; where it is higher than wide, there is a row for each test, not a column.
 
     Attributes
     ----------
+    by_test
+        The lamp of each size of models and each test.
     names
         What rows and columns are.
     """
@@ -60,16 +64,16 @@ class Lamps(Group):
         theme, self.frame = current_theme(), frame
         rows, columns = [_(name) for name in MODELS.values()], list(TESTS)
         keys = np.array([[(size, test) for test in TESTS] for size in MODELS], dtype=object)
-        if frame.upright:
+        if frame.tall:
             rows, columns, keys = columns, rows, keys.transpose(1, 0, 2)
         results = won()
-        self.lamps = {}
+        self.by_test = {}
         for row, across in enumerate(keys):
             for column, key in enumerate(across):
                 lamp = Circle(RADIUS, stroke_color=theme.muted, stroke_width=theme.bold)
                 lamp.set_fill(theme.ink, opacity=0.0)
                 lamp.move_to(self._at(row, column, len(keys)))
-                self.lamps[tuple(key)] = lamp
+                self.by_test[tuple(key)] = lamp
         self.names = VGroup()
         for row, text in enumerate(rows):
             self.names.add(
@@ -89,9 +93,9 @@ class Lamps(Group):
                     width=WIDE,
                 )
             )
-        self.add(mirrored(VGroup(*self.lamps.values())), self.names)
+        self.add(mirrored(VGroup(*self.by_test.values())), self.names)
         # Those that stay dark come last.
-        self._order = sorted(self.lamps, key=lambda key: not results[key])
+        self._order = sorted(self.by_test, key=lambda key: not results[key])
         self._results = results
 
     @staticmethod
@@ -102,13 +106,13 @@ class Lamps(Group):
     def shot(self, room: Box) -> Shot:
         """Return the shot in which lamps and names fill a room of the frame."""
         room = Box.of(room.left + WIDE, room.right, room.bottom + FOOT, room.top - HIGH)
-        corners = np.concatenate([lamp.points for lamp in self.lamps.values()])
+        corners = np.concatenate([lamp.points for lamp in self.by_test.values()])
         return shot_of(corners, self.frame, into=room, turn=0.0, tilt=TILT)
 
-    def light(self, **kwargs) -> Animation:
+    def light(self, **kwargs: Any) -> Animation:
         """Return an animation in which those that won are lit, one after the other."""
         return LaggedStart(
-            *(self._lit(self.lamps[key]) for key in self._order if self._results[key]),
+            *(self._lit(self.by_test[key]) for key in self._order if self._results[key]),
             lag_ratio=0.6,
             **kwargs,
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 from manim import (
     DOWN,
+    Animation,
     AnimationGroup,
     Group,
     LaggedStart,
@@ -29,10 +31,10 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.card import centred
-from filmkit.core.facts import fact, told
+from filmkit.core.card import FILM_TITLE, centred
+from filmkit.core.facts import told
 from filmkit.core.geometry import Box
-from filmkit.core.language import N_, _
+from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
@@ -46,29 +48,16 @@ from filmkit.world.headline import Headline
 from filmkit.world.world import World
 from scenes.answer.parts import Lamps, won
 
+Array = npt.NDArray[np.float64]
+
 SHAPE = architecture("DeepSeek-V3/R1")
-NUMBERS = {
-    1: N_("one"),
-    2: N_("two"),
-    3: N_("three"),
-    4: N_("four"),
-    5: N_("five"),
-    6: N_("six"),
-    7: N_("seven"),
-    8: N_("eight"),
-}
 LICENCES = {"SmolLM2": "Apache 2.0"}  # of models, by how their names begin
-TITLE, LARGE = N_("Remember Less"), 0.1
+LARGE = 0.1  # size of the title over the credits
 ROWS, APART = (0.3, 0.7), 0.35  # of the credits: title and lines; between lines, in scene units
 SENTENCE = 0.13  # size of the sentence, at most
 FALL, SHINE, LIGHT = 4.0, 2.6, 4.0  # seconds in which words fall, light makes heads, lamps are lit
 STAYS, CREDITS = 2.0, 5.0  # seconds of the last word, and of the card after it
 DROPPING, FILLING = squish_rate_func(rush_into, 0, 0.6), squish_rate_func(smooth, 0.5, 1)
-
-
-def number_word(number: int) -> str:
-    """Return a small number in words."""
-    return _(NUMBERS[number])
 
 
 class Answer(Stage):
@@ -92,10 +81,10 @@ class Answer(Stage):
         results = list(won().values())
         self.facts |= told(
             heads=meta.n_heads,
-            better=(sum(results), number_word),
-            tests=(len(results), number_word),
-            few=(len(results) // 4, number_word),
-            some=(len(results) // 2, number_word),
+            better=sum(results),
+            tests=len(results),
+            few=len(results) // 4,
+            some=len(results) // 2,
             word=printable(tokens[-1]),
         )
 
@@ -141,14 +130,16 @@ class Answer(Stage):
         self.play(LaggedStart(*falling, lag_ratio=0.3), run_time=FALL)
         self._make_heads()
         self.wait_for("Keep")
-        line = _(
-            "one <latent>latent</latent> makes the <key>keys</key> and <value>values</value> "
-            "of all {heads} heads",
-            heads=self.facts["heads"],
-        )
+        line = ""
+        if not self.frame.upright:
+            line = _(
+                "one <latent>latent</latent> makes the <key>keys</key> and <value>values</value> "
+                "of all {heads} heads",
+                heads=self.facts["heads"],
+            )
         self.play(*world.say(Headline(_("Keep what they are made of"), line, self.frame)))
 
-    def _fill(self, filled, row: int, alpha: float) -> None:
+    def _fill(self, filled: Array, row: int, alpha: float) -> None:
         filled[row] = alpha
         self.world.latent.cells.set_shown(filled)
 
@@ -178,19 +169,17 @@ class Answer(Stage):
     def the_answer(self) -> None:
         """And still think just as well? Trained that way, DeepSeek's models did better in {better}
         of {tests} tests."""
-        results = list(won().values())
-        figure = _(
-            "{better} of {tests}",
-            better=fact("better", sum(results)),
-            tests=fact("tests", len(results)),
+        figure = _("{better} of {tests}", better=self.facts["better"], tests=self.facts["tests"])
+        line = _(
+            "tests: models trained with a latent did better than models that keep all "
+            "keys and values"
         )
-        line = _("tests: models trained with a latent did better than with all keys and values")
-        words, lamps = Headline(figure, line, self.frame), Lamps(self.frame)
+        words, self.lamps = Headline(figure, line, self.frame), Lamps(self.frame)
         self.play(Vanish(Group(*self.mobjects)))
         self.published = True
-        self.camera.shot = lamps.shot(words.below(head=0.3))
-        self.play(Appear(lamps))
-        self.play(lamps.light(), run_time=LIGHT)
+        self.camera.shot = self.lamps.shot(words.below(head=0.3))
+        self.play(Appear(self.lamps))
+        self.play(self.lamps.light(), run_time=LIGHT)
         self.play(Appear(words))
 
     @beat(
@@ -221,7 +210,7 @@ class Answer(Stage):
             _("code under the MIT licence  ·  Source Sans Pro, New Computer Modern"),
         ]
         upper, lower = stage.split_rows(ROWS)
-        title = centred(_(TITLE), upper, LARGE, weight="semibold")
+        title = centred(_(FILM_TITLE), upper, LARGE, weight="semibold")
         lines = VGroup(
             *(
                 below_each_other(

@@ -21,7 +21,7 @@ from manim import (
 from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
 from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.card import centred
+from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
@@ -40,7 +40,6 @@ from filmkit.world.headline import DISPLAY, Headline
 from scenes.question.parts import Candidates, Row
 
 SHAPE, SHAPE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
-TITLE = N_("Remember Less")
 ASKED = N_("Can a model remember less and still think just as well?")
 SENTENCE, QUIET = 0.13, 0.045  # sizes of the sentence: at first, and below the title
 LARGE, ASKING, SHINE = 0.16, 0.06, 0.5  # of the title and the question, and the title's light
@@ -165,12 +164,12 @@ class Question(Stage):
         self.play(LaggedStart(*falling, lag_ratio=0.3), run_time=6.0)
 
     @beat(
-        ask="If nothing is shared, how many tokens of DeepSeek-R1 fill a GPU? {few}, {about} or "
+        ask="How many tokens of DeepSeek-R1 fill a GPU, if nothing is shared? {few}, {about} or "
         "{many}?"
     )
     def until_it_bursts(self) -> None:
-        """Then DeepSeek-R1 would need {bytes} per token. After {capacity} tokens, a chip of
-        {gigabytes} [gigabytes] is full."""
+        """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
+        tokens, a chip of {gigabytes} [gigabytes] is full."""
         tempo = self.theme.tempo
         words = Headline(
             _("{capacity} tokens", capacity=self.facts["capacity"]),
@@ -222,7 +221,7 @@ class Question(Stage):
         self.hold(DARK)
         stage, muted = self.frame.stage, self.theme.muted
         rows = stage.split_rows(ROWS)
-        title = centred(_(TITLE), rows[0], LARGE, weight="semibold")
+        title = centred(_(FILM_TITLE), rows[0], LARGE, weight="semibold")
         asked = centred(_(ASKED), rows[1], ASKING)
         words = self._sentence(rows[2], QUIET).words.set_fill(muted)
         self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
