@@ -120,7 +120,7 @@ class FlyingSlab(VGroup):
                 )
                 lines = VMobject(fill_opacity=0.0)
                 lines.set_stroke(mixed(theme.background, colour, LINES), width=theme.thin)
-                ends = np.array(hatched(corners)).reshape(-1, 3)
+                ends = hatched(corners)
                 self.sides.append((corners, ends, VGroup(face, lines)))
                 self.add(self.sides[-1][-1])
         self.fly(0.0)
@@ -130,10 +130,7 @@ class FlyingSlab(VGroup):
         for corners, ends, (face, lines) in self.sides:
             there = self.flight.of(corners, self.middle, seconds)
             face.set_points_as_corners([*there, there[0]])
-            lines.clear_points()
-            for first, last in self.flight.of(ends, self.middle, seconds).reshape(-1, 2, 3):
-                lines.start_new_path(first)
-                lines.add_line_to(last)
+            lines.points = self.flight.of(ends, self.middle, seconds)
         self.place = self.flight.of(self.middle[None], self.middle, seconds)[0]
         for _corners, _ends, side in self.sides:
             out = side[0].points.mean(axis=0) - self.place

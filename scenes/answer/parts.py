@@ -26,7 +26,7 @@ SHINE = 1.5  # how much light a lamp gives
 TILT = 4.0  # from how far above they are seen, in degrees
 BESIDE, ABOVE = 0.35, 0.3  # from the lamps to words, in scene units of the frame
 Point = tuple[float, float, float]
-FOOT = 0.5  # room below the lamps, in scene units of the frame
+SIDE, FOOT = 0.2, 0.5  # room at the right of lamps and below them, in scene units of the frame
 WIDE, HIGH = 2.5, 0.7  # room for words beside lamps, and above them
 
 
@@ -105,7 +105,7 @@ class Lamps(Group):
 
     def shot(self, room: Box) -> Shot:
         """Return the shot in which lamps and names fill a room of the frame."""
-        room = Box.of(room.left + WIDE, room.right, room.bottom + FOOT, room.top - HIGH)
+        room = Box.of(room.left + WIDE, room.right - SIDE, room.bottom + FOOT, room.top - HIGH)
         corners = np.concatenate([lamp.points for lamp in self.by_test.values()])
         return shot_of(corners, self.frame, into=room, turn=0.0, tilt=TILT)
 

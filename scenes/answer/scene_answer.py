@@ -18,11 +18,11 @@ from manim import (
     squish_rate_func,
 )
 
-from extract.architectures import MOE, architecture
 from extract.duel import duel
 from filmkit.core.animations import (
     AnimateWith,
     Appear,
+    Drift,
     Glide,
     Presence,
     Reveal,
@@ -50,7 +50,6 @@ from scenes.answer.parts import Lamps, won
 
 Array = npt.NDArray[np.float64]
 
-SHAPE = architecture("DeepSeek-V3/R1")
 LICENCES = {"SmolLM2": "Apache 2.0"}  # of models, by how their names begin
 LARGE = 0.1  # size of the title over the credits
 ROWS, APART = (0.3, 0.7), 0.35  # of the credits: title and lines; between lines, in scene units
@@ -95,7 +94,7 @@ class Answer(Stage):
         if self.ended:
             return "", ""
         if self.published:
-            return _(MOE.source), ""
+            return _("published scores, not the traced model"), ""
         return super().provenance_notes()
 
     @beat
@@ -151,6 +150,7 @@ class Answer(Stage):
         moves: list[Animation] = []
         for card, pair in zip(world.cards, world.pairs, strict=True):
             card.pattern.set_values(patterns[card.head])
+            card.pattern.label = ""
             card.pattern.source = self.layer.computed("rotated_latent_pattern", head=card.head)
             made = view.head(card.head).panels
             for plate, name in zip(pair, "kv", strict=True):
@@ -195,7 +195,7 @@ class Answer(Stage):
         last = glow(sentence.words[-1])
         if self.follows:
             self.play(Appear(last, run_time=0.3))
-        self.hold(STAYS)
+        self.play(Drift(self.camera, run_time=STAYS))
 
     @beat
     def credits(self) -> None:
@@ -205,8 +205,7 @@ class Answer(Stage):
         texts = [
             _("after an idea of Welch Labs"),
             "  ·  ".join([_("model: {model}", model=meta.model), meta.source.revision, *licence]),
-            _("sizes: {source}", source=SHAPE.source),
-            _("scores: {source}", source=_(MOE.source)),
+            _("sizes and scores: DeepSeek-V2, DeepSeek-V3 and DeepSeek-R1, as published"),
             _("code under the MIT licence  ·  Source Sans Pro, New Computer Modern"),
         ]
         upper, lower = stage.split_rows(ROWS)
@@ -222,4 +221,4 @@ class Answer(Stage):
         lines.arrange(DOWN, buff=APART).move_to(lower.center).set_fill(self.theme.muted)
         self.play(Vanish(self.sentence.words))
         self.play(Appear(glow(title, 0.5)), Appear(lines))
-        self.hold(CREDITS)
+        self.play(Drift(self.camera, run_time=CREDITS))

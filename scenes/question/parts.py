@@ -32,11 +32,11 @@ __all__ = ["Candidates", "Row"]
 
 TURNS = 12  # candidates that pass before the word
 STEP = 1.15  # from one to the next, in heights of a line
-BELOW = (1.0, 0.7, 0.5, 0.38)  # how bright they are, at the word's place and below it
+BELOW = (1.0, 0.75, 0.62, 0.5)  # how bright they are, at the word's place and below it
 SMALLER = 0.82  # by how much a candidate shrinks in a step
 
 PITCH = 0.34  # of a pair of slabs, in scene units
-OWN = 0.34  # of the row for the pairs of the sentence, at most
+OWN = 0.5  # of the row for the pairs of the sentence, at most
 THIN = 0.94  # thickness of a sketch, as a share of its place
 LENGTH, UPRIGHT_LENGTH = 9.0, 5.6  # of all of it, in scene units
 FREE = 0.5  # room at its right for what bursts out, as a share of its length
@@ -93,9 +93,9 @@ class Candidates(VGroup):
 
 
 class Row(Group):
-    """Slabs of a sentence, and more of them that come until a length is filled.
+    """A row of slabs that fills a length: a sketch, of keys and values in turn.
 
-    Those of the sentence are real, the others are sketches.
+    Those of a sentence stand first where the real ones do; the others come until all are there.
 
     Parameters
     ----------
@@ -108,51 +108,47 @@ class Row(Group):
     ----------
     pose
         Where all of it stands.
-    sketches
-        Bodies of keys and values, from left to right.
+    bodies
+        The slabs, from left to right.
     """
 
     def __init__(self, block: CacheBlock, frame: Frame) -> None:
         super().__init__()
         theme, length = current_theme(), UPRIGHT_LENGTH if frame.upright else LENGTH
-        self.block, self.pose = block, Pose((0.0, 0.0, 0.0), 0.0, length, HEIGHT, DEPTH)
-        pitch = min(PITCH, OWN * length / block.count)
-        count = round((length - block.count * pitch) / PITCH)
-        own = length - count * PITCH
-        self.thick = own / block.count / 2
-        self.sketches = Group()
-        left = own - length / 2
-        for number in range(2 * count):
-            at = (left + (number + 0.5) * PITCH / 2, 0.0, 0.0)
-            colour = (theme.key, theme.value)[number % 2]
-            pose = replace(self.pose, at=at, thick=THIN * PITCH / 2)
-            self.sketches.add(set_presence(SketchBody(pose, colour), 0.0))
-        self.homes = [body.pose for body in self.sketches]
-        self.add(block, self.sketches)
+        self.pose = Pose((0.0, 0.0, 0.0), 0.0, length, HEIGHT, DEPTH)
+        count = 2 * round(length / min(PITCH, OWN * length / block.count))
+        thick = length / count
+        self.homes = [
+            replace(self.pose, at=((n + 0.5) * thick - length / 2, 0.0, 0.0), thick=THIN * thick)
+            for n in range(count)
+        ]
+        self.starts = [slab.pose for slab in block.slabs]
+        colours = theme.key, theme.value
+        self.bodies = Group(
+            *(SketchBody(pose, colours[n % 2]) for n, pose in enumerate(self.homes))
+        )
+        for body, start in zip(self.bodies, self.starts, strict=False):
+            body.stand(start)
+        set_presence(Group(*self.bodies[len(self.starts) :]), 0.0)
+        self.add(self.bodies)
 
     def gather(self, **kwargs: Any) -> Animation:
         """Return an animation in which the slabs of the sentence go to the left end."""
-        slabs = self.block.slabs
-        starts = [slab.pose for slab in slabs]
-        left = -self.pose.thick / 2
-        ends = [
-            replace(start, at=(left + (number + 0.5) * self.thick, 0.0, 0.0), thick=self.thick)
-            for number, start in enumerate(starts)
-        ]
 
         def step(alpha: float) -> None:
-            for slab, start, end in zip(slabs, starts, ends, strict=True):
-                slab.stand(start.mix(end, alpha))
+            for body, start, home in zip(self.bodies, self.starts, self.homes, strict=False):
+                body.stand(start.mix(home, alpha))
 
-        return AnimateWith(self.block, step, **kwargs)
+        return AnimateWith(self, step, **kwargs)
 
     def grow(self, alpha: float) -> None:
-        """Let a share of the sketches have come from the right, ever faster."""
-        come = alpha**2 * (len(self.sketches) + COMING)
-        for number, (body, home) in enumerate(zip(self.sketches, self.homes, strict=True)):
+        """Let a share of the other slabs have come from the right, ever faster."""
+        own = len(self.starts)
+        come = alpha**2 * (len(self.homes) - own + COMING)
+        for number, home in enumerate(self.homes[own:]):
             done = smooth(float(np.clip((come - number) / COMING, 0, 1)))
             x, y, z = home.at
-            body.stand(replace(home, at=(x + FROM * (1 - done), y, z)))
+            body = self.bodies[own + number].stand(replace(home, at=(x + FROM * (1 - done), y, z)))
             set_presence(body, min(1.0, 2 * done))
 
     def shot_with_room(self, frame: Frame, into: Box) -> Shot:

@@ -187,16 +187,9 @@ class Question(Stage):
         count = len(self.tokens)
         counter = pin_to_frame(Number(count, digits=0, size=DISPLAY))
         counter.move_to(words.figure).shift([counter.width, 0, 0])
+        self.play(Vanish(VGroup(self.sentence, self.said)), Appear(row), Vanish(self.block))
         self.published = True
-        self.remove(self.block)
-        self.add(row)
-        self.play(
-            Vanish(VGroup(self.sentence, self.said)),
-            row.gather(),
-            self.move_camera(shot),
-            Appear(glass),
-            run_time=tempo.large,
-        )
+        self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
 
         def grow(alpha: float) -> None:
             row.grow(alpha)
@@ -205,9 +198,9 @@ class Question(Stage):
         self.play(Appear(counter, run_time=tempo.small))
         self.play(AnimateWith(VGroup(counter), grow, rate_func=linear, run_time=GROWTH))
         self.wait_for("gigabytes")
-        flying = row.sketches[-FLYING:]
+        flying = row.bodies[-FLYING:]
         self.burst = Burst(glass, list(flying), shot)
-        row.sketches.remove(*flying)
+        row.bodies.remove(*flying)
         self.remove(glass.front, counter)
         self.add(self.burst, words)
         self.play(self.burst.fly(0.0, BURST, run_time=BURST))

@@ -67,15 +67,20 @@ def test_the_last_picture_has_title_question_and_words(pictures: dict[str, BeatP
     assert {"American", "blue"} <= set(shown)
 
 
-def test_slabs_of_the_sentence_are_real_and_the_row_fills_its_length() -> None:
-    trace = trace_of_kind("shipped")
-    layer = LayerView.of_prompt(trace, None, show_first_token=False)
+@pytest.mark.parametrize("tokens", [2, 10, 24])
+def test_slabs_begin_where_the_real_ones_stand_and_fill_the_length(tokens: int) -> None:
+    trace = make_trace(n_tokens=tokens)
+    layer = LayerView.of_prompt(trace, None, show_first_token=True)
     with use_theme("dark"):
-        row = Row(CacheBlock(layer), Frame(14.2))
-        first, last = row.homes[0], row.homes[-1]
-        assert len(row.sketches) % 2 == 0
-        assert last.at[0] + last.thick / 2 == pytest.approx(row.pose.thick / 2, abs=0.02)
-        start = 2 * layer.count * row.thick - row.pose.thick / 2
-        assert first.at[0] - first.thick / 2 == pytest.approx(start, abs=0.02)
+        block = CacheBlock(layer)
+        row = Row(block, Frame(14.2))
+        own, length = 2 * layer.count, row.pose.thick
+        assert [b.pose for b in row.bodies[:own]] == [slab.pose for slab in block.slabs]
+        assert own < len(row.bodies) == len(row.homes)
         row.grow(1.0)
-        assert [body.pose for body in row.sketches] == row.homes
+        assert [b.pose for b in row.bodies[own:]] == row.homes[own:]
+        ends = (
+            row.homes[0].at[0] - row.homes[0].thick / 2,
+            row.homes[-1].at[0] + row.homes[-1].thick / 2,
+        )
+        assert ends == pytest.approx((-length / 2, length / 2), abs=0.02)
