@@ -85,7 +85,7 @@ SCENES: tuple[SceneEntry, ...] = (
         "Less to remember",
         "scenes.answer.scene_answer",
         "Answer",
-        cover="what_each_costs",
+        cover="into_the_latent",
     ),
 )
 """Every scene, in the order of the story."""
@@ -110,6 +110,8 @@ FORMER_NAMES = {
     "scene_cache_size/every_token_adds_a_box": "scene_cache_size/one_gpu",
     "scene_cache_size/throughput_too": "scene_cache_size/the_published_saving",
     "scene_cache_size/what_came_after": "scene_sparse/an_indexer_chooses",
+    "scene_answer/four_ways": "scene_answer/into_the_latent",
+    "scene_answer/what_each_costs": "scene_answer/into_the_latent",
 }
 """Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
 

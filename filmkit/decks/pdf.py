@@ -13,8 +13,9 @@ import typst
 
 from extract.files import OutputError, atomic_write
 from extract.temporary import temporary_folder
+from filmkit.core.chapter import FILM_TITLE
 from filmkit.core.fonts import east_asian_fonts, font_files
-from filmkit.core.language import N_, _, current_language
+from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide
 from filmkit.decks.web import colours_of
@@ -22,8 +23,6 @@ from filmkit.decks.web import colours_of
 __all__ = ["write_pdf"]
 
 TEMPLATE = files("filmkit.decks") / "templates" / "deck.typ"
-
-PROJECT = N_("The attention film")
 
 # PDF/UA, the standard for accessible documents: tagged, with alt texts.
 STANDARD: Final = "ua-1"
@@ -62,8 +61,8 @@ def write_pdf(
     ):
         document = {
             "title": title,
-            "author": author or _(PROJECT),
-            "project": _(PROJECT),
+            "author": author or _(FILM_TITLE),
+            "project": _(FILM_TITLE),
             "language": current_language().main_code,
             "colours": colours_of(theme),
             "background": theme.background,

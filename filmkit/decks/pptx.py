@@ -15,6 +15,7 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from extract.files import OutputError, atomic_write
+from filmkit.core.chapter import FILM_TITLE
 from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme
 from filmkit.decks import PAUSE, DeckOptions
@@ -108,7 +109,7 @@ def write_slides(
     document.slide_width = max(MIN_WIDTH, round(HEIGHT * width / height))
     properties = document.core_properties
     properties.title, properties.author, properties.last_modified_by = title, options.author, ""
-    properties.subject, properties.comments = _("How attention works"), _("The attention film")
+    properties.subject, properties.comments = _("How attention works"), _(FILM_TITLE)
     properties.language = current_language().tag
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)
     for slide in slides:

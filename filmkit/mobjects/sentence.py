@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from manim import Rectangle, VGroup, linear
@@ -164,18 +166,33 @@ def _balanced(tokens: Sequence[str], width: float, size: float) -> list[tuple[La
 
 def _places(tokens: Sequence[str], width: float, size: float) -> list[tuple[Label, float, int]]:
     """Return the label of each token, x of its left end, and its line from the top."""
-    places, line, row = [], "", 0
-    for token in tokens:
+    places: list[tuple[Label, float, int]] = []
+    line, row = "", 0
+    for number, token in enumerate(tokens):
         label = Label(printable(token), size=size)
         # Where a token ends in its line, blanks and spacing of letters are those of running text.
-        longer = f"{line}{' ' * bool(line and token.startswith(' '))}{label.text}"
-        end = Label(longer, size=size).width
-        if line and end > width:
-            longer, end, row = label.text, label.width, row + 1
+        longer = _joined(line, token)
+        rest = takewhile(_is_mark, tokens[number + 1 :])
+        with_marks = Label(longer + "".join(map(printable, rest)), size=size).width
+        if line and with_marks > width and not _is_mark(token):
+            longer, row = label.text, row + 1
         line = longer
         label.shrink_to(width)
-        places.append((label, max(0.0, min(end, width) - label.width), row))
+        end = Label(line, size=size).width
+        if not _is_mark(token):
+            end = min(width, end)
+        places.append((label, max(0.0, end - label.width), row))
     return places
+
+
+def _joined(line: str, token: str) -> str:
+    """Return a line of text with a token after it."""
+    return f"{line}{' ' * bool(line and token.startswith(' '))}{printable(token)}"
+
+
+def _is_mark(token: str) -> bool:
+    """Return whether a token is a mark of punctuation, which no line begins with."""
+    return len(token) == 1 and unicodedata.category(token) in ("Po", "Pe", "Pf")
 
 
 def _height(places: Sequence[tuple[Label, float, int]], size: float) -> float:

@@ -32,7 +32,20 @@ from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_stack_layout import shot_on
 
-__all__ = ["SIDES", "TURN", "UPRIGHT_TURN", "CacheBlock", "Pose", "Slab", "Solid", "shot_of"]
+__all__ = [
+    "DEPTH",
+    "HEIGHT",
+    "SIDES",
+    "TILT",
+    "TURN",
+    "UPRIGHT_TILT",
+    "UPRIGHT_TURN",
+    "CacheBlock",
+    "Pose",
+    "Slab",
+    "Solid",
+    "shot_of",
+]
 
 Array = npt.NDArray[np.float64]
 Point = tuple[float, float, float]

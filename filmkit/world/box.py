@@ -12,7 +12,7 @@ from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme, mixed
 from filmkit.world.block import SIDES, Pose, Solid
 
-__all__ = ["GlassBox", "SketchBody"]
+__all__ = ["GlassBox", "SketchBody", "hatched"]
 
 Array = npt.NDArray[np.float64]
 
@@ -127,30 +127,26 @@ class SketchBody(Solid):
         for face, lines, corners in zip(self.faces, self.hatching, SIDES, strict=True):
             points = np.array([pose.corner(*corner) for corner in corners])
             face.set_points_as_corners(points)
-            lines.clear_points()
-            for first, last in _hatched(points[:4]):
-                lines.start_new_path(first)
-                lines.add_line_to(last)
+            lines.points = hatched(points[:4])
         return self
 
 
-def _hatched(corners: Array) -> list[tuple[Array, Array]]:
-    """Return the ends of the slanting lines that fill a parallelogram (4, 3)."""
+def hatched(corners: Array) -> Array:
+    """Return the points of the slanting lines that fill a parallelogram (4, 3): four for each."""
     first, up, _opposite, across = corners
     height, width = (float(np.linalg.norm(side - first)) for side in (up, across))
-    lines = []
-    for along in np.arange(HATCH, width + height, HATCH):
-        ends = (
-            (min(along, width), max(0.0, along - width)),
-            (
-                max(0.0, along - height),
-                min(along, height),
-            ),
-        )
-        lines.append(
-            tuple(
-                first + x / (width or 1.0) * (across - first) + y / (height or 1.0) * (up - first)
-                for x, y in ends
-            )
-        )
-    return lines
+    width, height = width or 1.0, height or 1.0
+    along = np.arange(HATCH, width + height, HATCH)
+    # From the upper or the right side to the lower or the left one.
+    ends = (
+        (np.minimum(along, width), np.maximum(0.0, along - width)),
+        (np.maximum(0.0, along - height), np.minimum(along, height)),
+    )
+    start, stop = (
+        first
+        + np.outer(x / (width or 1.0), across - first)
+        + np.outer(y / (height or 1.0), up - first)
+        for x, y in ends
+    )
+    shares = np.linspace(0, 1, 4)[:, None]
+    return np.asarray(start[:, None] + shares * (stop - start)[:, None]).reshape(-1, 3)

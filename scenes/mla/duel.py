@@ -1,376 +1,379 @@
-"""The duel: as many cached numbers as one shared set or as one latent, and what both do."""
+"""The duel: as many numbers kept as one shared set or as one latent, and what both do."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, AnimationGroup, Group, Line, Mobject, Rectangle, VGroup
+from manim import Animation, Group, Line, Mobject, Rectangle, VGroup
 
-from extract.conversion_report import Contest, Row, at_equal_size
-from extract.duel import Duel, Side, duel
-from extract.trace import Trace
-from filmkit.core.animations import AnimateWith, Recolour, Settle
+from extract.conversion_report import Contest, Row
+from extract.duel import Duel
+from filmkit.core.animations import AnimateWith, Arrive, Recolour, Settle
 from filmkit.core.facts import fact
-from filmkit.core.geometry import Box, Frame, Point
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import N_, _, current_language
+from filmkit.core.language import _
+from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_decimal
-from filmkit.core.text import Label, Number, break_lines, fit_size
+from filmkit.core.numbers import format_percent
+from filmkit.core.printable import printable
+from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
-from filmkit.mobjects.chart import scheme_colour
-from filmkit.mobjects.marks import ColourBar
-from filmkit.mobjects.sayings import Saying, Sayings, bar_of, display_size, set_colours
-from scenes.mla.duel_layout import DuelLayout, DuelSideLayout
+from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.parts import TEXT
+from filmkit.pictures.texts import figure, own_colour
 
-__all__ = ["DuelPicture", "DuelSide", "sayings_of"]
-
-PERCENTILE = 99.5  # of all differences, at which their scale ends
-
-WORDS = 1.6  # width at which words about the patterns are broken, in scene units
+__all__ = ["DuelSide", "Model", "Sayings", "change_scale", "duel_sides", "own_patterns"]
 
 Array = npt.NDArray[np.float64]
 
+PERCENTILE = 99.5  # of all differences, at which their scale ends
+NAME = 0.045  # size of the name of a side
+SAYING, PROMPT = 0.085, 0.05  # sizes of what a model says, at most, and of the prompt
+# Lengths in scene units.
+NAME_LINE, WORDS, FOOT = 0.75, 0.75, 1.75  # room for a name, for a line below all, for what is kept
+SIDE_GAP, PATTERN_GAP = 1.0, 0.1  # between the sides; between patterns, in sizes of one
+PLATE = (4.6, 1.1)  # largest size of what is kept
+BAR = 0.4  # height of a row of what is kept
+SHINE = 0.5  # how much light patterns and figures give
 
-def in_percent(share: float) -> str:
-    """Return a share in whole per cent, without the sign."""
-    return format_decimal(100 * share)
 
-
-class DuelSide(Group):
-    """One side: a bar of what is cached, and the patterns of all heads.
+@dataclass(frozen=True)
+class Model:
+    """One way to keep less: what the layer computes so, and what the whole model does.
 
     Attributes
     ----------
-    name, numbers
-        Its name, and how many numbers are cached.
-    sets
-        The bar of the model's own sets of keys and values: for each a piece of keys and one of
-        values.
-    bar, kinds
-        The bar of what is cached instead, and what it is made of, in words.
+    name, way
+        In words, and as facts and charts name it: "mqa" or "mla".
+    colour
+        Of its name.
+    numbers
+        Kept for each token of the layer.
+    moved
+        Share of the attention that goes to other words, in this layer.
+    row
+        What the whole model did; None without a conversion.
+    patterns, differences
+        For each head its pattern, and how far that is from the model's own, with their sources.
+    kept
+        What is kept: matrices side by side, with their norms and sources.
+    """
+
+    name: str
+    way: str
+    colour: str
+    numbers: int
+    moved: float
+    row: Row | None
+    patterns: Sequence[tuple[Array, TensorSource]]
+    differences: Sequence[tuple[Array, TensorSource]]
+    kept: Sequence[tuple[Array, Norm, TensorSource]]
+
+    @classmethod
+    def both(cls, view: LatentView, numbers: Duel, contest: Contest | None) -> tuple[Model, Model]:
+        """Return one shared set, and one latent."""
+        layer, theme = view.layer, current_theme()
+        shared, heads = SharedView.of(layer, 1), range(layer.trace.meta.n_heads)
+        drawn = slice(layer.first, layer.stop)
+        sets = [(*shared.panel(name, 0), shared.norms[name]) for name in "kv"]
+
+        def panels(
+            patterns: Array, what: str, **given: int
+        ) -> tuple[list[tuple[Array, TensorSource]], ...]:
+            """Return patterns and differences of all heads."""
+            cut = patterns[:, drawn, drawn], numbers.own[:, drawn, drawn]
+            return tuple(
+                [(values[h], layer.computed(f"{what}_{kind}", head=h, **given)) for h in heads]
+                for kind, values in (("pattern", cut[0]), ("difference", np.abs(cut[0] - cut[1])))
+            )
+
+        return (
+            cls(
+                _("one shared set"), "mqa", theme.ink, numbers.shared.numbers,
+                numbers.shared.distance.mean, contest and contest.mean,
+                *panels(numbers.shared.pattern, "shared", sets=1),
+                [(values, norm, source) for values, source, norm in sets],
+            ),
+            cls(
+                _("one latent"), "mla", theme.latent, numbers.latent.numbers,
+                numbers.latent.distance.mean, contest and contest.latent,
+                *panels(numbers.latent.pattern, "rotated_latent"),
+                [(view.latent, view.latent_norm, view.latent_source)],
+            ),
+        )  # fmt: skip
+
+    def plate(self, box: Box, rows: slice = slice(None)) -> Group:
+        """Return some rows of what is kept, side by side in a box."""
+        widths = [values.shape[1] for values, _norm, _source in self.kept]
+        plate = Group()
+        for (values, norm, source), part in zip(self.kept, box.split_columns(widths), strict=True):
+            start, stop, _step = rows.indices(len(values))
+            span = source.part((start, stop), (0, values.shape[1]))
+            plate.add(Heatmap(values[rows], norm, source=span).place(part))
+        return glow(plate)
+
+
+def grid_of(room: Box, count: int) -> list[Box]:
+    """Return equal squares in the middle of a room, row by row, as large as fit."""
+
+    def side(columns: int) -> float:
+        sizes = (room.width, columns), (room.height, math.ceil(count / columns))
+        return min(size / (n + PATTERN_GAP * (n - 1)) for size, n in sizes)
+
+    columns = max(range(1, count + 1), key=side)
+    size, rows, pitch = side(columns), math.ceil(count / columns), 1 + PATTERN_GAP
+    left, top = (size * ((n - 1) * pitch) / 2 for n in (columns, rows))
+    return [
+        Box(
+            room.x - left + size * pitch * (i % columns),
+            room.y + top - size * pitch * (i // columns),
+            size,
+            size,
+        )
+        for i in range(count)
+    ]
+
+
+def own_patterns(layer: LayerView, boxes: Sequence[Box]) -> list[Heatmap]:
+    """Return the model's own patterns of all heads, without what the mask removes."""
+    found = []
+    for head, box in enumerate(boxes):
+        view = layer.head(head)
+        cells = Heatmap(view.pattern, Norm.unit(), source=view.pattern_source)
+        found.append(glow(cells.set_shown(~view.causal_mask).place(box), SHINE))
+    return found
+
+
+class DuelSide(Group):
+    """One side of the duel.
+
+    Parameters
+    ----------
+    model
+        What it is about.
+    layer
+        The layer.
+    room
+        What it may fill.
+    most
+        Largest share that moves in one layer, on both sides.
+
+    Attributes
+    ----------
+    name
+        Its name.
     patterns
         Heatmaps of the heads, which begin with the model's own patterns.
-    counter, percent, words
-        How much attention moves, with its sign and its words.
-    states
-        What says what the patterns are: words twice, then the colour bar of their differences.
+    kept
+        What is kept, and how many numbers that is.
+    share
+        How much attention moves; see :meth:`count`.
     layers
-        A bar for each layer of the model; empty without a conversion.
+        A bar for each layer of the model, and the names of the first and the last; empty without a
+        conversion.
+    """
+
+    def __init__(self, model: Model, layer: LayerView, room: Box, most: float) -> None:
+        super().__init__()
+        self.model = model
+        self.name = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
+        self.name.on_line(room.x, room.top - NAME_LINE / 2)
+        grid = Box.of(room.left, room.right, room.bottom + FOOT, room.top - NAME_LINE)
+        self.patterns = own_patterns(layer, grid_of(grid, layer.trace.meta.n_heads))
+        foot = Box.of(room.left, room.right, room.bottom, grid.bottom - 0.2)
+        width, height = min(PLATE[0], room.width), PLATE[1]
+        number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
+        words = Label(_("{number} numbers a token", number=number), size=TEXT)
+        plate = model.plate(Box(foot.x, foot.top - height / 2, width, height))
+        self.kept = Group(plate, words.on_line(foot.x, foot.bottom + 0.15))
+        self.share, self._place = VGroup(), (foot.x, foot.y)
+        self.bars, self.layers = VGroup(), VGroup()
+        if model.row is not None:
+            self._draw_layers(model.row.moved_by_layer, most, grid)
+
+    def _draw_layers(self, moved: Sequence[float], most: float, room: Box) -> None:
+        theme, last = current_theme(), len(moved) - 1
+        words = [Label(_("layer {layer}", layer=n), size=TEXT) for n in (0, last)]
+        room = Box.of(room.left, room.right, room.bottom + 2 * words[0].line_height, room.top)
+        self._foot, self._heights = room.bottom, [room.height * share / most for share in moved]
+        for box in room.split_columns(last + 1, 0.25 * room.width / (last + 1)):
+            bar = Rectangle(
+                width=box.width, height=1.0, stroke_width=0, fill_color=theme.ink, fill_opacity=1
+            )
+            self.bars.add(bar.move_to([box.x, room.y, 0]))
+        glow(self.bars, SHINE)
+        self._grow(0.0)
+        y = room.bottom - words[0].line_height
+        words[0].on_line(room.left + words[0].width / 2, y)
+        words[1].on_line(room.right - words[1].width / 2, y)
+        line = Line([room.left, room.bottom, 0], [room.right, room.bottom, 0], color=theme.faint)
+        self.layers.add(line.set_stroke(width=theme.thin), *words[: 1 + (last > 0)], self.bars)
+
+    # Animations
+
+    def split_from(self, own: Sequence[Heatmap]) -> list[Animation]:
+        """Return animations in which the patterns leave the model's own for their places."""
+        return [
+            Arrive(cells, cells.copy().place(origin.box))
+            for cells, origin in zip(self.patterns, own, strict=True)
+        ]
+
+    def compute_again(self) -> list[Animation]:
+        """Return animations in which the patterns become those of this side."""
+        return [
+            Recolour(cells, values=values, source=source)
+            for cells, (values, source) in zip(self.patterns, self.model.patterns, strict=True)
+        ]
+
+    def show_differences(self, norm: Norm) -> list[Animation]:
+        """Return animations in which they become how far they are from the model's own."""
+        return [
+            Recolour(cells, values=values, source=source, norm=norm)
+            for cells, (values, source) in zip(self.patterns, self.model.differences, strict=True)
+        ]
+
+    def count(self) -> Animation:
+        """Return an animation in which the share that moves in this layer is counted up."""
+        self._tell(self.model.moved, all_layers=False)
+        return AnimateWith(self.share, lambda alpha: self._write(alpha * self.model.moved))
+
+    def collapse(self) -> list[Animation]:
+        """Return animations in which the patterns go to the foot of the bars."""
+        boxes = [Box(bar.get_x(), self._foot, bar.width, 0.02) for bar in self.bars]
+        boxes = [boxes[len(boxes) * i // len(self.patterns)] for i in range(len(self.patterns))]
+        return [
+            Settle(cells, box, remover=True)
+            for cells, box in zip(self.patterns, boxes, strict=True)
+        ]
+
+    def rise(self) -> Animation:
+        """Return an animation of a bar for each layer, one after another, and their mean so far."""
+        assert self.model.row is not None
+        self._tell(self.model.row.moved, all_layers=True)
+        return AnimateWith(Group(self.bars, self.share), self._grow)
+
+    def _grow(self, alpha: float) -> None:
+        assert self.model.row is not None
+        reached = alpha * len(self.bars)
+        for number, (bar, height) in enumerate(zip(self.bars, self._heights, strict=True)):
+            now = max(0.01, height * float(np.clip(reached - number, 0.0, 1.0)))
+            bar.stretch_to_fit_height(now).set_y(self._foot + now / 2)
+        so_far = self.model.row.moved_by_layer[: max(1, math.ceil(reached))]
+        if self.share:
+            self._write(float(np.mean(so_far)))
+
+    def _tell(self, share: float, *, all_layers: bool) -> None:
+        """Note what is counted to."""
+        name, way = self.model.name, self.model.way
+        fact("moved share", share, partial(format_percent, digits=0), beside=name, way=way,
+             all_layers=all_layers)  # fmt: skip
+
+    def _write(self, share: float) -> None:
+        label = figure(format_percent(share, digits=0))
+        self.share.submobjects = [glow(label.on_line(*self._place), SHINE)]
+
+
+def duel_sides(
+    models: tuple[Model, Model], layer: LayerView, frame: Frame
+) -> tuple[DuelSide, DuelSide]:
+    """Return both sides, side by side, or one above the other in a tall frame."""
+    stage = frame.stage
+    room = Box.of(stage.left, stage.right, stage.bottom + WORDS, stage.top)
+    split = room.split_rows if frame.tall else room.split_columns
+    rows = [model.row.moved_by_layer for model in models if model.row]
+    most = max((max(row) for row in rows), default=1.0) or 1.0
+    first, last = (
+        DuelSide(model, layer, part, most)
+        for model, part in zip(models, split(2, SIDE_GAP if not frame.tall else 0.3), strict=True)
+    )
+    return first, last
+
+
+def change_scale(models: tuple[Model, Model]) -> Norm:
+    """Return the scale of all differences, the same on both sides: zero is the background."""
+    every = [values for model in models for values, _source in model.differences]
+    limit = float(np.percentile(np.stack(every), PERCENTILE)) or 1.0
+    return replace(Norm.unit(), vmax=min(1.0, limit), percentile=PERCENTILE)
+
+
+class Sayings(Group):
+    """How the whole model goes on after the prompt, on one shared set and on one latent.
+
+    Parameters
+    ----------
+    prompt
+        Texts of its tokens.
+    models
+        Both ways.
+    contest
+        What the whole model did.
+    frame
+        The frame that is filled.
+
+    Attributes
+    ----------
+    prompt
+        The prompt.
+    shared, fitted, latent
+        Parts about one shared set, the same fitted, and one latent: what is kept of the last token,
+        and what is said.
     """
 
     def __init__(
         self,
-        view: LayerView,
-        side: Side,
-        own: Duel,
-        layout: DuelSideLayout,
+        prompt: Sequence[str],
+        models: tuple[Model, Model],
+        contest: Contest,
         frame: Frame,
-        *,
-        name: str,
-        scheme: str,
-        row: Row | None,
-        most: float,
     ) -> None:
         super().__init__()
-        theme, self.layout, self.side = current_theme(), layout, side
-        self.view, self.own, self.row, self.scheme = view, own, row, scheme
-        self.unit = layout.bar.width / max(own.n_own, side.numbers)
-        self.sets = self._sets(view, own)
-        colours = {
-            "mqa": ((theme.key, view.trace.meta.d_qk), (theme.value, view.trace.meta.d_v)),
-            "mla": ((theme.latent, side.numbers),),
-        }[scheme]
-        self.bar = bar_of(layout.bar, self.unit, colours)
-        self.kinds = self._kinds(scheme)
-        self._name(name)
-        self.patterns = [self._pattern(head, box) for head, box in enumerate(layout.patterns)]
-        self._count(frame)
-        self.states: list[Mobject] = [
-            self._words(text, short, layout.state)
-            for text, short in (
-                (_("the model’s own patterns"), _("own patterns")),
-                (_("computed again"), _("computed again")),
+        stage, theme = frame.stage, current_theme()
+        lines = (2.0 if frame.upright else 1.0) * 1.5
+        weights = (0.9, 0.6, BAR, lines, lines, 0.3, 0.6, BAR, lines)
+        rooms = stage.split_rows(weights, 0.0)
+        colours = [own_colour(word) for word in prompt]
+        muted = [theme.muted if colour == theme.ink else colour for colour in colours]
+        self.prompt = _flush([*prompt, " …"], rooms[0], PROMPT, [*muted, theme.muted])
+        self.shared, self.fitted, self.latent = (
+            Group(said) for said in self._said(contest, frame, (rooms[3], rooms[4], rooms[8]))
+        )
+        for model, part, name, bar in zip(
+            models, (self.shared, self.latent), (rooms[1], rooms[6]), (rooms[2], rooms[7]),
+            strict=True,
+        ):  # fmt: skip
+            number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
+            words = (
+                Label(model.name, size=TEXT, colour=model.colour, weight="semibold"),
+                Label(_("{number} numbers a token", number=number), size=TEXT, colour=theme.muted),
             )
-        ]
-        self.layers = VGroup()
-        self.layer_words = VGroup()
-        if row is not None:
-            self._draw_layers(row, most, scheme_colour(scheme))
+            words[0].on_line(name.left + words[0].width / 2, name.y)
+            words[1].on_line(name.right - words[1].width / 2, name.y)
+            part.add(*words, model.plate(bar, slice(-1, None)))
 
-    def _name(self, name: str) -> None:
-        """Write the name at the left above the bar, and at the right how many numbers there are."""
-        theme, layout = current_theme(), self.layout
-        self.numbers = Number(self.own.n_own, digits=0, size=theme.name_size)
-        fact("kept numbers", self.side.numbers, beside=name, way=self.scheme)
-        room = layout.bar.width - self.numbers.width - 0.14 - 0.3
-        unit = Label(_("numbers"), size=theme.shape_size, colour=theme.muted)
-        self.name = Label(name, size=theme.name_size)
-        if self.name.width + unit.width > room:
-            size = max(theme.note_size, theme.min_text_size)
-            unit = Label(_("numbers"), size=size, colour=theme.muted)
-            self.name = fit_size(name, room - unit.width, size=theme.name_size)
-        self.name.on_line(layout.name[0] + self.name.width / 2, layout.name[1])
-        self.unit_word = unit.on_line(layout.numbers[0] - unit.width / 2, layout.numbers[1])
-        self.numbers.on_line(unit.get_left()[0] - 0.14 - self.numbers.width / 2, layout.numbers[1])
-
-    def _sets(self, view: LayerView, own: Duel) -> VGroup:
-        meta = view.trace.meta
-        return bar_of(self.layout.bar, self.unit, set_colours(meta, meta.n_kv_heads))
-
-    def _kinds(self, scheme: str) -> VGroup:
-        """Return what the bar is made of, in words behind it, if there is room."""
-        theme, kinds, x = current_theme(), VGroup(), self.bar.get_right()[0] + 0.2
-        words = {
-            "mqa": ((_("keys"), theme.key), (_("values"), theme.value)),
-            "mla": ((_("latent"), theme.latent),),
-        }[scheme]
-        for word, colour in words:
-            label = Label(word, size=theme.shape_size, colour=colour)
-            kinds.add(label.on_line(x + label.width / 2, self.layout.bar.y))
-            x += label.width + 0.15
-        return kinds if x <= self.layout.bar.right else VGroup()
-
-    def _span(self, values: Array, head: int) -> Array:
-        drawn = slice(self.view.first, self.view.stop)
-        return values[head, drawn, drawn]
-
-    def _pattern(self, head: int, box: Box) -> Heatmap:
-        own = self.view.head(head)
-        cells = Heatmap(
-            self._span(self.own.own, head),
-            Norm.unit(),
-            masked=own.causal_mask,
-            source=own.pattern_source,
-        )
-        cells.label = self.name.text
-        return cells.place(box)
-
-    def _count(self, frame: Frame) -> None:
-        size = display_size(frame)
-        self.counter = Number(88, digits=0, size=size)
-        percent = current_language().percent("0")
-        self.percent = Label(percent.strip("0"), size=size * 0.7)
-        x, y = self.layout.counter
-        both = [self.counter, self.percent]
-        if percent.endswith("0"):  # such as in Turkish
-            both.reverse()
-        x -= (self.counter.width + 0.1 + self.percent.width) / 2
-        for part in both:
-            part.on_line(x + part.width / 2, y)
-            x += part.width + 0.1
-        self.counter.set_value(0.0)
-        self.words = self._words(
-            _("of attention lands on other words"), _("on other words"), self.layout.words
-        )
-
-    def _words(self, text: str, short: str, point: Point) -> VGroup:
-        """Return words about the patterns: in lines where they are centered, else a short one."""
-        theme, words, (x, y) = current_theme(), VGroup(), point
-        room, lines = self.layout.word_room, [short]
-        if self.layout.centered:
-            lines = break_lines(text, min(room, WORDS), size=theme.shape_size)
-        for line in lines:
-            label = fit_size(line, room, size=theme.shape_size, colour=theme.muted)
-            words.add(label.on_line(x if self.layout.centered else x + label.width / 2, y))
-            y -= 1.15 * label.line_height
-        return words
-
-    def _draw_layers(self, row: Row, most: float, colour: str) -> None:
-        theme, room = current_theme(), self.layout.layers
-        count = len(row.moved_by_layer)
-        for box, moved in zip(
-            room.split_columns(count, 0.25 * room.width / count), row.moved_by_layer, strict=True
-        ):
-            height = max(0.01, room.height * moved / most)
-            bar = Rectangle(
-                width=box.width, height=height, stroke_width=0, fill_color=colour, fill_opacity=1
-            )
-            self.layers.add(bar.move_to([box.x, room.bottom + height / 2, 0]))
-        base = Line(
-            [room.left, room.bottom, 0],
-            [room.right, room.bottom, 0],
-            stroke_color=theme.faint,
-            stroke_width=theme.thin,
-        )
-        first, last = (
-            Label(text, size=theme.note_size, colour=theme.muted)
-            for text in (_("layer {layer}", layer=0), _("layer {layer}", layer=count - 1))
-        )
-        first.on_line(room.left + first.width / 2, room.bottom - 0.19)
-        last.on_line(room.right - last.width / 2, room.bottom - 0.19)
-        self.layer_words.add(base, first, last)
-        words = self._words(_("each bar: one layer"), _("one bar per layer"), self.layout.state)
-        self.layer_words.add(words)
-
-    def add_scale(self, norm: Norm) -> None:
-        """Make the colour bar of the differences, in the place of the words of the states."""
-        x, y = self.layout.state
-        width = 1.4
-        if not self.layout.centered:
-            x += width / 2
-        self.states.append(ColourBar(norm, _("difference"), Box(x, y + 0.05, width, 0.14)))
-
-    # Animations
-
-    def compute_again(self) -> AnimationGroup:
-        """Return the animation in which the patterns become those of this side."""
-        return AnimationGroup(
-            *(
-                Recolour(
-                    cells,
-                    values=self._span(self.side.pattern, head),
-                    source=self._source("pattern", head),
-                )
-                for head, cells in enumerate(self.patterns)
-            )
-        )
-
-    def _source(self, what: str, head: int) -> TensorSource:
-        """Return the source of the "pattern" of a head on this side, or of its "difference"."""
-        if self.scheme == "mqa":
-            return self.view.computed(f"shared_{what}", head=head, sets=1)
-        return self.view.computed(f"rotated_latent_{what}", head=head)
-
-    def difference(self, head: int) -> Array:
-        """Return how far the pattern of a head is from the model's own, cell by cell."""
-        return np.abs(self._span(self.side.pattern, head) - self._span(self.own.own, head))
-
-    def show_difference(self, norm: Norm) -> AnimationGroup:
-        """Return the animation in which the patterns become their difference from the model's.
-
-        ``norm`` is its scale, the same on both sides.
-        """
-        return AnimationGroup(
-            *(
-                Recolour(
-                    cells,
-                    values=self.difference(head),
-                    norm=norm,
-                    source=self._source("difference", head),
-                )
-                for head, cells in enumerate(self.patterns)
-            )
-        )
-
-    def count_to(self, share: float) -> Animation:
-        """Return the animation in which the counter climbs from 0 to a share."""
-        self._tell(share, all_layers=False)
-        return AnimateWith(self.counter, lambda alpha: self.counter.set_value(100 * share * alpha))
-
-    def _tell(self, share: float, *, all_layers: bool) -> None:
-        """Note what the counter counts to."""
-        fact(
-            "moved share",
-            share,
-            in_percent,
-            beside=self.name.text,
-            way=self.scheme,
-            all_layers=all_layers,
-        )
-
-    def add_layers(self, alpha: float) -> None:
-        """Let the bars of the layers rise one after another; the counter is their mean so far."""
-        assert self.row is not None
-        count = len(self.row.moved_by_layer)
-        reached = alpha * count
-        for number, (bar, full) in enumerate(zip(self.layers, self._full, strict=True)):
-            share = float(np.clip(reached - number, 0.0, 1.0))
-            foot = full[:, 1].min()
-            bar.points = full.copy()
-            bar.points[:, 1] = foot + max(share, 1e-3) * (full[:, 1] - foot)
-        whole = max(1, int(np.ceil(reached)))
-        mean = self.row.moved if alpha >= 1 else np.mean(self.row.moved_by_layer[:whole])
-        self.counter.set_value(100 * float(mean))
-
-    def collapse(self) -> AnimationGroup:
-        """Return the animation in which the patterns go to the place of their layer's bar."""
-        bar = self.layers[self.view.layer]
-        foot = Box(bar.get_x(), self.layout.layers.bottom, bar.width, 0.01)
-        return AnimationGroup(*(Settle(cells, foot, remover=True) for cells in self.patterns))
-
-    def rise(self) -> Animation:
-        """Return the animation of `add_layers`; the bars must be on the scene."""
-        assert self.row is not None
-        self._tell(self.row.moved, all_layers=True)
-        self._full = [bar.points.copy() for bar in self.layers]
-        self.add_layers(0.0)
-        return AnimateWith(Group(self.layers, self.counter), self.add_layers)
+    def _said(self, contest: Contest, frame: Frame, rooms: Sequence[Box]) -> list[Mobject]:
+        rows = contest.mean, contest.fitted, contest.latent
+        return [_flush(as_said(row.continuation), room, SAYING) for row, room in
+                zip(rows, rooms, strict=True)]  # fmt: skip
 
 
-class DuelPicture(Group):
-    """Both sides of the duel.
-
-    Attributes
-    ----------
-    shared, latent
-        The sides.
-    numbers
-        What both were computed from, in the layer alone.
-    contest
-        What the whole model did, or None without a conversion.
-    difference_norm
-        The scale of differences, of both sides alike: it ends at their 99.5th percentile.
-    """
-
-    def __init__(self, view: LayerView, frame: Frame) -> None:
-        super().__init__()
-        meta = view.trace.meta
-        self.numbers = numbers = duel(view.trace, view.layer)
-        self.contest = contest = at_equal_size(view.trace)
-        layout = DuelLayout.of(frame, count=meta.n_heads)
-        most, mean, latent = 1.0, None, None
-        if contest is not None:
-            mean, latent = contest.mean, contest.latent
-            most = max(*mean.moved_by_layer, *latent.moved_by_layer)
-        self.shared, self.latent = (
-            DuelSide(
-                view, side, numbers, place, frame, name=name, scheme=scheme, row=row, most=most
-            )
-            for side, place, name, scheme, row in (
-                (numbers.shared, layout.shared, _("one shared set"), "mqa", mean),
-                (numbers.latent, layout.latent, _("one latent"), "mla", latent),
-            )
-        )
-        self.sides = (self.shared, self.latent)
-        every = [side.difference(head) for side in self.sides for head in range(meta.n_heads)]
-        limit = float(np.percentile(np.stack(every), PERCENTILE)) or 1.0
-        self.difference_norm = replace(Norm.unit(), vmax=min(1.0, limit), percentile=PERCENTILE)
-        for side in self.sides:
-            side.add_scale(self.difference_norm)
+def as_said(text: str) -> list[str]:
+    """Return the words with which a model goes on, each with the blank before it, and "…"."""
+    return [f" {word}" for word in (*printable(" ".join(text.split())).split(" "), "…")]
 
 
-NAMES = (
-    N_("the model itself"),
-    N_("one shared set: the mean"),
-    N_("one shared set, fitted"),
-    N_("one latent"),
-)
-
-
-def sayings_of(trace: Trace, contest: Contest, frame: Frame) -> Sayings:
-    """Return what the whole model says after the prompt: itself, and in each way."""
-    theme, meta = current_theme(), trace.meta
-    rows = []
-    for name, row in zip(NAMES, contest.rows, strict=True):
-        latent = row.way == "latent_then_rotate"
-        sets = row.numbers // (meta.d_qk + meta.d_v)
-        number = fact("kept numbers", row.numbers, beside=_(name), way=row.way)
-        rows.append(
-            Saying(
-                name=_(name),
-                note=_("{number} numbers, its keys rotated after", number=number)
-                if latent
-                else _("{number} numbers", number=number),
-                short_note=_("{number} numbers", number=number),
-                pieces=((theme.latent, row.numbers),) if latent else set_colours(meta, sets),
-                text=row.continuation,
-                colour={"model": theme.accent, "latent_then_rotate": theme.latent}.get(
-                    row.way, theme.ink
-                ),
-            )
-        )
-    return Sayings(meta.prompt, rows, frame)
+def _flush(
+    words: Sequence[str], room: Box, size: float, colours: Sequence[str] | None = None
+) -> VGroup:
+    """Return words in their own colours, flush left in a room."""
+    colours = colours or [own_colour(word.strip(" .,")) for word in words]
+    sentence = Sentence(words, room, size=size, colours=colours)
+    return sentence.words.shift([room.left - sentence.words.get_left()[0], 0, 0])

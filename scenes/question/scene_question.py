@@ -2,87 +2,89 @@
 
 from __future__ import annotations
 
-from manim import AnimationGroup, Group, LaggedStart, VGroup, linear, smooth, squish_rate_func
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
-from extract.architectures import GPU_BYTES, architecture
-from filmkit.core.animations import (
-    AnimateWith,
-    Appear,
-    Arrive,
-    Drift,
-    Glide,
-    Vanish,
+from manim import (
+    UP,
+    AnimationGroup,
+    Group,
+    LaggedStart,
+    VGroup,
+    linear,
+    rush_into,
+    smooth,
+    squish_rate_func,
 )
+
+from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
+from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
+from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.card import lines_within
+from filmkit.core.chapter import FILM_TITLE
 from filmkit.core.facts import told
-from filmkit.core.geometry import WORD_GAP, Box
+from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
-from filmkit.core.line_breaks import break_units
-from filmkit.core.numbers import format_gigabytes, readable_bytes, spoken_bytes
+from filmkit.core.light import glow
+from filmkit.core.numbers import format_rough, spoken_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, Number, break_lines
-from filmkit.mobjects.cached_numbers import CachedPerToken
-from filmkit.mobjects.chart import Paragraph
-from filmkit.mobjects.marks import TokenLabels, size_beside
+from filmkit.core.text import Number
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
-from scenes.question.layout import DISPLAY, QuestionLayout
-from scenes.question.pile import ROOM, Limit, Pile
+from filmkit.pictures.parts import TEXT
+from filmkit.pictures.texts import own_colour
+from filmkit.world.block import CacheBlock, Pose, Slab
+from filmkit.world.box import GlassBox
+from filmkit.world.burst import Burst
+from filmkit.world.headline import DISPLAY, Headline
+from scenes.question.parts import Candidates, Row
 
-SHAPE = "DeepSeek-V3/R1"
-SENTENCE, QUESTION = 0.08, 0.06  # text sizes, as fractions of the frame's height
-ASKED = N_("Can a model remember less and still think as well?")
-TITLE = N_("The attention film")
-GROWTH = 6.0  # seconds in which the memory fills
-NAME_DROP = 0.3  # from a pile to the names of its halves, below the outline around it
-NAME_GAP = 0.05  # from that outline to their letters, at least
-WORD_SHARE = 0.25  # of the width, for the words beside the slabs
-LANDED = squish_rate_func(smooth, 0.7, 1.0)  # when a slab that falls has its word beside it
-SETTLED = 0.8  # share of that time in which the view goes back
+SHAPE, SHAPE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
+ASKED = N_("Can a model remember less and still think just as well?")
+SENTENCE, QUIET = 0.13, 0.045  # sizes of the sentence: at first, and below the title
+LARGE, ASKING, SHINE = 0.16, 0.06, 0.5  # of the title and the question, and the title's light
+ROWS = (0.52, 0.16, 0.32)  # of the last picture's height: title, question, sentence
+FLYING = 20  # slabs that fly out of the memory
+# Moments of their flight in seconds: when it gets slow, in the last picture, and when all is gone.
+BURST, SLOW, GONE = 0.5, 0.75, 1.6
+RUN, GROWTH, DARK = 2.6, 6.0, 0.8  # seconds of candidates, of the memory's filling, of nothing
+RAISED, UPPER = 0.075, 1.7  # size of the sentence over its slabs, and its room, at most
+LANDING, RISING = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.45, 1)
 
 
 class Question(Stage):
     """A sentence is finished; its tokens fill a memory; can a model remember less?"""
 
     title = "Can a model remember less?"
+    tensors = ("k", "v")
 
     def prepare(self) -> None:
-        meta = self.trace.meta
-        tokens = meta.tokens[self.layer.first : self.layer.stop]
-        after = meta.tokens[meta.n_prompt : meta.n_prompt + 1]
+        meta, stage = self.trace.meta, self.frame.stage
         # Rows from the middle of a long prompt are followed by more of the prompt.
-        self.follows = self.layer.stop == meta.n_prompt and bool(after)
-        tokens += after if self.follows else ()
-        self.tokens, theme = tokens, self.theme
-        self.layout, self.named = self._lay_out()
-        colours = [theme.ink] * len(tokens)
-        if self.follows:
-            colours[-1] = theme.highlight
-        self.sentence = Sentence(tokens, self.layout.first, size=SENTENCE, colours=colours)
-        self.raised = Sentence(tokens, self.layout.above, size=SENTENCE, colours=colours)
-        self.cursor = self.sentence.cursor
-        every_head = CachedPerToken(architecture(SHAPE), "mha")
-        self.size = every_head.size()
-        self.capacity = int(GPU_BYTES // self.size)
-        self.numbers_shown = False
+        self.follows = self.layer.stop == meta.n_prompt < len(meta.tokens)
+        self.view = self.layer.until(self.layer.stop + self.follows)
+        self.tokens = self.view.words
+        room = Box(stage.x, stage.y + 0.1 * stage.height, stage.width - 1.0, 0.6 * stage.height)
+        self.sentence = self._sentence(room, SENTENCE)
+        self.cursor = self.sentence.cursor.set_fill(self.theme.ink)
+        self.candidates = VGroup()
+        self.published = self.titled = False
+        size = kv_cache_bytes(SHAPE, "mha")
+        self.capacity = int(GPU_BYTES // size)
         self.facts |= told(
-            word=printable(tokens[-1]),
-            heads=every_head.arch.n_heads,
-            bytes=(self.size, spoken_bytes),
+            word=printable(self.tokens[-1]),
+            bytes=(size, spoken_bytes),
             gigabytes=GPU_BYTES / 1e9,
             capacity=self.capacity,
+            few=(self.capacity / 10, format_rough),
+            about=(self.capacity, format_rough),
+            many=(10 * self.capacity, format_rough),
         )
 
-    def _lay_out(self) -> tuple[QuestionLayout, TokenLabels]:
-        """Return the layout, and the word of each slab if there is room for words."""
-        tokens, layout = self.tokens, QuestionLayout.of(self.frame, words=0.0)
-        size = size_beside(layout.slab(len(tokens)))
-        if size < self.theme.min_text_size:
-            return layout, TokenLabels((), (), width=0.0)
-        widest = max(Label(printable(token), size=size).width for token in tokens)
-        width = min(widest, WORD_SHARE * self.frame.stage.width)
-        layout = QuestionLayout.of(self.frame, words=width)
-        points = [(box.left - WORD_GAP, box.y) for box in layout.slabs(len(tokens))]
-        return layout, TokenLabels(tokens, points, width=width, size=size)
+    def _sentence(self, room: Box, size: float) -> Sentence:
+        colours = [own_colour(token) for token in self.tokens]
+        return Sentence(self.tokens, room, size=size, colours=colours)
 
     def variant(self, beat: str) -> str:
         if not self.follows:
@@ -90,11 +92,11 @@ class Question(Stage):
         return "given" if self.trace.meta.continued else "written"
 
     def provenance_notes(self) -> tuple[str, str]:
-        meta = self.trace.meta
-        if self.numbers_shown:
-            return _("DeepSeek-R1’s published sizes  ·  not the traced model"), ""
-        random = [_("random weights")] if meta.random_weights else []
-        return "  ·  ".join([*random, meta.model]), ""
+        if self.titled:
+            return "", ""
+        if self.published:
+            return _("published sizes of {models}  ·  not the traced model", models=SHAPE_NAME), ""
+        return super().provenance_notes()
 
     def drift(self) -> Drift:
         if self.cursor in self.mobjects:
@@ -102,170 +104,127 @@ class Question(Stage):
         return Drift(self.camera)
 
     @beat(
-        written="Give a language model the start of a sentence. It adds the next word: [{word}].",
-        given="A language model reads a sentence, word by word. Then comes the next: [{word}].",
+        written="Give a language model the start of a sentence. It weighs many words, and adds "
+        "one: [{word}].",
+        given="A language model reads a sentence, and weighs what could come next. Here it is: "
+        "[{word}].",
         read="A language model reads a sentence, word by word, and then adds the [next] one.",
     )
     def the_next_word(self) -> None:
         sentence, given = self.sentence, len(self.tokens) - self.follows
         sentence.move_cursor(0)
         self.play(Appear(self.cursor, run_time=0.2))
-        self.play(sentence.write(0, given), run_time=max(1.6, min(4.4, 0.48 * given)))
-        self.wait_for("next" if self.variant("") == "read" else "word")
-        if self.follows:
-            self.play(sentence.write(given, given + 1), run_time=0.5)
+        self.play(sentence.write(0, given), run_time=max(1.6, min(3.6, 0.4 * given)))
+        if not self.follows:
+            self.wait_for("next")
+            return
+        last, stage = sentence.words[-1], self.frame.stage
+        texts = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1]
+        width = stage.right - float(last.get_left()[0])
+        self.candidates = Candidates(texts, self.tokens[-1], last, width)
+        self.remove(self.cursor)
+        self.add(self.candidates)
+        self.play(self.candidates.run(run_time=RUN))
+        self.wait_for("word")
+        self.add(sentence.move_cursor(given + 1).cursor)
+        self.play(Appear(glow(last), run_time=0.3))
 
     @beat
     def every_token_is_kept(self) -> None:
-        """For every token, the model's word for a word or a piece of one, it keeps a slab of
-        memory."""
-        sentence, tempo, layout = self.sentence, self.theme.tempo, self.layout
-        self.raised.move_cursor(len(self.tokens))
-        self.play(
-            Glide(sentence, self.raised),
-            Glide(self.cursor, self.raised.cursor),
+        """For every token, a word or a piece of one, the model keeps keys and values: one slab of
+        each."""
+        stage, sentence = self.frame.stage, self.sentence
+        self.block = block = CacheBlock(self.view)
+        upper = Box(stage.x, stage.top - UPPER / 2, stage.width, UPPER)
+        raised = self._sentence(upper, RAISED)
+        self.said = Headline(
+            "", _("each word leaves <key>keys</key> and <value>values</value>"), self.frame
         )
-        self.halves = self._name_halves(layout.slabs(1)[0])
-        self.slabs = Group(*(Pile(box, 1, box.height) for box in layout.slabs(len(self.tokens))))
+        self.said.shift((raised.get_bottom()[1] - stage.top) * UP)
+        self.play(
+            Vanish(VGroup(*self.candidates, self.cursor)), Glide(sentence.words, raised.words)
+        )
+        shot = block.build(apart=1.0).shot(self.frame, into=self.said.below(head=0.3))
+        self.camera.shot = shot
+        pin_to_frame(sentence)
+        self.add(set_presence(block, 0.0), self.said)
         falling = []
-        for row, (slab, word) in enumerate(zip(self.slabs, sentence.words, strict=True)):
-            start = slab.copy()
-            start.stretch_to_fit_width(max(0.1, word.width)).stretch_to_fit_height(0.08)
-            start.move_to([word.get_x(), word.get_bottom()[1], 0.0])
-            naming = (
-                Appear(name, rate_func=LANDED, run_time=tempo.large)
-                for name in self.named[row : row + 1]
+        for word, slabs in zip(sentence.words, block.tokens, strict=True):
+            homes = [slab.pose for slab in slabs]
+            foot = (homes[0].corner(0, 0, 0) + homes[1].corner(1, 0, 0)) / 2
+            place = shot.project(foot[None], self.frame.height) * [1, 1, 0]
+            drop = pin_to_frame(word.copy())
+            landed = drop.copy().scale(TEXT / RAISED).move_to(place)
+            falling.append(
+                AnimationGroup(
+                    Glide(drop, landed, rate_func=LANDING),
+                    AnimateWith(block, partial(_raise, slabs, homes), rate_func=RISING),
+                    Vanish(drop, rate_func=RISING),
+                )
             )
-            arriving = Arrive(slab, start), Appear(slab, run_time=0.25)
-            falling.append(AnimationGroup(*arriving, *naming))
-        self.play(LaggedStart(*falling, lag_ratio=0.45), run_time=5.5)
-        self.add(self.named)
-        self.play(Appear(self.halves))
+        self.play(LaggedStart(*falling, lag_ratio=0.3), run_time=6.0)
 
-    def _name_halves(self, foot: Box) -> VGroup:
-        """Return what both halves of a slab are, in words below its front."""
-        theme, names, drop = self.theme, VGroup(), NAME_DROP
-        for text, colour, half in zip(
-            (_("keys"), _("values")), (theme.key, theme.value), foot.split_columns(2), strict=True
-        ):
-            name = Label(text, size=theme.shape_size, colour=colour)
-            names.add(name.on_line(half.x, half.bottom))
-            drop = max(drop, ROOM + NAME_GAP + name.rise)
-        return names.shift([0.0, -drop, 0.0])
-
-    @beat
+    @beat(
+        ask="How many tokens of DeepSeek-R1 fill a GPU, if nothing is shared? {few}, {about} or "
+        "{many}?"
+    )
     def until_it_bursts(self) -> None:
         """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
         tokens, a chip of {gigabytes} [gigabytes] is full."""
-        layout, count = self.layout, len(self.tokens)
-        unit, full = layout.slab(count), layout.full
-        pile = Pile(layout.foot, count, unit)
-        foot = Box.of(full.left, full.right, full.bottom, full.bottom)
-        limit = Limit(foot, 10 * self.frame.height)
-        last = full.height / self.capacity
-        self.remove(self.slabs)
-        self.add(pile)
-        counter = Number(count, digits=0, size=DISPLAY)
-        words = self._figures(counter)
-        # The sentence, now small, is what the first slabs are.
-        said = Group(self.sentence, self.cursor)
-        gone = said.copy().scale(0.02).move_to([layout.foot.x, layout.foot.y, 0.0])
-        self.numbers_shown = True
-
-        def move(alpha: float) -> None:
-            pile.set_size(_between(layout.foot, foot, alpha), count, unit)
+        tempo = self.theme.tempo
+        words = Headline(
+            _("{capacity} tokens", capacity=self.facts["capacity"]),
+            _(
+                "fill one GPU ({gigabytes} GB): {model}, if every head kept its own "
+                "<key>keys</key> and <value>values</value>",
+                gigabytes=self.facts["gigabytes"],
+                model=SHAPE_NAME,
+            ),
+            self.frame,
+        )
+        row = Row(self.block, self.frame)
+        glass = GlassBox(row.pose)
+        shot = row.shot_with_room(self.frame, words.below(head=0.6))
+        count = len(self.tokens)
+        counter = pin_to_frame(Number(count, digits=0, size=DISPLAY))
+        counter.move_to(words.figure).shift([counter.width, 0, 0])
+        self.play(Vanish(VGroup(self.sentence, self.said)), Appear(row), Vanish(self.block))
+        self.published = True
+        self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
 
         def grow(alpha: float) -> None:
-            back = float(smooth(min(1.0, alpha / SETTLED)))
-            now_unit = unit ** (1 - back) * last**back
-            height = (1 - alpha) * count * unit + alpha * full.height
-            # At the end the last slab that fits is in place.
-            tokens = self.capacity if alpha >= 1 else height / now_unit
-            pile.set_size(foot, tokens, now_unit)
-            limit.set_height(foot, min(10 * self.frame.height, self.capacity * now_unit))
-            counter.set_value(int(tokens))
+            row.grow(alpha)
+            counter.set_value(int(count * (self.capacity / count) ** alpha))
 
-        self.play(
-            Glide(said, gone),
-            Vanish(self.named),
-            AnimateWith(pile, move),
-            Glide(self.halves, self._name_halves(foot)),
-        )
-        self.remove(said)
-        self.play(Appear(words), Appear(limit))
-        moving = Group(pile, limit, counter)
-        self.play(AnimateWith(moving, grow, run_time=GROWTH, rate_func=linear))
-        held = _("memory of one GPU: {size}", size=format_gigabytes(GPU_BYTES))
-        self.limit_label = Label(held, size=self.theme.name_size).on_line(*layout.limit)
-        self.play(Appear(self.limit_label))
+        self.play(Appear(counter, run_time=tempo.small))
+        self.play(AnimateWith(VGroup(counter), grow, rate_func=linear, run_time=GROWTH))
         self.wait_for("gigabytes")
-        broken = limit.burst()
-        self.limit_label.set_fill(self.theme.highlight)
-        limit.set_stroke(self.theme.highlight)
-        self.play(Glide(limit, broken), run_time=0.5)
-        self.pile, self.limit, self.figures = pile, limit, words
-
-    def _figures(self, counter: Number) -> Group:
-        """Place the counter, and return it with the words around it."""
-        layout, theme = self.layout, self.theme
-        # The counter keeps its right end: it is placed where its last number is in the middle.
-        counter.set_value(self.capacity).on_line(*layout.count)
-        counter.set_value(len(self.tokens))
-        words = [_("tokens, {size} each", size=readable_bytes(self.size))]
-        unit = Paragraph(words, layout.unit, size=theme.name_size, colour=theme.ink, align="center")
-        point, width = layout.remark
-        remark = _(
-            "if each of {heads} heads kept its own keys and values, while R1 itself keeps less; "
-            "weights not counted; {gigabytes} GB = {gigabytes} × 10⁹ bytes",
-            heads=self.facts["heads"],
-            gigabytes=self.facts["gigabytes"],
-        )
-        lines = Paragraph(
-            break_lines(remark, width, size=theme.shape_size),
-            point,
-            size=theme.shape_size,
-            align="center",
-        )
-        return Group(counter, unit, lines)
+        flying = row.bodies[-FLYING:]
+        self.burst = Burst(glass, list(flying), shot)
+        row.bodies.remove(*flying)
+        self.remove(glass.front, counter)
+        self.add(self.burst, words)
+        self.play(self.burst.fly(0.0, BURST, run_time=BURST))
+        self.play(self.burst.fly(BURST, SLOW, run_time=2.0))
 
     @beat
     def the_question(self) -> None:
-        """Can a model remember less and still think as well?"""
-        layout, tempo = self.layout, self.theme.tempo
-        words = as_tokens(_(ASKED))
-        asked = Sentence(words, layout.question, size=QUESTION)
-        asked.move_cursor(0)
-        cursor, pile = asked.cursor, self.pile
-        goal = pile.copy().stretch_to_fit_width(cursor.width)
-        goal.stretch_to_fit_height(cursor.height).move_to(cursor)
-        self.play(
-            Vanish(
-                Group(self.limit, self.limit_label, self.figures, self.halves),
-            ),
-            Glide(pile, goal),
-            run_time=tempo.large,
-        )
-        self.remove(pile)
-        self.numbers_shown, self.cursor = False, cursor
-        self.add(cursor)
-        self.play(asked.write(0, len(words)), run_time=2.4)
-        title = Label(_(TITLE), size=self.theme.name_size, colour=self.theme.muted)
-        self.play(Appear(title.on_line(*layout.title)))
+        """Can a model remember less and still think just as well?"""
+        self.play(self.burst.fly(SLOW, GONE), Vanish(Group(*self.mobjects)), run_time=GONE - SLOW)
+        self.camera.shot, self.titled = Shot(), True
+        self.hold(DARK)
+        stage, muted = self.frame.stage, self.theme.muted
+        rows = stage.split_rows(ROWS)
+        title = lines_within(rows[0], _(FILM_TITLE), LARGE, "semibold")
+        asked = lines_within(rows[1], _(ASKED), ASKING)
+        words = self._sentence(rows[2], QUIET).words.set_fill(muted)
+        self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
+        self.play(Appear(asked))
+        self.play(Appear(words))
 
 
-def as_tokens(text: str) -> list[str]:
-    """Return the parts of a text between which a line can be broken, each with the blank before."""
-    parts = break_units(text)
-    blanks = ["", *(" " * part.endswith(" ") for part in parts)]
-    return [blank + part.strip(" ") for blank, part in zip(blanks, parts, strict=False)]
-
-
-def _between(start: Box, end: Box, alpha: float) -> Box:
-    """Return the foot of a pile on its way from one place to another."""
-    left, right, y = (
-        (1 - alpha) * one + alpha * other
-        for one, other in zip(
-            (start.left, start.right, start.bottom), (end.left, end.right, end.bottom), strict=True
-        )
-    )
-    return Box.of(left, right, y, y)
+def _raise(slabs: Sequence[Slab], homes: Sequence[Pose], alpha: float) -> None:
+    """Let both slabs of a token rise from the floor to a share of their height."""
+    for slab, home in zip(slabs, homes, strict=True):
+        slab.stand(replace(home, height=max(1e-3, alpha) * home.height))
+        set_presence(slab, min(1.0, 4 * alpha))

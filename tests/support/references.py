@@ -387,18 +387,6 @@ def moved_share(stage: Stage, way: str, *, all_layers: bool) -> float:
     return {"mqa": shared_layer, "mla": latent_layer}[way](stage)
 
 
-@fact("answer.moved")
-def answer_moved(stage: Stage) -> float:
-    if stage.trace.meta.n_kv_heads == 1:
-        return 0.0
-    return moved_share(stage, "mqa", all_layers=stage.trace.meta.conversion is not None)
-
-
-@fact("answer.latent")
-def answer_latent(stage: Stage) -> float:
-    return moved_share(stage, "mla", all_layers=stage.trace.meta.conversion is not None)
-
-
 @fact("next")
 def next_word(stage: Stage) -> str:
     return re.match(r"\w+", report(stage).ladder[0].continuation.strip())[0]  # type: ignore[index]
@@ -525,10 +513,12 @@ MAX_STEPS = 6  # tokens that are decoded one after another, at most
 
 REFERENCES.update(
     {
-        "question.heads": lambda s: R1.n_heads,
         "question.bytes": lambda s: r1_bytes("mha"),
         "question.gigabytes": lambda s: GPU_BYTES / 1e9,
         "question.capacity": lambda s: full("mha"),
+        "question.few": lambda s: full("mha") / 10,
+        "question.about": lambda s: full("mha"),
+        "question.many": lambda s: 10 * full("mha"),
         "cache_size.heads": lambda s: R1.n_heads,
         "megabytes": lambda s: r1_bytes("mha"),
         "kilobytes": lambda s: r1_bytes("mla"),
@@ -584,6 +574,8 @@ REFERENCES.update(
         "worst": lambda s: average(s, "MQA"),
         "better": lambda s: sum(wins()),
         "tests": lambda s: len(wins()),
+        "answer.few": lambda s: len(wins()) // 4,
+        "answer.some": lambda s: len(wins()) // 2,
     }
 )
 
@@ -667,14 +659,6 @@ def kept_bytes(stage: Stage, scheme: str) -> int:
         return 2 * sum(latent_widths(stage))
     sets = {"mha": stage.trace.meta.n_heads, "gqa": sets_of_groups(stage), "mqa": 1}[scheme]
     return 2 * budget(stage) * sets
-
-
-@fact("way moves")
-def way_moves(stage: Stage, way: str) -> float:
-    if way == "gqa":
-        sets = groups(stage)
-        return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=sets))
-    return {"mqa": answer_moved, "mla": answer_latent, "mha": lambda _stage: 0.0}[way](stage)
 
 
 # Which tokens to read

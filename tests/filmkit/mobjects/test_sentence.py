@@ -34,3 +34,13 @@ def test_a_long_text_goes_on_below() -> None:
     assert 1 < len(set(sentence.lines)) == len({round(y, 3) for y in sentence.lines})
     assert len(rows) > 1
     assert all(word.get_right()[0] <= 1.5 + 1e-6 for word in sentence.words)
+
+
+@pytest.mark.parametrize("width", [2.2, 2.5, 2.8, 3.2, 4.0])
+def test_no_line_begins_with_a_mark(width: float) -> None:
+    sentence = Sentence(
+        ["It", " is", " red", ",", " white", ",", " blue"], Box(0, 0, width, 6), size=SIZE
+    )
+    for mark in (3, 5):
+        assert sentence.lines[mark] == sentence.lines[mark - 1]
+        assert sentence.words[mark].get_left()[0] >= sentence.words[mark - 1].get_right()[0]
