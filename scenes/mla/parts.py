@@ -102,8 +102,8 @@ def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
     """
     parts: dict[str, Any] = {}
     for symbol, own, size in (
-        ("K", _("the model’s own keys"), _("of the keys’ size")),
-        ("V", _("the model’s own values"), _("of the values’ size")),
+        ("K", _("true keys"), _("of the keys’ size")),
+        ("V", _("true values"), _("of the values’ size")),
     ):
         view, layer, tensor = head.view, head.view.layer, symbol.lower()
         compared, made = head.comparison(tensor), _made(head, symbol, "")
@@ -115,7 +115,7 @@ def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
         if view.biased:
             given["about"] = (layer.first, layer.stop)
             true = layer.computed(f"own_{word}", width, **given)
-        title = _("keys from the latent") if symbol == "K" else _("values from the latent")
+        title = _("rebuilt keys") if symbol == "K" else _("rebuilt values")
         parts[f"made_{symbol}"] = replace(
             made, values=compared.rebuilt, symbol="", name=title,
             source=layer.computed(f"latent_{word}", width, **given),

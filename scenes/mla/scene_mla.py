@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import numpy.typing as npt
 from manim import Group, LaggedStart, VGroup, linear
@@ -11,7 +13,7 @@ from extract.duel import duel
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half, second_half
 from filmkit.core.facts import told
-from filmkit.core.language import _
+from filmkit.core.language import QUESTION, _
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_decimal, spoken_share
 from filmkit.core.printable import printable
@@ -22,12 +24,12 @@ from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other
+from filmkit.pictures.texts import below_each_other, figure
 from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
-from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_patterns
-from scenes.mla.parts import latent_parts, loss_parts
+from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
+from scenes.mla.parts import NARROW, latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
@@ -35,6 +37,8 @@ MELT, SHINE = 3.0, 2.6  # seconds in which plates melt, and in which light makes
 COUNT, RISE, SILENCE = 2.0, 3.4, 2.0
 
 BEFORE = ". W_K W_V\nX K V"
+DOWN = ". W_DKV kept\nX C kept"
+TALL_DOWN = ". W_DKV\nX C\nkept kept"
 CIRCUIT = """
     .  W_DKV  W_UK  W_UV
     X  C      K     V
@@ -66,6 +70,7 @@ DUEL = (
     "all_heads_compared",
     "every_layer",
     "what_it_says",
+    "and_on_a_latent",
 )
 """Beats in which keys keep their rotation."""
 
@@ -112,7 +117,7 @@ class LatentAttention(Stage):
         what = ""
         if self.trace.meta.attention == "mla":
             what = _("the model’s own latent")
-        elif self.playing in DUEL:
+        elif self.playing.removeprefix(QUESTION) in DUEL:
             what = _("nothing trained")
         elif self.trace.rotates:
             what = _("rotation left out")
@@ -131,6 +136,7 @@ class LatentAttention(Stage):
         )
         for name, part in latent_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
+        self.part("kept", self._kept)
         if is_fitted(self.trace):
             self._prepare_losses()
 
@@ -189,10 +195,17 @@ class LatentAttention(Stage):
     def one_latent_for_all(self) -> None:
         world = self.world
         self.camera.shot = world.shot("arc")
-        line = _(
-            "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
-            "and <value>values</value>"
-        )
+        meta = self.trace.meta
+        if meta.n_kv_heads < meta.n_heads:
+            line = _(
+                "multi-head latent attention: one <latent>latent</latent> makes all "
+                "<key>keys</key> and <value>values</value> (dim: repeated)"
+            )
+        else:
+            line = _(
+                "multi-head latent attention: one <latent>latent</latent> makes all "
+                "<key>keys</key> and <value>values</value>"
+            )
         words = world.say(Headline("MLA", line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             self._begin_with_one_pair()
@@ -223,8 +236,14 @@ class LatentAttention(Stage):
             self.show(BEFORE, origins=origins)
         row = self.layer.count - 1
         marks = (Mark("X", row=row), Mark("C", row=row))
-        self.show(". W_DKV\nX C", lit={"C": 0.0}, marks=marks[:1])
-        self.show(". W_DKV\nX C", marks=marks)
+        self.show(DOWN, tall=TALL_DOWN, lit={"C": 0.0}, later="kept", marks=marks[:1])
+        self.show(DOWN, tall=TALL_DOWN, marks=marks)
+
+    def _kept(self) -> VGroup:
+        """Return how long the latent is, as a figure."""
+        lines = break_lines(_("numbers for each token"), NARROW, size=TEXT)
+        number = figure(self.facts["rank"], colour=self.theme.latent)
+        return below_each_other(number, *(Label(line, size=TEXT) for line in lines))
 
     @beat
     def up_to_keys_and_values(self) -> None:
@@ -255,19 +274,21 @@ class LatentAttention(Stage):
         count = self.trace.meta.n_heads
         self.models = Model.both(self.view, self.duel, at_equal_size(self.trace))
         self.sides = sides = duel_sides(self.models, self.layer, self.frame)
-        own = own_patterns(self.layer, grid_of(self.frame.stage, count))
+        own = own_cards(self.layer, grid_of(self.frame.stage, count))
         self.play(Vanish(Group(*self.visible_parts())))
-        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1))
-        self.play(*(move for side in sides for move in side.split_from(own)))
+        words = self._below(_("the model’s own patterns"))
+        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), Appear(words))
+        splitting = chain(*(side.split_from(own) for side in sides))
+        self.play(Vanish(words, rate_func=first_half), *splitting)
         self.remove(*own)
         self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
         self.wait_for("again")
-        self.play(*(change for side in sides for change in side.compute_again()))
+        self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
 
     @beat(
         when=can_duel,
-        ask="Left, {shared_again} percent of the attention moves. How much with one latent: "
-        "{shared_again}, {between} or {latent_again}?",
+        ask="One shared set moves {shared_again} percent of the attention. How much does one "
+        "latent move: {shared_again}, {between} or {latent_again} percent?",
     )
     def all_heads_compared(self) -> None:
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
@@ -275,7 +296,9 @@ class LatentAttention(Stage):
         sides, norm = self.sides, change_scale(self.models)
         self.line = self._below(_("of the attention lands on other words"))
         self.play(*(Vanish(side.kept) for side in sides))
-        self.play(*(change for side in sides for change in side.show_differences(norm)))
+        self.play(
+            *(change for side in sides for change in side.recolour(side.model.differences, norm))
+        )
         self.play(Appear(self.line), *(side.count() for side in sides), run_time=COUNT)
 
     @beat(when=has_contest)
@@ -283,9 +306,14 @@ class LatentAttention(Stage):
         """In all {layers} layers errors add up: {mqa_moved} with one shared set, {latent_moved}
         with one latent."""
         sides, line = self.sides, self.line
-        self.line = self._below(_("of the attention lands on other words, in all layers"))
+        self.line = self._below(
+            _(
+                "of the attention lands on other words: mean of {layers} layers",
+                layers=self.facts["layers"],
+            )
+        )
         self.play(
-            *(move for side in sides for move in side.collapse()),
+            *chain(*(side.collapse() for side in sides)),
             *(Appear(side.layers, rate_func=second_half) for side in sides),
             Vanish(line, rate_func=first_half),
             Appear(self.line, rate_func=second_half),
@@ -295,7 +323,9 @@ class LatentAttention(Stage):
     def _below(self, text: str) -> VGroup:
         """Return a line of words about both sides."""
         stage = self.frame.stage
-        words = below_each_other(*(Label(t, size=TEXT) for t in break_lines(text, stage.width)))
+        words = below_each_other(
+            *(Label(t, size=TEXT) for t in break_lines(text, stage.width, size=TEXT))
+        )
         return words.move_to([stage.x, stage.bottom + words.height / 2, 0])
 
     @beat(when=has_contest)
@@ -307,7 +337,7 @@ class LatentAttention(Stage):
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
         self.sayings = sayings = Sayings(tokens, self.models, contest, self.frame)
         self.play(Vanish(Group(*self.visible_parts())))
-        self.play(Appear(sayings.prompt))
+        self.play(Appear(sayings.kept))
         self.wait_for("this")
         self.play(Appear(sayings.shared))
         self.wait_for("that")
