@@ -47,7 +47,7 @@ HEAD, FOOT, SHARE = 1.1, 1.45, 1.8  # room for a name, for what is kept, and for
 GAP, LEAST = 0.25, 4.6  # around what is kept, and its least width
 SIDE_GAP, PATTERN_GAP = 0.8, 0.1  # between the sides; between patterns, in sizes of one
 # Heights of the prompt, a row of what is kept, its name, and a saying.
-PROMPT_LINE, BAR, TITLE, SAYING_LINE = 0.8, 0.45, 0.55, 1.3
+PROMPT_LINE, BAR, TITLE, SAYING_LINE = 0.7, 0.45, 0.5, 1.45
 SHINE = 0.5  # how much light patterns and figures give
 
 
