@@ -184,8 +184,8 @@ class DuelSide(Group):
     share
         How much attention moves; see :meth:`count`.
     layers
-        A bar for each layer of the model, and the names of the first and the last; empty without a
-        conversion.
+        The line on which a bar for each layer of the model stands, and the names of the first and
+        the last; empty without a conversion.
     """
 
     def __init__(self, model: Model, layer: LayerView, room: Box, most: float) -> None:
@@ -199,7 +199,9 @@ class DuelSide(Group):
         self.name.shrink_to(2 * half - SHARE)
         y = room.top - HEAD / 2
         self.name.on_line(room.x - half + self.name.width / 2, y)
-        self.share, self._place = VGroup(), (room.x + half, y)
+        self._place = room.x + half, y
+        self.share = glow(figure(""), SHINE)
+        self._write(0.0)
         number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
         words = Label(_("{number} numbers a token", number=number), size=TEXT)
         words.on_line(room.x, room.bottom + words.line_height / 2)
@@ -221,12 +223,11 @@ class DuelSide(Group):
             )
             self.bars.add(bar.move_to([box.x, room.y, 0]))
         glow(self.bars, SHINE)
-        self._grow(0.0)
         y = room.bottom - words[0].line_height
         words[0].on_line(room.left + words[0].width / 2, y)
         words[1].on_line(room.right - words[1].width / 2, y)
         line = Line([room.left, room.bottom, 0], [room.right, room.bottom, 0], color=theme.faint)
-        self.layers.add(line.set_stroke(width=theme.thin), *words[: 1 + (last > 0)], self.bars)
+        self.layers.add(line.set_stroke(width=theme.thin), *words[: 1 + (last > 0)])
 
     # Animations
 
@@ -266,8 +267,7 @@ class DuelSide(Group):
             now = max(0.01, height * float(np.clip(reached - number, 0.0, 1.0)))
             bar.stretch_to_fit_height(now).set_y(self._foot + now / 2)
         so_far = self.model.row.moved_by_layer[: max(1, math.ceil(reached))]
-        if self.share:
-            self._write(float(np.mean(so_far)))
+        self._write(float(np.mean(so_far)))
 
     def _tell(self, share: float, *, all_layers: bool) -> None:
         """Note what is counted to."""
@@ -276,9 +276,10 @@ class DuelSide(Group):
              all_layers=all_layers)  # fmt: skip
 
     def _write(self, share: float) -> None:
-        label = figure(format_percent(share, digits=0))
-        x, y = self._place
-        self.share.submobjects = [glow(label.on_line(x - label.width / 2, y), SHINE)]
+        """Write a share, with its right end where it was."""
+        label, (x, y) = figure(format_percent(share, digits=0)), self._place
+        self.share.points = label.on_line(x - label.width / 2, y).points
+        self.share.text = label.text
 
 
 def duel_sides(
@@ -319,8 +320,10 @@ class Sayings(Group):
 
     Attributes
     ----------
+    prompt
+        The prompt.
     kept
-        The prompt, and what both ways keep of its last token, with their names.
+        What both ways keep of its last token, with their names.
     shared, fitted, latent
         What is said on one shared set, on one that is fitted, and on one latent.
     """
@@ -334,7 +337,7 @@ class Sayings(Group):
         asked, first, bar, averaged, fitted, _gap, last, other, latent = stage.split_rows(
             (PROMPT_LINE, TITLE, BAR, line, line, TITLE / 2, TITLE, BAR, line)
         )
-        self.kept = Group(_flush([*prompt, " …"], asked, PROMPT))
+        self.prompt, self.kept = _flush([*prompt, " …"], asked, PROMPT), Group()
         for model, title, box in zip(models, (first, last), (bar, other), strict=True):
             number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
             name = Label(model.name, size=TEXT, colour=model.colour, weight="semibold")

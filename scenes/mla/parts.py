@@ -97,8 +97,8 @@ def _notes(view: LatentView) -> list[str]:
 def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
     """Return keys and values made of the latent, the model's own, and what they differ by.
 
-    Their names in mosaics are made_K, true_K and lost_K, and the same of V; with minus_K, equals_K
-    and share_K, which says how large the difference is.
+    Their names in mosaics are K, true_K and lost_K, and the same of V; with minus_K, equals_K and
+    share_K, which says how large the difference is.
     """
     parts: dict[str, Any] = {}
     for symbol, own, size in (
@@ -116,7 +116,7 @@ def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
             given["about"] = (layer.first, layer.stop)
             true = layer.computed(f"own_{word}", width, **given)
         title = _("rebuilt keys") if symbol == "K" else _("rebuilt values")
-        parts[f"made_{symbol}"] = replace(
+        parts[symbol] = replace(
             made, values=compared.rebuilt, symbol="", name=title,
             source=layer.computed(f"latent_{word}", width, **given),
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -33,8 +34,8 @@ from scenes.mla.parts import NARROW, latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
-MELT, SHINE = 3.0, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE, SILENCE = 2.0, 3.4, 2.0
+MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
+COUNT, RISE, SILENCE = 2.0, 5.0, 2.0
 
 BEFORE = ". W_K W_V\nX K V"
 DOWN = ". W_DKV kept\nX C kept"
@@ -52,11 +53,11 @@ TALL_CIRCUIT = """
     notes notes
 """
 LOSS = """
-    made_K minus_K true_K equals_K lost_K share_K
-    made_V minus_V true_V equals_V lost_V share_V
+    K      minus_K true_K equals_K lost_K share_K
+    V      minus_V true_V equals_V lost_V share_V
 """
 TALL_LOSS = """
-    made_K   made_V
+    K        V
     minus_K  minus_V
     true_K   true_V
     equals_K equals_V
@@ -180,6 +181,8 @@ class LatentAttention(Stage):
             return "kept" if says == [False, False, True] else "lost"
         if not is_fitted(self.trace):
             return "own"
+        if beat == "down_to_the_latent":
+            return "before"
         return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
 
     # One latent, expanded
@@ -227,17 +230,19 @@ class LatentAttention(Stage):
             *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
         )
 
-    @beat
+    @beat(
+        before="Before, each row of X became keys and values directly. [Now] it first becomes a "
+        "latent, and only that is kept.",
+        own="One matrix makes a latent of each row of X. Only that is kept, with one rotated key.",
+    )
     def down_to_the_latent(self) -> None:
-        """[Before], each row of X became keys and values directly. Now it first becomes a short
-        latent, and only that is kept."""
-        origins = self.world.panels(self.head.head) | {"C": self.world.latent.cells}
         if is_fitted(self.trace):
-            self.show(BEFORE, origins=origins)
+            self.show(BEFORE, origins=self.world.panels(self.head.head))
+            self.wait_for("Now")
         row = self.layer.count - 1
-        marks = (Mark("X", row=row), Mark("C", row=row))
-        self.show(DOWN, tall=TALL_DOWN, lit={"C": 0.0}, later="kept", marks=marks[:1])
-        self.show(DOWN, tall=TALL_DOWN, marks=marks)
+        show = partial(self.show, DOWN, tall=TALL_DOWN)
+        show(reveal="C", later="kept")
+        show(marks=(Mark("X", row=row), Mark("C", row=row)))
 
     def _kept(self) -> VGroup:
         """Return how long the latent is, as a figure."""
@@ -247,7 +252,7 @@ class LatentAttention(Stage):
 
     @beat
     def up_to_keys_and_values(self) -> None:
-        """Two more matrices make this head's keys and values of it, whenever they are needed."""
+        """Two more matrices make this head's keys and values of it."""
         row = self.layer.count - 1
         marks = tuple(Mark(name, row=row) for name in ("X", "C", "K", "V"))
         self.show(CIRCUIT, tall=TALL_CIRCUIT, reveal="K V")
@@ -255,11 +260,16 @@ class LatentAttention(Stage):
 
     @beat(when=is_fitted)
     def what_is_lost(self) -> None:
-        """How good is the copy? The difference is {lost_k} of the keys' size, and {lost_v} of the
+        """How good is the copy? The [difference] is {lost_k} of the keys' size, and {lost_v} of the
         values'."""
         for name, part in loss_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
-        self.show(LOSS, tall=TALL_LOSS, words="rows")
+        show = partial(self.show, LOSS, tall=TALL_LOSS, words="rows")
+        shares = "share_K share_V"
+        show(later=f"equals_K equals_V lost_K lost_V {shares}")
+        show(later=shares)
+        self.wait_for("difference")
+        show()
 
     # The duel
 
@@ -318,6 +328,7 @@ class LatentAttention(Stage):
             Vanish(line, rate_func=first_half),
             Appear(self.line, rate_func=second_half),
         )
+        self.add(*(side.bars for side in sides))
         self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
 
     def _below(self, text: str) -> VGroup:
@@ -330,13 +341,15 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? On one shared set like [this], and like [that] if it
-        is fitted instead of averaged."""
+        """And how does the whole model go on? On one [shared] set, like [this]. On one that is
+        fitted, not averaged, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
         self.sayings = sayings = Sayings(tokens, self.models, contest, self.frame)
         self.play(Vanish(Group(*self.visible_parts())))
+        self.play(Appear(sayings.prompt))
+        self.wait_for("shared")
         self.play(Appear(sayings.kept))
         self.wait_for("this")
         self.play(Appear(sayings.shared))
