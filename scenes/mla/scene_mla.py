@@ -2,20 +2,68 @@
 
 from __future__ import annotations
 
-from manim import Animation
+from functools import partial
+
+import numpy as np
+from manim import Animation, LaggedStart
 
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Vanish, first_half, second_half
+from filmkit.core.animations import (
+    AnimateWith,
+    Appear,
+    Arrive,
+    Recolour,
+    Settle,
+    Vanish,
+    first_half,
+    second_half,
+)
+from filmkit.core.camera import Shot
 from filmkit.core.facts import told
+from filmkit.core.geometry import Box
 from filmkit.core.language import _
-from filmkit.core.numbers import format_decimal, spoken_share
+from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.mobjects.latent_view import LatentView
+from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.world.headline import Headline
+from filmkit.world.standing import stand
 from filmkit.world.world import World
+from scenes.mla.absorbed import (
+    AbsorbedHead,
+    AtTop,
+    BracketFormula,
+    LightRoom,
+    Outputs,
+    RebuiltCount,
+    RebuiltKeys,
+    asked_row,
+    matrices_below,
+)
+
+FORMULA = 2.1  # height of the formula, in scene units
+GAP = 0.3  # between what stands side by side, in scene units
+HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
+SCORES = """
+    formula formula
+    .       latents_turned
+    asked   scored
+"""
+ROTATED_SCORES = """
+    formula formula    formula
+    .       .          latents_turned
+    .       .          rope_turned
+    asked   rope_query scored
+"""
+MIX = ". latents\nshares mix"
+MIX_AND_VALUES = ". latents .\nshares mix z"
+OUTPUTS = """
+    rebuilt minus read equals gone
+    said    said  said said   said
+"""
 
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
 """Beats in which keys keep their rotation."""
@@ -83,6 +131,7 @@ class LatentAttention(Stage):
         )
         if is_fitted(self.trace):
             self._prepare_losses()
+        self.absorbed = AbsorbedHead(self.view.head(self.head.head))
 
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
@@ -101,6 +150,9 @@ class LatentAttention(Stage):
                 next=printable(conversion_report(self.trace).next_word),
             )
 
+    def variant(self, beat: str) -> str:
+        return "rotated" if self.view.forms.d_rope else "plain"
+
     def say(self, words: Headline) -> list[Animation]:
         """Return animations that put other words in the place of those over the room."""
         leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
@@ -116,3 +168,181 @@ class LatentAttention(Stage):
         self.play(self.world.arrive())
         line = _("multi-head latent attention: one <latent>latent</latent> for all heads")
         self.play(*self.say(Headline("MLA", line, self.frame)))
+
+    # The absorbed form
+
+    def _formula(self, *, moved: bool, share: float = 1.0) -> BracketFormula:
+        """Return the formula, as wide as the stage, in a share of its height."""
+        return BracketFormula(self.frame.stage.width, share * FORMULA, moved=moved)
+
+    def _show_formula(self, *, moved: bool) -> BracketFormula:
+        """Show the formula alone at the top of the stage, and its matrices below it."""
+        stage = self.frame.stage
+        formula = self._formula(moved=moved)
+        self.part("formula", AtTop(formula, stage.width, 0.96 * stage.height))
+        self.show("formula")
+        (shown,) = self.parts["formula"].pieces.values()
+        assert isinstance(shown, BracketFormula)
+        self.matrices = matrices_below(self.absorbed, shown)
+        return shown
+
+    @property
+    def _lower_half(self) -> tuple[Box, Box]:
+        """Two rooms below the formula and its matrices: for a figure, and for what it counts."""
+        stage = self.frame.stage
+        room = Box.of(
+            stage.left, stage.right, stage.bottom, float(self.matrices.get_bottom()[1]) - GAP
+        )
+        if self.frame.upright:
+            return room.split_rows(2, GAP)
+        return room.split_columns(2, GAP)
+
+    @beat
+    def a_new_query(self) -> None:
+        """But only the latent is kept. Must [every] key of every head be rebuilt for every new
+        token?"""
+        tempo = self.theme.tempo
+        self._show_formula(moved=False)
+        self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
+        self.keys = keys = RebuiltKeys(self.view)
+        left, right = self._lower_half
+        self.count = RebuiltCount(keys, left)
+        # Nothing is seen of the room yet.
+        self.camera.shot = keys.shot(self.frame, right.inset(0.0, GAP))
+        self.wait_for("every")
+        self.keys_name = keys.title()
+        self.play(
+            AnimateWith(keys, lambda alpha: keys.sink(1 - alpha), introducer=True),
+            Appear(self.count),
+            Appear(self.keys_name),
+            self.count.run_to(0, keys.numbers),
+            run_time=2 * tempo.large,
+        )
+
+    @beat
+    def move_the_bracket(self) -> None:
+        """No: [move] the bracket. Apply the matrix to the one new query, and no key is ever
+        built."""
+        formula, keys = self.parts["formula"].whole[0], self.keys
+        asked = asked_row(self.absorbed, self._lower_half[1])
+        self.wait_for("move")
+        self.play(formula.move_bracket(), run_time=HOP)
+        self.play(
+            AnimateWith(keys, keys.sink),
+            Vanish(self.keys_name),
+            self.count.run_to(keys.numbers, 0),
+            Vanish(self.count.factors),
+            run_time=FALL,
+        )
+        self.remove(keys)
+        query = self.matrices[0].copy()
+        self.play(Arrive(asked[0], asked[0].copy().replace(query, stretch=True)))
+        self.play(Appear(asked[1:]))
+        self.asked = asked
+
+    @beat(
+        plain="It meets the latents themselves, and the scores are the same.",
+        rotated="It meets the latents themselves, and beside them the one rotated key.",
+    )
+    def the_latent_drops_in(self) -> None:
+        absorbed = self.absorbed
+        self.part("formula", partial(self._formula, moved=True, share=0.6))
+        self.part("asked", absorbed.asked)
+        self.part("latents_turned", absorbed.latents.transposed)
+        self.part("scored", absorbed.scores)
+        mosaic = ROTATED_SCORES if absorbed.rope else SCORES
+        if absorbed.rope:
+            self.part("rope_query", absorbed.rope_query)
+            self.part("rope_turned", absorbed.rope.transposed)
+        self.camera.shot = Shot()
+        self.show(
+            mosaic,
+            origins={"latents_turned": self.matrices[2], "asked": self.asked[0]},
+            reveal="scored",
+        )
+
+    @beat
+    def the_pattern_mixes_latents(self) -> None:
+        """The pattern mixes the latents themselves, so no [value] is built either."""
+        absorbed = self.absorbed
+        for name in ("latents", "mix", "z"):
+            self.part(name, getattr(absorbed, name))
+        self.part("shares", absorbed.pattern)
+        weights = absorbed.pattern.values[-1]
+        last = np.arange(self.layer.count)[:, None] == self.layer.count - 1
+        lit = {"latents": weights[:, None] / weights.max()}
+        marks = (Mark("shares", row=self.layer.count - 1),)
+        self.show(MIX, lit={"mix": 0.0})
+        self.show(MIX, marks=marks, lit={"mix": 0.0})
+        self.show(MIX, marks=marks, lit=lit | {"mix": 0.0})
+        self._add_up()
+        self.show(MIX, marks=marks, lit=lit | {"mix": last * 1.0})
+        self.show(MIX)
+        self.wait_for("value")
+        self.show(MIX_AND_VALUES, reveal="z")
+
+    def _add_up(self) -> None:
+        """Let all latents come together in the last row of the mix."""
+        pairs = zip(self.parts["latents"].cells.blocks, self.parts["mix"].cells.blocks, strict=True)
+        flights = [
+            Settle(row, place.row(-1)) for block, place in pairs for row in block.split_rows()
+        ]
+        self.play(LaggedStart(*flights, lag_ratio=0.05), run_time=2.0)
+
+    @beat
+    def both_forms_agree(self) -> None:
+        """Computed both ways, the output is the same. The difference goes [black]: nothing but
+        rounding."""
+        outputs = Outputs(self.view)
+        for name, matrix in outputs.parts.items():
+            self.part(name, matrix)
+        self.show(OUTPUTS, later="gone said", lit={"gone": 0.0})
+        self.wait_for("black")
+        gone = self.parts["gone"].cells
+        over = [
+            (block.copy(), end)
+            for name in ("rebuilt", "read")
+            for block, end in zip(self.parts[name].cells.blocks, gone.blocks, strict=True)
+        ]
+        self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
+        self.play(
+            *(Recolour(copy, values=end.values, norm=end.norm) for copy, end in over),
+            run_time=1.5,
+        )
+        self.remove(*(copy for copy, _end in over))
+        self.show(OUTPUTS)
+
+    # In the room again
+
+    @beat
+    def every_head_reads_it(self) -> None:
+        """All {heads} heads read one latent, and each has its own way of asking."""
+        self.room = LightRoom(self.view, self.frame)
+        self.words = Headline(
+            counted_heads(self.trace.meta.n_heads),
+            _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
+            self.frame,
+        )
+        stand(self, self.room.shot("arc"), self.room)
+        self.play(self.room.rays(to_cards=True), Appear(self.words))
+
+    @beat
+    def the_cache(self) -> None:
+        """This is all that is kept: {cached} numbers for each token."""
+        words = Headline(
+            _("{number} numbers", number=self.facts["cached"]),
+            _(
+                "of <latent>latent</latent>: all that is kept of a token, for {heads}",
+                heads=counted_heads(self.trace.meta.n_heads),
+            ),
+            self.frame,
+            colour=self.theme.latent,
+        )
+        shot = self.room.shot("shared")
+        self.play(
+            self.move_camera(shot),
+            self.room.rays(False, to_cards=True),
+            *self.say(words),
+            run_time=self.theme.tempo.orbit,
+        )
+        self.play(Appear(self.room.last_token(shot, printable(self.layer.words[-1]))))

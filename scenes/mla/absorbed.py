@@ -1,0 +1,552 @@
+"""The absorbed form in pictures: a formula whose bracket moves, keys that need not be rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Group, Mobject, VGroup, VMobject
+
+from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.camera import Shot, keep_upright, pin_to_frame
+from filmkit.core.facts import fact
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
+from filmkit.core.light import glow, mirrored
+from filmkit.core.numbers import format_exact, format_number, format_power_of_ten
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.text import Label, Number, Symbol, break_lines
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.head_tensors import HeadTensor
+from filmkit.mobjects.latent_view import LatentHead, LatentView
+from filmkit.pictures.mosaic import TOKEN, Size
+from filmkit.pictures import parts
+from filmkit.pictures.parts import TEXT, Around, Matrix
+from filmkit.pictures.tensors import CHANNEL, LATENT
+from filmkit.pictures.texts import below_each_other, legend
+from filmkit.world.block import shot_of
+from filmkit.world.plan import Place
+from filmkit.world.plates import Plate
+from filmkit.world.world import World
+
+__all__ = [
+    "AbsorbedHead",
+    "AtTop",
+    "BracketFormula",
+    "RebuiltCount",
+    "RebuiltKeys",
+    "asked_row",
+    "LightRoom",
+    "Outputs",
+    "matrices_below",
+]
+
+Array = npt.NDArray[np.float64]
+
+LETTER = 0.19  # height of a capital of the formula, as a share of the frame's shorter side
+BRACKET = 1.6  # height of a bracket, in capitals
+GHOST = 0.3  # presence of the bracket that has moved away
+HOP = 0.5  # how high it jumps, in scene units
+SHINE = 0.5  # how much light the formula gives
+MATRIX = 1.05  # height of the matrices below their symbols, in scene units
+BELOW = 0.22  # from a symbol to its matrix, in scene units
+STOREY = (1.0, 0.16, 0.8)  # width, height and depth of the key of one token, in scene units
+HIGHEST = 2.4  # of a tower of keys
+ALLEY = 0.35  # between two towers, in widths
+TURN, TILT = 24.0, 12.0  # from where they are seen, in degrees
+ROW = 0.42  # height of the one query in the space of the latents, in scene units
+SIGN, DISPLAY = 0.08, 0.09  # sizes of signs between matrices, and of a figure
+COUNT = 0.15  # size of the number of rebuilt numbers
+ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from the latent
+
+
+class BracketFormula(VGroup):
+    """Scores of a query as a product whose bracket moves: q (W C) becomes (q W) C.
+
+    Parameters
+    ----------
+    width, height
+        What it fills, in scene units; its symbols are spread over the width.
+    moved
+        Whether the bracket is around the first two factors.
+
+    Attributes
+    ----------
+    query, weight, latent
+        Symbols of the factors.
+    old, new
+        The brackets around the last two and around the first two.
+    """
+
+    def __init__(self, width: float, height: float, *, moved: bool = False) -> None:
+        theme = current_theme()
+        pieces = [
+            Symbol(formula, size=LETTER, colour=colour)
+            for formula, colour in (
+                ("(", theme.ink),
+                ("q", theme.query),
+                ("(", theme.ink),
+                ("W_(U K)^top", theme.key),
+                (")", theme.ink),
+                ("C^top", theme.latent),
+                (")", theme.ink),
+            )
+        ]
+        super().__init__(*pieces)
+        first, self.query, second, self.weight, third, self.latent, last = pieces
+        self.new, self.old = VGroup(first, third), VGroup(second, last)
+        for symbol in pieces:
+            symbol.on_line(0.0, 0.0)
+        for bracket in (*self.new, *self.old):
+            bracket.scale(BRACKET * self.query.line_height / bracket.height)
+            bracket.set_y(self.weight.get_y())
+        whole = sum(piece.width for piece in pieces)
+        self.scale(min(1.0, height / self.height, 0.85 * width / whole))
+        gap = (width - sum(piece.width for piece in pieces)) / (len(pieces) - 1)
+        left = -width / 2
+        for piece in pieces:
+            piece.shift([left - piece.get_left()[0], 0.0, 0.0])
+            left += piece.width + gap
+        self.mark(moved)
+        pin_to_frame(glow(self, SHINE))
+
+    def mark(self, moved: float) -> None:
+        """Show where the bracket is: 0 around the last two factors, 1 around the first two."""
+        set_presence(self.old, 1 + (GHOST - 1) * moved)
+        set_presence(self.new, moved)
+
+    def move_bracket(self, **kwargs: Any) -> Animation:
+        """Return the animation in which the bracket jumps to the first two factors."""
+        ends = [bracket.points.copy() for bracket in self.new]
+        starts = [bracket.points.copy() for bracket in self.old]
+
+        def step(alpha: float) -> None:
+            self.mark(alpha)
+            set_presence(self.new, 1.0)
+            for bracket, start, end in zip(self.new, starts, ends, strict=True):
+                bracket.points = (1 - alpha) * start + alpha * end
+                bracket.points[:, 1] += 4 * HOP * alpha * (1 - alpha)
+
+        return AnimateWith(self, step, **kwargs)
+
+
+@dataclass(frozen=True)
+class AtTop:
+    """A part that stands at the top of a room that is empty else.
+
+    Attributes
+    ----------
+    mobject
+        What stands there.
+    width, height
+        Size of the room, in scene units.
+    """
+
+    mobject: Mobject
+    width: float
+    height: float
+
+    def size(self, around: Around) -> Size:
+        """Return the room."""
+        return Size(width=self.width, height=self.height)
+
+    def pieces(self, place: parts.Place, around: Around) -> Mapping[str, Mobject]:
+        """Return it at the top."""
+        whole = self.mobject.copy()
+        return {"whole": whole.move_to([place.box.x, place.box.top - whole.height / 2, 0.0])}
+
+
+class AbsorbedHead:
+    """The matrices of a head in the absorbed form, as parts of mosaics.
+
+    Attributes
+    ----------
+    query
+        The new token's query, (1, content).
+    weight
+        The matrix that makes the keys of the head's set from latents, turned, (content, r).
+    asked
+        The query times that matrix: one query in the space of the latents, (1, r).
+    latents
+        The latents that are kept, (token, r).
+    scores
+        Scores of the new token, (1, token).
+    pattern
+        The pattern, (token, token).
+    mix
+        The pattern times the latents, (token, r).
+    z
+        The mix times the matrix of values, (token, d_v).
+    rope, rope_query
+        The rotated keys that all heads share, (token, d_rope), and the rotated part of the new
+        query, (1, d_rope); None without rotated keys.
+    """
+
+    def __init__(self, of: LatentHead) -> None:
+        view, layer, forms, theme = of.view, of.view.layer, of.view.forms, current_theme()
+        panels, naive = of.absorbed_panels, of.panels
+        last, words = (layer.count - 1, layer.count), layer.words
+        rank, width = forms.rank, forms.layer.W_UK.shape[2]
+
+        def new(values: Array, source: TensorSource, norm: Norm, columns: str, **how: Any) -> Matrix:
+            """Return the row of the new token."""
+            count = values.shape[1]
+            cut = source.part(last, (0, count))
+            return Matrix(values[-1:], norm, cut, "new", columns, **how)
+
+        queries, source = naive["q"]
+        asking = {"symbol": "q", "colour": theme.query}
+        self.query = new(
+            queries[:, :width],
+            source.part((0, layer.count), (0, width)),
+            layer.norm("q"),
+            CHANNEL,
+            **asking,
+        )
+        weights = forms.layer.W_UK
+        self.weight = Matrix(
+            weights[:, of.kv_head].T,
+            Norm.stretched(weights, role="key"),
+            TensorSource(
+                layer.trace.tensor_name("W_UK", layer.layer)
+                if forms.has_trained_latent
+                else f"latent.{layer.layer}.W_UK",
+                index=((0, rank), of.kv_head, (0, width)),
+                transposed=True,
+            ),
+            CHANNEL,
+            LATENT,
+        )
+        self.asked = new(
+            *panels["q"], view.q_latent_norm, LATENT, symbol="q W_(U K)^top", colour=theme.query
+        )
+        self.latents = Matrix(
+            view.latent,
+            view.latent_norm,
+            view.latent_source,
+            TOKEN,
+            LATENT,
+            name=_("latents"),
+            symbol="C",
+            colour=theme.latent,
+            words=words,
+        )
+        self.scores = new(
+            *panels["scores"],
+            layer.scores_norm,
+            TOKEN,
+            name=_("scores"),
+            colour=theme.scores,
+            words=words,
+        )
+        values, source = panels["pattern"]
+        self.pattern = Matrix(
+            values,
+            layer.norm("pattern"),
+            source,
+            name=_("pattern"),
+            symbol="A",
+            colour=theme.pattern,
+            masked=layer.head(of.head).causal_mask,
+            words=words,
+        )
+        values, source = panels["z"]
+        self.mix = Matrix(
+            values,
+            view.latent_norm,
+            source,
+            TOKEN,
+            LATENT,
+            name=_("mix of latents"),
+            symbol="A C",
+            colour=theme.latent,
+            words=words,
+        )
+        values, source = naive["z"]
+        self.z = Matrix(
+            values, layer.norm("z"), source, TOKEN, CHANNEL, symbol="A C W_(U V) = z", words=words
+        )
+        self.rope = self.rope_query = None
+        if forms.d_rope:
+            self.rope = Matrix(
+                view.rope,
+                layer.norm("k_rope"),
+                view.rope_source,
+                TOKEN,
+                ROPE,
+                name=_("rotated keys"),
+                colour=theme.key,
+                words=words,
+            )
+            queries, source = naive["q"]
+            d_qk = queries.shape[1]
+            self.rope_query = new(
+                queries[:, width:],
+                source.part((0, layer.count), (width, d_qk)),
+                layer.norm("q"),
+                ROPE,
+                name=_("rotated query"),
+                colour=theme.query,
+            )
+
+
+def matrices_below(head: AbsorbedHead, formula: BracketFormula) -> Group:
+    """Return the matrices of a formula's factors, each below its symbol: query, weight, latents."""
+    top = float(formula.get_bottom()[1]) - BELOW
+    group = Group()
+    for matrix, symbol, width, height in (
+        (head.query, formula.query, 2.0, 0.16),
+        (head.weight, formula.weight, 2.2, MATRIX),
+        (head.latents.transposed, formula.latent, 1.6, MATRIX),
+    ):
+        width = min(width, 0.24 * (formula.width + 1.0))
+        cells = Heatmap(
+            matrix.values, matrix.scale, width=width, height=height, source=matrix.source
+        )
+        cells.edged = False
+        group.add(cells.move_to([symbol.get_x(), top - height / 2, 0.0]))
+    return pin_to_frame(glow(group))
+
+
+def asked_row(head: AbsorbedHead, room: Box) -> Group:
+    """Return the new query in the space of the latents, as one long row in a room, and its name."""
+    matrix = head.asked
+    cells = Heatmap(
+        matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source
+    )
+    name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
+    group = Group(glow(cells), name)
+    name.next_to(cells, [0, 1, 0], buff=BELOW)
+    return pin_to_frame(group.move_to(room.center))
+
+
+class Outputs:
+    """The outputs of both forms, and their difference, as parts of a mosaic.
+
+    Attributes
+    ----------
+    parts
+        "rebuilt", "minus", "read", "equals", "gone" and "said": both outputs, their absolute
+        difference, the signs between them, and what is said of it.
+    difference, norm
+        The difference, (token, d_model), and its scale.
+    """
+
+    def __init__(self, view: LatentView) -> None:
+        theme, layer, forms = current_theme(), view.layer, view.forms
+        outputs = [view.rows(out) for out in (forms.naive.out, forms.absorbed.out)]
+        source = layer.computed("latent_output", outputs[0].shape[1])
+        largest = forms.largest_output
+        white = 10.0 ** np.floor(np.log10(largest / 1000)) if largest else 1.0
+        self.difference = np.abs(outputs[0] - outputs[1])
+        self.norm = Norm(0.0, white, theme.colour_map())
+        names = _("keys and values rebuilt"), _("only the latent read")
+        rebuilt, read = (
+            Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
+            for out, name in zip(outputs, names, strict=True)
+        )
+        rounding = fact("rounding", forms.largest_difference, format_power_of_ten)
+        limit = fact("white", white, format_exact)
+        up_to = fact("largest output", largest, format_number)
+        said = VGroup(
+            glow(Symbol(rounding, size=DISPLAY)),
+            Label(_("largest difference between numbers of up to {number}", number=up_to), size=TEXT),
+            legend(_("a difference of {number}", number=limit), theme.ink),
+        )
+        gone = replace(
+            rebuilt,
+            values=self.difference,
+            norm=self.norm,
+            source=TensorSource(expression=_("difference of both outputs")),
+            name=_("difference"),
+        )
+        self.parts = {
+            "rebuilt": rebuilt,
+            "minus": Symbol("-", size=SIGN),
+            "read": read,
+            "equals": Symbol("=", size=SIGN),
+            "gone": gone,
+            "said": said.arrange([0, -1, 0], buff=0.3),
+        }
+
+
+class RebuiltKeys(Group):
+    """The keys that would be rebuilt for one new token, as towers on the floor of the room.
+
+    There is a tower for each set of keys, with a storey for each token that is read, drawn in the
+    film or not.
+
+    Attributes
+    ----------
+    numbers
+        How many numbers these are.
+    """
+
+    def __init__(self, view: LatentView) -> None:
+        super().__init__()
+        theme, layer, forms = current_theme(), view.layer, view.forms
+        self.tokens, self.channels = layer.stop, forms.layer.W_UK.shape[2]
+        self.sets = forms.k.shape[1]
+        self.numbers = self.sets * self.tokens * self.channels
+        norm = layer.norm("k")
+        self._side = STOREY[0] / max(1.0, self.sets / 4)
+        self._height = min(HIGHEST, self.tokens * STOREY[1] * 1.5)
+        self.towers = []
+        for number in range(self.sets):
+            keys = forms.k[: self.tokens, number, : self.channels]
+            source = replace(
+                layer.computed("latent_keys", self.channels, kv_head=number),
+                index=((0, self.tokens), (0, self.channels)),
+            )
+            end = self.channels - 1, self.channels
+            top, side, front = (
+                Heatmap(values, norm, source=origin, edged=False)
+                for values, origin in (
+                    (keys[:1], source.part((0, 1), (0, self.channels))),
+                    (keys[:, -1:], source.part((0, self.tokens), end)),
+                    (keys, source),
+                )
+            )
+            edges = VMobject(stroke_color=theme.key, stroke_width=theme.thin, fill_opacity=0.0)
+            self.towers.append((top, side, front, edges))
+            self.add(*glow(Group(top, side, front, edges)))
+            mirrored(Group(side, front, edges))
+        self.sink(0.0)
+
+    def _corner(self, number: int, across: float, up: float, deep: float) -> Array:
+        """Return a point of a tower by shares of its width, its height, and its depth."""
+        pitch = (1 + ALLEY) * self._side
+        x = (number - (self.sets - 1) / 2) * pitch + (across - 0.5) * self._side
+        return np.array([x, up * self._height, (0.5 - deep) * STOREY[2] * self._side])
+
+    def sink(self, share: float) -> None:
+        """Let all towers stand in the floor up to a share of their height, 0 to 1."""
+        up, down = 1.0 - share, -share
+        storey = 1 / self.tokens
+        seen = np.clip((up - storey * np.arange(self.tokens)) / storey, 0, 1)[:, None]
+        for number, (top, side, front, edges) in enumerate(self.towers):
+
+            def at(*shares: float, number: int = number) -> Array:
+                return self._corner(number, *shares)
+
+            top.set_corners([at(0, up, 1), at(1, up, 1), at(1, up, 0), at(0, up, 0)])
+            front.set_corners([at(0, up, 0), at(1, up, 0), at(1, down, 0), at(0, down, 0)])
+            side.set_corners([at(1, up, 0), at(1, up, 1), at(1, down, 1), at(1, down, 0)])
+            front.set_shown(seen)
+            side.set_shown(seen)
+            edges.set_points_as_corners(
+                [at(0, up, 0), at(1, up, 0), at(1, 0, 0), at(0, 0, 0), at(0, up, 0), at(0, up, 1)]
+                + [at(1, up, 1), at(1, 0, 1), at(1, 0, 0), at(1, up, 0), at(1, up, 1)]
+            )
+
+    def shot(self, frame: Frame, into: Box) -> Shot:
+        """Return the shot in which they fill a box of the frame."""
+        ends = 0, self.sets - 1
+        corners = [self._corner(n, *p) for n in ends for p in np.ndindex(2, 2, 2)]
+        return shot_of(corners, frame, into=into, turn=TURN, tilt=TILT)
+
+    def title(self) -> Label:
+        """Return their name, above them."""
+        label = Label(_("keys, rebuilt"), size=TEXT, colour=current_theme().key)
+        label.on_line(0.0, 0.35)
+        return keep_upright(label, self._corner(0, 0.5, 1.0, 0.5) * [0, 1, 1])
+
+
+class RebuiltCount(VGroup):
+    """How many numbers are rebuilt for one new token, as a figure, and how they are counted.
+
+    Attributes
+    ----------
+    number
+        The figure.
+    what, factors
+        What is counted, and of what it is the product.
+    """
+
+    def __init__(self, keys: RebuiltKeys, room: Box) -> None:
+        theme = current_theme()
+        self.whole = keys.numbers
+        fact("rebuilt numbers", self.whole)
+        given = {
+            "tokens": fact("read tokens", keys.tokens),
+            "numbers": fact("rebuilt width", keys.channels),
+        }
+        product = (
+            _("{sets} sets × {tokens} tokens × {numbers}", sets=fact("sets", keys.sets), **given)
+            if keys.sets > 1
+            else _("{tokens} tokens × {numbers}", **given)
+        )
+        said = break_lines(_("numbers rebuilt for one new token"), room.width, size=TEXT)
+        self.number = glow(Number(self.whole, digits=0, size=COUNT, colour=theme.ink))
+        self.what = below_each_other(*(Label(text, size=TEXT) for text in said))
+        self.factors = Label(product, size=TEXT, colour=theme.muted).shrink_to(room.width)
+        super().__init__(self.number, self.what, self.factors)
+        self.arrange([0, -1, 0], buff=0.25).move_to(room.center)
+        self.middle = self.number.get_x()
+        pin_to_frame(self)
+
+    def run_to(self, start: float, end: float, **kwargs: Any) -> Animation:
+        """Return the animation in which the figure runs from one number to another."""
+
+        def step(alpha: float) -> None:
+            self.number.set_value(round(start + (end - start) * alpha)).set_x(self.middle)
+
+        return AnimateWith(self.number, step, **kwargs)
+
+
+class LightRoom(World):
+    """The room of a layer in the absorbed form: patterns, and the latent that all heads read.
+
+    There are no keys and values; rotated keys stand beside the latent.
+
+    Attributes
+    ----------
+    kept
+        All that is kept of each token: the latent, and the rotated keys if there are any.
+    """
+
+    def __init__(self, view: LatentView, frame: Frame) -> None:
+        super().__init__(view.layer, frame)
+        self.remove(self.lines, *self.pairs)
+        for card in self.cards:
+            values, card.pattern.source = view.head(card.head).absorbed_panels["pattern"]
+            card.pattern.set_values(values)
+        theme, place, forms = current_theme(), self.plan.latent, view.forms
+        tensor = HeadTensor(
+            view.latent, view.latent_norm, view.latent_source, None, "", "C", theme.latent
+        )
+        whole = place.width - ROPE_GAP * bool(forms.d_rope)
+        width = whole * forms.rank / forms.n_cached
+        left = place.width / 2
+        self.kept = Group(Plate(tensor, self._place(width / 2 - left, width)))
+        if forms.d_rope:
+            norm = view.layer.norm("k_rope")
+            tensor = HeadTensor(view.rope, norm, view.rope_source, None, "", "", theme.key)
+            width = whole - width
+            self.kept.add(Plate(tensor, self._place(left - width / 2, width)))
+        self.add(self.kept)
+
+    def _place(self, right: float, width: float) -> Place:
+        """Return where a plate of a width stands, so far right of the latent's middle."""
+        place = self.plan.latent
+        x, y, z = (float(v) for v in place.point(right, 0.0))
+        return replace(place, center=(x, y, z), width=width)
+
+    def last_token(self, shot: Shot, word: str) -> VGroup:
+        """Return a frame around the last row of all that is kept, and its word beside it."""
+        theme = current_theme()
+        ends = [plate.cells for plate in (self.kept[0], self.kept[-1])]
+        count = len(ends[0].values)
+        first, last = (
+            cells.part((count - 1, count), (0, cells.shape[1])).corners for cells in ends
+        )
+        frame = VMobject(stroke_color=theme.ink, stroke_width=2 * theme.bold, fill_opacity=0.0)
+        frame.set_points_as_corners([first[0], last[1], last[2], first[3], first[0]])
+        label = Label(word, size=TEXT)
+        label.on_line(-label.width / 2 - 0.2, 0.0)
+        return VGroup(frame, keep_upright(label, (first[0] + first[3]) / 2))
