@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,8 @@ from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN, Size
-from filmkit.pictures import parts
 from filmkit.pictures.parts import TEXT, Around, Matrix
+from filmkit.pictures.parts import Place as PartPlace
 from filmkit.pictures.tensors import CHANNEL, LATENT
 from filmkit.pictures.texts import below_each_other, legend
 from filmkit.world.block import shot_of
@@ -35,11 +35,11 @@ from filmkit.world.plates import Plate
 from filmkit.world.world import World
 
 __all__ = [
-    "AbsorbedHead",
-    "AtTop",
+        "AtTop",
     "BracketFormula",
     "RebuiltCount",
     "RebuiltKeys",
+    "absorbed_parts",
     "asked_row",
     "LightRoom",
     "Outputs",
@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
+Panel: TypeAlias = tuple[Array, TensorSource]
 
 LETTER = 0.19  # height of a capital of the formula, as a share of the frame's shorter side
 BRACKET = 1.6  # height of a bracket, in capitals
@@ -59,6 +60,7 @@ STOREY = (1.0, 0.16, 0.8)  # width, height and depth of the key of one token, in
 HIGHEST = 2.4  # of a tower of keys
 ALLEY = 0.35  # between two towers, in widths
 TURN, TILT = 24.0, 12.0  # from where they are seen, in degrees
+NEAR_TILT = 7.0  # the same of what is kept
 ROW = 0.42  # height of the one query in the space of the latents, in scene units
 SIGN, DISPLAY = 0.08, 0.09  # sizes of signs between matrices, and of a figure
 COUNT = 0.15  # size of the number of rebuilt numbers
@@ -155,154 +157,98 @@ class AtTop:
         """Return the room."""
         return Size(width=self.width, height=self.height)
 
-    def pieces(self, place: parts.Place, around: Around) -> Mapping[str, Mobject]:
+    def pieces(self, place: PartPlace, around: Around) -> Mapping[str, Mobject]:
         """Return it at the top."""
         whole = self.mobject.copy()
         return {"whole": whole.move_to([place.box.x, place.box.top - whole.height / 2, 0.0])}
 
 
-class AbsorbedHead:
-    """The matrices of a head in the absorbed form, as parts of mosaics.
+def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
+    """Return the matrices of a head in the absorbed form, by their names in mosaics.
 
-    Attributes
+    Parameters
     ----------
-    query
-        The new token's query, (1, content).
-    weight
-        The matrix that makes the keys of the head's set from latents, turned, (content, r).
-    asked
-        The query times that matrix: one query in the space of the latents, (1, r).
-    latents
-        The latents that are kept, (token, r).
-    scores
-        Scores of the new token, (1, token).
-    pattern
-        The pattern, (token, token).
-    mix
-        The pattern times the latents, (token, r).
-    z
-        The mix times the matrix of values, (token, d_v).
-    rope, rope_query
-        The rotated keys that all heads share, (token, d_rope), and the rotated part of the new
-        query, (1, d_rope); None without rotated keys.
+    of
+        The head, with its latent.
+
+    Returns
+    -------
+    dict
+        "query", (1, content): that of the new token; "weight", (content, r): what makes keys of
+        latents, turned; "asked", (1, r): their product. "latents", (token, r); "scored", (token,
+        1): the new token's scores; "shares", (token, token): the pattern; "mix", (token, r): the
+        pattern times the latents; "z", (token, d_v). "rope", (token, d_rope), and "rope_query",
+        (1, d_rope), are the rotated keys that all heads share and the rotated part of the query;
+        None without them.
     """
+    view, layer, forms, theme = of.view, of.view.layer, of.view.forms, current_theme()
+    new, words = (layer.count - 1, layer.count), layer.words
+    rank, (content, d_qk) = forms.rank, (forms.layer.W_UK.shape[2], of.q.shape[1])
 
-    def __init__(self, of: LatentHead) -> None:
-        view, layer, forms, theme = of.view, of.view.layer, of.view.forms, current_theme()
-        panels, naive = of.absorbed_panels, of.panels
-        last, words = (layer.count - 1, layer.count), layer.words
-        rank, width = forms.rank, forms.layer.W_UK.shape[2]
+    def part(panel: Panel, norm: Norm, columns: str, **how: Any) -> Matrix:
+        values, source = panel
+        return Matrix(values, norm, source, TOKEN, columns, **how)
 
-        def new(values: Array, source: TensorSource, norm: Norm, columns: str, **how: Any) -> Matrix:
-            """Return the row of the new token."""
-            count = values.shape[1]
-            cut = source.part(last, (0, count))
-            return Matrix(values[-1:], norm, cut, "new", columns, **how)
+    def row(panel: Panel, norm: Norm, cut: tuple[int, int], columns: str, **how: Any) -> Matrix:
+        """Return some columns of the new token's row."""
+        values, source = panel
+        return part((values[-1:, slice(*cut)], source.part(new, cut)), norm, columns, **how)
 
-        queries, source = naive["q"]
-        asking = {"symbol": "q", "colour": theme.query}
-        self.query = new(
-            queries[:, :width],
-            source.part((0, layer.count), (0, width)),
-            layer.norm("q"),
-            CHANNEL,
-            **asking,
-        )
-        weights = forms.layer.W_UK
-        self.weight = Matrix(
-            weights[:, of.kv_head].T,
-            Norm.stretched(weights, role="key"),
-            TensorSource(
-                layer.trace.tensor_name("W_UK", layer.layer)
-                if forms.has_trained_latent
-                else f"latent.{layer.layer}.W_UK",
-                index=((0, rank), of.kv_head, (0, width)),
-                transposed=True,
-            ),
-            CHANNEL,
+    naive, absorbed, queries = of.panels, of.absorbed_panels, layer.norm("q")
+    weight = TensorSource(
+        f"W_UK.{layer.layer}" if forms.has_trained_latent else f"latent.{layer.layer}.W_UK",
+        index=((0, rank), of.kv_head, (0, content)),
+    )
+    rotated = bool(forms.d_rope)
+    return {
+        "query": row(naive["q"], queries, (0, content), CHANNEL),
+        "weight": Matrix(
+            forms.layer.W_UK[:, of.kv_head],
+            Norm.stretched(forms.layer.W_UK, role="key"),
+            weight,
             LATENT,
-        )
-        self.asked = new(
-            *panels["q"], view.q_latent_norm, LATENT, symbol="q W_(U K)^top", colour=theme.query
-        )
-        self.latents = Matrix(
-            view.latent,
-            view.latent_norm,
-            view.latent_source,
-            TOKEN,
-            LATENT,
-            name=_("latents"),
-            symbol="C",
-            colour=theme.latent,
-            words=words,
-        )
-        self.scores = new(
-            *panels["scores"],
-            layer.scores_norm,
-            TOKEN,
-            name=_("scores"),
-            colour=theme.scores,
-            words=words,
-        )
-        values, source = panels["pattern"]
-        self.pattern = Matrix(
-            values,
-            layer.norm("pattern"),
-            source,
-            name=_("pattern"),
-            symbol="A",
-            colour=theme.pattern,
+            CHANNEL,
+        ).transposed,
+        "asked": row(
+            absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
+            symbol="q W_(U K)^top", colour=theme.query,
+        ),
+        "latents": part(
+            (view.latent, view.latent_source), view.latent_norm, LATENT,
+            name=_("latents"), symbol="C", colour=theme.latent, words=words,
+        ),
+        "scored": replace(
+            row(absorbed["scores"], layer.scores_norm, (0, layer.count), TOKEN).transposed,
+            columns="new", name=_("scores"), colour=theme.scores, words=words,
+        ),
+        "shares": part(
+            absorbed["pattern"], layer.norm("pattern"), TOKEN,
+            name=_("pattern"), symbol="A", colour=theme.pattern, words=words,
             masked=layer.head(of.head).causal_mask,
-            words=words,
-        )
-        values, source = panels["z"]
-        self.mix = Matrix(
-            values,
-            view.latent_norm,
-            source,
-            TOKEN,
-            LATENT,
-            name=_("mix of latents"),
-            symbol="A C",
-            colour=theme.latent,
-            words=words,
-        )
-        values, source = naive["z"]
-        self.z = Matrix(
-            values, layer.norm("z"), source, TOKEN, CHANNEL, symbol="A C W_(U V) = z", words=words
-        )
-        self.rope = self.rope_query = None
-        if forms.d_rope:
-            self.rope = Matrix(
-                view.rope,
-                layer.norm("k_rope"),
-                view.rope_source,
-                TOKEN,
-                ROPE,
-                name=_("rotated keys"),
-                colour=theme.key,
-                words=words,
-            )
-            queries, source = naive["q"]
-            d_qk = queries.shape[1]
-            self.rope_query = new(
-                queries[:, width:],
-                source.part((0, layer.count), (width, d_qk)),
-                layer.norm("q"),
-                ROPE,
-                name=_("rotated query"),
-                colour=theme.query,
-            )
+        ),
+        "mix": part(
+            absorbed["z"], view.latent_norm, LATENT,
+            name=_("mix of latents"), symbol="A C", colour=theme.latent, words=words,
+        ),
+        "z": part(naive["z"], layer.norm("z"), CHANNEL, symbol="A C W_(U V) = z", words=words),
+        "rope": part(
+            (view.rope, view.rope_source), layer.norm("k_rope"), ROPE,
+            name=_("rotated keys"), colour=theme.key, words=words,
+        ) if rotated else None,
+        "rope_query": row(
+            naive["q"], queries, (content, d_qk), ROPE, name=_("rotated query"), colour=theme.query
+        ) if rotated else None,
+    }  # fmt: skip
 
 
-def matrices_below(head: AbsorbedHead, formula: BracketFormula) -> Group:
+def matrices_below(parts: Mapping[str, Matrix], formula: BracketFormula) -> Group:
     """Return the matrices of a formula's factors, each below its symbol: query, weight, latents."""
     top = float(formula.get_bottom()[1]) - BELOW
     group = Group()
     for matrix, symbol, width, height in (
-        (head.query, formula.query, 2.0, 0.16),
-        (head.weight, formula.weight, 2.2, MATRIX),
-        (head.latents.transposed, formula.latent, 1.6, MATRIX),
+        (parts["query"], formula.query, 2.0, 0.16),
+        (parts["weight"], formula.weight, 2.2, MATRIX),
+        (parts["latents"].transposed, formula.latent, 1.6, MATRIX),
     ):
         width = min(width, 0.24 * (formula.width + 1.0))
         cells = Heatmap(
@@ -313,9 +259,8 @@ def matrices_below(head: AbsorbedHead, formula: BracketFormula) -> Group:
     return pin_to_frame(glow(group))
 
 
-def asked_row(head: AbsorbedHead, room: Box) -> Group:
+def asked_row(matrix: Matrix, room: Box) -> Group:
     """Return the new query in the space of the latents, as one long row in a room, and its name."""
-    matrix = head.asked
     cells = Heatmap(
         matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source
     )
@@ -344,7 +289,7 @@ class Outputs:
         largest = forms.largest_output
         white = 10.0 ** np.floor(np.log10(largest / 1000)) if largest else 1.0
         self.difference = np.abs(outputs[0] - outputs[1])
-        self.norm = Norm(0.0, white, theme.colour_map())
+        self.norm = Norm(-white, white, theme.colour_map())
         names = _("keys and values rebuilt"), _("only the latent read")
         rebuilt, read = (
             Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
@@ -531,13 +476,21 @@ class LightRoom(World):
             self.kept.add(Plate(tensor, self._place(left - width / 2, width)))
         self.add(self.kept)
 
+    def _beam(self, colour: str) -> VMobject:
+        # It is the latent that is read, not keys or values.
+        return super()._beam(current_theme().latent)
+
     def _place(self, right: float, width: float) -> Place:
         """Return where a plate of a width stands, so far right of the latent's middle."""
         place = self.plan.latent
         x, y, z = (float(v) for v in place.point(right, 0.0))
         return replace(place, center=(x, y, z), width=width)
 
-    def last_token(self, shot: Shot, word: str) -> VGroup:
+    def close_up(self, frame: Frame, into: Box) -> Shot:
+        """Return the shot in which all that is kept fills a box of the frame."""
+        return shot_of(self.plan.latent.corners, frame, into=into, turn=0.0, tilt=NEAR_TILT)
+
+    def last_token(self, word: str) -> VGroup:
         """Return a frame around the last row of all that is kept, and its word beside it."""
         theme = current_theme()
         ends = [plate.cells for plate in (self.kept[0], self.kept[-1])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from manim import Animation, LaggedStart
+from manim import Animation, Group, LaggedStart
 
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.trace import Trace
@@ -33,30 +33,26 @@ from filmkit.world.headline import Headline
 from filmkit.world.standing import stand
 from filmkit.world.world import World
 from scenes.mla.absorbed import (
-    AbsorbedHead,
     AtTop,
     BracketFormula,
     LightRoom,
     Outputs,
     RebuiltCount,
     RebuiltKeys,
+    absorbed_parts,
     asked_row,
     matrices_below,
 )
 
 FORMULA = 2.1  # height of the formula, in scene units
+WORD = 1.2  # room for the word of a token beside what is kept of it
 GAP = 0.3  # between what stands side by side, in scene units
+SMALLER = 0.65  # the formula above matrices, as a share of what it is alone
 HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 SCORES = """
-    formula formula
-    .       latents_turned
-    asked   scored
-"""
-ROTATED_SCORES = """
     formula formula    formula
-    .       .          latents_turned
-    .       .          rope_turned
-    asked   rope_query scored
+    asked   rope_query .
+    latents rope       scored
 """
 MIX = ". latents\nshares mix"
 MIX_AND_VALUES = ". latents .\nshares mix z"
@@ -131,7 +127,7 @@ class LatentAttention(Stage):
         )
         if is_fitted(self.trace):
             self._prepare_losses()
-        self.absorbed = AbsorbedHead(self.view.head(self.head.head))
+        self.absorbed = absorbed_parts(self.view.head(self.head.head))
 
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
@@ -171,14 +167,10 @@ class LatentAttention(Stage):
 
     # The absorbed form
 
-    def _formula(self, *, moved: bool, share: float = 1.0) -> BracketFormula:
-        """Return the formula, as wide as the stage, in a share of its height."""
-        return BracketFormula(self.frame.stage.width, share * FORMULA, moved=moved)
-
     def _show_formula(self, *, moved: bool) -> BracketFormula:
         """Show the formula alone at the top of the stage, and its matrices below it."""
         stage = self.frame.stage
-        formula = self._formula(moved=moved)
+        formula = BracketFormula(stage.width, FORMULA, moved=moved)
         self.part("formula", AtTop(formula, stage.width, 0.96 * stage.height))
         self.show("formula")
         (shown,) = self.parts["formula"].pieces.values()
@@ -224,7 +216,7 @@ class LatentAttention(Stage):
         """No: [move] the bracket. Apply the matrix to the one new query, and no key is ever
         built."""
         formula, keys = self.parts["formula"].whole[0], self.keys
-        asked = asked_row(self.absorbed, self._lower_half[1])
+        asked = asked_row(self.absorbed["asked"], self._lower_half[1])
         self.wait_for("move")
         self.play(formula.move_bracket(), run_time=HOP)
         self.play(
@@ -245,41 +237,37 @@ class LatentAttention(Stage):
         rotated="It meets the latents themselves, and beside them the one rotated key.",
     )
     def the_latent_drops_in(self) -> None:
-        absorbed = self.absorbed
-        self.part("formula", partial(self._formula, moved=True, share=0.6))
-        self.part("asked", absorbed.asked)
-        self.part("latents_turned", absorbed.latents.transposed)
-        self.part("scored", absorbed.scores)
-        mosaic = ROTATED_SCORES if absorbed.rope else SCORES
-        if absorbed.rope:
-            self.part("rope_query", absorbed.rope_query)
-            self.part("rope_turned", absorbed.rope.transposed)
+        self._add_parts()
+        # Beside the words of the tokens it is less wide.
+        width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
+        self.part("formula", partial(BracketFormula, width, height, moved=True))
         self.camera.shot = Shot()
-        self.show(
-            mosaic,
-            origins={"latents_turned": self.matrices[2], "asked": self.asked[0]},
-            reveal="scored",
-        )
+        origins = {"asked": self.asked[0], "latents": self.matrices[2]}
+        self.show(SCORES, later="scored", origins=origins)
+        self.show(SCORES, reveal="scored")
+
+    def _add_parts(self) -> None:
+        """Add the matrices of the head in the absorbed form to those that mosaics can name."""
+        for name, matrix in self.absorbed.items():
+            self.part(name, matrix)
 
     @beat
     def the_pattern_mixes_latents(self) -> None:
         """The pattern mixes the latents themselves, so no [value] is built either."""
-        absorbed = self.absorbed
-        for name in ("latents", "mix", "z"):
-            self.part(name, getattr(absorbed, name))
-        self.part("shares", absorbed.pattern)
-        weights = absorbed.pattern.values[-1]
-        last = np.arange(self.layer.count)[:, None] == self.layer.count - 1
+        self._add_parts()
+        weights, row = self.absorbed["shares"].values[-1], self.layer.count - 1
+        last = np.arange(self.layer.count)[:, None] == row
         lit = {"latents": weights[:, None] / weights.max()}
-        marks = (Mark("shares", row=self.layer.count - 1),)
+        marks = Mark("shares", row=row), Mark("mix", row=row)
         self.show(MIX, lit={"mix": 0.0})
-        self.show(MIX, marks=marks, lit={"mix": 0.0})
-        self.show(MIX, marks=marks, lit=lit | {"mix": 0.0})
+        self.show(MIX, marks=marks[:1], lit={"mix": 0.0})
+        self.show(MIX, marks=marks[:1], lit=lit | {"mix": 0.0})
         self._add_up()
         self.show(MIX, marks=marks, lit=lit | {"mix": last * 1.0})
-        self.show(MIX)
+        self.show(MIX, marks=marks)
         self.wait_for("value")
-        self.show(MIX_AND_VALUES, reveal="z")
+        self.show(MIX_AND_VALUES, marks=marks, reveal="z")
+        self.show(MIX_AND_VALUES, marks=(*marks, Mark("z", row=row)))
 
     def _add_up(self) -> None:
         """Let all latents come together in the last row of the mix."""
@@ -336,13 +324,13 @@ class LatentAttention(Stage):
                 heads=counted_heads(self.trace.meta.n_heads),
             ),
             self.frame,
-            colour=self.theme.latent,
         )
-        shot = self.room.shot("shared")
+        room = words.below(head=2 * GAP, foot=GAP, left=WORD)
         self.play(
-            self.move_camera(shot),
+            self.move_camera(self.room.close_up(self.frame, room)),
+            Vanish(Group(*self.room.cards)),
             self.room.rays(False, to_cards=True),
             *self.say(words),
             run_time=self.theme.tempo.orbit,
         )
-        self.play(Appear(self.room.last_token(shot, printable(self.layer.words[-1]))))
+        self.play(Appear(self.room.last_token(printable(self.layer.words[-1]))))
