@@ -49,17 +49,18 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Panel: TypeAlias = tuple[Array, TensorSource]
 
-LETTER = 0.19  # height of a capital of the formula, as a share of the frame's shorter side
+LETTER = 0.18  # height of a capital of the formula, as a share of the frame's shorter side
 BRACKET = 1.6  # height of a bracket, in capitals
 GHOST = 0.3  # presence of the bracket that has moved away
 HOP = 0.5  # how high it jumps, in scene units
 SHINE = 0.5  # how much light the formula gives
-MATRIX = 1.05  # height of the matrices below their symbols, in scene units
-BELOW = 0.22  # from a symbol to its matrix, in scene units
-STOREY = (1.0, 0.16, 0.8)  # width, height and depth of the key of one token, in scene units
+MATRIX = 0.85  # height of the matrices below their symbols, in scene units
+WIDEST = 0.2  # and their largest width, as a share of the formula's
+BELOW = 0.18  # from a symbol to its matrix, and on to its name, in scene units
+STOREY = (2.0, 0.16, 0.8)  # width, height and depth of the key of one token, in scene units
 HIGHEST = 2.4  # of a tower of keys
 ALLEY = 0.35  # between two towers, in widths
-TURN, TILT = 24.0, 12.0  # from where they are seen, in degrees
+TURN, TILT = 24.0, 9.0  # from where they are seen, in degrees
 NEAR_TILT = 7.0  # the same of what is kept
 ROW = 0.42  # height of the one query in the space of the latents, in scene units
 SIGN, DISPLAY = 0.08, 0.09  # sizes of signs between matrices, and of a figure
@@ -242,36 +243,54 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
 
 
 def matrices_below(parts: Mapping[str, Matrix], formula: BracketFormula) -> Group:
-    """Return the matrices of a formula's factors, each below its symbol: query, weight, latents."""
+    """Return the matrices of a formula's factors, each below its symbol and above its name.
+
+    They are pairs of cells and name: of the query, of the weight, and of the latents.
+    """
     top = float(formula.get_bottom()[1]) - BELOW
     group = Group()
-    for matrix, symbol, width, height in (
-        (parts["query"], formula.query, 2.0, 0.16),
-        (parts["weight"], formula.weight, 2.2, MATRIX),
-        (parts["latents"].transposed, formula.latent, 1.6, MATRIX),
+    for matrix, symbol, width, height, name in (
+        (parts["query"], formula.query, 2.0, ROW / 2, _("query")),
+        (parts["weight"], formula.weight, 2.2, MATRIX, _("makes keys")),
+        (parts["latents"].transposed, formula.latent, 1.6, MATRIX, _("latents")),
     ):
-        width = min(width, 0.24 * (formula.width + 1.0))
         cells = Heatmap(
-            matrix.values, matrix.scale, width=width, height=height, source=matrix.source
+            matrix.values,
+            matrix.scale,
+            width=min(width, WIDEST * formula.width),
+            height=height,
+            source=matrix.source,
         )
         cells.edged = False
-        group.add(cells.move_to([symbol.get_x(), top - height / 2, 0.0]))
-    return pin_to_frame(glow(group))
+        cells.move_to([symbol.get_x(), top - height / 2, 0.0])
+        label = Label(name, size=TEXT, colour=symbol.get_color().to_hex())
+        label.on_line(cells.get_x(), top - height - BELOW - label.line_height / 2)
+        group.add(Group(glow(cells), label))
+    return pin_to_frame(group)
 
 
 def asked_row(matrix: Matrix, room: Box) -> Group:
-    """Return the new query in the space of the latents, as one long row in a room, and its name."""
+    """Return the new query in the space of the latents: one long row in a room, and its names."""
     cells = Heatmap(
         matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source
     )
     name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
-    group = Group(glow(cells), name)
+    said = Label(_("all that is computed instead"), size=TEXT)
+    group = Group(glow(cells), name, said)
     name.next_to(cells, [0, 1, 0], buff=BELOW)
+    said.next_to(cells, [0, -1, 0], buff=BELOW)
     return pin_to_frame(group.move_to(room.center))
 
 
 class Outputs:
     """The outputs of both forms, and their difference, as parts of a mosaic.
+
+    Parameters
+    ----------
+    view
+        The layer and its latent.
+    width
+        Largest width of a line of words, in scene units.
 
     Attributes
     ----------
@@ -282,7 +301,7 @@ class Outputs:
         The difference, (token, d_model), and its scale.
     """
 
-    def __init__(self, view: LatentView) -> None:
+    def __init__(self, view: LatentView, width: float) -> None:
         theme, layer, forms = current_theme(), view.layer, view.forms
         outputs = [view.rows(out) for out in (forms.naive.out, forms.absorbed.out)]
         source = layer.computed("latent_output", outputs[0].shape[1])
@@ -298,9 +317,10 @@ class Outputs:
         rounding = fact("rounding", forms.largest_difference, format_power_of_ten)
         limit = fact("white", white, format_exact)
         up_to = fact("largest output", largest, format_number)
+        text = _("largest difference between numbers of up to {number}", number=up_to)
         said = VGroup(
             glow(Symbol(rounding, size=DISPLAY)),
-            Label(_("largest difference between numbers of up to {number}", number=up_to), size=TEXT),
+            *(Label(line, size=TEXT) for line in break_lines(text, width, size=TEXT)),
             legend(_("a difference of {number}", number=limit), theme.ink),
         )
         gone = replace(
@@ -396,10 +416,10 @@ class RebuiltKeys(Group):
         return shot_of(corners, frame, into=into, turn=TURN, tilt=TILT)
 
     def title(self) -> Label:
-        """Return their name, above them."""
+        """Return their name, above the left end."""
         label = Label(_("keys, rebuilt"), size=TEXT, colour=current_theme().key)
-        label.on_line(0.0, 0.35)
-        return keep_upright(label, self._corner(0, 0.5, 1.0, 0.5) * [0, 1, 1])
+        label.on_line(label.width / 2, label.line_height)
+        return keep_upright(label, self._corner(0, 0.0, 1.0, 1.0))
 
 
 class RebuiltCount(VGroup):

@@ -44,10 +44,10 @@ from scenes.mla.absorbed import (
     matrices_below,
 )
 
-FORMULA = 2.1  # height of the formula, in scene units
+FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
 GAP = 0.3  # between what stands side by side, in scene units
-SMALLER = 0.65  # the formula above matrices, as a share of what it is alone
+SMALLER = 0.55  # the formula above matrices, as a share of what it is alone
 HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 SCORES = """
     formula formula    formula
@@ -56,10 +56,12 @@ SCORES = """
 """
 MIX = ". latents\nshares mix"
 MIX_AND_VALUES = ". latents .\nshares mix z"
+TALL_MIX_AND_VALUES = ". latents\nshares mix\n. z"
 OUTPUTS = """
     rebuilt minus read equals gone
     said    said  said said   said
 """
+TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
 
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
 """Beats in which keys keep their rotation."""
@@ -180,13 +182,15 @@ class LatentAttention(Stage):
 
     @property
     def _lower_half(self) -> tuple[Box, Box]:
-        """Two rooms below the formula and its matrices: for a figure, and for what it counts."""
+        """Two rooms below the formula and its matrices: for what is computed, and for a figure."""
         stage = self.frame.stage
         room = Box.of(
             stage.left, stage.right, stage.bottom, float(self.matrices.get_bottom()[1]) - GAP
         )
         if self.frame.upright:
-            return room.split_rows(2, GAP)
+            # What stands on the floor is below, since the floor mirrors it.
+            figure, computed = room.split_rows(2, GAP)
+            return computed, figure
         return room.split_columns(2, GAP)
 
     @beat
@@ -197,10 +201,11 @@ class LatentAttention(Stage):
         self._show_formula(moved=False)
         self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
         self.keys = keys = RebuiltKeys(self.view)
-        left, right = self._lower_half
-        self.count = RebuiltCount(keys, left)
+        computed, figure = self._lower_half
+        self.count = RebuiltCount(keys, figure)
+        below = Box.of(computed.left, computed.right, computed.bottom, computed.top - 2 * GAP)
         # Nothing is seen of the room yet.
-        self.camera.shot = keys.shot(self.frame, right.inset(0.0, GAP))
+        self.camera.shot = keys.shot(self.frame, below)
         self.wait_for("every")
         self.keys_name = keys.title()
         self.play(
@@ -216,7 +221,7 @@ class LatentAttention(Stage):
         """No: [move] the bracket. Apply the matrix to the one new query, and no key is ever
         built."""
         formula, keys = self.parts["formula"].whole[0], self.keys
-        asked = asked_row(self.absorbed["asked"], self._lower_half[1])
+        asked = asked_row(self.absorbed["asked"], self._lower_half[0])
         self.wait_for("move")
         self.play(formula.move_bracket(), run_time=HOP)
         self.play(
@@ -227,7 +232,7 @@ class LatentAttention(Stage):
             run_time=FALL,
         )
         self.remove(keys)
-        query = self.matrices[0].copy()
+        query = self.matrices[0][0].copy()
         self.play(Arrive(asked[0], asked[0].copy().replace(query, stretch=True)))
         self.play(Appear(asked[1:]))
         self.asked = asked
@@ -242,7 +247,7 @@ class LatentAttention(Stage):
         width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
         self.part("formula", partial(BracketFormula, width, height, moved=True))
         self.camera.shot = Shot()
-        origins = {"asked": self.asked[0], "latents": self.matrices[2]}
+        origins = {"asked": self.asked[0], "latents": self.matrices[2][0]}
         self.show(SCORES, later="scored", origins=origins)
         self.show(SCORES, reveal="scored")
 
@@ -266,8 +271,9 @@ class LatentAttention(Stage):
         self.show(MIX, marks=marks, lit=lit | {"mix": last * 1.0})
         self.show(MIX, marks=marks)
         self.wait_for("value")
-        self.show(MIX_AND_VALUES, marks=marks, reveal="z")
-        self.show(MIX_AND_VALUES, marks=(*marks, Mark("z", row=row)))
+        show = partial(self.show, MIX_AND_VALUES, tall=TALL_MIX_AND_VALUES)
+        show(marks=marks, reveal="z")
+        show(marks=(*marks, Mark("z", row=row)))
 
     def _add_up(self) -> None:
         """Let all latents come together in the last row of the mix."""
@@ -281,10 +287,11 @@ class LatentAttention(Stage):
     def both_forms_agree(self) -> None:
         """Computed both ways, the output is the same. The difference goes [black]: nothing but
         rounding."""
-        outputs = Outputs(self.view)
+        outputs = Outputs(self.view, self.frame.stage.width)
         for name, matrix in outputs.parts.items():
             self.part(name, matrix)
-        self.show(OUTPUTS, later="gone said", lit={"gone": 0.0})
+        show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS)
+        show(later="gone said", lit={"gone": 0.0})
         self.wait_for("black")
         gone = self.parts["gone"].cells
         over = [
@@ -298,7 +305,7 @@ class LatentAttention(Stage):
             run_time=1.5,
         )
         self.remove(*(copy for copy, _end in over))
-        self.show(OUTPUTS)
+        show()
 
     # In the room again
 
