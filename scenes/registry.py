@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from filmkit.core.scene_entry import SceneEntry
 
 __all__ = ["FORMER_NAMES", "POSTERS", "SCENES", "SHORT", "THUMBNAIL"]
@@ -94,8 +96,25 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """The short film: names of scenes, and the beats of them that it shows."""
 
-FORMER_NAMES = {"scene_mqa": "scene_sharing", "scene_gqa": "scene_sharing"}
-"""Names that scenes had, and the scenes that show now what they showed."""
+FORMER_NAMES = {
+    "scene_mqa": "scene_sharing",
+    "scene_gqa": "scene_sharing",
+}
+"""Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
+
+
+def _with_former_beats(entry: SceneEntry) -> SceneEntry:
+    """Return a scene that knows which names its beats had."""
+    names = (name.split("/") for name in FORMER_NAMES if "/" in name)
+    former = {
+        beat: FORMER_NAMES[f"{scene}/{beat}"]
+        for scene, beat in names
+        if FORMER_NAMES.get(scene, scene) == entry.slug
+    }
+    return replace(entry, former_beats=former)
+
+
+SCENES = tuple(map(_with_former_beats, SCENES))
 
 POSTERS: tuple[SceneEntry, ...] = (
     SceneEntry("mha", "Multi-head attention", "scenes.posters.scene_posters", "MultiHeadPoster"),

@@ -19,7 +19,7 @@ from filmkit.commands.options import require_language, scenes_named
 from filmkit.core.language import DEFAULT_LANGUAGE, ENGLISH, Language, use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
-from filmkit.render.choice import choose, choose_beginning
+from filmkit.render.choice import choose, choose_beginning, now_called
 from filmkit.render.quality import ASPECTS, QUALITIES, quality_of
 from filmkit.render.traces import find_trace
 
@@ -233,7 +233,8 @@ def _without_main_module() -> Iterator[None]:
 def _full_name(entry: SceneEntry, trace_file: Path, beat: str) -> str:
     """Return the name of the beat that has a beginning."""
     names = entry.load().beat_names(Trace.load(trace_file))
-    return choose_beginning(beat, names, f"beat of {entry.slug}", "beat")
+    name = now_called(beat, [entry], "beat")
+    return choose_beginning(name, names, f"beat of {entry.slug}", "beat")
 
 
 def _last_picture(film: Path) -> bytes:

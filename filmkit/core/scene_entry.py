@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -48,6 +48,8 @@ class SceneEntry:
         File of a scene that is not one of the project's; ``module`` is then what it is loaded as.
     arrival
         What the scene arrives from in a film of several scenes; None if it is shown by itself.
+    former_beats
+        For names that its beats had, what shows now what they showed, as in "scene_mla/flatten".
     """
 
     slug: str
@@ -57,6 +59,7 @@ class SceneEntry:
     cover: str = ""
     file: Path | None = None
     arrival: Arrival | None = None
+    former_beats: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def alone(self) -> SceneEntry:

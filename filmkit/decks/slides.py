@@ -18,7 +18,7 @@ from filmkit.core.picture_map import picture_map
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
-from filmkit.render.choice import choose_beginning
+from filmkit.render.choice import choose_beginning, now_called
 from filmkit.render.delivery import deliver
 from filmkit.render.jobs import render_session
 from filmkit.render.progress import make_meter
@@ -91,7 +91,8 @@ def chosen_beats(
     request, trace
         The scenes, and the trace: they may play some beats only for certain traces.
     beats
-        Names of beats, or beginnings of names. One that several scenes have means the beat of each.
+        Names of beats, beginnings of names, or names that beats once had. One that several scenes
+        have means the beat of each.
 
     Raises
     ------
@@ -103,7 +104,8 @@ def chosen_beats(
         for entry in request.scenes
     }
     known = list(dict.fromkeys(name for names in played.values() for name in names))
-    wanted = {choose_beginning(beat, known, "beat", "--beats") for beat in beats}
+    names_now = (now_called(beat, request.scenes, "--beats") for beat in beats)
+    wanted = {choose_beginning(beat, known, "beat", "--beats") for beat in names_now}
     found = {entry: tuple(n for n in names if n in wanted) for entry, names in played.items()}
     return {entry: names for entry, names in found.items() if names}
 

@@ -7,11 +7,13 @@ from difflib import get_close_matches
 
 import click
 
+from extract.printing import echo
 from filmkit.core.language import DEFAULT_LANGUAGE
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import THEMES
 from filmkit.render.quality import DEFAULT_ASPECT
 
-__all__ = ["choose", "choose_beginning", "named_choices"]
+__all__ = ["choose", "choose_beginning", "named_choices", "now_called"]
 
 
 def choose(name: str, known: Collection[str], kind: str, option: str) -> str:
@@ -64,6 +66,37 @@ def choose_beginning(name: str, known: Collection[str], kind: str, option: str) 
             param_hint=option,
         )
     return matches[0]
+
+
+def now_called(beat: str, scenes: Collection[SceneEntry], option: str) -> str:
+    """Return the name that a beat has now; if it had another one before, a line says so.
+
+    Parameters
+    ----------
+    beat
+        What the user typed.
+    scenes
+        The scenes in which it is looked for.
+    option
+        As for :func:`choose`.
+
+    Raises
+    ------
+    click.BadParameter
+        When it belongs to another scene now.
+    """
+    for entry in scenes:
+        if beat not in entry.former_beats:
+            continue
+        scene, name = entry.former_beats[beat].split("/")
+        if scene not in {each.slug for each in scenes}:
+            raise click.BadParameter(
+                f"{entry.slug} has no beat {beat} any more: {scene} shows it now, as {name}",
+                param_hint=option,
+            )
+        echo(f"{beat}: {scene} shows it now, as {name}", err=True)
+        return name
+    return beat
 
 
 def named_choices(theme: str, aspect: str, language: str) -> list[str]:

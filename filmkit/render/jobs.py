@@ -12,7 +12,7 @@ from extract.files import write_text
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
-from filmkit.render.choice import choose_beginning
+from filmkit.render.choice import choose_beginning, now_called
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.films import (
@@ -436,7 +436,7 @@ def wanted_beats(
     names
         Names of its beats.
     beat
-        Name of a beat or the beginning of one, or "all".
+        Name of a beat, the beginning of one, or a name that it once had; or "all".
     option
         The command line option that the name was given for.
 
@@ -447,4 +447,5 @@ def wanted_beats(
     """
     if beat == "all":
         return names
-    return (choose_beginning(beat, names, f"beat of {entry.slug}", option),)
+    name = now_called(beat, [entry], option)
+    return (choose_beginning(name, names, f"beat of {entry.slug}", option),)

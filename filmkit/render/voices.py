@@ -117,6 +117,7 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
             ),
             len(once) == 1,
             lambda: entry.load().beat_names(),
+            entry.former_beats,
         )
         return voice.speak(text, store, tell) if text.beats else {}
 

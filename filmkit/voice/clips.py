@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -49,12 +49,15 @@ class SceneText:
         Whether the film shows no other scene.
     every_beat
         Returns the names of all beats of the scene, also of those that other traces play.
+    former_beats
+        For names that its beats had, what shows now what they showed.
     """
 
     scene: str
     beats: tuple[BeatRecord, ...]
     alone: bool
     every_beat: Callable[[], Collection[str]]
+    former_beats: Mapping[str, str] = field(default_factory=dict)
 
 
 class SoundStore(Protocol):

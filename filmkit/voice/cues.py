@@ -183,7 +183,9 @@ def cut(samples: Samples, sheet: CueSheet, text: SceneText, path: Path) -> dict[
         record = records.get(cue.name)
         if record is None:
             if cue.name not in text.every_beat():
-                raise VoiceError(f"{where}: {text.scene} has no such beat; correct its name")
+                now = text.former_beats.get(cue.name)
+                advice = f"{now} shows it now" if now else "correct its name"
+                raise VoiceError(f"{where}: {text.scene} has no such beat; {advice}")
             continue  # it is not played for this trace
         if unknown := cue.marks.keys() - {name for name, _ in record.marked}:
             raise VoiceError(f"{where}: it has no mark [{min(unknown)}]; correct its name")

@@ -149,6 +149,8 @@ def _advice(path: Path, text: SceneText) -> str:
     match = OF_A_BEAT.fullmatch(path.stem)
     if match is None:
         return f"name it NN_BEAT{path.suffix} if it is of a beat"
+    if now := text.former_beats.get(match["beat"]):
+        return f"{text.scene} has no beat {match['beat']} any more: {now} shows it now"
     near = get_close_matches(match["beat"], [record.name for record in text.beats], 1)
     hint = f"did you mean {near[0]}?" if near else "--list shows its beats"
     return f"{text.scene} has no beat {match['beat']}: {hint}"

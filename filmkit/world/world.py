@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from math import ceil
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from manim import IN, Animation, Group, Mobject, Scene, VGroup, VMobject, smooth
 
 from filmkit.core.animations import (
     AnimateWith,
+    Appear,
     InPlaceAnimation,
     Presence,
     Vanish,
@@ -32,6 +34,7 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.ribbon import filled, outline_points
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.stage import Stage
+from filmkit.world.headline import Headline
 from filmkit.world.plan import Place, Plan, Points
 from filmkit.world.plates import INSET, HeadCard, Plate
 
@@ -47,6 +50,9 @@ HALF_LIGHT = 0.4  # presence of what is not lit
 BEAM = (0.36, 0.06)
 BEAMS = (1.0, 0.8, 0.58, 0.32)  # widths of the layers that make up a ray
 
+Panels = Mapping[str, tuple[npt.NDArray[np.float64], TensorSource]]
+"""Numbers and source of each panel of a head, by the panel's name."""
+
 
 class World(Group):
     """All heads of a layer in a dark room: on an arc around the viewer, a card for each.
@@ -60,6 +66,8 @@ class World(Group):
         The layer.
     frame
         The frame that is filled.
+    alone
+        Whether the latent is that of this layer alone, even if the whole model was converted.
 
     Attributes
     ----------
@@ -74,6 +82,8 @@ class World(Group):
         :meth:`slide_together`.
     plan : Plan
         Where everything stands.
+    words : Headline, optional
+        The words over the room; see :meth:`say`.
 
     Examples
     --------
@@ -87,9 +97,10 @@ class World(Group):
         self.play(*world.settle(self, 4))
     """
 
-    def __init__(self, view: LayerView, frame: Frame) -> None:
+    def __init__(self, view: LayerView, frame: Frame, *, alone: bool = False) -> None:
         super().__init__()
-        meta = view.trace.meta
+        self.words: Headline | None = None
+        meta, self.alone = view.trace.meta, alone
         heads, group = range(meta.n_heads), meta.n_heads // meta.n_kv_heads
         self.view, self.plan = view, Plan(meta.n_heads, group, frame)
         self.cards = [
@@ -140,7 +151,8 @@ class World(Group):
         """
         view, theme = self.view, current_theme()
         converted = f"mla.{view.layer}.c"
-        if converted in view.trace.tensors and not view.trace.has("kv_latent", view.layer):
+        known = converted in view.trace.tensors and not view.trace.has("kv_latent", view.layer)
+        if known and not self.alone:
             values = view.trace[converted].astype(np.float64)
             source = TensorSource(converted, index=((view.first, view.stop), (0, values.shape[1])))
             norm = Norm.stretched(values[int(view.trace.meta.has_bos) :], role="latent")
@@ -372,6 +384,17 @@ class World(Group):
         kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Melting(self, **kwargs)
 
+    def rebuild(self, made: Sequence[Panels], **kwargs: Any) -> Animation:
+        """Return an animation in which keys and values come to their places, row by row.
+
+        Parameters
+        ----------
+        made
+            For each head the numbers of its keys ("k") and values ("v"), and their sources.
+        """
+        kwargs.setdefault("run_time", current_theme().tempo.large)
+        return _Rebuilding(self, made, **kwargs)
+
     def rays(self, on: bool = True, *, to_cards: bool = False, **kwargs: Any) -> Animation:
         """Return an animation of light that leads from what stands in front to all heads.
 
@@ -408,6 +431,18 @@ class World(Group):
                     for card in self.cards
                 ]
                 layer.points = outline_points(rays) if alpha > 0 else np.zeros((0, 3))
+
+    def say(self, words: Headline | None = None) -> list[Animation]:
+        """Return animations in which words take the place of those over the room.
+
+        Parameters
+        ----------
+        words
+            The new words; without any, those that are there leave.
+        """
+        leaving = [] if self.words is None else [Vanish(self.words, rate_func=first_half)]
+        self.words = words
+        return leaving if words is None else [*leaving, Appear(words, rate_func=second_half)]
 
     def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:
         """Return animations that put some parts in full light, and the rest in half light.
@@ -565,14 +600,24 @@ class _Entrance(InPlaceAnimation):
             member.presence = share * (member in self.seen)
 
 
-class _Melting(InPlaceAnimation):
-    """Let one pair of plates become the latent, row by row."""
+class _RowByRow(InPlaceAnimation):
+    """Change plates row by row."""
 
     SOFT = 0.35  # share of the time that one row takes
 
     def __init__(self, world: World, **kwargs: Any) -> None:
         super().__init__(world, **kwargs)
         self.world = world
+
+    def done(self, alpha: float) -> npt.NDArray[np.float64]:
+        """Return how much of each row's change is done, (rows, 1)."""
+        rows = self.world.view.count
+        begun = (1 - self.SOFT) * np.arange(rows) / max(rows - 1, 1)
+        return np.asarray(np.clip((alpha - begun) / self.SOFT, 0, 1)[:, None])
+
+
+class _Melting(_RowByRow):
+    """Let one pair of plates become the latent, row by row."""
 
     def begin(self) -> None:
         world = self.world
@@ -581,12 +626,33 @@ class _Melting(InPlaceAnimation):
         super().begin()
 
     def step(self, alpha: float) -> None:
-        latent = self.world.latent
-        rows = latent.cells.shape[0]
-        begun = (1 - self.SOFT) * np.arange(rows) / max(rows - 1, 1)
-        molten = np.clip((alpha - begun) / self.SOFT, 0, 1)[:, None]
+        latent, molten = self.world.latent, self.done(alpha)
         latent.cells.set_shown(molten)
         latent.body.set_opacity(alpha)
         for plate in self.plates:
             plate.cells.set_shown(1 - molten)
             plate.body.set_opacity(1 - alpha)
+
+
+class _Rebuilding(_RowByRow):
+    """Let plates come to their places with new numbers, row by row."""
+
+    def __init__(self, world: World, made: Sequence[Panels], **kwargs: Any) -> None:
+        super().__init__(world, **kwargs)
+        self.made = made
+
+    def begin(self) -> None:
+        for pair, made in zip(self.world.pairs, self.made, strict=True):
+            for plate, name in zip(pair, "kv", strict=True):
+                for member in (plate.body, plate.cells):
+                    home = self.world._home[member]
+                    member.points = home.points.copy()
+                    member.interpolate_color(member, home, 1.0)
+                values, plate.cells.source = made[name]
+                plate.cells.set_values(values)
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        for plate in self.world._plates():
+            plate.cells.set_shown(self.done(alpha))
+            plate.body.presence = alpha

@@ -14,8 +14,6 @@ from filmkit.core.animations import (
     Presence,
     ShowCells,
     Vanish,
-    first_half,
-    second_half,
     set_presence,
 )
 from filmkit.core.camera import Shot, keep_upright
@@ -67,7 +65,6 @@ class Heads(Stage):
             query=printable(layer.words[self.query]),
         )
         self.world = World(layer, self.frame)
-        self.words: Mobject = Group()
         self.names = VGroup()
         self.same = Headline(
             counted_patterns(meta.n_heads),
@@ -146,15 +143,6 @@ class Heads(Stage):
         """Return the animation in which the cards fill the frame below the words."""
         return self.world.hang_up(self.same.below(head=BELOW, foot=BELOW), run_time=2.4)
 
-    def _hush(self) -> list[Animation]:
-        """Return the animation in which the headline leaves, if there is one."""
-        return [Vanish(self.words, rate_func=first_half)] if self.words in self.mobjects else []
-
-    def _say(self, number: str, line: str) -> list[Animation]:
-        """Return animations in which a headline takes the place of the one before."""
-        leaving, self.words = self._hush(), Headline(number, line, self.frame)
-        return [*leaving, Appear(self.words, rate_func=second_half)]
-
     def _names(self, head: int) -> VGroup:
         """Return the names of what stands on the card of a head and before it, beside each."""
         plan, theme, names = self.world.plan, self.theme, VGroup()
@@ -183,7 +171,8 @@ class Heads(Stage):
         self.play(*world.settle(self, head, world.shot("card", head), alone=True))
         self.names = self._names(head)
         line = _("of layer {layer}", layer=self.facts["layer"])
-        self.play(*self._say(_("head {head}", head=head), line), Appear(self.names))
+        words = Headline(_("head {head}", head=head), line, self.frame)
+        self.play(*world.say(words), Appear(self.names))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
@@ -193,10 +182,12 @@ class Heads(Stage):
         others = [head for head in range(count) if head != self.head.head]
         coming = self.move_camera(self.world.shot("arc")), self.world.arrive(others)
         self.play(
-            *coming, *self._hush(), *([Vanish(self.names)] if self.names in self.mobjects else [])
+            *coming,
+            *self.world.say(),
+            *([Vanish(self.names)] if self.names in self.mobjects else []),
         )
         name = _("side by side") if mla else _("multi-head attention (MHA)")
-        self.play(*self._say(counted_heads(count), name))
+        self.play(*self.world.say(Headline(counted_heads(count), name, self.frame)))
 
     @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
@@ -214,7 +205,8 @@ class Heads(Stage):
             if sets > 1
             else _("of <key>keys</key> and <value>values</value>: multi-query attention (MQA)")
         )
-        self.play(*self._say(self.facts["sets"], sets_of), *world.spotlight(world))
+        words = Headline(self.facts["sets"], sets_of, self.frame)
+        self.play(*world.say(words), *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
@@ -225,12 +217,11 @@ class Heads(Stage):
         order = np.concatenate([row[:: (-1) ** number] for number, row in enumerate(rows)])
         shots = [self._close(head) for head in order[:PASSED].tolist()]
         pace = {"run_time": WALK / len(shots), "rate_func": linear}
-        self.play(*(Presence(part, 0.0) for part in self.plates), *self._hush())
+        self.play(*(Presence(part, 0.0) for part in self.plates), *self.world.say())
         self.play(self.move_camera(shots[0], run_time=2.0))
         self.play(Succession(*(self.move_camera(shot, **pace) for shot in shots)))
         self.play(self.move_camera(self.world.shot("wall"), run_time=2.4), self._hang_up())
-        self.words = self.same
-        self.play(Appear(self.words))
+        self.play(*self.world.say(self.same))
 
     # The output
 
@@ -242,7 +233,7 @@ class Heads(Stage):
         meant = np.arange(self.layer.count)[:, None] == self.query
         patterns = [card.pattern for card in self.world.cards]
         dimmed = [ShowCells(p, p.shown * np.where(meant, 1.0, FAINT)) for p in patterns]
-        self.play(*dimmed, *self._hush())
+        self.play(*dimmed, *self.world.say())
         # Nothing is played: it is known then where everything will be.
         shot, self.camera.shot = self.camera.shot, Shot()
         self.remove(self.world)

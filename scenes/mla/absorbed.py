@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,8 +17,8 @@ from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow, mirrored
-from filmkit.core.numbers import format_exact, format_number, format_power_of_ten
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_exact, format_number, format_power_of_ten
 from filmkit.core.text import Label, Number, Symbol, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
@@ -30,19 +29,18 @@ from filmkit.pictures.parts import Place as PartPlace
 from filmkit.pictures.tensors import CHANNEL, LATENT
 from filmkit.pictures.texts import below_each_other, legend
 from filmkit.world.block import shot_of
-from filmkit.world.plan import Place
 from filmkit.world.plates import Plate
 from filmkit.world.world import World
 
 __all__ = [
-        "AtTop",
+    "AtTop",
     "BracketFormula",
+    "LightRoom",
+    "Outputs",
     "RebuiltCount",
     "RebuiltKeys",
     "absorbed_parts",
     "asked_row",
-    "LightRoom",
-    "Outputs",
     "matrices_below",
 ]
 
@@ -175,12 +173,11 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
     Returns
     -------
     dict
-        "query", (1, content): that of the new token; "weight", (content, r): what makes keys of
-        latents, turned; "asked", (1, r): their product. "latents", (token, r); "scored", (token,
-        1): the new token's scores; "shares", (token, token): the pattern; "mix", (token, r): the
-        pattern times the latents; "z", (token, d_v). "rope", (token, d_rope), and "rope_query",
-        (1, d_rope), are the rotated keys that all heads share and the rotated part of the query;
-        None without them.
+        "query", (1, content): that of the new token; "asked", (1, r): the same in the space of the
+        latents; "scored", (token, 1): its scores. "shares", (token, token): the pattern; "mix",
+        (token, r): the pattern times the latents; "z", (token, d_v). "rope", (token, d_rope), and
+        "rope_query", (1, d_rope), are the rotated keys that all heads share and the rotated part of
+        the query; None without them.
     """
     view, layer, forms, theme = of.view, of.view.layer, of.view.forms, current_theme()
     new, words = (layer.count - 1, layer.count), layer.words
@@ -196,27 +193,12 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
         return part((values[-1:, slice(*cut)], source.part(new, cut)), norm, columns, **how)
 
     naive, absorbed, queries = of.panels, of.absorbed_panels, layer.norm("q")
-    weight = TensorSource(
-        f"W_UK.{layer.layer}" if forms.has_trained_latent else f"latent.{layer.layer}.W_UK",
-        index=((0, rank), of.kv_head, (0, content)),
-    )
     rotated = bool(forms.d_rope)
     return {
         "query": row(naive["q"], queries, (0, content), CHANNEL),
-        "weight": Matrix(
-            forms.layer.W_UK[:, of.kv_head],
-            Norm.stretched(forms.layer.W_UK, role="key"),
-            weight,
-            LATENT,
-            CHANNEL,
-        ).transposed,
         "asked": row(
             absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
             symbol="q W_(U K)^top", colour=theme.query,
-        ),
-        "latents": part(
-            (view.latent, view.latent_source), view.latent_norm, LATENT,
-            name=_("latents"), symbol="C", colour=theme.latent, words=words,
         ),
         "scored": replace(
             row(absorbed["scores"], layer.scores_norm, (0, layer.count), TOKEN).transposed,
@@ -242,17 +224,21 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
     }  # fmt: skip
 
 
-def matrices_below(parts: Mapping[str, Matrix], formula: BracketFormula) -> Group:
+def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
     """Return the matrices of a formula's factors, each below its symbol and above its name.
 
     They are pairs of cells and name: of the query, of the weight, and of the latents.
     """
     top = float(formula.get_bottom()[1]) - BELOW
     group = Group()
-    for matrix, symbol, width, height, name in (
-        (parts["query"], formula.query, 2.0, ROW / 2, _("query")),
-        (parts["weight"], formula.weight, 2.2, MATRIX, _("makes keys")),
-        (parts["latents"].transposed, formula.latent, 1.6, MATRIX, _("latents")),
+    for matrix, (symbol, width, height, name) in zip(
+        factors,
+        (
+            (formula.query, 2.0, ROW / 2, _("query")),
+            (formula.weight, 2.2, MATRIX, _("makes keys")),
+            (formula.latent, 1.6, MATRIX, _("latents")),
+        ),
+        strict=True,
     ):
         cells = Heatmap(
             matrix.values,
@@ -271,9 +257,7 @@ def matrices_below(parts: Mapping[str, Matrix], formula: BracketFormula) -> Grou
 
 def asked_row(matrix: Matrix, room: Box) -> Group:
     """Return the new query in the space of the latents: one long row in a room, and its names."""
-    cells = Heatmap(
-        matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source
-    )
+    cells = Heatmap(matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source)
     name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
     said = Label(_("all that is computed instead"), size=TEXT)
     group = Group(glow(cells), name, said)
@@ -476,39 +460,29 @@ class LightRoom(World):
     """
 
     def __init__(self, view: LatentView, frame: Frame) -> None:
-        super().__init__(view.layer, frame)
+        super().__init__(view.layer, frame, alone=True)
         self.remove(self.lines, *self.pairs)
         for card in self.cards:
             values, card.pattern.source = view.head(card.head).absorbed_panels["pattern"]
             card.pattern.set_values(values)
-        theme, place, forms = current_theme(), self.plan.latent, view.forms
-        tensor = HeadTensor(
-            view.latent, view.latent_norm, view.latent_source, None, "", "C", theme.latent
-        )
-        whole = place.width - ROPE_GAP * bool(forms.d_rope)
-        width = whole * forms.rank / forms.n_cached
-        left = place.width / 2
-        self.kept = Group(Plate(tensor, self._place(width / 2 - left, width)))
-        if forms.d_rope:
+        self.kept = Group(self.latent)
+        if view.forms.d_rope:
+            theme, place, forms = current_theme(), self.plan.latent, view.forms
             norm = view.layer.norm("k_rope")
             tensor = HeadTensor(view.rope, norm, view.rope_source, None, "", "", theme.key)
-            width = whole - width
-            self.kept.add(Plate(tensor, self._place(left - width / 2, width)))
+            width = place.width * forms.d_rope / forms.rank
+            x, y, z = (float(v) for v in place.point((place.width + width) / 2 + ROPE_GAP, 0.0))
+            self.kept.add(Plate(tensor, replace(place, center=(x, y, z), width=width)))
         self.add(self.kept)
 
     def _beam(self, colour: str) -> VMobject:
         # It is the latent that is read, not keys or values.
         return super()._beam(current_theme().latent)
 
-    def _place(self, right: float, width: float) -> Place:
-        """Return where a plate of a width stands, so far right of the latent's middle."""
-        place = self.plan.latent
-        x, y, z = (float(v) for v in place.point(right, 0.0))
-        return replace(place, center=(x, y, z), width=width)
-
     def close_up(self, frame: Frame, into: Box) -> Shot:
         """Return the shot in which all that is kept fills a box of the frame."""
-        return shot_of(self.plan.latent.corners, frame, into=into, turn=0.0, tilt=NEAR_TILT)
+        corners = np.concatenate([plate.cells.corners for plate in self.kept])
+        return shot_of(corners, frame, into=into, turn=0.0, tilt=NEAR_TILT)
 
     def last_token(self, word: str) -> VGroup:
         """Return a frame around the last row of all that is kept, and its word beside it."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 
 import numpy as np
-from manim import Animation, Group, LaggedStart
+import numpy.typing as npt
+from manim import Group, LaggedStart, VGroup, linear
 
 from extract.conversion_report import at_equal_size, conversion_report
+from extract.duel import duel
 from extract.trace import Trace
 from filmkit.core.animations import (
     AnimateWith,
     Appear,
     Arrive,
+    Presence,
     Recolour,
     Settle,
     Vanish,
@@ -22,14 +26,20 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
-from filmkit.core.language import _
+from filmkit.core.language import QUESTION, _
+from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
+from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
+from filmkit.pictures.texts import below_each_other, figure
 from filmkit.world.headline import Headline
+from filmkit.world.plates import HeadCard
 from filmkit.world.standing import stand
 from filmkit.world.world import World
 from scenes.mla.absorbed import (
@@ -43,27 +53,68 @@ from scenes.mla.absorbed import (
     asked_row,
     matrices_below,
 )
+from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
+from scenes.mla.parts import NARROW, latent_parts, loss_parts
 
+Array = npt.NDArray[np.float64]
+
+MELT, SHINE = 3.0, 2.6  # seconds in which plates melt, and in which light makes others
+COUNT, RISE, SILENCE = 2.0, 3.4, 2.0
+HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
 GAP = 0.3  # between what stands side by side, in scene units
 SMALLER = 0.55  # the formula above matrices, as a share of what it is alone
-HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 SCORES = """
-    formula formula    formula
-    asked   rope_query .
-    latents rope       scored
+    formula formula formula
+    asked rope_query .
+    C     rope       scored
 """
-MIX = ". latents\nshares mix"
-MIX_AND_VALUES = ". latents .\nshares mix z"
-TALL_MIX_AND_VALUES = ". latents\nshares mix\n. z"
+MIX = ". C\nshares mix"
+MIX_AND_VALUES = ". C .\nshares mix z"
+TALL_MIX_AND_VALUES = ". C\nshares mix\n. z"
 OUTPUTS = """
     rebuilt minus read equals gone
     said    said  said said   said
 """
 TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
 
-DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
+BEFORE = ". W_K W_V\nX K V"
+DOWN = ". W_DKV kept\nX C kept"
+TALL_DOWN = ". W_DKV\nX C\nkept kept"
+CIRCUIT = """
+    .  W_DKV  W_UK  W_UV
+    X  C      K     V
+    notes notes notes notes
+"""
+TALL_CIRCUIT = """
+    .  W_DKV
+    X  C
+    W_UK W_UV
+    K V
+    notes notes
+"""
+LOSS = """
+    made_K minus_K true_K equals_K lost_K share_K
+    made_V minus_V true_V equals_V lost_V share_V
+"""
+TALL_LOSS = """
+    made_K   made_V
+    minus_K  minus_V
+    true_K   true_V
+    equals_K equals_V
+    lost_K   lost_V
+    share_K  share_V
+"""
+
+DUEL = (
+    "one_latent_for_all",
+    "the_same_budget",
+    "all_heads_compared",
+    "every_layer",
+    "what_it_says",
+    "and_on_a_latent",
+)
 """Beats in which keys keep their rotation."""
 
 
@@ -109,7 +160,7 @@ class LatentAttention(Stage):
         what = ""
         if self.trace.meta.attention == "mla":
             what = _("the model’s own latent")
-        elif self.playing in DUEL:
+        elif self.playing.removeprefix(QUESTION) in DUEL:
             what = _("nothing trained")
         elif self.trace.rotates:
             what = _("rotation left out")
@@ -117,8 +168,7 @@ class LatentAttention(Stage):
 
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
-        self.world = World(self.layer, self.frame)
-        self.words: Headline | None = None
+        self.world = World(self.layer, self.frame, alone=True)
         forms, meta = self.view.forms, self.trace.meta
         self.facts |= told(
             heads=meta.n_heads,
@@ -127,45 +177,248 @@ class LatentAttention(Stage):
             sets=meta.n_kv_heads,
             cached=forms.n_cached,
         )
+        for name, part in latent_parts(self.view.head(self.head.head)).items():
+            self.part(name, part)
+        self.part("kept", self._kept)
+        self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
-        self.absorbed = absorbed_parts(self.view.head(self.head.head))
 
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
+        self.duel = duel(self.trace, self.layer.layer)
         self.facts |= told(
             lost_k=(latent_head.comparison("k").error, told_share),
             lost_v=(latent_head.comparison("v").error, told_again),
             own=meta.n_kv_heads * (meta.d_qk + meta.d_v),
             budget=meta.d_qk + meta.d_v,
         )
+        if can_duel(self.trace):
+            shared, latent = (s.distance.mean for s in (self.duel.shared, self.duel.latent))
+            self.facts |= told(
+                shared_layer=(shared, told_share),
+                latent_layer=(latent, told_again),
+                shared_again=(shared, told_again),
+                between=((shared + latent) / 2, told_again),
+                latent_again=(latent, told_again),
+            )
         contest = at_equal_size(self.trace)
         if contest is not None:
             self.facts |= told(
                 mqa_moved=(contest.mean.moved, told_share),
                 latent_moved=(contest.latent.moved, told_share),
-                next=printable(conversion_report(self.trace).next_word),
+                next=printable(self.next_word),
             )
 
-    def variant(self, beat: str) -> str:
-        return "rotated" if self.view.forms.d_rope else "plain"
+    @property
+    def next_word(self) -> str:
+        """The model's own next word."""
+        return conversion_report(self.trace).next_word
 
-    def say(self, words: Headline) -> list[Animation]:
-        """Return animations that put other words in the place of those over the room."""
-        leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
-        self.words = words
-        return [*leaving, Appear(words, rate_func=second_half)]
+    def variant(self, beat: str) -> str:
+        if beat == "the_latent_drops_in":
+            return "rotated" if self.view.forms.d_rope else "plain"
+        if beat == "and_on_a_latent":
+            contest = at_equal_size(self.trace)
+            assert contest is not None
+            says = [row.continuation.startswith(self.next_word) for row in contest.rows[1:]]
+            return "kept" if says == [False, False, True] else "lost"
+        if not is_fitted(self.trace):
+            return "own"
+        return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
 
     # One latent, expanded
 
-    @beat
+    @beat(
+        equal="Melt that pair into one latent: the same {rank} numbers for each token. [From] it, "
+        "two matrices make all keys and values again.",
+        unequal="Melt that pair into one latent: {rank} numbers for each token. [From] it, two "
+        "matrices make all keys and values again.",
+        own="For each token this model keeps one small latent: {rank} numbers. [From] it, it "
+        "makes the keys and values of every head.",
+    )
     def one_latent_for_all(self) -> None:
-        """All heads' keys and values are made from one small latent: {rank} numbers a token."""
-        self.camera.shot = self.world.shot("arc")
-        self.play(self.world.arrive())
-        line = _("multi-head latent attention: one <latent>latent</latent> for all heads")
-        self.play(*self.say(Headline("MLA", line, self.frame)))
+        world = self.world
+        self.camera.shot = world.shot("arc")
+        meta = self.trace.meta
+        if meta.n_kv_heads < meta.n_heads:
+            line = _(
+                "multi-head latent attention: one <latent>latent</latent> makes all "
+                "<key>keys</key> and <value>values</value> (dim: repeated)"
+            )
+        else:
+            line = _(
+                "multi-head latent attention: one <latent>latent</latent> makes all "
+                "<key>keys</key> and <value>values</value>"
+            )
+        words = world.say(Headline("MLA", line, self.frame))
+        if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
+            self._begin_with_one_pair()
+            gone = [Presence(line, 0.0) for line in world.lines]
+            self.play(*words, *gone, world.melt(run_time=MELT))
+        else:
+            self.play(world.arrive())
+            self.play(*words, Appear(world.latent))
+        self.wait_for("From")
+        self.play(world.rays(), run_time=SHINE)
+        made = [self.view.head(card.head).panels for card in world.cards]
+        if not is_fitted(self.trace):
+            made = [
+                {name: (p.cells.values, p.cells.source) for name, p in zip("kv", pair, strict=True)}
+                for pair in world.pairs
+            ]
+        self.play(
+            world.rebuild(made, run_time=SHINE),
+            *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
+        )
+
+    @beat
+    def down_to_the_latent(self) -> None:
+        """[Before], each row of X became keys and values directly. Now it first becomes a short
+        latent, and only that is kept."""
+        origins = self.world.panels(self.head.head) | {"C": self.world.latent.cells}
+        if is_fitted(self.trace):
+            self.show(BEFORE, origins=origins)
+        row = self.layer.count - 1
+        marks = (Mark("X", row=row), Mark("C", row=row))
+        self.show(DOWN, tall=TALL_DOWN, lit={"C": 0.0}, later="kept", marks=marks[:1])
+        self.show(DOWN, tall=TALL_DOWN, marks=marks)
+
+    def _kept(self) -> VGroup:
+        """Return how long the latent is, as a figure."""
+        lines = break_lines(_("numbers for each token"), NARROW, size=TEXT)
+        number = figure(self.facts["rank"], colour=self.theme.latent)
+        return below_each_other(number, *(Label(line, size=TEXT) for line in lines))
+
+    @beat
+    def up_to_keys_and_values(self) -> None:
+        """Two more matrices make this head's keys and values of it, whenever they are needed."""
+        row = self.layer.count - 1
+        marks = tuple(Mark(name, row=row) for name in ("X", "C", "K", "V"))
+        self.show(CIRCUIT, tall=TALL_CIRCUIT, reveal="K V")
+        self.show(CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
+
+    @beat(when=is_fitted)
+    def what_is_lost(self) -> None:
+        """How good is the copy? The difference is {lost_k} of the keys' size, and {lost_v} of the
+        values'."""
+        for name, part in loss_parts(self.view.head(self.head.head)).items():
+            self.part(name, part)
+        self.show(LOSS, tall=TALL_LOSS, words="rows")
+
+    # The duel
+
+    @beat(
+        when=can_duel,
+        equal="Now a duel. Both sides [keep] the same {budget} numbers for each token, and all "
+        "patterns are computed [again].",
+        unequal="Now a duel. One shared set [keeps] {budget} numbers for each token, one latent "
+        "{rank}, and all patterns are computed [again].",
+    )
+    def the_same_budget(self) -> None:
+        count = self.trace.meta.n_heads
+        self.models = Model.both(self.view, self.duel, at_equal_size(self.trace))
+        self.sides = sides = duel_sides(self.models, self.layer, self.frame)
+        own = own_cards(self.layer, grid_of(self.frame.stage, count))
+        self.play(Vanish(Group(*self.visible_parts())))
+        words = self._below(_("the model’s own patterns"))
+        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), Appear(words))
+        splitting = chain(*(side.split_from(own) for side in sides))
+        self.play(Vanish(words, rate_func=first_half), *splitting)
+        self.remove(*own)
+        self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
+        self.wait_for("again")
+        self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
+
+    @beat(
+        when=can_duel,
+        ask="One shared set moves {shared_again} percent of the attention. How much does one "
+        "latent move: {shared_again}, {between} or {latent_again} percent?",
+    )
+    def all_heads_compared(self) -> None:
+        """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
+        {latent_layer} with one latent."""
+        sides, norm = self.sides, change_scale(self.models)
+        self.line = self._below(_("of the attention lands on other words"))
+        self.play(*(Vanish(side.kept) for side in sides))
+        self.play(
+            *(change for side in sides for change in side.recolour(side.model.differences, norm))
+        )
+        self.play(Appear(self.line), *(side.count() for side in sides), run_time=COUNT)
+
+    @beat(when=has_contest)
+    def every_layer(self) -> None:
+        """In all {layers} layers errors add up: {mqa_moved} with one shared set, {latent_moved}
+        with one latent."""
+        sides, line = self.sides, self.line
+        self.line = self._below(
+            _(
+                "of the attention lands on other words: mean of {layers} layers",
+                layers=self.facts["layers"],
+            )
+        )
+        self.play(
+            *chain(*(side.collapse() for side in sides)),
+            *(Appear(side.layers, rate_func=second_half) for side in sides),
+            Vanish(line, rate_func=first_half),
+            Appear(self.line, rate_func=second_half),
+        )
+        self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
+
+    def _below(self, text: str) -> VGroup:
+        """Return a line of words about both sides."""
+        stage = self.frame.stage
+        words = below_each_other(
+            *(Label(t, size=TEXT) for t in break_lines(text, stage.width, size=TEXT))
+        )
+        return words.move_to([stage.x, stage.bottom + words.height / 2, 0])
+
+    @beat(when=has_contest)
+    def what_it_says(self) -> None:
+        """And how does the whole model go on? On one shared set like [this], and like [that] if it
+        is fitted instead of averaged."""
+        contest = at_equal_size(self.trace)
+        assert contest is not None
+        tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
+        self.sayings = sayings = Sayings(tokens, self.models, contest, self.frame)
+        self.play(Vanish(Group(*self.visible_parts())))
+        self.play(Appear(sayings.kept))
+        self.wait_for("this")
+        self.play(Appear(sayings.shared))
+        self.wait_for("that")
+        self.play(Appear(sayings.fitted))
+        self.play(self.drift(), run_time=SILENCE)
+
+    @beat(
+        when=has_contest,
+        kept="On one latent: {next}.",
+        lost="And on one latent like this.",
+    )
+    def and_on_a_latent(self) -> None:
+        self.play(Appear(self.sayings.latent))
+
+    def _begin_with_one_pair(self) -> None:
+        """Show at once what the scene before ended on: all heads share the mean of their sets."""
+        slide = self.world.slide_together(1)
+        slide.begin()
+        slide.finish()
+        shared = SharedView.of(self.layer, 1)
+        for card in self.world.cards if shared.shared.pooled else ():
+            values, card.pattern.source = shared.pattern(card.head)
+            card.pattern.set_values(values)
+        self.add(self.world)
+
+    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
+        """Return the pattern of a head with keys from the latent, and its source."""
+        if not is_fitted(self.trace):
+            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
+        drawn = slice(self.layer.first, self.layer.stop)
+        values = self.duel.latent.pattern[head, drawn, drawn]
+        return values, self.layer.computed("rotated_latent_pattern", head=head)
+
+    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
+        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
 
     # The absorbed form
 
@@ -177,7 +430,9 @@ class LatentAttention(Stage):
         self.show("formula")
         (shown,) = self.parts["formula"].pieces.values()
         assert isinstance(shown, BracketFormula)
-        self.matrices = matrices_below(self.absorbed, shown)
+        made = latent_parts(self.view.head(self.head.head))
+        factors = self.absorbed["query"], made["W_UK"].transposed, made["C"].transposed
+        self.matrices = matrices_below(factors, shown)
         return shown
 
     @property
@@ -189,8 +444,8 @@ class LatentAttention(Stage):
         )
         if self.frame.upright:
             # What stands on the floor is below, since the floor mirrors it.
-            figure, computed = room.split_rows(2, GAP)
-            return computed, figure
+            said, computed = room.split_rows(2, GAP)
+            return computed, said
         return room.split_columns(2, GAP)
 
     @beat
@@ -201,8 +456,8 @@ class LatentAttention(Stage):
         self._show_formula(moved=False)
         self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
         self.keys = keys = RebuiltKeys(self.view)
-        computed, figure = self._lower_half
-        self.count = RebuiltCount(keys, figure)
+        computed, said = self._lower_half
+        self.count = RebuiltCount(keys, said)
         below = Box.of(computed.left, computed.right, computed.bottom, computed.top - 2 * GAP)
         # Nothing is seen of the room yet.
         self.camera.shot = keys.shot(self.frame, below)
@@ -242,27 +497,24 @@ class LatentAttention(Stage):
         rotated="It meets the latents themselves, and beside them the one rotated key.",
     )
     def the_latent_drops_in(self) -> None:
-        self._add_parts()
+        for name, part in self.absorbed.items():
+            self.part(name, part)
         # Beside the words of the tokens it is less wide.
         width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
         self.part("formula", partial(BracketFormula, width, height, moved=True))
         self.camera.shot = Shot()
-        origins = {"asked": self.asked[0], "latents": self.matrices[2][0]}
+        origins = {"asked": self.asked[0], "C": self.matrices[2][0]}
         self.show(SCORES, later="scored", origins=origins)
         self.show(SCORES, reveal="scored")
-
-    def _add_parts(self) -> None:
-        """Add the matrices of the head in the absorbed form to those that mosaics can name."""
-        for name, matrix in self.absorbed.items():
-            self.part(name, matrix)
 
     @beat
     def the_pattern_mixes_latents(self) -> None:
         """The pattern mixes the latents themselves, so no [value] is built either."""
-        self._add_parts()
+        for name, part in self.absorbed.items():
+            self.part(name, part)
         weights, row = self.absorbed["shares"].values[-1], self.layer.count - 1
         last = np.arange(self.layer.count)[:, None] == row
-        lit = {"latents": weights[:, None] / weights.max()}
+        lit = {"C": weights[:, None] / weights.max()}
         marks = Mark("shares", row=row), Mark("mix", row=row)
         self.show(MIX, lit={"mix": 0.0})
         self.show(MIX, marks=marks[:1], lit={"mix": 0.0})
@@ -277,7 +529,7 @@ class LatentAttention(Stage):
 
     def _add_up(self) -> None:
         """Let all latents come together in the last row of the mix."""
-        pairs = zip(self.parts["latents"].cells.blocks, self.parts["mix"].cells.blocks, strict=True)
+        pairs = zip(self.parts["C"].cells.blocks, self.parts["mix"].cells.blocks, strict=True)
         flights = [
             Settle(row, place.row(-1)) for block, place in pairs for row in block.split_rows()
         ]
@@ -313,13 +565,13 @@ class LatentAttention(Stage):
     def every_head_reads_it(self) -> None:
         """All {heads} heads read one latent, and each has its own way of asking."""
         self.room = LightRoom(self.view, self.frame)
-        self.words = Headline(
+        words = Headline(
             counted_heads(self.trace.meta.n_heads),
             _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
             self.frame,
         )
         stand(self, self.room.shot("arc"), self.room)
-        self.play(self.room.rays(to_cards=True), Appear(self.words))
+        self.play(self.room.rays(to_cards=True), *self.room.say(words))
 
     @beat
     def the_cache(self) -> None:
@@ -337,7 +589,7 @@ class LatentAttention(Stage):
             self.move_camera(self.room.close_up(self.frame, room)),
             Vanish(Group(*self.room.cards)),
             self.room.rays(False, to_cards=True),
-            *self.say(words),
+            *self.room.say(words),
             run_time=self.theme.tempo.orbit,
         )
         self.play(Appear(self.room.last_token(printable(self.layer.words[-1]))))

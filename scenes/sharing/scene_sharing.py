@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, VGroup, smooth, squish_rate_func
+from manim import Group, VGroup, smooth, squish_rate_func
 
 from extract.sharing import groups_for
 from extract.trace import Trace
@@ -17,8 +17,6 @@ from filmkit.core.animations import (
     Presence,
     Recolour,
     Vanish,
-    first_half,
-    second_half,
 )
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
@@ -92,7 +90,6 @@ class Sharing(Stage):
         meta = self.trace.meta
         require_shareable(self.trace)
         self.world = World(self.layer, self.frame)
-        self.words: Headline | None = None
         self.scores = Scores(self.frame)
         best, *_between, worst = self.scores.means
         self.facts |= told(heads=meta.n_heads, best=(best, written), worst=(worst, written))
@@ -117,12 +114,6 @@ class Sharing(Stage):
         if self.playing == "what_it_costs":
             return _("published scores, not the traced model"), ""
         return super().provenance_notes()
-
-    def say(self, words: Headline) -> list[Animation]:
-        """Return animations that put other words in the place of those over the room."""
-        leaving = [Vanish(self.words, rate_func=first_half)] if self.words else []
-        self.words = words
-        return [*leaving, Appear(words, rate_func=second_half)]
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
@@ -182,7 +173,7 @@ class Sharing(Stage):
             line = _(
                 "multi-head attention: <key>keys</key> and <value>values</value> for every head"
             )
-        self.play(*self.say(Headline("MHA", line, self.frame)))
+        self.play(*self.world.say(Headline("MHA", line, self.frame)))
 
     @beat(
         when=has_groups,
@@ -198,7 +189,7 @@ class Sharing(Stage):
             groups=groups_of(self.trace),
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.say(Headline("GQA", line, self.frame)))
+        self.play(*self.world.say(Headline("GQA", line, self.frame)))
         self.share(groups_of(self.trace))
 
     @beat(
@@ -213,7 +204,7 @@ class Sharing(Stage):
             "all {heads} heads",
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.say(Headline("MQA", line, self.frame)))
+        self.play(*self.world.say(Headline("MQA", line, self.frame)))
         self.share(1)
 
     @beat(
@@ -238,7 +229,7 @@ class Sharing(Stage):
         moved = [self.recolour(c, change, norm) for c, change in zip(cards, changes, strict=True)]
         shared = [Presence(part, 0.0) for part in (self.world.lines, *self.world.pairs)]
         meant = cards[most].body.animate.set_stroke(self.theme.ink)
-        self.play(self.move_camera(shot), *shared, *self.say(words), meant)
+        self.play(self.move_camera(shot), *shared, *self.world.say(words), meant)
         seen = shot.project(cards[most].body.points, self.frame.height)
         small = np.ptp(seen[:, 0]) / before.body.width
         self.play(

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from filmkit.render.choice import choose_beginning
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.choice import choose_beginning, now_called
 from tests.support.calling import Calling, assert_one_line, calling
 
 __all__ = ["calling"]  # the fixture
@@ -65,6 +66,34 @@ def test_what_stands_for_none_or_several_is_refused(name: str, message: str) -> 
         choose_beginning(name, BEATS, "beat", "--beat")
     assert raised.value.message.startswith(message)
     assert raised.value.param_hint == "--beat"
+
+
+FORMER = {"flat": "scene_one/flatten", "sparse": "scene_two/reads_few"}
+ONE = SceneEntry("scene_one", "One", "one", "One", former_beats=FORMER)
+TWO = SceneEntry("scene_two", "Two", "two", "Two")
+
+
+@pytest.mark.parametrize(
+    ("beat", "scenes", "now", "line"),
+    [
+        ("flat", [ONE], "flatten", "flat: scene_one shows it now, as flatten\n"),
+        ("sparse", [TWO, ONE], "reads_few", "sparse: scene_two shows it now, as reads_few\n"),
+        ("flatten", [ONE], "flatten", ""),
+        ("flat", [TWO], "flat", ""),
+    ],
+)
+def test_a_former_name_of_a_beat_stands_for_the_one_that_it_has_now(
+    beat: str, scenes: list[SceneEntry], now: str, line: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert now_called(beat, scenes, "--beat") == now
+    assert capfd.readouterr().err == line
+
+
+def test_a_beat_that_went_to_another_scene_is_not_shown_without_it() -> None:
+    message = "scene_one has no beat sparse any more: scene_two shows it now, as reads_few"
+    with pytest.raises(click.BadParameter) as raised:
+        now_called("sparse", [ONE], "--still")
+    assert (raised.value.message, raised.value.param_hint) == (message, "--still")
 
 
 @pytest.mark.parametrize("option", [pytest.param("--beat", marks=pytest.mark.slow), "--still"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 from types import ModuleType, SimpleNamespace
@@ -135,7 +136,8 @@ def test_what_is_no_sheet(content: str, words: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cues", "words"),
     [
-        ([BeatCue("opning", 0.0)], "beat opning: story has no such beat"),
+        ([BeatCue("opning", 0.0)], "beat opning: story has no such beat; correct its name"),
+        ([BeatCue("morning", 0.0)], "story has no such beat; story/opening shows it now"),
         ([BeatCue("opening", 0.0), BeatCue("opening", 3.0)], "it is there twice"),
         ([BeatCue("opening", 3.0), BeatCue("middle", 1.0)], "3 s to 1 s is not a part"),
         ([BeatCue("opening", 0.0), BeatCue("middle", 99.0)], "which lasts 8."),
@@ -147,7 +149,8 @@ def test_what_is_no_sheet(content: str, words: str, tmp_path: Path) -> None:
 )
 def test_cues_that_do_not_fit(cues: list[BeatCue], words: str) -> None:
     with pytest.raises(VoiceError) as error:
-        cut(TAKE, sheet(*cues), scene_text(*BEATS), Path("take.cues.json"))
+        text = replace(scene_text(*BEATS), former_beats={"morning": "story/opening"})
+        cut(TAKE, sheet(*cues), text, Path("take.cues.json"))
     assert words in str(error.value)
 
 

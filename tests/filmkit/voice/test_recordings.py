@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,19 @@ def test_files_are_of_the_beats_that_they_name(tmp_path: Path) -> None:
     ending = clips["ending"].speech
     # The pause is between the sentences.
     assert (ending.time_at(8, 21), ending.time_at(9, 21)) == pytest.approx((0.4, 0.8), abs=0.03)
+
+
+def test_a_recording_of_a_former_beat_is_not_used(tmp_path: Path) -> None:
+    """What is said has changed with the name."""
+    write_sound(tmp_path / "01_opening.wav", tone(0.5))
+    write_sound(tmp_path / "02_morning.wav", tone(0.5))
+    told: list[str] = []
+    text = replace(STORY, former_beats={"morning": "story/opening"})
+    assert list(Folder(tmp_path).speak(text, NoStore(), told.append)) == ["opening"]
+    assert told == [
+        f"{tmp_path}/02_morning.wav is not used; story has no beat morning any more: "
+        "story/opening shows it now"
+    ]
 
 
 def test_scenes_have_folders_of_their_own(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.pictures.stage import Stage
+from filmkit.world.headline import Headline
 from filmkit.world.plates import Plate
 from filmkit.world.world import LINES, World
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
@@ -66,6 +67,18 @@ def test_every_panel_is_what_its_source_says(options: dict[str, Any]) -> None:
             np.testing.assert_allclose(panel.values, cells_of(trace, panel.source), atol=1e-6)
 
     in_room(trace, act)
+
+
+def test_words_take_the_place_of_those_before_and_leave() -> None:
+    def act(stage: Any, world: World) -> None:
+        first, second = (Headline(name, "", stage.frame) for name in ("MHA", "GQA"))
+        assert world.say() == []
+        for words, there in ((first, [first]), (second, [second]), (None, [])):
+            stage.play(*world.say(words))
+            assert [part for part in stage.mobjects if isinstance(part, Headline)] == there
+            assert world.words is words
+
+    in_room(make_trace(**OWN), act)
 
 
 def test_copies_say_whose_they_are() -> None:

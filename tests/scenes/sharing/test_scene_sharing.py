@@ -116,7 +116,7 @@ def test_what_moved_is_the_difference_from_the_models_own_patterns(case: str) ->
             close(card.pattern, square(trace, change[head]))
         # What leaves words is as much as lands on others.
         rows = np.maximum(change, 0)[:, 1 : trace.meta.n_prompt].sum(axis=2)
-        assert f"{rows.mean():.0%}" in (line.text for line in stage.words.figure)
+        assert f"{rows.mean():.0%}" in (line.text for line in stage.world.words.figure)
         seen.append(record.name)
 
     run(trace, look)

@@ -1,0 +1,141 @@
+"""Parts of the pictures in which a latent is made, and keys and values of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from manim import Mobject
+
+from filmkit.core.facts import fact
+from filmkit.core.language import _
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_share
+from filmkit.core.text import Label, Symbol, break_lines
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.latent_view import LatentHead, LatentView
+from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.parts import TEXT, Matrix, Part
+from filmkit.pictures.tensors import CHANNEL, LATENT, MODEL
+from filmkit.pictures.texts import below_each_other, figure, quiet
+
+__all__ = ["latent_parts", "loss_parts"]
+
+SIGN = 0.08  # size of a sign between matrices
+NARROW = 2.4  # width at which words beside a picture are broken, in scene units
+
+ROLES = {"K": "key", "V": "value"}
+
+
+def latent_parts(head: LatentHead) -> dict[str, Part | None]:
+    """Return the latent, keys and values of a head made of it, and the matrices that make them.
+
+    Their names in mosaics are C, K, V, W_DKV, W_UK and W_UV; "notes" are quiet lines about them.
+    """
+    view, layer, theme = head.view, head.view.layer, current_theme()
+    c = Matrix(
+        view.latent, view.latent_norm, view.latent_source, TOKEN, LATENT,
+        name=_("latent"), symbol="C", colour=theme.latent, words=layer.words,
+    )  # fmt: skip
+    return {
+        "C": c,
+        "K": _made(head, "K", _("keys")),
+        "V": _made(head, "V", _("values")),
+        "W_DKV": _weight(view, "W_DKV", MODEL, LATENT, None, "latent"),
+        "W_UK": _weight(view, "W_UK", LATENT, CHANNEL, head.kv_head, "key"),
+        "W_UV": _weight(view, "W_UV", LATENT, CHANNEL, head.kv_head, "value"),
+        "notes": quiet(*_notes(view)),
+    }
+
+
+def _made(head: LatentHead, symbol: str, name: str) -> Matrix:
+    """Return the keys or values of a head that are made of the latent."""
+    layer, tensor = head.view.layer, symbol.lower()
+    values, source = head.panels[tensor]
+    return Matrix(
+        values, layer.norm(tensor), source, TOKEN, CHANNEL,
+        name=name, symbol=symbol, colour=current_theme().role(ROLES[symbol]), words=layer.words,
+    )  # fmt: skip
+
+
+def _weight(
+    view: LatentView, name: str, rows: str, columns: str, head: int | None, role: str
+) -> Matrix:
+    """Return a matrix that makes the latent, or keys or values of a head of it."""
+    trace, number = view.layer.trace, view.layer.layer
+    tensor = trace.tensor_name(name, number)
+    if not view.forms.has_trained_latent:
+        tensor = f"latent.{tensor.removeprefix(name + '.')}.{name}"
+    whole = trace[tensor].astype(float)
+    values = whole if head is None else whole[:, head]
+    height, width = values.shape
+    index: tuple[Any, ...] = ((0, height), *(() if head is None else (head,)), (0, width))
+    return Matrix(
+        values,
+        Norm.stretched(whole, role=role),
+        TensorSource(tensor, index=index),
+        rows,
+        columns,
+        symbol=f"W_({' '.join(name[2:])})",
+        colour=current_theme().role(role),
+    )
+
+
+def _notes(view: LatentView) -> list[str]:
+    """Return in words what these matrices alone do not do."""
+    layer, notes = view.layer, []
+    if view.forms.has_trained_latent:
+        notes.append(_("latents are normalised"))
+    if view.forms.d_rope:
+        notes.append(_("the last channels of K: one rotated key for all heads"))
+    if any(layer.trace.has(bias, layer.layer) for bias in ("b_K", "b_V")):
+        notes.append(_("without their biases"))
+    return notes
+
+
+def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
+    """Return keys and values made of the latent, the model's own, and what they differ by.
+
+    Their names in mosaics are made_K, true_K and lost_K, and the same of V; with minus_K, equals_K
+    and share_K, which says how large the difference is.
+    """
+    parts: dict[str, Any] = {}
+    for symbol, own, size in (
+        ("K", _("true keys"), _("of the keys’ size")),
+        ("V", _("true values"), _("of the values’ size")),
+    ):
+        view, layer, tensor = head.view, head.view.layer, symbol.lower()
+        compared, made = head.comparison(tensor), _made(head, symbol, "")
+        width, word = compared.true.shape[1], {"K": "keys", "V": "values"}[symbol]
+        given: dict[str, Any] = {"kv_head": head.kv_head}
+        true = layer.source(
+            "v" if symbol == "V" else layer.trace.unrotated("k"), head.kv_head, (0, width)
+        )
+        if view.biased:
+            given["about"] = (layer.first, layer.stop)
+            true = layer.computed(f"own_{word}", width, **given)
+        title = _("rebuilt keys") if symbol == "K" else _("rebuilt values")
+        parts[f"made_{symbol}"] = replace(
+            made, values=compared.rebuilt, symbol="", name=title,
+            source=layer.computed(f"latent_{word}", width, **given),
+        )  # fmt: skip
+        parts[f"true_{symbol}"] = replace(
+            made, values=compared.true, symbol="", name=own, source=true
+        )
+        norm = replace(layer.norm(tensor), cmap=current_theme().colour_map())
+        parts[f"lost_{symbol}"] = replace(
+            made, values=compared.rebuilt - compared.true, symbol="", name=_("difference"),
+            norm=norm, colour=None, source=layer.computed(f"lost_{word}", width, **given),
+        )  # fmt: skip
+        for name, sign in (("minus", "-"), ("equals", "=")):
+            parts[f"{name}_{symbol}"] = partial(Symbol, sign, size=SIGN)
+        share = fact("relative error", compared.error, format_share, beside=size, of=tensor)
+        parts[f"share_{symbol}"] = partial(_share, share, size)
+    return parts
+
+
+def _share(share: str, words: str) -> Mobject:
+    """Return a share as the figure that matters, with words below it."""
+    lines = break_lines(words, NARROW, size=TEXT)
+    return below_each_other(figure(share), *(Label(line, size=TEXT) for line in lines))
