@@ -388,9 +388,10 @@ class RebuiltKeys(Group):
             side.set_corners([at(1, up, 0), at(1, up, 1), at(1, down, 1), at(1, down, 0)])
             front.set_shown(seen)
             side.set_shown(seen)
+            lower, upper, back = at(1, 0, 0), at(1, up, 0), at(1, up, 1)
+            face = [at(0, up, 0), upper, lower, at(0, 0, 0), at(0, up, 0)]
             edges.set_points_as_corners(
-                [at(0, up, 0), at(1, up, 0), at(1, 0, 0), at(0, 0, 0), at(0, up, 0), at(0, up, 1)]
-                + [at(1, up, 1), at(1, 0, 1), at(1, 0, 0), at(1, up, 0), at(1, up, 1)]
+                [*face, at(0, up, 1), back, at(1, 0, 1), lower, upper, back]
             )
 
     def shot(self, frame: Frame, into: Box) -> Shot:
