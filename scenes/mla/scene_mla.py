@@ -12,11 +12,23 @@ from manim import Group, LaggedStart, VGroup, linear
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import duel
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half, second_half
+from filmkit.core.animations import (
+    AnimateWith,
+    Appear,
+    Arrive,
+    Presence,
+    Recolour,
+    Settle,
+    Vanish,
+    first_half,
+    second_half,
+)
+from filmkit.core.camera import Shot
 from filmkit.core.facts import told
+from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
 from filmkit.core.norm import TensorSource
-from filmkit.core.numbers import format_decimal, spoken_share
+from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
@@ -28,7 +40,19 @@ from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import below_each_other, figure
 from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
+from filmkit.world.standing import stand
 from filmkit.world.world import World
+from scenes.mla.absorbed import (
+    AtTop,
+    BracketFormula,
+    LightRoom,
+    Outputs,
+    RebuiltCount,
+    RebuiltKeys,
+    absorbed_parts,
+    asked_row,
+    matrices_below,
+)
 from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
 from scenes.mla.parts import NARROW, latent_parts, loss_parts
 
@@ -36,6 +60,24 @@ Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
 COUNT, RISE, SILENCE = 2.0, 5.0, 2.0
+HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
+FORMULA = 2.0  # height of the formula, in scene units
+WORD = 1.2  # room for the word of a token beside what is kept of it
+GAP = 0.3  # between what stands side by side, in scene units
+SMALLER = 0.55  # the formula above matrices, as a share of what it is alone
+SCORES = """
+    formula formula formula
+    asked rope_query .
+    C     rope       scored
+"""
+MIX = ". C\nshares mix"
+MIX_AND_VALUES = ". C .\nshares mix z"
+TALL_MIX_AND_VALUES = ". C\nshares mix\n. z"
+OUTPUTS = """
+    rebuilt minus read equals gone
+    said    said  said said   said
+"""
+TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
 
 BEFORE = ". W_K W_V\nX K V"
 DOWN = ". W_DKV kept\nX C kept"
@@ -138,6 +180,7 @@ class LatentAttention(Stage):
         for name, part in latent_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
         self.part("kept", self._kept)
+        self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
 
@@ -174,6 +217,8 @@ class LatentAttention(Stage):
         return conversion_report(self.trace).next_word
 
     def variant(self, beat: str) -> str:
+        if beat == "the_latent_drops_in":
+            return "rotated" if self.view.forms.d_rope else "plain"
         if beat == "and_on_a_latent":
             contest = at_equal_size(self.trace)
             assert contest is not None
@@ -386,3 +431,177 @@ class LatentAttention(Stage):
 
     def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
         return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
+
+    # The absorbed form
+
+    def _show_formula(self, *, moved: bool) -> BracketFormula:
+        """Show the formula alone at the top of the stage, and its matrices below it."""
+        stage = self.frame.stage
+        formula = BracketFormula(stage.width, FORMULA, moved=moved)
+        self.part("formula", AtTop(formula, stage.width, 0.96 * stage.height))
+        self.show("formula")
+        (shown,) = self.parts["formula"].pieces.values()
+        assert isinstance(shown, BracketFormula)
+        made = latent_parts(self.view.head(self.head.head))
+        factors = self.absorbed["query"], made["W_UK"].transposed, made["C"].transposed
+        self.matrices = matrices_below(factors, shown)
+        return shown
+
+    @property
+    def _lower_half(self) -> tuple[Box, Box]:
+        """Two rooms below the formula and its matrices: for what is computed, and for a figure."""
+        stage = self.frame.stage
+        room = Box.of(
+            stage.left, stage.right, stage.bottom, float(self.matrices.get_bottom()[1]) - GAP
+        )
+        if self.frame.upright:
+            # What stands on the floor is below, since the floor mirrors it.
+            said, computed = room.split_rows(2, GAP)
+            return computed, said
+        return room.split_columns(2, GAP)
+
+    @beat
+    def a_new_query(self) -> None:
+        """But only the latent is kept. Must [every] key of every head be rebuilt for every new
+        token?"""
+        tempo = self.theme.tempo
+        self._show_formula(moved=False)
+        self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
+        self.keys = keys = RebuiltKeys(self.view)
+        computed, said = self._lower_half
+        self.count = RebuiltCount(keys, said)
+        below = Box.of(computed.left, computed.right, computed.bottom, computed.top - 2 * GAP)
+        # Nothing is seen of the room yet.
+        self.camera.shot = keys.shot(self.frame, below)
+        self.wait_for("every")
+        self.keys_name = keys.title()
+        self.play(
+            AnimateWith(keys, lambda alpha: keys.sink(1 - alpha), introducer=True),
+            Appear(self.count),
+            Appear(self.keys_name),
+            self.count.run_to(0, keys.numbers),
+            run_time=2 * tempo.large,
+        )
+
+    @beat
+    def move_the_bracket(self) -> None:
+        """No: [move] the bracket. Apply the matrix to the one new query, and no key is ever
+        built."""
+        formula, keys = self.parts["formula"].whole[0], self.keys
+        asked = asked_row(self.absorbed["asked"], self._lower_half[0])
+        self.wait_for("move")
+        self.play(formula.move_bracket(), run_time=HOP)
+        self.play(
+            AnimateWith(keys, keys.sink),
+            Vanish(self.keys_name),
+            self.count.run_to(keys.numbers, 0),
+            Vanish(self.count.factors),
+            run_time=FALL,
+        )
+        self.remove(keys)
+        query = self.matrices[0][0].copy()
+        self.play(Arrive(asked[0], asked[0].copy().replace(query, stretch=True)))
+        self.play(Appear(asked[1:]))
+        self.asked = asked
+
+    @beat(
+        plain="It meets the latents themselves, and the scores are the same.",
+        rotated="It meets the latents themselves, and beside them the one rotated key.",
+    )
+    def the_latent_drops_in(self) -> None:
+        for name, part in self.absorbed.items():
+            self.part(name, part)
+        # Beside the words of the tokens it is less wide.
+        width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
+        self.part("formula", partial(BracketFormula, width, height, moved=True))
+        self.camera.shot = Shot()
+        origins = {"asked": self.asked[0], "C": self.matrices[2][0]}
+        self.show(SCORES, later="scored", origins=origins)
+        self.show(SCORES, reveal="scored")
+
+    @beat
+    def the_pattern_mixes_latents(self) -> None:
+        """The pattern mixes the latents themselves, so no [value] is built either."""
+        for name, part in self.absorbed.items():
+            self.part(name, part)
+        weights, row = self.absorbed["shares"].values[-1], self.layer.count - 1
+        last = np.arange(self.layer.count)[:, None] == row
+        lit = {"C": weights[:, None] / weights.max()}
+        marks = Mark("shares", row=row), Mark("mix", row=row)
+        self.show(MIX, lit={"mix": 0.0})
+        self.show(MIX, marks=marks[:1], lit={"mix": 0.0})
+        self.show(MIX, marks=marks[:1], lit=lit | {"mix": 0.0})
+        self._add_up()
+        self.show(MIX, marks=marks, lit=lit | {"mix": last * 1.0})
+        self.show(MIX, marks=marks)
+        self.wait_for("value")
+        show = partial(self.show, MIX_AND_VALUES, tall=TALL_MIX_AND_VALUES)
+        show(marks=marks, reveal="z")
+        show(marks=(*marks, Mark("z", row=row)))
+
+    def _add_up(self) -> None:
+        """Let all latents come together in the last row of the mix."""
+        pairs = zip(self.parts["C"].cells.blocks, self.parts["mix"].cells.blocks, strict=True)
+        flights = [
+            Settle(row, place.row(-1)) for block, place in pairs for row in block.split_rows()
+        ]
+        self.play(LaggedStart(*flights, lag_ratio=0.05), run_time=2.0)
+
+    @beat
+    def both_forms_agree(self) -> None:
+        """Computed both ways, the output is the same. The difference goes [black]: nothing but
+        rounding."""
+        outputs = Outputs(self.view, self.frame.stage.width)
+        for name, matrix in outputs.parts.items():
+            self.part(name, matrix)
+        show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS)
+        show(later="gone said", lit={"gone": 0.0})
+        self.wait_for("black")
+        gone = self.parts["gone"].cells
+        over = [
+            (block.copy(), end)
+            for name in ("rebuilt", "read")
+            for block, end in zip(self.parts[name].cells.blocks, gone.blocks, strict=True)
+        ]
+        self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
+        self.play(
+            *(Recolour(copy, values=end.values, norm=end.norm) for copy, end in over),
+            run_time=1.5,
+        )
+        self.remove(*(copy for copy, _end in over))
+        show()
+
+    # In the room again
+
+    @beat
+    def every_head_reads_it(self) -> None:
+        """All {heads} heads read one latent, and each has its own way of asking."""
+        self.room = LightRoom(self.view, self.frame)
+        words = Headline(
+            counted_heads(self.trace.meta.n_heads),
+            _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
+            self.frame,
+        )
+        stand(self, self.room.shot("arc"), self.room)
+        self.play(self.room.rays(to_cards=True), *self.room.say(words))
+
+    @beat
+    def the_cache(self) -> None:
+        """This is all that is kept: {cached} numbers for each token."""
+        words = Headline(
+            _("{number} numbers", number=self.facts["cached"]),
+            _(
+                "of <latent>latent</latent>: all that is kept of a token, for {heads}",
+                heads=counted_heads(self.trace.meta.n_heads),
+            ),
+            self.frame,
+        )
+        room = words.below(head=2 * GAP, foot=GAP, left=WORD)
+        self.play(
+            self.move_camera(self.room.close_up(self.frame, room)),
+            Vanish(Group(*self.room.cards)),
+            self.room.rays(False, to_cards=True),
+            *self.room.say(words),
+            run_time=self.theme.tempo.orbit,
+        )
+        self.play(Appear(self.room.last_token(printable(self.layer.words[-1]))))
