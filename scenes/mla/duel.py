@@ -194,6 +194,8 @@ class DuelSide(Group):
         middle = Box.of(room.left, room.right, room.bottom + FOOT, room.top - HEAD)
         boxes = grid_of(middle, layer.trace.meta.n_heads)
         self.cards = own_cards(layer, boxes)
+        for card in self.cards:
+            card.pattern.label = model.name
         half = min(room.width, max(Box.around(boxes).width, LEAST)) / 2
         self.name = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
         self.name.shrink_to(2 * half - SHARE)

@@ -201,7 +201,6 @@ class LatentAttention(Stage):
                 latent_layer=(latent, told_again),
                 shared_again=(shared, told_again),
                 between=((shared + latent) / 2, told_again),
-                latent_again=(latent, told_again),
             )
         contest = at_equal_size(self.trace)
         if contest is not None:
@@ -275,6 +274,28 @@ class LatentAttention(Stage):
             *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
         )
 
+    def _begin_with_one_pair(self) -> None:
+        """Show at once what the scene before ended on: all heads share the mean of their sets."""
+        slide = self.world.slide_together(1)
+        slide.begin()
+        slide.finish()
+        shared = SharedView.of(self.layer, 1)
+        for card in self.world.cards if shared.shared.pooled else ():
+            values, card.pattern.source = shared.pattern(card.head)
+            card.pattern.set_values(values)
+        self.add(self.world)
+
+    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
+        """Return the pattern of a head with keys from the latent, and its source."""
+        if not is_fitted(self.trace):
+            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
+        drawn = slice(self.layer.first, self.layer.stop)
+        values = self.duel.latent.pattern[head, drawn, drawn]
+        return values, self.layer.computed("rotated_latent_pattern", head=head)
+
+    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
+        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
+
     @beat(
         before="Before, each row of X became keys and values directly. [Now] it first becomes a "
         "latent, and only that is kept.",
@@ -342,8 +363,8 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        ask="One shared set moves {shared_again} percent of the attention. How much does one "
-        "latent move: {shared_again}, {between} or {latent_again} percent?",
+        ask="One shared set moves {shared_layer} of the attention. How much does one latent move: "
+        "{shared_again}, {between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
@@ -386,8 +407,8 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? On one [shared] set, like [this]. On one that is
-        fitted, not averaged, like [that]."""
+        """And how does the whole model go on? On one [shared] set like [this], or, if that is
+        fitted and not averaged, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
@@ -409,28 +430,6 @@ class LatentAttention(Stage):
     )
     def and_on_a_latent(self) -> None:
         self.play(Appear(self.sayings.latent))
-
-    def _begin_with_one_pair(self) -> None:
-        """Show at once what the scene before ended on: all heads share the mean of their sets."""
-        slide = self.world.slide_together(1)
-        slide.begin()
-        slide.finish()
-        shared = SharedView.of(self.layer, 1)
-        for card in self.world.cards if shared.shared.pooled else ():
-            values, card.pattern.source = shared.pattern(card.head)
-            card.pattern.set_values(values)
-        self.add(self.world)
-
-    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
-        """Return the pattern of a head with keys from the latent, and its source."""
-        if not is_fitted(self.trace):
-            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
-        drawn = slice(self.layer.first, self.layer.stop)
-        values = self.duel.latent.pattern[head, drawn, drawn]
-        return values, self.layer.computed("rotated_latent_pattern", head=head)
-
-    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
-        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
 
     # The absorbed form
 
