@@ -357,7 +357,7 @@ class Sayings(Group):
             VGroup(
                 _flush(
                     as_said(row.continuation),
-                    Box.of(r.left + aside, r.right, r.bottom, r.top),
+                    Box.of(r.left + aside, r.right, r.bottom + GAP, r.top - GAP),
                     SAYING,
                 )
             )
