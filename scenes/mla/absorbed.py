@@ -247,11 +247,10 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
             height=height,
             source=matrix.source,
         )
-        cells.edged = False
         cells.move_to([symbol.get_x(), top - height / 2, 0.0])
         label = Label(name, size=TEXT, colour=symbol.get_color().to_hex())
         label.on_line(cells.get_x(), top - height - BELOW - label.line_height / 2)
-        group.add(Group(glow(cells), label))
+        group.add(Group(cells, label))
     return pin_to_frame(group)
 
 
@@ -260,7 +259,7 @@ def asked_row(matrix: Matrix, room: Box) -> Group:
     cells = Heatmap(matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source)
     name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
     said = Label(_("all that is computed instead"), size=TEXT)
-    group = Group(glow(cells), name, said)
+    group = Group(cells, name, said)
     name.next_to(cells, [0, 1, 0], buff=BELOW)
     said.next_to(cells, [0, -1, 0], buff=BELOW)
     return pin_to_frame(group.move_to(room.center))
