@@ -557,7 +557,10 @@ class LatentAttention(Stage):
         self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
         self.wait_for("black")
         self.play(
-            *(Recolour(copy, values=end.values, norm=end.norm) for copy, end in over),
+            *(
+                Recolour(copy, values=end.values, norm=end.norm, source=end.source)
+                for copy, end in over
+            ),
             run_time=1.5,
         )
         self.remove(*(copy for copy, _end in over))
