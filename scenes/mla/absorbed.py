@@ -10,15 +10,18 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, Mobject, VGroup, VMobject
 
+from extract.forms import both_forms
+from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _
+from filmkit.core.language import N_, _
 from filmkit.core.light import glow, mirrored
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_exact, format_number, format_power_of_ten
+from filmkit.core.quantities import quantity
 from filmkit.core.text import Label, Number, Symbol, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
@@ -64,6 +67,13 @@ ROW = 0.42  # height of the one query in the space of the latents, in scene unit
 SIGN, DISPLAY = 0.08, 0.09  # sizes of signs between matrices, and of a figure
 COUNT = 0.15  # size of the number of rebuilt numbers
 ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from the latent
+
+
+@quantity(N_("difference of the outputs"), N_("of both forms"), axes=("pos", "d_model"))
+def difference_of_forms(trace: Trace, layer: int) -> Array:
+    """Return how far the outputs of both forms are apart, (position, d_model)."""
+    forms = both_forms(trace, layer)
+    return np.abs(forms.naive.out - forms.absorbed.out)
 
 
 class BracketFormula(VGroup):
@@ -247,11 +257,10 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
             height=height,
             source=matrix.source,
         )
-        cells.edged = False
         cells.move_to([symbol.get_x(), top - height / 2, 0.0])
         label = Label(name, size=TEXT, colour=symbol.get_color().to_hex())
         label.on_line(cells.get_x(), top - height - BELOW - label.line_height / 2)
-        group.add(Group(glow(cells), label))
+        group.add(Group(cells, label))
     return pin_to_frame(group)
 
 
@@ -260,7 +269,7 @@ def asked_row(matrix: Matrix, room: Box) -> Group:
     cells = Heatmap(matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source)
     name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
     said = Label(_("all that is computed instead"), size=TEXT)
-    group = Group(glow(cells), name, said)
+    group = Group(cells, name, said)
     name.next_to(cells, [0, 1, 0], buff=BELOW)
     said.next_to(cells, [0, -1, 0], buff=BELOW)
     return pin_to_frame(group.move_to(room.center))
@@ -311,7 +320,7 @@ class Outputs:
             rebuilt,
             values=self.difference,
             norm=self.norm,
-            source=TensorSource(expression=_("difference of both outputs")),
+            source=layer.computed("difference_of_forms", outputs[0].shape[1]),
             name=_("difference"),
         )
         self.parts = {

@@ -34,7 +34,7 @@ from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.shared_view import SharedView
-from filmkit.pictures.parts import TEXT
+from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import below_each_other, figure
@@ -70,9 +70,8 @@ SCORES = """
     asked rope_query .
     C     rope       scored
 """
-MIX = ". C\nshares mix"
-MIX_AND_VALUES = ". C .\nshares mix z"
-TALL_MIX_AND_VALUES = ". C\nshares mix\n. z"
+MIX = ". C .\nshares mix z"
+TALL_MIX = ". C\nshares mix\n. z"
 OUTPUTS = """
     rebuilt minus read equals gone
     said    said  said said   said
@@ -164,7 +163,9 @@ class LatentAttention(Stage):
             what = _("nothing trained")
         elif self.trace.rotates:
             what = _("rotation left out")
-        return source, "  ·  ".join(filter(None, (what, self.hidden_note(short=True))))
+        # Keys of all tokens are rebuilt, and drawn.
+        hidden = "" if self.playing == "a_new_query" else self.hidden_note(short=True)
+        return source, "  ·  ".join(filter(None, (what, hidden)))
 
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
@@ -484,12 +485,13 @@ class LatentAttention(Stage):
 
     @beat
     def move_the_bracket(self) -> None:
-        """No: [move] the bracket. Apply the matrix to the one new query, and no key is ever
-        built."""
+        """No: [move] the bracket. Then [no] key is ever built: the matrix is [applied] to the one
+        new query."""
         formula, keys = self.parts["formula"].whole[0], self.keys
         asked = asked_row(self.absorbed["asked"], self._lower_half[0])
         self.wait_for("move")
         self.play(formula.move_bracket(), run_time=HOP)
+        self.wait_for("no")
         self.play(
             AnimateWith(keys, keys.sink),
             Vanish(self.keys_name),
@@ -498,6 +500,7 @@ class LatentAttention(Stage):
             run_time=FALL,
         )
         self.remove(keys)
+        self.wait_for("applied")
         query = self.matrices[0][0].copy()
         self.play(Arrive(asked[0], asked[0].copy().replace(query, stretch=True)))
         self.play(Appear(asked[1:]))
@@ -514,7 +517,9 @@ class LatentAttention(Stage):
         width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
         self.part("formula", partial(BracketFormula, width, height, moved=True))
         self.camera.shot = Shot()
-        origins = {"asked": self.asked[0], "C": self.matrices[2][0]}
+        origins = {"asked": self.asked[0]}
+        if self.view.forms.rank <= LONGEST:
+            origins["C"] = self.matrices[2][0]
         self.show(SCORES, later="scored", origins=origins)
         self.show(SCORES, reveal="scored")
 
@@ -527,15 +532,13 @@ class LatentAttention(Stage):
         last = np.arange(self.layer.count)[:, None] == row
         lit = {"C": weights[:, None] / weights.max()}
         marks = Mark("shares", row=row), Mark("mix", row=row)
-        self.show(MIX, lit={"mix": 0.0})
-        self.show(MIX, marks=marks[:1], lit={"mix": 0.0})
-        self.show(MIX, marks=marks[:1], lit=lit | {"mix": 0.0})
+        show = partial(self.show, MIX, tall=TALL_MIX, words="rows")
+        show(marks=marks[:1], lit={"mix": 0.0}, later="z")
+        show(marks=marks[:1], lit=lit | {"mix": 0.0}, later="z")
         self._add_up()
-        self.show(MIX, marks=marks, lit=lit | {"mix": last * 1.0})
-        self.show(MIX, marks=marks)
+        show(marks=marks, lit=lit | {"mix": last * 1.0}, later="z")
+        show(marks=marks, later="z")
         self.wait_for("value")
-        show = partial(self.show, MIX_AND_VALUES, tall=TALL_MIX_AND_VALUES)
-        show(marks=marks, reveal="z")
         show(marks=(*marks, Mark("z", row=row)))
 
     def _add_up(self) -> None:
@@ -548,14 +551,14 @@ class LatentAttention(Stage):
 
     @beat
     def both_forms_agree(self) -> None:
-        """Computed both ways, the output is the same. The difference goes [black]: nothing but
+        """Computed [both] ways, the output is the same. The difference goes [black]: nothing but
         rounding."""
         outputs = Outputs(self.view, self.frame.stage.width)
         for name, matrix in outputs.parts.items():
             self.part(name, matrix)
         show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS)
         show(later="gone said", lit={"gone": 0.0})
-        self.wait_for("black")
+        self.wait_for("both")
         gone = self.parts["gone"].cells
         over = [
             (block.copy(), end)
@@ -563,8 +566,12 @@ class LatentAttention(Stage):
             for block, end in zip(self.parts[name].cells.blocks, gone.blocks, strict=True)
         ]
         self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
+        self.wait_for("black")
         self.play(
-            *(Recolour(copy, values=end.values, norm=end.norm) for copy, end in over),
+            *(
+                Recolour(copy, values=end.values, norm=end.norm, source=end.source)
+                for copy, end in over
+            ),
             run_time=1.5,
         )
         self.remove(*(copy for copy, _end in over))
@@ -598,7 +605,7 @@ class LatentAttention(Stage):
         room = words.below(head=2 * GAP, foot=GAP, left=WORD)
         self.play(
             self.move_camera(self.room.close_up(self.frame, room)),
-            Vanish(Group(*self.room.cards)),
+            *(Presence(card, 0.0) for card in self.room.cards),
             self.room.rays(False, to_cards=True),
             *self.room.say(words),
             run_time=self.theme.tempo.orbit,

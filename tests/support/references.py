@@ -316,6 +316,13 @@ def rounding(stage: Stage) -> Interval:
     return Interval((0.0, 1e-9 * largest_output(stage)))
 
 
+@fact("white")
+def white(stage: Stage) -> float:
+    """The largest power of ten below a thousandth of the largest output."""
+    limit = largest_output(stage) / 1000
+    return max(10.0**power for power in range(-30, 30) if 10.0**power <= limit)
+
+
 @fact("mla.own")
 def own_numbers(stage: Stage) -> int:
     trace, layer = stage.trace, stage.layer.layer
