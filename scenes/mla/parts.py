@@ -97,13 +97,13 @@ def _notes(view: LatentView) -> list[str]:
 def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
     """Return keys and values made of the latent, the model's own, and what they differ by.
 
-    Their names in mosaics are made_K, true_K and lost_K, and the same of V; with minus_K, equals_K
-    and share_K, which says how large the difference is.
+    Their names in mosaics are K, true_K and lost_K, and the same of V; with minus_K, equals_K and
+    share_K, which says how large the difference is.
     """
     parts: dict[str, Any] = {}
     for symbol, own, size in (
-        ("K", _("the model’s own keys"), _("of the keys’ size")),
-        ("V", _("the model’s own values"), _("of the values’ size")),
+        ("K", _("true keys"), _("of the keys’ size")),
+        ("V", _("true values"), _("of the values’ size")),
     ):
         view, layer, tensor = head.view, head.view.layer, symbol.lower()
         compared, made = head.comparison(tensor), _made(head, symbol, "")
@@ -115,8 +115,8 @@ def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
         if view.biased:
             given["about"] = (layer.first, layer.stop)
             true = layer.computed(f"own_{word}", width, **given)
-        title = _("keys from the latent") if symbol == "K" else _("values from the latent")
-        parts[f"made_{symbol}"] = replace(
+        title = _("rebuilt keys") if symbol == "K" else _("rebuilt values")
+        parts[symbol] = replace(
             made, values=compared.rebuilt, symbol="", name=title,
             source=layer.computed(f"latent_{word}", width, **given),
         )  # fmt: skip
