@@ -42,12 +42,8 @@ from .core.theme import current_theme as current_theme
 from .core.theme import use_theme as use_theme
 from .core.view import HeadView as HeadView
 from .core.view import LayerView as LayerView
-from .mobjects.fan_out import FanOut as FanOut
 from .mobjects.flow import Draw as Draw
-from .mobjects.flow import WeightBox as WeightBox
 from .mobjects.flow import Wire as Wire
-from .mobjects.head import HeadPicture as HeadPicture
-from .mobjects.head_stack import HeadStack as HeadStack
 from .mobjects.head_tensors import HeadPanel as HeadPanel
 from .mobjects.marks import CellLabels as CellLabels
 from .mobjects.marks import ColourBar as ColourBar

@@ -16,6 +16,7 @@ import numpy as np
 from extract.conversion_report import Row, conversion_report
 from extract.patterns import first_token_weight, previous_token_weight
 from extract.trace import Trace
+from extract.trace_meta import TraceMeta
 from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, colour_table
 from filmkit.core.numbers import format_count, format_share
@@ -24,7 +25,6 @@ from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.decks.cells import ArrayStore
 from filmkit.decks.slides import Slide
-from filmkit.mobjects.sayings import as_said, set_colours
 from filmkit.render.errors import RenderError
 
 __all__ = ["LIVE_PICTURES", "LivePictures"]
@@ -133,7 +133,7 @@ class LivePictures:
             sets = row.numbers // (trace.meta.d_qk + trace.meta.d_v)
             theme = current_theme()
             latent = [(theme.latent, row.rank), (theme.key, row.rotated)]
-            pieces = latent if row.way in LATENTS else set_colours(trace.meta, sets)
+            pieces = latent if row.way in LATENTS else _colours_of_sets(trace.meta, sets)
             return _results(row) | {"pieces": [[colour, n] for colour, n in pieces if n]}
 
         def rung(row: Row) -> dict[str, Any]:
@@ -196,6 +196,21 @@ class LivePictures:
             "first": [list(map(format_share, first)) for _, first in habits],
             "hides_first": view.hides_first,
         }
+
+
+def as_said(text: str) -> str:
+    """Return how a model's words are shown: on one line, and with "…", since it would go on."""
+    return f"{printable(' '.join(text.split()))} …"
+
+
+def _colours_of_sets(meta: TraceMeta, sets: int) -> list[tuple[str, float]]:
+    """Return the pieces of a bar of sets of keys and values: colour and numbers of each."""
+    theme = current_theme()
+    return [
+        (theme.group_colour(role, group) if sets > 1 else theme.role(role), width)
+        for group in range(sets)
+        for role, width in (("key", meta.d_qk), ("value", meta.d_v))
+    ]
 
 
 def _results(row: Row) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Lines that lead from one panel to the next, and boxes of the weights on their way."""
+"""Lines that lead from one panel to the next."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import RoundedRectangle, VGroup, VMobject
+from manim import VGroup, VMobject
 
 from filmkit.core.animations import InPlaceAnimation, set_presence
-from filmkit.core.geometry import Box
-from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 
-__all__ = ["Draw", "WeightBox", "Wire"]
+__all__ = ["Draw", "Wire"]
 
 Points = npt.NDArray[np.float64]
 
@@ -92,63 +90,6 @@ class Wire(VGroup):
             self.line.add_line_to(start)
             self.line.add_quadratic_bezier_curve_to(corner, end)
         self.line.add_line_to(corners[-1])
-
-
-class WeightBox(VGroup):
-    """The name of a weight matrix in a small box, with its shape and notes below.
-
-    The numbers of the matrix are not drawn: the box is an operation on the way from one panel to
-    the next.
-
-    Parameters
-    ----------
-    formula
-        Its name as Typst mathematics, such as "W_Q".
-    shape
-        Its numbers of rows and columns.
-    box
-        Where the box is, in scene units.
-    colour
-        Colour of frame and name.
-    notes
-        What else happens there, such as "+ bias", a short line for each.
-
-    Attributes
-    ----------
-    frame, symbol
-        The box and the name in it.
-    lines
-        The lines below: ``lines[0]`` is the shape, the others are the notes.
-    """
-
-    def __init__(
-        self,
-        formula: str,
-        shape: tuple[int, int],
-        box: Box,
-        *,
-        colour: str,
-        notes: Sequence[str] = (),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        theme = current_theme()
-        self.frame = RoundedRectangle(
-            width=box.width,
-            height=box.height,
-            corner_radius=0.1,
-            stroke_color=colour,
-            stroke_width=theme.line,
-            fill_color=theme.background,
-            fill_opacity=1.0,
-        ).move_to(box.center)
-        self.symbol = Symbol(formula, size=theme.name_size, colour=colour)
-        self.symbol.move_to(box.center)
-        self.lines = VGroup()
-        for index, text in enumerate((f"{shape[0]} × {shape[1]}", *notes)):
-            line = Label(text, size=theme.note_size, colour=theme.muted)
-            self.lines.add(line.on_line(box.x, box.bottom - 0.16 - 0.24 * index))
-        self.add(self.frame, self.symbol, self.lines)
 
 
 class Draw(InPlaceAnimation):

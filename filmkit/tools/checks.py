@@ -32,7 +32,6 @@ from filmkit.core.records import BeatRecord, Speech, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine
-from filmkit.mobjects.head_stack import CardBody
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import MANY
 from filmkit.pictures.parts import SMALL_TEXT as AXIS_TEXT
@@ -178,20 +177,11 @@ def _farthest_out(box: Box, safe: Box) -> tuple[str, float]:
 
 
 def low_contrast(stage: Stage) -> list[str]:
-    """Return texts and lines on a stage that stand out too little, one line each.
-
-    The edge of a card says nothing: how dark it is tells how far away the card is.
-    """
+    """Return texts and lines on a stage that stand out too little, one line each."""
     picture = _Layers(stage)
-    edges = {
-        member.edge
-        for mobject in stage.mobjects
-        for member in mobject.get_family()
-        if isinstance(member, CardBody)
-    }
     faults = []
     for i, mobject in enumerate(picture.shown):
-        if isinstance(mobject, Heatmap) or mobject in edges:
+        if isinstance(mobject, Heatmap):
             continue
         text = isinstance(mobject, TextLine)
         inks = mobject.fill_rgbas if text else mobject.stroke_rgbas

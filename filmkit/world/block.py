@@ -30,7 +30,6 @@ from filmkit.core.norm import LINEAR_SHARE, Norm, TensorSource
 from filmkit.core.quantities import QUANTITIES
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_stack_layout import shot_on
 
 __all__ = [
     "DEPTH",
@@ -60,6 +59,7 @@ AWAY = 2.2  # from where new slabs come, in scene units
 TURN, TILT = 36.0, 13.0  # direction of the shots, in degrees
 UPRIGHT_TURN, UPRIGHT_TILT = 50.0, 17.0  # the same in frames that are no wider than high
 LENS = 2.4
+ROUNDS = 40  # in which a shot's size and place settle
 COMING = 3  # slabs that come at the same time
 FRONT = ((0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 0), (0, 0, 0))
 FACE = ((1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1), (1, 0, 0))
@@ -175,18 +175,20 @@ def shot_of(
     turn, tilt
         From how far to the right and above, in degrees.
     """
+    points = np.asarray(points, dtype=float)
     into = into or frame.stage
-    share = into.width / frame.width, into.height / frame.stage.height
-    return shot_on(
-        points,
-        frame,
-        theta=turn,
-        phi=tilt,
-        focal=LENS,
-        width=share[0],
-        height=share[1],
-        into=into,
-    )
+    x, y, z = ((points.min(axis=0) + points.max(axis=0)) / 2).tolist()
+    shot = Shot((x, y, z), frame.height, turn, tilt, LENS)
+    right, up, _ = shot.rotation()
+    # Size and place depend on each other through the perspective; a few rounds settle both.
+    for _ in range(ROUNDS):
+        seen = shot.project(points, frame.height)[:, :2]
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        grow = max((high - low) / (into.width, into.height))
+        across, above = ((low + high) / 2 - [into.x, into.y]) * shot.height / frame.height
+        x, y, z = (np.asarray(shot.center) + across * right + above * up).tolist()
+        shot = replace(shot, center=(x, y, z), height=shot.height * grow)
+    return shot
 
 
 class Slab(Solid):

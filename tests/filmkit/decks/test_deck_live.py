@@ -17,7 +17,7 @@ from filmkit.core.norm import Norm
 from filmkit.core.numbers import MINUS, format_share
 from filmkit.core.theme import DARK
 from filmkit.core.view import LayerView
-from filmkit.mobjects.sayings import as_said
+from filmkit.decks.live import as_said
 from filmkit.render.errors import RenderError
 from scenes.registry import SCENES
 from tests.support.browsing import Open, browser, opened

@@ -21,7 +21,7 @@ from filmkit.core.numbers import format_number, format_share
 from filmkit.core.printable import printable
 from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, break_lines, fit_word
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
-from filmkit.mobjects.flow import WeightBox, Wire
+from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.marks import CellLabels, ColourBar, Highlight, TokenLabels
 from filmkit.mobjects.panel import Header, Panel, Truncated
 
@@ -326,12 +326,6 @@ def test_a_wire_goes_from_start_to_end_with_right_angles() -> None:
     straight = steps[steps.max(axis=1) > Wire.CORNER * 1.01]
     assert (straight.min(axis=1) < 1e-9).all()
     assert Wire([(0, 0), (1, 0)], arrow=False).tip is None
-
-
-def test_a_weight_tells_its_shape() -> None:
-    weight = WeightBox("W_Q", (576, 64), BOX, colour=current_theme().query, notes=["+ bias"])
-    assert [line.text for line in weight.lines] == ["576 × 64", "+ bias"]
-    assert BOX.contains(bounds(weight.symbol))
 
 
 def test_marks_surround_and_fill_their_boxes() -> None:
