@@ -15,14 +15,10 @@ import numpy.typing as npt
 __all__ = [
     "CAPTION_STRIP",
     "FRAME_HEIGHT",
-    "HEADER",
     "WORD_GAP",
     "Box",
     "Frame",
-    "Path",
-    "Point",
     "column_points",
-    "elbow_path",
     "row_points",
     "shot_box",
 ]
@@ -260,24 +256,8 @@ class Frame:
         return Box.of(safe.left, safe.right, bottom, top)
 
 
-Point = tuple[float, float]
-"""(x, y) in scene units."""
-
-Path = tuple[Point, ...]
-"""Corners of a line, from start to end."""
-
-HEADER = 0.46
-"""Height of the line of a panel's header with its gap, in scene units."""
-
 WORD_GAP = 0.12
 """Distance between a word and its row or column, in scene units."""
-
-
-def elbow_path(start: Point, end: Point, *, bend: float) -> Path:
-    """Return a path that runs across to x = ``bend``, up or down, and across to ``end``."""
-    if abs(start[1] - end[1]) < 1e-6:
-        return (start, end)
-    return (start, (bend, start[1]), (bend, end[1]), end)
 
 
 def row_points(x: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:

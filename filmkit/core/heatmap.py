@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, RIGHT, UP, Mobject, color_to_rgb
+from manim import Mobject, color_to_rgb
 from manim.constants import RESAMPLING_ALGORITHMS
 from manim.mobject.types.image_mobject import AbstractImageMobject
 
@@ -385,10 +384,3 @@ class Heatmap(AbstractImageMobject):
             self.norm = mobject2.norm
             self.values, self.masked = mobject2.values.copy(), mobject2.masked.copy()
             self.shown, self._texture = mobject2.shown.copy(), None
-
-    def side_center(self, direction: Sequence[float]) -> Array:
-        """Return the middle (3,) of the side that faces UP, DOWN, LEFT or RIGHT."""
-        sides = {tuple(UP): (0, 1), tuple(RIGHT): (1, 2), tuple(DOWN): (2, 3), tuple(LEFT): (3, 0)}
-        first, second = sides[tuple(direction)]
-        corners = self.corners
-        return np.asarray((corners[first] + corners[second]) / 2)

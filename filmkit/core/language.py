@@ -28,7 +28,6 @@ from gettext import GNUTranslations, NullTranslations
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 from filmkit.core.errors import StageError
@@ -52,7 +51,6 @@ __all__ = [
     "narrated",
     "narration_context",
     "ngettext",
-    "phrase_parts",
     "read_catalogue",
     "title_of_beat",
     "use_language",
@@ -344,19 +342,6 @@ def _filled(text: str, message: str, facts: Mapping[str, object]) -> str:
         raise StageError(
             f"the translation “{text}” of “{message}” does not fit: its facts are {known}"
         ) from error
-
-
-def phrase_parts(phrase: str) -> list[tuple[str, str]]:
-    """Return the parts of a phrase whose facts look different from the words round them.
-
-    Each is the words in front of a fact, without blanks at their ends, and the fact's name; behind
-    the last fact the name is empty.
-
-    >>> phrase_parts("key of {word}")
-    [('key of', 'word')]
-    """
-    parts = ((part[0].strip(), part[1] or "") for part in Formatter().parse(phrase))
-    return [part for part in parts if any(part)]
 
 
 def N_(message: str) -> str:

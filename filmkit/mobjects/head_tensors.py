@@ -19,7 +19,7 @@ from filmkit.core.view import HeadView
 from filmkit.mobjects.marks import TokenLabels, size_beside
 from filmkit.mobjects.panel import Header, Panel
 
-__all__ = ["HEAD_TENSORS", "HeadPanel", "HeadTensor", "head_cells", "head_tensor"]
+__all__ = ["HEAD_TENSORS", "HeadPanel", "HeadTensor", "head_tensor"]
 
 HEAD_TENSORS = ("q", "k", "k_t", "v", "scores", "pattern", "z")
 """Names of the matrices of a head; ``k_t`` is K transposed."""
@@ -143,11 +143,6 @@ def head_tensor(view: HeadView, name: str) -> HeadTensor:
             source = layer.source("z", head, (0, meta.d_v))
             return HeadTensor(view.z, layer.norm("z"), source, None, _("head output"), "z", theme.z)
     raise SceneCodeError(f"a head has no matrix {name!r}; there are {', '.join(HEAD_TENSORS)}")
-
-
-def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
-    """Return one matrix of a head as a heatmap that fills a box; see :func:`head_tensor`."""
-    return head_tensor(view, name).heatmap(box)
 
 
 class HeadPanel(Group):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Dot, Group, VGroup, VMobject
+from manim import Group, VGroup
 
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.heatmap import Heatmap
@@ -14,7 +14,7 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 
-__all__ = ["Header", "Panel", "Truncated"]
+__all__ = ["Header", "Panel"]
 
 
 class Header(VGroup):
@@ -185,102 +185,3 @@ class Panel(Group):
         shape = self.cells.shape if show_shape else None
         self.header = Header(name, symbol, shape, colour=colour).stand_on(box, align=align)
         self.add(self.header)
-
-
-class Truncated(Group):
-    """The first and last columns, or rows, of a matrix that is too long to be drawn whole.
-
-    Parameters
-    ----------
-    values : (rows, columns)
-        The whole matrix.
-    norm
-        How values become colours.
-    box
-        Box of the cells and the ellipsis between them, in scene units.
-    first, last
-        How many of the first and of the last columns are drawn. A matrix that has no more columns
-        is drawn whole.
-    axis
-        Which axis is cut: 1 for columns, 0 for rows.
-    gap
-        Room for the ellipsis, in scene units.
-    name, symbol, colour
-        As for :class:`Header`, which gives the shape of the whole matrix.
-    show_shape
-        Whether the header gives it.
-    source
-        Where the whole matrix comes from.
-
-    Attributes
-    ----------
-    blocks : list of Heatmap
-        Its one or two heatmaps.
-    dots
-        The ellipsis between them, or None.
-    header : Header
-        The header above them.
-    """
-
-    GAP = 0.34  # width of the ellipsis, in scene units
-
-    def __init__(
-        self,
-        values: npt.ArrayLike,
-        norm: Norm,
-        box: Box,
-        *,
-        first: int,
-        last: int,
-        axis: int = 1,
-        gap: float = GAP,
-        name: str = "",
-        symbol: str = "",
-        colour: str | None = None,
-        show_shape: bool = True,
-        source: TensorSource | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        matrix = np.asarray(values)
-        rows, columns = matrix.shape
-        count = matrix.shape[axis]
-        spans = [(0, count)] if count <= first + last else [(0, first), (count - last, count)]
-        lengths = [float(stop - start) for start, stop in spans]
-        gap = gap if len(spans) > 1 else 0.0
-        split = box.split_columns if axis == 1 else box.split_rows
-        self.blocks: list[Heatmap] = []
-        for (start, stop), part in zip(spans, split(lengths, gap), strict=True):
-            cut = ((0, rows), (start, stop)) if axis == 1 else ((start, stop), (0, columns))
-            block = Heatmap(
-                matrix[slice(*cut[0]), slice(*cut[1])],
-                norm,
-                width=part.width,
-                height=part.height,
-                source=source and source.part(*cut),
-            )
-            block.label = name
-            self.blocks.append(block.place(part))
-        self.add(*self.blocks)
-        self.dots: VMobject | None = None
-        if gap:
-            theme, (before, after) = current_theme(), (block.box for block in self.blocks)
-            middle = (
-                ((before.right + after.left) / 2, box.y)
-                if axis == 1
-                else (box.x, (before.bottom + after.top) / 2)
-            )
-            self.dots = VGroup()
-            for step in (-1, 0, 1):
-                away = min(0.085, gap / 4) * step
-                x, y = middle[0] + away * axis, middle[1] + away * (1 - axis)
-                self.dots.add(Dot([x, y, 0], radius=0.025, color=theme.muted))
-            self.add(self.dots)
-        shape = matrix.shape if show_shape else None
-        self.header = Header(name, symbol, shape, colour=colour).stand_on(box)
-        self.add(self.header)
-
-    @property
-    def box(self) -> Box:
-        """Box around the cells and the ellipsis."""
-        return Box.around(block.box for block in self.blocks)

@@ -23,7 +23,7 @@ from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, brea
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.marks import CellLabels, ColourBar, Highlight, TokenLabels
-from filmkit.mobjects.panel import Header, Panel, Truncated
+from filmkit.mobjects.panel import Header, Panel
 
 NORM = Norm(-2.0, 2.0, "viridis")
 BOX = Box(1.0, -0.5, 6.0, 3.0)
@@ -126,30 +126,6 @@ def test_what_is_no_matrix_is_refused(bad: np.ndarray) -> None:
 def test_other_numbers_must_have_the_same_shape() -> None:
     with pytest.raises(ValueError, match=r"shape \(2, 3\) cannot show \(3, 2\)"):
         panel((2, 3)).set_values(np.zeros((3, 2)))
-
-
-# Truncated matrices
-
-
-def test_a_wide_matrix_shows_both_ends_and_tells_its_width() -> None:
-    values = np.random.default_rng(0).normal(size=(3, 576))
-    source = TensorSource("x.0", index=((1, 4), (0, 576)))
-    wide = Truncated(values, NORM, BOX, first=8, last=4, name="input", source=source)
-    first, last = wide.blocks
-    np.testing.assert_array_equal(first.values, values[:, :8])
-    np.testing.assert_array_equal(last.values, values[:, -4:])
-    assert last.source.index == ((1, 4), (572, 576))
-    assert wide.dots is not None
-    assert first.box.right < wide.dots.get_left()[0] < wide.dots.get_right()[0] < last.box.left
-    assert wide.header.shape is not None
-    assert wide.header.shape.text == "3 × 576"
-    assert wide.box.width == pytest.approx(BOX.width)
-
-
-def test_a_narrow_matrix_is_drawn_whole() -> None:
-    narrow = Truncated(np.zeros((3, 12)), NORM, BOX, first=8, last=4)
-    assert [block.shape for block in narrow.blocks] == [(3, 12)]
-    assert narrow.dots is None
 
 
 # Text
