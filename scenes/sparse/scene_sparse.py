@@ -30,7 +30,7 @@ FEWEST = 4  # tokens of which some can be read and others not
 WRONG = 0.8, 0.9  # answers, as shares of the right one
 BELOW, REFLECTION = 0.45, 0.8  # room below a headline, and for the mirror image of the words
 GROW, POOL = 2.4, 4.0  # seconds in which bars grow, and tokens become entries
-LABELS = 0.8  # room for words before the floor
+LABELS = 1.15  # room for words before the floor
 V32, V4 = architecture("DeepSeek-V3.2"), "DeepSeek-V4-Pro"
 
 WAYS = {"last": last, "sink": first_and_last, "best": best}
@@ -81,8 +81,7 @@ class Sparse(Stage):
         self.saving = Headline(
             _("{cache} of the cache", cache=fact("cache", V4_CACHE, written)),
             _(
-                "{newer}, with {arithmetic} of the arithmetic: against {older}, "
-                "at a million tokens",
+                "{newer} against {older}, at a million tokens, with {arithmetic} of the arithmetic",
                 newer=V4,
                 arithmetic=fact("arithmetic", V4_ARITHMETIC, written),
                 older=V32.name,
@@ -181,7 +180,7 @@ class Sparse(Stage):
         labels = []
         for half, count in enumerate(GROUPS):
             text = _("{count} tokens: one entry", count=count)
-            labels.append(words_at(text, floor.front(half), away=(0.0, -0.4), **look))
+            labels.append(words_at(text, floor.front(half), away=(0.0, -0.35), **look))
         if floor.tokens not in self.mobjects:
             stand_at_once(self, floor.tokens, floor.entries, shot=floor.shot)
         gone = [part for part in (floor.lights, self.told) if part in self.mobjects]
