@@ -66,17 +66,14 @@ class Sparse(Stage):
         self.facts |= told(n=self.n, others=self.n - 1, top_k=self.chosen)
         self.facts |= told(group=GROUPS[0], block=GROUPS[1])
         self.facts |= told(**{name: (share, spoken_share) for name, share in shares.items()})
-        mean = _(
-            "attention of “{word}” to each word, the mean of {heads}",
-            word=printable(layer.words[-1]),
-            heads=fact("all", len(self.rows), counted_heads),
-        )
-        self.question = Headline(_("Which tokens to read?"), mean, self.frame)
+        heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
+        mean = _("attention from “{word}” to each word, on average", word=word)
+        self.mean = Headline(heads, mean, self.frame)
         words = layer.words
         self.hidden = _("start") if layer.first == self.trace.meta.has_bos else "…"
         if layer.hides_first:
             words = (self.hidden, f" {words[0].strip()}", *words[1:])
-        room = self.question.below(head=BELOW, foot=REFLECTION)
+        room = self.mean.below(head=BELOW, foot=REFLECTION)
         self.bars = WordBars(words, self._of_words(self.rows), room, self.frame)
         self.saving = Headline(
             _("{cache} of the cache", cache=fact("cache", V4_CACHE, written)),
@@ -120,7 +117,7 @@ class Sparse(Stage):
         """So far, every new token reads all that is kept. Which tokens could it leave out?"""
         self.camera.shot = self.bars.shot
         self.play(Appear(self.bars))
-        self.play(*self.say(self.question))
+        self.play(*self.say(self.mean))
         self.play(self.bars.show_read(self._of_words(self.rows)), run_time=GROW)
 
     @beat(when=has_choice)
