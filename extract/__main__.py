@@ -54,6 +54,7 @@ from extract.models import (
 from extract.newer_schemes import NEWER_SCHEMES
 from extract.plain_text import error_line, escaped, escaped_json, fault_of_prompt, shortened
 from extract.published import EXTRACTED_GPT2, PUBLISHED, published_trace
+from extract.reading import best, first_and_last, last, rows_of_query
 from extract.trace import ProofError, Published, Trace, TraceError
 from extract.work_table import newer_row, newer_table, work_table
 
@@ -633,6 +634,7 @@ def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
         ("bos", "yes" if meta.has_bos else "no"),
         ("featured", f"layer {meta.featured.layer}, head {meta.featured.head}"),
         ("chosen", meta.featured_criterion),
+        ("read", _read(trace)),
         ("weights of", "layers " + ", ".join(map(str, trace.layers_with_weights()))),
         ("latents", ", ".join((meta.latent or {}).keys())),
         ("self-check", _errors(meta.self_check)),
@@ -643,6 +645,15 @@ def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _read(trace: Trace) -> str:
+    """Return what a few keys hold of the attention of the prompt's last row, in all heads."""
+    rows = rows_of_query(trace, trace.meta.n_prompt - 1)
+    n = min(3, rows.shape[1])
+    shares = (float(way(rows, n).mean(axis=0).sum()) for way in (last, first_and_last, best))
+    window, sink, most = (f"{share:.0%}" for share in shares)
+    return f"with {n} keys: the last {window}, the first and the last {sink}, the best {most}"
 
 
 def _step_facts(trace: Trace) -> list[tuple[str, str]]:

@@ -25,13 +25,12 @@ WORDS = 0.5  # share of the height that words may take
 BAR, NEAREST = 0.6, 0.8  # width of a bar at most, and as a share of what is between two of them
 FOOT, HEAD = 0.12, 0.3  # from a word to its bar, and from a bar to the line above, in scene units
 LATENT = 0.45  # height of a bar that stands for a latent, as a share of the highest bar
-QUIET = 0.55  # how much of the ink words have that are not read
 TILT = 2.0  # from how far above the words are seen, in degrees
 
 GROUPS = 4, 128  # tokens that become one, in each half of the floor
 COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
 PITCH, TILE = 0.4, 0.3  # from tile to tile, and side of one
-NEAR = 4096  # tiles that are drawn one by one; beyond, they are a surface
+NEAR = 8192  # tiles that are drawn one by one; beyond, they are a surface
 DARK = 0.3  # how much of their colour tiles have before they are pooled
 LENS = 1.15
 
@@ -82,21 +81,20 @@ class WordBars(Group):
         self.lights = bars.set_stroke(width=0.0).set_fill(theme.ink, opacity=1.0)
         self.add(mirrored(Group(self.outlines, glow(self.lights), self.words)))
         left, right = self.words.get_left()[0], self.words.get_right()[0]
-        corners = [(left, 0, 0), (right, 0, 0), (left, room.height, 0)]
+        corners = [(x, y, 0) for x in (left, right) for y in (0, room.height)]
         self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
         self.stand(np.zeros(len(words)), np.zeros(len(words)))
 
     def stand(self, whole: Array, read: Array) -> None:
         """Let bars have the height of shares (word,), of which some is read; dim other words."""
         self.heights, theme = np.array([whole, read]), current_theme()
-        quiet = mixed(theme.background, theme.ink, QUIET)
         for bars, shares in ((self.outlines, whole), (self.lights, read)):
             for bar, (x, y), share in zip(bars, self._places, shares, strict=True):
                 xs = x + self._width / 2 * np.array([-1, -1, 1, 1, -1])
                 ys = y + self._unit * share * np.array([0, 1, 1, 0, 0])
                 bar.set_points_as_corners(np.column_stack([xs, ys, np.zeros(5)]))
         for word, meant in zip(self.words, read > 0, strict=True):
-            word.set_fill(theme.ink if meant or not whole.any() else quiet)
+            word.set_fill(theme.ink if meant or not whole.any() else theme.muted)
         self.outlines.set_stroke(opacity=float(whole.any()))
 
     def show_read(self, kept: Array) -> Animation:

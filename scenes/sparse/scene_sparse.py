@@ -30,7 +30,7 @@ FEWEST = 4  # tokens of which some can be read and others not
 WRONG = 0.8, 0.9  # answers, as shares of the right one
 BELOW, REFLECTION = 0.45, 0.8  # room below a headline, and for the mirror image of the words
 GROW, POOL = 2.4, 4.0  # seconds in which bars grow, and tokens become entries
-LABELS = 0.8  # room for words before the floor
+LABELS = 1.15  # room for words before the floor
 V32, V4 = architecture("DeepSeek-V3.2"), "DeepSeek-V4-Pro"
 
 WAYS = {"last": last, "sink": first_and_last, "best": best}
@@ -66,23 +66,19 @@ class Sparse(Stage):
         self.facts |= told(n=self.n, others=self.n - 1, top_k=self.chosen)
         self.facts |= told(group=GROUPS[0], block=GROUPS[1])
         self.facts |= told(**{name: (share, spoken_share) for name, share in shares.items()})
-        mean = _(
-            "attention of “{word}” to each word, the mean of {heads}",
-            word=printable(layer.words[-1]),
-            heads=fact("all", len(self.rows), counted_heads),
-        )
-        self.question = Headline(_("Which tokens to read?"), mean, self.frame)
+        heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
+        mean = _("attention from “{word}” to each word, on average", word=word)
+        self.mean = Headline(heads, mean, self.frame)
         words = layer.words
         self.hidden = _("start") if layer.first == self.trace.meta.has_bos else "…"
         if layer.hides_first:
             words = (self.hidden, f" {words[0].strip()}", *words[1:])
-        room = self.question.below(head=BELOW, foot=REFLECTION)
+        room = self.mean.below(head=BELOW, foot=REFLECTION)
         self.bars = WordBars(words, self._of_words(self.rows), room, self.frame)
         self.saving = Headline(
             _("{cache} of the cache", cache=fact("cache", V4_CACHE, written)),
             _(
-                "{newer}, with {arithmetic} of the arithmetic: against {older}, "
-                "at a million tokens",
+                "{newer} against {older}, at a million tokens, with {arithmetic} of the arithmetic",
                 newer=V4,
                 arithmetic=fact("arithmetic", V4_ARITHMETIC, written),
                 older=V32.name,
@@ -121,7 +117,7 @@ class Sparse(Stage):
         """So far, every new token reads all that is kept. Which tokens could it leave out?"""
         self.camera.shot = self.bars.shot
         self.play(Appear(self.bars))
-        self.play(*self.say(self.question))
+        self.play(*self.say(self.mean))
         self.play(self.bars.show_read(self._of_words(self.rows)), run_time=GROW)
 
     @beat(when=has_choice)
@@ -181,7 +177,7 @@ class Sparse(Stage):
         labels = []
         for half, count in enumerate(GROUPS):
             text = _("{count} tokens: one entry", count=count)
-            labels.append(words_at(text, floor.front(half), away=(0.0, -0.4), **look))
+            labels.append(words_at(text, floor.front(half), away=(0.0, -0.35), **look))
         if floor.tokens not in self.mobjects:
             stand_at_once(self, floor.tokens, floor.entries, shot=floor.shot)
         gone = [part for part in (floor.lights, self.told) if part in self.mobjects]

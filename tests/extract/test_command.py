@@ -142,6 +142,8 @@ def test_info_describes_a_good_trace(tmp_path: Path) -> None:
     assert facts["tokens"].endswith('"h" "i"')
     assert facts["generated"] == '"j" "k"'
     assert facts["featured"] == "layer 1, head 3"
+    assert facts["read"].startswith("with 3 keys: the last ")
+    assert facts["read"].count("%") == 3
 
 
 def test_info_as_json(tmp_path: Path) -> None:
