@@ -227,7 +227,8 @@ class Readers(Solid):
         dark.points = outline_points(places)
         self.used = [places[2 * head + lamp] for head in range(readers) for lamp in range(lamps)]
         self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0))
-        self.number = SketchBody(Pose((x, y, BEFORE), 0.0, NUMBER, NUMBER, NUMBER), colour)
+        small = Pose((x, y, BEFORE), 0.0, NUMBER, NUMBER, NUMBER)
+        self.number = glow(SketchBody(small, colour), DIM)
         ends = corner(1, 0, 0), corner(1, 0, 1), self.number.pose.corner(0.5, 1, 0.5)
         self.add(mirrored(Group(card, dark, self.lit)))
         self.add(glow(filled([np.array(ends)], colour, BEAM)))
