@@ -156,8 +156,8 @@ class CacheSize(Stage):
         words = self.words(_("{count} tokens", count=self.facts["latent_full"]), line)
         glass = Group(first.glass, second.glass)
         corners = np.concatenate([box.pose.corners for box in glass])
-        room = words.below(head=1.2, foot=0.3)
-        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=6)
+        room = words.below(head=1.3, foot=0.3)
+        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=5)
         backs, fronts = ([box[side] for box in glass] for side in (0, 1))
         thick, height, depth = self.token.pose.size
         start = Pose(self.token.pose.at, second.latents.pose.turn, depth, height, thick)
