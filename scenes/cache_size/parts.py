@@ -34,7 +34,7 @@ TICK, WIDE = 0.3, 0.09  # how far a mark on the floor goes beyond the latents, a
 CARD, ACROSS = (3.4, 1.9), 16  # size of a card of heads, and how many stand side by side
 FOOT, BEFORE = 0.55, 0.6  # how high a card hangs, and how far the number is in front of it
 LAMPS, LAMP = (0.33, 0.67), 0.3  # places of a head's lamps, and their side, as shares of its room
-NUMBER, BEAM = 0.3, 0.3  # side of a number, and opacity of the light from it to its readers
+NUMBER, BEAM = (0.3, 0.3, 0.3), 0.3  # size of a number, and opacity of its light
 UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
 PITCH, HIGH = 0.36, 0.95  # from one token of a row to the next, and how high and deep each is
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
@@ -227,7 +227,7 @@ class Readers(Solid):
         dark.points = outline_points(places)
         self.used = [places[2 * head + lamp] for head in range(readers) for lamp in range(lamps)]
         self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0))
-        self.number = SketchBody(Pose((x, y, BEFORE), 0.0, NUMBER, NUMBER, NUMBER), colour)
+        self.number = glow(SketchBody(Pose((x, y, BEFORE), 0.0, *NUMBER), colour), DIM)
         ends = corner(1, 0, 0), corner(1, 0, 1), self.number.pose.corner(0.5, 1, 0.5)
         self.add(mirrored(Group(card, dark, self.lit)))
         self.add(glow(filled([np.array(ends)], colour, BEAM)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from manim import Animation, Group
+from manim import Animation
 
 from extract.architectures import (
     COMPARED_GROUPS,
@@ -52,10 +52,10 @@ TOP, ABOVE = (0.5, 1, 1), (0.0, 0.4)  # corner of a body above which words are, 
 APART, UPRIGHT_APART = 2.4, 1.6  # from the middle to each of two GPUs
 PITCH, UPRIGHT_PITCH = 1.15 * CARD[0], 1.5 * CARD[1]  # from one card of heads to the next
 BESIDE, UPRIGHT_BESIDE = 3.0, 2.2  # room for words at the left of a body
-NAMED = (1, 1, 0.5), (0.0, 0.9), (0.0, 0.3), 4.3
-UPRIGHT_NAMED = (1, 0.5, 1), (0.3, 0.4), (0.3, -0.2), 3.2
-"""Corner of a card of heads where its number stands, how far that and its words are away, and how
-wide these may be."""
+NAMED = (1, 1, 0.5), (0.0, 0.9, 0.36), (0.0, 0.3), 3.4
+UPRIGHT_NAMED = (1, 0.5, 1), (0.3, 0.4, 0.0), (0.3, -0.2), 2.3
+"""Corner of a card of heads where its number stands; how far that is away, and how much farther for
+each other line of its words; how far these are; and which part of the stage they have."""
 
 READERS = (GROUP, 1, "key"), (LARGE.n_heads, 2, "latent"), (LARGE.n_heads, 1, "key")
 """Heads that read a number, how often each of them uses it, and whose number it is."""
@@ -154,11 +154,10 @@ class CacheSize(Stage):
             memory=fact("memory", GPU_BYTES, format_gigabytes),
         )
         words = self.words(_("{count} tokens", count=self.facts["latent_full"]), line)
-        glass = Group(first.glass, second.glass)
-        corners = np.concatenate([box.pose.corners for box in glass])
-        room = words.below(head=1.2, foot=0.3)
-        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=6)
-        backs, fronts = ([box[side] for box in glass] for side in (0, 1))
+        corners = np.concatenate([gpu.glass.pose.corners for gpu in self.gpus])
+        room = words.below(head=1.3, foot=0.3)
+        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=5)
+        backs, fronts = ([gpu.glass[side] for gpu in self.gpus] for side in (0, 1))
         thick, height, depth = self.token.pose.size
         start = Pose(self.token.pose.at, second.latents.pose.turn, depth, height, thick)
         things = *backs, first.slabs, second.latents, *fronts
@@ -188,7 +187,7 @@ class CacheSize(Stage):
             _("{count} numbers: {heads}, twice", count=twice, heads=every),
             _("{count} rotated: {heads}, once", count=once, heads=every),
         )
-        room = words.below(head=0.4 if self.frame.upright else 1.5, foot=0.4)
+        room = words.below(head=0.4 if self.frame.upright else 1.8, foot=0.4)
         if self.frame.upright:
             room = Box.of(room.left, room.x + 0.2, room.bottom, room.top)
         corners = np.concatenate([card.corners for card in self.cards])
@@ -197,12 +196,14 @@ class CacheSize(Stage):
         slab, near = self.gpus[0].slabs[0].pose, self.gpus[1].near
         moves = [self.come_from(slab, numbers[0]), self.come_from(near, numbers[1])]
         stand(self, shot, *self.cards, *numbers, moves=moves)
-        corner, above, below, width = UPRIGHT_NAMED if self.frame.upright else NAMED
+        corner, (x, y, more), below, part = UPRIGHT_NAMED if self.frame.upright else NAMED
+        width = self.frame.stage.width / part
         for place, (card, name) in enumerate(zip(self.cards, names, strict=True)):
             done, at = fact("served", len(card.used), place=place), card.pose.corner(*corner)
-            label = words_at(done, at, away=above, width=3.2, size=BIG)
-            self.play(card.read(), Appear(label), run_time=1.2)
-            self.play(Appear(words_at(name, at, away=below, width=width)))
+            label = words_at(name, at, away=below, width=width)
+            above = (x, y + more * (len(label) - 1))
+            number = words_at(done, at, away=above, width=width, size=BIG)
+            self.play(card.read(), Appear(number), Appear(label), run_time=1.6)
         self.play(Appear(words))
 
     @beat
