@@ -119,3 +119,5 @@ class Become(InPlaceAnimation):
             part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
             if isinstance(part, Heatmap | VMobject):
                 part.interpolate_color(start, end, alpha)
+            if isinstance(part, Heatmap):
+                part.edged = (start if alpha < 0.5 else end).edged
