@@ -304,10 +304,7 @@ class Patterns(Stage):
     @beat(when=has_twin)
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
-        origins = {
-            "own_back": self.wall.take(self.back.layer, self.back.head),
-            "own_rest": self.wall.part(*self.wall.cut(self.rest.layer, self.rest.head, whole=True)),
-        }
+        origins = {"own_back": self.wall.take(self.back.layer, self.back.head)}
         self.show(TWINS, tall=TALL_TWINS, words="rows", origins=origins)
 
     # Many more
