@@ -13,6 +13,7 @@ from filmkit.core.facts import fact
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.norm import TensorSource
+from filmkit.core.numbers import counted_heads, counted_sets
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.core.text import Label
@@ -40,7 +41,7 @@ class Poster(Stage):
     Attributes
     ----------
     name, idea
-        The title, and the line below it; with the number of sets and heads in braces.
+        The title, and the line below it, with the numbers of sets and heads in braces.
     """
 
     tensors = ("q", "k", "v", "pattern", "z")
@@ -81,7 +82,7 @@ class Poster(Stage):
         """Return the title, and the line below it."""
         meta = self.trace.meta
         kept = fact("kept numbers", self.sets * (meta.d_qk + meta.d_v), sets=self.sets)
-        idea = _(self.idea, sets=self.sets, heads=meta.n_heads)
+        idea = _(self.idea, sets=counted_sets(self.sets), heads=counted_heads(meta.n_heads))
         line = _("{idea}: {kept} numbers a token", idea=idea, kept=kept)
         return Headline(_(self.name), line, self.frame)
 
@@ -118,6 +119,8 @@ class MultiHeadPoster(Poster):
 class SharedPoster(Poster):
     """Poster with heads that share keys and values."""
 
+    idea = N_("{sets} of <key>keys</key> and <value>values</value> for {heads}")
+
     def remark(self) -> str:
         pooled = self.trace.meta.n_kv_heads // self.sets
         if pooled == 1:
@@ -129,8 +132,6 @@ class GroupedQueryPoster(SharedPoster):
     """Poster of grouped-query attention."""
 
     name = N_("grouped-query attention")
-    idea = N_("{sets} sets of <key>keys</key> and <value>values</value> for {heads} heads")
-
     @property
     def sets(self) -> int:
         meta = self.trace.meta
@@ -142,8 +143,6 @@ class MultiQueryPoster(SharedPoster):
     """Poster of multi-query attention."""
 
     name = N_("multi-query attention")
-    idea = N_("one set of <key>keys</key> and <value>values</value> for all {heads} heads")
-
     @property
     def sets(self) -> int:
         return 1
