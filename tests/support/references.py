@@ -234,14 +234,8 @@ def resting(stage: Stage) -> int:
 
 
 @fact("habit")
-def strongest(stage: Stage, habit_name: str, *, twin: bool = False) -> float:
-    return float(habit(gpt2_trace() if twin else stage.trace, habit_name).max())
-
-
-@fact("gpt2_total")
-def gpt2_total(stage: Stage) -> int:
-    meta = gpt2_trace().meta
-    return meta.n_layers * meta.n_heads
+def strongest(stage: Stage, habit_name: str) -> float:
+    return float(habit(stage.trace, habit_name).max())
 
 
 @fact("gpt2")
@@ -657,7 +651,7 @@ def work_of_layer(stage: Stage, *, cached: bool) -> int:
 def kept_numbers(stage: Stage, *, way: str = "", part: str = "", sets: int | None = None) -> int:
     """Of a token, in the layer: with as many sets, in a way of the duel, or parts of a latent."""
     if part:
-        converted = stage.trace.meta.attention != "mla" and not hasattr(stage, "latent_shots")
+        converted = stage.trace.meta.attention != "mla"
         latent, rotated = latent_widths(stage)
         if converted:
             prefix = f"mla.{stage.layer.layer}"
@@ -668,14 +662,6 @@ def kept_numbers(stage: Stage, *, way: str = "", part: str = "", sets: int | Non
     if way == "model":
         return own_numbers(stage)
     return sum(latent_widths(stage)) if way == "mla" else budget(stage)
-
-
-@fact("kept bytes")
-def kept_bytes(stage: Stage, scheme: str) -> int:
-    if scheme == "mla":
-        return 2 * sum(latent_widths(stage))
-    sets = {"mha": stage.trace.meta.n_heads, "gqa": sets_of_groups(stage), "mqa": 1}[scheme]
-    return 2 * budget(stage) * sets
 
 
 @fact("way moves")
@@ -708,7 +694,6 @@ REFERENCES.update(
         "layers of": lambda s, model: MODELS[model].n_layers,
         "memory": lambda s: 80e9,
         "tokens that fill it": lambda s, scheme: full(scheme),
-        "compared groups": lambda s: 8,
         "bits": lambda s: 6,
         "distance": lambda s, place: (0, 1, 5)[place],
         "steps": lambda s: place(s, "query", 10) - place(s, "query"),
