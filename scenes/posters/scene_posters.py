@@ -119,8 +119,6 @@ class MultiHeadPoster(Poster):
 class SharedPoster(Poster):
     """Poster with heads that share keys and values."""
 
-    idea = N_("{sets} of <key>keys</key> and <value>values</value> for {heads}")
-
     def remark(self) -> str:
         pooled = self.trace.meta.n_kv_heads // self.sets
         if pooled == 1:
@@ -132,6 +130,7 @@ class GroupedQueryPoster(SharedPoster):
     """Poster of grouped-query attention."""
 
     name = N_("grouped-query attention")
+    idea = N_("{sets} of <key>keys</key> and <value>values</value> for {heads}")
     @property
     def sets(self) -> int:
         meta = self.trace.meta
@@ -143,6 +142,7 @@ class MultiQueryPoster(SharedPoster):
     """Poster of multi-query attention."""
 
     name = N_("multi-query attention")
+    idea = N_("one set of <key>keys</key> and <value>values</value> for {heads}")
     @property
     def sets(self) -> int:
         return 1
