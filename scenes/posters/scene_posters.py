@@ -131,6 +131,7 @@ class GroupedQueryPoster(SharedPoster):
 
     name = N_("grouped-query attention")
     idea = N_("{sets} of <key>keys</key> and <value>values</value> for {heads}")
+
     @property
     def sets(self) -> int:
         meta = self.trace.meta
@@ -143,6 +144,7 @@ class MultiQueryPoster(SharedPoster):
 
     name = N_("multi-query attention")
     idea = N_("one set of <key>keys</key> and <value>values</value> for {heads}")
+
     @property
     def sets(self) -> int:
         return 1
