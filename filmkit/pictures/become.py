@@ -123,3 +123,5 @@ class Become(InPlaceAnimation):
                 part.edged = end.edged if alpha >= 1 else start.edged
             if isinstance(part, Heatmap | VMobject):
                 part.interpolate_color(start, end, alpha)
+            if isinstance(part, Heatmap):
+                part.edged = (start if alpha < 0.5 else end).edged

@@ -158,6 +158,15 @@ class Wall(Heatmap):
         """Return the box of a head's pattern."""
         return self.block(*self.cut(layer, head))
 
+    def take(self, layer: int, head: int) -> Heatmap:
+        """Return a head's pattern as a heatmap of its own, over its place, which is empty then."""
+        rows, columns = self.cut(layer, head)
+        pattern = self.part(rows, columns)
+        shown = self.shown.copy()
+        shown[slice(*rows), slice(*columns)] = 0.0
+        self.set_shown(shown)
+        return pattern
+
     def show_first_token(self, levels: npt.ArrayLike) -> ShowCells:
         """Return an animation in which the first token's column comes into every pattern.
 

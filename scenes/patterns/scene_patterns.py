@@ -64,7 +64,7 @@ BESIDE = 4.6  # width of what is said beside a pattern, in scene units
 TURNS, LOW, WALL_AWAY, BEYOND = 50.0, 8.0, 0.75, 1.6
 LEANS, FIELD_AWAY, TALL_FIELD_AWAY = 38.0, 0.45, 0.62
 SHINE = 4.0  # how much light it gives
-RISES = 1.1  # room for what stands on it, in scene units
+RISES = 1.65  # room for what stands on it, in scene units
 SAME = 0.75  # largest width of the heading of two models, as a share of the frame's
 STANDS = 0.26  # height of the pattern in its middle, as a share of the frame's shorter side
 
@@ -208,12 +208,11 @@ class Patterns(Stage):
     def _pull_back(self, part: str, place: tuple[int, int], *moves: Animation) -> None:
         """Let a pattern that fills the frame go back to its place on the wall."""
         cells = self.parts[part].cells.whole
-        cells.edged = False
         gone = [other for other in self.visible_parts() if other is not cells]
         self.play(Vanish(Group(*gone)), run_time=self.theme.tempo.small)
         tile = self.wall.tile(*place)
         self.camera.shot = close_shot(tile, cells.box, self.frame)
-        cells.place(tile)
+        cells.place(tile).edged = False
         self.add(self.wall)
         self.bring_to_front(cells)
         self.play(Zoom(self.camera, Shot()), *moves, run_time=self.theme.tempo.swing)
@@ -305,10 +304,7 @@ class Patterns(Stage):
     @beat(when=has_twin)
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
-        origins = {
-            "own_back": self.wall.part(*self.wall.cut(self.back.layer, self.back.head)),
-            "own_rest": self.wall.part(*self.wall.cut(self.rest.layer, self.rest.head, whole=True)),
-        }
+        origins = {"own_back": self.wall.take(self.back.layer, self.back.head)}
         self.show(TWINS, tall=TALL_TWINS, words="rows", origins=origins)
 
     # Many more
@@ -341,7 +337,7 @@ class Patterns(Stage):
         deep = shape[::-1] if self.frame.tall else shape
         field = glow(Field(self.wall, deep, self.featured), SHINE)
         room, frame = words.below(head=RISES), self.frame
-        floor = Box.of(-frame.width / 2, frame.width / 2, room.bottom, room.top)
+        floor = Box.of(-frame.width / 2, frame.width / 2, -frame.height / 2, room.top)
         away = TALL_FIELD_AWAY if frame.tall else FIELD_AWAY
         shot = from_the_side(field.corners, floor, frame, away=away, phi=-LEANS)
         pattern = head_tensor(self.head, "pattern").heatmap(Box(0, 0, 1, 1))

@@ -13,6 +13,7 @@ from filmkit.core.facts import fact
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.norm import TensorSource
+from filmkit.core.numbers import counted_heads, counted_sets
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.core.text import Label
@@ -40,7 +41,7 @@ class Poster(Stage):
     Attributes
     ----------
     name, idea
-        The title, and the line below it; with the number of sets and heads in braces.
+        The title, and the line below it, with the numbers of sets and heads in braces.
     """
 
     tensors = ("q", "k", "v", "pattern", "z")
@@ -81,7 +82,7 @@ class Poster(Stage):
         """Return the title, and the line below it."""
         meta = self.trace.meta
         kept = fact("kept numbers", self.sets * (meta.d_qk + meta.d_v), sets=self.sets)
-        idea = _(self.idea, sets=self.sets, heads=meta.n_heads)
+        idea = _(self.idea, sets=counted_sets(self.sets), heads=counted_heads(meta.n_heads))
         line = _("{idea}: {kept} numbers a token", idea=idea, kept=kept)
         return Headline(_(self.name), line, self.frame)
 
@@ -129,7 +130,7 @@ class GroupedQueryPoster(SharedPoster):
     """Poster of grouped-query attention."""
 
     name = N_("grouped-query attention")
-    idea = N_("{sets} sets of <key>keys</key> and <value>values</value> for {heads} heads")
+    idea = N_("{sets} of <key>keys</key> and <value>values</value> for {heads}")
 
     @property
     def sets(self) -> int:
@@ -142,7 +143,7 @@ class MultiQueryPoster(SharedPoster):
     """Poster of multi-query attention."""
 
     name = N_("multi-query attention")
-    idea = N_("one set of <key>keys</key> and <value>values</value> for all {heads} heads")
+    idea = N_("one set of <key>keys</key> and <value>values</value> for {heads}")
 
     @property
     def sets(self) -> int:

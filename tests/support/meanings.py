@@ -26,6 +26,8 @@ MEANINGS = {
         "rotated_latent_pattern",
         "mla.pattern",
     },
+    "this model": {"pattern"},
+    "GPT-2 small": {"pattern"},
     "head output": {"z", "shared_mix", "latent_mix"},
     "output of the layer": {"out"},
     "latent": {"kv_latent", "latents", "mla.c"},

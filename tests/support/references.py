@@ -234,14 +234,8 @@ def resting(stage: Stage) -> int:
 
 
 @fact("habit")
-def strongest(stage: Stage, habit_name: str, *, twin: bool = False) -> float:
-    return float(habit(gpt2_trace() if twin else stage.trace, habit_name).max())
-
-
-@fact("gpt2_total")
-def gpt2_total(stage: Stage) -> int:
-    meta = gpt2_trace().meta
-    return meta.n_layers * meta.n_heads
+def strongest(stage: Stage, habit_name: str) -> float:
+    return float(habit(stage.trace, habit_name).max())
 
 
 @fact("gpt2")
@@ -653,7 +647,7 @@ def work_of_layer(stage: Stage, *, cached: bool) -> int:
 def kept_numbers(stage: Stage, *, way: str = "", part: str = "", sets: int | None = None) -> int:
     """Of a token, in the layer: with as many sets, in a way of the duel, or parts of a latent."""
     if part:
-        converted = stage.trace.meta.attention != "mla" and not hasattr(stage, "latent_shots")
+        converted = stage.trace.meta.attention != "mla"
         latent, rotated = latent_widths(stage)
         if converted:
             prefix = f"mla.{stage.layer.layer}"
@@ -664,14 +658,6 @@ def kept_numbers(stage: Stage, *, way: str = "", part: str = "", sets: int | Non
     if way == "model":
         return own_numbers(stage)
     return sum(latent_widths(stage)) if way == "mla" else budget(stage)
-
-
-@fact("kept bytes")
-def kept_bytes(stage: Stage, scheme: str) -> int:
-    if scheme == "mla":
-        return 2 * sum(latent_widths(stage))
-    sets = {"mha": stage.trace.meta.n_heads, "gqa": sets_of_groups(stage), "mqa": 1}[scheme]
-    return 2 * budget(stage) * sets
 
 
 # Which tokens to read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from manim import tempconfig
 from extract.patterns import first_token_weight, strongest_head
 from extract.published import PUBLISHED
 from extract.trace import ModelSource, Trace
-from filmkit.core.geometry import Frame
-from filmkit.core.heatmap import Heatmap
+from filmkit.core.camera import Shot
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import format_large_share
 from filmkit.core.quantities import PanelCheck
@@ -21,20 +21,14 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.theme import DARK
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
-from scenes.patterns.layout import field_layout, wall_layout
-from scenes.patterns.scene_patterns import LARGE, Patterns
-from scenes.patterns.wall import (
-    HeadCloseup,
-    PatternPlaces,
-    PatternWall,
-    WallTitle,
-    prompt_patterns,
-)
+from scenes.patterns.parts import Field, Wall, Zoom, close_shot, from_the_side, prompt_patterns
+from scenes.patterns.scene_patterns import DIM, LARGE, Patterns
 from scenes.registry import SCENES
+from tests.support.figures import all_texts
 from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
 
-TITLE = WallTitle("some patterns", room=8.0)
+WIDE, TALL = Frame(128 / 9), Frame(8.0, 128 / 9)
 LONG = ["antidisestablis", " a"] * 12
 UNUSUAL = {
     "one head in all": {"n_layers": 1, "n_heads": 1, "n_tokens": 2, "has_bos": False},
@@ -53,6 +47,21 @@ UNUSUAL = {
 
 def shown(pictures: list[BeatPicture], name: str) -> BeatPicture:
     return next(p for p in pictures if p.record.name == name)
+
+
+def run(
+    trace: Trace, look: Callable[[str, Patterns], None], settings: StageSettings | None = None
+) -> None:
+    """Run the scene without drawing, and call ``look`` after each beat."""
+
+    def note(record: BeatRecord, stage: Stage) -> None:
+        assert isinstance(stage, Patterns)
+        look(record.name, stage)
+
+    quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
+    size = {"pixel_width": WIDTH, "pixel_height": HEIGHT, "frame_width": 8.0 * WIDTH / HEIGHT}
+    with tempconfig(quiet | size | {"frame_height": 8.0}):
+        Patterns(trace, settings, on_beat_end=note).render()
 
 
 @pytest.mark.parametrize("first_token", [False, True], ids=["hidden", "shown"])
@@ -74,14 +83,7 @@ def test_many_short_words_fit_pictures_of_every_shape(aspect: str) -> None:
     assert [line for p in pictures for line in complaints(p, **size)] == []
 
 
-def test_a_wall_whose_layers_go_down_shows_each_pattern_as_it_is() -> None:
-    trace = make_trace(n_layers=7, n_heads=3, n_tokens=10)
-    layout = wall_layout(Frame(8.0, 128 / 9), layers=7, heads=3, count=10)
-    wall = PatternWall(Patterns(trace).layer, layout, TITLE)
-    layer, head, step = 6, 2, 11
-    assert layout.grid_position(layer, head) == (6, 2)
-    cells = wall.cells.values[layer * step :, head * step :][:10, :10]
-    np.testing.assert_array_equal(cells, wall.patterns[layer, head])
+# Heads with a habit
 
 
 def with_patterns(trace: Trace, places: dict[tuple[int, int], np.ndarray]) -> Trace:
@@ -93,84 +95,68 @@ def with_patterns(trace: Trace, places: dict[tuple[int, int], np.ndarray]) -> Tr
     return replaced(trace, tensors)
 
 
-def two_kinds(trace: Trace) -> dict[tuple[int, int], np.ndarray]:
-    """Return patterns that look one back and at the first token, by (layer, head)."""
+def habits(trace: Trace, resting: list[tuple[int, int]]) -> Trace:
+    """Return a trace in which one head looks one word back, and some rest on the first token."""
     count = len(trace.meta.tokens)
     itself, first = np.eye(count), np.eye(count)[:1]
     back = 0.9 * np.eye(count, k=-1) + 0.1 * itself
     back[0] = itself[0]
     rest = 0.9975 * first + 0.0025 * itself
-    return {(0, 2): back, (2, 1): rest}
+    return with_patterns(trace, {(0, 2): back} | dict.fromkeys(resting, rest))
 
 
 @pytest.mark.parametrize("has_bos", [True, False], ids=["beginning token", "no beginning token"])
-def test_heads_with_a_habit_are_found_and_told_with_their_figures(has_bos: bool) -> None:
-    trace = make_trace(n_layers=3, n_heads=4, has_bos=has_bos)
-    trace = with_patterns(trace, two_kinds(trace))
-    pictures = play(Patterns, trace)
-    expected = {
-        "one_word_back": ("layer 0, head 2", "90%"),
-        "a_place_to_rest": ("layer 2, head 1", "over 99.7%"),
-    }
-    for name, (place, figure) in expected.items():
-        picture = shown(pictures, name)
-        texts = " ".join(item.text for item in picture.texts)
-        assert place in texts
-        assert figure in texts
-    resting = int((first_token_weight(prompt_patterns(trace)) > 0.5).sum())
-    assert f"{resting} of 12 heads" in shown(pictures, "a_place_to_rest").record.narration
+def test_the_head_that_looks_one_word_back_is_found_and_told_with_its_figure(has_bos: bool) -> None:
+    trace = habits(make_trace(n_layers=3, n_heads=4, has_bos=has_bos), [(2, 1)])
+    picture = shown(play(Patterns, trace), "one_word_back")
+    assert "90%" in all_texts(picture)
+    assert any("layer 0, head 2" in text for text in all_texts(picture))
+    (panel,) = picture.panels
+    drawn = slice(int(has_bos), trace.meta.n_prompt)
+    np.testing.assert_allclose(panel.heatmap.values, trace["pattern.0"][2, drawn, drawn])
 
 
-def test_one_pattern_at_a_time_is_looked_at_with_its_own_words() -> None:
-    trace = make_trace(n_layers=3, n_heads=4)
-    pictures = play(Patterns, trace)
-    patterns, words = prompt_patterns(trace), [token.strip() for token in trace.meta.tokens[1:]]
-    for beat, kind in (
-        ("one_word_back", "previous"),
-        ("a_place_to_rest", "sink"),
-    ):
-        picture, find = shown(pictures, beat), strongest_head(patterns, kind)
-        opaque = [p.heatmap for p in picture.panels if p.opacity > 0.5]
-        near = [heatmap for heatmap in opaque if heatmap.source.tensor]
-        pattern = next(h for h in near if h.shape[1] > 1)
-        assert pattern.source.tensor == trace.tensor_name("pattern", find.layer)
-        np.testing.assert_allclose(pattern.values, patterns[find.layer, find.head, 1:, 1:])
-        assert len(near) == 1 + (kind == "sink")
-        box = next(p.box for p in picture.panels if p.heatmap is pattern)
-        beside = [
-            item
-            for item in picture.texts
-            if item.box.right < box.left and box.bottom < item.box.y < box.top
-        ]
-        beside.sort(key=lambda item: item.box.y)
-        assert [item.text for item in beside] == words
-        for index, item in enumerate(beside):
-            row = box.bottom + box.height * (index + 0.5) / len(words)  # y is counted downwards
-            assert abs(item.box.y - row) < box.height / len(words) / 2
+@pytest.mark.parametrize("first_token", [False, True], ids=["hidden", "shown"])
+def test_the_heads_that_rest_on_the_first_token_are_lit_and_counted(first_token: bool) -> None:
+    trace = habits(make_trace(n_layers=3, n_heads=4), [(2, 1), (1, 3), (1, 0)])
+    rests = first_token_weight(prompt_patterns(trace)) > 0.5
+    settings = StageSettings(show_first_token=first_token)
+    seen = []
 
+    def look(beat: str, stage: Patterns) -> None:
+        if beat != "a_place_to_rest":
+            return
+        wall = stage.wall
+        for (layer, head), lit in np.ndenumerate(rests):
+            rows, columns = wall.cut(layer, head, whole=True)
+            cells = np.s_[slice(*rows), slice(*columns)]
+            assert (wall.shown[cells] == (1.0 if lit else DIM)).all()
+            # The first column is that of the first token.
+            first = trace.get("pattern", layer)[head, stage.layer.first : trace.meta.n_prompt, 0]
+            np.testing.assert_allclose(wall.values[cells][:, 0], first)
+        count = f"{rests.sum()} of 12"
+        assert "".join(line.text for line in stage.resting.figure) == count
+        # Its column is drawn here.
+        assert stage.provenance_notes()[1] == ""
+        seen.append(beat)
 
-def test_the_sink_shows_how_much_goes_to_a_token_that_is_not_drawn() -> None:
-    trace = make_trace(n_layers=3, n_heads=4)
-    find = strongest_head(prompt_patterns(trace), "sink")
-    for show, columns in ((False, 1), (True, 0)):
-        pictures = play(Patterns, trace, StageSettings(show_first_token=show))
-        picture = shown(pictures, "a_place_to_rest")
-        strips = [p.heatmap for p in picture.panels if p.heatmap.shape[1] == 1]
-        assert len(strips) == columns
-        for strip in strips:
-            whole = trace.get("pattern", find.layer)[find.head]
-            np.testing.assert_allclose(strip.values, whole[1 : trace.meta.n_prompt, :1])
-            pattern = next(
-                p.heatmap for p in picture.panels if p.opacity > 0.5 and p.heatmap is not strip
-            )
-            rows = pattern.values.sum(axis=1) + strip.values[:, 0]
-            np.testing.assert_allclose(rows, 1.0, atol=1e-5)
-        texts = [item.text for item in picture.texts]
-        assert trace.meta.tokens[0] in texts
-        assert not any("is not drawn" in text for text in texts)
-    # The line comes back with the next beat, where nothing of that token is drawn.
+    run(trace, look, settings)
+    assert seen
     hidden = play(Patterns, trace)[-1]
     assert any("is not drawn" in item.text for item in hidden.texts)
+
+
+def test_the_question_has_wrong_answers_where_there_are_many_resting_heads() -> None:
+    few = habits(make_trace(n_layers=3, n_heads=4), [(2, 1)])
+    everywhere = [
+        (layer, head) for layer in range(3) for head in range(4) if (layer, head) != (0, 2)
+    ]
+    for trace, several in ((few, False), (habits(few, everywhere), True)):
+        pictures = play(Patterns, trace)
+        resting = int((first_token_weight(prompt_patterns(trace)) > 0.5).sum())
+        said = shown(pictures, "ask_a_place_to_rest").record.narration
+        assert said.endswith(f"{resting // 8}, {resting // 3} or {resting}?") is several
+        assert shown(pictures, "a_place_to_rest").record.narration.startswith(f"{resting} give")
 
 
 # GPT-2 beside the model
@@ -187,16 +173,23 @@ def test_gpt2_stands_beside_the_model_on_this_prompt_only() -> None:
 
 
 @pytest.mark.parametrize("first_token", [False, True], ids=["hidden", "shown"])
-def test_its_wall_is_the_published_patterns_and_its_claim_is_computed(first_token: bool) -> None:
-    settings = StageSettings(show_first_token=first_token)
-    picture = shown(play(Patterns, make_trace(n_layers=3), settings), "the_same_words")
-    texts = " ".join(item.text for item in picture.texts)
-    for part in ("144 patterns", "GPT-2 small: 100%", "layer 4, head 11", "published values"):
-        assert part in texts
-    for part in ("GPT-2 small", "144 patterns"):
-        assert part in picture.record.narration
-    (block,) = (p for p in picture.panels if p.heatmap.source.quantity == "wall_of_patterns")
-    assert block.heatmap.source.model == "GPT-2 small"
+def test_each_habit_stands_there_from_both_models(first_token: bool) -> None:
+    trace, gpt2 = make_trace(n_layers=3), Trace.load(PUBLISHED)
+    picture = shown(
+        play(Patterns, trace, StageSettings(show_first_token=first_token)), "the_same_words"
+    )
+    assert any("GPT-2 small, published values" in item.text for item in picture.texts)
+    panels = {(p.heatmap.source.tensor, p.heatmap.label): p.heatmap for p in picture.panels}
+    assert len(panels) == 4
+    for of, model in ((trace, "this model"), (gpt2, "GPT-2 small")):
+        for habit in ("previous", "sink"):
+            find = strongest_head(prompt_patterns(of), habit)
+            panel = panels[of.tensor_name("pattern", find.layer), model]
+            first = 0 if habit == "sink" or first_token else 1
+            rows = slice(int(not first_token), of.meta.n_prompt)
+            columns = slice(first, of.meta.n_prompt)
+            whole = of.get("pattern", find.layer)[find.head]
+            np.testing.assert_allclose(panel.values, whole[rows, columns])
 
 
 def test_the_users_own_gpt2_replaces_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,9 +201,8 @@ def test_the_users_own_gpt2_replaces_the_published_one(monkeypatch: pytest.Monke
     own = replaced(own, {"pattern.6": pattern}, source=ModelSource("hub", "gpt2"))
     monkeypatch.setattr("scenes.patterns.scene_patterns.gpt2_trace", lambda: own)
     picture = shown(play(Patterns, make_trace()), "the_same_words")
-    texts = [item.text for item in picture.texts]
-    assert "layer 6, head 2" in texts
-    assert not any("published" in text for text in texts)
+    assert "pattern.6" in [panel.heatmap.source.tensor for panel in picture.panels]
+    assert not any("published" in item.text for item in picture.texts)
 
 
 def test_the_published_patterns_make_a_film_of_their_own() -> None:
@@ -235,16 +227,6 @@ def test_scenes_that_show_more_refuse_them_in_one_line(entry: SceneEntry) -> Non
     assert "\n" not in str(error.value)
 
 
-def test_the_large_model_is_figures_and_places_without_numbers() -> None:
-    last = play(Patterns, make_trace(n_layers=5))[-1]
-    texts = " ".join(item.text for item in last.texts)
-    assert "7,808 patterns" in texts
-    assert "DeepSeek-R1: 61 layers × 128 heads" in texts
-    assert (LARGE.n_layers, LARGE.n_heads) == (61, 128)
-    (panel,) = last.panels
-    assert panel.heatmap.source.quantity == "wall_of_patterns"
-
-
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0.0421, "4.2%"), (0.72, "72%"), (0.9949, "99%"), (0.9998, "over 99.9%"), (1.0, "100%")],
@@ -256,127 +238,130 @@ def test_a_share_is_not_rounded_up_to_all(share: float, text: str) -> None:
 # The wall
 
 
-def all_of(trace: Trace) -> PatternWall:
-    stage = Patterns(trace)
-    meta = trace.meta
-    layout = wall_layout(
-        Frame(128 / 9), layers=meta.n_layers, heads=meta.n_heads, count=stage.layer.count
-    )
-    return PatternWall(stage.layer, layout, TITLE)
+def wall_of(trace: Trace, frame: Frame = WIDE) -> Wall:
+    return Wall(Patterns(trace).layer, frame, frame.stage)
 
 
-def test_a_wall_is_one_image() -> None:
-    wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
-    assert [m for m in wall.get_family() if isinstance(m, Heatmap)] == [wall.cells]
-    assert np.isfinite(wall.cells.values).all()
-    assert PanelCheck(wall.view.trace).untrue(wall.cells) == ""
-
-
-def test_asking_for_the_wave_changes_nothing_until_it_is_played() -> None:
-    wall = all_of(make_trace(n_layers=3))
-    before = wall.cells.shown.copy()
-    wave = wall.wave_from(1, 2)
-    np.testing.assert_array_equal(wall.cells.shown, before)
-    wave.begin()
-    assert wall.cells.shown.max() == 0
-    wave.finish()
-    np.testing.assert_array_equal(wall.cells.shown, before)
+@pytest.mark.parametrize("frame", [WIDE, TALL], ids=["wide", "tall"])
+def test_a_wall_shows_each_pattern_in_its_place(frame: Frame) -> None:
+    trace = make_trace(n_layers=7, n_heads=3, n_tokens=10)
+    wall = wall_of(trace, frame)
+    assert PanelCheck(trace).untrue(wall) == ""
+    for layer, head in ((0, 0), (6, 2), (3, 1)):
+        rows, columns = wall.cut(layer, head)
+        cells = np.s_[slice(*rows), slice(*columns)]
+        np.testing.assert_array_equal(
+            wall.values[cells], trace[f"pattern.{layer}"][head, 1:11, 1:11]
+        )
+        assert (wall.masked[cells] == np.triu(np.ones((10, 10)), k=1)).all()
+        assert wall.shown[cells].all()
+        box = wall.tile(layer, head)
+        assert box.width == pytest.approx(box.height)
+    assert wall.shown.sum() == 7 * 3 * 100
+    first, last = wall.tile(0, 0), wall.tile(6, 0)
+    assert (last.y < first.y, last.x > first.x) == ((True, False) if frame.tall else (False, True))
 
 
 def test_the_wave_starts_at_its_head() -> None:
-    wall = all_of(make_trace(n_layers=3, n_heads=4, n_tokens=10))
-    wave = wall.wave_from(2, 0)
+    wall = wall_of(make_trace(n_layers=3, n_heads=4, n_tokens=10))
+    near, far = wall.cut(0, 2), wall.cut(2, 0)
+    wave = wall.wave_from(0, 2)
     wave.begin()
+    assert wall.shown.max() == 0
     wave.step(0.3)
-    step = 11
-    grown = wall.cells.shown
-    assert grown[:10, 2 * step : 2 * step + 10].min() > 0
-    assert grown[3 * step : 3 * step + 10, :10].max() == 0
+    assert wall.shown[slice(*near[0]), slice(*near[1])].min() > 0
+    assert wall.shown[slice(*far[0]), slice(*far[1])].max() == 0
+    wave.finish()
+    np.testing.assert_array_equal(wall.shown, wall.there)
 
 
-def test_a_stop_lies_exactly_over_its_place() -> None:
-    wall = all_of(make_trace(n_layers=4, n_heads=12))
-    tile = HeadCloseup(wall, 3, 7, Frame(128 / 9)).tile
-    rows, columns = (7 * 10, 7 * 10 + 9), (3 * 10, 3 * 10 + 9)  # one free cell between patterns
-    place = wall.cells.block(rows, columns)
-    assert place.contains(tile.box)
-    assert tile.box.contains(place)
-    cells = np.s_[slice(*rows), slice(*columns)]
-    np.testing.assert_array_equal(wall.cells.values[cells], tile.values)
-    np.testing.assert_array_equal(wall.cells.masked[cells], tile.masked)
-    assert wall.cells.shown[cells].all()
-    assert not wall.cells.shown[rows[0] - 1].any()
+def test_a_field_repeats_the_wall_around_its_middle() -> None:
+    trace = make_trace(n_layers=5, n_heads=4, n_tokens=10)
+    wall = wall_of(trace)
+    field = Field(wall, (LARGE.n_layers, LARGE.n_heads), (3, 1))
+    assert field.shape == (61, 128)
+    # No number is behind it.
+    assert not field.shown.any()
+    high, wide = wall.step
+    cells = field.texture().cells
+    assert cells.shape[:2] == (61 * high, 128 * wide)
+    row, column = 30 * high, 64 * wide
+    tile = cells[row : row + high, column : column + wide]
+    for down, across in ((4, 0), (0, 5), (-8, 10)):
+        other = cells[row + down * high :, column + across * wide :][:high, :wide]
+        np.testing.assert_array_equal(other, tile)
+    # The one in the middle lies exactly over that of the wall.
+    place = field.block((30, 31), (64, 65))
+    assert (place.left, place.top) == pytest.approx(
+        (wall.block(*wall.cut(3, 1, whole=True)).left, wall.tile(3, 1).top)
+    )
 
 
-def test_places_of_the_large_model_come_from_the_wall_outwards() -> None:
-    wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
-    layout = field_layout(wall.layout, Frame(128 / 9), layers=61, heads=128, title=8.0, note=4.0)
-    places = PatternPlaces(layout, wall.layout)
-    assert places.grown.max() == 0
-    near, far = places.grow(0.3).grown[9, 0], places.grown[-1, -2]
-    assert near > far == 0
-    grown = places.grow(1.0).grown
-    assert (grown == 1).sum() == 61 * 128 - 30 * 9
-    assert not grown[:9, :30].any()
+def test_the_large_model_is_a_figure_and_a_field_without_numbers() -> None:
+    trace = make_trace(n_layers=5)
+    last = play(Patterns, trace)[-1]
+    texts = " ".join(item.text for item in last.texts)
+    assert "7,808 patterns" in texts
+    assert "61 layers × 128 heads" in texts
+    (panel,) = last.panels
+    # The pattern that the scene began with.
+    assert panel.heatmap.source.tensor == f"pattern.{trace.meta.featured.layer}"
+
+
+# The camera
+
+
+def test_a_zoom_keeps_what_both_shots_show_on_a_straight_way() -> None:
+    box, target = Box(3.0, 1.0, 0.4, 0.4), Box(-2.0, -0.5, 5.0, 5.0)
+
+    class Camera:
+        shot = Shot(height=8.0)
+
+    zoom = Zoom(Camera(), close_shot(box, target, WIDE))  # type: ignore[arg-type]
+    zoom.begin()
+    seen = []
+    for alpha in (0.0, 0.3, 0.6, 1.0):
+        zoom.step(alpha)
+        seen.append(zoom.camera.shot.project(np.array([box.center]), 8.0)[0])
+    np.testing.assert_allclose(seen[-1][:2], target.center[:2], atol=1e-6)
+    ways = np.diff([point[:2] for point in seen], axis=0)
+    directions = ways / np.linalg.norm(ways, axis=1)[:, None]
+    np.testing.assert_allclose(directions, directions[[0]].repeat(3, axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("turned", [{"theta": 50.0, "phi": -8.0}, {"phi": -38.0}])
+def test_what_is_seen_from_the_side_ends_below_the_words(turned: dict) -> None:
+    wall = wall_of(make_trace(n_layers=30, n_heads=9, d_head=4))
+    room = Box.of(-7.0, 7.0, -4.0, 2.0)
+    shot = from_the_side(wall.corners, room, WIDE, away=0.75, **turned)
+    seen = shot.project(wall.corners, 8.0)
+    assert seen[:, 1].max() == pytest.approx(2.0, abs=0.02)
+    assert np.ptp(seen[:, 0]) <= 14.01
 
 
 # Pixels
 
 
-def snapshots(trace: Trace, *names: str) -> Iterator[tuple[str, np.ndarray, Stage]]:
-    """Yield name, drawn picture and stage at the end of some beats."""
-    taken = []
-
-    def note(record: BeatRecord, stage: Stage) -> None:
-        if record.name in names:
-            taken.append((record.name, stage.snapshot(), stage, stage.camera.shot))
-
-    quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
-    size = {"pixel_width": WIDTH, "pixel_height": HEIGHT, "frame_width": 8.0 * WIDTH / HEIGHT}
-    with tempconfig(quiet | size | {"frame_height": 8.0}):
-        Patterns(trace, on_beat_end=note).render()
-    for name, picture, stage, shot in taken:
-        stage.camera.shot = shot
-        yield name, picture, stage
-
-
 def test_pixels_of_the_wall_are_the_trace() -> None:
     trace = make_trace(n_layers=7, n_heads=5, n_tokens=9, seed=4)
-    patterns = prompt_patterns(trace)[:, :, 1:, 1:]
-    colours = Norm.unit().colours(patterns)
+    colours = Norm.unit().colours(prompt_patterns(trace)[:, :, 1:, 1:])
     masked = np.array([int(DARK.masked[i : i + 2], 16) for i in (1, 3, 5)])
-    ((_, picture, stage),) = snapshots(trace, "one_of_many")
-    layout = stage.wall.layout
-    checked = 0
-    for layer, head, query, key in np.random.default_rng(0).integers(0, [7, 5, 9, 9], (400, 4)):
-        tile = layout.tile(layer, head)
-        cell = layout.side / 9
-        point = [[tile.left + cell * (key + 0.5), tile.top - cell * (query + 0.5), 0.0]]
-        x, y = stage.camera.pixels(stage.wall, np.array(point))[0]
-        expected = colours[layer, head, query, key] if key <= query else masked
-        np.testing.assert_allclose(picture[int(y), int(x), :3].astype(int), expected, atol=3)
-        checked += key <= query
-    assert checked > 100
-    # Between two patterns nothing is drawn.
-    between = layout.tile(2, 1)
-    edge = [[between.right + (layout.pitch - layout.side) / 2, between.y, 0.0]]
-    x, y = stage.camera.pixels(stage.wall, np.array(edge))[0]
-    assert (picture[int(y), int(x), :3] == 0).all()
+    checked = []
 
+    def look(beat: str, stage: Patterns) -> None:
+        if beat != "one_of_many":
+            return
+        picture = stage.snapshot()
+        places = np.random.default_rng(0).integers(0, [7, 5, 9, 9], (400, 4))
+        for layer, head, query, key in places.tolist():
+            if (layer, head) == stage.featured:
+                continue
+            rows, columns = stage.wall.cut(layer, head)
+            point = stage.wall.at(rows[0] + query + 0.5, columns[0] + key + 0.5)
+            x, y = stage.camera.pixels(stage.wall, point[None])[0]
+            expected = colours[layer, head, query, key] if key <= query else masked
+            np.testing.assert_allclose(picture[int(y), int(x), :3].astype(int), expected, atol=3)
+            checked.append(key <= query)
 
-def test_pixels_of_a_pattern_looked_at_are_the_trace() -> None:
-    trace = make_trace(n_layers=7, n_heads=5, n_tokens=9, seed=4)
-    find = strongest_head(prompt_patterns(trace), "sink")
-    whole = trace.get("pattern", find.layer)[find.head, : trace.meta.n_prompt]
-    ((_, picture, stage),) = snapshots(trace, "a_place_to_rest")
-    closeup = stage.closeups["sink"]
-    strip = closeup.hidden[0]
-    for query in range(9):
-        for heatmap, column, share in (
-            (strip, 0, whole[query + 1, 0]),
-            *((closeup.tile, key, whole[query + 1, key + 1]) for key in range(query + 1)),
-        ):
-            x, y = stage.camera.pixels(heatmap, heatmap.at(query + 0.5, column + 0.5)[None])[0]
-            np.testing.assert_allclose(
-                picture[int(y), int(x), :3].astype(int), Norm.unit().colours([share])[0], atol=3
-            )
+    run(trace, look)
+    assert sum(checked) > 100

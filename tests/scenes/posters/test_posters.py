@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from manim import tempconfig
 from PIL import Image
 
 from extract.trace import Trace
-from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.records import BeatRecord
-from filmkit.core.stage import Stage
+from filmkit.core.quantities import PanelCheck
 from filmkit.render import posters as engine
+from filmkit.world.headline import Headline
 from scenes.posters.scene_posters import (
     GroupedQueryPoster,
     LatentPoster,
@@ -37,7 +35,6 @@ CASES = {
     "every head its own": {"n_heads": 12, "d_head": 16, "biases": True},
     "one for all": {"n_heads": 4, "n_kv_heads": 1, "d_head": 16, "positions": "rotary"},
 }
-UNCHANGED = ("q", "k_t", "scores", "pattern", "z")  # what every head has under every scheme
 
 
 @cache
@@ -45,107 +42,94 @@ def make(case: str) -> Trace:
     return with_latent(**CASES[case])
 
 
-@dataclass
-class DrawnPoster:
-    """A poster when it is finished."""
-
-    shot: Shot
-    stage: Poster
-    shown: list[Heatmap] = field(default_factory=list)
-
-
-def look_at(poster: type[Poster], trace: Trace) -> DrawnPoster:
-    results: list[DrawnPoster] = []
-
-    def note(record: BeatRecord, stage: Stage) -> None:
-        assert isinstance(stage, Poster)
-        family = [m for mobject in stage.mobjects for m in mobject.get_family()]
-        heatmaps = [m for m in family if isinstance(m, Heatmap)]
-        results.append(DrawnPoster(stage.camera.shot, stage, heatmaps))
-
+def finished(poster: type[Poster], trace: Trace) -> Poster:
+    """Return a poster as it is when it is finished."""
     size = {"pixel_width": 480, "pixel_height": 270, "frame_width": 8 * 16 / 9}
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     with tempconfig(quiet | size | {"frame_height": 8.0}):
-        poster(trace, on_beat_end=note).render()
-    return results[0]
+        stage = poster(trace)
+        stage.render()
+    return stage
 
 
-def test_a_latent_of_the_model_s_own_is_counted_with_its_rotated_key() -> None:
-    trace = make_trace(n_heads=4, d_head=16, positions="rotary", mla=True)
-    texts = {item.text for item in play(LatentPoster, trace)[0].texts}
-    assert any("32 + 8 = 40 numbers, 80 bytes" in text for text in texts)
+def drawn(trace: Trace, values: np.ndarray) -> np.ndarray:
+    """Return the prompt's rows without the beginning token."""
+    return values[int(trace.meta.has_bos) : trace.meta.n_prompt]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_poster_has_the_same_cards_in_the_same_shot(case: str) -> None:
+    posters = [finished(poster, make(case)) for poster in ALL]
+    assert len({poster.camera.shot for poster in posters}) == 1
+    for poster in posters[1:]:
+        for card, other in zip(poster.world.cards, posters[0].world.cards, strict=True):
+            np.testing.assert_array_equal(card.pattern.points, other.pattern.points)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_keys_and_values_stand_once_for_each_set(case: str) -> None:
+    trace = make(case)
+    meta = trace.meta
+    for poster in ALL[:3]:
+        stage = finished(poster, trace)
+        sets, world = stage.sets, stage.world
+        expected = from_pooled_weights(trace, min(sets, meta.n_kv_heads))
+        places = {plate.cells.corners.round(6).tobytes() for plate in world.keys}
+        assert len(places) == sets
+        for head, card in enumerate(world.cards):
+            keys = drawn(trace, expected.k)[:, head * expected.k.shape[1] // meta.n_heads]
+            np.testing.assert_allclose(world.keys[head].cells.values, keys, atol=2e-5)
+            pattern = drawn(trace, drawn(trace, expected.pattern[head]).T).T
+            np.testing.assert_allclose(card.pattern.values, pattern, atol=2e-5)
+        (line,) = ("".join(line.text for line in words.line) for words in headlines(stage))
+        assert f"{sets * (meta.d_qk + meta.d_v):,} numbers" in line
+
+
+def headlines(stage: Poster) -> list[Headline]:
+    return [mobject for mobject in stage.mobjects if isinstance(mobject, Headline)]
 
 
 @pytest.mark.parametrize("case", ["grouped", "every head its own"])
-def test_only_keys_and_values_live_elsewhere(case: str) -> None:
+def test_the_latent_stands_alone_and_patterns_are_computed_with_it(case: str) -> None:
     trace = make(case)
-    results = [look_at(poster, trace) for poster in ALL]
-    assert len({result.shot for result in results}) == 1
-    assert len({result.stage.head_stack.layout for result in results}) == 1
-    for result in results[1:]:
-        for head, card in enumerate(results[0].stage.head_stack.cards):
-            for name in UNCHANGED:
-                panel = getattr(result.stage.head_stack.cards[head], name)
-                np.testing.assert_array_equal(panel.points, getattr(card, name).points)
-                assert panel.opacity == 1
-                assert any(panel is m for m in result.shown)
-    homes = [
-        [tuple(np.ravel(card.k.points)) for card in result.stage.head_stack.cards]
-        for result in results
-    ]
-    assert homes[0] == homes[3]
-
-
-def test_keys_and_values_stand_once_for_each_set() -> None:
-    trace = make("grouped")
     layer = trace.meta.featured.layer
-    for poster, sets in ((GroupedQueryPoster, 3), (MultiQueryPoster, 1)):
-        result = look_at(poster, trace)
-        own = [panel for card in result.stage.head_stack.cards for panel in (card.k, card.v)]
-        assert not any(panel is m for panel in own for m in result.shown)
-        expected = from_pooled_weights(trace, sets)
-        keys = result.stage.shared_stack.keys
-        assert len(keys) == sets
-        for panel, heads in zip(keys, result.stage.shared_stack.groups, strict=True):
-            values = expected.k[1 : trace.meta.n_prompt, heads[0] * sets // 9]
-            np.testing.assert_allclose(panel.values, values, atol=2e-5)
-        for head, card in enumerate(result.stage.head_stack.cards):
-            pattern = expected.pattern[head, 1 : trace.meta.n_prompt, 1 : trace.meta.n_prompt]
-            np.testing.assert_allclose(card.pattern.values, pattern, atol=2e-5)
-    own = look_at(MultiHeadPoster, trace)
-    for head, card in enumerate(own.stage.head_stack.cards):
-        keys = trace.keys(layer)[1 : trace.meta.n_prompt, trace.kv_head(head)]
-        np.testing.assert_array_equal(card.k.values, keys)
+    stage = finished(LatentPoster, trace)
+    latent = drawn(trace, trace.get("x", layer) @ trace[f"latent.{layer}.W_DKV"])
+    np.testing.assert_allclose(stage.world.latent.cells.values, latent, atol=1e-5)
+    heatmaps = [m for m in stage.visible_parts() if isinstance(m, Heatmap)]
+    patterns = [card.pattern for card in stage.world.cards]
+    assert {id(m) for m in heatmaps} == {id(m) for m in (*patterns, stage.world.latent.cells)}
+    own = trace.get("pattern", layer)
+    assert [p.source.quantity for p in patterns] == ["rotated_latent_pattern"] * len(own)
+    assert not np.allclose(patterns[0].values, drawn(trace, drawn(trace, own[0]).T).T, atol=1e-4)
+    check = PanelCheck(trace)
+    assert [check.untrue(m) for m in heatmaps if check.untrue(m)] == []
 
 
-def test_the_latent_stands_once_and_makes_keys_and_values() -> None:
-    trace = make("every head its own")
-    layer = trace.meta.featured.layer
-    result = look_at(LatentPoster, trace)
-    latent = (trace.get("x", layer) @ trace[f"latent.{layer}.W_DKV"])[1 : trace.meta.n_prompt]
-    np.testing.assert_allclose(result.stage.latent.cells.values, latent, atol=1e-5)
-    assert sum(m is result.stage.latent.cells for m in result.shown) == 1
-    for head, card in enumerate(result.stage.head_stack.cards):
-        keys = latent @ trace[f"latent.{layer}.W_UK"][:, head]
-        np.testing.assert_allclose(card.k.values, keys, atol=1e-4)
+def test_a_latent_of_the_model_s_own_makes_its_own_patterns() -> None:
+    trace = make_trace(n_heads=4, d_head=16, positions="rotary", mla=True)
+    stage = finished(LatentPoster, trace)
+    assert {card.pattern.source.quantity for card in stage.world.cards} == {""}
+    assert "fitted" not in stage.provenance_notes()[0]
 
 
 def test_what_nobody_trained_is_said() -> None:
     trace = make("grouped")
-    texts = {p: " ".join(i.text for i in play(p, trace)[0].texts) for p in ALL}
-    assert "hypothetical for this model" in texts[MultiHeadPoster]
-    assert "without training" not in texts[GroupedQueryPoster]
-    assert "without training" in texts[MultiQueryPoster]
-    assert "positions are left out" in texts[LatentPoster]
-    (own,) = play(MultiHeadPoster, make("every head its own"))
-    assert "hypothetical" not in " ".join(item.text for item in own.texts)
+    notes = {poster: finished(poster, trace).provenance_notes()[0] for poster in ALL}
+    assert "hypothetical" in notes[MultiHeadPoster]
+    assert "without training" not in notes[GroupedQueryPoster]
+    assert "without training" in notes[MultiQueryPoster]
+    assert "fitted" in notes[LatentPoster]
+    own = finished(MultiHeadPoster, make("every head its own"))
+    assert "hypothetical" not in own.provenance_notes()[0]
 
 
 def test_the_thumbnail_has_three_words_at_most() -> None:
     (picture,) = play(Thumbnail, make("grouped"))
-    words = [word for item in picture.texts for word in item.text.split()]
-    assert 0 < len(words) <= 3
-    assert min(item.height for item in picture.texts) > 0.1 * 1080
+    large = [item for item in picture.texts if item.height > 0.1 * 1080]
+    assert 0 < len([word for item in large for word in item.text.split()]) <= 3
+    # The others are numbers on cards.
+    assert all(item.text.isdigit() for item in picture.texts if item not in large)
 
 
 # The command
