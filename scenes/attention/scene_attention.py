@@ -140,7 +140,7 @@ class Attention(Stage):
         self.part("asks", lambda: self._saying(self.query, _("“who goes with me?”"), theme.query))
         self.part("offers", lambda: self._saying(self.key, _("“I do”"), theme.key))
         self.part("reading", quiet(_("a loose reading")))
-        self.part("future", lambda: legend(_("not written yet"), theme.masked))
+        self.part("future", lambda: legend(_("masked: the future"), theme.masked))
         self.part("notes", quiet(*score_notes(head)))
         self.part("way", quiet(*way_notes(layer, "Q")))
         self.part("bias", quiet(*way_notes(layer, "V")))
