@@ -98,8 +98,8 @@ class ArrivingStage(Stage):
             targets = [part for part in _parts(mine) if presence(part) >= SEEN]
         else:
             beginning = _beginning(self.scene, self.trace, self.settings)
-            targets, shot = list(beginning.parts.values()), beginning.shot
-            mine = self._foretold = beginning.there
+            targets, shot = list(beginning.first_parts.values()), beginning.first_shot
+            mine = self._foretold = beginning.at_once
         self._carried = _matches(theirs, targets, self.camera.shot, shot)
         kept = {part for pair in self._carried for part in pair[0].get_family()}
         replaced = {part for pair in self._carried for part in pair[1].get_family()}
@@ -212,35 +212,37 @@ class _Beginning(Stage):
 
     Attributes
     ----------
-    there
+    at_once
         All of it, if it is there at once; then the scene ends.
-    parts
+    first_parts
         What can be seen of it for the first time, and where, while the camera has not moved yet: as
         a key what it is in the scene.
-    shot
+    first_shot
         The camera's shot.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.there: list[Mobject] = []
-        self.parts: dict[Part, Part] = {}
-        self.shot = self.camera.shot
+        self.at_once: list[Mobject] = []
+        self.first_parts: dict[Part, Part] = {}
+        self.first_shot = self.camera.shot
         self._has_begun = False
 
     def play(self, *animations: Any, **kwargs: Any) -> None:
         if not self._has_begun and self.mobjects:
-            self.there, self.shot = list(self.mobjects), self.camera.shot
-            self.parts = {part: part for part in _parts(self.there) if presence(part) >= SEEN}
+            self.at_once, self.first_shot = list(self.mobjects), self.camera.shot
+            self.first_parts = {
+                part: part for part in _parts(self.at_once) if presence(part) >= SEEN
+            }
             raise EndSceneEarlyException
         super().play(*animations, **kwargs)
         if not self._has_begun:
-            self.shot, self._has_begun = self.camera.shot, True
+            self.first_shot, self._has_begun = self.camera.shot, True
         for part in _parts(self.mobjects):
-            if part in self.parts or presence(part) < SEEN:
+            if part in self.first_parts or presence(part) < SEEN:
                 continue
-            if self.camera.shot == self.shot or _is_pinned(part):
-                self.parts[part] = part.copy()
+            if self.camera.shot == self.first_shot or _is_pinned(part):
+                self.first_parts[part] = part.copy()
 
 
 def _beginning(scene: type[Stage], trace: Trace, settings: StageSettings) -> _Beginning:
