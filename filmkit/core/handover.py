@@ -108,6 +108,9 @@ class ArrivingStage(Stage):
         if not self.first:
             self._show_chapter()
             theirs = list(self.mobjects)
+        for origin, target in self._carried:
+            if _is_pinned(origin) and not _is_pinned(target):
+                _stand_in_scene(origin, self.camera.shot, self.frame.height)
         leaving = [part for part in _drawn(theirs) if part not in kept]
         own = {part: presence(part) for part in _drawn(mine)}
         for part in own:
@@ -139,7 +142,8 @@ class ArrivingStage(Stage):
         behind = {part: presence(part) for part in self.visible_parts()}
         shot = self.camera.shot
         sinks = self.move_camera(replace(shot, phi=SUNK * shot.phi))
-        words = [part for part in behind if isinstance(part, TextLine)]
+        kept = self.carried
+        words = [part for part in behind if isinstance(part, TextLine) and part not in kept]
         self.play(
             *faded(behind, BEHIND),
             *(Presence(line, 0.0) for line in words),
@@ -281,6 +285,14 @@ def _is_pinned(part: Mobject) -> bool:
     return bool(getattr(part, "pinned", False))
 
 
+def _stand_in_scene(part: Part, shot: Shot, frame_height: float) -> None:
+    """Let a part that is fixed in the frame stand in the scene where it is seen in a shot."""
+    flat = part.points * [1.0, 1.0, 0.0] * shot.height / frame_height
+    part.points = np.asarray(shot.center) + flat @ shot.rotation()
+    for member in part.get_family():
+        member.pinned = False
+
+
 def _look(part: Part) -> object:
     """Return what two parts have in common that show the same."""
     if isinstance(part, Heatmap):
@@ -293,7 +305,7 @@ def _matches(
 ) -> list[tuple[Part, Part]]:
     """Pair what is seen before with what shows the same after, the nearest first.
 
-    A part that is fixed in the frame meets one that is not only if the camera sees both alike.
+    A part that is not fixed in the frame meets one that is only if the camera sees both alike.
     """
     still = start == end
     free = [part for part in _parts(before) if presence(part) >= SEEN]
@@ -302,7 +314,7 @@ def _matches(
         alike = [
             part
             for part in free
-            if _look(part) == _look(target) and (still or _is_pinned(part) == _is_pinned(target))
+            if _look(part) == _look(target) and (still or _is_pinned(part) >= _is_pinned(target))
         ]
         if alike:
             middle = target.get_center()
