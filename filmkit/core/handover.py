@@ -43,6 +43,7 @@ LEAVING = 0.6  # the same if nothing does
 CARD_COMES, CARD_STAYS = 0.6, 1.0  # seconds in which a chapter card appears, and is there
 BEHIND = 0.12  # share of its presence that is left of a picture behind a chapter card
 SUNK = 0.4  # share of the camera's tilt that is left then
+MARKS = (*",.;:!?",)  # what is carried besides words: it would be missed between them
 COMPANY = 3  # so many words move together; a single one would mean nothing
 SEEN = 0.999  # presence from which something counts as being there
 
@@ -272,7 +273,9 @@ def _parts(mobjects: Iterable[Mobject]) -> Iterator[Part]:
     """Yield heatmaps and words among all parts that are simply where their points are."""
     for mobject in mobjects:
         for part in mobject.get_family():
-            word = isinstance(part, TextLine) and any(letter.isalpha() for letter in part.text)
+            word = isinstance(part, TextLine) and (
+                any(letter.isalpha() for letter in part.text) or part.text.strip() in MARKS
+            )
             if (word or isinstance(part, Heatmap)) and not _is_upright(part):
                 yield part
 
