@@ -97,11 +97,12 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("scene_attention", ("one_head",)),
     ("scene_kv_cache", ("what_is_kept",)),
+    ("scene_sharing", ("what_else",)),
     ("scene_mla", ("one_latent_for_all",)),
-    ("scene_mla", ("the_same_budget", "all_heads_compared")),
+    ("scene_mla", ("all_heads_compared",)),
     ("scene_answer", ("the_answer", "the_word")),
 )
-"""The short film: names of scenes, and the beats of them that it shows."""
+"""The short film: names of scenes, and the beats of them that it shows, without questions."""
 
 FORMER_NAMES = {
     "scene_mqa": "scene_sharing",

@@ -10,11 +10,15 @@ from manim import Animation, Dot, Mobject, VGroup, linear
 from filmkit.core.animations import AnimateWith, Presence, set_presence
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.language import N_
 from filmkit.core.line_breaks import sentences
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 
-__all__ = ["Card", "faded", "lines_within"]
+__all__ = ["FILM_TITLE", "Card", "centred", "faded"]
+
+FILM_TITLE = N_("Remember Less")
+"""The film's title; translated where it is shown."""
 
 QUESTION_SIZE = 0.058  # of letters, as a fraction of the frame's shorter side
 SMALLER = 0.92  # by which letters shrink until they fit
@@ -41,7 +45,7 @@ class Card(VGroup):
     def __init__(self, text: str, frame: Frame) -> None:
         stage = frame.stage
         room = Box(stage.x, stage.y, ROOM * stage.width, stage.height - 4 * DOT_RISE)
-        words = lines_within(room, text, QUESTION_SIZE * frame.shorter_side / FRAME_HEIGHT)
+        words = centred(text, room, QUESTION_SIZE * frame.shorter_side / FRAME_HEIGHT)
         y, colour = stage.bottom + DOT_RISE, current_theme().muted
         self.dots = VGroup(
             *(
@@ -64,30 +68,26 @@ class Card(VGroup):
         return AnimateWith(self.dots, step, rate_func=linear, run_time=seconds)
 
 
-def lines_within(room: Box, text: str, size: float, weight: str = "normal") -> VGroup:
-    """Return the lines of a text around the middle of a room, small enough for it.
+def centred(text: str, room: Box, size: float, *, weight: str = "normal") -> VGroup:
+    """Return the lines of a text around the middle of a room; each sentence begins a line.
 
     Parameters
     ----------
-    room
-        The room.
-    text
-        The text; each sentence begins a line.
+    text, room
+        The text, and where it stands.
     size
-        Size of its letters, where they fit.
+        Size of its letters, at most: they are smaller if the text would not fit.
     weight
-        As for :class:`filmkit.core.text.Label`.
+        As for :class:`~filmkit.core.text.Label`.
     """
     said = [text[start:end] for start, end in sentences(text)]
-    while True:
-        broken = (line for one in said for line in break_lines(one, room.width, size=size))
-        lines = VGroup(*(Label(line, size=size, weight=weight) for line in broken))
-        for place, line in enumerate(lines):
-            up = LINE * line.line_height * ((len(lines) - 1) / 2 - place)
-            line.on_line(room.x, room.y + up)
-        if lines.width <= room.width and lines.height <= room.height:
-            return lines
-        size *= SMALLER
+    broken = (line for sentence in said for line in break_lines(sentence, room.width, size=size))
+    lines = VGroup(*(Label(line, size=size, weight=weight) for line in broken))
+    for place, line in enumerate(lines):
+        line.on_line(room.x, room.y + LINE * line.line_height * ((len(lines) - 1) / 2 - place))
+    if lines.width > room.width or lines.height > room.height:
+        return centred(text, room, SMALLER * size, weight=weight)
+    return lines
 
 
 def faded(levels: Mapping[Mobject, float], share: float = FAINT) -> list[Animation]:

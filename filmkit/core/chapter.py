@@ -9,22 +9,18 @@ import numpy.typing as npt
 from manim import Group, VMobject
 
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.card import lines_within
+from filmkit.core.card import centred
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import N_
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 
-__all__ = ["FILM_TITLE", "ChapterCard"]
+__all__ = ["ChapterCard"]
 
 Points = npt.NDArray[np.float64]
-
-FILM_TITLE = N_("Remember Less")
-"""Title of the film of all scenes, in English."""
 
 TITLE_SIZE, NUMBER_SIZE = 0.11, 0.06  # of letters, as fractions of the frame's shorter side
 TITLE = 0.92  # part of the stage's width for the title
@@ -68,7 +64,7 @@ class ChapterCard(Group):
         label = Label(str(number), size=NUMBER_SIZE * unit, colour=theme.muted)
         room = Box.of(stage.left, stage.right, top, stage.top - 2 * label.line_height)
         room = Box(room.x, room.y, TITLE * room.width, room.height)
-        words = lines_within(room, title, TITLE_SIZE * unit, "semibold")
+        words = centred(title, room, TITLE_SIZE * unit, weight="semibold")
         label.on_line(room.x, words.get_top()[1] + label.line_height)
         super().__init__(label, glow(words, SHINE / 2))
         for chapter, shown in enumerate(_patterns(view, count), 1):

@@ -43,6 +43,7 @@ LEAVING = 0.6  # the same if nothing does
 CARD_COMES, CARD_STAYS = 0.6, 1.0  # seconds in which a chapter card appears, and is there
 BEHIND = 0.12  # share of its presence that is left of a picture behind a chapter card
 SUNK = 0.4  # share of the camera's tilt that is left then
+MARKS = (*",.;:!?",)  # what is carried besides words: it would be missed between them
 COMPANY = 3  # so many words move together; a single one would mean nothing
 SEEN = 0.999  # presence from which something counts as being there
 
@@ -98,8 +99,8 @@ class ArrivingStage(Stage):
             targets = [part for part in _parts(mine) if presence(part) >= SEEN]
         else:
             beginning = _beginning(self.scene, self.trace, self.settings)
-            targets, shot = list(beginning.parts.values()), beginning.shot
-            mine = self._foretold = beginning.there
+            targets, shot = list(beginning.first_parts.values()), beginning.first_shot
+            mine = self._foretold = beginning.at_once
         self._carried = _matches(theirs, targets, self.camera.shot, shot)
         kept = {part for pair in self._carried for part in pair[0].get_family()}
         replaced = {part for pair in self._carried for part in pair[1].get_family()}
@@ -108,6 +109,9 @@ class ArrivingStage(Stage):
         if not self.first:
             self._show_chapter()
             theirs = list(self.mobjects)
+        for origin, target in self._carried:
+            if _is_pinned(origin) and not _is_pinned(target):
+                _stand_in_scene(origin, self.camera.shot, self.frame.height)
         leaving = [part for part in _drawn(theirs) if part not in kept]
         own = {part: presence(part) for part in _drawn(mine)}
         for part in own:
@@ -139,7 +143,8 @@ class ArrivingStage(Stage):
         behind = {part: presence(part) for part in self.visible_parts()}
         shot = self.camera.shot
         sinks = self.move_camera(replace(shot, phi=SUNK * shot.phi))
-        words = [part for part in behind if isinstance(part, TextLine)]
+        kept = self.carried
+        words = [part for part in behind if isinstance(part, TextLine) and part not in kept]
         self.play(
             *faded(behind, BEHIND),
             *(Presence(line, 0.0) for line in words),
@@ -212,35 +217,37 @@ class _Beginning(Stage):
 
     Attributes
     ----------
-    there
+    at_once
         All of it, if it is there at once; then the scene ends.
-    parts
+    first_parts
         What can be seen of it for the first time, and where, while the camera has not moved yet: as
         a key what it is in the scene.
-    shot
+    first_shot
         The camera's shot.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.there: list[Mobject] = []
-        self.parts: dict[Part, Part] = {}
-        self.shot = self.camera.shot
+        self.at_once: list[Mobject] = []
+        self.first_parts: dict[Part, Part] = {}
+        self.first_shot = self.camera.shot
         self._has_begun = False
 
     def play(self, *animations: Any, **kwargs: Any) -> None:
         if not self._has_begun and self.mobjects:
-            self.there, self.shot = list(self.mobjects), self.camera.shot
-            self.parts = {part: part for part in _parts(self.there) if presence(part) >= SEEN}
+            self.at_once, self.first_shot = list(self.mobjects), self.camera.shot
+            self.first_parts = {
+                part: part for part in _parts(self.at_once) if presence(part) >= SEEN
+            }
             raise EndSceneEarlyException
         super().play(*animations, **kwargs)
         if not self._has_begun:
-            self.shot, self._has_begun = self.camera.shot, True
+            self.first_shot, self._has_begun = self.camera.shot, True
         for part in _parts(self.mobjects):
-            if part in self.parts or presence(part) < SEEN:
+            if part in self.first_parts or presence(part) < SEEN:
                 continue
-            if self.camera.shot == self.shot or _is_pinned(part):
-                self.parts[part] = part.copy()
+            if self.camera.shot == self.first_shot or _is_pinned(part):
+                self.first_parts[part] = part.copy()
 
 
 def _beginning(scene: type[Stage], trace: Trace, settings: StageSettings) -> _Beginning:
@@ -266,7 +273,9 @@ def _parts(mobjects: Iterable[Mobject]) -> Iterator[Part]:
     """Yield heatmaps and words among all parts that are simply where their points are."""
     for mobject in mobjects:
         for part in mobject.get_family():
-            word = isinstance(part, TextLine) and any(letter.isalpha() for letter in part.text)
+            word = isinstance(part, TextLine) and (
+                any(letter.isalpha() for letter in part.text) or part.text.strip() in MARKS
+            )
             if (word or isinstance(part, Heatmap)) and not _is_upright(part):
                 yield part
 
@@ -277,6 +286,14 @@ def _is_upright(part: Mobject) -> bool:
 
 def _is_pinned(part: Mobject) -> bool:
     return bool(getattr(part, "pinned", False))
+
+
+def _stand_in_scene(part: Part, shot: Shot, frame_height: float) -> None:
+    """Let a part that is fixed in the frame stand in the scene where it is seen in a shot."""
+    flat = part.points * [1.0, 1.0, 0.0] * shot.height / frame_height
+    part.points = np.asarray(shot.center) + flat @ shot.rotation()
+    for member in part.get_family():
+        member.pinned = False
 
 
 def _look(part: Part) -> object:
@@ -291,7 +308,7 @@ def _matches(
 ) -> list[tuple[Part, Part]]:
     """Pair what is seen before with what shows the same after, the nearest first.
 
-    A part that is fixed in the frame meets one that is not only if the camera sees both alike.
+    A part that is not fixed in the frame meets one that is only if the camera sees both alike.
     """
     still = start == end
     free = [part for part in _parts(before) if presence(part) >= SEEN]
@@ -300,7 +317,7 @@ def _matches(
         alike = [
             part
             for part in free
-            if _look(part) == _look(target) and (still or _is_pinned(part) == _is_pinned(target))
+            if _look(part) == _look(target) and (still or _is_pinned(part) >= _is_pinned(target))
         ]
         if alike:
             middle = target.get_center()

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from extract.files import write_text
-from filmkit.core.chapter import FILM_TITLE
+from filmkit.core.card import FILM_TITLE
 from filmkit.core.language import _
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry

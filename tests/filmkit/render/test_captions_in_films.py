@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from filmkit.core.chapter import FILM_TITLE
+from filmkit.core.card import FILM_TITLE
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Frame
 from filmkit.core.records import StageSettings
 from filmkit.render.jobs import make_films
