@@ -335,7 +335,7 @@ class Sayings(Group):
     ) -> None:
         super().__init__()
         stage, theme = frame.stage, current_theme()
-        line = 2 * SAYING_LINE if frame.upright else SAYING_LINE
+        line = 2 * SAYING_LINE if frame.tall else SAYING_LINE
         asked, first, bar, averaged, fitted, _gap, last, other, latent = stage.split_rows(
             (PROMPT_LINE, TITLE, BAR, line, line, TITLE / 2, TITLE, BAR, line)
         )
@@ -349,26 +349,20 @@ class Sayings(Group):
             name.on_line(title.left + name.width / 2, title.y)
             words.on_line(title.right - words.width / 2, title.y)
             self.kept.add(name, words, model.plate(box, slice(-1, None)))
-        notes = [
-            Label(text, size=TEXT, colour=theme.muted) for text in (_("averaged"), _("fitted"))
-        ]
+        rows = (
+            (contest.mean, averaged, _("averaged")),
+            (contest.fitted, fitted, _("fitted")),
+            (contest.latent, latent, ""),
+        )
+        notes = [Label(note, size=TEXT, colour=theme.muted) for _row, _room, note in rows]
         aside = max(note.width for note in notes) + 2 * GAP
-        self.shared, self.fitted, self.latent = said = [
-            VGroup(
-                _flush(
-                    as_said(row.continuation),
-                    Box.of(r.left + aside, r.right, r.bottom + GAP, r.top - GAP),
-                    SAYING,
-                )
-            )
-            for row, r in (
-                (contest.mean, averaged),
-                (contest.fitted, fitted),
-                (contest.latent, latent),
-            )
-        ]
-        for note, words, room in zip(notes, said[:2], (averaged, fitted), strict=True):
-            words.add(note.on_line(room.left + note.width / 2, room.y))
+        said = []
+        for (row, room, _note), note in zip(rows, notes, strict=True):
+            note.on_line(room.left + note.width / 2, room.y)
+            right = Box.of(room.left + aside, room.right, room.bottom, room.top)
+            words = _flush(as_said(row.continuation), right.inset(0.0, GAP), SAYING)
+            said.append(VGroup(words, note))
+        self.shared, self.fitted, self.latent = said
 
 
 def as_said(text: str) -> list[str]:
