@@ -37,7 +37,7 @@ from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other, figure
+from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
 from filmkit.world.standing import stand
@@ -54,7 +54,7 @@ from scenes.mla.absorbed import (
     matrices_below,
 )
 from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
-from scenes.mla.parts import NARROW, latent_parts, loss_parts
+from scenes.mla.parts import figure_and_words, latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
@@ -96,6 +96,7 @@ TALL_CIRCUIT = """
 LOSS = """
     K      minus_K true_K equals_K lost_K share_K
     V      minus_V true_V equals_V lost_V share_V
+    about  about   about  about    about  about
 """
 TALL_LOSS = """
     K        V
@@ -104,6 +105,7 @@ TALL_LOSS = """
     equals_K equals_V
     lost_K   lost_V
     share_K  share_V
+    about    about
 """
 
 DUEL = (
@@ -180,7 +182,8 @@ class LatentAttention(Stage):
         )
         for name, part in latent_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
-        self.part("kept", self._kept)
+        rank, words = self.facts["rank"], _("numbers for each token")
+        self.part("kept", partial(figure_and_words, rank, words, colour=self.theme.latent))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
@@ -310,12 +313,6 @@ class LatentAttention(Stage):
         show = partial(self.show, DOWN, tall=TALL_DOWN)
         show(reveal="C", later="kept")
         show(marks=(Mark("X", row=row), Mark("C", row=row)))
-
-    def _kept(self) -> VGroup:
-        """Return how long the latent is, as a figure."""
-        lines = break_lines(_("numbers for each token"), NARROW, size=TEXT)
-        number = figure(self.facts["rank"], colour=self.theme.latent)
-        return below_each_other(number, *(Label(line, size=TEXT) for line in lines))
 
     @beat
     def up_to_keys_and_values(self) -> None:
