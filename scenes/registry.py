@@ -99,6 +99,7 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
 FORMER_NAMES = {
     "scene_mqa": "scene_sharing",
     "scene_gqa": "scene_sharing",
+    "scene_mla/flatten": "scene_mla/down_to_the_latent",
 }
 """Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
 

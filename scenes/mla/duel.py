@@ -184,8 +184,8 @@ class DuelSide(Group):
     share
         How much attention moves; see :meth:`count`.
     layers
-        A bar for each layer of the model, and the names of the first and the last; empty without a
-        conversion.
+        The line on which a bar for each layer of the model stands, and the names of the first and
+        the last; empty without a conversion.
     """
 
     def __init__(self, model: Model, layer: LayerView, room: Box, most: float) -> None:
@@ -194,12 +194,16 @@ class DuelSide(Group):
         middle = Box.of(room.left, room.right, room.bottom + FOOT, room.top - HEAD)
         boxes = grid_of(middle, layer.trace.meta.n_heads)
         self.cards = own_cards(layer, boxes)
+        for card in self.cards:
+            card.pattern.label = model.name
         half = min(room.width, max(Box.around(boxes).width, LEAST)) / 2
         self.name = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
         self.name.shrink_to(2 * half - SHARE)
         y = room.top - HEAD / 2
         self.name.on_line(room.x - half + self.name.width / 2, y)
-        self.share, self._place = VGroup(), (room.x + half, y)
+        self._place = room.x + half, y
+        self.share = glow(figure(""), SHINE)
+        self._write(0.0)
         number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
         words = Label(_("{number} numbers a token", number=number), size=TEXT)
         words.on_line(room.x, room.bottom + words.line_height / 2)
@@ -221,12 +225,11 @@ class DuelSide(Group):
             )
             self.bars.add(bar.move_to([box.x, room.y, 0]))
         glow(self.bars, SHINE)
-        self._grow(0.0)
         y = room.bottom - words[0].line_height
         words[0].on_line(room.left + words[0].width / 2, y)
         words[1].on_line(room.right - words[1].width / 2, y)
         line = Line([room.left, room.bottom, 0], [room.right, room.bottom, 0], color=theme.faint)
-        self.layers.add(line.set_stroke(width=theme.thin), *words[: 1 + (last > 0)], self.bars)
+        self.layers.add(line.set_stroke(width=theme.thin), *words[: 1 + (last > 0)])
 
     # Animations
 
@@ -266,8 +269,7 @@ class DuelSide(Group):
             now = max(0.01, height * float(np.clip(reached - number, 0.0, 1.0)))
             bar.stretch_to_fit_height(now).set_y(self._foot + now / 2)
         so_far = self.model.row.moved_by_layer[: max(1, math.ceil(reached))]
-        if self.share:
-            self._write(float(np.mean(so_far)))
+        self._write(float(np.mean(so_far)))
 
     def _tell(self, share: float, *, all_layers: bool) -> None:
         """Note what is counted to."""
@@ -276,9 +278,10 @@ class DuelSide(Group):
              all_layers=all_layers)  # fmt: skip
 
     def _write(self, share: float) -> None:
-        label = figure(format_percent(share, digits=0))
-        x, y = self._place
-        self.share.submobjects = [glow(label.on_line(x - label.width / 2, y), SHINE)]
+        """Write a share, with its right end where it was."""
+        label, (x, y) = figure(format_percent(share, digits=0)), self._place
+        self.share.points = label.on_line(x - label.width / 2, y).points
+        self.share.text = label.text
 
 
 def duel_sides(
@@ -319,8 +322,10 @@ class Sayings(Group):
 
     Attributes
     ----------
+    prompt
+        The prompt.
     kept
-        The prompt, and what both ways keep of its last token, with their names.
+        What both ways keep of its last token, with their names.
     shared, fitted, latent
         What is said on one shared set, on one that is fitted, and on one latent.
     """
@@ -330,11 +335,11 @@ class Sayings(Group):
     ) -> None:
         super().__init__()
         stage, theme = frame.stage, current_theme()
-        line = 2 * SAYING_LINE if frame.upright else SAYING_LINE
+        line = 2 * SAYING_LINE if frame.tall else SAYING_LINE
         asked, first, bar, averaged, fitted, _gap, last, other, latent = stage.split_rows(
             (PROMPT_LINE, TITLE, BAR, line, line, TITLE / 2, TITLE, BAR, line)
         )
-        self.kept = Group(_flush([*prompt, " …"], asked, PROMPT))
+        self.prompt, self.kept = _flush([*prompt, " …"], asked, PROMPT), Group()
         for model, title, box in zip(models, (first, last), (bar, other), strict=True):
             number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
             name = Label(model.name, size=TEXT, colour=model.colour, weight="semibold")
@@ -344,26 +349,20 @@ class Sayings(Group):
             name.on_line(title.left + name.width / 2, title.y)
             words.on_line(title.right - words.width / 2, title.y)
             self.kept.add(name, words, model.plate(box, slice(-1, None)))
-        notes = [
-            Label(text, size=TEXT, colour=theme.muted) for text in (_("averaged"), _("fitted"))
-        ]
+        rows = (
+            (contest.mean, averaged, _("averaged")),
+            (contest.fitted, fitted, _("fitted")),
+            (contest.latent, latent, ""),
+        )
+        notes = [Label(note, size=TEXT, colour=theme.muted) for _row, _room, note in rows]
         aside = max(note.width for note in notes) + 2 * GAP
-        self.shared, self.fitted, self.latent = said = [
-            VGroup(
-                _flush(
-                    as_said(row.continuation),
-                    Box.of(r.left + aside, r.right, r.bottom, r.top),
-                    SAYING,
-                )
-            )
-            for row, r in (
-                (contest.mean, averaged),
-                (contest.fitted, fitted),
-                (contest.latent, latent),
-            )
-        ]
-        for note, words, room in zip(notes, said[:2], (averaged, fitted), strict=True):
-            words.add(note.on_line(room.left + note.width / 2, room.y))
+        said = []
+        for (row, room, _note), note in zip(rows, notes, strict=True):
+            note.on_line(room.left + note.width / 2, room.y)
+            right = Box.of(room.left + aside, room.right, room.bottom, room.top)
+            words = _flush(as_said(row.continuation), right.inset(0.0, GAP), SAYING)
+            said.append(VGroup(words, note))
+        self.shared, self.fitted, self.latent = said
 
 
 def as_said(text: str) -> list[str]:

@@ -37,7 +37,7 @@ from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other, figure
+from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
 from filmkit.world.standing import stand
@@ -54,12 +54,12 @@ from scenes.mla.absorbed import (
     matrices_below,
 )
 from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
-from scenes.mla.parts import NARROW, latent_parts, loss_parts
+from scenes.mla.parts import figure_and_words, latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
-MELT, SHINE = 3.0, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE, SILENCE = 2.0, 3.4, 2.0
+MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
+COUNT, RISE, SILENCE = 2.0, 5.0, 2.0
 HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
@@ -94,16 +94,18 @@ TALL_CIRCUIT = """
     notes notes
 """
 LOSS = """
-    made_K minus_K true_K equals_K lost_K share_K
-    made_V minus_V true_V equals_V lost_V share_V
+    K      minus_K true_K equals_K lost_K share_K
+    V      minus_V true_V equals_V lost_V share_V
+    about  about   about  about    about  about
 """
 TALL_LOSS = """
-    made_K   made_V
+    K        V
     minus_K  minus_V
     true_K   true_V
     equals_K equals_V
     lost_K   lost_V
     share_K  share_V
+    about    about
 """
 
 DUEL = (
@@ -180,7 +182,8 @@ class LatentAttention(Stage):
         )
         for name, part in latent_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
-        self.part("kept", self._kept)
+        rank, words = self.facts["rank"], _("numbers for each token")
+        self.part("kept", partial(figure_and_words, rank, words, colour=self.theme.latent))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
@@ -202,7 +205,6 @@ class LatentAttention(Stage):
                 latent_layer=(latent, told_again),
                 shared_again=(shared, told_again),
                 between=((shared + latent) / 2, told_again),
-                latent_again=(latent, told_again),
             )
         contest = at_equal_size(self.trace)
         if contest is not None:
@@ -227,6 +229,8 @@ class LatentAttention(Stage):
             return "kept" if says == [False, False, True] else "lost"
         if not is_fitted(self.trace):
             return "own"
+        if beat == "down_to_the_latent":
+            return "before"
         return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
 
     # One latent, expanded
@@ -274,27 +278,45 @@ class LatentAttention(Stage):
             *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
         )
 
-    @beat
-    def down_to_the_latent(self) -> None:
-        """[Before], each row of X became keys and values directly. Now it first becomes a short
-        latent, and only that is kept."""
-        origins = self.world.panels(self.head.head) | {"C": self.world.latent.cells}
-        if is_fitted(self.trace):
-            self.show(BEFORE, origins=origins)
-        row = self.layer.count - 1
-        marks = (Mark("X", row=row), Mark("C", row=row))
-        self.show(DOWN, tall=TALL_DOWN, lit={"C": 0.0}, later="kept", marks=marks[:1])
-        self.show(DOWN, tall=TALL_DOWN, marks=marks)
+    def _begin_with_one_pair(self) -> None:
+        """Show at once what the scene before ended on: all heads share the mean of their sets."""
+        slide = self.world.slide_together(1)
+        slide.begin()
+        slide.finish()
+        shared = SharedView.of(self.layer, 1)
+        for card in self.world.cards if shared.shared.pooled else ():
+            values, card.pattern.source = shared.pattern(card.head)
+            card.pattern.set_values(values)
+        self.add(self.world)
 
-    def _kept(self) -> VGroup:
-        """Return how long the latent is, as a figure."""
-        lines = break_lines(_("numbers for each token"), NARROW, size=TEXT)
-        number = figure(self.facts["rank"], colour=self.theme.latent)
-        return below_each_other(number, *(Label(line, size=TEXT) for line in lines))
+    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
+        """Return the pattern of a head with keys from the latent, and its source."""
+        if not is_fitted(self.trace):
+            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
+        drawn = slice(self.layer.first, self.layer.stop)
+        values = self.duel.latent.pattern[head, drawn, drawn]
+        return values, self.layer.computed("rotated_latent_pattern", head=head)
+
+    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
+        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
+
+    @beat(
+        before="Before, each row of X became keys and values directly. [Now] it first becomes a "
+        "latent, and only that is kept.",
+        own="One matrix makes a latent of each row of X. Only that is kept, with one rotated key.",
+    )
+    def down_to_the_latent(self) -> None:
+        if is_fitted(self.trace):
+            self.show(BEFORE, origins=self.world.panels(self.head.head))
+            self.wait_for("Now")
+        row = self.layer.count - 1
+        show = partial(self.show, DOWN, tall=TALL_DOWN)
+        show(reveal="C", later="kept")
+        show(marks=(Mark("X", row=row), Mark("C", row=row)))
 
     @beat
     def up_to_keys_and_values(self) -> None:
-        """Two more matrices make this head's keys and values of it, whenever they are needed."""
+        """Two more matrices make this head's keys and values of it."""
         row = self.layer.count - 1
         marks = tuple(Mark(name, row=row) for name in ("X", "C", "K", "V"))
         self.show(CIRCUIT, tall=TALL_CIRCUIT, reveal="K V")
@@ -302,11 +324,16 @@ class LatentAttention(Stage):
 
     @beat(when=is_fitted)
     def what_is_lost(self) -> None:
-        """How good is the copy? The difference is {lost_k} of the keys' size, and {lost_v} of the
+        """How good is the copy? The [difference] is {lost_k} of the keys' size, and {lost_v} of the
         values'."""
         for name, part in loss_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
-        self.show(LOSS, tall=TALL_LOSS, words="rows")
+        show = partial(self.show, LOSS, tall=TALL_LOSS, words="rows")
+        shares = "share_K share_V"
+        show(later=f"equals_K equals_V lost_K lost_V {shares}")
+        show(later=shares)
+        self.wait_for("difference")
+        show()
 
     # The duel
 
@@ -334,8 +361,8 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        ask="One shared set moves {shared_again} percent of the attention. How much does one "
-        "latent move: {shared_again}, {between} or {latent_again} percent?",
+        ask="One shared set moves {shared_layer} of the attention. How much does one latent move: "
+        "{shared_again}, {between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
@@ -365,6 +392,7 @@ class LatentAttention(Stage):
             Vanish(line, rate_func=first_half),
             Appear(self.line, rate_func=second_half),
         )
+        self.add(*(side.bars for side in sides))
         self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
 
     def _below(self, text: str) -> VGroup:
@@ -377,13 +405,15 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? On one shared set like [this], and like [that] if it
-        is fitted instead of averaged."""
+        """And how does the whole model go on? On one [shared] set like [this], or, if that is
+        fitted and not averaged, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
         self.sayings = sayings = Sayings(tokens, self.models, contest, self.frame)
         self.play(Vanish(Group(*self.visible_parts())))
+        self.play(Appear(sayings.prompt))
+        self.wait_for("shared")
         self.play(Appear(sayings.kept))
         self.wait_for("this")
         self.play(Appear(sayings.shared))
@@ -398,28 +428,6 @@ class LatentAttention(Stage):
     )
     def and_on_a_latent(self) -> None:
         self.play(Appear(self.sayings.latent))
-
-    def _begin_with_one_pair(self) -> None:
-        """Show at once what the scene before ended on: all heads share the mean of their sets."""
-        slide = self.world.slide_together(1)
-        slide.begin()
-        slide.finish()
-        shared = SharedView.of(self.layer, 1)
-        for card in self.world.cards if shared.shared.pooled else ():
-            values, card.pattern.source = shared.pattern(card.head)
-            card.pattern.set_values(values)
-        self.add(self.world)
-
-    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
-        """Return the pattern of a head with keys from the latent, and its source."""
-        if not is_fitted(self.trace):
-            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
-        drawn = slice(self.layer.first, self.layer.stop)
-        values = self.duel.latent.pattern[head, drawn, drawn]
-        return values, self.layer.computed("rotated_latent_pattern", head=head)
-
-    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
-        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
 
     # The absorbed form
 

@@ -19,7 +19,9 @@ MEANINGS = {
     "keys": KEYS,
     "values": VALUES,
     "scores": {"dot_products", "scores", "shared_scores", "latent_scores", "sum_of_scores"},
-    "pattern": {"pattern", "shared_pattern", "latent_pattern", "mla.pattern"},
+    "pattern": {
+        "pattern", "shared_pattern", "latent_pattern", "rotated_latent_pattern", "mla.pattern"
+    },  # fmt: skip
     "head output": {"z", "shared_mix", "latent_mix"},
     "output of the layer": {"out"},
     "latent": {"kv_latent", "latents", "mla.c"},
@@ -31,8 +33,8 @@ MEANINGS = {
     "changes": {"merged_matrix"},
     "unrotated": {"mla.scores_latent", "scores_of_latents"},
     "rotated": {"mla.scores_rot", "scores_of_rotated"},
-    "keys, rebuilt": {"latent_keys"},
-    "values, rebuilt": {"latent_values"},
+    "rebuilt keys": {"latent_keys"},
+    "rebuilt values": {"latent_values"},
     "true keys": KEYS - {"latent_keys"} | {"own_keys"},
     "true values": VALUES - {"latent_values"} | {"own_values"},
     "difference": {"lost_keys", "lost_values", "difference_of_forms"},
