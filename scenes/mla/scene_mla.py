@@ -492,9 +492,9 @@ class LatentAttention(Stage):
         width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
         self.part("formula", partial(BracketFormula, width, height, moved=True))
         self.camera.shot = Shot()
-        origins = {"asked": self.asked[0]}
-        if self.view.forms.rank <= LONGEST:
-            origins["C"] = self.matrices[2][0]
+        # What is drawn whole there can move.
+        whole = self.view.forms.rank <= LONGEST
+        origins = {"asked": self.asked[0], "C": self.matrices[2][0]} if whole else {}
         self.show(SCORES, later="scored", origins=origins)
         self.show(SCORES, reveal="scored")
 
@@ -540,6 +540,8 @@ class LatentAttention(Stage):
             for name in ("rebuilt", "read")
             for block, end in zip(self.parts[name].cells.blocks, gone.blocks, strict=True)
         ]
+        for copy, _end in over:
+            copy.label = ""
         self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
         self.wait_for("black")
         self.play(
