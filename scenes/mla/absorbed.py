@@ -267,7 +267,9 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
 
 def asked_row(matrix: Matrix, room: Box) -> Group:
     """Return the new query in the space of the latents: one long row in a room, and its names."""
-    cells = Heatmap(matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source)
+    cells = Heatmap(
+        matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source, edged=False
+    )
     name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
     said = Label(_("all that is computed instead"), size=TEXT)
     group = Group(cells, name, said)

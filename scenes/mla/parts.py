@@ -20,7 +20,7 @@ from filmkit.pictures.parts import TEXT, Matrix, Part
 from filmkit.pictures.tensors import CHANNEL, LATENT, MODEL
 from filmkit.pictures.texts import below_each_other, figure, quiet
 
-__all__ = ["figure_and_words", "latent_parts", "loss_parts"]
+__all__ = ["figure_and_words", "latent_notes", "latent_parts", "loss_parts"]
 
 SIGN = 0.08  # size of a sign between matrices
 NARROW = 2.4  # width at which words beside a picture are broken, in scene units
@@ -28,10 +28,10 @@ NARROW = 2.4  # width at which words beside a picture are broken, in scene units
 ROLES = {"K": "key", "V": "value"}
 
 
-def latent_parts(head: LatentHead) -> dict[str, Part | None]:
+def latent_parts(head: LatentHead) -> dict[str, Matrix]:
     """Return the latent, keys and values of a head made of it, and the matrices that make them.
 
-    Their names in mosaics are C, K, V, W_DKV, W_UK and W_UV; "notes" are quiet lines about them.
+    Their names in mosaics are C, K, V, W_DKV, W_UK and W_UV.
     """
     view, layer, theme = head.view, head.view.layer, current_theme()
     c = Matrix(
@@ -45,7 +45,6 @@ def latent_parts(head: LatentHead) -> dict[str, Part | None]:
         "W_DKV": _weight(view, "W_DKV", MODEL, LATENT, None, "latent"),
         "W_UK": _weight(view, "W_UK", LATENT, CHANNEL, head.kv_head, "key"),
         "W_UV": _weight(view, "W_UV", LATENT, CHANNEL, head.kv_head, "value"),
-        "notes": quiet(*_notes(view)),
     }
 
 
@@ -82,8 +81,8 @@ def _weight(
     )
 
 
-def _notes(view: LatentView) -> list[str]:
-    """Return in words what these matrices alone do not do."""
+def latent_notes(view: LatentView) -> list[str]:
+    """Return in words what is left out where matrices make latents, keys and values."""
     layer, notes = view.layer, []
     if view.forms.has_trained_latent:
         notes.append(_("latents are normalised"))

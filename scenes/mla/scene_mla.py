@@ -27,19 +27,16 @@ from filmkit.core.camera import Shot
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
-from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import LONGEST, TEXT, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other
+from filmkit.pictures.texts import below_each_other, quiet
 from filmkit.world.headline import Headline
-from filmkit.world.plates import HeadCard
 from filmkit.world.standing import stand
 from filmkit.world.world import World
 from scenes.mla.absorbed import (
@@ -54,7 +51,7 @@ from scenes.mla.absorbed import (
     matrices_below,
 )
 from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
-from scenes.mla.parts import figure_and_words, latent_parts, loss_parts
+from scenes.mla.parts import figure_and_words, latent_notes, latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
@@ -182,6 +179,7 @@ class LatentAttention(Stage):
         )
         for name, part in latent_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
+        self.part("notes", quiet(*latent_notes(self.view)))
         rank, words = self.facts["rank"], _("numbers for each token")
         self.part("kept", partial(figure_and_words, rank, words, colour=self.theme.latent))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
@@ -191,22 +189,21 @@ class LatentAttention(Stage):
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
-        self.duel = duel(self.trace, self.layer.layer)
+        numbers, contest = duel(self.trace, self.layer.layer), at_equal_size(self.trace)
+        self.models = Model.both(self.view, numbers, contest)
         self.facts |= told(
             lost_k=(latent_head.comparison("k").error, told_share),
             lost_v=(latent_head.comparison("v").error, told_again),
-            own=meta.n_kv_heads * (meta.d_qk + meta.d_v),
             budget=meta.d_qk + meta.d_v,
         )
         if can_duel(self.trace):
-            shared, latent = (s.distance.mean for s in (self.duel.shared, self.duel.latent))
+            shared, latent = (model.moved for model in self.models)
             self.facts |= told(
                 shared_layer=(shared, told_share),
                 latent_layer=(latent, told_again),
                 shared_again=(shared, told_again),
                 between=((shared + latent) / 2, told_again),
             )
-        contest = at_equal_size(self.trace)
         if contest is not None:
             self.facts |= told(
                 mqa_moved=(contest.mean.moved, told_share),
@@ -246,17 +243,12 @@ class LatentAttention(Stage):
     def one_latent_for_all(self) -> None:
         world = self.world
         self.camera.shot = world.shot("arc")
-        meta = self.trace.meta
-        if meta.n_kv_heads < meta.n_heads:
-            line = _(
-                "multi-head latent attention: one <latent>latent</latent> makes all "
-                "<key>keys</key> and <value>values</value> (dim: repeated)"
-            )
-        else:
-            line = _(
-                "multi-head latent attention: one <latent>latent</latent> makes all "
-                "<key>keys</key> and <value>values</value>"
-            )
+        line = _(
+            "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
+            "and <value>values</value>"
+        )
+        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
+            line = f"{line} {_('(dim: repeated)')}"
         words = world.say(Headline("MLA", line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             self._begin_with_one_pair()
@@ -267,38 +259,25 @@ class LatentAttention(Stage):
             self.play(*words, Appear(world.latent))
         self.wait_for("From")
         self.play(world.rays(), run_time=SHINE)
-        made = [self.view.head(card.head).panels for card in world.cards]
-        if not is_fitted(self.trace):
-            made = [
-                {name: (p.cells.values, p.cells.source) for name, p in zip("kv", pair, strict=True)}
-                for pair in world.pairs
+        if is_fitted(self.trace):
+            made = [self.view.head(card.head).panels for card in world.cards]
+            _shared, latent = self.models
+            patterns = [
+                Recolour(card.pattern, values=values, source=source, run_time=SHINE)
+                for card, (values, source) in zip(world.cards, latent.patterns, strict=True)
             ]
-        self.play(
-            world.rebuild(made, run_time=SHINE),
-            *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
-        )
+            self.play(world.rebuild(made, run_time=SHINE), *patterns)
 
     def _begin_with_one_pair(self) -> None:
         """Show at once what the scene before ended on: all heads share the mean of their sets."""
         slide = self.world.slide_together(1)
         slide.begin()
         slide.finish()
-        shared = SharedView.of(self.layer, 1)
-        for card in self.world.cards if shared.shared.pooled else ():
-            values, card.pattern.source = shared.pattern(card.head)
-            card.pattern.set_values(values)
+        shared, _latent = self.models
+        for card, (values, source) in zip(self.world.cards, shared.patterns, strict=True):
+            if can_duel(self.trace):
+                card.pattern.set_values(values).source = source
         self.add(self.world)
-
-    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
-        """Return the pattern of a head with keys from the latent, and its source."""
-        if not is_fitted(self.trace):
-            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
-        drawn = slice(self.layer.first, self.layer.stop)
-        values = self.duel.latent.pattern[head, drawn, drawn]
-        return values, self.layer.computed("rotated_latent_pattern", head=head)
-
-    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
-        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
 
     @beat(
         before="Before, each row of X became keys and values directly. [Now] it first becomes a "
@@ -339,14 +318,13 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        equal="Now a duel. Both sides [keep] the same {budget} numbers for each token, and all "
+        equal="Now a duel. Both sides keep the same {budget} numbers for each token, and all "
         "patterns are computed [again].",
-        unequal="Now a duel. One shared set [keeps] {budget} numbers for each token, one latent "
+        unequal="Now a duel. One shared set keeps {budget} numbers for each token, one latent "
         "{rank}, and all patterns are computed [again].",
     )
     def the_same_budget(self) -> None:
         count = self.trace.meta.n_heads
-        self.models = Model.both(self.view, self.duel, at_equal_size(self.trace))
         self.sides = sides = duel_sides(self.models, self.layer, self.frame)
         own = own_cards(self.layer, grid_of(self.frame.stage, count))
         self.play(Vanish(Group(*self.visible_parts())))
@@ -377,7 +355,7 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
-        """In all {layers} layers errors add up: {mqa_moved} with one shared set, {latent_moved}
+        """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
         sides, line = self.sides, self.line
         self.line = self._below(
