@@ -32,7 +32,7 @@ from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.pictures.parts import LONGEST, TEXT
+from filmkit.pictures.parts import LONGEST, TEXT, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import below_each_other, quiet
@@ -418,8 +418,9 @@ class LatentAttention(Stage):
         (shown,) = self.parts["formula"].pieces.values()
         assert isinstance(shown, BracketFormula)
         made = latent_parts(self.view.head(self.head.head))
-        factors = self.absorbed["query"], made["W_UK"].transposed, made["C"].transposed
-        self.matrices = matrices_below(factors, shown)
+        factors = [part for part in (made["W_UK"], made["C"]) if isinstance(part, Matrix)]
+        turned = (factor.transposed for factor in factors)
+        self.matrices = matrices_below([self.absorbed["query"], *turned], shown)
         return shown
 
     @property
@@ -432,8 +433,9 @@ class LatentAttention(Stage):
         if self.frame.upright:
             # What stands on the floor is below, since the floor mirrors it.
             said, computed = room.split_rows(2, GAP)
-            return computed, said
-        return room.split_columns(2, GAP)
+        else:
+            computed, said = room.split_columns(2, GAP)
+        return computed, said
 
     @beat
     def a_new_query(self) -> None:
@@ -486,8 +488,8 @@ class LatentAttention(Stage):
         rotated="It meets the latents themselves, and beside them the one rotated key.",
     )
     def the_latent_drops_in(self) -> None:
-        for name, part in self.absorbed.items():
-            self.part(name, part)
+        for name in ("asked", "scored", "rope", "rope_query"):
+            self.part(name, self.absorbed.get(name))
         # Beside the words of the tokens it is less wide.
         width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
         self.part("formula", partial(BracketFormula, width, height, moved=True))
@@ -501,8 +503,8 @@ class LatentAttention(Stage):
     @beat
     def the_pattern_mixes_latents(self) -> None:
         """The pattern mixes the latents themselves, so no [value] is built either."""
-        for name, part in self.absorbed.items():
-            self.part(name, part)
+        for name in ("shares", "mix", "z"):
+            self.part(name, self.absorbed[name])
         weights, row = self.absorbed["shares"].values[-1], self.layer.count - 1
         last = np.arange(self.layer.count)[:, None] == row
         lit = {"C": weights[:, None] / weights.max()}

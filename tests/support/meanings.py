@@ -20,8 +20,12 @@ MEANINGS = {
     "values": VALUES,
     "scores": {"dot_products", "scores", "shared_scores", "latent_scores", "sum_of_scores"},
     "pattern": {
-        "pattern", "shared_pattern", "latent_pattern", "rotated_latent_pattern", "mla.pattern"
-    },  # fmt: skip
+        "pattern",
+        "shared_pattern",
+        "latent_pattern",
+        "rotated_latent_pattern",
+        "mla.pattern",
+    },
     "head output": {"z", "shared_mix", "latent_mix"},
     "output of the layer": {"out"},
     "latent": {"kv_latent", "latents", "mla.c"},
