@@ -383,8 +383,8 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? On one [shared] set like [this], or, if that is
-        fitted and not averaged, like [that]."""
+        """And how does the whole model go on? With one [shared] set, like [this]; fitted instead of
+        averaged, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
@@ -401,8 +401,8 @@ class LatentAttention(Stage):
 
     @beat(
         when=has_contest,
-        kept="On one latent: {next}.",
-        lost="And on one latent like this.",
+        kept="With one latent: {next}.",
+        lost="And with one latent, like this.",
     )
     def and_on_a_latent(self) -> None:
         self.play(Appear(self.sayings.latent))
