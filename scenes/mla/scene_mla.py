@@ -288,18 +288,26 @@ class LatentAttention(Stage):
         if is_fitted(self.trace):
             self.show(BEFORE, origins=self.world.panels(self.head.head))
             self.wait_for("Now")
-        row = self.layer.count - 1
-        show = partial(self.show, DOWN, tall=TALL_DOWN)
-        show(reveal="C", later="kept")
-        show(marks=(Mark("X", row=row), Mark("C", row=row)))
+        show = partial(self.show, DOWN, tall=TALL_DOWN, marks=self._marks("X", "C"))
+        show(lit={"C": self._last_row}, later="kept")
+        show()
 
     @beat
     def up_to_keys_and_values(self) -> None:
         """Two more matrices make this head's keys and values of it."""
-        row = self.layer.count - 1
-        marks = tuple(Mark(name, row=row) for name in ("X", "C", "K", "V"))
-        self.show(CIRCUIT, tall=TALL_CIRCUIT, reveal="K V")
-        self.show(CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
+        last, marks = self._last_row, self._marks("X", "C", "K", "V")
+        show = partial(self.show, CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
+        show(lit={"K": last, "V": last})
+        show()
+
+    @property
+    def _last_row(self) -> Array:
+        """Opacities of rows of which only the last is seen, (rows, 1)."""
+        return np.eye(self.layer.count)[:, -1:]
+
+    def _marks(self, *names: str) -> tuple[Mark, ...]:
+        """Return frames around the last rows of parts."""
+        return tuple(Mark(name, row=self.layer.count - 1) for name in names)
 
     @beat(when=is_fitted)
     def what_is_lost(self) -> None:
@@ -339,8 +347,8 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        ask="One shared set moves {shared_layer} of the attention. How much does one latent move: "
-        "{shared_again}, {between} or {latent_layer} percent?",
+        ask="One shared set moves {shared_layer} of the attention. And one latent: {shared_again}, "
+        "{between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
