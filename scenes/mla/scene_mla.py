@@ -560,7 +560,7 @@ class LatentAttention(Stage):
 
     @beat
     def every_head_reads_it(self) -> None:
-        """All {heads} heads read one latent, and each has its own way of asking."""
+        """Every head reads the same latent, and each asks in its own way."""
         self.room = LightRoom(self.view, self.frame)
         words = Headline(
             counted_heads(self.trace.meta.n_heads),
