@@ -37,7 +37,8 @@ from filmkit.world.plates import HeadCard
 __all__ = ["DuelSide", "Model", "Sayings", "change_scale", "duel_sides", "own_cards"]
 
 Array = npt.NDArray[np.float64]
-Panel, Kept = tuple[Array, TensorSource], tuple[Array, Norm, TensorSource]
+Panel = tuple[Array, TensorSource]
+Kept = tuple[Array, Norm, TensorSource]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
 NAME = 0.045  # size of the name of a side
