@@ -288,14 +288,14 @@ class LatentAttention(Stage):
         if is_fitted(self.trace):
             self.show(BEFORE, origins=self.world.panels(self.head.head))
             self.wait_for("Now")
-        show = partial(self.show, DOWN, tall=TALL_DOWN, marks=self._marks("X", "C"))
+        show = partial(self.show, DOWN, tall=TALL_DOWN, marks=self._last_rows("X", "C"))
         show(lit={"C": self._last_row}, later="kept")
         show()
 
     @beat
     def up_to_keys_and_values(self) -> None:
         """Two more matrices make this head's keys and values of it."""
-        last, marks = self._last_row, self._marks("X", "C", "K", "V")
+        last, marks = self._last_row, self._last_rows("X", "C", "K", "V")
         show = partial(self.show, CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
         show(lit={"K": last, "V": last})
         show()
@@ -305,7 +305,7 @@ class LatentAttention(Stage):
         """Opacities of rows of which only the last is seen, (rows, 1)."""
         return np.eye(self.layer.count)[:, -1:]
 
-    def _marks(self, *names: str) -> tuple[Mark, ...]:
+    def _last_rows(self, *names: str) -> tuple[Mark, ...]:
         """Return frames around the last rows of parts."""
         return tuple(Mark(name, row=self.layer.count - 1) for name in names)
 
@@ -568,7 +568,7 @@ class LatentAttention(Stage):
 
     @beat
     def every_head_reads_it(self) -> None:
-        """All {heads} heads read one latent, and each has its own way of asking."""
+        """Every head reads the same latent, and each asks in its own way."""
         self.room = LightRoom(self.view, self.frame)
         words = Headline(
             counted_heads(self.trace.meta.n_heads),
