@@ -172,7 +172,7 @@ class AtTop:
         return {"whole": whole.move_to([place.box.x, place.box.top - whole.height / 2, 0.0])}
 
 
-def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
+def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
     """Return the matrices of a head in the absorbed form, by their names in mosaics.
 
     Parameters
@@ -187,7 +187,7 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
         latents; "scored", (token, 1): its scores. "shares", (token, token): the pattern; "mix",
         (token, r): the pattern times the latents; "z", (token, d_v). "rope", (token, d_rope), and
         "rope_query", (1, d_rope), are the rotated keys that all heads share and the rotated part of
-        the query; None without them.
+        the query; they are left out without them.
     """
     view, layer, forms, theme = of.view, of.view.layer, of.view.forms, current_theme()
     new, words = (layer.count - 1, layer.count), layer.words
@@ -203,8 +203,7 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
         return part((values[-1:, slice(*cut)], source.part(new, cut)), norm, columns, **how)
 
     naive, absorbed, queries = of.panels, of.absorbed_panels, layer.norm("q")
-    rotated = bool(forms.d_rope)
-    return {
+    parts = {
         "query": row(naive["q"], queries, (0, content), CHANNEL),
         "asked": row(
             absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
@@ -224,14 +223,16 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
             name=_("mix of latents"), symbol="A C", colour=theme.latent, words=words,
         ),
         "z": part(naive["z"], layer.norm("z"), CHANNEL, symbol="A C W_(U V) = z", words=words),
-        "rope": part(
+    }  # fmt: skip
+    if forms.d_rope:
+        parts["rope"] = part(
             (view.rope, view.rope_source), layer.norm("k_rope"), ROPE,
             name=_("rotated keys"), colour=theme.key, words=words,
-        ) if rotated else None,
-        "rope_query": row(
+        )  # fmt: skip
+        parts["rope_query"] = row(
             naive["q"], queries, (content, d_qk), ROPE, name=_("rotated query"), colour=theme.query
-        ) if rotated else None,
-    }  # fmt: skip
+        )
+    return parts
 
 
 def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
@@ -266,7 +267,9 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
 
 def asked_row(matrix: Matrix, room: Box) -> Group:
     """Return the new query in the space of the latents: one long row in a room, and its names."""
-    cells = Heatmap(matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source)
+    cells = Heatmap(
+        matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source, edged=False
+    )
     name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
     said = Label(_("all that is computed instead"), size=TEXT)
     group = Group(cells, name, said)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from manim import Animation, Group, Line, Rectangle, VGroup
 
 from extract.conversion_report import Contest, Row
-from extract.duel import Duel
+from extract.duel import Duel, Side
 from filmkit.core.animations import AnimateWith, Arrive, Glide, Recolour
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box, Frame
@@ -38,6 +38,7 @@ __all__ = ["DuelSide", "Model", "Sayings", "change_scale", "duel_sides", "own_ca
 
 Array = npt.NDArray[np.float64]
 Panel = tuple[Array, TensorSource]
+Kept = tuple[Array, Norm, TensorSource]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
 NAME = 0.045  # size of the name of a side
@@ -58,13 +59,11 @@ class Model:
     Attributes
     ----------
     name, way
-        In words, and as facts and charts name it: "mqa" or "mla".
+        In words, and as facts name it: "mqa" or "mla".
     colour
         Of its name.
-    numbers
-        Kept for each token of the layer.
-    moved
-        Share of the attention that goes to other words, in this layer.
+    side
+        How many numbers it keeps for each token of the layer, and how much attention moves.
     row
         What the whole model did; None without a conversion.
     patterns, differences
@@ -76,43 +75,56 @@ class Model:
     name: str
     way: str
     colour: str
-    numbers: int
-    moved: float
+    side: Side
     row: Row | None
     patterns: Sequence[Panel]
     differences: Sequence[Panel]
-    kept: Sequence[tuple[Array, Norm, TensorSource]]
+    kept: Sequence[Kept]
 
     @classmethod
     def both(cls, view: LatentView, numbers: Duel, contest: Contest | None) -> tuple[Model, Model]:
         """Return one shared set, and one latent."""
-        layer, theme = view.layer, current_theme()
-        shared, heads = SharedView.of(layer, 1), range(layer.trace.meta.n_heads)
+        layer, theme, own = view.layer, current_theme(), numbers.own
+        shared, latent, sets = numbers.shared, numbers.latent, SharedView.of(view.layer, 1)
         drawn = slice(layer.first, layer.stop)
-        sets = [(*shared.panel(name, 0), shared.norms[name]) for name in "kv"]
 
-        def panels(patterns: Array, what: str, **given: int) -> tuple[list[Panel], ...]:
-            """Return patterns and differences of all heads."""
-            cut = patterns[:, drawn, drawn], numbers.own[:, drawn, drawn]
-            return tuple(
-                [(values[h], layer.computed(f"{what}_{kind}", head=h, **given)) for h in heads]
-                for kind, values in (("pattern", cut[0]), ("difference", np.abs(cut[0] - cut[1])))
-            )
+        def panels(values: Array, quantity: str, **given: int) -> list[Panel]:
+            return [
+                (one[drawn, drawn], layer.computed(quantity, head=head, **given))
+                for head, one in enumerate(values)
+            ]
+
+        def matrix(name: str) -> Kept:
+            values, source = sets.panel(name, 0)
+            return values, sets.norms[name], source
 
         return (
             cls(
-                _("one shared set"), "mqa", theme.ink, numbers.shared.numbers,
-                numbers.shared.distance.mean, contest and contest.mean,
-                *panels(numbers.shared.pattern, "shared", sets=1),
-                [(values, norm, source) for values, source, norm in sets],
+                name=_("one shared set"),
+                way="mqa",
+                colour=theme.ink,
+                side=shared,
+                row=contest.mean if contest else None,
+                patterns=panels(shared.pattern, "shared_pattern", sets=1),
+                differences=panels(np.abs(shared.pattern - own), "shared_difference", sets=1),
+                kept=[matrix("k"), matrix("v")],
             ),
             cls(
-                _("one latent"), "mla", theme.latent, numbers.latent.numbers,
-                numbers.latent.distance.mean, contest and contest.latent,
-                *panels(numbers.latent.pattern, "rotated_latent"),
-                [(view.latent, view.latent_norm, view.latent_source)],
+                name=_("one latent"),
+                way="mla",
+                colour=theme.latent,
+                side=latent,
+                row=contest.latent if contest else None,
+                patterns=panels(latent.pattern, "rotated_latent_pattern"),
+                differences=panels(np.abs(latent.pattern - own), "rotated_latent_difference"),
+                kept=[(view.latent, view.latent_norm, view.latent_source)],
             ),
-        )  # fmt: skip
+        )
+
+    @property
+    def moved(self) -> float:
+        """Share of the attention that goes to other words, in this layer."""
+        return self.side.distance.mean
 
     def plate(self, box: Box, rows: slice = slice(None)) -> Group:
         """Return some rows of what is kept, side by side in a box."""
@@ -204,7 +216,7 @@ class DuelSide(Group):
         self._place = room.x + half, y
         self.share = glow(figure(""), SHINE)
         self._write(0.0)
-        number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
+        number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
         words = Label(_("{number} numbers a token", number=number), size=TEXT)
         words.on_line(room.x, room.bottom + words.line_height / 2)
         top, bottom = middle.bottom - GAP, words.get_top()[1] + GAP / 2
@@ -335,13 +347,13 @@ class Sayings(Group):
     ) -> None:
         super().__init__()
         stage, theme = frame.stage, current_theme()
-        line = 2 * SAYING_LINE if frame.upright else SAYING_LINE
+        line = 2 * SAYING_LINE if frame.tall else SAYING_LINE
         asked, first, bar, averaged, fitted, _gap, last, other, latent = stage.split_rows(
             (PROMPT_LINE, TITLE, BAR, line, line, TITLE / 2, TITLE, BAR, line)
         )
         self.prompt, self.kept = _flush([*prompt, " …"], asked, PROMPT), Group()
         for model, title, box in zip(models, (first, last), (bar, other), strict=True):
-            number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
+            number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
             name = Label(model.name, size=TEXT, colour=model.colour, weight="semibold")
             words = Label(
                 _("{number} numbers a token", number=number), size=TEXT, colour=theme.muted
@@ -349,26 +361,20 @@ class Sayings(Group):
             name.on_line(title.left + name.width / 2, title.y)
             words.on_line(title.right - words.width / 2, title.y)
             self.kept.add(name, words, model.plate(box, slice(-1, None)))
-        notes = [
-            Label(text, size=TEXT, colour=theme.muted) for text in (_("averaged"), _("fitted"))
-        ]
+        rows = (
+            (contest.mean, averaged, _("averaged")),
+            (contest.fitted, fitted, _("fitted")),
+            (contest.latent, latent, ""),
+        )
+        notes = [Label(note, size=TEXT, colour=theme.muted) for _row, _room, note in rows]
         aside = max(note.width for note in notes) + 2 * GAP
-        self.shared, self.fitted, self.latent = said = [
-            VGroup(
-                _flush(
-                    as_said(row.continuation),
-                    Box.of(r.left + aside, r.right, r.bottom + GAP, r.top - GAP),
-                    SAYING,
-                )
-            )
-            for row, r in (
-                (contest.mean, averaged),
-                (contest.fitted, fitted),
-                (contest.latent, latent),
-            )
-        ]
-        for note, words, room in zip(notes, said[:2], (averaged, fitted), strict=True):
-            words.add(note.on_line(room.left + note.width / 2, room.y))
+        said = []
+        for (row, room, _note), note in zip(rows, notes, strict=True):
+            note.on_line(room.left + note.width / 2, room.y)
+            right = Box.of(room.left + aside, room.right, room.bottom, room.top)
+            words = _flush(as_said(row.continuation), right.inset(0.0, GAP), SAYING)
+            said.append(VGroup(words, note))
+        self.shared, self.fitted, self.latent = said
 
 
 def as_said(text: str) -> list[str]:

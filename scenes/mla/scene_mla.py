@@ -27,19 +27,16 @@ from filmkit.core.camera import Shot
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
-from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.mobjects.shared_view import SharedView
-from filmkit.pictures.parts import LONGEST, TEXT
+from filmkit.pictures.parts import LONGEST, TEXT, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other, figure
+from filmkit.pictures.texts import below_each_other, quiet
 from filmkit.world.headline import Headline
-from filmkit.world.plates import HeadCard
 from filmkit.world.standing import stand
 from filmkit.world.world import World
 from scenes.mla.absorbed import (
@@ -54,7 +51,7 @@ from scenes.mla.absorbed import (
     matrices_below,
 )
 from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
-from scenes.mla.parts import NARROW, latent_parts, loss_parts
+from scenes.mla.parts import figure_and_words, latent_notes, latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
@@ -96,6 +93,7 @@ TALL_CIRCUIT = """
 LOSS = """
     K      minus_K true_K equals_K lost_K share_K
     V      minus_V true_V equals_V lost_V share_V
+    about  about   about  about    about  about
 """
 TALL_LOSS = """
     K        V
@@ -104,6 +102,7 @@ TALL_LOSS = """
     equals_K equals_V
     lost_K   lost_V
     share_K  share_V
+    about    about
 """
 
 DUEL = (
@@ -180,7 +179,9 @@ class LatentAttention(Stage):
         )
         for name, part in latent_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
-        self.part("kept", self._kept)
+        self.part("notes", quiet(*latent_notes(self.view)))
+        rank, words = self.facts["rank"], _("numbers for each token")
+        self.part("kept", partial(figure_and_words, rank, words, colour=self.theme.latent))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
@@ -188,22 +189,21 @@ class LatentAttention(Stage):
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
-        self.duel = duel(self.trace, self.layer.layer)
+        numbers, contest = duel(self.trace, self.layer.layer), at_equal_size(self.trace)
+        self.models = Model.both(self.view, numbers, contest)
         self.facts |= told(
             lost_k=(latent_head.comparison("k").error, told_share),
             lost_v=(latent_head.comparison("v").error, told_again),
-            own=meta.n_kv_heads * (meta.d_qk + meta.d_v),
             budget=meta.d_qk + meta.d_v,
         )
         if can_duel(self.trace):
-            shared, latent = (s.distance.mean for s in (self.duel.shared, self.duel.latent))
+            shared, latent = (model.moved for model in self.models)
             self.facts |= told(
                 shared_layer=(shared, told_share),
                 latent_layer=(latent, told_again),
                 shared_again=(shared, told_again),
                 between=((shared + latent) / 2, told_again),
             )
-        contest = at_equal_size(self.trace)
         if contest is not None:
             self.facts |= told(
                 mqa_moved=(contest.mean.moved, told_share),
@@ -243,17 +243,12 @@ class LatentAttention(Stage):
     def one_latent_for_all(self) -> None:
         world = self.world
         self.camera.shot = world.shot("arc")
-        meta = self.trace.meta
-        if meta.n_kv_heads < meta.n_heads:
-            line = _(
-                "multi-head latent attention: one <latent>latent</latent> makes all "
-                "<key>keys</key> and <value>values</value> (dim: repeated)"
-            )
-        else:
-            line = _(
-                "multi-head latent attention: one <latent>latent</latent> makes all "
-                "<key>keys</key> and <value>values</value>"
-            )
+        line = _(
+            "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
+            "and <value>values</value>"
+        )
+        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
+            line = f"{line} {_('(dim: repeated)')}"
         words = world.say(Headline("MLA", line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             self._begin_with_one_pair()
@@ -264,38 +259,25 @@ class LatentAttention(Stage):
             self.play(*words, Appear(world.latent))
         self.wait_for("From")
         self.play(world.rays(), run_time=SHINE)
-        made = [self.view.head(card.head).panels for card in world.cards]
-        if not is_fitted(self.trace):
-            made = [
-                {name: (p.cells.values, p.cells.source) for name, p in zip("kv", pair, strict=True)}
-                for pair in world.pairs
+        if is_fitted(self.trace):
+            made = [self.view.head(card.head).panels for card in world.cards]
+            _shared, latent = self.models
+            patterns = [
+                Recolour(card.pattern, values=values, source=source, run_time=SHINE)
+                for card, (values, source) in zip(world.cards, latent.patterns, strict=True)
             ]
-        self.play(
-            world.rebuild(made, run_time=SHINE),
-            *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
-        )
+            self.play(world.rebuild(made, run_time=SHINE), *patterns)
 
     def _begin_with_one_pair(self) -> None:
         """Show at once what the scene before ended on: all heads share the mean of their sets."""
         slide = self.world.slide_together(1)
         slide.begin()
         slide.finish()
-        shared = SharedView.of(self.layer, 1)
-        for card in self.world.cards if shared.shared.pooled else ():
-            values, card.pattern.source = shared.pattern(card.head)
-            card.pattern.set_values(values)
+        shared, _latent = self.models
+        for card, (values, source) in zip(self.world.cards, shared.patterns, strict=True):
+            if can_duel(self.trace):
+                card.pattern.set_values(values).source = source
         self.add(self.world)
-
-    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
-        """Return the pattern of a head with keys from the latent, and its source."""
-        if not is_fitted(self.trace):
-            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
-        drawn = slice(self.layer.first, self.layer.stop)
-        values = self.duel.latent.pattern[head, drawn, drawn]
-        return values, self.layer.computed("rotated_latent_pattern", head=head)
-
-    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
-        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
 
     @beat(
         before="Before, each row of X became keys and values directly. [Now] it first becomes a "
@@ -306,24 +288,26 @@ class LatentAttention(Stage):
         if is_fitted(self.trace):
             self.show(BEFORE, origins=self.world.panels(self.head.head))
             self.wait_for("Now")
-        row = self.layer.count - 1
-        show = partial(self.show, DOWN, tall=TALL_DOWN)
-        show(reveal="C", later="kept")
-        show(marks=(Mark("X", row=row), Mark("C", row=row)))
-
-    def _kept(self) -> VGroup:
-        """Return how long the latent is, as a figure."""
-        lines = break_lines(_("numbers for each token"), NARROW, size=TEXT)
-        number = figure(self.facts["rank"], colour=self.theme.latent)
-        return below_each_other(number, *(Label(line, size=TEXT) for line in lines))
+        show = partial(self.show, DOWN, tall=TALL_DOWN, marks=self._last_rows("X", "C"))
+        show(lit={"C": self._last_row}, later="kept")
+        show()
 
     @beat
     def up_to_keys_and_values(self) -> None:
         """Two more matrices make this head's keys and values of it."""
-        row = self.layer.count - 1
-        marks = tuple(Mark(name, row=row) for name in ("X", "C", "K", "V"))
-        self.show(CIRCUIT, tall=TALL_CIRCUIT, reveal="K V")
-        self.show(CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
+        last, marks = self._last_row, self._last_rows("X", "C", "K", "V")
+        show = partial(self.show, CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
+        show(lit={"K": last, "V": last})
+        show()
+
+    @property
+    def _last_row(self) -> Array:
+        """Opacities of rows of which only the last is seen, (rows, 1)."""
+        return np.eye(self.layer.count)[:, -1:]
+
+    def _last_rows(self, *names: str) -> tuple[Mark, ...]:
+        """Return frames around the last rows of parts."""
+        return tuple(Mark(name, row=self.layer.count - 1) for name in names)
 
     @beat(when=is_fitted)
     def what_is_lost(self) -> None:
@@ -342,14 +326,13 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        equal="Now a duel. Both sides [keep] the same {budget} numbers for each token, and all "
+        equal="Now a duel. Both sides keep the same {budget} numbers for each token, and all "
         "patterns are computed [again].",
-        unequal="Now a duel. One shared set [keeps] {budget} numbers for each token, one latent "
+        unequal="Now a duel. One shared set keeps {budget} numbers for each token, one latent "
         "{rank}, and all patterns are computed [again].",
     )
     def the_same_budget(self) -> None:
         count = self.trace.meta.n_heads
-        self.models = Model.both(self.view, self.duel, at_equal_size(self.trace))
         self.sides = sides = duel_sides(self.models, self.layer, self.frame)
         own = own_cards(self.layer, grid_of(self.frame.stage, count))
         self.play(Vanish(Group(*self.visible_parts())))
@@ -364,8 +347,8 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        ask="One shared set moves {shared_layer} of the attention. How much does one latent move: "
-        "{shared_again}, {between} or {latent_layer} percent?",
+        ask="One shared set moves {shared_layer} of the attention. And one latent: {shared_again}, "
+        "{between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
@@ -380,7 +363,7 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
-        """In all {layers} layers errors add up: {mqa_moved} with one shared set, {latent_moved}
+        """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
         sides, line = self.sides, self.line
         self.line = self._below(
@@ -408,8 +391,8 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? On one [shared] set like [this], or, if that is
-        fitted and not averaged, like [that]."""
+        """And how does the whole model go on? With one [shared] set, like [this]; fitted instead of
+        averaged, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
@@ -426,8 +409,8 @@ class LatentAttention(Stage):
 
     @beat(
         when=has_contest,
-        kept="On one latent: {next}.",
-        lost="And on one latent like this.",
+        kept="With one latent: {next}.",
+        lost="And with one latent, like this.",
     )
     def and_on_a_latent(self) -> None:
         self.play(Appear(self.sayings.latent))
@@ -443,8 +426,9 @@ class LatentAttention(Stage):
         (shown,) = self.parts["formula"].pieces.values()
         assert isinstance(shown, BracketFormula)
         made = latent_parts(self.view.head(self.head.head))
-        factors = self.absorbed["query"], made["W_UK"].transposed, made["C"].transposed
-        self.matrices = matrices_below(factors, shown)
+        factors = [part for part in (made["W_UK"], made["C"]) if isinstance(part, Matrix)]
+        turned = (factor.transposed for factor in factors)
+        self.matrices = matrices_below([self.absorbed["query"], *turned], shown)
         return shown
 
     @property
@@ -457,8 +441,9 @@ class LatentAttention(Stage):
         if self.frame.upright:
             # What stands on the floor is below, since the floor mirrors it.
             said, computed = room.split_rows(2, GAP)
-            return computed, said
-        return room.split_columns(2, GAP)
+        else:
+            computed, said = room.split_columns(2, GAP)
+        return computed, said
 
     @beat
     def a_new_query(self) -> None:
@@ -511,23 +496,23 @@ class LatentAttention(Stage):
         rotated="It meets the latents themselves, and beside them the one rotated key.",
     )
     def the_latent_drops_in(self) -> None:
-        for name, part in self.absorbed.items():
-            self.part(name, part)
+        for name in ("asked", "scored", "rope", "rope_query"):
+            self.part(name, self.absorbed.get(name))
         # Beside the words of the tokens it is less wide.
         width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
         self.part("formula", partial(BracketFormula, width, height, moved=True))
         self.camera.shot = Shot()
-        origins = {"asked": self.asked[0]}
-        if self.view.forms.rank <= LONGEST:
-            origins["C"] = self.matrices[2][0]
+        # What is drawn whole there can move.
+        whole = self.view.forms.rank <= LONGEST
+        origins = {"asked": self.asked[0], "C": self.matrices[2][0]} if whole else {}
         self.show(SCORES, later="scored", origins=origins)
         self.show(SCORES, reveal="scored")
 
     @beat
     def the_pattern_mixes_latents(self) -> None:
         """The pattern mixes the latents themselves, so no [value] is built either."""
-        for name, part in self.absorbed.items():
-            self.part(name, part)
+        for name in ("shares", "mix", "z"):
+            self.part(name, self.absorbed[name])
         weights, row = self.absorbed["shares"].values[-1], self.layer.count - 1
         last = np.arange(self.layer.count)[:, None] == row
         lit = {"C": weights[:, None] / weights.max()}
@@ -565,6 +550,8 @@ class LatentAttention(Stage):
             for name in ("rebuilt", "read")
             for block, end in zip(self.parts[name].cells.blocks, gone.blocks, strict=True)
         ]
+        for copy, _end in over:
+            copy.label = ""
         self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
         self.wait_for("black")
         self.play(
@@ -581,7 +568,7 @@ class LatentAttention(Stage):
 
     @beat
     def every_head_reads_it(self) -> None:
-        """All {heads} heads read one latent, and each has its own way of asking."""
+        """Every head reads the same latent, and each asks in its own way."""
         self.room = LightRoom(self.view, self.frame)
         words = Headline(
             counted_heads(self.trace.meta.n_heads),
