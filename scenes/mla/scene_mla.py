@@ -288,18 +288,26 @@ class LatentAttention(Stage):
         if is_fitted(self.trace):
             self.show(BEFORE, origins=self.world.panels(self.head.head))
             self.wait_for("Now")
-        row = self.layer.count - 1
-        show = partial(self.show, DOWN, tall=TALL_DOWN)
-        show(reveal="C", later="kept")
-        show(marks=(Mark("X", row=row), Mark("C", row=row)))
+        show = partial(self.show, DOWN, tall=TALL_DOWN, marks=self._last_rows("X", "C"))
+        show(lit={"C": self._last_row}, later="kept")
+        show()
 
     @beat
     def up_to_keys_and_values(self) -> None:
         """Two more matrices make this head's keys and values of it."""
-        row = self.layer.count - 1
-        marks = tuple(Mark(name, row=row) for name in ("X", "C", "K", "V"))
-        self.show(CIRCUIT, tall=TALL_CIRCUIT, reveal="K V")
-        self.show(CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
+        last, marks = self._last_row, self._last_rows("X", "C", "K", "V")
+        show = partial(self.show, CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
+        show(lit={"K": last, "V": last})
+        show()
+
+    @property
+    def _last_row(self) -> Array:
+        """Opacities of rows of which only the last is seen, (rows, 1)."""
+        return np.eye(self.layer.count)[:, -1:]
+
+    def _last_rows(self, *names: str) -> tuple[Mark, ...]:
+        """Return frames around the last rows of parts."""
+        return tuple(Mark(name, row=self.layer.count - 1) for name in names)
 
     @beat(when=is_fitted)
     def what_is_lost(self) -> None:
@@ -339,8 +347,8 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        ask="One shared set moves {shared_layer} of the attention. How much does one latent move: "
-        "{shared_again}, {between} or {latent_layer} percent?",
+        ask="One shared set moves {shared_layer} of the attention. And one latent: {shared_again}, "
+        "{between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
@@ -383,8 +391,8 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? On one [shared] set like [this], or, if that is
-        fitted and not averaged, like [that]."""
+        """And how does the whole model go on? With one [shared] set, like [this]; fitted instead of
+        averaged, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
@@ -401,8 +409,8 @@ class LatentAttention(Stage):
 
     @beat(
         when=has_contest,
-        kept="On one latent: {next}.",
-        lost="And on one latent like this.",
+        kept="With one latent: {next}.",
+        lost="And with one latent, like this.",
     )
     def and_on_a_latent(self) -> None:
         self.play(Appear(self.sayings.latent))
