@@ -39,7 +39,7 @@ from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import require_shareable
@@ -203,11 +203,12 @@ class Answer(Stage):
     def credits(self) -> None:
         """Every number in this film was computed by a model, or published."""
         meta, stage = self.trace.meta, self.frame.stage
+        model = meta.model.replace(" ", NO_BREAK_SPACE)
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]
         texts = [
             _("after an idea of Welch Labs"),
-            "  ·  ".join([_("model: {model}", model=meta.model), meta.source.revision, *licence]),
-            _("sizes and scores: DeepSeek-V2, DeepSeek-V3 and DeepSeek-R1, as published"),
+            "  ·  ".join([_("model: {model}", model=model), meta.source.revision, *licence]),
+            _("sizes and scores: DeepSeek-V2 and DeepSeek-R1, as published"),
             _("code under the MIT licence  ·  Source Sans Pro, New Computer Modern"),
         ]
         upper, lower = stage.split_rows(ROWS)
