@@ -101,6 +101,7 @@ FORMER_NAMES = {
     "scene_gqa": "scene_sharing",
     "scene_answer/four_ways": "scene_answer/into_the_latent",
     "scene_answer/what_each_costs": "scene_answer/into_the_latent",
+    "scene_mla/flatten": "scene_mla/down_to_the_latent",
 }
 """Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
 

@@ -34,7 +34,6 @@ from filmkit.core.raster import outline, paste
 __all__ = [
     "Shot",
     "StageCamera",
-    "clear_depth_plane",
     "is_fixed",
     "keep_upright",
     "opacity_of",
@@ -208,13 +207,6 @@ def set_depth_plane(mobject: M, plane: Mobject) -> M:
     """
     for member in mobject.get_family():
         member.depth_plane = plane
-    return mobject
-
-
-def clear_depth_plane(mobject: M) -> M:
-    """Draw a mobject in the scene's order again, not by its depth, and return it."""
-    for member in mobject.get_family():
-        member.__dict__.pop("depth_plane", None)
     return mobject
 
 

@@ -28,7 +28,7 @@ from filmkit.core.camera import Shot, StageCamera, is_fixed, opacity_of
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.raster import Texture, paste
 
-__all__ = ["LitCamera", "glow", "mirrored"]
+__all__ = ["LitCamera", "change_light", "glow", "mirrored"]
 
 M = TypeVar("M", bound=Mobject)
 Pixels = npt.NDArray[np.uint8]
@@ -97,6 +97,12 @@ def mirrored(mobject: M) -> M:
     for member in mobject.get_family():
         member.is_mirrored = True
     return mobject
+
+
+def change_light(mobject: Mobject, start: Mobject, end: Mobject, alpha: float) -> None:
+    """Let a mobject, without its parts, shine and be mirrored as on the way between two others."""
+    mobject.glow_strength = (1 - alpha) * _strength(start) + alpha * _strength(end)
+    mobject.is_mirrored = _is_mirrored(end if alpha >= 1 else start)
 
 
 def _strength(mobject: Mobject) -> float:

@@ -11,6 +11,7 @@ from manim import Mobject, VMobject
 from filmkit.core.animations import InPlaceAnimation, presence, set_presence
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import change_light
 
 __all__ = ["Become", "alike", "before_it_grew"]
 
@@ -91,8 +92,8 @@ def _cells_equal(one: Mobject, other: Mobject) -> bool:
 class Become(InPlaceAnimation):
     """Add a mobject in the look of another one, and change it into its own.
 
-    Places, numbers, scales, masks, opacities of cells, colours and presence change; the other one
-    must have the same parts (:func:`alike`).  It is taken from the scene.
+    Places, numbers, scales, masks, opacities of cells, colours, light and presence change; the
+    other one must have the same parts (:func:`alike`).  It is taken from the scene.
 
     Parameters
     ----------
@@ -117,5 +118,8 @@ class Become(InPlaceAnimation):
         for part, start, end in self.changes:
             part.points = (1 - alpha) * start.points + alpha * end.points
             part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
+            change_light(part, start, end, alpha)
+            if isinstance(part, Heatmap) and isinstance(start, Heatmap):
+                part.edged = end.edged if alpha >= 1 else start.edged
             if isinstance(part, Heatmap | VMobject):
                 part.interpolate_color(start, end, alpha)

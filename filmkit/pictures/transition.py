@@ -90,6 +90,8 @@ class Transition:
         self.replaced: list[tuple[Mobject, Mobject]] = []
         self.finished: list[Mobject] = []
         gone = dict(self.before)
+        strange = {member for stranger in self.strangers for member in stranger.get_family()}
+        self._leaving_origins = strange.intersection(self.origins.values())
         for key, piece in self._new.items():
             self._bring(key, piece, gone)
         for name, (target, row) in self.into.items():
@@ -101,10 +103,10 @@ class Transition:
                 box = self.after.parts[target].cells.row(row)
                 self._send(gone.pop((name, "cells")), box)
         self.leaving = [Vanish(piece) for piece in (*gone.values(), *self.strangers)]
-        strange = {member for stranger in self.strangers for member in stranger.get_family()}
-        for origin in strange.intersection(self.origins.values()):
-            # It is seen on its way, no longer in its place.
-            set_presence(origin, 0.0)
+        for name, origin in self.origins.items():
+            # It is seen on its way, no longer in its place; one that turns leaves this itself.
+            if origin in self._leaving_origins and origin.shape == self._new[name, "cells"].shape:
+                set_presence(origin, 0.0)
 
     @property
     def is_none(self) -> bool:
@@ -136,7 +138,9 @@ class Transition:
                     for b, cut in zip(piece.blocks, piece.cuts, strict=True)
                 ]
                 if origin.shape == piece.shape
-                else [TransposeFromCopy(origin, piece.whole)]
+                else [
+                    TransposeFromCopy(origin, piece.whole, leaves=origin in self._leaving_origins)
+                ]
             )
             self.arrivals += map(_appearing, piece.dots)
         elif was is not None and look is not None:

@@ -9,11 +9,11 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, Line, Mobject, Rectangle, VGroup
+from manim import Animation, Group, Line, Rectangle, VGroup
 
 from extract.conversion_report import Contest, Row
-from extract.duel import Duel
-from filmkit.core.animations import AnimateWith, Arrive, Recolour, Settle
+from extract.duel import Duel, Side
+from filmkit.core.animations import AnimateWith, Arrive, Glide, Recolour
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
@@ -25,24 +25,29 @@ from filmkit.core.printable import printable
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
+from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import figure, own_colour
+from filmkit.world.plan import Place
+from filmkit.world.plates import HeadCard
 
-__all__ = ["DuelSide", "Model", "Sayings", "change_scale", "duel_sides", "own_patterns"]
+__all__ = ["DuelSide", "Model", "Sayings", "change_scale", "duel_sides", "own_cards"]
 
 Array = npt.NDArray[np.float64]
+Panel, Kept = tuple[Array, TensorSource], tuple[Array, Norm, TensorSource]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
 NAME = 0.045  # size of the name of a side
-SAYING, PROMPT = 0.085, 0.05  # sizes of what a model says, at most, and of the prompt
+SAYING, PROMPT = 0.1, 0.05  # sizes of what a model says, at most, and of the prompt
 # Lengths in scene units.
-NAME_LINE, WORDS, FOOT = 0.75, 0.75, 1.75  # room for a name, for a line below all, for what is kept
-SIDE_GAP, PATTERN_GAP = 1.0, 0.1  # between the sides; between patterns, in sizes of one
-PLATE = (4.6, 1.1)  # largest size of what is kept
-BAR = 0.4  # height of a row of what is kept
+HEAD, FOOT, SHARE = 1.1, 1.45, 1.8  # room for a name, for what is kept, and for a share
+GAP, LEAST = 0.25, 4.6  # around what is kept, and its least width
+SIDE_GAP, PATTERN_GAP = 0.8, 0.1  # between the sides; between patterns, in sizes of one
+# Heights of the prompt, a row of what is kept, its name, and a saying.
+PROMPT_LINE, BAR, TITLE, SAYING_LINE = 0.7, 0.45, 0.5, 1.45
 SHINE = 0.5  # how much light patterns and figures give
 
 
@@ -53,13 +58,11 @@ class Model:
     Attributes
     ----------
     name, way
-        In words, and as facts and charts name it: "mqa" or "mla".
+        In words, and as facts name it: "mqa" or "mla".
     colour
         Of its name.
-    numbers
-        Kept for each token of the layer.
-    moved
-        Share of the attention that goes to other words, in this layer.
+    side
+        How many numbers it keeps for each token of the layer, and how much attention moves.
     row
         What the whole model did; None without a conversion.
     patterns, differences
@@ -71,45 +74,56 @@ class Model:
     name: str
     way: str
     colour: str
-    numbers: int
-    moved: float
+    side: Side
     row: Row | None
-    patterns: Sequence[tuple[Array, TensorSource]]
-    differences: Sequence[tuple[Array, TensorSource]]
-    kept: Sequence[tuple[Array, Norm, TensorSource]]
+    patterns: Sequence[Panel]
+    differences: Sequence[Panel]
+    kept: Sequence[Kept]
 
     @classmethod
     def both(cls, view: LatentView, numbers: Duel, contest: Contest | None) -> tuple[Model, Model]:
         """Return one shared set, and one latent."""
-        layer, theme = view.layer, current_theme()
-        shared, heads = SharedView.of(layer, 1), range(layer.trace.meta.n_heads)
+        layer, theme, own = view.layer, current_theme(), numbers.own
+        shared, latent, sets = numbers.shared, numbers.latent, SharedView.of(view.layer, 1)
         drawn = slice(layer.first, layer.stop)
-        sets = [(*shared.panel(name, 0), shared.norms[name]) for name in "kv"]
 
-        def panels(
-            patterns: Array, what: str, **given: int
-        ) -> tuple[list[tuple[Array, TensorSource]], ...]:
-            """Return patterns and differences of all heads."""
-            cut = patterns[:, drawn, drawn], numbers.own[:, drawn, drawn]
-            return tuple(
-                [(values[h], layer.computed(f"{what}_{kind}", head=h, **given)) for h in heads]
-                for kind, values in (("pattern", cut[0]), ("difference", np.abs(cut[0] - cut[1])))
-            )
+        def panels(values: Array, quantity: str, **given: int) -> list[Panel]:
+            return [
+                (one[drawn, drawn], layer.computed(quantity, head=head, **given))
+                for head, one in enumerate(values)
+            ]
+
+        def matrix(name: str) -> Kept:
+            values, source = sets.panel(name, 0)
+            return values, sets.norms[name], source
 
         return (
             cls(
-                _("one shared set"), "mqa", theme.ink, numbers.shared.numbers,
-                numbers.shared.distance.mean, contest and contest.mean,
-                *panels(numbers.shared.pattern, "shared", sets=1),
-                [(values, norm, source) for values, source, norm in sets],
+                name=_("one shared set"),
+                way="mqa",
+                colour=theme.ink,
+                side=shared,
+                row=contest.mean if contest else None,
+                patterns=panels(shared.pattern, "shared_pattern", sets=1),
+                differences=panels(np.abs(shared.pattern - own), "shared_difference", sets=1),
+                kept=[matrix("k"), matrix("v")],
             ),
             cls(
-                _("one latent"), "mla", theme.latent, numbers.latent.numbers,
-                numbers.latent.distance.mean, contest and contest.latent,
-                *panels(numbers.latent.pattern, "rotated_latent"),
-                [(view.latent, view.latent_norm, view.latent_source)],
+                name=_("one latent"),
+                way="mla",
+                colour=theme.latent,
+                side=latent,
+                row=contest.latent if contest else None,
+                patterns=panels(latent.pattern, "rotated_latent_pattern"),
+                differences=panels(np.abs(latent.pattern - own), "rotated_latent_difference"),
+                kept=[(view.latent, view.latent_norm, view.latent_source)],
             ),
-        )  # fmt: skip
+        )
+
+    @property
+    def moved(self) -> float:
+        """Share of the attention that goes to other words, in this layer."""
+        return self.side.distance.mean
 
     def plate(self, box: Box, rows: slice = slice(None)) -> Group:
         """Return some rows of what is kept, side by side in a box."""
@@ -143,14 +157,17 @@ def grid_of(room: Box, count: int) -> list[Box]:
     ]
 
 
-def own_patterns(layer: LayerView, boxes: Sequence[Box]) -> list[Heatmap]:
-    """Return the model's own patterns of all heads, without what the mask removes."""
-    found = []
-    for head, box in enumerate(boxes):
-        view = layer.head(head)
-        cells = Heatmap(view.pattern, Norm.unit(), source=view.pattern_source)
-        found.append(glow(cells.set_shown(~view.causal_mask).place(box), SHINE))
-    return found
+def own_cards(layer: LayerView, boxes: Sequence[Box]) -> list[HeadCard]:
+    """Return cards of all heads with the model's own patterns, flat."""
+    return [
+        HeadCard(
+            head,
+            head_tensor(layer.head(head), "pattern"),
+            Place((box.x, box.y, 0.0), 0.0, box.width, box.height),
+            named=False,
+        )
+        for head, box in enumerate(boxes)
+    ]
 
 
 class DuelSide(Group):
@@ -171,34 +188,42 @@ class DuelSide(Group):
     ----------
     name
         Its name.
-    patterns
-        Heatmaps of the heads, which begin with the model's own patterns.
+    cards
+        The cards of all heads, which begin with the model's own patterns.
     kept
         What is kept, and how many numbers that is.
     share
         How much attention moves; see :meth:`count`.
     layers
-        A bar for each layer of the model, and the names of the first and the last; empty without a
-        conversion.
+        The line on which a bar for each layer of the model stands, and the names of the first and
+        the last; empty without a conversion.
     """
 
     def __init__(self, model: Model, layer: LayerView, room: Box, most: float) -> None:
         super().__init__()
         self.model = model
+        middle = Box.of(room.left, room.right, room.bottom + FOOT, room.top - HEAD)
+        boxes = grid_of(middle, layer.trace.meta.n_heads)
+        self.cards = own_cards(layer, boxes)
+        for card in self.cards:
+            card.pattern.label = model.name
+        half = min(room.width, max(Box.around(boxes).width, LEAST)) / 2
         self.name = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
-        self.name.on_line(room.x, room.top - NAME_LINE / 2)
-        grid = Box.of(room.left, room.right, room.bottom + FOOT, room.top - NAME_LINE)
-        self.patterns = own_patterns(layer, grid_of(grid, layer.trace.meta.n_heads))
-        foot = Box.of(room.left, room.right, room.bottom, grid.bottom - 0.2)
-        width, height = min(PLATE[0], room.width), PLATE[1]
-        number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
+        self.name.shrink_to(2 * half - SHARE)
+        y = room.top - HEAD / 2
+        self.name.on_line(room.x - half + self.name.width / 2, y)
+        self._place = room.x + half, y
+        self.share = glow(figure(""), SHINE)
+        self._write(0.0)
+        number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
         words = Label(_("{number} numbers a token", number=number), size=TEXT)
-        plate = model.plate(Box(foot.x, foot.top - height / 2, width, height))
-        self.kept = Group(plate, words.on_line(foot.x, foot.bottom + 0.15))
-        self.share, self._place = VGroup(), (foot.x, foot.y)
+        words.on_line(room.x, room.bottom + words.line_height / 2)
+        top, bottom = middle.bottom - GAP, words.get_top()[1] + GAP / 2
+        plate = model.plate(Box.of(room.x - half, room.x + half, bottom, top))
+        self.kept = Group(plate, words)
         self.bars, self.layers = VGroup(), VGroup()
         if model.row is not None:
-            self._draw_layers(model.row.moved_by_layer, most, grid)
+            self._draw_layers(model.row.moved_by_layer, most, middle)
 
     def _draw_layers(self, moved: Sequence[float], most: float, room: Box) -> None:
         theme, last = current_theme(), len(moved) - 1
@@ -211,34 +236,23 @@ class DuelSide(Group):
             )
             self.bars.add(bar.move_to([box.x, room.y, 0]))
         glow(self.bars, SHINE)
-        self._grow(0.0)
         y = room.bottom - words[0].line_height
         words[0].on_line(room.left + words[0].width / 2, y)
         words[1].on_line(room.right - words[1].width / 2, y)
         line = Line([room.left, room.bottom, 0], [room.right, room.bottom, 0], color=theme.faint)
-        self.layers.add(line.set_stroke(width=theme.thin), *words[: 1 + (last > 0)], self.bars)
+        self.layers.add(line.set_stroke(width=theme.thin), *words[: 1 + (last > 0)])
 
     # Animations
 
-    def split_from(self, own: Sequence[Heatmap]) -> list[Animation]:
-        """Return animations in which the patterns leave the model's own for their places."""
-        return [
-            Arrive(cells, cells.copy().place(origin.box))
-            for cells, origin in zip(self.patterns, own, strict=True)
-        ]
+    def split_from(self, own: Sequence[HeadCard]) -> list[Animation]:
+        """Return animations in which the cards leave others for their places."""
+        return [Arrive(card, was.copy()) for card, was in zip(self.cards, own, strict=True)]
 
-    def compute_again(self) -> list[Animation]:
-        """Return animations in which the patterns become those of this side."""
+    def recolour(self, panels: Sequence[Panel], norm: Norm | None = None) -> list[Animation]:
+        """Return animations in which the patterns become other panels, one for each head."""
         return [
-            Recolour(cells, values=values, source=source)
-            for cells, (values, source) in zip(self.patterns, self.model.patterns, strict=True)
-        ]
-
-    def show_differences(self, norm: Norm) -> list[Animation]:
-        """Return animations in which they become how far they are from the model's own."""
-        return [
-            Recolour(cells, values=values, source=source, norm=norm)
-            for cells, (values, source) in zip(self.patterns, self.model.differences, strict=True)
+            Recolour(card.pattern, values=values, source=source, norm=norm)
+            for card, (values, source) in zip(self.cards, panels, strict=True)
         ]
 
     def count(self) -> Animation:
@@ -247,12 +261,10 @@ class DuelSide(Group):
         return AnimateWith(self.share, lambda alpha: self._write(alpha * self.model.moved))
 
     def collapse(self) -> list[Animation]:
-        """Return animations in which the patterns go to the foot of the bars."""
-        boxes = [Box(bar.get_x(), self._foot, bar.width, 0.02) for bar in self.bars]
-        boxes = [boxes[len(boxes) * i // len(self.patterns)] for i in range(len(self.patterns))]
+        """Return animations in which the cards fall to the foot of the bars."""
         return [
-            Settle(cells, box, remover=True)
-            for cells, box in zip(self.patterns, boxes, strict=True)
+            Glide(card, card.copy().stretch(0.02, 1).set_y(self._foot), remover=True)
+            for card in self.cards
         ]
 
     def rise(self) -> Animation:
@@ -268,8 +280,7 @@ class DuelSide(Group):
             now = max(0.01, height * float(np.clip(reached - number, 0.0, 1.0)))
             bar.stretch_to_fit_height(now).set_y(self._foot + now / 2)
         so_far = self.model.row.moved_by_layer[: max(1, math.ceil(reached))]
-        if self.share:
-            self._write(float(np.mean(so_far)))
+        self._write(float(np.mean(so_far)))
 
     def _tell(self, share: float, *, all_layers: bool) -> None:
         """Note what is counted to."""
@@ -278,8 +289,10 @@ class DuelSide(Group):
              all_layers=all_layers)  # fmt: skip
 
     def _write(self, share: float) -> None:
-        label = figure(format_percent(share, digits=0))
-        self.share.submobjects = [glow(label.on_line(*self._place), SHINE)]
+        """Write a share, with its right end where it was."""
+        label, (x, y) = figure(format_percent(share, digits=0)), self._place
+        self.share.points = label.on_line(x - label.width / 2, y).points
+        self.share.text = label.text
 
 
 def duel_sides(
@@ -287,13 +300,12 @@ def duel_sides(
 ) -> tuple[DuelSide, DuelSide]:
     """Return both sides, side by side, or one above the other in a tall frame."""
     stage = frame.stage
-    room = Box.of(stage.left, stage.right, stage.bottom + WORDS, stage.top)
-    split = room.split_rows if frame.tall else room.split_columns
+    split = stage.split_rows if frame.tall else stage.split_columns
     rows = [model.row.moved_by_layer for model in models if model.row]
     most = max((max(row) for row in rows), default=1.0) or 1.0
     first, last = (
         DuelSide(model, layer, part, most)
-        for model, part in zip(models, split(2, SIDE_GAP if not frame.tall else 0.3), strict=True)
+        for model, part in zip(models, split(2, SIDE_GAP), strict=True)
     )
     return first, last
 
@@ -323,57 +335,58 @@ class Sayings(Group):
     ----------
     prompt
         The prompt.
+    kept
+        What both ways keep of its last token, with their names.
     shared, fitted, latent
-        Parts about one shared set, the same fitted, and one latent: what is kept of the last token,
-        and what is said.
+        What is said on one shared set, on one that is fitted, and on one latent.
     """
 
     def __init__(
-        self,
-        prompt: Sequence[str],
-        models: tuple[Model, Model],
-        contest: Contest,
-        frame: Frame,
+        self, prompt: Sequence[str], models: tuple[Model, Model], contest: Contest, frame: Frame
     ) -> None:
         super().__init__()
         stage, theme = frame.stage, current_theme()
-        lines = (2.0 if frame.upright else 1.0) * 1.5
-        weights = (0.9, 0.6, BAR, lines, lines, 0.3, 0.6, BAR, lines)
-        rooms = stage.split_rows(weights, 0.0)
-        colours = [own_colour(word) for word in prompt]
-        muted = [theme.muted if colour == theme.ink else colour for colour in colours]
-        self.prompt = _flush([*prompt, " …"], rooms[0], PROMPT, [*muted, theme.muted])
-        self.shared, self.fitted, self.latent = (
-            Group(said) for said in self._said(contest, frame, (rooms[3], rooms[4], rooms[8]))
+        line = 2 * SAYING_LINE if frame.tall else SAYING_LINE
+        asked, first, bar, averaged, fitted, _gap, last, other, latent = stage.split_rows(
+            (PROMPT_LINE, TITLE, BAR, line, line, TITLE / 2, TITLE, BAR, line)
         )
-        for model, part, name, bar in zip(
-            models, (self.shared, self.latent), (rooms[1], rooms[6]), (rooms[2], rooms[7]),
-            strict=True,
-        ):  # fmt: skip
-            number = fact("kept numbers", model.numbers, beside=model.name, way=model.way)
-            words = (
-                Label(model.name, size=TEXT, colour=model.colour, weight="semibold"),
-                Label(_("{number} numbers a token", number=number), size=TEXT, colour=theme.muted),
+        self.prompt, self.kept = _flush([*prompt, " …"], asked, PROMPT), Group()
+        for model, title, box in zip(models, (first, last), (bar, other), strict=True):
+            number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
+            name = Label(model.name, size=TEXT, colour=model.colour, weight="semibold")
+            words = Label(
+                _("{number} numbers a token", number=number), size=TEXT, colour=theme.muted
             )
-            words[0].on_line(name.left + words[0].width / 2, name.y)
-            words[1].on_line(name.right - words[1].width / 2, name.y)
-            part.add(*words, model.plate(bar, slice(-1, None)))
-
-    def _said(self, contest: Contest, frame: Frame, rooms: Sequence[Box]) -> list[Mobject]:
-        rows = contest.mean, contest.fitted, contest.latent
-        return [_flush(as_said(row.continuation), room, SAYING) for row, room in
-                zip(rows, rooms, strict=True)]  # fmt: skip
+            name.on_line(title.left + name.width / 2, title.y)
+            words.on_line(title.right - words.width / 2, title.y)
+            self.kept.add(name, words, model.plate(box, slice(-1, None)))
+        rows = (
+            (contest.mean, averaged, _("averaged")),
+            (contest.fitted, fitted, _("fitted")),
+            (contest.latent, latent, ""),
+        )
+        notes = [Label(note, size=TEXT, colour=theme.muted) for _row, _room, note in rows]
+        aside = max(note.width for note in notes) + 2 * GAP
+        said = []
+        for (row, room, _note), note in zip(rows, notes, strict=True):
+            note.on_line(room.left + note.width / 2, room.y)
+            right = Box.of(room.left + aside, room.right, room.bottom, room.top)
+            words = _flush(as_said(row.continuation), right.inset(0.0, GAP), SAYING)
+            said.append(VGroup(words, note))
+        self.shared, self.fitted, self.latent = said
 
 
 def as_said(text: str) -> list[str]:
-    """Return the words with which a model goes on, each with the blank before it, and "…"."""
-    return [f" {word}" for word in (*printable(" ".join(text.split())).split(" "), "…")]
+    """Return the words with which a model goes on, each with the blank before it.
+
+    They end with "…" if no sentence ends there.
+    """
+    words = printable(" ".join(text.split())).split(" ")
+    return [f" {word}" for word in (*words, *(["…"] if words[-1][-1:] not in ".!?" else []))]
 
 
-def _flush(
-    words: Sequence[str], room: Box, size: float, colours: Sequence[str] | None = None
-) -> VGroup:
+def _flush(words: Sequence[str], room: Box, size: float) -> VGroup:
     """Return words in their own colours, flush left in a room."""
-    colours = colours or [own_colour(word.strip(" .,")) for word in words]
+    colours = [own_colour(word.strip(" .,")) for word in words]
     sentence = Sentence(words, room, size=size, colours=colours)
     return sentence.words.shift([room.left - sentence.words.get_left()[0], 0, 0])

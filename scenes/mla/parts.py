@@ -20,7 +20,7 @@ from filmkit.pictures.parts import TEXT, Matrix, Part
 from filmkit.pictures.tensors import CHANNEL, LATENT, MODEL
 from filmkit.pictures.texts import below_each_other, figure, quiet
 
-__all__ = ["latent_parts", "loss_parts"]
+__all__ = ["figure_and_words", "latent_notes", "latent_parts", "loss_parts"]
 
 SIGN = 0.08  # size of a sign between matrices
 NARROW = 2.4  # width at which words beside a picture are broken, in scene units
@@ -28,10 +28,10 @@ NARROW = 2.4  # width at which words beside a picture are broken, in scene units
 ROLES = {"K": "key", "V": "value"}
 
 
-def latent_parts(head: LatentHead) -> dict[str, Part | None]:
+def latent_parts(head: LatentHead) -> dict[str, Matrix]:
     """Return the latent, keys and values of a head made of it, and the matrices that make them.
 
-    Their names in mosaics are C, K, V, W_DKV, W_UK and W_UV; "notes" are quiet lines about them.
+    Their names in mosaics are C, K, V, W_DKV, W_UK and W_UV.
     """
     view, layer, theme = head.view, head.view.layer, current_theme()
     c = Matrix(
@@ -45,7 +45,6 @@ def latent_parts(head: LatentHead) -> dict[str, Part | None]:
         "W_DKV": _weight(view, "W_DKV", MODEL, LATENT, None, "latent"),
         "W_UK": _weight(view, "W_UK", LATENT, CHANNEL, head.kv_head, "key"),
         "W_UV": _weight(view, "W_UV", LATENT, CHANNEL, head.kv_head, "value"),
-        "notes": quiet(*_notes(view)),
     }
 
 
@@ -82,8 +81,8 @@ def _weight(
     )
 
 
-def _notes(view: LatentView) -> list[str]:
-    """Return in words what these matrices alone do not do."""
+def latent_notes(view: LatentView) -> list[str]:
+    """Return in words what is left out where matrices make latents, keys and values."""
     layer, notes = view.layer, []
     if view.forms.has_trained_latent:
         notes.append(_("latents are normalised"))
@@ -97,45 +96,53 @@ def _notes(view: LatentView) -> list[str]:
 def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
     """Return keys and values made of the latent, the model's own, and what they differ by.
 
-    Their names in mosaics are made_K, true_K and lost_K, and the same of V; with minus_K, equals_K
-    and share_K, which says how large the difference is.
+    Their names in mosaics are K, true_K and lost_K, and the same of V; with minus_K, equals_K and
+    share_K, which says how large the difference is. "about" says what is compared where the layer
+    has biases.
     """
-    parts: dict[str, Any] = {}
-    for symbol, own, size in (
-        ("K", _("the model’s own keys"), _("of the keys’ size")),
-        ("V", _("the model’s own values"), _("of the values’ size")),
+    about = [_("both without their mean row")] if head.view.biased else []
+    parts: dict[str, Any] = {"about": quiet(*about)}
+    for symbol, rebuilt, own, size in (
+        ("K", _("rebuilt keys"), _("true keys"), _("of the keys’ size")),
+        ("V", _("rebuilt values"), _("true values"), _("of the values’ size")),
     ):
-        view, layer, tensor = head.view, head.view.layer, symbol.lower()
-        compared, made = head.comparison(tensor), _made(head, symbol, "")
-        width, word = compared.true.shape[1], {"K": "keys", "V": "values"}[symbol]
-        given: dict[str, Any] = {"kv_head": head.kv_head}
-        true = layer.source(
-            "v" if symbol == "V" else layer.trace.unrotated("k"), head.kv_head, (0, width)
-        )
-        if view.biased:
-            given["about"] = (layer.first, layer.stop)
-            true = layer.computed(f"own_{word}", width, **given)
-        title = _("keys from the latent") if symbol == "K" else _("values from the latent")
-        parts[f"made_{symbol}"] = replace(
-            made, values=compared.rebuilt, symbol="", name=title,
-            source=layer.computed(f"latent_{word}", width, **given),
-        )  # fmt: skip
-        parts[f"true_{symbol}"] = replace(
-            made, values=compared.true, symbol="", name=own, source=true
-        )
-        norm = replace(layer.norm(tensor), cmap=current_theme().colour_map())
+        compared = head.comparison(symbol.lower())
+        sources = _sources(head, symbol, compared.true.shape[1])
+        made = replace(_made(head, symbol, rebuilt), symbol="")
+        norm = replace(made.scale, cmap=current_theme().colour_map())
+        parts[symbol] = replace(made, values=compared.rebuilt, source=sources[0])
+        parts[f"true_{symbol}"] = replace(made, values=compared.true, source=sources[1], name=own)
         parts[f"lost_{symbol}"] = replace(
-            made, values=compared.rebuilt - compared.true, symbol="", name=_("difference"),
-            norm=norm, colour=None, source=layer.computed(f"lost_{word}", width, **given),
+            made, values=compared.rebuilt - compared.true, source=sources[2],
+            name=_("difference"), norm=norm, colour=None,
         )  # fmt: skip
         for name, sign in (("minus", "-"), ("equals", "=")):
             parts[f"{name}_{symbol}"] = partial(Symbol, sign, size=SIGN)
-        share = fact("relative error", compared.error, format_share, beside=size, of=tensor)
-        parts[f"share_{symbol}"] = partial(_share, share, size)
+        error = fact("relative error", compared.error, format_share, beside=size, of=symbol.lower())
+        parts[f"share_{symbol}"] = partial(figure_and_words, error, size)
     return parts
 
 
-def _share(share: str, words: str) -> Mobject:
-    """Return a share as the figure that matters, with words below it."""
+def _sources(head: LatentHead, symbol: str, width: int) -> list[TensorSource]:
+    """Return the sources of keys or values from the latent, of the model's, and their difference.
+
+    Where the layer has biases, all are less the mean of the rows that are drawn.
+    """
+    layer, kind = head.view.layer, f"{ROLES[symbol]}s"
+    given: dict[str, Any] = {"kv_head": head.kv_head}
+    if head.view.biased:
+        given["about"] = (layer.first, layer.stop)
+        true = layer.computed(f"own_{kind}", width, **given)
+    else:
+        tensor = "v" if symbol == "V" else layer.trace.unrotated("k")
+        true = layer.source(tensor, head.kv_head, (0, width))
+    made, lost = (layer.computed(f"{what}_{kind}", width, **given) for what in ("latent", "lost"))
+    return [made, true, lost]
+
+
+def figure_and_words(number: str, words: str, *, colour: str | None = None) -> Mobject:
+    """Return the figure that matters, with words in a narrow column below it."""
     lines = break_lines(words, NARROW, size=TEXT)
-    return below_each_other(figure(share), *(Label(line, size=TEXT) for line in lines))
+    return below_each_other(
+        figure(number, colour=colour), *(Label(line, size=TEXT) for line in lines)
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import chain
+
 import numpy as np
 import numpy.typing as npt
 from manim import Group, LaggedStart, VGroup, linear
@@ -9,32 +12,72 @@ from manim import Group, LaggedStart, VGroup, linear
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import duel
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half, second_half
+from filmkit.core.animations import (
+    AnimateWith,
+    Appear,
+    Arrive,
+    Presence,
+    Recolour,
+    Settle,
+    Vanish,
+    first_half,
+    second_half,
+)
+from filmkit.core.camera import Shot
 from filmkit.core.facts import told
-from filmkit.core.language import _
-from filmkit.core.norm import TensorSource
-from filmkit.core.numbers import format_decimal, spoken_share
+from filmkit.core.geometry import Box
+from filmkit.core.language import QUESTION, _
+from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.mobjects.shared_view import SharedView
-from filmkit.pictures.parts import TEXT
+from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other
+from filmkit.pictures.texts import below_each_other, quiet
 from filmkit.world.headline import Headline
-from filmkit.world.plates import HeadCard
+from filmkit.world.standing import stand
 from filmkit.world.world import World
-from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_patterns
-from scenes.mla.parts import latent_parts, loss_parts
+from scenes.mla.absorbed import (
+    AtTop,
+    BracketFormula,
+    LightRoom,
+    Outputs,
+    RebuiltCount,
+    RebuiltKeys,
+    absorbed_parts,
+    asked_row,
+    matrices_below,
+)
+from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
+from scenes.mla.parts import figure_and_words, latent_notes, latent_parts, loss_parts
 
 Array = npt.NDArray[np.float64]
 
-MELT, SHINE = 3.0, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE, SILENCE = 2.0, 3.4, 2.0
+MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
+COUNT, RISE, SILENCE = 2.0, 5.0, 2.0
+HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
+FORMULA = 2.0  # height of the formula, in scene units
+WORD = 1.2  # room for the word of a token beside what is kept of it
+GAP = 0.3  # between what stands side by side, in scene units
+SMALLER = 0.55  # the formula above matrices, as a share of what it is alone
+SCORES = """
+    formula formula formula
+    asked rope_query .
+    C     rope       scored
+"""
+MIX = ". C .\nshares mix z"
+TALL_MIX = ". C\nshares mix\n. z"
+OUTPUTS = """
+    rebuilt minus read equals gone
+    said    said  said said   said
+"""
+TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
 
 BEFORE = ". W_K W_V\nX K V"
+DOWN = ". W_DKV kept\nX C kept"
+TALL_DOWN = ". W_DKV\nX C\nkept kept"
 CIRCUIT = """
     .  W_DKV  W_UK  W_UV
     X  C      K     V
@@ -48,16 +91,18 @@ TALL_CIRCUIT = """
     notes notes
 """
 LOSS = """
-    made_K minus_K true_K equals_K lost_K share_K
-    made_V minus_V true_V equals_V lost_V share_V
+    K      minus_K true_K equals_K lost_K share_K
+    V      minus_V true_V equals_V lost_V share_V
+    about  about   about  about    about  about
 """
 TALL_LOSS = """
-    made_K   made_V
+    K        V
     minus_K  minus_V
     true_K   true_V
     equals_K equals_V
     lost_K   lost_V
     share_K  share_V
+    about    about
 """
 
 DUEL = (
@@ -66,6 +111,7 @@ DUEL = (
     "all_heads_compared",
     "every_layer",
     "what_it_says",
+    "and_on_a_latent",
 )
 """Beats in which keys keep their rotation."""
 
@@ -112,11 +158,13 @@ class LatentAttention(Stage):
         what = ""
         if self.trace.meta.attention == "mla":
             what = _("the model’s own latent")
-        elif self.playing in DUEL:
+        elif self.playing.removeprefix(QUESTION) in DUEL:
             what = _("nothing trained")
         elif self.trace.rotates:
             what = _("rotation left out")
-        return source, "  ·  ".join(filter(None, (what, self.hidden_note(short=True))))
+        # Keys of all tokens are rebuilt, and drawn.
+        hidden = "" if self.playing == "a_new_query" else self.hidden_note(short=True)
+        return source, "  ·  ".join(filter(None, (what, hidden)))
 
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
@@ -131,29 +179,31 @@ class LatentAttention(Stage):
         )
         for name, part in latent_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
+        self.part("notes", quiet(*latent_notes(self.view)))
+        rank, words = self.facts["rank"], _("numbers for each token")
+        self.part("kept", partial(figure_and_words, rank, words, colour=self.theme.latent))
+        self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
 
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
-        self.duel = duel(self.trace, self.layer.layer)
+        numbers, contest = duel(self.trace, self.layer.layer), at_equal_size(self.trace)
+        self.models = Model.both(self.view, numbers, contest)
         self.facts |= told(
             lost_k=(latent_head.comparison("k").error, told_share),
             lost_v=(latent_head.comparison("v").error, told_again),
-            own=meta.n_kv_heads * (meta.d_qk + meta.d_v),
             budget=meta.d_qk + meta.d_v,
         )
         if can_duel(self.trace):
-            shared, latent = (s.distance.mean for s in (self.duel.shared, self.duel.latent))
+            shared, latent = (model.moved for model in self.models)
             self.facts |= told(
                 shared_layer=(shared, told_share),
                 latent_layer=(latent, told_again),
                 shared_again=(shared, told_again),
                 between=((shared + latent) / 2, told_again),
-                latent_again=(latent, told_again),
             )
-        contest = at_equal_size(self.trace)
         if contest is not None:
             self.facts |= told(
                 mqa_moved=(contest.mean.moved, told_share),
@@ -167,6 +217,8 @@ class LatentAttention(Stage):
         return conversion_report(self.trace).next_word
 
     def variant(self, beat: str) -> str:
+        if beat == "the_latent_drops_in":
+            return "rotated" if self.view.forms.d_rope else "plain"
         if beat == "and_on_a_latent":
             contest = at_equal_size(self.trace)
             assert contest is not None
@@ -174,6 +226,8 @@ class LatentAttention(Stage):
             return "kept" if says == [False, False, True] else "lost"
         if not is_fitted(self.trace):
             return "own"
+        if beat == "down_to_the_latent":
+            return "before"
         return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
 
     # One latent, expanded
@@ -193,6 +247,8 @@ class LatentAttention(Stage):
             "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
             "and <value>values</value>"
         )
+        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
+            line = f"{line} {_('(dim: repeated)')}"
         words = world.say(Headline("MLA", line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             self._begin_with_one_pair()
@@ -203,32 +259,43 @@ class LatentAttention(Stage):
             self.play(*words, Appear(world.latent))
         self.wait_for("From")
         self.play(world.rays(), run_time=SHINE)
-        made = [self.view.head(card.head).panels for card in world.cards]
-        if not is_fitted(self.trace):
-            made = [
-                {name: (p.cells.values, p.cells.source) for name, p in zip("kv", pair, strict=True)}
-                for pair in world.pairs
-            ]
-        self.play(
-            world.rebuild(made, run_time=SHINE),
-            *(self._recolour(card, *self._latent_pattern(card.head)) for card in world.cards),
-        )
-
-    @beat
-    def down_to_the_latent(self) -> None:
-        """[Before], each row of X became keys and values directly. Now it first becomes a short
-        latent, and only that is kept."""
-        origins = self.world.panels(self.head.head) | {"C": self.world.latent.cells}
         if is_fitted(self.trace):
-            self.show(BEFORE, origins=origins)
+            made = [self.view.head(card.head).panels for card in world.cards]
+            _shared, latent = self.models
+            patterns = [
+                Recolour(card.pattern, values=values, source=source, run_time=SHINE)
+                for card, (values, source) in zip(world.cards, latent.patterns, strict=True)
+            ]
+            self.play(world.rebuild(made, run_time=SHINE), *patterns)
+
+    def _begin_with_one_pair(self) -> None:
+        """Show at once what the scene before ended on: all heads share the mean of their sets."""
+        slide = self.world.slide_together(1)
+        slide.begin()
+        slide.finish()
+        shared, _latent = self.models
+        for card, (values, source) in zip(self.world.cards, shared.patterns, strict=True):
+            if can_duel(self.trace):
+                card.pattern.set_values(values).source = source
+        self.add(self.world)
+
+    @beat(
+        before="Before, each row of X became keys and values directly. [Now] it first becomes a "
+        "latent, and only that is kept.",
+        own="One matrix makes a latent of each row of X. Only that is kept, with one rotated key.",
+    )
+    def down_to_the_latent(self) -> None:
+        if is_fitted(self.trace):
+            self.show(BEFORE, origins=self.world.panels(self.head.head))
+            self.wait_for("Now")
         row = self.layer.count - 1
-        marks = (Mark("X", row=row), Mark("C", row=row))
-        self.show(". W_DKV\nX C", lit={"C": 0.0}, marks=marks[:1])
-        self.show(". W_DKV\nX C", marks=marks)
+        show = partial(self.show, DOWN, tall=TALL_DOWN)
+        show(reveal="C", later="kept")
+        show(marks=(Mark("X", row=row), Mark("C", row=row)))
 
     @beat
     def up_to_keys_and_values(self) -> None:
-        """Two more matrices make this head's keys and values of it, whenever they are needed."""
+        """Two more matrices make this head's keys and values of it."""
         row = self.layer.count - 1
         marks = tuple(Mark(name, row=row) for name in ("X", "C", "K", "V"))
         self.show(CIRCUIT, tall=TALL_CIRCUIT, reveal="K V")
@@ -236,38 +303,44 @@ class LatentAttention(Stage):
 
     @beat(when=is_fitted)
     def what_is_lost(self) -> None:
-        """How good is the copy? The difference is {lost_k} of the keys' size, and {lost_v} of the
+        """How good is the copy? The [difference] is {lost_k} of the keys' size, and {lost_v} of the
         values'."""
         for name, part in loss_parts(self.view.head(self.head.head)).items():
             self.part(name, part)
-        self.show(LOSS, tall=TALL_LOSS, words="rows")
+        show = partial(self.show, LOSS, tall=TALL_LOSS, words="rows")
+        shares = "share_K share_V"
+        show(later=f"equals_K equals_V lost_K lost_V {shares}")
+        show(later=shares)
+        self.wait_for("difference")
+        show()
 
     # The duel
 
     @beat(
         when=can_duel,
-        equal="Now a duel. Both sides [keep] the same {budget} numbers for each token, and all "
+        equal="Now a duel. Both sides keep the same {budget} numbers for each token, and all "
         "patterns are computed [again].",
-        unequal="Now a duel. One shared set [keeps] {budget} numbers for each token, one latent "
+        unequal="Now a duel. One shared set keeps {budget} numbers for each token, one latent "
         "{rank}, and all patterns are computed [again].",
     )
     def the_same_budget(self) -> None:
         count = self.trace.meta.n_heads
-        self.models = Model.both(self.view, self.duel, at_equal_size(self.trace))
         self.sides = sides = duel_sides(self.models, self.layer, self.frame)
-        own = own_patterns(self.layer, grid_of(self.frame.stage, count))
+        own = own_cards(self.layer, grid_of(self.frame.stage, count))
         self.play(Vanish(Group(*self.visible_parts())))
-        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1))
-        self.play(*(move for side in sides for move in side.split_from(own)))
+        words = self._below(_("the model’s own patterns"))
+        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), Appear(words))
+        splitting = chain(*(side.split_from(own) for side in sides))
+        self.play(Vanish(words, rate_func=first_half), *splitting)
         self.remove(*own)
         self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
         self.wait_for("again")
-        self.play(*(change for side in sides for change in side.compute_again()))
+        self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
 
     @beat(
         when=can_duel,
-        ask="Left, {shared_again} percent of the attention moves. How much with one latent: "
-        "{shared_again}, {between} or {latent_again}?",
+        ask="One shared set moves {shared_layer} of the attention. How much does one latent move: "
+        "{shared_again}, {between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
@@ -275,39 +348,51 @@ class LatentAttention(Stage):
         sides, norm = self.sides, change_scale(self.models)
         self.line = self._below(_("of the attention lands on other words"))
         self.play(*(Vanish(side.kept) for side in sides))
-        self.play(*(change for side in sides for change in side.show_differences(norm)))
+        self.play(
+            *(change for side in sides for change in side.recolour(side.model.differences, norm))
+        )
         self.play(Appear(self.line), *(side.count() for side in sides), run_time=COUNT)
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
-        """In all {layers} layers errors add up: {mqa_moved} with one shared set, {latent_moved}
+        """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
         sides, line = self.sides, self.line
-        self.line = self._below(_("of the attention lands on other words, in all layers"))
+        self.line = self._below(
+            _(
+                "of the attention lands on other words: mean of {layers} layers",
+                layers=self.facts["layers"],
+            )
+        )
         self.play(
-            *(move for side in sides for move in side.collapse()),
+            *chain(*(side.collapse() for side in sides)),
             *(Appear(side.layers, rate_func=second_half) for side in sides),
             Vanish(line, rate_func=first_half),
             Appear(self.line, rate_func=second_half),
         )
+        self.add(*(side.bars for side in sides))
         self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
 
     def _below(self, text: str) -> VGroup:
         """Return a line of words about both sides."""
         stage = self.frame.stage
-        words = below_each_other(*(Label(t, size=TEXT) for t in break_lines(text, stage.width)))
+        words = below_each_other(
+            *(Label(t, size=TEXT) for t in break_lines(text, stage.width, size=TEXT))
+        )
         return words.move_to([stage.x, stage.bottom + words.height / 2, 0])
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? On one shared set like [this], and like [that] if it
-        is fitted instead of averaged."""
+        """And how does the whole model go on? On one [shared] set like [this], or, if that is
+        fitted and not averaged, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
         self.sayings = sayings = Sayings(tokens, self.models, contest, self.frame)
         self.play(Vanish(Group(*self.visible_parts())))
         self.play(Appear(sayings.prompt))
+        self.wait_for("shared")
+        self.play(Appear(sayings.kept))
         self.wait_for("this")
         self.play(Appear(sayings.shared))
         self.wait_for("that")
@@ -322,24 +407,184 @@ class LatentAttention(Stage):
     def and_on_a_latent(self) -> None:
         self.play(Appear(self.sayings.latent))
 
-    def _begin_with_one_pair(self) -> None:
-        """Show at once what the scene before ended on: all heads share the mean of their sets."""
-        slide = self.world.slide_together(1)
-        slide.begin()
-        slide.finish()
-        shared = SharedView.of(self.layer, 1)
-        for card in self.world.cards if shared.shared.pooled else ():
-            values, card.pattern.source = shared.pattern(card.head)
-            card.pattern.set_values(values)
-        self.add(self.world)
+    # The absorbed form
 
-    def _latent_pattern(self, head: int) -> tuple[Array, TensorSource]:
-        """Return the pattern of a head with keys from the latent, and its source."""
-        if not is_fitted(self.trace):
-            return self.layer.head(head).pattern, self.layer.head(head).pattern_source
-        drawn = slice(self.layer.first, self.layer.stop)
-        values = self.duel.latent.pattern[head, drawn, drawn]
-        return values, self.layer.computed("rotated_latent_pattern", head=head)
+    def _show_formula(self, *, moved: bool) -> BracketFormula:
+        """Show the formula alone at the top of the stage, and its matrices below it."""
+        stage = self.frame.stage
+        formula = BracketFormula(stage.width, FORMULA, moved=moved)
+        self.part("formula", AtTop(formula, stage.width, 0.96 * stage.height))
+        self.show("formula")
+        (shown,) = self.parts["formula"].pieces.values()
+        assert isinstance(shown, BracketFormula)
+        made = latent_parts(self.view.head(self.head.head))
+        factors = self.absorbed["query"], made["W_UK"].transposed, made["C"].transposed
+        self.matrices = matrices_below(factors, shown)
+        return shown
 
-    def _recolour(self, card: HeadCard, values: Array, source: TensorSource) -> Recolour:
-        return Recolour(card.pattern, values=values, source=source, run_time=SHINE)
+    @property
+    def _lower_half(self) -> tuple[Box, Box]:
+        """Two rooms below the formula and its matrices: for what is computed, and for a figure."""
+        stage = self.frame.stage
+        room = Box.of(
+            stage.left, stage.right, stage.bottom, float(self.matrices.get_bottom()[1]) - GAP
+        )
+        if self.frame.upright:
+            # What stands on the floor is below, since the floor mirrors it.
+            said, computed = room.split_rows(2, GAP)
+            return computed, said
+        return room.split_columns(2, GAP)
+
+    @beat
+    def a_new_query(self) -> None:
+        """But only the latent is kept. Must [every] key of every head be rebuilt for every new
+        token?"""
+        tempo = self.theme.tempo
+        self._show_formula(moved=False)
+        self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
+        self.keys = keys = RebuiltKeys(self.view)
+        computed, said = self._lower_half
+        self.count = RebuiltCount(keys, said)
+        below = Box.of(computed.left, computed.right, computed.bottom, computed.top - 2 * GAP)
+        # Nothing is seen of the room yet.
+        self.camera.shot = keys.shot(self.frame, below)
+        self.wait_for("every")
+        self.keys_name = keys.title()
+        self.play(
+            AnimateWith(keys, lambda alpha: keys.sink(1 - alpha), introducer=True),
+            Appear(self.count),
+            Appear(self.keys_name),
+            self.count.run_to(0, keys.numbers),
+            run_time=2 * tempo.large,
+        )
+
+    @beat
+    def move_the_bracket(self) -> None:
+        """No: [move] the bracket. Then [no] key is ever built: the matrix is [applied] to the one
+        new query."""
+        formula, keys = self.parts["formula"].whole[0], self.keys
+        asked = asked_row(self.absorbed["asked"], self._lower_half[0])
+        self.wait_for("move")
+        self.play(formula.move_bracket(), run_time=HOP)
+        self.wait_for("no")
+        self.play(
+            AnimateWith(keys, keys.sink),
+            Vanish(self.keys_name),
+            self.count.run_to(keys.numbers, 0),
+            Vanish(self.count.factors),
+            run_time=FALL,
+        )
+        self.remove(keys)
+        self.wait_for("applied")
+        query = self.matrices[0][0].copy()
+        self.play(Arrive(asked[0], asked[0].copy().replace(query, stretch=True)))
+        self.play(Appear(asked[1:]))
+        self.asked = asked
+
+    @beat(
+        plain="It meets the latents themselves, and the scores are the same.",
+        rotated="It meets the latents themselves, and beside them the one rotated key.",
+    )
+    def the_latent_drops_in(self) -> None:
+        for name, part in self.absorbed.items():
+            self.part(name, part)
+        # Beside the words of the tokens it is less wide.
+        width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
+        self.part("formula", partial(BracketFormula, width, height, moved=True))
+        self.camera.shot = Shot()
+        # What is drawn whole there can move.
+        whole = self.view.forms.rank <= LONGEST
+        origins = {"asked": self.asked[0], "C": self.matrices[2][0]} if whole else {}
+        self.show(SCORES, later="scored", origins=origins)
+        self.show(SCORES, reveal="scored")
+
+    @beat
+    def the_pattern_mixes_latents(self) -> None:
+        """The pattern mixes the latents themselves, so no [value] is built either."""
+        for name, part in self.absorbed.items():
+            self.part(name, part)
+        weights, row = self.absorbed["shares"].values[-1], self.layer.count - 1
+        last = np.arange(self.layer.count)[:, None] == row
+        lit = {"C": weights[:, None] / weights.max()}
+        marks = Mark("shares", row=row), Mark("mix", row=row)
+        show = partial(self.show, MIX, tall=TALL_MIX, words="rows")
+        show(marks=marks[:1], lit={"mix": 0.0}, later="z")
+        show(marks=marks[:1], lit=lit | {"mix": 0.0}, later="z")
+        self._add_up()
+        show(marks=marks, lit=lit | {"mix": last * 1.0}, later="z")
+        show(marks=marks, later="z")
+        self.wait_for("value")
+        show(marks=(*marks, Mark("z", row=row)))
+
+    def _add_up(self) -> None:
+        """Let all latents come together in the last row of the mix."""
+        pairs = zip(self.parts["C"].cells.blocks, self.parts["mix"].cells.blocks, strict=True)
+        flights = [
+            Settle(row, place.row(-1)) for block, place in pairs for row in block.split_rows()
+        ]
+        self.play(LaggedStart(*flights, lag_ratio=0.05), run_time=2.0)
+
+    @beat
+    def both_forms_agree(self) -> None:
+        """Computed [both] ways, the output is the same. The difference goes [black]: nothing but
+        rounding."""
+        outputs = Outputs(self.view, self.frame.stage.width)
+        for name, matrix in outputs.parts.items():
+            self.part(name, matrix)
+        show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS)
+        show(later="gone said", lit={"gone": 0.0})
+        self.wait_for("both")
+        gone = self.parts["gone"].cells
+        over = [
+            (block.copy(), end)
+            for name in ("rebuilt", "read")
+            for block, end in zip(self.parts[name].cells.blocks, gone.blocks, strict=True)
+        ]
+        for copy, _end in over:
+            copy.label = ""
+        self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
+        self.wait_for("black")
+        self.play(
+            *(
+                Recolour(copy, values=end.values, norm=end.norm, source=end.source)
+                for copy, end in over
+            ),
+            run_time=1.5,
+        )
+        self.remove(*(copy for copy, _end in over))
+        show()
+
+    # In the room again
+
+    @beat
+    def every_head_reads_it(self) -> None:
+        """All {heads} heads read one latent, and each has its own way of asking."""
+        self.room = LightRoom(self.view, self.frame)
+        words = Headline(
+            counted_heads(self.trace.meta.n_heads),
+            _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
+            self.frame,
+        )
+        stand(self, self.room.shot("arc"), self.room)
+        self.play(self.room.rays(to_cards=True), *self.room.say(words))
+
+    @beat
+    def the_cache(self) -> None:
+        """This is all that is kept: {cached} numbers for each token."""
+        words = Headline(
+            _("{number} numbers", number=self.facts["cached"]),
+            _(
+                "of <latent>latent</latent>: all that is kept of a token, for {heads}",
+                heads=counted_heads(self.trace.meta.n_heads),
+            ),
+            self.frame,
+        )
+        room = words.below(head=2 * GAP, foot=GAP, left=WORD)
+        self.play(
+            self.move_camera(self.room.close_up(self.frame, room)),
+            *(Presence(card, 0.0) for card in self.room.cards),
+            self.room.rays(False, to_cards=True),
+            *self.room.say(words),
+            run_time=self.theme.tempo.orbit,
+        )
+        self.play(Appear(self.room.last_token(printable(self.layer.words[-1]))))

@@ -19,23 +19,28 @@ MEANINGS = {
     "keys": KEYS,
     "values": VALUES,
     "scores": {"dot_products", "scores", "shared_scores", "latent_scores", "sum_of_scores"},
-    "pattern": {"pattern", "shared_pattern", "latent_pattern", "mla.pattern"},
+    "pattern": {
+        "pattern", "shared_pattern", "latent_pattern", "rotated_latent_pattern", "mla.pattern"
+    },  # fmt: skip
     "head output": {"z", "shared_mix", "latent_mix"},
     "output of the layer": {"out"},
     "latent": {"kv_latent", "latents", "mla.c"},
     "rotated key": {"k_rope", "mla.k_rot"},
+    "rotated keys": {"k_rope"},
+    "rotated query": {"q_rot", "q"},
+    "mix of latents": {"mixed_latents"},
     "stays": {"merged_matrix"},
     "changes": {"merged_matrix"},
     "unrotated": {"mla.scores_latent", "scores_of_latents"},
     "rotated": {"mla.scores_rot", "scores_of_rotated"},
-    "keys, rebuilt": {"latent_keys"},
-    "values, rebuilt": {"latent_values"},
+    "rebuilt keys": {"latent_keys"},
+    "rebuilt values": {"latent_values"},
     "true keys": KEYS - {"latent_keys"} | {"own_keys"},
     "true values": VALUES - {"latent_values"} | {"own_values"},
-    "difference": {"lost_keys", "lost_values"},
+    "difference": {"lost_keys", "lost_values", "difference_of_forms"},
     "one shared set": {"pattern", "shared_pattern", "shared_difference"},
     "one latent": {"pattern", "rotated_latent_pattern", "rotated_latent_difference"},
-    "keys and values formed": {"latent_output"},
+    "keys and values rebuilt": {"latent_output"},
     "only the latent read": {"latent_output"},
 }
 """The tensors, without their layer, and the quantities of each name."""

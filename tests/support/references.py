@@ -316,6 +316,13 @@ def rounding(stage: Stage) -> Interval:
     return Interval((0.0, 1e-9 * largest_output(stage)))
 
 
+@fact("white")
+def white(stage: Stage) -> float:
+    """The largest power of ten below a thousandth of the largest output."""
+    limit = largest_output(stage) / 1000
+    return max(10.0**power for power in range(-30, 30) if 10.0**power <= limit)
+
+
 @fact("mla.own")
 def own_numbers(stage: Stage) -> int:
     trace, layer = stage.trace, stage.layer.layer
@@ -334,7 +341,7 @@ def rebuilt_numbers(stage: Stage) -> int:
     return stage.layer.stop * trace.meta.n_kv_heads * content
 
 
-@fact("shared_layer", "sharing.moved")
+@fact("shared_layer", "shared_again", "sharing.moved")
 def shared_layer(stage: Stage) -> float:
     return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=1))
 
@@ -342,6 +349,12 @@ def shared_layer(stage: Stage) -> float:
 @fact("latent_layer")
 def latent_layer(stage: Stage) -> float:
     return moved(stage, lambda head: again(stage, "rotated_latent_pattern", head=head))
+
+
+@fact("between")
+def between(stage: Stage) -> float:
+    """Between what moves with one shared set and with one latent: a wrong answer to choose from."""
+    return (shared_layer(stage) + latent_layer(stage)) / 2
 
 
 def moved(stage: Stage, pattern: Callable[[int], Array]) -> float:

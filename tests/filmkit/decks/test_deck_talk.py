@@ -318,7 +318,7 @@ def test_the_deck_of_the_manual_has_the_beats_that_it_names(folder: Path) -> Non
         render_request(scenes, SHIPPED, folder), Trace.load(SHIPPED), beats.split(",")
     )
     assert {entry.slug: names for entry, names in found.items()} == {
-        "scene_mla": ("one_latent_for_all", "the_same_budget", "what_it_says"),
+        "scene_mla": ("one_latent_for_all", "the_same_budget", "what_it_says", "and_on_a_latent"),
         "scene_rotation": ("what_it_says",),
     }
 

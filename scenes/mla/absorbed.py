@@ -1,0 +1,509 @@
+"""The absorbed form in pictures: a formula whose bracket moves, keys that need not be rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Group, Mobject, VGroup, VMobject
+
+from extract.forms import both_forms
+from extract.trace import Trace
+from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.camera import Shot, keep_upright, pin_to_frame
+from filmkit.core.facts import fact
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import N_, _
+from filmkit.core.light import glow, mirrored
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_exact, format_number, format_power_of_ten
+from filmkit.core.quantities import quantity
+from filmkit.core.text import Label, Number, Symbol, break_lines
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.head_tensors import HeadTensor
+from filmkit.mobjects.latent_view import LatentHead, LatentView
+from filmkit.pictures.mosaic import TOKEN, Size
+from filmkit.pictures.parts import TEXT, Around, Matrix
+from filmkit.pictures.parts import Place as PartPlace
+from filmkit.pictures.tensors import CHANNEL, LATENT
+from filmkit.pictures.texts import below_each_other, legend
+from filmkit.world.block import shot_of
+from filmkit.world.plates import Plate
+from filmkit.world.world import World
+
+__all__ = [
+    "AtTop",
+    "BracketFormula",
+    "LightRoom",
+    "Outputs",
+    "RebuiltCount",
+    "RebuiltKeys",
+    "absorbed_parts",
+    "asked_row",
+    "matrices_below",
+]
+
+Array = npt.NDArray[np.float64]
+Panel: TypeAlias = tuple[Array, TensorSource]
+
+LETTER = 0.18  # height of a capital of the formula, as a share of the frame's shorter side
+BRACKET = 1.6  # height of a bracket, in capitals
+GHOST = 0.3  # presence of the bracket that has moved away
+HOP = 0.5  # how high it jumps, in scene units
+SHINE = 0.5  # how much light the formula gives
+MATRIX = 0.85  # height of the matrices below their symbols, in scene units
+WIDEST = 0.2  # and their largest width, as a share of the formula's
+BELOW = 0.18  # from a symbol to its matrix, and on to its name, in scene units
+STOREY = (2.0, 0.16, 0.8)  # width, height and depth of the key of one token, in scene units
+HIGHEST = 2.4  # of a tower of keys
+ALLEY = 0.35  # between two towers, in widths
+TURN, TILT = 24.0, 9.0  # from where they are seen, in degrees
+NEAR_TILT = 7.0  # the same of what is kept
+ROW = 0.42  # height of the one query in the space of the latents, in scene units
+SIGN, DISPLAY = 0.08, 0.09  # sizes of signs between matrices, and of a figure
+COUNT = 0.15  # size of the number of rebuilt numbers
+ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from the latent
+
+
+@quantity(N_("difference of the outputs"), N_("of both forms"), axes=("pos", "d_model"))
+def difference_of_forms(trace: Trace, layer: int) -> Array:
+    """Return how far the outputs of both forms are apart, (position, d_model)."""
+    forms = both_forms(trace, layer)
+    return np.abs(forms.naive.out - forms.absorbed.out)
+
+
+class BracketFormula(VGroup):
+    """Scores of a query as a product whose bracket moves: q (W C) becomes (q W) C.
+
+    Parameters
+    ----------
+    width, height
+        What it fills, in scene units; its symbols are spread over the width.
+    moved
+        Whether the bracket is around the first two factors.
+
+    Attributes
+    ----------
+    query, weight, latent
+        Symbols of the factors.
+    old, new
+        The brackets around the last two and around the first two.
+    """
+
+    def __init__(self, width: float, height: float, *, moved: bool = False) -> None:
+        theme = current_theme()
+        pieces = [
+            Symbol(formula, size=LETTER, colour=colour)
+            for formula, colour in (
+                ("(", theme.ink),
+                ("q", theme.query),
+                ("(", theme.ink),
+                ("W_(U K)^top", theme.key),
+                (")", theme.ink),
+                ("C^top", theme.latent),
+                (")", theme.ink),
+            )
+        ]
+        super().__init__(*pieces)
+        first, self.query, second, self.weight, third, self.latent, last = pieces
+        self.new, self.old = VGroup(first, third), VGroup(second, last)
+        for symbol in pieces:
+            symbol.on_line(0.0, 0.0)
+        for bracket in (*self.new, *self.old):
+            bracket.scale(BRACKET * self.query.line_height / bracket.height)
+            bracket.set_y(self.weight.get_y())
+        whole = sum(piece.width for piece in pieces)
+        self.scale(min(1.0, height / self.height, 0.85 * width / whole))
+        gap = (width - sum(piece.width for piece in pieces)) / (len(pieces) - 1)
+        left = -width / 2
+        for piece in pieces:
+            piece.shift([left - piece.get_left()[0], 0.0, 0.0])
+            left += piece.width + gap
+        self.mark(moved)
+        pin_to_frame(glow(self, SHINE))
+
+    def mark(self, moved: float) -> None:
+        """Show where the bracket is: 0 around the last two factors, 1 around the first two."""
+        set_presence(self.old, 1 + (GHOST - 1) * moved)
+        set_presence(self.new, moved)
+
+    def move_bracket(self, **kwargs: Any) -> Animation:
+        """Return the animation in which the bracket jumps to the first two factors."""
+        ends = [bracket.points.copy() for bracket in self.new]
+        starts = [bracket.points.copy() for bracket in self.old]
+
+        def step(alpha: float) -> None:
+            self.mark(alpha)
+            set_presence(self.new, 1.0)
+            for bracket, start, end in zip(self.new, starts, ends, strict=True):
+                bracket.points = (1 - alpha) * start + alpha * end
+                bracket.points[:, 1] += 4 * HOP * alpha * (1 - alpha)
+
+        return AnimateWith(self, step, **kwargs)
+
+
+@dataclass(frozen=True)
+class AtTop:
+    """A part that stands at the top of a room that is empty else.
+
+    Attributes
+    ----------
+    mobject
+        What stands there.
+    width, height
+        Size of the room, in scene units.
+    """
+
+    mobject: Mobject
+    width: float
+    height: float
+
+    def size(self, around: Around) -> Size:
+        """Return the room."""
+        return Size(width=self.width, height=self.height)
+
+    def pieces(self, place: PartPlace, around: Around) -> Mapping[str, Mobject]:
+        """Return it at the top."""
+        whole = self.mobject.copy()
+        return {"whole": whole.move_to([place.box.x, place.box.top - whole.height / 2, 0.0])}
+
+
+def absorbed_parts(of: LatentHead) -> dict[str, Matrix | None]:
+    """Return the matrices of a head in the absorbed form, by their names in mosaics.
+
+    Parameters
+    ----------
+    of
+        The head, with its latent.
+
+    Returns
+    -------
+    dict
+        "query", (1, content): that of the new token; "asked", (1, r): the same in the space of the
+        latents; "scored", (token, 1): its scores. "shares", (token, token): the pattern; "mix",
+        (token, r): the pattern times the latents; "z", (token, d_v). "rope", (token, d_rope), and
+        "rope_query", (1, d_rope), are the rotated keys that all heads share and the rotated part of
+        the query; None without them.
+    """
+    view, layer, forms, theme = of.view, of.view.layer, of.view.forms, current_theme()
+    new, words = (layer.count - 1, layer.count), layer.words
+    rank, (content, d_qk) = forms.rank, (forms.layer.W_UK.shape[2], of.q.shape[1])
+
+    def part(panel: Panel, norm: Norm, columns: str, **how: Any) -> Matrix:
+        values, source = panel
+        return Matrix(values, norm, source, TOKEN, columns, **how)
+
+    def row(panel: Panel, norm: Norm, cut: tuple[int, int], columns: str, **how: Any) -> Matrix:
+        """Return some columns of the new token's row."""
+        values, source = panel
+        return part((values[-1:, slice(*cut)], source.part(new, cut)), norm, columns, **how)
+
+    naive, absorbed, queries = of.panels, of.absorbed_panels, layer.norm("q")
+    rotated = bool(forms.d_rope)
+    return {
+        "query": row(naive["q"], queries, (0, content), CHANNEL),
+        "asked": row(
+            absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
+            symbol="q W_(U K)^top", colour=theme.query,
+        ),
+        "scored": replace(
+            row(absorbed["scores"], layer.scores_norm, (0, layer.count), TOKEN).transposed,
+            columns="new", name=_("scores"), colour=theme.scores, words=words,
+        ),
+        "shares": part(
+            absorbed["pattern"], layer.norm("pattern"), TOKEN,
+            name=_("pattern"), symbol="A", colour=theme.pattern, words=words,
+            masked=layer.head(of.head).causal_mask,
+        ),
+        "mix": part(
+            absorbed["z"], view.latent_norm, LATENT,
+            name=_("mix of latents"), symbol="A C", colour=theme.latent, words=words,
+        ),
+        "z": part(naive["z"], layer.norm("z"), CHANNEL, symbol="A C W_(U V) = z", words=words),
+        "rope": part(
+            (view.rope, view.rope_source), layer.norm("k_rope"), ROPE,
+            name=_("rotated keys"), colour=theme.key, words=words,
+        ) if rotated else None,
+        "rope_query": row(
+            naive["q"], queries, (content, d_qk), ROPE, name=_("rotated query"), colour=theme.query
+        ) if rotated else None,
+    }  # fmt: skip
+
+
+def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
+    """Return the matrices of a formula's factors, each below its symbol and above its name.
+
+    They are pairs of cells and name: of the query, of the weight, and of the latents.
+    """
+    top = float(formula.get_bottom()[1]) - BELOW
+    group = Group()
+    for matrix, (symbol, width, height, name) in zip(
+        factors,
+        (
+            (formula.query, 2.0, ROW / 2, _("query")),
+            (formula.weight, 2.2, MATRIX, _("makes keys")),
+            (formula.latent, 1.6, MATRIX, _("latents")),
+        ),
+        strict=True,
+    ):
+        cells = Heatmap(
+            matrix.values,
+            matrix.scale,
+            width=min(width, WIDEST * formula.width),
+            height=height,
+            source=matrix.source,
+        )
+        cells.move_to([symbol.get_x(), top - height / 2, 0.0])
+        label = Label(name, size=TEXT, colour=symbol.get_color().to_hex())
+        label.on_line(cells.get_x(), top - height - BELOW - label.line_height / 2)
+        group.add(Group(cells, label))
+    return pin_to_frame(group)
+
+
+def asked_row(matrix: Matrix, room: Box) -> Group:
+    """Return the new query in the space of the latents: one long row in a room, and its names."""
+    cells = Heatmap(matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source)
+    name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
+    said = Label(_("all that is computed instead"), size=TEXT)
+    group = Group(cells, name, said)
+    name.next_to(cells, [0, 1, 0], buff=BELOW)
+    said.next_to(cells, [0, -1, 0], buff=BELOW)
+    return pin_to_frame(group.move_to(room.center))
+
+
+class Outputs:
+    """The outputs of both forms, and their difference, as parts of a mosaic.
+
+    Parameters
+    ----------
+    view
+        The layer and its latent.
+    width
+        Largest width of a line of words, in scene units.
+
+    Attributes
+    ----------
+    parts
+        "rebuilt", "minus", "read", "equals", "gone" and "said": both outputs, their absolute
+        difference, the signs between them, and what is said of it.
+    difference, norm
+        The difference, (token, d_model), and its scale.
+    """
+
+    def __init__(self, view: LatentView, width: float) -> None:
+        theme, layer, forms = current_theme(), view.layer, view.forms
+        outputs = [view.rows(out) for out in (forms.naive.out, forms.absorbed.out)]
+        source = layer.computed("latent_output", outputs[0].shape[1])
+        largest = forms.largest_output
+        white = 10.0 ** np.floor(np.log10(largest / 1000)) if largest else 1.0
+        self.difference = np.abs(outputs[0] - outputs[1])
+        self.norm = Norm(-white, white, theme.colour_map())
+        names = _("keys and values rebuilt"), _("only the latent read")
+        rebuilt, read = (
+            Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
+            for out, name in zip(outputs, names, strict=True)
+        )
+        rounding = fact("rounding", forms.largest_difference, format_power_of_ten)
+        limit = fact("white", white, format_exact)
+        up_to = fact("largest output", largest, format_number)
+        text = _("largest difference between numbers of up to {number}", number=up_to)
+        said = VGroup(
+            glow(Symbol(rounding, size=DISPLAY)),
+            *(Label(line, size=TEXT) for line in break_lines(text, width, size=TEXT)),
+            legend(_("a difference of {number}", number=limit), theme.ink),
+        )
+        gone = replace(
+            rebuilt,
+            values=self.difference,
+            norm=self.norm,
+            source=layer.computed("difference_of_forms", outputs[0].shape[1]),
+            name=_("difference"),
+        )
+        self.parts = {
+            "rebuilt": rebuilt,
+            "minus": Symbol("-", size=SIGN),
+            "read": read,
+            "equals": Symbol("=", size=SIGN),
+            "gone": gone,
+            "said": said.arrange([0, -1, 0], buff=0.3),
+        }
+
+
+class RebuiltKeys(Group):
+    """The keys that would be rebuilt for one new token, as towers on the floor of the room.
+
+    There is a tower for each set of keys, with a storey for each token that is read, drawn in the
+    film or not.
+
+    Attributes
+    ----------
+    numbers
+        How many numbers these are.
+    """
+
+    def __init__(self, view: LatentView) -> None:
+        super().__init__()
+        theme, layer, forms = current_theme(), view.layer, view.forms
+        self.tokens, self.channels = layer.stop, forms.layer.W_UK.shape[2]
+        self.sets = forms.k.shape[1]
+        self.numbers = self.sets * self.tokens * self.channels
+        norm = layer.norm("k")
+        self._side = STOREY[0] / max(1.0, self.sets / 4)
+        self._height = min(HIGHEST, self.tokens * STOREY[1] * 1.5)
+        self.towers = []
+        for number in range(self.sets):
+            keys = forms.k[: self.tokens, number, : self.channels]
+            source = replace(
+                layer.computed("latent_keys", self.channels, kv_head=number),
+                index=((0, self.tokens), (0, self.channels)),
+            )
+            end = self.channels - 1, self.channels
+            top, side, front = (
+                Heatmap(values, norm, source=origin, edged=False)
+                for values, origin in (
+                    (keys[:1], source.part((0, 1), (0, self.channels))),
+                    (keys[:, -1:], source.part((0, self.tokens), end)),
+                    (keys, source),
+                )
+            )
+            edges = VMobject(stroke_color=theme.key, stroke_width=theme.thin, fill_opacity=0.0)
+            self.towers.append((top, side, front, edges))
+            self.add(*glow(Group(top, side, front, edges)))
+            mirrored(Group(side, front, edges))
+        self.sink(0.0)
+
+    def _corner(self, number: int, across: float, up: float, deep: float) -> Array:
+        """Return a point of a tower by shares of its width, its height, and its depth."""
+        pitch = (1 + ALLEY) * self._side
+        x = (number - (self.sets - 1) / 2) * pitch + (across - 0.5) * self._side
+        return np.array([x, up * self._height, (0.5 - deep) * STOREY[2] * self._side])
+
+    def sink(self, share: float) -> None:
+        """Let all towers stand in the floor up to a share of their height, 0 to 1."""
+        up, down = 1.0 - share, -share
+        storey = 1 / self.tokens
+        seen = np.clip((up - storey * np.arange(self.tokens)) / storey, 0, 1)[:, None]
+        for number, (top, side, front, edges) in enumerate(self.towers):
+
+            def at(*shares: float, number: int = number) -> Array:
+                return self._corner(number, *shares)
+
+            top.set_corners([at(0, up, 1), at(1, up, 1), at(1, up, 0), at(0, up, 0)])
+            front.set_corners([at(0, up, 0), at(1, up, 0), at(1, down, 0), at(0, down, 0)])
+            side.set_corners([at(1, up, 0), at(1, up, 1), at(1, down, 1), at(1, down, 0)])
+            front.set_shown(seen)
+            side.set_shown(seen)
+            lower, upper, back = at(1, 0, 0), at(1, up, 0), at(1, up, 1)
+            face = [at(0, up, 0), upper, lower, at(0, 0, 0), at(0, up, 0)]
+            edges.set_points_as_corners(
+                [*face, at(0, up, 1), back, at(1, 0, 1), lower, upper, back]
+            )
+
+    def shot(self, frame: Frame, into: Box) -> Shot:
+        """Return the shot in which they fill a box of the frame."""
+        ends = 0, self.sets - 1
+        corners = [self._corner(n, *p) for n in ends for p in np.ndindex(2, 2, 2)]
+        return shot_of(corners, frame, into=into, turn=TURN, tilt=TILT)
+
+    def title(self) -> Label:
+        """Return their name, above the left end."""
+        label = Label(_("keys, rebuilt"), size=TEXT, colour=current_theme().key)
+        label.on_line(label.width / 2, label.line_height)
+        return keep_upright(label, self._corner(0, 0.0, 1.0, 1.0))
+
+
+class RebuiltCount(VGroup):
+    """How many numbers are rebuilt for one new token, as a figure, and how they are counted.
+
+    Attributes
+    ----------
+    number
+        The figure.
+    what, factors
+        What is counted, and of what it is the product.
+    """
+
+    def __init__(self, keys: RebuiltKeys, room: Box) -> None:
+        theme = current_theme()
+        self.whole = keys.numbers
+        fact("rebuilt numbers", self.whole)
+        given = {
+            "tokens": fact("read tokens", keys.tokens),
+            "numbers": fact("rebuilt width", keys.channels),
+        }
+        product = (
+            _("{sets} sets × {tokens} tokens × {numbers}", sets=fact("sets", keys.sets), **given)
+            if keys.sets > 1
+            else _("{tokens} tokens × {numbers}", **given)
+        )
+        said = break_lines(_("numbers rebuilt for one new token"), room.width, size=TEXT)
+        self.number = glow(Number(self.whole, digits=0, size=COUNT, colour=theme.ink))
+        self.what = below_each_other(*(Label(text, size=TEXT) for text in said))
+        self.factors = Label(product, size=TEXT, colour=theme.muted).shrink_to(room.width)
+        super().__init__(self.number, self.what, self.factors)
+        self.arrange([0, -1, 0], buff=0.25).move_to(room.center)
+        self.middle = self.number.get_x()
+        pin_to_frame(self)
+
+    def run_to(self, start: float, end: float, **kwargs: Any) -> Animation:
+        """Return the animation in which the figure runs from one number to another."""
+
+        def step(alpha: float) -> None:
+            self.number.set_value(round(start + (end - start) * alpha)).set_x(self.middle)
+
+        return AnimateWith(self.number, step, **kwargs)
+
+
+class LightRoom(World):
+    """The room of a layer in the absorbed form: patterns, and the latent that all heads read.
+
+    There are no keys and values; rotated keys stand beside the latent.
+
+    Attributes
+    ----------
+    kept
+        All that is kept of each token: the latent, and the rotated keys if there are any.
+    """
+
+    def __init__(self, view: LatentView, frame: Frame) -> None:
+        super().__init__(view.layer, frame, alone=True)
+        self.remove(self.lines, *self.pairs)
+        for card in self.cards:
+            values, card.pattern.source = view.head(card.head).absorbed_panels["pattern"]
+            card.pattern.set_values(values)
+        self.kept = Group(self.latent)
+        if view.forms.d_rope:
+            theme, place, forms = current_theme(), self.plan.latent, view.forms
+            norm = view.layer.norm("k_rope")
+            tensor = HeadTensor(view.rope, norm, view.rope_source, None, "", "", theme.key)
+            width = place.width * forms.d_rope / forms.rank
+            x, y, z = (float(v) for v in place.point((place.width + width) / 2 + ROPE_GAP, 0.0))
+            self.kept.add(Plate(tensor, replace(place, center=(x, y, z), width=width)))
+        self.add(self.kept)
+
+    def _beam(self, colour: str) -> VMobject:
+        # It is the latent that is read, not keys or values.
+        return super()._beam(current_theme().latent)
+
+    def close_up(self, frame: Frame, into: Box) -> Shot:
+        """Return the shot in which all that is kept fills a box of the frame."""
+        corners = np.concatenate([plate.cells.corners for plate in self.kept])
+        return shot_of(corners, frame, into=into, turn=0.0, tilt=NEAR_TILT)
+
+    def last_token(self, word: str) -> VGroup:
+        """Return a frame around the last row of all that is kept, and its word beside it."""
+        theme = current_theme()
+        ends = [plate.cells for plate in (self.kept[0], self.kept[-1])]
+        count = len(ends[0].values)
+        first, last = (
+            cells.part((count - 1, count), (0, cells.shape[1])).corners for cells in ends
+        )
+        frame = VMobject(stroke_color=theme.ink, stroke_width=2 * theme.bold, fill_opacity=0.0)
+        frame.set_points_as_corners([first[0], last[1], last[2], first[3], first[0]])
+        label = Label(word, size=TEXT)
+        label.on_line(-label.width / 2 - 0.2, 0.0)
+        return VGroup(frame, keep_upright(label, (first[0] + first[3]) / 2))

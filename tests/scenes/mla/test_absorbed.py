@@ -1,0 +1,104 @@
+"""The second half of the scene of the latent: no key is built, and all of its numbers are true."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from extract.trace import Trace
+from filmkit.core.view import LayerView
+from filmkit.mobjects.latent_view import LatentView
+from scenes.mla.absorbed import BracketFormula, RebuiltKeys
+from scenes.mla.scene_mla import LatentAttention
+from tests.support.latents import with_latent
+from tests.support.staging import BeatPicture, play
+from tests.support.traces import make_trace
+
+CASES = {
+    "rotary": {"n_heads": 9, "n_kv_heads": 3, "d_head": 64, "positions": "rotary"},
+    "own latent": {"n_heads": 6, "d_head": 32, "positions": "rotary", "mla": True},
+}
+
+OUTPUTS = "keys and values rebuilt", "only the latent read", "difference"
+
+
+def make(**options: object) -> Trace:
+    return make_trace(**options) if options.get("mla") else with_latent(**options)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def trace(request: pytest.FixtureRequest) -> Trace:
+    return make(**CASES[request.param])
+
+
+@pytest.fixture(scope="module")
+def pictures(trace: Trace) -> dict[str, BeatPicture]:
+    return {picture.record.name: picture for picture in play(LatentAttention, trace)}
+
+
+def test_the_bracket_leaves_no_key(trace: Trace, pictures: dict[str, BeatPicture]) -> None:
+    def keys(beat: str) -> list[np.ndarray]:
+        panels = (p.heatmap for p in pictures[beat].panels if p.opacity)
+        return [cells.values for cells in panels if cells.source.quantity == "latent_keys"]
+
+    meta = trace.meta
+    content = meta.d_qk - (meta.rotary_dim if meta.attention == "mla" else 0)
+    whole = [values for values in keys("a_new_query") if values.shape == (meta.n_prompt, content)]
+    # The beginning token is not drawn elsewhere, but its keys too would have to be rebuilt.
+    assert len(whole) == meta.n_kv_heads
+    assert not keys("move_the_bracket")
+    count = meta.n_kv_heads * meta.n_prompt * content
+    assert f"{count:,}" in {item.text for item in pictures["a_new_query"].texts}
+    assert "0" in {item.text for item in pictures["move_the_bracket"].texts}
+
+
+def test_the_query_is_compared_with_latents(pictures: dict[str, BeatPicture]) -> None:
+    panels = [p.heatmap for p in pictures["the_latent_drops_in"].panels]
+    of = {p.source.quantity or p.source.tensor: p.values for p in panels}
+    asked, scores = of["latent_queries"], of["latent_scores"]
+    latents = of["latents"] if "latents" in of else of["kv_latent.1"]
+    assert asked.shape == (1, latents.shape[1])
+    assert scores.shape == (len(latents), 1)
+
+
+def test_the_difference_of_both_outputs_is_nothing_but_rounding(
+    pictures: dict[str, BeatPicture],
+) -> None:
+    panels = [p.heatmap for p in pictures["both_forms_agree"].panels]
+    rebuilt, read, gone = ([p.values for p in panels if p.label == name] for name in OUTPUTS)
+    for one, other, difference in zip(rebuilt, read, gone, strict=True):
+        np.testing.assert_array_equal(difference, np.abs(one - other))
+        assert difference.max() < 1e-9 * np.abs(one).max()
+
+
+def test_it_ends_on_all_that_is_kept_of_a_token(
+    trace: Trace, pictures: dict[str, BeatPicture]
+) -> None:
+    picture = pictures["the_cache"]
+    kept = [p.heatmap for p in picture.panels if p.opacity]
+    numbers = sum(cells.shape[1] for cells in kept)
+    assert {len(cells.values) for cells in kept} == {trace.meta.n_prompt - 1}
+    assert f"{numbers} numbers" in {item.text for item in picture.texts}
+
+
+def test_the_bracket_ends_around_the_query() -> None:
+    formula = BracketFormula(12.0, 2.0)
+    jump = formula.move_bracket()
+    first, second = (bracket.get_center() for bracket in formula.new)
+    jump.begin()
+    starts = [bracket.get_center() for bracket in formula.new]
+    np.testing.assert_allclose(starts, [bracket.get_center() for bracket in formula.old])
+    jump.interpolate(1.0)
+    np.testing.assert_allclose([b.get_center() for b in formula.new], [first, second])
+
+
+def test_towers_sink_into_the_floor(trace: Trace) -> None:
+    keys = RebuiltKeys(LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False)))
+    _top, side, front, edges = keys.towers[0]
+    height = edges.get_top()[1]
+    keys.sink(0.5)
+    np.testing.assert_allclose(edges.get_top()[1], height / 2)
+    seen = front.shown[:, 0]
+    np.testing.assert_allclose(seen[: len(seen) // 2], 1)
+    np.testing.assert_allclose(seen[(len(seen) + 1) // 2 :], 0, atol=1e-9)
+    np.testing.assert_array_equal(side.shown[:, 0], seen)
