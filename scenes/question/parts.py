@@ -32,7 +32,7 @@ __all__ = ["Candidates", "Row"]
 
 TURNS = 12  # candidates that pass before the word
 STEP = 1.15  # from one to the next, in heights of a line
-BELOW = (1.0, 0.75, 0.62, 0.5)  # how bright they are, at the word's place and below it
+BELOW = (1.0, 0.75, 0.62, 0.48)  # how bright they are, at the word's place and below it
 SMALLER = 0.82  # by how much a candidate shrinks in a step
 
 PITCH = 0.34  # of a pair of slabs, in scene units
