@@ -150,7 +150,6 @@ class Answer(Stage):
         moves: list[Animation] = []
         for card, pair in zip(world.cards, world.pairs, strict=True):
             card.pattern.set_values(patterns[card.head])
-            card.pattern.label = ""
             card.pattern.source = self.layer.computed("rotated_latent_pattern", head=card.head)
             made = view.head(card.head).panels
             for plate, name in zip(pair, "kv", strict=True):
