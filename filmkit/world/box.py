@@ -143,9 +143,7 @@ def hatched(corners: Array) -> Array:
         (np.maximum(0.0, along - height), np.minimum(along, height)),
     )
     start, stop = (
-        first
-        + np.outer(x / (width or 1.0), across - first)
-        + np.outer(y / (height or 1.0), up - first)
+        first + np.outer(x / width, across - first) + np.outer(y / height, up - first)
         for x, y in ends
     )
     shares = np.linspace(0, 1, 4)[:, None]

@@ -17,7 +17,9 @@ from filmkit.core.theme import current_theme
 
 __all__ = ["Headline"]
 
-DISPLAY, LINE = 0.09, 0.042  # sizes of the figure and of the line below it
+DISPLAY, LINE = 0.09, 0.042  # sizes of the figure, at most, and of the line below it
+MAX_LINES, SMALLER = 2, 0.94  # of the figure, and by how much it shrinks until it has no more
+BOLD = 0.92  # width of letters as a share of that of bold ones
 SHINE = 0.5  # how much light the figure gives
 ABOVE, GAP = 0.18, 0.16  # over them, and between them, in scene units
 WORD = re.compile(r"<(\w+)>(.*?)</\1>")
@@ -26,7 +28,8 @@ WORD = re.compile(r"<(\w+)>(.*?)</\1>")
 class Headline(VGroup):
     """The words of a picture, at the top of the stage: one figure, and one line below it.
 
-    They are pinned to the frame. What is too wide is broken into several lines.
+    They are pinned to the frame. What is too wide is broken into several lines, the figure into two
+    at most.
 
     Parameters
     ----------
@@ -58,8 +61,13 @@ class Headline(VGroup):
         self.frame, stage = frame, frame.stage
         self.figure, self.line = VGroup(), VGroup()
         y = stage.top - ABOVE
-        for text in break_lines(figure, 0.92 * stage.width, size=DISPLAY) if figure else ():
-            label = Label(text, size=DISPLAY, colour=colour, weight="semibold")
+        size = DISPLAY
+        lines = break_lines(figure, BOLD * stage.width, size=size) if figure else []
+        while len(lines) > MAX_LINES:
+            size *= SMALLER
+            lines = break_lines(figure, BOLD * stage.width, size=size)
+        for text in lines:
+            label = Label(text, size=size, colour=colour, weight="semibold")
             label.shrink_to(stage.width)
             y -= max(label.rise, label.line_height / 2)
             self.figure.add(label.on_line(stage.x, y))

@@ -18,6 +18,7 @@ from manim import (
     squish_rate_func,
 )
 
+from extract.architectures import MOE
 from extract.duel import duel
 from filmkit.core.animations import (
     AnimateWith,
@@ -39,7 +40,7 @@ from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import require_shareable
@@ -77,7 +78,7 @@ class Answer(Stage):
         self.sentence, self.falling = (
             Sentence(tokens, room, size=SENTENCE, colours=colours) for _copy in range(2)
         )
-        self.published = self.ended = False
+        self.published = False
         results = list(won().values())
         self.facts |= told(
             heads=meta.n_heads,
@@ -92,10 +93,9 @@ class Answer(Stage):
         return "written" if self.follows else "read"
 
     def provenance_notes(self) -> tuple[str, str]:
-        if self.ended:
-            return "", ""
         if self.published:
-            return _("published scores, not the traced model"), ""
+            note = _("published scores, not the traced model")
+            return f"{note}  ·  {_(MOE.source)}", ""
         return super().provenance_notes()
 
     @beat
@@ -151,13 +151,13 @@ class Answer(Stage):
         moves: list[Animation] = []
         for card, pair in zip(world.cards, world.pairs, strict=True):
             card.pattern.set_values(patterns[card.head])
-            card.pattern.label = ""
             card.pattern.source = self.layer.computed("rotated_latent_pattern", head=card.head)
             made = view.head(card.head).panels
             for plate, name in zip(pair, "kv", strict=True):
                 values, plate.cells.source = made[name]
                 # All are made, whether they are equal or not.
-                cells = set_presence(plate.cells, 1.0).set_values(values).set_opacity(1.0)
+                cells = plate.cells.set_values(values).set_opacity(1.0).set_shown(0.0)
+                set_presence(cells, 1.0)
                 moves += [Appear(plate.body), Reveal(cells, in_rows(cells.shape))]
         cards = LaggedStart(*(Appear(card) for card in world.cards), lag_ratio=0.2)
         self.play(world.rays(), run_time=SHINE)
@@ -175,10 +175,11 @@ class Answer(Stage):
             "tests: models trained with a latent did better than models that keep all "
             "keys and values"
         )
-        words, self.lamps = Headline(figure, line, self.frame), Lamps(self.frame)
+        words = Headline(figure, line, self.frame)
+        self.lamps = Lamps(words.below(head=0.3), tall=self.frame.tall)
         self.play(Vanish(Group(*self.mobjects)))
         self.published = True
-        self.camera.shot = self.lamps.shot(words.below(head=0.3))
+        self.camera.shot = Shot()
         self.play(Appear(self.lamps))
         self.play(self.lamps.light(), run_time=LIGHT)
         self.play(Appear(words))
@@ -190,7 +191,7 @@ class Answer(Stage):
     def the_word(self) -> None:
         sentence, count = self.sentence, self.layer.count
         self.play(Vanish(Group(*self.mobjects)))
-        self.camera.shot, self.ended = Shot(), True
+        self.camera.shot, self.published = Shot(), False
         self.play(Appear(sentence.words[:count]))
         self.wait_for("word" if self.follows else "read")
         last = glow(sentence.words[-1])
@@ -202,11 +203,12 @@ class Answer(Stage):
     def credits(self) -> None:
         """Every number in this film was computed by a model, or published."""
         meta, stage = self.trace.meta, self.frame.stage
+        model = meta.model.replace(" ", NO_BREAK_SPACE)
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]
         texts = [
             _("after an idea of Welch Labs"),
-            "  ·  ".join([_("model: {model}", model=meta.model), meta.source.revision, *licence]),
-            _("sizes and scores: DeepSeek-V2, DeepSeek-V3 and DeepSeek-R1, as published"),
+            "  ·  ".join([_("model: {model}", model=model), meta.source.revision, *licence]),
+            _("sizes and scores: DeepSeek-V2 and DeepSeek-R1, as published"),
             _("code under the MIT licence  ·  Source Sans Pro, New Computer Modern"),
         ]
         upper, lower = stage.split_rows(ROWS)

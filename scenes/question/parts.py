@@ -32,7 +32,7 @@ __all__ = ["Candidates", "Row"]
 
 TURNS = 12  # candidates that pass before the word
 STEP = 1.15  # from one to the next, in heights of a line
-BELOW = (1.0, 0.75, 0.62, 0.5)  # how bright they are, at the word's place and below it
+BELOW = (1.0, 0.75, 0.62, 0.48)  # how bright they are, at the word's place and below it
 SMALLER = 0.82  # by how much a candidate shrinks in a step
 
 PITCH = 0.34  # of a pair of slabs, in scene units
@@ -84,12 +84,16 @@ class Candidates(VGroup):
         return self
 
     def run(self, **kwargs: Any) -> Animation:
-        """Return an animation in which all pass, ever slower."""
-        return AnimateWith(
-            self,
-            lambda alpha: self.turn(TURNS * (1 - (1 - alpha) ** 2)),
-            **kwargs,
-        )
+        """Return an animation in which they pass, ever slower, until the last is at the place."""
+
+        def step(alpha: float) -> None:
+            self.turn((TURNS - 1) * (1 - (1 - alpha) ** 2))
+
+        return AnimateWith(self, step, **kwargs)
+
+    def end(self, **kwargs: Any) -> Animation:
+        """Return an animation in which the last of them makes room for the word."""
+        return AnimateWith(self, lambda alpha: self.turn(TURNS - 1 + alpha), **kwargs)
 
 
 class Row(Group):
@@ -108,8 +112,8 @@ class Row(Group):
     ----------
     pose
         Where all of it stands.
-    bodies
-        The slabs, from left to right.
+    bodies, own
+        The slabs, from left to right, and those of them that are the sentence's.
     """
 
     def __init__(self, block: CacheBlock, frame: Frame) -> None:
@@ -127,16 +131,17 @@ class Row(Group):
         self.bodies = Group(
             *(SketchBody(pose, colours[n % 2]) for n, pose in enumerate(self.homes))
         )
-        for body, start in zip(self.bodies, self.starts, strict=False):
+        set_presence(self.bodies, 0.0)
+        self.own = Group(*self.bodies[: len(self.starts)])
+        for body, start in zip(self.own, self.starts, strict=True):
             body.stand(start)
-        set_presence(Group(*self.bodies[len(self.starts) :]), 0.0)
         self.add(self.bodies)
 
     def gather(self, **kwargs: Any) -> Animation:
         """Return an animation in which the slabs of the sentence go to the left end."""
 
         def step(alpha: float) -> None:
-            for body, start, home in zip(self.bodies, self.starts, self.homes, strict=False):
+            for body, start, home in zip(self.own, self.starts, self.homes, strict=False):
                 body.stand(start.mix(home, alpha))
 
         return AnimateWith(self, step, **kwargs)

@@ -38,6 +38,7 @@ from filmkit.world.block import CacheBlock, Pose, Slab
 from filmkit.world.box import GlassBox
 from filmkit.world.burst import Burst
 from filmkit.world.headline import DISPLAY, Headline
+from filmkit.world.standing import words_at
 from scenes.question.parts import Candidates, Row
 
 SHAPE, SHAPE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
@@ -48,6 +49,7 @@ ROWS = (0.52, 0.16, 0.32)  # of the last picture's height: title, question, sent
 FLYING = 20  # slabs that fly out of the memory
 # Moments of their flight in seconds: when it gets slow, in the last picture, and when all is gone.
 BURST, SLOW, GONE = 0.5, 0.75, 1.6
+NAMED = 0.35  # from the memory up to its name, in scene units of the frame
 RUN, GROWTH, DARK = 2.6, 6.0, 0.8  # seconds of candidates, of the memory's filling, of nothing
 RAISED, UPPER = 0.075, 1.7  # size of the sentence over its slabs, and its room, at most
 LANDING, RISING = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.45, 1)
@@ -69,7 +71,7 @@ class Question(Stage):
         self.sentence = self._sentence(room, SENTENCE)
         self.cursor = self.sentence.cursor.set_fill(self.theme.ink)
         self.candidates = VGroup()
-        self.published = self.titled = False
+        self.published = False
         size = kv_cache_bytes(SHAPE, "mha")
         self.capacity = int(GPU_BYTES // size)
         self.facts |= told(
@@ -92,8 +94,6 @@ class Question(Stage):
         return "given" if self.trace.meta.continued else "written"
 
     def provenance_notes(self) -> tuple[str, str]:
-        if self.titled:
-            return "", ""
         if self.published:
             return _("published sizes of {models}  ·  not the traced model", models=SHAPE_NAME), ""
         return super().provenance_notes()
@@ -127,7 +127,7 @@ class Question(Stage):
         self.play(self.candidates.run(run_time=RUN))
         self.wait_for("word")
         self.add(sentence.move_cursor(given + 1).cursor)
-        self.play(Appear(glow(last), run_time=0.3))
+        self.play(Appear(glow(last)), self.candidates.end(), run_time=0.4)
 
     @beat
     def every_token_is_kept(self) -> None:
@@ -188,21 +188,25 @@ class Question(Stage):
         count = len(self.tokens)
         counter = pin_to_frame(Number(count, digits=0, size=DISPLAY))
         counter.move_to(words.figure).shift([counter.width, 0, 0])
-        self.play(Vanish(VGroup(self.sentence, self.said)), Appear(row), Vanish(self.block))
+        self.add(row)
+        self.play(Vanish(VGroup(self.sentence, self.said)), Appear(row.own), Vanish(self.block))
         self.published = True
         self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
+        size = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
+        corner = glass.pose.corner(1, 1, 0.5)
+        name = words_at(size, corner, away=(0.0, NAMED), width=0.4 * self.frame.stage.width)
 
         def grow(alpha: float) -> None:
             row.grow(alpha)
             counter.set_value(int(count * (self.capacity / count) ** alpha))
 
-        self.play(Appear(counter, run_time=tempo.small))
+        self.play(Appear(counter), Appear(name), run_time=tempo.small)
         self.play(AnimateWith(VGroup(counter), grow, rate_func=linear, run_time=GROWTH))
         self.wait_for("gigabytes")
         flying = row.bodies[-FLYING:]
         self.burst = Burst(glass, list(flying), shot)
         row.bodies.remove(*flying)
-        self.remove(glass.front, counter)
+        self.remove(glass.front, counter, name)
         self.add(self.burst, words)
         self.play(self.burst.fly(0.0, BURST, run_time=BURST))
         self.play(self.burst.fly(BURST, SLOW, run_time=2.0))
@@ -211,7 +215,7 @@ class Question(Stage):
     def the_question(self) -> None:
         """Can a model remember less and still think just as well?"""
         self.play(self.burst.fly(SLOW, GONE), Vanish(Group(*self.mobjects)), run_time=GONE - SLOW)
-        self.camera.shot, self.titled = Shot(), True
+        self.camera.shot, self.published = Shot(), False
         self.hold(DARK)
         stage, muted = self.frame.stage, self.theme.muted
         rows = stage.split_rows(ROWS)

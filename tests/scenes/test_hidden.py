@@ -36,6 +36,8 @@ EXPLAINED = {
     ("scene_mla", "a_new_query"): "only the new query is asked",
     ("scene_mla", "move_the_bracket"): "only the new query is asked",
     ("scene_mla", "the_pattern_mixes_latents"): "a row is as bright as its weight",
+    ("scene_answer", "into_the_latent"): "what the mask removes",
+    ("scene_answer", "ask_the_answer"): "what the mask removes",
 }
 """Beats at whose end cells are hidden, and why."""
 

@@ -57,3 +57,10 @@ def test_it_stays_at_the_top_of_the_stage(aspect: str) -> None:
 )
 def test_it_takes_lines_without_blanks_and_none(text: str, texts: list[str]) -> None:
     assert [label.text for label in Headline("7", text, FRAMES["16:9"]).line] == texts
+
+
+def test_a_long_figure_is_smaller_and_has_two_lines() -> None:
+    frame = FRAMES["9:16"]
+    words = Headline("Keep everything that all of these are really made of", "", frame)
+    assert len(words.figure) == 2
+    assert words.figure.width <= frame.stage.width
