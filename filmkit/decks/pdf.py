@@ -13,7 +13,7 @@ import typst
 
 from extract.files import OutputError, atomic_write
 from extract.temporary import temporary_folder
-from filmkit.core.chapter import FILM_TITLE
+from filmkit.core.card import FILM_TITLE
 from filmkit.core.fonts import east_asian_fonts, font_files
 from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme

@@ -32,8 +32,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.card import lines_within
-from filmkit.core.chapter import FILM_TITLE
+from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
@@ -212,7 +211,7 @@ class Answer(Stage):
             _("code under the MIT licence  ·  Source Sans Pro, New Computer Modern"),
         ]
         upper, lower = stage.split_rows(ROWS)
-        title = lines_within(upper, _(FILM_TITLE), LARGE, "semibold")
+        title = centred(_(FILM_TITLE), upper, LARGE, weight="semibold")
         lines = VGroup(
             *(
                 below_each_other(

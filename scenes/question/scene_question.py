@@ -21,8 +21,7 @@ from manim import (
 from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
 from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.card import lines_within
-from filmkit.core.chapter import FILM_TITLE
+from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
@@ -219,8 +218,8 @@ class Question(Stage):
         self.hold(DARK)
         stage, muted = self.frame.stage, self.theme.muted
         rows = stage.split_rows(ROWS)
-        title = lines_within(rows[0], _(FILM_TITLE), LARGE, "semibold")
-        asked = lines_within(rows[1], _(ASKED), ASKING)
+        title = centred(_(FILM_TITLE), rows[0], LARGE, weight="semibold")
+        asked = centred(_(ASKED), rows[1], ASKING)
         words = self._sentence(rows[2], QUIET).words.set_fill(muted)
         self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
         self.play(Appear(asked))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
-from filmkit.core.chapter import FILM_TITLE
+from filmkit.core.card import FILM_TITLE
 from filmkit.core.geometry import Frame
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView
