@@ -19,7 +19,6 @@ __all__ = [
     "V32_CONTEXT",
     "CachedLayers",
     "NewerScheme",
-    "newer_scheme",
 ]
 
 V32_CONTEXT = 163_840
@@ -117,11 +116,7 @@ class NewerScheme:
 
     @property
     def growth(self) -> float:
-        """Elements that each further token adds, once the windows are full.
-
-        >>> newer_scheme("CSA + HCA", "DeepSeek-V4-Pro").growth
-        4924.0
-        """
+        """Elements that each further token adds, once the windows are full."""
         return sum(part.growth for part in self.layers)
 
     @property
@@ -301,17 +296,3 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
 )
 """DeepSeek's own first, then models with other schemes, then schemes without a model of their own,
 in the shape of DeepSeek-R1."""
-
-
-def newer_scheme(name: str, model: str) -> NewerScheme:
-    """Return a scheme by its name and its model.
-
-    Raises
-    ------
-    KeyError
-        If there is no such scheme.
-    """
-    for scheme in NEWER_SCHEMES:
-        if (scheme.name, scheme.model) == (name, model):
-            return scheme
-    raise KeyError(f"no scheme is called {name!r} in {model!r}")
