@@ -11,6 +11,7 @@ from manim import Animation, Mobject, Square
 from filmkit.core.animations import presence
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import glow, mirrored
 from filmkit.core.norm import Norm
 from filmkit.pictures.become import Become, alike, same
 
@@ -56,6 +57,18 @@ def test_a_mobject_begins_as_the_other_one_and_ends_as_it_is() -> None:
     assert np.allclose(half.points, (start.points + wanted.points) / 2)
     assert np.allclose(end.values, 0.5)
     assert same(at(animation, 1.0), wanted)
+
+
+def test_light_and_edge_change_on_the_way_not_at_once() -> None:
+    """What flies out of the room still shines, and is mirrored until it has arrived."""
+    start, end = glow(mirrored(cells(0.2, edged=False))), cells(0.8)
+    animation = Become(end, start, rate_func=lambda t: t)
+    animation.begin()
+    for alpha, strength, mirror in ((0.0, 1.0, True), (0.5, 0.5, True), (1.0, 0.0, False)):
+        part: Any = at(animation, alpha)
+        assert part.glow_strength == strength
+        assert part.is_mirrored is mirror
+        assert part.edged is not mirror
 
 
 def test_between_two_colour_maps_colours_mix() -> None:

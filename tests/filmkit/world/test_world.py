@@ -11,9 +11,11 @@ from manim import Mobject
 
 from extract.trace import Trace
 from filmkit.core.camera import Shot
+from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
+from filmkit.core.view import LayerView
 from filmkit.pictures.stage import Stage
 from filmkit.world.headline import Headline
 from filmkit.world.plates import Plate
@@ -205,6 +207,47 @@ def test_a_shared_pair_melts_into_the_latent(make: Callable[[], Trace]) -> None:
         assert len(visible(world)) == 2 * len(world.cards)
 
     in_room(trace, act)
+
+
+def test_plates_come_back_with_other_numbers_row_by_row() -> None:
+    trace = with_latent(**GROUPED)
+
+    def act(stage: Any, world: World) -> None:
+        before = places(world)
+        made = [
+            {
+                name: (p.cells.values + 1.0, p.cells.source)
+                for name, p in zip("kv", pair, strict=True)
+            }
+            for pair in world.pairs
+        ]
+        stage.play(world.slide_together(1))
+        stage.play(world.melt())
+        back = world.rebuild(made, rate_func=lambda alpha: alpha)
+        back.begin()
+        back.interpolate(0.5)
+        shown = world.keys[0].cells.shown[:, 0]
+        assert (np.diff(shown) <= 0).all()
+        assert shown[0] == 1
+        assert shown[-1] == 0
+        back.interpolate(1)
+        assert len(visible(world)) == 2 * len(world.cards)
+        for head, pair in enumerate(world.pairs):
+            for plate, name in zip(pair, "kv", strict=True):
+                np.testing.assert_array_equal(plate.cells.values, made[head][name][0])
+                np.testing.assert_allclose(plate.cells.points, before[plate.cells])
+        # Copies are still told by their light.
+        assert world.keys[1].cells.opacity < 1
+
+    in_room(trace, act)
+
+
+def test_the_latent_can_be_that_of_the_layer_alone() -> None:
+    trace = trace_of_kind(SHIPPED_KIND)
+    view = LayerView.of_prompt(trace, None, show_first_token=False)
+    sources = [World(view, Frame(128 / 9), alone=a).latent.cells.source for a in (False, True)]
+    assert sources[0].tensor == f"mla.{view.layer}.c"
+    assert sources[1].quantity == "latents"
 
 
 def test_rays_grow_from_the_source_and_go_back() -> None:
