@@ -66,6 +66,7 @@ NEAR_TILT = 7.0  # the same of what is kept
 ROW = 0.42  # height of the one query in the space of the latents, in scene units
 SIGN, DISPLAY = 0.08, 0.09  # sizes of signs between matrices, and of a figure
 COUNT = 0.15  # size of the number of rebuilt numbers
+ROOM = 0.012  # between cells and a frame around them, in scene units of the room
 ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from the latent
 
 
@@ -500,13 +501,16 @@ class LightRoom(World):
     def last_token(self, word: str) -> VGroup:
         """Return a frame around the last row of all that is kept, and its word beside it."""
         theme = current_theme()
-        ends = [plate.cells for plate in (self.kept[0], self.kept[-1])]
-        count = len(ends[0].values)
+        count, _channels = self.latent.cells.shape
         first, last = (
-            cells.part((count - 1, count), (0, cells.shape[1])).corners for cells in ends
+            plate.cells.part((count - 1, count), (0, plate.cells.shape[1])).corners
+            for plate in (self.kept[0], self.kept[-1])
         )
-        frame = VMobject(stroke_color=theme.ink, stroke_width=2 * theme.bold, fill_opacity=0.0)
-        frame.set_points_as_corners([first[0], last[1], last[2], first[3], first[0]])
+        frame = VMobject(stroke_color=theme.ink, stroke_width=1.5 * theme.bold, fill_opacity=0.0)
+        away = np.array([ROOM, 0.0, 0.0])
+        left, right = (first[0] + first[3]) / 2 - away, (last[1] + last[2]) / 2 + away
+        up = (first[0] - first[3]) / 2 + [0.0, ROOM, 0.0]
+        frame.set_points_as_corners([left + up, right + up, right - up, left - up, left + up])
         label = Label(word, size=TEXT)
         label.on_line(-label.width / 2 - 0.2, 0.0)
-        return VGroup(frame, keep_upright(label, (first[0] + first[3]) / 2))
+        return VGroup(frame, keep_upright(label, left))

@@ -583,15 +583,23 @@ class LatentAttention(Stage):
     @beat
     def the_cache(self) -> None:
         """This is all that is kept: {cached} numbers for each token."""
-        words = Headline(
-            _("{number} numbers", number=self.facts["cached"]),
+        count = counted_heads(self.trace.meta.n_heads)
+        line = (
             _(
-                "of <latent>latent</latent>: all that is kept of a token, for {heads}",
-                heads=counted_heads(self.trace.meta.n_heads),
-            ),
-            self.frame,
+                "all that is kept of a token: a <latent>latent</latent> and a <key>rotated "
+                "key</key>, for {heads}",
+                heads=count,
+            )
+            if self.view.forms.d_rope
+            else _(
+                "all that is kept of a token: one <latent>latent</latent> for {heads}", heads=count
+            )
         )
+        words = Headline(_("{number} numbers", number=self.facts["cached"]), line, self.frame)
         room = words.below(head=2 * GAP, foot=GAP, left=WORD)
+        if not self.frame.upright:
+            # In the middle.
+            room = Box.of(room.left, room.right - WORD, room.bottom, room.top)
         self.play(
             self.move_camera(self.room.close_up(self.frame, room)),
             *(Presence(card, 0.0) for card in self.room.cards),
