@@ -538,7 +538,7 @@ class LatentAttention(Stage):
 
     @beat
     def both_forms_agree(self) -> None:
-        """Computed [both] ways, the output is the same. The difference goes [black]: nothing but
+        """Computed [both] ways, the output is the same. Subtract them: [nothing] is left but
         rounding."""
         outputs = Outputs(self.view, self.frame.stage.width)
         for name, matrix in outputs.parts.items():
@@ -555,7 +555,7 @@ class LatentAttention(Stage):
         for copy, _end in over:
             copy.label = ""
         self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
-        self.wait_for("black")
+        self.wait_for("nothing")
         self.play(
             *(
                 Recolour(copy, values=end.values, norm=end.norm, source=end.source)
