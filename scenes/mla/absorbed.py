@@ -389,8 +389,8 @@ class RebuiltKeys(Group):
     def sink(self, share: float) -> None:
         """Let all towers stand in the floor up to a share of their height, 0 to 1."""
         up, down = 1.0 - share, -share
-        storey = 1 / self.tokens
-        seen = np.clip((up - storey * np.arange(self.tokens)) / storey, 0, 1)[:, None]
+        # A whole storey is seen in full, whatever floating point makes of its share.
+        seen = np.clip((up * self.tokens - np.arange(self.tokens)).round(9), 0, 1)[:, None]
         for number, (top, side, front, edges) in enumerate(self.towers):
 
             def at(*shares: float, number: int = number) -> Array:

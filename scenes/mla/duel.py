@@ -336,8 +336,8 @@ class Sayings(Group):
     ----------
     prompt
         The prompt.
-    kept
-        What both ways keep of its last token, with their names.
+    names, bars
+        Both ways, and what they keep of its last token.
     shared, fitted, latent
         What is said on one shared set, on one that is fitted, and on one latent.
     """
@@ -351,7 +351,8 @@ class Sayings(Group):
         asked, first, bar, averaged, fitted, _gap, last, other, latent = stage.split_rows(
             (PROMPT_LINE, TITLE, BAR, line, line, TITLE / 2, TITLE, BAR, line)
         )
-        self.prompt, self.kept = _flush([*prompt, " …"], asked, PROMPT), Group()
+        self.prompt = _flush([*prompt, " …"], asked, PROMPT)
+        self.names, self.bars = VGroup(), Group()
         for model, title, box in zip(models, (first, last), (bar, other), strict=True):
             number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
             name = Label(model.name, size=TEXT, colour=model.colour, weight="semibold")
@@ -360,7 +361,8 @@ class Sayings(Group):
             )
             name.on_line(title.left + name.width / 2, title.y)
             words.on_line(title.right - words.width / 2, title.y)
-            self.kept.add(name, words, model.plate(box, slice(-1, None)))
+            self.names.add(name, words)
+            self.bars.add(*model.plate(box, slice(-1, None)))
         rows = (
             (contest.mean, averaged, _("averaged")),
             (contest.fitted, fitted, _("fitted")),

@@ -18,9 +18,11 @@ from filmkit.core.animations import (
     Arrive,
     Presence,
     Recolour,
+    Reveal,
     Settle,
     Vanish,
     first_half,
+    in_diagonals,
     second_half,
 )
 from filmkit.core.camera import Shot
@@ -56,7 +58,7 @@ from scenes.mla.parts import figure_and_words, latent_notes, latent_parts, loss_
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE, SILENCE = 2.0, 5.0, 2.0
+COUNT, RISE, FILL, SILENCE = 2.0, 5.0, 2.4, 2.0
 HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
@@ -286,7 +288,8 @@ class LatentAttention(Stage):
     )
     def down_to_the_latent(self) -> None:
         if is_fitted(self.trace):
-            self.show(BEFORE, origins=self.world.panels(self.head.head))
+            origins = self.world.panels(self.head.head)
+            self.show(BEFORE, origins=origins, run_time=self.theme.tempo.swing)
             self.wait_for("Now")
         show = partial(self.show, DOWN, tall=TALL_DOWN, marks=self._last_rows("X", "C"))
         show(lit={"C": self._last_row}, later="kept")
@@ -327,9 +330,9 @@ class LatentAttention(Stage):
     @beat(
         when=can_duel,
         equal="Now a duel. Both sides keep the same {budget} numbers for each token, and all "
-        "patterns are computed [again].",
+        "patterns are computed again.",
         unequal="Now a duel. One shared set keeps {budget} numbers for each token, one latent "
-        "{rank}, and all patterns are computed [again].",
+        "{rank}, and all patterns are computed again.",
     )
     def the_same_budget(self) -> None:
         count = self.trace.meta.n_heads
@@ -342,7 +345,6 @@ class LatentAttention(Stage):
         self.play(Vanish(words, rate_func=first_half), *splitting)
         self.remove(*own)
         self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
-        self.wait_for("again")
         self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
 
     @beat(
@@ -391,7 +393,7 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? With one [shared] set, like [this]; fitted instead of
+        """And how does the whole model go on? With one shared set, like [this]; fitted instead of
         averaged, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
@@ -399,8 +401,8 @@ class LatentAttention(Stage):
         self.sayings = sayings = Sayings(tokens, self.models, contest, self.frame)
         self.play(Vanish(Group(*self.visible_parts())))
         self.play(Appear(sayings.prompt))
-        self.wait_for("shared")
-        self.play(Appear(sayings.kept))
+        bars = [Reveal(cells, in_diagonals(cells.shape)) for cells in sayings.bars]
+        self.play(Appear(sayings.names), *bars, run_time=FILL)
         self.wait_for("this")
         self.play(Appear(sayings.shared))
         self.wait_for("that")
@@ -536,7 +538,7 @@ class LatentAttention(Stage):
 
     @beat
     def both_forms_agree(self) -> None:
-        """Computed [both] ways, the output is the same. The difference goes [black]: nothing but
+        """Computed [both] ways, the output is the same. Subtract them: [nothing] is left but
         rounding."""
         outputs = Outputs(self.view, self.frame.stage.width)
         for name, matrix in outputs.parts.items():
@@ -553,7 +555,7 @@ class LatentAttention(Stage):
         for copy, _end in over:
             copy.label = ""
         self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
-        self.wait_for("black")
+        self.wait_for("nothing")
         self.play(
             *(
                 Recolour(copy, values=end.values, norm=end.norm, source=end.source)

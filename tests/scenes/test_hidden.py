@@ -34,11 +34,13 @@ EXPLAINED = {
     ("scene_sharing", "ask_attention_moves"): "what the mask removes",
     ("scene_sharing", "attention_moves"): "what the mask removes",
     ("scene_sharing", "what_else"): "what the mask removes",
-    ("scene_mla", "a_new_query"): "only the new query is asked",
-    ("scene_mla", "move_the_bracket"): "only the new query is asked",
-    ("scene_mla", "the_pattern_mixes_latents"): "a row is as bright as its weight",
     ("scene_answer", "into_the_latent"): "what the mask removes",
     ("scene_answer", "ask_the_answer"): "what the mask removes",
+    ("scene_mla", "one_latent_for_all"): "what the mask removes",
+    ("scene_mla", "the_same_budget"): "what the mask removes",
+    ("scene_mla", "ask_all_heads_compared"): "what the mask removes",
+    ("scene_mla", "all_heads_compared"): "what the mask removes",
+    ("scene_mla", "every_head_reads_it"): "what the mask removes",
 }
 """Beats at whose end cells are hidden, and why."""
 

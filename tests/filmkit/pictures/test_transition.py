@@ -163,6 +163,17 @@ def test_what_strangers_give_leaves_its_place_at_once(parts: dict[str, Any]) -> 
     assert presence(origin) == 0
 
 
+def test_what_strangers_give_is_seen_until_it_turns(parts: dict[str, Any]) -> None:
+    origin = picture("Q", parts).parts["Q"].cells.whole
+    after = picture("Kt", parts)
+    going = Transition({}, after, strangers=(Group(origin),), origins={"Kt": origin})
+    (turning,) = going.moves
+    turning.begin()
+    assert (presence(origin), presence(after.parts["Kt"].cells.whole)) == (1, 0)
+    turning.interpolate(0.5)
+    assert (presence(origin), presence(after.parts["Kt"].cells.whole)) == (0, 1)
+
+
 def test_what_leaves_may_go_into_a_row(parts: dict[str, Any]) -> None:
     before = picture("K", parts)
     going = Transition(before.pieces, picture("Q", parts), into={"K": ("Q", 2)})
