@@ -90,11 +90,12 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("scene_attention", ("one_head",)),
     ("scene_kv_cache", ("what_is_kept",)),
+    ("scene_sharing", ("what_else",)),
     ("scene_mla", ("one_latent_for_all",)),
-    ("scene_mla", ("the_same_budget", "all_heads_compared")),
+    ("scene_mla", ("all_heads_compared",)),
     ("scene_answer", ("the_answer", "the_word")),
 )
-"""The short film: names of scenes, and the beats of them that it shows."""
+"""The short film: names of scenes, and the beats of them that it shows, without questions."""
 
 FORMER_NAMES = {
     "scene_mqa": "scene_sharing",
@@ -102,6 +103,7 @@ FORMER_NAMES = {
     "scene_answer/four_ways": "scene_answer/into_the_latent",
     "scene_answer/what_each_costs": "scene_answer/into_the_latent",
     "scene_mla/flatten": "scene_mla/down_to_the_latent",
+    "scene_kv_cache/the_rest_is_known": "scene_kv_cache/one_new_row",
 }
 """Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
 

@@ -349,6 +349,7 @@ def render(
         )
         film = one_after_another(parts)
         options |= {"joined": True, "selection": film if short else {}}
+        options["questions"] &= not short  # it shows answers alone
         scenes = tuple(film)
     whole = ctx.meta[FILM] or not scenes
     scenes = scenes or whole_story(options["compare"])

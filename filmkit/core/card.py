@@ -1,4 +1,4 @@
-"""Words in large letters over a picture that has stepped back: a question, or a chapter's title."""
+"""Questions in large letters, over a picture that has stepped back."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from filmkit.core.line_breaks import sentences
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 
-__all__ = ["FILM_TITLE", "TITLE_SIZE", "Card", "centred", "faded"]
+__all__ = ["FILM_TITLE", "Card", "centred", "faded"]
 
 FILM_TITLE = N_("Remember Less")
 """The film's title; translated where it is shown."""
 
-TITLE_SIZE = 0.085
-"""Size of letters of a title, as a fraction of the frame's shorter side."""
-
-QUESTION_SIZE = 0.058
+QUESTION_SIZE = 0.058  # of letters, as a fraction of the frame's shorter side
 SMALLER = 0.92  # by which letters shrink until they fit
 ROOM = 0.86  # part of the stage's width for the words
 LINE = 1.35  # distance of two lines, in heights of a line
@@ -35,29 +32,27 @@ BREATH = 2.0  # seconds in which all dots sink and come back
 
 
 class Card(VGroup):
-    """Words in the middle of the frame; under a question, three dots that breathe while it waits.
+    """A question in the middle of the frame; under it, three dots that breathe while it waits.
 
     Parameters
     ----------
     text
-        The words.
+        The question.
     frame
         The frame.
-    waits
-        Whether it is a question.
     """
 
-    def __init__(self, text: str, frame: Frame, *, waits: bool = False) -> None:
+    def __init__(self, text: str, frame: Frame) -> None:
         stage = frame.stage
         room = Box(stage.x, stage.y, ROOM * stage.width, stage.height - 4 * DOT_RISE)
-        size = (QUESTION_SIZE if waits else TITLE_SIZE) * frame.shorter_side / FRAME_HEIGHT
-        words = centred(text, room, size)
-        self.dots = VGroup()
-        if waits:
-            y, colour = stage.bottom + DOT_RISE, current_theme().muted
-            for place in (-1, 0, 1):
-                point = [stage.x + place * DOT_GAP, y, 0.0]
-                self.dots.add(Dot(point, radius=DOT, color=colour))
+        words = centred(text, room, QUESTION_SIZE * frame.shorter_side / FRAME_HEIGHT)
+        y, colour = stage.bottom + DOT_RISE, current_theme().muted
+        self.dots = VGroup(
+            *(
+                Dot([stage.x + place * DOT_GAP, y, 0.0], radius=DOT, color=colour)
+                for place in (-1, 0, 1)
+            )
+        )
         super().__init__(words, self.dots)
         pin_to_frame(self)
 

@@ -3,13 +3,14 @@
 What both show, the same tensor or the same word, moves from its old place to its new one; all else
 of the old picture fades. Alone, a scene begins with an empty picture; in a film its *arrival* is
 played first, a beat of its own that :func:`arriving` adds. Where the scene is shown from its
-beginning, that begins with a *chapter card*: the old picture steps back, and the scene's title
-stands over it.
+beginning, that begins with a *chapter card*: the old picture steps back, and the scene's number and
+title stand over it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from filmkit.core.animations import (
+    Appear,
     InPlaceAnimation,
     Presence,
     first_half,
@@ -25,7 +27,8 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot
-from filmkit.core.card import Card
+from filmkit.core.card import faded
+from filmkit.core.chapter import ChapterCard
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.narration import Narration
@@ -38,6 +41,9 @@ __all__ = ["arriving", "last_picture"]
 CARRYING = 1.6  # seconds of an arrival in which something moves, a multiple of BEAT_STEP
 LEAVING = 0.6  # the same if nothing does
 CARD_COMES, CARD_STAYS = 0.6, 1.0  # seconds in which a chapter card appears, and is there
+BEHIND = 0.12  # share of its presence that is left of a picture behind a chapter card
+SUNK = 0.4  # share of the camera's tilt that is left then
+MARKS = (*",.;:!?",)  # what is carried besides words: it would be missed between them
 COMPANY = 3  # so many words move together; a single one would mean nothing
 SEEN = 0.999  # presence from which something counts as being there
 
@@ -56,16 +62,20 @@ class ArrivingStage(Stage):
     origin, last
         The scene before, and the name of the beat with whose last picture it ends; its last one if
         empty.
+    chapter
+        Its number among the scenes of the film, from 1, and how many there are.
     """
 
     scene: ClassVar[type[Stage]]
     first: ClassVar[str]
     origin: ClassVar[type[Stage]]
     last: ClassVar[str]
+    chapter: ClassVar[tuple[int, int]]
 
     def __init__(self, trace: Trace, settings: StageSettings | None = None, **kwargs: Any) -> None:
         super().__init__(trace, settings, **kwargs)
         self._carried: list[tuple[Part, Part]] = []
+        self._foretold: list[Mobject] = []
 
     @classmethod
     def beat_names(cls, trace: Trace | None = None, *, questions: bool = True) -> tuple[str, ...]:
@@ -88,16 +98,20 @@ class ArrivingStage(Stage):
         if mine:
             targets = [part for part in _parts(mine) if presence(part) >= SEEN]
         else:
-            targets, shot = _first_parts(self.scene, self.trace, self.settings)
+            beginning = _beginning(self.scene, self.trace, self.settings)
+            targets, shot = list(beginning.first_parts.values()), beginning.first_shot
+            mine = self._foretold = beginning.at_once
         self._carried = _matches(theirs, targets, self.camera.shot, shot)
         kept = {part for pair in self._carried for part in pair[0].get_family()}
         replaced = {part for pair in self._carried for part in pair[1].get_family()}
         self.clear()
         self.add(*theirs)
         if not self.first:
-            self._show_card(Card(_(self.title), self.frame), run_time=CARD_COMES)
-            self.hold(CARD_STAYS)
-            theirs, self._card = list(self.mobjects), None
+            self._show_chapter()
+            theirs = list(self.mobjects)
+        for origin, target in self._carried:
+            if _is_pinned(origin) and not _is_pinned(target):
+                _stand_in_scene(origin, self.camera.shot, self.frame.height)
         leaving = [part for part in _drawn(theirs) if part not in kept]
         own = {part: presence(part) for part in _drawn(mine)}
         for part in own:
@@ -123,7 +137,27 @@ class ArrivingStage(Stage):
         if mine:
             self._carried = []
 
+    def _show_chapter(self) -> None:
+        """Let the chapter card take the place of words; in a room the eye sinks to its floor."""
+        card = ChapterCard(_(self.title), *self.chapter, self.layer, self.frame)
+        behind = {part: presence(part) for part in self.visible_parts()}
+        shot = self.camera.shot
+        sinks = self.move_camera(replace(shot, phi=SUNK * shot.phi))
+        kept = self.carried
+        words = [part for part in behind if isinstance(part, TextLine) and part not in kept]
+        self.play(
+            *faded(behind, BEHIND),
+            *(Presence(line, 0.0) for line in words),
+            Appear(card),
+            sinks,
+            run_time=CARD_COMES,
+        )
+        self.hold(CARD_STAYS)
+
     def play(self, *animations: Any, **kwargs: Any) -> None:
+        if self.playing != ARRIVE:
+            self.remove(*self._foretold)
+            self._foretold = []
         super().play(*animations, **kwargs)
         if self._carried and self.playing != ARRIVE:
             there = [part for part in _parts(self.mobjects) if part not in self.carried]
@@ -139,17 +173,25 @@ class ArrivingStage(Stage):
         self._carried = [pair for pair in self._carried if pair not in pairs]
 
 
-def arriving(scene: type[Stage], first: str, origin: type[Stage], last: str) -> type[Stage]:
+def arriving(
+    scene: type[Stage], first: str, origin: type[Stage], last: str, chapter: tuple[int, int]
+) -> type[Stage]:
     """Return a scene that arrives from the last picture of another one.
 
     Parameters
     ----------
     scene
         The scene.
-    first, origin, last
+    first, origin, last, chapter
         See :class:`ArrivingStage`.
     """
-    members = {"scene": scene, "first": first, "origin": origin, "last": last}
+    members = {
+        "scene": scene,
+        "first": first,
+        "origin": origin,
+        "last": last,
+        "chapter": chapter,
+    }
     return type(scene.__name__, (ArrivingStage, scene), {"__module__": scene.__module__, **members})
 
 
@@ -170,20 +212,37 @@ def _end_after(beat: str) -> Any:
     return end
 
 
-class _FirstParts(Stage):
-    """Mixin for a scene that notes what appears, and where, when it can be seen for the first time.
+class _Beginning(Stage):
+    """Mixin for a scene that notes its first picture.
 
-    What appears after the camera has moved is left out.
+    Attributes
+    ----------
+    at_once
+        All of it, if it is there at once; then the scene ends.
+    first_parts
+        What can be seen of it for the first time, and where, while the camera has not moved yet: as
+        a key what it is in the scene.
+    first_shot
+        The camera's shot.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.at_once: list[Mobject] = []
         self.first_parts: dict[Part, Part] = {}
-        self.first_shot: Shot | None = None
+        self.first_shot = self.camera.shot
+        self._has_begun = False
 
     def play(self, *animations: Any, **kwargs: Any) -> None:
+        if not self._has_begun and self.mobjects:
+            self.at_once, self.first_shot = list(self.mobjects), self.camera.shot
+            self.first_parts = {
+                part: part for part in _parts(self.at_once) if presence(part) >= SEEN
+            }
+            raise EndSceneEarlyException
         super().play(*animations, **kwargs)
-        self.first_shot = self.first_shot or self.camera.shot
+        if not self._has_begun:
+            self.first_shot, self._has_begun = self.camera.shot, True
         for part in _parts(self.mobjects):
             if part in self.first_parts or presence(part) < SEEN:
                 continue
@@ -191,15 +250,13 @@ class _FirstParts(Stage):
                 self.first_parts[part] = part.copy()
 
 
-def _first_parts(
-    scene: type[Stage], trace: Trace, settings: StageSettings
-) -> tuple[list[Part], Shot]:
-    """Return what appears in the first beat of a scene, and the shot with which it begins."""
-    probe = type(scene.__name__, (_FirstParts, scene), {})
+def _beginning(scene: type[Stage], trace: Trace, settings: StageSettings) -> _Beginning:
+    """Return a scene that was played to the end of its first beat, or of its first picture."""
+    probe = type(scene.__name__, (_Beginning, scene), {})
     first = scene.beat_names(trace, questions=settings.questions)[0]
-    stage = probe(trace, settings, on_beat_end=_end_after(first))
+    stage: _Beginning = probe(trace, settings, on_beat_end=_end_after(first))
     stage.render()
-    return list(stage.first_parts.values()), stage.first_shot or stage.camera.shot
+    return stage
 
 
 def _drawn(mobjects: Iterable[Mobject]) -> list[Mobject]:
@@ -216,7 +273,9 @@ def _parts(mobjects: Iterable[Mobject]) -> Iterator[Part]:
     """Yield heatmaps and words among all parts that are simply where their points are."""
     for mobject in mobjects:
         for part in mobject.get_family():
-            word = isinstance(part, TextLine) and any(letter.isalpha() for letter in part.text)
+            word = isinstance(part, TextLine) and (
+                any(letter.isalpha() for letter in part.text) or part.text.strip() in MARKS
+            )
             if (word or isinstance(part, Heatmap)) and not _is_upright(part):
                 yield part
 
@@ -227,6 +286,14 @@ def _is_upright(part: Mobject) -> bool:
 
 def _is_pinned(part: Mobject) -> bool:
     return bool(getattr(part, "pinned", False))
+
+
+def _stand_in_scene(part: Part, shot: Shot, frame_height: float) -> None:
+    """Let a part that is fixed in the frame stand in the scene where it is seen in a shot."""
+    flat = part.points * [1.0, 1.0, 0.0] * shot.height / frame_height
+    part.points = np.asarray(shot.center) + flat @ shot.rotation()
+    for member in part.get_family():
+        member.pinned = False
 
 
 def _look(part: Part) -> object:
@@ -241,7 +308,7 @@ def _matches(
 ) -> list[tuple[Part, Part]]:
     """Pair what is seen before with what shows the same after, the nearest first.
 
-    A part that is fixed in the frame meets one that is not only if the camera sees both alike.
+    A part that is not fixed in the frame meets one that is only if the camera sees both alike.
     """
     still = start == end
     free = [part for part in _parts(before) if presence(part) >= SEEN]
@@ -250,7 +317,7 @@ def _matches(
         alike = [
             part
             for part in free
-            if _look(part) == _look(target) and (still or _is_pinned(part) == _is_pinned(target))
+            if _look(part) == _look(target) and (still or _is_pinned(part) >= _is_pinned(target))
         ]
         if alike:
             middle = target.get_center()

@@ -120,7 +120,8 @@ class SceneEntry:
         from filmkit.core.handover import arriving
 
         origin = self.arrival.origin.load()
-        return arriving(stage, self.arrival.first, origin, self.arrival.last)
+        arrival = self.arrival
+        return arriving(stage, arrival.first, origin, arrival.last, arrival.chapter)
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,14 @@ class Arrival:
         Its beat with whose last picture it ends; its last one if empty.
     first
         The beat before which the scene arrives; its first one if empty.
+    chapter
+        Its number in the film, from 1, and how many scenes the film has.
     """
 
     origin: SceneEntry
     last: str = ""
     first: str = ""
+    chapter: tuple[int, int] = (2, 2)
 
 
 def one_after_another(
@@ -158,10 +162,12 @@ def one_after_another(
     dict
         The beats of each scene, as it is shown in the film.
     """
+    parts = list(parts)
     film: dict[SceneEntry, Sequence[str]] = {}
     before: tuple[SceneEntry, str] | None = None
-    for entry, beats in parts:
-        arrival = Arrival(*before, beats[0] if beats else "") if before else None
+    for number, (entry, beats) in enumerate(parts, 1):
+        first, chapter = beats[0] if beats else "", (number, len(parts))
+        arrival = Arrival(*before, first, chapter) if before else None
         film[replace(entry, arrival=arrival)] = beats
         before = entry, beats[-1] if beats else ""
     return film

@@ -556,7 +556,7 @@ class Stage(Scene):
 
     def _ask(self) -> None:
         """Write the question of the beat that follows over the picture."""
-        self._show_card(Card(self.narration(self.playing).text, self.frame, waits=True))
+        self._show_card(Card(self.narration(self.playing).text, self.frame))
 
     def _wait_for_answer(self, seconds: float) -> None:
         """Hold a question while only its mark moves."""

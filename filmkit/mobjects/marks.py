@@ -159,7 +159,7 @@ class ColourBar(Group):
         """Yield what may stand below the bar, all words first."""
         words = [name] if name else []
         if not norm.is_linear:
-            words.append(_("stretched near zero"))
+            words.append(_("small numbers amplified"))
         if norm.vmin < 0 and not has_name(norm.cmap):
             yield separated([*words, _("stronger: larger")])
         yield separated(words) if words else ""

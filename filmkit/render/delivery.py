@@ -64,6 +64,7 @@ def deliver(
     *,
     frame_rate: int,
     transparent: bool,
+    title: str = "",
     chapters: Chapters = (),
     cues: Sequence[Cue] = (),
     sound: Samples | None = None,
@@ -82,7 +83,7 @@ def deliver(
         Frames per second.
     transparent
         Whether the background is transparent.
-    chapters, cues, sound
+    title, chapters, cues, sound
         As for :func:`filmkit.render.films.join`; formats that are not joined ignore them.
 
     Returns
@@ -101,6 +102,7 @@ def deliver(
             files,
             frame_rate=frame_rate,
             encoding=encoding,
+            title=title,
             chapters=chapters,
             cues=cues,
             sound=sound,

@@ -224,6 +224,7 @@ def join(
     *,
     frame_rate: int,
     encoding: Encoding,
+    title: str = "",
     chapters: Chapters = (),
     cues: Sequence[Cue] = (),
     sound: Samples | None = None,
@@ -241,6 +242,8 @@ def join(
         Frames per second.
     encoding
         How all of the segments are encoded.
+    title
+        Title of the film, which players show; none if empty.
     chapters
         Title and number of frames of each chapter, in order.
     cues
@@ -261,6 +264,8 @@ def join(
     with atomic_write(target) as unfinished:
         container = open_container(target, unfinished)
         try:
+            if title:
+                container.metadata["title"] = title
             container.set_chapters(_chapter_marks(chapters, frame_rate))
             film = _JoinedFilm(container, frame_rate, encoding, cues, sound)
             for segment in segments:

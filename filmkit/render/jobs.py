@@ -9,6 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 from extract.files import write_text
+from filmkit.core.card import FILM_TITLE
+from filmkit.core.language import _
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
@@ -251,7 +253,10 @@ def make_films(request: RenderRequest) -> bool:
             records = chain.from_iterable(map(session.records, entries))
             cues = film_cues(records, request.quality)
             sound = session.sound(entries)
-            return write_film(request, name, files, cues=cues, chapters=chapters, sound=sound)
+            title = _(FILM_TITLE) if request.joined else entries[0].shown_title
+            return write_film(
+                request, name, files, title=title, cues=cues, chapters=chapters, sound=sound
+            )
 
         def film(entry: SceneEntry) -> Path:
             session.meter.describe(entry.slug)
@@ -284,6 +289,7 @@ def write_film(
     name: Path,
     files: Iterable[Path],
     *,
+    title: str,
     cues: Sequence[Cue],
     chapters: Chapters,
     sound: Samples | None = None,
@@ -298,8 +304,8 @@ def write_film(
         Path of the film without a suffix, relative to the output folder.
     files
         The file of each part of each beat, in order.
-    cues, chapters, sound
-        Captions, chapters and sound of the film.
+    title, cues, chapters, sound
+        Title, captions, chapters and sound of the film.
 
     Raises
     ------
@@ -313,6 +319,7 @@ def write_film(
         request.file_format,
         frame_rate=request.quality.frame_rate,
         transparent=request.transparent,
+        title=title,
         chapters=chapters,
         cues=cues if request.captions == "mux" else (),
         sound=sound,

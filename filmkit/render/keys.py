@@ -181,8 +181,9 @@ class BeatHasher:
         if entry.arrival is not None:
             origin, names = entry.arrival.origin, [record.name for record in rehearsal.beats]
             where = (origin.module, origin.cls, entry.arrival.last, entry.module, entry.cls)
+            chapter = repr(entry.arrival.chapter)
             code = rehearsal.beats[-1].code
-            arrival = digest([self._pictures, *where, *names, code, entry.shown_title])
+            arrival = digest([self._pictures, *where, chapter, *names, code, entry.shown_title])
             keys[ARRIVE, False] = arrival
             if names[0] == ARRIVE:
                 keys[names[1], False] = digest([arrival, keys[names[1], False]])

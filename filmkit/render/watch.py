@@ -452,7 +452,10 @@ class _Update(SceneUpdate):
         )
         cues = film_cues(records, request.quality)
         chapters = beat_chapters(records, request.quality)
-        self._print_path(write_film(request, plan.name, files, cues=cues, chapters=chapters))
+        title = plan.entry.shown_title
+        self._print_path(
+            write_film(request, plan.name, files, title=title, cues=cues, chapters=chapters)
+        )
 
     def _print_path(self, path: Path) -> None:
         """Print the path of a written file, and the seconds since the edit."""

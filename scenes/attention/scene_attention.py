@@ -18,7 +18,13 @@ from filmkit.core.animations import (
 from filmkit.core.facts import fact, told
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import format_number, format_share, format_short, spoken_share
+from filmkit.core.numbers import (
+    format_number,
+    format_share,
+    format_short,
+    separated,
+    spoken_share,
+)
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, Symbol
@@ -104,6 +110,7 @@ class Attention(Stage):
             width=meta.d_model,
             query=self.words[query],
             key=self.words[key],
+            offered=separated([self.words[place] for place in self._offered()]),
             dot=(float(head.dot_products[self.match]), format_number),
             share=(self.share, spoken_weight),
             scaling=(meta.score_scale, scaling),
@@ -133,11 +140,17 @@ class Attention(Stage):
         self.part("asks", lambda: self._saying(self.query, _("“who goes with me?”"), theme.query))
         self.part("offers", lambda: self._saying(self.key, _("“I do”"), theme.key))
         self.part("reading", quiet(_("a loose reading")))
-        self.part("future", lambda: legend(_("not written yet"), theme.masked))
+        self.part("future", lambda: legend(_("masked: the future"), theme.masked))
         self.part("notes", quiet(*score_notes(head)))
         self.part("way", quiet(*way_notes(layer, "Q")))
         self.part("bias", quiet(*way_notes(layer, "V")))
         self.part("rest", quiet(*rest_of(head, query)))
+
+    def _offered(self) -> list[int]:
+        """Return which tokens may matter most to the query: the key, and the last words before."""
+        words = [place for place in range(self.query) if any(map(str.isalnum, self.words[place]))]
+        others = [place for place in words if place != self.key] or [self.query]
+        return sorted({self.key, *others[-2:]})
 
     def variant(self, beat: str) -> str:
         if beat == "scale_and_mask":
@@ -247,6 +260,7 @@ class Attention(Stage):
         self.show("X", reveal="X", bars="X")
 
     @beat(
+        ask="Which word matters most to “{query}”: {offered}?",
         straight="Two learned matrices make each row a query and a key. Read loosely, queries ask "
         "and keys answer.",
         latent="Learned matrices make each row a query and a key, here by way of a short latent. "

@@ -243,6 +243,8 @@ class KVCache(Stage):
     def the_next_word(self) -> None:
         """The model rates every token it knows. “{word}” {chosen}, and joins the sentence."""
         mosaic, tempo = "sentence\nnext", self.theme.tempo
+        self._extend(0)
+        self.show("pattern", titles=False)
         self._extend(1)
         self.show(mosaic, lit={"words": self._rows(1.0, 0.0)[:, 0]}, later="next")
         likely = self.parts["next"].whole[0]
@@ -251,14 +253,15 @@ class KVCache(Stage):
         word = self.parts["sentence"].pieces["row words"].submobjects[-1]
         place, origin = word.copy(), likely.origin
         set_presence(word, 1.0).scale(origin.height / word.height).move_to(origin)
-        self.play(Glide(word, place), run_time=tempo.large)
+        self.play(Glide(word, place), run_time=tempo.normal)
         self.show(mosaic)
 
     @beat
     def one_new_row(self) -> None:
-        """One new query, one new key. The scores gain one row."""
+        """One new query, one new key: the scores gain one row. Everything [grey], we already
+        had."""
         self._extend(1)
-        known = self._rows(1.0, 0.0)
+        known, grey = self._rows(1.0, 0.0), self._rows(GREY)
         lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
         show = partial(self._show_product, "new")
         marks = self._new_marks
@@ -267,17 +270,10 @@ class KVCache(Stage):
             show(lit=lit, marks=marks[:count], run_time=self.theme.tempo.small)
             self.play(*self._filling(mark.part), run_time=self.theme.tempo.small)
             del lit[mark.part]
-        show(marks=marks)
-
-    @beat
-    def the_rest_is_known(self) -> None:
-        """Everything grey, we already had. And the new column is all future, so it's masked."""
-        self._extend(1)
-        grey = self._rows(GREY)
-        self._show_product("new", marks=self._new_marks)
+        self.wait_for("grey")
         scores = np.where(np.tri(self.count), grey, 1.0)
         lit = {"words": grey[:, 0], "Q": grey, "Kt": grey.T, "scores": scores}
-        self._show_product("notes", marks=self._new_marks, lit=lit)
+        self._show_product("notes", marks=marks, lit=lit)
 
     def _show_product(self, notes: str, product: str = "scores", **kwargs: Any) -> None:
         """Show queries, keys, and what comes of them."""
@@ -299,19 +295,17 @@ class KVCache(Stage):
         self.play(*self._filling("V"), run_time=self.theme.tempo.small)
         del lit["V"]
         show(lit=lit, marks=(mixing, kept, made))
-        self.play(*self._filling("z"), run_time=self.theme.tempo.normal)
+        self.play(*self._filling("z"), run_time=self.theme.tempo.small)
         show(marks=(mixing, kept, made))
 
     @beat
     def what_is_kept(self) -> None:
-        """Old queries are never needed again. Old keys and values are read for every token,
-        [so] they are kept: the cache."""
+        """Old queries are never needed again. Every new token reads all keys and values, [so] they
+        are kept."""
         self._extend(1)
         show = partial(self.show, KEPT, tall=TALL_KEPT, words="rows")
         show(later="name never read")
         lit = {"Q": self._rows(GREY)}
-        show(lit=lit, later="name read")
-        self._read("K", "V")
         show(lit=lit, later="name")
         self._read("K", "V")
         self.wait_for("so")
@@ -321,8 +315,8 @@ class KVCache(Stage):
 
     @beat
     def token_by_token(self) -> None:
-        """With a [cache], a token adds one row of keys and values. Without it, all rows are
-        computed again, to the same numbers."""
+        """With a [cache], a token adds one row of keys and values. Without, all rows are computed
+        again."""
         self.wait_for("cache")
         self._extend(self.steps)
         show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles=False)
@@ -333,14 +327,14 @@ class KVCache(Stage):
             lit |= dict.fromkeys(again, 0.0)
             self._count_work(step)
             marks = Mark("K", row=row), Mark("V", row=row)
-            show(lit=lit, marks=marks, run_time=0.6 if step else None)
+            show(lit=lit, marks=marks, run_time=0.4 if step else None)
             bars = self.parts["bars"].whole[0]
             self.play(
                 *self._filling("K", "V", until=row + 1),
                 *self._filling(*again, until=row + 1, order=in_rows),
                 bars.next_step(),
                 rate_func=linear,
-                run_time=1.2,
+                run_time=0.8,
             )
         self._count_work(self.steps)
         show(marks=(*marks, *map(Mark, again)))
@@ -412,9 +406,9 @@ class KVCache(Stage):
         self.add(strips)
         stand(self, apart, strips, words, moves=[flight])
         stand_at_once(self, block, strips, words)
-        self.play(block.fill(block.count - 1, first), Vanish(strips), run_time=tempo.large)
+        self.play(block.fill(block.count - 1, first), Vanish(strips), run_time=tempo.normal)
         self.play(block.close(), self.move_camera(closed), run_time=tempo.large)
-        self.play(block.grow(1), run_time=tempo.large)
+        self.play(block.grow(1), run_time=tempo.normal)
         edges = (
             (_("one slice per token"), (0.5, 1, 1), (0.0, 0.6)),
             (self._rows_of_slabs(), (0, 0.5, 0), (-0.2, 0.0)),
@@ -442,7 +436,7 @@ class KVCache(Stage):
 
     @beat
     def bytes_of_a_token(self) -> None:
-        """A slice is a key and a value for {kv_heads} in {layers}: {bytes} per token."""
+        """A slice is {bytes}: a key and a value for {kv_heads} in {layers}."""
         meta, block = self.trace.meta, self.block.build()
         size = fact("cost", token_bytes(meta), readable_bytes)
         words = self._words(_("{size} per token", size=size), factors(meta))
@@ -464,8 +458,8 @@ class KVCache(Stage):
 
     @beat
     def a_large_model(self) -> None:
-        """DeepSeek-R1 has {all_heads} in {all_layers}. If every head kept its own keys and values,
-        a token would take {all_bytes}."""
+        """DeepSeek-R1 has {all_heads} in {all_layers}. With keys and values for each, a token would
+        take {all_bytes}."""
         self.published = (LARGE_NAME,)
         words = self._words(
             _("{size} per token", size=EVERY_HEAD.told()),
@@ -488,7 +482,7 @@ class KVCache(Stage):
 
     @beat
     def as_shipped(self) -> None:
-        """DeepSeek-R1 keeps only what fits into this box. This film is about what is in it."""
+        """In truth, DeepSeek-R1 keeps only what fits into this box."""
         self.published = (LARGE_NAME,)
         words = self._words(
             _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
@@ -498,13 +492,14 @@ class KVCache(Stage):
         if large not in self.mobjects:
             stand_at_once(self, large, shot=shot)
         stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
-        stand(self, shot, large.outline, large.unknown, large.mark, words)
+        self.remove(large)
+        self.play(*map(Appear, (large.unknown, large.mark, words)))
         whole = _("if every head kept its own: {size}", size=EVERY_HEAD.told())
         self._name_edges([(whole, large.pose.corner(0, 1, 1), (0.1, 0.3))])
 
     @beat(
-        ask="How many multiply-adds could the chip do while one number is on its way? {few}, "
-        "{about} or {many}?"
+        ask="While one number arrives, how many multiply-adds could the chip do? {few}, {about} or "
+        "{many}?"
     )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
@@ -531,6 +526,6 @@ class KVCache(Stage):
                 (lamps, chip.pose.corner(1, 1, 0.5), (0.0, 0.35)),
             )
         )
-        self.play(chip.read(self.theme.key, run_time=4.0))
-        self.play(chip.read(self.theme.value, run_time=2.0))
+        self.play(chip.read(self.theme.key, run_time=3.2))
+        self.play(chip.read(self.theme.value, run_time=1.6))
         self.play(Appear(words))

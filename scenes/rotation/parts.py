@@ -22,8 +22,9 @@ from filmkit.core.printable import printable
 from filmkit.core.quantities import quantity
 from filmkit.core.text import Label, Tick
 from filmkit.core.theme import current_theme
-from filmkit.core.view import HeadView
+from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.clocks import Clocks
+from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 from filmkit.pictures.parts import TEXT, TITLE_GAP, Around, Cells, Matrix, Place
@@ -31,7 +32,7 @@ from filmkit.pictures.tensors import CHANNEL, MODEL, HeadParts
 from filmkit.pictures.texts import below_each_other, figure
 
 __all__ = ["SUM", "WORDS", "Changes", "ClocksPart", "Price", "Slide", "added", "factors"]
-__all__ += ["first_sentence", "kept_of", "look_at", "merged_at", "more_percent"]
+__all__ += ["first_sentence", "kept_of", "latent_of", "look_at", "merged_at", "more_percent"]
 
 Array = npt.NDArray[np.float64]
 
@@ -227,6 +228,16 @@ def sum_of_scores(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores of a layer's conversion, (query, key)."""
     parts = (trace[f"mla.{layer}.scores_{name}"][head] for name in ("latent", "rot"))
     return np.sum([part.astype(np.float64) for part in parts], axis=0)
+
+
+def latent_of(layer: LayerView) -> Matrix | None:
+    """Return the latent of a layer, the model's own or the one fitted to it; None without one."""
+    names = f"kv_latent.{layer.layer}", f"latent.{layer.layer}.W_DKV"
+    if not any(name in layer.trace.tensors for name in names):
+        return None
+    view, theme = LatentView.of(layer), current_theme()
+    look = _("latent"), "C", theme.latent, None, layer.words
+    return Matrix(view.latent, view.latent_norm, view.latent_source, TOKEN, "kept", *look)
 
 
 def kept_of(view: HeadView) -> dict[str, Matrix]:

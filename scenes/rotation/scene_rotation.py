@@ -35,6 +35,7 @@ from scenes.rotation.parts import (
     factors,
     first_sentence,
     kept_of,
+    latent_of,
     look_at,
     merged_at,
     more_percent,
@@ -90,11 +91,13 @@ class RotationAndLatent(Stage):
         steps = self.trace.rotation(self.layer.layer).steps
         queries, keys = factors(self.head)
         self.part("name", lambda: heading(_("rotary positions (RoPE)"), self.frame.stage.width))
+        self.part("C", latent_of(self.layer))
         self.part("W_Q", queries)
         self.part("W_Kt", keys)
         # Of many pairs every second one is drawn, or every third one and so on.
         drawn = steps[:: -(-len(steps) // CLOCKS)]
         self.part("clocks", ClocksPart(drawn, TURNED, columns=8, cells=20, symbol="R_d"))
+        self.part("each", quiet(_("a clock for two channels: its hand turns with the distance")))
         for name, part in self.kept.items():
             self.part(name, part)
         self.part("of_latent", lambda: self._width("latent", _("numbers, unrotated")))
@@ -216,14 +219,20 @@ class RotationAndLatent(Stage):
 
     @beat
     def rotation_in_between(self) -> None:
-        """But there is a catch: RoPE [turns] queries and keys by position, like clock hands, right
-        between the two matrices."""
+        """But there is a [catch]: RoPE [turns] queries and keys by position, like clock hands,
+        right between the two matrices."""
+        self.show("C")
+        self.wait_for("catch")
         self.show("name name\nW_Q W_Kt", tall="name\nW_Q\nW_Kt")
         self.wait_for("turns")
-        self.show("name name name\nW_Q clocks W_Kt", tall="name\nW_Q\nclocks\nW_Kt", later="clocks")
+        self.show(
+            "name name name\nW_Q clocks W_Kt\neach each each",
+            tall="name\nW_Q\nclocks\neach\nW_Kt",
+            later="clocks each",
+        )
         clocks, symbol = self.parts["clocks"].pieces.values()
         clocks.turn_to(0, 0)
-        self.play(Appear(clocks), Appear(symbol))
+        self.play(Appear(clocks), Appear(symbol), Appear(self.parts["each"].whole))
         turning = AnimateWith(clocks, lambda alpha: clocks.turn_to(TURNED * alpha, 0))
         self.play(turning, run_time=4.0)
 

@@ -23,7 +23,7 @@ from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_percent, format_rough, spoken_share
+from filmkit.core.numbers import counted_heads, format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.mobjects.head_tensors import head_tensor
@@ -252,3 +252,25 @@ class Sharing(Stage):
         for stop in (1, 2):
             self.play(*scores.go_on(stop), run_time=DRAW)
         self.play(Appear(scores.names))
+
+    @beat
+    def what_else(self) -> None:
+        """Fewer keys and values, worse answers. But must it be keys and values that all heads
+        share?"""
+        meta, world = self.trace.meta, World(self.layer, self.frame)
+        together = world.slide_together(1)
+        together.begin()
+        together.finish()
+        shared = SharedView.of(self.layer, 1)
+        for card in world.cards if shared.shared.pooled else ():
+            values, card.pattern.source = shared.pattern(card.head)
+            card.pattern.set_values(values)
+        line = _(
+            "of one <key>key</key> and one <value>value</value> for each token, for {heads}",
+            heads=counted_heads(meta.n_heads),
+        )
+        figure = _("{number} numbers", number=fact("budget", meta.d_qk + meta.d_v))
+        self.play(Vanish(Group(*self.mobjects)))
+        self.camera.shot = world.shot("arc")
+        self.play(Appear(world))
+        self.play(Appear(Headline(figure, line, self.frame)))

@@ -15,8 +15,8 @@ import pytest
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
-from filmkit.core.handover import last_picture
-from filmkit.core.records import ARRIVE, Rehearsal, StageSettings
+from filmkit.core.handover import _matches, last_picture
+from filmkit.core.records import ARRIVE, BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
 from filmkit.core.stage import Stage
@@ -35,7 +35,8 @@ Pictures = npt.NDArray[np.uint8]
 SMALL = Quality(320, 180, 5)
 SETTINGS = StageSettings()
 
-QUICK = ("scene_heads", "scene_patterns")  # something is carried to them
+CARRIED = ("scene_heads", "scene_patterns", "scene_rotation")  # something is carried to them
+QUICK = CARRIED[:2]
 PAIRS = [
     pytest.param(
         before, after, id=after.slug, marks=() if after.slug in QUICK else pytest.mark.slow
@@ -173,11 +174,6 @@ def test_the_last_picture_is_that_of_the_beat_that_is_named(trace: Trace) -> Non
     assert len(early) != len(late)
 
 
-def records(entry: SceneEntry, trace: Trace) -> Rehearsal:
-    with small():
-        return entry.load().rehearse(trace, SETTINGS)
-
-
 @pytest.fixture
 def rehearsals(tmp_path: Path) -> Rehearsals:
     request = replace(render_request((), SHIPPED, tmp_path), jobs=None)
@@ -216,22 +212,51 @@ def test_a_film_comes_without_a_scene_before_its_first() -> None:
     assert [entry.alone for entry in film] == list(SCENES)
     origins = [entry.arrival.origin for entry in film if entry.arrival]
     assert origins == list(SCENES[:-1])
+    chapters = [entry.arrival.chapter for entry in film if entry.arrival]
+    assert chapters == [(number, len(SCENES)) for number in range(2, len(SCENES) + 1)]
 
 
 def test_the_short_film_has_beats_that_follow_each_other(trace: Trace) -> None:
     by_name = {entry.slug: entry for entry in SCENES}
     for name, beats in SHORT:
-        names = by_name[name].load().beat_names(trace)
+        names = by_name[name].load().beat_names(trace, questions=False)
         first = names.index(beats[0])
         assert names[first : first + len(beats)] == beats
 
 
 def test_the_short_film_takes_a_minute_and_a_half(trace: Trace) -> None:
     by_name = {entry.slug: entry for entry in SCENES}
-    rehearsals = {slug: records(by_name[slug], trace) for slug in {name for name, _ in SHORT}}
+    plain = replace(SETTINGS, questions=False)
+    with small():
+        rehearsals = {
+            name: by_name[name].load().rehearse(trace, plain)
+            for name in {name for name, _ in SHORT}
+        }
     seconds = sum(
         rehearsals[name].beat(beat).end - rehearsals[name].beat(beat).start
         for name, beats in SHORT
         for beat in beats
     )
     assert 75 < seconds < 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", CARRIED)
+def test_what_two_scenes_share_moves_from_one_to_the_next(
+    after: str, trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[Any] = []
+
+    def matches(*args: Any) -> Any:
+        moved.extend(found := _matches(*args))
+        return found
+
+    def end(record: BeatRecord, stage: Stage) -> None:
+        raise EndSceneEarlyException
+
+    monkeypatch.setattr("filmkit.core.handover._matches", matches)
+    film = one_after_another((entry, ()) for entry in SCENES)
+    (joined,) = (entry for entry in film if entry.slug == after)
+    with small():
+        joined.load()(trace, SETTINGS, on_beat_end=end).render()
+    assert moved

@@ -132,6 +132,14 @@ def word_of_match(stage: Stage) -> set[str]:
     return {printable(stage.layer.words[i]) for i in best_match(stage.head)}
 
 
+@fact("offered")
+def offered(stage: Stage) -> str:
+    """The key, and the two words before the query that are nearest to it."""
+    (query, key), words = best_match(stage.head), stage.layer.words
+    spelt = [i for i in range(query) if i != key and re.search(r"\w", words[i].replace("_", ""))]
+    return ", ".join(printable(words[i]) for i in sorted({key, *(spelt[-2:] or [query])}))
+
+
 @fact("dot", "product")
 def dot(stage: Stage) -> float:
     query, key = matched(stage)

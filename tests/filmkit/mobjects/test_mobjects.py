@@ -392,12 +392,12 @@ def test_a_colour_bar_says_how_its_colours_are_to_be_read() -> None:
     values = np.linspace(-1, 1, 99)
     with use_theme(palette="film"):
         assert words(Norm.unit()) == ""
-        assert words(Norm.stretched(values), "keys") == "keys, stretched near zero"
+        assert words(Norm.stretched(values), "keys") == "keys, small numbers amplified"
     with use_theme(palette="roles"):
         assert words(Norm.unit(), "share") == "share"
         assert words(Norm.symmetric(values, role="scores")) == "stronger: larger"
         assert words(Norm.stretched(values), "keys") == (
-            "keys, stretched near zero, stronger: larger"
+            "keys, small numbers amplified, stronger: larger"
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
+from filmkit.core.card import FILM_TITLE
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Frame
 from filmkit.core.records import StageSettings
 from filmkit.render.jobs import make_films
@@ -73,6 +74,7 @@ def test_a_track_holds_the_captions(
         beside = read(film.with_suffix(suffix))
         assert [start for start, *_ in beside] == pytest.approx(STARTS, abs=0.001)
     with av.open(film) as container:
+        assert container.metadata["title"] == SHAPES.title
         # The video has the same length as without captions, and starts at 0.
         assert container.streams.video[0].start_time in (0, None)
         assert container.duration / 1e6 == pytest.approx(LENGTH, abs=0.11)
@@ -94,6 +96,8 @@ def test_a_film_of_many_scenes_has_the_captions_of_all(
     assert [text.replace("\n", " ") for *_, text in beside] == 2 * NARRATION
     assert [start for start, *_ in read(tmp_path / "film.vtt")] == pytest.approx(starts, abs=0.001)
     assert [start for start, _ in track(tmp_path / "film.mp4")] == pytest.approx(starts, abs=0.001)
+    with av.open(tmp_path / "film.mp4") as container:
+        assert container.metadata["title"] == FILM_TITLE
 
 
 def test_one_beat_starts_at_zero(trace_file: Path, cache: Path, tmp_path: Path) -> None:

@@ -149,20 +149,21 @@ def test_the_head_in_which_most_moves_stands_large_before_and_after(case: str) -
 
 def test_a_model_with_one_set_has_no_mean_to_compare_with() -> None:
     beats = Sharing.beat_names(make_trace(**CASES["one for all"]))
-    assert beats == ("a_set_for_every_head", "one_set_for_all", "what_it_costs")
+    assert beats == ("a_set_for_every_head", "one_set_for_all", "what_it_costs", "what_else")
     assert "attention_moves" in Sharing.beat_names(make_trace(**CASES["grouped"]))
 
 
 def test_the_scores_are_those_of_the_report_and_their_source_is_named() -> None:
-    last: list[Sharing] = []
+    ends: dict[str, tuple[BeatRecord, Sharing]] = {}
     trace = make_trace(**CASES["grouped"])
-    run(trace, lambda record, stage: last.append(stage))
-    scores = last[-1].scores
+    run(trace, lambda record, stage: ends.update({record.name: (record, stage)}))
+    record, stage = ends["what_it_costs"]
+    scores = stage.scores
     np.testing.assert_allclose(scores.means, [42.15, 38.225, 33.925])
     # The line of the average falls from each way to share to the next.
     heights = [scores.curves[-1].line.points[end][1] for end in (0, 4, -1)]
     assert heights == sorted(heights, reverse=True)
-    assert "published" in last[-1].provenance_notes()[0]
-    texts = all_texts(play(Sharing, trace)[-1])
+    assert "published" in record.notes[0]
+    texts = all_texts(play(Sharing, trace)[-2])
     assert any(DENSE_7B.source in text for text in texts)
     assert {"42.2", "38.2", "33.9", "BBH", "MMLU", "C-Eval", "CMMLU"} <= set(texts)
