@@ -12,7 +12,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.text import Label
-from filmkit.core.theme import current_theme
+from filmkit.core.theme import current_theme, mixed
 from filmkit.pictures.parts import TEXT
 
 __all__ = ["Lamps", "won"]
@@ -76,16 +76,15 @@ class Lamps(VGroup):
     def light(self, **kwargs: Any) -> Animation:
         """Return an animation in which those that won are lit, one after the other."""
         winners = [self.by_test[key] for key, better in won().items() if better]
-        for lamp in winners:
-            # So that they give light from the animation's first picture on.
-            glow(lamp, 0.01)
         return LaggedStart(*map(self._lit, winners), lag_ratio=0.6, **kwargs)
 
     @staticmethod
     def _lit(lamp: Circle) -> Animation:
-        ink = current_theme().ink
+        dark, ink = current_theme().muted, current_theme().ink
 
         def step(alpha: float) -> None:
-            glow(lamp.set_fill(ink, opacity=alpha).set_stroke(ink), SHINE * alpha)
+            # It gives light from the first picture on, so that what is beside it is drawn again.
+            lamp.set_fill(ink, opacity=alpha).set_stroke(mixed(dark, ink, alpha))
+            glow(lamp, max(0.01, SHINE * alpha))
 
         return AnimateWith(lamp, step)

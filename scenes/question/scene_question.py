@@ -48,7 +48,7 @@ ROWS = (0.52, 0.16, 0.32)  # of the last picture's height: title, question, sent
 FLYING = 20  # slabs that fly out of the memory
 # Moments of their flight in seconds: when it gets slow, in the last picture, and when all is gone.
 BURST, SLOW, GONE = 0.5, 0.75, 1.6
-NAMED = 0.35  # from the memory up to its name, in scene units of the frame
+NAMED = 0.2, 0.2  # from a corner of the memory to its name, in scene units of the frame
 RUN, GROWTH, DARK = 2.6, 6.0, 0.8  # seconds of candidates, of the memory's filling, of nothing
 RAISED, UPPER = 0.075, 1.7  # size of the sentence over its slabs, and its room, at most
 LANDING, RISING = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.45, 1)
@@ -192,8 +192,8 @@ class Question(Stage):
         self.published = True
         self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
         size = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
-        corner = glass.pose.corner(1, 1, 0.5)
-        name = words_at(size, corner, away=(0.0, NAMED), width=0.4 * self.frame.stage.width)
+        corner = glass.pose.corner(1, 1, 1)
+        name = words_at(size, corner, away=NAMED, width=0.4 * self.frame.stage.width)
 
         def grow(alpha: float) -> None:
             row.grow(alpha)

@@ -18,7 +18,7 @@ from pypdf import PdfReader
 
 from filmkit.commands import cli, options
 from filmkit.commands import deck as command
-from filmkit.core.project import TITLE
+from filmkit.core.card import FILM_TITLE
 from filmkit.decks import DeckOptions, deck_name, file_name
 from filmkit.decks.make import make_deck
 from filmkit.decks.title_slide import title_slide
@@ -243,7 +243,7 @@ def test_pdf_has_selectable_text_and_alt_texts(folder: Path) -> None:
     assert len(document.pages) == 3
     assert document.metadata
     assert document.metadata.title == CELLS.title
-    assert document.metadata.author == TITLE
+    assert document.metadata.author == FILM_TITLE
     for page, title in zip(document.pages, TITLES, strict=True):
         assert title in page.extract_text()
     assert "A query cannot look ahead." in document.pages[1].extract_text()
@@ -303,7 +303,7 @@ def test_chosen_beats_come_in_the_order_of_the_story(chosen: Path) -> None:
     assert "2 of 2" in notes[2]
     assert document.core_properties.title == "Attention"
     assert document.core_properties.author == "Ada Example"
-    assert document.core_properties.comments == TITLE
+    assert document.core_properties.comments == FILM_TITLE
 
 
 def test_the_title_slide_has_no_film(chosen: Path) -> None:
@@ -352,7 +352,7 @@ def test_the_pdf_has_the_title_slide_too(chosen: Path) -> None:
     assert [mark.title for mark in document.outline] == CHOSEN_TITLES
     assert document.metadata
     assert (document.metadata.title, document.metadata.author) == ("Attention", "Ada Example")
-    assert document.metadata.subject == TITLE, "the project is named beside the author"
+    assert document.metadata.subject == FILM_TITLE, "the project is named beside the author"
     assert "Attention" not in document.pages[0].extract_text().replace("1 / 4", ""), (
         "its words are in the picture"
     )

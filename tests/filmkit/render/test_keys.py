@@ -167,9 +167,9 @@ def test_a_scene_s_own_picture_draws_that_scene(copy: Copy) -> None:
 
 
 def test_a_shared_picture_draws_the_scenes_that_use_it(copy: Copy) -> None:
-    edit = "class FanOut(VGroup):", "class FanOut(VGroup):\n    MORE = 1\n"
-    touched = copy.touched("filmkit/mobjects/fan_out.py", *edit)
-    assert {scene for scene, _ in touched} == {"scene_mla", "scene_answer"}
+    edit = "class Clocks(VGroup):", "class Clocks(VGroup):\n    MORE = 1\n"
+    touched = copy.touched("filmkit/mobjects/clocks.py", *edit)
+    assert {scene for scene, _ in touched} == {"scene_attention", "scene_rotation"}
 
 
 @pytest.mark.parametrize(
