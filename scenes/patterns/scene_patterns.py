@@ -61,7 +61,7 @@ NAMES = 0.55  # room below the wall, in scene units
 BESIDE = 4.6  # width of what is said beside a pattern, in scene units
 # The eye at the last layers, and over the field: angles in degrees, and its distance as a share of
 # the longer side.
-TURNS, LOW, WALL_AWAY, BEYOND = 50.0, 8.0, 0.75, 1.6
+TURNS, LOW, WALL_AWAY, BEYOND = 50.0, 8.0, 0.75, 2.1
 LEANS, FIELD_AWAY, TALL_FIELD_AWAY = 38.0, 0.45, 0.62
 SHINE = 4.0  # how much light it gives
 RISES = 1.65  # room for what stands on it, in scene units
