@@ -92,7 +92,7 @@ class Wall(Heatmap):
     frame
         The frame in which it is seen.
     room
-        What it may fill, in scene units.
+        What it and the names beside it may fill, in scene units.
 
     Attributes
     ----------
@@ -135,6 +135,13 @@ class Wall(Heatmap):
         )
         self.there = np.tile(there, self.grid)[:rows, :columns]
         self.set_shown(self.there)
+        names = [Label(text, size=TEXT) for text in _names()]
+        if self.downward:
+            beside = max(name.width for name in names) + 3 * NAME_GAP
+            room = Box.of(room.left, room.right - beside, room.bottom, room.top)
+        else:
+            below = max(name.line_height for name in names) + 2 * NAME_GAP
+            room = Box.of(room.left, room.right, room.bottom + below, room.top)
         most = Box(room.x, room.y, LARGEST * self.grid[1], LARGEST * self.grid[0])
         fitted = room.fit(columns, rows)
         self.place(fitted if fitted.width < most.width else most.fit(columns, rows))
@@ -220,6 +227,11 @@ class Wall(Heatmap):
             if not any(_meet(name, other) for other in names):
                 names.add(name)
         return names
+
+
+def _names() -> tuple[str, str, str]:
+    """Return what stands beside a wall: at a layer, at the first and at the last one."""
+    return _("this one"), _("first layer"), _("last layer")
 
 
 def _meet(name: Label, other: Label) -> bool:

@@ -57,7 +57,6 @@ LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 DIM = 0.25  # opacity of patterns that are not meant
-NAMES = 0.55  # room below the wall, in scene units
 BESIDE = 4.6  # width of what is said beside a pattern, in scene units
 # The eye at the last layers, and over the field: angles in degrees, and its distance as a share of
 # the longer side.
@@ -129,8 +128,7 @@ class Patterns(Stage):
         self.resting = Headline(count, line, self.frame)
         line = _("{size}, all of the same words", size=size)
         self.words = Headline(self.facts["total"], line, self.frame)
-        foot = 0.0 if self.frame.tall else NAMES
-        rooms = (words.below(foot=foot) for words in (self.words, self.resting))
+        rooms = (words.below() for words in (self.words, self.resting))
         room = min(rooms, key=lambda box: box.top)
         self.wall = glow(Wall(self.layer, self.frame, room))
         self.back = strongest_head(patterns, "previous")
@@ -305,6 +303,9 @@ class Patterns(Stage):
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
         origins = {"own_back": self.wall.take(self.back.layer, self.back.head)}
+        if self.rests.size == 1:
+            # It is all of the wall, which leaves with its light.
+            origins = {}
         self.show(TWINS, tall=TALL_TWINS, words="rows", origins=origins)
 
     # Many more
