@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -165,15 +164,6 @@ class Wall(Heatmap):
         """Return the box of a head's pattern."""
         return self.block(*self.cut(layer, head))
 
-    def take(self, layer: int, head: int) -> Heatmap:
-        """Return a head's pattern as a heatmap of its own, over its place, which is empty then."""
-        rows, columns = self.cut(layer, head)
-        pattern = self.part(rows, columns)
-        shown = self.shown.copy()
-        shown[slice(*rows), slice(*columns)] = 0.0
-        self.set_shown(shown)
-        return pattern
-
     def show_first_token(self, levels: npt.ArrayLike) -> ShowCells:
         """Return an animation in which the first token's column comes into every pattern.
 
@@ -189,10 +179,10 @@ class Wall(Heatmap):
         self._tell(first_token=self.hidden > 0)
         return ShowCells(self, shown)
 
-    def show_patterns(self, **kwargs: Any) -> ShowCells:
+    def show_patterns(self) -> ShowCells:
         """Return an animation in which the wall is again as at first."""
         self._tell(first_token=False)
-        return ShowCells(self, self.there, **kwargs)
+        return ShowCells(self, self.there)
 
     def _tell(self, *, first_token: bool) -> None:
         given = {**dict(self.source.given), "first_token": first_token}

@@ -302,11 +302,9 @@ class Patterns(Stage):
     @beat(when=has_twin)
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
-        origins = {"own_back": self.wall.take(self.back.layer, self.back.head)}
-        if self.rests.size == 1:
-            # It is all of the wall, which leaves with its light.
-            origins = {}
-        self.show(TWINS, tall=TALL_TWINS, words="rows", origins=origins)
+        self.play(self.wall.show_patterns(), Vanish(self.resting))
+        own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head))
+        self.show(TWINS, tall=TALL_TWINS, words="rows", origins={"own_back": own})
 
     # Many more
 
@@ -314,12 +312,7 @@ class Patterns(Stage):
     def many_more(self) -> None:
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
         if has_twin(self.trace):
-            self._pull_back(
-                "own_back",
-                (self.back.layer, self.back.head),
-                Appear(self.wall, rate_func=first_half),
-                self.wall.show_patterns(rate_func=second_half),
-            )
+            self._pull_back("own_back", (self.back.layer, self.back.head), Appear(self.wall))
         else:
             self.play(Vanish(self.words), self.wall.show_patterns())
         size = _(
