@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +91,7 @@ class Wall(Heatmap):
     frame
         The frame in which it is seen.
     room
-        What it may fill, in scene units.
+        What it and the names beside it may fill, in scene units.
 
     Attributes
     ----------
@@ -135,6 +134,13 @@ class Wall(Heatmap):
         )
         self.there = np.tile(there, self.grid)[:rows, :columns]
         self.set_shown(self.there)
+        names = [Label(text, size=TEXT) for text in _names()]
+        if self.downward:
+            beside = max(name.width for name in names) + 3 * NAME_GAP
+            room = Box.of(room.left, room.right - beside, room.bottom, room.top)
+        else:
+            below = max(name.line_height for name in names) + 2 * NAME_GAP
+            room = Box.of(room.left, room.right, room.bottom + below, room.top)
         most = Box(room.x, room.y, LARGEST * self.grid[1], LARGEST * self.grid[0])
         fitted = room.fit(columns, rows)
         self.place(fitted if fitted.width < most.width else most.fit(columns, rows))
@@ -158,15 +164,6 @@ class Wall(Heatmap):
         """Return the box of a head's pattern."""
         return self.block(*self.cut(layer, head))
 
-    def take(self, layer: int, head: int) -> Heatmap:
-        """Return a head's pattern as a heatmap of its own, over its place, which is empty then."""
-        rows, columns = self.cut(layer, head)
-        pattern = self.part(rows, columns)
-        shown = self.shown.copy()
-        shown[slice(*rows), slice(*columns)] = 0.0
-        self.set_shown(shown)
-        return pattern
-
     def show_first_token(self, levels: npt.ArrayLike) -> ShowCells:
         """Return an animation in which the first token's column comes into every pattern.
 
@@ -182,10 +179,10 @@ class Wall(Heatmap):
         self._tell(first_token=self.hidden > 0)
         return ShowCells(self, shown)
 
-    def show_patterns(self, **kwargs: Any) -> ShowCells:
+    def show_patterns(self) -> ShowCells:
         """Return an animation in which the wall is again as at first."""
         self._tell(first_token=False)
-        return ShowCells(self, self.there, **kwargs)
+        return ShowCells(self, self.there)
 
     def _tell(self, *, first_token: bool) -> None:
         given = {**dict(self.source.given), "first_token": first_token}
@@ -220,6 +217,11 @@ class Wall(Heatmap):
             if not any(_meet(name, other) for other in names):
                 names.add(name)
         return names
+
+
+def _names() -> tuple[str, str, str]:
+    """Return what stands beside a wall: at a layer, at the first and at the last one."""
+    return _("this one"), _("first layer"), _("last layer")
 
 
 def _meet(name: Label, other: Label) -> bool:

@@ -57,11 +57,10 @@ LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 DIM = 0.25  # opacity of patterns that are not meant
-NAMES = 0.55  # room below the wall, in scene units
 BESIDE = 4.6  # width of what is said beside a pattern, in scene units
 # The eye at the last layers, and over the field: angles in degrees, and its distance as a share of
 # the longer side.
-TURNS, LOW, WALL_AWAY, BEYOND = 50.0, 8.0, 0.75, 1.6
+TURNS, LOW, WALL_AWAY, BEYOND = 50.0, 8.0, 0.75, 2.1
 LEANS, FIELD_AWAY, TALL_FIELD_AWAY = 38.0, 0.45, 0.62
 SHINE = 4.0  # how much light it gives
 RISES = 1.65  # room for what stands on it, in scene units
@@ -129,8 +128,7 @@ class Patterns(Stage):
         self.resting = Headline(count, line, self.frame)
         line = _("{size}, all of the same words", size=size)
         self.words = Headline(self.facts["total"], line, self.frame)
-        foot = 0.0 if self.frame.tall else NAMES
-        rooms = (words.below(foot=foot) for words in (self.words, self.resting))
+        rooms = (words.below() for words in (self.words, self.resting))
         room = min(rooms, key=lambda box: box.top)
         self.wall = glow(Wall(self.layer, self.frame, room))
         self.back = strongest_head(patterns, "previous")
@@ -304,8 +302,9 @@ class Patterns(Stage):
     @beat(when=has_twin)
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
-        origins = {"own_back": self.wall.take(self.back.layer, self.back.head)}
-        self.show(TWINS, tall=TALL_TWINS, words="rows", origins=origins)
+        self.play(self.wall.show_patterns(), Vanish(self.resting))
+        own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head))
+        self.show(TWINS, tall=TALL_TWINS, words="rows", origins={"own_back": own})
 
     # Many more
 
@@ -313,12 +312,7 @@ class Patterns(Stage):
     def many_more(self) -> None:
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
         if has_twin(self.trace):
-            self._pull_back(
-                "own_back",
-                (self.back.layer, self.back.head),
-                Appear(self.wall, rate_func=first_half),
-                self.wall.show_patterns(rate_func=second_half),
-            )
+            self._pull_back("own_back", (self.back.layer, self.back.head), Appear(self.wall))
         else:
             self.play(Vanish(self.words), self.wall.show_patterns())
         size = _(
