@@ -22,7 +22,7 @@ from filmkit.pictures.texts import below_each_other, figure, quiet
 
 __all__ = ["figure_and_words", "latent_notes", "latent_parts", "loss_parts"]
 
-SIGN = 0.065  # size of a sign between matrices
+SIGN = 0.055  # size of a sign between matrices
 NARROW = 2.4  # width at which words beside a picture are broken, in scene units
 
 ROLES = {"K": "key", "V": "value"}
