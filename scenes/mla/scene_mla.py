@@ -540,7 +540,8 @@ class LatentAttention(Stage):
     def both_forms_agree(self) -> None:
         """Computed [both] ways, the output is the same. Subtract them: [nothing] is left but
         rounding."""
-        outputs = Outputs(self.view, self.frame.stage.width)
+        # Words of the tokens stand at the left.
+        outputs = Outputs(self.view, 0.75 * self.frame.stage.width)
         for name, matrix in outputs.parts.items():
             self.part(name, matrix)
         show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS)

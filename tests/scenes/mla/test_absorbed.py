@@ -19,7 +19,7 @@ CASES = {
     "own latent": {"n_heads": 6, "d_head": 32, "positions": "rotary", "mla": True},
 }
 
-OUTPUTS = "keys and values rebuilt", "only the latent read", "difference"
+OUTPUTS = "with keys and values", "with latents", "difference"
 
 
 def make(**options: object) -> Trace:
