@@ -28,7 +28,7 @@ __all__ = [
 
 
 PATTERN_STEPS = 8  # of the colour map of patterns, which is linear between them
-PATTERN_RISE = 0.7  # power by which it rises, so that small shares are seen beside large ones
+PATTERN_RISE = 0.5  # power by which it rises, so that small shares are seen beside large ones
 
 
 @dataclass(frozen=True)
