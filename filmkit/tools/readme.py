@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["BROWSERS", "find_browser", "make_readme_pictures", "open_browser"]
 
 FOLDER = asset("readme")
-SCENES = ("scene_attention", "scene_mla")
+SCENES = ("scene_question", "scene_attention")
 SIZE = QUALITIES["hd"]
 # A scene, its beat, and the file.
-ANIMATED = ("scene_heads", "some_share_keys_and_values", "heads.gif")
+ANIMATED = ("scene_mla", "one_latent_for_all", "latent.gif")
 ANIMATED_SIZE = Quality(480, 270, 10)
 DECK_SCENE = "scene_mla"
 DECK_BEAT = 1  # the beat of DECK_SCENE that is pictured, counted from 0
