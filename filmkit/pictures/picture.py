@@ -8,7 +8,7 @@ from operator import index
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, Line, Mobject, VGroup
+from manim import LEFT, UP, Group, Line, Mobject, VGroup
 
 from filmkit.core.animations import set_presence
 from filmkit.core.errors import SceneCodeError
@@ -310,7 +310,8 @@ def _label_room(name: str, marks: Iterable[Mark], *, upright: bool) -> dict[str,
         if mark.part == name and mark.label is not None:
             where = mark.place(upright=upright)
             length = mark.label.width if where == "beside" else mark.label.height
-            room[where] = max(room[where], float(length) + LABEL_GAP)
+            gap = WORD_GAP if where == "over" else LABEL_GAP
+            room[where] = max(room[where], float(length) + gap)
     return room
 
 
@@ -325,7 +326,7 @@ def _label(mark: Mark, frame: Highlight, part: PlacedPart, *, upright: bool) -> 
     if where == "under":
         y = box.bottom - BAR * ("bar" in pieces) - LABEL_GAP - half[1]
         label.move_to([max(box.left + half[0], min(box.right - half[0], frame.get_x())), y, 0])
-        ends = frame.get_bottom(), label.get_top() + [0, WORD_GAP, 0]
+        ends = frame.get_bottom(), label.get_top() + WORD_GAP * UP
     else:
         title = pieces.get("title", cells)
         left = float(pieces.get("row words", cells).get_right()[0])
@@ -333,7 +334,7 @@ def _label(mark: Mark, frame: Highlight, part: PlacedPart, *, upright: bool) -> 
         top = box.top if above else float(title.get_bottom()[1]) - WORD_GAP
         y = max(box.bottom + half[1], min(top - half[1], frame.get_y()))
         label.move_to([max(box.right, left) + LABEL_GAP + half[0], y, 0])
-        ends = frame.get_right(), label.get_left() - [WORD_GAP, 0, 0]
+        ends = frame.get_right(), label.get_left() + WORD_GAP * LEFT
     if mark.column is None:
         return label
     line = Line(*ends, stroke_color=frame.get_stroke_color(), stroke_width=current_theme().line)

@@ -36,7 +36,7 @@ Array = npt.NDArray[np.float64]
 
 CHANNELS = 4  # of a sum that is done by hand
 TAG = 1.0  # room for the number of a share, in scene units
-LEAST = 0.01  # share whose bar can be seen
+LEAST = 0.01  # share that is drawn
 
 
 class WorkedSum(VGroup):
@@ -175,12 +175,13 @@ class ShareBars:
         return Size(rows=Axis(TOKEN, len(self.shares)), width=self.length, right=TAG)
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
-        """Return the bars, and the numbers of all that can be seen, the largest first."""
+        """Return the bars of all shares that are not very small, with their numbers."""
         theme, box = current_theme(), place.box
         bars, tags = VGroup(), VGroup()
         rows = box.split_rows(len(self.shares))
         for row, share in zip(rows, self.shares, strict=True):
-            width = max(1e-3, self.length * float(share / self.shares.max()))
+            length = self.length * float(share / self.shares.max())
+            width = max(1e-3, length * (share >= LEAST))
             bar = Rectangle(
                 width=width,
                 height=0.62 * row.height,

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import LaggedStart, Mobject, VGroup, VMobject
+from manim import RIGHT, LaggedStart, Mobject, VGroup, VMobject
 
 from filmkit.core.animations import (
     AnimateWith,
@@ -263,7 +263,7 @@ class Attention(Stage):
         """Return clocks of some pairs of channels, from one that turns fast to a slow one."""
         columns = min(len(steps), 2 if self.frame.upright else DIALS)
         stage, rows = self.frame.stage, -(-len(steps) // columns)
-        pitch = min(stage.width / max(columns, 2.5), 0.45 * stage.height / rows)
+        pitch = min(stage.width / max(columns, 2.5), 0.5 * stage.height / rows)
         clocks = Clocks(steps, self.places, columns=columns, pitch=pitch)
         speeds = VGroup(
             Label(_("turns fast"), size=1.2 * TEXT).next_to(clocks[0], [0, 1, 0]),
@@ -381,11 +381,11 @@ class Attention(Stage):
         """Return a line from the cell where query and key meet to their sum, around its lines."""
         cell = self.parts["dots"].cells.cell(*self.match)
         start, end, side = [cell.right, cell.y, 0], total.get_left(), 0.15
-        corners = [start, end - [side, 0, 0]]
+        corners = [start, end - side * RIGHT]
         if self.frame.upright:
             end = total.get_right()
             right = max(self.parts["dots"].box.right, end[0]) + side
-            corners = [start, [right, cell.y, 0], [right, end[1], 0], end + [side / 2, 0, 0]]
+            corners = [start, [right, cell.y, 0], [right, end[1], 0], end + side * RIGHT]
         way = VMobject(stroke_color=self.theme.highlight, stroke_width=self.theme.line)
         return way.set_points_as_corners(corners)
 
@@ -463,8 +463,12 @@ class Attention(Stage):
         self.show("scores", marks=(Mark("scores", row=self.query),), words="rows")
         self.show(
             TALL_SHARES if self.frame.upright else SHARES,
+            later="shares",
             origins={"column": self._followed(self.parts["scores"])},
         )
+        shares = self.parts["shares"]
+        bars, tags = ([Appear(piece) for piece in shares.pieces[kind]] for kind in ("bars", "tags"))
+        self.play(LaggedStart(*bars, *tags, lag_ratio=0.3, run_time=3.0))
 
     @beat
     def the_pattern(self) -> None:
