@@ -282,7 +282,9 @@ class Attention(Stage):
         stays = self._lines(_("same angle between them, same score:")), self._dot()
         if self.frame.upright:
             return below_each_other(*whose, *stays)
-        return below_each_other(*(VGroup(*row).arrange([1, 0, 0]) for row in (whose, stays)))
+        return below_each_other(
+            *(VGroup(*row).arrange([1, 0, 0], buff=0.4) for row in (whose, stays))
+        )
 
     def _dot(self) -> Label:
         """Return the dot product of the pair, as a figure."""
