@@ -18,13 +18,14 @@ from filmkit.core.printable import printable
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
+from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 from filmkit.pictures.parts import TEXT, Around, Matrix, Place
 from filmkit.pictures.texts import figure
 
 __all__ = [
+    "Product",
     "ShareBars",
-    "Unfilled",
     "WorkedSum",
     "rest_of",
     "scaling_of",
@@ -201,12 +202,12 @@ class ShareBars:
 
 
 @dataclass(frozen=True, eq=False)
-class Unfilled(Matrix):
-    """A matrix on a grid, which shows where the cells are that are not filled yet."""
+class Product(Matrix):
+    """A product on a grid, which shows where the cells are that are not filled yet."""
 
     @classmethod
-    def of(cls, matrix: Matrix) -> Unfilled:
-        """Return another matrix on a grid."""
+    def of(cls, matrix: Matrix) -> Product:
+        """Return another matrix as a product."""
         return cls(**{each.name: getattr(matrix, each.name) for each in fields(matrix)})
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
@@ -220,6 +221,9 @@ class Unfilled(Matrix):
         )
         grid.set_stroke(theme.faint, theme.thin).move_to(box.center)
         return {"grid": grid, **super().pieces(place, around)}
+
+    def _title(self) -> Header:
+        return Header(f"= {self.name}", colour=self.colour)
 
 
 def weight_of(view: HeadView, query: int, key: int | None) -> str:

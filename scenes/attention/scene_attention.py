@@ -37,8 +37,8 @@ from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import CHANNEL, head_matrix
 from filmkit.pictures.texts import SentencePart, below_each_other, figure, quiet
 from scenes.attention.parts import (
+    Product,
     ShareBars,
-    Unfilled,
     WorkedSum,
     rest_of,
     scaling_of,
@@ -138,8 +138,7 @@ class Attention(Stage):
             layers=(meta.n_layers, of_layers),
         )
         self.part("sentence", SentencePart(layer.words, stage.width, stage.height))
-        dots = Unfilled.of(self._matrix("dots"))
-        self.part("dots", replace(dots, name=f"= {dots.name}"))
+        self.part("dots", Product.of(self._matrix("dots")))
         self.part("sum", lambda: WorkedSum(head, query, key))
         if self.trace.rotates:
             steps = self.trace.rotation(layer.layer).steps[:FASTEST]
@@ -205,7 +204,7 @@ class Attention(Stage):
             values=z.values[slice(*rows)],
             source=z.source.part(rows, (0, z.values.shape[1])),
             rows="query",
-            name=_("output for “{word}”", word=self.words[self.query]),
+            name=z.name,
             symbol="",
             words=(),
         )
@@ -282,9 +281,8 @@ class Attention(Stage):
         stays = self._lines(_("same angle between them, same score:")), self._dot()
         if self.frame.upright:
             return below_each_other(*whose, *stays)
-        return below_each_other(
-            *(VGroup(*row).arrange([1, 0, 0], buff=0.4) for row in (whose, stays))
-        )
+        rows = (VGroup(*row).arrange([1, 0, 0], buff=0.4) for row in (whose, stays))
+        return below_each_other(*rows)
 
     def _dot(self) -> Label:
         """Return the dot product of the pair, as a figure."""
@@ -514,12 +512,14 @@ class Attention(Stage):
         lit = self._lit("V") | {"v0": hidden}
         self.show("pattern V", marks=(Mark("pattern", row=self.query),), words="rows")
         text = Label(fact("attention.share", self.share, format_share), size=1.2 * TEXT)
-        show = partial(self.show, MIX, marks=(Mark("V", row=self.key, label=text),), titles="V mix")
+        marks = (Mark("V", row=self.key, colour=self.theme.value, label=text),)
+        show = partial(self.show, MIX, titles="V")
         turned = {"weights": self._followed(self.parts["pattern"])}
-        show(lit={"mix": 0.0}, origins=turned)
-        show(lit=lit | {"mix": 0.0})
+        show(lit={"mix": 0.0}, origins=turned, marks=marks)
+        show(lit=lit | {"mix": 0.0}, marks=marks)
         self._add_up()
-        show(lit=lit)
+        output = self._lines(_("output for “{word}”", word=self.words[self.query]), 0.27)
+        show(lit=lit, marks=(*marks, Mark("mix", row=0, label=output)))
 
     @beat
     def every_row(self) -> None:

@@ -22,6 +22,7 @@ MEANINGS = {
     "pattern": {"pattern", "shared_pattern", "latent_pattern", "mla.pattern"},
     "head output": {"z", "shared_mix", "latent_mix"},
     "output of the layer": {"out"},
+    "learned": {"W_V"},
     "latent": {"kv_latent", "latents", "mla.c"},
     "rotated key": {"k_rope", "mla.k_rot"},
     "stays": {"merged_matrix"},
