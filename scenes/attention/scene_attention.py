@@ -75,10 +75,8 @@ HEAD = """
 TALL_HEAD = """
     .  ×  Kt
     Q  →  pattern
-    .  .  ×2
-    .  .  V
-    .  .  {}
-    .  .  z
+    .  ×2 V
+    .  {} z
 """
 
 
@@ -262,7 +260,8 @@ class Attention(Stage):
         """Return clocks of some pairs of channels, from one that turns fast to a slow one."""
         columns = min(len(steps), 2 if self.frame.upright else DIALS)
         stage, rows = self.frame.stage, -(-len(steps) // columns)
-        pitch = min(stage.width / max(columns, 2.5), 0.5 * stage.height / rows)
+        share = 0.38 if self.frame.upright else 0.5
+        pitch = min(stage.width / max(columns, 2.5), share * stage.height / rows)
         clocks = Clocks(steps, self.places, columns=columns, pitch=pitch)
         speeds = VGroup(
             Label(_("turns fast"), size=1.2 * TEXT).next_to(clocks[0], [0, 1, 0]),
