@@ -27,11 +27,11 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label, break_lines, fit_word
 from filmkit.core.view import best_match
 from filmkit.mobjects.clocks import Clocks
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import TEXT, Matrix
+from filmkit.pictures.parts import TEXT, WORD, Matrix
 from filmkit.pictures.picture import WORDS, Mark, PlacedPart
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import CHANNEL, head_matrix
@@ -238,8 +238,8 @@ class Attention(Stage):
         return {name: lit.get(name, query[:, None]) for name in names.split()}
 
     def _word(self, row: int, colour: str | None = None) -> Label:
-        """Return the word of a token, as a label."""
-        return Label(self.words[row], size=1.2 * TEXT, colour=colour)
+        """Return the word of a token, as a label that is no wider than words at an axis."""
+        return fit_word(self.words[row], WORD, size=1.2 * TEXT, colour=colour)
 
     def _pair_marks(self, label: Mobject | None = None) -> tuple[Mark, ...]:
         """Return frames around the query, the key with its word, and the cell where they cross."""
