@@ -171,11 +171,9 @@ class Picture:
         lit: Mapping[str, npt.ArrayLike] | None = None,
     ) -> None:
         around = {
-            name: replace(
-                (around or {}).get(name, Around()),
-                **_label_room(name, marks, upright=frame.upright),
-            )
+            name: _with_labels((around or {}).get(name, Around()), own, upright=frame.upright)
             for name in mosaics[0].names
+            for own in [[mark for mark in marks if mark.part == name]]
         }
         chosen: dict[str, Part] = {}
         absent = set()
@@ -303,16 +301,16 @@ def _arranged(
     raise errors[-1]
 
 
-def _label_room(name: str, marks: Iterable[Mark], *, upright: bool) -> dict[str, float]:
-    """Return the room that labels of marks take at the right of a part, above and below it."""
+def _with_labels(around: Around, marks: Iterable[Mark], *, upright: bool) -> Around:
+    """Return what stands around a part, with the room that labels of its marks take."""
     room = {"beside": 0.0, "over": 0.0, "under": 0.0}
     for mark in marks:
-        if mark.part == name and mark.label is not None:
+        if mark.label is not None:
             where = mark.place(upright=upright)
             length = mark.label.width if where == "beside" else mark.label.height
             gap = WORD_GAP if where == "over" else LABEL_GAP
             room[where] = max(room[where], float(length) + gap)
-    return room
+    return replace(around, beside=room["beside"], over=room["over"], under=room["under"])
 
 
 def _label(mark: Mark, frame: Highlight, part: PlacedPart, *, upright: bool) -> Mobject:
