@@ -81,11 +81,11 @@ MIX = """
     said    said  said said   said
 """
 TALL_MIX = """
-    pattern times  V
-    future  .      kept
-    .       equals z
-    .       .      made
-    said    said   said
+    pattern times V
+    future  .     kept
+    equals  z     z
+    .       made  made
+    said    said  said
 """
 KEPT = """
     .     name name
@@ -199,8 +199,8 @@ class KVCache(Stage):
             ("agree", "" if self.decoding.agrees else disagreement(self.decoding)),
         ):
             # In a narrow column, so that words do not push matrices apart that stand side by side.
-            whole = name in {"said", "agree"} or self.frame.tall
-            lines = break_lines(text, (1.0 if whole else 0.4) * stage.width, size=TEXT)
+            share = 0.7 if name == "said" else 1.0 if name == "agree" or self.frame.tall else 0.4
+            lines = break_lines(text, share * stage.width, size=TEXT)
             said = below_each_other(*(Label(line, size=TEXT) for line in lines))
             self.part(name, said if lines else None)
         self._extend(self.steps)
@@ -520,9 +520,9 @@ class KVCache(Stage):
             ),
         )
         large = self.large
-        room = words.below(head=1.2, foot=0.4, left=BESIDE)
+        room = words.below(head=1.3, foot=0.4, left=BESIDE)
         stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
-        zoom = 1.0 if self.frame.upright else 1.4
+        zoom = 1.0 if self.frame.upright else 1.25
         at, (keys, values) = (
             large.pose.corner,
             (half.pose.corner(0.5, 1, 1) for half in large.halves),
@@ -531,8 +531,8 @@ class KVCache(Stage):
             (
                 (self.facts["all_heads"], at(0, 0.5, 0), (-0.2, 0.0), "ink"),
                 (self.facts["all_layers"], at(0, 1, 0.5), (-0.2, 0.2), "ink"),
-                (_keys_of(LARGE.d_head), keys, (0.0, 0.35), "key"),
-                (_values_of(LARGE.d_head), values, (0.0, 0.35), "value"),
+                (_keys_of(LARGE.d_head), keys, (0.0, 0.5), "key"),
+                (_values_of(LARGE.d_head), values, (0.0, 0.5), "value"),
             ),
             size=zoom * TEXT,
             above=1.7 * zoom,
