@@ -77,14 +77,13 @@ PRODUCT = ". Kt row\nQ {product} {notes}"
 TALL_PRODUCT = "row row\n. Kt\nQ {product}\n{notes} {notes}"
 MIX = """
     pattern times V    equals z
-    future  .     kept .      made
+    future  .     kept .      .
     said    said  said said   said
 """
 TALL_MIX = """
     pattern times V
     future  .     kept
     equals  z     z
-    .       made  made
     said    said  said
 """
 KEPT = """
@@ -190,8 +189,7 @@ class KVCache(Stage):
         self.part("row", heading(_("one new token"), beside * stage.width))
         for name, text in (
             ("kept", _("new, and kept")),
-            ("made", _("new output")),
-            ("said", _("the new row of the pattern mixes all values, by their shares")),
+            ("said", _("the new row of the pattern mixes all values into one new output")),
             ("never", _("old queries are never needed again")),
             ("read", _("every new token reads all keys and values")),
             ("cached", _("with a cache")),
@@ -287,7 +285,7 @@ class KVCache(Stage):
         self._extend(1)
         known, grey = self._rows(1.0, 0.0), self._rows(GREY)
         lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
-        show = partial(self._show_product, "new")
+        show = partial(self._show_product, "new", later="row")
         marks = self._new_marks
         show(lit=lit)
         for count, mark in enumerate(marks, start=1):
@@ -318,7 +316,7 @@ class KVCache(Stage):
         self._show_product("notes", "pattern", lit=lit, marks=(mixing,))
         show = partial(self.show, MIX, tall=TALL_MIX)
         lit = {"pattern": grey, "V": known, "z": grey * known}
-        show(lit=lit, marks=(mixing, kept), later="made said")
+        show(lit=lit, marks=(mixing, kept), later="said")
         self.play(*self._filling("V"), run_time=self.theme.tempo.small)
         lit["V"] = mixed_in
         show(lit=lit, marks=(mixing, kept, made))
