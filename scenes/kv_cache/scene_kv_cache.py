@@ -220,10 +220,13 @@ class KVCache(Stage):
         view = self.layer.until(self.trace.meta.n_prompt + more).head(self.head.head)
         for name in ("Q", "Kt", "scores", "pattern"):
             self.part(name, head_matrix(view, name))
-        # Where the output stands alone in its row, its words are those of the pattern.
-        self.part("z", replace(head_matrix(view, "z"), words=()))
+        output = head_matrix(view, "z")
+        assert output is not None
+        # Where it stands alone in its row, its words are those of the pattern.
+        self.part("z", replace(output, words=()))
         for name, again in product(("K", "V"), ("", "again_")):
             matrix = head_matrix(view, name)
+            assert matrix is not None
             self.part(again + name, matrix)
             self.part(f"{again}name_{name}", Label(matrix.name, size=TEXT, colour=matrix.colour))
 
