@@ -21,6 +21,7 @@ from filmkit.core.text import Label, Symbol, break_lines
 from filmkit.core.view import best_match
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.become import Become
+from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import below_each_other, figure, heading, quiet
@@ -97,7 +98,8 @@ class RotationAndLatent(Stage):
         # Of many pairs every second one is drawn, or every third one and so on.
         drawn = steps[:: -(-len(steps) // CLOCKS)]
         self.part("clocks", ClocksPart(drawn, TURNED, columns=8, cells=20, symbol="R_d"))
-        self.part("each", quiet(_("a clock for two channels: its hand turns with the distance")))
+        each = _("each clock: two channels, turned by the distance of two tokens")
+        self.part("each", quiet(*break_lines(each, 0.9 * self.frame.stage.width, size=TEXT)))
         for name, part in self.kept.items():
             self.part(name, part)
         self.part("of_latent", lambda: self._width("latent", _("numbers, unrotated")))

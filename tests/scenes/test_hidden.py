@@ -34,6 +34,7 @@ EXPLAINED = {
     ("scene_sharing", "one_set_for_all"): "what the mask removes",
     ("scene_sharing", "ask_attention_moves"): "what the mask removes",
     ("scene_sharing", "attention_moves"): "what the mask removes",
+    ("scene_sharing", "what_else"): "what the mask removes",
     ("scene_mla", "a_new_query"): "only the new query is asked",
     ("scene_mla", "move_the_bracket"): "only the new query is asked",
     ("scene_mla", "the_pattern_mixes_latents"): "a row is as bright as its weight",
