@@ -421,12 +421,9 @@ class KVCache(Stage):
         block, tempo, meta = self.block, self.theme.tempo, self.trace.meta
         words = self._words(
             _("the whole cache"),
-            _(
-                "<key>keys</key> and <value>values</value> of all {count} tokens drawn here",
-                count=block.count,
-            ),
+            _("<key>keys</key> and <value>values</value> of all tokens drawn here"),
         )
-        room = words.below(head=0.7, left=BESIDE)
+        room = words.below(head=0.85, left=BESIDE)
         closed = block.build().shot(self.frame, into=room)
         apart = block.build(apart=1.0).shot(self.frame, into=room)
         first = self.layer.layer * meta.n_kv_heads
@@ -447,7 +444,7 @@ class KVCache(Stage):
         at = block.pose.corner
         self._name_edges(
             (
-                (_("one token: one slice"), np.mean(slices, axis=0), (-0.01, 0.5), "ink"),
+                (_("one token"), np.mean(slices, axis=0), (-0.01, 0.5), "ink"),
                 (self._rows_of_slabs(), at(0, 0.5, 0), (-0.2, 0.0), "ink"),
                 (_numbers(meta.d_qk), at(0, 1, 0.5), (-0.2, 0.2), "ink"),
             ),
