@@ -585,7 +585,8 @@ class KVCache(Stage):
             (
                 (cache, memory.pose.corner(0, 1, 0.5), (-0.2, 0.3), "ink"),
                 (lamps, chip.pose.corner(1, 1, 0.5), (0.0, 0.35), "ink"),
-            )
+            ),
+            above=3.6 if tall else 2.8,
         )
         self.play(chip.read(self.theme.key, run_time=3.2))
         self.play(chip.read(self.theme.value, run_time=1.6))
