@@ -485,7 +485,8 @@ class KVCache(Stage):
         tall = self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
         room = words.below(head=0.75, foot=0.3, left=BESIDE)
-        if not tall:
+        square = self.frame.upright and not tall
+        if not self.frame.upright:
             room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
         corners = np.concatenate([pose.corners for pose in poses])
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
@@ -496,14 +497,14 @@ class KVCache(Stage):
         stand_at_once(self, *block.tokens[-1], words)
         keys, values = poses
         side, x = (0, -0.2) if tall else (1, 0.2)
-        self._name_edges(
-            (
-                (_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), (0.0, 0.3), "key"),
-                (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.2, 0.0), "ink"),
-                (_values_of(meta.d_v), values.corner(1, 1, 0.5), (0.0, 0.3), "value"),
-                (self._rows_of_slabs(), values.corner(1, 0.5, side), (x, 0.0), "ink"),
-            )
-        )
+        names = [
+            (_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), (0.0, 0.3), "key"),
+            (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.2, 0.0), "ink"),
+            (_values_of(meta.d_v), values.corner(1, 1, 0.5), (0.0, 0.3), "value"),
+            (self._rows_of_slabs(), values.corner(1, 0.5, side), (x, 0.0), "ink"),
+        ]
+        # A square frame has no room for the last one, nor for long lines.
+        self._name_edges(names[: -1 if square else None], above=1.7 if square else 3.6)
 
     @beat
     def a_large_model(self) -> None:
