@@ -54,7 +54,13 @@ def stand_at_once(stage: Stage, *things: Mobject, shot: Shot | None = None) -> N
 
 
 def words_at(
-    text: str, anchor: npt.ArrayLike, *, away: tuple[float, float], width: float, size: float = TEXT
+    text: str,
+    anchor: npt.ArrayLike,
+    *,
+    away: tuple[float, float],
+    width: float,
+    size: float = TEXT,
+    colour: str | None = None,
 ) -> VGroup:
     """Return words beside a point of the room, which face the camera.
 
@@ -69,10 +75,11 @@ def words_at(
         nearer; in scene units of the frame.
     width
         Largest width of a line.
-    size
-        Of the text.
+    size, colour
+        Of the text; the theme's ink by default.
     """
-    lines = VGroup(*(Label(line, size=size) for line in break_lines(text, width, size=size)))
+    broken = break_lines(text, width, size=size)
+    lines = VGroup(*(Label(line, size=size, colour=colour) for line in broken))
     step = 1.3 * lines[0].line_height
     x, y = away
     above = (len(lines) - 1) * (0.5 + 0.5 * np.sign(y))

@@ -16,7 +16,7 @@ from filmkit.core.animations import (
     Vanish,
     set_presence,
 )
-from filmkit.core.camera import Shot, keep_upright
+from filmkit.core.camera import Shot
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
@@ -32,6 +32,7 @@ from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
+from filmkit.world.standing import words_at
 from filmkit.world.world import World
 from scenes.heads.parts import WAY, WideRow, way_through
 
@@ -146,14 +147,15 @@ class Heads(Stage):
     def _names(self, head: int) -> VGroup:
         """Return the names of what stands on the card of a head and before it, beside each."""
         plan, theme, names = self.world.plan, self.theme, VGroup()
-        for text, colour, place, side in (
-            (_("pattern"), theme.ink, plan.card(head), 1),
-            (_("keys"), theme.key, plan.plate(head, 0), -1),
-            (_("values"), theme.value, plan.plate(head, 1), 1),
+        width = 0.31 * self.frame.stage.width
+        for text, meaning, colour, place, side in (
+            (_("pattern"), _("pattern: who reads whom"), theme.ink, plan.card(head), 1),
+            (_("keys"), _("keys: what each word offers"), theme.key, plan.plate(head, 0), -1),
+            (_("values"), _("values: what it hands on"), theme.value, plan.plate(head, 1), 1),
         ):
-            label = Label(text, size=NAME, colour=colour)
-            label.on_line(side * (NAME_GAP + label.width / 2), 0.0)
-            names.add(keep_upright(label, place.point(side * place.width / 2, 0.0)))
+            at, away = place.point(side * place.width / 2, 0.0), (side * NAME_GAP, 0.0)
+            text = text if self.frame.upright else meaning
+            names.add(words_at(text, at, away=away, width=width, size=NAME, colour=colour))
         return names
 
     def _close(self, head: int) -> Shot:
@@ -171,7 +173,7 @@ class Heads(Stage):
         self.play(*world.settle(self, head, world.shot("card", head), alone=True))
         self.names = self._names(head)
         line = _("of layer {layer}", layer=self.facts["layer"])
-        words = Headline(_("head {head}", head=head), line, self.frame)
+        words = Headline(_("one head"), line, self.frame)
         self.play(*world.say(words), Appear(self.names))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
@@ -186,7 +188,14 @@ class Heads(Stage):
             *self.world.say(),
             *([Vanish(self.names)] if self.names in self.mobjects else []),
         )
-        name = _("side by side") if mla else _("multi-head attention (MHA)")
+        name = (
+            _("each with its <key>keys</key> and <value>values</value>")
+            if mla
+            else _(
+                "each with its <key>keys</key> and <value>values</value>: "
+                "multi-head attention (MHA)"
+            )
+        )
         self.play(*self.world.say(Headline(counted_heads(count), name, self.frame)))
 
     @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
@@ -197,7 +206,7 @@ class Heads(Stage):
         world, sets = self.world, self.trace.meta.n_kv_heads
         for number in range(sets):
             pairs = [p for h, p in enumerate(world.pairs) if self.trace.kv_head(h) == number]
-            self.play(*world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
+            self.play(*world.say(), *world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
         self.play(*world.spotlight(*world.pairs))
         self.play(world.slide_together(sets), run_time=2.0)
         sets_of = (

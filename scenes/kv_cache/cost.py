@@ -18,7 +18,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow, mirrored
 from filmkit.core.text import Label
-from filmkit.core.theme import current_theme
+from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cached_numbers import BITS
 from filmkit.mobjects.head_tensors import head_tensor
@@ -43,12 +43,13 @@ PAIR_GAP, GAP = 0.12, 0.5  # between keys and values, and from one head to the n
 RADIUS = 11.0  # of the arc on which the plates of a layer stand
 WORDS = 1.8  # room for a headline
 SIDE, BETWEEN = 3.0, 0.04  # width of a large model's keys or values, and their gap as a share of it
-MARK = 0.1  # size of the question mark
+MARK, OVER = 0.14, 0.8  # size of the question mark, and how high over its box it is
 SLABS, THICK, TALL = 9, 0.2, 2.2  # pairs of slabs in a memory; their thickness, and other sides
 HIGH, SHAPE = 2.9, 1.25  # height of a chip, and its width as a share of it
-APART = 4.4  # from the memory to the middle of the chip, in scene units
+APART = 5.2  # from the memory to the middle of the chip, in scene units
 SQUARE = ((-0.31, 0.31), (0.31, 0.31), (0.31, -0.31), (-0.31, -0.31))  # a lamp, in pitches
 NUMBER = 0.24  # side of the number on its way, in scene units of the frame
+PASSED = 0.8  # opacity of lamps that could have burnt
 WAY = 0.82  # share of the time in which it is on its way
 
 
@@ -140,8 +141,9 @@ class LargeToken(Solid):
         share = (kv_cache_bytes(arch) / kv_cache_bytes(arch, "mha")) ** (1 / 3)
         kept = (share * length for length in (2 * SIDE, high, deep))
         self.unknown = SketchBody(Pose((0.0, 0.0, 0.0), 0.0, *kept), theme.glass)
-        mark = Label("?", size=MARK, weight="semibold").move_to([0.0, 0.0, 0.0])
-        self.mark = keep_upright(mark, self.unknown.pose.corner(0.5, 0.5, 0.0))
+        self.unknown.faces.set_fill(mixed(theme.background, theme.glass, 0.6))
+        mark = Label("?", size=MARK, weight="semibold").move_to([0.0, OVER, 0.0])
+        self.mark = keep_upright(mark, self.unknown.pose.corner(0.5, 1.0, 0.5))
         self.outline = GlassBox(self.pose, room=0.0)
         self.add(self.halves)
 
@@ -203,18 +205,21 @@ class Chip(Solid):
         else:
             turn = 90.0 - (UPRIGHT_TURN if frame.upright else TURN)
             at = (memory.pose.thick / 2 + APART, 0.0, 0.0)
-            plug = (1.0, 0.5, 0.5)
+            plug = (1.0, 0.5, 1.0)
         self.pose = pose = Pose(at, turn, 0.02, HIGH, SHAPE * HIGH)
         self.start = memory.pose.corner(*plug)
         self.places = sorted(lamp_places(pose, lamps), key=self._way_to)
         self.end = self.places[0].mean(axis=0)
         card = Polygon(*(pose.corner(*corner) for corner in SIDES[1][:4]))
         card.set_fill(theme.card, opacity=1.0).set_stroke(theme.faint, width=theme.line)
-        self.wire = Line(self.start, self.end, stroke_color=theme.flow, stroke_width=2 * theme.bold)
-        dark = VMobject(stroke_color=theme.flow, stroke_width=theme.thin, fill_opacity=0.0)
-        dark.points = outline_points(self.places)
-        self.passed = VMobject(stroke_width=0.0, fill_color=theme.muted, fill_opacity=0.5)
-        self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0), 2.0)
+        # It ends beside the lamp, which is seen whole.
+        side = float(np.linalg.norm(np.diff(self.places[0][:2], axis=0)))
+        plugged = self.end - side * (self.end - self.start) / np.linalg.norm(self.end - self.start)
+        self.wire = Line(self.start, plugged, stroke_color=theme.flow, stroke_width=2 * theme.bold)
+        dark = VMobject(stroke_color=theme.muted, stroke_width=theme.line)
+        dark.set_fill(theme.muted, opacity=0.3).points = outline_points(self.places)
+        self.passed = VMobject(stroke_width=0.0, fill_color=theme.muted, fill_opacity=PASSED)
+        self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0), 3.0)
         self.lit.points = outline_points(self.places[:1])
         self.number = glow(Square(NUMBER, stroke_width=0.0, fill_opacity=1.0), 2.0)
         keep_upright(self.number, lambda _shot: self.where)
@@ -232,7 +237,7 @@ class Chip(Solid):
         self.number.set_fill(colour)
         self.number.set_opacity(float(way < 1))
         missed = int(way * len(self.places)) if way < 1 else 0
-        self.passed.set_fill(opacity=0.5 * (missed > 0))
+        self.passed.set_fill(opacity=PASSED * (missed > 0))
         self.passed.points = outline_points(self.places[: max(1, missed)])
         self.lit.set_fill(opacity=float(way >= 1))
 

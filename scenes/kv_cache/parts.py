@@ -25,7 +25,7 @@ LARGE = 1.5 * TEXT  # size of these words, at most
 BAR = 0.6  # height of a bar, as a share of its line
 GAP = 0.18  # between a bar and what stands beside it
 LINE = 0.9  # height of a counted bar, in scene units
-COUNT = 0.09  # size of its number
+COUNT = 0.07  # size of its number
 
 
 def following_word(trace: Trace) -> tuple[str, int | None]:

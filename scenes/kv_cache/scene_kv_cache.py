@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, Group, VGroup, linear
+from manim import DOWN, LEFT, Group, LaggedStart, Mobject, VGroup, VMobject, linear
 
 from extract.architectures import H100_SXM, architecture, decoding_work
 from extract.decoding import decode
@@ -25,6 +27,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
+from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
@@ -37,7 +40,7 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
-from filmkit.core.text import Label, Symbol, break_lines
+from filmkit.core.text import NO_BREAK_SPACE, Label, Symbol, break_lines
 from filmkit.core.theme import mixed
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.marks import Highlight
@@ -64,18 +67,25 @@ from scenes.kv_cache.parts import NextWords, WorkBars, disagreement, following_w
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
-SIGN = 0.08  # size of a sign between matrices
+SIGN = 0.07  # size of a sign between matrices
+BRACKET = 0.06, 0.22, 0.22, 0.06  # heights of its corners over a block, in scene units
 BESIDE = 2.1  # room for words at the left of a body, in scene units
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
 
 
-PRODUCT = ". Kt .\nQ {product} {notes}"
-TALL_PRODUCT = ". Kt\nQ {product}\n. {notes}"
+PRODUCT = ". Kt row\nQ {product} {notes}"
+TALL_PRODUCT = "row row\n. Kt\nQ {product}\n{notes} {notes}"
 MIX = """
-    pattern times V     equals z
-    future  said  said  said   said
+    pattern times V    equals z
+    future  .     kept .      .
+    said    said  said said   said
 """
-TALL_MIX = "pattern\ntimes\nV\nequals\nz\nfuture\nsaid"
+TALL_MIX = """
+    pattern times V
+    future  .     kept
+    equals  z     z
+    said    said  said
+"""
 KEPT = """
     .     name name
     Q     K    V
@@ -83,20 +93,24 @@ KEPT = """
 """
 TALL_KEPT = "name\nQ\nnever\nK\nV\nread"
 RACE = """
-    .     cached cached . naive   naive
-    .     K      V      . again_K again_V
-    bars  bars   bars  bars bars  bars
-    agree agree  agree agree agree agree
+    .     cached cached . naive        naive
+    .     name_K name_V . again_name_K again_name_V
+    .     K      V      . again_K      again_V
+    bars  bars   bars  bars bars       bars
+    agree agree  agree agree agree     agree
 """
 TALL_RACE = """
-    .     cached  cached
-    .     K       V
-    .     naive   naive
-    .     again_K again_V
+    .     cached       cached
+    .     name_K       name_V
+    .     K            V
+    .     naive        naive
+    .     again_name_K again_name_V
+    .     again_K      again_V
     bars  bars    bars
     agree agree   agree
 """
-GREY = 0.45  # opacity of what was computed before, or is never needed again
+GREY = 0.5  # opacity of what was computed before, or is never needed again
+LEAST = 0.5  # and of a row of values that has no share in the new output
 
 Order = Callable[[tuple[int, int]], npt.NDArray[np.float64]]
 """Returns when each cell of a shape appears, 0 to 1."""
@@ -157,9 +171,10 @@ class KVCache(Stage):
         self.part("next", partial(NextWords, self.trace, stage.width, 0.6 * stage.height))
         theme = self.theme
         new, future, known = (
-            legend(_("one new row"), theme.background),
+            legend(_("new"), theme.background),
             legend(_("masked: the future"), theme.masked),
-            legend(_("already computed"), mixed(theme.background, theme.scores, GREY)),
+            # Most cells of that colour are dark ones.
+            legend(_("already computed"), mixed(theme.background, theme.scores, GREY / 2)),
         )
         new[0].set_stroke(theme.highlight, theme.bold)
         future[0].set_stroke(theme.faint, theme.line)
@@ -170,17 +185,20 @@ class KVCache(Stage):
         for name, sign in (("times", "times"), ("equals", "=")):
             self.part(name, partial(Symbol, sign, size=SIGN))
         self.part("name", heading(_("KV cache"), stage.width))
+        beside = 1.0 if self.frame.upright else 0.42
+        self.part("row", heading(_("one new token"), beside * stage.width))
         for name, text in (
-            ("said", _("the new row of the pattern gives the new row of output")),
+            ("kept", _("new, and kept")),
+            ("said", _("the new row of the pattern mixes all values into one new output")),
             ("never", _("old queries are never needed again")),
             ("read", _("every new token reads all keys and values")),
-            ("cached", _("with a cache: one new row of keys and values")),
-            ("naive", _("without: every row again")),
+            ("cached", _("with a cache")),
+            ("naive", _("without a cache")),
             ("agree", "" if self.decoding.agrees else disagreement(self.decoding)),
         ):
             # In a narrow column, so that words do not push matrices apart that stand side by side.
-            whole = name == "agree" or self.frame.tall
-            lines = break_lines(text, (1.0 if whole else 0.4) * stage.width, size=TEXT)
+            share = 0.7 if name == "said" else 1.0 if name == "agree" or self.frame.tall else 0.4
+            lines = break_lines(text, share * stage.width, size=TEXT)
             said = below_each_other(*(Label(line, size=TEXT) for line in lines))
             self.part(name, said if lines else None)
         self._extend(self.steps)
@@ -200,10 +218,17 @@ class KVCache(Stage):
         """Let the matrices of the head hold the prompt, and more tokens after it."""
         self.count = self.old + more
         view = self.layer.until(self.trace.meta.n_prompt + more).head(self.head.head)
-        for name in ("Q", "Kt", "scores", "pattern", "K", "V", "z"):
+        for name in ("Q", "Kt", "scores", "pattern"):
             self.part(name, head_matrix(view, name))
-        for name in ("K", "V"):
-            self.part(f"again_{name}", head_matrix(view, name))
+        output = head_matrix(view, "z")
+        assert output is not None
+        # Where it stands alone in its row, its words are those of the pattern.
+        self.part("z", replace(output, words=()))
+        for name, again in product(("K", "V"), ("", "again_")):
+            matrix = head_matrix(view, name)
+            assert matrix is not None
+            self.part(again + name, matrix)
+            self.part(f"{again}name_{name}", Label(matrix.name, size=TEXT, colour=matrix.colour))
 
     def _rows(self, old: float, new: float = 1.0) -> npt.NDArray[np.float64]:
         """Return opacities of the rows of the prompt, and of the new one."""
@@ -263,7 +288,7 @@ class KVCache(Stage):
         self._extend(1)
         known, grey = self._rows(1.0, 0.0), self._rows(GREY)
         lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
-        show = partial(self._show_product, "new")
+        show = partial(self._show_product, "new", later="row")
         marks = self._new_marks
         show(lit=lit)
         for count, mark in enumerate(marks, start=1):
@@ -272,12 +297,12 @@ class KVCache(Stage):
             del lit[mark.part]
         self.wait_for("grey")
         scores = np.where(np.tri(self.count), grey, 1.0)
-        lit = {"words": grey[:, 0], "Q": grey, "Kt": grey.T, "scores": scores}
+        lit = {"Q": grey, "Kt": grey.T, "scores": scores}
         self._show_product("notes", marks=marks, lit=lit)
 
-    def _show_product(self, notes: str, product: str = "scores", **kwargs: Any) -> None:
+    def _show_product(self, notes: str, made: str = "scores", **kwargs: Any) -> None:
         """Show queries, keys, and what comes of them."""
-        mosaics = (text.format(notes=notes, product=product) for text in (PRODUCT, TALL_PRODUCT))
+        mosaics = (text.format(notes=notes, product=made) for text in (PRODUCT, TALL_PRODUCT))
         self.show(next(mosaics), tall=next(mosaics), **kwargs)
 
     @beat
@@ -286,17 +311,20 @@ class KVCache(Stage):
         output."""
         self._extend(1)
         grey, known = self._rows(GREY), self._rows(1.0, 0.0)
-        lit = {"words": grey[:, 0], "Q": grey, "Kt": grey.T, "pattern": grey}
+        lit = {"Q": grey, "Kt": grey.T, "pattern": grey}
         mixing, kept, made = (Mark(name, row=self.old) for name in ("pattern", "V", "z"))
+        head = self.layer.until(self.trace.meta.n_prompt + 1).head(self.head.head)
+        shares = head.pattern[-1]
+        mixed_in = (LEAST + (1 - LEAST) * shares / shares.max())[:, None]
         self._show_product("notes", "pattern", lit=lit, marks=(mixing,))
         show = partial(self.show, MIX, tall=TALL_MIX)
         lit = {"pattern": grey, "V": known, "z": grey * known}
-        show(lit=lit, marks=(mixing, kept))
+        show(lit=lit, marks=(mixing, kept), later="said")
         self.play(*self._filling("V"), run_time=self.theme.tempo.small)
-        del lit["V"]
+        lit["V"] = mixed_in
         show(lit=lit, marks=(mixing, kept, made))
         self.play(*self._filling("z"), run_time=self.theme.tempo.small)
-        show(marks=(mixing, kept, made))
+        show(lit={"V": mixed_in}, marks=(mixing, kept, made))
 
     @beat
     def what_is_kept(self) -> None:
@@ -393,9 +421,9 @@ class KVCache(Stage):
         block, tempo, meta = self.block, self.theme.tempo, self.trace.meta
         words = self._words(
             _("the whole cache"),
-            _("<key>keys</key> and <value>values</value> of every token"),
+            _("<key>keys</key> and <value>values</value> of all tokens drawn here"),
         )
-        room = words.below(head=0.7, left=BESIDE)
+        room = words.below(head=0.85, left=BESIDE)
         closed = block.build().shot(self.frame, into=room)
         apart = block.build(apart=1.0).shot(self.frame, into=room)
         first = self.layer.layer * meta.n_kv_heads
@@ -409,28 +437,42 @@ class KVCache(Stage):
         self.play(block.fill(block.count - 1, first), Vanish(strips), run_time=tempo.normal)
         self.play(block.close(), self.move_camera(closed), run_time=tempo.large)
         self.play(block.grow(1), run_time=tempo.normal)
-        edges = (
-            (_("one slice per token"), (0.5, 1, 1), (0.0, 0.6)),
-            (self._rows_of_slabs(), (0, 0.5, 0), (-0.2, 0.0)),
-            (_("{count} numbers", count=meta.d_qk), (0, 1, 0.5), (-0.2, 0.2)),
+        slices = [slab.pose.corner(half, 1, 1) for half, slab in enumerate(block.tokens[-1])]
+        bracket = VMobject(stroke_color=self.theme.ink, stroke_width=self.theme.bold)
+        ends = zip((slices[0], slices[0], slices[1], slices[1]), BRACKET, strict=True)
+        bracket.set_points_as_corners([np.add(end, [0.0, up, 0.0]) for end, up in ends])
+        at = block.pose.corner
+        self._name_edges(
+            (
+                (_("one token"), np.mean(slices, axis=0), (-0.01, 0.5), "ink"),
+                (self._rows_of_slabs(), at(0, 0.5, 0), (-0.2, 0.0), "ink"),
+                (_numbers(meta.d_qk), at(0, 1, 0.5), (-0.2, 0.2), "ink"),
+            ),
+            bracket,
         )
-        self._name_edges((text, block.pose.corner(*at), away) for text, at, away in edges)
 
     def _rows_of_slabs(self) -> str:
         """Return what the rows of a slab are, in words."""
         return _("{sets} in {layers}", sets=self.facts["sets"], layers=self.facts["layers"])
 
     def _name_edges(
-        self, names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float]]], size: float = TEXT
+        self,
+        names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float], str]],
+        *others: Mobject,
+        size: float = TEXT,
+        above: float = 3.6,
     ) -> None:
-        """Let words appear at points of the room: what each edge of a body is."""
-        widths = {-1: BESIDE - 0.2, 0: 3.6, 1: 6.0}  # at the left, above, above on the right
-        self.play(
-            *(
-                Appear(words_at(text, at, away=away, width=widths[np.sign(away[0])], size=size))
-                for text, at, away in names
-            )
-        )
+        """Let words appear at points of the room, one after another: what each edge of a body is.
+
+        Each has the colour of a role. Other things appear after them; lines above a point are no
+        longer than `above`.
+        """
+        words = []
+        for text, at, (x, y), role in names:
+            width = above if x == 0 else 6.0 if x > 0 and y else BESIDE - 0.2
+            colour = self.theme.role(role)
+            words.append(words_at(text, at, away=(x, y), width=width, size=size, colour=colour))
+        self.play(LaggedStart(*map(Appear, (*words, *others)), lag_ratio=0.8))
 
     # What it costs
 
@@ -442,7 +484,10 @@ class KVCache(Stage):
         words = self._words(_("{size} per token", size=size), factors(meta))
         tall = self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
-        room = words.below(head=0.75, left=BESIDE)
+        room = words.below(head=0.75, foot=0.3, left=BESIDE)
+        square = self.frame.upright and not tall
+        if not self.frame.upright:
+            room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
         corners = np.concatenate([pose.corners for pose in poses])
         shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
         if block not in self.mobjects:
@@ -450,11 +495,16 @@ class KVCache(Stage):
         others = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
         stand(self, shot, block, words, moves=[block.lift(poses), *others])
         stand_at_once(self, *block.tokens[-1], words)
+        keys, values = poses
+        side, x = (0, -0.2) if tall else (1, 0.2)
         names = [
-            (_("{count} numbers", count=count), pose.corner(1, 1, 0.5), (0.0, 0.3))
-            for count, pose in zip((meta.d_qk, meta.d_v), poses, strict=True)
+            (_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), (0.0, 0.3), "key"),
+            (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.2, 0.0), "ink"),
+            (_values_of(meta.d_v), values.corner(1, 1, 0.5), (0.0, 0.3), "value"),
+            (self._rows_of_slabs(), values.corner(1, 0.5, side), (x, 0.0), "ink"),
         ]
-        self._name_edges([*names, (self._rows_of_slabs(), poses[0].corner(1, 0.5, 0), (-0.2, 0.0))])
+        # A square frame has no room for the last one, nor for long lines.
+        self._name_edges(names[: -1 if square else None], above=1.7 if square else 3.6)
 
     @beat
     def a_large_model(self) -> None:
@@ -469,23 +519,30 @@ class KVCache(Stage):
             ),
         )
         large = self.large
-        room = words.below(head=1.2, foot=0.4, left=BESIDE)
+        room = words.below(head=1.3, foot=0.4, left=BESIDE)
         stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
-        edges = (
-            (self.facts["all_heads"], large.pose, (0, 0.5, 0), (-0.2, 0.0)),
-            (self.facts["all_layers"], large.pose, (0, 1, 0.5), (-0.2, 0.2)),
-            (_("keys"), large.halves[0].pose, (0.5, 1, 1), (0.0, 0.35)),
-            (_("values"), large.halves[1].pose, (0.5, 1, 1), (0.0, 0.35)),
+        zoom = 1.0 if self.frame.upright else 1.25
+        at, (keys, values) = (
+            large.pose.corner,
+            (half.pose.corner(0.5, 1, 1) for half in large.halves),
         )
-        size = TEXT if self.frame.upright else 1.6 * TEXT
-        self._name_edges(((text, pose.corner(*at), away) for text, pose, at, away in edges), size)
+        self._name_edges(
+            (
+                (self.facts["all_heads"], at(0, 0.5, 0), (-0.2, 0.0), "ink"),
+                (self.facts["all_layers"], at(0, 1, 0.5), (-0.2, 0.2), "ink"),
+                (_keys_of(LARGE.d_head), keys, (0.0, 0.5), "key"),
+                (_values_of(LARGE.d_head), values, (0.0, 0.5), "value"),
+            ),
+            size=zoom * TEXT,
+            above=1.7 * zoom,
+        )
 
     @beat
     def as_shipped(self) -> None:
-        """In truth, DeepSeek-R1 keeps only what fits into this box."""
+        """In truth, DeepSeek-R1 keeps only what fits into the small box."""
         self.published = (LARGE_NAME,)
         words = self._words(
-            _("What is in the box?"), _("{model} keeps only this", model=LARGE_NAME)
+            _("What is in the small box?"), _("it is all that {model} keeps", model=LARGE_NAME)
         )
         large = self.large
         shot = large.shot(self.frame, into=words.below(head=0.9, foot=1.0))
@@ -494,8 +551,13 @@ class KVCache(Stage):
         stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
         self.remove(large)
         self.play(*map(Appear, (large.unknown, large.mark, words)))
-        whole = _("if every head kept its own: {size}", size=EVERY_HEAD.told())
-        self._name_edges([(whole, large.pose.corner(0, 1, 1), (0.1, 0.3))])
+        whole = _("if every head kept its own: {size} per token", size=EVERY_HEAD.told())
+        self._name_edges(
+            (
+                (_("kept"), large.unknown.pose.corner(1, 0.5, 1), (0.2, 0.1), "glass"),
+                (whole, large.pose.corner(0, 1, 1), (0.1, 0.3), "ink"),
+            )
+        )
 
     @beat(
         ask="While one number arrives, how many multiply-adds could the chip do? {few}, {about} or "
@@ -507,8 +569,8 @@ class KVCache(Stage):
         self.published = (LARGE_NAME, CHIP_NAME)
         idle = fact("idle", CHIP.ridge() - decoding_work(LARGE, "mha").per_number)
         words = self._words(
-            _("{idle} of {slots} wait", idle=idle, slots=self.facts["slots"]),
-            _("multiply-adds, while one number is read from memory"),
+            _("{idle} of {slots} multipliers wait", idle=idle, slots=self.facts["slots"]),
+            _("while one number comes from memory"),
         )
         memory, tall = Memory(), self.frame.tall
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
@@ -517,15 +579,31 @@ class KVCache(Stage):
             chip,
             into=words.below(foot=0.2, head=1.3, left=0.0 if tall else BESIDE),
         )
-        lamps = _("{chip}: each lamp is a multiply-add", chip=CHIP_NAME)
+        lamps = _("{chip}: each lamp is a multiplier", chip=CHIP_NAME)
         cache = _("memory with the KV cache")
         stand(self, shot, memory, chip)
         self._name_edges(
             (
-                (cache, memory.pose.corner(0, 1, 0.5), (-0.2, 0.3)),
-                (lamps, chip.pose.corner(1, 1, 0.5), (0.0, 0.35)),
-            )
+                (cache, memory.pose.corner(0, 1, 0.5), (-0.2, 0.3), "ink"),
+                (lamps, chip.pose.corner(1, 1, 0.5), (0.0, 0.35), "ink"),
+            ),
+            above=3.6 if tall else 2.8,
         )
         self.play(chip.read(self.theme.key, run_time=3.2))
         self.play(chip.read(self.theme.value, run_time=1.6))
         self.play(Appear(words))
+
+
+def _keys_of(count: int) -> str:
+    """Return how many numbers a key has, in words."""
+    return _("keys: {numbers}", numbers=_numbers(count))
+
+
+def _values_of(count: int) -> str:
+    """Return how many numbers a value has, in words."""
+    return _("values: {numbers}", numbers=_numbers(count))
+
+
+def _numbers(count: int) -> str:
+    """Return how many numbers there are, in words that stay on one line."""
+    return _("{count} numbers", count=count).replace(" ", NO_BREAK_SPACE)

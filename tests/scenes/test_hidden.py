@@ -33,6 +33,7 @@ EXPLAINED = {
     ("scene_kv_cache", "one_new_row"): "what was computed before, which is greyed",
     ("scene_patterns", "a_place_to_rest"): "the gaps between patterns, and heads that do not rest",
     ("scene_patterns", "many_more"): "the field of a model without data",
+    ("scene_kv_cache", "one_row_of_each"): "a row is as bright as its weight",
     ("scene_kv_cache", "what_is_kept"): "old queries, which fade",
     ("scene_sharing", "a_set_for_every_head"): "what the mask removes",
     ("scene_sharing", "a_set_for_each_group"): "what the mask removes",

@@ -15,7 +15,7 @@ from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView, best_match
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.kv_cache.parts import NextWords, WorkBars
-from scenes.kv_cache.scene_kv_cache import KVCache
+from scenes.kv_cache.scene_kv_cache import LEAST, KVCache
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
@@ -159,7 +159,7 @@ MAY_HIDE = {
 
 def test_what_is_old_is_greyed_and_what_is_new_is_not(panels: dict[str, list[Heatmap]]) -> None:
     hiding = {name for name, found in panels.items() for cells in found if (cells.shown < 1).any()}
-    assert hiding == {*MAY_HIDE}
+    assert hiding == {*MAY_HIDE, "one_row_of_each"}
     for name, tensors in MAY_HIDE.items():
         grey = [p for p in panels[name] if (p.shown < 1).any()]
         assert {p.source.tensor or p.source.quantity for p in grey} == tensors
@@ -169,6 +169,18 @@ def test_what_is_old_is_greyed_and_what_is_new_is_not(panels: dict[str, list[Hea
             old = shown[:-1][masked[:-1] == 0]  # the mask stays what the legend shows
             assert ((old >= 0.3) & (old <= 0.5)).all()
             assert (shown[-1] == 1).all()
+
+
+def test_values_are_as_bright_as_their_share_in_the_new_output(
+    panels: dict[str, list[Heatmap]],
+) -> None:
+    pattern = shown_of(panels["one_row_of_each"], "pattern.4", 10)
+    (values,) = (p for p in panels["one_row_of_each"] if p.source.tensor == "v.4")
+    shares = pattern.values[-1]
+    np.testing.assert_allclose(
+        values.shown[:, 0], LEAST + (1 - LEAST) * shares / shares.max(), atol=1e-6
+    )
+    assert LEAST >= 0.3
 
 
 def test_old_cells_are_those_of_the_prompt(panels: dict[str, list[Heatmap]]) -> None:
