@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+MEASURES = ("still_share", "still_seconds", "idle_seconds", "texts", "most_texts", "fill")
+"""What is measured of whole scenes: names of properties of a `SceneReport`."""
+
 
 @cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)
 @cloup.argument("scenes", nargs=-1, metavar="SCENE...")
@@ -59,11 +62,12 @@ def check(
     """Measure scenes as pictures: what can be read, what moves, how much of the frame is used.
 
     For each beat it prints how long it is, how fast its captions must be read (at most 17
-    letters a second), how long its picture stands still, and how much of the frame its last
-    picture fills. Below are the faults of that picture: texts that overlap, lie across a panel,
-    leave the frame, are too small or too faint. The exit code is 1 if there is a fault. What a
-    mosaic has too little room for is named too: cells under 0.33 % of the frame, 3.6 pixels of
-    1080, and words that were left out.
+    letters a second), how long its picture stands still, how long nothing new is seen, how many
+    headlines it has, how many pieces of text are in its last picture (the words of an axis are
+    one), and how much of the frame that fills. Below are the faults of that picture: texts that
+    overlap, lie across a panel, leave the frame, are too small or too faint. The exit code is 1
+    if there is a fault. What has too little room is named too: cells under 0.33 % of the frame,
+    3.6 pixels of 1080, text under 36 of them, and words that were left out.
     """
     if bool(scenes) == all_scenes:
         raise click.UsageError("name scenes or give --all")
@@ -71,7 +75,7 @@ def check(
     def action(request: RenderRequest) -> bool:
         from filmkit.render.request import for_each_scene, load_trace
         from filmkit.render.voices import timed
-        from filmkit.tools.checks import check_scene
+        from filmkit.tools.checks import SceneReport, check_scene
 
         trace, size = load_trace(request), request.quality
         spoken = timed(request)
@@ -94,6 +98,9 @@ def check(
         else:
             for report in reports.values():
                 echo(_table(report))
+            if len(reports) > 1:
+                beats = tuple(beat for report in reports.values() for beat in report.beats)
+                echo(_summary(SceneReport("all scenes", beats)))
         faultless = not any(report.faults for report in reports.values())
         return faultless and len(reports) == len(request.scenes)
 
@@ -112,7 +119,7 @@ def check(
 
 def _record(report: SceneReport) -> dict[str, Any]:
     """Return a report for JSON."""
-    whole = {name: getattr(report, name) for name in ("still_share", "still_seconds", "fill")}
+    whole = {name: getattr(report, name) for name in MEASURES}
     return _rounded(asdict(report) | whole)
 
 
@@ -127,18 +134,28 @@ def _rounded(value: Any) -> Any:
     return value
 
 
+def _summary(report: SceneReport) -> str:
+    """Return what is said of a whole scene, or of several."""
+    return (
+        f"{report.scene}: still {report.still_share:.0%} of the time, at most "
+        f"{report.still_seconds:.1f} s; nothing new for {report.idle_seconds:.1f} s at most; "
+        f"{report.texts:g} pieces of text (median; at most {report.most_texts}); fills "
+        f"{report.fill:.0%} of the frame (median)"
+    )
+
+
 def _table(report: SceneReport) -> str:
     """Return a report as lines of text."""
     width = max(len(beat.name) for beat in report.beats)
     lines = [
-        f"{report.scene}: still {report.still_share:.0%} of the time, at most "
-        f"{report.still_seconds:.1f} s; fills {report.fill:.0%} of the frame (median)",
-        f"  {'':{width}}  length  letters/s  still    fill",
+        _summary(report),
+        f"  {'':{width}}  length  letters/s  still   same  headlines  texts  fill",
     ]
     for beat in report.beats:
         lines.append(
             f"  {beat.name:{width}}  {beat.seconds:4.1f} s  {beat.letters_a_second:9.1f}"
-            f"  {beat.still_seconds:3.1f} s  {beat.fill:5.0%}"
+            f"  {beat.still_seconds:3.1f} s  {beat.idle_seconds:3.1f} s  {beat.headlines:9}"
+            f"  {beat.texts:5}  {beat.fill:4.0%}"
         )
         lines += [f"    {line}" for line in (*beat.faults, *beat.small)]
     return "\n".join(lines)

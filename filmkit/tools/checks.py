@@ -5,33 +5,41 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass
 from itertools import combinations, groupby
 from statistics import median
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from manim import Mobject, color_to_rgb
+from manim import Mobject, Wait, color_to_rgb
 
 from extract.published import gpt2_trace
 from extract.trace import Trace
-from filmkit.core.animations import presence
+from filmkit.core.animations import Drift, presence
 from filmkit.core.camera import Shot
 from filmkit.core.contrast import contrast
 from filmkit.core.geometry import CAPTION_STRIP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
+from filmkit.core.printable import printable
 from filmkit.core.quantities import PanelCheck, described
 from filmkit.core.records import BeatRecord, Speech, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine
 from filmkit.mobjects.head_stack import CardBody
-from filmkit.render.quality import Quality
+from filmkit.mobjects.sentence import Sentence
+from filmkit.pictures.parts import MANY
+from filmkit.pictures.parts import SMALL_TEXT as AXIS_TEXT
+from filmkit.pictures.parts import TEXT as FAR_TEXT
+from filmkit.render.quality import DEFAULT_QUALITY, Quality, quality_of
 from filmkit.render.runner import manim_config
+from filmkit.world.plates import HeadCard
 
 __all__ = [
     "BeatPicture",
@@ -40,7 +48,9 @@ __all__ = [
     "check_scene",
     "faults_of",
     "low_contrast",
+    "pieces_of_text",
     "small_in_mosaic",
+    "small_texts",
     "words_on_panels",
 ]
 
@@ -48,7 +58,7 @@ Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 Corners = npt.NDArray[np.float32]
 
-WIDTH, HEIGHT = 1920, 1080
+WIDTH, HEIGHT, RATE = astuple(quality_of(DEFAULT_QUALITY))
 SAFE = 0.04  # margin on every side, as a fraction of the frame's shorter side
 MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
 MIN_CELL = 1 / 300  # smallest cell of a mosaic, as a fraction of the same
@@ -58,6 +68,8 @@ MIN_PRESENCE = 0.5  # anything with a lower presence is background and not meant
 TEXT, LINES = 4.5, 3.0
 LETTER_POINTS = 16  # how many points of a text are looked at, to find what it lies on
 SAME_COLOUR = 0.12  # largest difference of RGB in [0, 1] of what a word may lie on
+
+HEADLINE = 0.08  # size of text from which on it is a headline, as a fraction of the same
 
 STILL_SECONDS = 0.5  # two frames so far apart are compared
 STILL_SHARE = 0.001  # a picture in which fewer pixels change stands still
@@ -326,6 +338,56 @@ def _cell_at(panel: Heatmap, corners: Corners, point: Points) -> tuple[Points, f
     return panel.cell_colour(min(row, rows - 1), min(column, columns - 1))
 
 
+# Words
+
+
+def pieces_of_text(stage: Stage) -> list[list[TextItem]]:
+    """Return the texts that are to be read on a stage, those together that are read as one.
+
+    The words of an axis are one piece, and so are those of a sentence, and the numbers on the
+    cards of heads. The notes at the top are left out.
+    """
+    texts = [t for t in texts_on(stage.mobjects, stage.camera) if t.presence >= MIN_PRESENCE]
+    mosaic = stage.mosaic_on_screen()
+    whole: dict[Mobject, object] = {}
+    for mobject in stage.mobjects:
+        for member in mobject.get_family():
+            if isinstance(member, Sentence):
+                whole |= dict.fromkeys(member.words, member)
+            elif isinstance(member, HeadCard) and member.name is not None:
+                whole[member.name] = HeadCard
+
+    def piece(text: TextItem) -> object:
+        part = mosaic.part_of(text.mobject) if mosaic else None
+        sides = [side for side in part.sides if side] if part else []
+        words = {printable(word) for side in sides for word in side.words}
+        at_axis = text.text in words if sides else len(text.text.split()) == 1
+        own = (part.name, round(text.height)) if part and at_axis else text.mobject
+        return whole.get(text.mobject, own)
+
+    pieces: dict[object, list[TextItem]] = {}
+    for text in texts:
+        pieces.setdefault(piece(text), []).append(text)
+    return list(pieces.values())
+
+
+def small_texts(stage: Stage) -> list[str]:
+    """Return which texts on a stage the last row of a hall cannot read, one line for each size.
+
+    At an axis of more than twelve tokens words may be smaller.
+    """
+    short = min(stage.camera.pixel_width, stage.camera.pixel_height)
+    found: dict[float, list[str]] = {}
+    for piece in pieces_of_text(stage):
+        least = AXIS_TEXT if len(piece) > MANY else FAR_TEXT
+        if min(text.height for text in piece) / short < least - SLACK / HEIGHT:
+            found.setdefault(least, []).append(repr(" ".join(text.text for text in piece)))
+    return [
+        f"text under {100 * least:.1f} % of the frame, for the last row: {', '.join(texts)}"
+        for least, texts in found.items()
+    ]
+
+
 # A whole scene
 
 
@@ -352,8 +414,14 @@ class BeatReport:
         :func:`low_contrast` and :func:`words_on_panels`. And panels that show other numbers than
         their source says.
     small
-        What its last picture has too little room for, one line each; see :func:`small_in_mosaic`.
-        These are no faults: another mosaic may have more.
+        What its last picture has too little room for, one line each; see :func:`small_in_mosaic`
+        and :func:`small_texts`. These are no faults: another picture may have more.
+    idle_seconds
+        The longest time in which nothing new is seen: nothing is played but a drift.
+    texts
+        How many pieces of text there are in its last picture; see :func:`pieces_of_text`.
+    headlines
+        How many headlines it has, one after another. Those that are seen together are one.
     """
 
     name: str
@@ -364,6 +432,9 @@ class BeatReport:
     fill: float
     faults: tuple[str, ...]
     small: tuple[str, ...] = ()
+    idle_seconds: float = 0.0
+    texts: int = 0
+    headlines: int = 0
 
 
 @dataclass(frozen=True)
@@ -393,6 +464,21 @@ class SceneReport:
         return max(beat.still_seconds for beat in self.beats)
 
     @property
+    def idle_seconds(self) -> float:
+        """The longest time in which nothing new is seen."""
+        return max(beat.idle_seconds for beat in self.beats)
+
+    @property
+    def texts(self) -> float:
+        """Median of how many pieces of text are in the last pictures of its beats."""
+        return median(beat.texts for beat in self.beats)
+
+    @property
+    def most_texts(self) -> int:
+        """Largest number of pieces of text in the last picture of a beat."""
+        return max(beat.texts for beat in self.beats)
+
+    @property
     def fill(self) -> float:
         """Median of how much of the frame its beats fill."""
         return median(beat.fill for beat in self.beats)
@@ -403,20 +489,46 @@ class SceneReport:
         return [f"{beat.name}: {fault}" for beat in self.beats for fault in beat.faults]
 
 
-@dataclass
 class _Motion:
-    """The frames of one beat, half a second apart, compared with each other."""
+    """The frames of one beat, each compared with the one half a second before it.
 
-    changes: list[float] = field(default_factory=list)
-    last: Pixels | None = None
+    Attributes
+    ----------
+    stands
+        For each frame from the first half second on whether the picture stood still.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.stands: list[bool] = []
+        self.last: deque[Pixels] = deque(maxlen=round(STILL_SECONDS * rate))
 
     def take(self, picture: Pixels, repeat: int) -> None:
         frame = np.array(picture[..., :3])
-        if self.last is not None:
-            moved = np.abs(frame.astype(int) - self.last).max(axis=-1) > STILL_LEVELS
-            self.changes.append(float(moved.mean()))
-        self.changes += [0.0] * (repeat - 1)
-        self.last = frame
+        for _again in range(repeat):
+            if len(self.last) == self.last.maxlen:
+                before = self.last[0]
+                same = before is frame or (
+                    (cv2.absdiff(frame, before).max(axis=-1) > STILL_LEVELS).mean() < STILL_SHARE
+                )
+                self.stands.append(bool(same))
+            self.last.append(frame)
+
+    def leave_out(self, seconds: float) -> None:
+        """Forget the last seconds."""
+        if seconds:
+            del self.stands[-round(seconds * self.rate) :]
+
+    @property
+    def still_seconds(self) -> float:
+        """The longest time for which nothing moves."""
+        runs = [sum(1 for _ in run) for stands, run in groupby(self.stands) if stands]
+        return max(((run - 1) / self.rate + STILL_SECONDS for run in runs), default=0.0)
+
+    @property
+    def still_share(self) -> float:
+        """The share of the time in which nothing moves."""
+        return sum(self.stands) / len(self.stands) if self.stands else 0.0
 
 
 def check_scene(
@@ -427,9 +539,10 @@ def check_scene(
     *,
     width: int = WIDTH,
     height: int = HEIGHT,
+    rate: int = RATE,
     speech: Mapping[str, Speech] | None = None,
 ) -> SceneReport:
-    """Run a scene, draw a small frame of it for every half second, and measure it.
+    """Run a scene, draw small frames of it, and measure it.
 
     Parameters
     ----------
@@ -439,21 +552,24 @@ def check_scene(
         As for :class:`~filmkit.core.stage.Stage`.
     width, height
         Size of the picture in pixels.
+    rate
+        Frames a second.
     """
     settings = settings or StageSettings()
     scale = SMALL / min(width, height)
-    small = Quality(round(width * scale), round(height * scale), round(1 / STILL_SECONDS))
+    small = Quality(round(width * scale), round(height * scale), rate)
     reports: list[BeatReport] = []
-    motion = _Motion()
+    motion = _Motion(rate)
     others = [gpt2_trace()] + ([Trace.load(settings.compare)] if settings.compare else [])
 
     @contextmanager
     def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
         nonlocal motion
-        motion = motion if tail else _Motion()
+        motion = motion if tail else _Motion(rate)
         yield motion.take
 
     def measure(record: BeatRecord, stage: Stage) -> None:
+        assert isinstance(stage, _WatchedStage)
         picture = BeatPicture.of(record, stage)
         strip = settings.caption_strip
         faults = faults_of(picture, small.width, small.height, caption_strip=strip)
@@ -461,26 +577,64 @@ def check_scene(
         faults += [check.untrue(panel.heatmap) for panel in picture.panels]
         seconds = record.end - record.start
         # While a question waits for an answer, nothing else has to move.
-        count = len(motion.changes) - round(record.pause / STILL_SECONDS)
-        still = [change < STILL_SHARE for change in motion.changes[:count]]
-        runs = [sum(1 for _ in run) for stands, run in groupby(still) if stands]
+        motion.leave_out(record.pause)
         reports.append(
             BeatReport(
                 name=record.name,
                 seconds=seconds,
                 letters_a_second=len(record.narration) / (seconds - record.pause),
-                still_seconds=STILL_SECONDS * max(runs, default=0),
-                still_share=sum(still) / len(still) if still else 0.0,
+                still_seconds=motion.still_seconds,
+                still_share=motion.still_share,
                 fill=_fill(stage),
                 faults=tuple(filter(None, faults)),
-                small=tuple(small_in_mosaic(stage)),
+                small=(*small_in_mosaic(stage), *small_texts(stage)),
+                idle_seconds=stage.idle_seconds(record),
+                texts=len(pieces_of_text(stage)),
+                headlines=stage.headlines(record),
             )
         )
 
     check = PanelCheck(trace, *others)
+    watched = type(scene.__name__, (_WatchedStage, scene), {"__module__": scene.__module__})
     with manim_config(small):
-        scene(trace, settings, on_beat_end=measure, beat_sink=sink, speech=speech).render()
+        watched(trace, settings, on_beat_end=measure, beat_sink=sink, speech=speech).render()
     return SceneReport(slug, tuple(reports))
+
+
+class _WatchedStage(Stage):
+    """Mixin for a scene that notes when something new is seen, and each headline."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._news: list[tuple[float, float]] = []
+        self._headlines: list[tuple[float, set[Mobject]]] = []
+
+    def play(self, *animations: Any, **kwargs: Any) -> None:
+        start = self.time
+        super().play(*animations, **kwargs)
+        if not all(isinstance(animation, Drift | Wait) for animation in animations):
+            self._news.append((start, self.time))
+        least = (HEADLINE - SLACK / HEIGHT) * min(self.camera.pixel_width, self.camera.pixel_height)
+        texts = texts_on(self.mobjects, self.camera)
+        seen = {t.mobject for t in texts if t.presence >= MIN_PRESENCE and t.height >= least}
+        self._headlines.append((self.time, seen))
+
+    def idle_seconds(self, record: BeatRecord) -> float:
+        """Return the longest time of a beat in which nothing new is seen."""
+        spans = [span for span in self._news if span[1] > record.start]
+        begins = [record.start, *(end for _start, end in spans)]
+        ends = [*(start for start, _end in spans), record.end - record.pause]
+        return max(0.0, *(end - start for start, end in zip(begins, ends, strict=True)))
+
+    def headlines(self, record: BeatRecord) -> int:
+        """Return how many headlines a beat has; those that are seen together are one."""
+        groups: list[set[Mobject]] = []
+        for time, seen in self._headlines:
+            if time > record.start and seen:
+                together = [group for group in groups if group & seen]
+                groups = [group for group in groups if not group & seen]
+                groups.append(seen.union(*together))
+        return len(groups)
 
 
 def _fill(stage: Stage) -> float:

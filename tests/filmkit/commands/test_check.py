@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from filmkit.commands.check import MEASURES
 from tests.support.calling import Calling, assert_one_line, calling
 from tests.support.traces import make_trace
 
@@ -26,11 +27,11 @@ class Mine(Stage):
     @beat
     def overlapping(self):
         """Two words."""
-        self.add(Label("one").shift([0, 3.2, 0]), Label("other").shift([0, 3.2, 0]))
+        self.add(*(Label(word, size=0.04).shift([0, 3.2, 0]) for word in ("one", "other")))
         self.hold(4)
 '''
 FAULT = "texts 'one' and 'other' overlap"
-FAULTLESS = SCENE.replace('"other").shift([0,', '"other").shift([5,')
+FAULTLESS = SCENE.replace("[0, 3.2, 0]", "[5 * (word == 'other'), 3.2, 0]")
 
 
 @pytest.fixture
@@ -47,11 +48,15 @@ def test_a_table_has_a_line_for_each_beat_and_its_faults_below(
     assert (done.returncode, done.stderr) == (1, "")
     head, titles, opening, overlapping, fault = done.stdout.splitlines()
     assert re.fullmatch(
-        r"mine: still \d+% of the time, at most 4\.\d s; fills \d+% of the frame \(median\)", head
+        r"mine: still \d+% of the time, at most 4\.\d s; nothing new for \d\.\d s at most; "
+        r"1 pieces of text \(median; at most 2\); fills \d+% of the frame \(median\)",
+        head,
     )
-    assert titles.split() == ["length", "letters/s", "still", "fill"]
-    assert re.fullmatch(r"  opening +1\.\d s +\d+\.\d  0\.0 s  +\d+%", opening)
-    assert re.fullmatch(r"  overlapping +\d\.\d s +\d+\.\d  4\.\d s  +\d+%", overlapping)
+    assert titles.split() == ["length", "letters/s", "still", "same", "headlines", "texts", "fill"]
+    assert re.fullmatch(r"  opening +1\.\d s +\d+\.\d  0\.\d s  \d\.\d s +0 +0 +\d+%", opening)
+    assert re.fullmatch(
+        r"  overlapping +\d\.\d s +\d+\.\d  4\.\d s  \d\.\d s +0 +2 +\d+%", overlapping
+    )
     assert fault == f"    {FAULT}"
     assert not any((folder / name).exists() for name in ("videos", "cache"))
 
@@ -61,11 +66,11 @@ def test_json_holds_the_same_numbers(calling: Calling, folder: Path) -> None:
     assert done.returncode == 1
     first, second = json.loads(done.stdout)
     assert (first["scene"], second["scene"]) == ("mine", "faultless")
-    assert set(first) == {"scene", "beats", "still_share", "still_seconds", "fill"}
+    assert set(first) == {"scene", "beats", *MEASURES}
     opening, overlapping = first["beats"]
     assert set(opening) == {
         *("name", "seconds", "letters_a_second", "still_seconds", "still_share", "fill"),
-        *("faults", "small"),
+        *("faults", "small", "idle_seconds", "texts", "headlines"),
     }
     assert (opening["name"], overlapping["name"]) == ("opening", "overlapping")
     assert (opening["faults"], overlapping["faults"]) == ([], [FAULT])
@@ -75,7 +80,8 @@ def test_json_holds_the_same_numbers(calling: Calling, folder: Path) -> None:
     # A table says the same.
     table = calling("check", "mine.py", folder=folder).stdout
     assert f"{opening['seconds']:.1f} s" in table
-    assert f"fills {first['fill']:.0%} of the frame" in table
+    (percent,) = re.findall(r"fills (\d+)% of the frame", table)
+    assert int(percent) == pytest.approx(100 * first["fill"], abs=0.6)
 
 
 def test_without_a_fault_it_succeeds_and_a_fault_may_be_of_one_aspect(
@@ -96,13 +102,14 @@ def test_what_a_mosaic_has_too_little_room_for_is_named_and_is_no_fault(
     make_trace(d_head=64).save(folder / "trace.safetensors")
     done = calling("check", "crowded.py", "--trace", "trace.safetensors", folder=folder)
     assert done.returncode == 0, done
-    *_, small, words = done.stdout.splitlines()
+    *_, small, words, texts = done.stdout.splitlines()
     assert re.fullmatch(
         r"    cells of channel in Kt Q z are 0\.2\d % of the frame; "
         r"from 0\.33 % on they can be told apart",
         small,
     )
     assert words == "    no room for the words above Kt"
+    assert texts.startswith("    text under 3.3 % of the frame, for the last row: ")
 
 
 def test_a_mistake_in_one_scene_is_one_line_and_the_others_are_measured(
