@@ -18,7 +18,7 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
-from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.norm import Norm, TensorSource, has_name
 from filmkit.core.numbers import format_count, format_decimal, format_number, format_percent
 from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES, quantity
@@ -44,7 +44,7 @@ SUM = ("unrotated", "rotated", "sum")  # the two parts of a dot product, and the
 MOST = 8  # words whose dot products are shown, at most
 GAP = 0.3  # between bars, cells and their words, in scene units
 PRICE = 1.0  # height of the bars of the price, at most
-SIDE, DIMMED = 0.22, 0.5  # width for names or words beside cells; opacity of other cells
+SIDE, DIMMED = 0.22, 0.6  # width for names or words beside cells; opacity of other cells
 WORDS, NUMBER = 1.2 * TEXT, 0.07  # sizes of words that matter, and of numbers at cells and bars
 LINE = 1.5 * WORDS * FRAME_HEIGHT  # of such words, in scene units
 
@@ -141,7 +141,7 @@ class ClocksPart:
 def merged_once(view: HeadView) -> Matrix:
     """Return the merged weights of a head as they are without rotation."""
     values = merged_matrix(view.layer.trace, view.layer.layer, view.head, 0)
-    return _merged("merged_matrix", view, 0, values, Norm.stretched(values))
+    return _merged("merged_matrix", view, 0, values, Norm.stretched(values, CLIPPED))
 
 
 def changed_at(view: HeadView, distance: int, farthest: int) -> Matrix:
@@ -296,12 +296,14 @@ class Sum(Group):
 
     def __init__(self, view: HeadView, pair: tuple[int, int], box: Box, *, down: bool) -> None:
         super().__init__()
-        (query, key), words = pair, view.layer.words
+        (query, key), words, theme = pair, view.layer.words, current_theme()
         start = max(0, min(key, query + 1 - MOST))
         stop = min(start + MOST, query + 1)
         tables = [_part_of_products(view, name) for name in SUM]
         rows = [values[[query], start:stop] for values, _source in tables]
-        norm = Norm.symmetric(rows, 100.0, role="scores")
+        norm = Norm.stretched(rows, 100.0, role="scores")
+        if not has_name(norm.cmap):  # what is subtracted has a colour of its own
+            norm = replace(norm, cmap="/".join((theme.counter, *norm.cmap.split("/")[1:])))
         numbers, sign = _added([float(values[pair]) for values, _source in tables])
         names = _("from the latent"), _("+ from the rotated key"), _("{sign} together", sign=sign)
         side, head = SIDE * box.width, (3 if down else 1) * LINE
@@ -320,14 +322,14 @@ class Sum(Group):
             point, room = ((strip.left, box.top - head / 2), strip.width)
             if not down:
                 point, room = (box.left, strip.y), side - GAP
-            lines = stacked_lines(name, point, room, size=TEXT)
+            lines = stacked_lines(name, point, room, size=WORDS)
             self.rows.add(Group(cells, *lines, CellLabels(cells, texts, size=NUMBER)))
         self.words = VGroup()
         for place, word in enumerate(words[start:stop], start):
             cell = cells.cell(*((place - start, 0) if down else (0, place - start)))
             room = side - GAP / 2 if down else 0.95 * cell.width
-            colour = current_theme().key if place == key else None
-            label = fit_word(printable(word), room, size=TEXT, colour=colour)
+            colour = theme.key if place == key else None
+            label = fit_word(printable(word), room, size=WORDS, colour=colour)
             x = box.left + side - GAP / 2 - label.width / 2
             self.words.add(label.on_line(*((x, cell.y) if down else (cell.x, box.top - head / 2))))
         self.add(self.words, self.rows)

@@ -46,7 +46,7 @@ FARTHEST = 10  # distance up to which two words move apart
 FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
 CLOCKS = 8  # how many clocks are drawn: those that turn fastest
 SIGN = 0.055  # size of signs between matrices
-SENTENCE, PRICE = 0.22, 0.36  # heights of the sentence and of the bars, as shares of the stage
+SENTENCE, PRICE = 0.2, 0.46  # heights of the sentence and of the bars, as shares of the stage
 
 CLOCKWORK = """
     name name  name   name name
@@ -55,11 +55,12 @@ CLOCKWORK = """
     .    .     apart  .    .
 """
 TALL_CLOCKWORK = """
-    name   name   name   name
-    first  first  first  first
-    clocks clocks clocks clocks
-    apart  apart  apart  apart
-    times  W_Q    by     W_Kt
+    name   name
+    W_Q    W_Q
+    times  first
+    clocks clocks
+    by     apart
+    W_Kt   W_Kt
 """
 MERGED = """
     merging merging merging  merging
@@ -125,7 +126,9 @@ class RotationAndLatent(Stage):
         columns = -(-len(drawn) // 2)
         self.part("clocks", ClocksPart(drawn, far, columns=columns, cells=120 // columns))
         first, clocks = (fact("clocks", len(part), drawn=part is drawn) for part in (drawn, steps))
-        self.part("first", quiet(_("the fastest {first} of {clocks}", first=first, clocks=clocks)))
+        self.part(
+            "first", quiet(_("the fastest {first} of {clocks} clocks", first=first, clocks=clocks))
+        )
         self.part("apart", quiet(_("two words, {apart}", apart=counted_places(far))))
         for name in ("times", "by"):
             self.part(name, partial(Symbol, "times", size=SIGN))
@@ -133,8 +136,8 @@ class RotationAndLatent(Stage):
             self.part(name, part)
         widths = [part.values.shape[1] for part in self.kept.values()]
         total = _("{number} numbers", number=fact("kept numbers", sum(widths), part="both"))
-        self._say("total", total, _("of each token, for all heads"))
-        self.part("of_latent", partial(self._width, "latent", _("latent: not turned")))
+        self._say("total", total, _("kept of each token, for all heads"))
+        self.part("of_latent", partial(self._width, "latent", _("latent: never turned")))
         self.part("of_rope", partial(self._width, "rope", _("one key: turned")))
         query, key = (printable(self.layer.words[place]) for place in self.pair)
         score = _("score of <query>{query}</query> for <key>{key}</key>", query=query, key=key)
@@ -189,7 +192,7 @@ class RotationAndLatent(Stage):
             self.part(f"at{distance}", lines)
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
         products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
-        words = self._say("slid", _("The score slides, too"), score)
+        words = self._say("slid", _("The score depends on the distance"), score)
         self.part("bars", lambda: Bars(products, apart, words().below(head=GAP)))
         self.facts |= told(
             one=(changes[1], spoken_share),
@@ -212,13 +215,13 @@ class RotationAndLatent(Stage):
             minutes=(report.heal_minutes, counted_minutes),
         )
         words = *self.layer.words, first_sentence((report.healed or report.stored).continuation)
-        colours = *[self.theme.muted] * self.layer.count, own_colour(report.next_word)
+        colours = *[self.theme.ink] * self.layer.count, own_colour(report.next_word)
         self.part("said", SentencePart(words, stage.width, SENTENCE * stage.height, colours))
         part = fact("kept numbers", kept, part="both")
         whole = fact("kept numbers", report.cached, way="model")
-        line = _("says the model with {part} of {whole} numbers a token", part=part, whole=whole)
+        line = _("said with {part} of {whole} numbers kept of each token", part=part, whole=whole)
         self.part("half", self._broken(line, self.theme.muted))
-        line = _("how unsure it is of each next word (perplexity), compared with before")
+        line = _("how much more unsure it is of each next word (perplexity)")
         self.part("about", self._broken(line, self.theme.ink))
         done = _("after {minutes} of training", minutes=self.facts["minutes"])
         names = [_("converted"), done][: len(worse)]
