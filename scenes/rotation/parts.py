@@ -8,45 +8,47 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import RIGHT, Group, Mobject, Rectangle, VGroup
+from manim import RIGHT, Mobject, Rectangle, VGroup
 
 from extract.attention import as_float64
 from extract.merged import MergedMatrix
 from extract.trace import Trace
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box
-from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource, has_name
 from filmkit.core.numbers import format_count, format_decimal, format_number, format_percent
 from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES, quantity
-from filmkit.core.text import Label, Tick, fit_word, stacked_lines
+from filmkit.core.text import Label, Tick
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.clocks import Clocks
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.mobjects.marks import CellLabels
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
-from filmkit.pictures.parts import TEXT, Around, Matrix, Place
+from filmkit.pictures.parts import Around, Matrix, Place
+from filmkit.pictures.strips import GAP, LINE, NUMBER, WORDS, Strip, Strips, keys_shown
 from filmkit.pictures.tensors import CHANNEL, MODEL, HeadParts
 from filmkit.pictures.texts import below_each_other
 
-__all__ = ["GAP", "NUMBER", "WORDS", "Bars", "ClocksPart", "Price", "Sum", "changed_at"]
-__all__ += ["factors", "first_sentence", "kept_of", "latent_of", "lines_of", "merged_once"]
+__all__ = ["GAP", "NUMBER", "WORDS", "Bars", "ClocksPart", "Price", "changed_at"]
+__all__ += [
+    "factors",
+    "first_sentence",
+    "kept_of",
+    "latent_of",
+    "lines_of",
+    "merged_once",
+    "sum_of_parts",
+]
 
 Array = npt.NDArray[np.float64]
 
 CLIPPED = 95.0  # percentile of numbers at which their colours end: few are far larger
 FEW = (24, 4)  # first and last channels of merged matrices, so that all see their cells
 SUM = ("unrotated", "rotated", "sum")  # the two parts of a dot product, and their sum
-MOST = 8  # words whose dot products are shown, at most
-GAP = 0.3  # between bars, cells and their words, in scene units
 PRICE = 1.0  # height of the bars of the price, at most
-SIDE, DIMMED = 0.22, 0.6  # width for names or words beside cells; opacity of other cells
-WORDS, NUMBER = 1.2 * TEXT, 0.07  # sizes of words that matter, and of numbers at cells and bars
-LINE = 1.5 * WORDS * FRAME_HEIGHT  # of such words, in scene units
 
 
 def more_percent(share: float) -> str:
@@ -272,67 +274,34 @@ def kept_of(layer: LayerView) -> dict[str, Matrix]:
     return kept
 
 
-class Sum(Group):
-    """A row of dot products in two parts and their sum; of one word it is written in numbers.
+def sum_of_parts(view: HeadView, pair: tuple[int, int], box: Box, *, down: bool) -> Strips:
+    """Return a row of dot products in two parts and their sum, of one key in numbers.
 
     Parameters
     ----------
     view
         The head.
     pair
-        The query whose row it is, and the key whose numbers are written.
-    box
-        Room for all of it.
-    down
-        Whether keys run down instead of across.
-
-    Attributes
-    ----------
-    words
-        The words of the keys.
-    rows
-        For each part, and for the sum: its name, its cells and its number.
+        The query whose row it is, and the key.
+    box, down
+        As for :class:`~filmkit.pictures.strips.Strips`.
     """
-
-    def __init__(self, view: HeadView, pair: tuple[int, int], box: Box, *, down: bool) -> None:
-        super().__init__()
-        (query, key), words, theme = pair, view.layer.words, current_theme()
-        start = max(0, min(key, query + 1 - MOST))
-        stop = min(start + MOST, query + 1)
-        tables = [_part_of_products(view, name) for name in SUM]
-        rows = [values[[query], start:stop] for values, _source in tables]
-        norm = Norm.stretched(rows, 100.0, role="scores")
-        if not has_name(norm.cmap):  # what is subtracted has a colour of its own
-            norm = replace(norm, cmap="/".join((theme.counter, *norm.cmap.split("/")[1:])))
-        numbers, sign = _added([float(values[pair]) for values, _source in tables])
-        names = _("from the latent"), _("+ from the rotated key"), _("{sign} together", sign=sign)
-        side, head = SIDE * box.width, (3 if down else 1) * LINE
-        inner = Box.of(box.left + side, box.right, box.bottom, box.top - head)
-        strips = inner.split_columns(3, GAP) if down else inner.split_rows(3, GAP)
-        self.rows = Group()
-        for row, table, strip, name, number in zip(
-            rows, tables, strips, names, numbers, strict=True
-        ):
-            source = table[1].part((query, query + 1), (start, stop))
-            if down:
-                row, source = row.T, replace(source, transposed=True)
-            shown = np.where(np.arange(start, stop) == key, 1.0, DIMMED).reshape(row.shape)
-            cells = Heatmap(row, norm, source=source).place(strip).set_shown(shown)
-            texts = np.where(shown == 1, number, "").tolist()
-            point, room = ((strip.left, box.top - head / 2), strip.width)
-            if not down:
-                point, room = (box.left, strip.y), side - GAP
-            lines = stacked_lines(name, point, room, size=WORDS)
-            self.rows.add(Group(cells, *lines, CellLabels(cells, texts, size=NUMBER)))
-        self.words = VGroup()
-        for place, word in enumerate(words[start:stop], start):
-            cell = cells.cell(*((place - start, 0) if down else (0, place - start)))
-            room = side - GAP / 2 if down else 0.95 * cell.width
-            colour = theme.key if place == key else None
-            label = fit_word(printable(word), room, size=WORDS, colour=colour)
-            x = box.left + side - GAP / 2 - label.width / 2
-            self.words.add(label.on_line(*((x, cell.y) if down else (cell.x, box.top - head / 2))))
-        self.add(self.words, self.rows)
+    (query, key), theme = pair, current_theme()
+    keys = keys_shown(query, key)
+    tables = [_part_of_products(view, name) for name in SUM]
+    rows = [values[query, keys] for values, _source in tables]
+    norm = Norm.stretched(rows, 100.0, role="scores")
+    if not has_name(norm.cmap):  # what is subtracted has a colour of its own
+        norm = replace(norm, cmap="/".join((theme.counter, *norm.cmap.split("/")[1:])))
+    numbers, sign = _added([float(values[pair]) for values, _source in tables])
+    names = _("from the latent"), _("+ from the rotated key"), _("{sign} together", sign=sign)
+    place = key - keys.start
+    strips = [
+        Strip(name, row, norm, source.part((query, query + 1), (keys.start, keys.stop)), {place: n})
+        for name, row, (_values, source), n in zip(names, rows, tables, numbers, strict=True)
+    ]
+    words, colours = view.layer.words[keys], {place: theme.key}
+    return Strips(strips, words, box, down=down, colours=colours)
 
 
 def _part_of_products(view: HeadView, part: str) -> tuple[Array, TensorSource]:

@@ -23,16 +23,13 @@ from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
 from filmkit.pictures.become import Become
 from filmkit.pictures.stage import Stage
+from filmkit.pictures.strips import GAP, NUMBER, WORDS
 from filmkit.pictures.texts import SentencePart, below_each_other, own_colour, quiet
 from filmkit.world.headline import Headline
 from scenes.rotation.parts import (
-    GAP,
-    NUMBER,
-    WORDS,
     Bars,
     ClocksPart,
     Price,
-    Sum,
     changed_at,
     factors,
     first_sentence,
@@ -40,6 +37,7 @@ from scenes.rotation.parts import (
     latent_of,
     lines_of,
     merged_once,
+    sum_of_parts,
 )
 
 FARTHEST = 10  # distance up to which two words move apart
@@ -143,7 +141,9 @@ class RotationAndLatent(Stage):
         score = _("score of <query>{query}</query> for <key>{key}</key>", query=query, key=key)
         words = self._say("added", _("Two parts, added"), score)
         down = self.frame.upright
-        self.part("sum", lambda: Sum(self.head, self.pair, words().below(head=GAP), down=down))
+        self.part(
+            "sum", lambda: sum_of_parts(self.head, self.pair, words().below(head=GAP), down=down)
+        )
         self.facts |= told(rope=widths[1])
         if is_converted(self.trace):
             self._compare_distances(score)
