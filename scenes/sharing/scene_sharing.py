@@ -117,7 +117,7 @@ class Sharing(Stage):
             row = values[query, keys]
             numbers = {
                 place: fact(
-                    "weight",
+                    "moved weight",
                     row[place],
                     partial(format_percent, digits=0),
                     head=head,
