@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from manim import Mobject, VGroup, linear
+from manim import AnimationGroup, Mobject, VGroup, linear
 
 from extract.conversion_report import conversion_report
 from extract.errors import TraceError
@@ -44,6 +44,7 @@ FARTHEST = 10  # distance up to which two words move apart
 FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
 CLOCKS = 8  # how many clocks are drawn: those that turn fastest
 SIGN = 0.055  # size of signs between matrices
+READ = 2.5  # seconds in which the words of the sentence appear
 SENTENCE, PRICE = 0.2, 0.46  # heights of the sentence and of the bars, as shares of the stage
 
 CLOCKWORK = """
@@ -319,12 +320,13 @@ class RotationAndLatent(Stage):
 
     @beat
     def two_parts(self) -> None:
-        """A score is then two parts, added: one from the [latent], one from the rotated [key]."""
+        """A score is then [two] parts, added: one from the latent, one from the rotated [key]."""
         self.show("added\nsum", later="sum")
         parts = self.parts["sum"].whole[0]
         latent, rotated, both = parts.rows
-        self.wait_for("latent")
-        self.play(Appear(parts.words), Appear(latent))
+        self.play(Appear(parts.words))
+        self.wait_for("two")
+        self.play(Appear(latent))
         self.wait_for("key")
         self.play(Appear(rotated))
         self.play(Appear(both))
@@ -345,7 +347,7 @@ class RotationAndLatent(Stage):
     def what_it_says(self) -> None:
         self.show("said\nhalf\nabout\nprice", later="said half about price")
         *prompt, said = self.parts["said"].pieces["row words"]
-        self.play(*map(Appear, prompt))
+        self.play(AnimationGroup(*map(Appear, prompt), lag_ratio=0.5), run_time=READ)
         self.wait_for("says")
         self.play(Appear(said), Appear(self.parts["half"].whole))
         self.wait_for("perplexity")

@@ -205,7 +205,7 @@ class Sharing(Stage):
         before, after = moved.rows
         room = (world.lines, *world.pairs, *world.cards)
         self.play(*(Presence(part, 0.0) for part in room))
-        self.play(Appear(moved.words), Appear(before))
+        self.play(Appear(moved.words), Appear(before), run_time=COMPUTE)
         self.play(Appear(after), run_time=COMPUTE)
 
     @beat

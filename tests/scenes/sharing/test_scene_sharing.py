@@ -13,7 +13,6 @@ from extract.trace import Trace
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage
-from filmkit.pictures.strips import Strips
 from scenes.sharing.scene_sharing import Sharing
 from tests.extract.test_sharing import from_pooled_weights
 from tests.support.figures import all_texts
@@ -113,10 +112,10 @@ def test_the_row_in_which_most_moves_stands_before_and_with_one_set(case: str) -
     def look(record: BeatRecord, stage: Sharing) -> None:
         if record.name != "attention_moves":
             return
-        (strips,) = (m for m in stage.mobjects if isinstance(m, Strips))
+        strips = [m for m in stage.mobjects if m.submobjects and isinstance(m[0], Heatmap)]
         drawn = square(trace, (shared - own)[most])
         row = np.unravel_index(drawn.argmax(), drawn.shape)[0]
-        for (cells, *_names, numbers), pattern in zip(strips.rows, (own, shared), strict=True):
+        for (cells, *_names, numbers), pattern in zip(strips, (own, shared), strict=True):
             values = square(trace, pattern[most])[row]
             close(cells, values[[max(0, row - 7) + np.arange(cells.shape[1])]])
             lit = cells.values[cells.shown == 1]
