@@ -21,7 +21,7 @@ from filmkit.core.norm import Norm, TensorSource, has_name
 from filmkit.core.numbers import format_count, format_decimal, format_number, format_percent
 from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES, quantity
-from filmkit.core.text import Label, Tick
+from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.clocks import Clocks
@@ -56,12 +56,18 @@ def more_percent(share: float) -> str:
     return f"{'+' * (share >= 0)}{format_percent(share, 0)}"
 
 
-def lines_of(matter: str, quiet: str) -> Callable[[], VGroup]:
-    """Return what makes two lines below a matrix: what matters, and a quiet one."""
-    return lambda: below_each_other(
-        Label(matter, size=1.2 * WORDS, weight="semibold"),
-        Label(quiet, size=WORDS, colour=current_theme().muted),
-    )
+def lines_of(matter: str, quiet: str, width: float) -> Callable[[], VGroup]:
+    """Return what makes lines below a matrix, no wider than it: what matters, and a quiet one."""
+    size, muted = 1.2 * WORDS, current_theme().muted
+
+    def make() -> VGroup:
+        first = (
+            Label(t, size=size, weight="semibold") for t in break_lines(matter, width, size=size)
+        )
+        then = (Label(t, size=WORDS, colour=muted) for t in break_lines(quiet, width, size=WORDS))
+        return below_each_other(*first, *then)
+
+    return make
 
 
 # Why rotated weights cannot be merged
@@ -101,8 +107,8 @@ def factors(view: HeadView) -> tuple[Matrix | None, Matrix | None]:
             symbol='W_"QR"',
         )
     return (
-        queries and replace(queries, name=_("makes queries")),
-        keys and replace(keys.transposed, name=_("makes keys")),
+        queries and replace(queries, name=_("makes queries"), symbol=""),
+        keys and replace(keys.transposed, name=_("makes keys"), symbol=""),
     )
 
 

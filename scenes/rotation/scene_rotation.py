@@ -22,6 +22,7 @@ from filmkit.core.text import Label, Symbol, break_lines
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
 from filmkit.pictures.become import Become
+from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.strips import GAP, NUMBER, WORDS
 from filmkit.pictures.texts import SentencePart, below_each_other, own_colour, quiet
@@ -43,8 +44,9 @@ from scenes.rotation.parts import (
 FARTHEST = 10  # distance up to which two words move apart
 FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
 CLOCKS = 8  # how many clocks are drawn: those that turn fastest
+BESIDE = 2.2  # width of words at the clocks, at least, in scene units
 SIGN = 0.055  # size of signs between matrices
-READ = 2.5  # seconds in which the words of the sentence appear
+READ = 3.0  # seconds in which words appear, and bars grow
 SENTENCE, PRICE = 0.2, 0.46  # heights of the sentence and of the bars, as shares of the stage
 
 CLOCKWORK = """
@@ -125,10 +127,12 @@ class RotationAndLatent(Stage):
         columns = -(-len(drawn) // 2)
         self.part("clocks", ClocksPart(drawn, far, columns=columns, cells=120 // columns))
         first, clocks = (fact("clocks", len(part), drawn=part is drawn) for part in (drawn, steps))
-        self.part(
-            "first", quiet(_("the fastest {first} of {clocks} clocks", first=first, clocks=clocks))
-        )
-        self.part("apart", quiet(_("two words, {apart}", apart=counted_places(far))))
+        width = max(BESIDE, 0.3 * self.frame.stage.width)
+        for name, text in (
+            ("first", _("the fastest {first} of {clocks} clocks", first=first, clocks=clocks)),
+            ("apart", _("two words, {apart}", apart=counted_places(far))),
+        ):
+            self.part(name, quiet(*break_lines(text, width, size=TEXT)))
         for name in ("times", "by"):
             self.part(name, partial(Symbol, "times", size=SIGN))
         for name, part in self.kept.items():
@@ -184,12 +188,13 @@ class RotationAndLatent(Stage):
         line = _("<ink>white: what changes</ink> in the merged matrix when words are farther apart")
         self._say("merging", _("No single matrix serves all distances"), line)
         self.part("once", merged_once(head))
-        self.part("always", lines_of(_("merged once"), _("without rotation")))
+        width = 0.8 * self.frame.stage.width / (2 if self.frame.upright else 4)
+        self.part("always", lines_of(_("merged once"), _("without rotation"), width))
         for distance in FAR:
             self.part(f"changed{distance}", changed_at(head, distance, FAR[-1]))
             write = partial(format_percent, digits=0)
             share = fact("change", changes[distance], write, distance=distance)
-            lines = lines_of(_("{share} changed", share=share), counted_places(distance))
+            lines = lines_of(_("{share} changed", share=share), counted_places(distance), width)
             self.part(f"at{distance}", lines)
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
         products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
@@ -269,8 +274,6 @@ class RotationAndLatent(Stage):
         self.wait_for("turns")
         clocks = self.parts["clocks"].whole[0]
         clocks.turn_to(0, 0)
-        for name in ("clocks", "first", "times", "by"):
-            self.add(self.parts[name].whole)
         self.play(*(Appear(self.parts[name].whole) for name in ("clocks", "first", "times", "by")))
         turning = AnimateWith(clocks, lambda alpha: clocks.turn_to(FAR[-1] * alpha, 0))
         self.play(turning, run_time=4.0)
@@ -320,16 +323,16 @@ class RotationAndLatent(Stage):
 
     @beat
     def two_parts(self) -> None:
-        """A score is then [two] parts, added: one from the latent, one from the rotated [key]."""
+        """A score is then [two] parts, added: one from the latent, one from the [rotated] key."""
         self.show("added\nsum", later="sum")
         parts = self.parts["sum"].whole[0]
         latent, rotated, both = parts.rows
         self.play(Appear(parts.words))
         self.wait_for("two")
-        self.play(Appear(latent))
-        self.wait_for("key")
+        self.play(Appear(latent), run_time=READ)
+        self.wait_for("rotated")
         self.play(Appear(rotated))
-        self.play(Appear(both))
+        self.play(Appear(both), run_time=READ / 2)
 
     @beat(
         when=is_converted,
@@ -352,15 +355,16 @@ class RotationAndLatent(Stage):
         self.play(Appear(said), Appear(self.parts["half"].whole))
         self.wait_for("perplexity")
         self.play(Appear(self.parts["about"].whole))
-        self.wait_for("worse")
         first, *trained = self.parts["price"].whole[0].rows
-        self._grow(first)
+        self._grow(first, "worse")
         if trained:
             self.wait_for("training")
             self._grow(*trained)
 
-    def _grow(self, row: VGroup) -> None:
-        """Let a bar of the price grow under its name."""
+    def _grow(self, row: VGroup, mark: str = "") -> None:
+        """Let a bar of the price grow under its name; its share comes at a mark."""
         name, bar, share = row
-        self.play(Appear(name), grow_bar(bar), run_time=self.theme.tempo.large)
+        self.play(Appear(name), grow_bar(bar), run_time=READ)
+        if mark:
+            self.wait_for(mark)
         self.play(Appear(share))
