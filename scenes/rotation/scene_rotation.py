@@ -44,8 +44,8 @@ from scenes.rotation.parts import (
 FARTHEST = 10  # distance up to which two words move apart
 FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
 CLOCKS = 8  # how many clocks are drawn: those that turn fastest
-BESIDE = 2.2  # width of words at the clocks, at least, in scene units
-SIGN = 0.055  # size of signs between matrices
+BESIDE = 2.0  # width of words at the clocks, at least, in scene units
+SIGN = 0.04  # size of signs between matrices
 READ = 3.0  # seconds in which words appear, and bars grow
 SENTENCE, PRICE = 0.2, 0.46  # heights of the sentence and of the bars, as shares of the stage
 
