@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import RIGHT, Mobject, Rectangle, VGroup
+from manim import DOWN, RIGHT, Mobject, Rectangle, VGroup
 
 from extract.attention import as_float64
 from extract.merged import MergedMatrix
@@ -30,7 +30,6 @@ from filmkit.pictures.mosaic import TOKEN, Axis, Size
 from filmkit.pictures.parts import Around, Matrix, Place
 from filmkit.pictures.strips import GAP, LINE, NUMBER, WORDS, Strip, Strips, keys_shown
 from filmkit.pictures.tensors import CHANNEL, MODEL, HeadParts
-from filmkit.pictures.texts import below_each_other
 
 __all__ = ["GAP", "NUMBER", "WORDS", "Bars", "ClocksPart", "Price", "changed_at"]
 __all__ += [
@@ -58,14 +57,14 @@ def more_percent(share: float) -> str:
 
 def lines_of(matter: str, quiet: str, width: float) -> Callable[[], VGroup]:
     """Return what makes lines below a matrix, no wider than it: what matters, and a quiet one."""
-    size, muted = 1.2 * WORDS, current_theme().muted
+    size, muted = 1.1 * WORDS, current_theme().muted
 
     def make() -> VGroup:
         first = (
             Label(t, size=size, weight="semibold") for t in break_lines(matter, width, size=size)
         )
         then = (Label(t, size=WORDS, colour=muted) for t in break_lines(quiet, width, size=WORDS))
-        return below_each_other(*first, *then)
+        return VGroup(*first, *then).arrange(DOWN, buff=0.08)
 
     return make
 
@@ -240,7 +239,7 @@ class Bars(VGroup):
 def parts_of_products(trace: Trace, layer: int, head: int, part: str) -> Array:
     """Return a part of the dot products, "unrotated" or "rotated", or their "sum", (query, key)."""
     if part == "sum":
-        return sum(parts_of_products(trace, layer, head, part) for part in SUM[:2])
+        return np.add(*(parts_of_products(trace, layer, head, part) for part in SUM[:2]))
     if trace.meta.attention == "mla":
         name = {"unrotated": "scores_of_latents", "rotated": "scores_of_rotated"}[part]
         scores = QUANTITIES[name].compute(trace, layer, head)

@@ -185,10 +185,10 @@ class RotationAndLatent(Stage):
         query, key = (first + place for place in self.pair)
         merged = MergedMatrix(self.trace, self.layer.layer, head.head)
         changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
-        line = _("<ink>white: what changes</ink> in the merged matrix when words are farther apart")
+        line = _("<ink>white: what changes</ink> in the merged matrix")
         self._say("merging", _("No single matrix serves all distances"), line)
         self.part("once", merged_once(head))
-        width = 0.8 * self.frame.stage.width / (2 if self.frame.upright else 4)
+        width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else 4)
         self.part("always", lines_of(_("merged once"), _("without rotation"), width))
         for distance in FAR:
             self.part(f"changed{distance}", changed_at(head, distance, FAR[-1]))
