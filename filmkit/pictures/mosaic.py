@@ -6,12 +6,12 @@ A mosaic is written as it looks, a name for each field::
     Q  scores
 
 Names over several fields are one part that spans them, and ``.`` is left empty. A column of ``|``
-joins the columns beside it: there is no gap between them. What runs along the sides of the parts,
-their axes, decides all sizes: in one picture equal axes have equal pitch, so that a row of Q runs
-straight into the row of the scores, and a column of K^T drops into its column. A side of a part is
-cells times a pitch, and fixed room around them for words, a header or a colour bar. Along the
-tracks of the mosaic these add up; the largest pitch with which everything fits is found by
-bisection.
+joins the columns beside it: there is no gap between them; a name at both sides spans it too. What
+runs along the sides of the parts, their axes, decides all sizes: in one picture equal axes have
+equal pitch, so that a row of Q runs straight into the row of the scores, and a column of K^T drops
+into its column. A side of a part is cells times a pitch, and fixed room around them for words, a
+header or a colour bar. Along the tracks of the mosaic these add up; the largest pitch with which
+everything fits is found by bisection.
 
 This is pure geometry, in scene units; :mod:`filmkit.pictures.parts` makes the mobjects.
 """
@@ -202,6 +202,8 @@ def _spans(grid: Sequence[Sequence[str]]) -> dict[str, Span]:
     fields: dict[str, list[tuple[int, int]]] = {}
     for r, row in enumerate(grid):
         for c, name in enumerate(row):
+            if name == JOINT and row[c - 1 : c] == row[c + 1 : c + 2]:
+                name = row[c - 1]  # a part over the columns that it joins
             if name not in (EMPTY, JOINT):
                 fields.setdefault(name, []).append((r, c))
     spans = {}

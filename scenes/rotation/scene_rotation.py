@@ -2,64 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
-from manim import Group, Mobject, linear, there_and_back
+from manim import AnimationGroup, Mobject, VGroup, linear
 
 from extract.conversion_report import conversion_report
 from extract.errors import TraceError
 from extract.merged import MergedMatrix
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith, Appear, Reveal, in_rows
+from filmkit.core.animations import AnimateWith, Appear
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import format_number, format_short, spoken_share
+from filmkit.core.numbers import format_number, format_percent, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label, Symbol, break_lines
 from filmkit.core.view import best_match
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.chart import grow_bar
 from filmkit.pictures.become import Become
 from filmkit.pictures.parts import TEXT
-from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other, figure, heading, quiet
+from filmkit.pictures.strips import GAP, NUMBER, WORDS
+from filmkit.pictures.texts import SentencePart, below_each_other, own_colour, quiet
+from filmkit.world.headline import Headline
 from scenes.rotation.parts import (
-    SUM,
-    WORDS,
-    Changes,
+    Bars,
     ClocksPart,
     Price,
-    Slide,
-    added,
+    changed_at,
     factors,
     first_sentence,
     kept_of,
     latent_of,
-    look_at,
-    merged_at,
-    more_percent,
+    lines_of,
+    merged_once,
+    sum_of_parts,
 )
 
-FARTHEST = 10  # distance up to which two words slide
-FAR = 5  # distance at which the merged matrix is looked at last
-CLOCKS, FAST = 32, 8  # how many clocks are drawn; the ones that turn fastest
-SIGN = 0.055  # size of signs between matrices
-TURNED = 60  # distance up to which the hands of all clocks turn
+FARTHEST = 10  # distance up to which two words move apart
+FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
+CLOCKS = 8  # how many clocks are drawn: those that turn fastest
+BESIDE = 2.0  # width of words at the clocks, at least, in scene units
+SIGN = 0.04  # size of signs between matrices
+READ = 3.0  # seconds in which words appear, and bars grow
+SENTENCE, PRICE = 0.2, 0.46  # heights of the sentence and of the bars, as shares of the stage
 
-MERGED = "unturned turned dial\nunturned turned change"
-TALL_MERGED = "unturned change\nturned dial"
-SAID = "half\nsaid\nmore\nabout\nprice"
-PARTS = """
-    unrotated plus rotated equals scores
-    sum       sum  sum     to     pattern
+CLOCKWORK = """
+    name name  name   name name
+    .    .     first  .    .
+    W_Q  times clocks by   W_Kt
+    .    .     apart  .    .
 """
-TALL_PARTS = """
-    unrotated plus   rotated
-    .         equals scores
-    .         to     pattern
-    sum       sum    sum
+TALL_CLOCKWORK = """
+    name   name
+    W_Q    W_Q
+    times  first
+    clocks clocks
+    by     apart
+    W_Kt   W_Kt
+"""
+MERGED = """
+    merging merging merging  merging
+    once    changed1 changed2 changed5
+    always  at1      at2      at5
+"""
+TALL_MERGED = """
+    merging  merging
+    once     changed1
+    always   at1
+    changed2 changed5
+    at2      at5
+"""
+KEPT = """
+    total     | total
+    latent    | rope
+    of_latent | of_rope
 """
 
 
@@ -71,6 +90,12 @@ def is_converted(trace: Trace) -> bool:
 def counted_minutes(number: float) -> str:
     """Return a number of minutes: "3 minutes"."""
     return ngettext("{number} minute", "{number} minutes", round(number))
+
+
+def counted_places(distance: int) -> str:
+    """Return how far apart two words are: "5 places apart"."""
+    number = fact("apart", distance, distance=distance)
+    return ngettext("{number} place apart", "{number} places apart", distance, number=number)
 
 
 def share_of(share: float) -> str:
@@ -87,31 +112,53 @@ class RotationAndLatent(Stage):
 
     def prepare(self) -> None:
         self._refuse_what_cannot_be_shown()
-        self.pair, self.kept = best_match(self.head), kept_of(self.head)
-        query, key = (printable(self.layer.words[place]) for place in self.pair)
+        self.pair, self.kept = best_match(self.head), kept_of(self.layer)
         steps = self.trace.rotation(self.layer.layer).steps
         queries, keys = factors(self.head)
-        self.part("name", lambda: heading(_("rotary positions (RoPE)"), self.frame.stage.width))
+        turned = _(
+            "<query>queries</query> and <key>keys</key> turn like clock hands, by their place in "
+            "the text"
+        )
+        self._say("name", _("rotary positions (RoPE)"), turned)
         self.part("C", latent_of(self.layer))
         self.part("W_Q", queries)
         self.part("W_Kt", keys)
-        # Of many pairs every second one is drawn, or every third one and so on.
-        drawn = steps[:: -(-len(steps) // CLOCKS)]
-        self.part("clocks", ClocksPart(drawn, TURNED, columns=8, cells=20, symbol="R_d"))
-        each = _("each clock: two channels, turned by the distance of two tokens")
-        self.part("each", quiet(*break_lines(each, 0.9 * self.frame.stage.width, size=TEXT)))
+        drawn, far = steps[:CLOCKS], FAR[-1]
+        columns = -(-len(drawn) // 2)
+        self.part("clocks", ClocksPart(drawn, far, columns=columns, cells=120 // columns))
+        first, clocks = (fact("clocks", len(part), drawn=part is drawn) for part in (drawn, steps))
+        width = max(BESIDE, 0.3 * self.frame.stage.width)
+        for name, text in (
+            ("first", _("the fastest {first} of {clocks} clocks", first=first, clocks=clocks)),
+            ("apart", _("two words, {apart}", apart=counted_places(far))),
+        ):
+            self.part(name, quiet(*break_lines(text, width, size=TEXT)))
+        for name in ("times", "by"):
+            self.part(name, partial(Symbol, "times", size=SIGN))
         for name, part in self.kept.items():
             self.part(name, part)
-        self.part("of_latent", lambda: self._width("latent", _("numbers, unrotated")))
-        self.part("of_rope", lambda: self._width("rope", _("rotated")))
-        self.part("sum", lambda: added(self.kept, self.pair, f"{query} → {key}"))
-        for name, sign in (("plus", "+"), ("equals", "="), ("to", "->")):
-            self.part(name, partial(Symbol, sign, size=SIGN))
-        self.facts |= told(rope=self.kept["rope"].values.shape[1])
+        widths = [part.values.shape[1] for part in self.kept.values()]
+        total = _("{number} numbers", number=fact("kept numbers", sum(widths), part="both"))
+        self._say("total", total, _("kept of each token, for all heads"))
+        self.part("of_latent", partial(self._width, "latent", _("latent: never turned")))
+        self.part("of_rope", partial(self._width, "rope", _("one key: turned")))
+        query, key = (printable(self.layer.words[place]) for place in self.pair)
+        score = _("score of <query>{query}</query> for <key>{key}</key>", query=query, key=key)
+        words = self._say("added", _("Two parts, added"), score)
+        down = self.frame.upright
+        self.part(
+            "sum", lambda: sum_of_parts(self.head, self.pair, words().below(head=GAP), down=down)
+        )
+        self.facts |= told(rope=widths[1])
         if is_converted(self.trace):
-            self.part("dial", ClocksPart(steps[:FAST], FAR, columns=2, cells=6))
-            self._compare_distances((query, key))
+            self._compare_distances(score)
             self._report()
+
+    def _say(self, name: str, figure: str, line: str) -> Callable[[], Headline]:
+        """Make the words of a picture a part, and return what makes them."""
+        words = partial(Headline, figure, line, self.frame)
+        self.part(name, words)
+        return words
 
     def _refuse_what_cannot_be_shown(self) -> None:
         meta = self.trace.meta
@@ -132,31 +179,37 @@ class RotationAndLatent(Stage):
                 "leave out --layer"
             )
 
-    def _compare_distances(self, words: tuple[str, str]) -> None:
+    def _compare_distances(self, score: str) -> None:
         """Make the parts that show how merged matrix and score depend on the distance."""
         head, first = self.head, self.layer.first
         query, key = (first + place for place in self.pair)
         merged = MergedMatrix(self.trace, self.layer.layer, head.head)
-        changes, apart = merged.changes(range(FAR + 1)), query - key
-        self.part("change", lambda: Changes(changes))
-        self.part("unturned", merged_at(head, 0))
-        self.part("turned", merged_at(head, FAR))
+        changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
+        line = _("<ink>white: what changes</ink> in the merged matrix")
+        self._say("merging", _("No single matrix serves all distances"), line)
+        self.part("once", merged_once(head))
+        width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else 4)
+        self.part("always", lines_of(_("merged once"), _("without rotation"), width))
+        for distance in FAR:
+            self.part(f"changed{distance}", changed_at(head, distance, FAR[-1]))
+            write = partial(format_percent, digits=0)
+            share = fact("change", changes[distance], write, distance=distance)
+            lines = lines_of(_("{share} changed", share=share), counted_places(distance), width)
+            self.part(f"at{distance}", lines)
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
-        scores = merged.scores(query, key, far + 1)
-        self.part("slide", lambda: Slide(scores, apart, words, self.frame))
-        self.part("score", self._score)
+        products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
+        words = self._say("slid", _("The score depends on the distance"), score)
+        self.part("bars", lambda: Bars(products, apart, words().below(head=GAP)))
         self.facts |= told(
             one=(changes[1], spoken_share),
-            five=(changes[FAR], spoken_share),
+            five=(changes[FAR[-1]], spoken_share),
             true=apart,
-            score=(float(head.scores[self.pair]), format_number),
             product=(float(head.dot_products[self.pair]), format_number),
-            divisor=(1 / self.trace.meta.score_scale, format_short),
         )
 
     def _report(self) -> None:
         """Make the parts that show what the conversion measured."""
-        report, width = self.report, 0.9 * self.frame.stage.width
+        report, stage = self.report, self.frame.stage
         model, *converted = (row.result.perplexity for row in report.windows)
         worse = [perplexity / model - 1 for perplexity in converted]
         kept = report.rotated + report.rank
@@ -167,18 +220,24 @@ class RotationAndLatent(Stage):
             mended=(worse[-1], spoken_share),
             minutes=(report.heal_minutes, counted_minutes),
         )
-        done = _("nothing trained")
-        if report.healed is not None:
-            done = _("trained {minutes}", minutes=self.facts["minutes"])
+        words = *self.layer.words, first_sentence((report.healed or report.stored).continuation)
+        colours = *[self.theme.ink] * self.layer.count, own_colour(report.next_word)
+        self.part("said", SentencePart(words, stage.width, SENTENCE * stage.height, colours))
         part = fact("kept numbers", kept, part="both")
         whole = fact("kept numbers", report.cached, way="model")
-        more = fact("perplexity", worse[-1], more_percent, healed=len(worse) > 1)
-        self.part("said", self._said)
-        self.part("half", quiet(_("{part} of {whole} numbers kept", part=part, whole=whole)))
-        about = break_lines(_("perplexity: how unsure it is of each next word"), width, size=WORDS)
-        self.part("more", lambda: figure(more))
-        self.part("about", lambda: below_each_other(*(Label(line, size=WORDS) for line in about)))
-        self.part("price", lambda: Price(worse, done, width))
+        line = _("said with {part} of {whole} numbers kept of each token", part=part, whole=whole)
+        self.part("half", self._broken(line, self.theme.muted))
+        line = _("how much more unsure it is of each next word (perplexity)")
+        self.part("about", self._broken(line, self.theme.ink))
+        done = _("after {minutes} of training", minutes=self.facts["minutes"])
+        names = [_("converted"), done][: len(worse)]
+        box = Box(0, 0, stage.width, PRICE * stage.height)
+        self.part("price", lambda: Price(worse, names, box))
+
+    def _broken(self, line: str, colour: str) -> Callable[[], Mobject]:
+        """Return what makes a line of text, on several lines if the stage is too narrow."""
+        lines = break_lines(line, self.frame.stage.width, size=WORDS)
+        return lambda: below_each_other(*(Label(t, size=WORDS, colour=colour) for t in lines))
 
     def variant(self, beat: str) -> str:
         if beat == "a_few_numbers":
@@ -195,27 +254,12 @@ class RotationAndLatent(Stage):
             made = _("converted, trained {minutes}", minutes=counted_minutes(minutes))
         return f"{source}  ·  {made}", self.hidden_note(short=True)
 
-    # Parts
-
     def _width(self, name: str, what: str) -> Mobject:
         """Return how many numbers of something are kept for each token."""
         part = self.kept[name]
         count = fact("kept numbers", part.values.shape[1], part=name)
-        return below_each_other(figure(count, colour=part.colour), Label(what, size=WORDS))
-
-    def _score(self) -> Mobject:
-        """Return the score at the true distance, and the product that it comes from."""
-        score = figure(self.facts["score"], colour=self.theme.scores)
-        words = _("score: {product} ÷ {divisor}", **self.facts)
-        return below_each_other(score, Label(words, size=WORDS))
-
-    def _said(self) -> Mobject:
-        """Return the prompt, and how the converted model goes on."""
-        report, stage = self.report, self.frame.stage
-        words = *self.layer.words, first_sentence((report.healed or report.stored).continuation)
-        colours = [*[self.theme.muted] * self.layer.count, self.theme.ink]
-        room = Box(0, 0, stage.width, 0.3 * stage.height)
-        return Sentence(words, room, size=0.075, colours=colours)
+        number = Label(count, size=NUMBER, colour=part.colour, weight="semibold")
+        return below_each_other(number, Label(what, size=WORDS))
 
     # Why rotated weights cannot be merged
 
@@ -225,61 +269,43 @@ class RotationAndLatent(Stage):
         right between the two matrices."""
         self.show("C")
         self.wait_for("catch")
-        self.show("name name\nW_Q W_Kt", tall="name\nW_Q\nW_Kt")
+        show = partial(self.show, CLOCKWORK, tall=TALL_CLOCKWORK)
+        show(later="clocks first apart times by")
         self.wait_for("turns")
-        self.show(
-            "name name name\nW_Q clocks W_Kt\neach each each",
-            tall="name\nW_Q\nclocks\neach\nW_Kt",
-            later="clocks each",
-        )
-        clocks, symbol = self.parts["clocks"].pieces.values()
+        clocks = self.parts["clocks"].whole[0]
         clocks.turn_to(0, 0)
-        self.play(Appear(clocks), Appear(symbol), Appear(self.parts["each"].whole))
-        turning = AnimateWith(clocks, lambda alpha: clocks.turn_to(TURNED * alpha, 0))
+        self.play(*(Appear(self.parts[name].whole) for name in ("clocks", "first", "times", "by")))
+        turning = AnimateWith(clocks, lambda alpha: clocks.turn_to(FAR[-1] * alpha, 0))
         self.play(turning, run_time=4.0)
+        self.play(Appear(self.parts["apart"].whole))
 
     @beat(when=is_converted)
     def it_depends_on_the_distance(self) -> None:
-        """[One] step apart, the product changes by {one}, [five] apart by {five}: there is no one
-        matrix to keep."""
-        self.show(MERGED, tall=TALL_MERGED, later="turned dial change")
-        turned = self.parts["turned"]
-        dial, change = (self.parts[name].whole[0] for name in ("dial", "change"))
-        look_at(turned.cells, merged_at(self.head, 0))
-        dial.turn_to(0, 0)
-        change.show(0)
-        start = self.parts["unturned"].cells.copy()
-        self.play(Become(turned.cells, start), run_time=self.theme.tempo.large)
-        self.play(*(Appear(piece) for piece in (turned.pieces["title"], dial, change)))
-        self.wait_for("One")
-        self._step_apart(0, 1)
-        self.wait_for("five")
-        self._step_apart(1, FAR)
-
-    def _step_apart(self, start: int, stop: int) -> None:
-        """Go from a distance to another one, step by step: the matrix is another at each."""
-        dial, change = (self.parts[name].whole[0] for name in ("dial", "change"))
-        cells = self.parts["turned"].cells
-
-        def step(alpha: float) -> None:
-            distance = start + (stop - start) * alpha
-            dial.turn_to(distance, 0)
-            change.show(round(distance))
-            look_at(cells, merged_at(self.head, round(distance)))
-
-        moving = Group(dial, change, cells)
-        self.play(AnimateWith(moving, step, rate_func=linear), run_time=0.7 * (stop - start))
+        """[One] place apart, the merged matrix changes by {one}, [five] apart by {five}: no single
+        matrix serves all distances."""
+        changed = " ".join(f"changed{distance} at{distance}" for distance in FAR)
+        self.show(MERGED, tall=TALL_MERGED, later=changed)
+        for distance in FAR:
+            if mark := {1: "One", 5: "five"}.get(distance):
+                self.wait_for(mark)
+            cells = self.parts[f"changed{distance}"].cells
+            moving = Become(cells, self.parts["once"].cells.copy())
+            self.play(moving, run_time=self.theme.tempo.large)
+            self.play(Appear(self.parts[f"at{distance}"].whole))
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:
-        """Slide two tokens apart, and their score slides too. They really are {true} apart:
-        {score}."""
-        self.show("slide score", later="score")
-        slide, apart = self.parts["slide"].whole[0], self.pair[0] - self.pair[1]
-        last = len(slide.bars) - 1
-        way = AnimateWith(slide, lambda alpha: slide.slide_to(apart + (last - apart) * alpha))
-        self.play(way, rate_func=there_and_back, run_time=5.0)
-        self.show("slide score")
+        """Move two words apart, and their score slides, too. In the sentence they are {true}
+        apart: {product}."""
+        self.show("slid\nbars")
+        bars = self.parts["bars"].whole[0]
+        last, true = len(bars.bars) - 1, bars.distance
+        way = [*range(true, last + 1), *range(last - 1, true - 1, -1)]
+
+        def step(alpha: float) -> None:
+            bars.light(way[min(int(alpha * len(way)), len(way) - 1)])
+
+        self.play(AnimateWith(bars, step, rate_func=linear), run_time=5.0)
 
     # The way out
 
@@ -290,46 +316,55 @@ class RotationAndLatent(Stage):
         "beside a latent that is not rotated.",
     )
     def a_few_numbers(self) -> None:
-        mosaic = "latent | rope\nof_latent | of_rope"
-        self.show(mosaic, reveal="latent", later="rope of_rope")
+        self.show(KEPT, reveal="latent", later="rope of_rope total")
         self.wait_for("rotated")
-        self.show(mosaic, reveal="rope")
+        self.show(KEPT, reveal="rope", later="total")
+        self.show(KEPT)
 
     @beat
     def two_parts(self) -> None:
-        """A score is then two parts, added: one from the latent, one from the rotated key."""
-        show = partial(self.show, PARTS, tall=TALL_PARTS, words="rows")
-        show(later="unrotated plus rotated equals scores to pattern sum")
-        parts = [self.parts[name].cells for name in ("unrotated", "rotated")]
-        self.add(*parts)
-        self.play(*(Reveal(part.whole.set_shown(0), in_rows(part.shape)) for part in parts))
-        show(origins={"scores": parts[0].whole}, later="to pattern sum")
-        show(later="sum")
-        show(marks=tuple(Mark(n, *self.pair) for n in (*SUM, "pattern")))
+        """A score is then [two] parts, added: one from the latent, one from the [rotated] key."""
+        self.show("added\nsum", later="sum")
+        parts = self.parts["sum"].whole[0]
+        latent, rotated, both = parts.rows
+        self.play(Appear(parts.words))
+        self.wait_for("two")
+        self.play(Appear(latent), run_time=READ)
+        self.wait_for("rotated")
+        self.play(Appear(rotated))
+        self.play(Appear(both), run_time=READ / 2)
 
     @beat(
         when=is_converted,
-        kept="With {share} its cache, the converted model still says {next}. Its [perplexity], how "
-        "unsure it is of each next word, is [{worse}] higher.",
-        lost="With {share} its cache, this is what the converted model says. Its [perplexity], how "
-        "unsure it is of each next word, is [{worse}] higher.",
-        kept_healed="With {share} its cache, the converted model still says {next}. Its "
+        kept="With {share} its cache, the converted model still [says] {next}. Its [perplexity], "
+        "how unsure it is of each next word, is [{worse}] higher.",
+        lost="With {share} its cache, this is what the converted model [says]. Its [perplexity], "
+        "how unsure it is of each next word, is [{worse}] higher.",
+        kept_healed="With {share} its cache, the converted model still [says] {next}. Its "
         "[perplexity], how unsure it is of each next word, is [{worse}] higher; after {minutes} of "
         "[training], {mended}.",
-        lost_healed="With {share} its cache, this is what the converted model says. Its "
+        lost_healed="With {share} its cache, this is what the converted model [says]. Its "
         "[perplexity], how unsure it is of each next word, is [{worse}] higher; after {minutes} of "
         "[training], {mended}.",
     )
     def what_it_says(self) -> None:
-        self.show(SAID, later="more about price")
-        price = self.parts["price"].whole[0]
-        price.train(0.0)
+        self.show("said\nhalf\nabout\nprice", later="said half about price")
+        *prompt, said = self.parts["said"].pieces["row words"]
+        self.play(AnimationGroup(*map(Appear, prompt), lag_ratio=0.5), run_time=READ)
+        self.wait_for("says")
+        self.play(Appear(said), Appear(self.parts["half"].whole))
         self.wait_for("perplexity")
         self.play(Appear(self.parts["about"].whole))
-        self.wait_for("worse")
-        self.play(Appear(price.start))
-        if self.report.healed is not None:
+        first, *trained = self.parts["price"].whole[0].rows
+        self._grow(first, "worse")
+        if trained:
             self.wait_for("training")
-        shrinking = AnimateWith(price, price.train)
-        self.play(shrinking, Appear(price.done), run_time=3.0)
-        self.show(SAID)
+            self._grow(*trained)
+
+    def _grow(self, row: VGroup, mark: str = "") -> None:
+        """Let a bar of the price grow under its name; its share comes at a mark."""
+        name, bar, share = row
+        self.play(Appear(name), grow_bar(bar), run_time=READ)
+        if mark:
+            self.wait_for(mark)
+        self.play(Appear(share))

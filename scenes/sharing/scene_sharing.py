@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
-from manim import Group, VGroup, smooth, squish_rate_func
+from manim import Group, smooth, squish_rate_func
 
+from extract.attention import Array
 from extract.sharing import groups_for
 from extract.trace import Trace
-from filmkit.core.animations import (
-    Appear,
-    Arrive,
-    Presence,
-    Recolour,
-    Vanish,
-)
+from filmkit.core.animations import Appear, Presence, Recolour, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import counted_heads, format_percent, format_rough, spoken_share
+from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.shared_view import SharedView, require_shareable
-from filmkit.pictures.parts import TEXT
+from filmkit.pictures.strips import GAP, Strip, Strips, keys_shown
 from filmkit.world.headline import Headline
-from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
-from scenes.sharing.scores import Scores, written
+from scenes.sharing.scores import SOURCE, Scores, written
 
-Array = npt.NDArray[np.float64]
 Panel = tuple[Array, TensorSource]
 
-LARGE = 0.47, 0.6  # of the room's width and height that one of two large cards has, at most
-BETWEEN = 1.6  # two large cards, at most, in scene units
-ABOVE, GAP = 0.7, 0.3  # for the name of a large card, and below the headline
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
 RISE, SLIDE, COMPUTE, DRAW = 4.0, 2.6, 3.0, 2.6
 LAG = 0.6  # share of the time in which patterns begin to change
-PERCENTILE = 99.0  # of all changes, at which their scale ends: small ones stay dark
 
 
 def groups_of(trace: Trace) -> int:
@@ -61,23 +46,6 @@ def has_groups(trace: Trace) -> bool:
 def has_several(trace: Trace) -> bool:
     """Return whether the model has more than one set, so that one for all changes its patterns."""
     return trace.meta.n_kv_heads > 1
-
-
-def moved_up(shot: Shot, corners: Array, room: Box, height: float) -> Shot:
-    """Return a shot in which points (n, 3) are seen in a room of a frame of some height.
-
-    The eye stays about where it is; nothing gets larger.
-    """
-    seen = shot.project(corners, height)[:, :2]
-    box = Box.between(seen.min(axis=0), seen.max(axis=0))
-    zoom = min(1.0, room.width / box.width, room.height / box.height)
-    wider = replace(shot, height=shot.height / zoom, focal=shot.focal * zoom)
-    # Far things move less than what the camera looks at.
-    depth = shot.project(corners, height)[:, 2].mean()
-    away = 1 - depth / (shot.focal * shot.height)
-    up = (zoom * box.top - room.top) * away * wider.height / height
-    x, y, z = (float(v) for v in np.asarray(shot.center) + up * shot.rotation()[1])
-    return replace(wider, center=(x, y, z))
 
 
 class Sharing(Stage):
@@ -112,7 +80,7 @@ class Sharing(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         if self.playing == "what_it_costs":
-            return _("published scores, not the traced model"), ""
+            return _("published scores, not the traced model"), _(SOURCE)
         return super().provenance_notes()
 
     def share(self, sets: int) -> None:
@@ -131,28 +99,36 @@ class Sharing(Stage):
             card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
         )
 
-    def large(self, head: int, words: Headline) -> tuple[Shot, VGroup, list[HeadCard]]:
-        """Return a shot of all cards high in the room below words, and what stands below them.
+    def moved_row(self, head: int, query: int, box: Box) -> Strips:
+        """Return the row of a query in a head, before and with one set for all heads.
 
-        That is the pattern of a head twice, on large cards, and the names of these.
+        Shares are written of the word that loses most and of the one that gains most.
         """
-        room = words.below(head=GAP)
-        side = min(
-            share * size for share, size in zip(LARGE, (room.width, room.height), strict=True)
-        )
-        apart = min(room.width - side, side + BETWEEN) / 2
-        labels, cards = VGroup(), []
-        for sign, text in ((-1, _("head {head} before", head=head)), (1, _("what moves"))):
-            x, y = room.x + sign * apart, room.bottom + side / 2
-            place = Place((x, y, 0.0), 0.0, side, side)
-            tensor = head_tensor(self.layer.head(head), "pattern")
-            cards.append(pin_to_frame(HeadCard(head, tensor, place, named=False)))
-            label = Label(text, size=TEXT, colour=self.theme.muted)
-            labels.add(label.on_line(x, y + side / 2 + 0.4 * ABOVE))
-        upper = Box.of(room.left, room.right, room.bottom + side + ABOVE, room.top)
-        corners = np.concatenate([card.body.points for card in self.world.cards])
-        shot = moved_up(self.world.shot("arc"), corners, upper, self.frame.height)
-        return shot, pin_to_frame(labels), cards
+        layer, pattern = self.layer, self.layer.head(head)
+        after, source = self.shared.pattern(head)
+        change = after - pattern.pattern
+        keys = keys_shown(query)
+        lost, won = int(change[query, keys].argmin()), int(change[query, keys].argmax())
+        strips = []
+        for name, values, origin, sets in (
+            (_("before"), pattern.pattern, pattern.pattern_source, 0),
+            (_("one shared set"), after, source, 1),
+        ):
+            row = values[query, keys]
+            numbers = {
+                place: fact(
+                    "moved weight",
+                    row[place],
+                    partial(format_percent, digits=0),
+                    head=head,
+                    pair=(query, keys.start + place),
+                    sets=sets,
+                )
+                for place in (lost, won)
+            }
+            part = origin.part((query, query + 1), (keys.start, keys.stop))
+            strips.append(Strip(name, row, Norm.unit(), part, numbers))
+        return Strips(strips, layer.words[keys], box, down=self.frame.upright)
 
     @beat(
         own="Surely every head needs keys and values of its own: [multi-head] attention. This "
@@ -166,8 +142,8 @@ class Sharing(Stage):
         self.wait_for("multi-head")
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
             line = _(
-                "multi-head attention: <key>keys</key> and <value>values</value> for every head "
-                "(dim: repeated)"
+                "multi-head attention: <key>keys</key> and <value>values</value> for every head; "
+                "dim ones are copies"
             )
         else:
             line = _(
@@ -214,32 +190,23 @@ class Sharing(Stage):
     def attention_moves(self) -> None:
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
-        cards = self.world.cards
-        line = _(
-            "of the attention <counter>leaves its words</counter> and <ink>lands on others</ink> "
-            "when all heads share one set"
-        )
-        words = Headline(self.moved, line, self.frame)
         most = int(self.shared.shared.row_distances.mean(axis=1).argmax())
-        shot, labels, (before, after) = self.large(most, words)
-        changes = [self.shared.change(card.head) for card in cards]
-        norm = Norm.symmetric([values for values, _source in changes], PERCENTILE)
-        for card in (*cards, after):
-            card.pattern.label = ""
-        moved = [self.recolour(c, change, norm) for c, change in zip(cards, changes, strict=True)]
-        shared = [Presence(part, 0.0) for part in (self.world.lines, *self.world.pairs)]
-        meant = cards[most].body.animate.set_stroke(self.theme.ink)
-        self.play(self.move_camera(shot), *shared, *self.world.say(words), meant)
-        seen = shot.project(cards[most].body.points, self.frame.height)
-        small = np.ptp(seen[:, 0]) / before.body.width
-        self.play(
-            Appear(labels),
-            *(
-                Arrive(card, card.copy().scale(small).move_to([*seen[:, :2].mean(axis=0), 0.0]))
-                for card in (before, after)
-            ),
+        query = int(self.shared.change(most)[0].max(axis=1).argmax())
+        line = _(
+            "of the attention in {heads} moves to other words when they share one set; here, that "
+            "of “{word}” in head {head}",
+            heads=counted_heads(self.trace.meta.n_heads),
+            word=printable(self.layer.words[query]),
+            head=most,
         )
-        self.play(*moved, self.recolour(after, changes[most], norm))
+        words, world = Headline(self.moved, line, self.frame), self.world
+        self.play(*world.say(words), *world.spotlight(world.cards[most]))
+        moved = pin_to_frame(self.moved_row(most, query, words.below(head=GAP)))
+        before, after = moved.rows
+        room = (world.lines, *world.pairs, *world.cards)
+        self.play(*(Presence(part, 0.0) for part in room))
+        self.play(Appear(moved.words), Appear(before), run_time=COMPUTE)
+        self.play(Appear(after), run_time=COMPUTE)
 
     @beat
     def what_it_costs(self) -> None:

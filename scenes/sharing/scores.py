@@ -17,18 +17,19 @@ from filmkit.core.light import glow
 from filmkit.core.numbers import format_decimal, format_percent
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, Paragraph
+from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import figure
 from filmkit.world.headline import Headline
 
-__all__ = ["Scores", "written"]
+__all__ = ["SOURCE", "Scores", "written"]
 
 TESTS = {"BBH": "bbh", "MMLU": "mmlu", "C-Eval": "c_eval", "CMMLU": "cmmlu"}
 WAYS = ("MHA", "GQA", "MQA")
 SOURCE = N_("DeepSeek-V2 technical report, table 8, appendix D, pp. 31-32")
 TITLE = N_("Sharing costs accuracy")
 LINE = N_("average of four tests: three models, trained with MHA, GQA or MQA from the start")
+WORDS = 1.2 * TEXT  # size of names of lines
 GAP = 0.4  # between words and the chart, in scene units
 
 written = partial(format_decimal, digits=1)
@@ -41,9 +42,9 @@ class Scores(Group):
     Attributes
     ----------
     ground
-        Axes, title and source.
+        Axes and title.
     ways
-        For each way to share its name, below the axis, and the average of its scores above it.
+        For each way to share its name, below the axis, and the average of its scores, above.
     curves, names
         The lines, the average last; and their names at their right ends.
     means
@@ -58,25 +59,23 @@ class Scores(Group):
         self.means = [float(mean) + 1e-9 for mean in np.mean(list(tests.values()), axis=0)]
         lines = {**tests, _("average"): self.means}
         title = Headline(_(TITLE), _(LINE), frame)
-        source = Paragraph([_(SOURCE)], (stage.left, stage.bottom), width=stage.width)
-        source.shift([0, stage.bottom - source.get_bottom()[1], 0])
         means = [
             fact("average", m, written, beside=w, attention=w)
             for w, m in zip(WAYS, self.means, strict=True)
         ]
         names = VGroup(*(Label(way, size=theme.name_size, colour=theme.muted) for way in WAYS))
         figures = VGroup(*map(figure, means))
-        left = stage.left + figures[0].width / 2
-        box = Box.of(left, stage.right, source.get_top()[1], title.below(head=GAP).top)
+        room = title.below(head=2 * GAP + figures.height)
+        box = Box.of(stage.left, stage.right, room.bottom, room.top)
         y = ChartAxis(0, max(chain(*lines.values())), (0,), write=partial(format_percent, digits=0))
-        right = max(Label(name, size=TEXT).width for name in lines) + GAP
+        right = max(Label(name, size=WORDS).width for name in lines) + GAP
         below = names.height + GAP
         self.axes = ChartAxes(
-            ChartAxis(0, len(WAYS) - 1, ()), y, box, right=right, below=below, size=TEXT
+            ChartAxis(0, len(WAYS) - 1, ()), y, box, right=right, below=below, size=WORDS
         )
         self.axes.base.set_stroke(width=theme.thin)
         self.ways = VGroup(*(VGroup(*pair) for pair in zip(names, figures, strict=True)))
-        colours = [theme.flow] * len(tests) + [theme.ink]
+        colours = [theme.muted] * len(tests) + [theme.ink]
         self.curves = VGroup(
             *(
                 Curve(self.axes, range(len(WAYS)), line, colour=colour, width=theme.thin)
@@ -84,12 +83,15 @@ class Scores(Group):
             )
         )
         glow(self.curves[-1].line.set_stroke(width=2 * theme.bold))
-        self.names = EndLabels(list(self.curves), list(lines), size=TEXT)
+        self.names = EndLabels(list(self.curves), list(lines), size=WORDS)
         for place, (name, mean) in enumerate(self.ways):
             x, foot = self.axes.at(place, 0.0)
             name.move_to([x, foot - GAP - name.height / 2, 0])
-            mean.move_to([x, self.names.get_bottom()[1] - GAP - mean.height / 2, 0])
-        self.ground = VGroup(self.axes, title, source)
+            top = self.axes.at(place, max(line[place] for line in lines.values()))[1]
+            half = mean.width / 2
+            x = np.clip(x, self.axes.plot.left + half, self.axes.plot.right - half)
+            mean.move_to([x, top + GAP / 2 + mean.height / 2, 0])
+        self.ground = VGroup(self.axes, title)
         super().__init__(self.ground, self.curves, self.names, self.ways)
         self._whole = [curve.line.copy() for curve in self.curves]
 

@@ -88,7 +88,6 @@ REFERENCES.update(
         "products": lambda s: s.trace.get("q", s.layer.layer).shape[2],
         "columns": lambda s: s.trace.get("z", s.layer.layer)[0].size,
         "scaling": lambda s: s.trace.meta.score_scale,
-        "divisor": lambda s: s.trace.meta.d_qk**0.5,
         "read tokens": lambda s: s.trace.meta.n_prompt,
         "rebuilt width": lambda s: s.trace.meta.d_qk - latent_widths(s)[1],
         "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
@@ -179,12 +178,6 @@ def more(stage: Stage, channels: tuple[int, ...]) -> int:
 @fact("scaled")
 def scaled(stage: Stage) -> float:
     return dot(stage) * stage.trace.meta.score_scale
-
-
-@fact("score")
-def score(stage: Stage) -> float:
-    query, key = matched(stage)
-    return float(again(stage, "scores", head=stage.head.head)[query, key])
 
 
 @fact("attention.share")
@@ -350,6 +343,15 @@ def shared_layer(stage: Stage) -> float:
     return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=1))
 
 
+@fact("moved weight")
+def moved_weight(stage: Stage, head: int, pair: tuple[int, int], sets: int) -> float:
+    """Attention of a query to a key among the drawn tokens; with as many sets, or the model's."""
+    query, key = (stage.layer.first + place for place in pair)
+    if sets:
+        return float(again(stage, "shared_pattern", head=head, sets=sets)[query, key])
+    return float(stage.trace.get("pattern", stage.layer.layer)[head, query, key])
+
+
 @fact("latent_layer")
 def latent_layer(stage: Stage) -> float:
     return moved(stage, lambda head: again(stage, "rotated_latent_pattern", head=head))
@@ -457,17 +459,30 @@ def apart(stage: Stage, distance: int) -> int:
     return distance
 
 
-@fact("part of a score")
-def part_of_score(stage: Stage, part: str) -> float:
+@fact("part of a product")
+def part_of_product(stage: Stage, part: str) -> float:
     trace, head, layer = stage.trace, stage.head.head, stage.layer.layer
-    query, key = (stage.layer.first + place for place in best_match(stage.head))
+    query, key = matched(stage)
     if trace.meta.attention == "mla":
         names = "scores_of_latents", "scores_of_rotated"
         parts = [QUANTITIES[name].compute(trace, layer, head) for name in names]
     else:
         parts = [trace[f"mla.{layer}.scores_{name}"][head] for name in ("latent", "rot")]
-    unrotated, rotated = (float(scores[query, key]) for scores in parts)
-    return {"unrotated": unrotated, "rotated": rotated, "scores": unrotated + rotated}[part]
+    unrotated, rotated = (float(p[query, key]) / trace.meta.score_scale for p in parts)
+    return {"unrotated": unrotated, "rotated": rotated, "sum": unrotated + rotated}[part]
+
+
+@fact("slid")
+def slid(stage: Stage, distance: int) -> float:
+    query, key = matched(stage)
+    merged = MergedMatrix(stage.trace, stage.layer.layer, stage.head.head)
+    return float(merged.scores(query, key, distance + 1)[-1] / stage.trace.meta.score_scale)
+
+
+@fact("clocks")
+def clocks(stage: Stage, *, drawn: bool) -> int:
+    pairs = len(stage.trace.rotation(stage.layer.layer).steps)
+    return min(pairs, 8) if drawn else pairs
 
 
 # Published models

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -11,16 +9,23 @@ from extract.conversion_report import conversion_report
 from extract.merged import MergedMatrix
 from extract.trace import Trace
 from filmkit.core.errors import StageError
-from filmkit.core.geometry import Frame
+from filmkit.core.geometry import Box
 from filmkit.core.records import StageSettings
 from filmkit.core.view import HeadView, LayerView, best_match
-from scenes.rotation.parts import Changes, Price, Slide, added, factors, first_sentence, kept_of
+from scenes.rotation.parts import (
+    SUM,
+    Bars,
+    Price,
+    factors,
+    first_sentence,
+    kept_of,
+    parts_of_products,
+    sum_of_parts,
+)
 from scenes.rotation.scene_rotation import RotationAndLatent
 from tests.support.checkout import SHIPPED
 from tests.support.staging import BeatPicture, play
 from tests.support.traces import make_trace
-
-PARTS = ("unrotated", "rotated")
 
 
 @pytest.fixture(scope="module")
@@ -71,44 +76,27 @@ def test_at_their_true_distance_two_words_have_their_true_score(trace: Trace) ->
 def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, BeatPicture]) -> None:
     report = conversion_report(trace)
     changed = [text for text in shown(pictures["it_depends_on_the_distance"]) if "%" in text]
-    assert changed == [f"{100 * trace['merged.change'][5]:.0f}%"]
+    assert changed == [f"{100 * trace['merged.change'][d]:.0f}% changed" for d in (1, 2, 5)]
     distance = report.merged.query - report.merged.key
-    assert f"{trace['merged.score'][distance]:.2f}" in shown(pictures["the_score_slides"])
+    product = trace["merged.score"][distance] / trace.meta.score_scale
+    assert f"{product:.1f}" in shown(pictures["the_score_slides"])
     model, converted, healed = (row.result.perplexity for row in report.windows)
     said = shown(pictures["what_it_says"])
     assert f"+{100 * (healed / model - 1):.0f}%" in said
-    assert f"converted: +{100 * (converted / model - 1):.0f}%" in said
+    assert f"+{100 * (converted / model - 1):.0f}%" in said
     assert report.healed is not None
     assert first_sentence(report.healed.continuation).strip() in " ".join(said)
-    assert f"{report.rank + report.rotated} of {report.cached} numbers kept" in said
+    assert f"{report.rank + report.rotated} of {report.cached} numbers kept" in " ".join(said)
 
 
-def test_the_score_says_what_it_was_divided_by(
-    trace: Trace, pictures: dict[str, BeatPicture]
-) -> None:
-    head = head_of(trace)
-    product, score = head.dot_products[best_match(head)], head.scores[best_match(head)]
-    assert product / 8 == pytest.approx(score)
-    assert {f"score: {product:.1f} ÷ 8", f"{score:.2f}"} <= set(shown(pictures["the_score_slides"]))
-
-
-def test_one_merged_matrix_stays_and_the_other_is_that_of_a_distance(
+def test_one_merged_matrix_stays_and_the_others_are_what_changes(
     pictures: dict[str, BeatPicture],
 ) -> None:
     panels = pictures["it_depends_on_the_distance"].panels
-    blocks = [panel.heatmap for panel in panels if panel.heatmap.label]
-    distances = {
-        name: {dict(block.source.given)["distance"] for block in blocks if block.label == name}
-        for name in ("stays", "changes")
-    }
-    assert distances == {"stays": {0}, "changes": {5}}
-
-
-def test_only_one_of_the_changes_is_shown() -> None:
-    changes = Changes(np.array([0.0, 0.1, 0.2]))
-    for distance in (2, 0, 1):
-        changes.show(distance)
-        assert [lines[1].fill_opacity for lines in changes] == [d == distance for d in range(3)]
+    sources = {panel.heatmap.source for panel in panels}
+    shown = {(source.quantity, dict(source.given)["distance"]) for source in sources}
+    changed = {("merged_change", distance) for distance in (1, 2, 5)}
+    assert shown == changed | {("merged_matrix", 0)}
 
 
 def test_a_part_is_called_what_it_is_and_a_plus_adds(
@@ -119,61 +107,69 @@ def test_a_part_is_called_what_it_is_and_a_plus_adds(
     assert "rotary positions (RoPE)" in texts
     assert not [text for text in texts if "content" in text or text == "position"]
     kept = shown(pictures["a_few_numbers"])
-    assert {"128", "64"} <= set(kept)
+    assert {"192 numbers", "128", "64"} <= set(kept)
     assert "+" not in kept
     head = head_of(trace)
-    parts = kept_of(head)
-    numbers = [
-        f"{float(parts[name].values[best_match(head)]):.1f}".replace("-", "−")
-        for name in (*PARTS, "scores")
-    ]
-    assert set(numbers) <= set(shown(pictures["two_parts"]))
+    drawn = slice(head.layer.first, head.layer.stop)
+    for name in SUM:
+        values = parts_of_products(trace, head.layer.layer, head.head, name)[drawn, drawn]
+        number = f"{float(values[best_match(head)]):.1f}".replace("-", "−")
+        assert number in shown(pictures["two_parts"])
 
 
 def test_what_is_kept_is_joined_with_a_scale_for_each(trace: Trace) -> None:
-    parts = kept_of(head_of(trace))
+    parts = kept_of(head_of(trace).layer)
     latent, rope = parts["latent"], parts["rope"]
     assert (latent.columns, latent.rows) == (rope.columns, rope.rows)
     assert latent.norm is not None
     assert rope.norm is not None
     assert latent.norm.vmax != rope.norm.vmax
-    assert parts["unrotated"].norm == parts["rotated"].norm == parts["scores"].norm
 
 
 @pytest.mark.parametrize("kind", ["converted", "own latent"])
-def test_both_parts_add_up_to_the_scores(kind: str, trace: Trace, own_latent: Trace) -> None:
-    head = head_of(own_latent if kind == "own latent" else trace, 2)
-    parts = {name: part.values for name, part in kept_of(head).items()}
-    np.testing.assert_allclose(parts["unrotated"] + parts["rotated"], parts["scores"], atol=1e-5)
+def test_both_parts_add_up_to_the_dot_products(kind: str, trace: Trace, own_latent: Trace) -> None:
+    one = own_latent if kind == "own latent" else trace
+    head = head_of(one, 2)
+    layer = head.layer
+    unrotated, rotated, both = (
+        parts_of_products(one, layer.layer, head.head, name) for name in SUM
+    )
+    np.testing.assert_allclose(unrotated + rotated, both, atol=1e-5)
+    drawn = slice(layer.first, layer.stop)
     if kind == "own latent":
-        np.testing.assert_allclose(parts["scores"], head.scores, atol=1e-4)
-        np.testing.assert_allclose(parts["pattern"], head.pattern, atol=1e-4)
+        np.testing.assert_allclose(both[drawn, drawn], head.dot_products, atol=1e-4)
         return
-    # The beginning token is not drawn: what is left of each row is as the softmax has it.
-    weights = np.where(head.causal_mask, 0, np.exp(parts["scores"]))
-    shares = parts["pattern"].sum(axis=1, keepdims=True)
-    expected = weights / weights.sum(axis=1, keepdims=True) * shares
-    np.testing.assert_allclose(parts["pattern"], expected, atol=1e-4)
+    scores = np.where(np.tri(len(both)), both * one.meta.score_scale, -np.inf)
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    pattern = one[f"mla.{layer.layer}.pattern"][head.head]
+    np.testing.assert_allclose(weights / weights.sum(axis=1, keepdims=True), pattern, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ((1.26, 2.31), ["1.3", "+", "2.3", "=", "3.6"]),
-        ((1.26, -2.31), ["1.26", "+", "(−2.31)", "=", "−1.05"]),
-        ((1.44445, 1.44445), ["1.444", "+", "1.444", "≈", "2.889"]),
+        ((1.26, 2.31), ["1.3", "2.3", "3.6", "= together"]),
+        ((1.26, -2.31), ["1.26", "−2.31", "−1.05", "= together"]),
+        ((1.44445, 1.44445), ["1.444", "1.444", "2.889", "≈ together"]),
     ],
 )
 def test_a_sum_is_true_as_it_is_printed(
-    values: tuple[float, float], expected: list[str], trace: Trace
+    values: tuple[float, float], expected: list[str], trace: Trace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = kept_of(head_of(trace))
-    numbers = dict(zip((*PARTS, "scores"), (*values, sum(values)), strict=True))
-    for name, number in numbers.items():
-        kept[name] = replace(kept[name], values=np.full_like(kept[name].values, number))
-    line, words = added(kept, (0, 0), "a → b")
-    assert [label.text for label in line] == expected
-    assert words.text == "a → b"
+    numbers = dict(zip(SUM, (*values, sum(values)), strict=True))
+    size = len(trace.meta.tokens)
+    monkeypatch.setattr(
+        "scenes.rotation.parts.parts_of_products",
+        lambda _trace, _layer, _head, part: np.full((size, size), numbers[part]),
+    )
+    strips = sum_of_parts(head_of(trace), (4, 2), Box(0, 0, 12, 5), down=False)
+    texts = [
+        label.text
+        for row in strips.rows
+        for label in row.get_family()
+        if label.points.size and hasattr(label, "text")
+    ]
+    assert set(expected) <= set(texts)
 
 
 def test_the_rotation_stands_between_the_weights_of_what_is_rotated(
@@ -193,25 +189,23 @@ def test_the_rotation_stands_between_the_weights_of_what_is_rotated(
         np.testing.assert_array_equal(queries.values, whole[:, -expected.shape[1] :])
 
 
-def test_a_word_slides_above_all_bars_below_it() -> None:
-    scores = np.array([3.0, 1.0, -2.0, 1.0, 1.0, 4.0, 1.0, 1.0])
-    slide = Slide(scores, 1, ("internationally", "a"), Frame(14.2))
-    assert slide.query.width > 1.5 * (slide.bars[1].get_x() - slide.bars[0].get_x())
-    assert slide.bars[2].get_top()[1] == pytest.approx(slide.bars[1].get_bottom()[1])
-    for distance in np.linspace(0, 7, 29):
-        slide.slide_to(distance)
-        word = slide.query
-        for bar in slide.bars:
-            if abs(bar.get_x() - word.get_x()) < word.width / 2:
-                assert word.get_bottom()[1] >= bar.get_top()[1] - 1e-6
+def test_the_number_stands_above_all_bars_below_it() -> None:
+    products = np.array([3.0, 1.0, -2.0, 1.0, 1.0, 4.0, 1.0, 1.0])
+    bars = Bars(products, 1, Box(0, 0, 4, 5))
+    assert bars.bars[2].get_top()[1] == pytest.approx(bars.bars[1].get_bottom()[1])
+    for distance in range(8):
+        bars.light(distance)
+        assert bars.note.fill_opacity == (distance == 1)
+        for bar in bars.bars:
+            if abs(bar.get_x() - bars.number.get_x()) < bars.number.width / 2:
+                assert bars.number.get_bottom()[1] >= bar.get_top()[1] - 1e-6
 
 
-def test_the_price_shrinks_as_far_as_training_mends_it() -> None:
-    price = Price([0.24, 0.12], "trained", 8.0)
-    assert price.bar.width == pytest.approx(4.0)
-    price.train(0.0)
-    assert price.bar.width == pytest.approx(8.0)
-    assert price.bar.get_left()[0] == pytest.approx(price.before.get_left()[0])
+def test_the_bars_of_the_price_are_as_long_as_their_shares() -> None:
+    price = Price([0.24, 0.12], ["converted", "trained"], Box(0, 0, 8, 3))
+    (_name, first, share), (_other, second, _share) = price.rows
+    assert first.width == pytest.approx(2 * second.width)
+    assert share.get_right()[0] == pytest.approx(4.0, abs=0.05)
 
 
 @pytest.mark.parametrize(
