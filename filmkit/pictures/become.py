@@ -119,8 +119,6 @@ class Become(InPlaceAnimation):
             part.points = (1 - alpha) * start.points + alpha * end.points
             part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
             change_light(part, start, end, alpha)
-            if isinstance(part, Heatmap) and isinstance(start, Heatmap):
-                part.edged = end.edged if alpha >= 1 else start.edged
             if isinstance(part, Heatmap | VMobject):
                 part.interpolate_color(start, end, alpha)
             if isinstance(part, Heatmap):

@@ -68,7 +68,7 @@ def test_light_and_edge_change_on_the_way_not_at_once() -> None:
         part: Any = at(animation, alpha)
         assert part.glow_strength == strength
         assert part.is_mirrored is mirror
-        assert part.edged is not mirror
+        assert part.edged is (alpha >= 0.5)
 
 
 def test_between_two_colour_maps_colours_mix() -> None:
