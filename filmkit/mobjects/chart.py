@@ -13,8 +13,9 @@ from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
-from manim import VGroup, VMobject
+from manim import LEFT, Mobject, VGroup, VMobject
 
+from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
 from filmkit.core.numbers import format_decimal, format_number
@@ -29,6 +30,7 @@ __all__ = [
     "EndLabels",
     "Paragraph",
     "Span",
+    "grow_bar",
     "scheme_colour",
     "spread",
 ]
@@ -434,3 +436,8 @@ class Paragraph(VGroup):
             y = corner[1] - step / 2 - 1.35 * step * (index - len(broken) + len(lines))
             reach = label.width / 2 if align == "left" else 0.0
             self.add(label.on_line(corner[0] + reach, y))
+
+
+def grow_bar(bar: Mobject) -> Arrive:
+    """Return an animation in which a bar grows from its left end."""
+    return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))

@@ -17,7 +17,7 @@ from tests.support.checkout import SHIPPED
 
 pytestmark = pytest.mark.slow
 
-RATE = 10  # frames a second, enough for the tenth of a second
+RATE = 4  # frames a second
 PIECES, MOST_PIECES = 12, 20
 STILL_SECONDS, STILL_SHARE = 2.0, 0.05
 
