@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, LaggedStart, VGroup, linear
+from manim import Animation, Group, LaggedStart, linear
 
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import duel
@@ -32,12 +32,11 @@ from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
-from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.pictures.parts import LONGEST, TEXT, Matrix
+from filmkit.pictures.parts import LONGEST, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other, quiet
+from filmkit.pictures.texts import quiet
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand
 from filmkit.world.world import World
@@ -62,6 +61,7 @@ COUNT, RISE, FILL, SILENCE = 2.0, 5.0, 2.4, 2.0
 HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
+DUEL_HEAD = 0.2  # between a headline and the duel, in scene units
 GAP = 0.3  # between what stands side by side, in scene units
 SMALLER = 0.55  # the formula above matrices, as a share of what it is alone
 SCORES = """
@@ -335,17 +335,25 @@ class LatentAttention(Stage):
         "{rank}, and all patterns are computed again.",
     )
     def the_same_budget(self) -> None:
-        count = self.trace.meta.n_heads
-        self.sides = sides = duel_sides(self.models, self.layer, self.frame)
-        own = own_cards(self.layer, grid_of(self.frame.stage, count))
+        equal = self.facts["rank"] == self.facts["budget"]
+        budget = _("the same budget, spent in two ways") if equal else _("two ways to keep less")
+        own_words = Headline("", _("the model’s own patterns"), self.frame)
+        self.headline = Headline("", budget, self.frame)
+        room = self.headline.below(head=DUEL_HEAD)
+        self.sides = sides = duel_sides(self.models, self.layer, room, tall=self.frame.tall)
+        own = own_cards(self.layer, grid_of(room, self.trace.meta.n_heads))
         self.play(Vanish(Group(*self.visible_parts())))
-        words = self._below(_("the model’s own patterns"))
-        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), Appear(words))
+        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), Appear(own_words))
         splitting = chain(*(side.split_from(own) for side in sides))
-        self.play(Vanish(words, rate_func=first_half), *splitting)
+        self.play(*self._say(self.headline, own_words), *splitting)
         self.remove(*own)
         self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
         self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
+
+    def _say(self, words: Headline, before: Headline) -> list[Animation]:
+        """Return animations in which a headline takes the place of another."""
+        self.headline = words
+        return [Vanish(before, rate_func=first_half), Appear(words, rate_func=second_half)]
 
     @beat(
         when=can_duel,
@@ -356,45 +364,34 @@ class LatentAttention(Stage):
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
         {latent_layer} with one latent."""
         sides, norm = self.sides, change_scale(self.models)
-        self.line = self._below(_("of the attention lands on other words"))
-        self.play(*(Vanish(side.kept) for side in sides))
+        changes = (side.recolour(side.model.differences, norm) for side in sides)
+        line = Headline("", _("bright is what moved: less is better"), self.frame)
         self.play(
-            *(change for side in sides for change in side.recolour(side.model.differences, norm))
+            *(Vanish(side.kept) for side in sides),
+            *self._say(line, self.headline),
+            *chain(*changes),
         )
-        self.play(Appear(self.line), *(side.count() for side in sides), run_time=COUNT)
+        said = (Appear(side.said) for side in sides)
+        self.play(*said, *(side.count() for side in sides), run_time=COUNT)
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
         """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
-        sides, line = self.sides, self.line
-        self.line = self._below(
-            _(
-                "of the attention lands on other words: mean of {layers} layers",
-                layers=self.facts["layers"],
-            )
-        )
+        sides, layers = self.sides, self.facts["layers"]
+        line = _("mean of all {layers} layers: less is better", layers=layers)
         self.play(
             *chain(*(side.collapse() for side in sides)),
             *(Appear(side.layers, rate_func=second_half) for side in sides),
-            Vanish(line, rate_func=first_half),
-            Appear(self.line, rate_func=second_half),
+            *self._say(Headline("", line, self.frame), self.headline),
         )
         self.add(*(side.bars for side in sides))
         self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
 
-    def _below(self, text: str) -> VGroup:
-        """Return a line of words about both sides."""
-        stage = self.frame.stage
-        words = below_each_other(
-            *(Label(t, size=TEXT) for t in break_lines(text, stage.width, size=TEXT))
-        )
-        return words.move_to([stage.x, stage.bottom + words.height / 2, 0])
-
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? With one shared set, like [this]; fitted instead of
-        averaged, like [that]."""
+        """And how does the whole model go on? With one shared set, the mean, like [this]. With the
+        one that fits best, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
@@ -402,11 +399,14 @@ class LatentAttention(Stage):
         self.play(Vanish(Group(*self.visible_parts())))
         self.play(Appear(sayings.prompt))
         bars = [Reveal(cells, in_diagonals(cells.shape)) for cells in sayings.bars]
-        self.play(Appear(sayings.names), *bars, run_time=FILL)
+        self.play(Appear(sayings.ways), *bars, run_time=FILL)
         self.wait_for("this")
         self.play(Appear(sayings.shared))
         self.wait_for("that")
-        self.play(Appear(sayings.fitted))
+        self.play(
+            Vanish(sayings.shared, rate_func=first_half),
+            Appear(sayings.fitted, rate_func=second_half),
+        )
         self.play(self.drift(), run_time=SILENCE)
 
     @beat(
