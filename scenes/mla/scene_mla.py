@@ -62,6 +62,7 @@ HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
 DUEL_HEAD = 0.2  # between a headline and the duel, in scene units
+QUIET = 0.7  # opacity of rows of which one is lit
 GAP = 0.3  # between what stands side by side, in scene units
 SMALLER = 0.55  # the formula above matrices, as a share of what it is alone
 SCORES = """
@@ -78,20 +79,8 @@ OUTPUTS = """
 TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
 
 BEFORE = ". W_K W_V\nX K V"
-DOWN = ". W_DKV kept\nX C kept"
-TALL_DOWN = ". W_DKV\nX C\nkept kept"
-CIRCUIT = """
-    .  W_DKV  W_UK  W_UV
-    X  C      K     V
-    notes notes notes notes
-"""
-TALL_CIRCUIT = """
-    .  W_DKV
-    X  C
-    W_UK W_UV
-    K V
-    notes notes
-"""
+DOWN, TALL_DOWN = "X down C kept", "X\ndown\nC\nkept"
+CIRCUIT, TALL_CIRCUIT = "C up K V\nnotes notes notes notes", "C\nup\nK\nV\nnotes"
 LOSS = """
     K      minus_K true_K equals_K lost_K share_K
     V      minus_V true_V equals_V lost_V share_V
@@ -179,7 +168,8 @@ class LatentAttention(Stage):
             sets=meta.n_kv_heads,
             cached=forms.n_cached,
         )
-        for name, part in latent_parts(self.view.head(self.head.head)).items():
+        self.made = latent_parts(self.view.head(self.head.head), upright=self.frame.upright)
+        for name, part in self.made.items():
             self.part(name, part)
         self.part("notes", quiet(*latent_notes(self.view)))
         rank, words = self.facts["rank"], _("numbers for each token")
@@ -245,13 +235,19 @@ class LatentAttention(Stage):
     def one_latent_for_all(self) -> None:
         world = self.world
         self.camera.shot = world.shot("arc")
-        line = _(
-            "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
-            "and <value>values</value>"
-        )
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            line = f"{line} {_('(dim: repeated)')}"
-        words = world.say(Headline("MLA", line, self.frame))
+            line = _(
+                "one <latent>latent</latent> makes {sets} sets of <key>keys</key> and "
+                "<value>values</value>, repeated",
+                sets=self.facts["sets"],
+            )
+        else:
+            line = _(
+                "one <latent>latent</latent> makes all <key>keys</key> and <value>values</value>"
+            )
+        name = _("multi-head latent attention")
+        figure, line = ("MLA", name) if self.frame.upright else (f"{name} (MLA)", line)
+        words = world.say(Headline(figure, line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             self._begin_with_one_pair()
             gone = [Presence(line, 0.0) for line in world.lines]
@@ -291,22 +287,29 @@ class LatentAttention(Stage):
             origins = self.world.panels(self.head.head)
             self.show(BEFORE, origins=origins, run_time=self.theme.tempo.swing)
             self.wait_for("Now")
-        show = partial(self.show, DOWN, tall=TALL_DOWN, marks=self._last_rows("X", "C"))
-        show(lit={"C": self._last_row}, later="kept")
-        show()
+        mosaic = TALL_DOWN if self.frame.upright else DOWN
+        show = partial(self.show, mosaic, marks=self._last_rows("X", "C"))
+        show(lit={"X": self._quiet_rows, "C": self._last_row}, later="kept")
+        show(lit=dict.fromkeys("XC", self._quiet_rows))
 
     @beat
     def up_to_keys_and_values(self) -> None:
         """Two more matrices make this head's keys and values of it."""
-        last, marks = self._last_row, self._last_rows("X", "C", "K", "V")
-        show = partial(self.show, CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
-        show(lit={"K": last, "V": last})
-        show()
+        mosaic = TALL_CIRCUIT if self.frame.upright else CIRCUIT
+        marks = self._last_rows("C", "K", "V")
+        show = partial(self.show, mosaic, marks=marks)
+        show(lit={"C": self._quiet_rows} | dict.fromkeys("KV", self._last_row))
+        show(lit=dict.fromkeys("CKV", self._quiet_rows))
 
     @property
     def _last_row(self) -> Array:
         """Opacities of rows of which only the last is seen, (rows, 1)."""
         return np.eye(self.layer.count)[:, -1:]
+
+    @property
+    def _quiet_rows(self) -> Array:
+        """Opacities of rows of which the last is lit, (rows, 1)."""
+        return np.maximum(self._last_row, QUIET)
 
     def _last_rows(self, *names: str) -> tuple[Mark, ...]:
         """Return frames around the last rows of parts."""
@@ -427,8 +430,7 @@ class LatentAttention(Stage):
         self.show("formula")
         (shown,) = self.parts["formula"].pieces.values()
         assert isinstance(shown, BracketFormula)
-        made = latent_parts(self.view.head(self.head.head))
-        factors = [part for part in (made["W_UK"], made["C"]) if isinstance(part, Matrix)]
+        factors = [part for part in (self.made["W_UK"], self.made["C"]) if isinstance(part, Matrix)]
         turned = (factor.transposed for factor in factors)
         self.matrices = matrices_below([self.absorbed["query"], *turned], shown)
         return shown
