@@ -371,12 +371,11 @@ class Sayings(Group):
         for label, title in ((mean, first), (fitted, first), (name, last)):
             label.on_line(title.left + label.width / 2, title.y)
         self.ways.add(name)
-        words = [
+        on_mean, on_fitted, self.latent = (
             _flush(as_said(row.continuation), room.inset(0.0, GAP), SAYING)
             for row, room in ((contest.mean, said), (contest.fitted, said), (contest.latent, below))
-        ]
-        self.shared, self.fitted = VGroup(mean, words[0]), VGroup(fitted, words[1])
-        self.latent = words[2]
+        )
+        self.shared, self.fitted = VGroup(mean, on_mean), VGroup(fitted, on_fitted)
 
 
 def as_said(text: str) -> list[str]:
