@@ -194,7 +194,7 @@ class DuelSide(Group):
     share, said
         How much attention moves, see :meth:`count`; and the words that say so.
     layers
-        The lines at nothing and at 100 % between which a bar for each layer of the model stands,
+        The lines at nothing and at all of the attention, between which a bar for each layer of the model stands,
         and the names of the first and the last; empty without a conversion.
     """
 
@@ -227,7 +227,7 @@ class DuelSide(Group):
     def _draw_layers(self, count: int, room: Box) -> None:
         theme = current_theme()
         words = [Label(_("layer {layer}", layer=n), size=TEXT) for n in (0, count - 1)]
-        whole = Label(format_percent(1.0, digits=0), size=TEXT)
+        whole = Label(_("all"), size=TEXT)
         line = whole.line_height
         room = Box.of(room.left, room.right - whole.width - GAP, room.bottom + 1.5 * line, room.top)
         self._room = room

@@ -393,7 +393,7 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? With one shared set, the mean, like [this]. With the
+        """And how does the whole model go on? With one shared set, the mean, like [this]; with the
         one that fits best, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
