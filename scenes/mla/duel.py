@@ -194,8 +194,8 @@ class DuelSide(Group):
     share, said
         How much attention moves, see :meth:`count`; and the words that say so.
     layers
-        The lines at nothing and at all of the attention, between which a bar for each layer of the model stands,
-        and the names of the first and the last; empty without a conversion.
+        The lines at nothing and at all of the attention, between which a bar for each layer of the
+        model stands, and the names of the first and the last; empty without a conversion.
     """
 
     def __init__(self, model: Model, layer: LayerView, room: Box) -> None:
@@ -208,15 +208,19 @@ class DuelSide(Group):
         self.name = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
         self.name.shrink_to(room.width).on_line(room.x, title.y)
         number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
-        words = Label(_("{number} numbers for each token", number=number), size=TEXT)
-        words.on_line(room.x, kept.bottom + GAP + words.line_height / 2)
+        words, self.said = (
+            below_each_other(
+                *(Label(t, size=TEXT) for t in break_lines(line, room.width, size=TEXT))
+            )
+            for line in (
+                _("{number} numbers for each token", number=number),
+                _("of the attention lands on other words"),
+            )
+        )
+        for lines in (words, self.said):
+            lines.move_to([room.x, kept.bottom + GAP + lines.height / 2, 0])
         bottom = float(words.get_top()[1]) + GAP
         self.kept = Group(model.plate(Box.of(room.left, room.right, bottom, kept.top)), words)
-        line = _("of the attention lands on other words")
-        self.said = below_each_other(
-            *(Label(text, size=TEXT) for text in break_lines(line, room.width, size=TEXT))
-        )
-        self.said.move_to([room.x, kept.bottom + GAP + self.said.height / 2, 0])
         self._middle = room.x, (kept.top + float(self.said.get_top()[1])) / 2
         self.share = glow(figure(""), SHINE)
         self._write(0.0)

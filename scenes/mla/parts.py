@@ -24,7 +24,7 @@ __all__ = ["figure_and_words", "latent_notes", "latent_parts", "loss_parts"]
 
 SIGN = 0.055  # size of a sign between matrices
 WIDER = 80, 24  # first and last columns of X
-BRIGHTER = 3  # how many times the light of keys and values differences have
+BRIGHTER = 3  # how many times the light of keys and values differences have; pictures say so
 GAP = 0.4  # between an arrow that points down and words beside it, in scene units
 NARROW = 2.4  # width at which words beside a picture are broken, in scene units
 
@@ -114,7 +114,7 @@ def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
     share_K, which says how large the difference is. "about" says how differences are drawn, and
     what is compared where the layer has biases.
     """
-    about = [_("differences: {times} times as bright", times=BRIGHTER)]
+    about = [_("differences: three times as bright")]
     if head.view.biased:
         about.append(_("both without their mean row"))
     parts: dict[str, Any] = {"about": quiet(*about)}

@@ -235,19 +235,11 @@ class LatentAttention(Stage):
     def one_latent_for_all(self) -> None:
         world = self.world
         self.camera.shot = world.shot("arc")
-        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            line = _(
-                "one <latent>latent</latent> makes {sets} sets of <key>keys</key> and "
-                "<value>values</value>, repeated",
-                sets=self.facts["sets"],
-            )
-        else:
-            line = _(
-                "one <latent>latent</latent> makes all <key>keys</key> and <value>values</value>"
-            )
-        name = _("multi-head latent attention")
-        figure, line = ("MLA", name) if self.frame.upright else (f"{name} (MLA)", line)
-        words = world.say(Headline(figure, line, self.frame))
+        line = _(
+            "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
+            "and <value>values</value>"
+        )
+        words = world.say(Headline("MLA", line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             self._begin_with_one_pair()
             gone = [Presence(line, 0.0) for line in world.lines]
