@@ -57,7 +57,7 @@ from scenes.mla.parts import figure_and_words, latent_notes, latent_parts, loss_
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE, FILL, SILENCE = 2.0, 5.0, 2.4, 2.0
+COUNT, RISE, FILL, SILENCE = 2.0, 4.0, 2.0, 1.0
 HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
