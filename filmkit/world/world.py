@@ -635,7 +635,10 @@ class _Melting(_RowByRow):
 
 
 class _Rebuilding(_RowByRow):
-    """Let plates come to their places with new numbers, row by row."""
+    """Let plates come to their places with new numbers, row by row.
+
+    Each is made, and none a copy: all have full light.
+    """
 
     def __init__(self, world: World, made: Sequence[Panels], **kwargs: Any) -> None:
         super().__init__(world, **kwargs)
@@ -649,7 +652,7 @@ class _Rebuilding(_RowByRow):
                     member.points = home.points.copy()
                     member.interpolate_color(member, home, 1.0)
                 values, plate.cells.source = made[name]
-                plate.cells.set_values(values)
+                plate.cells.set_values(values).set_opacity(1.0)
         super().begin()
 
     def step(self, alpha: float) -> None:

@@ -22,7 +22,7 @@ from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_percent
 from filmkit.core.printable import printable
-from filmkit.core.text import Label
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import head_tensor
@@ -30,7 +30,7 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import figure, own_colour
+from filmkit.pictures.texts import below_each_other, figure, own_colour
 from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard
 
@@ -44,8 +44,8 @@ PERCENTILE = 99.5  # of all differences, at which their scale ends
 NAME = 0.045  # size of the name of a side
 SAYING, PROMPT = 0.1, 0.05  # sizes of what a model says, at most, and of the prompt
 # Lengths in scene units.
-HEAD, FOOT, SHARE = 1.1, 1.45, 1.8  # room for a name, for what is kept, and for a share
-GAP, LEAST = 0.25, 4.6  # around what is kept, and its least width
+HEAD, KEPT = 0.7, 2.1  # room for a name, and for what is kept, later for how much moves
+GAP = 0.25  # around what is kept
 SIDE_GAP, PATTERN_GAP = 0.8, 0.1  # between the sides; between patterns, in sizes of one
 # Heights of the prompt, a row of what is kept, its name, and a saying.
 PROMPT_LINE, BAR, TITLE, SAYING_LINE = 0.7, 0.45, 0.5, 1.45
@@ -182,8 +182,6 @@ class DuelSide(Group):
         The layer.
     room
         What it may fill.
-    most
-        Largest share that moves in one layer, on both sides.
 
     Attributes
     ----------
@@ -193,55 +191,63 @@ class DuelSide(Group):
         The cards of all heads, which begin with the model's own patterns.
     kept
         What is kept, and how many numbers that is.
-    share
-        How much attention moves; see :meth:`count`.
+    share, said
+        How much attention moves, see :meth:`count`; and the words that say so.
     layers
-        The line on which a bar for each layer of the model stands, and the names of the first and
-        the last; empty without a conversion.
+        The lines at nothing and at all of the attention, between which a bar for each layer of the
+        model stands, and the names of the first and the last; empty without a conversion.
     """
 
-    def __init__(self, model: Model, layer: LayerView, room: Box, most: float) -> None:
+    def __init__(self, model: Model, layer: LayerView, room: Box) -> None:
         super().__init__()
         self.model = model
-        middle = Box.of(room.left, room.right, room.bottom + FOOT, room.top - HEAD)
-        boxes = grid_of(middle, layer.trace.meta.n_heads)
-        self.cards = own_cards(layer, boxes)
+        title, kept, shown = room.split_rows((HEAD, KEPT, room.height - HEAD - KEPT))
+        self.cards = own_cards(layer, grid_of(shown, layer.trace.meta.n_heads))
         for card in self.cards:
             card.pattern.label = model.name
-        half = min(room.width, max(Box.around(boxes).width, LEAST)) / 2
         self.name = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
-        self.name.shrink_to(2 * half - SHARE)
-        y = room.top - HEAD / 2
-        self.name.on_line(room.x - half + self.name.width / 2, y)
-        self._place = room.x + half, y
+        self.name.shrink_to(room.width).on_line(room.x, title.y)
+        number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
+        words, self.said = (
+            below_each_other(
+                *(Label(t, size=TEXT) for t in break_lines(line, room.width, size=TEXT))
+            )
+            for line in (
+                _("{number} numbers for each token", number=number),
+                _("of the attention lands on other words"),
+            )
+        )
+        for lines in (words, self.said):
+            lines.move_to([room.x, kept.bottom + GAP + lines.height / 2, 0])
+        bottom = float(words.get_top()[1]) + GAP
+        self.kept = Group(model.plate(Box.of(room.left, room.right, bottom, kept.top)), words)
+        self._middle = room.x, (kept.top + float(self.said.get_top()[1])) / 2
         self.share = glow(figure(""), SHINE)
         self._write(0.0)
-        number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
-        words = Label(_("{number} numbers a token", number=number), size=TEXT)
-        words.on_line(room.x, room.bottom + words.line_height / 2)
-        top, bottom = middle.bottom - GAP, words.get_top()[1] + GAP / 2
-        plate = model.plate(Box.of(room.x - half, room.x + half, bottom, top))
-        self.kept = Group(plate, words)
         self.bars, self.layers = VGroup(), VGroup()
         if model.row is not None:
-            self._draw_layers(model.row.moved_by_layer, most, middle)
+            self._draw_layers(len(model.row.moved_by_layer), shown)
 
-    def _draw_layers(self, moved: Sequence[float], most: float, room: Box) -> None:
-        theme, last = current_theme(), len(moved) - 1
-        words = [Label(_("layer {layer}", layer=n), size=TEXT) for n in (0, last)]
-        room = Box.of(room.left, room.right, room.bottom + 2 * words[0].line_height, room.top)
-        self._foot, self._heights = room.bottom, [room.height * share / most for share in moved]
-        for box in room.split_columns(last + 1, 0.25 * room.width / (last + 1)):
+    def _draw_layers(self, count: int, room: Box) -> None:
+        theme = current_theme()
+        words = [Label(_("layer {layer}", layer=n), size=TEXT) for n in (0, count - 1)]
+        whole = Label(_("all"), size=TEXT)
+        line = whole.line_height
+        room = Box.of(room.left, room.right - whole.width - GAP, room.bottom + 1.5 * line, room.top)
+        self._room = room
+        for box in room.split_columns(count, 0.25 * room.width / count):
             bar = Rectangle(
                 width=box.width, height=1.0, stroke_width=0, fill_color=theme.ink, fill_opacity=1
             )
             self.bars.add(bar.move_to([box.x, room.y, 0]))
         glow(self.bars, SHINE)
-        y = room.bottom - words[0].line_height
-        words[0].on_line(room.left + words[0].width / 2, y)
-        words[1].on_line(room.right - words[1].width / 2, y)
-        line = Line([room.left, room.bottom, 0], [room.right, room.bottom, 0], color=theme.faint)
-        self.layers.add(line.set_stroke(width=theme.thin), *words[: 1 + (last > 0)])
+        whole.on_line(room.right + GAP + whole.width / 2, room.top)
+        words[0].on_line(room.left + words[0].width / 2, room.bottom - line)
+        words[1].on_line(room.right - words[1].width / 2, room.bottom - line)
+        self.layers.add(whole, *words[: min(count, 2)])
+        for y, colour in ((room.bottom, theme.faint), (room.top, theme.muted)):
+            rule = Line([room.left, y, 0], [room.right, y, 0], color=colour)
+            self.layers.add(rule.set_stroke(width=theme.thin))
 
     # Animations
 
@@ -264,7 +270,7 @@ class DuelSide(Group):
     def collapse(self) -> list[Animation]:
         """Return animations in which the cards fall to the foot of the bars."""
         return [
-            Glide(card, card.copy().stretch(0.02, 1).set_y(self._foot), remover=True)
+            Glide(card, card.copy().stretch(0.02, 1).set_y(self._room.bottom), remover=True)
             for card in self.cards
         ]
 
@@ -276,11 +282,12 @@ class DuelSide(Group):
 
     def _grow(self, alpha: float) -> None:
         assert self.model.row is not None
-        reached = alpha * len(self.bars)
-        for number, (bar, height) in enumerate(zip(self.bars, self._heights, strict=True)):
-            now = max(0.01, height * float(np.clip(reached - number, 0.0, 1.0)))
-            bar.stretch_to_fit_height(now).set_y(self._foot + now / 2)
-        so_far = self.model.row.moved_by_layer[: max(1, math.ceil(reached))]
+        reached, moved = alpha * len(self.bars), self.model.row.moved_by_layer
+        for number, (bar, share) in enumerate(zip(self.bars, moved, strict=True)):
+            risen = float(np.clip(reached - number, 0.0, 1.0))
+            now = max(0.01, self._room.height * share * risen)
+            bar.stretch_to_fit_height(now).set_y(self._room.bottom + now / 2)
+        so_far = moved[: max(1, math.ceil(reached))]
         self._write(float(np.mean(so_far)))
 
     def _tell(self, share: float, *, all_layers: bool) -> None:
@@ -290,23 +297,19 @@ class DuelSide(Group):
              all_layers=all_layers)  # fmt: skip
 
     def _write(self, share: float) -> None:
-        """Write a share, with its right end where it was."""
-        label, (x, y) = figure(format_percent(share, digits=0)), self._place
-        self.share.points = label.on_line(x - label.width / 2, y).points
+        """Write a share in the middle of its room."""
+        label = figure(format_percent(share, digits=0))
+        self.share.points = label.on_line(*self._middle).points
         self.share.text = label.text
 
 
 def duel_sides(
-    models: tuple[Model, Model], layer: LayerView, frame: Frame
+    models: tuple[Model, Model], layer: LayerView, room: Box, *, tall: bool
 ) -> tuple[DuelSide, DuelSide]:
-    """Return both sides, side by side, or one above the other in a tall frame."""
-    stage = frame.stage
-    split = stage.split_rows if frame.tall else stage.split_columns
-    rows = [model.row.moved_by_layer for model in models if model.row]
-    most = max((max(row) for row in rows), default=1.0) or 1.0
+    """Return both sides, side by side in a room, or one above the other in a tall frame."""
+    split = room.split_rows if tall else room.split_columns
     first, last = (
-        DuelSide(model, layer, part, most)
-        for model, part in zip(models, split(2, SIDE_GAP), strict=True)
+        DuelSide(model, layer, part) for model, part in zip(models, split(2, SIDE_GAP), strict=True)
     )
     return first, last
 
@@ -336,47 +339,47 @@ class Sayings(Group):
     ----------
     prompt
         The prompt.
-    names, bars
-        Both ways, and what they keep of its last token.
-    shared, fitted, latent
-        What is said on one shared set, on one that is fitted, and on one latent.
+    ways, bars
+        What both keep of its last token, in words and drawn.
+    shared, fitted
+        What is said on one shared set, with its name: on the mean of the model's own, and on the
+        one that fits best, which takes its place.
+    latent
+        What is said on one latent.
     """
 
     def __init__(
         self, prompt: Sequence[str], models: tuple[Model, Model], contest: Contest, frame: Frame
     ) -> None:
         super().__init__()
-        stage, theme = frame.stage, current_theme()
         line = 2 * SAYING_LINE if frame.tall else SAYING_LINE
-        asked, first, bar, averaged, fitted, _gap, last, other, latent = stage.split_rows(
-            (PROMPT_LINE, TITLE, BAR, line, line, TITLE / 2, TITLE, BAR, line)
+        asked, first, bar, said, _gap, last, other, below = frame.stage.split_rows(
+            (PROMPT_LINE, TITLE, BAR, line, TITLE, TITLE, BAR, line)
         )
         self.prompt = _flush([*prompt, " …"], asked, PROMPT)
-        self.names, self.bars = VGroup(), Group()
+        self.ways, self.bars = VGroup(), Group()
         for model, title, box in zip(models, (first, last), (bar, other), strict=True):
             number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
-            name = Label(model.name, size=TEXT, colour=model.colour, weight="semibold")
-            words = Label(
-                _("{number} numbers a token", number=number), size=TEXT, colour=theme.muted
-            )
-            name.on_line(title.left + name.width / 2, title.y)
-            words.on_line(title.right - words.width / 2, title.y)
-            self.names.add(name, words)
+            words = Label(_("{number} numbers", number=number), size=TEXT)
+            self.ways.add(words.on_line(title.right - words.width / 2, title.y))
             self.bars.add(*model.plate(box, slice(-1, None)))
-        rows = (
-            (contest.mean, averaged, _("averaged")),
-            (contest.fitted, fitted, _("fitted")),
-            (contest.latent, latent, ""),
+        shared, latent = models
+        mean, fitted, name = (
+            Label(text, size=TEXT, colour=model.colour, weight="semibold")
+            for text, model in (
+                (_("one shared set: mean"), shared),
+                (_("one shared set: best fit"), shared),
+                (latent.name, latent),
+            )
         )
-        notes = [Label(note, size=TEXT, colour=theme.muted) for _row, _room, note in rows]
-        aside = max(note.width for note in notes) + 2 * GAP
-        said = []
-        for (row, room, _note), note in zip(rows, notes, strict=True):
-            note.on_line(room.left + note.width / 2, room.y)
-            right = Box.of(room.left + aside, room.right, room.bottom, room.top)
-            words = _flush(as_said(row.continuation), right.inset(0.0, GAP), SAYING)
-            said.append(VGroup(words, note))
-        self.shared, self.fitted, self.latent = said
+        for label, title in ((mean, first), (fitted, first), (name, last)):
+            label.on_line(title.left + label.width / 2, title.y)
+        self.ways.add(name)
+        on_mean, on_fitted, self.latent = (
+            _flush(as_said(row.continuation), room.inset(0.0, GAP), SAYING)
+            for row, room in ((contest.mean, said), (contest.fitted, said), (contest.latent, below))
+        )
+        self.shared, self.fitted = VGroup(mean, on_mean), VGroup(fitted, on_fitted)
 
 
 def as_said(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from manim import Mobject
+from manim import RIGHT, Mobject, VGroup
 
 from filmkit.core.facts import fact
 from filmkit.core.language import _
@@ -16,36 +16,54 @@ from filmkit.core.text import Label, Symbol, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import TEXT, Matrix, Part
-from filmkit.pictures.tensors import CHANNEL, LATENT, MODEL
+from filmkit.pictures.parts import TEXT, Free, Matrix, Part
+from filmkit.pictures.tensors import CHANNEL, LATENT, HeadParts
 from filmkit.pictures.texts import below_each_other, figure, quiet
 
 __all__ = ["figure_and_words", "latent_notes", "latent_parts", "loss_parts"]
 
 SIGN = 0.055  # size of a sign between matrices
+WIDER = 80, 24  # first and last columns of X
+BRIGHTER = 3  # how many times the light of keys and values differences have; pictures say so
+GAP = 0.4  # between an arrow that points down and words beside it, in scene units
 NARROW = 2.4  # width at which words beside a picture are broken, in scene units
 
 ROLES = {"K": "key", "V": "value"}
 
 
-def latent_parts(head: LatentHead) -> dict[str, Matrix]:
-    """Return the latent, keys and values of a head made of it, and the matrices that make them.
+def latent_parts(head: LatentHead, *, upright: bool) -> dict[str, Part]:
+    """Return the latent, keys and values of a head made of it, and what leads to them.
 
-    Their names in mosaics are C, K, V, W_DKV, W_UK and W_UV.
+    Their names in mosaics are C, K, V, down and up; W_UK is the matrix that makes keys. X has more
+    of its columns here than elsewhere. Where pictures are upright, arrows point down.
     """
     view, layer, theme = head.view, head.view.layer, current_theme()
     c = Matrix(
         view.latent, view.latent_norm, view.latent_source, TOKEN, LATENT,
         name=_("latent"), symbol="C", colour=theme.latent, words=layer.words,
     )  # fmt: skip
+    x = HeadParts(layer.head(head.head))["X"]
+    assert x is not None
+    ends = fact("width", x.values.shape[1]), fact("rank", view.forms.rank)
     return {
+        "X": replace(x, kept=WIDER),
         "C": c,
         "K": _made(head, "K", _("keys")),
         "V": _made(head, "V", _("values")),
-        "W_DKV": _weight(view, "W_DKV", MODEL, LATENT, None, "latent"),
-        "W_UK": _weight(view, "W_UK", LATENT, CHANNEL, head.kv_head, "key"),
-        "W_UV": _weight(view, "W_UV", LATENT, CHANNEL, head.kv_head, "value"),
+        "W_UK": _key_weight(view, head.kv_head),
+        "down": Free(partial(_arrow, _("one matrix"), f"{ends[0]} → {ends[1]}", down=upright)),
+        "up": Free(partial(_arrow, _("two matrices"), "", down=upright)),
     }
+
+
+def _arrow(first: str, last: str, *, down: bool) -> VGroup:
+    """Return an arrow down or to the right between words, "" for none."""
+    sign = Symbol("arrow.b" if down else "arrow.r.long", size=1.6 * SIGN)
+    after = [Label(text, size=TEXT) for text in [last] if text]
+    if down:
+        return VGroup(Label(first, size=TEXT), sign, *after).arrange(RIGHT, buff=GAP)
+    lines = break_lines(first, NARROW / 2, size=TEXT)
+    return below_each_other(*(Label(line, size=TEXT) for line in lines), sign, *after)
 
 
 def _made(head: LatentHead, symbol: str, name: str) -> Matrix:
@@ -58,26 +76,22 @@ def _made(head: LatentHead, symbol: str, name: str) -> Matrix:
     )  # fmt: skip
 
 
-def _weight(
-    view: LatentView, name: str, rows: str, columns: str, head: int | None, role: str
-) -> Matrix:
-    """Return a matrix that makes the latent, or keys or values of a head of it."""
-    trace, number = view.layer.trace, view.layer.layer
-    tensor = trace.tensor_name(name, number)
+def _key_weight(view: LatentView, head: int) -> Matrix:
+    """Return the matrix that makes keys of a head of the latent."""
+    trace = view.layer.trace
+    tensor = trace.tensor_name("W_UK", view.layer.layer)
     if not view.forms.has_trained_latent:
-        tensor = f"latent.{tensor.removeprefix(name + '.')}.{name}"
+        tensor = f"latent.{tensor.removeprefix('W_UK.')}.W_UK"
     whole = trace[tensor].astype(float)
-    values = whole if head is None else whole[:, head]
-    height, width = values.shape
-    index: tuple[Any, ...] = ((0, height), *(() if head is None else (head,)), (0, width))
+    height, _heads, width = whole.shape
     return Matrix(
-        values,
-        Norm.stretched(whole, role=role),
-        TensorSource(tensor, index=index),
-        rows,
-        columns,
-        symbol=f"W_({' '.join(name[2:])})",
-        colour=current_theme().role(role),
+        whole[:, head],
+        Norm.stretched(whole, role="key"),
+        TensorSource(tensor, index=((0, height), head, (0, width))),
+        LATENT,
+        CHANNEL,
+        symbol="W_(U K)",
+        colour=current_theme().role("key"),
     )
 
 
@@ -97,19 +111,27 @@ def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
     """Return keys and values made of the latent, the model's own, and what they differ by.
 
     Their names in mosaics are K, true_K and lost_K, and the same of V; with minus_K, equals_K and
-    share_K, which says how large the difference is. "about" says what is compared where the layer
-    has biases.
+    share_K, which says how large the difference is. "about" says how differences are drawn, and
+    what is compared where the layer has biases.
     """
-    about = [_("both without their mean row")] if head.view.biased else []
+    about = [_("differences: three times as bright")]
+    if head.view.biased:
+        about.append(_("both without their mean row"))
     parts: dict[str, Any] = {"about": quiet(*about)}
-    for symbol, rebuilt, own, size in (
-        ("K", _("rebuilt keys"), _("true keys"), _("of the keys’ size")),
-        ("V", _("rebuilt values"), _("true values"), _("of the values’ size")),
+    said = _("error: less is better")
+    for symbol, rebuilt, own in (
+        ("K", _("rebuilt keys"), _("true keys")),
+        ("V", _("rebuilt values"), _("true values")),
     ):
         compared = head.comparison(symbol.lower())
         sources = _sources(head, symbol, compared.true.shape[1])
         made = replace(_made(head, symbol, rebuilt), symbol="")
-        norm = replace(made.scale, cmap=current_theme().colour_map())
+        scale = made.scale
+        norm = replace(
+            scale,
+            cmap=current_theme().colour_map(),
+            **{end: getattr(scale, end) / BRIGHTER for end in ("vmin", "vmax", "linear_width")},
+        )
         parts[symbol] = replace(made, values=compared.rebuilt, source=sources[0])
         parts[f"true_{symbol}"] = replace(made, values=compared.true, source=sources[1], name=own)
         parts[f"lost_{symbol}"] = replace(
@@ -118,8 +140,8 @@ def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
         )  # fmt: skip
         for name, sign in (("minus", "-"), ("equals", "=")):
             parts[f"{name}_{symbol}"] = partial(Symbol, sign, size=SIGN)
-        error = fact("relative error", compared.error, format_share, beside=size, of=symbol.lower())
-        parts[f"share_{symbol}"] = partial(figure_and_words, error, size)
+        error = fact("relative error", compared.error, format_share, beside=said, of=symbol.lower())
+        parts[f"share_{symbol}"] = partial(figure_and_words, error, said)
     return parts
 
 

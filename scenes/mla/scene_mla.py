@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, LaggedStart, VGroup, linear
+from manim import Animation, Group, LaggedStart, linear
 
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import duel
@@ -32,12 +32,11 @@ from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
-from filmkit.core.text import Label, break_lines
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.pictures.parts import LONGEST, TEXT, Matrix
+from filmkit.pictures.parts import LONGEST, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other, quiet
+from filmkit.pictures.texts import quiet
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand
 from filmkit.world.world import World
@@ -58,10 +57,12 @@ from scenes.mla.parts import figure_and_words, latent_notes, latent_parts, loss_
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE, FILL, SILENCE = 2.0, 5.0, 2.4, 2.0
+COUNT, RISE, FILL, SILENCE = 2.0, 4.0, 2.0, 1.0
 HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
+DUEL_HEAD = 0.2  # between a headline and the duel, in scene units
+QUIET = 0.7  # opacity of rows of which one is lit
 GAP = 0.3  # between what stands side by side, in scene units
 SMALLER = 0.55  # the formula above matrices, as a share of what it is alone
 SCORES = """
@@ -78,20 +79,8 @@ OUTPUTS = """
 TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
 
 BEFORE = ". W_K W_V\nX K V"
-DOWN = ". W_DKV kept\nX C kept"
-TALL_DOWN = ". W_DKV\nX C\nkept kept"
-CIRCUIT = """
-    .  W_DKV  W_UK  W_UV
-    X  C      K     V
-    notes notes notes notes
-"""
-TALL_CIRCUIT = """
-    .  W_DKV
-    X  C
-    W_UK W_UV
-    K V
-    notes notes
-"""
+DOWN, TALL_DOWN = "X down C kept", "X\ndown\nC\nkept"
+CIRCUIT, TALL_CIRCUIT = "C up K V\nnotes notes notes notes", "C\nup\nK\nV\nnotes"
 LOSS = """
     K      minus_K true_K equals_K lost_K share_K
     V      minus_V true_V equals_V lost_V share_V
@@ -179,7 +168,8 @@ class LatentAttention(Stage):
             sets=meta.n_kv_heads,
             cached=forms.n_cached,
         )
-        for name, part in latent_parts(self.view.head(self.head.head)).items():
+        self.made = latent_parts(self.view.head(self.head.head), upright=self.frame.upright)
+        for name, part in self.made.items():
             self.part(name, part)
         self.part("notes", quiet(*latent_notes(self.view)))
         rank, words = self.facts["rank"], _("numbers for each token")
@@ -249,8 +239,6 @@ class LatentAttention(Stage):
             "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
             "and <value>values</value>"
         )
-        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            line = f"{line} {_('(dim: repeated)')}"
         words = world.say(Headline("MLA", line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             self._begin_with_one_pair()
@@ -291,22 +279,29 @@ class LatentAttention(Stage):
             origins = self.world.panels(self.head.head)
             self.show(BEFORE, origins=origins, run_time=self.theme.tempo.swing)
             self.wait_for("Now")
-        show = partial(self.show, DOWN, tall=TALL_DOWN, marks=self._last_rows("X", "C"))
-        show(lit={"C": self._last_row}, later="kept")
-        show()
+        mosaic = TALL_DOWN if self.frame.upright else DOWN
+        show = partial(self.show, mosaic, marks=self._last_rows("X", "C"))
+        show(lit={"X": self._quiet_rows, "C": self._last_row}, later="kept")
+        show(lit=dict.fromkeys("XC", self._quiet_rows))
 
     @beat
     def up_to_keys_and_values(self) -> None:
         """Two more matrices make this head's keys and values of it."""
-        last, marks = self._last_row, self._last_rows("X", "C", "K", "V")
-        show = partial(self.show, CIRCUIT, tall=TALL_CIRCUIT, marks=marks)
-        show(lit={"K": last, "V": last})
-        show()
+        mosaic = TALL_CIRCUIT if self.frame.upright else CIRCUIT
+        marks = self._last_rows("C", "K", "V")
+        show = partial(self.show, mosaic, marks=marks)
+        show(lit={"C": self._quiet_rows} | dict.fromkeys("KV", self._last_row))
+        show(lit=dict.fromkeys("CKV", self._quiet_rows))
 
     @property
     def _last_row(self) -> Array:
         """Opacities of rows of which only the last is seen, (rows, 1)."""
         return np.eye(self.layer.count)[:, -1:]
+
+    @property
+    def _quiet_rows(self) -> Array:
+        """Opacities of rows of which the last is lit, (rows, 1)."""
+        return np.maximum(self._last_row, QUIET)
 
     def _last_rows(self, *names: str) -> tuple[Mark, ...]:
         """Return frames around the last rows of parts."""
@@ -335,17 +330,25 @@ class LatentAttention(Stage):
         "{rank}, and all patterns are computed again.",
     )
     def the_same_budget(self) -> None:
-        count = self.trace.meta.n_heads
-        self.sides = sides = duel_sides(self.models, self.layer, self.frame)
-        own = own_cards(self.layer, grid_of(self.frame.stage, count))
+        equal = self.facts["rank"] == self.facts["budget"]
+        budget = _("the same budget, spent in two ways") if equal else _("two ways to keep less")
+        own_words = Headline("", _("the model’s own patterns"), self.frame)
+        self.headline = Headline("", budget, self.frame)
+        room = self.headline.below(head=DUEL_HEAD)
+        self.sides = sides = duel_sides(self.models, self.layer, room, tall=self.frame.tall)
+        own = own_cards(self.layer, grid_of(room, self.trace.meta.n_heads))
         self.play(Vanish(Group(*self.visible_parts())))
-        words = self._below(_("the model’s own patterns"))
-        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), Appear(words))
+        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), Appear(own_words))
         splitting = chain(*(side.split_from(own) for side in sides))
-        self.play(Vanish(words, rate_func=first_half), *splitting)
+        self.play(*self._say(self.headline, own_words), *splitting)
         self.remove(*own)
         self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
         self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
+
+    def _say(self, words: Headline, before: Headline) -> list[Animation]:
+        """Return animations in which a headline takes the place of another."""
+        self.headline = words
+        return [Vanish(before, rate_func=first_half), Appear(words, rate_func=second_half)]
 
     @beat(
         when=can_duel,
@@ -356,45 +359,34 @@ class LatentAttention(Stage):
         """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
         {latent_layer} with one latent."""
         sides, norm = self.sides, change_scale(self.models)
-        self.line = self._below(_("of the attention lands on other words"))
-        self.play(*(Vanish(side.kept) for side in sides))
+        changes = (side.recolour(side.model.differences, norm) for side in sides)
+        line = Headline("", _("bright is what moved: less is better"), self.frame)
         self.play(
-            *(change for side in sides for change in side.recolour(side.model.differences, norm))
+            *(Vanish(side.kept) for side in sides),
+            *self._say(line, self.headline),
+            *chain(*changes),
         )
-        self.play(Appear(self.line), *(side.count() for side in sides), run_time=COUNT)
+        said = (Appear(side.said) for side in sides)
+        self.play(*said, *(side.count() for side in sides), run_time=COUNT)
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
         """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
-        sides, line = self.sides, self.line
-        self.line = self._below(
-            _(
-                "of the attention lands on other words: mean of {layers} layers",
-                layers=self.facts["layers"],
-            )
-        )
+        sides, layers = self.sides, self.facts["layers"]
+        line = _("mean of all {layers} layers: less is better", layers=layers)
         self.play(
             *chain(*(side.collapse() for side in sides)),
             *(Appear(side.layers, rate_func=second_half) for side in sides),
-            Vanish(line, rate_func=first_half),
-            Appear(self.line, rate_func=second_half),
+            *self._say(Headline("", line, self.frame), self.headline),
         )
         self.add(*(side.bars for side in sides))
         self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
 
-    def _below(self, text: str) -> VGroup:
-        """Return a line of words about both sides."""
-        stage = self.frame.stage
-        words = below_each_other(
-            *(Label(t, size=TEXT) for t in break_lines(text, stage.width, size=TEXT))
-        )
-        return words.move_to([stage.x, stage.bottom + words.height / 2, 0])
-
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? With one shared set, like [this]; fitted instead of
-        averaged, like [that]."""
+        """And how does the whole model go on? With one shared set, the mean, like [this]; with the
+        one that fits best, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
@@ -402,11 +394,14 @@ class LatentAttention(Stage):
         self.play(Vanish(Group(*self.visible_parts())))
         self.play(Appear(sayings.prompt))
         bars = [Reveal(cells, in_diagonals(cells.shape)) for cells in sayings.bars]
-        self.play(Appear(sayings.names), *bars, run_time=FILL)
+        self.play(Appear(sayings.ways), *bars, run_time=FILL)
         self.wait_for("this")
         self.play(Appear(sayings.shared))
         self.wait_for("that")
-        self.play(Appear(sayings.fitted))
+        self.play(
+            Vanish(sayings.shared, rate_func=first_half),
+            Appear(sayings.fitted, rate_func=second_half),
+        )
         self.play(self.drift(), run_time=SILENCE)
 
     @beat(
@@ -427,8 +422,7 @@ class LatentAttention(Stage):
         self.show("formula")
         (shown,) = self.parts["formula"].pieces.values()
         assert isinstance(shown, BracketFormula)
-        made = latent_parts(self.view.head(self.head.head))
-        factors = [part for part in (made["W_UK"], made["C"]) if isinstance(part, Matrix)]
+        factors = [part for part in (self.made["W_UK"], self.made["C"]) if isinstance(part, Matrix)]
         turned = (factor.transposed for factor in factors)
         self.matrices = matrices_below([self.absorbed["query"], *turned], shown)
         return shown
