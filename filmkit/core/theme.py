@@ -158,7 +158,7 @@ class Theme:
     latent: str = "#c77dff"
     tint: tuple[str, float] = ("#7b7b7b", 0.85)
     counter: str = "#7488b0"
-    masked: str = "#16142a"
+    masked: str = "#27244a"
     card: str = "#0b0d10"
     rim: str = "#a9b6c4"
     glass: str = "#bfe3ff"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource, has_name
-from filmkit.core.numbers import format_number, separated
+from filmkit.core.numbers import format_number, format_share, separated
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Tick, break_lines, fit_word
 from filmkit.core.theme import current_theme
@@ -114,7 +114,8 @@ class ColourBar(Group):
     labels : VGroup
         The numbers, and the name: between them if there is room, else on a line of its own. A bar
         that is stretched near zero says so, and so does one on which both signs grow stronger from
-        the background, if it is wide enough.
+        the background, if it is wide enough. One without a name only says which end is negative,
+        if there is room for that.
     """
 
     STEPS = 128  # number of cells of the bar
@@ -132,7 +133,10 @@ class ColourBar(Group):
         ).place(box)
         size, gap = theme.note_size * zoom, self.GAP * zoom
         least = min(1.0, theme.min_text_size * zoom / size)
-        for words in self._titles(norm, name):
+        signs = [_("negative"), "0", _("positive")] if norm.vmin < 0 and not name else []
+        if sum(float(Label(sign, size=size).width) + gap for sign in signs) > box.width:
+            signs = []
+        for words in [""] if signs else self._titles(norm, name):
             title = Label(words, size=size, colour=theme.muted)
             if least * title.width <= box.width:
                 break
@@ -142,7 +146,10 @@ class ColourBar(Group):
             parts = break_lines(words, box.width / least, size=size)
             lines = [Label(part, size=size, colour=theme.muted).scale(least) for part in parts]
             title = max(lines, key=lambda line: float(line.width))
-        numbers = self._numbers(norm, box, size, gap)
+        written = dict(zip([norm.vmin, 0.0, norm.vmax], signs, strict=False)) or {
+            value: _written(norm, value) for value in norm.ticks()
+        }
+        numbers = self._numbers(norm, box, size, gap, written)
         line = box.bottom - numbers[0].line_height / 2 - 0.05 * zoom
         for number in numbers:
             number.set_y(line)
@@ -165,18 +172,19 @@ class ColourBar(Group):
         yield separated(words) if words else ""
 
     @staticmethod
-    def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Tick]:
+    def _numbers(
+        norm: Norm, box: Box, size: float, gap: float, written: Mapping[float, str]
+    ) -> list[Tick]:
         """Build the numbers that fit below the bar, those of the ends first and last."""
         theme = current_theme()
 
         def number(value: float) -> Tick:
-            text = format_number(value, 2) if value else "0"
-            label = Tick(text, size=size, colour=theme.muted)
+            label = Tick(written[value], size=size, colour=theme.muted)
             x = box.left + box.width * float(norm.places(value))
             left, right = box.left + label.width / 2, box.right - label.width / 2
             return label.move_to([min(max(x, left), right), 0, 0])
 
-        ticks = norm.ticks()
+        ticks = list(written)
         first, last = number(ticks[0]), number(ticks[-1])
         # From the middle outwards: 0 stays if anything does, and both signs alike.
         inner = sorted(ticks[1:-1], key=abs)
@@ -191,6 +199,13 @@ class ColourBar(Group):
             ):
                 kept += labels
         return sorted(kept, key=lambda label: float(label.get_x()))
+
+
+def _written(norm: Norm, value: float) -> str:
+    """Return a number at a scale: those of attention patterns as shares."""
+    if not value:
+        return "0"
+    return format_share(value) if norm == Norm.unit() else format_number(value, 2)
 
 
 def size_beside(pitch: float, *, maximum: float | None = None) -> float:

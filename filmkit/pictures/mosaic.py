@@ -255,6 +255,8 @@ class Size:
         Least size without the room around, in scene units.
     left, right, above, below
         Fixed room around the cells, for words or a colour bar.
+    beside
+        More of it at the right, where a title may stand too.
     title
         Width and height of its title; (0, 0) without one.
     """
@@ -267,6 +269,7 @@ class Size:
     right: float = 0.0
     above: float = 0.0
     below: float = 0.0
+    beside: float = 0.0
     title: tuple[float, float] = (0.0, 0.0)
 
     def titled(self, place: str) -> Size:
@@ -275,12 +278,16 @@ class Size:
         Its title is then what that takes along the part: width above it, or height beside it.
         """
         width, height = self.title
+        right = self.right + self.beside
         if not width:
-            return self
+            return replace(self, right=right)
         if place == "above":
-            return replace(self, above=self.above + height, title=(width, 0.0))
-        room = getattr(self, place) + width + TITLE_GAP
-        return replace(self, **{place: room}, title=(0.0, height))
+            return replace(self, right=right, above=self.above + height, title=(width, 0.0))
+        if place == "right":
+            right = max(right, self.right + width + TITLE_GAP)
+            return replace(self, right=right, title=(0.0, height))
+        left = self.left + width + TITLE_GAP
+        return replace(self, left=left, right=right, title=(0.0, height))
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,9 @@ class Around:
         Whether it has a colour bar.
     small
         Whether its words are small, because there is little room.
+    beside, over, under
+        Room for the labels of marks, at its right, above its words and below its colour bar, in
+        scene units.
     """
 
     row_words: str = ""
@@ -66,6 +69,9 @@ class Around:
     title: bool = True
     bar: bool = False
     small: bool = False
+    beside: float = 0.0
+    over: float = 0.0
+    under: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -219,8 +225,9 @@ class Matrix:
             columns=self._axis(1, line * around.column_words),
             left=longest * (around.row_words == "left"),
             right=longest * (around.row_words == "right"),
-            above=longest * around.column_words,
-            below=BAR * around.bar,
+            beside=around.beside,
+            above=longest * around.column_words + around.over,
+            below=BAR * around.bar + around.under,
             title=(float(title.width), title.size * FRAME_HEIGHT + TITLE_GAP)
             if around.title and title.submobjects
             else (0.0, 0.0),
@@ -230,7 +237,7 @@ class Matrix:
         """Return cells, title, words and colour bar."""
         box = place.box
         pieces: dict[str, Mobject] = {"cells": self._cells(box, self.name * around.title)}
-        above = box
+        above = Box.of(box.left, box.right, box.bottom, box.top + around.over)
         beside = box
         if around.row_words:
             points = row_points(box.left - WORD_GAP, box, len(self.words))
@@ -248,7 +255,8 @@ class Matrix:
             points = column_points(box.top + WORD_GAP, box, len(self.words))
             letters = self.letters(around)
             pieces["column words"] = words = self._token_labels(points, letters, vertical=True)
-            above = Box.of(box.left, box.right, box.bottom, float(words.get_top()[1]))
+            top = float(words.get_top()[1]) + around.over
+            above = Box.of(box.left, box.right, box.bottom, top)
         title = self._title()
         if around.title and title.submobjects:
             pieces["title"] = self._placed(title, place.title, beside, above)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import index
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, Mobject
+from manim import LEFT, UP, Group, Line, Mobject, VGroup
 
 from filmkit.core.animations import set_presence
 from filmkit.core.errors import SceneCodeError
-from filmkit.core.geometry import Box, Frame
+from filmkit.core.geometry import WORD_GAP, Box, Frame
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import TOKEN, Arrangement, Mosaic, arrange
-from filmkit.pictures.parts import Around, Cells, Matrix, Part, Place, opacities
+from filmkit.pictures.parts import BAR, Around, Cells, Matrix, Part, Place, opacities
+from filmkit.pictures.texts import sign
 
 __all__ = ["WORDS", "Mark", "Picture", "PlacedPart"]
 
 WORDS = "words"
+LABEL_GAP = 0.35  # between a part and the labels of its marks, in scene units
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
 
 Key = tuple[str, str]
@@ -38,18 +41,29 @@ class Mark:
         Their numbers; None for all.
     colour
         "#RRGGBB"; the theme's highlight by default.
+    label
+        What it is about, such as a word or a number, of which a copy stands beside the part: at the
+        right of a row, above a column, and with a line to a cell at the right, or below in a frame
+        that is no wider than high.
     """
 
     part: str
     row: int | None = None
     column: int | None = None
     colour: str | None = None
+    label: Mobject | None = None
 
     def __post_init__(self) -> None:
         # NumPy's numbers, such as those of argmax, cannot be written to picture maps.
         for name in ("row", "column"):
             if (number := getattr(self, name)) is not None:
                 object.__setattr__(self, name, index(number))
+
+    def place(self, *, upright: bool) -> str:
+        """Return where its label is: "beside", "over" or "under" the part."""
+        if self.row is None:
+            return "over"
+        return "under" if upright and self.column is not None else "beside"
 
     def box(self, cells: Cells) -> Box:
         """Return what it frames."""
@@ -141,8 +155,8 @@ class Picture:
         What stands around each part, and where all of them are.
     left_out
         The words for which there was no room, one line each.
-    marked, marks
-        The marks of parts that there are, and their frames.
+    marked, marks, labels
+        The marks of parts that there are, their frames, and their labels by the number of the mark.
     """
 
     def __init__(
@@ -156,7 +170,13 @@ class Picture:
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
     ) -> None:
-        around = around or {}
+        around = {
+            name: replace(
+                (around or {}).get(name, Around()),
+                **_label_room(name, marks, upright=frame.upright),
+            )
+            for name in mosaics[0].names
+        }
         chosen: dict[str, Part] = {}
         absent = set()
         for name in mosaics[0].names:
@@ -201,6 +221,11 @@ class Picture:
             Highlight(mark.box(self.parts[mark.part].cells), colour=mark.colour).set_z_index(1)
             for mark in self.marked
         ]
+        self.labels = {
+            number: _label(mark, box, self.parts[mark.part], upright=frame.upright)
+            for number, (mark, box) in enumerate(zip(self.marked, self.marks, strict=True))
+            if mark.label is not None
+        }
         for (name, _kind), piece in self.pieces.items() if WORDS in lit else ():
             if name == WORDS:
                 levels = opacities(lit[WORDS], (len(piece.submobjects),), WORDS)
@@ -210,14 +235,18 @@ class Picture:
     def row_of(self, name: str) -> list[Box]:
         """Return for each row of a part the box of it and of what stands left of it in its row.
 
-        Parts that have other rows are left out.
+        Parts that have other rows are left out, and those before a sign.
         """
-        span, cells = self.mosaic.spans[name], self.parts[name].cells
+        spans, span, cells = self.mosaic.spans, self.mosaic.spans[name], self.parts[name].cells
+        signs = [its for other, its in spans.items() if sign(other) and its.rows == span.rows]
+        stops = (its.columns[1] for its in signs)
+        start = max((stop for stop in stops if stop <= span.columns[0]), default=0)
         left = min(
             part.box.left
             for other, part in self.parts.items()
-            if self.mosaic.spans[other].rows == span.rows
-            and self.mosaic.spans[other].columns <= span.columns
+            if spans[other].rows == span.rows
+            and start <= spans[other].columns[0]
+            and spans[other].columns <= span.columns
             and np.isclose(part.box.height, cells.box.height)
         )
         rows = (cells.row(index) for index in range(cells.shape[0]))
@@ -236,7 +265,8 @@ class Picture:
                     counts[kind] += 1
                 else:
                     found[name, kind] = piece
-        return found | {("mark", str(number)): mark for number, mark in enumerate(self.marks)}
+        found |= {("mark", str(number)): mark for number, mark in enumerate(self.marks)}
+        return found | {("label", str(number)): label for number, label in self.labels.items()}
 
 
 def _arranged(
@@ -271,6 +301,44 @@ def _arranged(
         except SceneCodeError as error:
             errors.append(error)
     raise errors[-1]
+
+
+def _label_room(name: str, marks: Iterable[Mark], *, upright: bool) -> dict[str, float]:
+    """Return the room that labels of marks take at the right of a part, above and below it."""
+    room = {"beside": 0.0, "over": 0.0, "under": 0.0}
+    for mark in marks:
+        if mark.part == name and mark.label is not None:
+            where = mark.place(upright=upright)
+            length = mark.label.width if where == "beside" else mark.label.height
+            gap = WORD_GAP if where == "over" else LABEL_GAP
+            room[where] = max(room[where], float(length) + gap)
+    return room
+
+
+def _label(mark: Mark, frame: Highlight, part: PlacedPart, *, upright: bool) -> Mobject:
+    """Return the label of a mark in its place, with a line from a cell to it."""
+    assert mark.label is not None
+    label, pieces, box = mark.label.copy(), part.pieces, part.box
+    cells, half = pieces["cells"], (label.width / 2, label.height / 2)
+    if (where := mark.place(upright=upright)) == "over":
+        top = float(pieces.get("column words", cells).get_top()[1])
+        return label.move_to([frame.get_x(), top + WORD_GAP + half[1], 0])
+    if where == "under":
+        y = box.bottom - BAR * ("bar" in pieces) - LABEL_GAP - half[1]
+        label.move_to([max(box.left + half[0], min(box.right - half[0], frame.get_x())), y, 0])
+        ends = frame.get_bottom(), label.get_top() + WORD_GAP * UP
+    else:
+        title = pieces.get("title", cells)
+        left = float(pieces.get("row words", cells).get_right()[0])
+        above = title.get_left()[0] < box.right
+        top = box.top if above else float(title.get_bottom()[1]) - WORD_GAP
+        y = max(box.bottom + half[1], min(top - half[1], frame.get_y()))
+        label.move_to([max(box.right, left) + LABEL_GAP + half[0], y, 0])
+        ends = frame.get_right(), label.get_left() + WORD_GAP * LEFT
+    if mark.column is None:
+        return label
+    line = Line(*ends, stroke_color=frame.get_stroke_color(), stroke_width=current_theme().line)
+    return VGroup(line.set_z_index(1), label)
 
 
 def _left_out(wanted: Mapping[str, Around], given: Mapping[str, Around]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Free, Part
 from filmkit.pictures.picture import WORDS, Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
+from filmkit.pictures.texts import sign
 from filmkit.pictures.transition import Transition
 
 __all__ = ["Stage"]
@@ -103,7 +104,8 @@ class Stage(PlainStage):
         ----------
         mosaic
             The names of its parts as they stand, a row in each line and ``.`` for nothing; between
-            the columns beside a column of ``|`` there is no gap.
+            the columns beside a column of ``|`` there is no gap. The signs ``×``, ``=``, ``→``,
+            ``↓`` and ``Σ`` stand for themselves; a second one of a kind is written ``×2``.
         tall
             Another mosaic of the same parts, for frames that are no wider than high; it is taken if
             its cells are larger.
@@ -252,7 +254,7 @@ class _Known(Mapping[str, Part | None]):
         self._own, self._tensors = own, tensors
 
     def __getitem__(self, name: str) -> Part | None:
-        return self._own[name] if name in self._own else self._tensors[name]
+        return self._own[name] if name in self._own else sign(name) or self._tensors[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._own

@@ -13,12 +13,23 @@ from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.mosaic import Size
 from filmkit.pictures.parts import TEXT, Around, Free, Place
 
-__all__ = ["SentencePart", "below_each_other", "figure", "heading", "legend", "own_colour", "quiet"]
+__all__ = [
+    "SentencePart",
+    "below_each_other",
+    "figure",
+    "heading",
+    "legend",
+    "own_colour",
+    "quiet",
+    "sign",
+]
 
 DISPLAY = 0.09  # size of the figure that matters
 BOLD = 0.92  # width of letters as a share of that of bold ones
 SENTENCE = 0.075  # size of a sentence, at most
 LINE_GAP = 0.25  # between lines of text, in scene units
+SIGN = 0.07  # size of what stands between the factors of a product
+SIGNS = "×=→↓Σ"
 OWN_COLOURS = {"red": "#ff4d4d", "blue": "#5b9dff"}
 
 
@@ -60,6 +71,16 @@ def heading(text: str, width: float) -> VGroup:
     """Return words as large as a figure, on several lines if one would be wider than `width`."""
     # Letters that are bold are wider than those that are measured.
     return below_each_other(*map(figure, break_lines(text, BOLD * width, size=DISPLAY)))
+
+
+def sign(name: str) -> Free | None:
+    """Return the part for a sign between others, such as × or =; None if it is none.
+
+    A number behind it tells it from the same sign elsewhere in a mosaic: "×" and "×2".
+    """
+    if name.rstrip("0123456789") not in [*SIGNS]:
+        return None
+    return Free(lambda: Label(name[0], size=SIGN))
 
 
 def below_each_other(*lines: Mobject) -> VGroup:

@@ -18,7 +18,6 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.errors import SceneCodeError
-from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.pictures.become import Become, alike, before_it_grew, same
 from filmkit.pictures.parts import Cells
@@ -100,8 +99,7 @@ class Transition:
                     f"into={name!r} is no part with cells that leaves for the {self.after.mosaic}"
                 )
             if target in self.after.parts:
-                box = self.after.parts[target].cells.row(row)
-                self._send(gone.pop((name, "cells")), box)
+                self._send(gone.pop((name, "cells")), self.after.parts[target].cells, row)
         self.leaving = [Vanish(piece) for piece in (*gone.values(), *self.strangers)]
         for name, origin in self.origins.items():
             # It is seen on its way, no longer in its place; one that turns leaves this itself.
@@ -179,10 +177,12 @@ class Transition:
         if leaves:
             self.finished.append(gone.pop(key))
 
-    def _send(self, cells: Mobject, box: Box) -> None:
-        """Let cells go to a box of the new picture, where they are part of something else."""
+    def _send(self, cells: Mobject, target: Cells, row: int) -> None:
+        """Let cells go to a row of the new picture, where they are part of something else."""
         assert isinstance(cells, Cells)
-        self.moves.append(Settle(cells.whole, box))
+        cut = len(cells.blocks) > 1
+        boxes = [block.row(row) for block in target.blocks] if cut else [target.row(row)]
+        self.moves += map(Settle, cells.blocks, boxes)
         self.finished.append(cells)
 
 

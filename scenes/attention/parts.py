@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
 
 import numpy as np
@@ -18,11 +18,13 @@ from filmkit.core.printable import printable
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
+from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
-from filmkit.pictures.parts import TEXT, Around, Place
+from filmkit.pictures.parts import TEXT, Around, Matrix, Place
 from filmkit.pictures.texts import figure
 
 __all__ = [
+    "Product",
     "ShareBars",
     "WorkedSum",
     "rest_of",
@@ -34,7 +36,8 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 
 CHANNELS = 4  # of a sum that is done by hand
-TAG = 0.8  # room for the number of a share, in scene units
+TAG = 1.0  # room for the number of a share, in scene units
+LEAST = 0.01  # share that is drawn
 
 
 class WorkedSum(VGroup):
@@ -147,24 +150,21 @@ def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
 
 @dataclass(frozen=True)
 class ShareBars:
-    """Bars over the columns of a row of a pattern: how large each share is.
+    """Bars beside the cells of a column: how large the share of each token is.
 
     Attributes
     ----------
     view
         The head.
     query
-        Number of the row.
-    height
-        Of a share of 1, in scene units.
-    named
-        How many of the largest have their number, where there is room.
+        Number of the row of the pattern that has the shares.
+    length
+        Of the longest bar, in scene units.
     """
 
     view: HeadView
     query: int
-    height: float
-    named: int = 3
+    length: float
 
     @property
     def shares(self) -> Array:
@@ -172,35 +172,58 @@ class ShareBars:
         return self.view.pattern[self.query]
 
     def size(self, around: Around) -> Size:
-        """Return its room, as wide as the row."""
-        return Size(
-            columns=Axis(TOKEN, len(self.shares)),
-            height=self.height * float(self.shares.max()) + 0.5,
-            left=TAG / 2,
-            right=TAG / 2,
-        )
+        """Return its room, as high as the column."""
+        return Size(rows=Axis(TOKEN, len(self.shares)), width=self.length, right=TAG)
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
-        """Return the bars, and the numbers above the largest."""
+        """Return the bars of all shares that are not very small, with their numbers."""
         theme, box = current_theme(), place.box
-        columns = box.split_columns(len(self.shares))
         bars, tags = VGroup(), VGroup()
-        for column, share in zip(columns, self.shares, strict=True):
-            height = max(1e-3, self.height * float(share))
+        rows = box.split_rows(len(self.shares))
+        for row, share in zip(rows, self.shares, strict=True):
+            length = self.length * float(share / self.shares.max())
+            width = max(1e-3, length * (share >= LEAST))
             bar = Rectangle(
-                width=0.62 * column.width,
-                height=height,
+                width=width,
+                height=0.62 * row.height,
                 stroke_width=0,
                 fill_color=theme.ink,
                 fill_opacity=1.0,
             )
-            bars.add(bar.move_to([column.x, box.bottom + height / 2, 0]))
-        for index in np.argsort(-self.shares[: self.query + 1])[: self.named]:
+            bars.add(bar.move_to([box.left + width / 2, row.y, 0]))
+        for index in np.argsort(-self.shares[: self.query + 1]):
+            if self.shares[index] < LEAST:
+                break
             tag = Label(weight_of(self.view, self.query, int(index)), size=1.15 * TEXT)
-            tag.move_to([columns[index].x, bars[index].get_top()[1] + 0.25, 0])
-            if all(abs(tag.get_x() - t.get_x()) > (tag.width + t.width) / 2 + 0.1 for t in tags):
+            tag.move_to([bars[index].get_right()[0] + 0.15 + tag.width / 2, rows[index].y, 0])
+            if all(abs(tag.get_y() - other.get_y()) > tag.line_height for other in tags):
                 tags.add(tag)
         return {"bars": bars, "tags": tags}
+
+
+@dataclass(frozen=True, eq=False)
+class Product(Matrix):
+    """A product on a grid, which shows where the cells are that are not filled yet."""
+
+    @classmethod
+    def of(cls, matrix: Matrix) -> Product:
+        """Return another matrix as a product."""
+        return cls(**{each.name: getattr(matrix, each.name) for each in fields(matrix)})
+
+    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
+        """Return the grid, and what a matrix has."""
+        theme, box, (rows, columns) = current_theme(), place.box, self.values.shape
+        grid = Rectangle(
+            width=box.width,
+            height=box.height,
+            grid_xstep=box.width / columns,
+            grid_ystep=box.height / rows,
+        )
+        grid.set_stroke(theme.faint, theme.thin).move_to(box.center)
+        return {"grid": grid, **super().pieces(place, around)}
+
+    def _title(self) -> Header:
+        return Header(f"= {self.name}", colour=self.colour)
 
 
 def weight_of(view: HeadView, query: int, key: int | None) -> str:

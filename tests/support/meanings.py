@@ -30,6 +30,7 @@ MEANINGS = {
     "GPT-2 small": {"pattern"},
     "head output": {"z", "shared_mix", "latent_mix"},
     "output of the layer": {"out"},
+    "learned": {"W_V"},
     "latent": {"kv_latent", "latents", "mla.c"},
     "rotated key": {"k_rope", "mla.k_rot"},
     "rotated keys": {"k_rope"},

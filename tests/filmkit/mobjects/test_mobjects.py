@@ -365,10 +365,26 @@ def test_a_colour_bar_says_how_its_colours_are_to_be_read() -> None:
         assert words(Norm.stretched(values), "keys") == "keys, small numbers amplified"
     with use_theme(palette="roles"):
         assert words(Norm.unit(), "share") == "share"
-        assert words(Norm.symmetric(values, role="scores")) == "stronger: larger"
+        assert words(Norm.symmetric(values, role="scores"), "scores") == "scores, stronger: larger"
         assert words(Norm.stretched(values), "keys") == (
             "keys, small numbers amplified, stronger: larger"
         )
+
+
+@pytest.mark.parametrize(
+    ("norm", "width", "texts"),
+    [
+        (Norm.unit(), 4, ["0", "100%"]),
+        (Norm(0, 1, "inferno"), 4, ["0", "1.0"]),
+        (Norm.symmetric([2.5]), 4, ["negative", "0", "positive"]),
+        (Norm.symmetric([2.5]), 1, ["−2.5", "2.5"]),
+    ],
+)
+def test_a_colour_bar_without_a_name_says_its_ends(
+    norm: Norm, width: float, texts: list[str]
+) -> None:
+    *numbers, title = ColourBar(norm, "", Box(0, 0, width, 0.1)).labels
+    assert ([number.text for number in numbers], title.text) == (texts, "")
 
 
 def test_a_line_tells_how_high_its_letters_reach() -> None:

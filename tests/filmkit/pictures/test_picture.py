@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manim import DL, UR
 
 from filmkit.core.animations import presence
 from filmkit.core.errors import SceneCodeError
-from filmkit.core.geometry import Frame
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.text import Label
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Matrix
-from filmkit.pictures.picture import Picture
+from filmkit.pictures.picture import Mark, Picture
+from filmkit.pictures.texts import sign
 
 WIDE, TALL = Frame(128 / 9), Frame(8.0, 128 / 9)
 SCORES = ". Kt\nQ scores"
@@ -139,3 +142,57 @@ def test_if_no_mosaic_fits_that_of_the_first_is_told() -> None:
     message = r"^mosaic >Q< V z: words, titles and the smallest cells are \d\.\d units high, and"
     with pytest.raises(SceneCodeError, match=message):
         Picture([row, column], long, Frame(8.0, 2.5))
+
+
+# Labels of marks
+
+
+@pytest.mark.parametrize(
+    ("frame", "mark", "side"),
+    [
+        (WIDE, {"row": 3}, "right"),
+        (TALL, {"row": 3}, "right"),
+        (WIDE, {"column": 3}, "above"),
+        (WIDE, {"row": 3, "column": 4}, "right"),
+        (WIDE, {"row": 0, "column": 8}, "right"),
+        (TALL, {"row": 3, "column": 4}, "below"),
+    ],
+)
+def test_a_label_stands_beside_its_part_in_the_frame(
+    frame: Frame, mark: dict[str, int], side: str
+) -> None:
+    made = picture(
+        SCORES, frame=frame, marks=(Mark("scores", **mark, label=Label("47.8", size=0.09)),)
+    )
+    part, label = made.parts["scores"], made.labels[0]
+    # A cell's label comes last, after the line to it.
+    text = label if isinstance(label, Label) else label[-1]
+    box = Box.between(text.get_corner(DL), text.get_corner(UR))
+    assert isinstance(label, Label) is (len(mark) == 1)
+    assert frame.stage.contains(box)
+    outside = {
+        "right": box.left > part.box.right,
+        "above": box.bottom > part.box.top,
+        "below": box.top < part.box.bottom,
+    }
+    assert outside[side]
+    title = part.pieces["title"]
+    assert min(box.overlap(Box.between(title.get_corner(DL), title.get_corner(UR)))) <= 0
+
+
+def test_the_line_from_a_cell_begins_at_its_frame() -> None:
+    marks = (Mark("scores", 3, 4, label=Label("47.8")),)
+    made = picture(SCORES, marks=marks)
+    np.testing.assert_allclose(made.labels[0][0].get_start(), made.marks[0].get_right())
+
+
+def test_rows_begin_after_a_sign() -> None:
+    known = parts() | {"×": sign("×")}
+    made = Picture([Mosaic.parse("Q × scores z")], known, WIDE)
+    assert made.row_of("z")[0].left == pytest.approx(made.parts["scores"].box.left)
+
+
+@pytest.mark.parametrize(("name", "text"), [("×", "×"), ("→2", "→"), ("Q", None), ("2", None)])
+def test_signs_are_parts_by_their_own_names(name: str, text: str | None) -> None:
+    part = sign(name)
+    assert (None if part is None else part.make().text) == text

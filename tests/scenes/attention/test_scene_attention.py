@@ -19,7 +19,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
 from scenes.attention.parts import WorkedSum, in_formula, scaling_of, score_notes
-from scenes.attention.scene_attention import GAMMA, Attention
+from scenes.attention.scene_attention import DIM, GAMMA, Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
@@ -81,7 +81,6 @@ def test_the_last_picture_shows_every_tensor_of_the_head() -> None:
     sources = [panel.heatmap.source for panel in play(Attention, trace)[-1].panels]
     names = {source.tensor.split(".")[0] for source in sources if source.tensor}
     assert names == {"q_rot", "k_rot", "v", "pattern", "z"}
-    assert [source.quantity for source in sources if not source.tensor] == ["scores"]
 
 
 def test_the_first_token_is_hidden_unless_asked_for() -> None:
@@ -131,28 +130,37 @@ def test_the_mix_on_screen_adds_up_to_z(show: bool) -> None:
     trace = make_trace(positions="rotary", d_head=16)
     view = LayerView.of_prompt(trace, None, show_first_token=show).head(None)
     panels = drawn_at_the_end_of(trace, StageSettings(show_first_token=show))["a_weighted_mix"]
-    values, (z,) = named(panels, "v."), named(panels, "z.")
-    assert len(values) == 2 - show
-    total = sum((rows.values * rows.shown**GAMMA).sum(axis=0) for rows in values)
-    np.testing.assert_allclose(total, z.values[best_match(view)[0]], atol=1e-5)
+    values, weights, (z,) = (named(panels, f"{name}.") for name in ("v", "pattern", "z"))
+    assert len(values) == len(weights) == 2 - show
+    values, weights = (sorted(each, key=lambda panel: panel.shape[0]) for each in (values, weights))
+    total = sum(w.values.T @ v.values for w, v in zip(weights, values, strict=True))
+    np.testing.assert_allclose(total, z.values, atol=1e-5)
+    np.testing.assert_array_equal(z.values, view.z[[best_match(view)[0]]])
 
 
-def test_light_is_the_weight_in_the_mix() -> None:
+def test_light_grows_with_the_weight_in_the_mix() -> None:
     trace = trace_of_kind(SHIPPED_KIND)
     view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
     query, key = best_match(view)
     panels = named(drawn_at_the_end_of(trace)["a_weighted_mix"], "v.")
     hidden, values = sorted(panels, key=lambda panel: panel.shape[0])
     shares = np.broadcast_to(view.pattern[query][:, None], values.shape)
-    np.testing.assert_allclose(values.shown**GAMMA, shares)
-    assert hidden.shown**GAMMA == pytest.approx(view.hidden_attention[query])
+    weights = [((panel.shown - DIM) / (1 - DIM)) ** GAMMA for panel in (values, hidden)]
+    np.testing.assert_allclose(weights[0], shares, atol=1e-9)
+    assert weights[1] == pytest.approx(view.hidden_attention[query], abs=1e-9)
     assert shares[:, 0].argmax() == key
 
 
-def test_all_is_at_full_strength_where_nothing_is_pointed_at() -> None:
-    pointed = {"queries_and_keys", "a_query_meets_a_key", "one_cell", "a_weighted_mix"}
+def test_what_is_not_meant_is_dim_and_all_else_at_full_strength() -> None:
+    plain = {"words_become_rows", "rotate_by_position", "scale_and_mask", "softmax_of_a_row"}
+    empty = {"transpose_the_keys", "a_query_meets_a_key", "one_cell"}
     for beat, panels in drawn_at_the_end_of(trace_of_kind(SHIPPED_KIND)).items():
-        assert beat in pointed or all((panel.shown == 1).all() for panel in panels), beat
+        if beat in plain:
+            assert all((panel.shown == 1).all() for panel in panels), beat
+        elif beat not in empty:
+            # What is not meant can still be seen.
+            assert all((panel.shown >= DIM).all() for panel in panels), beat
+            assert max(panel.shown.max() for panel in panels) == 1, beat
 
 
 @pytest.mark.parametrize(
