@@ -179,7 +179,8 @@ class LatentAttention(Stage):
         elif self.trace.rotates:
             what = _("rotation left out")
         # Keys of all tokens are rebuilt, and drawn.
-        hidden = "" if self.playing == "a_new_query" else self.hidden_note(short=True)
+        every = self.playing in ("a_new_query", "move_the_bracket")
+        hidden = "" if every else self.hidden_note(short=True)
         return source, "  ·  ".join(filter(None, (what, hidden)))
 
     def prepare(self) -> None:
