@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, Mobject, VGroup, VMobject
+from manim import Animation, Group, VGroup, VMobject
 
 from extract.forms import both_forms
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box, Frame
@@ -20,23 +20,22 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow, mirrored
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_exact, format_number, format_power_of_ten
+from filmkit.core.numbers import counted_heads, format_number, format_power_of_ten
 from filmkit.core.quantities import quantity
 from filmkit.core.text import Label, Number, Symbol, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
 from filmkit.mobjects.latent_view import LatentHead, LatentView
-from filmkit.pictures.mosaic import TOKEN, Size
-from filmkit.pictures.parts import TEXT, Around, Matrix
-from filmkit.pictures.parts import Place as PartPlace
+from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.tensors import CHANNEL, LATENT
-from filmkit.pictures.texts import below_each_other, legend
+from filmkit.pictures.texts import below_each_other
 from filmkit.world.block import shot_of
 from filmkit.world.plates import Plate
 from filmkit.world.world import World
+from scenes.mla.parts import latent_matrices
 
 __all__ = [
-    "AtTop",
     "BracketFormula",
     "LightRoom",
     "Outputs",
@@ -50,12 +49,11 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Panel: TypeAlias = tuple[Array, TensorSource]
 
-LETTER = 0.18  # height of a capital of the formula, as a share of the frame's shorter side
+LETTER = 0.135  # height of a capital of the formula, as a share of the frame's shorter side
 BRACKET = 1.6  # height of a bracket, in capitals
-GHOST = 0.3  # presence of the bracket that has moved away
 HOP = 0.5  # how high it jumps, in scene units
 SHINE = 0.5  # how much light the formula gives
-MATRIX = 0.85  # height of the matrices below their symbols, in scene units
+MATRIX = 1.0  # height of the matrices below their symbols, in scene units
 WIDEST = 0.2  # and their largest width, as a share of the formula's
 BELOW = 0.18  # from a symbol to its matrix, and on to its name, in scene units
 STOREY = (2.0, 0.16, 0.8)  # width, height and depth of the key of one token, in scene units
@@ -84,18 +82,18 @@ class BracketFormula(VGroup):
     ----------
     width, height
         What it fills, in scene units; its symbols are spread over the width.
-    moved
-        Whether the bracket is around the first two factors.
 
     Attributes
     ----------
     query, weight, latent
         Symbols of the factors.
-    old, new
-        The brackets around the last two and around the first two.
+    bracket
+        Both halves of the bracket, around the last two factors before it moves.
+    goal
+        Where they are around the first two.
     """
 
-    def __init__(self, width: float, height: float, *, moved: bool = False) -> None:
+    def __init__(self, width: float, height: float) -> None:
         theme = current_theme()
         pieces = [
             Symbol(formula, size=LETTER, colour=colour)
@@ -111,12 +109,12 @@ class BracketFormula(VGroup):
         ]
         super().__init__(*pieces)
         first, self.query, second, self.weight, third, self.latent, last = pieces
-        self.new, self.old = VGroup(first, third), VGroup(second, last)
+        self.bracket, self.goal = VGroup(second, last), VGroup(first, third)
         for symbol in pieces:
             symbol.on_line(0.0, 0.0)
-        for bracket in (*self.new, *self.old):
-            bracket.scale(BRACKET * self.query.line_height / bracket.height)
-            bracket.set_y(self.weight.get_y())
+        for half in (*self.bracket, *self.goal):
+            half.scale(BRACKET * self.query.line_height / half.height)
+            half.set_y(self.weight.get_y())
         whole = sum(piece.width for piece in pieces)
         self.scale(min(1.0, height / self.height, 0.85 * width / whole))
         gap = (width - sum(piece.width for piece in pieces)) / (len(pieces) - 1)
@@ -124,53 +122,21 @@ class BracketFormula(VGroup):
         for piece in pieces:
             piece.shift([left - piece.get_left()[0], 0.0, 0.0])
             left += piece.width + gap
-        self.mark(moved)
         pin_to_frame(glow(self, SHINE))
-
-    def mark(self, moved: float) -> None:
-        """Show where the bracket is: 0 around the last two factors, 1 around the first two."""
-        set_presence(self.old, 1 + (GHOST - 1) * moved)
-        set_presence(self.new, moved)
+        # It is not seen, but goes wherever the formula is put.
+        self.goal.set_opacity(0.0)
 
     def move_bracket(self, **kwargs: Any) -> Animation:
         """Return the animation in which the bracket jumps to the first two factors."""
-        ends = [bracket.points.copy() for bracket in self.new]
-        starts = [bracket.points.copy() for bracket in self.old]
+        ends = [half.points.copy() for half in self.goal]
+        starts = [half.points.copy() for half in self.bracket]
 
         def step(alpha: float) -> None:
-            self.mark(alpha)
-            set_presence(self.new, 1.0)
-            for bracket, start, end in zip(self.new, starts, ends, strict=True):
-                bracket.points = (1 - alpha) * start + alpha * end
-                bracket.points[:, 1] += 4 * HOP * alpha * (1 - alpha)
+            for half, start, end in zip(self.bracket, starts, ends, strict=True):
+                half.points = (1 - alpha) * start + alpha * end
+                half.points[:, 1] += 4 * HOP * alpha * (1 - alpha)
 
-        return AnimateWith(self, step, **kwargs)
-
-
-@dataclass(frozen=True)
-class AtTop:
-    """A part that stands at the top of a room that is empty else.
-
-    Attributes
-    ----------
-    mobject
-        What stands there.
-    width, height
-        Size of the room, in scene units.
-    """
-
-    mobject: Mobject
-    width: float
-    height: float
-
-    def size(self, around: Around) -> Size:
-        """Return the room."""
-        return Size(width=self.width, height=self.height)
-
-    def pieces(self, place: PartPlace, around: Around) -> Mapping[str, Mobject]:
-        """Return it at the top."""
-        whole = self.mobject.copy()
-        return {"whole": whole.move_to([place.box.x, place.box.top - whole.height / 2, 0.0])}
+        return AnimateWith(self.bracket, step, **kwargs)
 
 
 def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
@@ -185,10 +151,10 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
     -------
     dict
         "query", (1, content): that of the new token; "asked", (1, r): the same in the space of the
-        latents; "scored", (token, 1): its scores. "shares", (token, token): the pattern; "mix",
-        (token, r): the pattern times the latents; "z", (token, d_v). "rope", (token, d_rope), and
-        "rope_query", (1, d_rope), are the rotated keys that all heads share and the rotated part of
-        the query; they are left out without them.
+        latents; "scored" and "shares", (token, 1): its scores, and its row of the pattern; "mix",
+        (1, r): that times the latents; "W_UV", (r, d_v); "z", (1, d_v): the output of the head.
+        "rope", (token, d_rope), and "rope_query", (1, d_rope), are the rotated keys that all heads
+        share and the rotated part of the query; they are left out without them.
     """
     view, layer, forms, theme = of.view, of.view.layer, of.view.forms, current_theme()
     new, words = (layer.count - 1, layer.count), layer.words
@@ -201,29 +167,30 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
     def row(panel: Panel, norm: Norm, cut: tuple[int, int], columns: str, **how: Any) -> Matrix:
         """Return some columns of the new token's row."""
         values, source = panel
-        return part((values[-1:, slice(*cut)], source.part(new, cut)), norm, columns, **how)
+        its = values[-1:, slice(*cut)], source.part(new, cut)
+        return replace(part(its, norm, columns, **how), rows="new")
 
     naive, absorbed, queries = of.panels, of.absorbed_panels, layer.norm("q")
     parts = {
         "query": row(naive["q"], queries, (0, content), CHANNEL),
         "asked": row(
             absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
-            symbol="q W_(U K)^top", colour=theme.query,
+            name=_("query"), symbol="q W_(U K)^top", colour=theme.query,
         ),
         "scored": replace(
             row(absorbed["scores"], layer.scores_norm, (0, layer.count), TOKEN).transposed,
-            columns="new", name=_("scores"), colour=theme.scores, words=words,
+            columns="new", name=_("scores"), colour=theme.scores,
         ),
-        "shares": part(
-            absorbed["pattern"], layer.norm("pattern"), TOKEN,
-            name=_("pattern"), symbol="A", colour=theme.pattern, words=words,
-            masked=layer.head(of.head).causal_mask,
+        "shares": replace(
+            row(absorbed["pattern"], layer.norm("pattern"), (0, layer.count), TOKEN).transposed,
+            columns="new", name=_("attention"), colour=theme.pattern, words=words,
         ),
-        "mix": part(
-            absorbed["z"], view.latent_norm, LATENT,
-            name=_("mix of latents"), symbol="A C", colour=theme.latent, words=words,
+        "mix": row(
+            absorbed["z"], view.latent_norm, (0, rank), LATENT,
+            name=_("mix of latents"), colour=theme.latent,
         ),
-        "z": part(naive["z"], layer.norm("z"), CHANNEL, symbol="A C W_(U V) = z", words=words),
+        "W_UV": replace(latent_matrices(of)["W_UV"], rows="mixed"),
+        "z": row(naive["z"], layer.norm("z"), (0, of.z.shape[1]), CHANNEL, name=_("output")),
     }  # fmt: skip
     if forms.d_rope:
         parts["rope"] = part(
@@ -266,17 +233,23 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
     return pin_to_frame(group)
 
 
-def asked_row(matrix: Matrix, room: Box) -> Group:
-    """Return the new query in the space of the latents: one long row in a room, and its names."""
+def asked_row(matrix: Matrix, formula: BracketFormula, top: float) -> Group:
+    """Return the new query in the space of the latents, below the factors that it is made of.
+
+    It is a long row under a height of the frame, with a sign above and words below.
+    """
+    left, right = (float(half.get_x()) for half in formula.goal)
     cells = Heatmap(
-        matrix.values, matrix.scale, width=room.width, height=ROW, source=matrix.source, edged=False
+        matrix.values, matrix.scale, width=right - left, height=ROW, source=matrix.source
     )
-    name = Symbol(matrix.symbol, size=2 * TEXT, colour=matrix.colour)
-    said = Label(_("all that is computed instead"), size=TEXT)
-    group = Group(cells, name, said)
-    name.next_to(cells, [0, 1, 0], buff=BELOW)
-    said.next_to(cells, [0, -1, 0], buff=BELOW)
-    return pin_to_frame(group.move_to(room.center))
+    said = break_lines(_("all that is computed instead"), cells.width, size=TEXT)
+    group = Group(
+        cells, Symbol("=", size=SIGN), below_each_other(*(Label(line, size=TEXT) for line in said))
+    )
+    group[1].next_to(cells, [0, 1, 0], buff=BELOW)
+    group[2].next_to(cells, [0, -1, 0], buff=BELOW)
+    x, y = (left + right) / 2, top - float(group[1].height) - BELOW - ROW / 2
+    return pin_to_frame(group.shift([x, y, 0.0]))
 
 
 class Outputs:
@@ -312,13 +285,11 @@ class Outputs:
             for out, name in zip(outputs, names, strict=True)
         )
         rounding = fact("rounding", forms.largest_difference, format_power_of_ten)
-        limit = fact("white", white, format_exact)
         up_to = fact("largest output", largest, format_number)
         text = _("largest difference between numbers of up to {number}", number=up_to)
         said = VGroup(
             glow(Symbol(rounding, size=DISPLAY)),
             *(Label(line, size=TEXT) for line in break_lines(text, width, size=TEXT)),
-            legend(_("a difference of {number}", number=limit), theme.ink),
         )
         gone = replace(
             rebuilt,
@@ -413,9 +384,16 @@ class RebuiltKeys(Group):
         corners = [self._corner(n, *p) for n in ends for p in np.ndindex(2, 2, 2)]
         return shot_of(corners, frame, into=into, turn=TURN, tilt=TILT)
 
-    def title(self) -> Label:
-        """Return their name, above the left end."""
-        label = Label(_("keys, rebuilt"), size=TEXT, colour=current_theme().key)
+    def title(self, heads: int) -> Label:
+        """Return their name, with how many heads they are for, above the left end."""
+        of = counted_heads(heads)
+        shared = self.sets < heads
+        text = (
+            _("{sets} sets of keys for {heads}", sets=fact("sets", self.sets), heads=of)
+            if shared
+            else _("keys of {heads}", heads=of)
+        )
+        label = Label(text, size=TEXT, colour=current_theme().key)
         label.on_line(label.width / 2, label.line_height)
         return keep_upright(label, self._corner(0, 0.0, 1.0, 1.0))
 

@@ -20,7 +20,7 @@ from filmkit.pictures.parts import TEXT, Free, Matrix, Part
 from filmkit.pictures.tensors import CHANNEL, LATENT, HeadParts
 from filmkit.pictures.texts import below_each_other, figure, quiet
 
-__all__ = ["figure_and_words", "latent_notes", "latent_parts", "loss_parts"]
+__all__ = ["figure_and_words", "latent_matrices", "latent_notes", "loss_parts", "ways_parts"]
 
 SIGN = 0.055  # size of a sign between matrices
 WIDER = 80, 24  # first and last columns of X
@@ -31,26 +31,36 @@ NARROW = 2.4  # width at which words beside a picture are broken, in scene units
 ROLES = {"K": "key", "V": "value"}
 
 
-def latent_parts(head: LatentHead, *, upright: bool) -> dict[str, Part]:
-    """Return the latent, keys and values of a head made of it, and what leads to them.
+def latent_matrices(head: LatentHead) -> dict[str, Matrix]:
+    """Return the latent, keys and values of a head made of it, and the matrices that make these.
 
-    Their names in mosaics are C, K, V, down and up; W_UK is the matrix that makes keys. X has more
-    of its columns here than elsewhere. Where pictures are upright, arrows point down.
+    Their names in mosaics are C, K, V, W_UK and W_UV.
     """
-    view, layer, theme = head.view, head.view.layer, current_theme()
+    view, layer = head.view, head.view.layer
     c = Matrix(
         view.latent, view.latent_norm, view.latent_source, TOKEN, LATENT,
-        name=_("latent"), symbol="C", colour=theme.latent, words=layer.words,
+        name=_("latent"), symbol="C", colour=current_theme().latent, words=layer.words,
     )  # fmt: skip
-    x = HeadParts(layer.head(head.head))["X"]
-    assert x is not None
-    ends = fact("width", x.values.shape[1]), fact("rank", view.forms.rank)
     return {
-        "X": replace(x, kept=WIDER),
         "C": c,
         "K": _made(head, "K", _("keys")),
         "V": _made(head, "V", _("values")),
-        "W_UK": _key_weight(view, head.kv_head),
+        "W_UK": _weight(view, "W_UK", head.kv_head, "key"),
+        "W_UV": _weight(view, "W_UV", head.kv_head, "value"),
+    }
+
+
+def ways_parts(head: LatentHead, *, upright: bool) -> dict[str, Part]:
+    """Return the input, and arrows to the latent and to keys and values.
+
+    Their names in mosaics are X, down and up. X has more of its columns here than elsewhere. Where
+    pictures are upright, arrows point down.
+    """
+    x = HeadParts(head.view.layer.head(head.head))["X"]
+    assert x is not None
+    ends = fact("width", x.values.shape[1]), fact("rank", head.view.forms.rank)
+    return {
+        "X": replace(x, kept=WIDER),
         "down": Free(partial(_arrow, _("one matrix"), f"{ends[0]} → {ends[1]}", down=upright)),
         "up": Free(partial(_arrow, _("two matrices"), "", down=upright)),
     }
@@ -76,22 +86,22 @@ def _made(head: LatentHead, symbol: str, name: str) -> Matrix:
     )  # fmt: skip
 
 
-def _key_weight(view: LatentView, head: int) -> Matrix:
-    """Return the matrix that makes keys of a head of the latent."""
+def _weight(view: LatentView, name: str, head: int, role: str) -> Matrix:
+    """Return a matrix that makes keys or values of a head of the latent."""
     trace = view.layer.trace
-    tensor = trace.tensor_name("W_UK", view.layer.layer)
+    tensor = trace.tensor_name(name, view.layer.layer)
     if not view.forms.has_trained_latent:
-        tensor = f"latent.{tensor.removeprefix('W_UK.')}.W_UK"
+        tensor = f"latent.{tensor.removeprefix(name + '.')}.{name}"
     whole = trace[tensor].astype(float)
     height, _heads, width = whole.shape
     return Matrix(
         whole[:, head],
-        Norm.stretched(whole, role="key"),
+        Norm.stretched(whole, role=role),
         TensorSource(tensor, index=((0, height), head, (0, width))),
         LATENT,
         CHANNEL,
-        symbol="W_(U K)",
-        colour=current_theme().role("key"),
+        symbol=f"W_({name[2]} {name[3]})",
+        colour=current_theme().role(role),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -20,28 +21,30 @@ from filmkit.core.animations import (
     Recolour,
     Reveal,
     Settle,
+    ShowCells,
     Vanish,
     first_half,
     in_diagonals,
     second_half,
 )
-from filmkit.core.camera import Shot
+from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
+from filmkit.core.light import glow
 from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
+from filmkit.core.text import Label
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.pictures.parts import LONGEST, Matrix
+from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import quiet
+from filmkit.pictures.texts import heading, quiet
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand
 from filmkit.world.world import World
 from scenes.mla.absorbed import (
-    AtTop,
     BracketFormula,
     LightRoom,
     Outputs,
@@ -52,7 +55,13 @@ from scenes.mla.absorbed import (
     matrices_below,
 )
 from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
-from scenes.mla.parts import figure_and_words, latent_notes, latent_parts, loss_parts
+from scenes.mla.parts import (
+    figure_and_words,
+    latent_matrices,
+    latent_notes,
+    loss_parts,
+    ways_parts,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -63,18 +72,30 @@ FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
 DUEL_HEAD = 0.2  # between a headline and the duel, in scene units
 QUIET = 0.7  # opacity of rows of which one is lit
+FAINT = 0.5  # presence of a latent of which next to nothing is read
 GAP = 0.3  # between what stands side by side, in scene units
-SMALLER = 0.55  # the formula above matrices, as a share of what it is alone
 SCORES = """
-    formula formula formula
-    asked rope_query .
-    C     rope       scored
+    . asked rope_query . .
+    × C     rope       = scored
 """
-MIX = ". C .\nshares mix z"
-TALL_MIX = ". C\nshares mix\n. z"
+TALL_SCORES = """
+    asked rope_query . .
+    ×     .          . .
+    C     rope       = scored
+"""
+MIX = """
+    shares × C   . W_UV
+    .      = mix → z
+"""
+TALL_MIX = """
+    shares × C
+    .      = mix
+    .      . W_UV
+    .      → z
+"""
 OUTPUTS = """
     rebuilt minus read equals gone
-    said    said  said said   said
+    .       .     .    .      said
 """
 TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
 
@@ -154,7 +175,8 @@ class LatentAttention(Stage):
         elif self.trace.rotates:
             what = _("rotation left out")
         # Keys of all tokens are rebuilt, and drawn.
-        hidden = "" if self.playing == "a_new_query" else self.hidden_note(short=True)
+        every = self.playing in ("a_new_query", "move_the_bracket")
+        hidden = "" if every else self.hidden_note(short=True)
         return source, "  ·  ".join(filter(None, (what, hidden)))
 
     def prepare(self) -> None:
@@ -168,8 +190,10 @@ class LatentAttention(Stage):
             sets=meta.n_kv_heads,
             cached=forms.n_cached,
         )
-        self.made = latent_parts(self.view.head(self.head.head), upright=self.frame.upright)
-        for name, part in self.made.items():
+        head = self.view.head(self.head.head)
+        self.made = latent_matrices(head)
+        ways = ways_parts(head, upright=self.frame.upright)
+        for name, part in (*self.made.items(), *ways.items()):
             self.part(name, part)
         self.part("notes", quiet(*latent_notes(self.view)))
         rank, words = self.facts["rank"], _("numbers for each token")
@@ -414,18 +438,20 @@ class LatentAttention(Stage):
 
     # The absorbed form
 
-    def _show_formula(self, *, moved: bool) -> BracketFormula:
+    def _show_formula(self) -> None:
         """Show the formula alone at the top of the stage, and its matrices below it."""
         stage = self.frame.stage
-        formula = BracketFormula(stage.width, FORMULA, moved=moved)
-        self.part("formula", AtTop(formula, stage.width, 0.96 * stage.height))
-        self.show("formula")
-        (shown,) = self.parts["formula"].pieces.values()
-        assert isinstance(shown, BracketFormula)
-        factors = [part for part in (self.made["W_UK"], self.made["C"]) if isinstance(part, Matrix)]
-        turned = (factor.transposed for factor in factors)
-        self.matrices = matrices_below([self.absorbed["query"], *turned], shown)
-        return shown
+        self.formula = formula = BracketFormula(stage.width, FORMULA)
+        formula.move_to([stage.x, stage.top - formula.height / 2, 0.0])
+        made, forms, stop = self.made, self.view.forms, self.layer.stop
+        # Keys of all tokens would be rebuilt, also of one that is not drawn elsewhere.
+        every = replace(made["C"].source, index=((0, stop), (0, forms.rank)))
+        latents = replace(made["C"], values=forms.kv_latent[:stop], source=every)
+        factors = self.absorbed["query"], made["W_UK"].transposed, latents.transposed
+        self.matrices = matrices_below(factors, formula)
+        self.play(Vanish(Group(*self.visible_parts())))
+        self.play(Appear(formula))
+        self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
 
     @property
     def _lower_half(self) -> tuple[Box, Box]:
@@ -446,8 +472,7 @@ class LatentAttention(Stage):
         """But only the latent is kept. Must [every] key of every head be rebuilt for every new
         token?"""
         tempo = self.theme.tempo
-        self._show_formula(moved=False)
-        self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
+        self._show_formula()
         self.keys = keys = RebuiltKeys(self.view)
         computed, said = self._lower_half
         self.count = RebuiltCount(keys, said)
@@ -455,7 +480,7 @@ class LatentAttention(Stage):
         # Nothing is seen of the room yet.
         self.camera.shot = keys.shot(self.frame, below)
         self.wait_for("every")
-        self.keys_name = keys.title()
+        self.keys_name = keys.title(self.trace.meta.n_heads)
         self.play(
             AnimateWith(keys, lambda alpha: keys.sink(1 - alpha), introducer=True),
             Appear(self.count),
@@ -468,10 +493,10 @@ class LatentAttention(Stage):
     def move_the_bracket(self) -> None:
         """No: [move] the bracket. Then [no] key is ever built: the matrix is [applied] to the one
         new query."""
-        formula, keys = self.parts["formula"].whole[0], self.keys
-        asked = asked_row(self.absorbed["asked"], self._lower_half[0])
+        keys, bottom = self.keys, float(self.matrices.get_bottom()[1])
+        asked = asked_row(self.absorbed["asked"], self.formula, bottom - GAP)
         self.wait_for("move")
-        self.play(formula.move_bracket(), run_time=HOP)
+        self.play(self.formula.move_bracket(), run_time=HOP)
         self.wait_for("no")
         self.play(
             AnimateWith(keys, keys.sink),
@@ -481,6 +506,10 @@ class LatentAttention(Stage):
             run_time=FALL,
         )
         self.remove(keys)
+        stage, top = self.frame.stage, float(asked.get_bottom()[1]) - GAP
+        none = heading(_("{number} keys rebuilt", number="0"), stage.width)
+        none.move_to([stage.x, top - min((top - stage.bottom) / 2, none.height), 0.0])
+        self.play(Vanish(self.count), Appear(pin_to_frame(glow(none))))
         self.wait_for("applied")
         query = self.matrices[0][0].copy()
         self.play(Arrive(asked[0], asked[0].copy().replace(query, stretch=True)))
@@ -494,48 +523,44 @@ class LatentAttention(Stage):
     def the_latent_drops_in(self) -> None:
         for name in ("asked", "scored", "rope", "rope_query"):
             self.part(name, self.absorbed.get(name))
-        # Beside the words of the tokens it is less wide.
-        width, height = SMALLER * self.frame.stage.width, SMALLER * FORMULA
-        self.part("formula", partial(BracketFormula, width, height, moved=True))
         self.camera.shot = Shot()
         # What is drawn whole there can move.
         whole = self.view.forms.rank <= LONGEST
         origins = {"asked": self.asked[0], "C": self.matrices[2][0]} if whole else {}
-        self.show(SCORES, later="scored", origins=origins)
-        self.show(SCORES, reveal="scored")
+        best = int(self.absorbed["scored"].values.argmax())
+        marks = Mark("C", row=best), Mark("scored", row=best, label=Label(_("highest"), size=TEXT))
+        show = partial(self.show, SCORES, tall=TALL_SCORES)
+        show(later="scored", origins=origins)
+        show(reveal="scored")
+        show(marks=marks)
 
     @beat
     def the_pattern_mixes_latents(self) -> None:
         """The pattern mixes the latents themselves, so no [value] is built either."""
-        for name in ("shares", "mix", "z"):
+        for name in ("shares", "mix", "W_UV", "z"):
             self.part(name, self.absorbed[name])
-        weights, row = self.absorbed["shares"].values[-1], self.layer.count - 1
-        last = np.arange(self.layer.count)[:, None] == row
-        lit = {"C": weights[:, None] / weights.max()}
-        marks = Mark("shares", row=row), Mark("mix", row=row)
-        show = partial(self.show, MIX, tall=TALL_MIX, words="rows")
-        show(marks=marks[:1], lit={"mix": 0.0}, later="z")
-        show(marks=marks[:1], lit=lit | {"mix": 0.0}, later="z")
+        shares = self.absorbed["shares"].values
+        lit = {"C": FAINT + (1 - FAINT) * shares / shares.max()}
+        show = partial(self.show, MIX, tall=TALL_MIX, words="rows", lit=lit)
+        show(later="= mix → W_UV z")
         self._add_up()
-        show(marks=marks, lit=lit | {"mix": last * 1.0}, later="z")
-        show(marks=marks, later="z")
+        show(later="→ W_UV z")
         self.wait_for("value")
-        show(marks=(*marks, Mark("z", row=row)))
+        show()
 
     def _add_up(self) -> None:
-        """Let all latents come together in the last row of the mix."""
+        """Let all latents come together in the one row of the mix."""
         pairs = zip(self.parts["C"].cells.blocks, self.parts["mix"].cells.blocks, strict=True)
-        flights = [
-            Settle(row, place.row(-1)) for block, place in pairs for row in block.split_rows()
-        ]
+        flights = [Settle(row, mix.box) for block, mix in pairs for row in block.split_rows()]
         self.play(LaggedStart(*flights, lag_ratio=0.05), run_time=2.0)
 
     @beat
     def both_forms_agree(self) -> None:
         """Computed [both] ways, the output is the same. Subtract them: [nothing] is left but
         rounding."""
-        # Words of the tokens stand at the left.
-        outputs = Outputs(self.view, 0.75 * self.frame.stage.width)
+        stage = self.frame.stage
+        # What is said of the difference stands below it.
+        outputs = Outputs(self.view, stage.width / (1.5 if self.frame.upright else 4))
         for name, matrix in outputs.parts.items():
             self.part(name, matrix)
         show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS)
@@ -581,13 +606,14 @@ class LatentAttention(Stage):
         count = counted_heads(self.trace.meta.n_heads)
         line = (
             _(
-                "all that is kept of a token: a <latent>latent</latent> and a <key>rotated "
-                "key</key>, for {heads}",
+                "all that this layer keeps of a token: a <latent>latent</latent> and a "
+                "<key>rotated key</key>, for {heads}",
                 heads=count,
             )
             if self.view.forms.d_rope
             else _(
-                "all that is kept of a token: one <latent>latent</latent> for {heads}", heads=count
+                "all that this layer keeps of a token: one <latent>latent</latent> for {heads}",
+                heads=count,
             )
         )
         words = Headline(_("{number} numbers", number=self.facts["cached"]), line, self.frame)
@@ -602,4 +628,8 @@ class LatentAttention(Stage):
             *self.room.say(words),
             run_time=self.theme.tempo.orbit,
         )
-        self.play(Appear(self.room.last_token(printable(self.layer.words[-1]))))
+        one = np.maximum(self._last_row, FAINT)
+        self.play(
+            Appear(self.room.last_token(printable(self.layer.words[-1]))),
+            *(ShowCells(plate.cells, one) for plate in self.room.kept),
+        )

@@ -48,7 +48,9 @@ EXPLAINED = {
     ("scene_mla", "the_same_budget"): "what the mask removes",
     ("scene_mla", "ask_all_heads_compared"): "what the mask removes",
     ("scene_mla", "all_heads_compared"): "what the mask removes",
+    ("scene_mla", "the_pattern_mixes_latents"): "a latent is as bright as its weight",
     ("scene_mla", "every_head_reads_it"): "what the mask removes",
+    ("scene_mla", "the_cache"): "what is kept of one token is meant",
 }
 """Beats at whose end cells are hidden, and why."""
 

@@ -49,7 +49,7 @@ def test_the_bracket_leaves_no_key(trace: Trace, pictures: dict[str, BeatPicture
     assert not keys("move_the_bracket")
     count = meta.n_kv_heads * meta.n_prompt * content
     assert f"{count:,}" in {item.text for item in pictures["a_new_query"].texts}
-    assert "0" in {item.text for item in pictures["move_the_bracket"].texts}
+    assert "0 keys rebuilt" in {item.text for item in pictures["move_the_bracket"].texts}
 
 
 def test_the_query_is_compared_with_latents(pictures: dict[str, BeatPicture]) -> None:
@@ -83,13 +83,25 @@ def test_it_ends_on_all_that_is_kept_of_a_token(
 
 def test_the_bracket_ends_around_the_query() -> None:
     formula = BracketFormula(12.0, 2.0)
+    old = [half.get_center() for half in formula.bracket]
+    goal = [half.get_center() for half in formula.goal]
+    assert old[0][0] > formula.query.get_x() > goal[0][0]
     jump = formula.move_bracket()
-    first, second = (bracket.get_center() for bracket in formula.new)
     jump.begin()
-    starts = [bracket.get_center() for bracket in formula.new]
-    np.testing.assert_allclose(starts, [bracket.get_center() for bracket in formula.old])
+    np.testing.assert_allclose([half.get_center() for half in formula.bracket], old)
     jump.interpolate(1.0)
-    np.testing.assert_allclose([b.get_center() for b in formula.new], [first, second])
+    np.testing.assert_allclose([half.get_center() for half in formula.bracket], goal)
+    assert not any(half.get_fill_opacity() for half in formula.goal)
+
+
+def test_one_row_of_attention_mixes_the_latents(pictures: dict[str, BeatPicture]) -> None:
+    panels = [p.heatmap for p in pictures["the_pattern_mixes_latents"].panels]
+    of = {p.source.quantity or p.source.tensor: p.values for p in panels}
+    mix, output = of["mixed_latents"], of["latent_mix"]
+    weight = next(p.values for p in panels if "W_UV" in (p.source.tensor or ""))
+    assert of["latent_pattern"].shape[1] == len(mix) == len(output) == 1
+    if len(weight) == mix.shape[1]:  # both are drawn whole
+        np.testing.assert_allclose(mix @ weight, output, atol=1e-6)
 
 
 def test_towers_sink_into_the_floor(trace: Trace) -> None:
