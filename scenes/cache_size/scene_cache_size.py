@@ -72,7 +72,7 @@ class CacheSize(Stage):
         work, ridge = decoding_work(LARGE).per_number, CHIP.ridge()
         places = [(0.0, -UPRIGHT_PITCH * n) if upright else (PITCH * n, 0.0) for n in (0, 1)]
         reads = zip(places, (GROUP, round(work)), ("key", "latent"), strict=True)
-        self.cards = [Readers(at, round(ridge), *read) for at, *read in reads]
+        self.cards = [Readers(at, round(ridge), done, role) for at, done, role in reads]
         self.facts |= told(
             heads=(LARGE.n_heads, counted_heads),
             megabytes=(EVERY_HEAD.size(), spoken_bytes),
@@ -176,7 +176,7 @@ class CacheSize(Stage):
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It's faster, too. While a chip reads one number, it could make {ridge} multiply-adds.
+        """It's faster, too: while a chip reads one number, it could make {ridge} multiply-adds.
         A number of a latent serves all {heads}, and most numbers twice: on average {work}."""
         self.published = (LARGE_NAME, CHIP_NAME)
         line = _(

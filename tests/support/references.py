@@ -532,6 +532,7 @@ REFERENCES.update(
         "megabytes": lambda s: r1_bytes("mha"),
         "kilobytes": lambda s: r1_bytes("mla"),
         "times": lambda s: r1_bytes("mha") / r1_bytes("mla"),
+        "cache_size.about": lambda s: r1_bytes("mha") / r1_bytes("mla"),
         "full": lambda s: full("mha"),
         "latent_full": lambda s: full("mla"),
         "ridge": lambda s: ridge(),
