@@ -111,7 +111,7 @@ class CacheSize(Stage):
             "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
         )
         words = self.words(_("one token of {model}", model=LARGE_NAME), line)
-        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.4, 0.0))
+        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.55, 0.0))
         self.camera.shot = shot
         self.play(Appear(token.halves), Appear(words), run_time=self.theme.tempo.large)
         for cache, body in ((EVERY_HEAD, token), (LATENT, token.one)):
