@@ -5,20 +5,23 @@ All are sketches to scale, as none of these models was traced.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, Polygon, VMobject, smooth
+from manim import OUT, RIGHT, UP, Animation, Group, Line, Polygon, VGroup, VMobject, smooth
 
 from extract.architectures import Architecture, kv_cache_elements, latent_size, v2_cache_claim
 from filmkit.core.animations import AnimateWith, set_presence
-from filmkit.core.light import glow, mirrored
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.light import glow
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.ribbon import filled, outline_points
-from filmkit.world.block import SIDES, Pose, Solid
+from filmkit.mobjects.sentence import Sentence
+from filmkit.world.block import SIDES, Pose, Solid, shot_of
 from filmkit.world.box import GlassBox, SketchBody
 
 __all__ = ["CARD", "Gpu", "Readers", "Row", "Shrinking", "Token", "filling", "opening"]
@@ -26,17 +29,21 @@ __all__ = ["CARD", "Gpu", "Readers", "Row", "Shrinking", "Token", "filling", "op
 Array = npt.NDArray[np.float64]
 
 KEY = 3.0  # width of a large model's keys, in scene units
-COLUMNS = 8  # latents side by side in the room of a token
+COLUMNS = 19  # latents side by side in the room of a token
 ASIDE = 1.1  # from a token to the latent beside it
 FLIGHT, HOP = 0.25, 0.7  # share of the time that a latent is in flight, and how high it flies
 CUBE, PAIRS = 2.0, 9  # side of a GPU's memory, and how many tokens are drawn in it
 TICK, WIDE = 0.3, 0.09  # how far a mark on the floor goes beyond the latents, and its width
-CARD, ACROSS = (3.4, 1.9), 16  # size of a card of heads, and how many stand side by side
+CARD, ACROSS = (3.4, 1.632), 25  # size of a card of lamps, and how many are side by side
 FOOT, BEFORE = 0.55, 0.6  # how high a card hangs, and how far the number is in front of it
-LAMPS, LAMP = (0.33, 0.67), 0.3  # places of a head's lamps, and their side, as shares of its room
-NUMBER, BEAM = (0.3, 0.3, 0.3), 0.3  # size of a number, and opacity of its light
+LAMP, OFF = 0.6, 0.25  # side of a lamp as a share of its room, and how bright it is without light
+NUMBER, BEAM = (0.36, 0.36, 0.36), 0.3  # size of a number, and opacity of its light
 UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
-PITCH, HIGH = 0.36, 0.95  # from one token of a row to the next, and how high and deep each is
+FAR, END = 0.22, 0.1  # from a solid to the line that says how long it is, and half of its ends
+WORDS, SIZE = 0.3, 0.075  # share of the height that words of a row may take, and their size
+BODY, NEAREST, DEEP = 0.9, 0.8, 0.9  # width of a latent at most, in the room of a word, and depth
+TILT = 4.0  # from how far above a row is seen, in degrees
+OVER, HEAD = 0.1, 0.3  # from a latent to its word, and from that to the line above
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
 
 
@@ -48,21 +55,20 @@ def slices(whole: Pose, count: int) -> list[Pose]:
     return [replace(whole, at=(left + n * thick, y, z), thick=thick) for n in range(count)]
 
 
-def filling(whole: Pose, share: float) -> list[Pose]:
+def filling(whole: Pose, count: int) -> list[Pose]:
     """Return where equal bodies stand that fill a solid from its foot, in rows.
 
     Parameters
     ----------
     whole
         The solid.
-    share
-        Share of it that each of them is. What is left for the last one lies flat on the others.
+    count
+        How many they are, a multiple of :data:`COLUMNS`.
     """
-    height = COLUMNS * share * whole.height
-    rows = int(whole.height / height)
-    feet = [replace(whole, at=(0.0, row * height, 0.0), height=height) for row in range(rows + 1)]
-    last = replace(feet.pop(), height=whole.height - rows * height)
-    return [*(pose for foot in feet for pose in slices(foot, COLUMNS)), last]
+    rows = count // COLUMNS
+    height = whole.height / rows
+    feet = [replace(whole, at=(0.0, row * height, 0.0), height=height) for row in range(rows)]
+    return [pose for foot in feet for pose in slices(foot, COLUMNS)]
 
 
 def keys_and_values(whole: Pose, tokens: int = 1) -> Group:
@@ -103,7 +109,8 @@ class Token(Solid):
         size = 2 * KEY, number * arch.n_heads, number * arch.n_layers
         self.pose = Pose((0.0, 0.0, 0.0), 0.0, *size)
         self.halves = keys_and_values(self.pose)
-        poses = filling(self.pose, kv_cache_elements(arch) / kv_cache_elements(arch, "mha"))
+        times = kv_cache_elements(arch, "mha") / kv_cache_elements(arch)
+        poses = filling(self.pose, round(times))
         self.latents = glow(Group(*(SketchBody(pose, latent) for pose in poses)), LIT)
         x = KEY + ASIDE + poses[0].thick / 2
         self.one = glow(SketchBody(replace(poses[0], at=(x, 0.0, 0.0)), latent), LIT)
@@ -185,20 +192,18 @@ class Gpu(Solid):
 
 
 class Readers(Solid):
-    """A card of heads, each with two lamps, and a number before it that some of them read.
+    """A card of lamps, and a number before it: those burn that the number keeps busy.
 
-    Each lamp is a multiply-add: one for the score, one for the mix.
+    Each lamp is a multiply-add that a chip could make while it reads the number.
 
     Parameters
     ----------
     at
         Where the card stands: to the right, and up.
-    heads
-        How many there are.
-    readers
-        How many of them use the number, from the first one on.
     lamps
-        How many multiply-adds each of these makes with it, 1 or 2.
+        How many there are.
+    burning
+        How many of them burn, from the top left on.
     role
         Whose colour the number has, as :meth:`filmkit.core.theme.Theme.role` names it.
 
@@ -206,47 +211,49 @@ class Readers(Solid):
     ----------
     number
         The number.
-    used
-        The corners of the lamps of those that use it, (4, 3) each.
+    lamps
+        The corners of all lamps, (4, 3) each.
     lit
         The lamps that burn.
     """
 
-    def __init__(
-        self, at: tuple[float, float], heads: int, readers: int, lamps: int, role: str
-    ) -> None:
+    def __init__(self, at: tuple[float, float], lamps: int, burning: int, role: str) -> None:
         super().__init__()
         theme, (x, y), (width, height) = current_theme(), at, CARD
-        colour = theme.role(role)
+        colour, self.burning = theme.role(role), burning
         self.pose = Pose((x, y + FOOT, 0.0), 90.0, 0.02, height, width)
         corner = self.pose.corner
         card = Polygon(*(corner(*place) for place in SIDES[1][:4]))
         card.set_fill(theme.card, opacity=1.0).set_stroke(theme.faint, width=theme.line)
-        places = [self._lamp(head, place, heads) for head in range(heads) for place in LAMPS]
-        dark = VMobject(stroke_color=theme.flow, stroke_width=theme.thin, fill_opacity=0.0)
-        dark.points = outline_points(places)
-        self.used = [places[2 * head + lamp] for head in range(readers) for lamp in range(lamps)]
+        self.lamps = [self._lamp(place, -(-lamps // ACROSS)) for place in range(lamps)]
+        off = VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=OFF)
+        off.points = outline_points(self.lamps)
         self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0))
         self.number = glow(SketchBody(Pose((x, y, BEFORE), 0.0, *NUMBER), colour), DIM)
         ends = corner(1, 0, 0), corner(1, 0, 1), self.number.pose.corner(0.5, 1, 0.5)
-        self.add(mirrored(Group(card, dark, self.lit)))
-        self.add(glow(filled([np.array(ends)], colour, BEAM)))
+        self.add(card, off, self.lit, glow(filled([np.array(ends)], colour, BEAM)))
 
-    def _lamp(self, head: int, place: float, heads: int) -> Array:
-        """Return the corners (4, 3) of a lamp of a head, at a share of the head's room."""
-        row, column = divmod(head, ACROSS)
-        along, up = (column + place) / ACROSS, (row + 0.5) / -(-heads // ACROSS)
-        across, high = LAMP / 2 / ACROSS, LAMP / 2 / ACROSS * CARD[0] / CARD[1]
+    def _lamp(self, place: int, rows: int) -> Array:
+        """Return the corners (4, 3) of a lamp."""
+        row, column = divmod(place, ACROSS)
         signs = (-1, 1), (1, 1), (1, -1), (-1, -1)
         return np.array(
-            [self.pose.corner(1.02, up + b * high, along + a * across) for a, b in signs]
+            [
+                self.pose.corner(
+                    1.02,
+                    1 - (row + (1 - b * LAMP) / 2) / rows,
+                    (column + (1 + a * LAMP) / 2) / ACROSS,
+                )
+                for a, b in signs
+            ]
         )
 
     def read(self, **kwargs: Any) -> Animation:
-        """Return an animation in which the heads that use the number do so, one after another."""
+        """Return an animation in which the lamps that the number keeps busy begin to burn."""
 
         def step(alpha: float) -> None:
-            self.lit.points = outline_points(self.used[: max(1, round(alpha * len(self.used)))])
+            burning = self.lamps[: max(1, round(alpha * self.burning))]
+            self.lit.points = outline_points(burning)
 
         return AnimateWith(self.lit, step, **kwargs)
 
@@ -264,6 +271,8 @@ class Shrinking(Solid):
         What is left of them.
     poses
         The room that is taken: before, and after each of the changes.
+    lengths
+        For each change a line along the edge that it makes shorter, and on it what is left.
     """
 
     def __init__(self, old: Architecture, new: Architecture) -> None:
@@ -277,6 +286,25 @@ class Shrinking(Solid):
         self.poses = [self.pose, latent, layers, bits]
         self.halves = keys_and_values(self.pose)
         self.latent = glow(SketchBody(self.pose, current_theme().latent), LIT)
+        edges = ((0, 1, 1), (1, 1, 1)), ((0, 1, 0), (0, 1, 1)), ((0, 0, 0), (0, 1, 0))
+        away = np.array([(0, FAR, 0), (-FAR, FAR / 2, 0), (-FAR, 0, 0)])
+        left = [(1 / self.factors[n] * np.array([-1, 1]) + 1) / 2 for n in (0, 1)]
+        left.append(np.array([0, 1 / self.factors[2]]))
+        self.lengths = [
+            self._length(np.array([self.pose.corner(*end) for end in edge]) + out, shares)
+            for edge, out, shares in zip(edges, away, left, strict=True)
+        ]
+
+    @staticmethod
+    def _length(ends: Array, shares: Array) -> VGroup:
+        """Return a line between two points with ends, and what is between two shares of it."""
+        theme, (start, end) = current_theme(), ends
+        line = VMobject(stroke_color=theme.muted, stroke_width=theme.line)
+        across = END * (UP if end[1] == start[1] else RIGHT)
+        for one, other in ((start, end), *((at - across, at + across) for at in ends)):
+            line.start_new_path(one).add_line_to(other)
+        kept = (start + share * (end - start) for share in shares)
+        return VGroup(line, glow(Line(*kept, color=theme.latent, stroke_width=2 * theme.bold)))
 
     @property
     def factors(self) -> list[float]:
@@ -285,15 +313,44 @@ class Shrinking(Solid):
         return [before / after for before, after in pairwise(volumes)]
 
 
-class Row(Solid):
-    """The latents of some tokens, in a row in the memory of a GPU."""
+class Row(Group):
+    """The latents of some tokens, side by side, and over each its word.
 
-    def __init__(self, tokens: int) -> None:
+    Parameters
+    ----------
+    words
+        Texts of the tokens.
+    room
+        Room in the frame.
+    frame
+        The frame.
+
+    Attributes
+    ----------
+    words, latents
+        The words, and what is kept of each.
+    shot
+        From where they fill the room.
+    """
+
+    def __init__(self, words: Sequence[str], room: Box, frame: Frame) -> None:
         super().__init__()
-        row = Pose((0.0, 0.0, 0.0), 0.0, tokens * PITCH, HIGH, HIGH)
-        latent, self.glass = current_theme().latent, GlassBox(row)
-        self.latents = Group(*(SketchBody(pose, latent) for pose in slices(row, tokens)))
-        self.pose = self.glass.pose
+        sentence = Sentence(words, Box(0, 0, room.width, WORDS * room.height), size=SIZE)
+        self.words, rows = sentence.words, sorted(set(sentence.lines))
+        line, step = self.words[0].line_height, room.height / len(rows)
+        tall, middles = step - line - OVER - HEAD, [word.get_center()[0] for word in self.words]
+        near = [b - a for a, b in pairwise(middles) if b > a]
+        thick = min(BODY, NEAREST * min(near, default=BODY))
+        self.latents = Group()
+        for word, x, y in zip(self.words, middles, sentence.lines, strict=True):
+            foot = step * rows.index(y)
+            pose = Pose((x, foot, 0.0), 0.0, thick, tall, DEEP)
+            self.latents.add(SketchBody(pose, current_theme().latent))
+            word.on_line(x, foot + tall + OVER + line / 2).shift(DEEP / 2 * OUT)
+        self.add(self.latents, self.words)
+        left, right = self.words.get_left()[0], self.words.get_right()[0]
+        corners = [(x, y, DEEP / 2) for x in (left, right) for y in (0, room.height)]
+        self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
 
     def light(self, **kwargs: Any) -> Animation:
         """Return an animation in which one latent after another begins to glow."""

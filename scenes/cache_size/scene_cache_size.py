@@ -17,10 +17,8 @@ from extract.architectures import (
     V2_SAVING,
     architecture,
     decoding_work,
-    latent_size,
 )
 from filmkit.core.animations import Appear, Vanish
-from filmkit.core.camera import pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
@@ -35,7 +33,6 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken
-from filmkit.mobjects.sentence import Sentence
 from filmkit.world.block import Pose, shot_of
 from filmkit.world.box import SketchBody
 from filmkit.world.headline import Headline
@@ -48,19 +45,12 @@ CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
 GROUP = LARGE.n_heads // COMPARED_GROUPS  # heads that would share a set
 BIG, MEDIUM = 1.8 * TEXT, 1.4 * TEXT  # sizes of words beside bodies
+BY_ROD, BY_MARKS, MARKED = (0.5, 0.4), (0.5, -0.05), 2.2  # from latents to words; room for these
 TOP, ABOVE = (0.5, 1, 1), (0.0, 0.4)  # corner of a body above which words are, and how far
 APART, UPRIGHT_APART = 2.4, 1.6  # from the middle to each of two GPUs
-PITCH, UPRIGHT_PITCH = 1.15 * CARD[0], 1.5 * CARD[1]  # from one card of heads to the next
+PITCH, UPRIGHT_PITCH = 1.1 * CARD[0], 2.1 * CARD[1]  # from one card of lamps to the next
 BESIDE, UPRIGHT_BESIDE = 3.0, 2.2  # room for words at the left of a body
-NAMED = (1, 1, 0.5), (0.0, 0.9, 0.36), (0.0, 0.3), 3.4
-UPRIGHT_NAMED = (1, 0.5, 1), (0.3, 0.4, 0.0), (0.3, -0.2), 2.3
-"""Corner of a card of heads where its number stands; how far that is away, and how much farther for
-each other line of its words; how far these are; and which part of the stage they have."""
-
-READERS = (GROUP, 1, "key"), (LARGE.n_heads, 2, "latent"), (LARGE.n_heads, 1, "key")
-"""Heads that read a number, how often each of them uses it, and whose number it is."""
-
-SENTENCE = 1.1  # height of the words of the prompt
+NAME, NUMBER = (0.0, 0.28), (0.0, 0.74)  # how far over a card of lamps its words and its number are
 
 
 class CacheSize(Stage):
@@ -79,21 +69,23 @@ class CacheSize(Stage):
         apart = UPRIGHT_APART if upright else APART
         self.token, self.saved = Token(LARGE), Shrinking(OLD, NEW)
         self.gpus = Gpu(-apart), Gpu(apart, times)
-        places = [(0.0, -UPRIGHT_PITCH * n) if upright else (PITCH * n, 0.0) for n in (-1, 0, 1)]
-        cards = zip(places, READERS, strict=True)
-        self.cards = [Readers(at, LARGE.n_heads, *read) for at, read in cards]
+        work, ridge = decoding_work(LARGE).per_number, CHIP.ridge()
+        places = [(0.0, -UPRIGHT_PITCH * n) if upright else (PITCH * n, 0.0) for n in (0, 1)]
+        reads = zip(places, (GROUP, round(work)), ("key", "latent"), strict=True)
+        self.cards = [Readers(at, round(ridge), done, role) for at, done, role in reads]
         self.facts |= told(
             heads=(LARGE.n_heads, counted_heads),
             megabytes=(EVERY_HEAD.size(), spoken_bytes),
             kilobytes=(LATENT.size(), spoken_bytes),
             times=(times, format_number),
+            about=(times, partial(format_number, digits=2)),
             full=GPU_BYTES // EVERY_HEAD.size(),
             latent_full=capacity,
             few=(capacity / 20, format_rough),
             some=(capacity / 5, format_rough),
             many=(capacity, format_rough),
-            work=(decoding_work(LARGE).per_number, format_number),
-            ridge=(CHIP.ridge(), format_number),
+            work=(work, format_number),
+            ridge=(ridge, format_number),
             saving=(V2_SAVING, format_percent),
             smaller=(float(np.prod(self.saved.factors)), partial(format_number, digits=2)),
         )
@@ -119,7 +111,7 @@ class CacheSize(Stage):
             "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
         )
         words = self.words(_("one token of {model}", model=LARGE_NAME), line)
-        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.4, 0.0))
+        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.55, 0.0))
         self.camera.shot = shot
         self.play(Appear(token.halves), Appear(words), run_time=self.theme.tempo.large)
         for cache, body in ((EVERY_HEAD, token), (LATENT, token.one)):
@@ -130,8 +122,11 @@ class CacheSize(Stage):
     def how_often_it_fits(self) -> None:
         """Where its keys and values were, {times} latents fit."""
         token = self.token
-        line = _("in the room of one token’s <key>keys</key> and <value>values</value>")
-        words = self.words(_("{times} latents", times=self.facts["times"]), line)
+        line = _(
+            "a <latent>latent</latent> of a token, instead of its <key>keys</key> and "
+            "<value>values</value>"
+        )
+        words = self.words(_("{times} times smaller", times=self.facts["about"]), line)
         shot = token.shot(self.frame, into=words.below(head=0.6, foot=0.3))
         stand(self, shot, token.halves, token.one, moves=[opening(token.halves)])
         stand_at_once(self, token.latents, token.halves, token.one)
@@ -153,9 +148,10 @@ class CacheSize(Stage):
             "{memory} of one GPU",
             memory=fact("memory", GPU_BYTES, format_gigabytes),
         )
-        words = self.words(_("{count} tokens", count=self.facts["latent_full"]), line)
+        words = self.words(_("{times} times as many tokens", times=self.facts["about"]), line)
         corners = np.concatenate([gpu.glass.pose.corners for gpu in self.gpus])
         room = words.below(head=1.3, foot=0.3)
+        room = Box.of(room.left, room.right - MARKED, room.bottom, room.top)
         shot = shot_of(corners, self.frame, into=room, turn=0, tilt=5)
         backs, fronts = ([gpu.glass[side] for gpu in self.gpus] for side in (0, 1))
         thick, height, depth = self.token.pose.size
@@ -167,42 +163,47 @@ class CacheSize(Stage):
         self.play(Vanish(second.glass.back), Vanish(second.glass.front))
         self.add(second.ticks)
         self.play(second.draw_out(), run_time=4.0)
-        self.play(Appear(words))
+        count = _("{count} tokens", count=self.facts["latent_full"])
+        every, near = _("a mark every {count}", count=self.facts["full"]), second.near.corner
+        width = self.frame.stage.width / 3
+        labels = (
+            words_at(count, near(*TOP), away=BY_ROD, width=width, size=MEDIUM),
+            words_at(every, near(*TOP), away=BY_MARKS, width=width),
+        )
+        self.play(*map(Appear, (words, *labels)))
 
     # Why it is faster, and what was published
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It's faster, too. Each number that is read now serves all {heads}, and most numbers
-        twice: on average {work} multiply-adds, of {ridge} that the chip could do."""
+        """It's faster, too: while a chip reads one number, it could make {ridge} multiply-adds.
+        A number of a latent serves all {heads}, and most numbers twice: on average {work}."""
         self.published = (LARGE_NAME, CHIP_NAME)
-        line = _("for each number of a <latent>latent</latent> that is read, on average")
-        words = self.words(_("{work} multiply-adds", work=self.facts["work"]), line)
-        size, every = latent_size(LARGE), self.facts["heads"]
-        groups = fact("compared groups", COMPARED_GROUPS)
-        some = fact("readers", GROUP, counted_heads, sets=COMPARED_GROUPS)
-        twice, once = fact("used twice", size.kv_rank), fact("used once", size.rope_dim)
-        names = (
-            _("{groups} groups: {heads}, once", groups=groups, heads=some),
-            _("{count} numbers: {heads}, twice", count=twice, heads=every),
-            _("{count} rotated: {heads}, once", count=once, heads=every),
+        line = _(
+            "lamps: {ridge} multiply-adds a chip could make while it reads one number",
+            ridge=self.facts["ridge"],
         )
-        room = words.below(head=0.4 if self.frame.upright else 1.8, foot=0.4)
-        if self.frame.upright:
-            room = Box.of(room.left, room.x + 0.2, room.bottom, room.top)
+        words = self.words(_("A busy chip, not a waiting one"), line)
+        groups = fact("compared groups", COMPARED_GROUPS)
+        names = (
+            (
+                fact("readers", GROUP, sets=COMPARED_GROUPS),
+                _("keys and values in {count} sets", count=groups),
+            ),
+            (self.facts["work"], _("one latent for all heads")),
+        )
         corners = np.concatenate([card.corners for card in self.cards])
+        room = words.below(head=1.4, foot=1.25)
         shot = shot_of(corners, self.frame, into=room, turn=0, tilt=9)
         numbers = [card.number for card in self.cards]
         slab, near = self.gpus[0].slabs[0].pose, self.gpus[1].near
         moves = [self.come_from(slab, numbers[0]), self.come_from(near, numbers[1])]
         stand(self, shot, *self.cards, *numbers, moves=moves)
-        corner, (x, y, more), below, part = UPRIGHT_NAMED if self.frame.upright else NAMED
-        width = self.frame.stage.width / part
-        for place, (card, name) in enumerate(zip(self.cards, names, strict=True)):
-            done, at = fact("served", len(card.used), place=place), card.pose.corner(*corner)
-            label = words_at(name, at, away=below, width=width)
-            above = (x, y + more * (len(label) - 1))
-            number = words_at(done, at, away=above, width=width, size=BIG)
+        width = self.frame.stage.width / (1 if self.frame.upright else 2)
+        for card, (done, name) in zip(self.cards, names, strict=True):
+            at = card.pose.corner(1, 1, 0.5)
+            label = words_at(name, at, away=NAME, width=width)
+            number = words_at(done, at, away=NUMBER, width=width, size=BIG)
             self.play(card.read(), Appear(number), Appear(label), run_time=1.6)
         self.play(Appear(words))
 
@@ -214,9 +215,7 @@ class CacheSize(Stage):
         body, upright = self.saved, self.frame.upright
         factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
         line = _(
-            "{new} instead of {old}: {factors} ≈ {product} times smaller",
-            new=NEW.name,
-            old=OLD.name,
+            "{factors} ≈ {product} times smaller",
             factors=" × ".join(factors),
             product=self.facts["smaller"],
         )
@@ -228,13 +227,15 @@ class CacheSize(Stage):
         stand_at_once(self, body.latent, body.halves)
         self.play(opening(body.halves), Appear(body.latent))
         edges = (
-            (_("a latent: ÷ {factor}", factor=factors[0]), TOP, (0.1, 0.4)),
-            (_("fewer layers: ÷ {factor}", factor=factors[1]), (0, 1, 0.5), (-0.2, 0.3)),
-            (_("fewer bits: ÷ {factor}", factor=factors[2]), (0, 0.5, 0), (-0.2, 0.0)),
+            (_("a latent: ÷ {factor}", factor=factors[0]), (0.1, 0.42)),
+            (_("fewer layers: ÷ {factor}", factor=factors[1]), (-0.4, 0.4)),
+            (_("fewer bits: ÷ {factor}", factor=factors[2]), (-0.25, 0.0)),
         )
-        for pose, (name, corner, away) in zip(body.poses[1:], edges, strict=True):
-            label = words_at(name, body.pose.corner(*corner), away=away, width=width, size=size)
-            self.play(body.latent.move(pose), Appear(label), run_time=self.theme.tempo.large)
+        changes = zip(body.poses[1:], body.lengths, edges, strict=True)
+        for pose, length, (name, away) in changes:
+            label = words_at(name, length.get_center(), away=away, width=width, size=size)
+            changed = body.latent.move(pose), Appear(length), Appear(label)
+            self.play(*changed, run_time=self.theme.tempo.large)
         self.play(Appear(words))
 
     @beat
@@ -242,12 +243,9 @@ class CacheSize(Stage):
         """That's all that is left to keep: of each token a latent, in every layer."""
         self.published = (LARGE_NAME,)
         line = _("a <latent>latent</latent> of each token in every layer, for all heads")
-        words, row = self.words(_("all that is kept"), line), Row(self.layer.count)
-        room = words.below(head=0.3)
-        text, body = room.split_rows((SENTENCE, room.height - SENTENCE), 0.3)
-        sentence = pin_to_frame(Sentence(self.layer.words, text, size=MEDIUM).words)
+        words = self.words(_("all that is kept"), line)
+        row = Row(self.layer.words, words.below(head=0.3, foot=0.4), self.frame)
         moves = [self.come_from(self.saved.latent.pose, row.latents[-1])]
-        shot = row.shot(self.frame, into=body.inset(0.3))
-        stand(self, shot, row.glass.back, *row.latents, row.glass.front, sentence, moves=moves)
+        stand(self, row.shot, *row.latents, row.words, moves=moves)
         self.play(row.light(), run_time=2.4)
         self.play(Appear(words))

@@ -11,8 +11,9 @@ from manim import Animation, Group, VGroup, VMobject
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
-from filmkit.core.light import glow, mirrored
+from filmkit.core.light import glow
 from filmkit.core.theme import current_theme, mixed
+from filmkit.mobjects.ribbon import outline_points
 from filmkit.mobjects.sentence import Sentence
 from filmkit.world.block import shot_of
 
@@ -24,12 +25,14 @@ SIZE = 0.075  # of the words, at most
 WORDS = 0.5  # share of the height that words may take
 BAR, NEAREST = 0.6, 0.8  # width of a bar at most, and as a share of what is between two of them
 FOOT, HEAD = 0.12, 0.3  # from a word to its bar, and from a bar to the line above, in scene units
+LOST = 0.55  # opacity of what is not read
 LATENT = 0.45  # height of a bar that stands for a latent, as a share of the highest bar
 TILT = 2.0  # from how far above the words are seen, in degrees
 
 GROUPS = 4, 128  # tokens that become one, in each half of the floor
 COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
-PITCH, TILE = 0.4, 0.3  # from tile to tile, and side of one
+PITCH, TILE, LIT = 0.4, 0.3, 0.5  # from tile to tile, and side of one, and of a lit one
+FRAMED = 256  # tokens of each half around whose groups there is a line
 NEAR = 8192  # tiles that are drawn one by one; beyond, they are a surface
 DARK = 0.3  # how much of their colour tiles have before they are pooled
 LENS = 1.15
@@ -38,7 +41,7 @@ LENS = 1.15
 class WordBars(Group):
     """Words in lines, and over each a bar that is as high as the attention it gets.
 
-    What is read of it is full of light, the rest an outline.
+    What is read of it is full of light, the rest is grey.
 
     Parameters
     ----------
@@ -77,9 +80,9 @@ class WordBars(Group):
         self._width = min(BAR, NEAREST * float(gaps.min(initial=BAR / NEAREST)))
         self._unit = (step - high - FOOT - HEAD) / float(rows.mean(axis=0).max())
         bars = VGroup(*(VMobject() for _word in words))
-        self.outlines = bars.copy().set_stroke(theme.muted, width=theme.line)
+        self.outlines = bars.copy().set_stroke(theme.muted, width=theme.line).set_fill(theme.muted)
         self.lights = bars.set_stroke(width=0.0).set_fill(theme.ink, opacity=1.0)
-        self.add(mirrored(Group(self.outlines, glow(self.lights), self.words)))
+        self.add(self.outlines, glow(self.lights), self.words)
         left, right = self.words.get_left()[0], self.words.get_right()[0]
         corners = [(x, y, 0) for x in (left, right) for y in (0, room.height)]
         self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
@@ -95,7 +98,7 @@ class WordBars(Group):
                 bar.set_points_as_corners(np.column_stack([xs, ys, np.zeros(5)]))
         for word, meant in zip(self.words, read > 0, strict=True):
             word.set_fill(theme.ink if meant or not whole.any() else theme.muted)
-        self.outlines.set_stroke(opacity=float(whole.any()))
+        self.outlines.set_stroke(opacity=float(whole.any())).set_fill(opacity=LOST)
 
     def show_read(self, kept: Array) -> Animation:
         """Return an animation in which what is read becomes the mean of other rows (head, word).
@@ -112,7 +115,7 @@ class WordBars(Group):
         most = shares >= np.sort(shares)[-read]
         equal = np.full(len(shares), LATENT * shares.max())
         self.stand(equal, equal * most)
-        self.outlines.set_stroke(colour)
+        self.outlines.set_color(colour)
         self.lights.set_fill(colour)
 
 
@@ -134,9 +137,9 @@ class TokenFloor(Group):
 
     Attributes
     ----------
-    tokens, entries, lights
-        All tiles, those that are far away as a surface; what those of each half become; and the
-        lit ones.
+    tokens, entries, lights, groups
+        All tiles, those that are far away as a surface; what those of each half become; the lit
+        ones; and lines around the nearest tiles that become one.
     shot
         From where it is seen.
     """
@@ -148,13 +151,16 @@ class TokenFloor(Group):
         across, share = len(GROUPS) * self._columns, tokens // chosen
         lit = share * np.arange(chosen) + np.random.default_rng(0).integers(share, size=chosen)
         dark = mixed(theme.background, theme.latent, DARK)
-        near, far = _tiles(dark), _tiles(dark).set_fill(opacity=(TILE / PITCH) ** 2)
+        near, far = _tiles(dark), _tiles(dark).set_fill(opacity=TILE / PITCH)
         near.points = _squares(self._middles(np.arange(NEAR)))
         ends = self._middles(np.array([NEAR, NEAR + across - 1, tokens - 1, tokens - across]))
         far.set_points_as_corners(ends[[0, 1, 2, 3, 0]])
         self.tokens, self.entries = VGroup(far, near), VGroup(*(_tiles(dark) for _half in GROUPS))
         self.lights = glow(_tiles(theme.ink), 2.0)
-        self.lights.points = _squares(self._middles(lit))
+        self.lights.points = _squares(self._middles(lit), LIT)
+        groups = [self._groups(half, count) for half, count in enumerate(GROUPS)]
+        self.groups = VMobject(stroke_color=theme.latent, stroke_width=theme.thin)
+        self.groups.points = outline_points([corners for group in groups for corners in group])
         self.add(self.tokens, self.entries, self.lights)
         self.pool(0.0)
         self.shot = _to_the_horizon(across * PITCH, room, frame)
@@ -171,13 +177,26 @@ class TokenFloor(Group):
         x = PITCH * self._columns * (half - (len(GROUPS) - 1) / 2)
         return np.array([x, 0.0, PITCH / 2])
 
+    def _in_groups(self, half: int, count: int) -> Array:
+        """Return the middles (group, token, 3) of the near tiles of a half."""
+        tokens = self._middles(np.arange(NEAR)).reshape(-1, len(GROUPS), self._columns, 3)
+        return tokens[:, half].reshape(-1, count, 3)
+
+    def _groups(self, half: int, count: int) -> list[Array]:
+        """Return the corners (4, 3) of the room of each group of the nearest tiles of a half."""
+        side = PITCH / 2
+        out = np.array([(-side, 0, side), (side, 0, side), (side, 0, -side), (-side, 0, -side)])
+        first, last = (self._in_groups(half, count)[: FRAMED // count, n] for n in (0, -1))
+        ends = np.stack([first, last, last, first], axis=1)
+        ends[..., 2] = np.stack([first, first, last, last], axis=1)[..., 2]
+        return list(ends + out)
+
     def pool(self, alpha: float) -> None:
         """Let tokens go a share of their way, 0 to 1, to the entry that they become."""
         theme = current_theme()
         colour = mixed(theme.background, theme.latent, DARK + alpha * (1 - DARK))
-        tokens = self._middles(np.arange(NEAR)).reshape(-1, len(GROUPS), self._columns, 3)
         for half, (count, entries) in enumerate(zip(GROUPS, self.entries, strict=True)):
-            starts = tokens[:, half].reshape(-1, count, 3)
+            starts = self._in_groups(half, count)
             ends = starts.mean(axis=1, keepdims=True)
             entries.points = _squares(((1 - alpha) * starts + alpha * ends).reshape(-1, 3))
             entries.set_fill(colour)
@@ -187,9 +206,9 @@ def _tiles(colour: str) -> VMobject:
     return VMobject(stroke_width=0.0, fill_color=colour, fill_opacity=1.0)
 
 
-def _squares(centres: Array) -> Array:
+def _squares(centres: Array, side: float = TILE) -> Array:
     """Return the path (16 n, 3) along tiles on the floor around points (n, 3)."""
-    half = TILE / 2
+    half = side / 2
     corners = np.array([(-half, 0, half), (-half, 0, -half), (half, 0, -half), (half, 0, half)])
     starts = centres[:, None] + corners
     ends = np.roll(starts, -1, axis=1)

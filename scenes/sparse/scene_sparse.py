@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 MOST = 3  # tokens that are read, at most; half of all if these are fewer
 FEWEST = 4  # tokens of which some can be read and others not
 WRONG = 0.8, 0.9  # answers, as shares of the right one
-BELOW, REFLECTION = 0.45, 0.8  # room below a headline, and for the mirror image of the words
+BELOW, FOOT = 0.45, 0.3  # room below a headline, and below the words
 GROW, POOL = 2.4, 4.0  # seconds in which bars grow, and tokens become entries
 LABELS = 1.15  # room for words before the floor
 V32, V4 = architecture("DeepSeek-V3.2"), "DeepSeek-V4-Pro"
@@ -62,30 +62,37 @@ class Sparse(Stage):
         # The heads' weights are what they hold of the attention.
         self.held = {name: float(kept.mean(axis=0).sum()) for name, kept in self.kept.items()}
         few, some = (share * self.held["best"] for share in WRONG)
-        shares = {**self.held, "few": few, "some": some, "cache": V4_CACHE}
+        shares = {**self.held, "few": few, "some": some}
+        shares |= {"cache": V4_CACHE, "arithmetic": V4_ARITHMETIC}
         self.facts |= told(n=self.n, others=self.n - 1, top_k=self.chosen)
         self.facts |= told(group=GROUPS[0], block=GROUPS[1])
         self.facts |= told(**{name: (share, spoken_share) for name, share in shares.items()})
         heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
-        mean = _("attention from “{word}” to each word, on average", word=word)
-        self.mean = Headline(heads, mean, self.frame)
         words = layer.words
-        self.hidden = _("start") if layer.first == self.trace.meta.has_bos else "…"
+        self.hidden = _("‹start›") if layer.first == self.trace.meta.has_bos else "…"
         if layer.hides_first:
             words = (self.hidden, f" {words[0].strip()}", *words[1:])
-        room = self.mean.below(head=BELOW, foot=REFLECTION)
-        self.bars = WordBars(words, self._of_words(self.rows), room, self.frame)
-        self.saving = Headline(
-            _("{cache} of the cache", cache=fact("cache", V4_CACHE, written)),
+        rows = self._of_words(self.rows)
+        mean = rows.mean(axis=0)
+        share, most = fact("most", float(mean.max()), written), words[mean.argmax()]
+        self.mean = Headline(
+            f"{share} → {most if most == self.hidden else printable(most)}",
+            _("attention from “{word}” to each token, mean of {heads}", word=word, heads=heads),
+            self.frame,
+        )
+        room = self.mean.below(head=BELOW, foot=FOOT)
+        self.bars = WordBars(words, rows, room, self.frame)
+        self.merged = Headline(
+            _("Merge before keeping"),
             _(
-                "{newer} against {older}, at a million tokens, with {arithmetic} of the arithmetic",
+                "{newer}: {cache} of the cache of {older}",
                 newer=V4,
-                arithmetic=fact("arithmetic", V4_ARITHMETIC, written),
+                cache=fact("cache", V4_CACHE, written),
                 older=V32.name,
             ),
             self.frame,
         )
-        floor = self.saving.below(head=BELOW, foot=LABELS)
+        floor = self.merged.below(head=BELOW, foot=LABELS)
         self.floor = TokenFloor(V32_CONTEXT, self.chosen, floor, self.frame)
 
     def _of_words(self, rows: Array) -> Array:
@@ -123,7 +130,7 @@ class Sparse(Stage):
     @beat(when=has_choice)
     def the_last_ones(self) -> None:
         """Read only the last {n}? They hold {last} of the attention."""
-        self._read("last", _("of the attention is on the last {n} tokens", n=self.n))
+        self._read("last", _("of the attention is on the last {n} tokens; grey is lost", n=self.n))
 
     @beat(
         when=has_choice,
@@ -139,9 +146,10 @@ class Sparse(Stage):
         ask="And if each head chose its own {n} tokens? {best}, {some} or {few}?",
     )
     def each_head_chooses(self) -> None:
-        """{best}, with hindsight. But a model has to choose before it reads."""
+        """{best}, if it looks at all tokens first. But a model has to choose before it reads."""
         line = _(
-            "of the attention is on each head’s best {n} tokens, chosen with hindsight", n=self.n
+            "of the attention is on each head’s own best {n}, chosen after looking; grey is lost",
+            n=self.n,
         )
         self._read("best", line)
 
@@ -171,19 +179,19 @@ class Sparse(Stage):
 
     @beat
     def pooled_before(self) -> None:
-        """DeepSeek-V4 gives up MLA, and pools tokens first: {group} into one, or even {block}. At a
-        million tokens, that takes {cache} of the cache."""
+        """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into one, or even {block}.
+        At a million tokens, that's {cache} of the cache, with {arithmetic} of the arithmetic."""
         floor, look = self.floor, {"width": self.frame.stage.width / 2, "size": 1.2 * TEXT}
         labels = []
         for half, count in enumerate(GROUPS):
-            text = _("{count} tokens: one entry", count=count)
+            text = _("{count} tokens → one entry", count=count)
             labels.append(words_at(text, floor.front(half), away=(0.0, -0.35), **look))
         if floor.tokens not in self.mobjects:
             stand_at_once(self, floor.tokens, floor.entries, shot=floor.shot)
         gone = [part for part in (floor.lights, self.told) if part in self.mobjects]
         self.play(*map(Vanish, gone), AnimateWith(floor.entries, floor.pool, run_time=POOL))
-        self.play(*map(Appear, labels))
-        self.play(*self.say(self.saving))
+        self.play(*map(Appear, (floor.groups, *labels)))
+        self.play(*self.say(self.merged))
 
     @beat
     def less_to_read(self) -> None:

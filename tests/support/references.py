@@ -530,13 +530,7 @@ def work(stage: Stage) -> float:
     # The latent takes part in the scores and in the mix, the rotated key in the scores alone.
     assert R1.latent is not None
     mixed, rotated = R1.latent[:2]
-    return (mixed * served(stage, 1) + rotated * served(stage, 2)) / (mixed + rotated)
-
-
-@fact("served")
-def served(stage: Stage, place: int) -> int:
-    """Multiply-adds with one number: of 8 groups, of a latent, and of the rotated key beside it."""
-    return (R1.n_heads // 8, 2 * R1.n_heads, R1.n_heads)[place]
+    return R1.n_heads * (2 * mixed + rotated) / (mixed + rotated)
 
 
 MAX_STEPS = 6  # tokens that are decoded one after another, at most
@@ -553,12 +547,11 @@ REFERENCES.update(
         "megabytes": lambda s: r1_bytes("mha"),
         "kilobytes": lambda s: r1_bytes("mla"),
         "times": lambda s: r1_bytes("mha") / r1_bytes("mla"),
+        "cache_size.about": lambda s: r1_bytes("mha") / r1_bytes("mla"),
         "full": lambda s: full("mha"),
         "latent_full": lambda s: full("mla"),
         "ridge": lambda s: ridge(),
         "readers": lambda s, sets: R1.n_heads // sets,
-        "used twice": lambda s: R1.latent[0],
-        "used once": lambda s: R1.latent[1],
         "cache_size.few": lambda s: full("mla") / 20,
         "cache_size.some": lambda s: full("mla") / 5,
         "cache_size.many": lambda s: full("mla"),
@@ -706,9 +699,18 @@ def held(stage: Stage, way: str) -> float:
     return float(np.mean(shares))
 
 
+def most_of_a_word(stage: Stage) -> float:
+    """Return the largest mean share of a word; what is before the first drawn one counts as one."""
+    query, first = stage.layer.stop - 1, stage.layer.first
+    patterns = [stage.trace.get("pattern", layer) for layer in range(stage.trace.meta.n_layers)]
+    mean = np.concatenate(patterns)[:, query, : query + 1].astype(np.float64).mean(axis=0)
+    return float(max(mean[:first].sum(), *mean[first:]))
+
+
 REFERENCES.update(
     {
         "sparse.n": read_tokens,
+        "sparse.most": most_of_a_word,
         "sparse.others": lambda s: read_tokens(s) - 1,
         **{f"sparse.{way}": partial(held, way=way) for way in ("last", "sink", "best")},
         "sparse.few": lambda s: 0.8 * held(s, "best"),
