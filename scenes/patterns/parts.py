@@ -44,6 +44,7 @@ INSET = 0.36  # from a wall's end to where the eye looks first, as a share of it
 NEAREST = 0.58  # how far a wall may reach towards the eye; 1 is the eye
 BRIGHTER = 0.6  # power of the shares in a field, whose patterns are very small
 ROUNDS = 30  # of fitting a shot
+EVEN = 6, 22  # rows behind the featured pattern: where the even light begins, and is all
 WIDE_LENS = 0.8  # focal length over a field, in heights of a shot; near and far are seen
 
 
@@ -261,8 +262,7 @@ class Field(Heatmap):
     featured
         Layer and head of the pattern at home, which is exactly over that of the wall.
     home
-        Row and column of patterns where it is. In the upper half of the field patterns become one
-        even light: they are seen from far away.
+        Row and column of patterns where it is. Far behind it patterns become one even light, which fades.
     """
 
     def __init__(
@@ -284,8 +284,10 @@ class Field(Heatmap):
             )
         )
         repeated = cells[np.ix_(down % cells.shape[0], across % cells.shape[1])]
-        far = np.clip(np.linspace(1.0, -1.0, len(down)), 0.0, 1.0)[:, None, None]
-        even = (1 - far) * repeated + far * cells.mean(axis=(0, 1))
+        away = home[0] - np.arange(len(down)) / high
+        far = np.interp(away, EVEN, (0.0, 1.0))[:, None, None]
+        fading = (1 - away / shape[0])[:, None, None]
+        even = (1 - far) * repeated + far * fading * cells.mean(axis=(0, 1))
         self._texture = Texture(np.rint(even).astype(np.uint8))
         tile = wall.block(rows, columns)
         cell = tile.height / wall.count

@@ -61,9 +61,9 @@ SEVERAL = 8  # resting heads from which on there are wrong answers to choose fro
 DIM = 0.25  # opacity of patterns that are not meant
 BESIDE = 4.6  # width of what is said beside a pattern, in scene units
 # The eye at the last layers: angles in degrees, and its distance as a share of the longer side.
-TURNS, LOW, WALL_AWAY = 32.0, 6.0, 0.75
+TURNS, LOW, WALL_AWAY = 24.0, 5.0, 0.75
 NAMED = 0.01, 0.32  # from an end of the wall to its name, in scene units of the frame
-BEFORE = 4  # rows of patterns before the featured one in the field
+BEFORE = 2  # rows of patterns before the featured one in the field
 SHINE = 1.5  # how much light the field gives
 SAME = 0.75  # largest width of the heading of two models, as a share of the frame's
 # The featured pattern in the field: its side as a share of the frame's shorter side, and how far
@@ -209,7 +209,9 @@ class Patterns(Stage):
             about = about.replace(model, _("{model}, published values", model=model))
         if self.playing == "many_more":
             model, total = self.trace.meta.model, self.facts["total"]
-            about = about.replace(model, _("drawn: {total} of {model}, repeated", total=total, model=model))
+            about = about.replace(
+                model, _("drawn: {total} of {model}, repeated", total=total, model=model)
+            )
         return about, hidden
 
     # Ways between the wall and single patterns
