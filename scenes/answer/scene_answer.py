@@ -61,7 +61,7 @@ DROPPING, FILLING = squish_rate_func(rush_into, 0, 0.6), squish_rate_func(smooth
 
 
 class Answer(Stage):
-    """Words become one latent, which makes all heads; eight comparisons; and a sentence is finished."""
+    """Words become one latent, which makes all heads; comparisons; and a sentence is finished."""
 
     title = "Less to remember"
     tensors = ("pattern", "k", "v", "kv_latent")

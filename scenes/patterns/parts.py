@@ -262,7 +262,8 @@ class Field(Heatmap):
     featured
         Layer and head of the pattern at home, which is exactly over that of the wall.
     home
-        Row and column of patterns where it is. Far behind it patterns become one even light, which fades.
+        Row and column of patterns where it is. Far behind it patterns become one even light, which
+        fades.
     """
 
     def __init__(
@@ -337,7 +338,7 @@ def at_the_first(wall: Box) -> Shot:
 def from_the_side(
     corners: Array, room: Box, frame: Frame, *, away: float, theta: float = 0.0, phi: float = 0.0
 ) -> Shot:
-    """Return the shot from a side in which a flat picture fills a room, and ends at its top, in its middle.
+    """Return the shot from a side in which a flat picture fills a room up to its top.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,6 @@ from extract.patterns import StrongestHead, first_token_weight, strongest_head
 from extract.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
 from filmkit.core.animations import (
-    AnimateWith,
     Appear,
     Presence,
     Vanish,
@@ -22,8 +20,6 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
-from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.numbers import (
