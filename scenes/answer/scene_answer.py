@@ -209,7 +209,7 @@ class Answer(Stage):
         texts = [
             _("after an idea of Welch Labs"),
             "  ·  ".join([_("model: {model}", model=model), meta.source.revision, *licence]),
-            _("sizes and scores, as published: DeepSeek 67B, V2, V3, R1, V3.2 and V4-Pro"),
+            _("sizes and scores, as published: DeepSeek’s models, up to V4-Pro"),
             _("as published: memory and speed of NVIDIA H100, patterns of GPT-2 small"),
             _("code under the MIT licence  ·  Source Sans Pro, New Computer Modern"),
         ]

@@ -59,6 +59,7 @@ BESIDE = 4.6  # width of what is said beside a pattern, in scene units
 # The eye at the last layers: angles in degrees, and its distance as a share of the longer side.
 TURNS, LOW, WALL_AWAY = 24.0, 5.0, 0.75
 NAMED = 0.01, 0.32  # from an end of the wall to its name, in scene units of the frame
+SHORT = 0.8  # width of a wall, as a share of the stage's, that is too short for a name below it
 BEFORE = 2  # rows of patterns before the featured one in the field
 SHINE = 1.5  # how much light the field gives
 SAME = 0.75  # largest width of the heading of two models, as a share of the frame's
@@ -205,9 +206,7 @@ class Patterns(Stage):
             about = about.replace(model, _("{model}, published values", model=model))
         if self.playing == "many_more":
             model, total = self.trace.meta.model, self.facts["total"]
-            about = about.replace(
-                model, _("drawn: {total} of {model}, repeated", total=total, model=model)
-            )
+            about = about.replace(model, f"{model}  ·  " + _("its {total}, repeated", total=total))
         return about, hidden
 
     # Ways between the wall and single patterns
@@ -282,8 +281,10 @@ class Patterns(Stage):
             if down
             else (lower_left, lower_right)
         )
+        # The lower edge of a short wall falls too steeply for words below it.
+        inward = across if self.wall.width > SHORT * self.frame.stage.width else -across
         names = VGroup(
-            words_at(_("first layer"), first, away=(across, away if down else -away), width=BESIDE),
+            words_at(_("first layer"), first, away=(inward, away if down else -away), width=BESIDE),
             words_at(_("last layer"), last, away=(-across, -away), width=BESIDE),
         )
         gone = [part for part in self.visible_parts() if part is not self.wall]
@@ -348,7 +349,9 @@ class Patterns(Stage):
         )
         line = _("in {model}: {size}", model=LARGE_NAME, size=size)
         words = Headline(counted_patterns(LARGE.n_layers * LARGE.n_heads), line, self.frame)
-        rows, columns = shape = (LARGE.n_layers, LARGE.n_heads)[:: -1 if self.frame.tall else 1]
+        rows, columns = shape = LARGE.n_layers, LARGE.n_heads
+        if self.frame.tall:
+            rows, columns = shape = columns, rows
         home = rows - 1 - BEFORE, columns // 2
         field = glow(Field(self.wall, shape, self.featured, home), SHINE)
         tile, horizon = self.wall.tile(*self.featured), words.below().top / self.frame.height
