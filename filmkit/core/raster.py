@@ -22,6 +22,7 @@ Points = npt.NDArray[np.float64]
 # Texels (pixels of a texture) per cell and side. Beyond this a cell's edge is a little softer than
 # one pixel, which nobody sees on a cell that large.
 MAX_TEXELS = 48
+MAX_SIDE = 6144  # texels of a side of more than one a cell; OpenCV fails above 32767
 
 # In pixels. Cells with a smaller side are drawn with hard edges inside a tilted picture: it is
 # twice as fast, and stairs of one pixel between such cells cannot be seen.
@@ -117,7 +118,7 @@ def _texels(extent: float, cells: int) -> int:
     per_cell = extent / cells
     if per_cell < 1:
         return max(1, round(extent))
-    return cells * min(MAX_TEXELS, int(np.ceil(per_cell)))
+    return cells * min(MAX_TEXELS, int(np.ceil(per_cell)), max(1, MAX_SIDE // cells))
 
 
 def _resized(cells: Pixels, size: tuple[int, int]) -> Pixels:

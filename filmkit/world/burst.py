@@ -33,8 +33,8 @@ Array = npt.NDArray[np.float64]
 
 GRAVITY = 3.0  # in scene units per second squared
 BROKEN = 0.78, 0.05  # share of the box's length that stays, and how uneven its edge is
-TEETH = 6  # of that edge, on each pane
-SPLINTERS = 4  # of the end pane, along each side
+TEETH = 5  # of that edge, on each pane
+SPLINTERS = 3  # of the end pane, along each side
 SHARD_GAP = 0.3  # shards are smaller than their place by this share
 SLOW, FAST = 1.2, 5.5  # speed of slabs, the innermost and the outermost
 SPIN = 1.6  # largest turn of a slab in radians per second; shards turn five times as fast

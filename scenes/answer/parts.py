@@ -70,8 +70,11 @@ class Lamps(VGroup):
                 lamp.set_fill(theme.ink, opacity=0.0).move_to([column.x, row.y, 0.0])
                 self.add(lamp)
                 self.by_test[(second, first) if tall else (first, second)] = lamp
+        y = rows[0].y + RADIUS + ABOVE
         for text, column in zip(across.values(), columns, strict=True):
-            self.add(Label(text, size=TEXT).on_line(column.x, rows[0].y + RADIUS + ABOVE))
+            self.add(Label(text, size=TEXT).on_line(column.x, y))
+        corner = Label(_("tests"), size=TEXT, colour=theme.muted)
+        self.add(corner.on_line(grid.left - corner.width / 2, y))
 
     def light(self, **kwargs: Any) -> Animation:
         """Return an animation in which those that won are lit, one after the other."""

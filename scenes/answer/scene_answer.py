@@ -55,13 +55,13 @@ LICENCES = {"SmolLM2": "Apache 2.0"}  # of models, by how their names begin
 LARGE = 0.1  # size of the title over the credits
 ROWS, APART = (0.3, 0.7), 0.35  # of the credits: title and lines; between lines, in scene units
 SENTENCE = 0.13  # size of the sentence, at most
-FALL, SHINE, LIGHT = 4.0, 2.6, 4.0  # seconds in which words fall, light makes heads, lamps are lit
+FALL, SHINE, LIGHT = 3.2, 2.0, 3.2  # seconds in which words fall, light makes heads, lamps are lit
 STAYS, CREDITS = 2.0, 5.0  # seconds of the last word, and of the card after it
 DROPPING, FILLING = squish_rate_func(rush_into, 0, 0.6), squish_rate_func(smooth, 0.5, 1)
 
 
 class Answer(Stage):
-    """Words become one latent, which makes all heads; eight tests; and a sentence is finished."""
+    """Words become one latent, which makes all heads; comparisons; and a sentence is finished."""
 
     title = "Less to remember"
     tensors = ("pattern", "k", "v", "kv_latent")
@@ -95,11 +95,12 @@ class Answer(Stage):
         if self.published:
             note = _("published scores, not the traced model")
             return f"{note}  ·  {_(MOE.source)}", ""
-        return super().provenance_notes()
+        about, hidden = super().provenance_notes()
+        return about, hidden if self.playing != "credits" else ""
 
     @beat
     def into_the_latent(self) -> None:
-        """So don't keep every key and value. [Keep] what they are made of."""
+        """So don't keep every key and value. [Keep] one latent: all of them are made of it."""
         world, words = self.world, self.falling.words[: self.layer.count]
         latent = world.latent
         shot = world.shot("arc")
@@ -132,11 +133,12 @@ class Answer(Stage):
         line = ""
         if not self.frame.upright:
             line = _(
-                "one <latent>latent</latent> makes the <key>keys</key> and <value>values</value> "
-                "of all {heads} heads",
+                "the <key>keys</key> and <value>values</value> of all {heads} heads are made of it",
                 heads=self.facts["heads"],
             )
-        self.play(*world.say(Headline(_("Keep what they are made of"), line, self.frame)))
+        colour = self.theme.role("latent")
+        words = Headline(_("Keep one latent"), line, self.frame, colour=colour)
+        self.play(*world.say(words))
 
     def _fill(self, filled: Array, row: int, alpha: float) -> None:
         filled[row] = alpha
@@ -163,15 +165,15 @@ class Answer(Stage):
         self.play(*moves, cards, run_time=SHINE)
 
     @beat(
-        ask="In {tests} tests, how often did models with a latent do better? {few}, {some} or "
-        "{better} times?"
+        ask="In {tests} comparisons, how often did models with a latent do better? {few}, {some} "
+        "or {better} times?"
     )
     def the_answer(self) -> None:
         """And still think just as well? Trained that way, DeepSeek's models did better in {better}
-        of {tests} tests."""
+        of {tests} comparisons."""
         figure = _("{better} of {tests}", better=self.facts["better"], tests=self.facts["tests"])
         line = _(
-            "tests: models trained with a latent did better than models that keep all "
+            "comparisons (lit): models with a latent did better than models that keep all "
             "keys and values"
         )
         words = Headline(figure, line, self.frame)
@@ -207,7 +209,8 @@ class Answer(Stage):
         texts = [
             _("after an idea of Welch Labs"),
             "  ·  ".join([_("model: {model}", model=model), meta.source.revision, *licence]),
-            _("sizes and scores: DeepSeek-V2 and DeepSeek-R1, as published"),
+            _("sizes and scores, as published: DeepSeek’s models, up to V4-Pro"),
+            _("as published: memory and speed of NVIDIA H100, patterns of GPT-2 small"),
             _("code under the MIT licence  ·  Source Sans Pro, New Computer Modern"),
         ]
         upper, lower = stage.split_rows(ROWS)

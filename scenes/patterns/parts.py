@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from manim import VGroup
+from manim import Line, VGroup
 
 from extract.trace import Trace
 from filmkit.core.animations import MoveCamera, Reveal, ShowCells
@@ -18,6 +18,7 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.quantities import quantity
 from filmkit.core.raster import Texture
 from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.pictures.parts import TEXT
 
@@ -28,6 +29,7 @@ __all__ = [
     "at_the_first",
     "close_shot",
     "from_the_side",
+    "low_over",
     "prompt_patterns",
 ]
 
@@ -35,12 +37,15 @@ Array = npt.NDArray[np.float64]
 
 # Lengths are in scene units.
 LARGEST = 2.6  # largest side of a pattern on a wall
+FRAME_GAP = 0.03  # between a pattern and its frame
 NAME_GAP = 0.14  # between a wall and the names of its layers
 TURN = 52.0  # of the eye that flies along a wall, in degrees
 INSET = 0.36  # from a wall's end to where the eye looks first, as a share of its length
 NEAREST = 0.58  # how far a wall may reach towards the eye; 1 is the eye
 BRIGHTER = 0.6  # power of the shares in a field, whose patterns are very small
 ROUNDS = 30  # of fitting a shot
+EVEN = 6, 22  # rows behind the featured pattern: where the even light begins, and is all
+WIDE_LENS = 0.8  # focal length over a field, in heights of a shot; near and far are seen
 
 
 def prompt_patterns(trace: Trace) -> Array:
@@ -198,8 +203,8 @@ class Wall(Heatmap):
         self.set_shown(0.0)
         return Reveal(self, when / when.max(), spread=0.1, to=shown)
 
-    def names(self, layer: int) -> VGroup:
-        """Return what stands beside the wall: at a layer, at the first and at the last one."""
+    def names(self, layer: int, head: int) -> VGroup:
+        """Return what stands beside the wall: of a head, and at the first and last layers."""
         last = self.grid[0 if self.downward else 1] - 1
         names, box = VGroup(), self.box
         for number, text in (
@@ -216,7 +221,19 @@ class Wall(Heatmap):
                 name.on_line(x, box.bottom - NAME_GAP - name.line_height / 2)
             if not any(_meet(name, other) for other in names):
                 names.add(name)
+        names.add(self._from_frame(layer, head, names[0]))
         return names
+
+    def _from_frame(self, layer: int, head: int, name: Label) -> Line:
+        """Return a line from the frame around a pattern to its name beside the wall."""
+        theme, tile = current_theme(), self.tile(layer, head).grown(FRAME_GAP)
+        name.set_fill(theme.highlight)
+        start = (tile.right, tile.bottom, 0.0)
+        if self.downward:
+            end = (float(name.get_left()[0]) - NAME_GAP / 2, tile.bottom, 0.0)
+        else:
+            end = (tile.right, float(name.get_top()[1]) + NAME_GAP / 2, 0.0)
+        return Line(start, end, stroke_color=theme.highlight, stroke_width=theme.line)
 
 
 def _names() -> tuple[str, str, str]:
@@ -242,16 +259,20 @@ class Field(Heatmap):
         The wall.
     shape
         Rows and columns of patterns.
-    middle
-        Layer and head of the pattern in the middle, which is exactly over that of the wall.
+    featured
+        Layer and head of the pattern at home, which is exactly over that of the wall.
+    home
+        Row and column of patterns where it is. Far behind it patterns become one even light, which
+        fades.
     """
 
-    def __init__(self, wall: Wall, shape: tuple[int, int], middle: tuple[int, int]) -> None:
+    def __init__(
+        self, wall: Wall, shape: tuple[int, int], featured: tuple[int, int], home: tuple[int, int]
+    ) -> None:
         super().__init__(np.zeros(shape), Norm.unit(), edged=False)
         self.set_shown(0.0)
-        rows, columns = wall.cut(*middle, whole=True)
+        rows, columns = wall.cut(*featured, whole=True)
         high, wide = wall.step
-        home = shape[0] // 2, shape[1] // 2
         gap = high - wall.count
         seen = (wall.there * (1 - wall.masked))[..., None]
         light = wall.norm.colours(wall.values**BRIGHTER) * seen
@@ -263,9 +284,12 @@ class Field(Heatmap):
                 shape, wall.step, (rows[0], columns[0]), home, strict=True
             )
         )
-        self._texture = Texture(
-            cells[np.ix_(down % cells.shape[0], across % cells.shape[1])].copy()
-        )
+        repeated = cells[np.ix_(down % cells.shape[0], across % cells.shape[1])]
+        away = home[0] - np.arange(len(down)) / high
+        far = np.interp(away, EVEN, (0.0, 1.0))[:, None, None]
+        fading = (1 - away / shape[0])[:, None, None]
+        even = (1 - far) * repeated + far * fading * cells.mean(axis=(0, 1))
+        self._texture = Texture(np.rint(even).astype(np.uint8))
         tile = wall.block(rows, columns)
         cell = tile.height / wall.count
         left, top = tile.left - home[1] * wide * cell, tile.top + home[0] * high * cell
@@ -314,7 +338,7 @@ def at_the_first(wall: Box) -> Shot:
 def from_the_side(
     corners: Array, room: Box, frame: Frame, *, away: float, theta: float = 0.0, phi: float = 0.0
 ) -> Shot:
-    """Return the shot from a side in which a flat picture fills a room, and ends at its top.
+    """Return the shot from a side in which a flat picture fills a room up to its top.
 
     Parameters
     ----------
@@ -339,7 +363,32 @@ def from_the_side(
         box = Box.between(seen.min(axis=0), seen.max(axis=0))
         zoom = min(room.width / box.width, room.height / box.height)
         # Near things move more than what the eye looks at.
-        up = 0.5 * (box.top - room.top / zoom) * shot.height / frame.height
-        at = at + up * shot.rotation()[1]
+        unit = 0.5 * shot.height / frame.height
+        right, up, _near = shot.rotation()
+        at = at + unit * ((box.x - room.x / zoom) * right + (box.top - room.top / zoom) * up)
         shot = replace(shot, height=shot.height / zoom, focal=shot.focal * zoom)
     return shot
+
+
+def low_over(tile: Box, frame: Frame, *, side: float, below: float, horizon: float) -> Shot:
+    """Return the shot from low over a flat picture that reaches far away.
+
+    Parameters
+    ----------
+    tile
+        Something in that picture.
+    frame
+        The frame.
+    side
+        How wide it is seen, as a share of the frame's shorter side.
+    below, horizon
+        How far below the frame's middle it is seen, and how far above that all ends; in heights
+        of the frame.
+    """
+    down, ahead = np.arctan(below / WIDE_LENS), np.arctan(horizon / WIDE_LENS)
+    depth = tile.width * WIDE_LENS * frame.height / (side * frame.shorter_side)
+    eye = depth * np.sin(down + ahead) / np.cos(down)
+    further = float(eye / np.tan(ahead) - eye / np.tan(down + ahead))
+    height = float(eye / np.sin(ahead) / WIDE_LENS)
+    lean = float(np.degrees(ahead)) - 90
+    return Shot((tile.x, tile.y + further, 0.0), height, phi=lean, focal=WIDE_LENS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,6 @@ from extract.patterns import StrongestHead, first_token_weight, strongest_head
 from extract.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
 from filmkit.core.animations import (
-    AnimateWith,
     Appear,
     Presence,
     Vanish,
@@ -22,8 +20,6 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
-from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.numbers import (
@@ -43,6 +39,7 @@ from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import below_each_other, figure
 from filmkit.world.headline import Headline
+from filmkit.world.standing import words_at
 from scenes.patterns.parts import (
     Field,
     Wall,
@@ -50,6 +47,7 @@ from scenes.patterns.parts import (
     at_the_first,
     close_shot,
     from_the_side,
+    low_over,
     prompt_patterns,
 )
 
@@ -58,19 +56,22 @@ RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 DIM = 0.25  # opacity of patterns that are not meant
 BESIDE = 4.6  # width of what is said beside a pattern, in scene units
-# The eye at the last layers, and over the field: angles in degrees, and its distance as a share of
-# the longer side.
-TURNS, LOW, WALL_AWAY, BEYOND = 50.0, 8.0, 0.75, 2.1
-LEANS, FIELD_AWAY, TALL_FIELD_AWAY = 38.0, 0.45, 0.62
-SHINE = 4.0  # how much light it gives
-RISES = 1.65  # room for what stands on it, in scene units
+# The eye at the last layers: angles in degrees, and its distance as a share of the longer side.
+TURNS, LOW, WALL_AWAY = 24.0, 5.0, 0.75
+NAMED = 0.01, 0.32  # from an end of the wall to its name, in scene units of the frame
+SHORT = 0.8  # width of a wall, as a share of the stage's, that is too short for a name below it
+BEFORE = 2  # rows of patterns before the featured one in the field
+SHINE = 1.5  # how much light the field gives
 SAME = 0.75  # largest width of the heading of two models, as a share of the frame's
-STANDS = 0.26  # height of the pattern in its middle, as a share of the frame's shorter side
+# The featured pattern in the field: its side as a share of the frame's shorter side, and how far
+# below the frame's middle it is, in heights of the frame.
+NEAR, FOOT = 0.18, 0.28
 
 TWINS = """
     same      same      same      same
     back_name back_name rest_name rest_name
     own_back  two_back  own_rest  two_rest
+    start     start     start     start
 """
 TALL_TWINS = """
     same      same
@@ -78,6 +79,7 @@ TALL_TWINS = """
     own_back  two_back
     rest_name rest_name
     own_rest  two_rest
+    start     start
 """
 
 
@@ -121,7 +123,7 @@ class Patterns(Stage):
         )
         size = _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"])
         line = _(
-            "heads give more than half of their attention to {first} (upright lines)",
+            "heads look mostly at {first}: upright lines",
             first=self.facts["first"],
         )
         count = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
@@ -147,7 +149,7 @@ class Patterns(Stage):
         self.gpt2 = replace(other, compared=True)
         self.facts |= told(gpt2=other.trace.meta.model)
         for view, key, name, finds in (
-            (self.layer, "own", _("this model"), (self.back, self.rest)),
+            (self.layer, "own", self.trace.meta.model.split("-")[0], (self.back, self.rest)),
             (
                 self.gpt2,
                 "two",
@@ -156,7 +158,7 @@ class Patterns(Stage):
             ),
         ):
             for habit, find in zip(("back", "rest"), finds, strict=True):
-                matrix = self._pattern(view, find, columns="key", first=habit == "rest")
+                matrix = self._pattern(view, find, columns="key", first=True)
                 self.part(f"{key}_{habit}", replace(matrix, name=name))
         same = figure(_("two models, the same habits"))
         self.part("same", same.shrink_to(SAME * self.frame.stage.width))
@@ -165,6 +167,8 @@ class Patterns(Stage):
             ("rest", _("rest on {first}", first=self.facts["first"])),
         ):
             self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
+        start = _("left column: {first}", first=self.facts["first"])
+        self.part("start", Label(start, size=TEXT))
 
     def _pattern(
         self, view: LayerView, find: StrongestHead, *, columns: str = TOKEN, first: bool = False
@@ -188,7 +192,8 @@ class Patterns(Stage):
     def _said(self) -> VGroup:
         """Return what is said beside the head that looks one word back."""
         share = fact("habit", self.back.value, format_large_share, habit_name="previous")
-        lines = break_lines(_("of its attention goes to the word just before"), BESIDE, size=TEXT)
+        text = _("of this head’s attention goes to the word just before")
+        lines = break_lines(text, BESIDE, size=TEXT)
         return below_each_other(figure(share), *(Label(line, size=1.1 * TEXT) for line in lines))
 
     def variant(self, beat: str) -> str:
@@ -199,6 +204,9 @@ class Patterns(Stage):
         if self.playing == "the_same_words" and self.gpt2.trace.meta.published:
             model = self.facts["gpt2"]
             about = about.replace(model, _("{model}, published values", model=model))
+        if self.playing == "many_more":
+            model, total = self.trace.meta.model, self.facts["total"]
+            about = about.replace(model, f"{model}  ·  " + _("its {total}, repeated", total=total))
         return about, hidden
 
     # Ways between the wall and single patterns
@@ -208,7 +216,8 @@ class Patterns(Stage):
         cells = self.parts[part].cells.whole
         gone = [other for other in self.visible_parts() if other is not cells]
         self.play(Vanish(Group(*gone)), run_time=self.theme.tempo.small)
-        tile = self.wall.tile(*place)
+        rows, columns = cells.shape
+        tile = self.wall.block(*self.wall.cut(*place, whole=columns > rows))
         self.camera.shot = close_shot(tile, cells.box, self.frame)
         cells.place(tile).edged = False
         self.add(self.wall)
@@ -255,24 +264,36 @@ class Patterns(Stage):
         self.show("pattern", titles=False)
         self._pull_back("pattern", self.featured, self.wall.wave_from(*self.featured))
         here = Highlight(self.wall.tile(*self.featured))
-        names = self.wall.names(self.featured[0])
+        names = self.wall.names(*self.featured)
         self.play(Appear(self.words), Appear(here), Appear(names))
 
     @beat(when=lambda trace: trace.meta.n_layers > 1)
     def through_the_model(self) -> None:
-        """Layer after layer, from the first to the last: that is the way through the model."""
-        words = Headline(self.facts["layers"], _("the way through the model"), self.frame)
-        turned = {"phi": -TURNS} if self.wall.downward else {"theta": TURNS, "phi": -LOW}
-        room = words.below()
-        wide = Box.of(BEYOND * room.left, BEYOND * room.right, BEYOND * room.bottom, room.top)
-        end = from_the_side(self.wall.corners, wide, self.frame, away=WALL_AWAY, **turned)
+        """Layer after layer, from the first to the last."""
+        words = Headline(self.facts["layers"], _("from the first to the last"), self.frame)
+        down, (across, away) = self.wall.downward, NAMED
+        turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
+        room = words.below(head=0.2 + 2 * away * down, foot=2 * away)
+        end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
+        upper_left, upper_right, lower_right, lower_left = self.wall.corners
+        first, last = (
+            ((upper_left + upper_right) / 2, (lower_left + lower_right) / 2)
+            if down
+            else (lower_left, lower_right)
+        )
+        # The lower edge of a short wall falls too steeply for words below it.
+        inward = across if self.wall.width > SHORT * self.frame.stage.width else -across
+        names = VGroup(
+            words_at(_("first layer"), first, away=(inward, away if down else -away), width=BESIDE),
+            words_at(_("last layer"), last, away=(-across, -away), width=BESIDE),
+        )
         gone = [part for part in self.visible_parts() if part is not self.wall]
         self.play(
             Vanish(Group(*gone), rate_func=first_half),
             Zoom(self.camera, at_the_first(self.wall.box)),
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        self.play(self._say(words))
+        self.play(self._say(words), Appear(names))
 
     # Heads with a habit
 
@@ -280,6 +301,9 @@ class Patterns(Stage):
     def one_word_back(self) -> None:
         """Some heads have a habit. This one looks one word back."""
         self._come_close("back said", "back", (self.back.layer, self.back.head))
+        cells = self.parts["back"].cells
+        before = (cells.cell(row, row - 1) for row in range(1, self.layer.count))
+        self.play(Appear(VGroup(*map(Highlight, before))))
 
     @beat(
         ask={
@@ -303,8 +327,11 @@ class Patterns(Stage):
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
         self.play(self.wall.show_patterns(), Vanish(self.resting))
-        own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head))
-        self.show(TWINS, tall=TALL_TWINS, words="rows", origins={"own_back": own})
+        own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
+        self.show(TWINS, tall=TALL_TWINS, words="rows", later="same", origins={"own_back": own})
+        # In the middle of the frame, not of the matrices.
+        same = self.parts["same"].pieces["whole"].set_x(self.frame.stage.x)
+        self.play(Appear(same))
 
     # Many more
 
@@ -320,46 +347,24 @@ class Patterns(Stage):
             layers=self.facts["many_layers"],
             heads=self.facts["many_heads"],
         )
-        line = _(
-            "in {model}: {size} (drawn: this model’s {all}, repeated)",
-            model=LARGE_NAME,
-            size=size,
-            all=self.facts["all"],
-        )
+        line = _("in {model}: {size}", model=LARGE_NAME, size=size)
         words = Headline(counted_patterns(LARGE.n_layers * LARGE.n_heads), line, self.frame)
-        shape = LARGE.n_layers, LARGE.n_heads
-        deep = shape[::-1] if self.frame.tall else shape
-        field = glow(Field(self.wall, deep, self.featured), SHINE)
-        room, frame = words.below(head=RISES), self.frame
-        floor = Box.of(-frame.width / 2, frame.width / 2, -frame.height / 2, room.top)
-        away = TALL_FIELD_AWAY if frame.tall else FIELD_AWAY
-        shot = from_the_side(field.corners, floor, frame, away=away, phi=-LEANS)
-        pattern = head_tensor(self.head, "pattern").heatmap(Box(0, 0, 1, 1))
+        rows, columns = shape = LARGE.n_layers, LARGE.n_heads
+        if self.frame.tall:
+            rows, columns = shape = columns, rows
+        home = rows - 1 - BEFORE, columns // 2
+        field = glow(Field(self.wall, shape, self.featured, home), SHINE)
+        tile, horizon = self.wall.tile(*self.featured), words.below().top / self.frame.height
+        shot = low_over(tile, self.frame, side=NEAR, below=FOOT, horizon=horizon)
+        pattern = head_tensor(self.head, "pattern").heatmap(tile)
         self.add(field)
         self.bring_to_back(field)
         self.play(
             Appear(field, rate_func=first_half),
             Vanish(self.wall, rate_func=first_half),
+            Appear(pattern, rate_func=first_half),
             Zoom(self.camera, shot),
-            AnimateWith(pattern, self._standing(pattern, shot)),
             Appear(words, rate_func=squish_rate_func(smooth, 0.6, 0.9)),
             run_time=2 * self.theme.tempo.swing,
         )
-
-    def _standing(self, pattern: Heatmap, shot: Shot) -> Callable[[float], None]:
-        """Return what lets the featured pattern rise from the wall and face the camera."""
-        start = pattern.place(self.wall.tile(*self.featured)).corners
-        right, up, _near = shot.rotation()
-        foot = start[2:].mean(axis=0)
-        depth = float(shot.project(foot[None], self.frame.height)[0, 2])
-        side = STANDS * self.frame.shorter_side * shot.height / self.frame.height
-        side *= 1 - depth / (shot.focal * shot.height)
-        corners = [
-            foot + side * (x * right + y * up)
-            for x, y in ((-0.5, 1.0), (0.5, 1.0), (0.5, 0.0), (-0.5, 0.0))
-        ]
-
-        def step(alpha: float) -> None:
-            pattern.set_corners((1 - alpha) * start + alpha * np.array(corners))
-
-        return step
+        self.play(Appear(Highlight(tile)))

@@ -45,11 +45,11 @@ ASKED = N_("Can a model remember less and still think just as well?")
 SENTENCE, QUIET = 0.13, 0.045  # sizes of the sentence: at first, and below the title
 LARGE, ASKING, SHINE = 0.16, 0.06, 0.5  # of the title and the question, and the title's light
 ROWS = (0.52, 0.16, 0.32)  # of the last picture's height: title, question, sentence
-FLYING = 20  # slabs that fly out of the memory
+FLYING = 10  # slabs that fly out of the memory
 # Moments of their flight in seconds: when it gets slow, in the last picture, and when all is gone.
-BURST, SLOW, GONE = 0.5, 0.75, 1.6
+BURST, SLOW, GONE = 0.45, 0.6, 1.6
 NAMED = 0.2, 0.2  # from a corner of the memory to its name, in scene units of the frame
-RUN, GROWTH, DARK = 2.6, 6.0, 0.8  # seconds of candidates, of the memory's filling, of nothing
+RUN, GROWTH, DARK = 2.2, 4.5, 0.8  # seconds of candidates, of the memory's filling, of nothing
 RAISED, UPPER = 0.075, 1.7  # size of the sentence over its slabs, and its room, at most
 LANDING, RISING = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.45, 1)
 
@@ -137,7 +137,7 @@ class Question(Stage):
         upper = Box(stage.x, stage.top - UPPER / 2, stage.width, UPPER)
         raised = self._sentence(upper, RAISED)
         self.said = Headline(
-            "", _("each word leaves <key>keys</key> and <value>values</value>"), self.frame
+            "", _("each token leaves <key>keys</key> and <value>values</value>"), self.frame
         )
         self.said.shift((raised.get_bottom()[1] - stage.top) * UP)
         self.play(
@@ -161,7 +161,7 @@ class Question(Stage):
                     Vanish(drop, rate_func=RISING),
                 )
             )
-        self.play(LaggedStart(*falling, lag_ratio=0.3), run_time=6.0)
+        self.play(LaggedStart(*falling, lag_ratio=0.3), run_time=4.5)
 
     @beat(
         ask="How many tokens of DeepSeek-R1 fill a GPU, if nothing is shared? {few}, {about} or "
@@ -174,9 +174,8 @@ class Question(Stage):
         words = Headline(
             _("{capacity} tokens", capacity=self.facts["capacity"]),
             _(
-                "fill one GPU ({gigabytes} GB): {model}, if every head kept its own "
-                "<key>keys</key> and <value>values</value>",
-                gigabytes=self.facts["gigabytes"],
+                "and one GPU is full, if {model} shares no <key>keys</key> and "
+                "<value>values</value>",
                 model=SHAPE_NAME,
             ),
             self.frame,
@@ -216,11 +215,14 @@ class Question(Stage):
         self.play(self.burst.fly(SLOW, GONE), Vanish(Group(*self.mobjects)), run_time=GONE - SLOW)
         self.camera.shot, self.published = Shot(), False
         self.hold(DARK)
-        stage, muted = self.frame.stage, self.theme.muted
+        stage = self.frame.stage
         rows = stage.split_rows(ROWS)
         title = centred(_(FILM_TITLE), rows[0], LARGE, weight="semibold")
         asked = centred(_(ASKED), rows[1], ASKING)
-        words = self._sentence(rows[2], QUIET).words.set_fill(muted)
+        words = self._sentence(rows[2], QUIET).words
+        for word, token in zip(words, self.tokens, strict=True):
+            if own_colour(token) == self.theme.ink:
+                word.set_fill(self.theme.muted)
         self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
         self.play(Appear(asked))
         self.play(Appear(words))
