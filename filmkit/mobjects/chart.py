@@ -19,7 +19,7 @@ from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
 from filmkit.core.numbers import format_decimal, format_number
-from filmkit.core.text import Label, Tick, break_lines
+from filmkit.core.text import Label, Tick
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
 
@@ -28,7 +28,6 @@ __all__ = [
     "ChartAxis",
     "Curve",
     "EndLabels",
-    "Paragraph",
     "Span",
     "grow_bar",
     "scheme_colour",
@@ -394,48 +393,6 @@ class Span:
 
     value: float
     colour: str
-
-
-class Paragraph(VGroup):
-    """Small lines of text, one below the other; each is a :class:`Label`.
-
-    Parameters
-    ----------
-    lines
-        The lines, from the top.
-    corner
-        (x, y) of the top left corner.
-    width
-        Maximum width. Wider lines are broken; for each break the first line is a line higher, so
-        that the last one stays in place.
-    size
-        Text size; the theme's ``note_size`` by default.
-    colour
-        "#RRGGBB"; the theme's ``muted`` by default.
-    align
-        "left", or "center" for lines centered at the corner's x.
-    """
-
-    def __init__(
-        self,
-        lines: Sequence[str],
-        corner: tuple[float, float],
-        *,
-        width: float = np.inf,
-        size: float | None = None,
-        colour: str | None = None,
-        align: str = "left",
-    ) -> None:
-        super().__init__()
-        theme = current_theme()
-        size = size or theme.note_size
-        broken = [part for line in lines for part in break_lines(line, width, size=size)]
-        for index, line in enumerate(broken):
-            label = Label(line, size=size, colour=colour or theme.muted)
-            step = label.line_height
-            y = corner[1] - step / 2 - 1.35 * step * (index - len(broken) + len(lines))
-            reach = label.width / 2 if align == "left" else 0.0
-            self.add(label.on_line(corner[0] + reach, y))
 
 
 def grow_bar(bar: Mobject) -> Arrive:

@@ -181,11 +181,11 @@ class Sparse(Stage):
     def pooled_before(self) -> None:
         """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into one, or even {block}.
         At a million tokens, that's {cache} of the cache, with {arithmetic} of the arithmetic."""
-        floor, look = self.floor, {"width": self.frame.stage.width / 2, "size": 1.2 * TEXT}
-        labels = []
+        floor, labels, half_way = self.floor, [], self.frame.stage.width / 2
         for half, count in enumerate(GROUPS):
             text = _("{count} tokens → one entry", count=count)
-            labels.append(words_at(text, floor.front(half), away=(0.0, -0.35), **look))
+            anchor, size = floor.front(half), 1.2 * TEXT
+            labels.append(words_at(text, anchor, away=(0.0, -0.35), width=half_way, size=size))
         if floor.tokens not in self.mobjects:
             stand_at_once(self, floor.tokens, floor.entries, shot=floor.shot)
         gone = [part for part in (floor.lights, self.told) if part in self.mobjects]

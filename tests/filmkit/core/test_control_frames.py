@@ -136,8 +136,9 @@ def plain_scene() -> Pixels:
 PICTURES: dict[str, Callable[[], Pixels]] = {
     "head": lambda: still("scene_attention", "one_head"),
     "stack": lambda: still("scene_heads", "some_share_keys_and_values"),
-    "wall": lambda: still("scene_patterns", "one_of_many"),
-    "close-up": lambda: still("scene_patterns", "a_place_to_rest"),
+    # Smaller: so many bright cells take much room.
+    "wall": lambda: still("scene_patterns", "one_of_many", quality=Quality(384, 216, 30)),
+    "close-up": lambda: still("scene_patterns", "one_word_back"),
     "volume": lambda: still("scene_kv_cache", "the_whole_cache", theme="light"),
     "latent": lambda: still("scene_mla", "every_head_reads_it"),
     "light": lambda: still("scene_sharing", "one_set_for_all", theme="light"),

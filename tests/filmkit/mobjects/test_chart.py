@@ -16,7 +16,6 @@ from filmkit.mobjects.chart import (
     ChartAxis,
     Curve,
     EndLabels,
-    Paragraph,
     spread,
 )
 
@@ -75,16 +74,6 @@ def test_axes_with_everything_on_them_stay_in_their_box() -> None:
     texts = [box_of(label) for label in labels.labels]
     for index, one in enumerate(texts):
         assert not any(min(one.overlap(two)) > 0 for two in texts[index + 1 :])
-
-
-def test_a_paragraph_that_is_broken_ends_where_it_would_end_unbroken() -> None:
-    text = "as many words as do not fit in a line of this width, and some more"
-    whole, lines = Paragraph([text], (1.0, 2.0)), Paragraph([text], (1.0, 2.0), width=2.5)
-    assert len(whole) == 1
-    assert len(lines) > 2
-    assert max(line.width for line in lines) <= 2.5
-    assert lines[-1].get_y() == pytest.approx(whole.get_y(), abs=0.01)
-    assert lines[0].get_y() > whole.get_y()
 
 
 @given(
