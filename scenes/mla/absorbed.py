@@ -136,7 +136,7 @@ class BracketFormula(VGroup):
                 half.points = (1 - alpha) * start + alpha * end
                 half.points[:, 1] += 4 * HOP * alpha * (1 - alpha)
 
-        return AnimateWith(self.bracket, step, **kwargs)
+        return AnimateWith(self, step, **kwargs)
 
 
 def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:

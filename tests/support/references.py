@@ -91,6 +91,7 @@ REFERENCES.update(
         "divisor": lambda s: s.trace.meta.d_qk**0.5,
         "read tokens": lambda s: s.trace.meta.n_prompt,
         "rebuilt width": lambda s: s.trace.meta.d_qk - latent_widths(s)[1],
+        "rebuilt keys": lambda s: 0,
         "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "all": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "patterns.few": lambda s: resting(s) // 8,
