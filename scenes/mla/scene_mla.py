@@ -526,7 +526,7 @@ class LatentAttention(Stage):
         self.camera.shot = Shot()
         # What is drawn whole there can move.
         whole = self.view.forms.rank <= LONGEST
-        origins = {"asked": self.asked[0], "C": self.matrices[2][0]} if whole else {}
+        origins = {"asked": self.asked[0]} if whole else {}
         best = int(self.absorbed["scored"].values.argmax())
         marks = Mark("C", row=best), Mark("scored", row=best, label=Label(_("highest"), size=TEXT))
         show = partial(self.show, SCORES, tall=TALL_SCORES)
