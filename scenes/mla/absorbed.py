@@ -136,7 +136,7 @@ class BracketFormula(VGroup):
                 half.points = (1 - alpha) * start + alpha * end
                 half.points[:, 1] += 4 * HOP * alpha * (1 - alpha)
 
-        return AnimateWith(self.bracket, step, **kwargs)
+        return AnimateWith(self, step, **kwargs)
 
 
 def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
@@ -240,7 +240,12 @@ def asked_row(matrix: Matrix, formula: BracketFormula, top: float) -> Group:
     """
     left, right = (float(half.get_x()) for half in formula.goal)
     cells = Heatmap(
-        matrix.values, matrix.scale, width=right - left, height=ROW, source=matrix.source
+        matrix.values,
+        matrix.scale,
+        width=right - left,
+        height=ROW,
+        source=matrix.source,
+        edged=False,
     )
     said = break_lines(_("all that is computed instead"), cells.width, size=TEXT)
     group = Group(

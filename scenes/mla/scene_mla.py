@@ -28,7 +28,7 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.facts import told
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
 from filmkit.core.light import glow
@@ -507,7 +507,7 @@ class LatentAttention(Stage):
         )
         self.remove(keys)
         stage, top = self.frame.stage, float(asked.get_bottom()[1]) - GAP
-        none = heading(_("{number} keys rebuilt", number="0"), stage.width)
+        none = heading(_("{number} keys rebuilt", number=fact("rebuilt keys", 0)), stage.width)
         none.move_to([stage.x, top - min((top - stage.bottom) / 2, none.height), 0.0])
         self.play(Vanish(self.count), Appear(pin_to_frame(glow(none))))
         self.wait_for("applied")
@@ -526,7 +526,7 @@ class LatentAttention(Stage):
         self.camera.shot = Shot()
         # What is drawn whole there can move.
         whole = self.view.forms.rank <= LONGEST
-        origins = {"asked": self.asked[0], "C": self.matrices[2][0]} if whole else {}
+        origins = {"asked": self.asked[0]} if whole else {}
         best = int(self.absorbed["scored"].values.argmax())
         marks = Mark("C", row=best), Mark("scored", row=best, label=Label(_("highest"), size=TEXT))
         show = partial(self.show, SCORES, tall=TALL_SCORES)

@@ -90,6 +90,7 @@ REFERENCES.update(
         "scaling": lambda s: s.trace.meta.score_scale,
         "read tokens": lambda s: s.trace.meta.n_prompt,
         "rebuilt width": lambda s: s.trace.meta.d_qk - latent_widths(s)[1],
+        "rebuilt keys": lambda s: 0,
         "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "all": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "patterns.few": lambda s: resting(s) // 8,
