@@ -45,11 +45,12 @@ CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
 GROUP = LARGE.n_heads // COMPARED_GROUPS  # heads that would share a set
 BIG, MEDIUM = 1.8 * TEXT, 1.4 * TEXT  # sizes of words beside bodies
-BY_ROD, BY_MARKS, MARKED = (0.5, 0.4), (0.5, -0.05), 2.2  # from latents to words; room for these
+BY_ROD, BY_MARKS = (0.5, 0.4), (0.5, -0.05)  # from latents to words beside them
+LEFT, MARKED = 0.4, 2.3  # room for words beside GPUs
 TOP, ABOVE = (0.5, 1, 1), (0.0, 0.4)  # corner of a body above which words are, and how far
 APART, UPRIGHT_APART = 2.4, 1.6  # from the middle to each of two GPUs
 PITCH, UPRIGHT_PITCH = 1.1 * CARD[0], 2.1 * CARD[1]  # from one card of lamps to the next
-BESIDE, UPRIGHT_BESIDE = 3.0, 2.2  # room for words at the left of a body
+BESIDE, UPRIGHT_BESIDE = 3.1, 2.2  # room for words at the left of a body
 NAME, NUMBER = (0.0, 0.28), (0.0, 0.74)  # how far over a card of lamps its words and its number are
 
 
@@ -151,7 +152,7 @@ class CacheSize(Stage):
         words = self.words(_("{times} times as many tokens", times=self.facts["about"]), line)
         corners = np.concatenate([gpu.glass.pose.corners for gpu in self.gpus])
         room = words.below(head=1.3, foot=0.3)
-        room = Box.of(room.left, room.right - MARKED, room.bottom, room.top)
+        room = Box.of(room.left + LEFT, room.right - MARKED, room.bottom, room.top)
         shot = shot_of(corners, self.frame, into=room, turn=0, tilt=5)
         backs, fronts = ([gpu.glass[side] for gpu in self.gpus] for side in (0, 1))
         thick, height, depth = self.token.pose.size
@@ -165,7 +166,7 @@ class CacheSize(Stage):
         self.play(second.draw_out(), run_time=4.0)
         count = _("{count} tokens", count=self.facts["latent_full"])
         every, near = _("a mark every {count}", count=self.facts["full"]), second.near.corner
-        width = self.frame.stage.width / 3
+        width = max(MARKED, self.frame.stage.width / 4.5)
         labels = (
             words_at(count, near(*TOP), away=BY_ROD, width=width, size=MEDIUM),
             words_at(every, near(*TOP), away=BY_MARKS, width=width),
@@ -188,7 +189,7 @@ class CacheSize(Stage):
         names = (
             (
                 fact("readers", GROUP, sets=COMPARED_GROUPS),
-                _("keys and values in {count} sets", count=groups),
+                _("{count} sets of keys", count=groups),
             ),
             (self.facts["work"], _("one latent for all heads")),
         )
@@ -199,7 +200,7 @@ class CacheSize(Stage):
         slab, near = self.gpus[0].slabs[0].pose, self.gpus[1].near
         moves = [self.come_from(slab, numbers[0]), self.come_from(near, numbers[1])]
         stand(self, shot, *self.cards, *numbers, moves=moves)
-        width = self.frame.stage.width / (1 if self.frame.upright else 2)
+        width = self.frame.stage.width / (1 if self.frame.upright else 2.5)
         for card, (done, name) in zip(self.cards, names, strict=True):
             at = card.pose.corner(1, 1, 0.5)
             label = words_at(name, at, away=NAME, width=width)
@@ -220,7 +221,11 @@ class CacheSize(Stage):
             product=self.facts["smaller"],
         )
         words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
-        beside, width, size = (UPRIGHT_BESIDE, 1.6, TEXT) if upright else (BESIDE, 6.0, MEDIUM)
+        beside, width, size = (
+            (UPRIGHT_BESIDE, 1.6, TEXT)
+            if upright
+            else (BESIDE, self.frame.stage.width / 3.9, MEDIUM)
+        )
         shot = body.shot(self.frame, into=words.below(head=1.2, foot=0.3, left=beside))
         moves = [self.come_from(self.cards[0].number.pose, body.halves[0])]
         stand(self, shot, *body.halves, moves=moves)

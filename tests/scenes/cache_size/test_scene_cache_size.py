@@ -46,7 +46,7 @@ def pictures() -> dict[str, BeatPicture]:
         ("one_token", ["4.0 MB", "70 kB"]),
         ("how_often_it_fits", ["57 times smaller"]),
         ("one_gpu", ["20,011 tokens", "1,138,433 tokens", "a mark every 20,011"]),
-        ("one_number_for_all_heads", ["16", "keys and values in 8 sets", "242"]),
+        ("one_number_for_all_heads", ["16", "8 sets of keys", "242"]),
         ("the_published_saving", ["a latent: ÷ 3.56", "93.3% less cache"]),
     ],
 )
