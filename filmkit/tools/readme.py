@@ -39,8 +39,8 @@ DECK_SCENE = "scene_mla"
 DECK_BEAT = 1  # the beat of DECK_SCENE that is pictured, counted from 0
 POSTERS_APPEAR = 1500  # milliseconds that the browser gets to draw the gallery's posters
 # Where the pointer is on the deck's picture, from its top left, in shares of width and height:
-# on a cell of the attention pattern.
-POINTER = (0.919, 0.558)
+# on a cell of the latent.
+POINTER = (0.734, 0.737)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 """Programs that can draw the pages, in order of preference."""

@@ -213,6 +213,9 @@ class Patterns(Stage):
 
     def _pull_back(self, part: str, place: tuple[int, int], *moves: Animation) -> None:
         """Let a pattern that fills the frame go back to its place on the wall."""
+        if part not in self.parts:
+            # The beat before, which leaves it, was not played.
+            self.show(part)
         cells = self.parts[part].cells.whole
         gone = [other for other in self.visible_parts() if other is not cells]
         self.play(Vanish(Group(*gone)), run_time=self.theme.tempo.small)
@@ -288,6 +291,8 @@ class Patterns(Stage):
             words_at(_("last layer"), last, away=(-across, -away), width=BESIDE),
         )
         gone = [part for part in self.visible_parts() if part is not self.wall]
+        if self.wall not in self.mobjects:
+            self.add(self.wall)
         self.play(
             Vanish(Group(*gone), rate_func=first_half),
             Zoom(self.camera, at_the_first(self.wall.box)),

@@ -16,9 +16,7 @@ NAMES = sorted(dir(filmkit))
 
 
 def test_there_are_public_names() -> None:
-    assert {"Appear", "Heatmap", "HeadPicture", "Label", "Norm", "Panel", "Stage", "beat"} <= {
-        *NAMES
-    }
+    assert {"Appear", "Heatmap", "HeadPanel", "Label", "Norm", "Panel", "Stage", "beat"} <= {*NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)

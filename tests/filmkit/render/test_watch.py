@@ -63,7 +63,9 @@ def wait_until(reached: Callable[[], bool], describe: Callable[[], object] = lam
     """Wait until a condition holds; fail with a description after TIMEOUT."""
     deadline = time.monotonic() + TIMEOUT
     while not reached():
-        assert time.monotonic() < deadline, describe()
+        if not time.monotonic() < deadline:
+            print(*map(str, [describe()]), flush=True)
+            raise AssertionError
         time.sleep(0.05)
 
 
@@ -315,7 +317,7 @@ def test_edit_of_data_draws_what_shows_it(watching: Watching) -> None:
 
 def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:
     before, count = watching.masters(), len(watching.lines())
-    other = watching.folder / "filmkit" / "mobjects" / "head_stack.py"
+    other = watching.folder / "filmkit" / "mobjects" / "plot.py"
     by_renaming(other, other.read_bytes() + b"\nMORE = 1\n")
     watching.edit(watching.scene, f"{THIRD}1,", f"{THIRD}1.0,")
     assert len(watching.masters() - before) == 2
