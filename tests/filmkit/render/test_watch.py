@@ -63,9 +63,7 @@ def wait_until(reached: Callable[[], bool], describe: Callable[[], object] = lam
     """Wait until a condition holds; fail with a description after TIMEOUT."""
     deadline = time.monotonic() + TIMEOUT
     while not reached():
-        if not time.monotonic() < deadline:
-            print(*map(str, [describe()]), flush=True)
-            raise AssertionError
+        assert time.monotonic() < deadline, describe()
         time.sleep(0.05)
 
 
