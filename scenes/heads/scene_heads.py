@@ -147,7 +147,7 @@ class Heads(Stage):
     def _names(self, head: int) -> VGroup:
         """Return the names of what stands on the card of a head and before it, beside each."""
         plan, theme, names = self.world.plan, self.theme, VGroup()
-        width = 0.31 * self.frame.stage.width
+        width = 0.28 * self.frame.stage.width
         for text, meaning, colour, place, side in (
             (_("pattern"), _("pattern: who reads whom"), theme.ink, plan.card(head), 1),
             (_("keys"), _("keys: what each word offers"), theme.key, plan.plate(head, 0), -1),

@@ -554,7 +554,7 @@ class KVCache(Stage):
         whole = _("if every head kept its own: {size} per token", size=EVERY_HEAD.told())
         self._name_edges(
             (
-                (_("kept"), large.unknown.pose.corner(1, 0.5, 1), (0.2, 0.1), "glass"),
+                (_("kept"), large.unknown.pose.corner(1, 0.5, 1), (0.2, 0.1), "ink"),
                 (whole, large.pose.corner(0, 1, 1), (0.1, 0.3), "ink"),
             )
         )

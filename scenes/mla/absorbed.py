@@ -284,7 +284,7 @@ class Outputs:
         white = 10.0 ** np.floor(np.log10(largest / 1000)) if largest else 1.0
         self.difference = np.abs(outputs[0] - outputs[1])
         self.norm = Norm(-white, white, theme.colour_map())
-        names = _("with keys and values"), _("with latents")
+        names = _("rebuilt"), _("absorbed")
         rebuilt, read = (
             Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
             for out, name in zip(outputs, names, strict=True)

@@ -169,8 +169,7 @@ class LatentPoster(Poster):
 
     def words(self) -> VGroup:
         line = _(
-            "one <latent>latent</latent> of {count} numbers a token makes all <key>keys</key> and "
-            "<value>values</value>",
+            "one <latent>latent</latent> for all heads: {count} numbers a token",
             count=self.world.latent.cells.shape[1],
         )
         return Headline(_(self.name), line, self.frame)

@@ -51,8 +51,8 @@ MEANINGS = {
     "difference": {"lost_keys", "lost_values", "difference_of_forms"},
     "one shared set": {"pattern", "shared_pattern", "shared_difference"},
     "one latent": {"pattern", "rotated_latent_pattern", "rotated_latent_difference"},
-    "with keys and values": {"latent_output"},
-    "with latents": {"latent_output"},
+    "rebuilt": {"latent_output"},
+    "absorbed": {"latent_output"},
 }
 """The tensors, without their layer, and the quantities of each name."""
 

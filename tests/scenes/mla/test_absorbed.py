@@ -19,7 +19,7 @@ CASES = {
     "own latent": {"n_heads": 6, "d_head": 32, "positions": "rotary", "mla": True},
 }
 
-OUTPUTS = "with keys and values", "with latents", "difference"
+OUTPUTS = "rebuilt", "absorbed", "difference"
 
 
 def make(**options: object) -> Trace:
