@@ -32,7 +32,6 @@ from filmkit.core.records import BeatRecord, Speech, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine
-from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import MANY
 from filmkit.pictures.parts import SMALL_TEXT as AXIS_TEXT
 from filmkit.pictures.parts import TEXT as FAR_TEXT
@@ -68,6 +67,7 @@ TEXT, LINES = 4.5, 3.0
 LETTER_POINTS = 16  # how many points of a text are looked at, to find what it lies on
 SAME_COLOUR = 0.12  # largest difference of RGB in [0, 1] of what a word may lie on
 
+FEW = 3  # single words in one group from which on they are read as one
 HEADLINE = 0.08  # size of text from which on it is a headline, as a fraction of the same
 
 STILL_SECONDS = 0.5  # two frames so far apart are compared
@@ -334,16 +334,16 @@ def _cell_at(panel: Heatmap, corners: Corners, point: Points) -> tuple[Points, f
 def pieces_of_text(stage: Stage) -> list[list[TextItem]]:
     """Return the texts that are to be read on a stage, those together that are read as one.
 
-    The words of an axis are one piece, and so are those of a sentence, and the numbers on the
-    cards of heads. The notes at the top are left out.
+    The words of an axis are one piece, and so are single words in one group, as in a sentence, and
+    the numbers on the cards of heads. The notes at the top are left out.
     """
     texts = [t for t in texts_on(stage.mobjects, stage.camera) if t.presence >= MIN_PRESENCE]
     mosaic = stage.mosaic_on_screen()
     whole: dict[Mobject, object] = {}
     for mobject in stage.mobjects:
         for member in mobject.get_family():
-            if isinstance(member, Sentence):
-                whole |= dict.fromkeys(member.words, member)
+            if len(member) >= FEW and all(map(_is_word, member)):
+                whole |= dict.fromkeys(member, member)
             elif isinstance(member, HeadCard) and member.name is not None:
                 whole[member.name] = HeadCard
 
@@ -359,6 +359,10 @@ def pieces_of_text(stage: Stage) -> list[list[TextItem]]:
     for text in texts:
         pieces.setdefault(piece(text), []).append(text)
     return list(pieces.values())
+
+
+def _is_word(mobject: Mobject) -> bool:
+    return isinstance(mobject, TextLine) and len(mobject.text.split()) == 1
 
 
 def small_texts(stage: Stage) -> list[str]:

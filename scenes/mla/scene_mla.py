@@ -300,7 +300,11 @@ class LatentAttention(Stage):
     )
     def down_to_the_latent(self) -> None:
         if is_fitted(self.trace):
-            origins = self.world.panels(self.head.head)
+            head = self.head.head
+            origins = self.world.panels(head)
+            # First their edges leave: cells that come to the front would cut them.
+            plates = self.world.keys[head], self.world.values[head]
+            self.play(*(Presence(plate.body, 0.0) for plate in plates), run_time=0.4)
             self.show(BEFORE, origins=origins, run_time=self.theme.tempo.swing)
             self.wait_for("Now")
         mosaic = TALL_DOWN if self.frame.upright else DOWN
@@ -418,7 +422,7 @@ class LatentAttention(Stage):
         self.play(Vanish(Group(*self.visible_parts())))
         self.play(Appear(sayings.prompt))
         bars = [Reveal(cells, in_diagonals(cells.shape)) for cells in sayings.bars]
-        self.play(Appear(sayings.ways), *bars, run_time=FILL)
+        self.play(Appear(sayings.ways), *bars, run_time=2 * FILL)
         self.wait_for("this")
         self.play(Appear(sayings.shared))
         self.wait_for("that")

@@ -58,8 +58,8 @@ CONVERTED = "scene_rotation"
 # A film of --master may change cells of so many pixels at least by so many colour levels at most.
 FILMED_CELL = 8
 FILMED_LEVELS = 6
-# A beat that ends with many panels, after some of them moved.
-FILMED = "one_head"
+# A beat that ends with panels at full strength that nothing covers.
+FILMED = "transpose_the_keys"
 
 
 Beat = tuple[str, dict[str, Any], npt.NDArray[np.uint8]]
