@@ -66,7 +66,8 @@ from scenes.mla.parts import (
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE, FILL, SILENCE = 2.0, 4.0, 2.0, 1.0
+COUNT, RISE, FILL, SILENCE = 2.0, 4.0, 2.0, 2.0
+SUNK = 0.6  # presence of the numbers whose answer failed
 HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
 FORMULA = 2.0  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
@@ -430,7 +431,8 @@ class LatentAttention(Stage):
             Vanish(sayings.shared, rate_func=first_half),
             Appear(sayings.fitted, rate_func=second_half),
         )
-        self.play(self.drift(), run_time=SILENCE)
+        # A silence, in which the light of what failed sinks.
+        self.play(Presence(sayings.bars[0], SUNK), run_time=SILENCE)
 
     @beat(
         when=has_contest,

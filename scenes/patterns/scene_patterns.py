@@ -284,11 +284,11 @@ class Patterns(Stage):
             if down
             else (lower_left, lower_right)
         )
-        # The lower edge of a short wall falls too steeply for words below it.
+        # The lower edge of a short wall falls too steeply for words below it: they stand beside.
         inward = across if self.wall.width > SHORT * self.frame.stage.width else -across
         names = VGroup(
             words_at(_("first layer"), first, away=(inward, away if down else -away), width=BESIDE),
-            words_at(_("last layer"), last, away=(-across, -away), width=BESIDE),
+            words_at(_("last layer"), last, away=(-inward, -away), width=BESIDE),
         )
         gone = [part for part in self.visible_parts() if part is not self.wall]
         if self.wall not in self.mobjects:

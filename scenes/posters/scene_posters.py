@@ -16,7 +16,7 @@ from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import counted_heads, counted_sets
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
-from filmkit.core.text import Label
+from filmkit.core.text import NO_BREAK_SPACE, Label
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.stage import Stage
@@ -169,10 +169,13 @@ class LatentPoster(Poster):
 
     def words(self) -> VGroup:
         line = _(
-            "one <latent>latent</latent> for all heads: {count} numbers a token",
+            "one <latent>latent</latent>: {count} numbers a token",
             count=self.world.latent.cells.shape[1],
         )
-        return Headline(_(self.name), line, self.frame)
+        name = _(self.name)
+        # In wide frames it stands on one line, and is smaller if need be: cards are below.
+        words = name if self.frame.upright else name.replace(" ", NO_BREAK_SPACE)
+        return Headline(words, line, self.frame)
 
     def remark(self) -> str:
         return "" if self.trained else _("the latent is fitted, not trained")
