@@ -125,7 +125,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (environment / f".ready-{stamp}").touch()
     # What a reader of the page on voices brings.
     write_sound(folder / "recordings" / "01_one_latent_for_all.wav", tone(1.0))
-    write_sound(folder / "take.wav", speech_like([(3.0, 1.0)] * 16))
+    write_sound(folder / "take.wav", speech_like([(3.0, 1.0)] * 17))
     return folder
 
 
