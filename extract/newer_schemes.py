@@ -16,6 +16,7 @@ __all__ = [
     "NEWER_SCHEMES",
     "V4_ARITHMETIC",
     "V4_CACHE",
+    "V4_POOLING",
     "V32_CONTEXT",
     "CachedLayers",
     "NewerScheme",
@@ -29,6 +30,10 @@ V4_ARITHMETIC, V4_CACHE = 0.27, 0.10
 """What DeepSeek-V4-Pro computes to make one token after a million, and what it keeps of these, as
 fractions of what DeepSeek-V3.2 does, as published (the introduction of its model card, of which
 copies were read).  All of the arithmetic is meant, not that of attention alone."""
+
+V4_POOLING = 4, 128
+"""How many tokens become one entry in both kinds of layers of DeepSeek-V4, as its source in
+:data:`NEWER_SCHEMES` says."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +180,8 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
         2026,
         "one shared key and value for 4 or for 128 tokens",
         (
-            CachedLayers(30, 512, 128, pooling=4, top_k=1024),
-            CachedLayers(31, 512, pooling=128),
+            CachedLayers(30, 512, 128, pooling=V4_POOLING[0], top_k=1024),
+            CachedLayers(31, 512, pooling=V4_POOLING[1]),
             CachedLayers(61, 512, window=128),
         ),
         _V4_SOURCE,
@@ -187,8 +192,8 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
         2026,
         "one shared key and value for 4 or for 128 tokens",
         (
-            CachedLayers(21, 512, 128, pooling=4, top_k=512),
-            CachedLayers(20, 512, pooling=128),
+            CachedLayers(21, 512, 128, pooling=V4_POOLING[0], top_k=512),
+            CachedLayers(20, 512, pooling=V4_POOLING[1]),
             CachedLayers(43, 512, window=128),
         ),
         _V4_SOURCE,

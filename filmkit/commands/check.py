@@ -135,7 +135,7 @@ def _rounded(value: Any) -> Any:
 
 
 def _summary(report: SceneReport) -> str:
-    """Return what is said of a whole scene, or of several."""
+    """Return the measures of a whole scene, or of several, as one line of text."""
     return (
         f"{report.scene}: still {report.still_share:.0%} of the time, at most "
         f"{report.still_seconds:.1f} s; nothing new for {report.idle_seconds:.1f} s at most; "

@@ -45,6 +45,7 @@ __all__ = [
     "TransposeFromCopy",
     "Unroll",
     "Vanish",
+    "at_once",
     "first_half",
     "in_diagonals",
     "in_rows",
@@ -136,6 +137,12 @@ class Presence(InPlaceAnimation):
     def step(self, alpha: float) -> None:
         for member, start in self.start.items():
             member.presence = (1 - alpha) * start + alpha * self.to
+
+
+def at_once(animation: Animation) -> None:
+    """Bring about the end of an animation without playing it."""
+    animation.begin()
+    animation.finish()
 
 
 def presence(mobject: Mobject) -> float:

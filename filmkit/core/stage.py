@@ -60,10 +60,19 @@ from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
-from manim import BLACK, DL, UR, Animation, Mobject, Scene, VGroup, config
+from manim import BLACK, DL, UR, Animation, Group, Mobject, Scene, VGroup, config
 
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Drift, MoveCamera, Presence, Vanish, presence
+from filmkit.core.animations import (
+    Appear,
+    Drift,
+    MoveCamera,
+    Presence,
+    Vanish,
+    first_half,
+    presence,
+    second_half,
+)
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import Card, faded
 from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
@@ -270,6 +279,8 @@ class Stage(Scene):
         The beats played so far.
     playing : str
         Name of the beat that plays now.
+    headline : Mobject, optional
+        The words that were said last; see :meth:`say`.
 
     Raises
     ------
@@ -312,6 +323,7 @@ class Stage(Scene):
         self.playing = ""
         self._waited_for: dict[str, float] = {}
         self._card: Card | None = None
+        self.headline: Mobject | None = None
         self._behind: dict[Mobject, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
         self.ledger: list[Fact] = []
@@ -540,6 +552,26 @@ class Stage(Scene):
             self.play(self.drift(), run_time=seconds)
 
     # Words over a picture
+
+    def say(self, words: Mobject | None = None) -> list[Animation]:
+        """Return animations in which words take the place of those that were said before.
+
+        Parameters
+        ----------
+        words
+            The new words, such as a headline; without any, those that are there leave.
+
+        Examples
+        --------
+        ::
+
+            self.play(*self.say(Headline("GQA", line, self.frame)), world.slide_together(3))
+        """
+        before = set(self.headline.get_family()) if self.headline is not None else set()
+        there = [part for part in self.visible_parts() if part in before]
+        leaving = [Vanish(Group(*there), rate_func=first_half)] if there else []
+        self.headline = words
+        return leaving if words is None else [*leaving, Appear(words, rate_func=second_half)]
 
     def _show_card(self, card: Card, **kwargs: Any) -> None:
         """Let the picture step back, and words appear over it."""

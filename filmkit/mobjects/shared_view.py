@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,6 @@ from filmkit.core.view import LayerView
 __all__ = ["SharedView", "require_shareable"]
 
 Array = npt.NDArray[np.float64]
-SharedPanels = dict[str, tuple[Array, TensorSource]]
 
 
 def require_shareable(trace: Trace) -> None:
@@ -80,23 +79,6 @@ class SharedView:
         return values, self.layer.computed(quantity, width[1], heads=(first, last))
 
     # Heads
-
-    def head(self, head: int) -> SharedPanels:
-        """Return the panels of a head that change: K transposed, scores, pattern and z."""
-        shared, span = self.shared, self.span
-        keys, source = self.panel("k", shared.group(head))
-        return {
-            "k_t": (keys.T, replace(source, transposed=True)),
-            "scores": (
-                shared.scores[head, span, span],
-                self._source("shared_scores", head),
-            ),
-            "pattern": self.pattern(head),
-            "z": (
-                shared.z[span, head],
-                self._source("shared_mix", head, shared.z.shape[2]),
-            ),
-        }
 
     def pattern(self, head: int) -> tuple[Array, TensorSource]:
         """Return the pattern of a head and its source."""

@@ -12,14 +12,25 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
-from filmkit.core.view import HeadView
+from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 
-__all__ = ["CHANNEL", "TENSOR_NAMES", "HeadParts", "head_matrix"]
+__all__ = ["CHANNEL", "TENSOR_NAMES", "HeadParts", "head_matrix", "whole_head"]
 
 CHANNEL, MODEL, LATENT = "channel", "model", "latent"
+
+HEAD = """
+    .  ×  Kt       .  .  .   .
+    Q  →  pattern  ×2 V  {}  z
+"""
+TALL_HEAD = """
+    .  ×  Kt
+    Q  →  pattern
+    .  ×2 V
+    .  {} z
+"""
 
 OF_LAYER = "X", "C"
 """Names of matrices that all heads of a layer share."""
@@ -176,3 +187,12 @@ def _unmasked(view: HeadView, name: str) -> Matrix:
         colour=theme.scores,
         words=layer.words,
     )
+
+
+def whole_head(layer: LayerView) -> tuple[str, str]:
+    """Return the mosaic of a head from queries and keys to its output, and that for tall frames.
+
+    The output has an equals sign only if all that makes it is drawn.
+    """
+    gives = "→2" if layer.hides_first else "="
+    return HEAD.format(gives), TALL_HEAD.format(gives)

@@ -12,10 +12,9 @@ from filmkit.core.animations import Appear, Vanish, first_half, second_half
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.stage import Stage
 from filmkit.core.text import Label, break_lines
+from filmkit.pictures.parts import TEXT
 
 __all__ = ["stand", "stand_at_once", "words_at"]
-
-TEXT = 1 / 30  # size of words that are to be read: 36 of 1080 pixels
 
 
 def stand(stage: Stage, shot: Shot, *things: Mobject, moves: Sequence[Animation] = ()) -> None:

@@ -13,10 +13,10 @@ from manim import IN, Animation, Group, Mobject, Scene, VGroup, VMobject, smooth
 
 from filmkit.core.animations import (
     AnimateWith,
-    Appear,
     InPlaceAnimation,
     Presence,
     Vanish,
+    at_once,
     first_half,
     second_half,
     set_presence,
@@ -34,7 +34,6 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.ribbon import filled, outline_points
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.stage import Stage
-from filmkit.world.headline import Headline
 from filmkit.world.plan import Place, Plan, Points
 from filmkit.world.plates import INSET, HeadCard, Plate
 
@@ -99,7 +98,6 @@ class World(Group):
 
     def __init__(self, view: LayerView, frame: Frame, *, alone: bool = False) -> None:
         super().__init__()
-        self.words: Headline | None = None
         meta, self.alone = view.trace.meta, alone
         heads, group = range(meta.n_heads), meta.n_heads // meta.n_kv_heads
         self.view, self.plan = view, Plan(meta.n_heads, group, frame)
@@ -371,6 +369,21 @@ class World(Group):
             targets[line].set_stroke(opacity=LINES * (sets < count))
         return _Travel(self, targets, **kwargs)
 
+    def share_at_once(self, sets: int) -> None:
+        """Let heads share so many sets of keys and values, and compute their patterns again.
+
+        Raises
+        ------
+        StageError
+            As for :meth:`slide_together`.
+        """
+        at_once(self.slide_together(sets))
+        if sets < self.view.trace.meta.n_kv_heads:
+            shared = SharedView.of(self.view, sets)
+            for card in self.cards:
+                values, card.pattern.source = shared.pattern(card.head)
+                card.pattern.set_values(values)
+
     def _moved(self, member: Mobject, home: Place, place: Place) -> Points:
         """Return a member's points at another place than its home."""
         local = (self._home[member].points - np.array(home.center)) @ home.axes.T
@@ -431,18 +444,6 @@ class World(Group):
                     for card in self.cards
                 ]
                 layer.points = outline_points(rays) if alpha > 0 else np.zeros((0, 3))
-
-    def say(self, words: Headline | None = None) -> list[Animation]:
-        """Return animations in which words take the place of those over the room.
-
-        Parameters
-        ----------
-        words
-            The new words; without any, those that are there leave.
-        """
-        leaving = [] if self.words is None else [Vanish(self.words, rate_func=first_half)]
-        self.words = words
-        return leaving if words is None else [*leaving, Appear(words, rate_func=second_half)]
 
     def spotlight(self, *parts: Mobject, **kwargs: Any) -> list[Animation]:
         """Return animations that put some parts in full light, and the rest in half light.

@@ -9,22 +9,16 @@ import numpy.typing as npt
 from manim import (
     DOWN,
     Animation,
-    AnimationGroup,
     Group,
     LaggedStart,
     VGroup,
-    rush_into,
-    smooth,
-    squish_rate_func,
 )
 
 from extract.architectures import MOE
 from extract.duel import duel
 from filmkit.core.animations import (
-    AnimateWith,
     Appear,
     Drift,
-    Glide,
     Presence,
     Reveal,
     Vanish,
@@ -46,6 +40,7 @@ from filmkit.mobjects.shared_view import require_shareable
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import below_each_other, own_colour
 from filmkit.world.headline import Headline
+from filmkit.world.words import fall
 from filmkit.world.world import World
 from scenes.answer.parts import Lamps, won
 
@@ -57,7 +52,6 @@ ROWS, APART = (0.3, 0.7), 0.35  # of the credits: title and lines; between lines
 SENTENCE = 0.13  # size of the sentence, at most
 FALL, SHINE, LIGHT = 3.2, 2.0, 3.2  # seconds in which words fall, light makes heads, lamps are lit
 STAYS, CREDITS = 2.0, 5.0  # seconds of the last word, and of the card after it
-DROPPING, FILLING = squish_rate_func(rush_into, 0, 0.6), squish_rate_func(smooth, 0.5, 1)
 
 
 class Answer(Stage):
@@ -114,20 +108,14 @@ class Answer(Stage):
         filled = np.zeros((rows, 1))
         latent.cells.set_shown(filled)
         self.play(Presence(latent, 1.0, run_time=self.theme.tempo.small))
-        falling = []
+        high = np.ptp(shot.project(latent.cells.corners, self.frame.height)[:, 1]) / rows
+        landed, filling = [], []
         for row, word in enumerate(words):
             place = shot.project(latent.cells.at(row + 0.5, columns / 2)[None], self.frame.height)
-            height = shot.project(latent.cells.corners, self.frame.height)
-            small = np.ptp(height[:, 1]) / rows / word.height
-            target = word.copy().scale(min(1.0, small)).move_to(place * [1, 1, 0])
-            falling.append(
-                AnimationGroup(
-                    Glide(word, target, rate_func=DROPPING),
-                    AnimateWith(latent.cells, partial(self._fill, filled, row), rate_func=FILLING),
-                    Vanish(word, rate_func=FILLING),
-                )
-            )
-        self.play(LaggedStart(*falling, lag_ratio=0.3), run_time=FALL)
+            small = min(1.0, high / word.height)
+            landed.append(word.copy().scale(small).move_to(place * [1, 1, 0]))
+            filling.append(partial(self._fill, filled, row))
+        self.play(fall(words, landed, latent.cells, filling, run_time=FALL))
         self._make_heads()
         self.wait_for("Keep")
         line = ""
@@ -138,7 +126,7 @@ class Answer(Stage):
             )
         colour = self.theme.role("latent")
         words = Headline(_("Keep one latent"), line, self.frame, colour=colour)
-        self.play(*world.say(words))
+        self.play(*self.say(words))
 
     def _fill(self, filled: Array, row: int, alpha: float) -> None:
         filled[row] = alpha

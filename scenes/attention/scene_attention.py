@@ -34,7 +34,7 @@ from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, WORD, Matrix
 from filmkit.pictures.picture import WORDS, Mark, PlacedPart
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import CHANNEL, head_matrix
+from filmkit.pictures.tensors import CHANNEL, head_matrix, whole_head
 from filmkit.pictures.texts import SentencePart, below_each_other, figure, quiet
 from scenes.attention.parts import (
     Product,
@@ -67,16 +67,6 @@ MIX = """
     w0       ×  v0
     weights  ×  V
     .        Σ  mix
-"""
-HEAD = """
-    .  ×  Kt       .  .  .   .
-    Q  →  pattern  ×2 V  {}  z
-"""
-TALL_HEAD = """
-    .  ×  Kt
-    Q  →  pattern
-    .  ×2 V
-    .  {} z
 """
 
 
@@ -234,7 +224,6 @@ class Attention(Stage):
         query[self.query] = key[self.key] = both[[*self.match]] = 1.0
         values = DIM + (1 - DIM) * light(self.head.pattern[self.query])
         lit = {"K": key[:, None], "Kt": key, "V": values[:, None], WORDS: both}
-        lit["pattern"] = np.maximum(query[:, None], self.head.causal_mask)
         return {name: lit.get(name, query[:, None]) for name in names.split()}
 
     def _word(self, row: int, colour: str | None = None) -> Label:
@@ -427,7 +416,7 @@ class Attention(Stage):
         self.show(
             PRODUCT,
             marks=self._pair_marks(below_each_other(pair, self._dot())),
-            lit=self._lit("Q Kt words"),
+            lit=self._lit("words"),
             words="rows",
         )
 
@@ -480,7 +469,6 @@ class Attention(Stage):
         self.show(
             "pattern",
             marks=(Mark("pattern", *self.match, label=below_each_other(share, words)),),
-            lit=self._lit("pattern"),
             bars="pattern",
         )
 
@@ -494,8 +482,7 @@ class Attention(Stage):
         way = self._way_to_values()
         self.show(f"{way}\n" + " ".join(["bias"] * len(way.split())), reveal="V")
         marks = tuple(Mark(name, row=self.key) for name in ("X", "V"))
-        lit = dict.fromkeys(("X", "V"), self._lit("K")["K"])
-        self.show(f"{way}\n" + " ".join(["bias"] * len(way.split())), marks=marks, lit=lit)
+        self.show(f"{way}\n" + " ".join(["bias"] * len(way.split())), marks=marks)
 
     def _way_to_values(self) -> str:
         """Return the mosaic of what makes the values; an equals sign only if that is all."""
@@ -533,13 +520,13 @@ class Attention(Stage):
             Mark("V", row=self.key),
             Mark("z", row=self.query),
         )
-        self.show(mosaic, marks=marks, lit=self._lit("pattern V z words"), words="rows")
+        self.show(mosaic, marks=marks, lit=self._lit("words"), words="rows")
 
     @beat
     def one_head(self) -> None:
         """This is one attention head. The model runs {heads} in {layers}."""
-        gives = "→2" if self._gives == "→" else "="
-        show = partial(self.show, HEAD.format(gives), tall=TALL_HEAD.format(gives), words="rows")
+        mosaic, tall = whole_head(self.layer)
+        show = partial(self.show, mosaic, tall=tall, words="rows")
         show()
         marks = (
             Mark("Q", row=self.query, colour=self.theme.query),
@@ -550,4 +537,4 @@ class Attention(Stage):
         )
         for mark in marks:
             show(marks=(mark,), run_time=1.0)
-        show(marks=marks, lit=self._lit("Q Kt pattern V z words"))
+        show(marks=marks, lit=self._lit("words"))

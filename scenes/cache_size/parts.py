@@ -20,9 +20,9 @@ from filmkit.core.geometry import Box, Frame
 from filmkit.core.light import glow
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.ribbon import filled, outline_points
-from filmkit.mobjects.sentence import Sentence
-from filmkit.world.block import SIDES, Pose, Solid, shot_of
+from filmkit.world.block import SIDES, Pose, Solid
 from filmkit.world.box import GlassBox, SketchBody
+from filmkit.world.words import RoomWords
 
 __all__ = ["CARD", "Gpu", "Readers", "Row", "Shrinking", "Token", "filling", "opening"]
 
@@ -40,7 +40,7 @@ LAMP, OFF = 0.6, 0.25  # side of a lamp as a share of its room, and how bright i
 NUMBER, BEAM = (0.36, 0.36, 0.36), 0.3  # size of a number, and opacity of its light
 UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
 FAR, END = 0.22, 0.1  # from a solid to the line that says how long it is, and half of its ends
-WORDS, SIZE = 0.3, 0.075  # share of the height that words of a row may take, and their size
+WORDS = 0.3  # share of the height that words of a row may take
 BODY, NEAREST, DEEP = 0.9, 0.8, 0.9  # width of a latent at most, in the room of a word, and depth
 TILT = 4.0  # from how far above a row is seen, in degrees
 OVER, HEAD = 0.1, 0.3  # from a latent to its word, and from that to the line above
@@ -335,22 +335,16 @@ class Row(Group):
 
     def __init__(self, words: Sequence[str], room: Box, frame: Frame) -> None:
         super().__init__()
-        sentence = Sentence(words, Box(0, 0, room.width, WORDS * room.height), size=SIZE)
-        self.words, rows = sentence.words, sorted(set(sentence.lines))
-        line, step = self.words[0].line_height, room.height / len(rows)
-        tall, middles = step - line - OVER - HEAD, [word.get_center()[0] for word in self.words]
-        near = [b - a for a, b in pairwise(middles) if b > a]
-        thick = min(BODY, NEAREST * min(near, default=BODY))
+        self.words = RoomWords(words, room, share=WORDS)
+        line, thick = self.words[0].line_height, min(BODY, NEAREST * self.words.nearest)
+        tall = self.words.step - line - OVER - HEAD
         self.latents = Group()
-        for word, x, y in zip(self.words, middles, sentence.lines, strict=True):
-            foot = step * rows.index(y)
+        for word, (x, foot) in zip(self.words, self.words.places, strict=True):
             pose = Pose((x, foot, 0.0), 0.0, thick, tall, DEEP)
             self.latents.add(SketchBody(pose, current_theme().latent))
             word.on_line(x, foot + tall + OVER + line / 2).shift(DEEP / 2 * OUT)
         self.add(self.latents, self.words)
-        left, right = self.words.get_left()[0], self.words.get_right()[0]
-        corners = [(x, y, DEEP / 2) for x in (left, right) for y in (0, room.height)]
-        self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
+        self.shot = self.words.shot(frame, tilt=TILT, near=DEEP / 2)
 
     def light(self, **kwargs: Any) -> Animation:
         """Return an animation in which one latent after another begins to glow."""

@@ -33,10 +33,11 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.pictures.parts import TEXT
 from filmkit.world.block import Pose, shot_of
 from filmkit.world.box import SketchBody
 from filmkit.world.headline import Headline
-from filmkit.world.standing import TEXT, stand, stand_at_once, words_at
+from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.cache_size.parts import CARD, Gpu, Readers, Row, Shrinking, Token, opening
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"

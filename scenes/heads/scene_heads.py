@@ -14,6 +14,7 @@ from filmkit.core.animations import (
     Presence,
     ShowCells,
     Vanish,
+    at_once,
     set_presence,
 )
 from filmkit.core.camera import Shot
@@ -30,6 +31,7 @@ from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
+from filmkit.pictures.tensors import whole_head
 from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
 from filmkit.world.standing import words_at
@@ -44,8 +46,6 @@ MOST_LINES = 9  # ends of lines before a matrix
 SEAM = 0.07  # between the outputs of two heads, in scene units
 GAPS = 1.8  # height of gaps and the last line beside two rows
 WALK, PASSED = 4.5, 12  # seconds of the walk along the heads, and how many it passes at most
-
-HEAD, TALL_HEAD = ". Kt . V\nQ scores pattern z", ". Kt\nQ scores\n. V\npattern z"
 
 
 class Heads(Stage):
@@ -136,9 +136,7 @@ class Heads(Stage):
             self.camera.shot = self.world.shot("wall" if wall else "arc")
             if wall:
                 set_presence(Group(*self.plates), 0.0)
-                hung = self._hang_up()
-                hung.begin()
-                hung.finish()
+                at_once(self._hang_up())
 
     def _hang_up(self) -> Animation:
         """Return the animation in which the cards fill the frame below the words."""
@@ -168,13 +166,14 @@ class Heads(Stage):
     def one_head_on_a_card(self) -> None:
         """Stand this head up as a card: its pattern, and before it its [keys] and [values]."""
         head, world = self.head.head, self.world
-        self.show(HEAD, tall=TALL_HEAD)
+        mosaic, tall = whole_head(self.layer)
+        self.show(mosaic, tall=tall, words="rows")
         self.show("pattern pattern\nK V")
         self.play(*world.settle(self, head, world.shot("card", head), alone=True))
         self.names = self._names(head)
         line = _("of layer {layer}", layer=self.facts["layer"])
         words = Headline(_("one head"), line, self.frame)
-        self.play(*world.say(words), Appear(self.names))
+        self.play(*self.say(words), Appear(self.names))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
@@ -185,7 +184,7 @@ class Heads(Stage):
         coming = self.move_camera(self.world.shot("arc")), self.world.arrive(others)
         self.play(
             *coming,
-            *self.world.say(),
+            *self.say(),
             *([Vanish(self.names)] if self.names in self.mobjects else []),
         )
         name = (
@@ -196,7 +195,7 @@ class Heads(Stage):
                 "multi-head attention (MHA)"
             )
         )
-        self.play(*self.world.say(Headline(counted_heads(count), name, self.frame)))
+        self.play(*self.say(Headline(counted_heads(count), name, self.frame)))
 
     @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
@@ -206,7 +205,7 @@ class Heads(Stage):
         world, sets = self.world, self.trace.meta.n_kv_heads
         for number in range(sets):
             pairs = [p for h, p in enumerate(world.pairs) if self.trace.kv_head(h) == number]
-            self.play(*world.say(), *world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
+            self.play(*self.say(), *world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
         self.play(*world.spotlight(*world.pairs))
         self.play(world.slide_together(sets), run_time=2.0)
         sets_of = (
@@ -215,7 +214,7 @@ class Heads(Stage):
             else _("of <key>keys</key> and <value>values</value>: multi-query attention (MQA)")
         )
         words = Headline(self.facts["sets"], sets_of, self.frame)
-        self.play(*world.say(words), *world.spotlight(world))
+        self.play(*self.say(words), *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
@@ -226,11 +225,11 @@ class Heads(Stage):
         order = np.concatenate([row[:: (-1) ** number] for number, row in enumerate(rows)])
         shots = [self._close(head) for head in order[:PASSED].tolist()]
         pace = {"run_time": WALK / len(shots), "rate_func": linear}
-        self.play(*(Presence(part, 0.0) for part in self.plates), *self.world.say())
+        self.play(*(Presence(part, 0.0) for part in self.plates), *self.say())
         self.play(self.move_camera(shots[0], run_time=2.0))
         self.play(Succession(*(self.move_camera(shot, **pace) for shot in shots)))
         self.play(self.move_camera(self.world.shot("wall"), run_time=2.4), self._hang_up())
-        self.play(*self.world.say(self.same))
+        self.play(*self.say(self.same))
 
     # The output
 
@@ -242,7 +241,7 @@ class Heads(Stage):
         meant = np.arange(self.layer.count)[:, None] == self.query
         patterns = [card.pattern for card in self.world.cards]
         dimmed = [ShowCells(p, p.shown * np.where(meant, 1.0, FAINT)) for p in patterns]
-        self.play(*dimmed, *self.world.say())
+        self.play(*dimmed, *self.say())
         # Nothing is played: it is known then where everything will be.
         shot, self.camera.shot = self.camera.shot, Shot()
         self.remove(self.world)

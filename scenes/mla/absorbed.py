@@ -80,8 +80,8 @@ class BracketFormula(VGroup):
 
     Parameters
     ----------
-    width, height
-        What it fills, in scene units; its symbols are spread over the width.
+    room
+        Its symbols are spread over the width, and stand at the top.
 
     Attributes
     ----------
@@ -93,8 +93,8 @@ class BracketFormula(VGroup):
         Where they are around the first two.
     """
 
-    def __init__(self, width: float, height: float) -> None:
-        theme = current_theme()
+    def __init__(self, room: Box) -> None:
+        theme, width = current_theme(), room.width
         pieces = [
             Symbol(formula, size=LETTER, colour=colour)
             for formula, colour in (
@@ -116,12 +116,13 @@ class BracketFormula(VGroup):
             half.scale(BRACKET * self.query.line_height / half.height)
             half.set_y(self.weight.get_y())
         whole = sum(piece.width for piece in pieces)
-        self.scale(min(1.0, height / self.height, 0.85 * width / whole))
+        self.scale(min(1.0, room.height / self.height, 0.85 * width / whole))
         gap = (width - sum(piece.width for piece in pieces)) / (len(pieces) - 1)
         left = -width / 2
         for piece in pieces:
             piece.shift([left - piece.get_left()[0], 0.0, 0.0])
             left += piece.width + gap
+        self.move_to([room.x, room.top - self.height / 2, 0.0])
         pin_to_frame(glow(self, SHINE))
         # It is not seen, but goes wherever the formula is put.
         self.goal.set_opacity(0.0)

@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, LaggedStart, linear
+from manim import DOWN, Group, LaggedStart, linear
 
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import duel
@@ -101,7 +101,7 @@ OUTPUTS = """
 TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
 
 BEFORE = ". W_K W_V\nX K V"
-DOWN, TALL_DOWN = "X down C kept", "X\ndown\nC\nkept"
+TO_LATENT, TALL_TO_LATENT = "X down C kept", "X\ndown\nC\nkept"
 CIRCUIT, TALL_CIRCUIT = "C up K V\nnotes notes notes notes", "C\nup\nK\nV\nnotes"
 LOSS = """
     K      minus_K true_K equals_K lost_K share_K
@@ -264,9 +264,11 @@ class LatentAttention(Stage):
             "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
             "and <value>values</value>"
         )
-        words = world.say(Headline("MLA", line, self.frame))
+        words = self.say(Headline("MLA", line, self.frame))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
-            self._begin_with_one_pair()
+            # What the scene before ended on: all heads share the mean of their sets.
+            world.share_at_once(1)
+            self.add(world)
             gone = [Presence(line, 0.0) for line in world.lines]
             self.play(*words, *gone, world.melt(run_time=MELT))
         else:
@@ -283,17 +285,6 @@ class LatentAttention(Stage):
             ]
             self.play(world.rebuild(made, run_time=SHINE), *patterns)
 
-    def _begin_with_one_pair(self) -> None:
-        """Show at once what the scene before ended on: all heads share the mean of their sets."""
-        slide = self.world.slide_together(1)
-        slide.begin()
-        slide.finish()
-        shared, _latent = self.models
-        for card, (values, source) in zip(self.world.cards, shared.patterns, strict=True):
-            if can_duel(self.trace):
-                card.pattern.set_values(values).source = source
-        self.add(self.world)
-
     @beat(
         before="Before, each row of X became keys and values directly. [Now] it first becomes a "
         "latent, and only that is kept.",
@@ -308,7 +299,7 @@ class LatentAttention(Stage):
             self.play(*(Presence(plate.body, 0.0) for plate in plates), run_time=0.4)
             self.show(BEFORE, origins=origins, run_time=self.theme.tempo.swing)
             self.wait_for("Now")
-        mosaic = TALL_DOWN if self.frame.upright else DOWN
+        mosaic = TALL_TO_LATENT if self.frame.upright else TO_LATENT
         show = partial(self.show, mosaic, marks=self._last_rows("X", "C"))
         show(lit={"X": self._quiet_rows, "C": self._last_row}, later="kept")
         show(lit=dict.fromkeys("XC", self._quiet_rows))
@@ -362,22 +353,17 @@ class LatentAttention(Stage):
         equal = self.facts["rank"] == self.facts["budget"]
         budget = _("the same budget, spent in two ways") if equal else _("two ways to keep less")
         own_words = Headline("", _("the model’s own patterns"), self.frame)
-        self.headline = Headline("", budget, self.frame)
-        room = self.headline.below(head=DUEL_HEAD)
+        words = Headline("", budget, self.frame)
+        room = words.below(head=DUEL_HEAD)
         self.sides = sides = duel_sides(self.models, self.layer, room, tall=self.frame.tall)
         own = own_cards(self.layer, grid_of(room, self.trace.meta.n_heads))
         self.play(Vanish(Group(*self.visible_parts())))
-        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), Appear(own_words))
+        self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), *self.say(own_words))
         splitting = chain(*(side.split_from(own) for side in sides))
-        self.play(*self._say(self.headline, own_words), *splitting)
+        self.play(*self.say(words), *splitting)
         self.remove(*own)
         self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
         self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
-
-    def _say(self, words: Headline, before: Headline) -> list[Animation]:
-        """Return animations in which a headline takes the place of another."""
-        self.headline = words
-        return [Vanish(before, rate_func=first_half), Appear(words, rate_func=second_half)]
 
     @beat(
         when=can_duel,
@@ -392,7 +378,7 @@ class LatentAttention(Stage):
         line = Headline("", _("bright is what moved: less is better"), self.frame)
         self.play(
             *(Vanish(side.kept) for side in sides),
-            *self._say(line, self.headline),
+            *self.say(line),
             *chain(*changes),
         )
         said = (Appear(side.said) for side in sides)
@@ -407,7 +393,7 @@ class LatentAttention(Stage):
         self.play(
             *chain(*(side.collapse() for side in sides)),
             *(Appear(side.layers, rate_func=second_half) for side in sides),
-            *self._say(Headline("", line, self.frame), self.headline),
+            *self.say(Headline("", line, self.frame)),
         )
         self.add(*(side.bars for side in sides))
         self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
@@ -447,8 +433,8 @@ class LatentAttention(Stage):
     def _show_formula(self) -> None:
         """Show the formula alone at the top of the stage, and its matrices below it."""
         stage = self.frame.stage
-        self.formula = formula = BracketFormula(stage.width, FORMULA)
-        formula.move_to([stage.x, stage.top - formula.height / 2, 0.0])
+        upper, _lower = stage.split_rows((FORMULA, stage.height - FORMULA))
+        self.formula = formula = BracketFormula(upper)
         made, forms, stop = self.made, self.view.forms, self.layer.stop
         # Keys of all tokens would be rebuilt, also of one that is not drawn elsewhere.
         every = replace(made["C"].source, index=((0, stop), (0, forms.rank)))
@@ -512,10 +498,10 @@ class LatentAttention(Stage):
             run_time=FALL,
         )
         self.remove(keys)
-        stage, top = self.frame.stage, float(asked.get_bottom()[1]) - GAP
-        none = heading(_("{number} keys rebuilt", number=fact("rebuilt keys", 0)), stage.width)
-        none.move_to([stage.x, top - min((top - stage.bottom) / 2, none.height), 0.0])
-        self.play(Vanish(self.count), Appear(pin_to_frame(glow(none))))
+        none = fact("rebuilt keys", 0)
+        words = heading(_("{number} keys rebuilt", number=none), self.frame.stage.width)
+        words.next_to(asked, DOWN, buff=2 * GAP).set_x(self.frame.stage.x)
+        self.play(Vanish(self.count), Appear(pin_to_frame(glow(words))))
         self.wait_for("applied")
         query = self.matrices[0][0].copy()
         self.play(Arrive(asked[0], asked[0].copy().replace(query, stretch=True)))
@@ -565,7 +551,7 @@ class LatentAttention(Stage):
         """Computed [both] ways, the output is the same. Subtract them: [nothing] is left but
         rounding."""
         stage = self.frame.stage
-        # What is said of the difference stands below it.
+        # Words about the difference stand below it, in a column as wide as it.
         outputs = Outputs(self.view, stage.width / (1.5 if self.frame.upright else 4))
         for name, matrix in outputs.parts.items():
             self.part(name, matrix)
@@ -604,7 +590,7 @@ class LatentAttention(Stage):
             self.frame,
         )
         stand(self, self.room.shot("arc"), self.room)
-        self.play(self.room.rays(to_cards=True), *self.room.say(words))
+        self.play(self.room.rays(to_cards=True), *self.say(words))
 
     @beat
     def the_cache(self) -> None:
@@ -631,7 +617,7 @@ class LatentAttention(Stage):
             self.move_camera(self.room.close_up(self.frame, room)),
             *(Presence(card, 0.0) for card in self.room.cards),
             self.room.rays(False, to_cards=True),
-            *self.room.say(words),
+            *self.say(words),
             run_time=self.theme.tempo.orbit,
         )
         one = np.maximum(self._last_row, FAINT)

@@ -190,7 +190,7 @@ class Patterns(Stage):
         )
 
     def _said(self) -> VGroup:
-        """Return what is said beside the head that looks one word back."""
+        """Return the share of attention that goes one word back, with a line that says so."""
         share = fact("habit", self.back.value, format_large_share, habit_name="previous")
         text = _("of this head’s attention goes to the word just before")
         lines = break_lines(text, BESIDE, size=TEXT)
@@ -254,11 +254,6 @@ class Patterns(Stage):
         pieces = [p for placed in self.parts.values() for p in placed.pieces.values()]
         self.play(*(Appear(piece) for piece in pieces if cells not in piece.get_family()))
 
-    def _say(self, words: Headline) -> Appear:
-        """Return the animation in which a headline appears; the one before has left."""
-        self.words = words
-        return Appear(words)
-
     # The wall
 
     @beat
@@ -268,7 +263,7 @@ class Patterns(Stage):
         self._pull_back("pattern", self.featured, self.wall.wave_from(*self.featured))
         here = Highlight(self.wall.tile(*self.featured))
         names = self.wall.names(*self.featured)
-        self.play(Appear(self.words), Appear(here), Appear(names))
+        self.play(*self.say(self.words), Appear(here), Appear(names))
 
     @beat(when=lambda trace: trace.meta.n_layers > 1)
     def through_the_model(self) -> None:
@@ -298,7 +293,7 @@ class Patterns(Stage):
             Zoom(self.camera, at_the_first(self.wall.box)),
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        self.play(self._say(words), Appear(names))
+        self.play(*self.say(words), Appear(names))
 
     # Heads with a habit
 
@@ -324,14 +319,14 @@ class Patterns(Stage):
         )
         self.play(self.wall.show_first_token(np.ones(self.rests.shape)))
         levels = np.where(self.rests, 1.0, DIM)
-        self.play(self.wall.show_first_token(levels), self._say(self.resting))
+        self.play(self.wall.show_first_token(levels), *self.say(self.resting))
 
     # Two models
 
     @beat(when=has_twin)
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
-        self.play(self.wall.show_patterns(), Vanish(self.resting))
+        self.play(self.wall.show_patterns(), *self.say())
         own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
         self.show(TWINS, tall=TALL_TWINS, words="rows", later="same", origins={"own_back": own})
         # In the middle of the frame, not of the matrices.
@@ -346,7 +341,7 @@ class Patterns(Stage):
         if has_twin(self.trace):
             self._pull_back("own_back", (self.back.layer, self.back.head), Appear(self.wall))
         else:
-            self.play(Vanish(self.words), self.wall.show_patterns())
+            self.play(*self.say(), self.wall.show_patterns())
         size = _(
             "{layers} × {heads}",
             layers=self.facts["many_layers"],

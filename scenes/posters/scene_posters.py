@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
-from manim import Animation, VGroup
+from manim import VGroup
 
 from extract.sharing import groups_for
+from filmkit.core.animations import at_once
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.facts import fact
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
-from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import counted_heads, counted_sets
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.core.text import NO_BREAK_SPACE, Label
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.stage import Stage
 from filmkit.world.headline import Headline
 from filmkit.world.world import World
@@ -67,16 +65,7 @@ class Poster(Stage):
 
     def share(self) -> None:
         """Let keys and values stand where the scheme has them."""
-        at_once(self.world.slide_together(self.sets))
-        if self.sets < self.trace.meta.n_kv_heads:
-            view = SharedView.of(self.layer, self.sets)
-            self.set_patterns(lambda head: view.pattern(head)[1])
-
-    def set_patterns(self, source: Callable[[int], TensorSource]) -> None:
-        """Compute the patterns of all heads again, each from its source."""
-        for card in self.world.cards:
-            card.pattern.source = source(card.head)
-            card.pattern.set_values(cells_of(self.trace, card.pattern.source))
+        self.world.share_at_once(self.sets)
 
     def words(self) -> VGroup:
         """Return the title, and the line below it."""
@@ -93,12 +82,6 @@ class Poster(Stage):
     def provenance_notes(self) -> tuple[str, str]:
         about, hidden = super().provenance_notes()
         return "  ·  ".join(filter(None, (about, self.remark()))), hidden
-
-
-def at_once(animation: Animation) -> None:
-    """Bring about the end of an animation."""
-    animation.begin()
-    animation.finish()
 
 
 class MultiHeadPoster(Poster):
@@ -165,7 +148,10 @@ class LatentPoster(Poster):
         world.add(world.latent)
         at_once(world.rays(to_cards=True))
         if not self.trained:
-            self.set_patterns(lambda h: self.layer.computed("rotated_latent_pattern", head=h))
+            for card in world.cards:
+                pattern = card.pattern
+                pattern.source = self.layer.computed("rotated_latent_pattern", head=card.head)
+                pattern.set_values(cells_of(self.trace, pattern.source))
 
     def words(self) -> VGroup:
         line = _(

@@ -8,14 +8,9 @@ from functools import partial
 
 from manim import (
     UP,
-    AnimationGroup,
     Group,
-    LaggedStart,
     VGroup,
     linear,
-    rush_into,
-    smooth,
-    squish_rate_func,
 )
 
 from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
@@ -38,6 +33,7 @@ from filmkit.world.box import GlassBox
 from filmkit.world.burst import Burst
 from filmkit.world.headline import DISPLAY, Headline
 from filmkit.world.standing import words_at
+from filmkit.world.words import fall
 from scenes.question.parts import Candidates, Row
 
 SHAPE, SHAPE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
@@ -51,7 +47,6 @@ BURST, SLOW, GONE = 0.45, 0.6, 1.6
 NAMED = 0.2, 0.2  # from a corner of the memory to its name, in scene units of the frame
 RUN, GROWTH, DARK = 2.2, 4.5, 0.8  # seconds of candidates, of the memory's filling, of nothing
 RAISED, UPPER = 0.075, 1.7  # size of the sentence over its slabs, and its room, at most
-LANDING, RISING = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.45, 1)
 
 
 class Question(Stage):
@@ -147,21 +142,14 @@ class Question(Stage):
         self.camera.shot = shot
         pin_to_frame(sentence)
         self.add(set_presence(block, 0.0), self.said)
-        falling = []
-        for word, slabs in zip(sentence.words, block.tokens, strict=True):
+        drops, landed, rising = [pin_to_frame(word.copy()) for word in sentence.words], [], []
+        for drop, slabs in zip(drops, block.tokens, strict=True):
             homes = [slab.pose for slab in slabs]
             foot = (homes[0].corner(0, 0, 0) + homes[1].corner(1, 0, 0)) / 2
             place = shot.project(foot[None], self.frame.height) * [1, 1, 0]
-            drop = pin_to_frame(word.copy())
-            landed = drop.copy().scale(TEXT / RAISED).move_to(place)
-            falling.append(
-                AnimationGroup(
-                    Glide(drop, landed, rate_func=LANDING),
-                    AnimateWith(block, partial(_raise, slabs, homes), rate_func=RISING),
-                    Vanish(drop, rate_func=RISING),
-                )
-            )
-        self.play(LaggedStart(*falling, lag_ratio=0.3), run_time=4.5)
+            landed.append(drop.copy().scale(TEXT / RAISED).move_to(place))
+            rising.append(partial(_raise, slabs, homes))
+        self.play(fall(drops, landed, block, rising, run_time=4.5))
 
     @beat(
         ask="How many tokens of DeepSeek-R1 fill a GPU, if nothing is shared? {few}, {about} or "
@@ -184,8 +172,9 @@ class Question(Stage):
         glass = GlassBox(row.pose)
         shot = row.shot_with_room(self.frame, words.below(head=0.6))
         count = len(self.tokens)
-        counter = pin_to_frame(Number(count, digits=0, size=DISPLAY))
-        counter.move_to(words.figure).shift([counter.width, 0, 0])
+        # Its right end stays where that of the last number will be.
+        counter = Number(self.capacity, digits=0, size=DISPLAY).move_to(words.figure)
+        pin_to_frame(counter.set_value(count))
         self.add(row)
         self.play(Vanish(VGroup(self.sentence, self.said)), Appear(row.own), Vanish(self.block))
         self.published = True

@@ -149,7 +149,7 @@ class Sharing(Stage):
             line = _(
                 "multi-head attention: <key>keys</key> and <value>values</value> for every head"
             )
-        self.play(*self.world.say(Headline("MHA", line, self.frame)))
+        self.play(*self.say(Headline("MHA", line, self.frame)))
 
     @beat(
         when=has_groups,
@@ -165,7 +165,7 @@ class Sharing(Stage):
             groups=groups_of(self.trace),
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.world.say(Headline("GQA", line, self.frame)))
+        self.play(*self.say(Headline("GQA", line, self.frame)))
         self.share(groups_of(self.trace))
 
     @beat(
@@ -180,7 +180,7 @@ class Sharing(Stage):
             "all {heads} heads",
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.world.say(Headline("MQA", line, self.frame)))
+        self.play(*self.say(Headline("MQA", line, self.frame)))
         self.share(1)
 
     @beat(
@@ -200,7 +200,7 @@ class Sharing(Stage):
             head=most,
         )
         words, world = Headline(self.moved, line, self.frame), self.world
-        self.play(*world.say(words), *world.spotlight(world.cards[most]))
+        self.play(*self.say(words), *world.spotlight(world.cards[most]))
         moved = pin_to_frame(self.moved_row(most, query, words.below(head=GAP)))
         before, after = moved.rows
         room = (world.lines, *world.pairs, *world.cards)
@@ -225,13 +225,7 @@ class Sharing(Stage):
         """Fewer keys and values, worse answers. But must it be keys and values that all heads
         share?"""
         meta, world = self.trace.meta, World(self.layer, self.frame)
-        together = world.slide_together(1)
-        together.begin()
-        together.finish()
-        shared = SharedView.of(self.layer, 1)
-        for card in world.cards if shared.shared.pooled else ():
-            values, card.pattern.source = shared.pattern(card.head)
-            card.pattern.set_values(values)
+        world.share_at_once(1)
         line = _(
             "of one <key>key</key> and one <value>value</value> for each token, for {heads}",
             heads=counted_heads(meta.n_heads),

@@ -8,20 +8,19 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, VGroup, VMobject
 
+from extract.newer_schemes import V4_POOLING
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.light import glow
 from filmkit.core.theme import current_theme, mixed
 from filmkit.mobjects.ribbon import outline_points
-from filmkit.mobjects.sentence import Sentence
-from filmkit.world.block import shot_of
+from filmkit.world.words import RoomWords
 
 __all__ = ["TokenFloor", "WordBars"]
 
 Array = npt.NDArray[np.float64]
 
-SIZE = 0.075  # of the words, at most
 WORDS = 0.5  # share of the height that words may take
 BAR, NEAREST = 0.6, 0.8  # width of a bar at most, and as a share of what is between two of them
 FOOT, HEAD = 0.12, 0.3  # from a word to its bar, and from a bar to the line above, in scene units
@@ -29,7 +28,6 @@ LOST = 0.55  # opacity of what is not read
 LATENT = 0.45  # height of a bar that stands for a latent, as a share of the highest bar
 TILT = 2.0  # from how far above the words are seen, in degrees
 
-GROUPS = 4, 128  # tokens that become one, in each half of the floor
 COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
 PITCH, TILE, LIT = 0.4, 0.3, 0.5  # from tile to tile, and side of one, and of a lit one
 FRAMED = 256  # tokens of each half around whose groups there is a line
@@ -67,25 +65,18 @@ class WordBars(Group):
     def __init__(self, words: Sequence[str], rows: Array, room: Box, frame: Frame) -> None:
         super().__init__()
         theme = current_theme()
-        sentence = Sentence(words, Box(0, 0, room.width, WORDS * room.height), size=SIZE)
-        self.words, self.rows = sentence.words, rows
-        lines = sorted(set(sentence.lines))
-        high, step = self.words[0].line_height, room.height / len(lines)
-        for word, y in zip(self.words, sentence.lines, strict=True):
-            word.on_line(word.get_center()[0], step * lines.index(y) + high / 2)
-        feet = [step * lines.index(y) + high + FOOT for y in sentence.lines]
-        self._places = np.column_stack([[word.get_center()[0] for word in self.words], feet])
-        beside = np.diff(self._places, axis=0)
-        gaps = beside[beside[:, 1] == 0][:, 0]
-        self._width = min(BAR, NEAREST * float(gaps.min(initial=BAR / NEAREST)))
-        self._unit = (step - high - FOOT - HEAD) / float(rows.mean(axis=0).max())
+        self.words, self.rows = RoomWords(words, room, share=WORDS), rows
+        high = self.words[0].line_height
+        for word, (x, foot) in zip(self.words, self.words.places, strict=True):
+            word.on_line(x, foot + high / 2)
+        self._places = self.words.places + np.array([0.0, high + FOOT])
+        self._width = min(BAR, NEAREST * self.words.nearest)
+        self._unit = (self.words.step - high - FOOT - HEAD) / float(rows.mean(axis=0).max())
         bars = VGroup(*(VMobject() for _word in words))
         self.outlines = bars.copy().set_stroke(theme.muted, width=theme.line).set_fill(theme.muted)
         self.lights = bars.set_stroke(width=0.0).set_fill(theme.ink, opacity=1.0)
         self.add(self.outlines, glow(self.lights), self.words)
-        left, right = self.words.get_left()[0], self.words.get_right()[0]
-        corners = [(x, y, 0) for x in (left, right) for y in (0, room.height)]
-        self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
+        self.shot = self.words.shot(frame, tilt=TILT)
         self.stand(np.zeros(len(words)), np.zeros(len(words)))
 
     def stand(self, whole: Array, read: Array) -> None:
@@ -148,17 +139,20 @@ class TokenFloor(Group):
         super().__init__()
         theme = current_theme()
         self._columns = FEWER if frame.upright else COLUMNS
-        across, share = len(GROUPS) * self._columns, tokens // chosen
+        across, share = len(V4_POOLING) * self._columns, tokens // chosen
         lit = share * np.arange(chosen) + np.random.default_rng(0).integers(share, size=chosen)
         dark = mixed(theme.background, theme.latent, DARK)
         near, far = _tiles(dark), _tiles(dark).set_fill(opacity=TILE / PITCH)
         near.points = _squares(self._middles(np.arange(NEAR)))
         ends = self._middles(np.array([NEAR, NEAR + across - 1, tokens - 1, tokens - across]))
         far.set_points_as_corners(ends[[0, 1, 2, 3, 0]])
-        self.tokens, self.entries = VGroup(far, near), VGroup(*(_tiles(dark) for _half in GROUPS))
+        self.tokens, self.entries = (
+            VGroup(far, near),
+            VGroup(*(_tiles(dark) for _half in V4_POOLING)),
+        )
         self.lights = glow(_tiles(theme.ink), 2.0)
         self.lights.points = _squares(self._middles(lit), LIT)
-        groups = [self._groups(half, count) for half, count in enumerate(GROUPS)]
+        groups = [self._groups(half, count) for half, count in enumerate(V4_POOLING)]
         self.groups = VMobject(stroke_color=theme.latent, stroke_width=theme.thin)
         self.groups.points = outline_points([corners for group in groups for corners in group])
         self.add(self.tokens, self.entries, self.lights)
@@ -167,19 +161,19 @@ class TokenFloor(Group):
 
     def _middles(self, tokens: npt.NDArray[np.int_]) -> Array:
         """Return the middles (n, 3) of the tiles of some tokens, which are numbered row by row."""
-        across = len(GROUPS) * self._columns
+        across = len(V4_POOLING) * self._columns
         rows, columns = np.divmod(tokens, across)
         x = PITCH * (columns - (across - 1) / 2)
         return np.stack([x, np.zeros(len(x)), -PITCH * rows], axis=1)
 
     def front(self, half: int) -> Array:
         """Return the middle (3,) of the front edge of a half."""
-        x = PITCH * self._columns * (half - (len(GROUPS) - 1) / 2)
+        x = PITCH * self._columns * (half - (len(V4_POOLING) - 1) / 2)
         return np.array([x, 0.0, PITCH / 2])
 
     def _in_groups(self, half: int, count: int) -> Array:
         """Return the middles (group, token, 3) of the near tiles of a half."""
-        tokens = self._middles(np.arange(NEAR)).reshape(-1, len(GROUPS), self._columns, 3)
+        tokens = self._middles(np.arange(NEAR)).reshape(-1, len(V4_POOLING), self._columns, 3)
         return tokens[:, half].reshape(-1, count, 3)
 
     def _groups(self, half: int, count: int) -> list[Array]:
@@ -195,7 +189,7 @@ class TokenFloor(Group):
         """Let tokens go a share of their way, 0 to 1, to the entry that they become."""
         theme = current_theme()
         colour = mixed(theme.background, theme.latent, DARK + alpha * (1 - DARK))
-        for half, (count, entries) in enumerate(zip(GROUPS, self.entries, strict=True)):
+        for half, (count, entries) in enumerate(zip(V4_POOLING, self.entries, strict=True)):
             starts = self._in_groups(half, count)
             ends = starts.mean(axis=1, keepdims=True)
             entries.points = _squares(((1 - alpha) * starts + alpha * ends).reshape(-1, 3))

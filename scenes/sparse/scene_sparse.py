@@ -6,13 +6,12 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation
 
 from extract.architectures import architecture
-from extract.newer_schemes import V4_ARITHMETIC, V4_CACHE, V32_CONTEXT
+from extract.newer_schemes import V4_ARITHMETIC, V4_CACHE, V4_POOLING, V32_CONTEXT
 from extract.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith, Appear, Vanish, first_half, second_half
+from filmkit.core.animations import AnimateWith, Appear, Vanish
 from filmkit.core.facts import fact, told
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, format_percent, spoken_share
@@ -21,7 +20,7 @@ from filmkit.core.stage import Stage, beat
 from filmkit.pictures.parts import TEXT
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand, stand_at_once, words_at
-from scenes.sparse.parts import GROUPS, TokenFloor, WordBars
+from scenes.sparse.parts import TokenFloor, WordBars
 
 Array = npt.NDArray[np.float64]
 
@@ -57,7 +56,6 @@ class Sparse(Stage):
         self.chosen = indexer.top_k
         self.rows = rows_of_query(self.trace, layer.stop - 1)
         self.n = min(MOST, layer.stop // 2)
-        self.told: Headline | None = None
         self.kept = {name: way(self.rows, self.n) for name, way in WAYS.items()}
         # The heads' weights are what they hold of the attention.
         self.held = {name: float(kept.mean(axis=0).sum()) for name, kept in self.kept.items()}
@@ -65,7 +63,7 @@ class Sparse(Stage):
         shares = {**self.held, "few": few, "some": some}
         shares |= {"cache": V4_CACHE, "arithmetic": V4_ARITHMETIC}
         self.facts |= told(n=self.n, others=self.n - 1, top_k=self.chosen)
-        self.facts |= told(group=GROUPS[0], block=GROUPS[1])
+        self.facts |= told(group=V4_POOLING[0], block=V4_POOLING[1])
         self.facts |= told(**{name: (share, spoken_share) for name, share in shares.items()})
         heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
         words = layer.words
@@ -110,12 +108,6 @@ class Sparse(Stage):
         if hidden:
             hidden = _("{word}: {tokens}", word=self.hidden, tokens=self.layer.hidden_name)
         return model, hidden
-
-    def say(self, words: Headline) -> list[Animation]:
-        """Return animations that put a headline in the place of the one before."""
-        leaving = [Vanish(self.told, rate_func=first_half)] if self.told in self.mobjects else []
-        self.told = words
-        return [*leaving, Appear(words, rate_func=second_half)]
 
     # What a few tokens hold
 
@@ -182,14 +174,14 @@ class Sparse(Stage):
         """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into one, or even {block}.
         At a million tokens, that's {cache} of the cache, with {arithmetic} of the arithmetic."""
         floor, labels, half_way = self.floor, [], self.frame.stage.width / 2
-        for half, count in enumerate(GROUPS):
+        for half, count in enumerate(V4_POOLING):
             text = _("{count} tokens → one entry", count=count)
             anchor, size = floor.front(half), 1.2 * TEXT
             labels.append(words_at(text, anchor, away=(0.0, -0.35), width=half_way, size=size))
         if floor.tokens not in self.mobjects:
             stand_at_once(self, floor.tokens, floor.entries, shot=floor.shot)
-        gone = [part for part in (floor.lights, self.told) if part in self.mobjects]
-        self.play(*map(Vanish, gone), AnimateWith(floor.entries, floor.pool, run_time=POOL))
+        gone = [Vanish(floor.lights)] if floor.lights in self.mobjects else []
+        self.play(*gone, *self.say(), AnimateWith(floor.entries, floor.pool, run_time=POOL))
         self.play(*map(Appear, (floor.groups, *labels)))
         self.play(*self.say(self.merged))
 

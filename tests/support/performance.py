@@ -164,7 +164,7 @@ def perform(
         shown = stage.with_notes()
         *_, notes_shown = shown
         texts, panels = texts_on(shown, stage.camera), panels_on(shown, stage.camera)
-        picture = BeatPicture(record, texts, panels, stage.camera.shot != Shot())
+        picture = BeatPicture(record, texts, panels)
         strip = stage.settings.caption_strip
         faults = complaints(picture, width=width, height=height, caption_strip=strip)
         faults += [f"{record.name}: {line}" for line in low_contrast(stage)]

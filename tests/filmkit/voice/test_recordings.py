@@ -45,7 +45,7 @@ def test_files_are_of_the_beats_that_they_name(tmp_path: Path) -> None:
 
 
 def test_a_recording_of_a_former_beat_is_not_used(tmp_path: Path) -> None:
-    """What is said has changed with the name."""
+    """A beat of another name has other words, so a recording of the old one does not fit."""
     write_sound(tmp_path / "01_opening.wav", tone(0.5))
     write_sound(tmp_path / "02_morning.wav", tone(0.5))
     told: list[str] = []

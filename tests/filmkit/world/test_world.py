@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from manim import Mobject
+from manim import Group, Mobject
 
 from extract.trace import Trace
+from filmkit.core.animations import Vanish
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
@@ -74,13 +75,33 @@ def test_every_panel_is_what_its_source_says(options: dict[str, Any]) -> None:
 def test_words_take_the_place_of_those_before_and_leave() -> None:
     def act(stage: Any, world: World) -> None:
         first, second = (Headline(name, "", stage.frame) for name in ("MHA", "GQA"))
-        assert world.say() == []
+        assert stage.say() == []
         for words, there in ((first, [first]), (second, [second]), (None, [])):
-            stage.play(*world.say(words))
+            if animations := stage.say(words):
+                stage.play(*animations)
             assert [part for part in stage.mobjects if isinstance(part, Headline)] == there
-            assert world.words is words
+        # What has left with the rest of a picture does not leave again.
+        stage.play(*stage.say(first))
+        stage.play(Vanish(Group(*stage.visible_parts())))
+        assert stage.say() == []
 
     in_room(make_trace(**OWN), act)
+
+
+def test_heads_that_share_at_once_have_the_patterns_of_what_they_share() -> None:
+    def act(stage: Any, world: World) -> None:
+        own = [card.pattern.values.copy() for card in world.cards]
+        world.share_at_once(2)
+        for card, values in zip(world.cards, own, strict=True):
+            np.testing.assert_array_equal(card.pattern.values, values)
+        world.share_at_once(1)
+        for card, values in zip(world.cards, own, strict=True):
+            assert not np.array_equal(card.pattern.values, values)
+            np.testing.assert_allclose(
+                card.pattern.values, cells_of(world.view.trace, card.pattern.source), atol=1e-6
+            )
+
+    in_room(make_trace(**GROUPED), act)
 
 
 def test_copies_say_whose_they_are() -> None:

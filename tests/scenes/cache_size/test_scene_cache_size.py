@@ -1,4 +1,4 @@
-"""The scene about the size of the cache: what it draws is to scale, and its numbers are told."""
+"""The scene about the size of the cache: bodies are to scale, and numbers are computed."""
 
 from __future__ import annotations
 

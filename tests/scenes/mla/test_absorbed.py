@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from extract.trace import Trace
+from filmkit.core.geometry import Box
 from filmkit.core.view import LayerView
 from filmkit.mobjects.latent_view import LatentView
 from scenes.mla.absorbed import BracketFormula, RebuiltKeys
@@ -82,7 +83,7 @@ def test_it_ends_on_all_that_is_kept_of_a_token(
 
 
 def test_the_bracket_ends_around_the_query() -> None:
-    formula = BracketFormula(12.0, 2.0)
+    formula = BracketFormula(Box(0.0, 0.0, 12.0, 2.0))
     old = [half.get_center() for half in formula.bracket]
     goal = [half.get_center() for half in formula.goal]
     assert old[0][0] > formula.query.get_x() > goal[0][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,8 +149,8 @@ def test_the_room_ends_with_what_the_latent_makes(trace: Trace) -> None:
 
 def test_it_begins_with_the_pair_that_all_heads_share(trace: Trace) -> None:
     class Begun(LatentAttention):
-        def _begin_with_one_pair(self) -> None:
-            super()._begin_with_one_pair()
+        def play(self, *animations: Any, **kwargs: Any) -> None:
+            # Before anything is played.
             shared = share_heads(trace, self.layer.layer, 1)
             for head, card in enumerate(self.world.cards):
                 np.testing.assert_allclose(card.pattern.values, square(trace, shared.pattern[head]))

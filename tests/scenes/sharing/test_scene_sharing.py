@@ -121,7 +121,7 @@ def test_the_row_in_which_most_moves_stands_before_and_with_one_set(case: str) -
             lit = cells.values[cells.shown == 1]
             assert {label.text for label in numbers} == {f"{value:.0%}" for value in lit}
         rows = np.maximum(change, 0).sum(axis=2)
-        assert f"{rows.mean():.0%}" in (line.text for line in stage.world.words.figure)
+        assert f"{rows.mean():.0%}" in (line.text for line in stage.headline.figure)
         seen.append(record.name)
 
     run(trace, look)

@@ -78,7 +78,7 @@ def test_bars_are_as_high_as_the_mean_attention_and_full_where_it_is_read(case: 
         ink = current_theme().ink.lower()
         lit = [word.get_fill_color().to_hex().lower() == ink for word in bars.words]
         assert lit == (kept > 0).tolist()
-        assert f"{kept.sum():.0%}" in (line.text for line in stage.told.figure)
+        assert f"{kept.sum():.0%}" in (line.text for line in stage.headline.figure)
         seen.append(record.name)
 
     run(trace, look)
