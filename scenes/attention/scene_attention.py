@@ -266,7 +266,7 @@ class Attention(Stage):
             Label(_("query of {word}", word=query), size=size, colour=theme.query),
             Label(_("key of {word}", word=key), size=size, colour=theme.key),
         )
-        stays = self._lines(_("same angle between them, same score:")), self._dot()
+        stays = self._lines(_("wherever the pair stands, the same score:")), self._dot()
         if self.frame.upright:
             return below_each_other(*whose, *stays)
         rows = (VGroup(*row).arrange([1, 0, 0], buff=0.4) for row in (whose, stays))

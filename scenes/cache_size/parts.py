@@ -38,10 +38,11 @@ CARD, ACROSS = (3.4, 1.632), 25  # size of a card of lamps, and how many are sid
 FOOT, BEFORE = 0.55, 0.6  # how high a card hangs, and how far the number is in front of it
 LAMP, OFF = 0.6, 0.25  # side of a lamp as a share of its room, and how bright it is without light
 NUMBER, BEAM = (0.36, 0.36, 0.36), 0.3  # size of a number, and opacity of its light
+TURNED = 30.0  # how far it is turned, in degrees: so its right side is seen from anywhere
 UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
 FAR, END = 0.22, 0.1  # from a solid to the line that says how long it is, and half of its ends
 WORDS = 0.3  # share of the height that words of a row may take
-BODY, NEAREST, DEEP = 0.9, 0.8, 0.9  # width of a latent at most, in the room of a word, and depth
+BODY, NEAREST, DEEP = 0.9, 0.8, 0.12  # width of a latent at most, in the room of a word, and depth
 TILT = 4.0  # from how far above a row is seen, in degrees
 OVER, HEAD = 0.1, 0.3  # from a latent to its word, and from that to the line above
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
@@ -229,7 +230,7 @@ class Readers(Solid):
         off = VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=OFF)
         off.points = outline_points(self.lamps)
         self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0))
-        self.number = glow(SketchBody(Pose((x, y, BEFORE), 0.0, *NUMBER), colour), DIM)
+        self.number = glow(SketchBody(Pose((x, y, BEFORE), TURNED, *NUMBER), colour), DIM)
         ends = corner(1, 0, 0), corner(1, 0, 1), self.number.pose.corner(0.5, 1, 0.5)
         self.add(card, off, self.lit, glow(filled([np.array(ends)], colour, BEAM)))
 

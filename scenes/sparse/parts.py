@@ -23,10 +23,10 @@ Array = npt.NDArray[np.float64]
 
 WORDS = 0.5  # share of the height that words may take
 BAR, NEAREST = 0.6, 0.8  # width of a bar at most, and as a share of what is between two of them
-FOOT, HEAD = 0.12, 0.3  # from a word to its bar, and from a bar to the line above, in scene units
+FOOT, HEAD = 0.2, 0.3  # from a word to its bar, and from a bar to the line above, in scene units
 LOST = 0.55  # opacity of what is not read
 LATENT = 0.45  # height of a bar that stands for a latent, as a share of the highest bar
-TILT = 2.0  # from how far above the words are seen, in degrees
+TILT = 0.0  # from how far above the words are seen, in degrees
 
 COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
 PITCH, TILE, LIT = 0.4, 0.3, 0.5  # from tile to tile, and side of one, and of a lit one
