@@ -16,11 +16,6 @@ from tests.support.checkout import SHIPPED
 EXPLAINED = {
     ("scene_attention", "queries_and_keys"): "one query and one key are meant",
     ("scene_attention", "transpose_the_keys"): "no score has been computed yet",
-    ("scene_attention", "all_scores"): "one query and one key are meant",
-    ("scene_attention", "the_pattern"): "one row is meant",
-    ("scene_attention", "values"): "one row is meant",
-    ("scene_attention", "every_row"): "one row is meant, and what it reads",
-    ("scene_attention", "one_head"): "one row is meant, and what it reads",
     ("scene_attention", "a_query_meets_a_key"): "one query and one key are meant, no score yet",
     ("scene_attention", "one_cell"): "one score has been computed, the others have not",
     ("scene_attention", "a_weighted_mix"): "a row is as bright as its weight",
