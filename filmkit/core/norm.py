@@ -18,7 +18,7 @@ __all__ = ["SCALE", "Norm", "TensorSource", "colour_table", "has_name"]
 Pixels = npt.NDArray[np.uint8]
 
 SCALE = "scale"  # stands for a quantity in the source of a colour bar
-LINEAR_SHARE = 0.1  # linear width of a stretched scale, as a share of its limit
+LINEAR_SHARE = 0.05  # linear width of a stretched scale, as a share of its limit
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ NORMS = {
 EACH = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS.keys())
 
 
-def test_the_stretched_scale_ends_at_the_percentile_and_is_linear_up_to_a_tenth_of_it() -> None:
+def test_the_stretched_scale_ends_at_the_percentile_and_is_linear_near_zero() -> None:
     norm = Norm.stretched(VALUES)
     limit = np.percentile(np.abs(VALUES), 99)
     assert (norm.vmin, norm.vmax) == (-limit, limit)
-    assert norm.linear_width == pytest.approx(0.1 * limit)
-    assert LINEAR_SHARE == 0.1
+    assert norm.linear_width == pytest.approx(0.05 * limit)
+    assert LINEAR_SHARE == 0.05
     assert not norm.is_linear
     assert Norm.symmetric(VALUES).is_linear
     assert Norm.stretched([0.0, 0.0]).linear_width > 0
