@@ -144,6 +144,8 @@ class Picture:
     lit
         Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns). Under
         the name "words" that of the words of each token.
+    headline
+        Words that stand over it, of which a copy is shown; the mosaic fills what is left below.
 
     Attributes
     ----------
@@ -157,6 +159,8 @@ class Picture:
         The words for which there was no room, one line each.
     marked, marks, labels
         The marks of parts that there are, their frames, and their labels by the number of the mark.
+    headline
+        The words over it, or None.
     """
 
     def __init__(
@@ -169,7 +173,12 @@ class Picture:
         words: bool | str = True,
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
+        headline: Mobject | None = None,
     ) -> None:
+        self.headline, room = None, frame.stage
+        if headline is not None:
+            self.headline = headline.copy()
+            room = Box.of(room.left, room.right, room.bottom, float(headline.get_bottom()[1]))
         around = {
             name: _with_labels((around or {}).get(name, Around()), own, upright=frame.upright)
             for name in mosaics[0].names
@@ -193,7 +202,7 @@ class Picture:
         tried, errors = [], []
         for variant in variants:
             try:
-                tried.append(_arranged(variant, chosen, frame.stage, around, words))
+                tried.append(_arranged(variant, chosen, room, around, words))
             except SceneCodeError as error:
                 errors.append(error)
         if not tried:
@@ -264,7 +273,8 @@ class Picture:
                 else:
                     found[name, kind] = piece
         found |= {("mark", str(number)): mark for number, mark in enumerate(self.marks)}
-        return found | {("label", str(number)): label for number, label in self.labels.items()}
+        found |= {("label", str(number)): label for number, label in self.labels.items()}
+        return found if self.headline is None else found | {("headline", "whole"): self.headline}
 
 
 def _arranged(
