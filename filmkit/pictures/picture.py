@@ -24,6 +24,7 @@ __all__ = ["WORDS", "Mark", "Picture", "PlacedPart"]
 WORDS = "words"
 LABEL_GAP = 0.35  # between a part and the labels of its marks, in scene units
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
+BELOW_HEADLINE = 0.2  # and between a headline and a picture
 
 Key = tuple[str, str]
 """Name of a part, and which of its pieces."""
@@ -145,7 +146,7 @@ class Picture:
         Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns). Under
         the name "words" that of the words of each token.
     headline
-        Words that stand over it, of which a copy is shown; the mosaic fills what is left below.
+        Words that stand over it; the mosaic fills what is left below.
 
     Attributes
     ----------
@@ -175,10 +176,10 @@ class Picture:
         lit: Mapping[str, npt.ArrayLike] | None = None,
         headline: Mobject | None = None,
     ) -> None:
-        self.headline, room = None, frame.stage
+        self.headline, room = headline, frame.stage
         if headline is not None:
-            self.headline = headline.copy()
-            room = Box.of(room.left, room.right, room.bottom, float(headline.get_bottom()[1]))
+            top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
+            room = Box.of(room.left, room.right, room.bottom, top)
         around = {
             name: _with_labels((around or {}).get(name, Around()), own, upright=frame.upright)
             for name in mosaics[0].names

@@ -204,4 +204,4 @@ def test_a_mosaic_stands_below_a_headline(frame: Frame) -> None:
     made = picture(SCORES, frame=frame, headline=words)
     others = [piece for key, piece in made.pieces.items() if key != ("headline", "whole")]
     assert max(piece.get_top()[1] for piece in others) < words.get_bottom()[1]
-    assert made.pieces["headline", "whole"] is made.headline is not words
+    assert made.pieces["headline", "whole"] is made.headline is words
