@@ -27,11 +27,13 @@ from filmkit.core.records import StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
+from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, Pixels, open_movie, read_master
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
+from filmkit.render.workers import LocalWorkerPool, RenderJob
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT
 from tests.support.filming import render_request
@@ -151,6 +153,18 @@ def test_films_do_not_depend_on_the_number_of_processes(trace_file: Path, tmp_pa
     for slug in ("scene_shapes", "scene_other"):
         one, two = (tmp_path / jobs / f"{slug}.mp4" for jobs in ("1", "2"))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_each_core_has_a_process(
+    trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(job: RenderJob, size: int) -> LocalWorkerPool:
+        raise RenderError(f"{size} processes for {len(job.tasks)} tasks")
+
+    monkeypatch.setattr("filmkit.render.jobs.LocalWorkerPool", start)
+    monkeypatch.setattr("filmkit.render.jobs.core_count", lambda: 4)
+    with pytest.raises(RenderError, match="4 processes for 6 tasks"):
+        make_films(render_request((SHAPES,), trace_file, tmp_path, jobs=None))
 
 
 def test_beat_alone_is_its_part_of_the_film(trace_file: Path, tmp_path: Path) -> None:
