@@ -224,6 +224,10 @@ def test_each_beat_begins_where_the_one_before_ended(performance: Performance) -
     assert {name: most for name, most in levels.items() if most > MAX_JUMP} == {}
 
 
+def test_nothing_moves_by_the_clock(performance: Performance) -> None:
+    assert performance.time_updaters == ()
+
+
 # What cannot be shown
 
 
