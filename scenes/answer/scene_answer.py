@@ -48,7 +48,7 @@ LARGE = 0.1  # size of the title over the credits
 ROWS = 0.3, 0.7  # of the credits: title and lines
 SENTENCE, FALLING = 0.13, 0.075  # sizes of the sentence: alone, and before it falls; at most
 FALL, SHINE, LIGHT = 3.2, 2.0, 3.2  # seconds in which words fall, light makes heads, lamps are lit
-STAYS, CREDITS = 2.0, 5.0  # seconds of the last word, and of the card after it
+STAYS, ROLL, CREDITS = 2.0, 2.5, 3.0  # seconds of the last word, of credits, and after them
 
 
 class Answer(Stage):
@@ -199,11 +199,12 @@ class Answer(Stage):
             _("memory and speed"): _("NVIDIA H100, as published"),
             _("other patterns"): _("GPT-2 small, as published"),
             _("code"): _("under the MIT licence"),
-            _("typefaces"): "Source Sans Pro, New Computer Modern",
+            _("typefaces"): _("Source Sans Pro, New Computer Modern"),
         }
         upper, lower = stage.split_rows(ROWS)
         title = centred(_(FILM_TITLE), upper, LARGE, weight="semibold")
         lines = credit_lines(texts, lower)
         self.play(Vanish(self.sentence.words))
-        self.play(Appear(glow(title, 0.5)), Appear(lines))
+        self.play(Appear(glow(title, 0.5)))
+        self.play(LaggedStart(*map(Appear, lines), lag_ratio=0.2, run_time=ROLL))
         self.play(Drift(self.camera, run_time=CREDITS))

@@ -263,7 +263,7 @@ class Heads(Stage):
             self.move_camera(Shot()),
             run_time=2.4,
         )
-        self.play(*map(Appear, rest))
+        self.play(*map(Appear, (self.wide, *rest)))
 
     @beat
     def one_output(self) -> None:
