@@ -27,7 +27,6 @@ __all__ = [
     "Wall",
     "Zoom",
     "at_the_first",
-    "beyond",
     "close_shot",
     "from_the_side",
     "low_over",
@@ -44,7 +43,6 @@ TURN = 52.0  # of the eye that flies along a wall, in degrees
 INSET = 0.36  # from a wall's end to where the eye looks first, as a share of its length
 NEAREST = 0.58  # how far a wall may reach towards the eye; 1 is the eye
 FAINT = 0.1  # up to which share the scale of small patterns is about linear: they are brighter
-AHEAD, ASIDE = 5.5, 7.5  # how far the near end of a long wall reaches beyond a room, at most
 ROUNDS = 30  # of fitting a shot
 EVEN = 6, 22  # rows behind the featured pattern: where the even light begins, and is all
 WIDE_LENS = 0.8  # focal length over a field, in heights of a shot; near and far are seen
@@ -337,17 +335,6 @@ def at_the_first(wall: Box) -> Shot:
     if down:
         return Shot((wall.x, wall.y + along, 0.0), height, phi=TURN)
     return Shot((wall.x - along, wall.y, 0.0), height, theta=-TURN)
-
-
-def beyond(room: Box, wall: Box) -> Box:
-    """Return the room that a long wall fills if its near end is larger than the frame."""
-    down = wall.height > wall.width
-    long = 1 - min(wall.width, wall.height) / max(wall.width, wall.height)
-    ahead, aside = long * AHEAD, long * ASIDE
-    if down:
-        left, right = room.left - aside / 2, room.right + aside / 2
-        return Box.of(left, right, room.bottom - ahead, room.top)
-    return Box.of(room.left, room.right + ahead, room.bottom - aside, room.top)
 
 
 def from_the_side(

@@ -44,7 +44,6 @@ from scenes.patterns.parts import (
     Wall,
     Zoom,
     at_the_first,
-    beyond,
     close_shot,
     from_the_side,
     low_over,
@@ -56,7 +55,7 @@ RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 DIM = 0.25  # opacity of patterns that are not meant
 # The eye at the last layers: angles in degrees, and its distance as a share of the longer side.
-TURNS, LOW, WALL_AWAY = 50.0, 4.0, 0.66
+TURNS, LOW, WALL_AWAY = 26.0, 5.0, 0.5
 BEFORE = 2  # rows of patterns before the featured one in the field
 SHINE = 1.5  # how much light the field gives
 # The featured pattern in the field: its side as a share of the frame's shorter side, and how far
@@ -255,7 +254,7 @@ class Patterns(Stage):
         line = _("from the first, far away, to the last")
         words, down = Headline(self.facts["layers"], line, self.frame), self.wall.downward
         turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
-        room = beyond(words.below(head=0.2), self.wall.box)
+        room = words.below(head=0.2)
         end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
         gone = [part for part in self.visible_parts() if part is not self.wall]
         if self.wall not in self.mobjects:
