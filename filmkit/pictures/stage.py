@@ -113,7 +113,8 @@ class Stage(PlainStage):
         reveal
             Names of new parts whose cells are filled row by row.
         later
-            Names of new parts that are not shown yet, because the beat brings them in itself.
+            Names of new parts that are not shown yet, because the beat brings them in itself; if it
+            brings all of them, then the headline too.
         focus
             Names of the parts at full strength; the others are background. All by default.
         marks

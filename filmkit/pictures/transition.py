@@ -51,7 +51,8 @@ class Transition:
     strangers
         What else is on the scene, and leaves.
     reveal, later
-        Names of new parts that are filled row by row, and of those that are not shown yet.
+        Names of new parts that are filled row by row, and of those that are not shown yet. Where
+        none is shown, the headline is not either.
     origins
         Heatmaps whose copies become the cells of new parts, by the names of these; one of
         transposed shape turns.
@@ -78,12 +79,14 @@ class Transition:
 
     def __post_init__(self) -> None:
         self._new = self.after.pieces
-        self._later = [
+        self._later: list[Mobject | None] = [
             piece
             for name in self.later
             if name in self.after.parts
             for piece in self.after.parts[name].pieces.values()
         ]
+        if self.after.parts.keys() <= set(self.later):
+            self._later.append(self.after.headline)
         self.moves: list[Animation] = []
         self.arrivals: list[Animation] = []
         self.replaced: list[tuple[Mobject, Mobject]] = []

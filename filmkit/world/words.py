@@ -93,6 +93,8 @@ def fall(
     landed: Sequence[Mobject],
     target: Mobject,
     steps: Sequence[Callable[[float], None]],
+    *,
+    stay: bool = False,
     **kwargs: Any,
 ) -> Animation:
     """Return the animation in which words fall, one after another, and each becomes something.
@@ -105,12 +107,14 @@ def fall(
         What they become a part of.
     steps
         For each word what happens to the target then; called with the share that is done.
+    stay
+        Whether words stay where they have fallen.
     """
     falling = (
         AnimationGroup(
             Glide(word, end, rate_func=LANDING),
             AnimateWith(target, step, rate_func=BECOMING),
-            Vanish(word, rate_func=BECOMING),
+            *([] if stay else [Vanish(word, rate_func=BECOMING)]),
         )
         for word, end, step in zip(words, landed, steps, strict=True)
     )

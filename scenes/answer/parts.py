@@ -1,7 +1,8 @@
-"""Parts of pictures that only this scene has: lamps for published tests."""
+"""Parts of pictures that only this scene has: lamps for published tests, and the credits."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from manim import Animation, Circle, LaggedStart, VGroup
@@ -11,15 +12,17 @@ from filmkit.core.animations import AnimateWith
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
-from filmkit.core.text import Label
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme, mixed
 from filmkit.pictures.parts import TEXT
 
-__all__ = ["Lamps", "won"]
+__all__ = ["Lamps", "credit_lines", "won"]
 
 TESTS = {"BBH": "bbh", "MMLU": "mmlu", "C-Eval": "c_eval", "CMMLU": "cmmlu"}
 MODELS = {"large": N_("large models"), "small": N_("small models")}
-RADIUS, SHINE = 0.52, 1.5  # of a lamp, in scene units, and how much light it gives
+NAME = 1.2 * TEXT  # size of the names at lamps, and of credits
+RADIUS, SHINE = 0.62, 1.5  # of a lamp, in scene units, and how much light it gives
+BETWEEN = 0.4  # from what something was to whose it is
 HIGH, ABOVE, BESIDE = 0.4, 0.4, 0.2  # room for words above lamps; from them to words
 
 
@@ -34,6 +37,23 @@ def won() -> dict[tuple[str, str], bool]:
         for size in MODELS
         for name, test in TESTS.items()
     }
+
+
+def credit_lines(texts: Mapping[str, str], room: Box) -> VGroup:
+    """Return credits in two columns: what something was, and whose it is."""
+    muted, lines, y = current_theme().muted, VGroup(), 0.0
+    size = NAME if room.width > room.height else TEXT
+    names = [Label(name, size=size, colour=muted) for name in texts]
+    left = max(name.width for name in names)
+    width, pitch = room.width - left - BETWEEN, names[0].line_height
+    for name, text in zip(names, texts.values(), strict=True):
+        lines.add(name.on_line(left - name.width / 2, y))
+        for part in break_lines(text, width, size=size):
+            label = Label(part, size=size).shrink_to(width)
+            lines.add(label.on_line(left + BETWEEN + label.width / 2, y))
+            y -= 1.2 * pitch
+        y -= 0.7 * pitch
+    return lines.move_to(room.center)
 
 
 class Lamps(VGroup):
@@ -58,7 +78,7 @@ class Lamps(VGroup):
         sizes = {key: _(name) for key, name in MODELS.items()}
         tests = {name: name for name in TESTS}
         down, across = (tests, sizes) if tall else (sizes, tests)
-        names = [Label(name, size=TEXT) for name in down.values()]
+        names = [Label(name, size=NAME) for name in down.values()]
         wide = max(name.width for name in names) + BESIDE
         grid = Box.of(room.left + wide, room.right, room.bottom, room.top - HIGH)
         rows, columns = grid.split_rows(len(down)), grid.split_columns(len(across))
@@ -67,13 +87,13 @@ class Lamps(VGroup):
             self.add(name.on_line(grid.left - name.width / 2, row.y))
             for second, column in zip(across, columns, strict=True):
                 lamp = Circle(RADIUS, stroke_color=theme.muted, stroke_width=theme.bold)
-                lamp.set_fill(theme.ink, opacity=0.0).move_to([column.x, row.y, 0.0])
+                lamp.set_fill(theme.latent, opacity=0.0).move_to([column.x, row.y, 0.0])
                 self.add(lamp)
                 self.by_test[(second, first) if tall else (first, second)] = lamp
         y = rows[0].y + RADIUS + ABOVE
         for text, column in zip(across.values(), columns, strict=True):
-            self.add(Label(text, size=TEXT).on_line(column.x, y))
-        corner = Label(_("tests"), size=TEXT, colour=theme.muted)
+            self.add(Label(text, size=NAME).on_line(column.x, y))
+        corner = Label(_("tests"), size=NAME, colour=theme.muted)
         self.add(corner.on_line(grid.left - corner.width / 2, y))
 
     def light(self, **kwargs: Any) -> Animation:
@@ -83,11 +103,11 @@ class Lamps(VGroup):
 
     @staticmethod
     def _lit(lamp: Circle) -> Animation:
-        dark, ink = current_theme().muted, current_theme().ink
+        dark, latent = current_theme().muted, current_theme().latent
 
         def step(alpha: float) -> None:
             # It gives light from the first picture on, so that what is beside it is drawn again.
-            lamp.set_fill(ink, opacity=alpha).set_stroke(mixed(dark, ink, alpha))
+            lamp.set_fill(latent, opacity=alpha).set_stroke(mixed(dark, latent, alpha))
             glow(lamp, max(0.01, SHINE * alpha))
 
         return AnimateWith(lamp, step)

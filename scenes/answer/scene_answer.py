@@ -7,11 +7,9 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 from manim import (
-    DOWN,
     Animation,
     Group,
     LaggedStart,
-    VGroup,
 )
 
 from extract.architectures import MOE
@@ -33,25 +31,24 @@ from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
+from filmkit.core.text import NO_BREAK_SPACE
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import require_shareable
-from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import below_each_other, own_colour
+from filmkit.pictures.texts import own_colour
 from filmkit.world.headline import Headline
 from filmkit.world.words import fall
 from filmkit.world.world import World
-from scenes.answer.parts import Lamps, won
+from scenes.answer.parts import Lamps, credit_lines, won
 
 Array = npt.NDArray[np.float64]
 
 LICENCES = {"SmolLM2": "Apache 2.0"}  # of models, by how their names begin
 LARGE = 0.1  # size of the title over the credits
-ROWS, APART = (0.3, 0.7), 0.35  # of the credits: title and lines; between lines, in scene units
-SENTENCE = 0.13  # size of the sentence, at most
+ROWS = 0.3, 0.7  # of the credits: title and lines
+SENTENCE, FALLING = 0.13, 0.075  # sizes of the sentence: alone, and before it falls; at most
 FALL, SHINE, LIGHT = 3.2, 2.0, 3.2  # seconds in which words fall, light makes heads, lamps are lit
-STAYS, CREDITS = 2.0, 5.0  # seconds of the last word, and of the card after it
+STAYS, ROLL, CREDITS = 2.0, 2.5, 3.0  # seconds of the last word, of credits, and after them
 
 
 class Answer(Stage):
@@ -69,7 +66,7 @@ class Answer(Stage):
         room = Box(stage.x, stage.y, stage.width - 1.0, 0.7 * stage.height)
         colours = [own_colour(token) for token in tokens]
         self.sentence, self.falling = (
-            Sentence(tokens, room, size=SENTENCE, colours=colours) for _copy in range(2)
+            Sentence(tokens, room, size=size, colours=colours) for size in (SENTENCE, FALLING)
         )
         self.published = False
         results = list(won().values())
@@ -159,12 +156,13 @@ class Answer(Stage):
     def the_answer(self) -> None:
         """And still think just as well? Trained that way, DeepSeek's models did better in {better}
         of {tests} comparisons."""
-        figure = _("{better} of {tests}", better=self.facts["better"], tests=self.facts["tests"])
-        line = _(
-            "comparisons (lit): models with a latent did better than models that keep all "
-            "keys and values"
+        figure = _(
+            "The latent wins {better} of {tests}",
+            better=self.facts["better"],
+            tests=self.facts["tests"],
         )
-        words = Headline(figure, line, self.frame)
+        line = _("against models that keep all <key>keys</key> and <value>values</value>")
+        words = Headline(figure, line, self.frame, colour=self.theme.role("latent"))
         self.lamps = Lamps(words.below(head=0.3), tall=self.frame.tall)
         self.play(Vanish(Group(*self.mobjects)))
         self.published = True
@@ -194,24 +192,19 @@ class Answer(Stage):
         meta, stage = self.trace.meta, self.frame.stage
         model = meta.model.replace(" ", NO_BREAK_SPACE)
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]
-        texts = [
-            _("after an idea of Welch Labs"),
-            "  ·  ".join([_("model: {model}", model=model), meta.source.revision, *licence]),
-            _("sizes and scores, as published: DeepSeek’s models, up to V4-Pro"),
-            _("as published: memory and speed of NVIDIA H100, patterns of GPT-2 small"),
-            _("code under the MIT licence  ·  Source Sans Pro, New Computer Modern"),
-        ]
+        texts = {
+            _("after an idea of"): "Welch Labs",
+            _("model"): "  ·  ".join([model, meta.source.revision, *licence]),
+            _("sizes and scores"): _("DeepSeek’s publications, up to V4-Pro"),
+            _("memory and speed"): _("NVIDIA H100, as published"),
+            _("other patterns"): _("GPT-2 small, as published"),
+            _("code"): _("under the MIT licence"),
+            _("typefaces"): _("Source Sans Pro, New Computer Modern"),
+        }
         upper, lower = stage.split_rows(ROWS)
         title = centred(_(FILM_TITLE), upper, LARGE, weight="semibold")
-        lines = VGroup(
-            *(
-                below_each_other(
-                    *(Label(line, size=TEXT) for line in break_lines(text, stage.width, size=TEXT))
-                )
-                for text in texts
-            )
-        )
-        lines.arrange(DOWN, buff=APART).move_to(lower.center).set_fill(self.theme.muted)
+        lines = credit_lines(texts, lower)
         self.play(Vanish(self.sentence.words))
-        self.play(Appear(glow(title, 0.5)), Appear(lines))
+        self.play(Appear(glow(title, 0.5)))
+        self.play(LaggedStart(*map(Appear, lines), lag_ratio=0.2, run_time=ROLL))
         self.play(Drift(self.camera, run_time=CREDITS))

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from manim import Line, Mobject, VGroup, VMobject
+from manim import Line, Mobject, VGroup
 
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.marks import Outline
+from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.pictures.mosaic import Size
 from filmkit.pictures.parts import TEXT, Around, Place
 
@@ -23,9 +23,8 @@ LINE_GAP = 0.18  # between two lines, in scene units
 LEAST = 0.018  # width of a cell with which a row stays on one line, in scene units
 LINES = 4  # at most
 NAMES = 1.5 * TEXT * FRAME_HEIGHT  # height of the names above a line
-BRACKET = 0.75  # room for a bracket below the lines, in scene units
-DIM = 0.6  # opacity of the other blocks
-WAY, CROSSING = 1.9, 0.6  # height of the way through a matrix, and opacity of its lines
+UPPER, GAP = 0.45, 0.15  # of a line's height for what is above its blocks, at most; and a gap
+WAY, CROSSING = 1.4, 0.8  # height of the way through a matrix, and opacity of its lines
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,10 @@ class WideRow:
         taken, or as many names of the last. None by default.
     seam
         Between two blocks, in scene units.
-    count
-        What is written at a bracket below one of the blocks, which is brighter than the others; ""
-        for none.
-    bright
-        Number of that block; the last one takes its place if there are other blocks below it.
+    above
+        A square heatmap to stand above each block; none by default.
+    row
+        Which of its rows is framed.
     """
 
     blocks: Sequence[Heatmap]
@@ -55,48 +53,52 @@ class WideRow:
     height: float
     names: Sequence[Sequence[str]] = ()
     seam: float = 0.0
-    count: str = ""
-    bright: int = 0
+    above: Sequence[Heatmap] = ()
+    row: int = 0
 
     def size(self, around: Around) -> Size:
         """Return its room."""
         return Size(width=self.width, height=self.height)
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
-        """Return the blocks, each by its number, and their names."""
-        boxes = self._boxes(place.box)
+        """Return the blocks, and what is above them, each by its number; frames, and names."""
+        boxes, squares = self._boxes(place.box)
         found: dict[str, Mobject] = {
             f"block {number}": block.copy().place(box)
             for number, (block, box) in enumerate(zip(self.blocks, boxes, strict=True))
         }
-        if self.count:
-            below = boxes[self.bright].bottom <= boxes[-1].bottom
-            bright = self.bright if below else len(boxes) - 1
-            for number in range(len(boxes)):
-                found[f"block {number}"].set_opacity(1.0 if number == bright else DIM)
-            found["count"] = bracket_below(boxes[bright], self.count, place.box)
+        if self.above:
+            upper = [u.copy().place(box) for u, box in zip(self.above, squares, strict=True)]
+            found |= {f"above {number}": cells for number, cells in enumerate(upper)}
+            found["frames"] = VGroup(*(Highlight(cells.row(self.row)) for cells in upper))
         for names in self.names:
             labels = [Label(name, size=TEXT, colour=current_theme().muted) for name in names]
             every = math.ceil(1.1 * max(label.width for label in labels) / boxes[0].width)
-            for label, box in zip(labels, boxes, strict=True):
+            for label, box in zip(labels, squares, strict=True):
                 label.on_line(box.x, box.top + NAMES / 2)
             found["names"] = VGroup(*labels[::every])
             if every == 1:
                 break
         return found
 
-    def _boxes(self, room: Box) -> list[Box]:
-        """Return the box of each block: as many on each line, where that is possible."""
+    def _boxes(self, room: Box) -> tuple[list[Box], list[Box]]:
+        """Return the box of each block, as many on each line as on the others where possible.
+
+        And the squares above them, of which only the upper sides count where none are drawn.
+        """
         count, columns = len(self.blocks), sum(block.shape[1] for block in self.blocks)
         least = min(LINES, count, math.ceil(columns * LEAST / self.width))
         across = math.ceil(count / next((n for n in range(least, 5) if count % n == 0), least))
         boxes: list[Box] = []
-        room = Box.of(room.left, room.right, room.bottom + BRACKET * bool(self.count), room.top)
+        squares: list[Box] = []
         for line in room.split_rows(math.ceil(count / across), LINE_GAP):
-            top = line.top - NAMES * bool(self.names)
-            cells = Box.of(line.left, line.right, line.bottom, top)
-            boxes += cells.split_columns(across, self.seam)
-        return boxes[:count]
+            for column in line.split_columns(across, self.seam):
+                top = line.top - NAMES * bool(self.names)
+                side = min(column.width, UPPER * line.height) * bool(self.above)
+                squares.append(Box(column.x, top - side / 2, side, side))
+                low = top - side - GAP * bool(self.above)
+                boxes.append(Box.of(column.left, column.right, line.bottom, low))
+        return boxes[:count], squares[:count]
 
 
 def way_through(formula: str, text: str, width: float, count: int) -> VGroup:
@@ -123,14 +125,3 @@ def way_through(formula: str, text: str, width: float, count: int) -> VGroup:
     room = Box(0, 0, words.width, words.height).grown(0.3, 0.2)
     block = Outline(room, colour=theme.ink, radius=0.1).set_fill(theme.card, opacity=1.0)
     return VGroup(lines, VGroup(block, words))
-
-
-def bracket_below(box: Box, text: str, room: Box) -> VGroup:
-    """Return a bracket below a box, and words below it that stay in a room."""
-    theme, words = current_theme(), Label(text, size=TEXT)
-    bracket = VMobject(stroke_color=theme.ink, stroke_width=theme.line)
-    top, low = (box.bottom - share * BRACKET for share in (0.12, 0.3))
-    ends = (box.left, top), (box.left, low), (box.right, low), (box.right, top)
-    half = words.width / 2
-    words.on_line(min(max(box.x, room.left + half), room.right - half), box.bottom - 0.7 * BRACKET)
-    return VGroup(bracket.set_points_as_corners([[*end, 0] for end in ends]), words)

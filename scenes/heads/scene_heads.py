@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from manim import Animation, Group, LaggedStart, Mobject, Succession, VGroup, linear
+from manim import Animation, Group, LaggedStart, Succession, VGroup, linear
 
 from filmkit.core.animations import (
     Appear,
@@ -25,23 +26,20 @@ from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, counted_patterns, counted_sets
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label
 from filmkit.core.view import best_match
 from filmkit.mobjects.head_tensors import head_tensor
-from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import whole_head
-from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
 from filmkit.world.standing import words_at
 from filmkit.world.world import World
 from scenes.heads.parts import WAY, WideRow, way_through
 
 FAINT = 0.16  # opacity of cells that are not meant
-NAME, NAME_GAP = 1.15 * TEXT, 0.25  # size of names beside a head, and how far away they are
+NAME, NAME_GAP = 1.4 * TEXT, 0.3  # size of names beside a head, and how far away they are
 BELOW = 0.25  # between words and cards, in scene units
-COUNT = 0.06  # size of the count of all numbers, at most
 MOST_LINES = 9  # ends of lines before a matrix
 SEAM = 0.07  # between the outputs of two heads, in scene units
 GAPS = 1.8  # height of gaps and the last line beside two rows
@@ -76,21 +74,26 @@ class Heads(Stage):
         for plate in (*self.world.keys, *self.world.values):
             # Before they slide together every head has its pair, as bright as the others.
             plate.cells.set_opacity(1.0)
-        sentence = self._sentence()
-        self.room = stage.height - float(sentence.height) - GAPS - WAY
-        self.part("sentence", sentence)
-        count = _(
-            "{heads} × {own} numbers = {columns} numbers for “{query}”",
-            heads=counted_heads(meta.n_heads),
-            own=meta.d_v,
-            columns=self.facts["columns"],
-            query=self.facts["query"],
+        self.wide = Headline(
+            _(
+                "{columns} numbers for “{query}”",
+                columns=self.facts["columns"],
+                query=self.facts["query"],
+            ),
+            _(
+                "{own} from each of {heads}, for the framed row",
+                heads=counted_heads(meta.n_heads),
+                own=meta.d_v,
+            ),
+            self.frame,
         )
-        lines = break_lines(count, stage.width, size=COUNT)
-        self.part("count", below_each_other(*(Label(text, size=COUNT) for text in lines)))
+        self.one = Headline(
+            _("One output"), _("the output matrix mixes the numbers of all heads"), self.frame
+        )
+        self.room = self.one.below().height - GAPS - WAY
         self.part(
             "W_O",
-            way_through("W_O", _("mixes all heads"), stage.width, min(meta.n_heads, MOST_LINES)),
+            way_through("W_O", _("output matrix"), stage.width, min(meta.n_heads, MOST_LINES)),
         )
         self.part("out", WideRow(self._output(), stage.width, 0.42 * self.room))
         biased = any(self.trace.has("b_O", number) for number in self.trace.layers_with_weights())
@@ -103,21 +106,16 @@ class Heads(Stage):
 
     # Parts
 
-    def _sentence(self) -> Mobject:
-        """Return the tokens as one sentence, of which the followed one stands out."""
-        colours = [self.theme.muted] * self.layer.count
-        colours[self.query] = self.theme.ink
-        box = Box(0.0, 0.0, self.frame.stage.width, 0.22 * self.frame.stage.height)
-        return Sentence(self.layer.words, box, size=1.4 * TEXT, colours=colours)
-
-    def _outputs(self, height: float, counted: str = "") -> WideRow:
+    def _outputs(self, height: float, above: Sequence[Heatmap] = ()) -> WideRow:
         """Return the row of z of the followed token, from all heads, side by side."""
         heads = range(self.trace.meta.n_heads)
         rows = [head_tensor(self.layer.head(h), "z").heatmap(Box(0, 0, 1, 1)) for h in heads]
         blocks = [row.part(self.span, (0, self.trace.meta.d_v)) for row in rows]
-        names = [_("head {head}", head=head) for head in heads], [*map(str, heads)]
-        width, featured = self.frame.stage.width, self.head.head
-        return WideRow(blocks, width, height, names, SEAM, counted, featured)
+        names = [[_("head {head}", head=head) for head in heads], [*map(str, heads)]]
+        if self.frame.upright and not above:
+            names = []  # rows on several lines would be thinner than what names them
+        width = self.frame.stage.width
+        return WideRow(blocks, width, height, names, SEAM, above, self.query)
 
     def _output(self) -> list[Heatmap]:
         """Return the row of the layer's output of the followed token, in as many blocks."""
@@ -172,7 +170,7 @@ class Heads(Stage):
         self.play(*world.settle(self, head, world.shot("card", head), alone=True))
         self.names = self._names(head)
         line = _("of layer {layer}", layer=self.facts["layer"])
-        words = Headline(_("one head"), line, self.frame)
+        words = Headline(_("One head"), line, self.frame)
         self.play(*self.say(words), Appear(self.names))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
@@ -245,33 +243,34 @@ class Heads(Stage):
         # Nothing is played: it is known then where everything will be.
         shot, self.camera.shot = self.camera.shot, Shot()
         self.remove(self.world)
-        self.part(
-            "outputs",
-            self._outputs(self.room + 0.8 * WAY, _("{own} numbers", own=self.trace.meta.d_v)),
-        )
-        self.show("sentence\noutputs\ncount", later="sentence outputs count")
+        above = [
+            head_tensor(self.layer.head(head), "pattern").heatmap(Box(0, 0, 1, 1)).set_masked(0.0)
+            for head in range(len(patterns))
+        ]
+        self.part("outputs", self._outputs(self.wide.below(head=BELOW).height, above))
+        self.show("outputs", headline=self.wide, later="outputs")
         self.add(self.world)
         self.camera.shot = shot
         pieces = dict(self.parts["outputs"].pieces)
-        rest = (
-            pieces.pop("names"),
-            pieces.pop("count"),
-            self.parts["sentence"].whole,
-            self.parts["count"].whole,
-        )
-        places = [block.copy() for block in pieces.values()]
-        for block, pattern in zip(pieces.values(), patterns, strict=True):
-            block.points = pattern.part(self.span, (0, self.layer.count)).points
+        rest = pieces.pop("names"), pieces.pop("frames")
+        places = {name: piece.copy() for name, piece in pieces.items()}
+        for number, pattern in enumerate(patterns):
+            pieces[f"above {number}"].points = pattern.points.copy()
+            pieces[f"block {number}"].points = pattern.part(self.span, (0, self.layer.count)).points
         self.play(*map(Appear, pieces.values()), Vanish(self.world), run_time=1.0)
-        self.play(*map(Glide, pieces.values(), places), self.move_camera(Shot()), run_time=2.4)
-        self.play(*map(Appear, rest))
+        self.play(
+            *(Glide(piece, places[name]) for name, piece in pieces.items()),
+            self.move_camera(Shot()),
+            run_time=2.4,
+        )
+        self.play(*map(Appear, (self.wide, *rest)))
 
     @beat
     def one_output(self) -> None:
         """A last matrix, W O, mixes all these numbers into the layer's attention output, as wide
         as the input."""
         self.part("outputs", self._outputs(0.58 * self.room))
-        self.show("sentence\noutputs\nW_O\nout\nmade", later="W_O out made")
+        self.show("outputs\nW_O\nout\nmade", headline=self.one, later="W_O out made")
         way, blocks = self.parts["W_O"].whole[0], self.parts["out"].pieces.values()
         self.play(LaggedStart(*map(Appear, way), lag_ratio=0.8, run_time=1.6))
         self.play(LaggedStart(*map(Appear, blocks), lag_ratio=0.3))

@@ -42,7 +42,7 @@ NAME_GAP = 0.14  # between a wall and the names of its layers
 TURN = 52.0  # of the eye that flies along a wall, in degrees
 INSET = 0.36  # from a wall's end to where the eye looks first, as a share of its length
 NEAREST = 0.58  # how far a wall may reach towards the eye; 1 is the eye
-BRIGHTER = 0.6  # power of the shares in a field, whose patterns are very small
+FAINT = 0.1  # up to which share the scale of small patterns is about linear: they are brighter
 ROUNDS = 30  # of fitting a shot
 EVEN = 6, 22  # rows behind the featured pattern: where the even light begins, and is all
 WIDE_LENS = 0.8  # focal length over a field, in heights of a shot; near and far are seen
@@ -107,7 +107,8 @@ class Wall(Heatmap):
     grid
         Rows and columns of patterns.
     there : (rows, columns)
-        1 for cells of patterns, 0 for what is between them and for the hidden columns.
+        1 for cells of patterns, 0 for what is between them, for the hidden columns, and for what
+        the mask removes.
     """
 
     def __init__(self, view: LayerView, frame: Frame, room: Box) -> None:
@@ -129,10 +130,10 @@ class Wall(Heatmap):
         rows, columns = values.shape
         future, there = np.zeros((2, *self.step))
         future[:count, self.hidden : self.hidden + count] = np.triu(np.ones((count, count)), k=1)
-        there[:count, self.hidden : self.hidden + count] = 1.0
+        there[:count, self.hidden : self.hidden + count] = np.tri(count)
         super().__init__(
             values,
-            Norm.unit(),
+            replace(Norm.unit(), linear_width=FAINT),
             masked=np.tile(future, self.grid)[:rows, :columns] > 0,
             source=TensorSource(quantity="wall_of_patterns", given=tuple(given.items())),
             edged=False,
@@ -181,6 +182,7 @@ class Wall(Heatmap):
         for (layer, head), level in np.ndenumerate(np.asarray(levels)):
             rows, columns = self.cut(layer, head, whole=True)
             shown[slice(*rows), slice(*columns)] = level
+        shown *= 1 - self.masked
         self._tell(first_token=self.hidden > 0)
         return ShowCells(self, shown)
 
@@ -274,8 +276,8 @@ class Field(Heatmap):
         rows, columns = wall.cut(*featured, whole=True)
         high, wide = wall.step
         gap = high - wall.count
-        seen = (wall.there * (1 - wall.masked))[..., None]
-        light = wall.norm.colours(wall.values**BRIGHTER) * seen
+        seen = wall.there[..., None]
+        light = wall.norm.colours(wall.values) * seen
         cells = np.concatenate([light, 255 * seen], axis=-1)
         cells = np.pad(np.rint(cells).astype(np.uint8), ((0, gap), (0, gap), (0, 0)))
         down, across = (

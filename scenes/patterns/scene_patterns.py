@@ -14,6 +14,7 @@ from extract.trace import Trace
 from filmkit.core.animations import (
     Appear,
     Presence,
+    Recolour,
     Vanish,
     first_half,
     second_half,
@@ -29,7 +30,7 @@ from filmkit.core.numbers import (
     format_large_share,
 )
 from filmkit.core.stage import beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import Highlight
@@ -37,9 +38,7 @@ from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
-from filmkit.pictures.texts import below_each_other, figure
 from filmkit.world.headline import Headline
-from filmkit.world.standing import words_at
 from scenes.patterns.parts import (
     Field,
     Wall,
@@ -55,31 +54,23 @@ LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 DIM = 0.25  # opacity of patterns that are not meant
-BESIDE = 4.6  # width of what is said beside a pattern, in scene units
 # The eye at the last layers: angles in degrees, and its distance as a share of the longer side.
-TURNS, LOW, WALL_AWAY = 24.0, 5.0, 0.75
-NAMED = 0.01, 0.32  # from an end of the wall to its name, in scene units of the frame
-SHORT = 0.8  # width of a wall, as a share of the stage's, that is too short for a name below it
+TURNS, LOW, WALL_AWAY = 26.0, 5.0, 0.5
 BEFORE = 2  # rows of patterns before the featured one in the field
 SHINE = 1.5  # how much light the field gives
-SAME = 0.75  # largest width of the heading of two models, as a share of the frame's
 # The featured pattern in the field: its side as a share of the frame's shorter side, and how far
 # below the frame's middle it is, in heights of the frame.
 NEAR, FOOT = 0.18, 0.28
 
 TWINS = """
-    same      same      same      same
     back_name back_name rest_name rest_name
     own_back  two_back  own_rest  two_rest
-    start     start     start     start
 """
 TALL_TWINS = """
-    same      same
     back_name back_name
     own_back  two_back
     rest_name rest_name
     own_rest  two_rest
-    start     start
 """
 
 
@@ -136,7 +127,6 @@ class Patterns(Stage):
         self.back = strongest_head(patterns, "previous")
         self.rest = strongest_head(patterns, "sink")
         self.part("back", self._pattern(self.layer, self.back))
-        self.part("said", self._said())
         if has_twin(self.trace):
             self._prepare_gpt2()
 
@@ -160,41 +150,31 @@ class Patterns(Stage):
             for habit, find in zip(("back", "rest"), finds, strict=True):
                 matrix = self._pattern(view, find, columns="key", first=True)
                 self.part(f"{key}_{habit}", replace(matrix, name=name))
-        same = figure(_("two models, the same habits"))
-        self.part("same", same.shrink_to(SAME * self.frame.stage.width))
         for name, text in (
             ("back", _("one word back")),
             ("rest", _("rest on {first}", first=self.facts["first"])),
         ):
             self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
-        start = _("left column: {first}", first=self.facts["first"])
-        self.part("start", Label(start, size=TEXT))
 
     def _pattern(
         self, view: LayerView, find: StrongestHead, *, columns: str = TOKEN, first: bool = False
     ) -> Matrix:
-        """Return the pattern of a head, and perhaps the column of a first token that is hidden."""
+        """Return the pattern of a head, and perhaps the column of a first token that is hidden.
+
+        What the mask removes is as black as all that nobody looks at.
+        """
         head = replace(view, layer=find.layer).head(find.head)
         matrix = head_matrix(head, "pattern")
         assert matrix is not None
-        plain = replace(matrix, name="", symbol="", columns=columns)
+        plain = replace(matrix, name="", symbol="", columns=columns, masked=None)
         if not first or not view.hides_first:
             return plain
         drawn = slice(view.first, view.stop)
-        values = view.trace.get("pattern", find.layer)[find.head, drawn, : view.stop]
         return replace(
             plain,
-            values=values,
+            values=view.trace.get("pattern", find.layer)[find.head, drawn, : view.stop],
             source=replace(matrix.source, index=(find.head, (1, view.stop), (0, view.stop))),
-            masked=np.triu(np.ones(values.shape, dtype=bool), k=2),
         )
-
-    def _said(self) -> VGroup:
-        """Return the share of attention that goes one word back, with a line that says so."""
-        share = fact("habit", self.back.value, format_large_share, habit_name="previous")
-        text = _("of this head’s attention goes to the word just before")
-        lines = break_lines(text, BESIDE, size=TEXT)
-        return below_each_other(figure(share), *(Label(line, size=1.1 * TEXT) for line in lines))
 
     def variant(self, beat: str) -> str:
         return "many" if int(self.rests.sum()) >= SEVERAL else "few"
@@ -225,16 +205,17 @@ class Patterns(Stage):
         cells.place(tile).edged = False
         self.add(self.wall)
         self.bring_to_front(cells)
-        self.play(Zoom(self.camera, Shot()), *moves, run_time=self.theme.tempo.swing)
+        small = Recolour(cells, norm=self.wall.norm, masked=0.0)
+        self.play(Zoom(self.camera, Shot()), small, *moves, run_time=self.theme.tempo.swing)
         self.remove(cells)
 
-    def _come_close(self, mosaic: str, part: str, place: tuple[int, int]) -> None:
-        """Let the camera come so close to a pattern on the wall that it is the mosaic's part."""
+    def _come_close(self, part: str, place: tuple[int, int], words: Headline) -> None:
+        """Let the camera come so close to a pattern on the wall that it is a part, with words."""
         # Nothing is played: it is known then where everything will be.
         before, shot = list(self.mobjects), self.camera.shot
         self.remove(*before)
         self.camera.shot = Shot()
-        self.show(mosaic, later=mosaic)
+        self.show(part, later=part, headline=words)
         self.add(*before)
         self.camera.shot = shot
         cells, tile = self.parts[part].cells.whole, self.wall.tile(*place)
@@ -251,8 +232,10 @@ class Patterns(Stage):
         self.remove(self.wall)
         self.camera.shot = Shot()
         cells.place(box)
-        pieces = [p for placed in self.parts.values() for p in placed.pieces.values()]
-        self.play(*(Appear(piece) for piece in pieces if cells not in piece.get_family()))
+        pieces = self.parts[part].pieces.values()
+        self.play(
+            Appear(words), *(Appear(piece) for piece in pieces if cells not in piece.get_family())
+        )
 
     # The wall
 
@@ -268,23 +251,11 @@ class Patterns(Stage):
     @beat(when=lambda trace: trace.meta.n_layers > 1)
     def through_the_model(self) -> None:
         """Layer after layer, from the first to the last."""
-        words = Headline(self.facts["layers"], _("from the first to the last"), self.frame)
-        down, (across, away) = self.wall.downward, NAMED
+        line = _("from the first, far away, to the last")
+        words, down = Headline(self.facts["layers"], line, self.frame), self.wall.downward
         turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
-        room = words.below(head=0.2 + 2 * away * down, foot=2 * away)
+        room = words.below(head=0.2)
         end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
-        upper_left, upper_right, lower_right, lower_left = self.wall.corners
-        first, last = (
-            ((upper_left + upper_right) / 2, (lower_left + lower_right) / 2)
-            if down
-            else (lower_left, lower_right)
-        )
-        # The lower edge of a short wall falls too steeply for words below it: they stand beside.
-        inward = across if self.wall.width > SHORT * self.frame.stage.width else -across
-        names = VGroup(
-            words_at(_("first layer"), first, away=(inward, away if down else -away), width=BESIDE),
-            words_at(_("last layer"), last, away=(-inward, -away), width=BESIDE),
-        )
         gone = [part for part in self.visible_parts() if part is not self.wall]
         if self.wall not in self.mobjects:
             self.add(self.wall)
@@ -293,14 +264,17 @@ class Patterns(Stage):
             Zoom(self.camera, at_the_first(self.wall.box)),
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        self.play(*self.say(words), Appear(names))
+        self.play(*self.say(words))
 
     # Heads with a habit
 
     @beat
     def one_word_back(self) -> None:
         """Some heads have a habit. This one looks one word back."""
-        self._come_close("back said", "back", (self.back.layer, self.back.head))
+        share = fact("habit", self.back.value, format_large_share, habit_name="previous")
+        line = _("{share} of this head’s attention goes to the word just before", share=share)
+        words = Headline(_("One word back"), line, self.frame)
+        self._come_close("back", (self.back.layer, self.back.head), words)
         cells = self.parts["back"].cells
         before = (cells.cell(row, row - 1) for row in range(1, self.layer.count))
         self.play(Appear(VGroup(*map(Highlight, before))))
@@ -328,10 +302,9 @@ class Patterns(Stage):
         """The same words in {gpt2}: another model, and the same habits."""
         self.play(self.wall.show_patterns(), *self.say())
         own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
-        self.show(TWINS, tall=TALL_TWINS, words="rows", later="same", origins={"own_back": own})
-        # In the middle of the frame, not of the matrices.
-        same = self.parts["same"].pieces["whole"].set_x(self.frame.stage.x)
-        self.play(Appear(same))
+        line = _("left column: attention to {first}", first=self.facts["first"])
+        words = Headline(_("Two models, the same habits"), line, self.frame)
+        self.show(TWINS, tall=TALL_TWINS, words="rows", headline=words, origins={"own_back": own})
 
     # Many more
 
@@ -356,7 +329,7 @@ class Patterns(Stage):
         field = glow(Field(self.wall, shape, self.featured, home), SHINE)
         tile, horizon = self.wall.tile(*self.featured), words.below().top / self.frame.height
         shot = low_over(tile, self.frame, side=NEAR, below=FOOT, horizon=horizon)
-        pattern = head_tensor(self.head, "pattern").heatmap(tile)
+        pattern = head_tensor(self.head, "pattern").heatmap(tile).set_masked(0.0)
         self.add(field)
         self.bring_to_back(field)
         self.play(

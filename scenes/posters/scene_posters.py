@@ -72,7 +72,7 @@ class Poster(Stage):
         meta = self.trace.meta
         kept = fact("kept numbers", self.sets * (meta.d_qk + meta.d_v), sets=self.sets)
         idea = _(self.idea, sets=counted_sets(self.sets), heads=counted_heads(meta.n_heads))
-        line = _("{idea}: {kept} numbers a token", idea=idea, kept=kept)
+        line = _("{idea}: {kept} numbers per token", idea=idea, kept=kept)
         return Headline(_(self.name), line, self.frame)
 
     def remark(self) -> str:
@@ -155,7 +155,7 @@ class LatentPoster(Poster):
 
     def words(self) -> VGroup:
         line = _(
-            "one <latent>latent</latent>: {count} numbers a token",
+            "one <latent>latent</latent>: {count} numbers per token",
             count=self.world.latent.cells.shape[1],
         )
         name = _(self.name)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 from manim import (
-    UP,
     Group,
+    Mobject,
     VGroup,
     linear,
 )
@@ -28,10 +29,10 @@ from filmkit.core.text import Number
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import own_colour
-from filmkit.world.block import CacheBlock, Pose, Slab
+from filmkit.world.block import CacheBlock, Pose, Slab, shot_of
 from filmkit.world.box import GlassBox
 from filmkit.world.burst import Burst
-from filmkit.world.headline import DISPLAY, Headline
+from filmkit.world.headline import Headline
 from filmkit.world.standing import words_at
 from filmkit.world.words import fall
 from scenes.question.parts import Candidates, Row
@@ -44,9 +45,13 @@ ROWS = (0.52, 0.16, 0.32)  # of the last picture's height: title, question, sent
 FLYING = 10  # slabs that fly out of the memory
 # Moments of their flight in seconds: when it gets slow, in the last picture, and when all is gone.
 BURST, SLOW, GONE = 0.45, 0.6, 1.6
-NAMED = 0.2, 0.2  # from a corner of the memory to its name, in scene units of the frame
+NAMED = 0.1, 0.25  # from a corner of the memory to its name, in scene units of the frame
 RUN, GROWTH, DARK = 2.2, 4.5, 0.8  # seconds of candidates, of the memory's filling, of nothing
-RAISED, UPPER = 0.075, 1.7  # size of the sentence over its slabs, and its room, at most
+RAISED, UPPER = 0.075, 1.7  # size of the sentence before it falls, and its room, at most
+# From how far to the right and above slabs of the sentence are seen, in degrees.
+SEEN, UPRIGHT_SEEN = (26.0, 12.0), (50.0, 17.0)
+# From their feet to the middle of their words, and room for these; least gap between two words.
+UNDER, FOOT, NEAR = 0.3, 0.5, 0.05
 
 
 class Question(Stage):
@@ -131,25 +136,29 @@ class Question(Stage):
         self.block = block = CacheBlock(self.view)
         upper = Box(stage.x, stage.top - UPPER / 2, stage.width, UPPER)
         raised = self._sentence(upper, RAISED)
-        self.said = Headline(
-            "", _("each token leaves <key>keys</key> and <value>values</value>"), self.frame
+        words = Headline(
+            _("Every token is kept"),
+            _("as a slab of <key>keys</key> and a slab of <value>values</value>"),
+            self.frame,
         )
-        self.said.shift((raised.get_bottom()[1] - stage.top) * UP)
         self.play(
             Vanish(VGroup(*self.candidates, self.cursor)), Glide(sentence.words, raised.words)
         )
-        shot = block.build(apart=1.0).shot(self.frame, into=self.said.below(head=0.3))
-        self.camera.shot = shot
-        pin_to_frame(sentence)
-        self.add(set_presence(block, 0.0), self.said)
-        drops, landed, rising = [pin_to_frame(word.copy()) for word in sentence.words], [], []
-        for drop, slabs in zip(drops, block.tokens, strict=True):
+        turn, tilt = UPRIGHT_SEEN if self.frame.upright else SEEN
+        corners, room = block.build(apart=1.0).corners, words.below(head=0.3, foot=FOOT)
+        self.camera.shot = shot = shot_of(corners, self.frame, into=room, turn=turn, tilt=tilt)
+        self.fallen = pin_to_frame(sentence.words)
+        self.add(set_presence(block, 0.0), self.fallen)
+        landed, rising = VGroup(), []
+        for word, slabs in zip(self.fallen, block.tokens, strict=True):
             homes = [slab.pose for slab in slabs]
             foot = (homes[0].corner(0, 0, 0) + homes[1].corner(1, 0, 0)) / 2
-            place = shot.project(foot[None], self.frame.height) * [1, 1, 0]
-            landed.append(drop.copy().scale(TEXT / RAISED).move_to(place))
+            place = shot.project(foot[None], self.frame.height)[0] * [1, 1, 0]
+            landed.add(word.copy().scale(TEXT / raised.size).move_to(place - [0, UNDER, 0]))
             rising.append(partial(_raise, slabs, homes))
-        self.play(fall(drops, landed, block, rising, run_time=4.5))
+        stay = not any(map(_meet, landed, landed[1:]))
+        self.play(fall(self.fallen, landed, block, rising, stay=stay, run_time=4.5))
+        self.play(*self.say(words))
 
     @beat(
         ask="How many tokens of DeepSeek-R1 fill a GPU, if nothing is shared? {few}, {about} or "
@@ -160,12 +169,8 @@ class Question(Stage):
         tokens, a chip of {gigabytes} [gigabytes] is full."""
         tempo = self.theme.tempo
         words = Headline(
-            _("{capacity} tokens", capacity=self.facts["capacity"]),
-            _(
-                "and one GPU is full, if {model} shares no <key>keys</key> and "
-                "<value>values</value>",
-                model=SHAPE_NAME,
-            ),
+            _("{capacity} tokens fill one GPU", capacity=self.facts["capacity"]),
+            _("if {model} keeps all <key>keys</key> and <value>values</value>", model=SHAPE_NAME),
             self.frame,
         )
         row = Row(self.block, self.frame)
@@ -173,14 +178,14 @@ class Question(Stage):
         shot = row.shot_with_room(self.frame, words.below(head=0.6))
         count = len(self.tokens)
         # Its right end stays where that of the last number will be.
-        counter = Number(self.capacity, digits=0, size=DISPLAY).move_to(words.figure)
+        counter = Number(self.capacity, digits=0, size=RAISED).move_to(words.figure)
         pin_to_frame(counter.set_value(count))
         self.add(row)
-        self.play(Vanish(VGroup(self.sentence, self.said)), Appear(row.own), Vanish(self.block))
+        self.play(*self.say(), Vanish(Group(self.fallen, self.block)), Appear(row.own))
         self.published = True
         self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
         size = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
-        corner = glass.pose.corner(1, 1, 1)
+        corner = glass.pose.corner(0, 1, 1)
         name = words_at(size, corner, away=NAMED, width=0.4 * self.frame.stage.width)
 
         def grow(alpha: float) -> None:
@@ -193,8 +198,9 @@ class Question(Stage):
         flying = row.bodies[-FLYING:]
         self.burst = Burst(glass, list(flying), shot)
         row.bodies.remove(*flying)
-        self.remove(glass.front, counter, name)
-        self.add(self.burst, words)
+        self.remove(glass.front, counter)
+        self.add(self.burst)
+        self.play(*self.say(words), run_time=0.1)
         self.play(self.burst.fly(0.0, BURST, run_time=BURST))
         self.play(self.burst.fly(BURST, SLOW, run_time=2.0))
 
@@ -215,6 +221,13 @@ class Question(Stage):
         self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
         self.play(Appear(asked))
         self.play(Appear(words))
+
+
+def _meet(word: Mobject, following: Mobject) -> bool:
+    """Return whether two words would be too near to each other."""
+    apart = np.abs(word.get_center() - following.get_center())[:2]
+    sizes = word.width + following.width, word.height + following.height
+    return bool((apart < np.array(sizes) / 2 + NEAR).all())
 
 
 def _raise(slabs: Sequence[Slab], homes: Sequence[Pose], alpha: float) -> None:

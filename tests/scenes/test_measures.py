@@ -23,12 +23,10 @@ RATE = 4  # frames a second
 LONG = {"scene_mla/what_it_says"}  # answers that are waited for
 SMALL = {"scene_attention/a_weighted_mix", "scene_mla/what_is_lost"}
 SEVERAL = {
-    "scene_question/until_it_bursts",
     "scene_mla/down_to_the_latent",
     "scene_mla/up_to_keys_and_values",
     "scene_mla/what_it_says",
     "scene_mla/both_forms_agree",
-    "scene_answer/into_the_latent",
 }
 PIECES, MOST_PIECES = 12, 20
 STILL_SECONDS, STILL_SHARE = 2.0, 0.05

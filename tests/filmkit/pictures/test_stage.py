@@ -93,6 +93,13 @@ def test_what_is_shown_later_has_its_place_and_is_not_there() -> None:
     assert stage.parts["note"].whole[0] not in stage.mobjects
 
 
+def test_a_headline_comes_when_the_first_part_does() -> None:
+    words = Label("a headline").move_to([0, 2, 0])
+    assert perform(shows("Q K", headline=words, later="Q K")).played == [0]
+    stage = perform(shows("Q K", headline=words, later="K"))
+    assert words in stage.mobjects
+
+
 def test_a_beat_without_a_picture_has_no_parts() -> None:
     assert dict(perform(lambda stage: None).parts) == {}
 

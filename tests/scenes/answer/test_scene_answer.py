@@ -59,7 +59,7 @@ def test_the_published_comparison_is_counted(pictures: dict[str, BeatPicture]) -
     assert [key for key, better in results.items() if not better] == [("small", "C-Eval")]
     assert len(results) == 8
     assert len(MOE.columns) == 4
-    assert "7 of 8" in texts(pictures["the_answer"])
+    assert "The latent wins 7 of 8" in texts(pictures["the_answer"])
     assert pictures["ask_the_answer"].record.narration.endswith("2, 4 or 7 times?")
 
 

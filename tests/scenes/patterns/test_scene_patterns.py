@@ -19,7 +19,6 @@ from filmkit.core.quantities import PanelCheck
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageError
-from filmkit.core.theme import DARK
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.patterns.parts import Field, Wall, Zoom, close_shot, from_the_side, prompt_patterns
 from scenes.patterns.scene_patterns import DIM, LARGE, Patterns
@@ -109,7 +108,7 @@ def habits(trace: Trace, resting: list[tuple[int, int]]) -> Trace:
 def test_the_head_that_looks_one_word_back_is_found_and_told_with_its_figure(has_bos: bool) -> None:
     trace = habits(make_trace(n_layers=3, n_heads=4, has_bos=has_bos), [(2, 1)])
     picture = shown(play(Patterns, trace), "one_word_back")
-    assert "90%" in all_texts(picture)
+    assert any(text.startswith("90% of this head") for text in all_texts(picture))
     assert any("layer 0, head 2" in text for text in all_texts(picture))
     (panel,) = picture.panels
     drawn = slice(int(has_bos), trace.meta.n_prompt)
@@ -130,7 +129,8 @@ def test_the_heads_that_rest_on_the_first_token_are_lit_and_counted(first_token:
         for (layer, head), lit in np.ndenumerate(rests):
             rows, columns = wall.cut(layer, head, whole=True)
             cells = np.s_[slice(*rows), slice(*columns)]
-            assert (wall.shown[cells] == (1.0 if lit else DIM)).all()
+            there = wall.masked[cells] == 0
+            assert (wall.shown[cells] == there * (1.0 if lit else DIM)).all()
             # The first column is that of the first token.
             first = trace.get("pattern", layer)[head, stage.layer.first : trace.meta.n_prompt, 0]
             np.testing.assert_allclose(wall.values[cells][:, 0], first)
@@ -208,7 +208,7 @@ def test_the_published_patterns_make_a_film_of_their_own() -> None:
     assert [line for p in pictures for line in complaints(p)] == []
     assert "published values, within 0.0025" in " ".join(t.text for t in pictures[0].texts)
     back = shown(pictures, "one_word_back")
-    assert "100%" in {item.text for item in back.texts}
+    assert any(item.text.startswith("100% of this head") for item in back.texts)
 
 
 @pytest.mark.parametrize(
@@ -252,10 +252,10 @@ def test_a_wall_shows_each_pattern_in_its_place(frame: Frame) -> None:
             wall.values[cells], trace[f"pattern.{layer}"][head, 1:11, 1:11]
         )
         assert (wall.masked[cells] == np.triu(np.ones((10, 10)), k=1)).all()
-        assert wall.shown[cells].all()
+        assert (wall.shown[cells] == np.tri(10)).all()
         box = wall.tile(layer, head)
         assert box.width == pytest.approx(box.height)
-    assert wall.shown.sum() == 7 * 3 * 100
+    assert wall.shown.sum() == 7 * 3 * 55
     first, last = wall.tile(0, 0), wall.tile(6, 0)
     assert (last.y < first.y, last.x > first.x) == ((True, False) if frame.tall else (False, True))
 
@@ -267,7 +267,7 @@ def test_the_wave_starts_at_its_head() -> None:
     wave.begin()
     assert wall.shown.max() == 0
     wave.step(0.3)
-    assert wall.shown[slice(*near[0]), slice(*near[1])].min() > 0
+    assert wall.shown[slice(*near[0]), slice(*near[1])][np.tri(10) > 0].min() > 0
     assert wall.shown[slice(*far[0]), slice(*far[1])].max() == 0
     wave.finish()
     np.testing.assert_array_equal(wall.shown, wall.there)
@@ -344,8 +344,9 @@ def test_what_is_seen_from_the_side_ends_below_the_words(turned: dict) -> None:
 
 def test_pixels_of_the_wall_are_the_trace() -> None:
     trace = make_trace(n_layers=7, n_heads=5, n_tokens=9, seed=4)
-    colours = Norm.unit().colours(prompt_patterns(trace)[:, :, 1:, 1:])
-    masked = np.array([int(DARK.masked[i : i + 2], 16) for i in (1, 3, 5)])
+    # Small shares are brighter than elsewhere: the scale is about linear up to a tenth.
+    shares = prompt_patterns(trace)[:, :, 1:, 1:]
+    colours = Norm.unit().colours(np.arcsinh(shares / 0.1) / np.arcsinh(1 / 0.1))
     checked = []
 
     def look(beat: str, stage: Patterns) -> None:
@@ -354,14 +355,15 @@ def test_pixels_of_the_wall_are_the_trace() -> None:
         picture = stage.snapshot()
         places = np.random.default_rng(0).integers(0, [7, 5, 9, 9], (400, 4))
         for layer, head, query, key in places.tolist():
-            if (layer, head) == stage.featured:
+            if (layer, head) == stage.featured or key > query:
                 continue
             rows, columns = stage.wall.cut(layer, head)
             point = stage.wall.at(rows[0] + query + 0.5, columns[0] + key + 0.5)
             x, y = stage.camera.pixels(stage.wall, point[None])[0]
-            expected = colours[layer, head, query, key] if key <= query else masked
+            expected = colours[layer, head, query, key]
             np.testing.assert_allclose(picture[int(y), int(x), :3].astype(int), expected, atol=3)
-            checked.append(key <= query)
+            checked.append(expected)
 
     run(trace, look)
-    assert sum(checked) > 100
+    assert len(checked) > 100
+    assert np.ptp(checked) > 100
