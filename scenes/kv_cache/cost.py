@@ -17,6 +17,7 @@ from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow, mirrored
+from filmkit.core.numbers import counted_layers, counted_sets
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
@@ -102,11 +103,12 @@ def token_bytes(meta: TraceMeta) -> int:
 
 def factors(meta: TraceMeta) -> str:
     """Return the same as a product, in words and numbers."""
-    size = f"2 × {meta.d_qk}" if meta.d_qk == meta.d_v else f"({meta.d_qk} + {meta.d_v})"
-    product = f"{size} × {meta.n_kv_heads} × {meta.n_layers}"
     return _(
-        "<key>keys</key> and <value>values</value>: {product} numbers of {count} bytes",
-        product=product,
+        "<key>keys</key> and <value>values</value>: {size} numbers × {sets} × {layers} × {count} "
+        "bytes",
+        size=f"2 × {meta.d_qk}" if meta.d_qk == meta.d_v else f"({meta.d_qk} + {meta.d_v})",
+        sets=counted_sets(meta.n_kv_heads),
+        layers=counted_layers(meta.n_layers),
         count=BITS // 8,
     )
 
