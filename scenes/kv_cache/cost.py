@@ -14,6 +14,7 @@ from extract.trace import TraceMeta
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Frame
+from filmkit.core.handover import stand_for
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow, mirrored
@@ -45,6 +46,7 @@ RADIUS = 11.0  # of the arc on which the plates of a layer stand
 WORDS = 1.8  # room for a headline
 SIDE, BETWEEN = 3.0, 0.04  # width of a large model's keys or values, and their gap as a share of it
 MARK, OVER = 0.14, 0.8  # size of the question mark, and how high over its box it is
+ROLES = "key", "value"  # of slabs
 SLABS, THICK, TALL = 9, 0.2, 2.2  # pairs of slabs in a memory; their thickness, and other sides
 HIGH, SHAPE = 2.9, 1.25  # height of a chip, and its width as a share of it
 APART = 5.2  # from the memory to the middle of the chip, in scene units
@@ -166,11 +168,16 @@ class Memory(Solid):
 
     def __init__(self) -> None:
         super().__init__()
-        colours = current_theme().key, current_theme().value
-        slabs = Group()
+        theme, slabs = current_theme(), Group()
         for number in range(2 * SLABS):
             at = ((number + 0.5 - SLABS) * THICK, 0.0, 0.0)
-            slabs.add(SketchBody(Pose(at, 0.0, 0.94 * THICK, TALL, TALL), colours[number % 2]))
+            role = ROLES[number % 2]
+            slab = SketchBody(Pose(at, 0.0, 0.94 * THICK, TALL, TALL), theme.role(role))
+            # In the order in which a plate has its corners: it becomes one in the next scene.
+            low, high, over, under, _low = (slab.pose.corner(*corner) for corner in SIDES[0])
+            slab.faces[0].set_points_as_corners([over, high, low, under, over])
+            stand_for(slab.faces[0], role)
+            slabs.add(slab)
         glass = GlassBox(Pose((0.0, 0.0, 0.0), 0.0, 2 * SLABS * THICK, TALL, TALL))
         self.pose = glass.pose
         self.add(glass.back, slabs, glass.front)

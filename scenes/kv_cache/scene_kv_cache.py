@@ -67,7 +67,6 @@ LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 BRACKET = 0.06, 0.22, 0.22, 0.06  # heights of its corners over a block, in scene units
-ZOOM = 1.25  # of words beside a body that has few of them
 BESIDE = 2.1  # room for words at the left of a body, in scene units
 WAYS = "cached", "naive"  # of decoding: with a cache and without one
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
@@ -449,6 +448,11 @@ class KVCache(Stage):
         """Return what the rows of a slab are, in words."""
         return _("{sets} in {layers}", sets=self.facts["sets"], layers=self.facts["layers"])
 
+    @property
+    def _larger(self) -> float:
+        """Size of words beside a body that has few of them."""
+        return TEXT if self.frame.upright else 1.25 * TEXT
+
     def _name_edges(
         self,
         names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float], str]],
@@ -513,7 +517,6 @@ class KVCache(Stage):
         large = self.large
         room = words.below(head=1.25, left=BESIDE)
         stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
-        zoom = 1.0 if self.frame.upright else ZOOM
         at, (keys, values) = (
             large.pose.corner,
             (half.pose.corner(0.5, 1, 1) for half in large.halves),
@@ -525,8 +528,8 @@ class KVCache(Stage):
                 (_keys_of(LARGE.d_head), keys, (0.0, 0.5), "key"),
                 (_values_of(LARGE.d_head), values, (0.0, 0.5), "value"),
             ),
-            size=zoom * TEXT,
-            above=1.7 * zoom,
+            size=self._larger,
+            above=1.7 * self._larger / TEXT,
         )
 
     @beat
@@ -550,7 +553,7 @@ class KVCache(Stage):
                 (_("kept"), large.unknown.pose.corner(1, 0.5, 1), (0.2, 0.1), "ink"),
                 (whole, large.pose.corner(0, 1, 1), (0.1, 0.3), "ink"),
             ),
-            size=ZOOM * TEXT,
+            size=self._larger,
         )
 
     @beat(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
 
-from manim import Group, LaggedStart, smooth, squish_rate_func
+from manim import RIGHT, UP, Group, LaggedStart, smooth, squish_rate_func
 
 from extract.attention import Array
 from extract.sharing import groups_for
@@ -13,12 +12,15 @@ from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
+from filmkit.core.geometry import FRAME_HEIGHT
+from filmkit.core.handover import stand_for
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import counted_heads, format_percent, format_rough, spoken_share
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.mobjects.shared_view import SharedView, require_shareable
+from filmkit.pictures.parts import TEXT
 from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
@@ -28,7 +30,7 @@ Panel = tuple[Array, TensorSource]
 
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
 RISE, SLIDE, COMPUTE, DRAW = 4.0, 3.0, 3.0, 3.0
-SHARE, SHARE_AT = 0.05, (0.16, 0.76)  # size of a share on a card; where, in rows and columns
+SHARE, INSET = 0.17, 0.05  # size of a share on a card, and how far below its top, in cards
 BELOW_WORDS = 0.25  # from a headline to the cards, in scene units
 LAG = 0.6  # share of the time in which patterns begin to change
 
@@ -108,8 +110,10 @@ class Sharing(Stage):
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
-        for plate in chain(*self.world.pairs):
-            plate.cells.set_opacity(1.0)  # copies too: they are to be compared
+        for pair in self.world.pairs:
+            for plate, role in zip(pair, ("key", "value"), strict=True):
+                plate.cells.set_opacity(1.0)  # copies too: they are to be compared
+                stand_for(plate.body, role)  # a slab of the scene before
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
@@ -192,8 +196,8 @@ class Sharing(Stage):
             head=card.head,
         )
         rows, columns = card.pattern.shape
-        place = card.pattern.at(SHARE_AT[0] * rows, SHARE_AT[1] * columns)
-        return Label(share, size=SHARE).move_to(place)
+        size = max(TEXT, SHARE * float(card.pattern.width) / FRAME_HEIGHT)
+        return Label(share, size=size).move_to(card.pattern.at(INSET * rows, columns), UP + RIGHT)
 
     @beat
     def what_it_costs(self) -> None:
@@ -214,11 +218,11 @@ class Sharing(Stage):
         meta, world = self.trace.meta, World(self.layer, self.frame)
         world.share_at_once(1)
         line = _(
-            "{number} numbers for each token: now one <key>key</key> and one <value>value</value>",
+            "now one <key>key</key> and one <value>value</value> per token: {number} numbers",
             number=fact("budget", meta.d_qk + meta.d_v),
         )
         self.play(Vanish(Group(*self.mobjects)))
         self.camera.shot = world.shot("arc")
         self.play(world.arrive(run_time=RISE))
         self.wait_for("heads")
-        self.play(*self.say(Headline(_("What else can heads share?"), line, self.frame)))
+        self.play(*self.say(Headline(_("What else to share?"), line, self.frame)))
