@@ -183,6 +183,8 @@ class Sharing(Stage):
         )
         norm = self.shared.difference_norm
         moved = ((card, self.shared.difference(card.head)) for card in world.cards)
+        for card in world.cards:
+            card.pattern.label = _("moved attention")
         self.play(*(self.recolour(card, panel, norm) for card, panel in moved))
         shares = [self.moved_in(card) for card in world.cards if card.name is not None]
         self.play(LaggedStart(*map(Appear, shares), lag_ratio=0.2), run_time=COMPUTE / 2)
@@ -213,7 +215,7 @@ class Sharing(Stage):
 
     @beat
     def what_else(self) -> None:
-        """Fewer keys and values, worse answers. But must it be keys and values that all [heads]
+        """Fewer keys and values, worse answers. But must it be keys and values that all heads
         share?"""
         meta, world = self.trace.meta, World(self.layer, self.frame)
         world.share_at_once(1)
@@ -224,5 +226,4 @@ class Sharing(Stage):
         self.play(Vanish(Group(*self.mobjects)))
         self.camera.shot = world.shot("arc")
         self.play(world.arrive(run_time=RISE))
-        self.wait_for("heads")
         self.play(*self.say(Headline(_("What else to share?"), line, self.frame)))
