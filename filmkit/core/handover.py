@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from manim import Mobject, VMobject
@@ -47,7 +47,7 @@ MARKS = (*",.;:!?",)  # what is carried besides words: it would be missed betwee
 COMPANY = 3  # so many words move together; a single one would mean nothing
 SEEN = 0.999  # presence from which something counts as being there
 
-Part = Heatmap | TextLine | VMobject
+Part: TypeAlias = Heatmap | TextLine | VMobject
 
 
 class ArrivingStage(Stage):

@@ -225,5 +225,5 @@ class Sharing(Stage):
         )
         self.play(Vanish(Group(*self.mobjects)))
         self.camera.shot = world.shot("arc")
-        self.play(world.arrive(run_time=RISE))
+        self.play(world.arrive(run_time=SLIDE))
         self.play(*self.say(Headline(_("What else to share?"), line, self.frame)))
