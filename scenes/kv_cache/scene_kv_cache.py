@@ -333,9 +333,8 @@ class KVCache(Stage):
 
     @beat
     def token_by_token(self) -> None:
-        """With a [cache], a token adds one row of keys and values. Without, all rows are computed
+        """With a cache, a token adds one row of keys and values. Without, all rows are computed
         again."""
-        self.wait_for("cache")
         self._extend(self.steps)
         line = _("multiply-adds in this layer so far")
         words = Headline(_("A cache saves work"), line, self.frame)
