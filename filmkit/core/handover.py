@@ -1,20 +1,20 @@
 """How the last picture of one scene of a film becomes the first of the next.
 
-What both show, the same tensor or the same word, moves from its old place to its new one; all else
-of the old picture fades. Alone, a scene begins with an empty picture; in a film its *arrival* is
-played first, a beat of its own that :func:`arriving` adds. Where the scene is shown from its
-beginning, that begins with a *chapter card*: the old picture steps back, and the scene's number and
-title stand over it.
+What both show, the same tensor or the same word, moves from its old place to its new one, and so do
+shapes that stand for the same (:func:`stand_for`); all else of the old picture fades. Alone, a
+scene begins with an empty picture; in a film its *arrival* is played first, a beat of its own that
+:func:`arriving` adds. Where the scene is shown from its beginning, that begins with a *chapter
+card*: the old picture steps back, and the scene's number and title stand over it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from manim import Mobject
+from manim import Mobject, VMobject
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
@@ -36,7 +36,7 @@ from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine
 
-__all__ = ["arriving", "last_picture"]
+__all__ = ["arriving", "last_picture", "stand_for"]
 
 CARRYING = 1.6  # seconds of an arrival in which something moves, a multiple of BEAT_STEP
 LEAVING = 0.6  # the same if nothing does
@@ -47,7 +47,7 @@ MARKS = (*",.;:!?",)  # what is carried besides words: it would be missed betwee
 COMPANY = 3  # so many words move together; a single one would mean nothing
 SEEN = 0.999  # presence from which something counts as being there
 
-Part = Heatmap | TextLine
+Part: TypeAlias = Heatmap | TextLine | VMobject
 
 
 class ArrivingStage(Stage):
@@ -195,6 +195,12 @@ def arriving(
     return type(scene.__name__, (ArrivingStage, scene), {"__module__": scene.__module__, **members})
 
 
+def stand_for(shape: VMobject, what: str) -> VMobject:
+    """Let a shape be carried to one of as many points that stands for the same, and return it."""
+    shape.stands_for = what
+    return shape
+
+
 def last_picture(
     scene: type[Stage], beat: str, trace: Trace, settings: StageSettings
 ) -> tuple[list[Mobject], Shot]:
@@ -270,13 +276,14 @@ def _drawn(mobjects: Iterable[Mobject]) -> list[Mobject]:
 
 
 def _parts(mobjects: Iterable[Mobject]) -> Iterator[Part]:
-    """Yield heatmaps and words among all parts that are simply where their points are."""
+    """Yield what can be carried among all parts that are simply where their points are."""
     for mobject in mobjects:
         for part in mobject.get_family():
             word = isinstance(part, TextLine) and (
                 any(letter.isalpha() for letter in part.text) or part.text.strip() in MARKS
             )
-            if (word or isinstance(part, Heatmap)) and not _is_upright(part):
+            shown = word or isinstance(part, Heatmap) or hasattr(part, "stands_for")
+            if shown and not _is_upright(part):
                 yield part
 
 
@@ -300,7 +307,9 @@ def _look(part: Part) -> object:
     """Return what two parts have in common that show the same."""
     if isinstance(part, Heatmap):
         return part.source, part.shape, part.norm, part.values.tobytes()
-    return type(part), part.text
+    if isinstance(part, TextLine):
+        return type(part), part.text
+    return part.stands_for, part.points.shape
 
 
 def _matches(
@@ -324,8 +333,8 @@ def _matches(
             nearest = min(alike, key=lambda part: float(np.linalg.norm(part.get_center() - middle)))
             free.remove(nearest)
             pairs.append((nearest, target))
-    panels = any(isinstance(target, Heatmap) for _, target in pairs)
-    return pairs if panels or len(pairs) >= COMPANY else []
+    more = any(not isinstance(target, TextLine) for _, target in pairs)
+    return pairs if more or len(pairs) >= COMPANY else []
 
 
 def _is_there(target: Part, parts: Iterable[Part]) -> bool:
@@ -339,7 +348,7 @@ def _is_there(target: Part, parts: Iterable[Part]) -> bool:
 
 
 class Carry(InPlaceAnimation):
-    """Move a heatmap or a line of text until it looks like another one that shows the same.
+    """Move a heatmap, a line of text or a shape until it looks like another one of the same.
 
     Parameters
     ----------

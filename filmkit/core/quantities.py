@@ -538,13 +538,6 @@ def shared_difference(trace: Trace, layer: int, head: int, sets: int) -> Array:
     return np.abs(shared_pattern(trace, layer, head, sets) - own)
 
 
-@quantity(N_("change of the attention pattern"), SHARED, axes=("query_pos", "key_pos"))
-def shared_change(trace: Trace, layer: int, head: int, sets: int) -> Array:
-    """Return that pattern less the model's own, (query, key)."""
-    own = _float(trace.get("pattern", layer))[head]
-    return shared_pattern(trace, layer, head, sets) - own
-
-
 def _pooled(trace: Trace, layer: int, tensor: str, heads: tuple[int, int]) -> Array:
     """Return the mean of the keys or values that some heads read, (position, channel)."""
     first, last = map(trace.kv_head, heads)

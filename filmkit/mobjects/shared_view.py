@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -85,10 +85,17 @@ class SharedView:
         values = self.shared.pattern[head, self.span, self.span]
         return values, self._source("shared_pattern", head)
 
-    def change(self, head: int) -> tuple[Array, TensorSource]:
-        """Return the pattern of a head less the model's own, and its source."""
-        moved = self.pattern(head)[0] - self.layer.head(head).pattern
-        return moved, self._source("shared_change", head)
+    def difference(self, head: int) -> tuple[Array, TensorSource]:
+        """Return how far the pattern of a head is from the model's own, and the source of that."""
+        moved = np.abs(self.pattern(head)[0] - self.layer.head(head).pattern)
+        return moved, self._source("shared_difference", head)
+
+    @cached_property
+    def difference_norm(self) -> Norm:
+        """Norm of these differences, one for all heads: no difference is the background."""
+        heads = range(self.layer.trace.meta.n_heads)
+        most = max(float(self.difference(head)[0].max()) for head in heads)
+        return replace(Norm.unit(), vmax=most or 1.0)
 
     def _source(self, quantity: str, head: int, width: int = 0) -> TensorSource:
         """Return the source of a matrix that was computed with shared keys and values."""

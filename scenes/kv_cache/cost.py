@@ -14,9 +14,11 @@ from extract.trace import TraceMeta
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Frame
+from filmkit.core.handover import stand_for
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow, mirrored
+from filmkit.core.numbers import counted_layers, counted_sets
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
@@ -44,6 +46,7 @@ RADIUS = 11.0  # of the arc on which the plates of a layer stand
 WORDS = 1.8  # room for a headline
 SIDE, BETWEEN = 3.0, 0.04  # width of a large model's keys or values, and their gap as a share of it
 MARK, OVER = 0.14, 0.8  # size of the question mark, and how high over its box it is
+ROLES = "key", "value"  # of slabs
 SLABS, THICK, TALL = 9, 0.2, 2.2  # pairs of slabs in a memory; their thickness, and other sides
 HIGH, SHAPE = 2.9, 1.25  # height of a chip, and its width as a share of it
 APART = 5.2  # from the memory to the middle of the chip, in scene units
@@ -102,11 +105,12 @@ def token_bytes(meta: TraceMeta) -> int:
 
 def factors(meta: TraceMeta) -> str:
     """Return the same as a product, in words and numbers."""
-    size = f"2 × {meta.d_qk}" if meta.d_qk == meta.d_v else f"({meta.d_qk} + {meta.d_v})"
-    product = f"{size} × {meta.n_kv_heads} × {meta.n_layers}"
     return _(
-        "<key>keys</key> and <value>values</value>: {product} numbers of {count} bytes",
-        product=product,
+        "<key>keys</key> and <value>values</value>: {size} numbers × {sets} × {layers} × {count} "
+        "bytes",
+        size=f"2 × {meta.d_qk}" if meta.d_qk == meta.d_v else f"({meta.d_qk} + {meta.d_v})",
+        sets=counted_sets(meta.n_kv_heads),
+        layers=counted_layers(meta.n_layers),
         count=BITS // 8,
     )
 
@@ -164,11 +168,16 @@ class Memory(Solid):
 
     def __init__(self) -> None:
         super().__init__()
-        colours = current_theme().key, current_theme().value
-        slabs = Group()
+        theme, slabs = current_theme(), Group()
         for number in range(2 * SLABS):
             at = ((number + 0.5 - SLABS) * THICK, 0.0, 0.0)
-            slabs.add(SketchBody(Pose(at, 0.0, 0.94 * THICK, TALL, TALL), colours[number % 2]))
+            role = ROLES[number % 2]
+            slab = SketchBody(Pose(at, 0.0, 0.94 * THICK, TALL, TALL), theme.role(role))
+            # In the order in which a plate has its corners: it becomes one in the next scene.
+            low, high, over, under, _low = (slab.pose.corner(*corner) for corner in SIDES[0])
+            slab.faces[0].set_points_as_corners([over, high, low, under, over])
+            stand_for(slab.faces[0], role)
+            slabs.add(slab)
         glass = GlassBox(Pose((0.0, 0.0, 0.0), 0.0, 2 * SLABS * THICK, TALL, TALL))
         self.pose = glass.pose
         self.add(glass.back, slabs, glass.front)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from manim import DOWN, LEFT, UP, Animation, LaggedStart, Rectangle, VGroup
+from manim import LEFT, UP, Animation, LaggedStart, Rectangle, VGroup
 
 from extract.decoding import Decoding
 from extract.trace import Trace
@@ -13,12 +13,12 @@ from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _, current_language
 from filmkit.core.numbers import format_decimal, format_number, format_percent
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Number, break_lines, fit_size, fit_word
+from filmkit.core.text import Label, Number, fit_size, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import own_colour
 
-__all__ = ["NextWords", "WorkBars", "disagreement", "following_word"]
+__all__ = ["NextWords", "WorkBar", "disagreement", "following_word"]
 
 WORD_ROOM = 0.25  # for the words that may follow, as a share of the width
 LARGE = 1.5 * TEXT  # size of these words, at most
@@ -59,37 +59,30 @@ class NextWords(VGroup):
 
     Attributes
     ----------
-    heading
-        The lines above the bars; the last one is the word that follows, if it is given or not one
-        of the likeliest.
     words, bars, shares
         Word, bar and probability of each.
     origin
-        Label of the word that follows.
+        Label of the word that follows: one of these words, or alone above the bars if it is given
+        or not one of the likeliest.
     """
 
     def __init__(self, trace: Trace, width: float, height: float) -> None:
         super().__init__()
         theme, last = current_theme(), trace.meta.n_prompt - 1
         word, rank = following_word(trace)
-        text = _("the model’s likeliest next words")
-        if trace.meta.continued:
-            text = _("the model’s likeliest next words; given here:")
-        elif rank is None:
-            text = _("the model’s likeliest next words; what follows here:")
         room = WORD_ROOM * width
         counted = Label(to_a_tenth(1.0), size=LARGE).width
         left = room + GAP - width / 2
         longest = width / 2 - left - counted - GAP
-        broken = break_lines(text, longest, size=TEXT)
-        lines = [Label(line, size=TEXT, colour=theme.muted) for line in broken]
-        if trace.meta.continued or rank is None:
-            lines.append(fit_word(printable(word), longest, size=LARGE, colour=own_colour(word)))
-        self.heading = VGroup(*lines).arrange(DOWN, buff=GAP, aligned_edge=LEFT)
-        self.heading.move_to([width / 2 - longest, height / 2, 0], UP + LEFT)
+        top = height / 2
+        alone = trace.meta.continued or rank is None
+        if alone:
+            text = printable(word)
+            self.origin = fit_word(text, longest, size=LARGE, colour=own_colour(word))
+            self.origin.move_to([width / 2 - longest, top, 0], UP + LEFT)
+            top -= self.origin.height + 2 * GAP
         self.words, self.bars, self.shares = VGroup(), VGroup(), VGroup()
         shares = trace["top_probs"][last].tolist()
-        top = height / 2 - self.heading.height - 2 * GAP
         step = (top + height / 2) / len(shares)
         size = max(TEXT, min(LARGE, BAR * step / FRAME_HEIGHT))
         for index, (text, share) in enumerate(
@@ -106,9 +99,9 @@ class NextWords(VGroup):
             bar = Rectangle(width=length, height=BAR * step, stroke_width=0)
             bar.set_fill(colour, 1.0).move_to([left + counted + GAP, y, 0], LEFT)
             self.bars.add(bar)
-        given = trace.meta.continued or rank is None
-        self.origin: Label = (self.heading if given else self.words)[-1 if given else rank]
-        self.add(self.heading, self.words, self.bars, self.shares)
+        if rank is not None and not alone:
+            self.origin = self.words[rank]
+        self.add(self.words, self.bars, self.shares, self.origin)
 
     def grow(self) -> Animation:
         """Return an animation in which the bars grow from their left ends, the likeliest first."""
@@ -117,51 +110,39 @@ class NextWords(VGroup):
         return LaggedStart(*growing, lag_ratio=0.15)
 
 
-class WorkBars(VGroup):
-    """Bars of the multiply-adds of decoding with a cache, and of decoding without one.
+class WorkBar(VGroup):
+    """The multiply-adds of decoding so far, with a cache or without one: a bar below its name.
 
     Parameters
     ----------
     decoding
         The work of each step.
+    cached
+        Whether it is with a cache.
     width
-        Its width, in scene units.
+        Its width, in scene units: that of the longest bar with its number.
     done
         How many steps are done.
     """
 
-    def __init__(self, decoding: Decoding, width: float, done: int) -> None:
+    def __init__(self, decoding: Decoding, cached: bool, width: float, done: int) -> None:
         super().__init__()
-        theme = current_theme()
-        self.counts = np.array(decoding.cumulative_multiply_adds())
-        most = int(self.counts[1, -1])
-        self.unit, unit_name = current_language().counting_unit(most)
-        self.digits = 1 if self.unit > 1 and most < 1000 * self.unit else 0
-        names = [Label(text, size=TEXT) for text in (_("with a cache"), _("without a cache"))]
-        self.indent = max(name.width for name in names) + GAP
-        # Whatever the bars are, it takes the same room.
-        self.room = Rectangle(width=width, height=2.8 * LINE, stroke_width=0, fill_opacity=0)
-        left = self.indent - width / 2
-        self.add(self.room)
-        self.lines: list[tuple[Label, Rectangle, Number, Label]] = []
-        for row, (name, colour) in enumerate(zip(names, (theme.ink, theme.flow), strict=True)):
-            name.on_line(left - GAP - name.width / 2, (0.1 - row) * LINE)
-            bar = Rectangle(width=1.0, height=BAR * LINE, stroke_width=0).set_fill(colour, 1.0)
-            fact(
-                "multiply-adds", int(self.counts[row, -1]), self._written, beside=name.text,
-                cached=row == 0,
-            )  # fmt: skip
-            number = Number(most / self.unit, digits=self.digits, size=COUNT)
-            unit = Label(unit_name, size=TEXT)
-            self.longest = width - self.indent - 2 * GAP - number.width - unit.width
-            self.lines.append((name, bar, number, unit))
-            self.add(name, bar, number, unit)
-        what = fit_size(
-            _("multiply-adds in this layer so far"), width, size=TEXT, colour=theme.muted
-        )
-        start = min(left, width / 2 - what.width)
-        self.add(what.move_to([start, 1.05 * LINE, 0], LEFT))
-        self.done = done
+        theme, both = current_theme(), decoding.cumulative_multiply_adds()
+        self.counts, self.done, self.most = both[0 if cached else 1], done, max(both[1])
+        self.unit, unit_name = current_language().counting_unit(self.most)
+        self.digits = 1 if self.unit > 1 and self.most < 1000 * self.unit else 0
+        text = _("with a cache: one new row") if cached else _("without a cache: all rows again")
+        self.name = fit_size(text, width, size=TEXT)
+        fact("multiply-adds", self.counts[-1], self._written, beside=self.name.text, cached=cached)
+        # However long the bar is, it takes the same room.
+        self.room = Rectangle(width=width, height=2 * LINE, stroke_width=0, fill_opacity=0)
+        self.name.move_to([-width / 2, LINE / 2, 0], LEFT)
+        self.bar = Rectangle(width=1.0, height=BAR * LINE, stroke_width=0)
+        self.bar.set_fill(theme.ink if cached else theme.flow, 1.0)
+        self.number = Number(self.most / self.unit, digits=self.digits, size=COUNT)
+        self.unit_name = Label(unit_name, size=TEXT)
+        self.longest = width - 2 * GAP - self.number.width - self.unit_name.width
+        self.add(self.room, self.name, self.bar, self.number, self.unit_name)
         self.show(done)
 
     def _written(self, count: float) -> str:
@@ -173,15 +154,15 @@ class WorkBars(VGroup):
 
     def show(self, done: float) -> None:
         """Show the work after a number of steps; between two of them it grows."""
-        left = float(self.room.get_left()[0]) + self.indent
-        for counts, (name, bar, number, unit) in zip(self.counts, self.lines, strict=True):
-            count = float(np.interp(done, np.arange(len(counts)), counts))
-            y = float(name.points[-12, 1] + name.points[-1, 1]) / 2
-            bar.stretch_to_fit_width(self.longest * count / self.counts[1, -1])
-            bar.move_to([left, y, 0], LEFT)
-            number.set_value(count / self.unit)
-            number.on_line(bar.get_right()[0] + GAP + number.width / 2, y)
-            unit.on_line(number.get_right()[0] + GAP + unit.width / 2, y)
+        count = float(np.interp(done, np.arange(len(self.counts)), self.counts))
+        left, (_x, y, _z) = float(self.room.get_left()[0]), self.room.get_center()
+        y -= LINE / 2
+        self.bar.stretch_to_fit_width(self.longest * count / self.most)
+        self.bar.move_to([left, y, 0], LEFT)
+        self.number.set_value(count / self.unit)
+        self.number.on_line(left + self.bar.width + GAP + self.number.width / 2, y)
+        right = float(self.number.get_right()[0])
+        self.unit_name.on_line(right + GAP + self.unit_name.width / 2, y)
 
 
 def disagreement(decoding: Decoding) -> str:

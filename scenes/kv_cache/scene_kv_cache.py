@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, Group, LaggedStart, Mobject, VGroup, VMobject, linear
+from manim import Group, LaggedStart, Mobject, VMobject, linear
 
 from extract.architectures import H100_SXM, architecture, decoding_work
 from extract.decoding import decode
@@ -40,8 +40,7 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
-from filmkit.core.text import NO_BREAK_SPACE, Label, Symbol, break_lines
-from filmkit.core.theme import mixed
+from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.become import Become
@@ -62,29 +61,34 @@ from scenes.kv_cache.cost import (
     plates_of_layer,
     token_bytes,
 )
-from scenes.kv_cache.parts import NextWords, WorkBars, disagreement, following_word
+from scenes.kv_cache.parts import NextWords, WorkBar, disagreement, following_word
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
-SIGN = 0.07  # size of a sign between matrices
 BRACKET = 0.06, 0.22, 0.22, 0.06  # heights of its corners over a block, in scene units
 BESIDE = 2.1  # room for words at the left of a body, in scene units
+WAYS = "cached", "naive"  # of decoding: with a cache and without one
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
 
 
-PRODUCT = ". Kt row\nQ {product} {notes}"
-TALL_PRODUCT = "row row\n. Kt\nQ {product}\n{notes} {notes}"
+PRODUCT = """
+    Q × Kt = {product}
+    . . .  . future
+"""
+TALL_PRODUCT = """
+    Q × Kt
+    . = {product}
+    . . future
+"""
 MIX = """
-    pattern times V    equals z
-    future  .     kept .      .
-    said    said  said said   said
+    pattern × V = z
+    future  . . . .
 """
 TALL_MIX = """
-    pattern times V
-    future  .     kept
-    equals  z     z
-    said    said  said
+    pattern × V
+    future  . .
+    =       z z
 """
 KEPT = """
     .     name name
@@ -93,24 +97,19 @@ KEPT = """
 """
 TALL_KEPT = "name\nQ\nnever\nK\nV\nread"
 RACE = """
-    .     cached cached . naive        naive
-    .     name_K name_V . again_name_K again_name_V
-    .     K      V      . again_K      again_V
-    bars  bars   bars  bars bars       bars
-    agree agree  agree agree agree     agree
+    K       V       cached
+    again_K again_V naive
+    agree   agree   agree
 """
 TALL_RACE = """
-    .     cached       cached
-    .     name_K       name_V
-    .     K            V
-    .     naive        naive
-    .     again_name_K again_name_V
-    .     again_K      again_V
-    bars  bars    bars
-    agree agree   agree
+    K       V
+    cached  cached
+    again_K again_V
+    naive   naive
+    agree   agree
 """
-GREY = 0.5  # opacity of what was computed before, or is never needed again
-LEAST = 0.5  # and of a row of values that has no share in the new output
+GREY = 0.6  # opacity of what was computed before, or is never needed again
+LEAST = 0.6  # and of a row of values that has no share in the new output
 
 Order = Callable[[tuple[int, int]], npt.NDArray[np.float64]]
 """Returns when each cell of a shape appears, 0 to 1."""
@@ -165,39 +164,17 @@ class KVCache(Stage):
         meta, stage = self.trace.meta, self.frame.stage
         self.old, self.steps = self.layer.count, min(MAX_STEPS, len(meta.tokens) - meta.n_prompt)
         self.decoding = decode(self.trace, self.layer.layer, max_tokens=self.steps)
-        words = self.layer.until(meta.n_prompt + 1).words
-        colours = [*[self.theme.ink] * self.old, own_colour(words[-1])]
-        self.part("sentence", SentencePart(words, stage.width, 0.3 * stage.height, colours))
-        self.part("next", partial(NextWords, self.trace, stage.width, 0.6 * stage.height))
-        theme = self.theme
-        new, future, known = (
-            legend(_("new"), theme.background),
-            legend(_("masked: the future"), theme.masked),
-            # Most cells of that colour are dark ones.
-            legend(_("already computed"), mixed(theme.background, theme.scores, GREY / 2)),
-        )
-        new[0].set_stroke(theme.highlight, theme.bold)
-        future[0].set_stroke(theme.faint, theme.line)
-        for name, notes in (("new", (new, future)), ("notes", (new, future, known))):
-            column = VGroup(*(note.copy() for note in notes))
-            self.part(name, column.arrange(DOWN, buff=0.3, aligned_edge=LEFT))
+        future = legend(_("masked: the future"), self.theme.masked)
+        future[0].set_stroke(self.theme.faint, self.theme.line)
         self.part("future", future)
-        for name, sign in (("times", "times"), ("equals", "=")):
-            self.part(name, partial(Symbol, sign, size=SIGN))
         self.part("name", heading(_("KV cache"), stage.width))
-        beside = 1.0 if self.frame.upright else 0.42
-        self.part("row", heading(_("one new token"), beside * stage.width))
         for name, text in (
-            ("kept", _("new, and kept")),
-            ("said", _("the new row of the pattern mixes all values into one new output")),
             ("never", _("old queries are never needed again")),
             ("read", _("every new token reads all keys and values")),
-            ("cached", _("with a cache")),
-            ("naive", _("without a cache")),
             ("agree", "" if self.decoding.agrees else disagreement(self.decoding)),
         ):
             # In a narrow column, so that words do not push matrices apart that stand side by side.
-            share = 0.7 if name == "said" else 1.0 if name == "agree" or self.frame.tall else 0.4
+            share = 1.0 if name == "agree" or self.frame.tall else 0.4
             lines = break_lines(text, share * stage.width, size=TEXT)
             said = below_each_other(*(Label(line, size=TEXT) for line in lines))
             self.part(name, said if lines else None)
@@ -228,7 +205,6 @@ class KVCache(Stage):
             matrix = head_matrix(view, name)
             assert matrix is not None
             self.part(again + name, matrix)
-            self.part(f"{again}name_{name}", Label(matrix.name, size=TEXT, colour=matrix.colour))
 
     def _rows(self, old: float, new: float = 1.0) -> npt.NDArray[np.float64]:
         """Return opacities of the rows of the prompt, and of the new one."""
@@ -268,18 +244,30 @@ class KVCache(Stage):
     def the_next_word(self) -> None:
         """The model rates every token it knows. “{word}” {chosen}, and joins the sentence."""
         mosaic, tempo = "sentence\nnext", self.theme.tempo
+        line = _(
+            "the model’s likeliest next words; “{word}” {chosen}",
+            word=self.facts["word"],
+            chosen=self.facts["chosen"],
+        )
+        words = Headline(_("The next word"), line, self.frame)
+        room, tokens = words.below(), self.layer.until(self.trace.meta.n_prompt + 1).words
+        colours = [*[self.theme.ink] * self.old, own_colour(tokens[-1])]
+        self.part("sentence", SentencePart(tokens, room.width, 0.3 * room.height, colours))
+        self.part("next", partial(NextWords, self.trace, room.width, 0.6 * room.height))
         self._extend(0)
         self.show("pattern", titles=False)
         self._extend(1)
-        self.show(mosaic, lit={"words": self._rows(1.0, 0.0)[:, 0]}, later="next")
+        lit = {"words": self._rows(1.0, 0.0)[:, 0]}
+        self.show(mosaic, lit=lit, later="next", headline=words)
         likely = self.parts["next"].whole[0]
-        self.play(Appear(likely.heading), Appear(likely.words), likely.grow(), run_time=tempo.large)
+        alone = () if likely.origin in likely.words else (likely.origin,)
+        self.play(*map(Appear, (likely.words, *alone)), likely.grow(), run_time=tempo.large)
         self.play(Appear(likely.shares))
         word = self.parts["sentence"].pieces["row words"].submobjects[-1]
         place, origin = word.copy(), likely.origin
         set_presence(word, 1.0).scale(origin.height / word.height).move_to(origin)
         self.play(Glide(word, place), run_time=tempo.normal)
-        self.show(mosaic)
+        self.show(mosaic, headline=words)
 
     @beat
     def one_new_row(self) -> None:
@@ -288,7 +276,8 @@ class KVCache(Stage):
         self._extend(1)
         known, grey = self._rows(1.0, 0.0), self._rows(GREY)
         lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
-        show = partial(self._show_product, "new", later="row")
+        line = _("framed: new for “{word}”; all else was already computed", word=self.facts["word"])
+        show = partial(self._show_product, headline=Headline(_("One new row"), line, self.frame))
         marks = self._new_marks
         show(lit=lit)
         for count, mark in enumerate(marks, start=1):
@@ -297,13 +286,12 @@ class KVCache(Stage):
             del lit[mark.part]
         self.wait_for("grey")
         scores = np.where(np.tri(self.count), grey, 1.0)
-        lit = {"Q": grey, "Kt": grey.T, "scores": scores}
-        self._show_product("notes", marks=marks, lit=lit)
+        show(marks=marks, lit={"Q": grey, "Kt": grey.T, "scores": scores})
 
-    def _show_product(self, notes: str, made: str = "scores", **kwargs: Any) -> None:
+    def _show_product(self, made: str = "scores", **kwargs: Any) -> None:
         """Show queries, keys, and what comes of them."""
-        mosaics = (text.format(notes=notes, product=made) for text in (PRODUCT, TALL_PRODUCT))
-        self.show(next(mosaics), tall=next(mosaics), **kwargs)
+        mosaic, tall = (text.format(product=made) for text in (PRODUCT, TALL_PRODUCT))
+        self.show(mosaic, tall=tall, words="rows", **kwargs)
 
     @beat
     def one_row_of_each(self) -> None:
@@ -316,10 +304,12 @@ class KVCache(Stage):
         head = self.layer.until(self.trace.meta.n_prompt + 1).head(self.head.head)
         shares = head.pattern[-1]
         mixed_in = (LEAST + (1 - LEAST) * shares / shares.max())[:, None]
-        self._show_product("notes", "pattern", lit=lit, marks=(mixing,))
-        show = partial(self.show, MIX, tall=TALL_MIX)
+        line = _("the new row of the pattern mixes all values")
+        words = Headline(_("One new output"), line, self.frame)
+        self._show_product("pattern", lit=lit, marks=(mixing,), headline=words)
+        show = partial(self.show, MIX, tall=TALL_MIX, words="rows", headline=words)
         lit = {"pattern": grey, "V": known, "z": grey * known}
-        show(lit=lit, marks=(mixing, kept), later="said")
+        show(lit=lit, marks=(mixing, kept))
         self.play(*self._filling("V"), run_time=self.theme.tempo.small)
         lit["V"] = mixed_in
         show(lit=lit, marks=(mixing, kept, made))
@@ -343,11 +333,12 @@ class KVCache(Stage):
 
     @beat
     def token_by_token(self) -> None:
-        """With a [cache], a token adds one row of keys and values. Without, all rows are computed
+        """With a cache, a token adds one row of keys and values. Without, all rows are computed
         again."""
-        self.wait_for("cache")
         self._extend(self.steps)
-        show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles=False)
+        line = _("multiply-adds in this layer so far")
+        words = Headline(_("A cache saves work"), line, self.frame)
+        show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles="K V", headline=words)
         rows, again = np.arange(self.count), ("again_K", "again_V")
         for step, row in enumerate(range(self.old, self.count)):
             known = (rows < row)[:, None]
@@ -356,11 +347,10 @@ class KVCache(Stage):
             self._count_work(step)
             marks = Mark("K", row=row), Mark("V", row=row)
             show(lit=lit, marks=marks, run_time=0.4 if step else None)
-            bars = self.parts["bars"].whole[0]
             self.play(
                 *self._filling("K", "V", until=row + 1),
                 *self._filling(*again, until=row + 1, order=in_rows),
-                bars.next_step(),
+                *(self.parts[name].whole[0].next_step() for name in WAYS),
                 rate_func=linear,
                 run_time=0.8,
             )
@@ -369,7 +359,9 @@ class KVCache(Stage):
 
     def _count_work(self, done: int) -> None:
         """Let the bars of the work of decoding be as long as they are after some steps."""
-        self.part("bars", partial(WorkBars, self.decoding, self.frame.stage.width, done))
+        width = (1.0 if self.frame.tall else 0.45) * self.frame.stage.width
+        for name in WAYS:
+            self.part(name, partial(WorkBar, self.decoding, name == WAYS[0], width, done))
 
     # The cache as a block
 
@@ -455,6 +447,11 @@ class KVCache(Stage):
         """Return what the rows of a slab are, in words."""
         return _("{sets} in {layers}", sets=self.facts["sets"], layers=self.facts["layers"])
 
+    @property
+    def _larger(self) -> float:
+        """Size of words beside a body that has few of them."""
+        return TEXT if self.frame.upright else 1.25 * TEXT
+
     def _name_edges(
         self,
         names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float], str]],
@@ -496,15 +493,13 @@ class KVCache(Stage):
         stand(self, shot, block, words, moves=[block.lift(poses), *others])
         stand_at_once(self, *block.tokens[-1], words)
         keys, values = poses
-        side, x = (0, -0.2) if tall else (1, 0.2)
         names = [
             (_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), (0.0, 0.3), "key"),
             (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.2, 0.0), "ink"),
             (_values_of(meta.d_v), values.corner(1, 1, 0.5), (0.0, 0.3), "value"),
-            (self._rows_of_slabs(), values.corner(1, 0.5, side), (x, 0.0), "ink"),
         ]
-        # A square frame has no room for the last one, nor for long lines.
-        self._name_edges(names[: -1 if square else None], above=1.7 if square else 3.6)
+        # A square frame has no room for long lines.
+        self._name_edges(names, above=1.7 if square else 3.6)
 
     @beat
     def a_large_model(self) -> None:
@@ -519,9 +514,8 @@ class KVCache(Stage):
             ),
         )
         large = self.large
-        room = words.below(head=1.3, foot=0.4, left=BESIDE)
+        room = words.below(head=1.25, left=BESIDE)
         stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
-        zoom = 1.0 if self.frame.upright else 1.25
         at, (keys, values) = (
             large.pose.corner,
             (half.pose.corner(0.5, 1, 1) for half in large.halves),
@@ -533,8 +527,8 @@ class KVCache(Stage):
                 (_keys_of(LARGE.d_head), keys, (0.0, 0.5), "key"),
                 (_values_of(LARGE.d_head), values, (0.0, 0.5), "value"),
             ),
-            size=zoom * TEXT,
-            above=1.7 * zoom,
+            size=self._larger,
+            above=1.7 * self._larger / TEXT,
         )
 
     @beat
@@ -542,21 +536,23 @@ class KVCache(Stage):
         """In truth, DeepSeek-R1 keeps only what fits into the small box."""
         self.published = (LARGE_NAME,)
         words = self._words(
-            _("What is in the small box?"), _("it is all that {model} keeps", model=LARGE_NAME)
+            _("What is in the small box?"),
+            _("in truth, {model} keeps only that for each token", model=LARGE_NAME),
         )
         large = self.large
-        shot = large.shot(self.frame, into=words.below(head=0.9, foot=1.0))
+        shot = large.shot(self.frame, into=words.below(head=0.9, foot=0.2))
         if large not in self.mobjects:
             stand_at_once(self, large, shot=shot)
         stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
         self.remove(large)
         self.play(*map(Appear, (large.unknown, large.mark, words)))
-        whole = _("if every head kept its own: {size} per token", size=EVERY_HEAD.told())
+        whole = _("every head its own: {size}", size=EVERY_HEAD.told())
         self._name_edges(
             (
                 (_("kept"), large.unknown.pose.corner(1, 0.5, 1), (0.2, 0.1), "ink"),
                 (whole, large.pose.corner(0, 1, 1), (0.1, 0.3), "ink"),
-            )
+            ),
+            size=self._larger,
         )
 
     @beat(

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 
-from manim import Group, smooth, squish_rate_func
+from manim import RIGHT, UP, Group, LaggedStart, smooth, squish_rate_func
 
 from extract.attention import Array
 from extract.sharing import groups_for
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Presence, Recolour, Vanish
-from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
+from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
+from filmkit.core.geometry import FRAME_HEIGHT
+from filmkit.core.handover import stand_for
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import counted_heads, format_percent, format_rough, spoken_share
-from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
+from filmkit.core.text import Label
 from filmkit.mobjects.shared_view import SharedView, require_shareable
-from filmkit.pictures.strips import GAP, Strip, Strips, keys_shown
+from filmkit.pictures.parts import TEXT
 from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
@@ -28,7 +29,9 @@ from scenes.sharing.scores import SOURCE, Scores, written
 Panel = tuple[Array, TensorSource]
 
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
-RISE, SLIDE, COMPUTE, DRAW = 4.0, 2.6, 3.0, 2.6
+RISE, SLIDE, COMPUTE, DRAW = 4.0, 3.0, 3.0, 3.0
+SHARE, INSET = 0.17, 0.05  # size of a share on a card, and how far below its top, in cards
+BELOW_WORDS = 0.25  # from a headline to the cards, in scene units
 LAG = 0.6  # share of the time in which patterns begin to change
 
 
@@ -99,51 +102,24 @@ class Sharing(Stage):
             card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
         )
 
-    def moved_row(self, head: int, query: int, box: Box) -> Strips:
-        """Return the row of a query in a head, before and with one set for all heads.
-
-        Shares are written of the word that loses most and of the one that gains most.
-        """
-        layer, pattern = self.layer, self.layer.head(head)
-        after, source = self.shared.pattern(head)
-        change = after - pattern.pattern
-        keys = keys_shown(query)
-        lost, won = int(change[query, keys].argmin()), int(change[query, keys].argmax())
-        strips = []
-        for name, values, origin, sets in (
-            (_("before"), pattern.pattern, pattern.pattern_source, 0),
-            (_("one shared set"), after, source, 1),
-        ):
-            row = values[query, keys]
-            numbers = {
-                place: fact(
-                    "moved weight",
-                    row[place],
-                    partial(format_percent, digits=0),
-                    head=head,
-                    pair=(query, keys.start + place),
-                    sets=sets,
-                )
-                for place in (lost, won)
-            }
-            part = origin.part((query, query + 1), (keys.start, keys.stop))
-            strips.append(Strip(name, row, Norm.unit(), part, numbers))
-        return Strips(strips, layer.words[keys], box, down=self.frame.upright)
-
     @beat(
         own="Surely every head needs keys and values of its own: [multi-head] attention. This "
         "model was trained like that.",
         other="Surely every head needs keys and values of its own: [multi-head] attention. But "
-        "here, dim plates only repeat others.",
+        "here, some neighbours have the same ones.",
     )
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.world.shot("arc")
+        for pair in self.world.pairs:
+            for plate, role in zip(pair, ("key", "value"), strict=True):
+                plate.cells.set_opacity(1.0)  # copies too: they are to be compared
+                stand_for(plate.body, role)  # a slab of the scene before
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
             line = _(
-                "multi-head attention: <key>keys</key> and <value>values</value> for every head; "
-                "dim ones are copies"
+                "multi-head attention: <key>keys</key> and <value>values</value> for every head "
+                "(here, some are equal)"
             )
         else:
             line = _(
@@ -190,23 +166,40 @@ class Sharing(Stage):
     def attention_moves(self) -> None:
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
-        most = int(self.shared.shared.row_distances.mean(axis=1).argmax())
-        query = int(self.shared.change(most)[0].max(axis=1).argmax())
         line = _(
-            "of the attention in {heads} moves to other words when they share one set; here, that "
-            "of “{word}” in head {head}",
+            "mean of {heads} that share one set; bright: what moved to other words",
             heads=counted_heads(self.trace.meta.n_heads),
-            word=printable(self.layer.words[query]),
-            head=most,
         )
-        words, world = Headline(self.moved, line, self.frame), self.world
-        self.play(*self.say(words), *world.spotlight(world.cards[most]))
-        moved = pin_to_frame(self.moved_row(most, query, words.below(head=GAP)))
-        before, after = moved.rows
-        room = (world.lines, *world.pairs, *world.cards)
-        self.play(*(Presence(part, 0.0) for part in room))
-        self.play(Appear(moved.words), Appear(before), run_time=COMPUTE)
-        self.play(Appear(after), run_time=COMPUTE)
+        figure = _("{share} of the attention moves", share=self.moved)
+        words, world = Headline(figure, line, self.frame), self.world
+        names = [card.name for card in world.cards if card.name is not None]
+        rest = (world.lines, *world.pairs, *names)
+        self.play(
+            *self.say(words),
+            *(Presence(part, 0.0, rate_func=first_half) for part in rest),
+            world.hang_up(words.below(head=BELOW_WORDS)),
+            self.move_camera(world.shot("wall")),
+            run_time=self.theme.tempo.swing,
+        )
+        norm = self.shared.difference_norm
+        moved = ((card, self.shared.difference(card.head)) for card in world.cards)
+        for card in world.cards:
+            card.pattern.label = _("moved attention")
+        self.play(*(self.recolour(card, panel, norm) for card, panel in moved))
+        shares = [self.moved_in(card) for card in world.cards if card.name is not None]
+        self.play(LaggedStart(*map(Appear, shares), lag_ratio=0.2), run_time=COMPUTE / 2)
+
+    def moved_in(self, card: HeadCard) -> Label:
+        """Return the share of a head's attention that moves, to stand where the mask is."""
+        share = fact(
+            "moved in a head",
+            self.shared.shared.row_distances[card.head].mean(),
+            partial(format_percent, digits=0),
+            head=card.head,
+        )
+        rows, columns = card.pattern.shape
+        size = max(TEXT, SHARE * float(card.pattern.width) / FRAME_HEIGHT)
+        return Label(share, size=size).move_to(card.pattern.at(INSET * rows, columns), UP + RIGHT)
 
     @beat
     def what_it_costs(self) -> None:
@@ -227,11 +220,10 @@ class Sharing(Stage):
         meta, world = self.trace.meta, World(self.layer, self.frame)
         world.share_at_once(1)
         line = _(
-            "of one <key>key</key> and one <value>value</value> for each token, for {heads}",
-            heads=counted_heads(meta.n_heads),
+            "now one <key>key</key> and one <value>value</value> per token: {number} numbers",
+            number=fact("budget", meta.d_qk + meta.d_v),
         )
-        figure = _("{number} numbers", number=fact("budget", meta.d_qk + meta.d_v))
         self.play(Vanish(Group(*self.mobjects)))
         self.camera.shot = world.shot("arc")
-        self.play(Appear(world))
-        self.play(Appear(Headline(figure, line, self.frame)))
+        self.play(world.arrive(run_time=SLIDE))
+        self.play(*self.say(Headline(_("What else to share?"), line, self.frame)))

@@ -49,6 +49,7 @@ MEANINGS = {
     "true keys": KEYS - {"latent_keys"} | {"own_keys"},
     "true values": VALUES - {"latent_values"} | {"own_values"},
     "difference": {"lost_keys", "lost_values", "difference_of_forms"},
+    "moved attention": {"shared_difference"},
     "one shared set": {"pattern", "shared_pattern", "shared_difference"},
     "one latent": {"pattern", "rotated_latent_pattern", "rotated_latent_difference"},
     "rebuilt": {"latent_output"},

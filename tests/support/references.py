@@ -344,13 +344,11 @@ def shared_layer(stage: Stage) -> float:
     return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=1))
 
 
-@fact("moved weight")
-def moved_weight(stage: Stage, head: int, pair: tuple[int, int], sets: int) -> float:
-    """Attention of a query to a key among the drawn tokens; with as many sets, or the model's."""
-    query, key = (stage.layer.first + place for place in pair)
-    if sets:
-        return float(again(stage, "shared_pattern", head=head, sets=sets)[query, key])
-    return float(stage.trace.get("pattern", stage.layer.layer)[head, query, key])
+@fact("moved in a head")
+def moved_in_a_head(stage: Stage, head: int) -> float:
+    own = stage.trace.get("pattern", stage.layer.layer)[head].astype(np.float64)
+    apart = np.abs(again(stage, "shared_pattern", head=head, sets=1) - own)
+    return float(apart[1 : stage.trace.meta.n_prompt].sum(axis=1).mean() / 2)
 
 
 @fact("latent_layer")

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from manim import Square
+from manim import Circle, Square
 from manim.utils.exceptions import EndSceneEarlyException
 
 from filmkit.core.animations import Appear, presence
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.geometry import Box
-from filmkit.core.handover import _stand_in_scene, arriving
+from filmkit.core.handover import _matches, _stand_in_scene, arriving, stand_for
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.stage import Stage, beat
@@ -90,6 +90,12 @@ def test_a_picture_that_is_there_at_once_is_reached_whole() -> None:
     stage = arrived(AtOnce, "opening")
     assert of_kind(stage, Heatmap) == [stage.cells]
     assert of_kind(stage, Square) == [stage.other]
+
+
+def test_a_shape_goes_to_one_of_as_many_points_that_stands_for_the_same() -> None:
+    before = [stand_for(Square(), "key"), Square(), stand_for(Circle(), "value")]
+    targets = [stand_for(Square(), what).shift([3, 0, 0]) for what in ("value", "key")]
+    assert _matches(before, targets, TILTED, TILTED) == [(before[0], targets[1])]
 
 
 def test_words_of_the_frame_go_into_the_room_with_their_marks() -> None:

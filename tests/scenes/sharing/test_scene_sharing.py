@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from manim import tempconfig
+from manim import DL, UR, tempconfig
 
 from extract.architectures import DENSE_7B
 from extract.trace import Trace
+from filmkit.core.animations import presence
+from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage
+from filmkit.core.text import Label
+from filmkit.world.plates import HeadCard
 from scenes.sharing.scene_sharing import Sharing
 from tests.extract.test_sharing import from_pooled_weights
 from tests.support.figures import all_texts
@@ -101,31 +105,34 @@ def test_plates_and_patterns_are_those_of_the_reference(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["grouped", "four tokens", "two heads"])
-def test_the_row_in_which_most_moves_stands_before_and_with_one_set(case: str) -> None:
+def test_every_card_shows_what_moves_and_its_share_of_the_mean(case: str) -> None:
     trace = make_trace(**CASES[case])
     own = trace.get("pattern", trace.meta.featured.layer)
-    shared = from_pooled_weights(trace, 1).pattern
-    change = (shared - own)[:, 1 : trace.meta.n_prompt]
-    most = int(np.maximum(change, 0).sum(axis=(1, 2)).argmax())
+    apart = np.abs(from_pooled_weights(trace, 1).pattern - own)
+    shares = apart[:, 1 : trace.meta.n_prompt].sum(axis=2).mean(axis=1) / 2
     seen = []
 
     def look(record: BeatRecord, stage: Sharing) -> None:
         if record.name != "attention_moves":
             return
-        strips = [m for m in stage.mobjects if m.submobjects and isinstance(m[0], Heatmap)]
-        drawn = square(trace, (shared - own)[most])
-        row = np.unravel_index(drawn.argmax(), drawn.shape)[0]
-        for (cells, *_names, numbers), pattern in zip(strips, (own, shared), strict=True):
-            values = square(trace, pattern[most])[row]
-            close(cells, values[[max(0, row - 7) + np.arange(cells.shape[1])]])
-            lit = cells.values[cells.shown == 1]
-            assert {label.text for label in numbers} == {f"{value:.0%}" for value in lit}
-        rows = np.maximum(change, 0).sum(axis=2)
-        assert f"{rows.mean():.0%}" in (line.text for line in stage.headline.figure)
+        words = [m for m in stage.get_mobject_family_members() if isinstance(m, Label)]
+        for card, moved, share in zip(stage.world.cards, apart, shares, strict=True):
+            close(card.pattern, square(trace, moved))
+            told = [w for w in words if inside(w, card) and presence(w) > 0]
+            assert [word.text for word in told] == [f"{share:.0%}"]
+        (headline,) = stage.headline.figure
+        assert headline.text.startswith(f"{shares.mean():.0%} ")
         seen.append(record.name)
 
     run(trace, look)
     assert seen
+
+
+def inside(word: Label, card: HeadCard) -> bool:
+    """Return whether a word stands on a card of the wall."""
+    corners = card.pattern.corners[:, :2]
+    place = Box.between(corners.min(axis=0), corners.max(axis=0))
+    return place.contains(Box.between(word.get_corner(DL)[:2], word.get_corner(UR)[:2]))
 
 
 def test_a_model_with_one_set_has_no_mean_to_compare_with() -> None:
