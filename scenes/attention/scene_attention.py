@@ -267,13 +267,12 @@ class Attention(Stage):
         share = 0.38 if self.frame.tall else 0.5
         pitch = min(stage.width / max(columns, 2.5), share * stage.height / rows)
         clocks = DistanceClocks(steps, self.places, columns=columns, pitch=pitch)
-        speeds = VGroup(
-            Label(_("turns fast"), size=1.2 * TEXT).next_to(clocks.clocks[0], UP),
-            Label(_("turns slowly"), size=1.2 * TEXT).next_to(
-                clocks.clocks[-1], DOWN if self.frame.tall else UP
-            ),
+        fast, slow = (
+            self._lines(text, pitch / stage.width) for text in (_("turns fast"), _("turns slowly"))
         )
-        return VGroup(clocks, speeds)
+        fast.next_to(clocks.clocks[0], UP)
+        slow.next_to(clocks.clocks[-1], DOWN if self.frame.tall else UP)
+        return VGroup(clocks, fast, slow)
 
     def _softmax(self) -> Mobject:
         """Return the sign for the step from scores to shares, with its name."""
