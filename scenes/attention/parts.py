@@ -5,38 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Line, Mobject, Rectangle, VGroup
+from manim import Line, Mobject, Rectangle, Sector, VGroup, VMobject
 
 from filmkit.core.facts import fact
-from filmkit.core.geometry import FRAME_HEIGHT
+from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
+from filmkit.core.light import glow
 from filmkit.core.numbers import format_decimal, format_number, format_share
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
+from filmkit.mobjects.clocks import Clocks
+from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 from filmkit.pictures.parts import TEXT, Around, Matrix, Place
-from filmkit.pictures.texts import figure
+from filmkit.pictures.picture import PlacedPart
 
 __all__ = [
+    "DistanceClocks",
     "Product",
     "ShareBars",
     "WorkedSum",
+    "path_of_light",
     "rest_of",
     "scaling_of",
     "score_notes",
+    "way_between",
     "way_notes",
 ]
 
 Array = npt.NDArray[np.float64]
 
 CHANNELS = 4  # of a sum that is done by hand
+TOTAL = 0.06  # size of the sum
 TAG = 1.0  # room for the number of a share, in scene units
+FILLED, BETWEEN = 0.25, 0.6  # opacity between the hands of a clock, and radius by that of a hand
+ASIDE, APART = 0.3, 0.2  # of lines from boxes, in scene units, and from their middle, as a share
+SHINE, BROAD = 4.0, 1.5  # how much light the path gives, and its width in that of bold lines
 LEAST = 0.01  # share that is drawn
 
 
@@ -97,7 +108,7 @@ class WorkedSum(VGroup):
             stroke_color=theme.muted,
             stroke_width=theme.line,
         ).next_to(self.lines, [0, -1, 0], buff=0.16)
-        self.total = figure(text, colour=theme.scores)
+        self.total = Label(text, size=TOTAL, colour=theme.scores, weight="semibold")
         self.total.next_to(self.rule, [0, -1, 0], buff=0.16)
         self.total.shift([self.rule.get_right()[0] - self.total.get_right()[0], 0, 0])
         self.add(self.lines, self.rule, self.total)
@@ -146,6 +157,43 @@ def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
     for label in first[CHANNELS:]:
         label.on_line(widths[0] + gap + label.width / 2 + 0.2, label.get_y())
     lines.move_to([0, 0, 0])
+
+
+class DistanceClocks(VGroup):
+    """Clocks in which the angle between both hands is filled: it stays while both turn alike.
+
+    Parameters
+    ----------
+    steps : (pair,)
+        By how much each pair turns from one position to the next, in radians.
+    positions
+        Of the query and of the key.
+    **kwargs
+        Of :class:`~filmkit.mobjects.clocks.Clocks`.
+
+    Attributes
+    ----------
+    clocks
+        The clocks without what is filled.
+    """
+
+    def __init__(self, steps: Array, positions: tuple[int, int], **kwargs: Any) -> None:
+        self.clocks = Clocks(steps, positions, **kwargs)
+        ink = current_theme().ink
+        fill = {"stroke_width": 0.0, "fill_color": ink, "fill_opacity": FILLED}
+        self.between = VGroup(*(VMobject(**fill) for _clock in self.clocks))
+        super().__init__(self.between, self.clocks)
+        self.turn_to(*positions)
+
+    def turn_to(self, query: float, key: float) -> None:
+        """Turn the hands to these positions of the query and of the key."""
+        self.clocks.turn_to(query, key)
+        clocks = zip(self.clocks, self.clocks.steps, self.between, strict=True)
+        for (face, asks, _answers), step, between in clocks:
+            # Hands turn clockwise, angles are counted the other way.
+            angle = (step * (query - key) + np.pi) % (2 * np.pi) - np.pi
+            sector = Sector(BETWEEN * asks.get_length(), start_angle=asks.get_angle(), angle=angle)
+            between.set_points(sector.shift(face.get_center()).points)
 
 
 @dataclass(frozen=True)
@@ -224,6 +272,47 @@ class Product(Matrix):
 
     def _title(self) -> Header:
         return Header(f"= {self.name}", colour=self.colour)
+
+
+def path_of_light(parts: Mapping[str, PlacedPart], query: int, key: int) -> list[Wire]:
+    """Return the way from the query and the key of a pair to the output, as lines that glow.
+
+    Parameters
+    ----------
+    parts
+        Of a picture of the whole head.
+    query, key
+        Numbers of the rows.
+    """
+    theme = current_theme()
+    cells = {name: parts[name].cells for name in ("Q", "Kt", "pattern", "V", "z")}
+    asks, share, says = (cells[name].row(query) for name in ("Q", "pattern", "z"))
+    offers, cell = cells["Kt"].column(key), cells["pattern"].cell(query, key)
+    values = cells["V"].row(key)
+    ways = (
+        ([(asks.right, asks.y), (share.left, share.y)], theme.query),
+        ([(offers.x, offers.bottom), (cell.x, cell.top)], theme.key),
+        (way_between(share, values), theme.ink),
+        (way_between(values, says), theme.value),
+    )
+    return [glow(Wire(way, colour=colour, width=BROAD * theme.bold), SHINE) for way, colour in ways]
+
+
+def way_between(start: Box, end: Box) -> list[tuple[float, float]]:
+    """Return the corners of a line from the right of a box to another one.
+
+    It comes from the left, or if that one does not stand at the right, around its right side; then
+    lines that come to a box and leave it do not meet.
+    """
+    if end.left > start.right:
+        aside, side, apart = end.left - ASIDE, end.left, 0.0
+    else:
+        aside, side = max(start.right, end.right) + ASIDE, end.right
+        apart = APART * min(start.height, end.height)
+    up, down = start.y - apart, end.y + apart
+    if up == down:
+        return [(start.right, up), (side, down)]
+    return [(start.right, up), (aside, up), (aside, down), (side, down)]
 
 
 def weight_of(view: HeadView, query: int, key: int | None) -> str:

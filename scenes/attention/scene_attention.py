@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import RIGHT, LaggedStart, Mobject, VGroup, VMobject
+from manim import DOWN, UP, LaggedStart, Mobject, Square, VGroup, linear
 
 from filmkit.core.animations import (
     AnimateWith,
     Appear,
     Glide,
+    Reveal,
     Settle,
+    in_rows,
 )
 from filmkit.core.facts import fact, told
+from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
@@ -27,46 +31,55 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
-from filmkit.core.text import Label, break_lines, fit_word
+from filmkit.core.text import Label, break_lines
 from filmkit.core.view import best_match
-from filmkit.mobjects.clocks import Clocks
+from filmkit.mobjects.flow import Draw, Wire
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import TEXT, WORD, Matrix
+from filmkit.pictures.parts import MANY, TEXT, Matrix
 from filmkit.pictures.picture import WORDS, Mark, PlacedPart
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import CHANNEL, head_matrix, whole_head
-from filmkit.pictures.texts import SentencePart, below_each_other, figure, quiet
+from filmkit.pictures.tensors import CHANNEL, head_matrix
+from filmkit.pictures.texts import SentencePart, below_each_other, quiet
+from filmkit.world.headline import Headline
 from scenes.attention.parts import (
+    DistanceClocks,
     Product,
     ShareBars,
     WorkedSum,
+    path_of_light,
     rest_of,
     scaling_of,
     score_notes,
+    way_between,
     way_notes,
 )
 
 DIALS, FASTEST = 4, 8  # pairs of channels whose rotation is shown, of so many that turn fastest
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
-DIM = 0.45  # opacity of cells and words that are not meant
+FREE = 0.2  # side of the room for light between two matrices, in scene units
+DIM = 0.6  # opacity of cells and words that are not meant
 GAMMA = 2.2  # of screens: how their light grows with the level
 
-PRODUCT = "× Kt\nQ dots"
+PRODUCT = ". Kt\nQ dots"
 SHARES = """
-    .       who      who
     column  softmax  shares
     rest    rest     rest
 """
-TALL_SHARES = """
-    who      who
-    softmax  softmax
-    column   shares
-    rest     rest
-"""
+TALL_SHARES = "column shares\nrest rest"
 MIX = """
     w0       ×  v0
     weights  ×  V
-    .        Σ  mix
+    .        =  mix
+"""
+LIT = """
+    .  .  Kt       .     .  .     .
+    Q  .  pattern  gap1  V  gap2  z
+"""
+TALL_LIT = """
+    .  .  Kt       .
+    Q  .  pattern  gap1
+    .  .  V        .
+    .  .  z        .
 """
 
 
@@ -113,10 +126,10 @@ class Attention(Stage):
         self.query, self.key = self.match = query, key = best_match(head)
         self.share = float(head.pattern[self.match])
         self.words = [printable(word) for word in layer.words]
+        self.pair = {"query": self.words[query], "key": self.words[key]}
         self.facts |= told(
             width=meta.d_model,
-            query=self.words[query],
-            key=self.words[key],
+            **self.pair,
             offered=separated([self.words[place] for place in self._offered()]),
             dot=(float(head.dot_products[self.match]), format_number),
             share=(self.share, spoken_weight),
@@ -132,12 +145,9 @@ class Attention(Stage):
             steps = self.trace.rotation(layer.layer).steps[:FASTEST]
             chosen = np.linspace(0, len(steps) - 1, DIALS).astype(int)
             self.places = layer.first + query, layer.first + key
-            self.part("turning", lambda: self._lines(_("Position turns each pair of channels")))
             self.part("clocks", lambda: self._clocks(steps[np.unique(chosen)]))
-            self.part("hands", self._hands)
         self.part("notes", quiet(*score_notes(head)))
         self.part("column", replace(self._column("scores"), name=self._matrix("scores").name))
-        self.part("who", lambda: self._lines(_("{word} reads from:", word=self.words[query]), 0.6))
         self.part("softmax", self._softmax)
         self.part(
             "shares", ShareBars(head, query, (0.38 if self.frame.upright else 0.5) * stage.width)
@@ -149,7 +159,8 @@ class Attention(Stage):
         self.part("mix", self._mix())
         self.part("asks", lambda: self._saying(self.query, _("“who goes with me?”"), theme.query))
         self.part("offers", lambda: self._saying(self.key, _("“I do”"), theme.key))
-        self.part("reading", quiet(_("a loose reading")))
+        for number in (1, 2):
+            self.part(f"gap{number}", Square(FREE, stroke_width=0.0))
         self.part("way", quiet(*way_notes(layer, "Q")))
         if self.trace.has("W_V", layer.layer):
             self.part("W_V", replace(self._matrix("W_V"), name=_("learned")))
@@ -207,8 +218,8 @@ class Attention(Stage):
             if share
             else ("v", head.hidden_value(query), head.hidden_value_source(query))
         )
-        norm, words = self.layer.norm(name), [self.layer.hidden_name]
-        return Matrix(values, norm, source, TOKEN, "query" if share else CHANNEL, words=words)
+        columns = "query" if share else CHANNEL
+        return Matrix(values, self.layer.norm(name), source, TOKEN, columns)
 
     def _saying(self, row: int, text: str, colour: str) -> Mobject:
         """Return what a token might say with its query or key."""
@@ -220,24 +231,28 @@ class Attention(Stage):
 
         Values have the light of their shares.
         """
-        query, key, both = (np.full(self.layer.count, DIM) for _turn in range(3))
-        query[self.query] = key[self.key] = both[[*self.match]] = 1.0
+        query, key = self._rows(self.query), self._rows(self.key)
         values = DIM + (1 - DIM) * light(self.head.pattern[self.query])
-        lit = {"K": key[:, None], "Kt": key, "V": values[:, None], WORDS: both}
+        lit = {"K": key[:, None], "Kt": key, "V": values[:, None], WORDS: self._rows([*self.match])}
         return {name: lit.get(name, query[:, None]) for name in names.split()}
 
-    def _word(self, row: int, colour: str | None = None) -> Label:
-        """Return the word of a token, as a label that is no wider than words at an axis."""
-        return fit_word(self.words[row], WORD, size=1.2 * TEXT, colour=colour)
+    def _rows(self, rows: int | list[int], others: float = DIM) -> npt.NDArray[np.float64]:
+        """Return opacities of tokens of which some are lit, (token,)."""
+        shown = np.full(self.layer.count, others)
+        shown[rows] = 1.0
+        return shown
 
-    def _pair_marks(self, label: Mobject | None = None) -> tuple[Mark, ...]:
-        """Return frames around the query, the key with its word, and the cell where they cross."""
-        theme, key = self.theme, self._word(self.key, self.theme.key)
+    @property
+    def _pair_marks(self) -> tuple[Mark, ...]:
+        """Frames around the query, the key, and the cell where they cross."""
         return (
-            Mark("Q", row=self.query, colour=theme.query),
-            Mark("Kt", column=self.key, colour=theme.key, label=key),
-            Mark("dots", *self.match, label=label),
+            Mark("Q", row=self.query, colour=self.theme.query),
+            Mark("Kt", column=self.key, colour=self.theme.key),
+            Mark("dots", *self.match),
         )
+
+    def _words(self, figure: str, line: str, *, colour: str | None = None) -> Headline:
+        return Headline(figure, line, self.frame, colour=colour)
 
     def _lines(self, text: str, share: float = 1.0) -> Mobject:
         """Return a text on as many lines as it takes in a share of the frame's width."""
@@ -247,35 +262,17 @@ class Attention(Stage):
 
     def _clocks(self, steps: npt.NDArray[np.float64]) -> Mobject:
         """Return clocks of some pairs of channels, from one that turns fast to a slow one."""
-        columns = min(len(steps), 2 if self.frame.upright else DIALS)
+        columns = min(len(steps), 2 if self.frame.tall else DIALS)
         stage, rows = self.frame.stage, -(-len(steps) // columns)
-        share = 0.38 if self.frame.upright else 0.5
+        share = 0.38 if self.frame.tall else 0.5
         pitch = min(stage.width / max(columns, 2.5), share * stage.height / rows)
-        clocks = Clocks(steps, self.places, columns=columns, pitch=pitch)
-        speeds = VGroup(
-            Label(_("turns fast"), size=1.2 * TEXT).next_to(clocks[0], [0, 1, 0]),
-            Label(_("turns slowly"), size=1.2 * TEXT).next_to(clocks[-1], [0, -1, 0]),
+        clocks = DistanceClocks(steps, self.places, columns=columns, pitch=pitch)
+        fast, slow = (
+            self._lines(text, pitch / stage.width) for text in (_("turns fast"), _("turns slowly"))
         )
-        return VGroup(clocks, speeds)
-
-    def _hands(self) -> Mobject:
-        """Return whose hands the clocks have, and the score of both."""
-        theme, size = self.theme, 1.2 * TEXT
-        query, key = (self.words[i] for i in self.match)
-        whose = (
-            Label(_("query of {word}", word=query), size=size, colour=theme.query),
-            Label(_("key of {word}", word=key), size=size, colour=theme.key),
-        )
-        stays = self._lines(_("wherever the pair stands, the same score:")), self._dot()
-        if self.frame.upright:
-            return below_each_other(*whose, *stays)
-        rows = (VGroup(*row).arrange([1, 0, 0], buff=0.4) for row in (whose, stays))
-        return below_each_other(*rows)
-
-    def _dot(self) -> Label:
-        """Return the dot product of the pair, as a figure."""
-        dot = float(self.head.dot_products[self.match])
-        return figure(fact("dot", dot, format_number), colour=self.theme.scores)
+        fast.next_to(clocks.clocks[0], UP)
+        slow.next_to(clocks.clocks[-1], DOWN if self.frame.tall else UP)
+        return VGroup(clocks, fast, slow)
 
     def _softmax(self) -> Mobject:
         """Return the sign for the step from scores to shares, with its name."""
@@ -308,10 +305,14 @@ class Attention(Stage):
     def words_become_rows(self) -> None:
         """Inside the model, each token of the sentence becomes a row of {width} numbers."""
         self.show("sentence")
-        self.show("X", reveal="X", bars="X", titles=False)
         width = fact("width", self.trace.meta.d_model)
-        label = self._lines(_("one word = {number} numbers", number=width), 0.2)
-        self.show("X", bars="X", titles=False, marks=(Mark("X", row=self.query, label=label),))
+        words = self._words(
+            _("One word = {number} numbers", number=width),
+            _("each row is a word, each cell a number"),
+        )
+        show = partial(self.show, "X", bars="X", titles=False, headline=words)
+        show(reveal="X")
+        show(marks=(Mark("X", row=self.query),), lit={WORDS: self._rows(self.query)})
 
     @beat(
         ask="Which word matters most to “{query}”: {offered}?",
@@ -325,11 +326,15 @@ class Attention(Stage):
         theme = self.theme
         asked = (
             Mark("Q", row=self.query, colour=theme.query),
-            Mark("K", row=self.key, colour=theme.key, label=self._word(self.key, theme.key)),
+            Mark("K", row=self.key, colour=theme.key),
         )
         self.show(
-            "Q K\nasks offers\nreading reading",
-            tall="Q K\nasks asks\noffers offers\nreading reading",
+            "Q K\nasks offers",
+            tall="Q K\nasks asks\noffers offers",
+            headline=self._words(
+                _("Queries ask, keys answer"),
+                _("a loose reading of one <query>query</query> and one <key>key</key>"),
+            ),
             marks=asked,
             lit=self._lit("Q K words"),
         )
@@ -337,68 +342,83 @@ class Attention(Stage):
     @beat
     def transpose_the_keys(self) -> None:
         """Turn the keys, and each becomes a column."""
-        self.show(PRODUCT, lit={"dots": 0.0}, titles="Q Kt", words="rows")
+        words = self._words(
+            _("How well do they match?"),
+            _("each <query>query</query> is a row, each <key>key</key> a column"),
+        )
+        self._show_product(words, lit={"dots": 0.0}, titles="Q Kt")
         open_ = Label("?", size=0.2).move_to(self.parts["dots"].box.center)
         self.play(Appear(open_))
 
+    def _show_product(self, words: Headline, mosaic: str = PRODUCT, **kwargs: Any) -> None:
+        """Show queries as rows, keys as columns, and what comes of them where they cross."""
+        self.show(mosaic, headline=words, words="rows", **kwargs)
+
     # One score
 
-    def _show_sum(self, *, later: str = "") -> None:
+    def _show_sum(self, words: Headline, *, later: str = "") -> None:
         """Show the query, the key and the sum of their products, which fills no cell yet."""
-        self.show(
-            "× Kt sum\nQ dots sum",
-            tall="× Kt\nQ dots\nsum sum",
+        self._show_product(
+            words,
+            ". Kt sum\nQ dots sum",
+            tall=". Kt\nQ dots\nsum sum",
             later=later,
             lit=self._lit("Q Kt words") | {"dots": 0.0},
-            marks=self._pair_marks(),
+            marks=self._pair_marks,
             titles="Q Kt",
-            words="rows",
         )
 
     @beat
     def a_query_meets_a_key(self) -> None:
         """The query of [“{query}”] meets the key of [“{key}”]:
         multiply channel by channel, and add it up."""
-        self._show_sum(later="sum")
+        line = _(
+            "<query>query of “{query}”</query> and <key>key of “{key}”</key>, channel by channel",
+            **self.pair,
+        )
+        self._show_sum(self._words(_("Multiply, then add"), line), later="sum")
         done = self.parts["sum"].whole[0]
         self.play(LaggedStart(*(Appear(line) for line in done.lines), lag_ratio=0.5, run_time=2.4))
-        way = self._way_to(done.total)
-        self.play(Appear(done.rule), Appear(done.total), Appear(way))
-
-    def _way_to(self, total: Mobject) -> Mobject:
-        """Return a line from the cell where query and key meet to their sum, around its lines."""
         cell = self.parts["dots"].cells.cell(*self.match)
-        start, end, side = [cell.right, cell.y, 0], total.get_left(), 0.15
-        corners = [start, end - side * RIGHT]
-        if self.frame.upright:
-            end = total.get_right()
-            right = max(self.parts["dots"].box.right, end[0]) + side
-            corners = [start, [right, cell.y, 0], [right, end[1], 0], end + side * RIGHT]
-        way = VMobject(stroke_color=self.theme.highlight, stroke_width=self.theme.line)
-        return way.set_points_as_corners(corners)
+        x, y, _z = done.total.get_center()
+        total = Box(x, y, done.total.width + 2 * WORD_GAP, done.total.height)
+        way = Wire(way_between(cell, total), colour=self.theme.highlight, arrow=False)
+        self.play(Appear(done.rule), Appear(done.total), Draw(way))
+        self.add(done)
 
     @beat
     def one_cell(self) -> None:
         """The sum fills the cell where they cross: {dot}."""
-        self._show_sum()
+        words = self._words(
+            _("One score: {number}", number=self._dot()),
+            _(
+                "how well <key>“{key}”</key> answers what <query>“{query}”</query> asks",
+                **self.pair,
+            ),
+            colour=self.theme.scores,
+        )
+        self._show_sum(words)
         number = self.parts["sum"].whole[0].total
         cell = self.parts["dots"].cells.cell(*self.match)
-        self.play(Glide(number, number.copy().scale(0.3).move_to(cell.center)))
+        self.play(Glide(number, number.copy().scale(0.45).move_to(cell.center)))
         filled = np.zeros(self.head.scores.shape)
         filled[self.match] = 1.0
-        self.show(
-            PRODUCT,
-            lit=self._lit("Q Kt words") | {"dots": filled},
-            marks=self._pair_marks(self._dot()),
-            titles="Q Kt",
-            words="rows",
-        )
+        lit = self._lit("Q Kt words") | {"dots": filled}
+        self._show_product(words, lit=lit, marks=self._pair_marks, titles="Q Kt")
+
+    def _dot(self) -> str:
+        """Return the dot product of the pair."""
+        return fact("dot", float(self.head.dot_products[self.match]), format_number)
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
         """Both are rotated by position, so only their distance counts:
         move the pair, and its score stays."""
-        self.show("turning\nclocks\nhands")
+        words = self._words(
+            _("Only the distance counts"),
+            _("position turns <query>query</query> and <key>key</key> alike: their angle stays"),
+        )
+        self.show("clocks", headline=words)
         clocks = self.parts["clocks"].whole[0][0]
         query, key = self.places
 
@@ -410,32 +430,28 @@ class Attention(Stage):
     @beat
     def all_scores(self) -> None:
         """Every query meets every key, in one matrix product."""
-        self.show(PRODUCT, lit={"dots": 0.0}, words="rows")
-        self.show(PRODUCT, reveal="dots", words="rows")
-        pair = Label(f"{self.words[self.query]} · {self.words[self.key]} =", size=1.2 * TEXT)
-        self.show(
-            PRODUCT,
-            marks=self._pair_marks(below_each_other(pair, self._dot())),
-            lit=self._lit("words"),
-            words="rows",
+        words = self._words(
+            _("All scores at once"),
+            _("in each cell one <query>query</query> meets one <key>key</key>"),
         )
+        self._show_product(words, reveal="dots")
+        self._show_product(words, marks=self._pair_marks)
 
     @beat(
-        scaled="{scaling}, to keep sums of {products} products moderate. Then mask the future: "
+        scaled="{scaling}, to keep sums of {products} products moderate. Then [mask] the future: "
         "it isn’t written yet.",
-        kept="{scaling}. Then mask the future: it isn’t written yet.",
+        kept="{scaling}. Then [mask] the future: it isn’t written yet.",
     )
     def scale_and_mask(self) -> None:
         scaled = scaling_of(self.head, *self.match)
-        marks = (Mark("scaled", *self.match, label=scaled),)
-        self.show("scaled", marks=marks, words="rows")
-        self.show(
-            "scores notes",
-            tall="scores\nnotes",
-            marks=(replace(*marks, part="scores"),),
-            bars="scores",
-            words="rows",
+        for label in (None, scaled):
+            mark = Mark("scaled", *self.match, label=label)
+            self.show("scaled", marks=(mark,), words="rows")
+        self.wait_for("mask")
+        words = self._words(
+            _("No word sees the future"), _("each reads only itself and what came before")
         )
+        self.show("scores notes", tall="scores\nnotes", headline=words, bars="scores", words="rows")
         box = self.parts["scores"].box
         future = self._lines(_("masked: the future"), 0.42 * box.width / self.frame.stage.width)
         if max(future.width / box.width, future.height / box.height) < 0.5:
@@ -448,9 +464,15 @@ class Attention(Stage):
     def softmax_of_a_row(self) -> None:
         """Softmax turns a row into shares that add up to one:
         “{query}” gives {share} to “{key}”."""
-        self.show("scores", marks=(Mark("scores", row=self.query),), words="rows")
+        words = self._words(
+            _("Scores become shares"),
+            _("softmax: how “{query}” shares out its attention", **self.pair),
+        )
+        marks = (Mark("scores", row=self.query),)
+        self.show("scores", headline=words, marks=marks, words="rows")
         self.show(
             TALL_SHARES if self.frame.upright else SHARES,
+            headline=words,
             later="shares",
             origins={"column": self._followed(self.parts["scores"])},
         )
@@ -461,16 +483,16 @@ class Attention(Stage):
     @beat
     def the_pattern(self) -> None:
         """All rows together are the attention pattern: who reads from whom."""
-        only = np.where(np.arange(self.layer.count) == self.query, 1.0, 0.0)[:, None]
-        self.show("pattern", lit={"pattern": only}, bars="pattern")
-        self.show("pattern", bars="pattern")
-        share = figure(fact("attention.share", self.share, format_share))
-        words = Label(f"{self.words[self.query]} → {self.words[self.key]}", size=1.2 * TEXT)
-        self.show(
-            "pattern",
-            marks=(Mark("pattern", *self.match, label=below_each_other(share, words)),),
-            bars="pattern",
-        )
+        only = self._rows(self.query, 0.0)[:, None]
+        share = fact("attention.share", self.share, format_share)
+        line = _("“{query}” gives {share} of its attention to “{key}”", share=share, **self.pair)
+        # The words above the columns of a long prompt leave no room for it.
+        long = self.layer.count > MANY
+        words = None if long else self._words(_("Attention pattern"), line)
+        show = partial(self.show, "pattern", titles=long, headline=words)
+        show(lit={"pattern": only})
+        show()
+        show(marks=(Mark("pattern", *self.match),), lit=self._lit("words"))
 
     # Values and z
 
@@ -479,10 +501,15 @@ class Attention(Stage):
         latent="The latent makes values too: what a token hands on when it is read.",
     )
     def values(self) -> None:
+        words = self._words(
+            _("Values"), _("what a word hands on when it is read"), colour=self.theme.value
+        )
         way = self._way_to_values()
-        self.show(f"{way}\n" + " ".join(["bias"] * len(way.split())), reveal="V")
-        marks = tuple(Mark(name, row=self.key) for name in ("X", "V"))
-        self.show(f"{way}\n" + " ".join(["bias"] * len(way.split())), marks=marks)
+        mosaic = f"{way}\n" + " ".join(["bias"] * len(way.split()))
+        self.show(mosaic, headline=words, reveal="V")
+        self.show(
+            mosaic, headline=words, marks=tuple(Mark(name, row=self.key) for name in ("X", "V"))
+        )
 
     def _way_to_values(self) -> str:
         """Return the mosaic of what makes the values; an equals sign only if that is all."""
@@ -496,10 +523,18 @@ class Attention(Stage):
         """Scale each row of values by its share. The sum of them all is one row of z."""
         hidden = DIM + (1 - DIM) * light(self.head.hidden_attention[self.query])
         lit = self._lit("V") | {"v0": hidden}
-        self.show("pattern V", marks=(Mark("pattern", row=self.query),), words="rows")
+        words = self._words(
+            _("A mix of values"), _("each row is weighted by its share, then all are added")
+        )
+        mark = Mark("pattern", row=self.query)
+        self.show("pattern V", headline=words, marks=(mark,), words="rows")
         text = Label(fact("attention.share", self.share, format_share), size=1.2 * TEXT)
-        marks = (Mark("V", row=self.key, colour=self.theme.value, label=text),)
-        show = partial(self.show, MIX, titles="V")
+        hidden_name = Label(self.layer.hidden_name, size=TEXT, colour=self.theme.muted)
+        marks = (
+            Mark("V", row=self.key, colour=self.theme.value, label=text),
+            Mark("v0", row=0, colour=self.theme.faint, label=hidden_name),
+        )
+        show = partial(self.show, MIX, headline=words, titles="V")
         turned = {"weights": self._followed(self.parts["pattern"])}
         show(lit={"mix": 0.0}, origins=turned, marks=marks)
         show(lit=lit | {"mix": 0.0}, marks=marks)
@@ -510,31 +545,54 @@ class Attention(Stage):
     @beat
     def every_row(self) -> None:
         """Pattern times values: that is all this head has to say."""
+        words = self._words(
+            _("Every word at once"),
+            _("each row of the pattern makes one mix of <value>values</value>"),
+        )
         mosaic, sent = f"pattern × V {self._gives} z", {"mix": ("z", self.query)}
         known = sent if "mix" in self.parts else None
-        only = np.where(np.arange(self.layer.count) == self.query, 1.0, 0.0)[:, None]
-        self.show(mosaic, lit={"z": only}, into=known, words="rows")
-        self.show(mosaic, reveal="z", words="rows")
+        only = self._rows(self.query, 0.0)[:, None]
+        show = partial(self.show, mosaic, headline=words, words="rows")
+        show(lit={"z": only}, into=known)
+        rows = [
+            Reveal(block, np.where(block.shown > 0, np.nan, in_rows(block.shape)))
+            for block in self.parts["z"].cells.blocks
+        ]
+        self.play(*rows, rate_func=linear, run_time=1.5 * self.theme.tempo.large)
         marks = (
             Mark("pattern", row=self.query),
             Mark("V", row=self.key),
             Mark("z", row=self.query),
         )
-        self.show(mosaic, marks=marks, lit=self._lit("words"), words="rows")
+        show(marks=marks, lit=self._lit("words"))
 
     @beat
     def one_head(self) -> None:
         """This is one attention head. The model runs {heads} in {layers}."""
-        mosaic, tall = whole_head(self.layer)
-        show = partial(self.show, mosaic, tall=tall, words="rows")
+        theme = self.theme
+        words = self._words(
+            _("One attention head"),
+            _(
+                "<query>“{query}” asks</query>, <key>“{key}” answers</key>, "
+                "and <value>its values</value> flow on",
+                **self.pair,
+            ),
+        )
+        mosaic = LIT
+        if self.frame.upright:
+            # Where they stand alone in their rows, their words are those of the pattern.
+            mosaic = TALL_LIT
+            for name in "Vz":
+                self.part(name, replace(self._matrix(name), words=()))
+        show = partial(self.show, mosaic, headline=words, words="rows")
         show()
         marks = (
-            Mark("Q", row=self.query, colour=self.theme.query),
-            Mark("Kt", column=self.key, colour=self.theme.key),
-            Mark("pattern", row=self.query),
-            Mark("V", row=self.key, colour=self.theme.value),
-            Mark("z", row=self.query),
+            Mark("Q", row=self.query, colour=theme.query),
+            Mark("Kt", column=self.key, colour=theme.key),
+            Mark("pattern", row=self.query, colour=theme.ink),
+            Mark("V", row=self.key, colour=theme.value),
+            Mark("z", row=self.query, colour=theme.ink),
         )
-        for mark in marks:
-            show(marks=(mark,), run_time=1.0)
         show(marks=marks, lit=self._lit("words"))
+        ways = path_of_light(self.parts, *self.match)
+        self.play(LaggedStart(*map(Draw, ways), lag_ratio=0.5, run_time=3.0))

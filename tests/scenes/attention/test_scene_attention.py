@@ -173,11 +173,11 @@ def test_the_pattern_of_a_long_prompt_has_words_at_all_rows_and_columns(kind: st
     picture = beat_of(play(Attention, trace), "the_pattern")
     count = LayerView.of_prompt(trace, None, show_first_token=False).count
     (pattern,) = panels_of(picture, "pattern.")
-    beside = [t for t in picture.texts if t.presence == 1 and t.box.right <= pattern.box.left]
+    beside = [t for t in picture.texts if t.presence >= DIM and t.box.right <= pattern.box.left]
     above = [
         t
         for t in picture.texts
-        if t.presence == 1
+        if t.presence >= DIM
         and pattern.box.left < t.box.x < pattern.box.right
         and t.box.top <= pattern.box.bottom
         and t.box.height > t.box.width / 3
