@@ -19,23 +19,21 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.printable import printable
 from filmkit.core.quantities import quantity
-from filmkit.core.text import Label, break_lines, fit_size, fit_word
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
 from filmkit.pictures.parts import TEXT
+from filmkit.world.words import words_in_columns
 
 __all__ = ["HeadsAtWords", "Pooling", "TokenFloor", "by_word"]
 
 Array = npt.NDArray[np.float64]
 
-COLUMN = 1.2  # width of a word's column at least, where there is more than one line of them
-SIZE, LINE = 0.05, 0.5  # of words at most, and from the foot of one to its panel, in scene units
-APART, BELOW = 0.14, 0.3  # from one column to the next, and from one line of them to the next
 LEFT_OUT = 0.2  # opacity of what is not read
 LATENT, READ = 0.3, 1.0  # opacity of a latent that is kept, and of one that is read
 PAD = 0.05  # from a panel to its frame, in scene units
+APART = 0.14  # between lines of words beside tiles
 SLOT, BESIDE = 2.2, 4.0  # from tokens to what they become, in tiles; and room for words beside it
 
 COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
@@ -84,32 +82,21 @@ class HeadsAtWords(Group):
 
     def __init__(self, view: LayerView, words: Sequence[str], room: Box) -> None:
         super().__init__()
-        theme, meta, count = current_theme(), view.trace.meta, len(words)
-        lines = -(-count // max(1, int(room.width / COLUMN)))
-        across = -(-count // lines)
-        places = [
-            place
-            for strip in room.split_rows(lines, BELOW)
-            for place in strip.split_columns(across, APART)
-        ][:count]
-        size = min(fit_size(printable(w), places[0].width, size=SIZE).size for w in words)
+        theme, meta = current_theme(), view.trace.meta
         drawn, spans = (view.first, view.stop), ((0, meta.n_layers), (0, meta.n_heads))
         numbers = (("layers", meta.n_layers), ("heads", meta.n_heads))
         given = ("drawn", drawn), *((name, (0, count - 1)) for name, count in numbers)
-        self.words, self.panels = VGroup(), Group()
-        self.frames, self.latents = VGroup(), VGroup()
+        self.words, places = words_in_columns(words, room)
+        self.panels, self.frames, self.latents = Group(), VGroup(), VGroup()
         cells = attention_to_words(view.trace, drawn)
-        for number, (word, place, values) in enumerate(zip(words, places, cells, strict=True)):
-            label = fit_word(printable(word), place.width, size=size)
-            self.words.add(label.on_line(place.x, place.bottom + label.line_height / 2))
+        for number, (place, values) in enumerate(zip(places, cells, strict=True)):
             source = TensorSource(
                 quantity="attention_to_words", index=(number, *spans), given=given
             )
             panel = Heatmap(values, Norm.unit(), source=source, edged=False)
-            over = Box.of(place.left, place.right, place.bottom + LINE, place.top)
-            box = over.fit(*reversed(panel.shape))
+            box = place.fit(*reversed(panel.shape))
             self.panels.add(panel.place(box))
-            tile = Rectangle(width=over.width, height=over.height).move_to(over.center)
+            tile = Rectangle(width=place.width, height=place.height).move_to(place.center)
             tile.set_stroke(theme.latent, width=theme.line)
             self.latents.add(tile.set_fill(theme.latent, opacity=LATENT))
             frame = box.grown(PAD)
