@@ -36,7 +36,7 @@ SMALL = Quality(320, 180, 5)
 SETTINGS = StageSettings()
 
 # Before these stands a sketch without panels or words: nothing can be carried to them.
-APART = ("scene_question", "scene_sharing", "scene_cache_size")
+APART = ("scene_question", "scene_sharing")
 CARRIED = tuple(entry.slug for entry in SCENES if entry.slug not in APART)
 QUICK = ("scene_heads", "scene_patterns")
 PAIRS = [
