@@ -42,7 +42,7 @@ UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, th
 BETWEEN = 1.5  # from one body to the next
 WIDE, DEEP = 0.8, 0.3  # width of a latent as a share of the room of a word, and its depth
 TILT = 4.0  # from how far above a row is seen, in degrees
-OVER = 0.1  # from a latent to its word
+OVER, LARGER = 0.1, 1.02  # from a latent to its word, and a factor on the size of that
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
 
 
@@ -343,7 +343,9 @@ class Row(Group):
             foot = word.get_center()[1] - line / 2
             pose = Pose((place.x, foot, 0.0), 0.0, WIDE * place.width, place.height, DEEP)
             self.latents.add(SketchBody(pose, current_theme().latent))
-            word.on_line(place.x, foot + place.height + OVER + line / 2).shift(DEEP / 2 * OUT)
+            # A little farther than the frame, the smallest words would be too small to be read.
+            word.scale(LARGER).on_line(place.x, foot + place.height + OVER + line / 2)
+            word.shift(DEEP / 2 * OUT)
         self.add(self.latents, self.words)
         sides = -room.width / 2, room.width / 2
         corners = [(x, y, DEEP / 2) for x in sides for y in (0, room.height)]

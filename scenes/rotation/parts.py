@@ -324,8 +324,8 @@ class Amounts(VGroup):
     Attributes
     ----------
     rows
-        For each of them its name, its bar and its number. If one of these is negative, there is a
-        line at 0 too.
+        For each of them its name, its bar and its number. If one of these is negative, a line at 0
+        comes with the first name.
     """
 
     def __init__(
@@ -362,7 +362,7 @@ class Amounts(VGroup):
             self.rows.add(VGroup(title, bar, number))
         glow(self.rows[-1])
         if low < 0:
-            x, colour = box.left - low * unit, current_theme().ink
-            zero = Line([x, box.top - LINE, 0], [x, box.bottom, 0], stroke_color=colour)
-            self.add(zero.set_stroke(width=current_theme().line))
+            x, theme = box.left - low * unit, current_theme()
+            zero = Line([x, box.top - LINE, 0], [x, box.bottom, 0], stroke_color=theme.ink)
+            self.rows[0][0].add(zero.set_stroke(width=theme.line))
         self.add(self.rows)

@@ -313,8 +313,12 @@ class RotationAndLatent(Stage):
     def two_parts(self) -> None:
         """A score is then [two] parts, added: one from the latent, one from the [rotated] key."""
         self.show("added\nsum", later="sum")
-        for mark, row in zip(("two", "rotated", ""), self.parts["sum"].whole[0].rows, strict=True):
-            self._grow(row, mark, READ / 2)
+        latent, rotated, both = self.parts["sum"].whole[0].rows
+        self.wait_for("two")
+        self._grow(latent, READ)
+        self.wait_for("rotated")
+        self._grow(rotated, READ / 2)
+        self._grow(both, READ / 2)
 
     @beat(
         when=is_converted,
@@ -337,13 +341,16 @@ class RotationAndLatent(Stage):
         self.play(Appear(said))
         self.wait_for("perplexity")
         self.play(Appear(self.parts["about"].whole))
-        for mark, row in zip(("", "training"), self.parts["price"].whole[0].rows, strict=False):
-            self._grow(row, mark, READ)
+        first, *trained = self.parts["price"].whole[0].rows
+        self._grow(first, READ, "worse")
+        for row in trained:
+            self.wait_for("training")
+            self._grow(row, READ)
 
-    def _grow(self, row: VGroup, mark: str, run_time: float) -> None:
-        """Let a bar grow under its name, at a mark; its number comes after it."""
+    def _grow(self, row: VGroup, run_time: float, mark: str = "") -> None:
+        """Let a bar grow under its name; its number comes at a mark, or as soon as it has grown."""
         name, bar, number = row
+        self.play(Appear(name), grow_bar(bar), run_time=run_time)
         if mark:
             self.wait_for(mark)
-        self.play(Appear(name), grow_bar(bar), run_time=run_time)
         self.play(Appear(number))

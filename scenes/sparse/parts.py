@@ -90,8 +90,9 @@ class HeadsAtWords(Group):
         self.panels, self.frames, self.latents = Group(), VGroup(), VGroup()
         cells = attention_to_words(view.trace, drawn)
         for number, (place, values) in enumerate(zip(places, cells, strict=True)):
+            first = ("first_token", number == 0 and view.hides_first)
             source = TensorSource(
-                quantity="attention_to_words", index=(number, *spans), given=given
+                quantity="attention_to_words", index=(number, *spans), given=(*given, first)
             )
             panel = Heatmap(values, Norm.unit(), source=source, edged=False)
             box = place.fit(*reversed(panel.shape))

@@ -109,10 +109,10 @@ class Sparse(Stage):
         if self.playing in SKETCHES:
             model = V32.name if self.playing == "an_indexer_chooses" else V4
             return _("published sizes of {model}: a sketch, not the traced model", model=model), ""
-        model, hidden = super().provenance_notes()
-        if hidden:
-            hidden = _("{word}: {tokens}", word=self.hidden, tokens=self.layer.hidden_name)
-        return model, hidden
+        layer, hidden = self.layer, ""
+        if layer.hides_first:
+            hidden = _("{word}: {tokens}", word=self.hidden, tokens=layer.hidden_name)
+        return super().provenance_notes()[0], hidden
 
     # What a few tokens hold
 
