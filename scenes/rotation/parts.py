@@ -39,7 +39,7 @@ Array = npt.NDArray[np.float64]
 CLIPPED = 95.0  # percentile of numbers at which their colours end: few are far larger
 FEW = (13, 2)  # first and last channels of merged matrices, so that all see their cells
 SUM = ("unrotated", "rotated", "sum")  # the two parts of a dot product, and their sum
-BAR = 1.0  # height of a bar, at most
+BAR, TICK = 1.0, 0.06  # height of a bar, at most, and how far a mark goes beyond it
 FACE, HAND = 0.88, 0.86  # diameter of a clock as a share of its room, and length of its hand
 
 
@@ -324,8 +324,8 @@ class Amounts(VGroup):
     Attributes
     ----------
     rows
-        For each of them its name, its bar and its number. If one of these is negative, a line at 0
-        comes with the first name.
+        For each of them its name, its bar and its number. If a bar goes to the left, a mark at 0
+        comes with each name.
     """
 
     def __init__(
@@ -339,6 +339,7 @@ class Amounts(VGroup):
         starts: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        theme = current_theme()
         starts = starts or [0.0] * len(values)
         ends = [*starts, *(start + value for start, value in zip(starts, values, strict=True))]
         numbers = [
@@ -359,10 +360,10 @@ class Amounts(VGroup):
             bar.set_fill(number.get_fill_color(), opacity=1.0)
             bar.next_to([left, strip.top - LINE - height / 2, 0], RIGHT, 0)
             number.next_to(bar, RIGHT, GAP)
+            if low < 0:
+                x, y, half = strip.left - low * unit, bar.get_y(), height / 2 + TICK
+                title.add(Line([x, y - half, 0], [x, y + half, 0], stroke_width=theme.bold))
+                title[0].set_stroke(theme.ink)
             self.rows.add(VGroup(title, bar, number))
         glow(self.rows[-1])
-        if low < 0:
-            x, theme = box.left - low * unit, current_theme()
-            zero = Line([x, box.top - LINE, 0], [x, box.bottom, 0], stroke_color=theme.ink)
-            self.rows[0][0].add(zero.set_stroke(width=theme.line))
         self.add(self.rows)

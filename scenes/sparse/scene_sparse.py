@@ -78,14 +78,14 @@ class Sparse(Stage):
             _("attention from “{word}”: a cell for each of {heads}", word=word, heads=heads),
             self.frame,
         )
-        n, figures = self.n, {name: fact(name, share, written) for name, share in self.held.items()}
+        n, figures = self.n, {"less": _("Store less. Read less.")}
+        figures |= {name: fact(name, share, written) for name, share in self.held.items()}
         lines = {
             "last": _("of the attention is on the last {n} tokens", n=n),
             "sink": _("of the attention is on the first token and the last {n}", n=n - 1),
             "best": _("of the attention is on each head’s own best {n}, chosen after looking", n=n),
             "less": _("a <latent>latent</latent> of each token, and few of them read"),
         }
-        figures["less"] = _("Store less. Read less.")
         self.said = {name: Headline(figures[name], lines[name], self.frame) for name in lines}
         lowest = min((self.mean, *self.said.values()), key=lambda words: words.get_bottom()[1])
         self.heads = HeadsAtWords(layer, words, lowest.below(head=BELOW, foot=FOOT))
