@@ -1,12 +1,10 @@
-"""Words of a sentence that stand in the room, or fall into it."""
+"""Words of a sentence that stand below something, or fall."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from manim import (
     Animation,
     AnimationGroup,
@@ -19,73 +17,44 @@ from manim import (
 )
 
 from filmkit.core.animations import AnimateWith, Glide, Vanish
-from filmkit.core.camera import Shot
-from filmkit.core.geometry import Box, Frame
-from filmkit.mobjects.sentence import Sentence
-from filmkit.world.block import shot_of
+from filmkit.core.geometry import Box
+from filmkit.core.printable import printable
+from filmkit.core.text import fit_size, fit_word
 
-__all__ = ["RoomWords", "fall"]
+__all__ = ["fall", "words_in_columns"]
 
-SIZE = 0.075  # of words that stand in the room, at most
+COLUMN, SIZE = 1.2, 0.05  # width of a column at least where there are several lines, and of words
+APART, LINES_APART, OVER = 0.14, 0.3, 0.1  # between columns, and lines; from a word to its room
 LAG = 0.3  # from one falling word to the next, as a share of the time of one
 # A word falls in the first half of its time, and becomes something in the other.
 LANDING, BECOMING = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.45, 1)
 
 
-class RoomWords(VGroup):
-    """Words in lines one above another in the plane z = 0, with room for something at each.
+def words_in_columns(words: Sequence[str], room: Box) -> tuple[VGroup, list[Box]]:
+    """Return words in columns of equal width, and the room over each that is left for something.
 
     Parameters
     ----------
     words
         Texts of the tokens.
     room
-        What they and the things at them fill of the frame, from the left of the first word to the
-        right of the last.
-    share
-        Share of the room's height that the words may take.
-
-    Attributes
-    ----------
-    places : (word, 2)
-        The middle of each word, across, and the foot of its line.
-    step
-        Height of a line, with what stands at its words.
+        What they and the things over them fill, in as many lines as are needed.
     """
-
-    def __init__(self, words: Sequence[str], room: Box, *, share: float) -> None:
-        sentence = Sentence(words, Box(0, 0, room.width, share * room.height), size=SIZE)
-        super().__init__(*sentence.words)
-        lines = sorted(set(sentence.lines))
-        self.room, self.step = room, room.height / len(lines)
-        self.places: npt.NDArray[np.float64] = np.array(
-            [
-                (word.get_center()[0], self.step * lines.index(y))
-                for word, y in zip(self, sentence.lines, strict=True)
-            ]
-        )
-
-    @property
-    def nearest(self) -> float:
-        """The least distance between the middles of two words of a line; infinite without two."""
-        apart = np.diff(self.places, axis=0)
-        return float(apart[apart[:, 1] == 0][:, 0].min(initial=np.inf))
-
-    def shot(self, frame: Frame, *, tilt: float, near: float = 0.0) -> Shot:
-        """Return the shot in which the words, and what stands at them, fill the room.
-
-        Parameters
-        ----------
-        frame
-            The frame.
-        tilt
-            From how far above, in degrees.
-        near
-            How far towards the viewer the words stand.
-        """
-        sides = float(self.get_left()[0]), float(self.get_right()[0])
-        corners = [(x, y, near) for x in sides for y in (0, self.room.height)]
-        return shot_of(corners, frame, into=self.room, turn=0.0, tilt=tilt)
+    lines = -(-len(words) // max(1, int(room.width / COLUMN)))
+    across, texts = -(-len(words) // lines), [printable(word) for word in words]
+    places = [
+        place
+        for strip in room.split_rows(lines, LINES_APART)
+        for place in strip.split_columns(across, APART)
+    ][: len(words)]
+    width = places[0].width
+    size = min(fit_size(text, width, size=SIZE).size for text in texts)
+    labels = VGroup(*(fit_word(text, width, size=size) for text in texts))
+    high = labels[0].line_height
+    for label, place in zip(labels, places, strict=True):
+        label.on_line(place.x, place.bottom + high / 2)
+    foot = high + OVER
+    return labels, [Box.of(p.left, p.right, p.bottom + foot, p.top) for p in places]
 
 
 def fall(

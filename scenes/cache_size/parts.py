@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import OUT, RIGHT, UP, Animation, Group, Line, Polygon, VGroup, VMobject, smooth
+from manim import OUT, Animation, Group, Polygon, VMobject, smooth
 
 from extract.architectures import Architecture, kv_cache_elements, latent_size, v2_cache_claim
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.geometry import Box, Frame
-from filmkit.core.light import glow
+from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.ribbon import filled, outline_points
-from filmkit.world.block import SIDES, Pose, Solid
+from filmkit.world.block import SIDES, Pose, Solid, shot_of
 from filmkit.world.box import GlassBox, SketchBody
-from filmkit.world.words import RoomWords
+from filmkit.world.words import words_in_columns
 
 __all__ = ["CARD", "Gpu", "Readers", "Row", "Shrinking", "Token", "filling", "opening"]
 
@@ -33,18 +33,16 @@ COLUMNS = 19  # latents side by side in the room of a token
 ASIDE = 1.1  # from a token to the latent beside it
 FLIGHT, HOP = 0.25, 0.7  # share of the time that a latent is in flight, and how high it flies
 CUBE, PAIRS = 2.0, 9  # side of a GPU's memory, and how many tokens are drawn in it
-TICK, WIDE = 0.3, 0.09  # how far a mark on the floor goes beyond the latents, and its width
 CARD, ACROSS = (3.4, 1.632), 25  # size of a card of lamps, and how many are side by side
 FOOT, BEFORE = 0.55, 0.6  # how high a card hangs, and how far the number is in front of it
 LAMP, OFF = 0.6, 0.25  # side of a lamp as a share of its room, and how bright it is without light
 NUMBER, BEAM = (0.36, 0.36, 0.36), 0.3  # size of a number, and opacity of its light
 TURNED = 30.0  # how far it is turned, in degrees: so its right side is seen from anywhere
 UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
-FAR, END = 0.22, 0.1  # from a solid to the line that says how long it is, and half of its ends
-WORDS = 0.3  # share of the height that words of a row may take
-BODY, NEAREST, DEEP = 0.9, 0.8, 0.12  # width of a latent at most, in the room of a word, and depth
+BETWEEN = 1.5  # from one body to the next
+WIDE, DEEP = 0.8, 0.3  # width of a latent as a share of the room of a word, and its depth
 TILT = 4.0  # from how far above a row is seen, in degrees
-OVER, HEAD = 0.1, 0.3  # from a latent to its word, and from that to the line above
+OVER, LARGER = 0.1, 1.02  # from a latent to its word, and a factor on the size of that
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
 
 
@@ -137,14 +135,16 @@ class Token(Solid):
 
 
 class Gpu(Solid):
-    """The memory of a GPU, and what it is full of.
+    """The memory of a GPU, and what it is full of: keys and values of tokens, or latents.
 
     Parameters
     ----------
-    x
-        Where it stands.
+    aside
+        How far to the right it stands, as it is seen.
+    turn
+        From where it is seen, in degrees to the right.
     times
-        How many times as many latents as keys and values have room in it.
+        How many latents have room in that of one token's keys and values.
 
     Attributes
     ----------
@@ -152,44 +152,49 @@ class Gpu(Solid):
         The memory.
     slabs
         The keys and values of some tokens.
-    latents
-        Latents instead, a body of the same volume.
-    ticks
-        Marks on the floor beside them, one for each length of the memory.
+    latents, cuts
+        A body of latents in their place, and the lines between these.
     """
 
-    def __init__(self, x: float, times: float = 1.0) -> None:
+    def __init__(self, aside: float, turn: float, times: float) -> None:
         super().__init__()
-        theme, self.times = current_theme(), times
-        self.pose = Pose((x, 0.0, 0.0), 0.0, CUBE, CUBE, CUBE)
+        theme, turn = current_theme(), np.radians(turn)
+        x, z = float(aside * np.cos(turn)), float(-aside * np.sin(turn))
+        self.pose = Pose((x, 0.0, z), 0.0, CUBE, CUBE, CUBE)
+        self.counts = PAIRS, round(times) // COLUMNS, COLUMNS
         self.glass, self.slabs = GlassBox(self.pose), keys_and_values(self.pose, PAIRS)
-        self.latents = glow(SketchBody(self._drawn(0.0), theme.latent), LIT)
-        self.ticks = VMobject(stroke_width=0.0, fill_color=theme.muted, fill_opacity=1.0)
-
-    def _drawn(self, alpha: float) -> Pose:
-        """Return where the latents are, drawn out to a share of their length, 0 to 1."""
-        length, side = CUBE * self.times**alpha, CUBE * self.times ** (-alpha / 2)
-        return Pose((self.pose.at[0], 0.0, (CUBE - length) / 2), 90.0, length, side, side)
+        self.latents = glow(SketchBody(self.pose, theme.latent), LIT)
+        self.cuts = VMobject(stroke_color=theme.latent, stroke_width=theme.line)
+        mirrored(self.cuts)
 
     @property
-    def near(self) -> Pose:
-        """Where the near end of the latents is: a cube."""
-        pose = self.latents.pose
-        x, y, z = pose.corner(1, 0, 0.5)
-        return replace(pose, at=(x, y, z - pose.height / 2), thick=pose.height)
+    def latent(self) -> Pose:
+        """Where the latent at the right, front and top is."""
+        sizes = [size / count for size, count in zip(self.pose.size, self.counts, strict=True)]
+        x, y, z = self.pose.corner(1, 1, 0) - np.array([sizes[0], 2 * sizes[1], sizes[2]]) / 2
+        return Pose((float(x), float(y), float(z)), 0.0, *sizes)
 
-    def draw_out(self, **kwargs: Any) -> Animation:
-        """Return an animation in which the latents become as long as they are many."""
-        edges = np.array([(0, -TICK, 0), (1, TICK, 0), (1, TICK, WIDE), (0, -TICK, WIDE)])
+    def cut(self, **kwargs: Any) -> Animation:
+        """Return an animation in which the body is cut into latents: each axis of a side."""
+        sides = (0, 1), (2, 1), (0, 2)  # axes of the front, of the face, and of the top
+        ends = []
+        for (first, second), fixed in zip(sides, ((2, 0), (0, 1), (1, 1)), strict=True):
+            for axis, along in ((first, second), (second, first)):
+                for number in range(1, self.counts[axis]):
+                    start = np.zeros(3)
+                    start[fixed[0]] = fixed[1]
+                    start[axis] = number / self.counts[axis]
+                    stop = start.copy()
+                    stop[along] = 1
+                    ends.append((self.pose.corner(*start), self.pose.corner(*stop)))
 
         def step(alpha: float) -> None:
-            pose = self._drawn(alpha)
-            self.latents.stand(pose)
-            foot = [pose.corner(1, 0, u) + np.array([out, 0, -far]) for u, out, far in edges]
-            marks = CUBE * np.arange(int(pose.thick / CUBE))
-            self.ticks.points = outline_points([np.array(foot) - [0, 0, back] for back in marks])
+            self.cuts.clear_points()
+            for start, stop in ends:
+                self.cuts.start_new_path(start).add_line_to(start + alpha * (stop - start))
+            self.latents.hatching.set_stroke(opacity=1 - alpha)
 
-        return AnimateWith(Group(self.latents, self.ticks), step, **kwargs)
+        return AnimateWith(Group(self.latents, self.cuts), step, **kwargs)
 
 
 class Readers(Solid):
@@ -259,63 +264,57 @@ class Readers(Solid):
         return AnimateWith(self.lit, step, **kwargs)
 
 
-class Shrinking(Solid):
+class Shrinking(Group):
     """A token of one model that becomes one of another: a latent, fewer layers, fewer bits.
 
-    Across are the numbers of a layer, back the layers, up the bits of a number.
+    Each step is a body of its own beside the one before. Across are the numbers of a layer, back
+    the layers, up the bits of a number.
+
+    Parameters
+    ----------
+    old, new
+        The models.
+    down
+        Whether the bodies are one below the other.
 
     Attributes
     ----------
     halves
-        Its keys and values.
-    latent
-        What is left of them.
-    poses
-        The room that is taken: before, and after each of the changes.
-    lengths
-        For each change a line along the edge that it makes shorter, and on it what is left.
+        The keys and values that all begins with.
+    steps
+        What is left after each of the changes.
     """
 
-    def __init__(self, old: Architecture, new: Architecture) -> None:
+    def __init__(self, old: Architecture, new: Architecture, *, down: bool) -> None:
         super().__init__()
-        self.pose = Pose((0.0, 0.0, 0.0), 0.0, *UNSAVED)
+        first = Pose((0.0, 0.0, 0.0), 0.0, *UNSAVED)
         thick, height, depth = UNSAVED
         thick *= sum(latent_size(new)) / (2 * old.n_kv_heads * old.d_head)
-        latent = replace(self.pose, thick=thick)
+        latent = replace(first, thick=thick)
         layers = replace(latent, depth=depth * new.n_layers / old.n_layers)
         bits = replace(layers, height=height / v2_cache_claim().times_fewer_bits)
-        self.poses = [self.pose, latent, layers, bits]
-        self.halves = keys_and_values(self.pose)
-        self.latent = glow(SketchBody(self.pose, current_theme().latent), LIT)
-        edges = ((0, 1, 1), (1, 1, 1)), ((0, 1, 0), (0, 1, 1)), ((0, 0, 0), (0, 1, 0))
-        away = np.array([(0, FAR, 0), (-FAR, FAR / 2, 0), (-FAR, 0, 0)])
-        left = [(1 / self.factors[n] * np.array([-1, 1]) + 1) / 2 for n in (0, 1)]
-        left.append(np.array([0, 1 / self.factors[2]]))
-        self.lengths = [
-            self._length(np.array([self.pose.corner(*end) for end in edge]) + out, shares)
-            for edge, out, shares in zip(edges, away, left, strict=True)
-        ]
-
-    @staticmethod
-    def _length(ends: Array, shares: Array) -> VGroup:
-        """Return a line between two points with ends, and what is between two shares of it."""
-        theme, (start, end) = current_theme(), ends
-        line = VMobject(stroke_color=theme.muted, stroke_width=theme.line)
-        across = END * (UP if end[1] == start[1] else RIGHT)
-        for one, other in ((start, end), *((at - across, at + across) for at in ends)):
-            line.start_new_path(one).add_line_to(other)
-        kept = (start + share * (end - start) for share in shares)
-        return VGroup(line, glow(Line(*kept, color=theme.latent, stroke_width=2 * theme.bold)))
+        self.sizes = [first, latent, layers, bits]
+        poses = [first]
+        for pose in self.sizes[1:]:
+            left, foot, _z = poses[-1].at
+            if down:
+                at = (thick - UNSAVED[0]) / 2, foot - height - BETWEEN, 0.0
+            else:
+                at = left + (poses[-1].thick + thick) / 2 + BETWEEN, 0.0, 0.0
+            poses.append(replace(pose, at=at))
+        self.halves, colour = keys_and_values(first), current_theme().latent
+        self.steps = Group(*(glow(SketchBody(pose, colour), LIT) for pose in poses[1:]))
+        self.corners = np.concatenate([pose.corners for pose in poses])
 
     @property
     def factors(self) -> list[float]:
         """How many times smaller each change makes it."""
-        volumes = [float(np.prod(pose.size)) for pose in self.poses]
+        volumes = [float(np.prod(pose.size)) for pose in self.sizes]
         return [before / after for before, after in pairwise(volumes)]
 
 
 class Row(Group):
-    """The latents of some tokens, side by side, and over each its word.
+    """The latents of some tokens, side by side, and before each its word.
 
     Parameters
     ----------
@@ -336,16 +335,21 @@ class Row(Group):
 
     def __init__(self, words: Sequence[str], room: Box, frame: Frame) -> None:
         super().__init__()
-        self.words = RoomWords(words, room, share=WORDS)
-        line, thick = self.words[0].line_height, min(BODY, NEAREST * self.words.nearest)
-        tall = self.words.step - line - OVER - HEAD
-        self.latents = Group()
-        for word, (x, foot) in zip(self.words, self.words.places, strict=True):
-            pose = Pose((x, foot, 0.0), 0.0, thick, tall, DEEP)
+        self.words, places = words_in_columns(
+            words, Box(0, room.height / 2, room.width, room.height)
+        )
+        self.latents, line = Group(), self.words[0].line_height
+        for word, place in zip(self.words, places, strict=True):
+            foot = word.get_center()[1] - line / 2
+            pose = Pose((place.x, foot, 0.0), 0.0, WIDE * place.width, place.height, DEEP)
             self.latents.add(SketchBody(pose, current_theme().latent))
-            word.on_line(x, foot + tall + OVER + line / 2).shift(DEEP / 2 * OUT)
+            # A little farther than the frame, the smallest words would be too small to be read.
+            word.scale(LARGER).on_line(place.x, foot + place.height + OVER + line / 2)
+            word.shift(DEEP / 2 * OUT)
         self.add(self.latents, self.words)
-        self.shot = self.words.shot(frame, tilt=TILT, near=DEEP / 2)
+        sides = -room.width / 2, room.width / 2
+        corners = [(x, y, DEEP / 2) for x in sides for y in (0, room.height)]
+        self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
 
     def light(self, **kwargs: Any) -> Animation:
         """Return an animation in which one latent after another begins to glow."""

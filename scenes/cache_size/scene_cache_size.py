@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from manim import Animation
+import numpy.typing as npt
+from manim import Animation, VGroup
 
 from extract.architectures import (
     COMPARED_GROUPS,
@@ -18,7 +19,8 @@ from extract.architectures import (
     architecture,
     decoding_work,
 )
-from filmkit.core.animations import Appear, Vanish
+from filmkit.core.animations import Appear, Glide, Vanish
+from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
@@ -33,6 +35,7 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import TEXT
 from filmkit.world.block import Pose, shot_of
 from filmkit.world.box import SketchBody
@@ -46,12 +49,18 @@ CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
 GROUP = LARGE.n_heads // COMPARED_GROUPS  # heads that would share a set
 BIG, MEDIUM = 1.8 * TEXT, 1.4 * TEXT  # sizes of words beside bodies
-BY_ROD, BY_MARKS = (0.5, 0.4), (0.5, -0.05)  # from latents to words beside them
-LEFT, MARKED = 0.4, 2.3  # room for words beside GPUs
 TOP, ABOVE = (0.5, 1, 1), (0.0, 0.4)  # corner of a body above which words are, and how far
-APART, UPRIGHT_APART = 2.4, 1.6  # from the middle to each of two GPUs
+APART, UPRIGHT_APART = 2.4, 1.85  # from the middle to each of two GPUs
+VIEW, UPRIGHT_VIEW = (22.0, 13.0), (42.0, 16.0)  # from how far to the right and above, in degrees
 PITCH, UPRIGHT_PITCH = 1.1 * CARD[0], 2.1 * CARD[1]  # from one card of lamps to the next
-BESIDE, UPRIGHT_BESIDE = 3.1, 2.2  # room for words at the left of a body
+CHANGED, UPRIGHT_CHANGED = 1.9, 2.0  # widths of words at bodies, at most
+WORD = 0.8  # room for a word at the foot
+OVER, GPU_OVER = (0.0, 0.5), (0.0, 0.75)  # from the top of bodies to words over them
+CUT, LIGHT = (
+    3.0,
+    2.4,
+)  # seconds in which a body is cut into latents, and in which they begin to glow
+WORD_SIZE = 0.075
 NAME, NUMBER = (0.0, 0.28), (0.0, 0.74)  # how far over a card of lamps its words and its number are
 
 
@@ -69,10 +78,13 @@ class CacheSize(Stage):
         capacity, times = GPU_BYTES // LATENT.size(), EVERY_HEAD.size() / LATENT.size()
         upright = self.frame.upright
         apart = UPRIGHT_APART if upright else APART
-        self.token, self.saved = Token(LARGE), Shrinking(OLD, NEW)
-        self.gpus = Gpu(-apart), Gpu(apart, times)
+        self.token, self.saved = Token(LARGE), Shrinking(OLD, NEW, down=upright)
+        self.view = UPRIGHT_VIEW if upright else VIEW
+        self.gpus = Gpu(-apart, self.view[0], times), Gpu(apart, self.view[0], times)
         work, ridge = decoding_work(LARGE).per_number, CHIP.ridge()
-        places = [(0.0, -UPRIGHT_PITCH * n) if upright else (PITCH * n, 0.0) for n in (0, 1)]
+        places = [
+            (0.0, -UPRIGHT_PITCH * n) if self.frame.tall else (PITCH * n, 0.0) for n in (0, 1)
+        ]
         reads = zip(places, (GROUP, round(work)), ("key", "latent"), strict=True)
         self.cards = [Readers(at, round(ridge), done, role) for at, done, role in reads]
         self.facts |= told(
@@ -98,6 +110,11 @@ class CacheSize(Stage):
         self.add(body.stand(start))
         return body.move(end)
 
+    def seen(self, corners: npt.ArrayLike, into: Box) -> Shot:
+        """Return the shot from the right and above in which points (n, 3) fill a box."""
+        turn, tilt = self.view
+        return shot_of(corners, self.frame, into=into, turn=turn, tilt=tilt)
+
     def words(self, figure: str, line: str) -> Headline:
         """Return the words of a picture."""
         return Headline(figure, line, self.frame)
@@ -106,17 +123,31 @@ class CacheSize(Stage):
 
     @beat
     def one_token(self) -> None:
-        """With keys and values for every head, one token of DeepSeek-R1 takes {megabytes}. Its
-        latent takes {kilobytes}."""
-        token = self.token
+        """With keys and values for every head, [one] token of DeepSeek-R1 takes {megabytes}. Its
+        [latent] takes {kilobytes}."""
+        token, stage = self.token, self.frame.stage
+        sentence = Sentence(self.layer.words, stage, size=WORD_SIZE).words
+        word = max(sentence, key=lambda label: label.width)
+        others = VGroup(*(label for label in sentence if label is not word))
+        self.play(Appear(sentence))
         line = _(
             "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
         )
         words = self.words(_("one token of {model}", model=LARGE_NAME), line)
-        shot = token.shot(self.frame, into=words.below(head=1.0, foot=0.3).inset(0.55, 0.0))
-        self.camera.shot = shot
-        self.play(Appear(token.halves), Appear(words), run_time=self.theme.tempo.large)
-        for cache, body in ((EVERY_HEAD, token), (LATENT, token.one)):
+        room = words.below(head=1.0, foot=WORD).inset(0.55, 0.0)
+        pin_to_frame(sentence)
+        self.camera.shot = shot = self.seen(token.corners, room)
+        middle = shot.project(token.pose.corners, self.frame.height).mean(axis=0)
+        end = word.copy().on_line(float(middle[0]), stage.bottom + word.line_height / 2)
+        self.play(
+            Vanish(others),
+            Glide(word, end),
+            Appear(token.halves),
+            Appear(words),
+            run_time=self.theme.tempo.large,
+        )
+        for mark, cache, body in (("one", EVERY_HEAD, token), ("latent", LATENT, token.one)):
+            self.wait_for(mark)
             size = words_at(cache.told(), body.pose.corner(*TOP), away=ABOVE, width=6.0, size=BIG)
             self.play(*([Appear(body)] if body is token.one else []), Appear(size))
 
@@ -124,12 +155,9 @@ class CacheSize(Stage):
     def how_often_it_fits(self) -> None:
         """Where its keys and values were, {times} latents fit."""
         token = self.token
-        line = _(
-            "a <latent>latent</latent> of a token, instead of its <key>keys</key> and "
-            "<value>values</value>"
-        )
-        words = self.words(_("{times} times smaller", times=self.facts["about"]), line)
-        shot = token.shot(self.frame, into=words.below(head=0.6, foot=0.3))
+        line = _("in the room of one token’s <key>keys</key> and <value>values</value>")
+        words = self.words(_("{times} latents fit", times=self.facts["about"]), line)
+        shot = self.seen(token.corners, words.below(head=0.6, foot=0.3))
         stand(self, shot, token.halves, token.one, moves=[opening(token.halves)])
         stand_at_once(self, token.latents, token.halves, token.one)
         self.play(token.lay(), run_time=3.5)
@@ -142,9 +170,7 @@ class CacheSize(Stage):
         "{many}?"
     )
     def one_gpu(self) -> None:
-        """This is the same memory, drawn out. From mark to mark are {full} tokens, so
-        {latent_full} fit."""
-        first, second = self.gpus
+        """Where the [keys] and values of {full} tokens are, the [latents] of {latent_full} fit."""
         line = _(
             "as <latent>latents</latent>, not as <key>keys</key> and <value>values</value>, in the "
             "{memory} of one GPU",
@@ -152,67 +178,64 @@ class CacheSize(Stage):
         )
         words = self.words(_("{times} times as many tokens", times=self.facts["about"]), line)
         corners = np.concatenate([gpu.glass.pose.corners for gpu in self.gpus])
-        room = words.below(head=1.3, foot=0.3)
-        room = Box.of(room.left + LEFT, room.right - MARKED, room.bottom, room.top)
-        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=5)
+        shot = self.seen(corners, words.below(head=0.9, foot=0.3))
+        first, second = self.gpus
         backs, fronts = ([gpu.glass[side] for gpu in self.gpus] for side in (0, 1))
-        thick, height, depth = self.token.pose.size
-        start = Pose(self.token.pose.at, second.latents.pose.turn, depth, height, thick)
         things = *backs, first.slabs, second.latents, *fronts
-        stand(self, shot, *things, moves=[self.come_from(start, second.latents)])
-        count, top = _("{count} tokens", count=self.facts["full"]), first.glass.pose.corner(*TOP)
-        self.play(Appear(words_at(count, top, away=ABOVE, width=6.0, size=MEDIUM)))
-        self.play(Vanish(second.glass.back), Vanish(second.glass.front))
-        self.add(second.ticks)
-        self.play(second.draw_out(), run_time=4.0)
-        count = _("{count} tokens", count=self.facts["latent_full"])
-        every, near = _("a mark every {count}", count=self.facts["full"]), second.near.corner
-        width = max(MARKED, self.frame.stage.width / 4.5)
-        labels = (
-            words_at(count, near(*TOP), away=BY_ROD, width=width, size=MEDIUM),
-            words_at(every, near(*TOP), away=BY_MARKS, width=width),
-        )
-        self.play(*map(Appear, (words, *labels)))
+        moves = [self.come_from(self.token.pose, second.latents)]
+        stand(self, shot, *things, moves=moves)
+        for mark, gpu in zip(("keys", "latents"), self.gpus, strict=True):
+            self.wait_for(mark)
+            if gpu is second:
+                self.add(second.cuts)
+                self.play(second.cut(), run_time=CUT)
+            count = self.facts["full" if gpu is first else "latent_full"]
+            top = gpu.glass.pose.corner(0.5, 1, 0.5)
+            label = words_at(
+                _("{count} tokens", count=count), top, away=GPU_OVER, width=6.0, size=MEDIUM
+            )
+            self.play(Appear(label))
+        self.play(Appear(words))
 
     # Why it is faster, and what was published
 
     @beat
     def one_number_for_all_heads(self) -> None:
         """It's faster, too: while a chip reads one number, it could make {ridge} multiply-adds.
-        A number of a latent serves all {heads}, and most numbers twice: on average {work}."""
+        A number of a [latent] serves all {heads}, and most numbers [twice]: on average {work}."""
         self.published = (LARGE_NAME, CHIP_NAME)
         line = _(
-            "lamps: {ridge} multiply-adds a chip could make while it reads one number",
+            "multiply-adds while a chip reads one number; {ridge} are possible",
             ridge=self.facts["ridge"],
         )
-        words = self.words(_("A busy chip, not a waiting one"), line)
-        groups = fact("compared groups", COMPARED_GROUPS)
+        words = self.words(_("Read once, use often"), line)
+        shared = fact("readers", GROUP, sets=COMPARED_GROUPS)
         names = (
-            (
-                fact("readers", GROUP, sets=COMPARED_GROUPS),
-                _("{count} sets of keys", count=groups),
-            ),
-            (self.facts["work"], _("one latent for all heads")),
+            (_("{count} times", count=shared), _("a key that some heads share")),
+            (_("{count} times", count=self.facts["work"]), _("a latent that all heads share")),
         )
         corners = np.concatenate([card.corners for card in self.cards])
         room = words.below(head=1.4, foot=1.25)
         shot = shot_of(corners, self.frame, into=room, turn=0, tilt=9)
         numbers = [card.number for card in self.cards]
-        slab, near = self.gpus[0].slabs[0].pose, self.gpus[1].near
-        moves = [self.come_from(slab, numbers[0]), self.come_from(near, numbers[1])]
+        starts = self.gpus[0].slabs[-2].pose, self.gpus[1].latent
+        moves = [self.come_from(*pair) for pair in zip(starts, numbers, strict=True)]
         stand(self, shot, *self.cards, *numbers, moves=moves)
-        width = self.frame.stage.width / (1 if self.frame.upright else 2.5)
-        for card, (done, name) in zip(self.cards, names, strict=True):
+        width = self.frame.stage.width / (1 if self.frame.tall else 2)
+        for mark, card, (done, name) in zip(("", "latent"), self.cards, names, strict=True):
+            if mark:
+                self.wait_for(mark)
             at = card.pose.corner(1, 1, 0.5)
             label = words_at(name, at, away=NAME, width=width)
             number = words_at(done, at, away=NUMBER, width=width, size=BIG)
             self.play(card.read(), Appear(number), Appear(label), run_time=1.6)
+        self.wait_for("twice")
         self.play(Appear(words))
 
     @beat
     def the_published_saving(self) -> None:
-        """DeepSeek published a cache {saving} smaller. That's three changes, multiplied: a latent,
-        fewer layers, and fewer bits."""
+        """DeepSeek published a cache {saving} smaller. That's three changes, multiplied: a
+        [latent], fewer [layers], and fewer [bits]."""
         self.published = (OLD.name, NEW.name)
         body, upright = self.saved, self.frame.upright
         factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
@@ -222,26 +245,29 @@ class CacheSize(Stage):
             product=self.facts["smaller"],
         )
         words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
-        beside, width, size = (
-            (UPRIGHT_BESIDE, 1.6, TEXT)
-            if upright
-            else (BESIDE, self.frame.stage.width / 3.9, MEDIUM)
-        )
-        shot = body.shot(self.frame, into=words.below(head=1.2, foot=0.3, left=beside))
+        shot = self.seen(body.corners, words.below(head=1.3, foot=0.3))
+
+        def beside(name: str, pose: Pose) -> VGroup:
+            if upright:
+                corner, away, width = pose.corner(1, 0.5, 1), (0.25, 0.0), UPRIGHT_CHANGED
+            else:
+                corner, away, width = pose.corner(0.5, 1, 0.5), OVER, CHANGED
+            return words_at(name, corner, away=away, width=width, size=1.2 * TEXT)
+
         moves = [self.come_from(self.cards[0].number.pose, body.halves[0])]
         stand(self, shot, *body.halves, moves=moves)
-        stand_at_once(self, body.latent, body.halves)
-        self.play(opening(body.halves), Appear(body.latent))
-        edges = (
-            (_("a latent: ÷ {factor}", factor=factors[0]), (0.1, 0.42)),
-            (_("fewer layers: ÷ {factor}", factor=factors[1]), (-0.4, 0.4)),
-            (_("fewer bits: ÷ {factor}", factor=factors[2]), (-0.25, 0.0)),
+        names = (
+            _("a latent: ÷ {factor}", factor=factors[0]),
+            _("fewer layers: ÷ {factor}", factor=factors[1]),
+            _("fewer bits: ÷ {factor}", factor=factors[2]),
         )
-        changes = zip(body.poses[1:], body.lengths, edges, strict=True)
-        for pose, length, (name, away) in changes:
-            label = words_at(name, length.get_center(), away=away, width=width, size=size)
-            changed = body.latent.move(pose), Appear(length), Appear(label)
-            self.play(*changed, run_time=self.theme.tempo.large)
+        before = body.halves[0].pose
+        for mark, step, name in zip(("latent", "layers", "bits"), body.steps, names, strict=True):
+            label = beside(name, step.pose)
+            self.wait_for(mark)
+            coming = self.come_from(before, step)
+            self.play(coming, Appear(label), run_time=self.theme.tempo.large)
+            before = step.pose
         self.play(Appear(words))
 
     @beat
@@ -251,7 +277,7 @@ class CacheSize(Stage):
         line = _("a <latent>latent</latent> of each token in every layer, for all heads")
         words = self.words(_("all that is kept"), line)
         row = Row(self.layer.words, words.below(head=0.3, foot=0.4), self.frame)
-        moves = [self.come_from(self.saved.latent.pose, row.latents[-1])]
+        moves = [self.come_from(self.saved.steps[-1].pose, row.latents[-1])]
         stand(self, row.shot, *row.latents, row.words, moves=moves)
-        self.play(row.light(), run_time=2.4)
+        self.play(row.light(), run_time=LIGHT)
         self.play(Appear(words))

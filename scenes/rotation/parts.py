@@ -1,14 +1,14 @@
-"""Parts of pictures that only this scene has: clocks, merged matrices, bars, sums in numbers."""
+"""Parts of pictures that only this scene has: clocks at words, merged matrices, and bars."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, RIGHT, Mobject, Rectangle, VGroup
+from manim import DOWN, ORIGIN, RIGHT, UP, Circle, Line, Rectangle, VGroup
 
 from extract.attention import as_float64
 from extract.merged import MergedMatrix
@@ -17,37 +17,30 @@ from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
-from filmkit.core.norm import Norm, TensorSource, has_name
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_count, format_decimal, format_number, format_percent
 from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES, quantity
 from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
-from filmkit.mobjects.clocks import Clocks
 from filmkit.mobjects.latent_view import LatentView
-from filmkit.pictures.mosaic import TOKEN, Axis, Size
-from filmkit.pictures.parts import Around, Matrix, Place
-from filmkit.pictures.strips import GAP, LINE, NUMBER, WORDS, Strip, Strips, keys_shown
-from filmkit.pictures.tensors import CHANNEL, MODEL, HeadParts
+from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.parts import Matrix
+from filmkit.pictures.strips import GAP, LINE, NUMBER, WORDS
+from filmkit.pictures.tensors import MODEL
+from filmkit.world.words import words_in_columns
 
-__all__ = ["GAP", "NUMBER", "WORDS", "Bars", "ClocksPart", "Price", "changed_at"]
-__all__ += [
-    "factors",
-    "first_sentence",
-    "kept_of",
-    "latent_of",
-    "lines_of",
-    "merged_once",
-    "sum_of_parts",
-]
+__all__ = ["GAP", "WORDS", "Amounts", "Bars", "TurnedWords", "changed_at", "first_sentence"]
+__all__ += ["kept_of", "latent_of", "lines_of", "merged_at", "more_percent", "sum_of_parts"]
 
 Array = npt.NDArray[np.float64]
 
 CLIPPED = 95.0  # percentile of numbers at which their colours end: few are far larger
-FEW = (24, 4)  # first and last channels of merged matrices, so that all see their cells
+FEW = (13, 2)  # first and last channels of merged matrices, so that all see their cells
 SUM = ("unrotated", "rotated", "sum")  # the two parts of a dot product, and their sum
-PRICE = 1.0  # height of the bars of the price, at most
+BAR, TICK = 1.0, 0.06  # height of a bar, at most, and how far a mark goes beyond it
+FACE, HAND = 0.88, 0.86  # diameter of a clock as a share of its room, and length of its hand
 
 
 def more_percent(share: float) -> str:
@@ -85,70 +78,56 @@ def merged_change(trace: Trace, layer: int, head: int, distance: int) -> Array:
     return np.abs(merged.matrix(distance) - merged.matrix(0))
 
 
-def factors(view: HeadView) -> tuple[Matrix | None, Matrix | None]:
-    """Return the two weights between which the rotation stands, each named for what it makes.
+class TurnedWords(VGroup):
+    """Words in columns, and over each a clock for some pairs of channels, turned by its place.
 
-    The second one is transposed. Of a model with latents these are the weights of the rotated
-    channels. None for weights that the trace does not hold.
-    """
-    parts, trace, layer = HeadParts(view), view.layer.trace, view.layer.layer
-    queries, keys = parts["W_Q"], parts["W_K"]
-    if queries and not keys and trace.has("W_KR", layer):
-        values = as_float64(trace.weights("W_KR", layer))
-        (d_model, width), whole = values.shape, queries.values.shape[1]
-        source = TensorSource(trace.tensor_name("W_KR", layer), index=((0, d_model), (0, width)))
-        norm, colour = Norm.stretched(values, role="key"), current_theme().key
-        keys = Matrix(values, norm, source, MODEL, CHANNEL, "", 'W_"KR"', colour)
-        queries = replace(
-            queries,
-            values=queries.values[:, -width:],
-            source=queries.source.part((0, d_model), (whole - width, whole)),
-            symbol='W_"QR"',
-        )
-    return (
-        queries and replace(queries, name=_("makes queries"), symbol=""),
-        keys and replace(keys.transposed, name=_("makes keys"), symbol=""),
-    )
-
-
-@dataclass(frozen=True)
-class ClocksPart:
-    """Clocks of pairs of channels, each as large as some cells of the matrices beside them.
-
-    Attributes
+    Parameters
     ----------
+    words
+        Texts of the tokens.
     steps : (pair,)
-        By how much each pair turns from one position to the next, in radians.
-    distance
-        From the key to the query.
-    columns
-        How many clocks stand in a row.
-    cells
-        Side of a clock, in cells.
+        By how much each pair turns from one word to the next, in radians.
+    pair
+        The places of a query and of a key, whose words and hands have their colours.
+    room
+        Room for all of it.
     """
 
-    steps: Array
-    distance: float
-    columns: int
-    cells: int
+    def __init__(
+        self, words: Sequence[str], steps: Array, pair: tuple[int, int], room: Box
+    ) -> None:
+        super().__init__()
+        theme, self.steps = current_theme(), steps
+        self.words, places = words_in_columns(words, room)
+        roles = dict(zip(pair, (theme.query, theme.key), strict=True))
+        self.clocks = VGroup()
+        for number, (word, place) in enumerate(zip(self.words, places, strict=True)):
+            colour = roles.get(number, theme.muted)
+            word.set_fill(roles.get(number, theme.ink))
+            column = VGroup()
+            for box in place.split_rows(len(steps)):
+                radius = FACE * min(box.width, box.height) / 2
+                face = Circle(radius=radius, stroke_color=theme.faint, stroke_width=theme.bold)
+                hand = Line(ORIGIN, UP, stroke_color=colour, stroke_width=3 * theme.bold)
+                column.add(VGroup(face.move_to(box.center), hand))
+            self.clocks.add(glow(column, float(number in roles)))
+        self.add(self.words, self.clocks)
+        self.turn(1.0)
 
-    def size(self, around: Around) -> Size:
-        """Return its room."""
-        rows = -(-len(self.steps) // self.columns)
-        across, down = (Axis("clock", self.cells * count) for count in (self.columns, rows))
-        return Size(down, across)
-
-    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
-        """Return the clocks."""
-        pitch = place.box.width / self.columns
-        clocks = Clocks(self.steps, (self.distance, 0), columns=self.columns, pitch=pitch)
-        return {"whole": glow(clocks.move_to(place.box.center))}
+    def turn(self, share: float) -> None:
+        """Turn all hands a share, 0 to 1, of their way: each word is one step further."""
+        for number, column in enumerate(self.clocks):
+            for step, (face, hand) in zip(self.steps, column, strict=True):
+                angle, center = share * number * step, face.get_center()
+                tip = center + HAND * face.width / 2 * np.array([np.sin(angle), np.cos(angle), 0.0])
+                hand.put_start_and_end_on(center, tip)
 
 
-def merged_once(view: HeadView) -> Matrix:
-    """Return the merged weights of a head as they are without rotation."""
-    values = merged_matrix(view.layer.trace, view.layer.layer, view.head, 0)
-    return _merged("merged_matrix", view, 0, values, Norm.stretched(values, CLIPPED))
+def merged_at(view: HeadView, distance: int) -> Matrix:
+    """Return the merged weights of a head at a distance, on the scale of those without rotation."""
+    given = view.layer.trace, view.layer.layer, view.head
+    norm = Norm.stretched(merged_matrix(*given, 0), CLIPPED)
+    return _merged("merged_matrix", view, distance, merged_matrix(*given, distance), norm)
 
 
 def changed_at(view: HeadView, distance: int, farthest: int) -> Matrix:
@@ -279,41 +258,27 @@ def kept_of(layer: LayerView) -> dict[str, Matrix]:
     return kept
 
 
-def sum_of_parts(view: HeadView, pair: tuple[int, int], box: Box, *, down: bool) -> Strips:
-    """Return a row of dot products in two parts and their sum, of one key in numbers.
+def sum_of_parts(view: HeadView, pair: tuple[int, int], box: Box) -> Amounts:
+    """Return the dot product of a query and a key in two parts, one after the other, and their sum.
 
     Parameters
     ----------
     view
         The head.
     pair
-        The query whose row it is, and the key.
-    box, down
-        As for :class:`~filmkit.pictures.strips.Strips`.
+        Places of the query and of the key.
+    box
+        Room for all of it.
     """
-    (query, key), theme = pair, current_theme()
-    keys = keys_shown(query, key)
-    tables = [_part_of_products(view, name) for name in SUM]
-    rows = [values[query, keys] for values, _source in tables]
-    norm = Norm.stretched(rows, 100.0, role="scores")
-    if not has_name(norm.cmap):  # what is subtracted has a colour of its own
-        norm = replace(norm, cmap="/".join((theme.counter, *norm.cmap.split("/")[1:])))
-    numbers, sign = _added([float(values[pair]) for values, _source in tables])
-    names = _("from the latent"), _("+ from the rotated key"), _("{sign} together", sign=sign)
-    place = key - keys.start
-    strips = [
-        Strip(name, row, norm, source.part((query, query + 1), (keys.start, keys.stop)), {place: n})
-        for name, row, (_values, source), n in zip(names, rows, tables, numbers, strict=True)
+    theme, layer, drawn = current_theme(), view.layer, slice(view.layer.first, view.layer.stop)
+    values = [
+        float(parts_of_products(layer.trace, layer.layer, view.head, part)[drawn, drawn][pair])
+        for part in SUM
     ]
-    words, colours = view.layer.words[keys], {place: theme.key}
-    return Strips(strips, words, box, down=down, colours=colours)
-
-
-def _part_of_products(view: HeadView, part: str) -> tuple[Array, TensorSource]:
-    """Return a part of the dot products of the drawn tokens, and its source."""
-    layer, drawn = view.layer, slice(view.layer.first, view.layer.stop)
-    values = parts_of_products(layer.trace, layer.layer, view.head, part)[drawn, drawn]
-    return values, layer.computed("parts_of_products", head=view.head, part=part)
+    numbers, sign = _added(values)
+    names = _("from the latent"), _("+ from the rotated key"), _("{sign} together", sign=sign)
+    colours = theme.latent, theme.key, theme.scores
+    return Amounts(values, numbers, names, colours, box, starts=(0.0, values[0], 0.0))
 
 
 def _added(values: Sequence[float]) -> tuple[list[str], str]:
@@ -344,41 +309,61 @@ def first_sentence(text: str) -> str:
     return f" {printable(words)}{'' if stops else ' …'}"
 
 
-class Price(VGroup):
-    """By how much a converted model is worse: a bar, and below it that after some training.
+class Amounts(VGroup):
+    """Numbers as bars, one below the other, each with its name above it.
 
     Parameters
     ----------
-    shares
-        By how much the perplexity is higher: converted, and trained after that, if it was.
-    names
-        What each of them is.
+    values, texts, names, colours
+        The numbers, as they are written, what each of them is, and the colour of its bar.
     box
         Room for all of it.
+    starts
+        Where bars begin, in the unit of the numbers; at 0 by default.
 
     Attributes
     ----------
     rows
-        For each of them its name, its bar and its share.
+        For each of them its name, its bar and its number. If a bar goes to the left, a mark at 0
+        comes with each name.
     """
 
-    def __init__(self, shares: Sequence[float], names: Sequence[str], box: Box) -> None:
+    def __init__(
+        self,
+        values: Sequence[float],
+        texts: Sequence[str],
+        names: Sequence[str],
+        colours: Sequence[str],
+        box: Box,
+        *,
+        starts: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
-        theme, most = current_theme(), max(*shares, 1e-3)
-        self.rows = VGroup()
-        strips = box.split_rows(len(shares), GAP)
-        for number, (share, name, strip) in enumerate(zip(shares, names, strips, strict=True)):
+        theme = current_theme()
+        starts = starts or [0.0] * len(values)
+        ends = [*starts, *(start + value for start, value in zip(starts, values, strict=True))]
+        numbers = [
+            Label(text, size=NUMBER, colour=colour, weight="semibold")
+            for text, colour in zip(texts, colours, strict=True)
+        ]
+        low, high = min(0.0, *ends), max(1e-3, *ends)
+        unit = (box.width - max(n.width for n in numbers) - GAP) / (high - low)
+        self.rows, strips = VGroup(), box.split_rows(len(values), GAP)
+        for value, start, name, number, strip in zip(
+            values, starts, names, numbers, strips, strict=True
+        ):
             title = Label(name, size=WORDS)
             title.on_line(strip.left + title.width / 2, strip.top - LINE / 2)
-            text = fact("perplexity", share, more_percent, healed=number > 0)
-            colour = theme.latent if number == len(shares) - 1 else theme.muted
-            value = Label(text, size=NUMBER, colour=colour, weight="semibold")
-            height = min(PRICE, strip.height - LINE)
-            longest = strip.width - value.width - GAP
-            bar = Rectangle(width=max(1e-3, longest * share / most), height=height, stroke_width=0)
-            bar.set_fill(colour, opacity=1.0)
-            bar.next_to([strip.left, strip.top - LINE - height / 2, 0], RIGHT, 0)
-            value.next_to(bar, RIGHT, GAP)
-            self.rows.add(VGroup(title, bar, value))
+            height = min(BAR, strip.height - LINE)
+            left = strip.left + (min(start, start + value) - low) * unit
+            bar = Rectangle(width=max(1e-3, abs(value) * unit), height=height, stroke_width=0)
+            bar.set_fill(number.get_fill_color(), opacity=1.0)
+            bar.next_to([left, strip.top - LINE - height / 2, 0], RIGHT, 0)
+            number.next_to(bar, RIGHT, GAP)
+            if low < 0:
+                x, y, half = strip.left - low * unit, bar.get_y(), height / 2 + TICK
+                title.add(Line([x, y - half, 0], [x, y + half, 0], stroke_width=theme.bold))
+                title[0].set_stroke(theme.ink)
+            self.rows.add(VGroup(title, bar, number))
         glow(self.rows[-1])
         self.add(self.rows)

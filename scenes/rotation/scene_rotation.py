@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 from manim import AnimationGroup, Mobject, VGroup, linear
 
 from extract.conversion_report import conversion_report
@@ -18,62 +20,45 @@ from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import format_number, format_percent, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
-from filmkit.core.text import Label, Symbol, break_lines
+from filmkit.core.text import Label, break_lines
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
-from filmkit.pictures.become import Become
-from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.strips import GAP, NUMBER, WORDS
-from filmkit.pictures.texts import SentencePart, below_each_other, own_colour, quiet
+from filmkit.pictures.texts import SentencePart, below_each_other, own_colour
 from filmkit.world.headline import Headline
 from scenes.rotation.parts import (
+    Amounts,
     Bars,
-    ClocksPart,
-    Price,
+    TurnedWords,
     changed_at,
-    factors,
     first_sentence,
     kept_of,
     latent_of,
     lines_of,
-    merged_once,
+    merged_at,
+    more_percent,
     sum_of_parts,
 )
 
+Array = npt.NDArray[np.float64]
+
 FARTHEST = 10  # distance up to which two words move apart
 FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
-CLOCKS = 8  # how many clocks are drawn: those that turn fastest
-BESIDE = 2.0  # width of words at the clocks, at least, in scene units
-SIGN = 0.04  # size of signs between matrices
+CLOCKS = 3  # how many clocks are drawn at each word: those that turn fastest
 READ = 3.0  # seconds in which words appear, and bars grow
-SENTENCE, PRICE = 0.2, 0.46  # heights of the sentence and of the bars, as shares of the stage
+SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and of the bars, as shares of the stage
 
-CLOCKWORK = """
-    name name  name   name name
-    .    .     first  .    .
-    W_Q  times clocks by   W_Kt
-    .    .     apart  .    .
-"""
-TALL_CLOCKWORK = """
-    name   name
-    W_Q    W_Q
-    times  first
-    clocks clocks
-    by     apart
-    W_Kt   W_Kt
-"""
 MERGED = """
-    merging merging merging  merging
-    once    changed1 changed2 changed5
-    always  at1      at2      at5
+    merging merging merging
+    once    turned  changed
+    always  at      share
 """
 TALL_MERGED = """
-    merging  merging
-    once     changed1
-    always   at1
-    changed2 changed5
-    at2      at5
+    merging merging
+    once    turned
+    always  at
+    changed share
 """
 KEPT = """
     total     | total
@@ -114,27 +99,20 @@ class RotationAndLatent(Stage):
         self._refuse_what_cannot_be_shown()
         self.pair, self.kept = best_match(self.head), kept_of(self.layer)
         steps = self.trace.rotation(self.layer.layer).steps
-        queries, keys = factors(self.head)
-        turned = _(
-            "<query>queries</query> and <key>keys</key> turn like clock hands, by their place in "
-            "the text"
-        )
-        self._say("name", _("rotary positions (RoPE)"), turned)
-        self.part("C", latent_of(self.layer))
-        self.part("W_Q", queries)
-        self.part("W_Kt", keys)
-        drawn, far = steps[:CLOCKS], FAR[-1]
-        columns = -(-len(drawn) // 2)
-        self.part("clocks", ClocksPart(drawn, far, columns=columns, cells=120 // columns))
+        drawn = steps[:CLOCKS]
         first, clocks = (fact("clocks", len(part), drawn=part is drawn) for part in (drawn, steps))
-        width = max(BESIDE, 0.3 * self.frame.stage.width)
-        for name, text in (
-            ("first", _("the fastest {first} of {clocks} clocks", first=first, clocks=clocks)),
-            ("apart", _("two words, {apart}", apart=counted_places(far))),
-        ):
-            self.part(name, quiet(*break_lines(text, width, size=TEXT)))
-        for name in ("times", "by"):
-            self.part(name, partial(Symbol, "times", size=SIGN))
+        turned = _(
+            "each word turns its <query>query</query> and <key>key</key> further: {first} of "
+            "{clocks} clocks",
+            first=first,
+            clocks=clocks,
+        )
+        words = self._say("name", _("rotary positions (RoPE)"), turned)
+        self.part("C", latent_of(self.layer))
+        self.part(
+            "clocks",
+            partial(self._turned_words, words, drawn),
+        )
         for name, part in self.kept.items():
             self.part(name, part)
         widths = [part.values.shape[1] for part in self.kept.values()]
@@ -145,14 +123,15 @@ class RotationAndLatent(Stage):
         query, key = (printable(self.layer.words[place]) for place in self.pair)
         score = _("score of <query>{query}</query> for <key>{key}</key>", query=query, key=key)
         words = self._say("added", _("Two parts, added"), score)
-        down = self.frame.upright
-        self.part(
-            "sum", lambda: sum_of_parts(self.head, self.pair, words().below(head=GAP), down=down)
-        )
+        self.part("sum", lambda: sum_of_parts(self.head, self.pair, words().below(head=GAP)))
         self.facts |= told(rope=widths[1])
         if is_converted(self.trace):
             self._compare_distances(score)
             self._report()
+
+    def _turned_words(self, said: Callable[[], Headline], steps: Array) -> TurnedWords:
+        """Return the words with clocks, below what is said."""
+        return TurnedWords(self.layer.words, steps, self.pair, said().below(head=GAP))
 
     def _say(self, name: str, figure: str, line: str) -> Callable[[], Headline]:
         """Make the words of a picture a part, and return what makes them."""
@@ -183,19 +162,13 @@ class RotationAndLatent(Stage):
         """Make the parts that show how merged matrix and score depend on the distance."""
         head, first = self.head, self.layer.first
         query, key = (first + place for place in self.pair)
-        merged = MergedMatrix(self.trace, self.layer.layer, head.head)
-        changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
+        self.merged = merged = MergedMatrix(self.trace, self.layer.layer, head.head)
+        self.changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
+        changes = self.changes
         line = _("<ink>white: what changes</ink> in the merged matrix")
         self._say("merging", _("No single matrix serves all distances"), line)
-        self.part("once", merged_once(head))
-        width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else 4)
-        self.part("always", lines_of(_("merged once"), _("without rotation"), width))
-        for distance in FAR:
-            self.part(f"changed{distance}", changed_at(head, distance, FAR[-1]))
-            write = partial(format_percent, digits=0)
-            share = fact("change", changes[distance], write, distance=distance)
-            lines = lines_of(_("{share} changed", share=share), counted_places(distance), width)
-            self.part(f"at{distance}", lines)
+        self.part("once", merged_at(head, 0))
+        self.part("always", self._below(_("without rotation"), _("at any distance")))
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
         products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
         words = self._say("slid", _("The score depends on the distance"), score)
@@ -206,6 +179,22 @@ class RotationAndLatent(Stage):
             true=apart,
             product=(float(head.dot_products[self.pair]), format_number),
         )
+
+    def _below(self, matter: str, quiet: str) -> Callable[[], VGroup]:
+        """Return what makes the words below a merged matrix."""
+        width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else 3)
+        return lines_of(matter, quiet, width)
+
+    def _move_apart(self, distance: int) -> None:
+        """Show the merged matrix at a distance, and what that changes."""
+        share = fact(
+            "change", self.changes[distance], partial(format_percent, digits=0), distance=distance
+        )
+        self.part("turned", merged_at(self.head, distance))
+        self.part("changed", changed_at(self.head, distance, FAR[-1]))
+        self.part("at", self._below(_("with rotation"), counted_places(distance)))
+        self.part("share", self._below(share, _("changed")))
+        self.show(MERGED, tall=TALL_MERGED)
 
     def _report(self) -> None:
         """Make the parts that show what the conversion measured."""
@@ -225,14 +214,20 @@ class RotationAndLatent(Stage):
         self.part("said", SentencePart(words, stage.width, SENTENCE * stage.height, colours))
         part = fact("kept numbers", kept, part="both")
         whole = fact("kept numbers", report.cached, way="model")
-        line = _("said with {part} of {whole} numbers kept of each token", part=part, whole=whole)
-        self.part("half", self._broken(line, self.theme.muted))
+        figure = _("{part} of {whole} numbers", part=part, whole=whole)
+        self._say("half", figure, _("kept of each token, and what the model says then"))
         line = _("how much more unsure it is of each next word (perplexity)")
         self.part("about", self._broken(line, self.theme.ink))
         done = _("after {minutes} of training", minutes=self.facts["minutes"])
-        names = [_("converted"), done][: len(worse)]
+        count = len(worse)
+        names = [_("converted"), done][:count]
+        texts = [
+            fact("perplexity", share, more_percent, healed=number > 0)
+            for number, share in enumerate(worse)
+        ]
+        colours = [self.theme.muted, self.theme.latent][-count:]
         box = Box(0, 0, stage.width, PRICE * stage.height)
-        self.part("price", lambda: Price(worse, names, box))
+        self.part("price", lambda: Amounts(worse, texts, names, colours, box))
 
     def _broken(self, line: str, colour: str) -> Callable[[], Mobject]:
         """Return what makes a line of text, on several lines if the stage is too narrow."""
@@ -265,33 +260,26 @@ class RotationAndLatent(Stage):
 
     @beat
     def rotation_in_between(self) -> None:
-        """But there is a [catch]: RoPE [turns] queries and keys by position, like clock hands,
-        right between the two matrices."""
+        """But there is a [catch]: RoPE [turns] queries and keys like clock hands, a step further
+        with each word."""
         self.show("C")
         self.wait_for("catch")
-        show = partial(self.show, CLOCKWORK, tall=TALL_CLOCKWORK)
-        show(later="clocks first apart times by")
-        self.wait_for("turns")
+        self.show("name\nclocks", later="clocks")
         clocks = self.parts["clocks"].whole[0]
-        clocks.turn_to(0, 0)
-        self.play(*(Appear(self.parts[name].whole) for name in ("clocks", "first", "times", "by")))
-        turning = AnimateWith(clocks, lambda alpha: clocks.turn_to(FAR[-1] * alpha, 0))
-        self.play(turning, run_time=4.0)
-        self.play(Appear(self.parts["apart"].whole))
+        clocks.turn(0.0)
+        self.play(Appear(clocks))
+        self.wait_for("turns")
+        self.play(AnimateWith(clocks, clocks.turn), run_time=4.0)
 
     @beat(when=is_converted)
     def it_depends_on_the_distance(self) -> None:
-        """[One] place apart, the merged matrix changes by {one}, [five] apart by {five}: no single
-        matrix serves all distances."""
-        changed = " ".join(f"changed{distance} at{distance}" for distance in FAR)
-        self.show(MERGED, tall=TALL_MERGED, later=changed)
+        """And that turn stands between the two matrices. [One] place apart, the merged matrix
+        changes by {one}, [five] apart by {five}: no single matrix serves all distances."""
+        self._move_apart(0)
         for distance in FAR:
             if mark := {1: "One", 5: "five"}.get(distance):
                 self.wait_for(mark)
-            cells = self.parts[f"changed{distance}"].cells
-            moving = Become(cells, self.parts["once"].cells.copy())
-            self.play(moving, run_time=self.theme.tempo.large)
-            self.play(Appear(self.parts[f"at{distance}"].whole))
+            self._move_apart(distance)
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:
@@ -325,14 +313,12 @@ class RotationAndLatent(Stage):
     def two_parts(self) -> None:
         """A score is then [two] parts, added: one from the latent, one from the [rotated] key."""
         self.show("added\nsum", later="sum")
-        parts = self.parts["sum"].whole[0]
-        latent, rotated, both = parts.rows
-        self.play(Appear(parts.words))
+        latent, rotated, both = self.parts["sum"].whole[0].rows
         self.wait_for("two")
-        self.play(Appear(latent), run_time=READ)
+        self._grow(latent, READ)
         self.wait_for("rotated")
-        self.play(Appear(rotated))
-        self.play(Appear(both), run_time=READ / 2)
+        self._grow(rotated, READ / 2)
+        self._grow(both, READ / 2)
 
     @beat(
         when=is_converted,
@@ -348,23 +334,23 @@ class RotationAndLatent(Stage):
         "[training], {mended}.",
     )
     def what_it_says(self) -> None:
-        self.show("said\nhalf\nabout\nprice", later="said half about price")
+        self.show("half\nsaid\nabout\nprice", later="said about price")
         *prompt, said = self.parts["said"].pieces["row words"]
         self.play(AnimationGroup(*map(Appear, prompt), lag_ratio=0.5), run_time=READ)
         self.wait_for("says")
-        self.play(Appear(said), Appear(self.parts["half"].whole))
+        self.play(Appear(said))
         self.wait_for("perplexity")
         self.play(Appear(self.parts["about"].whole))
         first, *trained = self.parts["price"].whole[0].rows
-        self._grow(first, "worse")
-        if trained:
+        self._grow(first, READ, "worse")
+        for row in trained:
             self.wait_for("training")
-            self._grow(*trained)
+            self._grow(row, READ)
 
-    def _grow(self, row: VGroup, mark: str = "") -> None:
-        """Let a bar of the price grow under its name; its share comes at a mark."""
-        name, bar, share = row
-        self.play(Appear(name), grow_bar(bar), run_time=READ)
+    def _grow(self, row: VGroup, run_time: float, mark: str = "") -> None:
+        """Let a bar grow under its name; its number comes at a mark, or as soon as it has grown."""
+        name, bar, number = row
+        self.play(Appear(name), grow_bar(bar), run_time=run_time)
         if mark:
             self.wait_for(mark)
-        self.play(Appear(share))
+        self.play(Appear(number))

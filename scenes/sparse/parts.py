@@ -1,119 +1,142 @@
-"""What only this scene has: words with bars of attention, and a floor of cached tokens."""
+"""What only this scene has: words with what heads give to them, and tokens as tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, VGroup, VMobject
+from manim import DOWN, LEFT, Animation, Group, Rectangle, Square, VGroup, VMobject
 
 from extract.newer_schemes import V4_POOLING
+from extract.reading import rows_of_query
+from extract.trace import Trace
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import N_
 from filmkit.core.light import glow
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.quantities import quantity
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme, mixed
-from filmkit.mobjects.ribbon import outline_points
-from filmkit.world.words import RoomWords
+from filmkit.core.view import LayerView
+from filmkit.pictures.parts import TEXT
+from filmkit.world.words import words_in_columns
 
-__all__ = ["TokenFloor", "WordBars"]
+__all__ = ["HeadsAtWords", "Pooling", "TokenFloor", "by_word"]
 
 Array = npt.NDArray[np.float64]
 
-WORDS = 0.5  # share of the height that words may take
-BAR, NEAREST = 0.6, 0.8  # width of a bar at most, and as a share of what is between two of them
-FOOT, HEAD = 0.2, 0.3  # from a word to its bar, and from a bar to the line above, in scene units
-LOST = 0.55  # opacity of what is not read
-LATENT = 0.45  # height of a bar that stands for a latent, as a share of the highest bar
-TILT = 0.0  # from how far above the words are seen, in degrees
+LEFT_OUT = 0.2  # opacity of what is not read
+LATENT, READ = 0.3, 1.0  # opacity of a latent that is kept, and of one that is read
+PAD = 0.05  # from a panel to its frame, in scene units
+APART = 0.14  # between lines of words beside tiles
+SLOT, BESIDE = 2.2, 4.0  # from tokens to what they become, in tiles; and room for words beside it
 
 COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
-PITCH, TILE, LIT = 0.4, 0.3, 0.5  # from tile to tile, and side of one, and of a lit one
-FRAMED = 256  # tokens of each half around whose groups there is a line
+PITCH, TILE, LIT = 0.4, 0.3, 0.56  # from tile to tile, and side of one, and of a lit one
 NEAR = 8192  # tiles that are drawn one by one; beyond, they are a surface
-DARK = 0.3  # how much of their colour tiles have before they are pooled
+DARK = 0.5  # how much of their colour tiles have
 LENS = 1.15
 
 
-class WordBars(Group):
-    """Words in lines, and over each a bar that is as high as the attention it gets.
+@quantity(N_("attention"), N_("of all heads"), axes=("key_pos", "layer", "head"))
+def attention_to_words(trace: Trace, drawn: tuple[int, int], **place: object) -> Array:
+    """Return what all heads give to each word from the last drawn one, (word, layer, head).
 
-    What is read of it is full of light, the rest is grey.
+    What is before the first drawn word counts as one word.
+    """
+    first, stop = drawn
+    rows = by_word(rows_of_query(trace, stop - 1), first)
+    return rows.T.reshape(-1, trace.meta.n_layers, trace.meta.n_heads)
+
+
+def by_word(rows: Array, first: int) -> Array:
+    """Return rows (head, key) as (head, word): all keys before the first drawn word as one."""
+    starts = sorted({0, *range(first, rows.shape[1])})
+    return np.asarray(np.add.reduceat(rows, starts, axis=1))
+
+
+class HeadsAtWords(Group):
+    """Words in equal columns, and over each a panel with a cell for each head: what it gives to it.
 
     Parameters
     ----------
+    view
+        The layer whose words they are.
     words
-        Texts of the tokens.
-    rows : (head, word)
-        The attention that each head gives to each. The bars show their mean.
+        Their texts; one more than are drawn if something before them counts as a word.
     room
         Room in the frame.
-    frame
-        The frame.
 
     Attributes
     ----------
-    words
-        The words; those of the last line stand on the floor.
-    outlines, lights
-        The whole bars, and what is read of them.
-    shot
-        From where they fill the room.
+    words, panels, frames
+        The words, the panels of (layers, heads), and a frame around each of these.
+    latents
+        A plain tile in the place of each panel.
     """
 
-    def __init__(self, words: Sequence[str], rows: Array, room: Box, frame: Frame) -> None:
+    def __init__(self, view: LayerView, words: Sequence[str], room: Box) -> None:
         super().__init__()
-        theme = current_theme()
-        self.words, self.rows = RoomWords(words, room, share=WORDS), rows
-        high = self.words[0].line_height
-        for word, (x, foot) in zip(self.words, self.words.places, strict=True):
-            word.on_line(x, foot + high / 2)
-        self._places = self.words.places + np.array([0.0, high + FOOT])
-        self._width = min(BAR, NEAREST * self.words.nearest)
-        self._unit = (self.words.step - high - FOOT - HEAD) / float(rows.mean(axis=0).max())
-        bars = VGroup(*(VMobject() for _word in words))
-        self.outlines = bars.copy().set_stroke(theme.muted, width=theme.line).set_fill(theme.muted)
-        self.lights = bars.set_stroke(width=0.0).set_fill(theme.ink, opacity=1.0)
-        self.add(self.outlines, glow(self.lights), self.words)
-        self.shot = self.words.shot(frame, tilt=TILT)
-        self.stand(np.zeros(len(words)), np.zeros(len(words)))
+        theme, meta = current_theme(), view.trace.meta
+        drawn, spans = (view.first, view.stop), ((0, meta.n_layers), (0, meta.n_heads))
+        numbers = (("layers", meta.n_layers), ("heads", meta.n_heads))
+        given = ("drawn", drawn), *((name, (0, count - 1)) for name, count in numbers)
+        self.words, places = words_in_columns(words, room)
+        self.panels, self.frames, self.latents = Group(), VGroup(), VGroup()
+        cells = attention_to_words(view.trace, drawn)
+        for number, (place, values) in enumerate(zip(places, cells, strict=True)):
+            first = ("first_token", number == 0 and view.hides_first)
+            source = TensorSource(
+                quantity="attention_to_words", index=(number, *spans), given=(*given, first)
+            )
+            panel = Heatmap(values, Norm.unit(), source=source, edged=False)
+            box = place.fit(*reversed(panel.shape))
+            self.panels.add(panel.place(box))
+            tile = Rectangle(width=place.width, height=place.height).move_to(place.center)
+            tile.set_stroke(theme.latent, width=theme.line)
+            self.latents.add(tile.set_fill(theme.latent, opacity=LATENT))
+            frame = box.grown(PAD)
+            self.frames.add(
+                Rectangle(width=frame.width, height=frame.height, stroke_color=theme.faint)
+                .set_stroke(width=theme.line)
+                .move_to(frame.center)
+            )
+        self.add(self.panels, self.frames, self.words)
 
-    def stand(self, whole: Array, read: Array) -> None:
-        """Let bars have the height of shares (word,), of which some is read; dim other words."""
-        self.heights, theme = np.array([whole, read]), current_theme()
-        for bars, shares in ((self.outlines, whole), (self.lights, read)):
-            for bar, (x, y), share in zip(bars, self._places, shares, strict=True):
-                xs = x + self._width / 2 * np.array([-1, -1, 1, 1, -1])
-                ys = y + self._unit * share * np.array([0, 1, 1, 0, 0])
-                bar.set_points_as_corners(np.column_stack([xs, ys, np.zeros(5)]))
-        for word, meant in zip(self.words, read > 0, strict=True):
-            word.set_fill(theme.ink if meant or not whole.any() else theme.muted)
-        self.outlines.set_stroke(opacity=float(whole.any())).set_fill(opacity=LOST)
+    def read(self, shares: Array) -> None:
+        """Leave only what is read bright, with its words, and framed what all heads read.
 
-    def show_read(self, kept: Array) -> Animation:
-        """Return an animation in which what is read becomes the mean of other rows (head, word).
-
-        Outlines that are not there yet grow to their height.
+        Parameters
+        ----------
+        shares : (head, word)
+            Share of each head's attention to a word that is read, 0 or 1 if that is one token.
         """
-        starts = self.heights
-        ends = np.array([self.rows.mean(axis=0), kept.mean(axis=0)])
-        return AnimateWith(self, lambda alpha: self.stand(*((1 - alpha) * starts + alpha * ends)))
+        theme = current_theme()
+        for word, panel, frame, share in zip(
+            self.words, self.panels, self.frames, shares.T, strict=True
+        ):
+            panel.set_shown(LEFT_OUT + (1 - LEFT_OUT) * share.reshape(panel.shape))
+            word.set_fill(theme.ink if share.any() else theme.muted)
+            frame.set_stroke(theme.ink if share.all() else theme.faint)
 
-    def become_latents(self, read: int) -> None:
-        """Let all bars be as high, as latents are, and those of the words that get most be full."""
-        shares, colour = self.rows.mean(axis=0), current_theme().latent
-        most = shares >= np.sort(shares)[-read]
-        equal = np.full(len(shares), LATENT * shares.max())
-        self.stand(equal, equal * most)
-        self.outlines.set_color(colour)
-        self.lights.set_fill(colour)
+    def read_latents(self, count: int) -> None:
+        """Light the latents, and the words, of those that get most attention, and no others."""
+        theme = current_theme()
+        given = [float(panel.values.sum()) for panel in self.panels]
+        most = sorted(given)[-count]
+        for word, tile, share in zip(self.words, self.latents, given, strict=True):
+            lit = share >= most
+            word.set_fill(theme.ink if lit else theme.muted)
+            glow(tile.set_fill(opacity=READ if lit else LATENT), float(lit))
 
 
 class TokenFloor(Group):
     """A floor of tiles that runs to the horizon, one for each token in a cache: a sketch.
-
-    The tokens of its halves can be pooled in different ways.
 
     Parameters
     ----------
@@ -128,9 +151,8 @@ class TokenFloor(Group):
 
     Attributes
     ----------
-    tokens, entries, lights, groups
-        All tiles, those that are far away as a surface; what those of each half become; the lit
-        ones; and lines around the nearest tiles that become one.
+    tokens, lights
+        All tiles, those that are far away as a surface; and the lit ones.
     shot
         From where it is seen.
     """
@@ -139,24 +161,17 @@ class TokenFloor(Group):
         super().__init__()
         theme = current_theme()
         self._columns = FEWER if frame.upright else COLUMNS
-        across, share = len(V4_POOLING) * self._columns, tokens // chosen
+        across, share = 2 * self._columns, tokens // chosen
         lit = share * np.arange(chosen) + np.random.default_rng(0).integers(share, size=chosen)
         dark = mixed(theme.background, theme.latent, DARK)
         near, far = _tiles(dark), _tiles(dark).set_fill(opacity=TILE / PITCH)
         near.points = _squares(self._middles(np.arange(NEAR)))
         ends = self._middles(np.array([NEAR, NEAR + across - 1, tokens - 1, tokens - across]))
         far.set_points_as_corners(ends[[0, 1, 2, 3, 0]])
-        self.tokens, self.entries = (
-            VGroup(far, near),
-            VGroup(*(_tiles(dark) for _half in V4_POOLING)),
-        )
+        self.tokens = VGroup(far, near)
         self.lights = glow(_tiles(theme.ink), 2.0)
         self.lights.points = _squares(self._middles(lit), LIT)
-        groups = [self._groups(half, count) for half, count in enumerate(V4_POOLING)]
-        self.groups = VMobject(stroke_color=theme.latent, stroke_width=theme.thin)
-        self.groups.points = outline_points([corners for group in groups for corners in group])
-        self.add(self.tokens, self.entries, self.lights)
-        self.pool(0.0)
+        self.add(self.tokens, self.lights)
         self.shot = _to_the_horizon(across * PITCH, room, frame)
 
     def _middles(self, tokens: npt.NDArray[np.int_]) -> Array:
@@ -166,34 +181,60 @@ class TokenFloor(Group):
         x = PITCH * (columns - (across - 1) / 2)
         return np.stack([x, np.zeros(len(x)), -PITCH * rows], axis=1)
 
-    def front(self, half: int) -> Array:
-        """Return the middle (3,) of the front edge of a half."""
-        x = PITCH * self._columns * (half - (len(V4_POOLING) - 1) / 2)
-        return np.array([x, 0.0, PITCH / 2])
 
-    def _in_groups(self, half: int, count: int) -> Array:
-        """Return the middles (group, token, 3) of the near tiles of a half."""
-        tokens = self._middles(np.arange(NEAR)).reshape(-1, len(V4_POOLING), self._columns, 3)
-        return tokens[:, half].reshape(-1, count, 3)
+class Pooling(VGroup):
+    """Tokens that become one entry: so many tiles, an arrow, one tile, and words beside it.
 
-    def _groups(self, half: int, count: int) -> list[Array]:
-        """Return the corners (4, 3) of the room of each group of the nearest tiles of a half."""
-        side = PITCH / 2
-        out = np.array([(-side, 0, side), (side, 0, side), (side, 0, -side), (-side, 0, -side)])
-        first, last = (self._in_groups(half, count)[: FRAMED // count, n] for n in (0, -1))
-        ends = np.stack([first, last, last, first], axis=1)
-        ends[..., 2] = np.stack([first, first, last, last], axis=1)[..., 2]
-        return list(ends + out)
+    Parameters
+    ----------
+    count
+        How many tokens.
+    text
+        The words.
+    across
+        How many tokens stand side by side, at most.
+    pitch
+        From one tile to the next, in scene units.
 
-    def pool(self, alpha: float) -> None:
-        """Let tokens go a share of their way, 0 to 1, to the entry that they become."""
-        theme = current_theme()
-        colour = mixed(theme.background, theme.latent, DARK + alpha * (1 - DARK))
-        for half, (count, entries) in enumerate(zip(V4_POOLING, self.entries, strict=True)):
-            starts = self._in_groups(half, count)
-            ends = starts.mean(axis=1, keepdims=True)
-            entries.points = _squares(((1 - alpha) * starts + alpha * ends).reshape(-1, 3))
-            entries.set_fill(colour)
+    Attributes
+    ----------
+    tokens, entry, result
+        The tiles of the tokens, that of the entry, and the words with the arrow.
+    """
+
+    def __init__(self, count: int, text: str, across: int, pitch: float) -> None:
+        super().__init__()
+        colour, side = current_theme().latent, TILE / PITCH * pitch
+        self.entry = Square(side, stroke_width=0.0, fill_color=colour, fill_opacity=1.0)
+        tokens = VGroup(*(self.entry.copy().set_fill(opacity=DARK) for _token in range(count)))
+        self.tokens = tokens.arrange_in_grid(cols=min(count, across), buff=pitch - side)
+        x, y = float(tokens.get_right()[0]), float(tokens.get_center()[1])
+        glow(self.entry.move_to([x + (SLOT - 0.5) * pitch, y, 0]))
+        arrow = Label("→", size=1.5 * TEXT).on_line(x + (SLOT - 1) / 2 * pitch, y)
+        lines = [Label(t, size=1.4 * TEXT) for t in break_lines(text, BESIDE, size=1.4 * TEXT)]
+        words = VGroup(*lines).arrange(DOWN, buff=APART, aligned_edge=LEFT)
+        words.move_to([x + (SLOT + 0.5) * pitch, y, 0], aligned_edge=LEFT)
+        self.result = VGroup(arrow, words)
+        self.add(self.tokens, self.entry, self.result)
+
+    @staticmethod
+    def pitch(room: Box, counts: Sequence[int], across: int) -> float:
+        """Return the pitch with which poolings of some tokens, one below the other, fill a room."""
+        rows = sum(-(-count // across) for count in counts)
+        beside = min(BESIDE, room.width / 2)
+        return min(room.height / (rows + 1), (room.width - beside) / (across + SLOT + 0.5))
+
+    def merge(self, **kwargs: Any) -> Animation:
+        """Return an animation in which copies of all tokens become the entry."""
+        copies, end = self.tokens.copy(), self.entry.get_center()
+        starts = [copy.get_center() for copy in copies]
+
+        def step(alpha: float) -> None:
+            for copy, start in zip(copies, starts, strict=True):
+                copy.move_to((1 - alpha) * start + alpha * end)
+                copy.set_fill(opacity=DARK + alpha * (1 - DARK))
+
+        return AnimateWith(copies, step, remover=True, introducer=True, **kwargs)
 
 
 def _tiles(colour: str) -> VMobject:

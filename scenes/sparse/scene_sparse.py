@@ -5,31 +5,31 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
+from manim import DOWN, LEFT, Group, LaggedStart, VGroup
 
 from extract.architectures import architecture
 from extract.newer_schemes import V4_ARITHMETIC, V4_CACHE, V4_POOLING, V32_CONTEXT
 from extract.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith, Appear, Vanish
+from filmkit.core.animations import Appear
+from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, format_percent, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.pictures.parts import TEXT
+from filmkit.pictures.become import Become
 from filmkit.world.headline import Headline
-from filmkit.world.standing import stand, stand_at_once, words_at
-from scenes.sparse.parts import TokenFloor, WordBars
-
-Array = npt.NDArray[np.float64]
+from filmkit.world.standing import stand, stand_at_once
+from scenes.sparse.parts import HeadsAtWords, Pooling, TokenFloor, by_word
 
 MOST = 3  # tokens that are read, at most; half of all if these are fewer
 FEWEST = 4  # tokens of which some can be read and others not
 WRONG = 0.8, 0.9  # answers, as shares of the right one
-BELOW, FOOT = 0.45, 0.3  # room below a headline, and below the words
-GROW, POOL = 2.4, 4.0  # seconds in which bars grow, and tokens become entries
-LABELS = 1.15  # room for words before the floor
+BELOW, FOOT = 0.4, 0.2  # room below a headline, and below a picture
+READ, CHOOSE = 2.0, 3.6  # seconds in which heads read, and in which each reads what it chose
+POOL = 2.4  # seconds in which tokens become an entry
+ACROSS, FEWER = 16, 8  # tokens side by side, and in frames that are no wider than high
 V32, V4 = architecture("DeepSeek-V3.2"), "DeepSeek-V4-Pro"
 
 WAYS = {"last": last, "sink": first_and_last, "best": best}
@@ -70,16 +70,25 @@ class Sparse(Stage):
         self.hidden = _("‹start›") if layer.first == self.trace.meta.has_bos else "…"
         if layer.hides_first:
             words = (self.hidden, f" {words[0].strip()}", *words[1:])
-        rows = self._of_words(self.rows)
-        mean = rows.mean(axis=0)
+        self.given = by_word(self.rows, layer.first)
+        mean = self.given.mean(axis=0)
         share, most = fact("most", float(mean.max()), written), words[mean.argmax()]
         self.mean = Headline(
             f"{share} → {most if most == self.hidden else printable(most)}",
-            _("attention from “{word}” to each token, mean of {heads}", word=word, heads=heads),
+            _("attention from “{word}”: a cell for each of {heads}", word=word, heads=heads),
             self.frame,
         )
-        room = self.mean.below(head=BELOW, foot=FOOT)
-        self.bars = WordBars(words, rows, room, self.frame)
+        n, figures = self.n, {"less": _("Store less. Read less.")}
+        figures |= {name: fact(name, share, written) for name, share in self.held.items()}
+        lines = {
+            "last": _("of the attention is on the last {n} tokens", n=n),
+            "sink": _("of the attention is on the first token and the last {n}", n=n - 1),
+            "best": _("of the attention is on each head’s own best {n}, chosen after looking", n=n),
+            "less": _("a <latent>latent</latent> of each token, and few of them read"),
+        }
+        self.said = {name: Headline(figures[name], lines[name], self.frame) for name in lines}
+        lowest = min((self.mean, *self.said.values()), key=lambda words: words.get_bottom()[1])
+        self.heads = HeadsAtWords(layer, words, lowest.below(head=BELOW, foot=FOOT))
         self.merged = Headline(
             _("Merge before keeping"),
             _(
@@ -90,39 +99,37 @@ class Sparse(Stage):
             ),
             self.frame,
         )
-        floor = self.merged.below(head=BELOW, foot=LABELS)
+        floor = self.merged.below(head=BELOW, foot=FOOT)
         self.floor = TokenFloor(V32_CONTEXT, self.chosen, floor, self.frame)
-
-    def _of_words(self, rows: Array) -> Array:
-        """Return rows (head, key) as (head, word): what is before the first drawn word as one."""
-        starts = sorted({0, *range(self.layer.first, self.layer.stop)})
-        return np.asarray(np.add.reduceat(rows, starts, axis=1))
 
     def variant(self, beat: str) -> str:
         return "rests" if self.held["sink"] > self.held["last"] else "plain"
 
     def provenance_notes(self) -> tuple[str, str]:
         if self.playing in SKETCHES:
-            return _("a sketch with published numbers, not the traced model"), ""
-        model, hidden = super().provenance_notes()
-        if hidden:
-            hidden = _("{word}: {tokens}", word=self.hidden, tokens=self.layer.hidden_name)
-        return model, hidden
+            model = V32.name if self.playing == "an_indexer_chooses" else V4
+            return _("published sizes of {model}: a sketch, not the traced model", model=model), ""
+        layer, hidden = self.layer, ""
+        if layer.hides_first:
+            hidden = _("{word}: {tokens}", word=self.hidden, tokens=layer.hidden_name)
+        return super().provenance_notes()[0], hidden
 
     # What a few tokens hold
 
     @beat
     def all_that_is_kept(self) -> None:
         """So far, every new token reads all that is kept. Which tokens could it leave out?"""
-        self.camera.shot = self.bars.shot
-        self.play(Appear(self.bars))
+        heads = self.heads
+        self.play(Appear(heads.words))
+        panels = zip(heads.panels, heads.frames, strict=True)
+        shown = (Appear(Group(*pair)) for pair in panels)
+        self.play(LaggedStart(*shown, lag_ratio=0.3), run_time=READ)
         self.play(*self.say(self.mean))
-        self.play(self.bars.show_read(self._of_words(self.rows)), run_time=GROW)
 
     @beat(when=has_choice)
     def the_last_ones(self) -> None:
         """Read only the last {n}? They hold {last} of the attention."""
-        self._read("last", _("of the attention is on the last {n} tokens; grey is lost", n=self.n))
+        self._read("last")
 
     @beat(
         when=has_choice,
@@ -130,8 +137,7 @@ class Sparse(Stage):
         plain="Trade one of them for the first: {sink}.",
     )
     def the_first_one(self) -> None:
-        line = _("of the attention is on the first token and the last {n}", n=self.n - 1)
-        self._read("sink", line)
+        self._read("sink")
 
     @beat(
         when=has_choice,
@@ -139,56 +145,62 @@ class Sparse(Stage):
     )
     def each_head_chooses(self) -> None:
         """{best}, if it looks at all tokens first. But a model has to choose before it reads."""
-        line = _(
-            "of the attention is on each head’s own best {n}, chosen after looking; grey is lost",
-            n=self.n,
-        )
-        self._read("best", line)
+        self._read("best", run_time=CHOOSE)
 
-    def _read(self, name: str, line: str) -> None:
-        """Let the bars show what is read in some way, and say how much that is."""
-        if self.bars not in self.mobjects:
-            stand_at_once(self, self.bars, shot=self.bars.shot)
-        words = Headline(fact(name, self.held[name], written), line, self.frame)
-        self.play(self.bars.show_read(self._of_words(self.kept[name])), *self.say(words))
+    def _read(self, name: str, run_time: float = READ) -> None:
+        """Let only what is read in some way stay bright, and say how much that is."""
+        heads, kept = self.heads, by_word(self.kept[name], self.layer.first)
+        if heads.words not in self.get_mobject_family_members():
+            stand_at_once(self, heads, shot=Shot())
+        before = heads.copy()
+        heads.read(np.divide(kept, self.given, out=np.zeros_like(kept), where=self.given > 0))
+        self.play(Become(heads, before), *self.say(self.said[name]), run_time=run_time)
 
     # Models that choose
 
     @beat
     def an_indexer_chooses(self) -> None:
-        """In DeepSeek-V3.2, a small indexer chooses {top_k} tokens. The model reads less, but
-        stores no less: all latents stay."""
+        """In DeepSeek-V3.2, a small indexer [chooses] {top_k} tokens. The model reads [less],
+        but stores no less: all latents stay."""
         number = _(
-            "{chosen} of {all}", chosen=self.facts["top_k"], all=fact("context", V32_CONTEXT)
+            "{chosen} of {all} read", chosen=self.facts["top_k"], all=fact("context", V32_CONTEXT)
         )
-        line = _(
-            "tokens are <ink>read</ink>, and every <latent>latent</latent> is kept: {model}",
-            model=V32.name,
-        )
+        line = _("<ink>white</ink>: read; <latent>violet</latent>: kept, a latent of each token")
         floor = self.floor
-        stand(self, floor.shot, floor.tokens, floor.entries)
-        self.play(Appear(floor.lights), *self.say(Headline(number, line, self.frame)))
+        stand(self, floor.shot, floor.tokens)
+        self.wait_for("chooses")
+        self.play(Appear(floor.lights))
+        self.wait_for("less")
+        self.play(*self.say(Headline(number, line, self.frame)))
 
     @beat
     def pooled_before(self) -> None:
-        """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into one, or even {block}.
-        At a million tokens, that's {cache} of the cache, with {arithmetic} of the arithmetic."""
-        floor, labels, half_way = self.floor, [], self.frame.stage.width / 2
-        for half, count in enumerate(V4_POOLING):
-            text = _("{count} tokens → one entry", count=count)
-            anchor, size = floor.front(half), 1.2 * TEXT
-            labels.append(words_at(text, anchor, away=(0.0, -0.35), width=half_way, size=size))
-        if floor.tokens not in self.mobjects:
-            stand_at_once(self, floor.tokens, floor.entries, shot=floor.shot)
-        gone = [Vanish(floor.lights)] if floor.lights in self.mobjects else []
-        self.play(*gone, *self.say(), AnimateWith(floor.entries, floor.pool, run_time=POOL))
-        self.play(*map(Appear, (floor.groups, *labels)))
+        """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into [one], or [even]
+        {block}. At a million tokens, that's {cache} of the [cache], with {arithmetic} of the
+        arithmetic."""
+        room = self.merged.below(head=BELOW, foot=FOOT)
+        across = FEWER if self.frame.upright else ACROSS
+        pitch = Pooling.pitch(room, V4_POOLING, across)
+        poolings = VGroup(
+            *(
+                Pooling(count, _("{count} tokens, one entry", count=count), across, pitch)
+                for count in V4_POOLING
+            )
+        )
+        poolings.arrange(DOWN, buff=1.2 * pitch, aligned_edge=LEFT).move_to(room.center)
+        stand(self, Shot(), *(pooling.tokens for pooling in poolings))
+        for mark, pooling in zip(("one", "even"), poolings, strict=True):
+            self.wait_for(mark)
+            self.play(pooling.merge(), run_time=POOL)
+            self.play(Appear(pooling.entry), Appear(pooling.result))
+        self.wait_for("cache")
         self.play(*self.say(self.merged))
 
     @beat
     def less_to_read(self) -> None:
         """Store less, and read less. As long as the next word is right."""
-        line = _("a <latent>latent</latent> of each token, and few of them read")
-        words = Headline(_("Store less. Read less."), line, self.frame)
-        self.bars.become_latents(self.n)
-        stand(self, self.bars.shot, self.bars, words)
+        tiles = Group(self.heads.latents, self.heads.words)
+        stand(self, Shot(), tiles, self.said["less"])
+        before = tiles.copy()
+        self.heads.read_latents(self.n)
+        self.play(Become(tiles, before))

@@ -35,8 +35,8 @@ Pictures = npt.NDArray[np.uint8]
 SMALL = Quality(320, 180, 5)
 SETTINGS = StageSettings()
 
-# Before these stands a sketch without panels or words: nothing can be carried to them.
-APART = ("scene_question", "scene_cache_size")
+# Nothing stands before it.
+APART = ("scene_question",)
 CARRIED = tuple(entry.slug for entry in SCENES if entry.slug not in APART)
 QUICK = ("scene_heads", "scene_patterns")
 PAIRS = [

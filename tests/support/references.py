@@ -481,7 +481,7 @@ def slid(stage: Stage, distance: int) -> float:
 @fact("clocks")
 def clocks(stage: Stage, *, drawn: bool) -> int:
     pairs = len(stage.trace.rotation(stage.layer.layer).steps)
-    return min(pairs, 8) if drawn else pairs
+    return min(pairs, 3) if drawn else pairs
 
 
 # Published models

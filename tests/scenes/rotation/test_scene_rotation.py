@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from manim import Mobject
 
 from extract.conversion_report import conversion_report
 from extract.merged import MergedMatrix
@@ -11,12 +12,13 @@ from extract.trace import Trace
 from filmkit.core.errors import StageError
 from filmkit.core.geometry import Box
 from filmkit.core.records import StageSettings
+from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView, best_match
 from scenes.rotation.parts import (
     SUM,
+    Amounts,
     Bars,
-    Price,
-    factors,
+    TurnedWords,
     first_sentence,
     kept_of,
     parts_of_products,
@@ -26,6 +28,8 @@ from scenes.rotation.scene_rotation import RotationAndLatent
 from tests.support.checkout import SHIPPED
 from tests.support.staging import BeatPicture, play
 from tests.support.traces import make_trace
+
+SIDES = Mobject.get_left, Mobject.get_right
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +80,7 @@ def test_at_their_true_distance_two_words_have_their_true_score(trace: Trace) ->
 def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, BeatPicture]) -> None:
     report = conversion_report(trace)
     changed = [text for text in shown(pictures["it_depends_on_the_distance"]) if "%" in text]
-    assert changed == [f"{100 * trace['merged.change'][d]:.0f}% changed" for d in (1, 2, 5)]
+    assert changed == [f"{100 * trace['merged.change'][5]:.0f}%"]
     distance = report.merged.query - report.merged.key
     product = trace["merged.score"][distance] / trace.meta.score_scale
     assert f"{product:.1f}" in shown(pictures["the_score_slides"])
@@ -86,17 +90,18 @@ def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, Beat
     assert f"+{100 * (converted / model - 1):.0f}%" in said
     assert report.healed is not None
     assert first_sentence(report.healed.continuation).strip() in " ".join(said)
-    assert f"{report.rank + report.rotated} of {report.cached} numbers kept" in " ".join(said)
+    assert f"{report.rank + report.rotated} of {report.cached} numbers" in said
 
 
-def test_one_merged_matrix_stays_and_the_others_are_what_changes(
+def test_one_merged_matrix_stays_beside_one_that_changes(
     pictures: dict[str, BeatPicture],
 ) -> None:
     panels = pictures["it_depends_on_the_distance"].panels
     sources = {panel.heatmap.source for panel in panels}
     shown = {(source.quantity, dict(source.given)["distance"]) for source in sources}
-    changed = {("merged_change", distance) for distance in (1, 2, 5)}
-    assert shown == changed | {("merged_matrix", 0)}
+    assert shown == {("merged_matrix", 0), ("merged_matrix", 5), ("merged_change", 5)}
+    merged = (panel.heatmap for panel in panels if panel.heatmap.source.quantity == "merged_matrix")
+    assert len({cells.norm for cells in merged}) == 1
 
 
 def test_a_part_is_called_what_it_is_and_a_plus_adds(
@@ -162,31 +167,28 @@ def test_a_sum_is_true_as_it_is_printed(
         "scenes.rotation.parts.parts_of_products",
         lambda _trace, _layer, _head, part: np.full((size, size), numbers[part]),
     )
-    strips = sum_of_parts(head_of(trace), (4, 2), Box(0, 0, 12, 5), down=False)
-    texts = [
-        label.text
-        for row in strips.rows
-        for label in row.get_family()
-        if label.points.size and hasattr(label, "text")
-    ]
-    assert set(expected) <= set(texts)
+    amounts = sum_of_parts(head_of(trace), (4, 2), Box(0, 0, 12, 5))
+    assert [number.text for _name, _bar, number in amounts.rows] == expected[:3]
+    assert amounts.rows[-1][0].text == expected[3]
+    first, second, both = (bar for _name, bar, _number in amounts.rows)
+    right = values[0] > 0
+    zero, end = (side(first)[0] for side in SIDES[:: 1 if right else -1])
+    assert SIDES[values[1] < 0](second)[0] == pytest.approx(end)
+    assert SIDES[sum(values) < 0](both)[0] == pytest.approx(zero)
 
 
-def test_the_rotation_stands_between_the_weights_of_what_is_rotated(
-    trace: Trace, own_latent: Trace
-) -> None:
-    for one in (trace, own_latent):
-        head = head_of(one)
-        queries, keys = factors(head)
-        assert queries is not None
-        assert keys is not None
-        name = "W_K" if one is trace else "W_KR"
-        weights = one.weights(name, head.layer.layer)
-        expected = weights[:, head.kv_head] if one is trace else weights
-        np.testing.assert_array_equal(keys.values, expected.T)
-        assert queries.values.shape == expected.shape
-        whole = one.weights("W_Q", head.layer.layer)[:, head.head]
-        np.testing.assert_array_equal(queries.values, whole[:, -expected.shape[1] :])
+def test_each_word_is_a_step_further_and_two_have_the_colours_of_their_roles() -> None:
+    steps = np.array([1.0, 0.25])
+    turned = TurnedWords([" one", " two", " three"], steps, (2, 1), Box(0, 0, 6, 4))
+    for share in (0.0, 0.5, 1.0):
+        turned.turn(share)
+        for number, column in enumerate(turned.clocks):
+            for step, (_face, hand) in zip(steps, column, strict=True):
+                x, y, _z = hand.get_end() - hand.get_start()
+                assert np.arctan2(x, y) == pytest.approx(share * number * step)
+    theme = current_theme()
+    colours = [word.get_fill_color().to_hex().lower() for word in turned.words]
+    assert colours == [theme.ink.lower(), theme.key.lower(), theme.query.lower()]
 
 
 def test_the_number_stands_above_all_bars_below_it() -> None:
@@ -201,11 +203,12 @@ def test_the_number_stands_above_all_bars_below_it() -> None:
                 assert bars.number.get_bottom()[1] >= bar.get_top()[1] - 1e-6
 
 
-def test_the_bars_of_the_price_are_as_long_as_their_shares() -> None:
-    price = Price([0.24, 0.12], ["converted", "trained"], Box(0, 0, 8, 3))
-    (_name, first, share), (_other, second, _share) = price.rows
+def test_bars_are_as_long_as_their_numbers() -> None:
+    shares = [0.24, 0.12]
+    price = Amounts(shares, ["+24%", "+12%"], ["one", "two"], ["#ffffff"] * 2, Box(0, 0, 8, 3))
+    (_name, first, number), (_other, second, _number) = price.rows
     assert first.width == pytest.approx(2 * second.width)
-    assert share.get_right()[0] == pytest.approx(4.0, abs=0.05)
+    assert number.get_right()[0] == pytest.approx(4.0, abs=0.05)
 
 
 @pytest.mark.parametrize(

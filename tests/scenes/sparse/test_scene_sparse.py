@@ -1,4 +1,4 @@
-"""The scene about reading few tokens: bars as high as the attention, and a floor to scale."""
+"""The scene about reading few tokens: what heads give to words, and a floor to scale."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from manim import VGroup, tempconfig
+from manim import tempconfig
 
 from extract.trace import Trace
 from filmkit.core.records import BeatRecord
 from filmkit.core.theme import current_theme
+from scenes.sparse.parts import Pooling
 from scenes.sparse.scene_sparse import Sparse
 from tests.support.figures import all_texts
 from tests.support.staging import complaints, play
@@ -39,11 +40,6 @@ def run(trace: Trace, look: Callable[[BeatRecord, Sparse], None], **frame: float
         Sparse(trace, on_beat_end=note).render()
 
 
-def heights(bars: VGroup) -> np.ndarray:
-    """Return the heights of bars in scene units."""
-    return np.array([np.ptp(bar.points[:, 1]) for bar in bars])
-
-
 def kept_of(row: np.ndarray, n: int, way: str) -> np.ndarray:
     """Return a row of a pattern in which only what is read is left."""
     keys = {
@@ -55,47 +51,49 @@ def kept_of(row: np.ndarray, n: int, way: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bars_are_as_high_as_the_mean_attention_and_full_where_it_is_read(case: str) -> None:
+def test_cells_are_the_attention_of_heads_and_bright_where_it_is_read(case: str) -> None:
     trace = make_trace(**CASES[case])
     query = trace.meta.n_prompt - 1
-    rows = [
-        row[: query + 1].astype(np.float64)
-        for layer in range(trace.meta.n_layers)
-        for row in trace.get("pattern", layer)[:, query]
-    ]
+    rows = np.concatenate(
+        [trace.get("pattern", layer)[:, query] for layer in range(trace.meta.n_layers)]
+    )[:, : query + 1].astype(np.float64)
     n, seen = min(3, (query + 1) // 2), []
 
     def look(record: BeatRecord, stage: Sparse) -> None:
         way = READ.get(record.name)
         if way is None:
             return
-        bars = stage.bars
-        mean = np.mean(rows, axis=0)
-        unit = heights(bars.outlines).max() / mean.max()
-        np.testing.assert_allclose(heights(bars.outlines), unit * mean, atol=1e-6)
-        kept = np.mean([kept_of(row, n, way) for row in rows], axis=0)
-        np.testing.assert_allclose(heights(bars.lights), unit * kept, atol=1e-6)
+        panels = stage.heads.panels
+        shown = np.array([panel.values.ravel() for panel in panels])
+        np.testing.assert_allclose(shown, rows.T, atol=1e-6)
+        kept = np.array([kept_of(row, n, way) for row in rows])
+        bright = np.array([panel.shown.ravel() == 1 for panel in panels])
+        np.testing.assert_array_equal(bright, kept.T > 0)
         ink = current_theme().ink.lower()
-        lit = [word.get_fill_color().to_hex().lower() == ink for word in bars.words]
-        assert lit == (kept > 0).tolist()
-        assert f"{kept.sum():.0%}" in (line.text for line in stage.headline.figure)
+        lit = [word.get_fill_color().to_hex().lower() == ink for word in stage.heads.words]
+        assert lit == bright.any(axis=1).tolist()
+        framed = [f.get_stroke_color().to_hex().lower() == ink for f in stage.heads.frames]
+        assert framed == bright.all(axis=1).tolist()
+        assert f"{kept.sum(axis=1).mean():.0%}" in (line.text for line in stage.headline.figure)
         seen.append(record.name)
 
     run(trace, look)
     assert seen == list(READ)
 
 
-def test_of_long_texts_what_is_not_drawn_is_one_bar() -> None:
+def test_of_long_texts_what_is_not_drawn_is_one_word() -> None:
     trace = make_trace(n_tokens=14)
     trace = replace(trace, meta=replace(trace.meta, rows=(7, 12)))
-    rows = [trace.get("pattern", layer)[:, 11, :12] for layer in range(trace.meta.n_layers)]
-    mean = np.mean(rows, axis=(0, 1))
+    rows = np.concatenate(
+        [trace.get("pattern", layer)[:, 11, :12] for layer in range(trace.meta.n_layers)]
+    )
 
     def look(record: BeatRecord, stage: Sparse) -> None:
         if record.name == "all_that_is_kept":
-            shown, expected = heights(stage.bars.lights), [mean[:7].sum(), *mean[7:]]
-            np.testing.assert_allclose(shown / shown.max(), expected / max(expected), atol=1e-6)
-            assert stage.bars.words[0].text == "…"
+            first, second, *_others = stage.heads.panels
+            np.testing.assert_allclose(first.values.ravel(), rows[:, :7].sum(axis=1), atol=1e-6)
+            np.testing.assert_allclose(second.values.ravel(), rows[:, 7], atol=1e-6)
+            assert stage.heads.words[0].text == "…"
             assert stage.provenance_notes()[1] == "…: 7 tokens before"
             seen.append(record.name)
 
@@ -127,12 +125,20 @@ def test_the_floor_has_as_many_tiles_as_the_numbers_say(frame: dict[str, float])
         across = len(np.unique(tiles[:, 0].round(4)))
         assert round((front - back) / pitch + 1) * across == 163_840
         assert lit[:, 2].min() >= back
-        if record.name == "pooled_before":
-            for count, entries in zip((4, 128), stage.floor.entries, strict=True):
-                middles = entries.points.reshape(-1, 16, 3).mean(axis=1).round(4)
-                assert len(middles) == count * len(np.unique(middles, axis=0))
 
     run(make_trace(), look, **frame)
+
+
+@pytest.mark.parametrize("count", [4, 128])
+def test_so_many_tokens_become_one_entry(count: int) -> None:
+    pooling = Pooling(count, "words", 16, 0.5)
+    assert len(pooling.tokens) == count
+    assert pooling.tokens[0].width == pytest.approx(pooling.entry.width)
+    merging = pooling.merge()
+    merging.begin()
+    merging.interpolate(1.0)
+    ends = [copy.get_center() for copy in merging.mobject]
+    np.testing.assert_allclose(ends, [pooling.entry.get_center()] * count, atol=1e-9)
 
 
 def test_published_numbers_are_marked_as_not_the_models() -> None:
