@@ -144,6 +144,8 @@ class Picture:
     lit
         Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns). Under
         the name "words" that of the words of each token.
+    room
+        What is filled of the frame; its stage by default.
 
     Attributes
     ----------
@@ -169,6 +171,7 @@ class Picture:
         words: bool | str = True,
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
+        room: Box | None = None,
     ) -> None:
         around = {
             name: _with_labels((around or {}).get(name, Around()), own, upright=frame.upright)
@@ -193,7 +196,7 @@ class Picture:
         tried, errors = [], []
         for variant in variants:
             try:
-                tried.append(_arranged(variant, chosen, frame.stage, around, words))
+                tried.append(_arranged(variant, chosen, room or frame.stage, around, words))
             except SceneCodeError as error:
                 errors.append(error)
         if not tried:
