@@ -66,16 +66,21 @@ from scenes.mla.parts import (
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE = 2.0, 4.0
-HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
+GLOW, COUNT, RISE = 3.0, 1.5, 4.0
+LAY_OVER = (
+    1.5  # seconds in which matrices go over each other, and in which they become a difference
+)
+PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept
+HOP, FALL = 1.0, 1.4  # seconds in which the bracket jumps, and towers fall
 FORMULA = 1.2  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
 DUEL_HEAD = 0.2  # between a headline and the duel, in scene units
 SIGN = 0.07  # size of a sign between matrices
 GAP = 0.3  # between what stands side by side, in scene units
 BEFORE = ". W_K W_V\nX K V"
-TO_LATENT, CIRCUIT = "X to C", "C to K V"
-LOSS = "rebuilt minus true = lost"
+TO_LATENT, TALL_TO_LATENT = "X to C", "X X\nto to\nC C"
+CIRCUIT, TALL_CIRCUIT = "C to K V", "C C\nto to\nK V"
+LOSS, TALL_LOSS = "rebuilt minus true = lost", ". rebuilt\nminus true\n= lost"
 SCORES = """
     . asked rope_query . .
     × C     rope       = scored
@@ -89,7 +94,7 @@ MIX = """
     shares × C
     .      = mix
 """
-OUTPUTS = "built minus read = gone"
+OUTPUTS, TALL_OUTPUTS = "built minus read = gone", ". built\nminus read\n= gone"
 
 DUEL = (
     "one_latent_for_all",
@@ -169,8 +174,7 @@ class LatentAttention(Stage):
         for name, part in self.made.items():
             self.part(name, part)
         self.part("X", wider_input(head))
-        # Upright, pictures of one row are one column.
-        arrow = "arrow.b" if self.frame.upright else "arrow.r.long"
+        arrow = "arrow.b" if self.frame.tall else "arrow.r.long"
         for name, sign in (("to", arrow), ("minus", "-")):
             self.part(name, partial(Symbol, sign, size=SIGN))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
@@ -283,7 +287,8 @@ class LatentAttention(Stage):
             _("a token’s row becomes a short <latent>latent</latent>, and only that is kept"),
             self.frame,
         )
-        show = partial(self.show, TO_LATENT, headline=words, marks=self._last_rows("X", "C"))
+        mosaic = TALL_TO_LATENT if self.frame.tall else TO_LATENT
+        show = partial(self.show, mosaic, headline=words, marks=self._last_rows("X", "C"))
         show(lit={"C": self._last_row})
         show()
 
@@ -295,7 +300,8 @@ class LatentAttention(Stage):
             _("Rebuilt from the latent"), "; ".join([line, *latent_notes(self.view)]), self.frame
         )
         marks = self._last_rows("C", "K", "V")
-        show = partial(self.show, CIRCUIT, headline=words, marks=marks)
+        mosaic = TALL_CIRCUIT if self.frame.tall else CIRCUIT
+        show = partial(self.show, mosaic, headline=words, marks=marks)
         show(lit=dict.fromkeys("KV", self._last_row))
         show()
 
@@ -326,12 +332,36 @@ class LatentAttention(Stage):
         words = Headline(
             _("{number} error", number=errors[0]), "; ".join([line, *about]), self.frame
         )
-        show = partial(self.show, LOSS, headline=words)
-        show(later="= lost")
+        show = partial(self.show, TALL_LOSS if self.frame.tall else LOSS, headline=words)
+        show(later="lost", lit={"lost": 0.0})
         self.wait_for("difference")
+        self._subtract("rebuilt", "true", "lost")
         show()
 
     # The duel
+
+    def _duel_words(self) -> tuple[Headline, ...]:
+        """Return what is said of the budget, of this layer, and of all layers where they are."""
+        given = {name: self.facts[name] for name in ("rank", "budget", "layers")}
+        equal = given["rank"] == given["budget"]
+        shared, latent = (model.moved for model in self.models)
+        said = [
+            (
+                _("The same budget") if equal else _("Two ways to keep less"),
+                _("{budget} numbers for each token, spent in two ways", **given)
+                if equal
+                else _("{budget} or {rank} numbers for each token", **given),
+            ),
+            (
+                _("One latent moves less") if latent < shared else _("How much moves"),
+                _("bright is attention that moved: less is better"),
+            ),
+            (
+                _("In all {layers} layers", **given),
+                _("attention that moved: the mean, and each layer’s"),
+            ),
+        ]
+        return tuple(Headline(*one, self.frame) for one in said)
 
     @beat(
         when=can_duel,
@@ -341,23 +371,15 @@ class LatentAttention(Stage):
         "{rank}, and all patterns are computed again.",
     )
     def the_same_budget(self) -> None:
-        equal = self.facts["rank"] == self.facts["budget"]
-        given = {"budget": self.facts["budget"], "rank": self.facts["rank"]}
-        words = Headline(
-            _("The same budget") if equal else _("Two ways to keep less"),
-            _("{budget} numbers for each token, spent in two ways", **given)
-            if equal
-            else _("{budget} or {rank} numbers for each token", **given),
-            self.frame,
-        )
+        words = self._duel_words()
         own_words = Headline("", _("the model’s own patterns"), self.frame)
-        room = words.below(head=DUEL_HEAD)
+        room = min((one.below(head=DUEL_HEAD) for one in words), key=lambda room: room.top)
         self.sides = sides = duel_sides(self.models, self.layer, room, tall=self.frame.tall)
         own = own_cards(self.layer, grid_of(room, self.trace.meta.n_heads))
         self.play(Vanish(Group(*self.visible_parts())))
         self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), *self.say(own_words))
         splitting = chain(*(side.split_from(own) for side in sides))
-        self.play(*self.say(words), *splitting)
+        self.play(*self.say(words[0]), *splitting)
         self.remove(*own)
         self.play(*(Appear(part) for side in sides for part in (side.name, side.kept)))
         self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
@@ -368,42 +390,34 @@ class LatentAttention(Stage):
         "{between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
-        """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
-        {latent_layer} with one latent."""
+        """What [glows] is attention that lands on other words: {shared_layer} with one [shared]
+        set, {latent_layer} with one [latent]."""
         sides, norm = self.sides, change_scale(self.models)
-        shared, latent = (model.moved for model in self.models)
         changes = (side.recolour(side.model.differences, norm) for side in sides)
-        words = Headline(
-            _("One latent moves less") if latent < shared else _("How much moves"),
-            _("bright is attention that lands on other words: less is better"),
-            self.frame,
-        )
-        self.play(*self.say(words), *chain(*changes))
-        self.play(*(side.count() for side in sides), run_time=COUNT)
+        self.wait_for("glows")
+        self.play(*self.say(self._duel_words()[1]), *chain(*changes), run_time=GLOW)
+        for side, mark in zip(sides, ("shared", "latent"), strict=True):
+            self.wait_for(mark)
+            self.play(side.count(), run_time=COUNT)
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
         """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
-        sides, layers = self.sides, self.facts["layers"]
-        words = Headline(
-            _("In all {layers} layers", layers=layers),
-            _("attention that lands on other words: the mean, and each layer’s"),
-            self.frame,
-        )
+        sides = self.sides
         self.play(
             *chain(*(side.collapse() for side in sides)),
             *(Vanish(side.kept, rate_func=first_half) for side in sides),
             *(Appear(side.layers, rate_func=second_half) for side in sides),
-            *self.say(words),
+            *self.say(self._duel_words()[2]),
         )
         self.add(*(side.bars for side in sides))
         self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? With one shared set, the mean, like [this]; with the
-        one that fits best, like [that]."""
+        """And how does the whole model go on? With [one] shared set, the mean, like [this]; with
+        the one that fits [best], like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         first, stop = int(self.trace.meta.has_bos), self.trace.meta.n_prompt
@@ -411,11 +425,14 @@ class LatentAttention(Stage):
         words = Headline(_("Same prompt, same budget"), f"{prompt} …", self.frame)
         self.sayings = sayings = Sayings(self.models, contest, words)
         self.play(Vanish(Group(*self.visible_parts())), *self.say(words))
-        self.play(LaggedStart(*map(Appear, sayings.names), lag_ratio=0.5))
-        self.wait_for("this")
-        self.play(Appear(sayings.said[0]))
-        self.wait_for("that")
-        self.play(Appear(sayings.said[1]), Appear(sayings.open))
+        for mark, shown in (
+            ("one", sayings.names[0]),
+            ("this", sayings.said[0]),
+            ("best", sayings.names[1]),
+            ("that", VGroup(sayings.said[1], sayings.names[2], sayings.open)),
+        ):
+            self.wait_for(mark)
+            self.play(Appear(shown))
 
     @beat(
         when=has_contest,
@@ -522,7 +539,7 @@ class LatentAttention(Stage):
 
     @beat
     def the_pattern_mixes_latents(self) -> None:
-        """The pattern mixes the latents themselves, so no [value] is built either."""
+        """The pattern mixes the [latents] themselves, so no value is built either."""
         for name in ("shares", "mix"):
             self.part(name, self.absorbed[name])
         best = int(self.absorbed["shares"].values.argmax())
@@ -534,7 +551,7 @@ class LatentAttention(Stage):
         )
         show = partial(self.show, MIX, headline=words, words="rows", marks=marks)
         show(later="= mix")
-        self.wait_for("value")
+        self.wait_for("latents")
         self._add_up()
         show()
 
@@ -562,28 +579,33 @@ class LatentAttention(Stage):
             ),
             self.frame,
         )
-        show = partial(self.show, OUTPUTS, headline=words)
+        show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS, headline=words)
         show(later="gone", lit={"gone": 0.0})
         self.wait_for("both")
-        gone = self.parts["gone"].cells
+        self._subtract("built", "read", "gone", mark="nothing")
+        show()
+
+    def _subtract(self, first: str, second: str, difference: str, *, mark: str = "") -> None:
+        """Lay a copy of one part over that of another, where at a mark both become what is left."""
+        left = self.parts[difference].cells.blocks
         over = [
             (block.copy(), end)
-            for name in ("built", "read")
-            for block, end in zip(self.parts[name].cells.blocks, gone.blocks, strict=True)
+            for name in (first, second)
+            for block, end in zip(self.parts[name].cells.blocks, left, strict=True)
         ]
         for copy, _end in over:
             copy.label = ""
-        self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
-        self.wait_for("nothing")
+        self.play(*(Settle(copy, end.box) for copy, end in over), run_time=LAY_OVER)
+        if mark:
+            self.wait_for(mark)
         self.play(
             *(
                 Recolour(copy, values=end.values, norm=end.norm, source=end.source)
                 for copy, end in over
             ),
-            run_time=1.5,
+            run_time=LAY_OVER,
         )
         self.remove(*(copy for copy, _end in over))
-        show()
 
     # In the room again
 
@@ -625,6 +647,6 @@ class LatentAttention(Stage):
             *(Presence(card, 0.0) for card in self.room.cards),
             self.room.rays(False, to_cards=True),
             *self.say(words),
-            run_time=self.theme.tempo.orbit,
+            run_time=PUSH_IN,
         )
         self.play(Appear(self.room.last_token(printable(self.layer.words[-1]))))
