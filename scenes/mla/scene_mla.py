@@ -66,7 +66,7 @@ from scenes.mla.parts import (
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-GLOW, COUNT, RISE = 3.0, 1.5, 4.0
+GLOW, COUNT, RISE = 3.2, 1.5, 4.0
 LAY_OVER = (
     1.5  # seconds in which matrices go over each other, and in which they become a difference
 )
@@ -284,7 +284,9 @@ class LatentAttention(Stage):
                 width=fact("width", self.trace.meta.d_model),
                 rank=self.facts["rank"],
             ),
-            _("a token’s row becomes a short <latent>latent</latent>, and only that is kept"),
+            _("a token’s row becomes a short <latent>latent</latent>; a rotated key is kept too")
+            if self.view.forms.d_rope
+            else _("a token’s row becomes a short <latent>latent</latent>, and only that is kept"),
             self.frame,
         )
         mosaic = TALL_TO_LATENT if self.frame.tall else TO_LATENT
@@ -416,15 +418,17 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? With [one] shared set, the mean, like [this]; with
-        the one that fits [best], like [that]."""
+        """How does the whole model go on? With [one] shared set, the mean, like [this]; with the
+        [best] fit, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
         first, stop = int(self.trace.meta.has_bos), self.trace.meta.n_prompt
         prompt = printable("".join(self.trace.meta.tokens[first:stop]).strip())
         words = Headline(_("Same prompt, same budget"), f"{prompt} …", self.frame)
         self.sayings = sayings = Sayings(self.models, contest, words)
-        self.play(Vanish(Group(*self.visible_parts())), *self.say(words))
+        there = Group(*self.visible_parts())
+        self.headline = None  # it leaves with all else
+        self.play(Vanish(there), *self.say(words), run_time=self.theme.tempo.large)
         for mark, shown in (
             ("one", sayings.names[0]),
             ("this", sayings.said[0]),
@@ -535,7 +539,7 @@ class LatentAttention(Stage):
         show = partial(self.show, SCORES, tall=TALL_SCORES, headline=words)
         show(later="scored", origins=origins)
         show(reveal="scored")
-        show(marks=marks)
+        show(marks=marks, run_time=self.theme.tempo.normal)
 
     @beat
     def the_pattern_mixes_latents(self) -> None:

@@ -18,16 +18,12 @@ from tests.support.checkout import SHIPPED
 pytestmark = pytest.mark.slow
 
 RATE = 4  # frames a second
-# What is not reached yet: words beside six small matrices, and one for a token that is hidden
-# elsewhere; figures that give way to others, or wait while something else is large.
-LONG = {"scene_mla/what_it_says"}  # answers that are waited for
-SMALL = {"scene_attention/a_weighted_mix", "scene_mla/what_is_lost"}
+# What is not reached yet: a word for a token that is hidden elsewhere; figures that give way to
+# others, or wait while something else is large.
+LONG: set[str] = set()
+SMALL = {"scene_attention/a_weighted_mix"}
 SEVERAL = {
     "scene_question/until_it_bursts",
-    "scene_mla/down_to_the_latent",
-    "scene_mla/up_to_keys_and_values",
-    "scene_mla/what_it_says",
-    "scene_mla/both_forms_agree",
     "scene_answer/into_the_latent",
 }
 PIECES, MOST_PIECES = 12, 20
