@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy.typing as npt
-from manim import Animation, Mobject, linear
+from manim import Mobject, linear
 
 from filmkit.core.animations import (
     AnimateWith,
@@ -29,7 +29,6 @@ from filmkit.pictures.picture import WORDS, Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.texts import sign
 from filmkit.pictures.transition import Transition
-from filmkit.world.headline import Headline
 
 __all__ = ["Stage"]
 
@@ -83,7 +82,6 @@ class Stage(PlainStage):
         mosaic: str,
         *,
         tall: str = "",
-        headline: Headline | None = None,
         reveal: str = "",
         later: str = "",
         focus: str | None = None,
@@ -92,6 +90,7 @@ class Stage(PlainStage):
         titles: str | bool = True,
         words: bool | str = True,
         bars: str = "",
+        headline: Mobject | None = None,
         origins: Mapping[str, Heatmap] | None = None,
         into: Mapping[str, tuple[str, int]] | None = None,
         run_time: float | None = None,
@@ -111,8 +110,6 @@ class Stage(PlainStage):
         tall
             Another mosaic of the same parts, for frames that are no wider than high; it is taken if
             its cells are larger.
-        headline
-            What is said at the top, in the place of what was said before; the picture is below it.
         reveal
             Names of new parts whose cells are filled row by row.
         later
@@ -131,6 +128,9 @@ class Stage(PlainStage):
             Whether the words of tokens stand at rows and columns; "rows" for rows alone.
         bars
             Names of the parts with a colour bar.
+        headline
+            Words at the top, such as a :class:`~filmkit.world.headline.Headline`, below which the
+            mosaic fills what is left. Those that were there stay if they say the same.
         origins
             Heatmaps that become the cells of new parts, by the names of these: a row of another
             part, for instance, or the panels of a head in the room
@@ -163,7 +163,7 @@ class Stage(PlainStage):
             words=words,
             marks=marks,
             lit=lit,
-            room=headline.below() if headline else None,
+            headline=headline,
         )
         if focus is not None:
             strong = drawn.listed("focus", focus)
@@ -172,8 +172,6 @@ class Stage(PlainStage):
                     set_presence(part.whole, self.theme.dim)
         before = self._seen()
         kept = {member for piece in before.values() for member in piece.get_family()} | self.carried
-        if self.headline is not None:
-            kept.update(self.headline.get_family())
         # Animations of the camera have left empty ones there, which nobody sees leaving.
         self.remove(*(m for m in self.mobjects if not m.family_members_with_points()))
         way = Transition(
@@ -185,8 +183,7 @@ class Stage(PlainStage):
             origins={name: origins[name] for name in drawn.listed("origins", " ".join(origins))},
             into=into,
         )
-        said = [] if headline is self.headline else self.say(headline)
-        self._play(way, said, run_time or self.theme.tempo.large)
+        self._play(way, run_time or self.theme.tempo.large)
 
     def mosaic_on_screen(self) -> MosaicItem | None:
         return (
@@ -201,27 +198,24 @@ class Stage(PlainStage):
         pieces = self._picture.pieces if self._picture else {}
         return {key: piece for key, piece in pieces.items() if on_scene & set(piece.get_family())}
 
-    def _play(self, way: Transition, said: list[Animation], run_time: float) -> None:
-        """Play the way from the picture on screen to another one, also from a place in space.
-
-        Words at the top change with it.
-        """
+    def _play(self, way: Transition, run_time: float) -> None:
+        """Play the way from the picture on screen to another one, also from a place in space."""
         shot = self.camera.shot
         in_space = bool(shot.theta or shot.phi or shot.center[2])
         if in_space:
             way.moves.append(self.move_camera(Shot()))
-        elif way.is_none and not said:
+        elif way.is_none:
             return
-        self._picture = way.after
+        self._picture, self.headline = way.after, way.after.headline
         for old, new in way.replaced:
             self.replace(old, new)
         if way.moves:
-            self.play(*said, *way.crossfade, *way.moves, run_time=run_time)
+            self.play(*way.crossfade, *way.moves, run_time=run_time)
             self.remove(*way.finished)
             for part in way.after.parts.values():
                 self._add_whole(part.pieces.get("cells"))
-        elif said or way.leaving or way.arrivals:
-            self.play(*said, *way.crossfade, run_time=self.theme.tempo.normal)
+        elif way.leaving or way.arrivals:
+            self.play(*way.crossfade, run_time=self.theme.tempo.normal)
         for name in way.reveal:
             if name in way.after.parts:
                 self._reveal(way.after, name)
