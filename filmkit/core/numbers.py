@@ -23,7 +23,6 @@ __all__ = [
     "format_gigabytes",
     "format_number",
     "format_percent",
-    "format_power_of_ten",
     "format_rough",
     "format_share",
     "format_short",
@@ -211,18 +210,3 @@ def format_large_share(share: float) -> str:
     if share >= 1:
         return format_percent(1.0, 0)
     return _("over {share}", share=format_percent(math.floor(1000 * share) / 1000))
-
-
-def format_power_of_ten(value: float) -> str:
-    """Return a small number as a digit times a power of ten, in Typst mathematics.
-
-    >>> format_power_of_ten(0.00032)
-    '3 times 10^(-4)'
-    """
-    if value == 0:
-        return "0"
-    exponent = int(np.floor(np.log10(value)))
-    digit = round(value / 10.0**exponent)
-    if digit == 10:
-        digit, exponent = 1, exponent + 1
-    return f"{digit} times 10^({exponent})"

@@ -441,25 +441,11 @@ def own_keys(trace: Trace, layer: int, kv_head: int, about: Rows) -> Array:
     return _less_mean(_own(trace, layer, kv_head, trace.unrotated("k")), about)
 
 
-@quantity(N_("true values about their mean row"), axes=("pos", "d_v"))
-def own_values(trace: Trace, layer: int, kv_head: int, about: Rows) -> Array:
-    """Return a layer's own values, less the mean of some rows."""
-    return _less_mean(_own(trace, layer, kv_head, "v"), about)
-
-
 @quantity(N_("rebuilt keys less the true ones"), axes=("pos", "d_qk"))
 def lost_keys(trace: Trace, layer: int, kv_head: int, about: Rows | None = None) -> Array:
     """Return keys from the latent less the layer's own, each less the mean of some rows."""
     own = _own(trace, layer, kv_head, trace.unrotated("k"))
     return _less_mean(_Latent(trace, layer).keys(kv_head) - own, about)
-
-
-@quantity(N_("rebuilt values less the true ones"), axes=("pos", "d_v"))
-def lost_values(trace: Trace, layer: int, kv_head: int, about: Rows | None = None) -> Array:
-    """Return values from the latent less the layer's own, each less the mean of some rows."""
-    return _less_mean(
-        _Latent(trace, layer).values(kv_head) - _own(trace, layer, kv_head, "v"), about
-    )
 
 
 @quantity(

@@ -20,50 +20,46 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow, mirrored
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import counted_heads, format_number, format_power_of_ten
 from filmkit.core.quantities import quantity
-from filmkit.core.text import Label, Number, Symbol, break_lines
+from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.tensors import CHANNEL, LATENT
-from filmkit.pictures.texts import below_each_other
 from filmkit.world.block import shot_of
 from filmkit.world.plates import Plate
 from filmkit.world.world import World
-from scenes.mla.parts import latent_matrices
 
 __all__ = [
     "BracketFormula",
     "LightRoom",
-    "Outputs",
-    "RebuiltCount",
     "RebuiltKeys",
     "absorbed_parts",
     "asked_row",
     "matrices_below",
+    "output_parts",
+    "result",
 ]
 
 Array = npt.NDArray[np.float64]
 Panel: TypeAlias = tuple[Array, TensorSource]
 
-LETTER = 0.135  # height of a capital of the formula, as a share of the frame's shorter side
+LETTER = 0.105  # height of a capital of the formula, as a share of the frame's shorter side
 BRACKET = 1.6  # height of a bracket, in capitals
 HOP = 0.5  # how high it jumps, in scene units
 SHINE = 0.5  # how much light the formula gives
-MATRIX = 1.0  # height of the matrices below their symbols, in scene units
+MATRIX = 0.8  # height of the matrices below their symbols, in scene units
 WIDEST = 0.2  # and their largest width, as a share of the formula's
-BELOW = 0.18  # from a symbol to its matrix, and on to its name, in scene units
-STOREY = (2.0, 0.16, 0.8)  # width, height and depth of the key of one token, in scene units
-HIGHEST = 2.4  # of a tower of keys
-ALLEY = 0.35  # between two towers, in widths
-TURN, TILT = 24.0, 9.0  # from where they are seen, in degrees
+BELOW = 0.12  # from a symbol to its matrix, and on to its name, in scene units
+STOREY = (2.0, 0.13, 0.6)  # width, height and depth of the key of one token, in scene units
+HIGHEST = 1.6  # of a tower of keys
+ALLEY = 0.2  # between two towers, in widths
+TURN, TILT = 12.0, 9.0  # from where they are seen, in degrees
 NEAR_TILT = 7.0  # the same of what is kept
-ROW = 0.42  # height of the one query in the space of the latents, in scene units
-SIGN, DISPLAY = 0.08, 0.09  # sizes of signs between matrices, and of a figure
-COUNT = 0.15  # size of the number of rebuilt numbers
+QUERY, ROW = 0.2, 0.8  # heights of the new query, and of it among latents, in scene units
+SIGN = 0.08  # size of signs between matrices
 ROOM = 0.012  # between cells and a frame around them, in scene units of the room
 ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from the latent
 
@@ -127,6 +123,11 @@ class BracketFormula(VGroup):
         # It is not seen, but goes wherever the formula is put.
         self.goal.set_opacity(0.0)
 
+    def below(self, pair: VGroup, bottom: float, top: float) -> Box:
+        """Return the box between two heights of the frame that is as wide as a bracket."""
+        left, right = (float(half.get_x()) for half in pair)
+        return Box.of(left, right, bottom, top)
+
     def move_bracket(self, **kwargs: Any) -> Animation:
         """Return the animation in which the bracket jumps to the first two factors."""
         ends = [half.points.copy() for half in self.goal]
@@ -153,7 +154,7 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
     dict
         "query", (1, content): that of the new token; "asked", (1, r): the same in the space of the
         latents; "scored" and "shares", (token, 1): its scores, and its row of the pattern; "mix",
-        (1, r): that times the latents; "W_UV", (r, d_v); "z", (1, d_v): the output of the head.
+        (1, r): that times the latents.
         "rope", (token, d_rope), and "rope_query", (1, d_rope), are the rotated keys that all heads
         share and the rotated part of the query; they are left out without them.
     """
@@ -190,8 +191,6 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
             absorbed["z"], view.latent_norm, (0, rank), LATENT,
             name=_("mix of latents"), colour=theme.latent,
         ),
-        "W_UV": replace(latent_matrices(of)["W_UV"], rows="mixed"),
-        "z": row(naive["z"], layer.norm("z"), (0, of.z.shape[1]), CHANNEL, name=_("output")),
     }  # fmt: skip
     if forms.d_rope:
         parts["rope"] = part(
@@ -214,7 +213,7 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
     for matrix, (symbol, width, height, name) in zip(
         factors,
         (
-            (formula.query, 2.0, ROW / 2, _("query")),
+            (formula.query, 2.0, QUERY, _("query")),
             (formula.weight, 2.2, MATRIX, _("makes keys")),
             (formula.latent, 1.6, MATRIX, _("latents")),
         ),
@@ -234,84 +233,49 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
     return pin_to_frame(group)
 
 
-def asked_row(matrix: Matrix, formula: BracketFormula, top: float) -> Group:
-    """Return the new query in the space of the latents, below the factors that it is made of.
+def result(words: str, colour: str, box: Box) -> tuple[VGroup, Box]:
+    """Return an equals sign with words at the top of a box, and the room below them."""
+    sign = VGroup(Symbol("=", size=SIGN), Label(words, size=TEXT, colour=colour))
+    sign.arrange([1, 0, 0], buff=BELOW).move_to([box.x, box.top - sign.height / 2, 0.0])
+    below = Box.of(box.left, box.right, box.bottom, float(sign.get_bottom()[1]) - BELOW)
+    return pin_to_frame(sign), below
 
-    It is a long row under a height of the frame, with a sign above and words below.
-    """
-    left, right = (float(half.get_x()) for half in formula.goal)
+
+def asked_row(matrix: Matrix, box: Box) -> Heatmap:
+    """Return the new query in the space of the latents as a long row at the top of a box."""
     cells = Heatmap(
         matrix.values,
         matrix.scale,
-        width=right - left,
+        width=box.width,
         height=ROW,
         source=matrix.source,
         edged=False,
     )
-    said = break_lines(_("all that is computed instead"), cells.width, size=TEXT)
-    group = Group(
-        cells, Symbol("=", size=SIGN), below_each_other(*(Label(line, size=TEXT) for line in said))
-    )
-    group[1].next_to(cells, [0, 1, 0], buff=BELOW)
-    group[2].next_to(cells, [0, -1, 0], buff=BELOW)
-    x, y = (left + right) / 2, top - float(group[1].height) - BELOW - ROW / 2
-    return pin_to_frame(group.shift([x, y, 0.0]))
+    return pin_to_frame(cells.move_to([box.x, box.top - BELOW - ROW / 2, 0.0]))
 
 
-class Outputs:
-    """The outputs of both forms, and their difference, as parts of a mosaic.
+def output_parts(view: LatentView) -> dict[str, Matrix]:
+    """Return the outputs of both forms, and their absolute difference, as parts of a mosaic.
 
-    Parameters
-    ----------
-    view
-        The layer and its latent.
-    width
-        Largest width of a line of words, in scene units.
-
-    Attributes
-    ----------
-    parts
-        "rebuilt", "minus", "read", "equals", "gone" and "said": both outputs, their absolute
-        difference, the signs between them, and what is said of it.
-    difference, norm
-        The difference, (token, d_model), and its scale.
+    Their names are "built", "read" and "gone".
     """
-
-    def __init__(self, view: LatentView, width: float) -> None:
-        theme, layer, forms = current_theme(), view.layer, view.forms
-        outputs = [view.rows(out) for out in (forms.naive.out, forms.absorbed.out)]
-        source = layer.computed("latent_output", outputs[0].shape[1])
-        largest = forms.largest_output
-        white = 10.0 ** np.floor(np.log10(largest / 1000)) if largest else 1.0
-        self.difference = np.abs(outputs[0] - outputs[1])
-        self.norm = Norm(-white, white, theme.colour_map())
-        names = _("rebuilt"), _("absorbed")
-        rebuilt, read = (
-            Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
-            for out, name in zip(outputs, names, strict=True)
-        )
-        rounding = fact("rounding", forms.largest_difference, format_power_of_ten)
-        up_to = fact("largest output", largest, format_number)
-        text = _("largest difference between numbers of up to {number}", number=up_to)
-        said = VGroup(
-            glow(Symbol(rounding, size=DISPLAY)),
-            *(Label(line, size=TEXT) for line in break_lines(text, width, size=TEXT)),
-        )
-        gone = replace(
-            rebuilt,
-            values=self.difference,
-            norm=self.norm,
-            source=layer.computed("difference_of_forms", outputs[0].shape[1]),
-            name=_("difference"),
-        )
-        self.parts = {
-            "rebuilt": rebuilt,
-            "minus": Symbol("-", size=SIGN),
-            "read": read,
-            "equals": Symbol("=", size=SIGN),
-            "gone": gone,
-            "said": said.arrange([0, -1, 0], buff=0.3),
-        }
+    layer, forms = view.layer, view.forms
+    outputs = [view.rows(out) for out in (forms.naive.out, forms.absorbed.out)]
+    source = layer.computed("latent_output", outputs[0].shape[1])
+    built, read = (
+        Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
+        for out, name in zip(outputs, (_("keys rebuilt"), _("no key built")), strict=True)
+    )
+    # A thousandth of the largest output would be white.
+    white = forms.largest_output / 1000 or 1.0
+    gone = replace(
+        built,
+        values=np.abs(outputs[0] - outputs[1]),
+        norm=Norm(-white, white, current_theme().colour_map()),
+        source=layer.computed("difference_of_forms", outputs[0].shape[1]),
+        name=_("difference: black is zero"),
+    )
+    return {"built": built, "read": read, "gone": gone}
 
 
 class RebuiltKeys(Group):
@@ -334,7 +298,7 @@ class RebuiltKeys(Group):
         self.numbers = self.sets * self.tokens * self.channels
         norm = layer.norm("k")
         self._side = STOREY[0] / max(1.0, self.sets / 4)
-        self._height = min(HIGHEST, self.tokens * STOREY[1] * 1.5)
+        self._height = min(HIGHEST, self.tokens * STOREY[1])
         self.towers = []
         for number in range(self.sets):
             keys = forms.k[: self.tokens, number, : self.channels]
@@ -384,66 +348,22 @@ class RebuiltKeys(Group):
                 [*face, at(0, up, 1), back, at(1, 0, 1), lower, upper, back]
             )
 
+    def product(self) -> str:
+        """Return in words what the number is the product of."""
+        given = {
+            "tokens": fact("read tokens", self.tokens),
+            "numbers": fact("rebuilt width", self.channels),
+        }
+        if self.sets == 1:
+            return _("{tokens} tokens × {numbers}", **given)
+        sets = fact("sets", self.sets)
+        return _("{sets} sets of keys × {tokens} tokens × {numbers}", sets=sets, **given)
+
     def shot(self, frame: Frame, into: Box) -> Shot:
         """Return the shot in which they fill a box of the frame."""
         ends = 0, self.sets - 1
         corners = [self._corner(n, *p) for n in ends for p in np.ndindex(2, 2, 2)]
         return shot_of(corners, frame, into=into, turn=TURN, tilt=TILT)
-
-    def title(self, heads: int) -> Label:
-        """Return their name, with how many heads they are for, above the left end."""
-        of = counted_heads(heads)
-        shared = self.sets < heads
-        text = (
-            _("{sets} sets of keys for {heads}", sets=fact("sets", self.sets), heads=of)
-            if shared
-            else _("keys of {heads}", heads=of)
-        )
-        label = Label(text, size=TEXT, colour=current_theme().key)
-        label.on_line(label.width / 2, label.line_height)
-        return keep_upright(label, self._corner(0, 0.0, 1.0, 1.0))
-
-
-class RebuiltCount(VGroup):
-    """How many numbers are rebuilt for one new token, as a figure, and how they are counted.
-
-    Attributes
-    ----------
-    number
-        The figure.
-    what, factors
-        What is counted, and of what it is the product.
-    """
-
-    def __init__(self, keys: RebuiltKeys, room: Box) -> None:
-        theme = current_theme()
-        self.whole = keys.numbers
-        fact("rebuilt numbers", self.whole)
-        given = {
-            "tokens": fact("read tokens", keys.tokens),
-            "numbers": fact("rebuilt width", keys.channels),
-        }
-        product = (
-            _("{sets} sets × {tokens} tokens × {numbers}", sets=fact("sets", keys.sets), **given)
-            if keys.sets > 1
-            else _("{tokens} tokens × {numbers}", **given)
-        )
-        said = break_lines(_("numbers rebuilt for one new token"), room.width, size=TEXT)
-        self.number = glow(Number(self.whole, digits=0, size=COUNT, colour=theme.ink))
-        self.what = below_each_other(*(Label(text, size=TEXT) for text in said))
-        self.factors = Label(product, size=TEXT, colour=theme.muted).shrink_to(room.width)
-        super().__init__(self.number, self.what, self.factors)
-        self.arrange([0, -1, 0], buff=0.25).move_to(room.center)
-        self.middle = self.number.get_x()
-        pin_to_frame(self)
-
-    def run_to(self, start: float, end: float, **kwargs: Any) -> Animation:
-        """Return the animation in which the figure runs from one number to another."""
-
-        def step(alpha: float) -> None:
-            self.number.set_value(round(start + (end - start) * alpha)).set_x(self.middle)
-
-        return AnimateWith(self.number, step, **kwargs)
 
 
 class LightRoom(World):

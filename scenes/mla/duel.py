@@ -15,14 +15,14 @@ from extract.conversion_report import Contest, Row
 from extract.duel import Duel, Side
 from filmkit.core.animations import AnimateWith, Arrive, Glide, Recolour
 from filmkit.core.facts import fact
-from filmkit.core.geometry import Box, Frame
+from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_percent
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import head_tensor
@@ -30,7 +30,8 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import below_each_other, figure, own_colour
+from filmkit.pictures.texts import own_colour
+from filmkit.world.headline import Headline
 from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard
 
@@ -41,14 +42,12 @@ Panel = tuple[Array, TensorSource]
 Kept = tuple[Array, Norm, TensorSource]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
-NAME = 0.045  # size of the name of a side
-SAYING, PROMPT = 0.1, 0.05  # sizes of what a model says, at most, and of the prompt
+NAME, SHARE = 0.045, 0.075  # sizes of the name of a side, and of how much moves there
+SAYING = 0.075  # size of what a model says, at most
 # Lengths in scene units.
-HEAD, KEPT = 0.7, 2.1  # room for a name, and for what is kept, later for how much moves
-GAP = 0.25  # around what is kept
+HEAD, KEPT = 0.9, 1.1  # room for a name, and for what is kept
+GAP = 0.25  # around what is kept, and between a name and how much moves
 SIDE_GAP, PATTERN_GAP = 0.8, 0.1  # between the sides; between patterns, in sizes of one
-# Heights of the prompt, a row of what is kept, its name, and a saying.
-PROMPT_LINE, BAR, TITLE, SAYING_LINE = 0.7, 0.45, 0.5, 1.45
 SHINE = 0.5  # how much light patterns and figures give
 
 
@@ -138,23 +137,27 @@ class Model:
 
 
 def grid_of(room: Box, count: int) -> list[Box]:
-    """Return equal squares in the middle of a room, row by row, as large as fit."""
+    """Return equal squares in the middle of a room, row by row, as large as fit.
+
+    The last row may be shorter, and is in the middle too.
+    """
 
     def side(columns: int) -> float:
         sizes = (room.width, columns), (room.height, math.ceil(count / columns))
         return min(size / (n + PATTERN_GAP * (n - 1)) for size, n in sizes)
 
     columns = max(range(1, count + 1), key=side)
-    size, rows, pitch = side(columns), math.ceil(count / columns), 1 + PATTERN_GAP
-    left, top = (size * ((n - 1) * pitch) / 2 for n in (columns, rows))
+    size, pitch = side(columns), (1 + PATTERN_GAP) * side(columns)
+    rows = [range(start, min(start + columns, count)) for start in range(0, count, columns)]
     return [
         Box(
-            room.x - left + size * pitch * (i % columns),
-            room.y + top - size * pitch * (i // columns),
+            room.x + (place - (len(row) - 1) / 2) * pitch,
+            room.y + ((len(rows) - 1) / 2 - number) * pitch,
             size,
             size,
         )
-        for i in range(count)
+        for number, row in enumerate(rows)
+        for place in range(len(row))
     ]
 
 
@@ -190,9 +193,9 @@ class DuelSide(Group):
     cards
         The cards of all heads, which begin with the model's own patterns.
     kept
-        What is kept, and how many numbers that is.
-    share, said
-        How much attention moves, see :meth:`count`; and the words that say so.
+        What is kept.
+    share
+        How much attention moves, beside the name; see :meth:`count`.
     layers
         The lines at nothing and at all of the attention, between which a bar for each layer of the
         model stands, and the names of the first and the last; empty without a conversion.
@@ -202,42 +205,37 @@ class DuelSide(Group):
         super().__init__()
         self.model = model
         title, kept, shown = room.split_rows((HEAD, KEPT, room.height - HEAD - KEPT))
+        shown = shown.inset(0.0, GAP)
         self.cards = own_cards(layer, grid_of(shown, layer.trace.meta.n_heads))
         for card in self.cards:
             card.pattern.label = model.name
+        self.kept = model.plate(kept)
         self.name = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
-        self.name.shrink_to(room.width).on_line(room.x, title.y)
-        number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
-        words, self.said = (
-            below_each_other(
-                *(Label(t, size=TEXT) for t in break_lines(line, room.width, size=TEXT))
-            )
-            for line in (
-                _("{number} numbers for each token", number=number),
-                _("of the attention lands on other words"),
-            )
-        )
-        for lines in (words, self.said):
-            lines.move_to([room.x, kept.bottom + GAP + lines.height / 2, 0])
-        bottom = float(words.get_top()[1]) + GAP
-        self.kept = Group(model.plate(Box.of(room.left, room.right, bottom, kept.top)), words)
-        self._middle = room.x, (kept.top + float(self.said.get_top()[1])) / 2
-        self.share = glow(figure(""), SHINE)
+        self.share = glow(_share(1.0), SHINE)
+        self.name.on_line(room.left + self.name.width / 2, title.y)
+        self._place = self.name.get_right()[0] + GAP + self.share.width / 2, title.y
         self._write(0.0)
         self.bars, self.layers = VGroup(), VGroup()
         if model.row is not None:
-            self._draw_layers(len(model.row.moved_by_layer), shown)
+            self._draw_layers(
+                len(model.row.moved_by_layer), Box.of(room.left, room.right, shown.bottom, kept.top)
+            )
 
     def _draw_layers(self, count: int, room: Box) -> None:
         theme = current_theme()
         words = [Label(_("layer {layer}", layer=n), size=TEXT) for n in (0, count - 1)]
-        whole = Label(_("all"), size=TEXT)
+        everything = fact("all of the attention", 1.0, partial(format_percent, digits=0))
+        whole = Label(everything, size=TEXT)
         line = whole.line_height
         room = Box.of(room.left, room.right - whole.width - GAP, room.bottom + 1.5 * line, room.top)
         self._room = room
         for box in room.split_columns(count, 0.25 * room.width / count):
             bar = Rectangle(
-                width=box.width, height=1.0, stroke_width=0, fill_color=theme.ink, fill_opacity=1
+                width=box.width,
+                height=1.0,
+                stroke_width=0,
+                fill_color=self.model.colour,
+                fill_opacity=1,
             )
             self.bars.add(bar.move_to([box.x, room.y, 0]))
         glow(self.bars, SHINE)
@@ -297,10 +295,14 @@ class DuelSide(Group):
              all_layers=all_layers)  # fmt: skip
 
     def _write(self, share: float) -> None:
-        """Write a share in the middle of its room."""
-        label = figure(format_percent(share, digits=0))
-        self.share.points = label.on_line(*self._middle).points
-        self.share.text = label.text
+        """Write a share beside the name."""
+        label = _share(share).on_line(*self._place)
+        self.share.points, self.share.text = label.points, label.text
+
+
+def _share(share: float) -> Label:
+    """Return a share in words."""
+    return Label(format_percent(share, digits=0), size=SHARE, weight="semibold")
 
 
 def duel_sides(
@@ -321,65 +323,47 @@ def change_scale(models: tuple[Model, Model]) -> Norm:
     return replace(Norm.unit(), vmax=min(1.0, limit), percentile=PERCENTILE)
 
 
-class Sayings(Group):
+class Sayings(VGroup):
     """How the whole model goes on after the prompt, on one shared set and on one latent.
 
     Parameters
     ----------
-    prompt
-        Texts of its tokens.
     models
         Both ways.
     contest
         What the whole model did.
-    frame
-        The frame that is filled.
+    words
+        What stands above.
 
     Attributes
     ----------
-    prompt
-        The prompt.
-    ways, bars
-        What both keep of its last token, in words and drawn.
-    shared, fitted
-        What is said on one shared set, with its name: on the mean of the model's own, and on the
-        one that fits best, which takes its place.
-    latent
-        What is said on one latent.
+    names
+        The ways: one shared set that is the mean of the model's own, the one that fits best, and
+        one latent.
+    said
+        What is said on each, beside its name or below it.
+    open
+        A question mark in the place of the last of these.
     """
 
-    def __init__(
-        self, prompt: Sequence[str], models: tuple[Model, Model], contest: Contest, frame: Frame
-    ) -> None:
+    def __init__(self, models: tuple[Model, Model], contest: Contest, words: Headline) -> None:
         super().__init__()
-        line = 2 * SAYING_LINE if frame.tall else SAYING_LINE
-        asked, first, bar, said, _gap, last, other, below = frame.stage.split_rows(
-            (PROMPT_LINE, TITLE, BAR, line, TITLE, TITLE, BAR, line)
-        )
-        self.prompt = _flush([*prompt, " …"], asked, PROMPT)
-        self.ways, self.bars = VGroup(), Group()
-        for model, title, box in zip(models, (first, last), (bar, other), strict=True):
-            number = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
-            words = Label(_("{number} numbers", number=number), size=TEXT)
-            self.ways.add(words.on_line(title.right - words.width / 2, title.y))
-            self.bars.add(*model.plate(box, slice(-1, None)))
         shared, latent = models
-        mean, fitted, name = (
-            Label(text, size=TEXT, colour=model.colour, weight="semibold")
-            for text, model in (
-                (_("one shared set: mean"), shared),
-                (_("one shared set: best fit"), shared),
-                (latent.name, latent),
-            )
-        )
-        for label, title in ((mean, first), (fitted, first), (name, last)):
-            label.on_line(title.left + label.width / 2, title.y)
-        self.ways.add(name)
-        on_mean, on_fitted, self.latent = (
-            _flush(as_said(row.continuation), room.inset(0.0, GAP), SAYING)
-            for row, room in ((contest.mean, said), (contest.fitted, said), (contest.latent, below))
-        )
-        self.shared, self.fitted = VGroup(mean, on_mean), VGroup(fitted, on_fitted)
+        self.names, self.said = VGroup(), VGroup()
+        for name, colour, row, box in zip(
+            (_("one shared set: mean"), _("one shared set: best fit"), latent.name),
+            (shared.colour, shared.colour, latent.colour),
+            (contest.mean, contest.fitted, contest.latent),
+            words.below(head=GAP).split_rows(3, GAP),
+            strict=True,
+        ):
+            split = box.split_rows if words.frame.upright else box.split_columns
+            title, answer = split((1, 2), GAP)
+            label = Label(name, size=NAME, colour=colour, weight="semibold").shrink_to(title.width)
+            self.names.add(label.on_line(title.left + label.width / 2, title.y))
+            self.said.add(_flush(as_said(row.continuation), answer))
+        self.open = Label("?", size=SAYING, colour=latent.colour, weight="semibold")
+        self.open.on_line(answer.left + self.open.width / 2, answer.y)
 
 
 def as_said(text: str) -> list[str]:
@@ -391,8 +375,8 @@ def as_said(text: str) -> list[str]:
     return [f" {word}" for word in (*words, *(["…"] if words[-1][-1:] not in ".!?" else []))]
 
 
-def _flush(words: Sequence[str], room: Box, size: float) -> VGroup:
+def _flush(words: Sequence[str], room: Box) -> VGroup:
     """Return words in their own colours, flush left in a room."""
     colours = [own_colour(word.strip(" .,")) for word in words]
-    sentence = Sentence(words, room, size=size, colours=colours)
+    sentence = Sentence(words, room, size=SAYING, colours=colours)
     return sentence.words.shift([room.left - sentence.words.get_left()[0], 0, 0])

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from manim import RIGHT, Mobject, VGroup
-
-from filmkit.core.facts import fact
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_share
-from filmkit.core.text import Label, Symbol, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import TEXT, Free, Matrix, Part
+from filmkit.pictures.parts import Matrix
 from filmkit.pictures.tensors import CHANNEL, LATENT, HeadParts
-from filmkit.pictures.texts import below_each_other, figure, quiet
 
-__all__ = ["figure_and_words", "latent_matrices", "latent_notes", "loss_parts", "ways_parts"]
+__all__ = ["latent_matrices", "latent_notes", "loss_parts", "wider_input"]
 
-SIGN = 0.055  # size of a sign between matrices
 WIDER = 80, 24  # first and last columns of X
-BRIGHTER = 3  # how many times the light of keys and values differences have; pictures say so
-GAP = 0.4  # between an arrow that points down and words beside it, in scene units
-NARROW = 2.4  # width at which words beside a picture are broken, in scene units
 
 ROLES = {"K": "key", "V": "value"}
 
@@ -50,30 +39,11 @@ def latent_matrices(head: LatentHead) -> dict[str, Matrix]:
     }
 
 
-def ways_parts(head: LatentHead, *, upright: bool) -> dict[str, Part]:
-    """Return the input, and arrows to the latent and to keys and values.
-
-    Their names in mosaics are X, down and up. X has more of its columns here than elsewhere. Where
-    pictures are upright, arrows point down.
-    """
+def wider_input(head: LatentHead) -> Matrix:
+    """Return the input of a head, with more of its columns than elsewhere."""
     x = HeadParts(head.view.layer.head(head.head))["X"]
     assert x is not None
-    ends = fact("width", x.values.shape[1]), fact("rank", head.view.forms.rank)
-    return {
-        "X": replace(x, kept=WIDER),
-        "down": Free(partial(_arrow, _("one matrix"), f"{ends[0]} → {ends[1]}", down=upright)),
-        "up": Free(partial(_arrow, _("two matrices"), "", down=upright)),
-    }
-
-
-def _arrow(first: str, last: str, *, down: bool) -> VGroup:
-    """Return an arrow down or to the right between words, "" for none."""
-    sign = Symbol("arrow.b" if down else "arrow.r.long", size=1.6 * SIGN)
-    after = [Label(text, size=TEXT) for text in [last] if text]
-    if down:
-        return VGroup(Label(first, size=TEXT), sign, *after).arrange(RIGHT, buff=GAP)
-    lines = break_lines(first, NARROW / 2, size=TEXT)
-    return below_each_other(*(Label(line, size=TEXT) for line in lines), sign, *after)
+    return replace(x, kept=WIDER)
 
 
 def _made(head: LatentHead, symbol: str, name: str) -> Matrix:
@@ -117,64 +87,35 @@ def latent_notes(view: LatentView) -> list[str]:
     return notes
 
 
-def loss_parts(head: LatentHead) -> dict[str, Part | Any]:
-    """Return keys and values made of the latent, the model's own, and what they differ by.
+def loss_parts(head: LatentHead) -> dict[str, Matrix]:
+    """Return keys that are made of the latent, the model's own, and what they differ by.
 
-    Their names in mosaics are K, true_K and lost_K, and the same of V; with minus_K, equals_K and
-    share_K, which says how large the difference is. "about" says how differences are drawn, and
-    what is compared where the layer has biases.
+    Their names in mosaics are "rebuilt", "true" and "lost".
     """
-    about = [_("differences: three times as bright")]
-    if head.view.biased:
-        about.append(_("both without their mean row"))
-    parts: dict[str, Any] = {"about": quiet(*about)}
-    said = _("error: less is better")
-    for symbol, rebuilt, own in (
-        ("K", _("rebuilt keys"), _("true keys")),
-        ("V", _("rebuilt values"), _("true values")),
-    ):
-        compared = head.comparison(symbol.lower())
-        sources = _sources(head, symbol, compared.true.shape[1])
-        made = replace(_made(head, symbol, rebuilt), symbol="")
-        scale = made.scale
-        norm = replace(
-            scale,
-            cmap=current_theme().colour_map(),
-            **{end: getattr(scale, end) / BRIGHTER for end in ("vmin", "vmax", "linear_width")},
-        )
-        parts[symbol] = replace(made, values=compared.rebuilt, source=sources[0])
-        parts[f"true_{symbol}"] = replace(made, values=compared.true, source=sources[1], name=own)
-        parts[f"lost_{symbol}"] = replace(
-            made, values=compared.rebuilt - compared.true, source=sources[2],
-            name=_("difference"), norm=norm, colour=None,
-        )  # fmt: skip
-        for name, sign in (("minus", "-"), ("equals", "=")):
-            parts[f"{name}_{symbol}"] = partial(Symbol, sign, size=SIGN)
-        error = fact("relative error", compared.error, format_share, beside=said, of=symbol.lower())
-        parts[f"share_{symbol}"] = partial(figure_and_words, error, said)
-    return parts
+    compared = head.comparison("k")
+    made = replace(_made(head, "K", ""), symbol="")
+    cmap = current_theme().colour_map()
+    values = compared.rebuilt, compared.true, compared.rebuilt - compared.true
+    titles = _("rebuilt keys"), _("true keys"), _("difference")
+    rebuilt, true, lost = (
+        replace(made, values=one, source=source, name=title)
+        for one, source, title in zip(values, _sources(head), titles, strict=True)
+    )
+    white = replace(lost, norm=replace(made.scale, cmap=cmap), colour=None)
+    return {"rebuilt": rebuilt, "true": true, "lost": white}
 
 
-def _sources(head: LatentHead, symbol: str, width: int) -> list[TensorSource]:
-    """Return the sources of keys or values from the latent, of the model's, and their difference.
+def _sources(head: LatentHead) -> tuple[TensorSource, TensorSource, TensorSource]:
+    """Return the sources of keys from the latent, of the model's, and of their difference.
 
     Where the layer has biases, all are less the mean of the rows that are drawn.
     """
-    layer, kind = head.view.layer, f"{ROLES[symbol]}s"
+    layer = head.view.layer
+    width = head.comparison("k").true.shape[1]
     given: dict[str, Any] = {"kv_head": head.kv_head}
+    true = layer.source(layer.trace.unrotated("k"), head.kv_head, (0, width))
     if head.view.biased:
         given["about"] = (layer.first, layer.stop)
-        true = layer.computed(f"own_{kind}", width, **given)
-    else:
-        tensor = "v" if symbol == "V" else layer.trace.unrotated("k")
-        true = layer.source(tensor, head.kv_head, (0, width))
-    made, lost = (layer.computed(f"{what}_{kind}", width, **given) for what in ("latent", "lost"))
-    return [made, true, lost]
-
-
-def figure_and_words(number: str, words: str, *, colour: str | None = None) -> Mobject:
-    """Return the figure that matters, with words in a narrow column below it."""
-    lines = break_lines(words, NARROW, size=TEXT)
-    return below_each_other(
-        figure(number, colour=colour), *(Label(line, size=TEXT) for line in lines)
-    )
+        true = layer.computed("own_keys", width, **given)
+    made, lost = (layer.computed(f"{what}_keys", width, **given) for what in ("latent", "lost"))
+    return made, true, lost

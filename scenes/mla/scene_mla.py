@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, Group, LaggedStart, linear
+from manim import Group, LaggedStart, VGroup, linear
 
 from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import duel
@@ -19,62 +19,68 @@ from filmkit.core.animations import (
     Arrive,
     Presence,
     Recolour,
-    Reveal,
     Settle,
-    ShowCells,
     Vanish,
     first_half,
-    in_diagonals,
     second_half,
 )
-from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
-from filmkit.core.light import glow
-from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
+from filmkit.core.numbers import (
+    counted_heads,
+    format_decimal,
+    format_number,
+    format_share,
+    spoken_share,
+)
 from filmkit.core.printable import printable
 from filmkit.core.stage import beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, Symbol
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import heading, quiet
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand
 from filmkit.world.world import World
 from scenes.mla.absorbed import (
     BracketFormula,
     LightRoom,
-    Outputs,
-    RebuiltCount,
     RebuiltKeys,
     absorbed_parts,
     asked_row,
     matrices_below,
+    output_parts,
+    result,
 )
 from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
 from scenes.mla.parts import (
-    figure_and_words,
     latent_matrices,
     latent_notes,
     loss_parts,
-    ways_parts,
+    wider_input,
 )
 
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-COUNT, RISE, FILL, SILENCE = 2.0, 4.0, 2.0, 2.0
-SUNK = 0.6  # presence of the numbers whose answer failed
-HOP, FALL = 0.6, 0.8  # seconds in which the bracket jumps, and towers fall
-FORMULA = 2.0  # height of the formula, in scene units
+GLOW, COUNT, RISE = 3.2, 1.5, 4.0
+LAY_OVER = (
+    1.5  # seconds in which matrices go over each other, and in which they become a difference
+)
+PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept
+HOP, FALL = 1.0, 1.4  # seconds in which the bracket jumps, and towers fall
+FORMULA = 1.2  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
 DUEL_HEAD = 0.2  # between a headline and the duel, in scene units
-QUIET = 0.7  # opacity of rows of which one is lit
-FAINT = 0.5  # presence of a latent of which next to nothing is read
+SIGN = 0.07  # size of a sign between matrices
 GAP = 0.3  # between what stands side by side, in scene units
+BEFORE = ". W_K W_V\nX K V"
+TO_LATENT, TALL_TO_LATENT = "X to C", "X X\nto to\nC C"
+CIRCUIT, TALL_CIRCUIT = "C to K V", "C C\nto to\nK V"
+LOSS, TALL_LOSS = "rebuilt minus true = lost", ". rebuilt\nminus true\n= lost"
 SCORES = """
     . asked rope_query . .
     × C     rope       = scored
@@ -85,38 +91,10 @@ TALL_SCORES = """
     C     rope       = scored
 """
 MIX = """
-    shares × C   . W_UV
-    .      = mix → z
-"""
-TALL_MIX = """
     shares × C
     .      = mix
-    .      . W_UV
-    .      → z
 """
-OUTPUTS = """
-    rebuilt minus read equals gone
-    .       .     .    .      said
-"""
-TALL_OUTPUTS = "rebuilt\nminus\nread\nequals\ngone\nsaid"
-
-BEFORE = ". W_K W_V\nX K V"
-TO_LATENT, TALL_TO_LATENT = "X down C kept", "X\ndown\nC\nkept"
-CIRCUIT, TALL_CIRCUIT = "C up K V\nnotes notes notes notes", "C\nup\nK\nV\nnotes"
-LOSS = """
-    K      minus_K true_K equals_K lost_K share_K
-    V      minus_V true_V equals_V lost_V share_V
-    about  about   about  about    about  about
-"""
-TALL_LOSS = """
-    K        V
-    minus_K  minus_V
-    true_K   true_V
-    equals_K equals_V
-    lost_K   lost_V
-    share_K  share_V
-    about    about
-"""
+OUTPUTS, TALL_OUTPUTS = "built minus read = gone", ". built\nminus read\n= gone"
 
 DUEL = (
     "one_latent_for_all",
@@ -193,12 +171,12 @@ class LatentAttention(Stage):
         )
         head = self.view.head(self.head.head)
         self.made = latent_matrices(head)
-        ways = ways_parts(head, upright=self.frame.upright)
-        for name, part in (*self.made.items(), *ways.items()):
+        for name, part in self.made.items():
             self.part(name, part)
-        self.part("notes", quiet(*latent_notes(self.view)))
-        rank, words = self.facts["rank"], _("numbers for each token")
-        self.part("kept", partial(figure_and_words, rank, words, colour=self.theme.latent))
+        self.part("X", wider_input(head))
+        arrow = "arrow.b" if self.frame.tall else "arrow.r.long"
+        for name, sign in (("to", arrow), ("minus", "-")):
+            self.part(name, partial(Symbol, sign, size=SIGN))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
@@ -296,32 +274,43 @@ class LatentAttention(Stage):
             origins = self.world.panels(head)
             # First their edges leave: cells that come to the front would cut them.
             plates = self.world.keys[head], self.world.values[head]
-            self.play(*(Presence(plate.body, 0.0) for plate in plates), run_time=0.4)
+            gone = (Presence(plate.body, 0.0) for plate in plates)
+            self.play(*self.say(), *gone, run_time=0.4)
             self.show(BEFORE, origins=origins, run_time=self.theme.tempo.swing)
             self.wait_for("Now")
-        mosaic = TALL_TO_LATENT if self.frame.upright else TO_LATENT
-        show = partial(self.show, mosaic, marks=self._last_rows("X", "C"))
-        show(lit={"X": self._quiet_rows, "C": self._last_row}, later="kept")
-        show(lit=dict.fromkeys("XC", self._quiet_rows))
+        words = Headline(
+            _(
+                "{width} → {rank} numbers",
+                width=fact("width", self.trace.meta.d_model),
+                rank=self.facts["rank"],
+            ),
+            _("a token’s row becomes a short <latent>latent</latent>; a rotated key is kept too")
+            if self.view.forms.d_rope
+            else _("a token’s row becomes a short <latent>latent</latent>, and only that is kept"),
+            self.frame,
+        )
+        mosaic = TALL_TO_LATENT if self.frame.tall else TO_LATENT
+        show = partial(self.show, mosaic, headline=words, marks=self._last_rows("X", "C"))
+        show(lit={"C": self._last_row})
+        show()
 
     @beat
     def up_to_keys_and_values(self) -> None:
         """Two more matrices make this head's keys and values of it."""
-        mosaic = TALL_CIRCUIT if self.frame.upright else CIRCUIT
+        line = _("this head’s <key>keys</key> and <value>values</value>, made by two matrices")
+        words = Headline(
+            _("Rebuilt from the latent"), "; ".join([line, *latent_notes(self.view)]), self.frame
+        )
         marks = self._last_rows("C", "K", "V")
-        show = partial(self.show, mosaic, marks=marks)
-        show(lit={"C": self._quiet_rows} | dict.fromkeys("KV", self._last_row))
-        show(lit=dict.fromkeys("CKV", self._quiet_rows))
+        mosaic = TALL_CIRCUIT if self.frame.tall else CIRCUIT
+        show = partial(self.show, mosaic, headline=words, marks=marks)
+        show(lit=dict.fromkeys("KV", self._last_row))
+        show()
 
     @property
     def _last_row(self) -> Array:
         """Opacities of rows of which only the last is seen, (rows, 1)."""
         return np.eye(self.layer.count)[:, -1:]
-
-    @property
-    def _quiet_rows(self) -> Array:
-        """Opacities of rows of which the last is lit, (rows, 1)."""
-        return np.maximum(self._last_row, QUIET)
 
     def _last_rows(self, *names: str) -> tuple[Mark, ...]:
         """Return frames around the last rows of parts."""
@@ -331,16 +320,50 @@ class LatentAttention(Stage):
     def what_is_lost(self) -> None:
         """How good is the copy? The [difference] is {lost_k} of the keys' size, and {lost_v} of the
         values'."""
-        for name, part in loss_parts(self.view.head(self.head.head)).items():
+        head = self.view.head(self.head.head)
+        for name, part in loss_parts(head).items():
             self.part(name, part)
-        show = partial(self.show, LOSS, tall=TALL_LOSS, words="rows")
-        shares = "share_K share_V"
-        show(later=f"equals_K equals_V lost_K lost_V {shares}")
-        show(later=shares)
+        errors = [
+            fact("relative error", head.comparison(of).error, format_share, of=of) for of in "kv"
+        ]
+        line = _(
+            "in the rebuilt <key>keys</key>, {error} in the <value>values</value>: less is better",
+            error=errors[1],
+        )
+        about = [_("without their mean row")] if self.view.biased else []
+        words = Headline(
+            _("{number} error", number=errors[0]), "; ".join([line, *about]), self.frame
+        )
+        show = partial(self.show, TALL_LOSS if self.frame.tall else LOSS, headline=words)
+        show(later="lost", lit={"lost": 0.0})
         self.wait_for("difference")
+        self._subtract("rebuilt", "true", "lost")
         show()
 
     # The duel
+
+    def _duel_words(self) -> tuple[Headline, ...]:
+        """Return what is said of the budget, of this layer, and of all layers where they are."""
+        given = {name: self.facts[name] for name in ("rank", "budget", "layers")}
+        equal = given["rank"] == given["budget"]
+        shared, latent = (model.moved for model in self.models)
+        said = [
+            (
+                _("The same budget") if equal else _("Two ways to keep less"),
+                _("{budget} numbers for each token, spent in two ways", **given)
+                if equal
+                else _("{budget} or {rank} numbers for each token", **given),
+            ),
+            (
+                _("One latent moves less") if latent < shared else _("How much moves"),
+                _("bright is attention that moved: less is better"),
+            ),
+            (
+                _("In all {layers} layers", **given),
+                _("attention that moved: the mean, and each layer’s"),
+            ),
+        ]
+        return tuple(Headline(*one, self.frame) for one in said)
 
     @beat(
         when=can_duel,
@@ -350,19 +373,17 @@ class LatentAttention(Stage):
         "{rank}, and all patterns are computed again.",
     )
     def the_same_budget(self) -> None:
-        equal = self.facts["rank"] == self.facts["budget"]
-        budget = _("the same budget, spent in two ways") if equal else _("two ways to keep less")
+        words = self._duel_words()
         own_words = Headline("", _("the model’s own patterns"), self.frame)
-        words = Headline("", budget, self.frame)
-        room = words.below(head=DUEL_HEAD)
+        room = min((one.below(head=DUEL_HEAD) for one in words), key=lambda room: room.top)
         self.sides = sides = duel_sides(self.models, self.layer, room, tall=self.frame.tall)
         own = own_cards(self.layer, grid_of(room, self.trace.meta.n_heads))
         self.play(Vanish(Group(*self.visible_parts())))
         self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), *self.say(own_words))
         splitting = chain(*(side.split_from(own) for side in sides))
-        self.play(*self.say(words), *splitting)
+        self.play(*self.say(words[0]), *splitting)
         self.remove(*own)
-        self.play(*(Appear(side.name) for side in sides), *(Appear(side.kept) for side in sides))
+        self.play(*(Appear(part) for side in sides for part in (side.name, side.kept)))
         self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
 
     @beat(
@@ -371,54 +392,51 @@ class LatentAttention(Stage):
         "{between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
-        """What [glows] is attention that lands on other words: {shared_layer} with one shared set,
-        {latent_layer} with one latent."""
+        """What [glows] is attention that lands on other words: {shared_layer} with one [shared]
+        set, {latent_layer} with one [latent]."""
         sides, norm = self.sides, change_scale(self.models)
         changes = (side.recolour(side.model.differences, norm) for side in sides)
-        line = Headline("", _("bright is what moved: less is better"), self.frame)
-        self.play(
-            *(Vanish(side.kept) for side in sides),
-            *self.say(line),
-            *chain(*changes),
-        )
-        said = (Appear(side.said) for side in sides)
-        self.play(*said, *(side.count() for side in sides), run_time=COUNT)
+        self.wait_for("glows")
+        self.play(*self.say(self._duel_words()[1]), *chain(*changes), run_time=GLOW)
+        for side, mark in zip(sides, ("shared", "latent"), strict=True):
+            self.wait_for(mark)
+            self.play(side.count(), run_time=COUNT)
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
         """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
-        sides, layers = self.sides, self.facts["layers"]
-        line = _("mean of all {layers} layers: less is better", layers=layers)
+        sides = self.sides
         self.play(
             *chain(*(side.collapse() for side in sides)),
+            *(Vanish(side.kept, rate_func=first_half) for side in sides),
             *(Appear(side.layers, rate_func=second_half) for side in sides),
-            *self.say(Headline("", line, self.frame)),
+            *self.say(self._duel_words()[2]),
         )
         self.add(*(side.bars for side in sides))
         self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
-        """And how does the whole model go on? With one shared set, the mean, like [this]; with the
-        one that fits best, like [that]."""
+        """How does the whole model go on? With [one] shared set, the mean, like [this]; with the
+        [best] fit, like [that]."""
         contest = at_equal_size(self.trace)
         assert contest is not None
-        tokens = self.trace.meta.tokens[int(self.trace.meta.has_bos) : self.trace.meta.n_prompt]
-        self.sayings = sayings = Sayings(tokens, self.models, contest, self.frame)
-        self.play(Vanish(Group(*self.visible_parts())))
-        self.play(Appear(sayings.prompt))
-        bars = [Reveal(cells, in_diagonals(cells.shape)) for cells in sayings.bars]
-        self.play(Appear(sayings.ways), *bars, run_time=2 * FILL)
-        self.wait_for("this")
-        self.play(Appear(sayings.shared))
-        self.wait_for("that")
-        self.play(
-            Vanish(sayings.shared, rate_func=first_half),
-            Appear(sayings.fitted, rate_func=second_half),
-        )
-        # A silence, in which the light of what failed sinks.
-        self.play(Presence(sayings.bars[0], SUNK), run_time=SILENCE)
+        first, stop = int(self.trace.meta.has_bos), self.trace.meta.n_prompt
+        prompt = printable("".join(self.trace.meta.tokens[first:stop]).strip())
+        words = Headline(_("Same prompt, same budget"), f"{prompt} …", self.frame)
+        self.sayings = sayings = Sayings(self.models, contest, words)
+        there = Group(*self.visible_parts())
+        self.headline = None  # it leaves with all else
+        self.play(Vanish(there), *self.say(words), run_time=self.theme.tempo.large)
+        for mark, shown in (
+            ("one", sayings.names[0]),
+            ("this", sayings.said[0]),
+            ("best", sayings.names[1]),
+            ("that", VGroup(sayings.said[1], sayings.names[2], sayings.open)),
+        ):
+            self.wait_for(mark)
+            self.play(Appear(shown))
 
     @beat(
         when=has_contest,
@@ -426,14 +444,17 @@ class LatentAttention(Stage):
         lost="And with one latent, like this.",
     )
     def and_on_a_latent(self) -> None:
-        self.play(Appear(self.sayings.latent))
+        sayings = self.sayings
+        self.play(
+            Vanish(sayings.open, rate_func=first_half),
+            Appear(sayings.said[2], rate_func=second_half),
+        )
 
     # The absorbed form
 
-    def _show_formula(self) -> None:
-        """Show the formula alone at the top of the stage, and its matrices below it."""
-        stage = self.frame.stage
-        upper, _lower = stage.split_rows((FORMULA, stage.height - FORMULA))
+    def _show_formula(self, room: Box) -> None:
+        """Show the formula alone at the top of a room, and its matrices below it."""
+        upper, _lower = room.split_rows((FORMULA, room.height - FORMULA))
         self.formula = formula = BracketFormula(upper)
         made, forms, stop = self.made, self.view.forms, self.layer.stop
         # Keys of all tokens would be rebuilt, also of one that is not drawn elsewhere.
@@ -445,68 +466,57 @@ class LatentAttention(Stage):
         self.play(Appear(formula))
         self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
 
-    @property
-    def _lower_half(self) -> tuple[Box, Box]:
-        """Two rooms below the formula and its matrices: for what is computed, and for a figure."""
-        stage = self.frame.stage
-        room = Box.of(
-            stage.left, stage.right, stage.bottom, float(self.matrices.get_bottom()[1]) - GAP
-        )
-        if self.frame.upright:
-            # What stands on the floor is below, since the floor mirrors it.
-            said, computed = room.split_rows(2, GAP)
-        else:
-            computed, said = room.split_columns(2, GAP)
-        return computed, said
+    def _below(self, pair: VGroup) -> Box:
+        """Return the room below the matrices that is as wide as a bracket."""
+        bottom = float(self.matrices.get_bottom()[1]) - GAP
+        return self.formula.below(pair, self.frame.stage.bottom, bottom)
 
     @beat
     def a_new_query(self) -> None:
         """But only the latent is kept. Must [every] key of every head be rebuilt for every new
         token?"""
-        tempo = self.theme.tempo
-        self._show_formula()
         self.keys = keys = RebuiltKeys(self.view)
-        computed, said = self._lower_half
-        self.count = RebuiltCount(keys, said)
-        below = Box.of(computed.left, computed.right, computed.bottom, computed.top - 2 * GAP)
+        words = Headline(
+            _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),
+            _("for one new token: {product}", product=keys.product()),
+            self.frame,
+        )
+        self._show_formula(words.below())
+        self.built, room = result(
+            _("all keys, rebuilt"), self.theme.key, self._below(self.formula.bracket)
+        )
         # Nothing is seen of the room yet.
-        self.camera.shot = keys.shot(self.frame, below)
+        self.camera.shot = keys.shot(self.frame, room)
         self.wait_for("every")
-        self.keys_name = keys.title(self.trace.meta.n_heads)
         self.play(
             AnimateWith(keys, lambda alpha: keys.sink(1 - alpha), introducer=True),
-            Appear(self.count),
-            Appear(self.keys_name),
-            self.count.run_to(0, keys.numbers),
-            run_time=2 * tempo.large,
+            Appear(self.built),
+            *self.say(words),
+            run_time=2 * self.theme.tempo.large,
         )
 
     @beat
     def move_the_bracket(self) -> None:
         """No: [move] the bracket. Then [no] key is ever built: the matrix is [applied] to the one
         new query."""
-        keys, bottom = self.keys, float(self.matrices.get_bottom()[1])
-        asked = asked_row(self.absorbed["asked"], self.formula, bottom - GAP)
+        keys = self.keys
+        words = Headline(
+            _("{number} numbers rebuilt", number=fact("rebuilt keys", 0)),
+            _("the matrix is applied to the one new query"),
+            self.frame,
+        )
         self.wait_for("move")
         self.play(self.formula.move_bracket(), run_time=HOP)
         self.wait_for("no")
-        self.play(
-            AnimateWith(keys, keys.sink),
-            Vanish(self.keys_name),
-            self.count.run_to(keys.numbers, 0),
-            Vanish(self.count.factors),
-            run_time=FALL,
-        )
+        self.play(AnimateWith(keys, keys.sink), Vanish(self.built), *self.say(words), run_time=FALL)
         self.remove(keys)
-        none = fact("rebuilt keys", 0)
-        words = heading(_("{number} keys rebuilt", number=none), self.frame.stage.width)
-        words.next_to(asked, DOWN, buff=2 * GAP).set_x(self.frame.stage.x)
-        self.play(Vanish(self.count), Appear(pin_to_frame(glow(words))))
+        sign, room = result(
+            _("query for the latents"), self.theme.query, self._below(self.formula.goal)
+        )
+        self.asked = asked = asked_row(self.absorbed["asked"], room)
         self.wait_for("applied")
         query = self.matrices[0][0].copy()
-        self.play(Arrive(asked[0], asked[0].copy().replace(query, stretch=True)))
-        self.play(Appear(asked[1:]))
-        self.asked = asked
+        self.play(Appear(sign), Arrive(asked, asked.copy().replace(query, stretch=True)))
 
     @beat(
         plain="It meets the latents themselves, and the scores are the same.",
@@ -518,26 +528,35 @@ class LatentAttention(Stage):
         self.camera.shot = Shot()
         # What is drawn whole there can move.
         whole = self.view.forms.rank <= LONGEST
-        origins = {"asked": self.asked[0]} if whole else {}
+        origins = {"asked": self.asked} if whole else {}
         best = int(self.absorbed["scored"].values.argmax())
         marks = Mark("C", row=best), Mark("scored", row=best, label=Label(_("highest"), size=TEXT))
-        show = partial(self.show, SCORES, tall=TALL_SCORES)
+        words = Headline(
+            _("The query reads the latent"),
+            _("each row gives a score; no key is needed"),
+            self.frame,
+        )
+        show = partial(self.show, SCORES, tall=TALL_SCORES, headline=words)
         show(later="scored", origins=origins)
         show(reveal="scored")
-        show(marks=marks)
+        show(marks=marks, run_time=self.theme.tempo.normal)
 
     @beat
     def the_pattern_mixes_latents(self) -> None:
-        """The pattern mixes the latents themselves, so no [value] is built either."""
-        for name in ("shares", "mix", "W_UV", "z"):
+        """The pattern mixes the [latents] themselves, so no value is built either."""
+        for name in ("shares", "mix"):
             self.part(name, self.absorbed[name])
-        shares = self.absorbed["shares"].values
-        lit = {"C": FAINT + (1 - FAINT) * shares / shares.max()}
-        show = partial(self.show, MIX, tall=TALL_MIX, words="rows", lit=lit)
-        show(later="= mix → W_UV z")
+        best = int(self.absorbed["shares"].values.argmax())
+        marks = Mark("C", row=best), Mark("shares", row=best)
+        words = Headline(
+            _("No value is built either"),
+            _("attention mixes the <latent>latents</latent> themselves"),
+            self.frame,
+        )
+        show = partial(self.show, MIX, headline=words, words="rows", marks=marks)
+        show(later="= mix")
+        self.wait_for("latents")
         self._add_up()
-        show(later="→ W_UV z")
-        self.wait_for("value")
         show()
 
     def _add_up(self) -> None:
@@ -550,33 +569,47 @@ class LatentAttention(Stage):
     def both_forms_agree(self) -> None:
         """Computed [both] ways, the output is the same. Subtract them: [nothing] is left but
         rounding."""
-        stage = self.frame.stage
-        # Words about the difference stand below it, in a column as wide as it.
-        outputs = Outputs(self.view, stage.width / (1.5 if self.frame.upright else 4))
-        for name, matrix in outputs.parts.items():
+        for name, matrix in output_parts(self.view).items():
             self.part(name, matrix)
-        show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS)
-        show(later="gone said", lit={"gone": 0.0})
+        forms = self.view.forms
+        words = Headline(
+            _("The same output"),
+            _(
+                "largest difference: {rounding}, of numbers up to {number}",
+                rounding=fact(
+                    "rounding", forms.largest_difference, partial(format_number, digits=1)
+                ),
+                number=fact("largest output", forms.largest_output, format_number),
+            ),
+            self.frame,
+        )
+        show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS, headline=words)
+        show(later="gone", lit={"gone": 0.0})
         self.wait_for("both")
-        gone = self.parts["gone"].cells
+        self._subtract("built", "read", "gone", mark="nothing")
+        show()
+
+    def _subtract(self, first: str, second: str, difference: str, *, mark: str = "") -> None:
+        """Lay a copy of one part over that of another, where at a mark both become what is left."""
+        left = self.parts[difference].cells.blocks
         over = [
             (block.copy(), end)
-            for name in ("rebuilt", "read")
-            for block, end in zip(self.parts[name].cells.blocks, gone.blocks, strict=True)
+            for name in (first, second)
+            for block, end in zip(self.parts[name].cells.blocks, left, strict=True)
         ]
         for copy, _end in over:
             copy.label = ""
-        self.play(*(Settle(copy, end.box) for copy, end in over), run_time=1.5)
-        self.wait_for("nothing")
+        self.play(*(Settle(copy, end.box) for copy, end in over), run_time=LAY_OVER)
+        if mark:
+            self.wait_for(mark)
         self.play(
             *(
                 Recolour(copy, values=end.values, norm=end.norm, source=end.source)
                 for copy, end in over
             ),
-            run_time=1.5,
+            run_time=LAY_OVER,
         )
         self.remove(*(copy for copy, _end in over))
-        show()
 
     # In the room again
 
@@ -585,8 +618,8 @@ class LatentAttention(Stage):
         """Every head reads the same latent, and each asks in its own way."""
         self.room = LightRoom(self.view, self.frame)
         words = Headline(
-            counted_heads(self.trace.meta.n_heads),
-            _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
+            _("{heads}, one latent", heads=counted_heads(self.trace.meta.n_heads)),
+            _("no <key>keys</key> and no <value>values</value> are built"),
             self.frame,
         )
         stand(self, self.room.shot("arc"), self.room)
@@ -618,10 +651,6 @@ class LatentAttention(Stage):
             *(Presence(card, 0.0) for card in self.room.cards),
             self.room.rays(False, to_cards=True),
             *self.say(words),
-            run_time=self.theme.tempo.orbit,
+            run_time=PUSH_IN,
         )
-        one = np.maximum(self._last_row, FAINT)
-        self.play(
-            Appear(self.room.last_token(printable(self.layer.words[-1]))),
-            *(ShowCells(plate.cells, one) for plate in self.room.kept),
-        )
+        self.play(Appear(self.room.last_token(printable(self.layer.words[-1]))))

@@ -46,11 +46,7 @@ EXPLAINED = {
     ("scene_mla", "the_same_budget"): "what the mask removes",
     ("scene_mla", "ask_all_heads_compared"): "what the mask removes",
     ("scene_mla", "all_heads_compared"): "what the mask removes",
-    ("scene_mla", "the_pattern_mixes_latents"): "a latent is as bright as its weight",
-    ("scene_mla", "down_to_the_latent"): "rows that are not meant, which are dim",
-    ("scene_mla", "up_to_keys_and_values"): "rows that are not meant, which are dim",
     ("scene_mla", "every_head_reads_it"): "what the mask removes",
-    ("scene_mla", "the_cache"): "what is kept of one token is meant",
 }
 """Beats at whose end cells are hidden, and why."""
 

@@ -18,17 +18,8 @@ from tests.support.checkout import SHIPPED
 pytestmark = pytest.mark.slow
 
 RATE = 4  # frames a second
-# What is not reached yet: words beside six small matrices; figures that give way to others, or wait
-# while something else is large.
-LONG = {"scene_mla/what_it_says"}  # answers that are waited for
-SMALL = {"scene_mla/what_is_lost"}
-SEVERAL = {
-    "scene_mla/down_to_the_latent",
-    "scene_mla/up_to_keys_and_values",
-    "scene_mla/what_it_says",
-    "scene_mla/both_forms_agree",
-}
 PIECES, MOST_PIECES = 12, 20
+NEWS_SECONDS = 4.0
 STILL_SECONDS, STILL_SHARE = 2.0, 0.05
 
 
@@ -41,11 +32,10 @@ def beats() -> dict[str, BeatReport]:
 
 def test_the_last_row_can_read_every_text(beats: dict[str, BeatReport]) -> None:
     small = {
-        name
+        name: [line for line in beat.small if line.startswith("text under")]
         for name, beat in beats.items()
-        if any(line.startswith("text under") for line in beat.small)
     }
-    assert small == SMALL
+    assert not {name: lines for name, lines in small.items() if lines}
 
 
 def test_pictures_have_few_pieces_of_text(beats: dict[str, BeatReport]) -> None:
@@ -54,11 +44,16 @@ def test_pictures_have_few_pieces_of_text(beats: dict[str, BeatReport]) -> None:
 
 
 def test_a_beat_has_one_headline(beats: dict[str, BeatReport]) -> None:
-    assert {name for name, beat in beats.items() if beat.headlines > 1} == SEVERAL
+    assert not {name: beat.headlines for name, beat in beats.items() if beat.headlines > 1}
+
+
+def test_something_new_is_seen_every_few_seconds(beats: dict[str, BeatReport]) -> None:
+    limit = NEWS_SECONDS + 1 / RATE
+    assert not {name: beat.idle for name, beat in beats.items() if beat.idle > limit}
 
 
 def test_pictures_seldom_stand_still_and_not_for_long(beats: dict[str, BeatReport]) -> None:
-    slack = 1 / RATE
-    assert {n for n, b in beats.items() if b.still_seconds > STILL_SECONDS + slack} == LONG
+    limit = STILL_SECONDS + 1 / RATE
+    assert not {n: b.still_seconds for n, b in beats.items() if b.still_seconds > limit}
     seconds = sum(beat.seconds for beat in beats.values())
     assert sum(b.still_share * b.seconds for b in beats.values()) / seconds <= STILL_SHARE

@@ -403,6 +403,11 @@ def moved_share(stage: Stage, way: str, *, all_layers: bool) -> float:
     return {"mqa": shared_layer, "mla": latent_layer}[way](stage)
 
 
+@fact("all of the attention")
+def all_attention(stage: Stage) -> float:
+    return float(stage.trace.get("pattern", stage.layer.layer)[0, 0].sum())
+
+
 @fact("next")
 def next_word(stage: Stage) -> str:
     return re.match(r"\w+", report(stage).ladder[0].continuation.strip())[0]  # type: ignore[index]

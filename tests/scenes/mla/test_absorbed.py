@@ -20,7 +20,7 @@ CASES = {
     "own latent": {"n_heads": 6, "d_head": 32, "positions": "rotary", "mla": True},
 }
 
-OUTPUTS = "rebuilt", "absorbed", "difference"
+OUTPUTS = "keys rebuilt", "no key built", "difference: black is zero"
 
 
 def make(**options: object) -> Trace:
@@ -49,8 +49,9 @@ def test_the_bracket_leaves_no_key(trace: Trace, pictures: dict[str, BeatPicture
     assert len(whole) == meta.n_kv_heads
     assert not keys("move_the_bracket")
     count = meta.n_kv_heads * meta.n_prompt * content
-    assert f"{count:,}" in {item.text for item in pictures["a_new_query"].texts}
-    assert "0 keys rebuilt" in {item.text for item in pictures["move_the_bracket"].texts}
+    said = {item.text for item in pictures["a_new_query"].texts}
+    assert f"{count:,} numbers rebuilt" in said
+    assert "0 numbers rebuilt" in {item.text for item in pictures["move_the_bracket"].texts}
 
 
 def test_the_query_is_compared_with_latents(pictures: dict[str, BeatPicture]) -> None:
@@ -95,14 +96,19 @@ def test_the_bracket_ends_around_the_query() -> None:
     assert not any(half.get_fill_opacity() for half in formula.goal)
 
 
-def test_one_row_of_attention_mixes_the_latents(pictures: dict[str, BeatPicture]) -> None:
+def test_one_row_of_attention_mixes_the_latents(
+    trace: Trace, pictures: dict[str, BeatPicture]
+) -> None:
     panels = [p.heatmap for p in pictures["the_pattern_mixes_latents"].panels]
-    of = {p.source.quantity or p.source.tensor: p.values for p in panels}
-    mix, output = of["mixed_latents"], of["latent_mix"]
-    weight = next(p.values for p in panels if "W_UV" in (p.source.tensor or ""))
-    assert of["latent_pattern"].shape[1] == len(mix) == len(output) == 1
-    if len(weight) == mix.shape[1]:  # both are drawn whole
-        np.testing.assert_allclose(mix @ weight, output, atol=1e-6)
+    (shares,) = (p.values for p in panels if p.source.quantity == "latent_pattern")
+    view = LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False))
+    # What is not drawn is the share of the beginning token.
+    hidden = (1 - shares.sum()) * view.forms.kv_latent[:1]
+    mix = shares.T @ view.latent + hidden
+    drawn = [p for p in panels if p.source.quantity == "mixed_latents"]
+    assert drawn
+    for cells in drawn:
+        np.testing.assert_allclose(cells.values, mix[:, slice(*cells.source.index[1])], atol=1e-6)
 
 
 def test_towers_sink_into_the_floor(trace: Trace) -> None:
