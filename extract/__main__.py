@@ -30,19 +30,16 @@ from rich.progress import (
 )
 
 from extract.architectures import ARCHITECTURES, H100_SXM, architecture
-from extract.assets import traces_folder
 from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.check import check, has_figures
-from extract.console import Console, echo, tolerating_closed_output
 from extract.conversion_report import CONVERSION_TOKENS, QUICK_TOKENS, conversion_report
 from extract.conversion_table import conversion_table
-from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError, UnsupportedModelError
+from extract.errors import ExtractError, PromptError, UnsupportedModelError
 from extract.imported import imported_trace
-from extract.interrupts import interrupt_on_signals
 from extract.latent import add_latent, require_fittable
 from extract.latent_table import latent_table
-from extract.limits import MAX_TOKENS, PICTURE_TOKENS
+from extract.limits import MAX_TOKENS, PICTURE_TOKENS, fault_of_prompt
 from extract.models import (
     DEFAULT_GENERATED,
     DEFAULT_MODEL,
@@ -52,9 +49,13 @@ from extract.models import (
     load_model,
 )
 from extract.newer_schemes import NEWER_SCHEMES
-from extract.plain_text import error_line, escaped, escaped_json, fault_of_prompt, shortened
 from extract.published import EXTRACTED_GPT2, PUBLISHED, published_trace
 from extract.reading import best, first_and_last, last, rows_of_query
+from extract.support.assets import traces_folder
+from extract.support.console import Console, echo, tolerating_closed_output
+from extract.support.files import DISK_FULL_ERRNOS
+from extract.support.interrupts import interrupt_on_signals
+from extract.support.plain_text import error_line, escaped, escaped_json, shortened
 from extract.trace import ProofError, Published, Trace, TraceError
 from extract.work_table import newer_row, newer_table, work_table
 

@@ -1,7 +1,7 @@
 """Run a model over a calibration text and sum the inputs of its layers.
 
-That depends on no prompt, so the sums of all layers are made in one go and kept (`extract.kept`).
-Torch is loaded only when a model is run.
+That depends on no prompt, so the sums of all layers are made in one go and kept
+(`extract.support.kept`).  Torch is loaded only when a model is run.
 
 The text is split into short passages, each with a beginning-of-sequence token if the trace's prompt
 has one.  Short passages matter: in many models most queries attend to the first token, so its key
@@ -22,14 +22,14 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from extract.assets import asset
 from extract.errors import ExtractError
-from extract.files import atomic_write
-from extract.kept import kept_folder
 from extract.latent import Calibration, CalibrationText
 from extract.low_rank import Moments
 from extract.models import LoadedModel
 from extract.self_check import relative_error
+from extract.support.assets import asset
+from extract.support.files import atomic_write
+from extract.support.kept import kept_folder
 from extract.trace import Trace
 
 __all__ = [

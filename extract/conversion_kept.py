@@ -1,7 +1,7 @@
 """What a conversion knows of a model, whatever the prompt: its fits, and its results on texts.
 
-All of it is made once, piece by piece, and kept (`extract.kept`); a run that was stopped goes on
-where it was:
+All of it is made once, piece by piece, and kept (`extract.support.kept`); a run that was stopped
+goes on where it was:
 
 1. Statistics of every layer's inputs on calibration prose (`extract.conversion_model`): in short
    passages of the project's own text, and in long windows of mixed prose.
@@ -29,7 +29,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from extract.assets import asset
 from extract.conversion_eval import Judge, Size, compare_on_windows, exactness, ladder_sizes
 from extract.conversion_healing import heal_layer, unit_latent
 from extract.conversion_merged import median_changes
@@ -45,7 +44,6 @@ from extract.conversion_report import (
 )
 from extract.conversion_text import ConversionText
 from extract.errors import ExtractError, TraceError
-from extract.files import atomic_write, write_text
 from extract.json_records import from_json
 from extract.mla_conversion import (
     AttentionLayer,
@@ -56,6 +54,8 @@ from extract.mla_conversion import (
     mqa_mean,
 )
 from extract.models import LoadedModel
+from extract.support.assets import asset
+from extract.support.files import atomic_write, write_text
 from extract.token_sequence import ProgressCallback
 from extract.trace import Trace
 

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from extract.conversion_report import WINDOW
 from extract.errors import ExtractError, UnsupportedModelError
-from extract.files import atomic_write
 from extract.mla_conversion import (
     AttentionLayer,
     LayerStatistics,
@@ -27,6 +26,7 @@ from extract.mla_conversion import (
     attend,
     scores,
 )
+from extract.support.files import atomic_write
 
 __all__ = [
     "Layer",

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.assets import asset
 from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION
 from extract.conversion_report import CONVERSION_TOKENS, WINDOW
 from extract.errors import ExtractError
+from extract.support.assets import asset
 
 __all__ = ["PASSAGE", "PROSE", "SECOND_TEXT", "ConversionText", "read_texts"]
 

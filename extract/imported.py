@@ -30,8 +30,8 @@ from extract.attention import attend
 from extract.errors import ExtractError, TraceError
 from extract.featured import choose_featured
 from extract.limits import MAX_FILE
-from extract.plain_text import escaped, shortened
 from extract.self_check import TOLERANCE, relative_error
+from extract.support.plain_text import escaped, shortened
 from extract.trace import SCHEMA, ModelSource, Published, Trace, TraceMeta
 
 __all__ = ["imported_trace"]

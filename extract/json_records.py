@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from extract.limits import MAX_SENTENCE
-from extract.plain_text import shortened
+from extract.support.plain_text import shortened
 
 __all__ = ["from_json"]
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.latent import PatternDistance, latent_report
-from extract.plain_text import escaped
+from extract.support.plain_text import escaped
 from extract.trace import Trace
 
 __all__ = ["latent_table"]

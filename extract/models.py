@@ -25,12 +25,12 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from extract.assets import installing
-from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
-from extract.files import write_text
-from extract.kept import kept_folder
+from extract.errors import ExtractError, PromptError
 from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH
-from extract.plain_text import escaped, shortened
+from extract.support.assets import installing
+from extract.support.files import DISK_FULL_ERRNOS, write_text
+from extract.support.kept import kept_folder
+from extract.support.plain_text import escaped, shortened
 from extract.trace import ModelSource
 
 __all__ = [
@@ -137,7 +137,8 @@ def load_model(
         Progress callback (task, done, total) for files on this machine; the client of the hub has
         bars of its own.
 
-    A ``.gguf`` file takes long to read, so what was read from it is kept; see `extract.kept`.
+    A ``.gguf`` file takes long to read, so what was read from it is kept: see
+    `extract.support.kept`.
 
     Raises
     ------

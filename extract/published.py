@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from extract.architectures import architecture
-from extract.assets import asset, traces_folder
 from extract.errors import TraceError
 from extract.patterns import strongest_head
+from extract.support.assets import asset, traces_folder
 from extract.trace import SCHEMA, Featured, ModelSource, Published, Trace, TraceMeta
 
 __all__ = [

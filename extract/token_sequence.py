@@ -14,8 +14,8 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from extract.byte_tokens import BYTE_TOKENS, spell_out_bytes
 from extract.errors import ExtractError, PromptError
-from extract.limits import MAX_TOKENS, PICTURE_TOKENS
-from extract.plain_text import fault_of_prompt, shortened
+from extract.limits import MAX_TOKENS, PICTURE_TOKENS, fault_of_prompt
+from extract.support.plain_text import shortened
 
 __all__ = [
     "ProgressCallback",

@@ -108,12 +108,12 @@ from safetensors import numpy as safetensors_numpy
 from extract.attention import AttentionResult, Rotation, attend, capped, causal_mask
 from extract.conversion_names import conversion_axes, conversion_dtype, conversion_sizes
 from extract.errors import TraceError
-from extract.files import OutputError, write_bytes
 from extract.limits import MAX_FILE
 from extract.older_files import completed
-from extract.plain_text import shortened
 from extract.proof import ProofError, prove
 from extract.seal import broken_seal, has_seal, sealed
+from extract.support.files import OutputError, write_bytes
+from extract.support.plain_text import shortened
 from extract.trace_meta import (
     SCHEMA,
     TOP_TOKENS,

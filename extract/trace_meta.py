@@ -30,7 +30,7 @@ from extract.limits import (
     MAX_VOCABULARY,
     MAX_WIDTH,
 )
-from extract.plain_text import escaped, shortened
+from extract.support.plain_text import escaped, shortened
 
 __all__ = [
     "LARGEST_EPS",

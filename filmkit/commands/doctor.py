@@ -38,8 +38,8 @@ from typing import Any
 import click
 import cloup
 
-from extract.plain_text import escaped_json
-from extract.printing import echo
+from extract.support.plain_text import escaped_json
+from extract.support.printing import echo
 from filmkit.commands.options import CONTEXT_SETTINGS, DEFAULT_OUT, PROGRAM
 from filmkit.core.project import IS_CHECKOUT, NAME, PROJECT
 from filmkit.render.cache import (
@@ -349,7 +349,7 @@ def _formats() -> Iterator[Finding]:
     import numpy
     from PIL import Image
 
-    from extract.temporary import temporary_folder
+    from extract.support.temporary import temporary_folder
     from filmkit.render import movie
 
     def film(encoding: Any) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION, PASSAGE_TOKENS, calibrate
 from extract.errors import ExtractError
-from extract.kept import FOLDER_VARIABLE, kept_sizes
 from extract.latent import Calibration
 from extract.low_rank import KeyValueWeights, activation_basis, balance_of, weight_basis
 from extract.models import LoadedModel
+from extract.support.kept import FOLDER_VARIABLE, kept_sizes
 from extract.trace import ModelSource, Trace
 from tests.support.checkout import SHIPPED
 

@@ -42,7 +42,6 @@ from extract.conversion_table import conversion_table  # noqa: E402
 from extract.conversion_text import ConversionText, read_texts  # noqa: E402
 from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
 from extract.featured import strongest_pair  # noqa: E402
-from extract.kept import FOLDER_VARIABLE, kept_sizes  # noqa: E402
 from extract.mla_conversion import (  # noqa: E402
     AttentionLayer,
     LayerFit,
@@ -52,6 +51,7 @@ from extract.mla_conversion import (  # noqa: E402
     mqa_mean,
     pattern,
 )
+from extract.support.kept import FOLDER_VARIABLE, kept_sizes  # noqa: E402
 from extract.trace import Trace  # noqa: E402
 from tests.support.conversions import loaded, tiny_llama, traced  # noqa: E402
 from tests.support.extract_models import TOKENIZER, _gpt2  # noqa: E402

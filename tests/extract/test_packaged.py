@@ -14,8 +14,8 @@ import pytest
 import extract
 from extract import models
 from extract.calibration import CALIBRATION_TEXT
-from extract.kept import kept_sizes
 from extract.models import DEFAULT_PROMPT, PACKAGED, LoadedModel
+from extract.support.kept import kept_sizes
 from extract.trace import Trace
 from tests.support.checkout import PROJECT as ROOT
 

@@ -6,9 +6,7 @@ import json
 import re
 import unicodedata
 
-from extract.limits import MAX_PROMPT
-
-__all__ = ["error_line", "escaped", "escaped_json", "fault_of_prompt", "shortened"]
+__all__ = ["error_line", "escaped", "escaped_json", "shortened"]
 
 # They change how their neighbours join, in emoji and in the scripts of Persian and of India.
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
@@ -55,14 +53,3 @@ def error_line(message: str, limit: int = 500) -> str:
     """
     line = " ".join(message.split())
     return line if len(line) <= limit else f"{line[: limit // 2]} ... {line[-limit // 2 :]}"
-
-
-def fault_of_prompt(text: str) -> str:
-    """Return why a text cannot be a prompt or its continuation; nothing if it can."""
-    if len(text) > MAX_PROMPT:
-        return f"it has {len(text):,} characters, and at most {MAX_PROMPT:,} can be traced"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "it is not text in UTF-8; write it in that encoding"
-    return ""

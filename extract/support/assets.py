@@ -13,7 +13,7 @@ from platformdirs import user_data_path
 
 __all__ = ["asset", "installing", "traces_folder"]
 
-_BESIDE = Path(__file__).resolve().parents[1] / "assets"
+_BESIDE = Path(__file__).resolve().parents[2] / "assets"
 _INSIDE = Path(str(files("extract"))) / "assets"
 
 

@@ -6,6 +6,7 @@ in them. Every message and every list goes through :func:`echo`. It needs neithe
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -16,10 +17,12 @@ from typing import TextIO
 
 import click
 
-from extract.errors import NOBODY_READS_ERRNOS
-from extract.plain_text import escaped
+from extract.support.plain_text import escaped
 
 __all__ = ["echo", "prints_as_messages", "send_nowhere", "tolerating_closed_output"]
+
+_NOBODY_READS = (errno.EPIPE, errno.EIO)
+"""Error numbers of a pipe whose reader has ended, and of a terminal that is closed."""
 
 
 def echo(message: object, *, err: bool = False, end: str = "\n") -> None:
@@ -74,7 +77,7 @@ def tolerating_closed_output(stream: TextIO) -> Iterator[None]:
         yield
     except OSError as error:
         send_nowhere(stream)
-        if error.errno not in NOBODY_READS_ERRNOS and stream is not sys.stderr:
+        if error.errno not in _NOBODY_READS and stream is not sys.stderr:
             raise
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from extract import assets
+from extract.support import assets
 from tests.support.checkout import PROJECT
 
 

@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from extract.errors import ExtractError
-from extract.temporary import held, is_abandoned, temporary_folder
+from extract.support.temporary import held, is_abandoned, temporary_folder
 
 __all__ = ["FOLDER_VARIABLE", "clear_kept", "kept_folder", "kept_sizes", "models_folder"]
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from extract.errors import DISK_FULL_ERRNOS
-from extract.temporary import held, is_abandoned, sweep_folders, temporary_folder
+from extract.support.temporary import held, is_abandoned, sweep_folders, temporary_folder
 
 __all__ = [
+    "DISK_FULL_ERRNOS",
     "OutputError",
     "atomic_write",
     "followed",
@@ -30,6 +30,9 @@ __all__ = [
     "write_bytes",
     "write_text",
 ]
+
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Error numbers of a full disk, a used-up quota and a file too large for its file system."""
 
 # Names of this process's open files. They are written through their number: opened by name, a file
 # that the shell appends to would lose what it holds.

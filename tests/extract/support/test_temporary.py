@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from extract import temporary
-from extract.temporary import is_abandoned, temporary_folder
+from extract.support import temporary
+from extract.support.temporary import is_abandoned, temporary_folder
 
 
 def test_a_folder_is_there_and_held_until_the_block_ends(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import rich.console
 
-from extract.printing import echo, send_nowhere, tolerating_closed_output
+from extract.support.printing import echo, send_nowhere, tolerating_closed_output
 
 __all__ = ["Console", "echo", "tolerating_closed_output"]
 
