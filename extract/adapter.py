@@ -16,9 +16,9 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from extract import self_check
-from extract.attention import Rotation, causal_mask
+from extract.attention.arithmetic import Rotation, causal_mask
+from extract.attention.head_norm import HeadNorm
 from extract.errors import UnsupportedModelError
-from extract.head_norm import HeadNorm
 
 __all__ = [
     "HOOKS",

@@ -22,9 +22,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from extract.attention.low_rank import Moments
 from extract.errors import ExtractError
 from extract.latent import Calibration, CalibrationText
-from extract.low_rank import Moments
 from extract.models import LoadedModel
 from extract.self_check import relative_error
 from extract.support.assets import asset

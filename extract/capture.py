@@ -29,7 +29,7 @@ from extract.adapter import (
     layer_weights,
     window_of,
 )
-from extract.attention import attend
+from extract.attention.arithmetic import attend
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.featured import choose_featured
 from extract.models import DEFAULT_GENERATED

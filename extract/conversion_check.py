@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from extract.attention import (
+from extract.attention.arithmetic import (
     Array,
     Rotation,
     as_float64,

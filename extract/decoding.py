@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.attention import Array, LayerShape, MultiplyAdds, multiply_adds
+from extract.attention.arithmetic import Array, LayerShape, MultiplyAdds, multiply_adds
 from extract.self_check import TOLERANCE, relative_error
 from extract.trace import Trace
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from extract.attention import Array, as_float64
+from extract.attention.arithmetic import Array, as_float64
+from extract.attention.patterns import PatternDistance
 from extract.forms import both_forms
-from extract.latent import PatternDistance
 from extract.sharing import share_heads
 from extract.trace import Trace
 

@@ -12,9 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from extract.attention import Array, as_float64
+from extract.attention.arithmetic import Array, as_float64
+from extract.attention.mla import (
+    AbsorbedMLA,
+    Decoupled,
+    LatentLayer,
+    NaiveMLA,
+    mla_absorbed,
+    mla_naive,
+)
 from extract.latent import fitted_latent
-from extract.mla import AbsorbedMLA, Decoupled, LatentLayer, NaiveMLA, mla_absorbed, mla_naive
 from extract.trace import Trace
 
 __all__ = [

@@ -26,7 +26,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from extract.attention import attend
+from extract.attention.arithmetic import attend
 from extract.errors import ExtractError, TraceError
 from extract.featured import choose_featured
 from extract.limits import MAX_FILE

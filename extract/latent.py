@@ -1,9 +1,10 @@
 """A latent for a layer that was trained without one, measured and stored in its trace.
 
-`extract.low_rank` computes the fit, on inputs that the layer receives while the model reads a
-calibration text.  Errors are measured on the fitted part of the text, on a part that was held out,
-and on the prompt of the trace, and compared with those of the plain singular value decomposition of
-the weights.  They are measured at several ranks, the ladder, and one rank is stored.
+`extract.attention.low_rank` computes the fit, on inputs that the layer receives while the model
+reads a calibration text.  Errors are measured on the fitted part of the text, on a part that was
+held out, and on the prompt of the trace, and compared with those of the plain singular value
+decomposition of the weights.  They are measured at several ranks, the ladder, and one rank is
+stored.
 
 Biases.  A constant added to every key does not change the softmax, and one added to every value is
 added to every z unchanged.  So for a layer with biases the inputs are centred on their mean, which
@@ -11,10 +12,10 @@ never loses more at the same rank; the key bias is dropped, and the value bias a
 the values move to the output: ``latent.L.b_O`` is the layer's whole output bias with a latent.
 
 Rotary models.  The latent is fitted to keys before rotation, because rotated ones cannot be
-absorbed (see `extract.mla`).  A pattern from the latent is then a content-only pattern: one without
-rotation.  Dropping the rotation alone already changes the pattern, so three distances between
-patterns are reported: that due to dropping the rotation, that due to the latent among content-only
-patterns, and that due to both together.
+absorbed (see `extract.attention.mla`).  A pattern from the latent is then a content-only pattern:
+one without rotation.  Dropping the rotation alone already changes the pattern, so three distances
+between patterns are reported: that due to dropping the rotation, that due to the latent among
+content-only patterns, and that due to both together.
 """
 
 from __future__ import annotations
@@ -25,10 +26,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from extract.attention import Array, as_float64, merge_heads, project, total_variation
-from extract.errors import ExtractError
-from extract.json_records import from_json
-from extract.low_rank import (
+from extract.attention.arithmetic import Array, as_float64, merge_heads, project
+from extract.attention.low_rank import (
     Basis,
     Errors,
     Factors,
@@ -38,7 +37,10 @@ from extract.low_rank import (
     balance_of,
     weight_basis,
 )
-from extract.mla import LatentLayer
+from extract.attention.mla import LatentLayer
+from extract.attention.patterns import PatternDistance
+from extract.errors import ExtractError
+from extract.json_records import from_json
 from extract.trace import Trace, TraceError
 
 __all__ = [
@@ -48,7 +50,6 @@ __all__ = [
     "FitErrors",
     "FittedLatent",
     "LatentReport",
-    "PatternDistance",
     "RankReport",
     "add_latent",
     "content_pattern",
@@ -116,30 +117,6 @@ class FitErrors:
 
 
 @dataclass(frozen=True)
-class PatternDistance:
-    """Distance between attention patterns: the fraction of attention that goes to other keys.
-
-    The distance of one row is the total variation distance; `mean` and `worst` are taken over all
-    heads and the rows of the prompt.  The first row has a single key and cannot differ, so it is
-    not counted.
-
-    Attributes
-    ----------
-    mean, worst : float
-        Mean and largest row distance, from 0 (equal patterns) to 1.
-    """
-
-    mean: float
-    worst: float
-
-    @classmethod
-    def between(cls, pattern: ArrayLike, other: ArrayLike) -> PatternDistance:
-        """Return the distance between two patterns, each (n_heads, query, key)."""
-        rows = total_variation(pattern, other)[:, 1:]
-        return cls(float(rows.mean()), float(rows.max())) if rows.size else cls(0.0, 0.0)
-
-
-@dataclass(frozen=True)
 class RankReport:
     """Errors and pattern distances at one rank of the ladder.
 
@@ -178,7 +155,7 @@ class LatentReport:
     error_target : float or None
         The held-out error that the rank was chosen for; None if the rank was given.
     error_balanced, error_k, error_v : float
-        Errors on the prompt; see `extract.low_rank.Errors`.
+        Errors on the prompt; see `extract.attention.low_rank.Errors`.
     rotation_moves : PatternDistance
         Between the content-only patterns and the model's own; about 0 if the model does not rotate.
     calibration : CalibrationText
@@ -205,14 +182,14 @@ class LatentReport:
 
 @dataclass(frozen=True, eq=False)
 class FittedLatent:
-    """A layer's latent as stored in a trace, ready for `extract.mla`.
+    """A layer's latent as stored in a trace, ready for `extract.attention.mla`.
 
     Attributes
     ----------
     W_DKV : (d_model, r)
     kv_latent : (position, r)
-        The latents of the trace's tokens.  `extract.mla` computes both forms from them and the
-        trace's ``q.L``.
+        The latents of the trace's tokens.  `extract.attention.mla` computes both forms from them
+        and the trace's ``q.L``.
     layer : LatentLayer
     """
 

@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extract.latent import PatternDistance, latent_report
+from extract.attention.patterns import PatternDistance
+from extract.latent import latent_report
 from extract.support.plain_text import escaped
 from extract.trace import Trace
 

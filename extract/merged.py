@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from extract.attention import Array, Rotation, as_float64
+from extract.attention.arithmetic import Array, Rotation, as_float64
 
 if TYPE_CHECKING:
     from extract.trace import Trace

@@ -9,7 +9,7 @@ Two ways, neither of which trains anything:
 
 (a) **Latent, then rotate** (as Palu does, arXiv 2407.21118).  One latent for keys and values,
     ``c = x W_DKV``; the keys that are rebuilt from it are rotated.  It loses little, but W_UK
-    cannot be absorbed into the query (see `extract.mla`).
+    cannot be absorbed into the query (see `extract.attention.mla`).
 
 (b) **MLA** as DeepSeek has it: a small rotated key shared by all heads, and a latent for un-rotated
     keys and values.  It generalises RoRoPE of TransMLA (arXiv 2502.07864).  For each frequency,
@@ -25,10 +25,10 @@ Two ways, neither of which trains anything:
     best ones are kept, rotated and shared by all heads.  What is left of the keys is not rotated,
     and makes one joint latent with the values.
 
-The joint fit is that of `extract.low_rank`: with S^T S the centred covariance of the layer's
-inputs and ``S W D = U Sigma V^T``, ``W_DKV = W D V_r`` and ``[W_UK W_UV] = V_r^T D^-1``.  D divides
-keys by the size of all keys, rotated part included, and values by theirs, so a loss of either
-counts as a share of the whole.  Centring is free: a constant un-rotated key drops out of the
+The joint fit is that of `extract.attention.low_rank`: with S^T S the centred covariance of the
+layer's inputs and ``S W D = U Sigma V^T``, ``W_DKV = W D V_r`` and ``[W_UK W_UV] = V_r^T D^-1``.  D
+divides keys by the size of all keys, rotated part included, and values by theirs, so a loss of
+either counts as a share of the whole.  Centring is free: a constant un-rotated key drops out of the
 softmax, and the mean value goes to the output's bias.
 
 Fits run in float64; `AttentionLayer.to` and `MLALayer.to` give the type that a model runs in.

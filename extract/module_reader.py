@@ -21,9 +21,9 @@ from extract.adapter import (
     rotated,
     rotation_tables,
 )
-from extract.attention import Rotation, capped, causal_mask
+from extract.attention.arithmetic import Rotation, capped, causal_mask
+from extract.attention.head_norm import NORM_KINDS, HeadNorm
 from extract.errors import UnsupportedModelError
-from extract.head_norm import NORM_KINDS, HeadNorm
 from extract.module_hooks import AttentionCall, ModuleRecord
 from extract.self_check import TOLERANCE, relative_error
 

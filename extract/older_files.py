@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from extract.attention import as_float64, rotated_pairs
+from extract.attention.arithmetic import as_float64, rotated_pairs
 from extract.trace_meta import LARGEST_EPS
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from extract.attention import attend, causal_mask, merge_heads, project
+from extract.attention.arithmetic import attend, causal_mask, merge_heads, project
+from extract.attention.head_norm import HeadNorm
 from extract.errors import ExtractError
-from extract.head_norm import HeadNorm
 
 __all__ = [
     "TOLERANCE",

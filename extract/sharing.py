@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.attention import Array, as_float64, pool_heads, total_variation
-from extract.latent import PatternDistance
+from extract.attention.arithmetic import Array, as_float64, pool_heads, total_variation
+from extract.attention.patterns import PatternDistance
 from extract.trace import Trace
 
 __all__ = ["MAX_GROUPS", "SharedLayer", "groups_for", "share_heads"]

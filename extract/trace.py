@@ -105,7 +105,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
-from extract.attention import AttentionResult, Rotation, attend, capped, causal_mask
+from extract.attention.arithmetic import AttentionResult, Rotation, attend, capped, causal_mask
 from extract.conversion_names import conversion_axes, conversion_dtype, conversion_sizes
 from extract.errors import TraceError
 from extract.limits import MAX_FILE

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from extract.attention.head_norm import NORM_KINDS, NORM_SPANS, HeadNorm
 from extract.byte_tokens import BYTE_TOKENS
 from extract.errors import TraceError
-from extract.head_norm import NORM_KINDS, NORM_SPANS, HeadNorm
 from extract.limits import (
     MAX_DEPTH,
     MAX_HEADS,

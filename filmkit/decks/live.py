@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from extract.attention.patterns import first_token_weight, previous_token_weight
 from extract.conversion_report import Row, conversion_report
-from extract.patterns import first_token_weight, previous_token_weight
 from extract.trace import Trace
 from extract.trace_meta import TraceMeta
 from filmkit.core.language import N_, _

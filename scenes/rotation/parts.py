@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import DOWN, RIGHT, Mobject, Rectangle, VGroup
 
-from extract.attention import as_float64
+from extract.attention.arithmetic import as_float64
 from extract.merged import MergedMatrix
 from extract.trace import Trace
 from filmkit.core.facts import fact

@@ -6,7 +6,7 @@ from functools import partial
 
 from manim import Group, smooth, squish_rate_func
 
-from extract.attention import Array
+from extract.attention.arithmetic import Array
 from extract.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from extract.attention.head_norm import HeadNorm
 from extract.decoding import decode
-from extract.head_norm import HeadNorm
 from tests.support.plain_attention import AttentionWeights, decode_with_cache
 from tests.support.traces import make_trace, replaced
 

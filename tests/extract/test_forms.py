@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from extract.attention.patterns import PatternDistance
 from extract.forms import both_forms, compare
-from extract.latent import PatternDistance, content_pattern, latent_report
+from extract.latent import content_pattern, latent_report
 from extract.trace import TraceError
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from extract.__main__ import main
-from extract.attention import attend
+from extract.attention.arithmetic import attend
 from extract.errors import ExtractError, TraceError
 from extract.imported import imported_trace
 from extract.trace import Trace

@@ -12,21 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from extract.attention import Array, attend, merge_heads, project, softmax, total_variation
-from extract.errors import ExtractError
-from extract.latent import (
-    ERROR_TARGET,
-    Calibration,
-    CalibrationText,
-    PatternDistance,
-    add_latent,
-    content_pattern,
-    fitted_latent,
-    ladder_ranks,
-    latent_report,
+from extract.attention.arithmetic import (
+    Array,
+    attend,
+    merge_heads,
+    project,
+    softmax,
+    total_variation,
 )
-from extract.latent_table import latent_table
-from extract.low_rank import (
+from extract.attention.low_rank import (
     Basis,
     KeyValueWeights,
     Moments,
@@ -34,7 +28,20 @@ from extract.low_rank import (
     balance_of,
     weight_basis,
 )
-from extract.mla import mla_absorbed, mla_naive
+from extract.attention.mla import mla_absorbed, mla_naive
+from extract.attention.patterns import PatternDistance
+from extract.errors import ExtractError
+from extract.latent import (
+    ERROR_TARGET,
+    Calibration,
+    CalibrationText,
+    add_latent,
+    content_pattern,
+    fitted_latent,
+    ladder_ranks,
+    latent_report,
+)
+from extract.latent_table import latent_table
 from extract.trace import Trace, TraceError
 from tests.support.checkout import SHIPPED
 from tests.support.traces import make_trace, replaced

@@ -9,9 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from extract.attention import Rotation  # noqa: E402
+from extract.attention.arithmetic import Rotation  # noqa: E402
+from extract.attention.mla import Decoupled, LatentLayer, mla_absorbed, mla_naive  # noqa: E402
 from extract.errors import ExtractError  # noqa: E402
-from extract.mla import Decoupled, LatentLayer, mla_absorbed, mla_naive  # noqa: E402
 from extract.mla_conversion import (  # noqa: E402
     AttentionLayer,
     JointFit,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.attention import Rotation
+from extract.attention.arithmetic import Rotation
 from extract.errors import ExtractError
 from extract.featured import CRITERION, choose_featured, structure_scores
 from extract.self_check import (

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from extract import published
 from extract.__main__ import main
+from extract.attention.patterns import previous_token_weight, strongest_head
 from extract.check import check, has_figures
 from extract.errors import ExtractError
-from extract.patterns import previous_token_weight, strongest_head
 from extract.published import (
     PUBLISHED,
     figures,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.attention import Rotation
-from extract.head_norm import HeadNorm
+from extract.attention.arithmetic import Rotation
+from extract.attention.head_norm import HeadNorm
 from extract.sharing import groups_for, share_heads
 from extract.trace import Trace
 from tests.support.plain_attention import (

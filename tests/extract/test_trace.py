@@ -18,7 +18,7 @@ import pytest
 from safetensors.numpy import save, save_file
 
 import extract
-from extract.head_norm import HeadNorm
+from extract.attention.head_norm import HeadNorm
 from extract.seal import sealed
 from extract.trace import SCHEMA, Featured, ModelSource, Trace, TraceError, TraceMeta
 from extract.trace_meta import LATER_FIELDS

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from extract.attention.low_rank import Moments
 from extract.latent import Calibration, CalibrationText, add_latent
-from extract.low_rank import Moments
 from extract.trace import Trace
 from tests.support.traces import make_trace
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from extract.attention.patterns import first_token_weight, previous_token_weight
 from extract.conversion_report import ConversionReport, Row, conversion_report
-from extract.patterns import first_token_weight, previous_token_weight
 from extract.trace import Trace
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import MINUS, format_share

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from extract.head_norm import HeadNorm
+from extract.attention.head_norm import HeadNorm
 
 torch = pytest.importorskip("torch")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from extract.attention import Array, as_float64
+from extract.attention.arithmetic import Array, as_float64
 
 __all__ = ["NORM_KINDS", "NORM_SPANS", "HeadNorm"]
 

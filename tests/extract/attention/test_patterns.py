@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from extract.patterns import (
+from extract.attention.patterns import (
     CRITERIA,
     StrongestHead,
     first_token_weight,

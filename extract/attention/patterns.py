@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from extract.attention.arithmetic import total_variation
+
 __all__ = [
     "CRITERIA",
+    "PatternDistance",
     "StrongestHead",
     "first_token_weight",
     "last_row_spread",
@@ -122,3 +125,27 @@ def strongest_head(patterns: npt.NDArray[Any], criterion: str) -> StrongestHead:
     values = CRITERIA[criterion](patterns)
     layer, head = np.unravel_index(np.argmax(values), values.shape)
     return StrongestHead(int(layer), int(head), float(values[layer, head]))
+
+
+@dataclass(frozen=True)
+class PatternDistance:
+    """Distance between attention patterns: the fraction of attention that goes to other keys.
+
+    The distance of one row is the total variation distance; `mean` and `worst` are taken over all
+    heads and the rows of the prompt.  The first row has a single key and cannot differ, so it is
+    not counted.
+
+    Attributes
+    ----------
+    mean, worst : float
+        Mean and largest row distance, from 0 (equal patterns) to 1.
+    """
+
+    mean: float
+    worst: float
+
+    @classmethod
+    def between(cls, pattern: npt.ArrayLike, other: npt.ArrayLike) -> PatternDistance:
+        """Return the distance between two patterns, each (n_heads, query, key)."""
+        rows = total_variation(pattern, other)[:, 1:]
+        return cls(float(rows.mean()), float(rows.max())) if rows.size else cls(0.0, 0.0)

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from extract.attention import Array, Rotation, as_float64, attend, merge_heads, project
+from extract.attention.arithmetic import Array, Rotation, as_float64, attend, merge_heads, project
 
 __all__ = [
     "AbsorbedMLA",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extract.attention import (
+from extract.attention.arithmetic import (
     Array,
     LayerShape,
     Rotation,
@@ -23,7 +23,7 @@ from extract.attention import (
     softmax,
     total_variation,
 )
-from extract.mla import (
+from extract.attention.mla import (
     Decoupled,
     LatentLayer,
     absorb_into_output,
