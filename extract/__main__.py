@@ -33,7 +33,6 @@ from extract.architectures import ARCHITECTURES, H100_SXM, architecture
 from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.check import check, has_figures
-from extract.conversion_report import CONVERSION_TOKENS, QUICK_TOKENS, conversion_report
 from extract.conversion_table import conversion_table
 from extract.errors import ExtractError, PromptError, UnsupportedModelError
 from extract.imported import imported_trace
@@ -57,6 +56,11 @@ from extract.support.files import DISK_FULL_ERRNOS
 from extract.support.interrupts import interrupt_on_signals
 from extract.support.plain_text import error_line, escaped, escaped_json, shortened
 from extract.trace import ProofError, Published, Trace, TraceError
+from extract.trace.contents.conversion_report import (
+    CONVERSION_TOKENS,
+    QUICK_TOKENS,
+    conversion_report,
+)
 from extract.work_table import newer_row, newer_table, work_table
 
 __all__ = ["main"]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from transformers.pytorch_utils import Conv1D
 
-from extract import self_check
+from extract.attention import self_check
 from extract.attention.arithmetic import Rotation, causal_mask
 from extract.attention.head_norm import HeadNorm
 from extract.errors import UnsupportedModelError

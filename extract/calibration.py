@@ -23,10 +23,10 @@ from zipfile import BadZipFile
 import numpy as np
 
 from extract.attention.low_rank import Moments
+from extract.attention.self_check import relative_error
 from extract.errors import ExtractError
 from extract.latent import Calibration, CalibrationText
 from extract.models import LoadedModel
-from extract.self_check import relative_error
 from extract.support.assets import asset
 from extract.support.files import atomic_write
 from extract.support.kept import kept_folder

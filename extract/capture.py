@@ -17,7 +17,6 @@ import numpy.typing as npt
 import torch
 from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 
-from extract import self_check
 from extract.adapter import (
     HOOKS,
     REQUIRED_HOOKS,
@@ -29,6 +28,7 @@ from extract.adapter import (
     layer_weights,
     window_of,
 )
+from extract.attention import self_check
 from extract.attention.arithmetic import attend
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.featured import choose_featured

@@ -21,9 +21,7 @@ from torch import Tensor
 from extract.conversion_kept import QUICK, Converted, ModelConversion, Settings, last_settings
 from extract.conversion_merged import merged_table
 from extract.conversion_model import Layer, attention_layers
-from extract.conversion_names import CONVERSION_PREFIXES, CONVERTED_WEIGHTS
 from extract.conversion_prompt import read_prompt
-from extract.conversion_report import RUNG_WAYS, ConversionReport, PromptResult, Row
 from extract.conversion_text import ConversionText, read_texts
 from extract.errors import ExtractError
 from extract.mla_conversion import AttentionLayer, LayerFit, MLALayer, Projected, absorbed
@@ -31,6 +29,8 @@ from extract.models import PACKAGED, LoadedModel
 from extract.support.kept import kept_folder
 from extract.token_sequence import ProgressCallback
 from extract.trace import Trace
+from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, CONVERTED_WEIGHTS
+from extract.trace.contents.conversion_report import RUNG_WAYS, ConversionReport, PromptResult, Row
 
 __all__ = ["Settings", "convert"]
 

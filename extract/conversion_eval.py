@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from extract.conversion_model import Layer, run
-from extract.conversion_report import TextResult
 from extract.mla_conversion import AttentionLayer, LayerFit, LayerStatistics
+from extract.trace.contents.conversion_report import TextResult
 
 __all__ = [
     "LADDER",

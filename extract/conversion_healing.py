@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from extract.conversion_report import LayerHealing
 from extract.mla_conversion import MLALayer, rotate, with_weights
+from extract.trace.contents.conversion_report import LayerHealing
 
 __all__ = ["HealedLayer", "heal_layer", "unit_latent"]
 

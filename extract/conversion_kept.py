@@ -33,18 +33,8 @@ from extract.conversion_eval import Judge, Size, compare_on_windows, exactness, 
 from extract.conversion_healing import heal_layer, unit_latent
 from extract.conversion_merged import median_changes
 from extract.conversion_model import Layer, LayerStream, gather_statistics
-from extract.conversion_names import CONVERTED_WEIGHTS
-from extract.conversion_report import (
-    CONVERSION_TOKENS,
-    QUICK_TOKENS,
-    LayerHealing,
-    TextResult,
-    WindowRow,
-    conversion_report,
-)
 from extract.conversion_text import ConversionText
 from extract.errors import ExtractError, TraceError
-from extract.json_records import from_json
 from extract.mla_conversion import (
     AttentionLayer,
     LayerFit,
@@ -58,6 +48,16 @@ from extract.support.assets import asset
 from extract.support.files import atomic_write, write_text
 from extract.token_sequence import ProgressCallback
 from extract.trace import Trace
+from extract.trace.contents.conversion_names import CONVERTED_WEIGHTS
+from extract.trace.contents.conversion_report import (
+    CONVERSION_TOKENS,
+    QUICK_TOKENS,
+    LayerHealing,
+    TextResult,
+    WindowRow,
+    conversion_report,
+)
+from extract.trace.contents.json_records import from_json
 
 __all__ = ["QUICK", "Converted", "ModelConversion", "Settings", "TextResults", "last_settings"]
 
@@ -144,7 +144,7 @@ class Converted:
     Attributes
     ----------
     way : str
-        One of `extract.conversion_report.WAYS`.
+        One of `extract.trace.contents.conversion_report.WAYS`.
     layers : sequence of Layer
     numbers : int
         Cached for each token and layer.

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from extract.conversion_report import MergedMatrices
 from extract.featured import strongest_pair
 from extract.mla_conversion import AttentionLayer, rotate
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import MergedMatrices
 
 __all__ = ["DISTANCES", "MergedTable", "median_changes", "merged_table"]
 

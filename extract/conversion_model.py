@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from extract.conversion_report import WINDOW
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.mla_conversion import (
     AttentionLayer,
@@ -27,6 +26,7 @@ from extract.mla_conversion import (
     scores,
 )
 from extract.support.files import atomic_write
+from extract.trace.contents.conversion_report import WINDOW
 
 __all__ = [
     "Layer",

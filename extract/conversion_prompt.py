@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from extract.conversion_model import Layer, attention_replaced
-from extract.conversion_report import CONTINUATION, PromptResult
 from extract.mla_conversion import Projected, attend, pattern
 from extract.token_sequence import ProgressCallback
+from extract.trace.contents.conversion_report import CONTINUATION, PromptResult
 
 __all__ = ["RowWatcher", "read_prompt"]
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.cache_table import FittingTable
-from extract.conversion_report import ConversionReport, Row
+from extract.trace.contents.conversion_report import ConversionReport, Row
 
 __all__ = ["conversion_table"]
 

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION
-from extract.conversion_report import CONVERSION_TOKENS, WINDOW
 from extract.errors import ExtractError
 from extract.support.assets import asset
+from extract.trace.contents.conversion_report import CONVERSION_TOKENS, WINDOW
 
 __all__ = ["PASSAGE", "PROSE", "SECOND_TEXT", "ConversionText", "read_texts"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.attention.arithmetic import Array, LayerShape, MultiplyAdds, multiply_adds
-from extract.self_check import TOLERANCE, relative_error
+from extract.attention.self_check import TOLERANCE, relative_error
 from extract.trace import Trace
 
 __all__ = ["DecodedRow", "Decoding", "decode"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from extract.byte_tokens import without_byte_tokens
 from extract.trace import Featured
+from extract.trace.contents.byte_tokens import without_byte_tokens
 
 __all__ = ["CRITERION", "choose_featured", "strongest_pair", "structure_scores"]
 

@@ -40,8 +40,8 @@ from extract.attention.low_rank import (
 from extract.attention.mla import LatentLayer
 from extract.attention.patterns import PatternDistance
 from extract.errors import ExtractError
-from extract.json_records import from_json
 from extract.trace import Trace, TraceError
+from extract.trace.contents.json_records import from_json
 
 __all__ = [
     "ERROR_TARGET",

@@ -23,9 +23,9 @@ from extract.adapter import (
 )
 from extract.attention.arithmetic import Rotation, capped, causal_mask
 from extract.attention.head_norm import NORM_KINDS, HeadNorm
+from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import UnsupportedModelError
 from extract.module_hooks import AttentionCall, ModuleRecord
-from extract.self_check import TOLERANCE, relative_error
 
 __all__ = ["ModuleReader"]
 

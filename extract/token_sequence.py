@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from extract.byte_tokens import BYTE_TOKENS, spell_out_bytes
 from extract.errors import ExtractError, PromptError
 from extract.limits import MAX_TOKENS, PICTURE_TOKENS, fault_of_prompt
 from extract.support.plain_text import shortened
+from extract.trace.contents.byte_tokens import BYTE_TOKENS, spell_out_bytes
 
 __all__ = [
     "ProgressCallback",

@@ -1,7 +1,7 @@
 """Refuse models whose attention does something that a trace cannot show truthfully.
 
 These checks name the unsupported feature before anything is run.  A feature that is missing here
-is still caught by the self-check that every extraction makes (`extract.self_check`).
+is still caught by the self-check that every extraction makes (`extract.attention.self_check`).
 """
 
 from __future__ import annotations

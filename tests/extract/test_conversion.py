@@ -15,7 +15,6 @@ torch = pytest.importorskip("torch")
 
 from extract.capture import trace_model  # noqa: E402
 from extract.conversion import Settings, convert  # noqa: E402
-from extract.conversion_check import conversion_errors  # noqa: E402
 from extract.conversion_eval import (  # noqa: E402
     Judge,
     compare_on_windows,
@@ -31,13 +30,6 @@ from extract.conversion_model import (  # noqa: E402
     run,
 )
 from extract.conversion_prompt import read_prompt  # noqa: E402
-from extract.conversion_report import (  # noqa: E402
-    CONTINUATION,
-    ConversionReport,
-    Row,
-    at_equal_size,
-    conversion_report,
-)
 from extract.conversion_table import conversion_table  # noqa: E402
 from extract.conversion_text import ConversionText, read_texts  # noqa: E402
 from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
@@ -53,6 +45,14 @@ from extract.mla_conversion import (  # noqa: E402
 )
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes  # noqa: E402
 from extract.trace import Trace  # noqa: E402
+from extract.trace.contents.conversion_report import (  # noqa: E402
+    CONTINUATION,
+    ConversionReport,
+    Row,
+    at_equal_size,
+    conversion_report,
+)
+from extract.trace.proof.conversion import conversion_errors  # noqa: E402
 from tests.support.conversions import loaded, tiny_llama, traced  # noqa: E402
 from tests.support.extract_models import TOKENIZER, _gpt2  # noqa: E402
 

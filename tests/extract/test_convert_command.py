@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch")
 
 from extract import conversion  # noqa: E402
 from extract.__main__ import main  # noqa: E402
-from extract.conversion_check import conversion_errors  # noqa: E402
-from extract.conversion_report import conversion_report  # noqa: E402
 from extract.trace import Trace  # noqa: E402
+from extract.trace.contents.conversion_report import conversion_report  # noqa: E402
+from extract.trace.proof.conversion import conversion_errors  # noqa: E402
 from tests.extract.test_conversion import small_texts  # noqa: E402
 from tests.support.conversions import tiny_llama  # noqa: E402
 from tests.support.extract_models import TOKENIZER, _gpt2  # noqa: E402

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import extract
-from extract.byte_tokens import BYTE_TOKENS
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.trace import Featured, ModelSource, Trace
+from extract.trace.contents.byte_tokens import BYTE_TOKENS
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformer_lens")

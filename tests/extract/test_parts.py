@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from extract.attention.arithmetic import Rotation
-from extract.errors import ExtractError
-from extract.featured import CRITERION, choose_featured, structure_scores
-from extract.self_check import (
+from extract.attention.self_check import (
     TOLERANCE,
     largest_errors,
     relative_error,
     require_small_errors,
     stage_errors,
 )
+from extract.errors import ExtractError
+from extract.featured import CRITERION, choose_featured, structure_scores
 from extract.trace import Featured, Trace
 from tests.support.checkout import SHIPPED
 from tests.support.traces import make_trace, replaced

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from extract.conversion_check import conversion_errors, report_errors
-from extract.conversion_report import ConversionReport, Row, conversion_report
 from extract.models import LoadedModel
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import ConversionReport, Row, conversion_report
+from extract.trace.proof.conversion import conversion_errors, report_errors
 from tests.support.checkout import SHIPPED
 
 

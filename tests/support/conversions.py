@@ -11,7 +11,7 @@ from extract.capture import trace_model
 from extract.mla_conversion import AttentionLayer, LayerStatistics
 from extract.models import DEFAULT_PROMPT, LoadedModel
 from extract.trace import Trace
-from extract.trace_meta import ModelSource
+from extract.trace.contents.meta import ModelSource
 from tests.support.extract_models import SIZES, TOKENIZER, VOCABULARY
 
 D_MODEL, WIDTH, N_POSITIONS = 40, 8, 24

@@ -26,10 +26,10 @@ from extract.architectures import (
     Architecture,
     QualityColumn,
 )
-from extract.conversion_report import ConversionReport, Row, conversion_report
-from extract.merged import MergedMatrix
 from extract.published import gpt2_trace
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import ConversionReport, Row, conversion_report
+from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES
 from filmkit.core.stage import Stage

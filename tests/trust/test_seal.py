@@ -14,9 +14,9 @@ from safetensors.numpy import save, save_file
 
 from extract.__main__ import main
 from extract.limits import MAX_FILE
-from extract.older_files import completed
-from extract.seal import broken_seal, has_seal, sealed
 from extract.trace import ROTATION, Trace
+from extract.trace.older_files import completed
+from extract.trace.seal import broken_seal, has_seal, sealed
 from tests.support.checkout import SHIPPED
 from tests.support.damages import TraceFile, refused, with_meta, with_tensor
 from tests.support.traces import NORM_EPS, make_trace

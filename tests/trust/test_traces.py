@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 from extract.__main__ import main
+from extract.attention.self_check import largest_errors
 from extract.limits import MAX_LAYERS, MAX_NAME, MAX_TOKEN_TEXT
-from extract.proof import ProofError, layer_errors
-from extract.self_check import largest_errors
 from extract.trace import Trace, TraceError
+from extract.trace.proof.prove import ProofError, layer_errors
 from tests.support.checkout import SHIPPED
 from tests.support.damages import (
     TraceFile,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from extract.conversion_report import conversion_report
-from extract.merged import MergedMatrix
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import conversion_report
+from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.errors import StageError
 from filmkit.core.geometry import Box
 from filmkit.core.records import StageSettings

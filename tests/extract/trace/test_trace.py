@@ -19,9 +19,9 @@ from safetensors.numpy import save, save_file
 
 import extract
 from extract.attention.head_norm import HeadNorm
-from extract.seal import sealed
 from extract.trace import SCHEMA, Featured, ModelSource, Trace, TraceError, TraceMeta
-from extract.trace_meta import LATER_FIELDS
+from extract.trace.contents.meta import LATER_FIELDS
+from extract.trace.seal import sealed
 from tests.support.checkout import PROJECT
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace, replaced

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.attention.arithmetic import as_float64, rotated_pairs
-from extract.trace_meta import LARGEST_EPS
+from extract.trace.contents.meta import LARGEST_EPS
 
 if TYPE_CHECKING:
     from extract.trace import Trace

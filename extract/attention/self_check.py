@@ -1,7 +1,7 @@
 """Self-check of an extraction: recompute every stage of attention and compare it with the model's.
 
 Each stage is recomputed from the stage before it, with numpy in float64.  A trace whose errors are
-too large is not written; `extract.proof` repeats the check with what a trace holds.
+too large is not written; `extract.trace.proof.prove` repeats the check with what a trace holds.
 """
 
 from __future__ import annotations

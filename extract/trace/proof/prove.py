@@ -1,13 +1,13 @@
 """Proof of a trace: every stage that its file holds, computed again from the stage before it.
 
-The check that an extraction makes before it writes a trace (`extract.self_check`), repeated with
-what the file holds:
+The check that an extraction makes before it writes a trace (`extract.attention.self_check`),
+repeated with what the file holds:
 
 * in every layer, the norm of queries and keys where the model has one, their rotation, the pattern,
   and z;
 * in the layers with weights, queries, keys, values and the output too;
 * of the latents that were fitted to a layer, their errors and pattern distances on the prompt;
-* of a conversion of the whole model, every stage and its report (`extract.conversion_check`).
+* of a conversion of the whole model, every stage and its report (`extract.trace.proof.conversion`).
 
 A stage whose arrays are not in the file is left out.
 """
@@ -20,14 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from extract.conversion_check import conversion_errors, report_errors
+from extract.attention.self_check import TOLERANCE, largest_errors, relative_error, stage_errors
 from extract.errors import TraceError
-from extract.self_check import (
-    TOLERANCE,
-    largest_errors,
-    relative_error,
-    stage_errors,
-)
+from extract.trace.proof.conversion import conversion_errors, report_errors
 
 if TYPE_CHECKING:
     from extract.trace import Trace
@@ -81,7 +76,7 @@ def prove(trace: Trace) -> dict[str, float]:
     Raises
     ------
     ProofError
-        If an error is above `extract.self_check.TOLERANCE`.
+        If an error is above `extract.attention.self_check.TOLERANCE`.
     TraceError
         If the report on a latent or on a conversion is damaged.
     """
@@ -115,8 +110,8 @@ def prove(trace: Trace) -> dict[str, float]:
 def layer_errors(trace: Trace, layer: int) -> dict[str, float]:
     """Compute the stages of one layer again; return the error of each in the order of computation.
 
-    The names are those of `extract.self_check.stage_errors`, and "q_rot", "k_rot", "k_rope" and
-    "latent".
+    The names are those of `extract.attention.self_check.stage_errors`, and "q_rot", "k_rot",
+    "k_rope" and "latent".
     """
     activations = _held(trace, layer, _ACTIVATIONS)
     weights = _held(trace, layer, (*_WEIGHTS, *_GAINS_AND_BIASES))

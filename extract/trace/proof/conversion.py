@@ -28,11 +28,17 @@ from extract.attention.arithmetic import (
     softmax,
     total_variation,
 )
-from extract.conversion_names import CONVERSION_PREFIXES, rungs
-from extract.conversion_report import RUNG_WAYS, WAYS, ConversionReport, Row, conversion_report
+from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import TraceError
-from extract.merged import MergedMatrix
-from extract.self_check import TOLERANCE, relative_error
+from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, rungs
+from extract.trace.contents.conversion_report import (
+    RUNG_WAYS,
+    WAYS,
+    ConversionReport,
+    Row,
+    conversion_report,
+)
+from extract.trace.proof.merged import MergedMatrix
 
 if TYPE_CHECKING:
     from extract.trace import Trace

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from extract.errors import TraceError
-from extract.json_records import from_json
+from extract.trace.contents.json_records import from_json
 
 if TYPE_CHECKING:
     from extract.trace import Trace
