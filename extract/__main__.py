@@ -36,7 +36,7 @@ from extract.check import check, has_figures
 from extract.conversion_table import conversion_table
 from extract.errors import ExtractError, PromptError, UnsupportedModelError
 from extract.imported import imported_trace
-from extract.latent import add_latent, require_fittable
+from extract.latent.fit import add_latent, require_fittable
 from extract.latent_table import latent_table
 from extract.limits import MAX_TOKENS, PICTURE_TOKENS, fault_of_prompt
 from extract.models import (

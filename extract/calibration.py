@@ -25,12 +25,13 @@ import numpy as np
 from extract.attention.low_rank import Moments
 from extract.attention.self_check import relative_error
 from extract.errors import ExtractError
-from extract.latent import Calibration, CalibrationText
+from extract.latent.fit import Calibration
 from extract.models import LoadedModel
 from extract.support.assets import asset
 from extract.support.files import atomic_write
 from extract.support.kept import kept_folder
 from extract.trace import Trace
+from extract.trace.contents.latents import CalibrationText
 
 __all__ = [
     "CALIBRATION_TEXT",

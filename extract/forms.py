@@ -21,8 +21,8 @@ from extract.attention.mla import (
     mla_absorbed,
     mla_naive,
 )
-from extract.latent import fitted_latent
 from extract.trace import Trace
+from extract.trace.contents.latents import fitted_latent
 
 __all__ = [
     "BothForms",

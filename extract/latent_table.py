@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.attention.patterns import PatternDistance
-from extract.latent import latent_report
 from extract.support.plain_text import escaped
 from extract.trace import Trace
+from extract.trace.contents.latents import latent_report
 
 __all__ = ["latent_table"]
 

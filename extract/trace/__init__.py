@@ -88,7 +88,6 @@ The names are those of TransformerLens where it has one (``q``, ``k``, ``v``, ``
 """
 
 from extract.errors import TraceError
-from extract.trace.activations import ROTATION, Trace
 from extract.trace.contents.meta import (
     SCHEMA,
     TOP_TOKENS,
@@ -97,6 +96,8 @@ from extract.trace.contents.meta import (
     Published,
     TraceMeta,
 )
+from extract.trace.contents.tensors import ROTATION
+from extract.trace.file import Trace
 from extract.trace.proof.prove import ProofError
 
 __all__ = [

@@ -8,32 +8,30 @@ is written today holds them as the model has them.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from extract.attention.arithmetic import as_float64, rotated_pairs
-from extract.trace.contents.meta import LARGEST_EPS
-
-if TYPE_CHECKING:
-    from extract.trace import Trace
+from extract.trace.contents.activations import Activations
+from extract.trace.contents.meta import LARGEST_EPS, TraceMeta
 
 __all__ = ["completed"]
 
 
-def completed(trace: Trace) -> Trace:
-    """Return a trace of schema 1 with the rotation of every layer and the epsilon of its norms."""
+def completed(trace: Activations) -> tuple[TraceMeta, dict[str, npt.NDArray[Any]]]:
+    """Return what a trace of schema 1 holds, with the rotations and the epsilon of its norms."""
     meta, tensors = trace.meta, dict(trace.tensors)
     for layer in range(meta.n_layers if trace.rotates else 0):
         cos, sin = _rotation(trace, layer)
         tensors |= {f"rope_cos.{layer}": cos, f"rope_sin.{layer}": sin}
     if meta.attention == "mla":
         meta = replace(meta, norm_eps=_norm_eps(trace))
-    return type(trace)(meta, tensors)
+    return meta, tensors
 
 
-def _rotation(trace: Trace, layer: int) -> npt.NDArray[np.float32]:
+def _rotation(trace: Activations, layer: int) -> npt.NDArray[np.float32]:
     """Return cosines and sines, (2, position, n_pairs) of float32, that fit all heads best."""
     meta = trace.meta
     pairs = rotated_pairs(meta.rotary_dim // 2, meta.rotary_style, meta.rotary_start)
@@ -50,7 +48,7 @@ def _rotation(trace: Trace, layer: int) -> npt.NDArray[np.float32]:
     return np.stack([factors.real, factors.imag]).astype(np.float32)
 
 
-def _norm_eps(trace: Trace) -> float:
+def _norm_eps(trace: Activations) -> float:
     """Return the epsilon of an MLA model's norms.
 
     It is found where it matters most, at the position with the smallest latent.

@@ -12,7 +12,7 @@ import pytest
 from extract.attention.low_rank import KeyValueWeights, activation_basis, balance_of, weight_basis
 from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION, PASSAGE_TOKENS, calibrate
 from extract.errors import ExtractError
-from extract.latent import Calibration
+from extract.latent.fit import Calibration
 from extract.models import LoadedModel
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes
 from extract.trace import ModelSource, Trace

@@ -11,7 +11,7 @@ import pytest
 
 import extract
 from extract.errors import ExtractError, UnsupportedModelError
-from extract.latent import require_fittable
+from extract.latent.fit import require_fittable
 from extract.trace import ProofError, Trace, TraceError
 from tests.support.traces import replaced
 

@@ -9,8 +9,8 @@ import pytest
 
 from extract.attention.patterns import PatternDistance
 from extract.forms import both_forms, compare
-from extract.latent import content_pattern, latent_report
 from extract.trace import TraceError
+from extract.trace.contents.latents import content_pattern, latent_report
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace
 

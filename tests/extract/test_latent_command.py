@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from extract.__main__ import main
-from extract.latent import fitted_latent, latent_report
 from extract.trace import Trace
+from extract.trace.contents.latents import fitted_latent, latent_report
 from tests.support.traces import make_trace
 
 

@@ -6,13 +6,10 @@ Neither this module nor what it reads needs torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from extract.errors import TraceError
+from extract.trace.contents.activations import Activations
 from extract.trace.contents.json_records import from_json
-
-if TYPE_CHECKING:
-    from extract.trace import Trace
 
 __all__ = [
     "CONTINUATION",
@@ -266,7 +263,7 @@ class ConversionReport:
     merged: MergedMatrices
 
 
-def conversion_report(trace: Trace) -> ConversionReport:
+def conversion_report(trace: Activations) -> ConversionReport:
     """Return what the conversion of a trace's model measured.
 
     Raises
@@ -288,7 +285,7 @@ def conversion_report(trace: Trace) -> ConversionReport:
     return report
 
 
-def _obstacle(trace: Trace) -> str:
+def _obstacle(trace: Activations) -> str:
     """Return why the model of a trace cannot be converted; nothing if the trace shows no reason."""
     meta = trace.meta
     if meta.attention == "mla":
@@ -328,7 +325,7 @@ class Contest:
         return self.model, self.mean, self.fitted, self.latent
 
 
-def at_equal_size(trace: Trace) -> Contest | None:
+def at_equal_size(trace: Activations) -> Contest | None:
     """Return the contest that a trace's conversion measured; None if it has none."""
     if trace.meta.conversion is None:
         return None

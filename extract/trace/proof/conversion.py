@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +29,7 @@ from extract.attention.arithmetic import (
 )
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import TraceError
+from extract.trace.contents.activations import Activations
 from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, rungs
 from extract.trace.contents.conversion_report import (
     RUNG_WAYS,
@@ -40,13 +40,10 @@ from extract.trace.contents.conversion_report import (
 )
 from extract.trace.proof.merged import MergedMatrix
 
-if TYPE_CHECKING:
-    from extract.trace import Trace
-
 __all__ = ["conversion_errors", "report_errors"]
 
 
-def conversion_errors(trace: Trace) -> dict[str, float]:
+def conversion_errors(trace: Activations) -> dict[str, float]:
     """Compute every stage of the conversion again from the one before it.
 
     Returns
@@ -74,7 +71,7 @@ def conversion_errors(trace: Trace) -> dict[str, float]:
     return errors
 
 
-def report_errors(trace: Trace) -> dict[str, float]:
+def report_errors(trace: Activations) -> dict[str, float]:
     """Compute again what the report on the conversion says of the tensors.
 
     Returns
@@ -101,7 +98,7 @@ def report_errors(trace: Trace) -> dict[str, float]:
     return errors
 
 
-def _is_converted(trace: Trace) -> bool:
+def _is_converted(trace: Activations) -> bool:
     """Return whether a trace holds a conversion, after checking that it holds all parts of one."""
     tensors = any(name.startswith(CONVERSION_PREFIXES) for name in trace.tensors)
     if tensors is not (trace.meta.conversion is not None):
@@ -118,14 +115,14 @@ def _pattern(scores: Array) -> Array:
     return softmax(np.where(causal_mask(*scores.shape[-2:]), scores, -np.inf))
 
 
-def _require_pattern(trace: Trace, name: str) -> None:
+def _require_pattern(trace: Activations, name: str) -> None:
     pattern = as_float64(trace[name])
     off = float(np.abs(pattern.sum(axis=-1) - 1).max())
     if pattern.min() < 0 or np.triu(pattern, k=1).any() or not off <= TOLERANCE:
         raise _unfit(f"'{name}' is not a causal attention pattern")
 
 
-def _layer_errors(trace: Trace, layer: int) -> dict[str, float]:
+def _layer_errors(trace: Activations, layer: int) -> dict[str, float]:
     """Return the error of each stage of the converted layer."""
     meta = trace.meta
     group = meta.n_heads // meta.n_kv_heads
@@ -161,7 +158,7 @@ def _layer_errors(trace: Trace, layer: int) -> dict[str, float]:
     }
 
 
-def _require_fitting(trace: Trace, report: ConversionReport) -> None:
+def _require_fitting(trace: Activations, report: ConversionReport) -> None:
     """Refuse a report that is not about this trace's model, prompt and tensors."""
     meta = trace.meta
     rows = _rows(report)
@@ -214,7 +211,9 @@ def _shares(row: Row) -> tuple[float, ...]:
     return (row.agreement, row.next_word_probability, *row.moved_by_layer)
 
 
-def _row_differences(trace: Trace, report: ConversionReport) -> Iterator[tuple[str, npt.ArrayLike]]:
+def _row_differences(
+    trace: Activations, report: ConversionReport
+) -> Iterator[tuple[str, npt.ArrayLike]]:
     """Yield differences of the shares of attention that move, and of the rows about the model."""
     meta, n = trace.meta, trace.meta.n_prompt
     for row in _rows(report):
@@ -244,7 +243,7 @@ def _row(report: ConversionReport, way: str) -> Row:
 
 
 def _rung_differences(
-    trace: Trace, report: ConversionReport
+    trace: Activations, report: ConversionReport
 ) -> Iterator[tuple[str, npt.ArrayLike]]:
     """Yield differences of the errors of keys and values."""
     layer, n = trace.meta.featured.layer, trace.meta.n_prompt
@@ -259,7 +258,7 @@ def _rung_differences(
             yield "errors", np.nan if told is None else error - told
 
 
-def _merged(trace: Trace, report: ConversionReport) -> Iterator[tuple[str, npt.ArrayLike]]:
+def _merged(trace: Activations, report: ConversionReport) -> Iterator[tuple[str, npt.ArrayLike]]:
     """Yield differences of the merged matrices and of their scores."""
     featured, told = trace.meta.featured, report.merged
     if not all(0 <= position < len(trace.meta.tokens) for position in (told.query, told.key)):

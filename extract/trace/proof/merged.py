@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from extract.attention.arithmetic import Array, Rotation, as_float64
-
-if TYPE_CHECKING:
-    from extract.trace import Trace
+from extract.trace.contents.activations import Activations
 
 __all__ = ["MergedMatrix"]
 
@@ -26,12 +23,12 @@ class MergedMatrix:
 
     Parameters
     ----------
-    trace : Trace
+    trace : Activations
         Of a model that rotates queries and keys, with the weights of the layer.
     layer, head : int
     """
 
-    def __init__(self, trace: Trace, layer: int, head: int) -> None:
+    def __init__(self, trace: Activations, layer: int, head: int) -> None:
         self.trace, self.layer, self.head = trace, layer, head
         self.kv_head = trace.kv_head(head)
 

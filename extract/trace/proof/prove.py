@@ -15,17 +15,15 @@ A stage whose arrays are not in the file is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from extract.attention.self_check import TOLERANCE, largest_errors, relative_error, stage_errors
 from extract.errors import TraceError
+from extract.trace.contents.activations import Activations
 from extract.trace.proof.conversion import conversion_errors, report_errors
-
-if TYPE_CHECKING:
-    from extract.trace import Trace
+from extract.trace.proof.latents import latent_error
 
 __all__ = ["ProofError", "layer_errors", "prove"]
 
@@ -64,7 +62,7 @@ class ProofError(TraceError):
         self.errors = errors
 
 
-def prove(trace: Trace) -> dict[str, float]:
+def prove(trace: Activations) -> dict[str, float]:
     """Compute every stage of a trace again.
 
     Returns
@@ -107,7 +105,7 @@ def prove(trace: Trace) -> dict[str, float]:
     return largest
 
 
-def layer_errors(trace: Trace, layer: int) -> dict[str, float]:
+def layer_errors(trace: Activations, layer: int) -> dict[str, float]:
     """Compute the stages of one layer again; return the error of each in the order of computation.
 
     The names are those of `extract.attention.self_check.stage_errors`, and "q_rot", "k_rot",
@@ -128,8 +126,6 @@ def layer_errors(trace: Trace, layer: int) -> dict[str, float]:
     )
     errors |= _rotation_errors(trace, layer)
     if f"latent.{layer}.W_DKV" in trace.tensors and str(layer) in (trace.meta.latent or {}):
-        from extract.latent import latent_error
-
         errors["latent"] = latent_error(trace, layer)
     return _in_order(errors)
 
@@ -138,12 +134,12 @@ def _in_order(errors: Mapping[str, float]) -> dict[str, float]:
     return {stage: errors[stage] for stage in _STAGES if stage in errors}
 
 
-def _held(trace: Trace, layer: int, names: Sequence[str]) -> dict[str, Floats]:
+def _held(trace: Activations, layer: int, names: Sequence[str]) -> dict[str, Floats]:
     """Return those of a layer's arrays that the trace holds."""
     return {name: trace.get(name, layer) for name in names if trace.has(name, layer)}
 
 
-def _rotation_errors(trace: Trace, layer: int) -> dict[str, float]:
+def _rotation_errors(trace: Activations, layer: int) -> dict[str, float]:
     """Return the errors of rotated queries and keys, and of the shared rotated key of MLA."""
     if not trace.has("q_rot", layer):
         return {}

@@ -20,6 +20,7 @@ from safetensors.numpy import save, save_file
 import extract
 from extract.attention.head_norm import HeadNorm
 from extract.trace import SCHEMA, Featured, ModelSource, Trace, TraceError, TraceMeta
+from extract.trace.contents import activations
 from extract.trace.contents.meta import LATER_FIELDS
 from extract.trace.seal import sealed
 from tests.support.checkout import PROJECT
@@ -479,7 +480,7 @@ def test_axes_of_all_tensors_are_found_once(monkeypatch: pytest.MonkeyPatch) -> 
     """Every panel of every picture asks for them."""
     trace = make_trace(positions="rotary")
     assert trace.axes("q.0")
-    monkeypatch.delattr(Trace, "_required")
+    monkeypatch.delattr(activations, "required_axes")
     assert trace.axes("x.0") == ("pos", "d_model")
 
 

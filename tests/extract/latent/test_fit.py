@@ -31,18 +31,15 @@ from extract.attention.low_rank import (
 from extract.attention.mla import mla_absorbed, mla_naive
 from extract.attention.patterns import PatternDistance
 from extract.errors import ExtractError
-from extract.latent import (
-    ERROR_TARGET,
-    Calibration,
-    CalibrationText,
-    add_latent,
-    content_pattern,
-    fitted_latent,
-    ladder_ranks,
-    latent_report,
-)
+from extract.latent.fit import ERROR_TARGET, Calibration, add_latent, ladder_ranks
 from extract.latent_table import latent_table
 from extract.trace import Trace, TraceError
+from extract.trace.contents.latents import (
+    CalibrationText,
+    content_pattern,
+    fitted_latent,
+    latent_report,
+)
 from tests.support.checkout import SHIPPED
 from tests.support.traces import make_trace, replaced
 
