@@ -29,12 +29,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from extract.architectures import ARCHITECTURES, H100_SXM, architecture
-from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
-from extract.check import check, has_figures
 from extract.conversion_table import conversion_table
 from extract.errors import ExtractError, PromptError, UnsupportedModelError
+from extract.facts.architectures import ARCHITECTURES, architecture
+from extract.facts.cache_table import cache_row, cache_table
+from extract.facts.gpus import H100_SXM
+from extract.facts.newer_schemes import NEWER_SCHEMES
+from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, published_trace
+from extract.facts.published_check import check, has_figures
+from extract.facts.work_table import newer_row, newer_table, work_table
 from extract.imported import imported_trace
 from extract.latent.fit import add_latent, require_fittable
 from extract.latent_table import latent_table
@@ -47,8 +51,6 @@ from extract.models import (
     LoadedModel,
     load_model,
 )
-from extract.newer_schemes import NEWER_SCHEMES
-from extract.published import EXTRACTED_GPT2, PUBLISHED, published_trace
 from extract.reading import best, first_and_last, last, rows_of_query
 from extract.support.assets import traces_folder
 from extract.support.console import Console, echo, tolerating_closed_output
@@ -61,7 +63,6 @@ from extract.trace.contents.conversion_report import (
     QUICK_TOKENS,
     conversion_report,
 )
-from extract.work_table import newer_row, newer_table, work_table
 
 __all__ = ["main"]
 

@@ -458,7 +458,7 @@ def _cache_size(folder: Path) -> Finding:
 
 
 def _traces() -> Iterator[Finding]:
-    from extract.published import PUBLISHED
+    from extract.facts.published import PUBLISHED
     from extract.trace import Trace, TraceError
     from filmkit.render.traces import EXTRACTED, SHIPPED, find_trace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from extract.published import EXTRACTED_GPT2
+from extract.facts.published import EXTRACTED_GPT2
 from extract.support.assets import asset
 from extract.trace import Trace
 

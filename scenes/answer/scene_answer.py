@@ -14,8 +14,8 @@ from manim import (
     VGroup,
 )
 
-from extract.architectures import MOE
 from extract.duel import duel
+from extract.facts.v2_report import MOE
 from filmkit.core.animations import (
     Appear,
     Drift,

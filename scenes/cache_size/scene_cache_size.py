@@ -10,14 +10,9 @@ from functools import partial
 import numpy as np
 from manim import Animation
 
-from extract.architectures import (
-    COMPARED_GROUPS,
-    GPU_BYTES,
-    H100_SXM,
-    V2_SAVING,
-    architecture,
-    decoding_work,
-)
+from extract.facts.architectures import COMPARED_GROUPS, architecture
+from extract.facts.gpus import GPU_BYTES, H100_SXM, decoding_work
+from extract.facts.v2_report import V2_SAVING
 from filmkit.core.animations import Appear, Vanish
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, VGroup, VMobject
 
-from extract.newer_schemes import V4_POOLING
+from extract.facts.newer_schemes import V4_POOLING
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from extract.published import gpt2_trace
+from extract.facts.published import gpt2_trace
 from extract.trace import Trace
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box

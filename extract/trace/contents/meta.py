@@ -190,7 +190,8 @@ class TraceMeta:
         What a conversion into MLA measured, as
         `extract.trace.contents.conversion_report.ConversionReport`.
     check : mapping, optional
-        Result of the comparison with published figures, as `extract.check.CheckReport`.
+        Result of the comparison with published figures, as
+        `extract.facts.published_check.CheckReport`.
     norm_eps : float
         Epsilon of the RMS norms on the latents of an MLA model; 0 for other models.
     qk_norm : HeadNorm, optional

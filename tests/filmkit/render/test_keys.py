@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from extract.published import EXTRACTED_GPT2, PUBLISHED
+from extract.facts.published import EXTRACTED_GPT2, PUBLISHED
 from extract.trace import Trace
 from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry

@@ -9,7 +9,7 @@ import pytest
 from manim import tempconfig
 
 from extract.attention.patterns import first_token_weight, strongest_head
-from extract.published import PUBLISHED
+from extract.facts.published import PUBLISHED
 from extract.trace import ModelSource, Trace
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from extract.architectures import DENSE_7B
+from extract.facts.v2_report import DENSE_7B
 from extract.trace import Trace
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import BeatRecord

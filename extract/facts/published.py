@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from extract.architectures import architecture
 from extract.attention.patterns import strongest_head
 from extract.errors import TraceError
+from extract.facts.architectures import architecture
 from extract.support.assets import asset, traces_folder
 from extract.trace import SCHEMA, Featured, ModelSource, Published, Trace, TraceMeta
 

@@ -13,15 +13,14 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from extract.architectures import (
+from extract.facts.architectures import (
     COMPARED_GROUPS,
     Architecture,
-    DecodingWork,
-    decoding_work,
     kv_cache_bytes,
     kv_cache_elements,
-    v2_cache_claim,
 )
+from extract.facts.gpus import DecodingWork, decoding_work
+from extract.facts.v2_report import v2_cache_claim
 
 __all__ = ["CacheRow", "FittingTable", "SizeUnit", "cache_row", "cache_table"]
 

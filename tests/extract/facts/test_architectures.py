@@ -11,26 +11,22 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from extract.__main__ import main
-from extract.architectures import (
+from extract.facts.architectures import (
     ARCHITECTURES,
-    DENSE_7B,
-    H100_SXM,
-    MOE,
-    V2_SAVING,
     Architecture,
     LatentSize,
     Scheme,
     SparseIndexer,
     architecture,
-    decoding_work,
     kv_cache_bytes,
     kv_cache_elements,
     latent_size,
-    v2_cache_claim,
 )
-from extract.cache_table import SizeUnit, cache_row, cache_table
-from extract.newer_schemes import NEWER_SCHEMES, CachedLayers, NewerScheme
-from extract.work_table import newer_table, work_table
+from extract.facts.cache_table import SizeUnit, cache_row, cache_table
+from extract.facts.gpus import H100_SXM, decoding_work
+from extract.facts.newer_schemes import NEWER_SCHEMES, CachedLayers, NewerScheme
+from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, v2_cache_claim
+from extract.facts.work_table import newer_table, work_table
 
 # Bytes per token at 16 bits: multi-head, 8 groups, multi-query, latent, and the model's own scheme.
 BYTES_PER_TOKEN = {

@@ -1,16 +1,16 @@
 """What came after multi-head latent attention: how newer models cache, as published.
 
-Elements are counted as in :mod:`extract.architectures`.  A scheme is here if a paper, a repository
-or a configuration class of its authors or of the library transformers gives its sizes, and these
-were read there.  Native Sparse Attention (arXiv 2502.11089), which keeps all keys and values and
-pooled ones beside them, is not: of its sizes only copies by others were found.
+Elements are counted as in :mod:`extract.facts.architectures`.  A scheme is here if a paper, a
+repository or a configuration class of its authors or of the library transformers gives its sizes,
+and these were read there.  Native Sparse Attention (arXiv 2502.11089), which keeps all keys and
+values and pooled ones beside them, is not: of its sizes only copies by others were found.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from extract.architectures import Architecture, architecture
+from extract.facts.architectures import Architecture, architecture
 
 __all__ = [
     "NEWER_SCHEMES",

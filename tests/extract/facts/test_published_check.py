@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from extract.__main__ import main
-from extract.check import FIGURES, check, has_figures
 from extract.errors import ExtractError
+from extract.facts.published_check import FIGURES, check, has_figures
 from extract.trace import TOP_TOKENS, ModelSource, Trace
 from tests.support.checkout import REFERENCE
 from tests.support.traces import make_trace, replaced, with_pattern

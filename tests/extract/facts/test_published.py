@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from extract import published
 from extract.__main__ import main
 from extract.attention.patterns import previous_token_weight, strongest_head
-from extract.check import check, has_figures
 from extract.errors import ExtractError
-from extract.published import (
+from extract.facts import published
+from extract.facts.published import (
     PUBLISHED,
     figures,
     gpt2_trace,
@@ -23,6 +22,7 @@ from extract.published import (
     is_gpt2_small,
     published_trace,
 )
+from extract.facts.published_check import check, has_figures
 from extract.trace import ModelSource, Published, Trace, TraceError
 from tests.support.traces import make_trace, replaced
 

@@ -11,9 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extract.architectures import COMPARED_GROUPS, Chip
-from extract.cache_table import CacheRow, FittingTable
-from extract.newer_schemes import NewerScheme
+from extract.facts.architectures import COMPARED_GROUPS
+from extract.facts.cache_table import CacheRow, FittingTable
+from extract.facts.gpus import Chip
+from extract.facts.newer_schemes import NewerScheme
 
 __all__ = ["newer_row", "newer_table", "work_table"]
 

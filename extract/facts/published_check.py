@@ -2,7 +2,7 @@
 
 The figures are values printed or plotted in public notebooks by the author of the film that this
 project follows, who used TransformerLens with a beginning-of-sequence token, and the patterns of
-all heads that others published (`extract.published`).
+all heads that others published (`extract.facts.published`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from extract.errors import ExtractError
-from extract.published import FIGURES, figures, is_gpt2_small, published_trace
+from extract.facts.published import FIGURES, figures, is_gpt2_small, published_trace
 from extract.trace import Trace
 
 __all__ = ["FIGURES", "CheckReport", "FigureComparison", "check", "has_figures"]
