@@ -39,11 +39,11 @@ from extract.facts.newer_schemes import NEWER_SCHEMES
 from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, published_trace
 from extract.facts.published_check import check, has_figures
 from extract.facts.work_table import newer_row, newer_table, work_table
-from extract.imported import imported_trace
 from extract.latent.fit import add_latent, require_fittable
 from extract.latent_table import latent_table
 from extract.limits import MAX_TOKENS, PICTURE_TOKENS, fault_of_prompt
-from extract.models import (
+from extract.models.imported import imported_trace
+from extract.models.loading import (
     DEFAULT_GENERATED,
     DEFAULT_MODEL,
     DEFAULT_PROMPT,
@@ -395,7 +395,7 @@ def _extract(
     A latent is fitted if there is a text to fit it to, and the model is converted if it can be and
     is asked to.
     """
-    from extract.capture import trace_model
+    from extract.models.capture import trace_model
 
     with _Progress() as progress:
         trace = trace_model(
@@ -454,7 +454,7 @@ def _load_for_prompts(
     """Load a model, unless its tokenizer finds that the pictures have no room for a prompt."""
 
     def check(tokenizer: Any) -> None:
-        from extract.token_sequence import require_length_for_pictures
+        from extract.models.token_sequence import require_length_for_pictures
 
         for prompt in prompts:
             require_length_for_pictures(tokenizer, prompt, chosen_rows=chosen_rows)
@@ -853,7 +853,7 @@ def convert_model(
 
         attention_layers(loaded.model)  # refuses a model before any work
         if trace is None:
-            from extract.capture import trace_model
+            from extract.models.capture import trace_model
 
             trace = trace_model(
                 loaded.model,

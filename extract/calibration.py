@@ -26,7 +26,7 @@ from extract.attention.low_rank import Moments
 from extract.attention.self_check import relative_error
 from extract.errors import ExtractError
 from extract.latent.fit import Calibration
-from extract.models import LoadedModel
+from extract.models.loading import LoadedModel
 from extract.support.assets import asset
 from extract.support.files import atomic_write
 from extract.support.kept import kept_folder
@@ -104,7 +104,7 @@ def calibrate(
     ExtractError
         If the text cannot be read or is too short, or if the model is not that of the trace.
     """
-    from extract.capture import attention_inputs
+    from extract.models.capture import attention_inputs
 
     model = loaded.model
     content = read_calibration(text)
@@ -174,7 +174,7 @@ def _summed(
     progress: Callable[[str, int, int], None],
 ) -> tuple[Moments, Moments]:
     """Sum the inputs of all layers over both parts of a text, keep them, and return a layer's."""
-    from extract.capture import attention_inputs
+    from extract.models.capture import attention_inputs
 
     total, done = sum(map(len, parts)), 0
     sums: list[list[Moments]] = []

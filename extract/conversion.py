@@ -25,9 +25,9 @@ from extract.conversion_prompt import read_prompt
 from extract.conversion_text import ConversionText, read_texts
 from extract.errors import ExtractError
 from extract.mla_conversion import AttentionLayer, LayerFit, MLALayer, Projected, absorbed
-from extract.models import PACKAGED, LoadedModel
+from extract.models.loading import PACKAGED, LoadedModel
+from extract.models.token_sequence import ProgressCallback
 from extract.support.kept import kept_folder
-from extract.token_sequence import ProgressCallback
 from extract.trace import Trace
 from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, CONVERTED_WEIGHTS
 from extract.trace.contents.conversion_report import RUNG_WAYS, ConversionReport, PromptResult, Row

@@ -43,10 +43,10 @@ from extract.mla_conversion import (
     Projected,
     mqa_mean,
 )
-from extract.models import LoadedModel
+from extract.models.loading import LoadedModel
+from extract.models.token_sequence import ProgressCallback
 from extract.support.assets import asset
 from extract.support.files import atomic_write, write_text
-from extract.token_sequence import ProgressCallback
 from extract.trace import Trace
 from extract.trace.contents.conversion_names import CONVERTED_WEIGHTS
 from extract.trace.contents.conversion_report import (

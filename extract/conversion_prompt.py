@@ -16,7 +16,7 @@ from torch import Tensor
 
 from extract.conversion_model import Layer, attention_replaced
 from extract.mla_conversion import Projected, attend, pattern
-from extract.token_sequence import ProgressCallback
+from extract.models.token_sequence import ProgressCallback
 from extract.trace.contents.conversion_report import CONTINUATION, PromptResult
 
 __all__ = ["RowWatcher", "read_prompt"]

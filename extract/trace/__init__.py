@@ -77,9 +77,9 @@ pair of channels rotates.  A layer that rotates by other angles has its own ``ro
 ``rope_sin.L``.
 
 A trace of patterns that others published (``published`` in the metadata) holds ``pattern.L`` of
-every layer and nothing else; an imported one (`extract.imported`) may hold ``q.L`` and ``k.L``, as
-used in the scores, and ``v.L`` too.  Their values may be rounded, so a row of n entries sums to 1
-within n times their ``precision``.
+every layer and nothing else; an imported one (`extract.models.imported`) may hold ``q.L`` and
+``k.L``, as used in the scores, and ``v.L`` too.  Their values may be rounded, so a row of n entries
+sums to 1 within n times their ``precision``.
 
 The first ``rotary_dim`` channels of each head rotate, in MLA the last ones.
 

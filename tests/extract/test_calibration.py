@@ -13,7 +13,7 @@ from extract.attention.low_rank import KeyValueWeights, activation_basis, balanc
 from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION, PASSAGE_TOKENS, calibrate
 from extract.errors import ExtractError
 from extract.latent.fit import Calibration
-from extract.models import LoadedModel
+from extract.models.loading import LoadedModel
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes
 from extract.trace import ModelSource, Trace
 from tests.support.checkout import SHIPPED
@@ -56,7 +56,7 @@ def model() -> Any:
 
 @pytest.fixture(scope="module")
 def trace_of(model: Any) -> Callable[[bool], Trace]:
-    from extract.capture import trace_model
+    from extract.models.capture import trace_model
 
     def make(bos: bool) -> Trace:
         return trace_model(model, ByteTokenizer(), "A flag", generate=2, bos=bos)
@@ -212,7 +212,7 @@ def test_an_unreadable_text_is_refused(
 
 
 def test_passages_fit_a_model_with_few_positions(tmp_path: Path) -> None:
-    from extract.capture import trace_model
+    from extract.models.capture import trace_model
 
     model = tiny_gpt2(n_positions=10)
     trace = trace_model(model, ByteTokenizer(), "A flag", generate=0, bos=True)

@@ -13,7 +13,6 @@ from rich.console import Console
 
 torch = pytest.importorskip("torch")
 
-from extract.capture import trace_model  # noqa: E402
 from extract.conversion import Settings, convert  # noqa: E402
 from extract.conversion_eval import (  # noqa: E402
     Judge,
@@ -33,7 +32,6 @@ from extract.conversion_prompt import read_prompt  # noqa: E402
 from extract.conversion_table import conversion_table  # noqa: E402
 from extract.conversion_text import ConversionText, read_texts  # noqa: E402
 from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
-from extract.featured import strongest_pair  # noqa: E402
 from extract.mla_conversion import (  # noqa: E402
     AttentionLayer,
     LayerFit,
@@ -43,6 +41,8 @@ from extract.mla_conversion import (  # noqa: E402
     mqa_mean,
     pattern,
 )
+from extract.models.capture import trace_model  # noqa: E402
+from extract.models.featured import strongest_pair  # noqa: E402
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes  # noqa: E402
 from extract.trace import Trace  # noqa: E402
 from extract.trace.contents.conversion_report import (  # noqa: E402

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from extract.models import LoadedModel
+from extract.models.loading import LoadedModel
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import ConversionReport, Row, conversion_report
 from extract.trace.proof.conversion import conversion_errors, report_errors

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 import transformers as hf
 
-from extract.capture import trace_model
 from extract.mla_conversion import AttentionLayer, LayerStatistics
-from extract.models import DEFAULT_PROMPT, LoadedModel
+from extract.models.capture import trace_model
+from extract.models.loading import DEFAULT_PROMPT, LoadedModel
 from extract.trace import Trace
 from extract.trace.contents.meta import ModelSource
 from tests.support.extract_models import SIZES, TOKENIZER, VOCABULARY

@@ -97,7 +97,7 @@ def test_a_prompt_that_is_too_long() -> None:
 
 
 def test_more_tokens_than_a_trace_holds(model: Path) -> None:
-    from extract.token_sequence import TokenSequence
+    from extract.models.token_sequence import TokenSequence
     from tests.support.extract_models import KINDS, TOKENIZER, tiny_model
 
     loaded = tiny_model(KINDS["llama"][0])

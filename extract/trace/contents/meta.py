@@ -105,7 +105,7 @@ class ModelSource:
     kind : str
         "hub", "package", "file", "folder", "memory" (a model given from Python), "synthetic" (no
         model: numpy only), "published" (not extracted here: values that others published) or
-        "imported" (arrays of another program, `extract.imported`).
+        "imported" (arrays of another program, `extract.models.imported`).
     name : str
         The name on the hub or of the package, or that of the file or folder without its path.
     revision : str

@@ -216,9 +216,9 @@ def test_an_extraction_of_gpt2_says_once_that_it_replaces_it(
 ) -> None:
     pytest.importorskip("transformer_lens")
     from extract import __main__ as command
-    from extract import capture, models
+    from extract.models import LoadedModel, capture
 
-    loaded = models.LoadedModel(None, None, "gpt2", ModelSource("hub", "gpt2"))
+    loaded = LoadedModel(None, None, "gpt2", ModelSource("hub", "gpt2"))
     monkeypatch.setattr(command, "load_model", lambda name, **options: loaded)
     own = replaced(own_gpt2(), self_check={"q": 1e-7})
     monkeypatch.setattr(capture, "trace_model", lambda *args, **options: own)

@@ -249,10 +249,10 @@ def test_an_extraction_runs_the_check_and_stores_its_result(
 ) -> None:
     pytest.importorskip("transformer_lens")
     from extract import __main__ as command
-    from extract import capture, models
+    from extract.models import LoadedModel, capture
 
     traced = agreeing if agrees else perturbed(agreeing, 10, 0.03)
-    loaded = models.LoadedModel(None, None, "gpt2", ModelSource("hub", "gpt2"))
+    loaded = LoadedModel(None, None, "gpt2", ModelSource("hub", "gpt2"))
     monkeypatch.setattr(command, "load_model", lambda name, **options: loaded)
     monkeypatch.setattr(capture, "trace_model", lambda *args, **options: traced)
     file = tmp_path / "trace.safetensors"

@@ -234,7 +234,7 @@ def test_the_attention_function_is_the_librarys_own_again() -> None:
 def test_the_inputs_of_every_layer_are_those_of_the_trace(
     name: str, traced: dict[str, tuple[Any, Trace]]
 ) -> None:
-    from extract.capture import attention_inputs
+    from extract.models.capture import attention_inputs
 
     model, trace = pair(traced, name)
     ids = list(trace.meta.token_ids)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.models import _reason
+from extract.models.loading import _reason
 from extract.trace import Trace
 from tests.support.checkout import PROJECT as ROOT
 from tests.support.hub import COMMIT, FakeHub

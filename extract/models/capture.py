@@ -17,7 +17,10 @@ import numpy.typing as npt
 import torch
 from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 
-from extract.adapter import (
+from extract.attention import self_check
+from extract.attention.arithmetic import attend
+from extract.errors import ExtractError, UnsupportedModelError
+from extract.models.adapter import (
     HOOKS,
     REQUIRED_HOOKS,
     AttentionConfig,
@@ -28,16 +31,13 @@ from extract.adapter import (
     layer_weights,
     window_of,
 )
-from extract.attention import self_check
-from extract.attention.arithmetic import attend
-from extract.errors import ExtractError, UnsupportedModelError
-from extract.featured import choose_featured
-from extract.models import DEFAULT_GENERATED
-from extract.module_hooks import attention_modules, layer_inputs, record
-from extract.module_reader import ModuleReader
-from extract.token_sequence import ProgressCallback, TokenSequence, logits_of, token_text
+from extract.models.featured import choose_featured
+from extract.models.loading import DEFAULT_GENERATED
+from extract.models.module_hooks import attention_modules, layer_inputs, record
+from extract.models.module_reader import ModuleReader
+from extract.models.token_sequence import ProgressCallback, TokenSequence, logits_of, token_text
+from extract.models.unsupported import has_hidden_steps, refuse_unsupported
 from extract.trace import ROTATION, SCHEMA, TOP_TOKENS, ModelSource, Trace, TraceMeta
-from extract.unsupported import has_hidden_steps, refuse_unsupported
 
 __all__ = ["ProgressCallback", "attention_inputs", "trace_model"]
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from extract.__main__ import main
 from extract.attention.arithmetic import attend
 from extract.errors import ExtractError, TraceError
-from extract.imported import imported_trace
+from extract.models.imported import imported_trace
 from extract.trace import Trace
 from filmkit.core.stage import Stage, StageError, beat
 

@@ -1,7 +1,7 @@
 """Convert what attention modules compute to the trace's names and axes.
 
-Counterpart of `extract.adapter` for models of which TransformerLens does not show every step; see
-`extract.module_hooks`.  Needs torch.
+Counterpart of `extract.models.adapter` for models of which TransformerLens does not show every
+step; see `extract.models.module_hooks`.  Needs torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extract.adapter import (
+from extract.attention.arithmetic import Rotation, capped, causal_mask
+from extract.attention.head_norm import NORM_KINDS, HeadNorm
+from extract.attention.self_check import TOLERANCE, relative_error
+from extract.errors import UnsupportedModelError
+from extract.models.adapter import (
     AttentionConfig,
     Floats,
     as_numpy,
@@ -21,11 +25,7 @@ from extract.adapter import (
     rotated,
     rotation_tables,
 )
-from extract.attention.arithmetic import Rotation, capped, causal_mask
-from extract.attention.head_norm import NORM_KINDS, HeadNorm
-from extract.attention.self_check import TOLERANCE, relative_error
-from extract.errors import UnsupportedModelError
-from extract.module_hooks import AttentionCall, ModuleRecord
+from extract.models.module_hooks import AttentionCall, ModuleRecord
 
 __all__ = ["ModuleReader"]
 

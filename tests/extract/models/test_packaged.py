@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import extract
-from extract import models
 from extract.calibration import CALIBRATION_TEXT
-from extract.models import DEFAULT_PROMPT, PACKAGED, LoadedModel
+from extract.models import loading
+from extract.models.loading import DEFAULT_PROMPT, PACKAGED, LoadedModel
 from extract.support.kept import kept_sizes
 from extract.trace import Trace
 from tests.support.checkout import PROJECT as ROOT
@@ -95,14 +95,14 @@ def test_it_is_read_once_and_then_from_a_folder(
     packaged_model: LoadedModel, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     read: list[bool] = []
-    whole = models._from_pretrained
+    whole = loading._from_pretrained
 
     def from_pretrained(*arguments: Any, **options: Any) -> Any:
         read.append("gguf_file" in options)
         return whole(*arguments, **options)
 
-    monkeypatch.setattr(models, "_from_pretrained", from_pretrained)
-    loaded = [models.load_model(PACKAGED) for _ in range(2)]
+    monkeypatch.setattr(loading, "_from_pretrained", from_pretrained)
+    loaded = [loading.load_model(PACKAGED) for _ in range(2)]
     assert read == [True, False]
     (folder,) = kept_sizes()
     weights = folder / "model" / "model.safetensors"
@@ -110,7 +110,7 @@ def test_it_is_read_once_and_then_from_a_folder(
     damaged[-1000] ^= 1
     weights.unlink()  # the second model looks into the file that was there
     weights.write_bytes(damaged)
-    loaded.append(models.load_model(PACKAGED))
+    loaded.append(loading.load_model(PACKAGED))
     assert read == [True, False, False, True]
     text = CALIBRATION_TEXT.read_text(encoding="utf-8")
     ids = packaged_model.tokenizer(text)["input_ids"]

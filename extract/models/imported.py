@@ -29,8 +29,8 @@ import numpy.typing as npt
 from extract.attention.arithmetic import attend
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import ExtractError, TraceError
-from extract.featured import choose_featured
 from extract.limits import MAX_FILE
+from extract.models.featured import choose_featured
 from extract.support.plain_text import escaped, shortened
 from extract.trace import SCHEMA, ModelSource, Published, Trace, TraceMeta
 

@@ -16,7 +16,7 @@ from extract.attention.self_check import (
     stage_errors,
 )
 from extract.errors import ExtractError
-from extract.featured import CRITERION, choose_featured, structure_scores
+from extract.models.featured import CRITERION, choose_featured, structure_scores
 from extract.trace import Featured, Trace
 from tests.support.checkout import SHIPPED
 from tests.support.traces import make_trace, replaced
