@@ -29,7 +29,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.conversion_table import conversion_table
 from extract.errors import ExtractError, PromptError, UnsupportedModelError
 from extract.facts.architectures import ARCHITECTURES, architecture
@@ -39,8 +38,9 @@ from extract.facts.newer_schemes import NEWER_SCHEMES
 from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, published_trace
 from extract.facts.published_check import check, has_figures
 from extract.facts.work_table import newer_row, newer_table, work_table
+from extract.latent.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.latent.fit import add_latent, require_fittable
-from extract.latent_table import latent_table
+from extract.latent.table import latent_table
 from extract.limits import MAX_TOKENS, PICTURE_TOKENS, fault_of_prompt
 from extract.models.imported import imported_trace
 from extract.models.loading import (
@@ -51,7 +51,7 @@ from extract.models.loading import (
     LoadedModel,
     load_model,
 )
-from extract.reading import best, first_and_last, last, rows_of_query
+from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.support.assets import traces_folder
 from extract.support.console import Console, echo, tolerating_closed_output
 from extract.support.files import DISK_FULL_ERRNOS

@@ -1,9 +1,9 @@
 """The texts that a conversion is fitted to, healed on and tested on, cut into windows of tokens.
 
 ``assets/calibration/SOURCES.md`` says where they come from and their licences.  Of every long text
-the last window is held out for the test of long context, and the one before it stops the healing
-in time.  The project's own calibration text is split as in `extract.calibration`: its end is held
-out, in passages about as long as those that other measurements use.
+the last window is held out for the test of long context, and the one before it stops the healing in
+time.  The project's own calibration text is split as in `extract.latent.calibration`: its end is
+held out, in passages about as long as those that other measurements use.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION
 from extract.errors import ExtractError
+from extract.latent.calibration import CALIBRATION_TEXT, FITTED_FRACTION
 from extract.support.assets import asset
 from extract.trace.contents.conversion_report import CONVERSION_TOKENS, WINDOW
 

@@ -27,7 +27,6 @@ import numpy as np
 
 from extract.attention.arithmetic import Array, as_float64, merge_heads, project
 from extract.attention.low_rank import (
-    Basis,
     Factors,
     KeyValueWeights,
     Moments,
@@ -154,9 +153,22 @@ def add_latent(
     basis = activation_basis(weights, grams.calibration, balance)
     plain = weight_basis(weights, balance)
     ranks = {*ladder_ranks(weights.full_rank), *(() if rank is None else (rank,))}
-    ladder = tuple(
-        _report_rank(trace, layer, candidate, grams, basis, plain) for candidate in sorted(ranks)
-    )
+    own = trace.get("pattern", layer)
+    true_content = content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
+
+    def measured(candidate: int) -> RankReport:
+        factors = basis.factors(candidate)
+        keys = project(trace.get("x", layer) @ factors.W_DKV, factors.W_UK)
+        content = content_pattern(trace, layer, keys)
+        return RankReport(
+            rank=candidate,
+            fit=FitErrors(*(basis.errors(candidate, gram) for gram in grams)),
+            weight_svd=FitErrors(*(plain.errors(candidate, gram) for gram in grams)),
+            latent_moves_content=distance_on_prompt(trace, content, true_content),
+            both_move=distance_on_prompt(trace, content, own),
+        )
+
+    ladder = tuple(measured(candidate) for candidate in sorted(ranks))
     chosen = next(
         entry
         for entry in ladder
@@ -166,7 +178,6 @@ def add_latent(
     tensors = {"W_DKV": factors.W_DKV, "W_UK": factors.W_UK, "W_UV": factors.W_UV}
     if biased:
         tensors["b_O"] = _output_bias(trace, layer, weights, factors, centre)
-    content = content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
     report = LatentReport(
         rank=chosen.rank,
         full_rank=weights.full_rank,
@@ -175,7 +186,7 @@ def add_latent(
         error_balanced=chosen.fit.prompt.balanced,
         error_k=chosen.fit.prompt.k,
         error_v=chosen.fit.prompt.v,
-        rotation_moves=distance_on_prompt(trace, content, trace.get("pattern", layer)),
+        rotation_moves=distance_on_prompt(trace, true_content, own),
         calibration=calibration.text,
         ladder=ladder,
     )
@@ -190,24 +201,6 @@ class _Grams(NamedTuple):
     calibration: Array
     held_out: Array
     prompt: Array
-
-
-def _report_rank(
-    trace: Trace, layer: int, rank: int, grams: _Grams, basis: Basis, plain: Basis
-) -> RankReport:
-    """Measure errors and pattern distances at one rank."""
-    factors = basis.factors(rank)
-    keys = project(trace.get("x", layer) @ factors.W_DKV, factors.W_UK)
-    content = content_pattern(trace, layer, keys)
-    return RankReport(
-        rank=rank,
-        fit=FitErrors(*(basis.errors(rank, gram) for gram in grams)),
-        weight_svd=FitErrors(*(plain.errors(rank, gram) for gram in grams)),
-        latent_moves_content=distance_on_prompt(
-            trace, content, content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
-        ),
-        both_move=distance_on_prompt(trace, content, trace.get("pattern", layer)),
-    )
 
 
 def _output_bias(

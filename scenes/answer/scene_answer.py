@@ -14,8 +14,8 @@ from manim import (
     VGroup,
 )
 
-from extract.duel import duel
 from extract.facts.v2_report import MOE
+from extract.latent.duel import duel
 from filmkit.core.animations import (
     Appear,
     Drift,

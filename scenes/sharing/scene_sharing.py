@@ -7,7 +7,7 @@ from functools import partial
 from manim import Group, smooth, squish_rate_func
 
 from extract.attention.arithmetic import Array
-from extract.sharing import groups_for
+from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish
 from filmkit.core.camera import Shot, pin_to_frame

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from extract.facts.architectures import architecture
 from extract.facts.newer_schemes import V4_ARITHMETIC, V4_CACHE, V4_POOLING, V32_CONTEXT
-from extract.reading import best, first_and_last, last, rows_of_query
+from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Appear, Vanish
 from filmkit.core.facts import fact, told

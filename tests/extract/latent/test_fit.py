@@ -32,7 +32,7 @@ from extract.attention.mla import mla_absorbed, mla_naive
 from extract.attention.patterns import PatternDistance
 from extract.errors import ExtractError
 from extract.latent.fit import ERROR_TARGET, Calibration, add_latent, ladder_ranks
-from extract.latent_table import latent_table
+from extract.latent.table import latent_table
 from extract.trace import Trace, TraceError
 from extract.trace.contents.latents import (
     CalibrationText,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import extract
-from extract.calibration import CALIBRATION_TEXT
+from extract.latent.calibration import CALIBRATION_TEXT
 from extract.models import loading
 from extract.models.loading import DEFAULT_PROMPT, PACKAGED, LoadedModel
 from extract.support.kept import kept_sizes

@@ -14,7 +14,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage
 from scenes.sharing.scene_sharing import Sharing
-from tests.extract.test_sharing import from_pooled_weights
+from tests.extract.recompute.test_sharing import from_pooled_weights
 from tests.support.figures import all_texts
 from tests.support.staging import complaints, play
 from tests.support.traces import make_trace

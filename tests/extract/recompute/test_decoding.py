@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from extract.attention.head_norm import HeadNorm
-from extract.decoding import decode
+from extract.recompute.decoding import decode
 from tests.support.plain_attention import AttentionWeights, decode_with_cache
 from tests.support.traces import make_trace, replaced
 

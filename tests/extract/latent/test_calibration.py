@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from extract.attention.low_rank import KeyValueWeights, activation_basis, balance_of, weight_basis
-from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION, PASSAGE_TOKENS, calibrate
 from extract.errors import ExtractError
+from extract.latent.calibration import CALIBRATION_TEXT, FITTED_FRACTION, PASSAGE_TOKENS, calibrate
 from extract.latent.fit import Calibration
 from extract.models.loading import LoadedModel
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from extract.attention.patterns import PatternDistance
-from extract.forms import both_forms, compare
+from extract.latent.forms import both_forms, compare
 from extract.trace import TraceError
 from extract.trace.contents.latents import content_pattern, latent_report
 from tests.support.latents import with_latent

@@ -9,7 +9,7 @@ import pytest
 
 from extract.attention.arithmetic import Rotation
 from extract.attention.head_norm import HeadNorm
-from extract.sharing import groups_for, share_heads
+from extract.recompute.sharing import groups_for, share_heads
 from extract.trace import Trace
 from tests.support.plain_attention import (
     AttentionWeights,

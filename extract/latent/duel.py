@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from extract.attention.arithmetic import Array, as_float64
 from extract.attention.patterns import PatternDistance
-from extract.forms import both_forms
-from extract.sharing import share_heads
+from extract.latent.forms import both_forms
+from extract.recompute.sharing import share_heads
 from extract.trace import Trace
 
 __all__ = ["Duel", "Side", "duel"]

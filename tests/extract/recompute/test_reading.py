@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from extract.facts.published import gpt2_trace
-from extract.reading import best, first_and_last, last, rows_of_query
+from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
 from tests.support.traces import make_trace
 
