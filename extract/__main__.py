@@ -29,7 +29,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from extract.conversion_table import conversion_table
+from extract.conversion.table import conversion_table
 from extract.errors import ExtractError, PromptError, UnsupportedModelError
 from extract.facts.architectures import ARCHITECTURES, architecture
 from extract.facts.cache_table import cache_row, cache_table
@@ -498,7 +498,7 @@ def _with_latent(
 
 def _with_conversion(trace: Trace, loaded: LoadedModel, progress: _Progress) -> Trace:
     """Return the trace with a conversion of its model, as it was converted last."""
-    from extract.conversion import convert
+    from extract.conversion.convert import convert
 
     if loaded.random_weights:
         raise UnsupportedModelError("the weights are random numbers, and would say nothing")
@@ -848,8 +848,8 @@ def convert_model(
         loaded = load_model(
             model or (trace.meta.source.name if trace else PACKAGED), progress=progress.report
         )
-        from extract.conversion import Settings, convert
-        from extract.conversion_model import attention_layers
+        from extract.conversion.convert import Settings, convert
+        from extract.conversion.model import attention_layers
 
         attention_layers(loaded.model)  # refuses a model before any work
         if trace is None:

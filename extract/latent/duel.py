@@ -2,7 +2,7 @@
 
 Both sides keep the model's rotation, and everything else of the layer as it is: keys that come from
 a latent are rotated after they have been expanded, so they cannot be absorbed (see
-`extract.conversion` for a form that can).  Nothing is trained.
+`extract.conversion.convert` for a form that can).  Nothing is trained.
 """
 
 from __future__ import annotations

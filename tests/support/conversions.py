@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers as hf
 
-from extract.mla_conversion import AttentionLayer, LayerStatistics
+from extract.conversion.fits import AttentionLayer, LayerStatistics
 from extract.models.capture import trace_model
 from extract.models.loading import DEFAULT_PROMPT, LoadedModel
 from extract.trace import Trace

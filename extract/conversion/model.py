@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from extract.errors import ExtractError, UnsupportedModelError
-from extract.mla_conversion import (
+from extract.conversion.fits import (
     AttentionLayer,
     LayerStatistics,
     Projected,
     attend,
     scores,
 )
+from extract.errors import ExtractError, UnsupportedModelError
 from extract.support.files import atomic_write
 from extract.trace.contents.conversion_report import WINDOW
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from extract.mla_conversion import MLALayer, rotate, with_weights
+from extract.conversion.fits import MLALayer, rotate, with_weights
 from extract.trace.contents.conversion_report import LayerHealing
 
 __all__ = ["HealedLayer", "heal_layer", "unit_latent"]

@@ -1,7 +1,7 @@
 """How well a converted model still does what the model itself does, on text that no fit has seen.
 
 Perplexity, how often both find the same next token likeliest, and the Kullback-Leibler divergence
-of their predictions.  What it does with a prompt is in `extract.conversion_prompt`.
+of their predictions.  What it does with a prompt is in `extract.conversion.prompt`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.conversion_model import Layer, run
-from extract.mla_conversion import AttentionLayer, LayerFit, LayerStatistics
+from extract.conversion.fits import AttentionLayer, LayerFit, LayerStatistics
+from extract.conversion.model import Layer, run
 from extract.trace.contents.conversion_report import TextResult
 
 __all__ = [

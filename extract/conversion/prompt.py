@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.conversion_model import Layer, attention_replaced
-from extract.mla_conversion import Projected, attend, pattern
+from extract.conversion.fits import Projected, attend, pattern
+from extract.conversion.model import Layer, attention_replaced
 from extract.models.token_sequence import ProgressCallback
 from extract.trace.contents.conversion_report import CONTINUATION, PromptResult
 

@@ -1,7 +1,7 @@
 """Convert a whole model into MLA, measure what is lost, and store it in a trace.
 
-What depends on the model alone is made once and kept (`extract.conversion_kept`).  What depends on
-the prompt takes one reading by all converted models together (`extract.conversion_prompt`).
+What depends on the model alone is made once and kept (`extract.conversion.kept`).  What depends on
+the prompt takes one reading by all converted models together (`extract.conversion.prompt`).
 
 Needs torch and transformers.
 """
@@ -18,13 +18,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from extract.conversion_kept import QUICK, Converted, ModelConversion, Settings, last_settings
-from extract.conversion_merged import merged_table
-from extract.conversion_model import Layer, attention_layers
-from extract.conversion_prompt import read_prompt
-from extract.conversion_text import ConversionText, read_texts
+from extract.conversion.fits import AttentionLayer, LayerFit, MLALayer, Projected, absorbed
+from extract.conversion.kept import (
+    QUICK,
+    Converted,
+    ModelConversion,
+    Settings,
+    last_settings,
+)
+from extract.conversion.merged import merged_table
+from extract.conversion.model import Layer, attention_layers
+from extract.conversion.prompt import read_prompt
+from extract.conversion.text import ConversionText, read_texts
 from extract.errors import ExtractError
-from extract.mla_conversion import AttentionLayer, LayerFit, MLALayer, Projected, absorbed
 from extract.models.loading import PACKAGED, LoadedModel
 from extract.models.token_sequence import ProgressCallback
 from extract.support.kept import kept_folder
@@ -236,7 +242,7 @@ class _Seen:
     def watch(
         self, row: int, number: int, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
     ) -> None:
-        """See one layer of one model; see `extract.conversion_prompt.RowWatcher`."""
+        """See one layer of one model; see `extract.conversion.prompt.RowWatcher`."""
         made = self._converted[row]
         layer, is_featured = made.layers[number], number == self._layer
         if row < self._n_ladder:

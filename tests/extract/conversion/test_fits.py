@@ -11,8 +11,7 @@ torch = pytest.importorskip("torch")
 
 from extract.attention.arithmetic import Rotation  # noqa: E402
 from extract.attention.mla import Decoupled, LatentLayer, mla_absorbed, mla_naive  # noqa: E402
-from extract.errors import ExtractError  # noqa: E402
-from extract.mla_conversion import (  # noqa: E402
+from extract.conversion.fits import (  # noqa: E402
     AttentionLayer,
     JointFit,
     LayerFit,
@@ -24,6 +23,7 @@ from extract.mla_conversion import (  # noqa: E402
     mqa_mean,
     pattern,
 )
+from extract.errors import ExtractError  # noqa: E402
 from tests.support.conversions import (  # noqa: E402
     D_MODEL,
     N_POSITIONS,

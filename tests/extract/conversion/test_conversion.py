@@ -13,26 +13,14 @@ from rich.console import Console
 
 torch = pytest.importorskip("torch")
 
-from extract.conversion import Settings, convert  # noqa: E402
-from extract.conversion_eval import (  # noqa: E402
+from extract.conversion.convert import Settings, convert  # noqa: E402
+from extract.conversion.evaluation import (  # noqa: E402
     Judge,
     compare_on_windows,
     exactness,
     ladder_sizes,
 )
-from extract.conversion_healing import heal_layer, unit_latent  # noqa: E402
-from extract.conversion_merged import median_changes, merged_table  # noqa: E402
-from extract.conversion_model import (  # noqa: E402
-    LayerStream,
-    attention_layers,
-    gather_statistics,
-    run,
-)
-from extract.conversion_prompt import read_prompt  # noqa: E402
-from extract.conversion_table import conversion_table  # noqa: E402
-from extract.conversion_text import ConversionText, read_texts  # noqa: E402
-from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
-from extract.mla_conversion import (  # noqa: E402
+from extract.conversion.fits import (  # noqa: E402
     AttentionLayer,
     LayerFit,
     MLALayer,
@@ -41,6 +29,18 @@ from extract.mla_conversion import (  # noqa: E402
     mqa_mean,
     pattern,
 )
+from extract.conversion.healing import heal_layer, unit_latent  # noqa: E402
+from extract.conversion.merged import median_changes, merged_table  # noqa: E402
+from extract.conversion.model import (  # noqa: E402
+    LayerStream,
+    attention_layers,
+    gather_statistics,
+    run,
+)
+from extract.conversion.prompt import read_prompt  # noqa: E402
+from extract.conversion.table import conversion_table  # noqa: E402
+from extract.conversion.text import ConversionText, read_texts  # noqa: E402
+from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
 from extract.models.capture import trace_model  # noqa: E402
 from extract.models.featured import strongest_pair  # noqa: E402
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes  # noqa: E402
@@ -244,7 +244,7 @@ def test_models_that_read_together_read_as_each_alone(
     model: Any, at_a_time: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against one model after the other, every token read again for each word that it says."""
-    monkeypatch.setattr("extract.conversion_prompt._TOKENS", at_a_time)
+    monkeypatch.setattr("extract.conversion.prompt._TOKENS", at_a_time)
     layers, prompt = attention_layers(model), some_tokens(9, seed=3)[0].tolist()
     known = gather_statistics(model, layers, some_tokens(32, 4), tmp_path)
     converted = [mla(*pair, 4, 6) for pair in zip(layers, known, strict=True)]
@@ -490,7 +490,7 @@ def test_another_prompt_is_converted_as_the_last_one(
     other = trace_model(model, TOKENIZER, "A cat sat on a flag")
     # Anything that is measured on texts or healed would be another call of these.
     monkeypatch.setattr(Judge, "result", None)
-    monkeypatch.setattr("extract.conversion_kept.heal_layer", None)
+    monkeypatch.setattr("extract.conversion.kept.heal_layer", None)
     made = convert(
         other, loaded(model), progress=lambda task, done, total: tasks.add(task), text=text
     )

@@ -86,7 +86,7 @@ def test_its_prompt_is_read_as_before(
     shipped: Trace, report: ConversionReport, packaged_model: LoadedModel
 ) -> None:
     """Without measuring anything on texts, as in an extraction."""
-    from extract.conversion import convert
+    from extract.conversion.convert import convert
 
     made = convert(shipped, packaged_model)
     made.prove()
@@ -119,12 +119,12 @@ def test_it_can_be_made_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two rungs, without healing: as in the shipped trace."""
-    from extract import conversion_kept
-    from extract.conversion import Settings, convert
+    from extract.conversion import kept
+    from extract.conversion.convert import Settings, convert
 
-    whole = conversion_kept.ladder_sizes
+    whole = kept.ladder_sizes
     monkeypatch.setattr(
-        conversion_kept, "ladder_sizes", lambda *sizes, quick: whole(*sizes, quick=quick)[5::2]
+        kept, "ladder_sizes", lambda *sizes, quick: whole(*sizes, quick=quick)[5::2]
     )
     made = convert(shipped, packaged_model, Settings())
     again = conversion_report(made)

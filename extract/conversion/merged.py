@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from extract.mla_conversion import AttentionLayer, rotate
+from extract.conversion.fits import AttentionLayer, rotate
 from extract.models.featured import strongest_pair
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import MergedMatrices

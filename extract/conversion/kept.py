@@ -3,12 +3,12 @@
 All of it is made once, piece by piece, and kept (`extract.support.kept`); a run that was stopped
 goes on where it was:
 
-1. Statistics of every layer's inputs on calibration prose (`extract.conversion_model`): in short
+1. Statistics of every layer's inputs on calibration prose (`extract.conversion.model`): in short
    passages of the project's own text, and in long windows of mixed prose.
-2. A ladder of sizes, each fitted to the passages (`extract.mla_conversion`) and measured on texts
-   (`extract.conversion_eval`).
+2. A ladder of sizes, each fitted to the passages (`extract.conversion.fits`) and measured on texts
+   (`extract.conversion.evaluation`).
 3. The conversion that is stored, fitted to the windows so that it holds at their length; with
-   healing (`extract.conversion_healing`), before and after it.
+   healing (`extract.conversion.healing`), before and after it.
 
 Needs torch and transformers.
 """
@@ -29,13 +29,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from extract.conversion_eval import Judge, Size, compare_on_windows, exactness, ladder_sizes
-from extract.conversion_healing import heal_layer, unit_latent
-from extract.conversion_merged import median_changes
-from extract.conversion_model import Layer, LayerStream, gather_statistics
-from extract.conversion_text import ConversionText
-from extract.errors import ExtractError, TraceError
-from extract.mla_conversion import (
+from extract.conversion.evaluation import (
+    Judge,
+    Size,
+    compare_on_windows,
+    exactness,
+    ladder_sizes,
+)
+from extract.conversion.fits import (
     AttentionLayer,
     LayerFit,
     LayerStatistics,
@@ -43,6 +44,11 @@ from extract.mla_conversion import (
     Projected,
     mqa_mean,
 )
+from extract.conversion.healing import heal_layer, unit_latent
+from extract.conversion.merged import median_changes
+from extract.conversion.model import Layer, LayerStream, gather_statistics
+from extract.conversion.text import ConversionText
+from extract.errors import ExtractError, TraceError
 from extract.models.loading import LoadedModel
 from extract.models.token_sequence import ProgressCallback
 from extract.support.assets import asset

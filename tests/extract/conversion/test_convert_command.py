@@ -12,12 +12,12 @@ from click.testing import CliRunner, Result
 
 torch = pytest.importorskip("torch")
 
-from extract import conversion  # noqa: E402
 from extract.__main__ import main  # noqa: E402
+from extract.conversion import convert  # noqa: E402
 from extract.trace import Trace  # noqa: E402
 from extract.trace.contents.conversion_report import conversion_report  # noqa: E402
 from extract.trace.proof.conversion import conversion_errors  # noqa: E402
-from tests.extract.test_conversion import small_texts  # noqa: E402
+from tests.extract.conversion.test_conversion import small_texts  # noqa: E402
 from tests.support.conversions import tiny_llama  # noqa: E402
 from tests.support.extract_models import TOKENIZER, _gpt2  # noqa: E402
 
@@ -44,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "read_texts", lambda *arguments: small_texts())
+    monkeypatch.setattr(convert, "read_texts", lambda *arguments: small_texts())
     monkeypatch.setenv("OMP_WAIT_POLICY", os.environ.get("OMP_WAIT_POLICY", "PASSIVE"))
 
 
