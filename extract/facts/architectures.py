@@ -1,7 +1,7 @@
 """Published models and the size of their key/value caches.
 
-Every number on screen that is not measured in a trace comes from this room, with its source.  A
-cache holds, for every token and layer:
+Every number on screen that is not measured in a trace comes from `extract.facts`, with its source.
+A cache holds, for every token and layer:
 
 ======  ==================================  ========================================================
 scheme  elements                            what is cached

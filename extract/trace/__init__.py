@@ -1,6 +1,6 @@
 """The trace: the attention activations of one model for one prompt, stored as one file.
 
-Pictures read every measured number from a trace.  This room needs only numpy and safetensors, so
+Pictures read every measured number from a trace.  This package needs only numpy and safetensors, so
 rendering never loads a model library.
 
 The file
