@@ -173,12 +173,12 @@ def test_a_latent_with_another_report_is_refused(tmp_path: Path) -> None:
     with_latent(rank=8, n_tokens=12).save(path)
     whole = TraceFile.read(path)
     Trace.load(path)
-    report = whole.meta["latent"]["1"]
+    report, damaged = whole.meta["latent"]["1"], "the report on the latent of layer 1 is damaged"
     for changes, message in (
         ({"error_k": report["error_k"] + 0.01}, computed_again("latent", 1)),
-        ({"error_k": -0.1}, "the report on the latent of layer 1 is damaged (-0.1 is"),
-        ({"ladder": 7}, "the report on the latent of layer 1 is damaged"),
-        ({"rotation_moves": {"mean": "x", "worst": 0.0}}, "the report on the latent of layer 1"),
+        ({"error_k": -0.1}, f"{damaged} (the report's 'error_k' is -0.1, and should be 0 or more)"),
+        ({"ladder": 7}, f"{damaged} (the report's 'ladder' should be a list, not 7)"),
+        ({"rotation_moves": {"mean": "x", "worst": 0.0}}, f"{damaged} (the report's 'mean' should"),
     ):
         latents = {"1": report | changes}
         assert refusal(with_meta(latent=latents)(whole), tmp_path).startswith(message)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -14,49 +15,86 @@ from extract.support.plain_text import shortened
 
 __all__ = ["from_json"]
 
+_ASKED = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false"}
 
-def from_json(kind: Any, value: Any, *, least: float = -math.inf) -> Any:
-    """Rebuild a dataclass, with nested dataclasses and tuples, from the result of ``asdict``.
+
+def from_json(
+    kind: Any,
+    value: Any,
+    whole: str = "the report",
+    *,
+    least: float = -math.inf,
+    longest: int = MAX_SENTENCE,
+) -> Any:
+    """Rebuild a dataclass, with what it holds, from the result of ``asdict``.
 
     Parameters
     ----------
     kind : type
-        A dataclass, ``tuple[X, ...]``, ``X | None`` or a plain type.
+        A dataclass, ``tuple[X, ...]``, ``Mapping[str, X]``, ``X | None``, a plain type or ``Any``.
     value
         What ``json.loads`` returned for it.
+    whole : str
+        What errors call it.
     least
         The smallest number that may be in it.
+    longest
+        Characters that a text in it may have.
 
     Raises
     ------
-    KeyError, TypeError
-        If a field is missing, unknown or of another type, if a number is too small or not finite,
-        or if a text is longer than `extract.limits.MAX_SENTENCE`.
+    TypeError
+        If a field without a default is missing, if one is unknown or of another type, if a number
+        is too small or not finite, or if a text is too long.  The message names the field.
     """
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        if not isinstance(value, dict):
-            raise TypeError(f"{shortened(repr(value))} is no record")
-        if unknown := value.keys() - hints.keys():
-            raise TypeError(f"unknown fields: {shortened(', '.join(sorted(unknown)))}")
-        return kind(
-            **{f.name: from_json(hints[f.name], value[f.name], least=least) for f in fields(kind)}
-        )
+
+    def built(kind: Any, value: Any, what: str) -> Any:
+        asked = _fault(kind, value)
+        if asked:
+            raise TypeError(f"{what} should be {asked}, not {shortened(repr(value))}")
+        if get_origin(kind) is UnionType:
+            return None if value is None else built(get_args(kind)[0], value, what)
+        if get_origin(kind) is tuple:
+            return tuple(built(get_args(kind)[0], item, what) for item in value)
+        if get_origin(kind) is Mapping:
+            inner = get_args(kind)[1]
+            return {name: built(inner, item, _named(name)) for name, item in value.items()}
+        if isinstance(kind, type) and is_dataclass(kind):
+            hints = _hints(kind)
+            if unknown := ", ".join(sorted(value.keys() - hints.keys())):
+                raise TypeError(f"{what} has unknown fields ({shortened(unknown)})")
+            for field in fields(kind):
+                if field.name not in value and field.default is MISSING:
+                    raise TypeError(f"{what} has no '{field.name}'")
+            read = {name: built(hints[name], item, _named(name)) for name, item in value.items()}
+            return kind(**read)
+        if kind in (int, float) and value < least:
+            raise TypeError(f"{what} is {value}, and should be {least:g} or more")
+        if kind is str and len(value) > longest:
+            raise TypeError(f"{what} has {len(value):,} characters, and may have {longest:,}")
+        return float(value) if kind is float else value
+
+    def _named(name: str) -> str:
+        return f"{whole}'s '{shortened(name)}'"
+
+    return built(kind, value, whole)
+
+
+def _fault(kind: Any, value: Any) -> str:
+    """Return what a value should be instead, apart from what is in it; nothing if it is right."""
+    if kind is Any or get_origin(kind) is UnionType:
+        return ""
     if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise TypeError(f"{shortened(repr(value))} is no list")
-        return tuple(from_json(get_args(kind)[0], item, least=least) for item in value)
-    if get_origin(kind) is UnionType:
-        return None if value is None else from_json(get_args(kind)[0], value, least=least)
-    if isinstance(value, bool) is not (kind is bool) or not isinstance(
-        value, kind | int if kind is float else kind
-    ):
-        raise TypeError(f"{shortened(repr(value))} is of the wrong type")
-    if isinstance(value, int | float) and not (math.isfinite(value) and value >= least):
-        raise TypeError(f"{value} is too small, or not finite")
-    if isinstance(value, str) and len(value) > MAX_SENTENCE:
-        raise TypeError(f"a text of {len(value):,} characters")
-    return value
+        return "" if isinstance(value, list | tuple) else "a list"
+    if get_origin(kind) is Mapping or is_dataclass(kind):
+        return "" if isinstance(value, dict) else "an object"
+    right = isinstance(value, bool) is (kind is bool) and isinstance(
+        value, int | float if kind is float else kind
+    )
+    # Whole numbers may be larger than any other.
+    if right and kind is float:
+        right = abs(value) <= sys.float_info.max
+    return "" if right else _ASKED[kind]
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
@@ -31,6 +30,7 @@ from extract.limits import (
 )
 from extract.support.plain_text import escaped, shortened
 from extract.trace.contents.byte_tokens import BYTE_TOKENS
+from extract.trace.contents.json_records import from_json
 
 __all__ = [
     "LARGEST_EPS",
@@ -284,65 +284,17 @@ class TraceMeta:
         except (ValueError, RecursionError) as error:
             raise damaged(f"its metadata is not JSON ({error})") from error
         _require_shallow(document)
-        fields = _Fields(document, "its metadata")
-        schema = fields.integer("schema")
-        if not 1 <= schema <= SCHEMA:
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if isinstance(schema, int) and not 1 <= schema <= SCHEMA:
             advice = "update this project" if schema > SCHEMA else "extract it again"
             raise TraceError(
                 f"its schema is {shortened(str(schema))}, and this version reads schema 1 to "
                 f"{SCHEMA}; {advice}"
             )
-        source = _Fields(fields.take("source"), "its metadata's 'source'")
-        featured = _Fields(fields.take("featured"), "its metadata's 'featured'")
-        meta = cls(
-            schema=schema,
-            model=fields.text("model"),
-            source=ModelSource(
-                *(source.text(name) for name in ("kind", "name", "revision", "sha256"))
-            ),
-            attention=fields.text("attention"),
-            positions=fields.text("positions"),
-            n_layers=fields.integer("n_layers"),
-            n_heads=fields.integer("n_heads"),
-            n_kv_heads=fields.integer("n_kv_heads"),
-            d_model=fields.integer("d_model"),
-            d_qk=fields.integer("d_qk"),
-            d_v=fields.integer("d_v"),
-            rotary_dim=fields.integer("rotary_dim"),
-            rotary_style=fields.text("rotary_style"),
-            score_scale=fields.number("score_scale"),
-            prompt=fields.text("prompt"),
-            tokens=fields.texts("tokens"),
-            token_ids=fields.integers("token_ids"),
-            n_prompt=fields.integer("n_prompt"),
-            has_bos=fields.boolean("has_bos"),
-            featured=Featured(featured.integer("layer"), featured.integer("head")),
-            featured_criterion=fields.text("featured_criterion"),
-            continued=fields.boolean("continued"),
-            random_weights=fields.boolean("random_weights"),
-            versions={
-                name: _text(value, name) for name, value in fields.mapping("versions").items()
-            },
-            self_check={
-                name: _number(value, name) for name, value in fields.mapping("self_check").items()
-            },
-            top_tokens=tuple(
-                tuple(_text(word, "top_tokens") for word in row)
-                for row in fields.rows("top_tokens")
-            ),
-            latent=fields.optional_mapping("latent"),
-            conversion=fields.optional_mapping("conversion"),
-            check=fields.optional_mapping("check"),
-            norm_eps=fields.number("norm_eps") if "norm_eps" in fields else 0.0,
-            qk_norm=_head_norm(fields) if "qk_norm" in fields else None,
-            windows=fields.integers("windows") if "windows" in fields else (),
-            score_cap=fields.number("score_cap") if "score_cap" in fields else 0.0,
-            sinks=fields.boolean("sinks") if "sinks" in fields else False,
-            rows=fields.integers("rows") if "rows" in fields else (),
-            published=_published(fields.optional_mapping("published")),
-        )
-        for group in (fields, source, featured):
-            group.finish()
+        try:
+            meta: TraceMeta = from_json(cls, document, "its metadata", longest=MAX_METADATA)
+        except TypeError as error:
+            raise damaged(str(error)) from error
         return meta
 
 
@@ -360,116 +312,9 @@ def _require_shallow(document: object) -> None:
         raise damaged(f"its metadata is nested deeper than {MAX_DEPTH} levels")
 
 
-def _head_norm(fields: _Fields) -> HeadNorm:
-    """Return the norm of queries and keys that the metadata tell of."""
-    norm = _Fields(fields.take("qk_norm"), "its metadata's 'qk_norm'")
-    head_norm = HeadNorm(norm.text("kind"), norm.text("span"), norm.number("eps"))
-    norm.finish()
-    return head_norm
-
-
-def _published(document: Mapping[str, Any] | None) -> Published | None:
-    """Read where patterns were published, from the JSON object of the metadata."""
-    if document is None:
-        return None
-    fields = _Fields(document, "its metadata's 'published'")
-    published = Published(fields.text("by"), fields.number("precision"))
-    fields.finish()
-    return published
-
-
 def _quoted(value: object) -> str:
     """Return a value as it is written in Python, or its beginning if it is long."""
     return shortened(repr(value))
-
-
-def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise damaged(f"its metadata's '{name}' should be a finite number, not {_quoted(value)}")
-    return float(value)
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise damaged(f"its metadata's '{name}' should be text, not {_quoted(value)}")
-    return value
-
-
-def _integer(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise damaged(f"its metadata's '{name}' should be a whole number, not {_quoted(value)}")
-    return value
-
-
-class _Fields:
-    """Reader of one JSON object: each field is taken once and checked for its type."""
-
-    def __init__(self, document: object, what: str) -> None:
-        if not isinstance(document, dict):
-            raise damaged(f"{what} is not a JSON object")
-        self._remaining: dict[str, Any] = dict(document)
-        self._what = what
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._remaining
-
-    def take(self, name: str) -> Any:
-        """Return a field and remove it; `finish` then finds fields that were not taken."""
-        if name not in self._remaining:
-            raise damaged(f"{self._what} has no '{name}'")
-        return self._remaining.pop(name)
-
-    def text(self, name: str) -> str:
-        return _text(self.take(name), name)
-
-    def integer(self, name: str) -> int:
-        return _integer(self.take(name), name)
-
-    def number(self, name: str) -> float:
-        return _number(self.take(name), name)
-
-    def boolean(self, name: str) -> bool:
-        value = self.take(name)
-        if not isinstance(value, bool):
-            raise damaged(f"{self._what}'s '{name}' should be true or false, not {_quoted(value)}")
-        return value
-
-    def items(self, name: str) -> list[Any]:
-        value = self.take(name)
-        if not isinstance(value, list):
-            raise damaged(f"{self._what}'s '{name}' should be a list, not {_quoted(value)}")
-        return value
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        return tuple(_text(value, name) for value in self.items(name))
-
-    def integers(self, name: str) -> tuple[int, ...]:
-        return tuple(_integer(value, name) for value in self.items(name))
-
-    def rows(self, name: str) -> list[list[Any]]:
-        value = self.items(name)
-        if not all(isinstance(row, list) for row in value):
-            raise damaged(f"{self._what}'s '{name}' should be a list of lists")
-        return value
-
-    def mapping(self, name: str) -> dict[str, Any]:
-        value = self.take(name)
-        if not isinstance(value, dict):
-            raise damaged(f"{self._what}'s '{name}' should be an object, not {_quoted(value)}")
-        return value
-
-    def optional_mapping(self, name: str) -> dict[str, Any] | None:
-        if self._remaining.get(name) is None:
-            self._remaining.pop(name, None)
-            return None
-        return self.mapping(name)
-
-    def finish(self) -> None:
-        """Refuse fields that were not taken."""
-        if self._remaining:
-            raise damaged(
-                f"{self._what} has unknown fields ({shortened(', '.join(sorted(self._remaining)))})"
-            )
 
 
 def validate_meta(meta: TraceMeta) -> None:

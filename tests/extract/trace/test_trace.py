@@ -333,7 +333,7 @@ def json_with(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], str]:
 
 METADATA: dict[str, tuple[Callable[[str], str], str]] = {
     "not json": (lambda text: text[:-1], "is not JSON"),
-    "a list": (lambda text: "[]", "is not a JSON object"),
+    "a list": (lambda text: "[]", r"its metadata should be an object, not \[\]"),
     "older": (json_with(lambda d: d.update(schema=0)), "schema is 0.*extract it again"),
     "newer": (json_with(lambda d: d.update(schema=9)), "schema is 9.*update this project"),
     "missing": (json_with(lambda d: d.pop("n_prompt") and None), "has no 'n_prompt'"),
@@ -350,7 +350,10 @@ METADATA: dict[str, tuple[Callable[[str], str], str]] = {
     "list": (json_with(lambda d: d.update(tokens="The")), "'tokens' should be a list"),
     "list of text": (json_with(lambda d: d["tokens"].append(None)), "'tokens' should be text"),
     "list of ids": (json_with(lambda d: d["token_ids"].append("1")), "'token_ids' should be a who"),
-    "rows": (json_with(lambda d: d["top_tokens"].append("a")), "'top_tokens' should be a list of"),
+    "rows": (
+        json_with(lambda d: d["top_tokens"].append("a")),
+        "'top_tokens' should be a list, not 'a'",
+    ),
     "object": (json_with(lambda d: d.update(versions=[])), "'versions' should be an object"),
     "version": (json_with(lambda d: d["versions"].update(numpy=2)), "'numpy' should be text"),
     "error": (json_with(lambda d: d["self_check"].update(q="low")), "'q' should be a finite"),
