@@ -29,6 +29,7 @@ EXTRACT_ROOMS = (
     "recompute",
     "latent",
     "conversion",
+    "commands",
 )
 OPEN_TO_ALL = ("extract.errors", "extract.limits")
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 torch = pytest.importorskip("torch")
 
+from extract.commands.conversion_table import conversion_table  # noqa: E402
 from extract.conversion.convert import Settings, convert  # noqa: E402
 from extract.conversion.evaluation import (  # noqa: E402
     Judge,
@@ -38,7 +39,6 @@ from extract.conversion.model import (  # noqa: E402
     run,
 )
 from extract.conversion.prompt import read_prompt  # noqa: E402
-from extract.conversion.table import conversion_table  # noqa: E402
 from extract.conversion.text import ConversionText, read_texts  # noqa: E402
 from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
 from extract.models.capture import trace_model  # noqa: E402

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from extract.__main__ import main
+from extract.commands.cache_table import SizeUnit, cache_row, cache_table
+from extract.commands.work_table import newer_table, work_table
 from extract.facts.architectures import (
     ARCHITECTURES,
     Architecture,
@@ -22,11 +24,9 @@ from extract.facts.architectures import (
     kv_cache_elements,
     latent_size,
 )
-from extract.facts.cache_table import SizeUnit, cache_row, cache_table
 from extract.facts.gpus import H100_SXM, decoding_work
 from extract.facts.newer_schemes import NEWER_SCHEMES, CachedLayers, NewerScheme
 from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, v2_cache_claim
-from extract.facts.work_table import newer_table, work_table
 
 # Bytes per token at 16 bits: multi-head, 8 groups, multi-query, latent, and the model's own scheme.
 BYTES_PER_TOKEN = {

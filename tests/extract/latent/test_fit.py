@@ -30,9 +30,9 @@ from extract.attention.low_rank import (
 )
 from extract.attention.mla import mla_absorbed, mla_naive
 from extract.attention.patterns import PatternDistance
+from extract.commands.latent_table import latent_table
 from extract.errors import ExtractError
 from extract.latent.fit import ERROR_TARGET, Calibration, add_latent, ladder_ranks
-from extract.latent.table import latent_table
 from extract.trace import Trace, TraceError
 from extract.trace.contents.latents import (
     CalibrationText,

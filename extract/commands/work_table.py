@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from extract.commands.cache_table import CacheRow, FittingTable
 from extract.facts.architectures import COMPARED_GROUPS
-from extract.facts.cache_table import CacheRow, FittingTable
 from extract.facts.gpus import Chip
 from extract.facts.newer_schemes import NewerScheme
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extract.facts.cache_table import FittingTable
+from extract.commands.cache_table import FittingTable
 from extract.trace.contents.conversion_report import ConversionReport, Row
 
 __all__ = ["conversion_table"]
