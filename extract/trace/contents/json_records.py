@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -25,6 +25,7 @@ def from_json(
     *,
     least: float = -math.inf,
     longest: int = MAX_SENTENCE,
+    optional: Collection[str] = (),
 ) -> Any:
     """Rebuild a dataclass, with what it holds, from the result of ``asdict``.
 
@@ -40,11 +41,13 @@ def from_json(
         The smallest number that may be in it.
     longest
         Characters that a text in it may have.
+    optional
+        Fields that may be missing, which then have their defaults.
 
     Raises
     ------
     TypeError
-        If a field without a default is missing, if one is unknown or of another type, if a number
+        If a field is missing that may not be, if one is unknown or of another type, if a number
         is too small or not finite, or if a text is too long.  The message names the field.
     """
 
@@ -64,7 +67,7 @@ def from_json(
             if unknown := ", ".join(sorted(value.keys() - hints.keys())):
                 raise TypeError(f"{what} has unknown fields ({shortened(unknown)})")
             for field in fields(kind):
-                if field.name not in value and field.default is MISSING:
+                if field.name not in {*value, *optional}:
                     raise TypeError(f"{what} has no '{field.name}'")
             read = {name: built(hints[name], item, _named(name)) for name, item in value.items()}
             return kind(**read)

@@ -11,7 +11,8 @@ from extract.attention.arithmetic import causal_mask
 from extract.support.plain_text import shortened
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.conversion_names import conversion_dtype
-from extract.trace.contents.meta import TraceMeta, damaged, validate_meta
+from extract.trace.contents.meta import TraceMeta, damaged
+from extract.trace.contents.meta_validation import validate_meta
 from extract.trace.contents.tensors import axis_sizes, optional_axes, required_axes
 
 __all__ = ["validate"]

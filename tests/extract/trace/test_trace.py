@@ -360,6 +360,7 @@ METADATA: dict[str, tuple[Callable[[str], str], str]] = {
     "latent": (json_with(lambda d: d.update(latent=[1])), "'latent' should be an object"),
     "featured": (json_with(lambda d: d["featured"].pop("head") and None), "has no 'head'"),
     "source": (json_with(lambda d: d["source"].update(url="")), r"unknown fields \(url\)"),
+    "revision": (json_with(lambda d: d["source"].pop("revision") or None), "has no 'revision'"),
 }
 
 
