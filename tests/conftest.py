@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 
 from extract.models.loading import PACKAGED, LoadedModel, load_model
+from filmkit.render import jobs
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
 
@@ -41,6 +42,14 @@ def pytest_configure() -> None:
 def draft_config() -> Iterator[None]:
     """Mobjects and scenes are made at draft quality, and Manim leaves no files behind."""
     with manim_config(QUALITIES["draft"]):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_process_draws() -> Iterator[None]:
+    """A film is drawn by one process, unless a test asks for more: each first loads Manim."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "core_count", lambda: 1)
         yield
 
 

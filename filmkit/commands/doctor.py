@@ -20,17 +20,15 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -63,17 +61,6 @@ MIN_PYTHON = (3, 11)  # the same as in pyproject.toml
 REASONS = {
     "manim": "this project replaces parts of Manim that other versions do not have",
     "pillow": "Manim 0.22 cannot draw images with Pillow 13",
-}
-
-# Packages known not to work with Manim 0.22: their last version that does not, and why.
-INCOMPATIBLE = {
-    "llmanim": ("0.1.3", "its scenes fail with Manim 0.22"),
-    "manim-editor": ("0.3.8", "installing it makes pip replace Manim by version 0.13"),
-    "manim-ml": ("0.0.24", "its scenes fail with Manim 0.22"),
-    "manim-slides": (
-        "5.7.0",
-        f"it cannot render with Manim 0.22; use {PROGRAM} deck instead",
-    ),
 }
 
 EXTRAS = {
@@ -160,7 +147,7 @@ def run_checks() -> Iterator[tuple[str, Finding]]:
         except Exception as error:
             # A library that the check needs is broken, which another finding explains, or the
             # error is unforeseen.
-            command = _install_command() if isinstance(error, ImportError) else None
+            command = _install() if isinstance(error, ImportError) else None
             yield group, Finding(group, FAULT, f"cannot be checked ({_one_line(error)})", command)
 
 
@@ -173,80 +160,64 @@ def _python() -> Iterator[Finding]:
         yield Finding("Python", OK, message)
     else:
         oldest = ".".join(map(str, MIN_PYTHON))
-        yield Finding("Python", FAULT, f"{message}; {oldest} or newer is needed", _setup_command())
+        yield Finding("Python", FAULT, f"{message}; {oldest} or newer is needed", _set_up())
 
 
 def _libraries() -> Iterator[Finding]:
+    """Check that each library has a version that works, and loads."""
+    modules = {
+        name.lower(): module
+        for module, names in packages_distributions().items()
+        for name in names
+        if not module.startswith("_")
+    }
     for requirement in _requirements():
-        yield _library(requirement)
-    for name, (last, reason) in INCOMPATIBLE.items():
-        with suppress(PackageNotFoundError):
-            if _satisfies(installed := version(name), f"<={last}"):
-                remove = f"{_pip_command('uninstall')} --yes {name}"
-                yield Finding(name, NOTE, f"{installed} is installed: {reason}", remove)
-
-
-def _library(text: str) -> Finding:
-    name = _parse(text).name
-    if problem := _version_problem(text):
-        return Finding(name, FAULT, problem, _pip_command("install", text))
-    installed = version(name)
-    try:
-        import_module(_module_of(name))
-    except Exception as error:
-        message = f"{installed} cannot be loaded ({_one_line(error)})"
-        return Finding(name, FAULT, message, _reinstall_command(text, error))
-    return Finding(name, OK, installed)
-
-
-def _version_problem(text: str) -> str:
-    """Return what is wrong with the installed version of a library; "" if nothing is.
-
-    Parameters
-    ----------
-    text
-        The requirement, name and versions, as in pyproject.toml.
-    """
-    requirement = _parse(text)
-    versions = ",".join(sorted(map(str, requirement.specifier), reverse=True))
-    try:
-        installed = version(requirement.name)
-    except PackageNotFoundError:
-        return f"is not installed; {versions} is needed"
-    if _satisfies(installed, versions):
-        return ""
-    reason = f": {REASONS[requirement.name]}" if requirement.name in REASONS else ""
-    return f"{installed} is installed, {versions} is needed{reason}"
-
-
-def _reinstall_command(text: str, error: Exception) -> str:
-    """Return a command that repairs a library of the right version that does not load."""
-    if isinstance(error, ModuleNotFoundError):
-        return _install_command()
-    if ".so" in str(error) or ".dylib" in str(error):
-        return _setup_command()
-    return _pip_command("install", "--force-reinstall", "--no-deps", text)
+        name = requirement.name
+        if problem := _version_problem(requirement):
+            yield Finding(name, FAULT, problem, _pip("install", _text(requirement)))
+            continue
+        try:
+            import_module(modules.get(name, name.replace("-", "_")))
+        except Exception as error:
+            message = f"{version(name)} cannot be loaded ({_one_line(error)})"
+            if isinstance(error, ModuleNotFoundError):
+                command = _install()
+            else:  # a library of the system is missing, or the installation is broken
+                is_system = any(ending in str(error) for ending in (".so", ".dylib"))
+                command = _set_up() if is_system else _again(name)
+            yield Finding(name, FAULT, message, command)
+        else:
+            yield Finding(name, OK, version(name))
 
 
 def _extras() -> Iterator[Finding]:
     for extra, purpose in EXTRAS.items():
-        problems = [
-            f"{_parse(text).name} {problem}"
-            for text in _requirements(extra)
-            if (problem := _version_problem(text))
-        ]
-        if problems:
+        found = {each.name: _version_problem(each) for each in _requirements(extra)}
+        if problems := [f"{name} {problem}" for name, problem in found.items() if problem]:
             message = f"{purpose}: {', '.join(problems)}"
-            yield Finding(extra, NOTE, message, _install_command(extra))
+            yield Finding(extra, NOTE, message, _install(extra))
         else:
             yield Finding(extra, OK, purpose)
 
 
+def _version_problem(requirement: Any) -> str:
+    """Return what is wrong with the installed version of a library; "" if nothing is."""
+    name, needed = requirement.name, f"{_versions(requirement)} is needed"
+    try:
+        installed = version(name)
+    except PackageNotFoundError:
+        return f"is not installed; {needed}"
+    if requirement.specifier.contains(installed, prereleases=True):
+        return ""
+    reason = f": {REASONS[name]}" if name in REASONS else ""
+    return f"{installed} is installed, {needed}{reason}"
+
+
 def _pins() -> Iterator[Finding]:
     """Compare with the versions whose pictures the tests know."""
-    lines = (PROJECT / CONSTRAINTS).read_text(encoding="utf-8").splitlines()
+    constraints = PROJECT / CONSTRAINTS
     others = []
-    for line in lines:
+    for line in constraints.read_text(encoding="utf-8").splitlines():
         name, _, pinned = line.partition("==")
         if pinned and not line.startswith("#"):
             with suppress(PackageNotFoundError):
@@ -254,16 +225,7 @@ def _pins() -> Iterator[Finding]:
                     others.append(f"{name} {installed} instead of {pinned}")
     if others:
         message = f"pictures may differ from the tested ones: {', '.join(others)}"
-        command = _pip_command("install", "-c", _path_text(PROJECT / CONSTRAINTS), NAME)
-        if IS_CHECKOUT:
-            command = _pip_command(
-                "install",
-                "-c",
-                _path_text(PROJECT / CONSTRAINTS),
-                "--editable",
-                _path_text(PROJECT),
-            )
-        yield Finding("versions", NOTE, message, command)
+        yield Finding("versions", NOTE, message, _install(constraints=constraints))
     else:
         yield Finding("versions", OK, "the same as when the pictures were tested")
 
@@ -271,43 +233,41 @@ def _pins() -> Iterator[Finding]:
 # Drawing and writing files
 
 
-def _drawing() -> Iterator[Finding]:
-    yield _image()
-    yield _formula()
-
-
-def _image() -> Finding:
-    """Draw a red image with Manim, which fails with some versions of Pillow."""
+def _tried(name: str, good: str, bad: str, command: str, attempt: Callable[[], object]) -> Finding:
+    """Return whether an attempt succeeds, in words for either case and a command that mends it."""
     try:
+        attempt()
+    except Exception as error:
+        return Finding(name, FAULT, f"{bad} ({_one_line(error)})", command)
+    return Finding(name, OK, good)
+
+
+def _drawing() -> Iterator[Finding]:
+    """Draw a red image, which fails with some versions of Pillow, and set a formula."""
+
+    def image() -> None:
         numpy, manim = import_module("numpy"), import_module("manim")
         red = [255, 0, 0, 255]
         with manim.tempconfig({"pixel_width": 32, "pixel_height": 18}):
-            image = manim.ImageMobject(numpy.full((2, 2, 4), red, numpy.uint8))
-            image.height = 4
+            mobject = manim.ImageMobject(numpy.full((2, 2, 4), red, numpy.uint8))
+            mobject.height = 4
             camera = manim.Camera()
-            camera.capture_mobject(image)
-            colour = camera.pixel_array[9, 16].tolist()
-    except Exception as error:
-        message = f"Manim cannot draw an image ({_one_line(error)})"
-    else:
-        if colour == red:
-            return Finding("image", OK, "Manim draws images correctly")
-        message = f"Manim draws the colour {colour} instead of {red}"
-    return Finding("image", FAULT, message, _pip_command("install", _requirement("pillow")))
+            camera.capture_mobject(mobject)
+        colour = camera.pixel_array[9, 16].tolist()
+        if colour != red:
+            raise ValueError(f"the colour {colour} instead of {red}")
 
+    def formula() -> None:
+        from filmkit.core.text import Symbol
+        from filmkit.render.quality import DRAFT, QUALITIES
+        from filmkit.render.runner import manim_config
 
-def _formula() -> Finding:
-    from filmkit.core.text import Symbol
-    from filmkit.render.quality import DRAFT, QUALITIES
-    from filmkit.render.runner import manim_config
-
-    try:
         with manim_config(QUALITIES[DRAFT]):
             Symbol("W_Q")
-    except Exception as error:
-        message = f"Typst cannot set a formula ({_one_line(error)})"
-        return Finding("formula", FAULT, message, _pip_command("install", _requirement("manim")))
-    return Finding("formula", OK, "Typst sets formulas")
+
+    pillow, manim = (_pip("install", _requirement(name)) for name in ("pillow", "manim"))
+    yield _tried("image", "Manim draws images correctly", "Manim draws wrongly", pillow, image)
+    yield _tried("formula", "Typst sets formulas", "Typst cannot set a formula", manim, formula)
 
 
 def _fonts() -> Iterator[Finding]:
@@ -316,86 +276,53 @@ def _fonts() -> Iterator[Finding]:
     from filmkit.core.theme import current_theme
 
     pango = import_module("manimpango")
-    unloadable = []
-    files = [*font_files(), *east_asian_fonts()]
+    files, missing = [*font_files(), *east_asian_fonts()], []
     for path in files:
         try:
             loaded = pango.register_font(str(path))
         except (AssertionError, RuntimeError):
             loaded = False
         if not loaded:
-            unloadable.append(path.name)
-    reinstall = _pip_command("install", "--force-reinstall", "--no-deps", *map(_requirement, FONTS))
-    if unloadable:
-        yield Finding("files", FAULT, f"cannot be loaded: {', '.join(unloadable)}", reinstall)
-    else:
-        yield Finding("files", OK, f"all {len(files)} can be loaded")
+            missing.append(path.name)
     known = set(pango.list_fonts())
-    for family in (current_theme().font, *FALLBACKS):
-        if family in known:
-            yield Finding(family, OK, "is installed")
-        elif "CJK" in family:
-            yield Finding(
-                family, NOTE, f"is not installed: {EXTRAS['cjk']}", _install_command("cjk")
-            )
-        else:
-            yield Finding(family, FAULT, "is not installed", reinstall)
+    families = [each for each in (current_theme().font, *FALLBACKS) if "CJK" not in each]
+    missing += [family for family in families if family not in known]
+    if missing:
+        yield Finding("fonts", FAULT, f"cannot be loaded: {', '.join(missing)}", _again(*FONTS))
+    else:
+        yield Finding("fonts", OK, f"all {len(files)} files can be loaded")
 
 
 def _formats() -> Iterator[Finding]:
-    """Write a tiny film or picture in every format of films and stills."""
+    """Write a tiny film in every encoding, and look for the codecs of captions."""
     import av
-    import cairo
     import numpy
-    from PIL import Image
 
     from extract.support.temporary import temporary_folder
     from filmkit.render import movie
 
-    def film(encoding: Any) -> None:
+    def film(encoding: movie.Encoding) -> None:
         with temporary_folder() as folder:
             path = folder / f"film{encoding.suffix}"
             with movie.open_movie(path, 64, 64, 10, encoding) as film:
                 film.write(numpy.zeros((64, 64, 4), numpy.uint8))
 
-    def still(file_format: str) -> None:
-        Image.new("RGB", (2, 2)).save(BytesIO(), file_format)
-
-    def page(file_format: str) -> None:
-        surface = {"pdf": cairo.PDFSurface, "svg": cairo.SVGSurface}[file_format]
-        surface(BytesIO(), 2, 2).finish()
-
-    def track(codec: str) -> None:
-        av.Codec(codec, "w")
-
-    formats: dict[str, tuple[str, Callable[[Any], None], Any]] = {
-        "masters": ("av", film, movie.MASTER),
-        "transparent masters": ("av", film, movie.MASTER_ALPHA),
-    }
+    encodings = {"masters": movie.MASTER, "transparent masters": movie.MASTER_ALPHA}
+    tracks = {}
     for name, record in FORMATS.items():
         for words, encoding in (
             (name, record.encoding),
             (f"transparent {name}", record.clear_encoding),
         ):
             if encoding:
-                formats[words] = record.library, film, getattr(movie, encoding)
+                encodings[words] = getattr(movie, encoding)
         if record.caption_codec:
-            formats[f"captions in {name}"] = record.library, track, record.caption_codec
-        if record.library == "pillow" and not record.suffix:
-            formats[name] = record.library, still, name
-        if record.library == "pycairo":
-            formats[name] = record.library, page, name
-    for name, (library, write, encoding) in formats.items():
-        codec = getattr(encoding, "codec", encoding)
-        try:
-            write(encoding)
-        except Exception as error:
-            reinstall = _pip_command(
-                "install", "--force-reinstall", "--no-deps", _requirement(library)
-            )
-            yield Finding(name, FAULT, f"{codec} cannot be written ({_one_line(error)})", reinstall)
-        else:
-            yield Finding(name, OK, codec)
+            tracks[f"captions in {name}"] = record.caption_codec
+    tries: list[tuple[str, str, Callable[[], object]]]
+    tries = [(name, each.codec, partial(film, each)) for name, each in encodings.items()]
+    tries += [(name, codec, partial(av.Codec, codec, "w")) for name, codec in tracks.items()]
+    for name, codec, attempt in tries:
+        yield _tried(name, codec, f"{codec} cannot be written", _again("av"), attempt)
 
 
 # Folders and disk space
@@ -477,7 +404,7 @@ def _traces() -> Iterator[Finding]:
 
 def _restore_command(path: Path, *, shipped: bool) -> str:
     if shipped and not IS_CHECKOUT:
-        return _pip_command("install", "--force-reinstall", "--no-deps", NAME)
+        return _pip("install", "--force-reinstall", "--no-deps", NAME)
     if shipped:
         return shlex.join(["git", "-C", str(path.parent), "checkout", "--", path.name])
     return shlex.join(["rm", str(path)])
@@ -505,6 +432,23 @@ CHECKS: dict[str, Callable[[], Iterable[Finding]]] = {
 # Requirements of the project, and commands that install them
 
 
+def _requirements(extra: str = "") -> list[Any]:
+    """Return what the project needs, or what one of its extras needs besides."""
+    from packaging.requirements import Requirement
+
+    if IS_CHECKOUT:  # what is installed may be older
+        project = _project()
+        return [
+            Requirement(text)
+            for text in (
+                project["optional-dependencies"][extra] if extra else project["dependencies"]
+            )
+        ]
+    found = map(Requirement, requires(NAME) or ())
+    mine = [each for each in found if ("extra" in str(each.marker or "")) == bool(extra)]
+    return [each for each in mine if each.marker is None or each.marker.evaluate({"extra": extra})]
+
+
 def _project() -> dict[str, Any]:
     import tomllib  # not at the top: a Python that is too old does not have it
 
@@ -513,74 +457,43 @@ def _project() -> dict[str, Any]:
     return project
 
 
-def _requirements(extra: str = "") -> list[str]:
-    """Return what the project needs, or what one of its extras needs besides."""
-    if IS_CHECKOUT:
-        project = _project()
-        return list(project["optional-dependencies"][extra] if extra else project["dependencies"])
-    return [
-        text.partition(";")[0].strip()
-        for text in requires(NAME) or ()
-        if _extra_of(_parse(text).marker) == extra
-    ]
-
-
-def _extra_of(marker: Any) -> str:
-    """Return the extra that a requirement's marker names; "" if it names none."""
-    found = re.search(r"extra == [\"'](.+?)[\"']", str(marker or ""))
-    return found[1] if found else ""
-
-
-def _parse(requirement: str) -> Any:
-    from packaging.requirements import Requirement
-
-    return Requirement(requirement)
-
-
 def _requirement(name: str) -> str:
-    """Return the requirement for a library, as in pyproject.toml."""
-    return next(text for text in _requirements() if _parse(text).name == name)
+    """Return the requirement for a library, as pip reads it."""
+    return next(_text(each) for each in _requirements() if each.name == name)
 
 
-def _satisfies(installed: str, versions: str) -> bool:
-    from packaging.specifiers import SpecifierSet
-
-    return SpecifierSet(versions).contains(installed, prereleases=True)
-
-
-@lru_cache(maxsize=1)
-def _modules() -> dict[str, str]:
-    """Return the module name under which each library is imported."""
-    modules: dict[str, str] = {}
-    for module, names in packages_distributions().items():
-        for name in names:
-            if not module.startswith("_"):
-                modules.setdefault(name.lower(), module)
-    return modules
+def _text(requirement: Any) -> str:
+    extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}{_versions(requirement)}"
 
 
-def _module_of(library: str) -> str:
-    return _modules().get(library, library.replace("-", "_"))
+def _versions(requirement: Any) -> str:
+    """Return the range of versions, the lower end first."""
+    return ",".join(sorted(map(str, requirement.specifier), reverse=True))
 
 
-def _setup_command() -> str:
-    """Return a command that installs everything, in a checkout system libraries included."""
-    if not IS_CHECKOUT:
-        return _pip_command("install", "--force-reinstall", NAME)
-    return shlex.join([_path_text(PROJECT / "scripts" / "setup.sh"), "render"])
-
-
-def _pip_command(*words: str) -> str:
+def _pip(*words: str) -> str:
     """Return a pip command for the Python that runs this program."""
     return shlex.join([_path_text(Path(sys.executable)), "-m", "pip", *words])
 
 
-def _install_command(extra: str = "") -> str:
+def _install(extra: str = "", constraints: Path | None = None) -> str:
     """Return a command that installs what the project, or one of its extras, needs."""
-    extras = f"[{extra}]" if extra else ""
+    project = ["--editable", _path_text(PROJECT)] if IS_CHECKOUT else [NAME]
+    project[-1] += f"[{extra}]" if extra else ""
+    return _pip("install", *(["-c", _path_text(constraints)] if constraints else []), *project)
+
+
+def _again(*names: str) -> str:
+    """Return a command that installs libraries once more, and nothing else."""
+    return _pip("install", "--force-reinstall", "--no-deps", *map(_requirement, names))
+
+
+def _set_up() -> str:
+    """Return a command that installs everything, in a checkout system libraries included."""
     if not IS_CHECKOUT:
-        return _pip_command("install", NAME + extras)
-    return _pip_command("install", "--editable", _path_text(PROJECT) + extras)
+        return _pip("install", "--force-reinstall", NAME)
+    return shlex.join([_path_text(PROJECT / "scripts" / "setup.sh"), "render"])
 
 
 def _path_text(path: Path) -> str:

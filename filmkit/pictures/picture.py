@@ -24,6 +24,7 @@ __all__ = ["WORDS", "Mark", "Picture", "PlacedPart"]
 WORDS = "words"
 LABEL_GAP = 0.35  # between a part and the labels of its marks, in scene units
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
+BELOW_HEADLINE = 0.2  # and between a headline and a picture
 
 Key = tuple[str, str]
 """Name of a part, and which of its pieces."""
@@ -144,6 +145,8 @@ class Picture:
     lit
         Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns). Under
         the name "words" that of the words of each token.
+    headline
+        Words that stand over it; the mosaic fills what is left below.
 
     Attributes
     ----------
@@ -157,6 +160,8 @@ class Picture:
         The words for which there was no room, one line each.
     marked, marks, labels
         The marks of parts that there are, their frames, and their labels by the number of the mark.
+    headline
+        The words over it, or None.
     """
 
     def __init__(
@@ -169,7 +174,12 @@ class Picture:
         words: bool | str = True,
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
+        headline: Mobject | None = None,
     ) -> None:
+        self.headline, room = headline, frame.stage
+        if headline is not None:
+            top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
+            room = Box.of(room.left, room.right, room.bottom, top)
         around = {
             name: _with_labels((around or {}).get(name, Around()), own, upright=frame.upright)
             for name in mosaics[0].names
@@ -193,7 +203,7 @@ class Picture:
         tried, errors = [], []
         for variant in variants:
             try:
-                tried.append(_arranged(variant, chosen, frame.stage, around, words))
+                tried.append(_arranged(variant, chosen, room, around, words))
             except SceneCodeError as error:
                 errors.append(error)
         if not tried:
@@ -264,7 +274,8 @@ class Picture:
                 else:
                     found[name, kind] = piece
         found |= {("mark", str(number)): mark for number, mark in enumerate(self.marks)}
-        return found | {("label", str(number)): label for number, label in self.labels.items()}
+        found |= {("label", str(number)): label for number, label in self.labels.items()}
+        return found if self.headline is None else found | {("headline", "whole"): self.headline}
 
 
 def _arranged(

@@ -90,6 +90,7 @@ class Stage(PlainStage):
         titles: str | bool = True,
         words: bool | str = True,
         bars: str = "",
+        headline: Mobject | None = None,
         origins: Mapping[str, Heatmap] | None = None,
         into: Mapping[str, tuple[str, int]] | None = None,
         run_time: float | None = None,
@@ -127,6 +128,9 @@ class Stage(PlainStage):
             Whether the words of tokens stand at rows and columns; "rows" for rows alone.
         bars
             Names of the parts with a colour bar.
+        headline
+            Words at the top, such as a :class:`~filmkit.world.headline.Headline`, below which the
+            mosaic fills what is left. Those that were there stay if they say the same.
         origins
             Heatmaps that become the cells of new parts, by the names of these: a row of another
             part, for instance, or the panels of a head in the room
@@ -159,6 +163,7 @@ class Stage(PlainStage):
             words=words,
             marks=marks,
             lit=lit,
+            headline=headline,
         )
         if focus is not None:
             strong = drawn.listed("focus", focus)
@@ -201,7 +206,7 @@ class Stage(PlainStage):
             way.moves.append(self.move_camera(Shot()))
         elif way.is_none:
             return
-        self._picture = way.after
+        self._picture, self.headline = way.after, way.after.headline
         for old, new in way.replaced:
             self.replace(old, new)
         if way.moves:

@@ -172,7 +172,8 @@ def _run(
         text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
         line = f"{type(error).__name__}: {text} ({lines[-1]})"
         if connections:
-            connections[0].send_bytes(json.dumps({"kind": "error", "text": line}).encode())
+            with suppress(BrokenPipeError):  # who asked is gone
+                connections[0].send_bytes(json.dumps({"kind": "error", "text": line}).encode())
         else:
             click.echo(f"Error: {line}", err=True)
         sys.exit(1)

@@ -31,8 +31,6 @@ class OutputFormat:
         Its name on the command line.
     description
         What it is good for.
-    library
-        Name of the package that writes it.
     film, still
         Whether a film and a single picture can be written in it.
     encoding, clear_encoding, master_encoding
@@ -50,7 +48,6 @@ class OutputFormat:
 
     name: str
     description: str
-    library: str
     film: bool = True
     still: bool = False
     encoding: str = ""
@@ -72,7 +69,6 @@ FORMATS: dict[str, OutputFormat] = {
         OutputFormat(
             "mp4",
             "H.264, plays everywhere",
-            "av",
             encoding="MP4",
             master_encoding="MP4_MASTER",
             transparent=False,
@@ -82,7 +78,6 @@ FORMATS: dict[str, OutputFormat] = {
         OutputFormat(
             "webm",
             "VP9, for browsers",
-            "av",
             encoding="WEBM",
             clear_encoding="WEBM_ALPHA",
             caption_codec="webvtt",
@@ -91,19 +86,16 @@ FORMATS: dict[str, OutputFormat] = {
         OutputFormat(
             "mov",
             "ProRes 4444, for editors and Keynote",
-            "av",
             encoding="MOV",
             clear_encoding="MOV_ALPHA",
             caption_codec="mov_text",
             audio_codec="aac",
         ),
-        OutputFormat("gif", "an animation without a player", "pillow"),
-        OutputFormat("png", "the last picture", "pillow", still=True),
-        OutputFormat("png-sequence", "a folder of all pictures", "pillow", suffix="_frames"),
-        OutputFormat(
-            "pdf", "a picture for print, with sharp text", "pycairo", film=False, still=True
-        ),
-        OutputFormat("svg", "a picture for drawing programs", "pycairo", film=False, still=True),
+        OutputFormat("gif", "an animation without a player"),
+        OutputFormat("png", "the last picture", still=True),
+        OutputFormat("png-sequence", "a folder of all pictures", suffix="_frames"),
+        OutputFormat("pdf", "a picture for print, with sharp text", film=False, still=True),
+        OutputFormat("svg", "a picture for drawing programs", film=False, still=True),
     )
 }
 """Every format by its name."""

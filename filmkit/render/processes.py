@@ -76,18 +76,28 @@ def children_ignore_ctrl_c() -> Iterator[None]:
     """Keep Ctrl-C and a closed terminal from processes that start inside the ``with`` block.
 
     They inherit that these signals are blocked; this process stops them with SIGTERM instead. A
-    signal that comes meanwhile reaches this process when the block ends.
+    signal that comes meanwhile, and SIGTERM too, reaches this process when the block ends: what the
+    block starts has started then, and can be stopped.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # which would unblock the signals when it starts
     terminal = {signal.SIGINT, *ENDING_SIGNALS} - {signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, terminal)
+    came, handlers = list[int](), dict[int, Any]()
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        resource_tracker.ensure_running()  # which would unblock the signals when it starts
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, terminal)
+    # Only this thread has them blocked: if there are others, the process gets a signal through one.
+    if threading.current_thread() is threading.main_thread():
+        for number in (*terminal, signal.SIGTERM):
+            if callable(signal.getsignal(number)):
+                handlers[number] = signal.signal(number, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 @contextmanager
@@ -150,13 +160,20 @@ class Apart:
         self.connection, theirs = multiprocessing.Pipe(duplex=False)
         self._stacks = stacks
         self._beat, self._is_over, self._heard = "", False, time.monotonic()
-        # This process stops it, with SIGTERM. If that starts the server that forks processes, it
-        # inherits this and outlives Ctrl-C too.
-        with children_ignore_ctrl_c():
-            self._process = clean_process(function, *arguments, connections=[theirs], stacks=stacks)
-            self._process.start()
-        # Only the process holds its end now, so that its death ends the connection.
-        theirs.close()
+        try:
+            # This process stops it, with SIGTERM. If that starts the server that forks processes,
+            # it inherits this and outlives Ctrl-C too.
+            with children_ignore_ctrl_c():
+                self._process = clean_process(
+                    function, *arguments, connections=[theirs], stacks=stacks
+                )
+                self._process.start()
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+        finally:
+            # Only the process holds its end now, so that its death ends the connection.
+            theirs.close()
 
     def receive(self) -> dict[str, Any] | None:
         """Wait for the next message, and return it; None if the process has ended.

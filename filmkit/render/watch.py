@@ -278,8 +278,8 @@ def _updating(
     function = f"{__name__}:{update_outputs.__name__}"
     with temporary_folder() as folder:
         update = Apart(function, (request, shown, films, since), folder / "stacks")
-        threading.Thread(target=hear, daemon=True).start()
         try:
+            threading.Thread(target=hear, daemon=True).start()
             yield
         finally:
             update.stop()

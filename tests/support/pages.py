@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -178,7 +179,9 @@ def parse_option(text: str) -> bool:
 def _parse_words(command: click.Command, words: list[str]) -> list[str]:
     """Parse options of a command; return what follows them."""
     # Values are not looked at but for those below: files that a page names need not be here.
-    context = command.make_context(command.name, [], resilient_parsing=True)
+    # Click keeps the help option of the first context, for every later call of the command.
+    settings: Any = {"help_option_names": ["-h", "--help"]}
+    context = command.make_context(command.name, [], resilient_parsing=True, **settings)
     context.resilient_parsing = False
     values, rest, order = command.make_parser(context).parse_args(list(words))
     for option in order:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from itertools import combinations
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pytest
+from manim import Mobject, Scene
 
 from extract.facts.published import gpt2_trace
 from extract.trace import Trace
@@ -31,7 +34,15 @@ from tests.support.meanings import misnamed
 from tests.support.notes import untrue_notes
 from tests.support.staging import HEIGHT, MIN_PRESENCE, BeatPicture, complaints
 
-__all__ = ["BLOCK", "BeatNotes", "Performance", "jump", "perform", "uneven_axes"]
+__all__ = [
+    "BLOCK",
+    "BeatNotes",
+    "Performance",
+    "jump",
+    "noting_time_updaters",
+    "perform",
+    "uneven_axes",
+]
 
 BLOCK = 8  # side of the squares of which pictures are compared, in pixels
 
@@ -95,11 +106,14 @@ class Performance:
         What it showed.
     beats
         One entry for each beat, in order.
+    time_updaters
+        What moved by the clock, which nothing may; see :func:`noting_time_updaters`.
     """
 
     scene: type[Stage]
     trace: Trace
     beats: tuple[BeatNotes, ...]
+    time_updaters: tuple[str, ...]
 
 
 def perform(
@@ -195,11 +209,31 @@ def perform(
         passing.clear()
         untrue.clear()
 
-    with manim_config(Quality(width, height, 30)):
+    with manim_config(Quality(width, height, 30)), noting_time_updaters() as time_updaters:
         stage = _watched(scene, look)(trace, settings, on_beat_end=note, beat_sink=first_frame)
         stage.renderer.only = (0,)
         stage.render()
-    return Performance(scene, trace, tuple(beats))
+    return Performance(scene, trace, tuple(beats), tuple(time_updaters))
+
+
+@contextmanager
+def noting_time_updaters() -> Iterator[list[str]]:
+    """Yield a list that gets the types of mobjects, or "the scene", that add a time-based updater.
+
+    It gets those that do so in the ``with`` block.
+    """
+    owners: list[str] = []
+    add = Mobject.add_updater
+
+    def note(self: Mobject, updater: Callable[..., object], *args: Any, **options: Any) -> Mobject:
+        if "dt" in signature(updater).parameters:
+            owners.append(type(self).__name__)
+        return add(self, updater, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Mobject, "add_updater", note)
+        patch.setattr(Scene, "add_updater", lambda self, updater: owners.append("the scene"))
+        yield owners
 
 
 def jump(before: Pixels, after: Pixels) -> float:

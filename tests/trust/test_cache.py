@@ -84,7 +84,7 @@ def edit_before_the_pool(monkeypatch: pytest.MonkeyPatch, edit: Callable[[], obj
     monkeypatch.setattr(jobs, "LocalWorkerPool", start)
 
 
-@pytest.mark.parametrize("edited", ["mine.py", "beside.py"])
+@pytest.mark.parametrize("edited", [pytest.param("mine.py", marks=pytest.mark.slow), "beside.py"])
 def test_an_edit_before_the_processes_load_code_stores_nothing(
     edited: str,
     request_of_mine: RenderRequest,

@@ -44,6 +44,10 @@ HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202e"
 SCENE_WITH_WORDS = SCENE.replace("A square.", "A square of {model}, which reads {prompt}.")
 
 
+def slow(*values: str) -> ParameterSet:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def fill(folder: Path) -> Path:
     """Write a scene, mine.py, and a trace, mine.safetensors, into a folder."""
     (folder / "mine.py").write_text(SCENE)
@@ -228,10 +232,7 @@ def test_a_folder_that_may_not_be_used() -> None:
     assert explain(error, verbose=False) == "cannot use /locked/file: Permission denied"
 
 
-STILL = pytest.param("mine.py --still all", marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("words", ["cache", STILL])
+@pytest.mark.parametrize("words", ["cache", slow("mine.py --still all")])
 def test_no_home(folder: Path, words: str) -> None:
     script = (
         "import os, pwd, runpy, sys\n"
@@ -262,22 +263,24 @@ def faults(err: str) -> list[str]:
     "words",
     [
         "--list mine.py",
-        "--list mine.py --json",
-        "--help",
-        "script mine.py",
         "script mine.py --out /proc/self/fd/1",
-        "cache --json",
-        pytest.param("doctor", marks=pytest.mark.slow),
+        slow("--list mine.py --json"),
+        slow("--help"),
+        slow("script mine.py"),
+        slow("cache --json"),
+        slow("doctor"),
     ],
 )
-@pytest.mark.parametrize("reader", ["true", pytest.param("head -1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reader", ["true", slow("head -1")])
 def test_a_reader_that_stops_is_no_fault(listed: Path, words: str, reader: str) -> None:
     codes, _, err = shell(f"$RENDER {words} | {reader}", folder=listed)
     assert codes[0] in ((0, 1) if words == "doctor" else (0,))
     assert faults(err) == []
 
 
-@pytest.mark.parametrize("words", ["--list mine.py", "--help", "script mine.py", "cache"])
+@pytest.mark.parametrize(
+    "words", ["--list mine.py", "cache", slow("--help"), slow("script mine.py")]
+)
 def test_an_output_that_is_full(listed: Path, words: str) -> None:
     codes, _, err = shell(f"$RENDER {words} > /dev/full", folder=listed)
     (line,) = faults(err)
@@ -295,10 +298,6 @@ def test_messages_that_cannot_be_printed_end_no_job(listed: Path) -> None:
 
 
 UNREADABLE = "no section\n"
-
-
-def slow(*values: str) -> ParameterSet:
-    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(

@@ -224,16 +224,6 @@ def test_library_that_does_not_load(
     assert findings["pillow"].state == OK
 
 
-def test_packages_that_do_not_work_beside_manim_are_noted(
-    run_group: RunGroup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pretend(monkeypatch, manim_slides="5.7.0", manim_ml="99")
-    findings = run_group("libraries")
-    assert findings["manim-slides"].state == NOTE
-    assert "cannot render with Manim 0.22" in findings["manim-slides"].message
-    assert "manim-ml" not in findings
-
-
 def test_every_extra_is_described() -> None:
     assert {*doctor.EXTRAS, "dev"} == set(doctor._project()["optional-dependencies"])
 
@@ -261,7 +251,7 @@ def test_pillow_that_manim_cannot_draw_with(
     monkeypatch.setattr(PIL.Image, "fromarray", raises(fault))
     findings = run_group("drawing")
     command = "-m pip install 'pillow>=11,<13'"
-    assert_fault(findings["image"], "Manim cannot draw an image", str(fault), command=command)
+    assert_fault(findings["image"], "Manim draws wrongly", str(fault), command=command)
     assert findings["formula"].state == OK
 
 
@@ -286,25 +276,18 @@ def test_missing_fonts(
     families = {*manimpango.list_fonts()} - {"Noto Emoji", "Noto Sans CJK SC"}
     monkeypatch.setattr(manimpango, "list_fonts", lambda: sorted(families))
     findings = run_group("fonts")
-    assert_fault(
-        findings["files"], "cannot be loaded: Gone.ttf, Broken.ttf", command="manimgx-fonts"
-    )
-    assert_fault(findings["Noto Emoji"], "is not installed", command="manimgx-fonts")
-    assert findings[Theme.font].state == OK
-    assert findings["Noto Sans CJK SC"].state == NOTE
-    assert (findings["Noto Sans CJK SC"].command or "").endswith("[cjk]'")
+    words = "cannot be loaded: Gone.ttf, Broken.ttf, Noto Emoji"
+    assert_fault(findings["fonts"], words, command="manimgx-fonts")
+    assert Theme.font not in findings["fonts"].message
 
 
 def test_missing_codecs(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(movie, "WEBM", replace(movie.WEBM, codec="libnone"))
     monkeypatch.setattr(av, "Codec", raises(ValueError("unknown")))
-    PIL.Image.init()
-    monkeypatch.delitem(PIL.Image.SAVE, "GIF")
     findings = run_group("formats")
     assert_fault(findings["webm"], "libnone cannot be written", command="--no-deps 'av>=17'")
     assert_fault(findings["captions in webm"], "webvtt", command="av>=17")
-    assert_fault(findings["gif"], "gif cannot be written", command="pillow")
-    assert {findings[name].state for name in ("masters", "mp4", "mov", "png")} == {OK}
+    assert {findings[name].state for name in ("masters", "mp4", "mov")} == {OK}
 
 
 # Folders and disk space

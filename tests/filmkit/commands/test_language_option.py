@@ -17,11 +17,21 @@ from filmkit.tools import messages
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    cache: Path,
+) -> Run:
     """Return a function that runs a command line and returns exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ATTENTION_FILM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ATTENTION_FILM_CACHE", str(cache))
 
     def call(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end:

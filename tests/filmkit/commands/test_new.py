@@ -39,7 +39,7 @@ def test_it_is_in_the_list(written: Path) -> None:
 
 def test_it_renders_at_once(written: Path) -> None:
     arguments = ("render.py", "scene_one_head", "--quality", "draft", "--no-cache", "--quiet")
-    done = run_python(written, *arguments)
+    done = run_python(written, *arguments, "--jobs", "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert (written / "videos" / "scene_one_head.mp4").stat().st_size > 10_000
 

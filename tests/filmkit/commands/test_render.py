@@ -129,6 +129,9 @@ def test_name_alone_renders_the_scene(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--quality", "draft")
     assert outcome.code == 0, outcome.err
     assert outcome.out == "videos/scene_shapes.mp4\n"
+    lines = [line for line in outcome.err.splitlines() if line.startswith("scene_shapes: ")]
+    assert lines[-1] == "scene_shapes: 100 %, 0:00 left"
+    assert 3 <= len(lines) <= 10
     assert files(tmp_path) == with_captions("videos/scene_shapes.mp4")
     with av.open(tmp_path / "videos" / "scene_shapes.mp4") as film:
         stream = film.streams.video[0]
@@ -223,8 +226,6 @@ def test_layer_and_head_reach_the_picture(render: Render, tmp_path: Path) -> Non
 
 def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
     assert f"{cache_folder}: 0 files, 0.00 of at most 10.00 GB" in render("cache").out
-    render("scene_shapes", "--quality", "draft", "--no-cache")
-    assert not cache_folder.exists()
     render("scene_shapes", "--quality", "draft")
     stored = cached(cache_folder)
     assert f"{cache_folder}: {len(stored)} files, " in render("cache").out
@@ -276,13 +277,16 @@ def test_still_without_its_background(render: Render, tmp_path: Path) -> None:
     assert still.getpixel((2, 2)) == (0, 0, 0, 0)
 
 
-def test_film_of_all_scenes(
+def test_the_film_of_all_scenes_that_can_show_the_trace(
     render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_options, "SCENES", (SHAPES, entry("scene_more", "Shapes")))
+    story = (SHAPES, UNSHOWABLE, entry("scene_more", "Shapes"))
+    monkeypatch.setattr(shared_options, "SCENES", story)
     monkeypatch.setattr(films, "SHORTEST_CHAPTER", 5)
+    left_out = f"{UNSHOWABLE.slug} is left out: this trace cannot be shown; make another\n"
     outcome = render("film", "--quality", "draft")
-    assert outcome.out == "videos/film.mp4\nvideos/film.txt\n"
+    assert (outcome.code, outcome.out) == (0, "videos/film.mp4\nvideos/film.txt\n")
+    assert left_out in outcome.err
     assert files(tmp_path) == sorted([*with_captions("videos/film.mp4"), "videos/film.txt"])
     titles = ["Stand-in scene_shapes", "Stand-in scene_more"]
     assert Path("videos/film.txt").read_text() == f"0:00 {titles[0]}\n0:05 {titles[1]}\n"
@@ -291,29 +295,8 @@ def test_film_of_all_scenes(
             (mark["metadata"]["title"], round(mark["start"] * mark["time_base"] * 15))
             for mark in film.chapters()
         ] == [(titles[0], 0), (titles[1], 78)]
-        # Between them the title of the second is shown over the last picture of the first, for 1.6
-        # seconds, and both leave in 0.6 seconds.
-        assert film.streams.video[0].frames == 156 + 24 + 9
-
-
-def test_film_is_not_made_without_one_of_its_scenes(
-    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared_options, "SCENES", (SHAPES, BROKEN))
-    assert_refused(render("film", "--quality", "draft", "--jobs", "1"), 1, BROKEN.slug)
-    assert files(tmp_path) == []
-
-
-def test_what_cannot_show_the_trace_is_left_out_of_the_whole_story(
-    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    story = (SHAPES, UNSHOWABLE, entry("scene_more", "Shapes"))
-    monkeypatch.setattr(shared_options, "SCENES", story)
-    left_out = f"{UNSHOWABLE.slug} is left out: this trace cannot be shown; make another\n"
-    outcome = render("film", "--quality", "draft", "--quiet")
-    assert (outcome.code, outcome.err) == (0, left_out)
-    with av.open("videos/film.mp4") as film:
-        # The third arrives from the first.
+        # The third arrives from the first: between them its title is shown over the last picture of
+        # the first, for 1.6 seconds, and both leave in 0.6 seconds.
         assert film.streams.video[0].frames == 156 + 24 + 9
     listed = render("--list", "--quiet")
     assert (listed.code, listed.err) == (0, left_out)
@@ -324,15 +307,17 @@ def test_what_cannot_show_the_trace_is_left_out_of_the_whole_story(
     assert_refused(render("film", "--quality", "draft"), 1, "cannot be shown")
 
 
+def test_film_is_not_made_without_one_of_its_scenes(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_options, "SCENES", (SHAPES, BROKEN))
+    assert_refused(render("film", "--quality", "draft", "--jobs", "1"), 1, BROKEN.slug)
+    assert files(tmp_path) == []
+
+
 def test_film_joins_whole_scenes_only(render: Render) -> None:
     assert_refused(render("film", "--beat", "travel"), 2, "name a scene")
     assert_refused(render("film", "scene_shapes"), 2, "'film' is a command of its own")
-
-
-def test_one_beat(render: Render, tmp_path: Path) -> None:
-    outcome = render("scene_shapes", "--beat", "travel", "--quality", "draft")
-    assert outcome.out == "videos/scene_shapes/02_travel.mp4\n"
-    assert files(tmp_path) == with_captions("videos/scene_shapes/02_travel.mp4")
 
 
 def test_script_has_the_narration_with_times(render: Render, tmp_path: Path) -> None:
@@ -362,9 +347,16 @@ def test_script_has_the_narration_with_times(render: Render, tmp_path: Path) -> 
     assert_refused(render("script", "scene_shape"), 2, "did you mean scene_shapes?")
 
 
-def test_captions_go_where_they_are_asked_for(render: Render, tmp_path: Path) -> None:
-    assert render("scene_shapes", "--captions", "none", "--quality", "draft").code == 0
+def test_nothing_is_left_but_the_film_and_nothing_printed_on_request(
+    render: Render, tmp_path: Path, cache_folder: Path
+) -> None:
+    options = ("--captions", "none", "--quiet", "--no-cache")
+    assert render("scene_shapes", "--quality", "draft", *options) == Outcome(0, "", "")
     assert files(tmp_path) == ["videos/scene_shapes.mp4"]
+    assert not cache_folder.exists()
+
+
+def test_captions_that_cannot_be_had_are_refused(render: Render) -> None:
     outcome = render("scene_shapes", "--captions", "mux", "--format", "gif")
     assert_refused(outcome, 2, "a gif cannot hold a caption track", "--captions burn")
     assert_refused(render("scene_shapes", "--captions", "burn", "--still", "all"), 2, "alt text")
@@ -417,19 +409,6 @@ def test_users_own_trace_comes_before_the_shipped_one(
     monkeypatch.setattr(traces, "EXTRACTED", own)
     line = f"pictures from made-up model, random weights ({own})"
     assert line in render("--list", "scene_shapes").err
-
-
-def test_quiet_prints_nothing(render: Render, tmp_path: Path) -> None:
-    outcome = render("scene_shapes", "--quality", "draft", "--quiet")
-    assert outcome == Outcome(0, "", "")
-    assert files(tmp_path) == with_captions("videos/scene_shapes.mp4")
-
-
-def test_progress_is_plain_lines_in_a_log(render: Render) -> None:
-    outcome = render("scene_shapes", "--quality", "draft")
-    lines = [line for line in outcome.err.splitlines() if line.startswith("scene_shapes: ")]
-    assert lines[-1] == "scene_shapes: 100 %, 0:00 left"
-    assert 3 <= len(lines) <= 10
 
 
 def test_progress_lines_show_the_time_left(

@@ -280,7 +280,7 @@ def test_scenes_show_what_is_learnt_stretched_and_scores_and_patterns_linear(
                 assert entry["norm"] == "linear", (name, entry)
             elif kind in kinds:
                 assert entry["norm"] == "asinh", (name, entry)
-                assert entry["linear_width"] == pytest.approx(0.1 * entry["vmax"]), (name, entry)
+                assert entry["linear_width"] == pytest.approx(0.05 * entry["vmax"]), (name, entry)
 
 
 def test_what_is_drawn_later_covers_and_what_surrounds_does_not() -> None:

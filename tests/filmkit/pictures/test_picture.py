@@ -196,3 +196,12 @@ def test_rows_begin_after_a_sign() -> None:
 def test_signs_are_parts_by_their_own_names(name: str, text: str | None) -> None:
     part = sign(name)
     assert (None if part is None else part.make().text) == text
+
+
+@pytest.mark.parametrize("frame", [WIDE, TALL])
+def test_a_mosaic_stands_below_a_headline(frame: Frame) -> None:
+    words = Label("scores", size=0.09).move_to([0, frame.stage.top - 0.5, 0])
+    made = picture(SCORES, frame=frame, headline=words)
+    others = [piece for key, piece in made.pieces.items() if key != ("headline", "whole")]
+    assert max(piece.get_top()[1] for piece in others) < words.get_bottom()[1]
+    assert made.pieces["headline", "whole"] is made.headline is words

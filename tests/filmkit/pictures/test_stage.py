@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from manim import Square
 
-from filmkit import Heatmap, Highlight, Mark, Shot, Stage
+from filmkit import Heatmap, Highlight, Label, Mark, Shot, Stage
 from filmkit.core.animations import presence
 from filmkit.pictures.parts import Cells
 from tests.support.mosaics import SIZES, perform, shows
@@ -23,6 +23,7 @@ PICTURES = {
     "marked": shows("Q K", marks=(Mark("Q", 2), Mark("K", None, 3)), focus="Q"),
     "lit": shows("Q pattern", lit={"Q": np.eye(9)[:, [4]], "pattern": 0.5}),
     "all": shows("Q Kt scores\nV pattern z", titles="V z", tall="Q Kt\nscores pattern\nV z"),
+    "headed": shows("Q K", headline=Label("a headline").move_to([0, 2, 0])),
     "mine": shows("X mine\nnote note", words="rows"),
     "revealed": shows("z missing", reveal="z"),
 }

@@ -12,29 +12,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
-from inspect import signature
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
-from manim import Mobject, Scene
 from PIL import Image
 
 from extract.trace import Trace
 from filmkit.core.records import StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import Stage, beat
+from filmkit.core.stage import beat
+from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, Pixels, open_movie, read_master
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
+from filmkit.render.workers import LocalWorkerPool, RenderJob
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT
 from tests.support.filming import render_request
+from tests.support.performance import noting_time_updaters
 from tests.support.stand_in import BROKEN, LENGTHS, OTHER, SHAPES, Shapes
 from tests.support.traces import make_trace
 
@@ -69,7 +69,11 @@ def drawn(scene: SceneEntry, trace: Trace, remainder: int, step: int) -> dict[st
     return frames
 
 
-@pytest.mark.parametrize("scene", FIRST_IS_FAST)
+@pytest.mark.parametrize(
+    "scene",
+    [SHAPES, *(pytest.param(scene, marks=pytest.mark.slow) for scene in SCENES)],
+    ids=lambda scene: scene.slug,
+)
 def test_beats_do_not_depend_on_whether_others_are_drawn(scene: SceneEntry) -> None:
     trace = Trace.load(SHIPPED)
     with manim_config(TINY):
@@ -88,31 +92,10 @@ class Ticking(Shapes):
         self.hold(0.2)
 
 
-def time_updaters(scene: type[Stage], trace: Trace, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run a scene; return the types of mobjects, or "the scene", that add a time-based updater."""
-    owners = []
-    add = Mobject.add_updater
-
-    def note(self: Mobject, updater: Callable[..., object], *args: Any, **options: Any) -> Mobject:
-        if "dt" in signature(updater).parameters:
-            owners.append(type(self).__name__)
-        return add(self, updater, *args, **options)
-
-    monkeypatch.setattr(Mobject, "add_updater", note)
-    monkeypatch.setattr(Scene, "add_updater", lambda self, updater: owners.append("the scene"))
-    scene.rehearse(trace)
-    return owners
-
-
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
-def test_scenes_have_no_time_based_updaters(
-    scene: SceneEntry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert time_updaters(scene.load(), Trace.load(SHIPPED), monkeypatch) == []
-
-
-def test_time_based_updaters_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "Square" in time_updaters(Ticking, make_trace(), monkeypatch)
+def test_time_based_updaters_are_found() -> None:
+    with noting_time_updaters() as owners:
+        Ticking.rehearse(make_trace())
+    assert "Square" in owners
 
 
 def test_master_returns_every_frame_unchanged(tmp_path: Path) -> None:
@@ -151,6 +134,18 @@ def test_films_do_not_depend_on_the_number_of_processes(trace_file: Path, tmp_pa
     for slug in ("scene_shapes", "scene_other"):
         one, two = (tmp_path / jobs / f"{slug}.mp4" for jobs in ("1", "2"))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_each_core_has_a_process(
+    trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(job: RenderJob, size: int) -> LocalWorkerPool:
+        raise RenderError(f"{size} processes for {len(job.tasks)} tasks")
+
+    monkeypatch.setattr("filmkit.render.jobs.LocalWorkerPool", start)
+    monkeypatch.setattr("filmkit.render.jobs.core_count", lambda: 4)
+    with pytest.raises(RenderError, match="4 processes for 6 tasks"):
+        make_films(render_request((SHAPES,), trace_file, tmp_path, jobs=None))
 
 
 def test_beat_alone_is_its_part_of_the_film(trace_file: Path, tmp_path: Path) -> None:
