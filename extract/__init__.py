@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from extract.token_sequence import ProgressCallback
+    from extract.models.token_sequence import ProgressCallback
     from extract.trace import ModelSource, Trace, TraceError, TraceMeta
 
 __all__ = ["Trace", "TraceError", "TraceMeta", "trace"]
@@ -102,7 +102,7 @@ def trace(
     >>> trace.get("pattern", layer=13).shape  # heads, queries, keys
     (9, 11, 11)
     """
-    from extract.capture import trace_model
+    from extract.models.capture import trace_model
 
     return trace_model(
         model,

@@ -6,44 +6,40 @@ To add a sub-command, decorate a function with ``@main.command()``.
 from __future__ import annotations
 
 import json
-import math
-import os
-import re
-import resource
-import sys
-import time
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from extract.architectures import ARCHITECTURES, H100_SXM, architecture
-from extract.assets import traces_folder
-from extract.cache_table import cache_row, cache_table
-from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
-from extract.check import check, has_figures
-from extract.console import Console, echo, tolerating_closed_output
-from extract.conversion_report import CONVERSION_TOKENS, QUICK_TOKENS, conversion_report
-from extract.conversion_table import conversion_table
-from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError, UnsupportedModelError
-from extract.imported import imported_trace
-from extract.interrupts import interrupt_on_signals
-from extract.latent import add_latent, require_fittable
-from extract.latent_table import latent_table
-from extract.limits import MAX_TOKENS, PICTURE_TOKENS
-from extract.models import (
+from extract.commands.cache_table import cache_row, cache_table
+from extract.commands.conversion_table import conversion_table
+from extract.commands.group import OneLineErrors
+from extract.commands.latent_table import latent_table
+from extract.commands.options import (
+    calibration_option,
+    model_name,
+    named_file,
+    prompts_of_file,
+    range_of_rows,
+    traceable_text,
+    traceable_texts,
+)
+from extract.commands.progress import TaskProgress, peak_memory, wait_quietly
+from extract.commands.summary import check_verdict, finite, listed_errors, trace_facts
+from extract.commands.work_table import newer_row, newer_table, work_table
+from extract.errors import ExtractError, PromptError, UnsupportedModelError
+from extract.facts.architectures import ARCHITECTURES, architecture
+from extract.facts.gpus import H100_SXM
+from extract.facts.newer_schemes import NEWER_SCHEMES
+from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, published_trace
+from extract.facts.published_check import check, has_figures
+from extract.latent.calibration import calibrate
+from extract.latent.fit import add_latent, require_fittable
+from extract.limits import MAX_TOKENS
+from extract.models.imported import imported_trace
+from extract.models.loading import (
     DEFAULT_GENERATED,
     DEFAULT_MODEL,
     DEFAULT_PROMPT,
@@ -51,173 +47,18 @@ from extract.models import (
     LoadedModel,
     load_model,
 )
-from extract.newer_schemes import NEWER_SCHEMES
-from extract.plain_text import error_line, escaped, escaped_json, fault_of_prompt, shortened
-from extract.published import EXTRACTED_GPT2, PUBLISHED, published_trace
-from extract.reading import best, first_and_last, last, rows_of_query
-from extract.trace import ProofError, Published, Trace, TraceError
-from extract.work_table import newer_row, newer_table, work_table
+from extract.support.assets import traces_folder
+from extract.support.console import Console, echo
+from extract.support.interrupts import interrupt_on_signals
+from extract.support.plain_text import escaped_json, shortened
+from extract.trace import ProofError, Trace
+from extract.trace.contents.conversion_report import (
+    CONVERSION_TOKENS,
+    QUICK_TOKENS,
+    conversion_report,
+)
 
 __all__ = ["main"]
-
-_LONGEST_NAME = 200
-"""Bytes of a name that is also that of a file, which has an ending and may have a number."""
-
-_SECONDS_BETWEEN_LINES = 20.0
-"""How often a task that takes long prints a line where there is no terminal."""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as in a shell."""
-
-
-class OneLineErrors(click.Group):
-    """Command group that prints every error as one line.
-
-    The exit code is 1 for a failed job, 2 for a usage error and 130 after Ctrl-C, as for
-    ``render.py``.
-    """
-
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        **extra: Any,
-    ) -> Any:
-        """Run the command and exit; without ``standalone_mode`` errors are raised instead."""
-        try:
-            result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-            return sys.exit(result) if standalone_mode else result
-        except click.ClickException as error:
-            if not standalone_mode:
-                raise
-            echo(f"Error: {error_line(error.format_message())}", err=True)
-            sys.exit(error.exit_code)
-        except (click.Abort, KeyboardInterrupt):
-            if not standalone_mode:
-                raise
-            echo("Interrupted: unfinished files were removed", err=True)
-            sys.exit(INTERRUPTED)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; with ``--verbose`` print the traceback of an error."""
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            if ctx.params["verbose"]:
-                traceback.print_exc()
-            raise click.ClickException(_explained(error)) from error
-
-
-def _explained(error: Exception) -> str:
-    """Return one line that says what went wrong and whether it is a fault of the program."""
-    if isinstance(error, ExtractError | TraceError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        where = "" if error.filename is None else f"{error.filename}: "
-        full = error.errno in DISK_FULL_ERRNOS
-        return f"{where}{error.strerror}{'; make room on that disk and run again' if full else ''}"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory; trace a smaller model or a shorter prompt"
-    return (
-        f"{type(error).__name__}: {error} (a mistake in the program; --verbose before the command "
-        "shows where)"
-    )
-
-
-def _plain_text(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuse a text that cannot be traced, before a model is loaded."""
-    if value is not None and (fault := fault_of_prompt(value)):
-        raise click.BadParameter(fault, ctx, option)
-    return value
-
-
-def _plain_texts(
-    ctx: click.Context, option: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Refuse texts that cannot be traced, before a model is loaded."""
-    for value in values:
-        _plain_text(ctx, option, value)
-    return values
-
-
-def _prompts_of_file(
-    ctx: click.Context, option: click.Parameter, value: Path | None
-) -> tuple[str, ...]:
-    """Read prompts from a file, one a line; empty lines are passed over."""
-    if value is None:
-        return ()
-    try:
-        prompts = tuple(line for line in value.read_text("utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{value}: it is not text in UTF-8", ctx, option) from error
-    if not prompts:
-        raise click.BadParameter(f"{value}: it holds no prompt; write one a line", ctx, option)
-    return _plain_texts(ctx, option, prompts)
-
-
-def _range_of_rows(
-    ctx: click.Context, option: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    """Read a range of tokens, first:last + 1."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", value)
-    fewest, most = PICTURE_TOKENS
-    start, stop = map(int, found.groups()) if found else (0, 0)
-    if not fewest <= stop - start <= most:
-        raise click.BadParameter(
-            f"'{shortened(value)}' does not name {fewest} to {most} tokens of the prompt, which is "
-            "what the pictures have room for; write 10:30 for the 20 tokens after the first 10",
-            ctx,
-            option,
-        )
-    return start, stop
-
-
-def _model_name(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuse a name that cannot be shown, or that cannot be that of a file."""
-    if value is not None and (
-        not value.strip(" .")
-        or "/" in value
-        or escaped(value) != value
-        or len(value.encode()) > _LONGEST_NAME
-    ):
-        raise click.BadParameter(
-            f"{shortened(repr(value))} cannot name a model and its file; give a short name without "
-            "'/'",
-            ctx,
-            option,
-        )
-    return value
-
-
-def _named(ctx: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
-    """Refuse a file without a name, such as that of an empty variable of the shell."""
-    if value is not None and not value.name:
-        raise click.BadParameter("it names no file", ctx, option)
-    return value
-
-
-def _readable(ctx: click.Context, option: click.Parameter, value: Path) -> Path:
-    """Refuse a calibration text that cannot be read, before a model is loaded."""
-    try:
-        read_calibration(value)
-    except ExtractError as error:
-        raise click.BadParameter(str(error), ctx, option) from error
-    return value
-
-
-_calibration = click.option(
-    "--calibration",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    default=CALIBRATION_TEXT,
-    callback=_readable,
-    help="Text file to fit and test the latent on.  [default: the project's own text]",
-)
 
 
 @click.group(
@@ -239,14 +80,14 @@ _calibration = click.option(
 )
 @click.option(
     "--name",
-    callback=_model_name,
+    callback=model_name,
     help="Name of the model in the pictures, and of the file without --out.  [default: its own]",
 )
 @click.option(
     "--prompt",
     "prompts",
     multiple=True,
-    callback=_plain_texts,
+    callback=traceable_texts,
     help="Text to trace; repeat the option to write a trace of each, numbered from 1.  [default: "
     f"{DEFAULT_PROMPT}]",
 )
@@ -255,13 +96,13 @@ _calibration = click.option(
     "more_prompts",
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    callback=_prompts_of_file,
+    callback=prompts_of_file,
     help="Text file with a prompt on each line.",
 )
 @click.option(
     "--rows",
     metavar="A:B",
-    callback=_range_of_rows,
+    callback=range_of_rows,
     help="Draw only these tokens of a prompt that is too long for the pictures: from A up to the "
     "one before B, counted from 0.  [default: all]",
 )
@@ -275,7 +116,7 @@ _calibration = click.option(
 @click.option(
     "--continue",
     "continuation",
-    callback=_plain_text,
+    callback=traceable_text,
     help="Text that follows the prompt instead of generated tokens.",
 )
 @click.option(
@@ -300,7 +141,7 @@ _calibration = click.option(
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    callback=_named,
+    callback=named_file,
     help="File to write the trace to.  [default: MODEL.safetensors in the project's assets/traces]",
 )
 @click.option(
@@ -316,7 +157,7 @@ _calibration = click.option(
     help="Also convert a Llama-like model into MLA, as the command convert does; the first time "
     "for a model takes long.",
 )
-@_calibration
+@calibration_option
 @click.option("--verbose", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def main(
@@ -342,9 +183,9 @@ def main(
     """
     if ctx.invoked_subcommand is not None:
         return
-    _wait_quietly()
+    wait_quietly()
     texts = (*prompts, *more_prompts) or (DEFAULT_PROMPT,)
-    with _Progress() as progress:
+    with TaskProgress() as progress:
         loaded = _load_for_prompts(
             *(model, texts, progress),
             chosen_rows=options["rows"] is not None,
@@ -389,9 +230,9 @@ def _extract(
     A latent is fitted if there is a text to fit it to, and the model is converted if it can be and
     is asked to.
     """
-    from extract.capture import trace_model
+    from extract.models.capture import trace_model
 
-    with _Progress() as progress:
+    with TaskProgress() as progress:
         trace = trace_model(
             loaded.model,
             loaded.tokenizer,
@@ -415,9 +256,7 @@ def _extract(
                 echo(f"no conversion is stored: {error}", err=True)
         if has_figures(trace):
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
-        progress.report("saving", 0, 1)
-        trace.save(file)
-        progress.report("saving", 1, 1)
+        progress.save(trace, file)
     return trace
 
 
@@ -428,10 +267,10 @@ def _written(file: Path, trace: Trace) -> str:
     lines = [
         f"{file}: {meta.model}{random}, {len(meta.tokens)} tokens, featuring layer "
         f"{featured.layer}, head {featured.head}; largest self-check error "
-        f"{max(meta.self_check.values()):.0e}; peak memory {_peak_memory() / 2**30:.2f} GiB"
+        f"{max(meta.self_check.values()):.0e}; peak memory {peak_memory() / 2**30:.2f} GiB"
     ]
     if meta.check is not None:
-        lines.append(_verdict(meta.check["agrees"]))
+        lines.append(check_verdict(meta.check["agrees"]))
         if file.resolve() == EXTRACTED_GPT2.resolve():
             lines.append("scenes show it from now on, also in place of GPT-2's published patterns")
     return "\n".join(lines)
@@ -440,7 +279,7 @@ def _written(file: Path, trace: Trace) -> str:
 def _load_for_prompts(
     model: str,
     prompts: Sequence[str],
-    progress: _Progress,
+    progress: TaskProgress,
     *,
     chosen_rows: bool,
     random_weights: bool,
@@ -448,7 +287,7 @@ def _load_for_prompts(
     """Load a model, unless its tokenizer finds that the pictures have no room for a prompt."""
 
     def check(tokenizer: Any) -> None:
-        from extract.token_sequence import require_length_for_pictures
+        from extract.models.token_sequence import require_length_for_pictures
 
         for prompt in prompts:
             require_length_for_pictures(tokenizer, prompt, chosen_rows=chosen_rows)
@@ -466,19 +305,12 @@ def _load_for_prompts(
         raise click.BadParameter(str(error), param_hint="--prompt") from error
 
 
-def _verdict(agrees: bool) -> str:
-    """Return one line that says whether a trace agrees with the published figures."""
-    if agrees:
-        return "it agrees with the published figures of this model and prompt"
-    return "it DIFFERS from the published figures; see: python -m extract check"
-
-
 def _with_latent(
     trace: Trace,
     loaded: LoadedModel,
     layer: int,
     calibration: Path,
-    progress: _Progress,
+    progress: TaskProgress,
     rank: int | None = None,
 ) -> Trace:
     """Return the trace with a latent fitted to a layer of its model."""
@@ -490,75 +322,13 @@ def _with_latent(
     return fitted
 
 
-def _with_conversion(trace: Trace, loaded: LoadedModel, progress: _Progress) -> Trace:
+def _with_conversion(trace: Trace, loaded: LoadedModel, progress: TaskProgress) -> Trace:
     """Return the trace with a conversion of its model, as it was converted last."""
-    from extract.conversion import convert
+    from extract.conversion.convert import convert
 
     if loaded.random_weights:
         raise UnsupportedModelError("the weights are random numbers, and would say nothing")
     return convert(trace, loaded, progress=progress.report)
-
-
-class _Progress:
-    """A bar for each task on stderr; lines instead if stderr is not a terminal."""
-
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
-        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        console = Console(stderr=True)
-        self._bars = Progress(*columns, *times, console=console) if console.is_terminal else None
-        self._task, self._name, self._unfinished = TaskID(0), "", False
-        self._began = self._printed = 0.0
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        with tolerating_closed_output(sys.stderr):
-            if self._bars is not None:
-                self._bars.stop()
-
-    def report(self, task: str, done: int, total: int) -> None:
-        """Show that `done` of `total` steps of a task are finished."""
-        is_new = task != self._name or not self._unfinished
-        self._name, self._unfinished = task, done < total
-        if self._bars is None:
-            self._print(is_new, done, total)
-            return
-        with tolerating_closed_output(sys.stderr):
-            # Not before: a bar of the hub's client may be there while a model is downloaded.
-            self._bars.start()
-            if is_new:
-                self._task = self._bars.add_task(task, total=total)
-            self._bars.update(self._task, completed=done, total=total)
-
-    def _print(self, is_new: bool, done: int, total: int) -> None:
-        """Print a line for a new task, and others now and then while it takes long."""
-        now = time.monotonic()
-        if is_new:
-            self._began = self._printed = now
-            echo(self._name, err=True)
-        elif now - self._printed >= _SECONDS_BETWEEN_LINES or (
-            not self._unfinished and self._printed > self._began
-        ):
-            self._printed = now
-            echo(f"{self._name}: {done} of {total} after {now - self._began:.0f} s", err=True)
-
-
-def _wait_quietly() -> None:
-    """Let threads of torch not spin while they wait: on a busy machine they slow each other."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def _peak_memory() -> int:
-    """Return the peak memory of this process in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # On Linux the value of getrusage also includes the process that started this one.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @main.command()
@@ -575,9 +345,9 @@ def info(file: Path, as_json: bool) -> None:
         proof = trace.prove()
     except ProofError as error:
         if as_json:
-            echo(json.dumps({"proof": _finite(error.errors)}, indent=2))
+            echo(json.dumps({"proof": finite(error.errors)}, indent=2))
         else:
-            echo(f"{'proof':<12} {_errors(error.errors)}")
+            echo(f"{'proof':<12} {listed_errors(error.errors)}")
         raise
     if as_json:
         document = json.loads(trace.meta.to_json())
@@ -587,7 +357,7 @@ def info(file: Path, as_json: bool) -> None:
         document["tensors"] = {name: list(array.shape) for name, array in trace.tensors.items()}
         echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
         return
-    for name, value in _facts(trace, proof):
+    for name, value in trace_facts(trace, proof):
         echo(f"{name:<12} {value}")
 
 
@@ -602,101 +372,6 @@ def seal(file: Path) -> None:
     trace = Trace.load(file, sealed_again=True)
     trace.save(file)
     echo(f"{file}: proved and sealed")
-
-
-def _finite(errors: Mapping[str, float]) -> dict[str, float | None]:
-    """Return errors for JSON, which has no number for what is not finite."""
-    return {stage: error if math.isfinite(error) else None for stage, error in errors.items()}
-
-
-def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Return a readable summary of a trace as (name, value) pairs."""
-    meta = trace.meta
-    heads = f"{meta.n_heads} query heads, {meta.n_kv_heads} key/value heads"
-    rotation = (
-        f", {meta.rotary_dim} channels rotated ({meta.rotary_style})" if trace.rotates else ""
-    )
-    following = meta.tokens[meta.n_prompt :]
-    source = " ".join(
-        part for part in (meta.source.kind, meta.source.name, meta.source.revision) if part
-    )
-    facts = [
-        ("model", meta.model + (", random weights" if meta.random_weights else "")),
-        ("source", source),
-        ("sha256", meta.source.sha256),
-        ("attention", f"{meta.attention}: {meta.n_layers} layers, {heads}"),
-        ("sizes", f"d_model {meta.d_model}, d_qk {meta.d_qk}, d_v {meta.d_v}"),
-        ("positions", meta.positions + rotation),
-        *_step_facts(trace),
-        ("prompt", json.dumps(meta.prompt, ensure_ascii=False)),
-        ("tokens", _quoted(meta.tokens[: meta.n_prompt])),
-        ("given" if meta.continued else "generated", _quoted(following)),
-        ("bos", "yes" if meta.has_bos else "no"),
-        ("featured", f"layer {meta.featured.layer}, head {meta.featured.head}"),
-        ("chosen", meta.featured_criterion),
-        ("read", _read(trace)),
-        ("weights of", "layers " + ", ".join(map(str, trace.layers_with_weights()))),
-        ("latents", ", ".join((meta.latent or {}).keys())),
-        ("self-check", _errors(meta.self_check)),
-        ("proof", _errors(proof)),
-        ("seal", "whole" if meta.schema > 1 else "none: written by an older version; see 'seal'"),
-        ("published", _published(meta.published)),
-        ("check", "" if meta.check is None else _verdict(meta.check["agrees"])),
-        ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),
-    ]
-    return [(name, value) for name, value in facts if value]
-
-
-def _read(trace: Trace) -> str:
-    """Return what a few keys hold of the attention of the prompt's last row, in all heads."""
-    rows = rows_of_query(trace, trace.meta.n_prompt - 1)
-    n = min(3, rows.shape[1])
-    shares = (float(way(rows, n).mean(axis=0).sum()) for way in (last, first_and_last, best))
-    window, sink, most = (f"{share:.0%}" for share in shares)
-    return f"with {n} keys: the last {window}, the first and the last {sink}, the best {most}"
-
-
-def _step_facts(trace: Trace) -> list[tuple[str, str]]:
-    """Return the steps that few models have, and the rows that were chosen."""
-    meta, norm = trace.meta, trace.meta.qk_norm
-    kinds = {"rms": "root mean square", "layer": "mean and variance"}
-    spans = {"head": "each head by itself", "token": "all heads of a token together"}
-    return [
-        (
-            "normalised",
-            f"queries and keys before their rotation, by {kinds[norm.kind]}, {spans[norm.span]}"
-            if norm
-            else "",
-        ),
-        (
-            "windows",
-            ", ".join(
-                f"layer {layer}: {window} keys"
-                for layer, window in enumerate(meta.windows)
-                if window
-            ),
-        ),
-        (
-            "capped",
-            f"scores between -{meta.score_cap:g} and {meta.score_cap:g}" * bool(meta.score_cap),
-        ),
-        ("rows", _quoted(meta.tokens[slice(*meta.rows)]) if meta.rows else ""),
-    ]
-
-
-def _published(published: Published | None) -> str:
-    """Return who published the patterns of a trace, and how precise they are."""
-    if published is None:
-        return ""
-    return f"to {published.precision:g}, not extracted here: {published.by}"
-
-
-def _quoted(tokens: tuple[str, ...]) -> str:
-    return " ".join(json.dumps(token, ensure_ascii=False) for token in tokens)
-
-
-def _errors(errors: Mapping[str, float]) -> str:
-    return ", ".join(f"{stage} {error:.0e}" for stage, error in errors.items())
 
 
 @main.command("check")
@@ -738,7 +413,7 @@ def compare(file: Path, as_json: bool) -> None:
     "--model",
     help="Model of the trace, as for extraction.  [default: the one that the trace names]",
 )
-@_calibration
+@calibration_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def fit_latent(
     file: Path,
@@ -760,15 +435,13 @@ def fit_latent(
         raise ExtractError(f"name the model of this trace ({source.name}) with --model")
     # One from memory may have been saved since; any other had its random weights from its name.
     random_weights = trace.meta.random_weights and source.kind != "memory"
-    _wait_quietly()
-    with _Progress() as progress:
+    wait_quietly()
+    with TaskProgress() as progress:
         loaded = load_model(
             model or source.name, random_weights=random_weights, progress=progress.report
         )
         trace = _with_latent(trace, loaded, layer, calibration, progress, rank)
-        progress.report("saving", 0, 1)
-        trace.save(file)
-        progress.report("saving", 1, 1)
+        progress.save(trace, file)
     if as_json:
         report = {"layer": layer, **(trace.meta.latent or {})[str(layer)]}
         echo(escaped_json(json.dumps(report, ensure_ascii=False, indent=2)))
@@ -834,20 +507,20 @@ def convert_model(
     If you stop it, the same command goes on from there. What was made is kept, and extractions of
     this model store it from then on, healed if it is.
     """
-    _wait_quietly()
+    wait_quietly()
     trace = Trace.load(out) if out is not None and out.exists() else None
     if model is None and trace is not None and trace.meta.source.kind not in ("hub", "package"):
         raise ExtractError(f"name the model of this trace ({trace.meta.source.name}) with --model")
-    with _Progress() as progress:
+    with TaskProgress() as progress:
         loaded = load_model(
             model or (trace.meta.source.name if trace else PACKAGED), progress=progress.report
         )
-        from extract.conversion import Settings, convert
-        from extract.conversion_model import attention_layers
+        from extract.conversion.convert import Settings, convert
+        from extract.conversion.model import attention_layers
 
         attention_layers(loaded.model)  # refuses a model before any work
         if trace is None:
-            from extract.capture import trace_model
+            from extract.models.capture import trace_model
 
             trace = trace_model(
                 loaded.model,
@@ -861,16 +534,14 @@ def convert_model(
         settings = Settings(rotated, rank, tokens, heal, quick)
         trace = convert(trace, loaded, settings, progress.report)
         if out is not None:
-            progress.report("saving", 0, 1)
-            trace.save(out)
-            progress.report("saving", 1, 1)
+            progress.save(trace, out)
     report = conversion_report(trace)
     if as_json:
         document = {"model": trace.meta.model, "prompt": trace.meta.prompt} | asdict(report)
         echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
         return
     Console().print(conversion_table(report))
-    echo(f"peak memory {_peak_memory() / 2**30:.2f} GiB", err=True)
+    echo(f"peak memory {peak_memory() / 2**30:.2f} GiB", err=True)
 
 
 @main.command()
@@ -878,7 +549,7 @@ def convert_model(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     default=PUBLISHED,
-    callback=_named,
+    callback=named_file,
     help="File to write the trace to.  [default: the one that comes with the project]",
 )
 def published(out: Path) -> None:
@@ -896,19 +567,19 @@ def published(out: Path) -> None:
 @click.argument("file", metavar="FILE.npz", type=click.Path(path_type=Path))
 @click.option(
     "--name",
-    callback=_model_name,
+    callback=model_name,
     help="Name of the model in the pictures.  [default: that of the file]",
 )
 @click.option(
     "--rows",
     metavar="A:B",
-    callback=_range_of_rows,
+    callback=range_of_rows,
     help="Draw only these tokens, from A up to the one before B, counted from 0.  [default: all]",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    callback=_named,
+    callback=named_file,
     help="File to write the trace to.  [default: FILE.safetensors beside it]",
 )
 def import_arrays(
@@ -925,9 +596,10 @@ def import_arrays(
     out = out or file.with_suffix(".safetensors")
     trace.save(out)
     held = [key for key in ("pattern", "q", "k", "v") if trace.has(key, 0)]
+    proved = listed_errors(trace.prove()) or "rows that sum to 1"
     echo(
         f"{out}: imported {', '.join(held)} of {trace.meta.n_layers} layers, "
-        f"{len(trace.meta.tokens)} tokens; proved: {_errors(trace.prove()) or 'rows that sum to 1'}"
+        f"{len(trace.meta.tokens)} tokens; proved: {proved}"
     )
 
 

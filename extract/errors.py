@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-
-from extract.plain_text import escaped
+from extract.support.plain_text import escaped
 
 __all__ = [
-    "DISK_FULL_ERRNOS",
-    "NOBODY_READS_ERRNOS",
     "ExtractError",
     "PromptError",
     "TraceError",
     "UnsupportedModelError",
 ]
-
-DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Error numbers of a full disk, a used-up quota and a file too large for its file system."""
-
-NOBODY_READS_ERRNOS = (errno.EPIPE, errno.EIO)
-"""Error numbers of a pipe whose reader has ended, and of a terminal that is closed."""
 
 
 class _OneLineError(Exception):

@@ -22,6 +22,7 @@ __all__ = [
     "MAX_VOCABULARY",
     "MAX_WIDTH",
     "PICTURE_TOKENS",
+    "fault_of_prompt",
 ]
 
 PICTURE_TOKENS = (2, 24)
@@ -67,3 +68,14 @@ MAX_DEPTH = 12
 MAX_FILE = 8 * 2**30
 """Bytes of a file, which is read into memory: 500 tokens of a model of 32 layers with 32 heads make
 1 GiB."""
+
+
+def fault_of_prompt(text: str) -> str:
+    """Return why a text cannot be a prompt or its continuation; nothing if it can."""
+    if len(text) > MAX_PROMPT:
+        return f"it has {len(text):,} characters, and at most {MAX_PROMPT:,} can be traced"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "it is not text in UTF-8; write it in that encoding"
+    return ""

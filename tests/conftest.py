@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
-from extract.models import PACKAGED, LoadedModel, load_model
+from extract.models.loading import PACKAGED, LoadedModel, load_model
 from filmkit.render import jobs
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config

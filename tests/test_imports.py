@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,31 @@ import pytest
 from tests.support.checkout import PROJECT
 
 PACKAGES = ("extract", "filmkit", "scenes")
+
+# Each room of extract may use those before it; errors and limits are open to all of them.
+EXTRACT_ROOMS = (
+    "support",
+    "attention",
+    "trace.contents",
+    "trace.proof",
+    "trace",
+    "facts",
+    "models",
+    "recompute",
+    "latent",
+    "conversion",
+    "commands",
+)
+OPEN_TO_ALL = ("extract.errors", "extract.limits")
+
+# What users call or import, and nothing of ours does.
+DOORS = (
+    "extract",
+    "extract.__main__",
+    "extract.architectures",
+    "extract.calibration",
+    "extract.trace_meta",
+)
 
 # Each room of filmkit may use those before it.
 ROOMS = (
@@ -57,12 +83,23 @@ def imports(module: str) -> Iterator[str]:
         yield from (name for name in names if name.partition(".")[0] in PACKAGES)
 
 
+def floor(module: str) -> int:
+    """How high the room of a module of extract lies."""
+    inside = module.removeprefix("extract.")
+    rooms = [room for room in EXTRACT_ROOMS if f"{inside}.".startswith(f"{room}.")]
+    return EXTRACT_ROOMS.index(max(rooms, key=len))
+
+
 def may_import(module: str, other: str) -> bool:
     """Whether the rules let a module use another one."""
     package, *rest = module.split(".")
     their_package, *their_rest = other.split(".")
+    if other in DOORS:
+        return False
     if package == "extract":
-        return their_package == "extract"
+        if their_package != "extract" or module in DOORS or other in OPEN_TO_ALL:
+            return their_package == "extract"
+        return floor(other) <= (0 if module in OPEN_TO_ALL else floor(module))
     if package == "filmkit":
         if their_package == "scenes":
             return rest[:1] == ["commands"] and other == "scenes.registry"
@@ -86,6 +123,12 @@ def test_modules_use_what_their_room_may_use(module: str) -> None:
     ("module", "other"),
     [
         ("extract.trace", "filmkit.core.norm"),
+        ("extract.trace.proof.prove", "extract.trace"),
+        ("extract.trace.contents.latents", "extract.trace.proof.latents"),
+        ("extract.support.files", "extract.attention.arithmetic"),
+        ("extract.models.capture", "extract.latent.fit"),
+        ("extract.errors", "extract.attention"),
+        ("filmkit.core.stage", "extract.architectures"),
         ("filmkit.core.stage", "filmkit.mobjects.marks"),
         ("filmkit.mobjects.marks", "filmkit.pictures.parts"),
         ("filmkit.render.jobs", "filmkit.commands.cli"),
@@ -102,7 +145,15 @@ def test_the_rules_refuse(module: str, other: str) -> None:
     assert not may_import(module, other)
 
 
+def test_no_module_of_extract_leads_back_to_itself() -> None:
+    """Imports inside functions, and those for types only, count as well."""
+    modules = [module for module in MODULES if module.partition(".")[0] == "extract"]
+    TopologicalSorter({module: imports(module) for module in modules}).prepare()
+
+
 def test_every_room_has_its_place() -> None:
+    folders = {path.parent.name for path in (PROJECT / "extract").glob("*/__init__.py")}
+    assert folders == {room.partition(".")[0] for room in EXTRACT_ROOMS}
     rooms = {path.parent.name for path in (PROJECT / "filmkit").glob("*/__init__.py")}
     assert rooms == set(ROOMS)
     folders = {path.name for path in (PROJECT / "scenes").iterdir() if path.is_dir()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from extract.printing import echo
+from extract.support.printing import echo
 from scenes.registry import SCENES
 
 __all__ = ["catalogue"]

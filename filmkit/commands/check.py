@@ -11,8 +11,8 @@ import click
 import cloup
 from cloup.constraints import mutually_exclusive
 
-from extract.plain_text import escaped_json
-from extract.printing import echo
+from extract.support.plain_text import escaped_json
+from extract.support.printing import echo
 from filmkit.commands.options import (
     ALL_SCENES,
     ASPECT,

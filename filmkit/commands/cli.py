@@ -14,10 +14,10 @@ from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
 from extract.errors import ExtractError
-from extract.interrupts import interrupt_on_signals
-from extract.kept import clear_kept, kept_sizes, models_folder
-from extract.plain_text import error_line, escaped_json
-from extract.printing import echo
+from extract.support.interrupts import interrupt_on_signals
+from extract.support.kept import clear_kept, kept_sizes, models_folder
+from extract.support.plain_text import error_line, escaped_json
+from extract.support.printing import echo
 from filmkit.commands import INTERRUPTED
 from filmkit.commands.catalogue import catalogue
 from filmkit.commands.check import check

@@ -9,8 +9,8 @@ import click
 import cloup
 from cloup.constraints import mutually_exclusive
 
-from extract.files import atomic_write
-from extract.printing import echo
+from extract.support.files import atomic_write
+from extract.support.printing import echo
 from filmkit.commands.options import (
     CONTEXT_SETTINGS,
     QUIET,

@@ -14,8 +14,8 @@ import click
 import cloup
 from cloup.constraints import mutually_exclusive
 
-from extract.assets import installing
-from extract.printing import echo
+from extract.support.assets import installing
+from extract.support.printing import echo
 from filmkit.commands.options import (
     ALL_SCENES,
     ASPECT,

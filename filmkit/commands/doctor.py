@@ -36,8 +36,8 @@ from typing import Any
 import click
 import cloup
 
-from extract.plain_text import escaped_json
-from extract.printing import echo
+from extract.support.plain_text import escaped_json
+from extract.support.printing import echo
 from filmkit.commands.options import CONTEXT_SETTINGS, DEFAULT_OUT, PROGRAM
 from filmkit.core.project import IS_CHECKOUT, NAME, PROJECT
 from filmkit.render.cache import (
@@ -298,7 +298,7 @@ def _formats() -> Iterator[Finding]:
     import av
     import numpy
 
-    from extract.temporary import temporary_folder
+    from extract.support.temporary import temporary_folder
     from filmkit.render import movie
 
     def film(encoding: movie.Encoding) -> None:
@@ -385,7 +385,7 @@ def _cache_size(folder: Path) -> Finding:
 
 
 def _traces() -> Iterator[Finding]:
-    from extract.published import PUBLISHED
+    from extract.facts.published import PUBLISHED
     from extract.trace import Trace, TraceError
     from filmkit.render.traces import EXTRACTED, SHIPPED, find_trace
 

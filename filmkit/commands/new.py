@@ -13,8 +13,8 @@ from string import Template
 
 import click
 
-from extract.files import write_text
-from extract.printing import echo
+from extract.support.files import write_text
+from extract.support.printing import echo
 from filmkit.commands.options import PROGRAM
 from filmkit.core.project import PROJECT
 from scenes.registry import FORMER_NAMES, SCENES

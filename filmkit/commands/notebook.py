@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from extract.temporary import temporary_folder
+from extract.support.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.commands.options import require_language, scenes_named
 from filmkit.core.language import DEFAULT_LANGUAGE, ENGLISH, Language, use_language

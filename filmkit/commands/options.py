@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import cloup
 
-from extract.assets import installing
-from extract.files import sweep
-from extract.printing import echo
+from extract.support.assets import installing
+from extract.support.files import sweep
+from extract.support.printing import echo
 from filmkit.commands.scene_files import find_scene, names_a_file
 from filmkit.core.fonts import lacks_fonts
 from filmkit.core.language import (

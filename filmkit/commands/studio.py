@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import cloup
 
-from extract.assets import installing
+from extract.support.assets import installing
 from filmkit.commands.options import (
     ASPECT,
     BACKGROUND,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from extract.trace_meta import TraceMeta
+from extract.trace.contents.meta import TraceMeta
 from filmkit.core.language import N_, _, ngettext
 from filmkit.core.numbers import counted_heads, counted_layers, listed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from extract.byte_tokens import BYTE_TOKENS
+from extract.trace.contents.byte_tokens import BYTE_TOKENS
 
 __all__ = ["printable"]
 JOINERS = {"\u200c", "\u200d"}  # invisible; they change how their neighbours join

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extract.attention import AttentionResult
+from extract.attention.arithmetic import AttentionResult
 from extract.trace import Trace, TraceError
 from filmkit.core.errors import SceneCodeError, place_of_code
 from filmkit.core.heatmap import Heatmap

@@ -24,7 +24,7 @@ from manim import (
 from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
-from extract.temporary import temporary_folder
+from extract.support.temporary import temporary_folder
 from filmkit.core.fonts import (
     EAST_ASIAN_FONTS,
     FALLBACKS,

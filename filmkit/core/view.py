@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extract.attention import causal_mask
+from extract.attention.arithmetic import causal_mask
 from extract.limits import PICTURE_TOKENS
 from extract.trace import Trace
 from filmkit.core.errors import SceneCodeError, StageError

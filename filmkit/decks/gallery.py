@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from extract.files import write_text
+from extract.support.files import write_text
 from extract.trace import Trace
 from filmkit.core.project import PROJECT
 from filmkit.core.records import Rehearsal

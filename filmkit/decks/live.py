@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from extract.conversion_report import Row, conversion_report
-from extract.patterns import first_token_weight, previous_token_weight
+from extract.attention.patterns import first_token_weight, previous_token_weight
 from extract.trace import Trace
-from extract.trace_meta import TraceMeta
+from extract.trace.contents.conversion_report import Row, conversion_report
+from extract.trace.contents.meta import TraceMeta
 from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, colour_table
 from filmkit.core.numbers import format_count, format_share

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from extract.files import write_text
-from extract.printing import echo
+from extract.support.files import write_text
+from extract.support.printing import echo
 from filmkit.core.language import N_, _
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import typst
 
-from extract.files import OutputError, atomic_write
-from extract.temporary import temporary_folder
+from extract.support.files import OutputError, atomic_write
+from extract.support.temporary import temporary_folder
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.fonts import east_asian_fonts, font_files
 from filmkit.core.language import _, current_language

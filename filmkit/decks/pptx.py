@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from extract.files import OutputError, atomic_write
+from extract.support.files import OutputError, atomic_write
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme

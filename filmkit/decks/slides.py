@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from extract.temporary import temporary_folder
+from extract.support.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.language import _
 from filmkit.core.picture_map import picture_map

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from extract.files import OutputError, atomic_write, write_text
+from extract.support.files import OutputError, atomic_write, write_text
 from extract.trace import Trace
 from filmkit.core.language import _, current_language
 from filmkit.core.printable import printable

@@ -1,6 +1,6 @@
 """How much a cache holds for each token, as scenes draw and write it.
 
-All numbers are counted by :mod:`extract.architectures`.
+All numbers are counted by :mod:`extract.facts.architectures`.
 """
 
 from __future__ import annotations
@@ -8,12 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from extract.architectures import (
-    Architecture,
-    Scheme,
-    kv_cache_bytes,
-    latent_size,
-)
+from extract.facts.architectures import Architecture, Scheme, kv_cache_bytes, latent_size
 from filmkit.core.facts import fact
 from filmkit.core.numbers import readable_bytes
 from filmkit.core.theme import current_theme

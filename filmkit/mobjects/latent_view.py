@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from extract.forms import BothForms, Comparison, both_forms, compare
+from extract.latent.forms import BothForms, Comparison, both_forms, compare
 from extract.trace import TraceError
 from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource

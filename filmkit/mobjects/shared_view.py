@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from extract.sharing import SharedLayer, share_heads
+from extract.recompute.sharing import SharedLayer, share_heads
 from extract.trace import Trace
 from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource

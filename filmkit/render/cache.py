@@ -27,9 +27,9 @@ from uuid import uuid4
 
 import click
 
-from extract.files import OutputError, sweep, write_text
-from extract.kept import FOLDER_VARIABLE
-from extract.temporary import held, is_abandoned, is_plain, temporary_folder
+from extract.support.files import OutputError, sweep, write_text
+from extract.support.kept import FOLDER_VARIABLE
+from extract.support.temporary import held, is_abandoned, is_plain, temporary_folder
 from filmkit.core.project import NAME
 
 __all__ = [

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 import click
 
-from extract.printing import echo
+from extract.support.printing import echo
 from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import THEMES

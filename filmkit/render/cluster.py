@@ -29,10 +29,10 @@ from uuid import uuid4
 import av
 import numpy as np
 
-from extract.assets import installing
-from extract.files import OutputError, atomic_write, write_bytes
-from extract.plain_text import error_line, escaped
-from extract.printing import echo
+from extract.support.assets import installing
+from extract.support.files import OutputError, atomic_write, write_bytes
+from extract.support.plain_text import error_line, escaped
+from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.project import PROJECT
 from filmkit.core.records import Use

@@ -23,8 +23,8 @@ import distributed
 import numpy as np
 import numpy.typing as npt
 
-from extract.files import write_bytes
-from extract.plain_text import error_line, escaped
+from extract.support.files import write_bytes
+from extract.support.plain_text import error_line, escaped
 from filmkit.core.project import PROJECT
 from filmkit.core.records import Use
 from filmkit.core.scene_entry import SceneEntry

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from extract.files import OutputError, atomic_write, followed
-from extract.temporary import temporary_folder
+from extract.support.files import OutputError, atomic_write, followed
+from extract.support.temporary import temporary_folder
 from filmkit.render import movie
 from filmkit.render.films import Chapters, join
 from filmkit.render.formats import FORMATS

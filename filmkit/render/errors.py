@@ -10,10 +10,9 @@ from pathlib import Path
 from tempfile import gettempdir
 from traceback import FrameSummary
 
-from extract.errors import DISK_FULL_ERRNOS
-from extract.files import OutputError
-from extract.plain_text import error_line
-from extract.printing import echo
+from extract.support.files import DISK_FULL_ERRNOS, OutputError
+from extract.support.plain_text import error_line
+from extract.support.printing import echo
 from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.voice.errors import VoiceError

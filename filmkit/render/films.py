@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 
-from extract.files import OutputError, atomic_write
+from extract.support.files import OutputError, atomic_write
 from filmkit.core.records import ARRIVE, Rehearsal, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache

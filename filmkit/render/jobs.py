@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from extract.files import write_text
+from extract.support.files import write_text
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.language import _
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal

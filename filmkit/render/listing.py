@@ -13,9 +13,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from extract.files import is_stream, write_text
-from extract.plain_text import escaped, escaped_json
-from extract.printing import echo
+from extract.support.files import is_stream, write_text
+from extract.support.plain_text import escaped, escaped_json
+from extract.support.printing import echo
 from filmkit.core.language import DEFAULT_LANGUAGE, use_language
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry

@@ -10,7 +10,7 @@ import cv2
 from manim import config, tempconfig
 from manim._config.utils import ManimConfig, config_file_paths
 
-from extract.temporary import temporary_folder
+from extract.support.temporary import temporary_folder
 from filmkit.render.quality import Quality, frame_size
 
 __all__ = ["manim_config"]

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
-from extract.files import OutputError, atomic_write
+from extract.support.files import OutputError, atomic_write
 
 __all__ = [
     "MASTER",

@@ -17,9 +17,9 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Any, TypeVar
 
-from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
-from extract.printing import echo
-from extract.temporary import temporary_folder
+from extract.support.interrupts import ENDING_SIGNALS, interrupt_on_signals
+from extract.support.printing import echo
+from extract.support.temporary import temporary_folder
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.playing import hearing_of_beats
 from filmkit.render.clean_process import clean_process, end_silent

@@ -8,8 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from extract.plain_text import escaped
-from extract.printing import echo
+from extract.support.plain_text import escaped
+from extract.support.printing import echo
 
 __all__ = ["Meter", "make_meter"]
 

@@ -57,7 +57,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = tuple(f"{PROJECT / name}{os.sep}" for name in ("extract", "filmkit", "scenes"))
 # Of the project's code scenes use files, and that which reads traces for them; others read what has
 # no part in pictures, or is part of keys already.
-FOR_SCENES = (PACKAGES[2], *(f"{PACKAGES[0]}{name}.py" for name in ("published", "trace")))
+FOR_SCENES = (
+    PACKAGES[2],
+    *(f"{PACKAGES[0]}{name}.py" for name in ("facts/published", "trace/file")),
+)
 LIBRARY_FOLDERS = {"site-packages", "dist-packages"}
 STANDARD = ("<", *(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib")))
 IMPORTERS = "<frozen importlib"

@@ -14,8 +14,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.files import OutputError, write_text
-from extract.printing import echo
+from extract.support.files import OutputError, write_text
+from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, Use
 from filmkit.core.scene_entry import SceneEntry, one_after_another

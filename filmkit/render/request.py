@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import click
 
-from extract.assets import installing
-from extract.printing import echo
+from extract.support.assets import installing
+from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
 from filmkit.core.language import DEFAULT_LANGUAGE

@@ -15,8 +15,8 @@ from manim import config
 from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
-from extract.files import OutputError, atomic_write, write_text
-from extract.printing import prints_as_messages
+from extract.support.files import OutputError, atomic_write, write_text
+from extract.support.printing import prints_as_messages
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import BeatRecord, Rehearsal

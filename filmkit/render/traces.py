@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from extract.assets import asset
-from extract.published import EXTRACTED_GPT2
+from extract.facts.published import EXTRACTED_GPT2
+from extract.support.assets import asset
 from extract.trace import Trace
 
 __all__ = ["EXTRACTED", "SHIPPED", "find_trace", "provenance"]

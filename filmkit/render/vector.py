@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Camera, color_to_rgb
 
-from extract.files import OutputError, atomic_write
+from extract.support.files import OutputError, atomic_write
 from filmkit.core.camera import StageCamera, opacity_of
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.project import TITLE as PROJECT_TITLE

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from extract.files import OutputError, write_bytes
-from extract.printing import echo
+from extract.support.files import OutputError, write_bytes
+from extract.support.printing import echo
 from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache, seal

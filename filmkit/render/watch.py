@@ -21,9 +21,9 @@ from typing import NoReturn, Self
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from extract.files import write_text
-from extract.printing import echo
-from extract.temporary import temporary_folder
+from extract.support.files import write_text
+from extract.support.printing import echo
+from extract.support.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.language import catalogue_folder, use_language
 from filmkit.core.project import PROJECT

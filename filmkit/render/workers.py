@@ -27,9 +27,9 @@ from typing import Any, Self
 
 from manim.utils.exceptions import EndSceneEarlyException
 
-from extract.files import OutputError
-from extract.printing import prints_as_messages
-from extract.temporary import temporary_folder
+from extract.support.files import OutputError
+from extract.support.printing import prints_as_messages
+from extract.support.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.records import Use
 from filmkit.core.renderer import FrameSink

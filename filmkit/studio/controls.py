@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from extract.assets import traces_folder
+from extract.support.assets import traces_folder
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
 from filmkit.core.language import Language, catalogue_folder, known_languages

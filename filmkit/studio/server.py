@@ -25,8 +25,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from extract.printing import echo
-from extract.temporary import temporary_folder
+from extract.support.printing import echo
+from extract.support.temporary import temporary_folder
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import DARK, LIGHT
 from filmkit.decks.web import colours_of, fonts

@@ -23,7 +23,7 @@ from PIL import Image
 
 import filmkit
 import filmkit.mobjects
-from extract.files import write_text
+from extract.support.files import write_text
 from extract.trace import Trace
 from filmkit.core.animations import presence
 from filmkit.core.scene_entry import SceneEntry

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Mobject, Wait, color_to_rgb
 
-from extract.published import gpt2_trace
+from extract.facts.published import gpt2_trace
 from extract.trace import Trace
 from filmkit.core.animations import Drift, presence
 from filmkit.core.camera import Shot

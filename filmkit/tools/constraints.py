@@ -14,8 +14,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from extract.files import write_text
-from extract.printing import echo
+from extract.support.files import write_text
+from extract.support.printing import echo
 from filmkit.core.project import NAME
 
 __all__ = ["constraints"]

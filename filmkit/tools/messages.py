@@ -25,8 +25,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import write_po
 
-from extract.files import write_bytes
-from extract.printing import echo
+from extract.support.files import write_bytes
+from extract.support.printing import echo
 from filmkit.core.errors import StageError
 from filmkit.core.language import (
     BEAT_TITLE,

@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extract.assets import asset
-from extract.files import atomic_write
-from extract.printing import echo
-from extract.temporary import temporary_folder
+from extract.support.assets import asset
+from extract.support.files import atomic_write
+from extract.support.printing import echo
+from extract.support.temporary import temporary_folder
 from filmkit.decks.gallery import page_name, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from extract.temporary import temporary_folder
+from extract.support.temporary import temporary_folder
 from filmkit.core.project import PROJECT
 
 __all__ = ["draw_recipe", "recipes"]

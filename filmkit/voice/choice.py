@@ -7,7 +7,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from extract.assets import installing
+from extract.support.assets import installing
 from filmkit.voice.clips import Voice
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.recordings import Folder, recording_at

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from itertools import pairwise
 from time import monotonic
 
-from extract.printing import echo
-from extract.temporary import temporary_folder
+from extract.support.printing import echo
+from extract.support.temporary import temporary_folder
 from filmkit.core.records import BeatRecord
 from filmkit.voice.cues import NEAR, BeatCue, taken, tidied
 from filmkit.voice.errors import VoiceError

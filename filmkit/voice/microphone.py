@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from extract.assets import installing
+from extract.support.assets import installing
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.sounds import RATE, Samples
 

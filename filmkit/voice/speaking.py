@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from extract.temporary import temporary_folder
+from extract.support.temporary import temporary_folder
 from filmkit.core.language import _
 from filmkit.core.line_breaks import sentences
 from filmkit.core.project import page_of_docs

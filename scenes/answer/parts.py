@@ -7,7 +7,7 @@ from typing import Any
 
 from manim import Animation, Circle, LaggedStart, VGroup
 
-from extract.architectures import MOE
+from extract.facts.v2_report import MOE
 from filmkit.core.animations import AnimateWith
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _

@@ -12,8 +12,8 @@ from manim import (
     LaggedStart,
 )
 
-from extract.architectures import MOE
-from extract.duel import duel
+from extract.facts.v2_report import MOE
+from extract.latent.duel import duel
 from filmkit.core.animations import (
     Appear,
     Drift,

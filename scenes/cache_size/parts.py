@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from manim import OUT, Animation, Group, Polygon, VMobject, smooth
 
-from extract.architectures import Architecture, kv_cache_elements, latent_size, v2_cache_claim
+from extract.facts.architectures import Architecture, kv_cache_elements, latent_size
+from extract.facts.v2_report import v2_cache_claim
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.light import glow, mirrored

@@ -11,14 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, VGroup
 
-from extract.architectures import (
-    COMPARED_GROUPS,
-    GPU_BYTES,
-    H100_SXM,
-    V2_SAVING,
-    architecture,
-    decoding_work,
-)
+from extract.facts.architectures import COMPARED_GROUPS, architecture
+from extract.facts.gpus import GPU_BYTES, H100_SXM, decoding_work
+from extract.facts.v2_report import V2_SAVING
 from filmkit.core.animations import Appear, Glide, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told

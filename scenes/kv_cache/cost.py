@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, Line, Polygon, Square, VMobject
 
-from extract.architectures import Architecture, kv_cache_bytes
+from extract.facts.architectures import Architecture, kv_cache_bytes
 from extract.trace import TraceMeta
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright

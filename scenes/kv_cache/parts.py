@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from manim import LEFT, UP, Animation, LaggedStart, Rectangle, VGroup
 
-from extract.decoding import Decoding
+from extract.recompute.decoding import Decoding
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Arrive
 from filmkit.core.facts import fact

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from manim import Group, LaggedStart, Mobject, VMobject, linear
 
-from extract.architectures import H100_SXM, architecture, decoding_work
-from extract.decoding import decode
+from extract.facts.architectures import architecture
+from extract.facts.gpus import H100_SXM, decoding_work
+from extract.recompute.decoding import decode
 from filmkit.core.animations import (
     Appear,
     Glide,

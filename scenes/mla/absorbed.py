@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, VGroup, VMobject
 
-from extract.forms import both_forms
+from extract.latent.forms import both_forms
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, Line, Rectangle, VGroup
 
-from extract.conversion_report import Contest, Row
-from extract.duel import Duel, Side
+from extract.latent.duel import Duel, Side
+from extract.trace.contents.conversion_report import Contest, Row
 from filmkit.core.animations import AnimateWith, Arrive, Glide, Recolour
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from manim import Group, LaggedStart, VGroup, linear
 
-from extract.conversion_report import at_equal_size, conversion_report
-from extract.duel import duel
+from extract.latent.duel import duel
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import at_equal_size, conversion_report
 from filmkit.core.animations import (
     AnimateWith,
     Appear,

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from manim import Animation, Group, VGroup, smooth, squish_rate_func
 
-from extract.architectures import architecture
-from extract.patterns import StrongestHead, first_token_weight, strongest_head
-from extract.published import gpt2_trace, has_published_twin
+from extract.attention.patterns import StrongestHead, first_token_weight, strongest_head
+from extract.facts.architectures import architecture
+from extract.facts.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
 from filmkit.core.animations import (
     Appear,

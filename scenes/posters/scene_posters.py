@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from manim import VGroup
 
-from extract.sharing import groups_for
+from extract.recompute.sharing import groups_for
 from filmkit.core.animations import at_once
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.facts import fact

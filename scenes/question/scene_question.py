@@ -14,7 +14,8 @@ from manim import (
     linear,
 )
 
-from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
+from extract.facts.architectures import architecture, kv_cache_bytes
+from extract.facts.gpus import GPU_BYTES
 from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred

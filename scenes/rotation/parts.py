@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from manim import DOWN, ORIGIN, RIGHT, UP, Circle, Line, Rectangle, VGroup
 
-from extract.attention import as_float64
-from extract.merged import MergedMatrix
+from extract.attention.arithmetic import as_float64
 from extract.trace import Trace
+from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import N_, _

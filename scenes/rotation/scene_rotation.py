@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from manim import AnimationGroup, Mobject, VGroup, linear
 
-from extract.conversion_report import conversion_report
 from extract.errors import TraceError
-from extract.merged import MergedMatrix
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import conversion_report
+from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.animations import AnimateWith, Appear
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box

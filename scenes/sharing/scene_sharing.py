@@ -6,8 +6,8 @@ from functools import partial
 
 from manim import RIGHT, UP, Group, LaggedStart, smooth, squish_rate_func
 
-from extract.attention import Array
-from extract.sharing import groups_for
+from extract.attention.arithmetic import Array
+from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
 from filmkit.core.camera import Shot

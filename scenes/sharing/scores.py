@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from manim import Animation, Dot, Group, VGroup
 
-from extract.architectures import DENSE_7B
+from extract.facts.v2_report import DENSE_7B
 from filmkit.core.animations import AnimateWith, Appear, second_half
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Frame

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from manim import DOWN, LEFT, Animation, Group, Rectangle, Square, VGroup, VMobject
 
-from extract.newer_schemes import V4_POOLING
-from extract.reading import rows_of_query
+from extract.facts.newer_schemes import V4_POOLING
+from extract.recompute.reading import rows_of_query
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 from manim import DOWN, LEFT, Group, LaggedStart, VGroup
 
-from extract.architectures import architecture
-from extract.newer_schemes import V4_ARITHMETIC, V4_CACHE, V4_POOLING, V32_CONTEXT
-from extract.reading import best, first_and_last, last, rows_of_query
+from extract.facts.architectures import architecture
+from extract.facts.newer_schemes import V4_ARITHMETIC, V4_CACHE, V4_POOLING, V32_CONTEXT
+from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
 from filmkit.core.animations import Appear
 from filmkit.core.camera import Shot

@@ -14,7 +14,7 @@ import pytest
 import extract
 import filmkit
 from extract import models
-from extract.models import LoadedModel
+from extract.models.loading import PACKAGED, LoadedModel
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.quality import ASPECTS, QUALITIES
@@ -58,7 +58,7 @@ def test_show_names_every_choice(choices: Any) -> None:
 
 def test_trace_takes_what_it_passes_on() -> None:
     pytest.importorskip("torch")
-    from extract.capture import trace_model
+    from extract.models.capture import trace_model
 
     assert inspect.signature(extract.trace) == inspect.signature(trace_model)
 
@@ -83,7 +83,7 @@ def test_the_other_examples_run_one_after_the_other(
     packaged_model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Loaded once for all of them, as loading takes some twenty seconds.
-    monkeypatch.setattr(models, "load_model", {models.PACKAGED: packaged_model}.__getitem__)
+    monkeypatch.setattr(models, "load_model", {PACKAGED: packaged_model}.__getitem__)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
     rest = [name for name in DOCUMENTED if name.rpartition(".")[2] not in NEED_NO_MODEL]

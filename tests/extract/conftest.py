@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.kept import FOLDER_VARIABLE
+from extract.support.kept import FOLDER_VARIABLE
 
 
 @pytest.fixture(autouse=True)

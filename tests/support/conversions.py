@@ -7,11 +7,11 @@ from typing import Any
 import torch
 import transformers as hf
 
-from extract.capture import trace_model
-from extract.mla_conversion import AttentionLayer, LayerStatistics
-from extract.models import DEFAULT_PROMPT, LoadedModel
+from extract.conversion.fits import AttentionLayer, LayerStatistics
+from extract.models.capture import trace_model
+from extract.models.loading import DEFAULT_PROMPT, LoadedModel
 from extract.trace import Trace
-from extract.trace_meta import ModelSource
+from extract.trace.contents.meta import ModelSource
 from tests.support.extract_models import SIZES, TOKENIZER, VOCABULARY
 
 D_MODEL, WIDTH, N_POSITIONS = 40, 8, 24

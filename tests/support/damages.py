@@ -12,8 +12,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from extract.seal import sealed
 from extract.trace import Trace, TraceError
+from extract.trace.seal import sealed
 
 Random = np.random.Generator
 Tensors = dict[str, np.ndarray]

@@ -16,8 +16,9 @@ import numpy as np
 from manim import Mobject
 from scipy.optimize import linear_sum_assignment
 
-from extract.architectures import ARCHITECTURES, DENSE_7B, architecture
-from extract.newer_schemes import NEWER_SCHEMES
+from extract.facts.architectures import ARCHITECTURES, architecture
+from extract.facts.newer_schemes import NEWER_SCHEMES
+from extract.facts.v2_report import DENSE_7B
 from filmkit.core.facts import Fact
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import TextItem, texts_on

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from extract.latent import Calibration, CalibrationText, add_latent
-from extract.low_rank import Moments
+from extract.attention.low_rank import Moments
+from extract.latent.fit import Calibration, add_latent
 from extract.trace import Trace
+from extract.trace.contents.latents import CalibrationText
 from tests.support.traces import make_trace
 
 __all__ = ["with_latent"]

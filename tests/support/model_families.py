@@ -11,7 +11,7 @@ from typing import Any
 
 import transformers as hf
 
-from extract.head_norm import HeadNorm
+from extract.attention.head_norm import HeadNorm
 from tests.support.extract_models import GPT_SIZES, MLA_SIZES, SIZES, VOCABULARY
 
 __all__ = ["FAMILIES", "UNTRACED", "Family"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from extract.trace import Trace
-from extract.trace_meta import TraceMeta
+from extract.trace.contents.meta import TraceMeta
 from filmkit.core.model_places import KV_HEAD
 from filmkit.core.norm import TensorSource
 from filmkit.core.printable import printable

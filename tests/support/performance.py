@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from manim import Mobject, Scene
 
-from extract.published import gpt2_trace
+from extract.facts.published import gpt2_trace
 from extract.trace import Trace
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from extract.attention import (
+from extract.attention.arithmetic import (
     Array,
     LayerShape,
     MultiplyAdds,

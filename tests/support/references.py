@@ -16,20 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extract.architectures import (
-    ARCHITECTURES,
-    DENSE_7B,
-    GPU_BYTES,
-    H100_SXM,
-    MOE,
-    V2_SAVING,
-    Architecture,
-    QualityColumn,
-)
-from extract.conversion_report import ConversionReport, Row, conversion_report
-from extract.merged import MergedMatrix
-from extract.published import gpt2_trace
+from extract.facts.architectures import ARCHITECTURES, Architecture
+from extract.facts.gpus import GPU_BYTES, H100_SXM
+from extract.facts.published import gpt2_trace
+from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, QualityColumn
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import ConversionReport, Row, conversion_report
+from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES
 from filmkit.core.stage import Stage

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from extract.head_norm import HeadNorm
+from extract.attention.head_norm import HeadNorm
 from extract.trace import SCHEMA, TOP_TOKENS, Featured, ModelSource, Trace, TraceMeta
 
 WORDS = (

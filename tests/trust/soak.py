@@ -22,7 +22,7 @@ from typing import Any
 import click
 import numpy as np
 
-from extract.temporary import temporary_folder
+from extract.support.temporary import temporary_folder
 from extract.trace import Trace, TraceError
 from filmkit.render.jobs import make_films
 from tests.support.calling import SCENE, call

@@ -15,7 +15,7 @@ import click
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-from extract.plain_text import escaped
+from extract.support.plain_text import escaped
 from filmkit.commands import options
 from filmkit.commands.new import literal, write_scene
 from filmkit.commands.options import run

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from extract import __main__ as command
 from extract.errors import ExtractError, TraceError
-from extract.plain_text import escaped, escaped_json
+from extract.support.plain_text import escaped, escaped_json
 from extract.trace import Trace
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
@@ -97,7 +97,7 @@ def test_a_prompt_that_is_too_long() -> None:
 
 
 def test_more_tokens_than_a_trace_holds(model: Path) -> None:
-    from extract.token_sequence import TokenSequence
+    from extract.models.token_sequence import TokenSequence
     from tests.support.extract_models import KINDS, TOKENIZER, tiny_model
 
     loaded = tiny_model(KINDS["llama"][0])
@@ -395,7 +395,7 @@ def test_a_signal_during_a_finaliser_is_neither_lost_nor_printed() -> None:
     """Python ignores an exception in ``__del__``."""
     script = """
 import signal, time
-from extract.interrupts import interrupt_on_signals
+from extract.support.interrupts import interrupt_on_signals
 
 class Deleted:
     def __del__(self):

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from extract import __main__ as command
 from extract.__main__ import main
 from extract.errors import ExtractError
-from extract.models import load_model
+from extract.models.loading import load_model
 from extract.trace import Trace
 
 torch = pytest.importorskip("torch")

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from extract import files
-from extract.files import OutputError, atomic_write, write_text
-from extract.temporary import held
+from extract.support import files
+from extract.support.files import OutputError, atomic_write, write_text
+from extract.support.temporary import held
 from filmkit.decks import DECK_KINDS, SUFFIXES, file_name
 from filmkit.render.delivery import deliver
 from filmkit.render.movie import MASTER, MP4, open_movie

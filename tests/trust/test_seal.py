@@ -14,9 +14,9 @@ from safetensors.numpy import save, save_file
 
 from extract.__main__ import main
 from extract.limits import MAX_FILE
-from extract.older_files import completed
-from extract.seal import broken_seal, has_seal, sealed
 from extract.trace import ROTATION, Trace
+from extract.trace.older_files import completed
+from extract.trace.seal import broken_seal, has_seal, sealed
 from tests.support.checkout import SHIPPED
 from tests.support.damages import TraceFile, refused, with_meta, with_tensor
 from tests.support.traces import NORM_EPS, make_trace
@@ -144,7 +144,7 @@ def test_the_epsilon_of_an_older_file_is_found() -> None:
     down = x.astype(np.float64) @ weights
     latent = down / np.sqrt((down**2).mean(-1, keepdims=True) + NORM_EPS) * trace["g_KV.1"]
     tiny = Trace(trace.meta, {**trace.tensors, "kv_latent.1": latent.astype(np.float32), "x.1": x})
-    assert completed(tiny).meta.norm_eps == pytest.approx(NORM_EPS, rel=1e-3)
+    assert completed(tiny)[0].norm_eps == pytest.approx(NORM_EPS, rel=1e-3)
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])

@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 from extract.__main__ import main
+from extract.attention.self_check import largest_errors
 from extract.limits import MAX_LAYERS, MAX_NAME, MAX_TOKEN_TEXT
-from extract.proof import ProofError, layer_errors
-from extract.self_check import largest_errors
 from extract.trace import Trace, TraceError
+from extract.trace.proof.prove import ProofError, layer_errors
 from tests.support.checkout import SHIPPED
 from tests.support.damages import (
     TraceFile,
@@ -173,12 +173,12 @@ def test_a_latent_with_another_report_is_refused(tmp_path: Path) -> None:
     with_latent(rank=8, n_tokens=12).save(path)
     whole = TraceFile.read(path)
     Trace.load(path)
-    report = whole.meta["latent"]["1"]
+    report, damaged = whole.meta["latent"]["1"], "the report on the latent of layer 1 is damaged"
     for changes, message in (
         ({"error_k": report["error_k"] + 0.01}, computed_again("latent", 1)),
-        ({"error_k": -0.1}, "the report on the latent of layer 1 is damaged (-0.1 is"),
-        ({"ladder": 7}, "the report on the latent of layer 1 is damaged"),
-        ({"rotation_moves": {"mean": "x", "worst": 0.0}}, "the report on the latent of layer 1"),
+        ({"error_k": -0.1}, f"{damaged} (the report's 'error_k' is -0.1, and should be 0 or more)"),
+        ({"ladder": 7}, f"{damaged} (the report's 'ladder' should be a list, not 7)"),
+        ({"rotation_moves": {"mean": "x", "worst": 0.0}}, f"{damaged} (the report's 'mean' should"),
     ):
         latents = {"1": report | changes}
         assert refusal(with_meta(latent=latents)(whole), tmp_path).startswith(message)

@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from extract.__main__ import main as extract_command
-from extract.kept import kept_folder
+from extract.support.kept import kept_folder
 from filmkit import commands
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from extract.conversion_report import ConversionReport, Row, conversion_report
-from extract.patterns import first_token_weight, previous_token_weight
+from extract.attention.patterns import first_token_weight, previous_token_weight
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import ConversionReport, Row, conversion_report
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import MINUS, format_share
 from filmkit.core.theme import DARK

@@ -480,7 +480,7 @@ def test_a_missing_pptx_library_is_reported_in_one_line(
 def test_a_full_disk_leaves_nothing_behind(
     kind: str, suffix: str, folder: Path, tmp_path: Path
 ) -> None:
-    from extract.files import OutputError
+    from extract.support.files import OutputError
 
     request = render_request(
         (CELLS,), folder / "trace.safetensors", tmp_path, quality=SMALL, cache=folder / "cache"

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from extract.files import write_bytes
-from extract.temporary import held
+from extract.support.files import write_bytes
+from extract.support.temporary import held
 from filmkit.render.cache import (
     TAG_TEXT,
     Cache,

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from extract.published import EXTRACTED_GPT2, PUBLISHED
+from extract.facts.published import EXTRACTED_GPT2, PUBLISHED
 from extract.trace import Trace
 from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
@@ -130,7 +130,7 @@ SHARING = "scenes/sharing/scene_sharing.py"
         ("filmkit/decks/web.py", "from __future__ import annotations", "MORE = 1"),
         ("filmkit/core/camera.py", '"""One camera for', '"""A single camera for'),
         ("filmkit/core/picture_map.py", "EDGE = 2", "EDGE = 3"),
-        ("extract/capture.py", "from __future__ import annotations", "MORE = 1"),
+        ("extract/models/capture.py", "from __future__ import annotations", "MORE = 1"),
     ],
 )
 def test_what_draws_nothing_draws_nothing_again(copy: Copy, file: str, old: str, new: str) -> None:

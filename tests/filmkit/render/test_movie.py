@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from extract.files import OutputError
+from extract.support.files import OutputError
 from filmkit.render.movie import MP4, MP4_MASTER, WEBM, Encoding, Movie, open_movie, to_bt709
 
 WIDTH, HEIGHT, FRAME_RATE = 192, 108, 15

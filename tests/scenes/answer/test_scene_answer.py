@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from extract.architectures import MOE
-from extract.duel import duel
+from extract.facts.v2_report import MOE
+from extract.latent.duel import duel
 from extract.trace import Trace
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage, StageError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from extract.head_norm import HeadNorm
+from extract.attention.head_norm import HeadNorm
 from extract.trace import Trace
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm

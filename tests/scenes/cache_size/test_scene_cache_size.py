@@ -7,14 +7,9 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from extract.architectures import (
-    H100_SXM,
-    architecture,
-    decoding_work,
-    kv_cache_bytes,
-    kv_cache_elements,
-    v2_cache_claim,
-)
+from extract.facts.architectures import architecture, kv_cache_bytes, kv_cache_elements
+from extract.facts.gpus import H100_SXM, decoding_work
+from extract.facts.v2_report import v2_cache_claim
 from extract.trace import Trace
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.handover import last_picture

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.attention import merge_heads
-from extract.head_norm import HeadNorm
+from extract.attention.arithmetic import merge_heads
+from extract.attention.head_norm import HeadNorm
 from extract.trace import Trace
 from filmkit.core.picture_map import PanelItem
 from scenes.heads.scene_heads import Heads

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from extract.architectures import architecture, decoding_work, kv_cache_bytes, kv_cache_elements
+from extract.facts.architectures import architecture, kv_cache_bytes, kv_cache_elements
+from extract.facts.gpus import decoding_work
 from extract.trace import Trace
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.view import LayerView

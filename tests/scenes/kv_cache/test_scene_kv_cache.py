@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from extract.decoding import decode
+from extract.recompute.decoding import decode
 from extract.trace import Trace
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_share

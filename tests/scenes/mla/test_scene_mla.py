@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from extract.conversion_report import at_equal_size
-from extract.duel import duel
-from extract.sharing import share_heads
+from extract.latent.duel import duel
+from extract.recompute.sharing import share_heads
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import at_equal_size
 from filmkit.core.geometry import Box
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage, StageError

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from extract.patterns import first_token_weight, strongest_head
-from extract.published import PUBLISHED
+from extract.attention.patterns import first_token_weight, strongest_head
+from extract.facts.published import PUBLISHED
 from extract.trace import ModelSource, Trace
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame

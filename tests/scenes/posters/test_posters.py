@@ -23,7 +23,7 @@ from scenes.posters.scene_posters import (
     Poster,
     Thumbnail,
 )
-from tests.extract.test_sharing import from_pooled_weights
+from tests.extract.recompute.test_sharing import from_pooled_weights
 from tests.filmkit.commands.test_render import Render, assert_refused, files, render, trace_file  # noqa: F401
 from tests.support.latents import with_latent
 from tests.support.staging import play

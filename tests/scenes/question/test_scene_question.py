@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
+from extract.facts.architectures import architecture, kv_cache_bytes
+from extract.facts.gpus import GPU_BYTES
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.geometry import Frame
 from filmkit.core.theme import use_theme

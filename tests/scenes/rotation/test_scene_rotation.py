@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from manim import Mobject
 
-from extract.conversion_report import conversion_report
-from extract.merged import MergedMatrix
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import conversion_report
+from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.errors import StageError
 from filmkit.core.geometry import Box
 from filmkit.core.records import StageSettings

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from manim import DL, UR, tempconfig
 
-from extract.architectures import DENSE_7B
+from extract.facts.v2_report import DENSE_7B
 from extract.trace import Trace
 from filmkit.core.animations import presence
 from filmkit.core.geometry import Box
@@ -18,7 +18,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.text import Label
 from filmkit.world.plates import HeadCard
 from scenes.sharing.scene_sharing import Sharing
-from tests.extract.test_sharing import from_pooled_weights
+from tests.extract.recompute.test_sharing import from_pooled_weights
 from tests.support.figures import all_texts
 from tests.support.staging import complaints, play
 from tests.support.traces import make_trace

@@ -1,0 +1,151 @@
+"""Measure what an attention head does from its pattern, and find the head that does it most.
+
+Patterns are arrays [..., query_pos, key_pos]: rows are queries, columns are keys, every row sums to
+1 over the positions up to its own.  Position 0 is the first token: a beginning-of-sequence token if
+the model has one, else the first word.  Most heads put attention there that they need nowhere else
+(an attention sink), so only the sink measure counts it and the other measures leave it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from extract.attention.arithmetic import total_variation
+
+__all__ = [
+    "CRITERIA",
+    "PatternDistance",
+    "StrongestHead",
+    "first_token_weight",
+    "last_row_spread",
+    "previous_token_weight",
+    "strongest_head",
+]
+
+Floats = npt.NDArray[np.float64]
+
+
+def previous_token_weight(patterns: npt.NDArray[Any]) -> Floats:
+    """Return the mean weight that queries give to the token right before them.
+
+    The query right after the first token is not counted, because its previous token is the
+    attention sink, unless there is no later query.
+
+    Parameters
+    ----------
+    patterns : array
+        [..., query_pos, key_pos], at least two positions.
+
+    Returns
+    -------
+    array
+        [...], between 0 and 1.
+    """
+    weights = np.diagonal(patterns, offset=-1, axis1=-2, axis2=-1).astype(np.float64)
+    counted = weights[..., 1:] if weights.shape[-1] > 1 else weights
+    return np.asarray(counted.mean(axis=-1))
+
+
+def last_row_spread(patterns: npt.NDArray[Any]) -> Floats:
+    """Return the entropy of the last row in nats, without the first token's term.
+
+    The row is not rescaled to sum to 1.  So a head that puts almost all its weight on the first
+    token gets a low value, however evenly it spreads the rest.
+
+    Parameters
+    ----------
+    patterns : array
+        [..., query_pos, key_pos].
+
+    Returns
+    -------
+    array
+        [...], 0 for a row that gives all its weight to one token.
+    """
+    row = patterns[..., -1, 1:].astype(np.float64)
+    terms = np.where(row > 0, -row * np.log(np.where(row > 0, row, 1.0)), 0.0)
+    return np.asarray(terms.sum(axis=-1))
+
+
+def first_token_weight(patterns: npt.NDArray[Any]) -> Floats:
+    """Return the mean weight that later queries give to the first token.
+
+    Parameters
+    ----------
+    patterns : array
+        [..., query_pos, key_pos], at least two positions.
+
+    Returns
+    -------
+    array
+        [...], between 0 and 1.
+    """
+    return np.asarray(patterns[..., 1:, 0].astype(np.float64).mean(axis=-1))
+
+
+CRITERIA = {
+    "previous": previous_token_weight,
+    "spread": last_row_spread,
+    "sink": first_token_weight,
+}
+"""Measures of heads by name; each takes patterns [..., query_pos, key_pos] and returns [...]."""
+
+
+@dataclass(frozen=True)
+class StrongestHead:
+    """The head with the largest value of a measure.
+
+    Parameters
+    ----------
+    layer, head : int
+        Counted from 0.
+    value : float
+        The head's value of the measure.
+    """
+
+    layer: int
+    head: int
+    value: float
+
+
+def strongest_head(patterns: npt.NDArray[Any], criterion: str) -> StrongestHead:
+    """Return the head with the largest value of a measure; of equal heads, the first.
+
+    Parameters
+    ----------
+    patterns : array
+        [n_layers, n_heads, query_pos, key_pos].
+    criterion : str
+        A name in `CRITERIA`.
+    """
+    values = CRITERIA[criterion](patterns)
+    layer, head = np.unravel_index(np.argmax(values), values.shape)
+    return StrongestHead(int(layer), int(head), float(values[layer, head]))
+
+
+@dataclass(frozen=True)
+class PatternDistance:
+    """Distance between attention patterns: the fraction of attention that goes to other keys.
+
+    The distance of one row is the total variation distance; `mean` and `worst` are taken over all
+    heads and the rows of the prompt.  The first row has a single key and cannot differ, so it is
+    not counted.
+
+    Attributes
+    ----------
+    mean, worst : float
+        Mean and largest row distance, from 0 (equal patterns) to 1.
+    """
+
+    mean: float
+    worst: float
+
+    @classmethod
+    def between(cls, pattern: npt.ArrayLike, other: npt.ArrayLike) -> PatternDistance:
+        """Return the distance between two patterns, each (n_heads, query, key)."""
+        rows = total_variation(pattern, other)[:, 1:]
+        return cls(float(rows.mean()), float(rows.max())) if rows.size else cls(0.0, 0.0)

@@ -1,0 +1,1 @@
+"""Parts of ``python -m extract``: its options, its errors, its progress and its tables."""

@@ -1,0 +1,118 @@
+"""Check what the options of ``python -m extract`` are given, before a model is loaded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from extract.errors import ExtractError
+from extract.latent.calibration import CALIBRATION_TEXT, read_calibration
+from extract.limits import PICTURE_TOKENS, fault_of_prompt
+from extract.support.plain_text import escaped, shortened
+
+__all__ = [
+    "calibration_option",
+    "model_name",
+    "named_file",
+    "prompts_of_file",
+    "range_of_rows",
+    "traceable_text",
+    "traceable_texts",
+]
+
+_LONGEST_NAME = 200
+"""Bytes of a name that is also that of a file, which has an ending and may have a number."""
+
+
+def traceable_text(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a text that cannot be traced, before a model is loaded."""
+    if value is not None and (fault := fault_of_prompt(value)):
+        raise click.BadParameter(fault, ctx, option)
+    return value
+
+
+def traceable_texts(
+    ctx: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse texts that cannot be traced, before a model is loaded."""
+    for value in values:
+        traceable_text(ctx, option, value)
+    return values
+
+
+def prompts_of_file(
+    ctx: click.Context, option: click.Parameter, value: Path | None
+) -> tuple[str, ...]:
+    """Read prompts from a file, one a line; empty lines are passed over."""
+    if value is None:
+        return ()
+    try:
+        prompts = tuple(line for line in value.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{value}: it is not text in UTF-8", ctx, option) from error
+    if not prompts:
+        raise click.BadParameter(f"{value}: it holds no prompt; write one a line", ctx, option)
+    return traceable_texts(ctx, option, prompts)
+
+
+def range_of_rows(
+    ctx: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Read a range of tokens, first:last + 1."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", value)
+    fewest, most = PICTURE_TOKENS
+    start, stop = map(int, found.groups()) if found else (0, 0)
+    if not fewest <= stop - start <= most:
+        raise click.BadParameter(
+            f"'{shortened(value)}' does not name {fewest} to {most} tokens of the prompt, which is "
+            "what the pictures have room for; write 10:30 for the 20 tokens after the first 10",
+            ctx,
+            option,
+        )
+    return start, stop
+
+
+def model_name(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a name that cannot be shown, or that cannot be that of a file."""
+    if value is not None and (
+        not value.strip(" .")
+        or "/" in value
+        or escaped(value) != value
+        or len(value.encode()) > _LONGEST_NAME
+    ):
+        raise click.BadParameter(
+            f"{shortened(repr(value))} cannot name a model and its file; give a short name without "
+            "'/'",
+            ctx,
+            option,
+        )
+    return value
+
+
+def named_file(ctx: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a file without a name, such as that of an empty variable of the shell."""
+    if value is not None and not value.name:
+        raise click.BadParameter("it names no file", ctx, option)
+    return value
+
+
+def readable_text(ctx: click.Context, option: click.Parameter, value: Path) -> Path:
+    """Refuse a calibration text that cannot be read, before a model is loaded."""
+    try:
+        read_calibration(value)
+    except ExtractError as error:
+        raise click.BadParameter(str(error), ctx, option) from error
+    return value
+
+
+calibration_option = click.option(
+    "--calibration",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=CALIBRATION_TEXT,
+    callback=readable_text,
+    help="Text file to fit and test the latent on.  [default: the project's own text]",
+)

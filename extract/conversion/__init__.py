@@ -1,0 +1,1 @@
+"""The conversion of a whole model into multi-head latent attention, fitted, healed, measured."""

@@ -1,0 +1,330 @@
+"""Convert a whole model into MLA, measure what is lost, and store it in a trace.
+
+What depends on the model alone is made once and kept (`extract.conversion.kept`).  What depends on
+the prompt takes one reading by all converted models together (`extract.conversion.prompt`).
+
+Needs torch and transformers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from extract.conversion.fits import AttentionLayer, LayerFit, MLALayer, Projected, absorbed
+from extract.conversion.kept import (
+    QUICK,
+    Converted,
+    ModelConversion,
+    Settings,
+    last_settings,
+)
+from extract.conversion.merged import merged_table
+from extract.conversion.model import Layer, attention_layers
+from extract.conversion.prompt import read_prompt
+from extract.conversion.text import ConversionText, read_texts
+from extract.errors import ExtractError
+from extract.models.loading import PACKAGED, LoadedModel
+from extract.models.token_sequence import ProgressCallback
+from extract.support.kept import kept_folder
+from extract.trace import Trace
+from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, CONVERTED_WEIGHTS
+from extract.trace.contents.conversion_report import RUNG_WAYS, ConversionReport, PromptResult, Row
+
+__all__ = ["Settings", "convert"]
+
+
+def convert(
+    trace: Trace,
+    loaded: LoadedModel,
+    settings: Settings | None = None,
+    progress: ProgressCallback = lambda task, done, total: None,
+    text: ConversionText | None = None,
+) -> Trace:
+    """Convert a model and return its trace with the conversion.
+
+    Parameters
+    ----------
+    trace : Trace
+        Of this model; its prompt is converted too.
+    loaded : LoadedModel
+    settings : Settings, optional
+        What to convert into.  By default what this model was converted into last.  If nothing is
+        kept of it, that is what the trace of the project holds for the packaged model, without
+        healing and without measuring it on texts again, and `QUICK` for any other.
+    progress : callable
+        Progress callback (task, done, total).
+    text : ConversionText, optional
+        What to fit to and to test on; by default the project's texts.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model is not a Llama-like one.
+    ExtractError
+        If the sizes do not fit the model or the model is not that of the trace.
+    """
+    layers = attention_layers(loaded.model)
+    _require_same_model(trace, layers[0], len(layers))
+    if settings is not None:
+        settings.size(layers[0])
+    start = trace.meta.token_ids[: int(trace.meta.has_bos)]
+    length = getattr(loaded.model.config, "max_position_embeddings", None)
+
+    def read(tokens: int) -> ConversionText:
+        return text or read_texts(loaded.tokenizer, start, tokens, length)
+
+    # The windows to fit to depend on the settings, and have names of their own in the folder.
+    key = [loaded.digest, _digest(read(1 if settings is None else settings.tokens))]
+    with kept_folder("conversion", key, lambda: progress("waiting for another run", 0, 1)) as kept:
+        wanted = settings or last_settings(kept)
+        if wanted is None:
+            wanted = Settings() if loaded.source.name == PACKAGED else QUICK
+        chosen = read(wanted.tokens)
+        model = ModelConversion(
+            *(loaded, layers, chosen, bool(start), wanted, kept, progress),
+            shipped=settings is None,
+        )
+        # No picture shows the duel without the beginning token.
+        with_duel = settings is not None and not settings.quick
+        report, tensors = _report(
+            *(trace, loaded, layers, model, chosen, wanted.heal_minutes, with_duel, progress)
+        )
+        own = {
+            name: array
+            for name, array in trace.tensors.items()
+            if not name.startswith(CONVERSION_PREFIXES)
+        }
+        made = Trace(replace(trace.meta, conversion=asdict(report)), {**own, **tensors})
+        made.validate()
+        model.finish()
+    return made
+
+
+def _digest(text: ConversionText) -> str:
+    """Return the checksum of all tokens but those to fit to."""
+    parts = (text.validation, text.long, text.held_out, text.second, text.passages, text.short)
+    return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
+
+
+def _require_same_model(trace: Trace, layer: AttentionLayer, n_layers: int) -> None:
+    """Compare the first layer's keys for the prompt with those of the trace."""
+    meta = trace.meta
+    x = torch.tensor(trace.get("x", 0))[None]
+    same = (meta.n_layers, meta.d_model) == (n_layers, len(layer.W_K))
+    if same:
+        k = trace.keys(0).transpose(1, 0, 2)
+        same = k.shape == layer.project(x).k[0].shape and np.allclose(
+            layer.project(x).k[0].numpy(), k, rtol=1e-3, atol=1e-3 * np.abs(k).max()
+        )
+    if not same:
+        raise ExtractError(
+            f"this is not the model of the trace ({meta.model}); name the model that made the "
+            "trace with --model"
+        )
+
+
+def _report(
+    trace: Trace,
+    loaded: LoadedModel,
+    layers: Sequence[AttentionLayer],
+    model: ModelConversion,
+    text: ConversionText,
+    heal_minutes: float,
+    with_duel: bool,
+    progress: ProgressCallback,
+) -> tuple[ConversionReport, dict[str, npt.NDArray[Any]]]:
+    """Return the report on a conversion, and its tensors."""
+    meta, ids = trace.meta, trace.meta.token_ids
+    stored = [one for one in (model.stored, model.healed) if one]
+    converted, windows = [*model.ladder, *stored], model.windows()
+    n = len(model.ladder)
+    seen = _Seen(trace, layers, model.fits, converted, n)
+    read = read_prompt(
+        *(loaded.model, loaded.tokenizer, ids, meta.n_prompt),
+        *([one.layers for one in converted], seen.watch, progress),
+    )
+    rows = [_row(one, result, meta.has_bos) for one, result in zip(converted, read, strict=True)]
+    without: tuple[Row, ...] = ()
+    if meta.has_bos and with_duel:
+        duel = model.without_bos()
+        of_layers = [one.layers for one in duel]
+        again = read_prompt(loaded.model, loaded.tokenizer, ids[1:], meta.n_prompt - 1, of_layers)
+        without = tuple(_row(*pair, bos=False) for pair in zip(duel, again, strict=True))
+    merged = merged_table(trace, layers, model.median_changes)
+    report = ConversionReport(
+        rotated=model.size.rotated,
+        rank=model.size.rank,
+        cached=layers[0].cached,
+        tokens=text.fitted.numel(),
+        window=text.fitted.shape[1],
+        bos=meta.has_bos,
+        texts=text.sha256,
+        next_word=meta.top_tokens[meta.n_prompt - 1][0],
+        exactness=model.exactness,
+        absorbed=max(seen.absorbed),
+        ladder=tuple(seen.with_errors(row) for row in rows[:n]),
+        without_bos=without,
+        stored=rows[n],
+        healed=rows[n + 1] if model.healed else None,
+        windows=windows,
+        window_first=model.window_first,
+        heal_minutes=heal_minutes,
+        healing=model.healing,
+        merged=merged.report,
+    )
+    table = {"merged.change": merged.change, "merged.score": merged.score}
+    return report, seen.arrays() | {name: _single(tensor) for name, tensor in table.items()}
+
+
+def _row(made: Converted, read: PromptResult, bos: bool) -> Row:
+    """Return one row of a report, without errors of keys and values."""
+    return Row(
+        way=made.way,
+        numbers=made.numbers,
+        rotated=made.rotated,
+        rank=made.rank,
+        bos=bos,
+        fitted_window=made.fitted_window,
+        second_text=made.on_texts.second,
+        **asdict(made.on_texts.held_out),
+        **asdict(read),
+    )
+
+
+def _single(tensor: Tensor) -> npt.NDArray[np.float32]:
+    return tensor.numpy().astype(np.float32)
+
+
+class _Seen:
+    """What a trace keeps of the reading of its prompt by converted models.
+
+    Parameters
+    ----------
+    trace : Trace
+    layers : sequence of AttentionLayer
+        The model's own.
+    fits : sequence of LayerFit
+        Of the ladder.
+    converted : sequence of Converted
+        Those that read: the ladder first, the one that is stored last.
+    n_ladder : int
+
+    Attributes
+    ----------
+    absorbed : list of float
+        For the stored one the relative errors of the absorbed form against the naive one: of
+        patterns and of outputs of every layer, each in units of the largest absolute value.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        layers: Sequence[AttentionLayer],
+        fits: Sequence[LayerFit],
+        converted: Sequence[Converted],
+        n_ladder: int,
+    ) -> None:
+        self._trace, self._converted, self._n_ladder = trace, converted, n_ladder
+        self._layer, self._head = trace.meta.featured.layer, trace.meta.featured.head
+        self._kv_head = trace.kv_head(self._head)
+        self._own, self._fit = layers[self._layer], fits[self._layer]
+        self._tensors: dict[str, Tensor] = {}
+        self.absorbed: list[float] = []
+
+    def watch(
+        self, row: int, number: int, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
+    ) -> None:
+        """See one layer of one model; see `extract.conversion.prompt.RowWatcher`."""
+        made = self._converted[row]
+        layer, is_featured = made.layers[number], number == self._layer
+        if row < self._n_ladder:
+            if is_featured and made.way in RUNG_WAYS:
+                self._see_rung(made, layer, x, projected, weights)
+        elif row == len(self._converted) - 1 and isinstance(layer, MLALayer):
+            self._tensors[f"mla.{number}.pattern"] = weights[0]
+            for one, other in zip(absorbed(layer, x), (weights, out), strict=True):
+                self.absorbed.append(float((one - other).abs().max() / other.abs().max()))
+            if is_featured:
+                self._see_stored(layer, x, projected, weights, out)
+
+    def _see_rung(
+        self, made: Converted, layer: Layer, x: Tensor, projected: Projected, weights: Tensor
+    ) -> None:
+        """Keep the featured head's keys, values and pattern.
+
+        So that the pattern can be computed again, queries and keys as used in the scores are kept
+        too.
+        """
+        if isinstance(layer, MLALayer):
+            k, v = self._fit.rebuilt(layer, self._own, x[0])
+        else:
+            assert isinstance(layer, AttentionLayer)
+            k, v = (
+                torch.einsum("pc,cgd->pgd", x[0], weight) + bias
+                for weight, bias in ((layer.W_K, layer.b_K), (layer.W_V, layer.b_V))
+            )
+        # All query heads may share one key.
+        shared = self._kv_head * projected.k.shape[1] // self._trace.meta.n_kv_heads
+        named = {
+            "k": k[:, self._kv_head],
+            "v": v[:, self._kv_head],
+            "pattern": weights[0, self._head],
+            "q_used": projected.q[0, self._head],
+            "k_used": projected.k[0, shared],
+        }
+        prefix = f"rung.{made.way}.{made.numbers}"
+        self._tensors |= {f"{prefix}.{name}": value for name, value in named.items()}
+
+    def _see_stored(
+        self, layer: MLALayer, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
+    ) -> None:
+        """Keep the featured layer of the stored conversion; see `extract.trace`."""
+        rotated, n_heads = layer.rotated, len(layer.W_O)
+        q, k, v = projected
+        group = n_heads // k.shape[1]
+        per_head = k[..., rotated:].repeat_interleave(group, dim=1)
+        named = {
+            "x": x[0],
+            "c": (x @ layer.W_DKV)[0],
+            "k_rot": layer.rotated_key(x)[0, 0],
+            "q_rot": q[0, :, :, :rotated].transpose(0, 1),
+            "scores_rot": (q[..., :rotated] @ k[:, :1, :, :rotated].transpose(-1, -2))[0]
+            * layer.scale,
+            "scores_latent": (q[..., rotated:] @ per_head.transpose(-1, -2))[0] * layer.scale,
+            "z": (weights @ v.repeat_interleave(group, dim=1))[0].transpose(0, 1),
+            "out": out[0],
+            "frequencies": layer.frequencies,
+        }
+        self._tensors |= {f"mla.{self._layer}.{name}": value for name, value in named.items()}
+
+    def with_errors(self, row: Row) -> Row:
+        """Return a row of the ladder with the errors of its keys and values on the prompt."""
+        if row.way not in RUNG_WAYS:
+            return row
+        n, errors = self._trace.meta.n_prompt, []
+        for name in ("k", "v"):
+            made = _single(self._tensors[f"rung.{row.way}.{row.numbers}.{name}"])[:n]
+            own = self._trace.get(name, self._layer)[:n, self._kv_head]
+            errors.append(float(np.linalg.norm(made - own) / np.linalg.norm(own)))
+        return replace(row, key_error=errors[0], value_error=errors[1])
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all tensors by their names in a trace, with the new weights of the stored one."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            name: _single(value) for name, value in self._tensors.items()
+        }
+        layer = self._converted[-1].layers[self._layer]
+        for name in CONVERTED_WEIGHTS:
+            weight = getattr(layer, name)
+            # A bias of the shared key or its queries is there only where the model has one.
+            if name not in ("b_QR", "b_KR") or bool(weight.any()):
+                arrays[f"mla.{self._layer}.{name}"] = weight.numpy().astype(np.float16)
+        return arrays

@@ -1,0 +1,179 @@
+"""Heal a converted model: train each layer's new matrices against the original layer's outputs.
+
+Every layer is trained by itself, on the inputs that it has in the original model, so nothing runs
+through the whole model but the text, once.  A step takes a few windows with all their keys, and
+some of their queries.  The latent has unit size, and every matrix is trained in units of its own
+root mean square, so one learning rate fits all.  Text that the layer is not
+trained on is looked at every few steps; the best matrices are kept, and training ends early when
+it no longer gets better.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from extract.conversion.fits import MLALayer, rotate, with_weights
+from extract.trace.contents.conversion_report import LayerHealing
+
+__all__ = ["HealedLayer", "heal_layer", "unit_latent"]
+
+_LEARNING_RATE = 0.007
+_WINDOWS, _QUERIES = 3, 96
+"""Windows of a step, and queries in each of them."""
+_CHECK_EVERY = 10
+_PATIENCE = 3
+"""Checks without a gain after which training ends, in its second half: before that the learning
+rate is too high to tell."""
+_TRAINED = ("W_QR", "W_KR", "W_DKV", "W_UK", "W_UV", "b_O")
+
+
+@dataclass(frozen=True, eq=False)
+class HealedLayer:
+    """A healed layer and how its healing went."""
+
+    layer: MLALayer
+    report: LayerHealing
+
+
+def unit_latent(layer: MLALayer, gram: Tensor) -> MLALayer:
+    """Return the same layer with a latent of root mean square 1.
+
+    Parameters
+    ----------
+    layer : MLALayer
+    gram : (d_model, d_model)
+        E[x^T x] of the inputs.
+    """
+    energy = (layer.W_DKV * (gram.to(layer.W_DKV) @ layer.W_DKV)).sum(dim=0)
+    size = energy.clamp(min=1e-24).sqrt()
+    return replace(
+        layer,
+        W_DKV=layer.W_DKV / size,
+        W_UK=layer.W_UK * size[:, None, None],
+        W_UV=layer.W_UV * size[:, None, None],
+    )
+
+
+def heal_layer(
+    layer: MLALayer,
+    inputs: Tensor,
+    outputs: Tensor,
+    n_validation: int,
+    seconds: float,
+    seed: int,
+) -> HealedLayer:
+    """Train a layer's new matrices for some seconds.
+
+    Parameters
+    ----------
+    layer : MLALayer
+        In float32, with a latent of unit size; see `unit_latent`.
+    inputs, outputs : (window, position, d_model)
+        Of the original layer; the last `n_validation` windows are not trained on.
+    n_validation : int
+    seconds : float
+        Of computing, all threads busy; the learning rate falls over this time as half a cosine.
+    seed : int
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n_windows, n_positions = len(inputs) - n_validation, inputs.shape[1]
+    n_queries = min(_QUERIES, n_positions)
+    units = {name: _size(getattr(layer, name)) for name in _TRAINED}
+    trained = {
+        name: (getattr(layer, name) / unit).clone().requires_grad_() for name, unit in units.items()
+    }
+    # Adam moves each entry by about the learning rate, whatever the size of its gradient.
+    optimizer = torch.optim.Adam(trained.values(), lr=_LEARNING_RATE)
+    checked = torch.randperm(n_positions, generator=generator)[:n_queries].sort().values
+
+    def current() -> MLALayer:
+        return with_weights(layer, {n: trained[n] * units[n] for n in _TRAINED})
+
+    def check() -> float:
+        with torch.no_grad():
+            return float(_loss(current(), inputs[n_windows:], outputs[n_windows:], checked))
+
+    before = best = check()
+    kept = {name: value.detach().clone() for name, value in trained.items()}
+    started, steps, worse = _computing_time(), 0, 0
+    while (spent := (_computing_time() - started) / seconds) < 1 and worse < _PATIENCE:
+        for group in optimizer.param_groups:
+            group["lr"] = _LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * spent))
+        windows = torch.randperm(n_windows, generator=generator)[:_WINDOWS]
+        queries = torch.randperm(n_positions, generator=generator)[:n_queries].sort().values
+        optimizer.zero_grad()
+        loss = _loss(current(), inputs[windows], outputs[windows], queries)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        steps += 1
+        if steps % _CHECK_EVERY == 0:
+            best, kept, worse = _keep_best(check(), best, trained, kept, worse)
+            worse *= spent > 0.5
+    stopped_early = worse >= _PATIENCE
+    best, kept, _ = _keep_best(check(), best, trained, kept, worse)
+    healed = with_weights(layer, {n: kept[n] * units[n] for n in _TRAINED})
+    return HealedLayer(healed, LayerHealing(before, best, steps, stopped_early))
+
+
+def _computing_time() -> float:
+    """Return the seconds that this process has computed, all threads busy.
+
+    On a machine that does other work too, a minute takes longer but heals as much.
+    """
+    return time.process_time() / torch.get_num_threads()
+
+
+def _keep_best(
+    now: float, best: float, trained: dict[str, Tensor], kept: dict[str, Tensor], worse: int
+) -> tuple[float, dict[str, Tensor], int]:
+    if now < best:
+        return now, {name: value.detach().clone() for name, value in trained.items()}, 0
+    return best, kept, worse + 1
+
+
+def _size(tensor: Tensor) -> float:
+    """Return the root mean square of a tensor, or 1 if it is empty or zero."""
+    size = float(tensor.square().mean().sqrt()) if tensor.numel() else 0.0
+    return size or 1.0
+
+
+def _loss(layer: MLALayer, x: Tensor, outputs: Tensor, queries: Tensor) -> Tensor:
+    """Return the relative squared error of a layer's outputs at some queries.
+
+    Parameters
+    ----------
+    layer : MLALayer
+    x, outputs : (window, position, d_model)
+    queries : (n,) of int
+        Positions, the same in every window.
+    """
+    asked = x[:, queries]
+    group = len(layer.W_O) // layer.W_UK.shape[1]
+    latent = x @ layer.W_DKV
+    k = (latent @ layer.W_UK.flatten(1)).reshape(*latent.shape[:2], *layer.W_UK.shape[1:])
+    v = (latent @ layer.W_UV.flatten(1)).reshape(*latent.shape[:2], *layer.W_UV.shape[1:])
+    shared = rotate(x @ layer.W_KR + layer.b_KR, layer.frequencies)
+    q = (asked @ layer.W_Q.flatten(1)).reshape(*asked.shape[:2], *layer.W_Q.shape[1:]) + layer.b_Q
+    q_rotated = (asked @ layer.W_QR.flatten(1)).reshape(
+        *asked.shape[:2], *layer.W_QR.shape[1:]
+    ) + layer.b_QR
+    q_rotated = rotate(q_rotated.transpose(1, 2), layer.frequencies, queries)
+    # Query heads of a group stand beside each other, so that keys need no copies.
+    q = q.reshape(*q.shape[:2], -1, group, q.shape[-1]).permute(
+        0, 2, 3, 1, 4
+    )  # (window, kv head, group, query, d)
+    k, v = k.transpose(1, 2)[:, :, None], v.transpose(1, 2)[:, :, None]
+    scores = q @ k.transpose(-1, -2)
+    scores = scores + (q_rotated @ shared[:, None].transpose(-1, -2)).reshape(scores.shape)
+    later = torch.arange(x.shape[1]) > queries[:, None]
+    weights = (scores * layer.scale).masked_fill(later, -torch.inf).softmax(dim=-1)
+    z = (weights @ v).flatten(1, 2).transpose(1, 2).flatten(2)
+    made = z @ layer.W_O.flatten(0, 1) + layer.b_O
+    target = outputs[:, queries]
+    lost: Tensor = (made - target).square().sum() / target.square().sum()
+    return lost

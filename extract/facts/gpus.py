@@ -1,0 +1,117 @@
+"""What a GPU holds and computes, as published, and what attention makes of it while it decodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from extract.facts.architectures import Architecture, Scheme, kv_cache_elements, latent_size
+
+__all__ = ["GPU_BYTES", "H100_SXM", "Chip", "DecodingWork", "decoding_work"]
+
+GPU_BYTES = 80 * 10**9
+"""Memory of one GPU in bytes, to compare caches with: an NVIDIA A100, H100 or H800 (80 GB)."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """How fast a chip computes and reads its memory at most, as published.
+
+    Attributes
+    ----------
+    name : str
+    operations_per_second : float
+        At the precision of the source; a multiply-add counts as two.
+    bytes_per_second : float
+        From its memory.
+    source : str
+    """
+
+    name: str
+    operations_per_second: float
+    bytes_per_second: float
+    source: str
+
+    def ridge(self, bits: int = 16) -> float:
+        """Return how many multiply-adds it can make in the time that one number takes to be read.
+
+        Work with fewer multiply-adds for each number waits for the memory, work with more waits for
+        the arithmetic.
+
+        Parameters
+        ----------
+        bits : int
+            Bits of a number in memory.
+        """
+        return self.operations_per_second / 2 / (self.bytes_per_second * 8 / bits)
+
+
+H100_SXM = Chip(
+    name="NVIDIA H100 SXM",
+    operations_per_second=989.4e12,
+    bytes_per_second=3.35e12,
+    source="NVIDIA H100 Tensor Core GPU datasheet: 3.35 TB/s, and 1,979 TFLOP/s in BF16 with "
+    "sparsity, half of it without; the NVIDIA H100 Tensor Core GPU Architecture white paper has "
+    "989.4 for the SXM5 board: 132 multiprocessors of 4,096 operations at 1.83 GHz",
+)
+"""The chip to compare with: dense BF16.  The datasheet prints the rate for sparse matrices, which
+is twice as high, and attention is not sparse in that sense."""
+
+
+@dataclass(frozen=True)
+class DecodingWork:
+    """What attention does with the cache to make one new token, over all layers.
+
+    Attributes
+    ----------
+    numbers_read : int
+        Numbers of the cache that are read.
+    multiply_adds : int
+        For the scores and for mixing the values.  Projections are left out: they read weights, and
+        their work does not grow with the context.
+    """
+
+    numbers_read: int
+    multiply_adds: int
+
+    @property
+    def per_number(self) -> float:
+        """Multiply-adds for each number read, to compare with a chip's :meth:`~Chip.ridge`."""
+        return self.multiply_adds / self.numbers_read
+
+
+def decoding_work(
+    arch: Architecture,
+    scheme: Scheme | None = None,
+    *,
+    n_groups: int | None = None,
+    n_tokens: int = 1,
+) -> DecodingWork:
+    """Count what attention reads and computes for one new token of one sequence.
+
+    Parameters are as for `kv_cache_elements`; the new token is the last of `n_tokens`.  For every
+    token of the cache and every query head it makes a dot product with a key and adds a value to
+    the mix.  In the absorbed form of MLA the latent and the rotated part are the key, and the
+    latent alone is the value, so each number that is read serves all heads.
+
+    Examples
+    --------
+    >>> from extract.architectures import architecture, decoding_work
+    >>> round(decoding_work(architecture("DeepSeek-V3/R1")).per_number, 1)
+    241.8
+    >>> decoding_work(architecture("Llama-3 70B")).per_number
+    8.0
+    """
+    elements = kv_cache_elements(arch, scheme, n_groups=n_groups, n_tokens=n_tokens)
+    if (scheme or arch.scheme) != "mla":
+        multiply_adds = 2 * arch.n_heads * arch.d_head * arch.n_layers * n_tokens
+        return DecodingWork(elements, multiply_adds)
+    size = latent_size(arch)
+    key = size.kv_rank + size.rope_dim
+    per_token = arch.n_heads * (key + size.kv_rank)
+    if arch.indexer is None:
+        return DecodingWork(elements, per_token * arch.n_layers * n_tokens)
+    n_read = min(n_tokens, arch.indexer.top_k)
+    return DecodingWork(
+        arch.n_layers * (size.index_dim * n_tokens + key * n_read),
+        arch.n_layers * (arch.indexer.n_heads * size.index_dim * n_tokens + per_token * n_read),
+    )

@@ -1,0 +1,116 @@
+"""Recompute a traced layer with fewer key and value heads than it was trained with.
+
+Grouped-query and multi-query attention let several query heads read one key and value head.  For a
+model that was trained with more of them, each group's heads are replaced by their mean, as in the
+GQA paper (Ainslie et al. 2023, arXiv 2305.13245, section 2.1), and scores, pattern and z are
+computed again.  That paper then trains further; nothing is trained here, so the patterns change.
+
+In a model with rotary positions, pooling means: average the keys before rotation (that is, the key
+weights), then rotate.  A rotation is linear and the same for every head, so this equals the mean of
+the rotated keys, which is what is computed.  In a model that normalises its keys, normalised ones
+are averaged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from extract.attention.arithmetic import Array, as_float64, pool_heads, total_variation
+from extract.attention.patterns import PatternDistance
+from extract.trace import Trace
+
+__all__ = ["MAX_GROUPS", "SharedLayer", "groups_for", "share_heads"]
+
+MAX_GROUPS = 4
+"""Largest number of groups that `groups_for` returns."""
+
+
+def groups_for(n_heads: int) -> int:
+    """Return the largest number of equal groups, up to `MAX_GROUPS`, with more than one head each.
+
+    Examples
+    --------
+    >>> [groups_for(n) for n in (4, 7, 9, 12, 14)]
+    [2, 1, 3, 4, 2]
+    """
+    maximum = min(MAX_GROUPS, max(1, n_heads // 2))
+    return next(n for n in range(maximum, 0, -1) if n_heads % n == 0)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedLayer:
+    """A layer whose query heads share keys and values in `n_groups` groups.
+
+    Attributes
+    ----------
+    n_groups : int
+    n_kv_heads : int
+        Number of key and value heads of the model itself.
+    k : (position, n_groups, d_qk)
+        Keys as used in the scores, after any rotation.
+    v : (position, n_groups, d_v)
+    scores, pattern : (n_heads, query, key)
+        See `extract.attention.AttentionResult`.
+    z : (position, n_heads, d_v)
+    row_distances : (n_heads, query)
+        Total variation distance between each row of the prompt's patterns and the model's own.
+        The first row has a single key and cannot differ, so it is left out.
+    """
+
+    n_groups: int
+    n_kv_heads: int
+    k: Array
+    v: Array
+    scores: Array
+    pattern: Array
+    z: Array
+    row_distances: Array
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the grouping differs from the one that the model was trained with."""
+        return self.n_groups != self.n_kv_heads
+
+    @property
+    def pattern_distance(self) -> PatternDistance:
+        """Distance between these patterns and the model's own, over all heads and rows."""
+        if not self.row_distances.size:
+            return PatternDistance(0.0, 0.0)
+        return PatternDistance(float(self.row_distances.mean()), float(self.row_distances.max()))
+
+    def group(self, head: int) -> int:
+        """Return the group of a query head."""
+        return head * self.n_groups // len(self.pattern)
+
+    def heads(self, group: int) -> tuple[int, ...]:
+        """Return the query heads of a group."""
+        return tuple(h for h in range(len(self.pattern)) if self.group(h) == group)
+
+
+def share_heads(trace: Trace, layer: int, n_groups: int) -> SharedLayer:
+    """Recompute a layer whose query heads share keys and values in `n_groups` groups.
+
+    With as many groups as the model has key and value heads, the result is the model's own layer.
+
+    Raises
+    ------
+    ValueError
+        If the model's key and value heads cannot be split into `n_groups` equal groups.
+    """
+    meta = trace.meta
+    k, v = (pool_heads(heads, n_groups) for heads in (trace.keys(layer), trace.get("v", layer)))
+    attention = trace.attend(layer, trace.queries(layer), k, v)
+    own = as_float64(trace.get("pattern", layer))[:, : meta.n_prompt]
+    row_distances = total_variation(own, attention.pattern[:, : meta.n_prompt])[:, 1:]
+    return SharedLayer(
+        n_groups=n_groups,
+        n_kv_heads=meta.n_kv_heads,
+        k=k,
+        v=v,
+        scores=attention.scores,
+        pattern=attention.pattern,
+        z=attention.z,
+        row_distances=np.asarray(row_distances),
+    )

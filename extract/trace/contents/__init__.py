@@ -1,0 +1,1 @@
+"""What a trace holds: its metadata, names and shapes of its tensors, latents, reports."""

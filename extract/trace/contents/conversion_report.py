@@ -1,0 +1,335 @@
+"""What a conversion of a model into MLA measured, as a trace's metadata hold it.
+
+Neither this module nor what it reads needs torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from extract.errors import TraceError
+from extract.trace.contents.activations import Activations
+from extract.trace.contents.json_records import from_json
+
+__all__ = [
+    "CONTINUATION",
+    "CONVERSION_TOKENS",
+    "QUICK_TOKENS",
+    "RUNG_WAYS",
+    "WAYS",
+    "WINDOW",
+    "Contest",
+    "ConversionReport",
+    "LayerHealing",
+    "MergedMatrices",
+    "PromptResult",
+    "Row",
+    "TextResult",
+    "WindowRow",
+    "at_equal_size",
+    "conversion_report",
+]
+
+WINDOW = 1024
+"""Tokens of a window that a conversion is fitted to, the beginning token included."""
+
+CONVERSION_TOKENS = 20 * WINDOW
+"""Tokens that a conversion is fitted to by default."""
+
+QUICK_TOKENS = 4 * WINDOW
+"""Tokens that a quick conversion is fitted to."""
+
+CONTINUATION = 8
+"""Tokens that a converted model says after the prompt, always the likeliest one."""
+
+WAYS = ("model", "mqa", "mqa_fitted", "latent_then_rotate", "mla")
+"""The ways that a row can be about: the model itself, MQA by the mean, MQA with a fitted key and
+value, a latent whose keys are rotated (a), and MLA with a rotated shared key (b)."""
+
+
+RUNG_WAYS = WAYS[3:]
+"""The ways whose keys, values and pattern a trace holds at every size of the ladder."""
+
+
+@dataclass(frozen=True)
+class TextResult:
+    """How a converted model reads a text.
+
+    Attributes
+    ----------
+    perplexity : float
+    agreement : float
+        Share of the positions where its likeliest next token is the model's.
+    kl : float
+        Mean Kullback-Leibler divergence from the model's prediction to its own, in nats.
+    """
+
+    perplexity: float
+    agreement: float
+    kl: float
+
+
+@dataclass(frozen=True)
+class PromptResult:
+    """What a converted model does with the prompt.
+
+    Attributes
+    ----------
+    next_word_probability : float
+        Of the model's own likeliest next token.
+    continuation : str
+        Its next `CONTINUATION` tokens.
+    moved : float
+        Share of the attention that goes to other keys than in the model: total variation, mean of
+        all layers, heads and rows of the prompt but the first.
+    moved_by_layer : tuple of float
+        The same for each layer.
+    """
+
+    next_word_probability: float
+    continuation: str
+    moved: float
+    moved_by_layer: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the ladder.
+
+    Attributes
+    ----------
+    way : str
+        One of `WAYS`.
+    numbers : int
+        Cached for each token and layer.
+    rotated, rank : int or None
+        Width of the rotated shared key and of the latent, where the way has them.
+    bos : bool
+        Whether text and prompt begin with the beginning token.
+    fitted_window : int
+        Length of the windows that it was fitted to.
+    perplexity, agreement, kl : float
+        On the held-out text; see `TextResult`.
+    second_text : TextResult or None
+        On the second text; not measured without the beginning token.
+    next_word_probability, continuation, moved, moved_by_layer
+        See `PromptResult`.
+    key_error, value_error : float or None
+        Relative errors of the featured head's keys and values on the prompt, the layers before it
+        converted too; for the rungs that are stored.
+    """
+
+    way: str
+    numbers: int
+    rotated: int | None
+    rank: int | None
+    bos: bool
+    fitted_window: int
+    perplexity: float
+    agreement: float
+    kl: float
+    second_text: TextResult | None
+    next_word_probability: float
+    continuation: str
+    moved: float
+    moved_by_layer: tuple[float, ...]
+    key_error: float | None = None
+    value_error: float | None = None
+
+
+@dataclass(frozen=True)
+class WindowRow:
+    """Results on held-out text at the full length of a window.
+
+    Attributes
+    ----------
+    way : str
+        "model" or "mla".
+    healed : bool
+    result : TextResult
+        Of the positions from `ConversionReport.window_first` on.
+    """
+
+    way: str
+    healed: bool
+    result: TextResult
+
+
+@dataclass(frozen=True)
+class LayerHealing:
+    """How the healing of one layer went.
+
+    Attributes
+    ----------
+    before, after : float
+        Squared error of the outputs on text that was not trained on, relative to their size.
+    steps : int
+    stopped_early : bool
+    """
+
+    before: float
+    after: float
+    steps: int
+    stopped_early: bool
+
+
+@dataclass(frozen=True)
+class MergedMatrices:
+    """Why rotation blocks absorption: a merged matrix ``W_Q R(d) W_K^T`` for each distance d.
+
+    Attributes
+    ----------
+    query, key : int
+        Positions of the pair of words whose score at each distance is stored.
+    change_1_to_5 : float
+        Relative change of the featured head's matrix from d = 1 to d = 5.
+    best_single : float
+        What the best single matrix for d = 0 to 8 misses, relative.
+    median_change_1, median_change_5 : float
+        Median over all heads of the relative change from d = 0 to d = 1, and to d = 5.
+    """
+
+    query: int
+    key: int
+    change_1_to_5: float
+    best_single: float
+    median_change_1: float
+    median_change_5: float
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """Report on the conversion of a whole model into MLA.
+
+    Attributes
+    ----------
+    rotated, rank : int
+        Width of the shared rotated key and of the latent, of the conversion that is stored.
+    cached : int
+        Numbers that a layer of the model itself caches for each token.
+    tokens : int
+        Tokens that it was fitted to.
+    window : int
+        Length of the windows of that fit; the ladder's is in its rows.
+    bos : bool
+        Whether windows, tests and prompt begin with the beginning token.
+    texts : str
+        SHA-256 of the texts.
+    next_word : str
+        The model's own next word after the prompt.
+    exactness : float
+        Largest difference of logits with nothing dropped, relative to their size.
+    absorbed : float
+        Largest relative error of the absorbed form against the naive one, over all layers.
+    ladder : tuple of Row
+        All in one setting, nothing trained: fitted to short passages of the project's own text,
+        with the beginning token if the prompt has it.
+    without_bos : tuple of Row
+        The duel at two heads' worth of numbers in the same setting without the beginning token;
+        empty if the prompt has none.
+    stored : Row
+        The stored conversion, before any healing.
+    healed : Row or None
+        After it.
+    windows : tuple of WindowRow
+        Held-out text at full length.
+    window_first : int
+        Positions before it are left out there.
+    heal_minutes : float
+        Time that was given to the healing; 0 without.
+    healing : tuple of LayerHealing
+        For each layer; empty without.
+    merged : MergedMatrices
+    """
+
+    rotated: int
+    rank: int
+    cached: int
+    tokens: int
+    window: int
+    bos: bool
+    texts: str
+    next_word: str
+    exactness: float
+    absorbed: float
+    ladder: tuple[Row, ...]
+    without_bos: tuple[Row, ...]
+    stored: Row
+    healed: Row | None
+    windows: tuple[WindowRow, ...]
+    window_first: int
+    heal_minutes: float
+    healing: tuple[LayerHealing, ...]
+    merged: MergedMatrices
+
+
+def conversion_report(trace: Activations) -> ConversionReport:
+    """Return what the conversion of a trace's model measured.
+
+    Raises
+    ------
+    TraceError
+        If the trace has none (the message names the command that adds it), or it is damaged.
+    """
+    if trace.meta.conversion is None:
+        without = f"{trace.meta.model} has no conversion into MLA in its trace"
+        if reason := _obstacle(trace):
+            raise TraceError(f"{without}, and can have none: {reason}")
+        raise TraceError(f"{without}; add one with: python -m extract convert --out FILE")
+    try:
+        report: ConversionReport = from_json(ConversionReport, trace.meta.conversion)
+    except (KeyError, TypeError) as error:
+        raise TraceError(
+            f"the report on the conversion is damaged ({error}); convert the model again"
+        ) from error
+    return report
+
+
+def _obstacle(trace: Activations) -> str:
+    """Return why the model of a trace cannot be converted; nothing if the trace shows no reason."""
+    meta = trace.meta
+    if meta.attention == "mla":
+        return "it has latents of its own"
+    if not meta.rotary_dim == meta.d_qk == meta.d_v or meta.rotary_style != "half":
+        return "it does not rotate its queries and keys as Llama does"
+    for steps, reason in (
+        (meta.qk_norm, "it normalises its queries and keys"),
+        (meta.score_cap, "it squeezes its scores"),
+        (meta.sinks, "it has sinks in its softmax"),
+        (meta.windows, "it looks only a window back"),
+    ):
+        if steps:
+            return reason
+    return ""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The rows of a conversion's ladder that cache as much as one shared set does.
+
+    Attributes
+    ----------
+    model, mean, fitted, latent
+        The model itself; one set that is the mean of its own; one that was fitted; one latent whose
+        keys are rotated after they have been expanded.
+    """
+
+    model: Row
+    mean: Row
+    fitted: Row
+    latent: Row
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All of them, the model first."""
+        return self.model, self.mean, self.fitted, self.latent
+
+
+def at_equal_size(trace: Activations) -> Contest | None:
+    """Return the contest that a trace's conversion measured; None if it has none."""
+    if trace.meta.conversion is None:
+        return None
+    report = conversion_report(trace)
+    size = next(row.numbers for row in report.ladder if row.way == "mqa")
+    rows = {row.way: row for row in report.ladder if row.way == "model" or row.numbers == size}
+    return Contest(*(rows[w] for w in ("model", "mqa", "mqa_fitted", "latent_then_rotate")))
