@@ -618,8 +618,8 @@ class LatentAttention(Stage):
         """Every head reads the same latent, and each asks in its own way."""
         self.room = LightRoom(self.view, self.frame)
         words = Headline(
-            _("{heads}, one latent", heads=counted_heads(self.trace.meta.n_heads)),
-            _("no <key>keys</key> and no <value>values</value> are built"),
+            counted_heads(self.trace.meta.n_heads),
+            _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
             self.frame,
         )
         stand(self, self.room.shot("arc"), self.room)
