@@ -26,13 +26,30 @@ from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import Matrix
-from filmkit.pictures.strips import GAP, LINE, NUMBER, WORDS
+from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.tensors import MODEL
 from filmkit.world.words import words_in_columns
 
-__all__ = ["GAP", "WORDS", "Amounts", "Bars", "TurnedWords", "changed_at", "first_sentence"]
-__all__ += ["kept_of", "latent_of", "lines_of", "merged_at", "more_percent", "sum_of_parts"]
+__all__ = [
+    "GAP",
+    "NUMBER",
+    "WORDS",
+    "Amounts",
+    "Bars",
+    "TurnedWords",
+    "changed_at",
+    "first_sentence",
+    "kept_of",
+    "latent_of",
+    "lines_of",
+    "merged_at",
+    "more_percent",
+    "sum_of_parts",
+]
+
+WORDS, NUMBER = 1.2 * TEXT, 0.07  # sizes of words and of numbers
+LINE = 1.5 * WORDS * FRAME_HEIGHT  # height of a line of words, in scene units
+GAP = 0.3  # between what stands below each other
 
 Array = npt.NDArray[np.float64]
 

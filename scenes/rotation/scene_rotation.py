@@ -24,10 +24,12 @@ from filmkit.core.text import Label, break_lines
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.strips import GAP, NUMBER, WORDS
 from filmkit.pictures.texts import SentencePart, below_each_other, own_colour
 from filmkit.world.headline import Headline
 from scenes.rotation.parts import (
+    GAP,
+    NUMBER,
+    WORDS,
     Amounts,
     Bars,
     TurnedWords,
@@ -225,7 +227,7 @@ class RotationAndLatent(Stage):
             fact("perplexity", share, more_percent, healed=number > 0)
             for number, share in enumerate(worse)
         ]
-        colours = [self.theme.muted, self.theme.latent][-count:]
+        colours = (self.theme.muted, self.theme.latent)[-count:]
         box = Box(0, 0, stage.width, PRICE * stage.height)
         self.part("price", lambda: Amounts(worse, texts, names, colours, box))
 
