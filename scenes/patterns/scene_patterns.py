@@ -260,7 +260,7 @@ class Patterns(Stage):
         line = _("from the first, far away, to the last")
         words, down = Headline(self.facts["layers"], line, self.frame), self.wall.downward
         turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
-        room = words.below(foot=ONE_LAYER * down)
+        room = words.below(foot=2 * ONE_LAYER * down)
         if not down:
             room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
         end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
