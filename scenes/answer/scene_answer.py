@@ -193,8 +193,8 @@ class Answer(Stage):
         model = meta.model.replace(" ", NO_BREAK_SPACE)
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]
         texts = {
-            _("after an idea of"): "Welch Labs",
-            _("model"): "  ·  ".join([model, meta.source.revision, *licence]),
+            _("inspired by"): "Welch Labs",
+            _("model"): "  ·  ".join([model, *licence]),
             _("sizes and scores"): _("DeepSeek’s publications, up to V4-Pro"),
             _("memory and speed"): _("NVIDIA H100, as published"),
             _("other patterns"): _("GPT-2 small, as published"),

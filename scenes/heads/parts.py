@@ -45,7 +45,9 @@ class WideRow:
     above
         A square heatmap to stand above each block; none by default.
     row
-        Which of its rows is framed.
+        Which of its rows is framed, and so is each block that is made of it.
+    word
+        What the framed rows are, at their left.
     """
 
     blocks: Sequence[Heatmap]
@@ -55,6 +57,7 @@ class WideRow:
     seam: float = 0.0
     above: Sequence[Heatmap] = ()
     row: int = 0
+    word: str = ""
 
     def size(self, around: Around) -> Size:
         """Return its room."""
@@ -62,7 +65,9 @@ class WideRow:
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return the blocks, and what is above them, each by its number; frames, and names."""
-        boxes, squares = self._boxes(place.box)
+        word = Label(self.word, size=TEXT, colour=current_theme().highlight)
+        room, beside = place.box, (word.width + GAP) * bool(self.above)
+        boxes, squares = self._boxes(Box.of(room.left + beside, room.right, room.bottom, room.top))
         found: dict[str, Mobject] = {
             f"block {number}": block.copy().place(box)
             for number, (block, box) in enumerate(zip(self.blocks, boxes, strict=True))
@@ -70,7 +75,10 @@ class WideRow:
         if self.above:
             upper = [u.copy().place(box) for u, box in zip(self.above, squares, strict=True)]
             found |= {f"above {number}": cells for number, cells in enumerate(upper)}
-            found["frames"] = VGroup(*(Highlight(cells.row(self.row)) for cells in upper))
+            framed = [*(cells.row(self.row) for cells in upper), *boxes]
+            found["frames"] = VGroup(*map(Highlight, framed))
+            row = upper[0].row(self.row)
+            found["word"] = word.on_line(row.left - GAP - word.width / 2, row.y)
         for names in self.names:
             labels = [Label(name, size=TEXT, colour=current_theme().muted) for name in names]
             every = math.ceil(1.1 * max(label.width for label in labels) / boxes[0].width)

@@ -41,6 +41,7 @@ FAINT = 0.16  # opacity of cells that are not meant
 NAME, NAME_GAP = 1.4 * TEXT, 0.3  # size of names beside a head, and how far away they are
 BELOW = 0.25  # between words and cards, in scene units
 MOST_LINES = 9  # ends of lines before a matrix
+LOWER = 0.8  # height of rows below patterns, as a share of what is left
 SEAM = 0.07  # between the outputs of two heads, in scene units
 GAPS = 1.8  # height of gaps and the last line beside two rows
 WALK, PASSED = 4.5, 12  # seconds of the walk along the heads, and how many it passes at most
@@ -115,7 +116,8 @@ class Heads(Stage):
         if self.frame.upright and not above:
             names = []  # rows on several lines would be thinner than what names them
         width = self.frame.stage.width
-        return WideRow(blocks, width, height, names, SEAM, above, self.query)
+        word = printable(self.layer.words[self.query])
+        return WideRow(blocks, width, height, names, SEAM, above, self.query, word)
 
     def _output(self) -> list[Heatmap]:
         """Return the row of the layer's output of the followed token, in as many blocks."""
@@ -146,7 +148,7 @@ class Heads(Stage):
         width = 0.28 * self.frame.stage.width
         for text, meaning, colour, place, side in (
             (_("pattern"), _("pattern: who reads whom"), theme.ink, plan.card(head), 1),
-            (_("keys"), _("keys: what each word offers"), theme.key, plan.plate(head, 0), -1),
+            (_("keys"), _("keys: how a word is found"), theme.key, plan.plate(head, 0), -1),
             (_("values"), _("values: what it hands on"), theme.value, plan.plate(head, 1), 1),
         ):
             at, away = place.point(side * place.width / 2, 0.0), (side * NAME_GAP, 0.0)
@@ -247,12 +249,13 @@ class Heads(Stage):
             head_tensor(self.layer.head(head), "pattern").heatmap(Box(0, 0, 1, 1)).set_masked(0.0)
             for head in range(len(patterns))
         ]
-        self.part("outputs", self._outputs(self.wide.below(head=BELOW).height, above))
+        height = self.wide.below(head=BELOW).height * (1.0 if self.frame.upright else LOWER)
+        self.part("outputs", self._outputs(height, above))
         self.show("outputs", headline=self.wide, later="outputs")
         self.add(self.world)
         self.camera.shot = shot
         pieces = dict(self.parts["outputs"].pieces)
-        rest = pieces.pop("names"), pieces.pop("frames")
+        rest = [pieces.pop(name) for name in ("names", "frames", "word")]
         places = {name: piece.copy() for name, piece in pieces.items()}
         for number, pattern in enumerate(patterns):
             pieces[f"above {number}"].points = pattern.points.copy()

@@ -42,7 +42,6 @@ NAME_GAP = 0.14  # between a wall and the names of its layers
 TURN = 52.0  # of the eye that flies along a wall, in degrees
 INSET = 0.36  # from a wall's end to where the eye looks first, as a share of its length
 NEAREST = 0.58  # how far a wall may reach towards the eye; 1 is the eye
-FAINT = 0.1  # up to which share the scale of small patterns is about linear: they are brighter
 ROUNDS = 30  # of fitting a shot
 EVEN = 6, 22  # rows behind the featured pattern: where the even light begins, and is all
 WIDE_LENS = 0.8  # focal length over a field, in heights of a shot; near and far are seen
@@ -104,6 +103,8 @@ class Wall(Heatmap):
         Whether layers go down.
     step
         Rows and columns of cells from one pattern to the next.
+    heads
+        Heads of a layer.
     grid
         Rows and columns of patterns.
     there : (rows, columns)
@@ -114,7 +115,7 @@ class Wall(Heatmap):
     def __init__(self, view: LayerView, frame: Frame, room: Box) -> None:
         meta, count = view.trace.meta, view.count
         self.hidden, gap = int(view.hides_first), max(1, round(count / 10))
-        self.downward, self.count = frame.tall, count
+        self.downward, self.count, self.heads = frame.tall, count, meta.n_heads
         self.step = count + gap, self.hidden + count + gap
         sizes = meta.n_layers, meta.n_heads
         self.grid = sizes if self.downward else sizes[::-1]
@@ -133,7 +134,7 @@ class Wall(Heatmap):
         there[:count, self.hidden : self.hidden + count] = np.tri(count)
         super().__init__(
             values,
-            replace(Norm.unit(), linear_width=FAINT),
+            Norm.unit(),
             masked=np.tile(future, self.grid)[:rows, :columns] > 0,
             source=TensorSource(quantity="wall_of_patterns", given=tuple(given.items())),
             edged=False,
@@ -169,6 +170,11 @@ class Wall(Heatmap):
     def tile(self, layer: int, head: int) -> Box:
         """Return the box of a head's pattern."""
         return self.block(*self.cut(layer, head))
+
+    def layer_box(self, layer: int) -> Box:
+        """Return the box of a layer's patterns."""
+        first, last = self.tile(layer, 0), self.tile(layer, self.heads - 1)
+        return Box.of(first.left, last.right, last.bottom, first.top)
 
     def show_first_token(self, levels: npt.ArrayLike) -> ShowCells:
         """Return an animation in which the first token's column comes into every pattern.
@@ -210,7 +216,7 @@ class Wall(Heatmap):
         last = self.grid[0 if self.downward else 1] - 1
         names, box = VGroup(), self.box
         for number, text in (
-            (layer, _("this one")),
+            (layer, _("the head we saw")),
             (0, _("first layer")),
             (last, _("last layer")),
         ):
@@ -230,17 +236,18 @@ class Wall(Heatmap):
         """Return a line from the frame around a pattern to its name beside the wall."""
         theme, tile = current_theme(), self.tile(layer, head).grown(FRAME_GAP)
         name.set_fill(theme.highlight)
-        start = (tile.right, tile.bottom, 0.0)
         if self.downward:
-            end = (float(name.get_left()[0]) - NAME_GAP / 2, tile.bottom, 0.0)
+            start = (tile.right, tile.y, 0.0)
+            end = (float(name.get_left()[0]) - NAME_GAP / 2, tile.y, 0.0)
         else:
-            end = (tile.right, float(name.get_top()[1]) + NAME_GAP / 2, 0.0)
+            start = (tile.x, tile.bottom, 0.0)
+            end = (tile.x, float(name.get_top()[1]) + NAME_GAP / 2, 0.0)
         return Line(start, end, stroke_color=theme.highlight, stroke_width=theme.line)
 
 
 def _names() -> tuple[str, str, str]:
     """Return what stands beside a wall: at a layer, at the first and at the last one."""
-    return _("this one"), _("first layer"), _("last layer")
+    return _("the head we saw"), _("first layer"), _("last layer")
 
 
 def _meet(name: Label, other: Label) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from manim import Animation, Group, VGroup, smooth, squish_rate_func
+from manim import Animation, Group, VGroup, VMobject, smooth, squish_rate_func
 
 from extract.attention.patterns import StrongestHead, first_token_weight, strongest_head
 from extract.facts.architectures import architecture
@@ -19,8 +19,9 @@ from filmkit.core.animations import (
     first_half,
     second_half,
 )
-from filmkit.core.camera import Shot
+from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
+from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.numbers import (
@@ -36,9 +37,11 @@ from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
+from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.world.headline import Headline
+from filmkit.world.standing import words_at
 from scenes.patterns.parts import (
     Field,
     Wall,
@@ -57,6 +60,9 @@ DIM = 0.25  # opacity of patterns that are not meant
 # The eye at the last layers: angles in degrees, and its distance as a share of the longer side.
 TURNS, LOW, WALL_AWAY = 26.0, 5.0, 0.5
 BEFORE = 2  # rows of patterns before the featured one in the field
+ONE_LAYER, BESIDE = 0.3, 1.8  # from a framed layer to its name, and room for that beside a wall
+BRACKET = 0.15  # from a pair's name to its bracket, and length of the ends of that
+NOTE = 0.35  # from the headline to the note over the field, in scene units
 SHINE = 1.5  # how much light the field gives
 # The featured pattern in the field: its side as a share of the frame's shorter side, and how far
 # below the frame's middle it is, in heights of the frame.
@@ -152,7 +158,7 @@ class Patterns(Stage):
                 self.part(f"{key}_{habit}", replace(matrix, name=name))
         for name, text in (
             ("back", _("one word back")),
-            ("rest", _("rest on {first}", first=self.facts["first"])),
+            ("rest", _("look at the start")),
         ):
             self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
 
@@ -254,7 +260,9 @@ class Patterns(Stage):
         line = _("from the first, far away, to the last")
         words, down = Headline(self.facts["layers"], line, self.frame), self.wall.downward
         turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
-        room = words.below(head=0.2)
+        room = words.below(foot=2 * ONE_LAYER * down)
+        if not down:
+            room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
         end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
         gone = [part for part in self.visible_parts() if part is not self.wall]
         if self.wall not in self.mobjects:
@@ -264,7 +272,15 @@ class Patterns(Stage):
             Zoom(self.camera, at_the_first(self.wall.box)),
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        self.play(*self.say(words))
+        last = self.wall.layer_box(self.trace.meta.n_layers - 1)
+        name = words_at(
+            _("one layer: {heads}", heads=self.facts["heads"]),
+            (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
+            away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
+            width=self.frame.stage.width if down else BESIDE,
+            colour=self.theme.highlight,
+        )
+        self.play(*self.say(words), Appear(Highlight(last)), Appear(name))
 
     # Heads with a habit
 
@@ -302,9 +318,36 @@ class Patterns(Stage):
         """The same words in {gpt2}: another model, and the same habits."""
         self.play(self.wall.show_patterns(), *self.say())
         own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
-        line = _("left column: attention to {first}", first=self.facts["first"])
-        words = Headline(_("Two models, the same habits"), line, self.frame)
-        self.show(TWINS, tall=TALL_TWINS, words="rows", headline=words, origins={"own_back": own})
+        words = Headline(_("Two models, the same habits"), "", self.frame)
+        pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
+        quiet = self.theme.muted
+        start = Label(_("start"), size=TEXT, colour=quiet)
+        self.show(
+            TWINS,
+            tall=TALL_TWINS,
+            words="rows",
+            marks=tuple(
+                Mark(name, column=0, colour=quiet, label=start) for pair in pairs for name in pair
+            ),
+            headline=words,
+            origins={"own_back": own},
+        )
+        names = "back_name", "rest_name"
+        brackets = (self._bracket(*pair, name) for pair, name in zip(pairs, names, strict=True))
+        self.play(*map(Appear, brackets))
+
+    def _bracket(self, left: str, right: str, name: str) -> VGroup:
+        """Return the bracket over two parts, beside the name of the pair; if there is room."""
+        words, theme = self.parts[name].whole, self.theme
+        y = float(words.get_center()[1])
+        bracket = VGroup()
+        for x, side in ((self.parts[left].box.left, -1), (self.parts[right].box.right, 1)):
+            inner = float(words.get_center()[0]) + side * (words.width / 2 + BRACKET)
+            if side * (x - inner) < BRACKET:
+                return VGroup()  # the name is as wide as what it names
+            way = VMobject(stroke_color=theme.muted, stroke_width=theme.line)
+            bracket.add(way.set_points_as_corners([[inner, y, 0], [x, y, 0], [x, y - BRACKET, 0]]))
+        return bracket
 
     # Many more
 
@@ -322,12 +365,23 @@ class Patterns(Stage):
         )
         line = _("in {model}: {size}", model=LARGE_NAME, size=size)
         words = Headline(counted_patterns(LARGE.n_layers * LARGE.n_heads), line, self.frame)
+        total = self.facts["total"]
+        note = Label(
+            _("drawn with this model’s {total}, repeated", total=total),
+            size=TEXT,
+            colour=self.theme.muted,
+        )
+        note.on_line(self.frame.stage.x, float(words.get_bottom()[1]) - NOTE)
+        pin_to_frame(note)
         rows, columns = shape = LARGE.n_layers, LARGE.n_heads
         if self.frame.tall:
             rows, columns = shape = columns, rows
         home = rows - 1 - BEFORE, columns // 2
         field = glow(Field(self.wall, shape, self.featured, home), SHINE)
-        tile, horizon = self.wall.tile(*self.featured), words.below().top / self.frame.height
+        tile, horizon = (
+            self.wall.tile(*self.featured),
+            words.below(head=2 * NOTE).top / self.frame.height,
+        )
         shot = low_over(tile, self.frame, side=NEAR, below=FOOT, horizon=horizon)
         pattern = head_tensor(self.head, "pattern").heatmap(tile).set_masked(0.0)
         self.add(field)
@@ -340,4 +394,4 @@ class Patterns(Stage):
             Appear(words, rate_func=squish_rate_func(smooth, 0.6, 0.9)),
             run_time=2 * self.theme.tempo.swing,
         )
-        self.play(Appear(Highlight(tile)))
+        self.play(Appear(note))

@@ -171,12 +171,16 @@ class Question(Stage):
         tempo = self.theme.tempo
         words = Headline(
             _("{capacity} tokens fill one GPU", capacity=self.facts["capacity"]),
-            _("if {model} keeps all <key>keys</key> and <value>values</value>", model=SHAPE_NAME),
+            _(
+                "if {model} keeps all <key>keys</key> and <value>values</value>; "
+                "one more bursts it",
+                model=SHAPE_NAME,
+            ),
             self.frame,
         )
         row = Row(self.block, self.frame)
         glass = GlassBox(row.pose)
-        shot = row.shot_with_room(self.frame, words.below(head=0.6))
+        shot = row.shot_with_room(self.frame, words.below(head=1.0))
         count = len(self.tokens)
         # Its right end stays where that of the last number will be.
         counter = Number(self.capacity, digits=0, size=RAISED).move_to(words.figure)

@@ -344,9 +344,7 @@ def test_what_is_seen_from_the_side_ends_below_the_words(turned: dict) -> None:
 
 def test_pixels_of_the_wall_are_the_trace() -> None:
     trace = make_trace(n_layers=7, n_heads=5, n_tokens=9, seed=4)
-    # Small shares are brighter than elsewhere: the scale is about linear up to a tenth.
-    shares = prompt_patterns(trace)[:, :, 1:, 1:]
-    colours = Norm.unit().colours(np.arcsinh(shares / 0.1) / np.arcsinh(1 / 0.1))
+    colours = Norm.unit().colours(prompt_patterns(trace)[:, :, 1:, 1:])
     checked = []
 
     def look(beat: str, stage: Patterns) -> None:
