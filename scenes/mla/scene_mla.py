@@ -65,7 +65,7 @@ from scenes.mla.parts import (
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-GLOW, COUNT, RISE = 3.2, 1.5, 4.0
+GLOW, COUNT, RISE = 3.7, 1.5, 4.0
 LAY_OVER = (
     1.5  # seconds in which matrices go over each other, and in which they become a difference
 )
@@ -227,6 +227,12 @@ class LatentAttention(Stage):
         if beat == "down_to_the_latent":
             return "before"
         return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
+
+    def _ask(self) -> None:
+        super()._ask()
+        # The answer has a headline of its own: the one that is there does not come back.
+        gone = set(self.headline.get_family()) if self.headline is not None else set()
+        self._behind = {part: seen for part, seen in self._behind.items() if part not in gone}
 
     # One latent, expanded
 
@@ -405,11 +411,10 @@ class LatentAttention(Stage):
         "{between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
-        """What [glows] is attention that lands on other words: {shared_layer} with one [shared]
+        """What glows is attention that lands on other words: {shared_layer} with one [shared]
         set, {latent_layer} with one [latent]."""
         sides, norm = self.sides, change_scale(self.models)
         changes = (side.recolour(side.model.differences, norm) for side in sides)
-        self.wait_for("glows")
         self.play(*self.say(self._duel_words()[1]), *chain(*changes), run_time=GLOW)
         for side, mark in zip(sides, ("shared", "latent"), strict=True):
             self.wait_for(mark)
@@ -441,7 +446,7 @@ class LatentAttention(Stage):
         self.sayings = sayings = Sayings(self.models, contest, words)
         there = Group(*self.visible_parts())
         self.headline = None  # it leaves with all else
-        self.play(Vanish(there), *self.say(words), run_time=self.theme.tempo.large)
+        self.play(Vanish(there), *self.say(words), run_time=1.5 * self.theme.tempo.large)
         for mark, shown in (
             ("one", sayings.names[0]),
             ("this", sayings.said[0]),
