@@ -19,9 +19,9 @@ from filmkit.pictures.mosaic import TOKEN, Arrangement, Mosaic, arrange
 from filmkit.pictures.parts import BAR, Around, Cells, Matrix, Part, Place, opacities
 from filmkit.pictures.texts import sign
 
-__all__ = ["WORDS", "Mark", "Picture", "PlacedPart"]
+__all__ = ["COLUMN_WORDS", "WORDS", "Mark", "Picture", "PlacedPart"]
 
-WORDS = "words"
+WORDS, COLUMN_WORDS = "words", "column words"
 LABEL_GAP = 0.35  # between a part and the labels of its marks, in scene units
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
 BELOW_HEADLINE = 0.2  # and between a headline and a picture
@@ -144,7 +144,8 @@ class Picture:
         of the same number.
     lit
         Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns). Under
-        the name "words" that of the words of each token.
+        the name "words" that of the words of each token, and under "column words" that of those
+        above columns if it is another.
     headline
         Words that stand over it; the mosaic fills what is left below.
 
@@ -234,9 +235,10 @@ class Picture:
             for number, (mark, box) in enumerate(zip(self.marked, self.marks, strict=True))
             if mark.label is not None
         }
-        for (name, _kind), piece in self.pieces.items() if WORDS in lit else ():
+        for (name, kind), piece in self.pieces.items() if WORDS in lit else ():
             if name == WORDS:
-                levels = opacities(lit[WORDS], (len(piece.submobjects),), WORDS)
+                given = lit.get(COLUMN_WORDS, lit[WORDS]) if COLUMN_WORDS in kind else lit[WORDS]
+                levels = opacities(given, (len(piece.submobjects),), WORDS)
                 for word, level in zip(piece.submobjects, levels, strict=True):
                     set_presence(word, float(level))
 

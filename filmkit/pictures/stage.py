@@ -25,7 +25,7 @@ from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.account import account
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Free, Part
-from filmkit.pictures.picture import WORDS, Mark, Picture, PlacedPart
+from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.texts import sign
 from filmkit.pictures.transition import Transition
@@ -122,7 +122,8 @@ class Stage(PlainStage):
             in the next picture.
         lit
             Opacity of the cells of some parts, 0 to 1: arrays that broadcast to their shape. Under
-            the name "words" that of the words of each token.
+            the name "words" that of the words of each token, and under "column words" that of
+            those above columns if it is another.
         titles
             Whether parts have titles, or the names of those that do.
         words
@@ -153,7 +154,7 @@ class Stage(PlainStage):
         lit, origins, into = lit or {}, origins or {}, into or {}
         drawn.listed("into", " ".join(target for target, _row in into.values()))
         drawn.listed("marks", " ".join(mark.part for mark in marks))
-        drawn.listed("lit", " ".join(name for name in lit if name != WORDS))
+        drawn.listed("lit", " ".join(name for name in lit if name not in (WORDS, COLUMN_WORDS)))
         known = _Known(self._own, HeadParts(self.head))
         origins = {n: o for n, o in origins.items() if n in drawn.names or n not in known}
         picture = Picture(

@@ -26,6 +26,7 @@ from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 from filmkit.pictures.parts import TEXT, Around, Matrix, Place
 from filmkit.pictures.picture import PlacedPart
+from filmkit.pictures.texts import legend
 
 __all__ = [
     "DistanceClocks",
@@ -45,10 +46,9 @@ Array = npt.NDArray[np.float64]
 CHANNELS = 4  # of a sum that is done by hand
 TOTAL = 0.06  # size of the sum
 TAG = 1.0  # room for the number of a share, in scene units
-FILLED, BETWEEN = 0.25, 0.6  # opacity between the hands of a clock, and radius by that of a hand
+FILLED, BETWEEN = 0.4, 0.6  # opacity between the hands of a clock, and radius by that of a hand
 ASIDE, APART = 0.3, 0.2  # of lines from boxes, in scene units, and from their middle, as a share
 SHINE, BROAD = 4.0, 1.5  # how much light the path gives, and its width in that of bold lines
-LEAST = 0.01  # share that is drawn
 
 
 class WorkedSum(VGroup):
@@ -224,13 +224,12 @@ class ShareBars:
         return Size(rows=Axis(TOKEN, len(self.shares)), width=self.length, right=TAG)
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
-        """Return the bars of all shares that are not very small, with their numbers."""
+        """Return the bars of all shares, with their numbers, and what the mask has removed."""
         theme, box = current_theme(), place.box
         bars, tags = VGroup(), VGroup()
         rows = box.split_rows(len(self.shares))
         for row, share in zip(rows, self.shares, strict=True):
-            length = self.length * float(share / self.shares.max())
-            width = max(1e-3, length * (share >= LEAST))
+            width = max(1e-3, self.length * float(share / self.shares.max()))
             bar = Rectangle(
                 width=width,
                 height=0.62 * row.height,
@@ -240,12 +239,14 @@ class ShareBars:
             )
             bars.add(bar.move_to([box.left + width / 2, row.y, 0]))
         for index in np.argsort(-self.shares[: self.query + 1]):
-            if self.shares[index] < LEAST:
-                break
             tag = Label(weight_of(self.view, self.query, int(index)), size=1.15 * TEXT)
             tag.move_to([bars[index].get_right()[0] + 0.15 + tag.width / 2, rows[index].y, 0])
             if all(abs(tag.get_y() - other.get_y()) > tag.line_height for other in tags):
                 tags.add(tag)
+        future = legend(_("masked: the future"), theme.masked)
+        masked = box.height * (1 - (self.query + 1) / len(self.shares))
+        if future.height <= masked:
+            tags.add(future.move_to([box.left + future.width / 2, box.bottom + masked / 2, 0]))
         return {"bars": bars, "tags": tags}
 
 
@@ -289,10 +290,11 @@ def path_of_light(parts: Mapping[str, PlacedPart], query: int, key: int) -> list
     asks, share, says = (cells[name].row(query) for name in ("Q", "pattern", "z"))
     offers, cell = cells["Kt"].column(key), cells["pattern"].cell(query, key)
     values = cells["V"].row(key)
+    shares = way_between(share, values)
     ways = (
         ([(asks.right, asks.y), (share.left, share.y)], theme.query),
-        ([(offers.x, offers.bottom), (cell.x, cell.top)], theme.key),
-        (way_between(share, values), theme.ink),
+        ([(offers.x, offers.bottom), (cell.x, cells["pattern"].box.top)], theme.key),
+        ([(cell.right, shares[0][1]), *shares[1:]], theme.ink),
         (way_between(values, says), theme.value),
     )
     return [glow(Wire(way, colour=colour, width=BROAD * theme.bold), SHINE) for way, colour in ways]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, UP, LaggedStart, Mobject, Square, VGroup, linear
+from manim import DOWN, RIGHT, UP, LaggedStart, Mobject, Square, VGroup, linear
 
 from filmkit.core.animations import (
     AnimateWith,
@@ -36,9 +36,9 @@ from filmkit.core.view import best_match
 from filmkit.mobjects.flow import Draw, Wire
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import MANY, TEXT, Matrix
-from filmkit.pictures.picture import WORDS, Mark, PlacedPart
+from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Mark, PlacedPart
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import CHANNEL, head_matrix
+from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import SentencePart, below_each_other, quiet
 from filmkit.world.headline import Headline
 from scenes.attention.parts import (
@@ -54,7 +54,6 @@ from scenes.attention.parts import (
     way_notes,
 )
 
-DIALS, FASTEST = 4, 8  # pairs of channels whose rotation is shown, of so many that turn fastest
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
 FREE = 0.2  # side of the room for light between two matrices, in scene units
 DIM = 0.6  # opacity of cells and words that are not meant
@@ -142,10 +141,10 @@ class Attention(Stage):
         self.part("dots", Product.of(self._matrix("dots")))
         self.part("sum", lambda: WorkedSum(head, query, key))
         if self.trace.rotates:
-            steps = self.trace.rotation(layer.layer).steps[:FASTEST]
-            chosen = np.linspace(0, len(steps) - 1, DIALS).astype(int)
             self.places = layer.first + query, layer.first + key
-            self.part("clocks", lambda: self._clocks(steps[np.unique(chosen)]))
+            self.part("here", lambda: self._clock(_("here"), 0))
+            later = _("{number} positions later", number=fact("steps", STEPS))
+            self.part("moved", lambda: self._clock(later, STEPS))
         self.part("notes", quiet(*score_notes(head)))
         self.part("column", replace(self._column("scores"), name=self._matrix("scores").name))
         self.part("softmax", self._softmax)
@@ -153,7 +152,7 @@ class Attention(Stage):
             "shares", ShareBars(head, query, (0.38 if self.frame.upright else 0.5) * stage.width)
         )
         self.part("rest", quiet(*rest_of(head, query)))
-        self.part("weights", self._column("pattern"))
+        self.part("weights", replace(self._column("pattern"), name=_("share")))
         self.part("w0", self._hidden(share=True))
         self.part("v0", self._hidden(share=False))
         self.part("mix", self._mix())
@@ -213,13 +212,15 @@ class Attention(Stage):
         head, query = self.head, self.query
         if not self.layer.hides_first:
             return None
-        name, values, source = (
-            ("pattern", head.hidden_attention[[query], None], head.hidden_attention_source(query))
-            if share
-            else ("v", head.hidden_value(query), head.hidden_value_source(query))
-        )
-        columns = "query" if share else CHANNEL
-        return Matrix(values, self.layer.norm(name), source, TOKEN, columns)
+        if share:
+            values, source = (
+                head.hidden_attention[[query], None],
+                head.hidden_attention_source(query),
+            )
+            norm = self.layer.norm("pattern")
+            return Matrix(values, norm, source, TOKEN, "query", name=_("share"))
+        values, source = head.hidden_value(query), head.hidden_value_source(query)
+        return replace(self._matrix("V"), values=values, source=source, words=())
 
     def _saying(self, row: int, text: str, colour: str) -> Mobject:
         """Return what a token might say with its query or key."""
@@ -244,35 +245,53 @@ class Attention(Stage):
 
     @property
     def _pair_marks(self) -> tuple[Mark, ...]:
-        """Frames around the query, the key, and the cell where they cross."""
+        """Frames around the query, the key with its word, and the cell where they cross."""
+        key = Label(self.pair["key"], size=TEXT, colour=self.theme.key)
         return (
             Mark("Q", row=self.query, colour=self.theme.query),
-            Mark("Kt", column=self.key, colour=self.theme.key),
+            Mark("Kt", column=self.key, colour=self.theme.key, label=key),
             Mark("dots", *self.match),
         )
 
     def _words(self, figure: str, line: str, *, colour: str | None = None) -> Headline:
         return Headline(figure, line, self.frame, colour=colour)
 
-    def _lines(self, text: str, share: float = 1.0) -> Mobject:
+    def _lines(self, text: str, share: float = 1.0, *, colour: str | None = None) -> Mobject:
         """Return a text on as many lines as it takes in a share of the frame's width."""
         size = 1.2 * TEXT
         lines = break_lines(text, share * self.frame.stage.width, size=size)
-        return below_each_other(*(Label(line, size=size) for line in lines))
+        return below_each_other(*(Label(line, size=size, colour=colour) for line in lines))
 
-    def _clocks(self, steps: npt.NDArray[np.float64]) -> Mobject:
-        """Return clocks of some pairs of channels, from one that turns fast to a slow one."""
-        columns = min(len(steps), 2 if self.frame.tall else DIALS)
-        stage, rows = self.frame.stage, -(-len(steps) // columns)
-        share = 0.38 if self.frame.tall else 0.5
-        pitch = min(stage.width / max(columns, 2.5), share * stage.height / rows)
-        clocks = DistanceClocks(steps, self.places, columns=columns, pitch=pitch)
-        fast, slow = (
-            self._lines(text, pitch / stage.width) for text in (_("turns fast"), _("turns slowly"))
+    def _clock(self, title: str, moved: int) -> Mobject:
+        """Return a clock of one pair of channels where both tokens are, or moved by positions."""
+        stage, tall = self.frame.stage, self.frame.tall
+        query, key = self.places
+        # The hands of this pair stand well apart, and are turned far when they are moved.
+        steps = self.trace.rotation(self.layer.layer).steps
+        seen = np.abs(np.sin(steps * (query - key))) * (1 - np.cos(steps * STEPS))
+        pitch = min(0.5 * stage.width, (0.36 if self.frame.upright else 0.54) * stage.height)
+        clock = DistanceClocks(
+            steps[[seen.argmax()]], (query + moved, key + moved), columns=1, pitch=pitch
         )
-        fast.next_to(clocks.clocks[0], UP)
-        slow.next_to(clocks.clocks[-1], DOWN if self.frame.tall else UP)
-        return VGroup(clocks, fast, slow)
+        where = below_each_other(
+            *(
+                self._lines(
+                    _(
+                        "“{word}” at position {number}",
+                        word=self.pair[of],
+                        number=fact("place", place + moved, of=of, steps=moved),
+                    ),
+                    0.45,
+                    colour=colour,
+                )
+                for of, place, colour in (
+                    ("key", key, self.theme.key),
+                    ("query", query, self.theme.query),
+                )
+            )
+        )
+        where.next_to(clock, RIGHT if tall else DOWN)
+        return VGroup(clock, where, self._lines(title, 0.45).next_to(clock, UP))
 
     def _softmax(self) -> Mobject:
         """Return the sign for the step from scores to shares, with its name."""
@@ -293,11 +312,6 @@ class Attention(Stage):
             for row in block.split_rows()
         ]
         self.play(*flights, run_time=2.0)
-
-    @property
-    def _gives(self) -> str:
-        """The sign before the output: all that makes it must be drawn for an equals sign."""
-        return "→" if self.layer.hides_first else "="
 
     # X, queries and keys
 
@@ -363,7 +377,7 @@ class Attention(Stage):
             ". Kt sum\nQ dots sum",
             tall=". Kt\nQ dots\nsum sum",
             later=later,
-            lit=self._lit("Q Kt words") | {"dots": 0.0},
+            lit=self._lit("Q Kt") | {"dots": 0.0, WORDS: self._rows(self.query)},
             marks=self._pair_marks,
             titles="Q Kt",
         )
@@ -403,7 +417,7 @@ class Attention(Stage):
         self.play(Glide(number, number.copy().scale(0.45).move_to(cell.center)))
         filled = np.zeros(self.head.scores.shape)
         filled[self.match] = 1.0
-        lit = self._lit("Q Kt words") | {"dots": filled}
+        lit = self._lit("Q Kt") | {"dots": filled, WORDS: self._rows(self.query)}
         self._show_product(words, lit=lit, marks=self._pair_marks, titles="Q Kt")
 
     def _dot(self) -> str:
@@ -414,25 +428,36 @@ class Attention(Stage):
     def rotate_by_position(self) -> None:
         """Both are rotated by position, so only their distance counts:
         move the pair, and its score stays."""
+        query, key = self.places
         words = self._words(
             _("Only the distance counts"),
-            _("position turns <query>query</query> and <key>key</key> alike: their angle stays"),
+            _(
+                "position turns <query>query</query> and <key>key</key> alike: "
+                "still {number} apart, same angle",
+                number=fact("true", query - key),
+            ),
         )
-        self.show("clocks", headline=words)
-        clocks = self.parts["clocks"].whole[0][0]
-        query, key = self.places
+        mosaic = "here\n↓\nmoved" if self.frame.tall else "here → moved"
+        self.show(mosaic, headline=words, later="moved")
+        here, (clock, *texts) = (self.parts[name].whole[0] for name in ("here", "moved"))
+        start, way = here[0].get_center(), clock.get_center() - here[0].get_center()
 
         def move_along(alpha: float) -> None:
-            clocks.turn_to(query + STEPS * alpha, key + STEPS * alpha)
+            clock.move_to(start + alpha * way)
+            clock.turn_to(query + STEPS * alpha, key + STEPS * alpha)
 
-        self.play(AnimateWith(clocks, move_along), run_time=3.0)
+        self.play(AnimateWith(clock, move_along), run_time=3.0)
+        self.play(*map(Appear, texts))
 
     @beat
     def all_scores(self) -> None:
         """Every query meets every key, in one matrix product."""
         words = self._words(
             _("All scores at once"),
-            _("in each cell one <query>query</query> meets one <key>key</key>"),
+            _(
+                "each query meets each key, as <query>“{query}”</query> meets <key>“{key}”</key>",
+                **self.pair,
+            ),
         )
         self._show_product(words, reveal="dots")
         self._show_product(words, marks=self._pair_marks)
@@ -452,7 +477,11 @@ class Attention(Stage):
             _("No word sees the future"), _("each reads only itself and what came before")
         )
         self.show("scores notes", tall="scores\nnotes", headline=words, bars="scores", words="rows")
-        box = self.parts["scores"].box
+        self._name_future("scores")
+
+    def _name_future(self, name: str) -> None:
+        """Say in the corner of a part that is masked what is masked there, if there is room."""
+        box = self.parts[name].box
         future = self._lines(_("masked: the future"), 0.42 * box.width / self.frame.stage.width)
         if max(future.width / box.width, future.height / box.height) < 0.5:
             corner = [box.x + 0.24 * box.width, box.y + 0.25 * box.height, 0]
@@ -492,7 +521,9 @@ class Attention(Stage):
         show = partial(self.show, "pattern", titles=long, headline=words)
         show(lit={"pattern": only})
         show()
-        show(marks=(Mark("pattern", *self.match),), lit=self._lit("words"))
+        lit = {WORDS: self._rows(self.query), COLUMN_WORDS: self._rows(self.key)}
+        show(marks=(Mark("pattern", *self.match),), lit=lit)
+        self._name_future("pattern")
 
     # Values and z
 
@@ -529,12 +560,15 @@ class Attention(Stage):
         mark = Mark("pattern", row=self.query)
         self.show("pattern V", headline=words, marks=(mark,), words="rows")
         text = Label(fact("attention.share", self.share, format_share), size=1.2 * TEXT)
+        tall = self.frame.tall  # where there is no room beside the shares
         hidden_name = Label(self.layer.hidden_name, size=TEXT, colour=self.theme.muted)
         marks = (
-            Mark("V", row=self.key, colour=self.theme.value, label=text),
+            Mark("V", row=self.key, colour=self.theme.value, label=text if tall else None),
+            Mark("weights", row=self.key, colour=self.theme.ink, label=None if tall else text),
             Mark("v0", row=0, colour=self.theme.faint, label=hidden_name),
         )
-        show = partial(self.show, MIX, headline=words, titles="V")
+        top = "w0 v0" if self.layer.hides_first else "weights V"
+        show = partial(self.show, MIX, headline=words, titles=top)
         turned = {"weights": self._followed(self.parts["pattern"])}
         show(lit={"mix": 0.0}, origins=turned, marks=marks)
         show(lit=lit | {"mix": 0.0}, marks=marks)
@@ -549,22 +583,18 @@ class Attention(Stage):
             _("Every word at once"),
             _("each row of the pattern makes one mix of <value>values</value>"),
         )
-        mosaic, sent = f"pattern × V {self._gives} z", {"mix": ("z", self.query)}
+        sent = {"mix": ("z", self.query)}
         known = sent if "mix" in self.parts else None
         only = self._rows(self.query, 0.0)[:, None]
-        show = partial(self.show, mosaic, headline=words, words="rows")
+        show = partial(self.show, "pattern × V = z", headline=words, words="rows")
         show(lit={"z": only}, into=known)
         rows = [
             Reveal(block, np.where(block.shown > 0, np.nan, in_rows(block.shape)))
             for block in self.parts["z"].cells.blocks
         ]
         self.play(*rows, rate_func=linear, run_time=1.5 * self.theme.tempo.large)
-        marks = (
-            Mark("pattern", row=self.query),
-            Mark("V", row=self.key),
-            Mark("z", row=self.query),
-        )
-        show(marks=marks, lit=self._lit("words"))
+        marks = tuple(Mark(name, row=self.query) for name in ("pattern", "z"))
+        show(marks=marks, lit={WORDS: self._rows(self.query)})
 
     @beat
     def one_head(self) -> None:
@@ -589,7 +619,9 @@ class Attention(Stage):
         marks = (
             Mark("Q", row=self.query, colour=theme.query),
             Mark("Kt", column=self.key, colour=theme.key),
-            Mark("pattern", row=self.query, colour=theme.ink),
+            Mark("pattern", row=self.query, colour=theme.query),
+            Mark("pattern", column=self.key, colour=theme.key),
+            Mark("pattern", *self.match),
             Mark("V", row=self.key, colour=theme.value),
             Mark("z", row=self.query, colour=theme.ink),
         )

@@ -28,6 +28,7 @@ MEANINGS = {
         "rotated_latent_pattern",
         "mla.pattern",
     },
+    "share": {"pattern"},
     "SmolLM2": {"pattern"},
     "made": {"pattern"},
     "GPT-2 small": {"pattern"},
