@@ -148,6 +148,8 @@ class Matrix:
         Texts of the tokens along an axis.
     kept
         How many first and last cells are drawn of an axis that is too long to be drawn.
+    least
+        Smallest cell that is drawn, in scene units.
 
     Raises
     ------
@@ -174,6 +176,7 @@ class Matrix:
     masked: npt.NDArray[np.bool_] | None = None
     words: Sequence[str] = ()
     kept: tuple[int, int] = KEPT
+    least: float = LEAST
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
@@ -270,9 +273,9 @@ class Matrix:
         """Return its axis 0 (down) or 1 (across)."""
         count = self.values.shape[axis]
         name = (self.rows, self.columns)[axis]
-        if count > LONGEST:
-            return Axis(name, sum(self.kept), ELLIPSIS, max(least, LEAST))
-        return Axis(name, count, least=max(least, LEAST))
+        if len(_drawn(count, self.kept)) > 1:
+            return Axis(name, sum(self.kept), ELLIPSIS, max(least, self.least))
+        return Axis(name, count, least=max(least, self.least))
 
     def _token_labels(
         self, points: Sequence[tuple[float, float]], size: float, *, vertical: bool = False
@@ -433,4 +436,5 @@ def opacities(given: npt.ArrayLike, shape: tuple[int, ...], what: str) -> Array:
 def _drawn(count: int, kept: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the cells [start, stop) of an axis that are drawn."""
     first, last = kept
-    return [(0, count)] if count <= LONGEST else [(0, first), (count - last, count)]
+    whole = count <= max(LONGEST, first + last)
+    return [(0, count)] if whole else [(0, first), (count - last, count)]

@@ -20,13 +20,14 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow, mirrored
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.printable import printable
 from filmkit.core.quantities import quantity
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import TEXT, Matrix
+from filmkit.pictures.parts import LONGEST, TEXT, Matrix
 from filmkit.pictures.tensors import CHANNEL, LATENT
 from filmkit.world.block import shot_of
 from filmkit.world.plates import Plate
@@ -50,16 +51,18 @@ LETTER = 0.105  # height of a capital of the formula, as a share of the frame's 
 BRACKET = 1.6  # height of a bracket, in capitals
 HOP = 0.5  # how high it jumps, in scene units
 SHINE = 0.5  # how much light the formula gives
-MATRIX = 0.8  # height of the matrices below their symbols, in scene units
-WIDEST = 0.2  # and their largest width, as a share of the formula's
+MATRIX = 0.9  # height of the matrices below their symbols, in scene units
+WIDE, SPACE = 0.225, 0.015  # their width, and room beside a bracket, as shares of the room's
 BELOW = 0.12  # from a symbol to its matrix, and on to its name, in scene units
 STOREY = (2.0, 0.13, 0.6)  # width, height and depth of the key of one token, in scene units
 HIGHEST = 1.6  # of a tower of keys
 ALLEY = 0.2  # between two towers, in widths
+BRACE = 0.12  # height of the ends of a brace, in scene units
 TURN, TILT = 12.0, 9.0  # from where they are seen, in degrees
 NEAR_TILT = 7.0  # the same of what is kept
-QUERY, ROW = 0.2, 0.8  # heights of the new query, and of it among latents, in scene units
+QUERY, ROW = 0.3, 1.1  # heights of the new query, and of it among latents, in scene units
 SIGN = 0.08  # size of signs between matrices
+BACK = 0.7  # opacity of rows that step back
 ROOM = 0.012  # between cells and a frame around them, in scene units of the room
 ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from the latent
 
@@ -77,7 +80,7 @@ class BracketFormula(VGroup):
     Parameters
     ----------
     room
-        Its symbols are spread over the width, and stand at the top.
+        They stand at the top of it.
 
     Attributes
     ----------
@@ -87,6 +90,8 @@ class BracketFormula(VGroup):
         Both halves of the bracket, around the last two factors before it moves.
     goal
         Where they are around the first two.
+    wide
+        Width of what stands below each factor.
     """
 
     def __init__(self, room: Box) -> None:
@@ -111,13 +116,14 @@ class BracketFormula(VGroup):
         for half in (*self.bracket, *self.goal):
             half.scale(BRACKET * self.query.line_height / half.height)
             half.set_y(self.weight.get_y())
-        whole = sum(piece.width for piece in pieces)
-        self.scale(min(1.0, room.height / self.height, 0.85 * width / whole))
-        gap = (width - sum(piece.width for piece in pieces)) / (len(pieces) - 1)
-        left = -width / 2
+        self.wide = WIDE * width
+        widest = max(self.query.width, self.weight.width, self.latent.width)
+        self.scale(min(1.0, room.height / self.height, self.wide / widest))
+        left = 0.0
         for piece in pieces:
-            piece.shift([left - piece.get_left()[0], 0.0, 0.0])
-            left += piece.width + gap
+            taken = max(piece.width, self.wide * (piece in (self.query, self.weight, self.latent)))
+            piece.set_x(left + taken / 2)
+            left += taken + SPACE * width
         self.move_to([room.x, room.top - self.height / 2, 0.0])
         pin_to_frame(glow(self, SHINE))
         # It is not seen, but goes wherever the formula is put.
@@ -177,7 +183,8 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
         "query": row(naive["q"], queries, (0, content), CHANNEL),
         "asked": row(
             absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
-            name=_("query"), symbol="q W_(U K)^top", colour=theme.query,
+            name=_("query of “{word}”", word=printable(words[-1])),
+            symbol="q W_(U K)^top", colour=theme.query,
         ),
         "scored": replace(
             row(absorbed["scores"], layer.scores_norm, (0, layer.count), TOKEN).transposed,
@@ -210,19 +217,19 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
     """
     top = float(formula.get_bottom()[1]) - BELOW
     group = Group()
-    for matrix, (symbol, width, height, name) in zip(
+    for matrix, (symbol, height, name) in zip(
         factors,
         (
-            (formula.query, 2.0, QUERY, _("query")),
-            (formula.weight, 2.2, MATRIX, _("makes keys")),
-            (formula.latent, 1.6, MATRIX, _("latents")),
+            (formula.query, QUERY, _("query")),
+            (formula.weight, MATRIX, _("makes keys")),
+            (formula.latent, MATRIX, _("latents")),
         ),
         strict=True,
     ):
         cells = Heatmap(
             matrix.values,
             matrix.scale,
-            width=min(width, WIDEST * formula.width),
+            width=formula.wide,
             height=height,
             source=matrix.source,
         )
@@ -233,12 +240,23 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
     return pin_to_frame(group)
 
 
-def result(words: str, colour: str, box: Box) -> tuple[VGroup, Box]:
-    """Return an equals sign with words at the top of a box, and the room below them."""
+def result(words: str, colour: str, box: Box, left: float) -> tuple[VGroup, Box]:
+    """Return a brace over a box, an equals sign with words, and the room that is left of the box.
+
+    The words stand beside the box if there is room from the left edge of the stage, or else in it.
+    """
     sign = VGroup(Symbol("=", size=SIGN), Label(words, size=TEXT, colour=colour))
-    sign.arrange([1, 0, 0], buff=BELOW).move_to([box.x, box.top - sign.height / 2, 0.0])
-    below = Box.of(box.left, box.right, box.bottom, float(sign.get_bottom()[1]) - BELOW)
-    return pin_to_frame(sign), below
+    sign.arrange([1, 0, 0], buff=BELOW)
+    below = box
+    if sign.width + 2 * BELOW < box.left - left:
+        sign.move_to([box.left - 2 * BELOW - sign.width / 2, box.y, 0.0])
+    else:
+        sign.move_to([box.x, box.top - sign.height / 2, 0.0])
+        below = Box.of(box.left, box.right, box.bottom, float(sign.get_bottom()[1]) - BELOW)
+    brace = VMobject(stroke_color=colour, stroke_width=current_theme().bold, fill_opacity=0.0)
+    ends = (box.left, BRACE), (box.left, 0.0), (box.right, 0.0), (box.right, BRACE)
+    brace.set_points_as_corners([[x, box.top + BELOW + up, 0.0] for x, up in ends])
+    return pin_to_frame(VGroup(sign, brace)), below
 
 
 def asked_row(matrix: Matrix, box: Box) -> Heatmap:
@@ -257,10 +275,10 @@ def asked_row(matrix: Matrix, box: Box) -> Heatmap:
 def output_parts(view: LatentView) -> dict[str, Matrix]:
     """Return the outputs of both forms, and their absolute difference, as parts of a mosaic.
 
-    Their names are "built", "read" and "gone".
+    Their names are "built", "read" and "gone". They have as many columns as are drawn whole.
     """
     layer, forms = view.layer, view.forms
-    outputs = [view.rows(out) for out in (forms.naive.out, forms.absorbed.out)]
+    outputs = [view.rows(out)[:, :LONGEST] for out in (forms.naive.out, forms.absorbed.out)]
     source = layer.computed("latent_output", outputs[0].shape[1])
     built, read = (
         Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
@@ -401,6 +419,17 @@ class LightRoom(World):
         """Return the shot in which all that is kept fills a box of the frame."""
         corners = np.concatenate([plate.cells.corners for plate in self.kept])
         return shot_of(corners, frame, into=into, turn=0.0, tilt=NEAR_TILT)
+
+    def point_to_last(self) -> Animation:
+        """Return an animation in which all rows of what is kept but the last step back."""
+        count = len(self.latent.cells.values)
+        back = (1 - BACK) * (np.arange(count) < count - 1)[:, None]
+
+        def step(alpha: float) -> None:
+            for plate in self.kept:
+                plate.cells.set_shown(1 - alpha * back)
+
+        return AnimateWith(self.kept, step)
 
     def last_token(self, word: str) -> VGroup:
         """Return a frame around the last row of all that is kept, and its word beside it."""

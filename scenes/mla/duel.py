@@ -351,7 +351,7 @@ class Sayings(VGroup):
         shared, latent = models
         self.names, self.said = VGroup(), VGroup()
         for name, colour, row, box in zip(
-            (_("one shared set: mean"), _("one shared set: best fit"), latent.name),
+            (_("one shared set, averaged"), _("one shared set, fitted"), latent.name),
             (shared.colour, shared.colour, latent.colour),
             (contest.mean, contest.fitted, contest.latent),
             words.below(head=GAP).split_rows(3, GAP),
@@ -361,22 +361,27 @@ class Sayings(VGroup):
             title, answer = split((1, 2), GAP)
             label = Label(name, size=NAME, colour=colour, weight="semibold").shrink_to(title.width)
             self.names.add(label.on_line(title.left + label.width / 2, title.y))
-            self.said.add(_flush(as_said(row.continuation), answer))
+            said = _flush(as_said(row.continuation), answer)
+            if {*row.continuation.strip()} == {"-"}:
+                note = Label(_("(only dashes)"), size=TEXT, colour=current_theme().muted)
+                said.add(note.next_to(said, buff=GAP))
+            self.said.add(said)
         self.open = Label("?", size=SAYING, colour=latent.colour, weight="semibold")
         self.open.on_line(answer.left + self.open.width / 2, answer.y)
 
 
 def as_said(text: str) -> list[str]:
-    """Return the words with which a model goes on, each with the blank before it.
+    """Return the words with which a model goes on, in quotes, each with the blank before it.
 
     They end with "…" if no sentence ends there.
     """
-    words = printable(" ".join(text.split())).split(" ")
-    return [f" {word}" for word in (*words, *(["…"] if words[-1][-1:] not in ".!?" else []))]
+    said = printable(" ".join(text.split()))
+    end = "" if said[-1:] in ".!?" else " …"
+    return [f" {word}" for word in f"“{said}{end}”".split(" ")]
 
 
 def _flush(words: Sequence[str], room: Box) -> VGroup:
     """Return words in their own colours, flush left in a room."""
-    colours = [own_colour(word.strip(" .,")) for word in words]
+    colours = [own_colour(word.strip(" .,“”")) for word in words]
     sentence = Sentence(words, room, size=SAYING, colours=colours)
     return sentence.words.shift([room.left - sentence.words.get_left()[0], 0, 0])

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from filmkit.core.geometry import Frame
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import Matrix
-from filmkit.pictures.tensors import CHANNEL, LATENT, HeadParts
+from filmkit.pictures.parts import LEAST, Matrix
+from filmkit.pictures.tensors import CHANNEL, LATENT, MODEL, HeadParts
 
-__all__ = ["latent_matrices", "latent_notes", "loss_parts", "wider_input"]
+__all__ = ["at_one_pitch", "latent_matrices", "latent_notes", "loss_parts"]
 
-WIDER = 80, 24  # first and last columns of X
+WIDER = 432, 144  # first and last columns of X, where it stands beside the latent
+WIDER_UPRIGHT = 216, 72  # and where it stands above it
+AROUND = 3.6  # room of what stands beside both, in scene units
 
 ROLES = {"K": "key", "V": "value"}
 
@@ -39,11 +42,17 @@ def latent_matrices(head: LatentHead) -> dict[str, Matrix]:
     }
 
 
-def wider_input(head: LatentHead) -> Matrix:
-    """Return the input of a head, with more of its columns than elsewhere."""
+def at_one_pitch(head: LatentHead, latent: Matrix, frame: Frame) -> tuple[Matrix, Matrix]:
+    """Return the input of a head and the latent with channels of one width, so that one is short.
+
+    Cells are smaller than elsewhere, so that much of the input is drawn.
+    """
     x = HeadParts(head.view.layer.head(head.head))["X"]
     assert x is not None
-    return replace(x, kept=WIDER)
+    kept = WIDER_UPRIGHT if frame.upright else WIDER
+    beside = 0 if frame.upright else latent.values.shape[1]
+    least = min(LEAST, (frame.stage.width - AROUND) / (sum(kept) + beside))
+    return replace(x, kept=kept, least=least), replace(latent, columns=MODEL, least=least)
 
 
 def _made(head: LatentHead, symbol: str, name: str) -> Matrix:
@@ -96,7 +105,7 @@ def loss_parts(head: LatentHead) -> dict[str, Matrix]:
     made = replace(_made(head, "K", ""), symbol="")
     cmap = current_theme().colour_map()
     values = compared.rebuilt, compared.true, compared.rebuilt - compared.true
-    titles = _("rebuilt keys"), _("true keys"), _("difference")
+    titles = _("rebuilt keys"), _("true keys"), _("difference: black is zero")
     rebuilt, true, lost = (
         replace(made, values=one, source=source, name=title)
         for one, source, title in zip(values, _sources(head), titles, strict=True)

@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, LaggedStart, VGroup, linear
+from manim import DOWN, RIGHT, Group, LaggedStart, VGroup, linear
 
 from extract.latent.duel import duel
 from extract.trace import Trace
@@ -24,14 +24,13 @@ from filmkit.core.animations import (
     first_half,
     second_half,
 )
-from filmkit.core.camera import Shot
+from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import (
     counted_heads,
     format_decimal,
-    format_number,
     format_share,
     spoken_share,
 )
@@ -57,16 +56,16 @@ from scenes.mla.absorbed import (
 )
 from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
 from scenes.mla.parts import (
+    at_one_pitch,
     latent_matrices,
     latent_notes,
     loss_parts,
-    wider_input,
 )
 
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-GLOW, COUNT, RISE = 3.2, 1.5, 4.0
+GLOW, COUNT, RISE = 3.7, 1.5, 4.0
 LAY_OVER = (
     1.5  # seconds in which matrices go over each other, and in which they become a difference
 )
@@ -76,18 +75,18 @@ FORMULA = 1.2  # height of the formula, in scene units
 WORD = 1.2  # room for the word of a token beside what is kept of it
 DUEL_HEAD = 0.2  # between a headline and the duel, in scene units
 SIGN = 0.07  # size of a sign between matrices
+NOTHING = 0.075  # and of what is left of a difference
 GAP = 0.3  # between what stands side by side, in scene units
 BEFORE = ". W_K W_V\nX K V"
 TO_LATENT, TALL_TO_LATENT = "X to C", "X X\nto to\nC C"
-CIRCUIT, TALL_CIRCUIT = "C to K V", "C C\nto to\nK V"
+CIRCUIT, TALL_CIRCUIT = "K to_keys C to_values V", "C C\nto_keys to_values\nK V"
 LOSS, TALL_LOSS = "rebuilt minus true = lost", ". rebuilt\nminus true\n= lost"
 SCORES = """
-    . asked rope_query . .
-    × C     rope       = scored
+    . asked rope_query × .
+    . C     rope       = scored
 """
 TALL_SCORES = """
-    asked rope_query . .
-    ×     .          . .
+    asked rope_query × .
     C     rope       = scored
 """
 MIX = """
@@ -173,10 +172,14 @@ class LatentAttention(Stage):
         self.made = latent_matrices(head)
         for name, part in self.made.items():
             self.part(name, part)
-        self.part("X", wider_input(head))
-        arrow = "arrow.b" if self.frame.tall else "arrow.r.long"
-        for name, sign in (("to", arrow), ("minus", "-")):
-            self.part(name, partial(Symbol, sign, size=SIGN))
+        right, left = ("arrow.b",) * 2 if self.frame.tall else ("arrow.r.long", "arrow.l.long")
+        for name, sign, role in (
+            ("to", "arrow.b" if self.frame.upright else "arrow.r.long", "ink"),
+            ("to_keys", left, "key"),
+            ("to_values", right, "value"),
+            ("minus", "-", "ink"),
+        ):
+            self.part(name, partial(Symbol, sign, size=SIGN, colour=self.theme.role(role)))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
@@ -224,6 +227,12 @@ class LatentAttention(Stage):
         if beat == "down_to_the_latent":
             return "before"
         return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
+
+    def _ask(self) -> None:
+        super()._ask()
+        # The answer has a headline of its own: the one that is there does not come back.
+        gone = set(self.headline.get_family()) if self.headline is not None else set()
+        self._behind = {part: seen for part, seen in self._behind.items() if part not in gone}
 
     # One latent, expanded
 
@@ -289,7 +298,10 @@ class LatentAttention(Stage):
             else _("a token’s row becomes a short <latent>latent</latent>, and only that is kept"),
             self.frame,
         )
-        mosaic = TALL_TO_LATENT if self.frame.tall else TO_LATENT
+        latent = self.view.head(self.head.head)
+        for name, part in zip("XC", at_one_pitch(latent, self.made["C"], self.frame), strict=True):
+            self.part(name, part)
+        mosaic = TALL_TO_LATENT if self.frame.upright else TO_LATENT
         show = partial(self.show, mosaic, headline=words, marks=self._last_rows("X", "C"))
         show(lit={"C": self._last_row})
         show()
@@ -297,7 +309,8 @@ class LatentAttention(Stage):
     @beat
     def up_to_keys_and_values(self) -> None:
         """Two more matrices make this head's keys and values of it."""
-        line = _("this head’s <key>keys</key> and <value>values</value>, made by two matrices")
+        self.part("C", self.made["C"])
+        line = _("one matrix makes <key>keys</key>, another <value>values</value>")
         words = Headline(
             _("Rebuilt from the latent"), "; ".join([line, *latent_notes(self.view)]), self.frame
         )
@@ -327,13 +340,12 @@ class LatentAttention(Stage):
             fact("relative error", head.comparison(of).error, format_share, of=of) for of in "kv"
         ]
         line = _(
-            "in the rebuilt <key>keys</key>, {error} in the <value>values</value>: less is better",
-            error=errors[1],
+            "off by <key>{keys} of the keys’ size</key>, <value>{values} of the values’</value>",
+            keys=errors[0],
+            values=errors[1],
         )
         about = [_("without their mean row")] if self.view.biased else []
-        words = Headline(
-            _("{number} error", number=errors[0]), "; ".join([line, *about]), self.frame
-        )
+        words = Headline(_("Close, but not exact"), "; ".join([line, *about]), self.frame)
         show = partial(self.show, TALL_LOSS if self.frame.tall else LOSS, headline=words)
         show(later="lost", lit={"lost": 0.0})
         self.wait_for("difference")
@@ -343,26 +355,33 @@ class LatentAttention(Stage):
     # The duel
 
     def _duel_words(self) -> tuple[Headline, ...]:
-        """Return what is said of the budget, of this layer, and of all layers where they are."""
-        given = {name: self.facts[name] for name in ("rank", "budget", "layers")}
+        """Return what is said of the budget, of this layer, and of all layers if there are."""
+        given = {name: self.facts[name] for name in ("rank", "budget")}
         equal = given["rank"] == given["budget"]
         shared, latent = (model.moved for model in self.models)
         said = [
             (
                 _("The same budget") if equal else _("Two ways to keep less"),
-                _("{budget} numbers for each token, spent in two ways", **given)
+                _("above: {budget} numbers for each token; below: their patterns", **given)
                 if equal
-                else _("{budget} or {rank} numbers for each token", **given),
+                else _(
+                    "above: {budget} or {rank} numbers for each token; below: their patterns",
+                    **given,
+                ),
             ),
             (
-                _("One latent moves less") if latent < shared else _("How much moves"),
+                _("A latent shifts attention less") if latent < shared else _("How much moves"),
                 _("bright is attention that moved: less is better"),
             ),
-            (
-                _("In all {layers} layers", **given),
-                _("attention that moved: the mean, and each layer’s"),
-            ),
         ]
+        if (contest := at_equal_size(self.trace)) is not None:
+            keeps = contest.latent.moved < contest.mean.moved
+            said.append(
+                (
+                    _("The latent keeps the patterns") if keeps else _("How much moves"),
+                    _("attention on other words than in the original model: mean, and each layer"),
+                )
+            )
         return tuple(Headline(*one, self.frame) for one in said)
 
     @beat(
@@ -392,11 +411,10 @@ class LatentAttention(Stage):
         "{between} or {latent_layer} percent?",
     )
     def all_heads_compared(self) -> None:
-        """What [glows] is attention that lands on other words: {shared_layer} with one [shared]
+        """What glows is attention that lands on other words: {shared_layer} with one [shared]
         set, {latent_layer} with one [latent]."""
         sides, norm = self.sides, change_scale(self.models)
         changes = (side.recolour(side.model.differences, norm) for side in sides)
-        self.wait_for("glows")
         self.play(*self.say(self._duel_words()[1]), *chain(*changes), run_time=GLOW)
         for side, mark in zip(sides, ("shared", "latent"), strict=True):
             self.wait_for(mark)
@@ -428,7 +446,7 @@ class LatentAttention(Stage):
         self.sayings = sayings = Sayings(self.models, contest, words)
         there = Group(*self.visible_parts())
         self.headline = None  # it leaves with all else
-        self.play(Vanish(there), *self.say(words), run_time=self.theme.tempo.large)
+        self.play(Vanish(there), *self.say(words), run_time=1.5 * self.theme.tempo.large)
         for mark, shown in (
             ("one", sayings.names[0]),
             ("this", sayings.said[0]),
@@ -483,7 +501,10 @@ class LatentAttention(Stage):
         )
         self._show_formula(words.below())
         self.built, room = result(
-            _("all keys, rebuilt"), self.theme.key, self._below(self.formula.bracket)
+            _("all keys, rebuilt"),
+            self.theme.key,
+            self._below(self.formula.bracket),
+            self.frame.stage.left,
         )
         # Nothing is seen of the room yet.
         self.camera.shot = keys.shot(self.frame, room)
@@ -511,12 +532,18 @@ class LatentAttention(Stage):
         self.play(AnimateWith(keys, keys.sink), Vanish(self.built), *self.say(words), run_time=FALL)
         self.remove(keys)
         sign, room = result(
-            _("query for the latents"), self.theme.query, self._below(self.formula.goal)
+            _("query for the latents"),
+            self.theme.query,
+            self._below(self.formula.goal),
+            self.frame.stage.left,
         )
         self.asked = asked = asked_row(self.absorbed["asked"], room)
         self.wait_for("applied")
         query = self.matrices[0][0].copy()
         self.play(Appear(sign), Arrive(asked, asked.copy().replace(query, stretch=True)))
+        rest = Label(_("× latents = scores"), size=TEXT)
+        rest.next_to(asked, DOWN if self.frame.upright else RIGHT, buff=GAP)
+        self.play(Appear(pin_to_frame(rest)))
 
     @beat(
         plain="It meets the latents themselves, and the scores are the same.",
@@ -550,10 +577,13 @@ class LatentAttention(Stage):
         marks = Mark("C", row=best), Mark("shares", row=best)
         words = Headline(
             _("No value is built either"),
-            _("attention mixes the <latent>latents</latent> themselves"),
+            _(
+                "attention of “{word}” mixes the <latent>latents</latent> themselves",
+                word=printable(self.layer.words[-1]),
+            ),
             self.frame,
         )
-        show = partial(self.show, MIX, headline=words, words="rows", marks=marks)
+        show = partial(self.show, MIX, headline=words, titles="C mix", words="rows", marks=marks)
         show(later="= mix")
         self.wait_for("latents")
         self._add_up()
@@ -571,23 +601,24 @@ class LatentAttention(Stage):
         rounding."""
         for name, matrix in output_parts(self.view).items():
             self.part(name, matrix)
-        forms = self.view.forms
-        words = Headline(
-            _("The same output"),
-            _(
-                "largest difference: {rounding}, of numbers up to {number}",
-                rounding=fact(
-                    "rounding", forms.largest_difference, partial(format_number, digits=1)
-                ),
-                number=fact("largest output", forms.largest_output, format_number),
-            ),
-            self.frame,
-        )
+        width = self.trace.meta.d_model
+        line = _("computed both ways: only rounding is left")
+        if width > LONGEST:
+            line = _(
+                "first {drawn} of a token’s {width} numbers: only rounding is left",
+                drawn=fact("drawn width", LONGEST),
+                width=fact("width", width),
+            )
+        words = Headline(_("The same output"), line, self.frame)
+        largest = fact("rounding", self.view.forms.largest_difference, format_decimal)
+        nothing = Label(_("≈ {number}", number=largest), size=NOTHING, weight="semibold")
         show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS, headline=words)
         show(later="gone", lit={"gone": 0.0})
         self.wait_for("both")
         self._subtract("built", "read", "gone", mark="nothing")
         show()
+        box = self.parts["gone"].box
+        self.play(Appear(nothing.on_line(box.x, box.y)))
 
     def _subtract(self, first: str, second: str, difference: str, *, mark: str = "") -> None:
         """Lay a copy of one part over that of another, where at a mark both become what is left."""
@@ -653,4 +684,7 @@ class LatentAttention(Stage):
             *self.say(words),
             run_time=PUSH_IN,
         )
-        self.play(Appear(self.room.last_token(printable(self.layer.words[-1]))))
+        self.play(
+            Appear(self.room.last_token(printable(self.layer.words[-1]))),
+            self.room.point_to_last(),
+        )

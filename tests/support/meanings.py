@@ -5,6 +5,8 @@ So panels that are exchanged, or names, are found although all numbers are true.
 
 from __future__ import annotations
 
+import re
+
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
 
@@ -37,7 +39,7 @@ MEANINGS = {
     "rotated key": {"k_rope", "mla.k_rot"},
     "rotated keys": {"k_rope"},
     "rotated query": {"q_rot", "q"},
-    "query": {"latent_queries"},
+    "query of “…”": {"latent_queries"},
     "attention": {"latent_pattern"},
     "mix of latents": {"mixed_latents"},
     "unrotated": {"mla.scores_latent", "scores_of_latents"},
@@ -46,22 +48,21 @@ MEANINGS = {
     "makes queries": {"W_Q"},
     "makes keys": {"W_K", "W_KR"},
     "true keys": KEYS - {"latent_keys"} | {"own_keys"},
-    "difference": {"lost_keys"},
     "moved attention": {"shared_difference"},
     "one shared set": {"pattern", "shared_pattern", "shared_difference"},
     "one latent": {"pattern", "rotated_latent_pattern", "rotated_latent_difference"},
     "keys rebuilt": {"latent_output"},
     "no key built": {"latent_output"},
-    "difference: black is zero": {"difference_of_forms"},
+    "difference: black is zero": {"difference_of_forms", "lost_keys"},
 }
-"""The tensors, without their layer, and the quantities of each name."""
+"""The tensors, without their layer, and the quantities of each name, whichever word it quotes."""
 
 
 def misnamed(cells: Heatmap) -> str:
     """Return what is wrong with the name of a heatmap, "" if it means what is shown."""
     if not cells.label:
         return ""
-    meant = MEANINGS.get(cells.label)
+    meant = MEANINGS.get(re.sub("“.*”", "“…”", cells.label))
     if meant is None:
         return f"the name {cells.label!r} is new: say in tests/support/meanings.py what it means"
     shown = _kind(cells.source)

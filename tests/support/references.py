@@ -78,6 +78,7 @@ REFERENCES.update(
         "layers": lambda s: s.trace.meta.n_layers,
         "layer": lambda s: s.layer.layer,
         "width": lambda s: s.trace.get("x", s.layer.layer).shape[1],
+        "drawn width": lambda s: min(128, s.trace.meta.d_model),
         "products": lambda s: s.trace.get("q", s.layer.layer).shape[2],
         "columns": lambda s: s.trace.get("z", s.layer.layer)[0].size,
         "scaling": lambda s: s.trace.meta.score_scale,
@@ -297,7 +298,6 @@ def relative_error(stage: Stage, of: str) -> float:
     return float(np.sqrt((lost**2).sum() / (own**2).sum()))
 
 
-@fact("largest output")
 def largest_output(stage: Stage) -> float:
     return float(np.abs(again(stage, "latent_output")).max())
 

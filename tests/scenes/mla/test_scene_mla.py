@@ -241,7 +241,7 @@ def test_the_whole_models_shares_and_words_are_those_of_the_trace() -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(" it is a girl.\n\n", " it is a girl."), (" blue.\n\nThe flag", " blue. The flag …")],
+    [(" it is a girl.\n\n", " “it is a girl.”"), (" blue.\n\nThe flag", " “blue. The flag …”")],
 )
-def test_what_goes_on_ends_with_an_ellipsis(text: str, said: str) -> None:
+def test_what_goes_on_is_in_quotes_and_ends_with_an_ellipsis(text: str, said: str) -> None:
     assert "".join(as_said(text)) == said
