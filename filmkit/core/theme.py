@@ -206,13 +206,15 @@ class Theme:
         if named := self.palette.pattern if role == "pattern" else self.palette.signed:
             return named
         if role == "pattern":
-            shares = (step / PATTERN_STEPS for step in range(PATTERN_STEPS + 1))
-            return "/".join(
-                mixed(self.background, self.pattern, share**PATTERN_RISE) for share in shares
-            )
+            return self.rising(self.pattern)
         hue = self.role(role or "ink")
         negative = mixed(hue, *self.tint) if role else self.counter
         return "/".join((negative, self.background, hue))
+
+    def rising(self, colour: str) -> str:
+        """Return the colour map of shares, from the background to a colour, "#RRGGBB"."""
+        shares = (step / PATTERN_STEPS for step in range(PATTERN_STEPS + 1))
+        return "/".join(mixed(self.background, colour, share**PATTERN_RISE) for share in shares)
 
     def group_colour(self, name: str, group: int) -> str:
         """Return the colour of a role in one of three lightnesses, for things in groups.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from extract.recompute.sharing import SharedLayer, share_heads
 from extract.trace import Trace
 from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 
 __all__ = ["SharedView", "require_shareable"]
@@ -92,10 +93,13 @@ class SharedView:
 
     @cached_property
     def difference_norm(self) -> Norm:
-        """Norm of these differences, one for all heads: no difference is the background."""
-        heads = range(self.layer.trace.meta.n_heads)
+        """Norm of these differences, one for all heads: no difference is the background.
+
+        They have a colour of their own, so that nobody takes them for patterns.
+        """
+        theme, heads = current_theme(), range(self.layer.trace.meta.n_heads)
         most = max(float(self.difference(head)[0].max()) for head in heads)
-        return replace(Norm.unit(), vmax=most or 1.0)
+        return Norm(0.0, most or 1.0, theme.rising(theme.highlight))
 
     def _source(self, quantity: str, head: int, width: int = 0) -> TensorSource:
         """Return the source of a matrix that was computed with shared keys and values."""

@@ -42,6 +42,7 @@ __all__ = [
 
 WIDTH, ROW, HIGHEST = 1.5, 0.2, 2.7  # of a plate, of its rows, and its height at most
 PAIR_GAP, GAP = 0.12, 0.5  # between keys and values, and from one head to the next
+ROWS_APART = 0.7  # from one row of plates to the next, with room for words
 RADIUS = 11.0  # of the arc on which the plates of a layer stand
 WORDS = 1.8  # room for a headline
 SIDE, BETWEEN = 3.0, 0.04  # width of a large model's keys or values, and their gap as a share of it
@@ -73,7 +74,7 @@ def plates_of_layer(view: LayerView, frame: Frame) -> list[Group]:
     """
     heads, meta = view.trace.meta.n_kv_heads, view.trace.meta
     height = min(HIGHEST, ROW * view.count)
-    across, down = 2 * WIDTH + PAIR_GAP + GAP, height + GAP / 2
+    across, down = 2 * WIDTH + PAIR_GAP + GAP, height + ROWS_APART
 
     def size(columns: int) -> float:
         rows = -(-heads // columns)
@@ -224,7 +225,9 @@ class Chip(Solid):
         # It ends beside the lamp, which is seen whole.
         side = float(np.linalg.norm(np.diff(self.places[0][:2], axis=0)))
         plugged = self.end - side * (self.end - self.start) / np.linalg.norm(self.end - self.start)
-        self.wire = Line(self.start, plugged, stroke_color=theme.flow, stroke_width=2 * theme.bold)
+        self.wire = glow(
+            Line(self.start, plugged, stroke_color=theme.ink, stroke_width=2 * theme.bold)
+        )
         dark = VMobject(stroke_color=theme.muted, stroke_width=theme.line)
         dark.set_fill(theme.muted, opacity=0.3).points = outline_points(self.places)
         self.passed = VMobject(stroke_width=0.0, fill_color=theme.muted, fill_opacity=PASSED)

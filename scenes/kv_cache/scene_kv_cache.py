@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import product
@@ -21,6 +21,7 @@ from filmkit.core.animations import (
     Presence,
     Reveal,
     Vanish,
+    at_once,
     in_diagonals,
     in_rows,
     second_half,
@@ -30,6 +31,7 @@ from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
+from filmkit.core.model_places import HEAD, numbered
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
@@ -42,7 +44,8 @@ from filmkit.core.numbers import (
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
-from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.become import Become
 from filmkit.pictures.parts import TEXT
@@ -50,7 +53,7 @@ from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import SentencePart, below_each_other, heading, legend, own_colour
-from filmkit.world.block import CacheBlock, shot_of
+from filmkit.world.block import TILT, CacheBlock, Pose, shot_of
 from filmkit.world.headline import Headline
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.kv_cache.cost import (
@@ -67,8 +70,13 @@ from scenes.kv_cache.parts import NextWords, WorkBar, disagreement, following_wo
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
 CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
-BRACKET = 0.06, 0.22, 0.22, 0.06  # heights of its corners over a block, in scene units
-BESIDE = 2.1  # room for words at the left of a body, in scene units
+BELOW_NAME, UNDER = 0.26, 0.16  # from a name to the ends of its bracket, and height of that
+APART = 0.7  # how far the last token stands from the block
+EDGE = 0.18  # from an edge of a body to its bracket, in scene units of the room
+MOST_NAMED = 4  # sets whose heads are named
+SIDEWAYS = 10.0  # from how far to the right slabs that face the viewer are seen, in degrees
+EVEN = 20.0  # the same for two boxes that are to look equally large
+BESIDE, AFTER = 2.1, 1.5  # room for words at the left and the right of a body, in scene units
 WAYS = "cached", "naive"  # of decoding: with a cache and without one
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
 
@@ -96,7 +104,7 @@ KEPT = """
     Q     K    V
     never read read
 """
-TALL_KEPT = "name\nQ\nnever\nK\nV\nread"
+TALL_KEPT = "Q\nnever\nname\nK\nV\nread"
 RACE = """
     K       V       cached
     again_K again_V naive
@@ -109,7 +117,8 @@ TALL_RACE = """
     naive   naive
     agree   agree
 """
-GREY = 0.6  # opacity of what was computed before, or is never needed again
+GREY = 0.8  # opacity of what was computed before
+FADED = 0.35  # and of what is never needed again
 LEAST = 0.6  # and of a row of values that has no share in the new output
 
 Order = Callable[[tuple[int, int]], npt.NDArray[np.float64]]
@@ -140,7 +149,7 @@ class KVCache(Stage):
             )
         self._make_parts()
         word, rank = following_word(self.trace)
-        chosen = _("is taken") if rank == 0 else _("follows")
+        chosen = _("is chosen") if rank == 0 else _("follows")
         self.longest = self.layer.until(min(len(meta.tokens), meta.n_prompt + MAX_STEPS))
         self.large = LargeToken(LARGE)
         self.facts |= told(
@@ -149,6 +158,7 @@ class KVCache(Stage):
             like_them=meta.n_kv_heads,
             sets=(meta.n_kv_heads, counted_sets),
             kv_heads=(meta.n_kv_heads, counted_heads),
+            heads=(meta.n_heads, counted_heads),
             bytes=(token_bytes(meta), spoken_bytes),
             layers=(meta.n_layers, counted_layers),
             all_heads=(LARGE.n_heads, counted_heads),
@@ -277,7 +287,7 @@ class KVCache(Stage):
         self._extend(1)
         known, grey = self._rows(1.0, 0.0), self._rows(GREY)
         lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
-        line = _("framed: new for “{word}”; all else was already computed", word=self.facts["word"])
+        line = _("one new query, one new key, one new row of scores")
         show = partial(self._show_product, headline=Headline(_("One new row"), line, self.frame))
         marks = self._new_marks
         show(lit=lit)
@@ -301,7 +311,8 @@ class KVCache(Stage):
         self._extend(1)
         grey, known = self._rows(GREY), self._rows(1.0, 0.0)
         lit = {"Q": grey, "Kt": grey.T, "pattern": grey}
-        mixing, kept, made = (Mark(name, row=self.old) for name in ("pattern", "V", "z"))
+        mixing, made = (Mark(name, row=self.old) for name in ("pattern", "z"))
+        mixed = Mark("V")
         head = self.layer.until(self.trace.meta.n_prompt + 1).head(self.head.head)
         shares = head.pattern[-1]
         mixed_in = (LEAST + (1 - LEAST) * shares / shares.max())[:, None]
@@ -310,12 +321,12 @@ class KVCache(Stage):
         self._show_product("pattern", lit=lit, marks=(mixing,), headline=words)
         show = partial(self.show, MIX, tall=TALL_MIX, words="rows", headline=words)
         lit = {"pattern": grey, "V": known, "z": grey * known}
-        show(lit=lit, marks=(mixing, kept))
+        show(lit=lit, marks=(mixing, mixed))
         self.play(*self._filling("V"), run_time=self.theme.tempo.small)
         lit["V"] = mixed_in
-        show(lit=lit, marks=(mixing, kept, made))
+        show(lit=lit, marks=(mixing, mixed, made))
         self.play(*self._filling("z"), run_time=self.theme.tempo.small)
-        show(lit={"V": mixed_in}, marks=(mixing, kept, made))
+        show(lit={"V": mixed_in}, marks=(mixing, mixed, made))
 
     @beat
     def what_is_kept(self) -> None:
@@ -324,11 +335,15 @@ class KVCache(Stage):
         self._extend(1)
         show = partial(self.show, KEPT, tall=TALL_KEPT, words="rows")
         show(later="name never read")
-        lit = {"Q": self._rows(GREY)}
+        lit = {"Q": self._rows(FADED)}
         show(lit=lit, later="name")
         self._read("K", "V")
         self.wait_for("so")
         show(lit=lit)
+        keys, values = (self.parts[name].cells.box for name in "KV")
+        foot = float(self.parts["name"].whole.get_bottom()[1]) - BELOW_NAME
+        left, right = ([x, foot, 0.0] for x in (keys.left, values.right))
+        self.play(Appear(bracket(left, right, (0.0, UNDER, 0.0))))
 
     # Token after token
 
@@ -385,8 +400,8 @@ class KVCache(Stage):
     )
     def cache_of_a_layer(self) -> None:
         words = self._words(
-            self.facts["sets"],
-            _("of <key>keys</key> and <value>values</value> are kept in this layer"),
+            _("{sets} for {heads}", sets=self.facts["sets"], heads=self.facts["heads"]),
+            _("the <key>keys</key> and <value>values</value> that this layer keeps"),
         )
         own, moves = self.plates[self.head.kv_head], []
         on_scene = set(self.get_mobject_family_members())
@@ -401,11 +416,21 @@ class KVCache(Stage):
         stand(self, self._shot_of_plates(words), *self.plates, words, moves=moves)
         for plate in own:
             plate.cells.edged = False
+        if len(self.plates) <= MOST_NAMED:
+            self._name_edges(self._heads_of_plates(), size=self._larger)
+
+    def _heads_of_plates(self) -> Iterator[tuple[str, npt.ArrayLike, tuple[float, float], str]]:
+        """Yield for each pair of plates the names of its heads, and where they stand."""
+        size = self.trace.meta.n_heads // len(self.plates)
+        for number, (keys, values) in enumerate(self.plates):
+            top = (keys.cells.corners[0] + values.cells.corners[1]) / 2
+            heads = range(number * size, (number + 1) * size)
+            yield numbered(HEAD, heads), top, (0.0, 0.35), "ink"
 
     def _shot_of_plates(self, words: Headline) -> Shot:
         corners = [plate.cells.corners for pair in self.plates for plate in pair]
         return shot_of(
-            np.concatenate(corners), self.frame, into=words.below(head=0.4), turn=0, tilt=9
+            np.concatenate(corners), self.frame, into=words.below(head=0.75), turn=0, tilt=9
         )
 
     @beat
@@ -413,11 +438,14 @@ class KVCache(Stage):
         """Every layer has its own: all of it is the cache. And every new token adds one slice."""
         block, tempo, meta = self.block, self.theme.tempo, self.trace.meta
         words = self._words(
-            _("the whole cache"),
+            _("The whole cache"),
             _("<key>keys</key> and <value>values</value> of all tokens drawn here"),
         )
         room = words.below(head=0.85, left=BESIDE)
-        closed = block.build().shot(self.frame, into=room)
+        room = Box.of(room.left, room.right - AFTER, room.bottom, room.top)
+        last = self._last_apart()
+        at_once(block.build().lift(last))
+        closed = block.shot(self.frame, into=room)
         apart = block.build(apart=1.0).shot(self.frame, into=room)
         first = self.layer.layer * meta.n_kv_heads
         if self.plates[0] not in self.mobjects:
@@ -430,19 +458,20 @@ class KVCache(Stage):
         self.play(block.fill(block.count - 1, first), Vanish(strips), run_time=tempo.normal)
         self.play(block.close(), self.move_camera(closed), run_time=tempo.large)
         self.play(block.grow(1), run_time=tempo.normal)
-        slices = [slab.pose.corner(half, 1, 1) for half, slab in enumerate(block.tokens[-1])]
-        bracket = VMobject(stroke_color=self.theme.ink, stroke_width=self.theme.bold)
-        ends = zip((slices[0], slices[0], slices[1], slices[1]), BRACKET, strict=True)
-        bracket.set_points_as_corners([np.add(end, [0.0, up, 0.0]) for end, up in ends])
+        self.play(block.lift(last), run_time=tempo.normal)
         at = block.pose.corner
         self._name_edges(
             (
-                (_("one token"), np.mean(slices, axis=0), (-0.01, 0.5), "ink"),
+                (_("one token"), last[1].corner(1, 0.5, 1), (0.2, 0.0), "ink"),
                 (self._rows_of_slabs(), at(0, 0.5, 0), (-0.2, 0.0), "ink"),
                 (_numbers(meta.d_qk), at(0, 1, 0.5), (-0.2, 0.2), "ink"),
             ),
-            bracket,
         )
+
+    def _last_apart(self) -> list[Pose]:
+        """Return where the slabs of the last token stand when they are apart from the block."""
+        places = (self.block.place(self.block.count - 1, half) for half in range(2))
+        return [replace(pose, at=(pose.at[0] + APART, 0.0, 0.0)) for pose in places]
 
     def _rows_of_slabs(self) -> str:
         """Return what the rows of a slab are, in words."""
@@ -477,7 +506,7 @@ class KVCache(Stage):
     @beat
     def bytes_of_a_token(self) -> None:
         """A slice is {bytes}: a key and a value for {kv_heads} in {layers}."""
-        meta, block = self.trace.meta, self.block.build()
+        meta, block = self.trace.meta, self.block
         size = fact("cost", token_bytes(meta), readable_bytes)
         words = self._words(_("{size} per token", size=size), factors(meta))
         tall = self.frame.tall
@@ -487,8 +516,9 @@ class KVCache(Stage):
         if not self.frame.upright:
             room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
         corners = np.concatenate([pose.corners for pose in poses])
-        shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn, tilt=6)
+        shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn + SIDEWAYS, tilt=9)
         if block not in self.mobjects:
+            at_once(block.build().lift(self._last_apart()))
             stand_at_once(self, block, shot=block.shot(self.frame))
         others = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
         stand(self, shot, block, words, moves=[block.lift(poses), *others])
@@ -510,35 +540,40 @@ class KVCache(Stage):
         words = self._words(
             _("{size} per token", size=EVERY_HEAD.told()),
             _(
-                "{model}, if every head kept its own <key>keys</key> and <value>values</value>",
+                "{model}, if every head kept its own <key>keys</key> and <value>values</value> "
+                "({count} bytes a number)",
                 model=LARGE_NAME,
+                count=BITS // 8,
             ),
         )
         large = self.large
-        room = words.below(head=1.25, left=BESIDE)
-        stand(self, large.shot(self.frame, into=room), large, words, moves=[large.rise()])
-        at, (keys, values) = (
-            large.pose.corner,
-            (half.pose.corner(0.5, 1, 1) for half in large.halves),
-        )
+        room = words.below(head=1.5, left=BESIDE)
+        shot = shot_of(large.corners, self.frame, into=room, turn=EVEN, tilt=TILT)
+        stand(self, shot, large, words, moves=[large.rise()])
+        at, (keys, values) = large.pose.corner, (half.pose.corner for half in large.halves)
+        left, up = (-EDGE, 0.0, 0.0), (0.0, EDGE, 0.0)
         self._name_edges(
             (
-                (self.facts["all_heads"], at(0, 0.5, 0), (-0.2, 0.0), "ink"),
-                (self.facts["all_layers"], at(0, 1, 0.5), (-0.2, 0.2), "ink"),
-                (_keys_of(LARGE.d_head), keys, (0.0, 0.5), "key"),
-                (_values_of(LARGE.d_head), values, (0.0, 0.5), "value"),
+                (self.facts["all_heads"], at(0, 0.5, 0), (-0.35, 0.0), "ink"),
+                (self.facts["all_layers"], at(0, 1, 0.5), (-0.35, 0.2), "ink"),
+                (_keys_of(LARGE.d_head), keys(0.5, 1, 1), (0.0, 0.6), "key"),
+                (_values_of(LARGE.d_head), values(0.5, 1, 1), (0.0, 0.6), "value"),
             ),
+            bracket(at(0, 0, 0), at(0, 1, 0), left),
+            bracket(at(0, 1, 0), at(0, 1, 1), left),
+            bracket(keys(0, 1, 1), keys(1, 1, 1), up),
+            bracket(values(0, 1, 1), values(1, 1, 1), up),
             size=self._larger,
             above=1.7 * self._larger / TEXT,
         )
 
     @beat
     def as_shipped(self) -> None:
-        """In truth, DeepSeek-R1 keeps only what fits into the small box."""
+        """In fact, DeepSeek-R1 keeps only what fits into the small box."""
         self.published = (LARGE_NAME,)
         words = self._words(
             _("What is in the small box?"),
-            _("in truth, {model} keeps only that for each token", model=LARGE_NAME),
+            _("{model} keeps only the small box for each token", model=LARGE_NAME),
         )
         large = self.large
         shot = large.shot(self.frame, into=words.below(head=0.9, foot=0.2))
@@ -547,7 +582,7 @@ class KVCache(Stage):
         stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
         self.remove(large)
         self.play(*map(Appear, (large.unknown, large.mark, words)))
-        whole = _("every head its own: {size}", size=EVERY_HEAD.told())
+        whole = _("if every head kept its own: {size}", size=EVERY_HEAD.told())
         self._name_edges(
             (
                 (_("kept"), large.unknown.pose.corner(1, 0.5, 1), (0.2, 0.1), "ink"),
@@ -566,7 +601,7 @@ class KVCache(Stage):
         self.published = (LARGE_NAME, CHIP_NAME)
         idle = fact("idle", CHIP.ridge() - decoding_work(LARGE, "mha").per_number)
         words = self._words(
-            _("{idle} of {slots} multipliers wait", idle=idle, slots=self.facts["slots"]),
+            _("{idle} of every {slots} multipliers wait", idle=idle, slots=self.facts["slots"]),
             _("while one number comes from memory"),
         )
         memory, tall = Memory(), self.frame.tall
@@ -576,7 +611,7 @@ class KVCache(Stage):
             chip,
             into=words.below(foot=0.2, head=1.3, left=0.0 if tall else BESIDE),
         )
-        lamps = _("{chip}: each lamp is a multiplier", chip=CHIP_NAME)
+        lamps = _("{chip}: some of its multipliers", chip=CHIP_NAME)
         cache = _("memory with the KV cache")
         stand(self, shot, memory, chip)
         self._name_edges(
@@ -589,6 +624,14 @@ class KVCache(Stage):
         self.play(chip.read(self.theme.key, run_time=3.2))
         self.play(chip.read(self.theme.value, run_time=1.6))
         self.play(Appear(words))
+
+
+def bracket(start: npt.ArrayLike, end: npt.ArrayLike, out: npt.ArrayLike) -> VMobject:
+    """Return a bracket along an edge from one point (3,) to another, `out` (3,) away from it."""
+    theme = current_theme()
+    line = VMobject(stroke_color=theme.ink, stroke_width=theme.line)
+    ends = (start, 0.4), (start, 1.0), (end, 1.0), (end, 0.4)
+    return line.set_points_as_corners([np.add(at, np.multiply(out, far)) for at, far in ends])
 
 
 def _keys_of(count: int) -> str:

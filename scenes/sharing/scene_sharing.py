@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from manim import RIGHT, UP, Group, LaggedStart, smooth, squish_rate_func
+from manim import DOWN, RIGHT, UP, Group, LaggedStart, VGroup, smooth, squish_rate_func
 
 from extract.attention.arithmetic import Array
 from extract.recompute.sharing import groups_for
@@ -32,6 +32,7 @@ Panel = tuple[Array, TensorSource]
 RISE, SLIDE, COMPUTE, DRAW = 4.0, 3.0, 3.0, 3.0
 SHARE, INSET = 0.17, 0.05  # size of a share on a card, and how far below its top, in cards
 BELOW_WORDS = 0.25  # from a headline to the cards, in scene units
+BELOW_SHARE = 0.1  # from a share to the name of its head, in scene units
 LAG = 0.6  # share of the time in which patterns begin to change
 
 
@@ -49,6 +50,11 @@ def has_groups(trace: Trace) -> bool:
 def has_several(trace: Trace) -> bool:
     """Return whether the model has more than one set, so that one for all changes its patterns."""
     return trace.meta.n_kv_heads > 1
+
+
+def has_copies(trace: Trace) -> bool:
+    """Return whether some heads of the model have the same keys and values."""
+    return trace.meta.n_kv_heads < trace.meta.n_heads
 
 
 class Sharing(Stage):
@@ -84,7 +90,10 @@ class Sharing(Stage):
     def provenance_notes(self) -> tuple[str, str]:
         if self.playing == "what_it_costs":
             return _("published scores, not the traced model"), _(SOURCE)
-        return super().provenance_notes()
+        model, hidden = super().provenance_notes()
+        if self.playing == "a_set_for_every_head" and has_copies(self.trace):
+            model += "  ·  " + _("some keys and values are equal here")
+        return model, hidden
 
     def share(self, sets: int) -> None:
         """Let plates slide together until so many sets are left, and compute all again."""
@@ -116,15 +125,7 @@ class Sharing(Stage):
                 stand_for(plate.body, role)  # a slab of the scene before
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
-        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            line = _(
-                "multi-head attention: <key>keys</key> and <value>values</value> for every head "
-                "(here, some are equal)"
-            )
-        else:
-            line = _(
-                "multi-head attention: <key>keys</key> and <value>values</value> for every head"
-            )
+        line = _("multi-head attention: <key>keys</key> and <value>values</value> for every head")
         self.play(*self.say(Headline("MHA", line, self.frame)))
 
     @beat(
@@ -167,7 +168,8 @@ class Sharing(Stage):
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
         line = _(
-            "mean of {heads} that share one set; bright: what moved to other words",
+            "mean of {heads} that share one set; <highlight>coloured</highlight>: what moved to "
+            "other words",
             heads=counted_heads(self.trace.meta.n_heads),
         )
         figure = _("{share} of the attention moves", share=self.moved)
@@ -189,8 +191,8 @@ class Sharing(Stage):
         shares = [self.moved_in(card) for card in world.cards if card.name is not None]
         self.play(LaggedStart(*map(Appear, shares), lag_ratio=0.2), run_time=COMPUTE / 2)
 
-    def moved_in(self, card: HeadCard) -> Label:
-        """Return the share of a head's attention that moves, to stand where the mask is."""
+    def moved_in(self, card: HeadCard) -> VGroup:
+        """Return the share of a head's attention that moves and its name, for where the mask is."""
         share = fact(
             "moved in a head",
             self.shared.shared.row_distances[card.head].mean(),
@@ -199,7 +201,16 @@ class Sharing(Stage):
         )
         rows, columns = card.pattern.shape
         size = max(TEXT, SHARE * float(card.pattern.width) / FRAME_HEIGHT)
-        return Label(share, size=size).move_to(card.pattern.at(INSET * rows, columns), UP + RIGHT)
+        label = Label(share, size=size).move_to(card.pattern.at(INSET * rows, columns), UP + RIGHT)
+        told = VGroup(label)
+        for text in (_("head {head}", head=card.head), str(card.head)):
+            name = Label(text, size=TEXT, colour=self.theme.muted)
+            name.next_to(label, DOWN, buff=BELOW_SHARE, aligned_edge=RIGHT)
+            # Cells stand below the diagonal.
+            below = float(card.pattern.get_top()[1] - name.get_bottom()[1])
+            if name.width + below <= (1 - 1 / columns) * card.pattern.width:
+                return told.add(name)
+        return told
 
     @beat
     def what_it_costs(self) -> None:
@@ -211,7 +222,6 @@ class Sharing(Stage):
         self.play(Appear(scores.ground), *scores.go_on(0))
         for stop in (1, 2):
             self.play(*scores.go_on(stop), run_time=DRAW)
-        self.play(Appear(scores.names))
 
     @beat
     def what_else(self) -> None:

@@ -15,7 +15,7 @@ from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView, best_match
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.kv_cache.parts import NextWords, WorkBar
-from scenes.kv_cache.scene_kv_cache import GREY, LEAST, KVCache
+from scenes.kv_cache.scene_kv_cache import FADED, GREY, LEAST, KVCache
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
@@ -97,7 +97,7 @@ def with_next_word(rank: int | None, **meta: object) -> Trace:
 @pytest.mark.parametrize(
     ("rank", "continued", "expected"),
     [
-        (0, False, "is taken"),
+        (0, False, "is chosen"),
         (2, False, "follows"),
         (None, True, "is given"),
         (1, True, "is given"),
@@ -154,7 +154,7 @@ MAY_HIDE = {
     "one_new_row": {"q_rot.4", "k_rot.4", "scores"},
     "what_is_kept": {"q_rot.4"},
 }
-"""Beats in which what is old is greyed, and what."""
+"""Beats in which what is old is greyed or fades, and what."""
 
 
 def test_what_is_old_is_greyed_and_what_is_new_is_not(panels: dict[str, list[Heatmap]]) -> None:
@@ -167,7 +167,8 @@ def test_what_is_old_is_greyed_and_what_is_new_is_not(panels: dict[str, list[Hea
             turn = np.transpose if cells.source.transposed else np.asarray
             shown, masked = turn(cells.shown), turn(cells.masked)
             old = shown[:-1][masked[:-1] == 0]  # the mask stays what the legend shows
-            np.testing.assert_allclose(old, GREY, atol=1e-6)
+            faded = FADED if name == "what_is_kept" else GREY
+            np.testing.assert_allclose(old, faded, atol=1e-6)
             assert (shown[-1] == 1).all()
 
 
