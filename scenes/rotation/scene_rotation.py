@@ -118,7 +118,7 @@ class RotationAndLatent(Stage):
         total = _("{number} numbers", number=fact("kept numbers", sum(widths), part="both"))
         self.total = Headline(total, _("kept of each token, for all heads"), self.frame)
         self.part("of_latent", partial(self._width, "latent", _("latent: no position")))
-        self.part("of_rope", partial(self._width, "rope", _("one key: carries the position")))
+        self.part("of_rope", partial(self._width, "rope", _("one key: position")))
         query, key = (printable(self.layer.words[place]) for place in self.pair)
         score = _("score of “{query}” with “{key}”", query=query, key=key)
         words = self._say("added", _("Two parts, added"), score)
@@ -164,7 +164,10 @@ class RotationAndLatent(Stage):
         query, key = (first + place for place in self.pair)
         self.merged = merged = MergedMatrix(self.trace, self.layer.layer, head.head)
         self.changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
-        changes, width = self.changes, 0.95 * self.frame.stage.width / len(FAR)
+        changes, width = (
+            self.changes,
+            0.95 * self.frame.stage.width / (2 if self.frame.upright else 4),
+        )
         line = _("<ink>white: what changes</ink> in the merged matrix, on a few of its cells")
         self.merging = Headline(_("No single matrix serves all distances"), line, self.frame)
         for distance in FAR:

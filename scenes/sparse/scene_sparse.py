@@ -93,7 +93,7 @@ class Sparse(Stage):
             "less": _(
                 "a <latent>latent</latent> of each token, and {n} of {count} read",
                 n=n,
-                count=fact("words", len(words)),
+                count=fact("words read", len(words)),
             ),
         }
         self.said = {name: Headline(figures[name], lines[name], self.frame) for name in lines}
@@ -201,7 +201,10 @@ class Sparse(Stage):
                     count,
                     (
                         _("{count} tokens, one entry", count=count),
-                        _("in {layers} layers", layers=fact("layers", layers[count], of=count)),
+                        _(
+                            "in {layers} layers",
+                            layers=fact("pooling layers", layers[count], tokens=count),
+                        ),
                     ),
                     across,
                     pitch,
