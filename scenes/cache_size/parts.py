@@ -41,7 +41,8 @@ NUMBER, BEAM = (0.36, 0.36, 0.36), 0.3  # size of a number, and opacity of its l
 TURNED = 30.0  # how far it is turned, in degrees: so its right side is seen from anywhere
 UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
 BETWEEN = 1.5  # from one body to the next
-WIDE, DEEP = 0.8, 0.3  # width of a latent as a share of the room of a word, and its depth
+WIDE, DEEP = 0.8, 0.01  # width of a latent as a share of the room of a word, and its depth
+LOW = 0.3  # height of a latent as a share of the room over its word
 TILT = 4.0  # from how far above a row is seen, in degrees
 OVER, LARGER = 0.1, 1.02  # from a latent to its word, and a factor on the size of that
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
@@ -162,10 +163,10 @@ class Gpu(Solid):
         theme, turn = current_theme(), np.radians(turn)
         x, z = float(aside * np.cos(turn)), float(-aside * np.sin(turn))
         self.pose = Pose((x, 0.0, z), 0.0, CUBE, CUBE, CUBE)
-        self.counts = PAIRS, round(times) // COLUMNS, COLUMNS
+        self.counts = PAIRS * (round(times) // COLUMNS), COLUMNS, 1
         self.glass, self.slabs = GlassBox(self.pose), keys_and_values(self.pose, PAIRS)
         self.latents = glow(SketchBody(self.pose, theme.latent), LIT)
-        self.cuts = VMobject(stroke_color=theme.latent, stroke_width=theme.line)
+        self.cuts = VMobject(stroke_color=theme.latent, stroke_width=theme.thin)
         mirrored(self.cuts)
 
     @property
@@ -275,8 +276,9 @@ class Shrinking(Group):
     ----------
     old, new
         The models.
-    down
-        Whether the bodies are one below the other.
+    turn
+        From where they are seen side by side, in degrees to the right, and all equally far away;
+        one below the other if None.
 
     Attributes
     ----------
@@ -286,7 +288,7 @@ class Shrinking(Group):
         What is left after each of the changes.
     """
 
-    def __init__(self, old: Architecture, new: Architecture, *, down: bool) -> None:
+    def __init__(self, old: Architecture, new: Architecture, *, turn: float | None) -> None:
         super().__init__()
         first = Pose((0.0, 0.0, 0.0), 0.0, *UNSAVED)
         thick, height, depth = UNSAVED
@@ -297,11 +299,13 @@ class Shrinking(Group):
         self.sizes = [first, latent, layers, bits]
         poses = [first]
         for pose in self.sizes[1:]:
-            left, foot, _z = poses[-1].at
-            if down:
+            x, foot, z = poses[-1].at
+            if turn is None:
                 at = (thick - UNSAVED[0]) / 2, foot - height - BETWEEN, 0.0
             else:
-                at = left + (poses[-1].thick + thick) / 2 + BETWEEN, 0.0, 0.0
+                away = (poses[-1].thick + thick) / 2 + BETWEEN
+                aside, back = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+                at = x + away * float(aside), 0.0, z - away * float(back)
             poses.append(replace(pose, at=at))
         self.halves, colour = keys_and_values(first), current_theme().latent
         self.steps = Group(*(glow(SketchBody(pose, colour), LIT) for pose in poses[1:]))
@@ -342,14 +346,17 @@ class Row(Group):
         self.latents, line = Group(), self.words[0].line_height
         for word, place in zip(self.words, places, strict=True):
             foot = word.get_center()[1] - line / 2
-            pose = Pose((place.x, foot, 0.0), 0.0, WIDE * place.width, place.height, DEEP)
+            height = LOW * place.height
+            pose = Pose((place.x, foot, 0.0), 0.0, WIDE * place.width, height, DEEP)
             self.latents.add(SketchBody(pose, current_theme().latent))
             # A little farther than the frame, the smallest words would be too small to be read.
-            word.scale(LARGER).on_line(place.x, foot + place.height + OVER + line / 2)
+            word.scale(LARGER).on_line(place.x, foot + height + OVER + line / 2)
             word.shift(DEEP / 2 * OUT)
         self.add(self.latents, self.words)
         sides = -room.width / 2, room.width / 2
-        corners = [(x, y, DEEP / 2) for x in sides for y in (0, room.height)]
+        middle = float(self.words.get_top()[1]) / 2
+        heights = middle - room.height / 2, middle + room.height / 2
+        corners = [(x, y, DEEP / 2) for x in sides for y in heights]
         self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
 
     def light(self, **kwargs: Any) -> Animation:

@@ -50,11 +50,12 @@ VIEW, UPRIGHT_VIEW = (22.0, 13.0), (42.0, 16.0)  # from how far to the right and
 PITCH, UPRIGHT_PITCH = 1.1 * CARD[0], 2.1 * CARD[1]  # from one card of lamps to the next
 CHANGED, UPRIGHT_CHANGED = 1.9, 2.0  # widths of words at bodies, at most
 WORD = 0.8  # room for a word at the foot
-OVER, GPU_OVER = (0.0, 0.5), (0.0, 0.75)  # from the top of bodies to words over them
+OVER, GPU_OVER = (0.0, 0.65), (0.0, 0.75)  # from the top of bodies to words over them
 CUT, LIGHT = (
     3.0,
     2.4,
 )  # seconds in which a body is cut into latents, and in which they begin to glow
+SIZE = 2.0  # seconds in which a size appears
 WORD_SIZE = 0.075
 NAME, NUMBER = (0.0, 0.28), (0.0, 0.74)  # how far over a card of lamps its words and its number are
 
@@ -73,8 +74,9 @@ class CacheSize(Stage):
         capacity, times = GPU_BYTES // LATENT.size(), EVERY_HEAD.size() / LATENT.size()
         upright = self.frame.upright
         apart = UPRIGHT_APART if upright else APART
-        self.token, self.saved = Token(LARGE), Shrinking(OLD, NEW, down=upright)
         self.view = UPRIGHT_VIEW if upright else VIEW
+        self.token = Token(LARGE)
+        self.saved = Shrinking(OLD, NEW, turn=None if upright else self.view[0])
         self.gpus = Gpu(-apart, self.view[0], times), Gpu(apart, self.view[0], times)
         work, ridge = decoding_work(LARGE).per_number, CHIP.ridge()
         places = [
@@ -128,12 +130,14 @@ class CacheSize(Stage):
         line = _(
             "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
         )
-        words = self.words(_("one token of {model}", model=LARGE_NAME), line)
+        words = self.words(_("One token of {model}", model=LARGE_NAME), line)
         room = words.below(head=1.0, foot=WORD).inset(0.55, 0.0)
         pin_to_frame(sentence)
         self.camera.shot = shot = self.seen(token.corners, room)
-        middle = shot.project(token.pose.corners, self.frame.height).mean(axis=0)
-        end = word.copy().on_line(float(middle[0]), stage.bottom + word.line_height / 2)
+        sides = shot.project(token.corners, self.frame.height)[:, 0]
+        end = word.copy().on_line(
+            float(sides.min() + sides.max()) / 2, stage.bottom + word.line_height / 2
+        )
         self.play(
             Vanish(others),
             Glide(word, end),
@@ -144,7 +148,7 @@ class CacheSize(Stage):
         for mark, cache, body in (("one", EVERY_HEAD, token), ("latent", LATENT, token.one)):
             self.wait_for(mark)
             size = words_at(cache.told(), body.pose.corner(*TOP), away=ABOVE, width=6.0, size=BIG)
-            self.play(*([Appear(body)] if body is token.one else []), Appear(size))
+            self.play(*([Appear(body)] if body is token.one else []), Appear(size), run_time=SIZE)
 
     @beat
     def how_often_it_fits(self) -> None:
@@ -200,7 +204,7 @@ class CacheSize(Stage):
         A number of a [latent] serves all {heads}, and most numbers [twice]: on average {work}."""
         self.published = (LARGE_NAME, CHIP_NAME)
         line = _(
-            "multiply-adds while a chip reads one number; {ridge} are possible",
+            "how often each number is used while it is read; the chip could manage {ridge}",
             ridge=self.facts["ridge"],
         )
         words = self.words(_("Read once, use often"), line)
@@ -223,7 +227,7 @@ class CacheSize(Stage):
             at = card.pose.corner(1, 1, 0.5)
             label = words_at(name, at, away=NAME, width=width)
             number = words_at(done, at, away=NUMBER, width=width, size=BIG)
-            self.play(card.read(), Appear(number), Appear(label), run_time=1.6)
+            self.play(card.read(), Appear(number), Appear(label), run_time=3.0)
         self.wait_for("twice")
         self.play(Appear(words))
 
@@ -240,7 +244,8 @@ class CacheSize(Stage):
             product=self.facts["smaller"],
         )
         words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
-        shot = self.seen(body.corners, words.below(head=1.3, foot=0.3))
+        room = words.below(head=1.3, foot=0.3)
+        shot = self.seen(body.corners, room.inset(0.3, 0.0))
 
         def beside(name: str, pose: Pose) -> VGroup:
             if upright:
@@ -257,6 +262,8 @@ class CacheSize(Stage):
             _("fewer bits: ÷ {factor}", factor=factors[2]),
         )
         before = body.halves[0].pose
+        whole = beside(_("keys and values"), body.sizes[0])
+        self.play(Appear(whole))
         for mark, step, name in zip(("latent", "layers", "bits"), body.steps, names, strict=True):
             label = beside(name, step.pose)
             self.wait_for(mark)
@@ -269,8 +276,11 @@ class CacheSize(Stage):
     def a_latent_for_each_token(self) -> None:
         """That's all that is left to keep: of each token a latent, in every layer."""
         self.published = (LARGE_NAME,)
-        line = _("a <latent>latent</latent> of each token in every layer, for all heads")
-        words = self.words(_("all that is kept"), line)
+        line = _(
+            "a <latent>latent</latent> of each token, in all layers for all heads: {size} each",
+            size=LATENT.told(),
+        )
+        words = self.words(_("All that is kept"), line)
         row = Row(self.layer.words, words.below(head=0.3, foot=0.4), self.frame)
         moves = [self.come_from(self.saved.steps[-1].pose, row.latents[-1])]
         stand(self, row.shot, *row.latents, row.words, moves=moves)

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, ORIGIN, RIGHT, UP, Circle, Line, Rectangle, VGroup
+from manim import DOWN, LEFT, ORIGIN, RIGHT, UP, Arc, Circle, Line, Rectangle, VGroup, VMobject
 
 from extract.attention.arithmetic import as_float64
 from extract.trace import Trace
@@ -42,7 +42,6 @@ __all__ = [
     "kept_of",
     "latent_of",
     "lines_of",
-    "merged_at",
     "more_percent",
     "sum_of_parts",
 ]
@@ -54,10 +53,12 @@ GAP = 0.3  # between what stands below each other
 Array = npt.NDArray[np.float64]
 
 CLIPPED = 95.0  # percentile of numbers at which their colours end: few are far larger
-FEW = (13, 2)  # first and last channels of merged matrices, so that all see their cells
+FEW = 8  # first rows and columns of merged matrices, so that all see their cells
 SUM = ("unrotated", "rotated", "sum")  # the two parts of a dot product, and their sum
 BAR, TICK = 1.0, 0.06  # height of a bar, at most, and how far a mark goes beyond it
 FACE, HAND = 0.88, 0.86  # diameter of a clock as a share of its room, and length of its hand
+ARC = 0.45  # radius of the arc between two hands, as a share of the radius of the clock
+ZERO = 0.4  # room for a zero beside bars
 
 
 def more_percent(share: float) -> str:
@@ -82,12 +83,6 @@ def lines_of(matter: str, quiet: str, width: float) -> Callable[[], VGroup]:
 # Why rotated weights cannot be merged
 
 
-@quantity(N_("W_Q R W_K^T"), axes=("d_model", "d_model"))
-def merged_matrix(trace: Trace, layer: int, head: int, distance: int) -> Array:
-    """Return the merged matrix of a head at a distance, (d_model, d_model)."""
-    return MergedMatrix(trace, layer, head).matrix(distance)
-
-
 @quantity(N_("change of W_Q R W_K^T"), axes=("d_model", "d_model"))
 def merged_change(trace: Trace, layer: int, head: int, distance: int) -> Array:
     """Return how far each number of the merged matrix is from that without rotation."""
@@ -96,70 +91,89 @@ def merged_change(trace: Trace, layer: int, head: int, distance: int) -> Array:
 
 
 class TurnedWords(VGroup):
-    """Words in columns, and over each a clock for some pairs of channels, turned by its place.
+    """Words in columns, each with a clock turned by its place; and a large one with two hands.
 
     Parameters
     ----------
     words
         Texts of the tokens.
-    steps : (pair,)
-        By how much each pair turns from one word to the next, in radians.
+    step
+        By how much hands turn from one word to the next, in radians.
     pair
         The places of a query and of a key, whose words and hands have their colours.
+    apart
+        What is said beside the large clock, which has the hands of both.
     room
         Room for all of it.
+
+    Attributes
+    ----------
+    words, clocks
+        The words, and over each its clock: a face and a hand.
+    large, arc
+        The face with both hands, and the arc between these.
     """
 
     def __init__(
-        self, words: Sequence[str], steps: Array, pair: tuple[int, int], room: Box
+        self, words: Sequence[str], step: float, pair: tuple[int, int], apart: str, room: Box
     ) -> None:
         super().__init__()
-        theme, self.steps = current_theme(), steps
-        self.words, places = words_in_columns(words, room)
+        theme, self.step, self.pair = current_theme(), step, pair
+        above, below = room.split_rows((3, 2), GAP)
+        self.words, places = words_in_columns(words, below)
         roles = dict(zip(pair, (theme.query, theme.key), strict=True))
         self.clocks = VGroup()
         for number, (word, place) in enumerate(zip(self.words, places, strict=True)):
-            colour = roles.get(number, theme.muted)
             word.set_fill(roles.get(number, theme.ink))
-            column = VGroup()
-            for box in place.split_rows(len(steps)):
-                radius = FACE * min(box.width, box.height) / 2
-                face = Circle(radius=radius, stroke_color=theme.faint, stroke_width=theme.bold)
-                hand = Line(ORIGIN, UP, stroke_color=colour, stroke_width=3 * theme.bold)
-                column.add(VGroup(face.move_to(box.center), hand))
-            self.clocks.add(glow(column, float(number in roles)))
-        self.add(self.words, self.clocks)
+            hands = roles.get(number, theme.muted)
+            self.clocks.add(glow(_clock(place, hands), float(number in roles)))
+        said = Label(apart, size=1.4 * TEXT, weight="semibold")
+        side = min(above.height, above.width - said.width - GAP)
+        shift = min(0.0, above.width / 2 - said.width - GAP - side / 2)
+        self.large = glow(_clock(Box(above.x + shift, above.y, side, side), *roles.values()))
+        self.arc = VMobject(stroke_color=theme.ink, stroke_width=3 * theme.bold)
+        said.next_to(self.large[0], RIGHT, GAP)
+        self.add(self.words, self.clocks, self.large, self.arc, said)
         self.turn(1.0)
 
     def turn(self, share: float) -> None:
         """Turn all hands a share, 0 to 1, of their way: each word is one step further."""
-        for number, column in enumerate(self.clocks):
-            for step, (face, hand) in zip(self.steps, column, strict=True):
-                angle, center = share * number * step, face.get_center()
-                tip = center + HAND * face.width / 2 * np.array([np.sin(angle), np.cos(angle), 0.0])
-                hand.put_start_and_end_on(center, tip)
+        for number, (face, hand) in enumerate(self.clocks):
+            _point(hand, face, share * number * self.step)
+        face, *hands = self.large
+        for number, hand in zip(self.pair, hands, strict=True):
+            _point(hand, face, share * number * self.step)
+        query, key = (share * number * self.step for number in self.pair)
+        between = Arc(ARC * face.width / 2, np.pi / 2 - key, key - query)
+        self.arc.points = between.points + face.get_center()
 
 
-def merged_at(view: HeadView, distance: int) -> Matrix:
-    """Return the merged weights of a head at a distance, on the scale of those without rotation."""
-    given = view.layer.trace, view.layer.layer, view.head
-    norm = Norm.stretched(merged_matrix(*given, 0), CLIPPED)
-    return _merged("merged_matrix", view, distance, merged_matrix(*given, distance), norm)
+def _clock(box: Box, *colours: str) -> VGroup:
+    """Return a face in the middle of a box, and hands of some colours."""
+    theme, radius = current_theme(), FACE * min(box.width, box.height) / 2
+    face = Circle(radius=radius, stroke_color=theme.faint, stroke_width=theme.bold)
+    look = {"stroke_width": 3 * theme.bold}
+    hands = (Line(ORIGIN, UP, stroke_color=colour, **look) for colour in colours)
+    return VGroup(face.move_to(box.center), *hands)
+
+
+def _point(hand: Line, face: Circle, angle: float) -> None:
+    """Let a hand show an angle from above to the right, in radians."""
+    center = face.get_center()
+    way = np.array([np.sin(angle), np.cos(angle), 0.0])
+    hand.put_start_and_end_on(center, center + HAND * face.width / 2 * way)
 
 
 def changed_at(view: HeadView, distance: int, farthest: int) -> Matrix:
-    """Return what a distance changes in the merged weights, on the scale of the farthest one."""
+    """Return what a distance changes in the first merged weights, as bright as the farthest one."""
     given = view.layer.trace, view.layer.layer, view.head
     limit = float(np.percentile(merged_change(*given, farthest), CLIPPED))
     norm = replace(Norm.unit(), vmax=limit or 1.0, percentile=CLIPPED)
-    return _merged("merged_change", view, distance, merged_change(*given, distance), norm)
-
-
-def _merged(name: str, view: HeadView, distance: int, values: Array, norm: Norm) -> Matrix:
-    given = (("layer", view.layer.layer), ("head", view.head), ("distance", distance))
+    values = merged_change(*given, distance)[:FEW, :FEW]
     spans = tuple((0, count) for count in values.shape)
-    source = TensorSource(quantity=name, index=spans, given=given)
-    return Matrix(values, norm, source, MODEL, MODEL, kept=FEW)
+    place = (("layer", view.layer.layer), ("head", view.head), ("distance", distance))
+    source = TensorSource(quantity="merged_change", index=spans, given=place)
+    return Matrix(values, norm, source, MODEL, MODEL)
 
 
 # Two words that move apart
@@ -186,7 +200,7 @@ class Bars(VGroup):
         title.on_line(box.right - title.width / 2, box.bottom + LINE / 2)
         self.note = Label(_("as in the sentence"), size=WORDS, colour=theme.scores)
         top = box.top - self.note.line_height - NUMBER * FRAME_HEIGHT - GAP
-        room = Box.of(box.left, box.right, box.bottom + 2 * LINE, top)
+        room = Box.of(box.left + ZERO, box.right, box.bottom + 2 * LINE, top)
         low, high = min(0.0, float(products.min())), max(0.0, float(products.max()))
         unit = room.height / ((high - low) or 1.0)
         zero = room.bottom - low * unit
@@ -198,8 +212,11 @@ class Bars(VGroup):
             self.bars.add(bar.move_to([column.x, zero + np.copysign(height / 2, product), 0]))
             tick = Tick(format_count(number), size=WORDS)
             ticks.add(tick.on_line(column.x, box.bottom + 1.5 * LINE))
+        axis = Line([room.left, zero, 0], [room.right, zero, 0])
+        axis.set_stroke(theme.ink, theme.line)
+        nothing = Tick("0", size=WORDS).on_line(box.left + ZERO / 2, zero)
         self.number = VGroup()
-        self.add(self.bars, ticks, title, self.note, self.number)
+        self.add(self.bars, axis, nothing, ticks, title, self.note, self.number)
         self.light(distance)
 
     def light(self, distance: int) -> None:
@@ -215,15 +232,15 @@ class Bars(VGroup):
         ]
         self.note.set_opacity(float(distance == self.distance))
         above = self.bars[distance].get_x()
-        for words, low in ((self.number, self._top(distance)), (self.note, 0.0)):
+        for words in (self.number, self.note):
             half = words.width / 2
             x = np.clip(above, self.bars.get_left()[0] + half, self.bars.get_right()[0] - half)
-            low = low or float(self.number.get_top()[1])
+            low = self._top(x) if words is self.number else float(self.number.get_top()[1])
             words.move_to([x, low + GAP / 2 + words.height / 2, 0])
 
-    def _top(self, distance: int) -> float:
-        """Return the top of all bars that are below the number of a distance."""
-        x, half = self.bars[distance].get_x(), self.number.width / 2
+    def _top(self, x: float) -> float:
+        """Return the top of all bars that are below the number if its middle is at ``x``."""
+        half = self.number.width / 2
         near = [bar for bar in self.bars if abs(bar.get_x() - x) < half + bar.width / 2]
         return max(float(bar.get_top()[1]) for bar in near)
 
@@ -341,8 +358,8 @@ class Amounts(VGroup):
     Attributes
     ----------
     rows
-        For each of them its name, its bar and its number. If a bar goes to the left, a mark at 0
-        comes with each name.
+        For each of them its name, its bar and its number. If a bar goes to the left, a line at 0
+        comes with the first name, and with the others one from where the bar before ends.
     """
 
     def __init__(
@@ -364,23 +381,41 @@ class Amounts(VGroup):
             for text, colour in zip(texts, colours, strict=True)
         ]
         low, high = min(0.0, *ends), max(1e-3, *ends)
-        unit = (box.width - max(n.width for n in numbers) - GAP) / (high - low)
+        ends = ends[len(values) :]
+        left, right = (
+            max(
+                (n.width + GAP for n, v in zip(numbers, values, strict=True) if (v < 0) == minus),
+                default=0.0,
+            )
+            for minus in (True, False)
+        )
+        unit = (box.width - left - right) / (high - low)
+        zero = box.left + left - low * unit
         self.rows, strips = VGroup(), box.split_rows(len(values), GAP)
         for value, start, name, number, strip in zip(
             values, starts, names, numbers, strips, strict=True
         ):
             title = Label(name, size=WORDS)
-            title.on_line(strip.left + title.width / 2, strip.top - LINE / 2)
+            beside = zero + GAP / 2 if low < 0 else strip.left
+            x = min(beside, strip.right - title.width) + title.width / 2
+            title.on_line(x, strip.top - LINE / 2)
             height = min(BAR, strip.height - LINE)
-            left = strip.left + (min(start, start + value) - low) * unit
+            left = zero + min(start, start + value) * unit
             bar = Rectangle(width=max(1e-3, abs(value) * unit), height=height, stroke_width=0)
             bar.set_fill(number.get_fill_color(), opacity=1.0)
             bar.next_to([left, strip.top - LINE - height / 2, 0], RIGHT, 0)
-            number.next_to(bar, RIGHT, GAP)
-            if low < 0:
-                x, y, half = strip.left - low * unit, bar.get_y(), height / 2 + TICK
-                title.add(Line([x, y - half, 0], [x, y + half, 0], stroke_width=theme.bold))
-                title[0].set_stroke(theme.ink)
+            number.next_to(bar, LEFT if value < 0 else RIGHT, GAP)
             self.rows.add(VGroup(title, bar, number))
+        if low < 0:
+            bars = [bar for _title, bar, _number in self.rows]
+            tops, feet = (
+                [float(side(bar)[1]) for bar in bars]
+                for side in (Rectangle.get_top, Rectangle.get_bottom)
+            )
+            lines = [(zero, tops[0] + TICK, feet[-1] - TICK)]
+            lines += zip((zero + end * unit for end in ends[:-1]), feet[:-1], tops[1:], strict=True)
+            for (title, *_row), (x, top, foot) in zip(self.rows, lines, strict=True):
+                line = Line([x, top, 0], [x, foot, 0], stroke_color=theme.ink)
+                title.add(line.set_stroke(width=theme.bold).set_z_index(1))
         glow(self.rows[-1])
         self.add(self.rows)

@@ -38,7 +38,6 @@ from scenes.rotation.parts import (
     kept_of,
     latent_of,
     lines_of,
-    merged_at,
     more_percent,
     sum_of_parts,
 )
@@ -46,24 +45,22 @@ from scenes.rotation.parts import (
 Array = npt.NDArray[np.float64]
 
 FARTHEST = 10  # distance up to which two words move apart
-FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
-CLOCKS = 3  # how many clocks are drawn at each word: those that turn fastest
+FAR = (0, 1, 2, 5)  # distances at which the merged matrix is looked at
+CHANGE = 2.2  # seconds in which a block of the merged matrix appears
 READ = 3.0  # seconds in which words appear, and bars grow
 SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and of the bars, as shares of the stage
 
 MERGED = """
-    merging merging merging
-    once    turned  changed
-    always  at      share
+    block0 block1 block2 block5
+    said0  said1  said2  said5
 """
 TALL_MERGED = """
-    merging merging
-    once    turned
-    always  at
-    changed share
+    block0 block1
+    said0  said1
+    block2 block5
+    said2  said5
 """
 KEPT = """
-    total     | total
     latent    | rope
     of_latent | of_rope
 """
@@ -72,6 +69,9 @@ KEPT = """
 def is_converted(trace: Trace) -> bool:
     """Return whether the trace has a conversion of a model that rotates whole keys."""
     return trace.rotates and trace.meta.conversion is not None and trace.meta.attention != "mla"
+
+
+percent = partial(format_percent, digits=0)
 
 
 def counted_minutes(number: float) -> str:
@@ -101,39 +101,37 @@ class RotationAndLatent(Stage):
         self._refuse_what_cannot_be_shown()
         self.pair, self.kept = best_match(self.head), kept_of(self.layer)
         steps = self.trace.rotation(self.layer.layer).steps
-        drawn = steps[:CLOCKS]
-        first, clocks = (fact("clocks", len(part), drawn=part is drawn) for part in (drawn, steps))
         turned = _(
-            "each word turns its <query>query</query> and <key>key</key> further: {first} of "
+            "each word turns its <query>query</query> and <key>key</key> a step further: one of "
             "{clocks} clocks",
-            first=first,
-            clocks=clocks,
+            clocks=fact("clocks", len(steps)),
         )
-        words = self._say("name", _("rotary positions (RoPE)"), turned)
+        words = self._say("name", _("Rotary positions (RoPE)"), turned)
         self.part("C", latent_of(self.layer))
         self.part(
             "clocks",
-            partial(self._turned_words, words, drawn),
+            partial(self._turned_words, words, float(steps[0])),
         )
         for name, part in self.kept.items():
             self.part(name, part)
         widths = [part.values.shape[1] for part in self.kept.values()]
         total = _("{number} numbers", number=fact("kept numbers", sum(widths), part="both"))
-        self._say("total", total, _("kept of each token, for all heads"))
-        self.part("of_latent", partial(self._width, "latent", _("latent: never turned")))
-        self.part("of_rope", partial(self._width, "rope", _("one key: turned")))
+        self.total = Headline(total, _("kept of each token, for all heads"), self.frame)
+        self.part("of_latent", partial(self._width, "latent", _("latent: no position")))
+        self.part("of_rope", partial(self._width, "rope", _("one key: position")))
         query, key = (printable(self.layer.words[place]) for place in self.pair)
-        score = _("score of <query>{query}</query> for <key>{key}</key>", query=query, key=key)
+        score = _("score of “{query}” with “{key}”", query=query, key=key)
         words = self._say("added", _("Two parts, added"), score)
         self.part("sum", lambda: sum_of_parts(self.head, self.pair, words().below(head=GAP)))
         self.facts |= told(rope=widths[1])
         if is_converted(self.trace):
-            self._compare_distances(score)
+            self._compare_distances()
             self._report()
 
-    def _turned_words(self, said: Callable[[], Headline], steps: Array) -> TurnedWords:
+    def _turned_words(self, said: Callable[[], Headline], step: float) -> TurnedWords:
         """Return the words with clocks, below what is said."""
-        return TurnedWords(self.layer.words, steps, self.pair, said().below(head=GAP))
+        apart, room = counted_places(abs(self.pair[0] - self.pair[1])), said().below(head=GAP)
+        return TurnedWords(self.layer.words, step, self.pair, apart, room)
 
     def _say(self, name: str, figure: str, line: str) -> Callable[[], Headline]:
         """Make the words of a picture a part, and return what makes them."""
@@ -160,19 +158,30 @@ class RotationAndLatent(Stage):
                 "leave out --layer"
             )
 
-    def _compare_distances(self, score: str) -> None:
+    def _compare_distances(self) -> None:
         """Make the parts that show how merged matrix and score depend on the distance."""
         head, first = self.head, self.layer.first
         query, key = (first + place for place in self.pair)
         self.merged = merged = MergedMatrix(self.trace, self.layer.layer, head.head)
         self.changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
-        changes = self.changes
-        line = _("<ink>white: what changes</ink> in the merged matrix")
-        self._say("merging", _("No single matrix serves all distances"), line)
-        self.part("once", merged_at(head, 0))
-        self.part("always", self._below(_("without rotation"), _("at any distance")))
+        changes, width = (
+            self.changes,
+            0.95 * self.frame.stage.width / (2 if self.frame.upright else 4),
+        )
+        line = _("<ink>white: what changes</ink> in the merged matrix, on a few of its cells")
+        self.merging = Headline(_("No single matrix serves all distances"), line, self.frame)
+        for distance in FAR:
+            change = fact("change", changes[distance], percent, distance=distance)
+            said = _("{share} changed", share=change)
+            self.part(f"block{distance}", changed_at(head, distance, FAR[-1]))
+            self.part(f"said{distance}", lines_of(said, counted_places(distance), width))
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
         products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
+        printed = (printable(self.layer.words[place]) for place in self.pair)
+        score = _(
+            "score of “{query}” with “{key}”, if they stood this many places apart",
+            **dict(zip(("query", "key"), printed, strict=True)),
+        )
         words = self._say("slid", _("The score depends on the distance"), score)
         self.part("bars", lambda: Bars(products, apart, words().below(head=GAP)))
         self.facts |= told(
@@ -181,22 +190,6 @@ class RotationAndLatent(Stage):
             true=apart,
             product=(float(head.dot_products[self.pair]), format_number),
         )
-
-    def _below(self, matter: str, quiet: str) -> Callable[[], VGroup]:
-        """Return what makes the words below a merged matrix."""
-        width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else 3)
-        return lines_of(matter, quiet, width)
-
-    def _move_apart(self, distance: int) -> None:
-        """Show the merged matrix at a distance, and what that changes."""
-        share = fact(
-            "change", self.changes[distance], partial(format_percent, digits=0), distance=distance
-        )
-        self.part("turned", merged_at(self.head, distance))
-        self.part("changed", changed_at(self.head, distance, FAR[-1]))
-        self.part("at", self._below(_("with rotation"), counted_places(distance)))
-        self.part("share", self._below(share, _("changed")))
-        self.show(MERGED, tall=TALL_MERGED)
 
     def _report(self) -> None:
         """Make the parts that show what the conversion measured."""
@@ -218,7 +211,7 @@ class RotationAndLatent(Stage):
         whole = fact("kept numbers", report.cached, way="model")
         figure = _("{part} of {whole} numbers", part=part, whole=whole)
         self._say("half", figure, _("kept of each token, and what the model says then"))
-        line = _("how much more unsure it is of each next word (perplexity)")
+        line = _("how much more unsure than the original model: shorter is better")
         self.part("about", self._broken(line, self.theme.ink))
         done = _("after {minutes} of training", minutes=self.facts["minutes"])
         count = len(worse)
@@ -277,11 +270,11 @@ class RotationAndLatent(Stage):
     def it_depends_on_the_distance(self) -> None:
         """And that turn stands between the two matrices. [One] place apart, the merged matrix
         changes by {one}, [five] apart by {five}: no single matrix serves all distances."""
-        self._move_apart(0)
-        for distance in FAR:
+        for shown, distance in enumerate(FAR, start=1):
             if mark := {1: "One", 5: "five"}.get(distance):
                 self.wait_for(mark)
-            self._move_apart(distance)
+            later = " ".join(f"block{far} said{far}" for far in FAR[shown:])
+            self.show(MERGED, tall=TALL_MERGED, later=later, headline=self.merging, run_time=CHANGE)
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:
@@ -306,10 +299,10 @@ class RotationAndLatent(Stage):
         "beside a latent that is not rotated.",
     )
     def a_few_numbers(self) -> None:
-        self.show(KEPT, reveal="latent", later="rope of_rope total")
+        self.show(KEPT, reveal="latent", later="rope of_rope")
         self.wait_for("rotated")
-        self.show(KEPT, reveal="rope", later="total")
-        self.show(KEPT)
+        self.show(KEPT, reveal="rope")
+        self.show(KEPT, headline=self.total)
 
     @beat
     def two_parts(self) -> None:

@@ -30,7 +30,6 @@ __all__ = ["HeadsAtWords", "Pooling", "TokenFloor", "by_word"]
 
 Array = npt.NDArray[np.float64]
 
-LEFT_OUT = 0.2  # opacity of what is not read
 LATENT, READ = 0.3, 1.0  # opacity of a latent that is kept, and of one that is read
 PAD = 0.05  # from a panel to its frame, in scene units
 APART = 0.14  # between lines of words beside tiles
@@ -109,20 +108,26 @@ class HeadsAtWords(Group):
         self.add(self.panels, self.frames, self.words)
 
     def read(self, shares: Array) -> None:
-        """Leave only what is read bright, with its words, and framed what all heads read.
+        """Light the words that are read, and frame what all heads read.
+
+        If each head reads other words, only the cells are left that are read.
 
         Parameters
         ----------
         shares : (head, word)
             Share of each head's attention to a word that is read, 0 or 1 if that is one token.
         """
+        alike = (shares == shares[0]).all()
         theme = current_theme()
         for word, panel, frame, share in zip(
             self.words, self.panels, self.frames, shares.T, strict=True
         ):
-            panel.set_shown(LEFT_OUT + (1 - LEFT_OUT) * share.reshape(panel.shape))
+            panel.set_shown(1.0 if alike else share.reshape(panel.shape))
             word.set_fill(theme.ink if share.any() else theme.muted)
-            frame.set_stroke(theme.ink if share.all() else theme.faint)
+            framed = bool(share.all())
+            frame.set_stroke(
+                theme.ink if framed else theme.faint, 1.5 * theme.bold if framed else theme.line
+            )
 
     def read_latents(self, count: int) -> None:
         """Light the latents, and the words, of those that get most attention, and no others."""
@@ -189,8 +194,8 @@ class Pooling(VGroup):
     ----------
     count
         How many tokens.
-    text
-        The words.
+    texts
+        The words, and quieter ones below them.
     across
         How many tokens stand side by side, at most.
     pitch
@@ -202,16 +207,22 @@ class Pooling(VGroup):
         The tiles of the tokens, that of the entry, and the words with the arrow.
     """
 
-    def __init__(self, count: int, text: str, across: int, pitch: float) -> None:
+    def __init__(self, count: int, texts: tuple[str, str], across: int, pitch: float) -> None:
         super().__init__()
-        colour, side = current_theme().latent, TILE / PITCH * pitch
+        theme, side = current_theme(), TILE / PITCH * pitch
+        colour = theme.latent
         self.entry = Square(side, stroke_width=0.0, fill_color=colour, fill_opacity=1.0)
         tokens = VGroup(*(self.entry.copy().set_fill(opacity=DARK) for _token in range(count)))
         self.tokens = tokens.arrange_in_grid(cols=min(count, across), buff=pitch - side)
         x, y = float(tokens.get_right()[0]), float(tokens.get_center()[1])
         glow(self.entry.move_to([x + (SLOT - 0.5) * pitch, y, 0]))
         arrow = Label("→", size=1.5 * TEXT).on_line(x + (SLOT - 1) / 2 * pitch, y)
-        lines = [Label(t, size=1.4 * TEXT) for t in break_lines(text, BESIDE, size=1.4 * TEXT)]
+        size = 1.4 * TEXT
+        lines = [
+            Label(line, size=size, colour=look)
+            for text, look in zip(texts, (theme.ink, theme.muted), strict=True)
+            for line in break_lines(text, BESIDE, size=size)
+        ]
         words = VGroup(*lines).arrange(DOWN, buff=APART, aligned_edge=LEFT)
         words.move_to([x + (SLOT + 0.5) * pitch, y, 0], aligned_edge=LEFT)
         self.result = VGroup(arrow, words)
@@ -222,7 +233,7 @@ class Pooling(VGroup):
         """Return the pitch with which poolings of some tokens, one below the other, fill a room."""
         rows = sum(-(-count // across) for count in counts)
         beside = min(BESIDE, room.width / 2)
-        return min(room.height / (rows + 1), (room.width - beside) / (across + SLOT + 0.5))
+        return min(room.height / (rows + 2), (room.width - beside) / (across + SLOT + 0.5))
 
     def merge(self, **kwargs: Any) -> Animation:
         """Return an animation in which copies of all tokens become the entry."""

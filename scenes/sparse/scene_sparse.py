@@ -8,7 +8,13 @@ import numpy as np
 from manim import DOWN, LEFT, Group, LaggedStart, VGroup
 
 from extract.facts.architectures import architecture
-from extract.facts.newer_schemes import V4_ARITHMETIC, V4_CACHE, V4_POOLING, V32_CONTEXT
+from extract.facts.newer_schemes import (
+    NEWER_SCHEMES,
+    V4_ARITHMETIC,
+    V4_CACHE,
+    V4_POOLING,
+    V32_CONTEXT,
+)
 from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
 from filmkit.core.animations import Appear
@@ -83,8 +89,12 @@ class Sparse(Stage):
         lines = {
             "last": _("of the attention is on the last {n} tokens", n=n),
             "sink": _("of the attention is on the first token and the last {n}", n=n - 1),
-            "best": _("of the attention is on each head’s own best {n}, chosen after looking", n=n),
-            "less": _("a <latent>latent</latent> of each token, and few of them read"),
+            "best": _("of the attention is on each head’s own best {n}, with hindsight", n=n),
+            "less": _(
+                "a <latent>latent</latent> of each token, and {n} of {count} read",
+                n=n,
+                count=fact("words read", len(words)),
+            ),
         }
         self.said = {name: Headline(figures[name], lines[name], self.frame) for name in lines}
         lowest = min((self.mean, *self.said.values()), key=lambda words: words.get_bottom()[1])
@@ -163,9 +173,11 @@ class Sparse(Stage):
         """In DeepSeek-V3.2, a small indexer [chooses] {top_k} tokens. The model reads [less],
         but stores no less: all latents stay."""
         number = _(
-            "{chosen} of {all} read", chosen=self.facts["top_k"], all=fact("context", V32_CONTEXT)
+            "{chosen} of {all} tokens are read",
+            chosen=self.facts["top_k"],
+            all=fact("context", V32_CONTEXT),
         )
-        line = _("<ink>white</ink>: read; <latent>violet</latent>: kept, a latent of each token")
+        line = _("all <latent>latents</latent> are kept, and the <ink>white</ink> ones are chosen")
         floor = self.floor
         stand(self, floor.shot, floor.tokens)
         self.wait_for("chooses")
@@ -181,9 +193,22 @@ class Sparse(Stage):
         room = self.merged.below(head=BELOW, foot=FOOT)
         across = FEWER if self.frame.upright else ACROSS
         pitch = Pooling.pitch(room, V4_POOLING, across)
+        (scheme,) = (scheme for scheme in NEWER_SCHEMES if scheme.model == V4)
+        layers = {part.pooling: part.n_layers for part in scheme.layers}
         poolings = VGroup(
             *(
-                Pooling(count, _("{count} tokens, one entry", count=count), across, pitch)
+                Pooling(
+                    count,
+                    (
+                        _("{count} tokens, one entry", count=count),
+                        _(
+                            "in {layers} layers",
+                            layers=fact("pooling layers", layers[count], tokens=count),
+                        ),
+                    ),
+                    across,
+                    pitch,
+                )
                 for count in V4_POOLING
             )
         )

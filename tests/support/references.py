@@ -477,9 +477,18 @@ def slid(stage: Stage, distance: int) -> float:
 
 
 @fact("clocks")
-def clocks(stage: Stage, *, drawn: bool) -> int:
-    pairs = len(stage.trace.rotation(stage.layer.layer).steps)
-    return min(pairs, 3) if drawn else pairs
+def clocks(stage: Stage) -> int:
+    return len(stage.trace.rotation(stage.layer.layer).steps)
+
+
+@fact("pooling layers")
+def pooling_layers(_stage: Stage, *, tokens: int) -> int:
+    return {4: 30, 128: 31}[tokens]
+
+
+@fact("words read")
+def words_read(stage: Stage) -> int:
+    return stage.layer.count + stage.layer.hides_first
 
 
 # Published models

@@ -94,7 +94,7 @@ def test_latents_of_a_token_are_to_scale() -> None:
 def test_where_one_token_was_as_many_latents_are_cut_as_have_room() -> None:
     gpu = Gpu(2.0, 20.0, 1 / SHARE)
     slabs = len(gpu.slabs) // 2
-    assert gpu.counts[0] == slabs
+    assert gpu.counts[0] % slabs == 0
     assert np.prod(gpu.counts) == slabs * round(1 / SHARE)
     assert volume(gpu.latent) * np.prod(gpu.counts) == pytest.approx(volume(gpu.pose))
     np.testing.assert_allclose(gpu.latent.corner(1, 1, 0), gpu.pose.corner(1, 1, 0))
@@ -128,9 +128,9 @@ def test_each_lamp_that_burns_is_a_multiply_add(n_groups: int | None) -> None:
 # The published saving
 
 
-@pytest.mark.parametrize("down", [False, True])
-def test_three_changes_make_the_published_saving(down: bool) -> None:
-    body = Shrinking(architecture("DeepSeek 67B"), architecture("DeepSeek-V2"), down=down)
+@pytest.mark.parametrize("turn", [None, 0.0, 22.0])
+def test_three_changes_make_the_published_saving(turn: float | None) -> None:
+    body = Shrinking(architecture("DeepSeek 67B"), architecture("DeepSeek-V2"), turn=turn)
     assert np.prod(body.factors) == pytest.approx(1 / (1 - v2_cache_claim().saving))
     assert sum(volume(half.pose) for half in body.halves) == pytest.approx(volume(body.sizes[0]))
     for step, size in zip(body.steps, body.sizes[1:], strict=True):
@@ -142,7 +142,11 @@ def test_three_changes_make_the_published_saving(down: bool) -> None:
             np.concatenate([b.corners for b in (g if g is body.halves else [g])])
             for g in (one, two)
         )
-        apart = near[:, 1].min() - far[:, 1].max() if down else far[:, 0].min() - near[:, 0].max()
+        apart = (
+            near[:, 1].min() - far[:, 1].max()
+            if turn is None
+            else far[:, 0].min() - near[:, 0].max()
+        )
         assert apart > 0
     assert kv_cache_bytes(architecture("DeepSeek 67B")) == 389_120
 

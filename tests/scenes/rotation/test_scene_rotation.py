@@ -24,7 +24,7 @@ from scenes.rotation.parts import (
     parts_of_products,
     sum_of_parts,
 )
-from scenes.rotation.scene_rotation import RotationAndLatent
+from scenes.rotation.scene_rotation import FAR, RotationAndLatent
 from tests.support.checkout import SHIPPED
 from tests.support.staging import BeatPicture, play
 from tests.support.traces import make_trace
@@ -80,7 +80,8 @@ def test_at_their_true_distance_two_words_have_their_true_score(trace: Trace) ->
 def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, BeatPicture]) -> None:
     report = conversion_report(trace)
     changed = [text for text in shown(pictures["it_depends_on_the_distance"]) if "%" in text]
-    assert changed == [f"{100 * trace['merged.change'][5]:.0f}%"]
+    changes = trace["merged.change"]
+    assert changed == [f"{100 * changes[distance]:.0f}% changed" for distance in FAR]
     distance = report.merged.query - report.merged.key
     product = trace["merged.score"][distance] / trace.meta.score_scale
     assert f"{product:.1f}" in shown(pictures["the_score_slides"])
@@ -93,15 +94,16 @@ def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, Beat
     assert f"{report.rank + report.rotated} of {report.cached} numbers" in said
 
 
-def test_one_merged_matrix_stays_beside_one_that_changes(
+def test_merged_weights_stay_or_change_with_the_distance_on_one_scale(
     pictures: dict[str, BeatPicture],
 ) -> None:
-    panels = pictures["it_depends_on_the_distance"].panels
-    sources = {panel.heatmap.source for panel in panels}
-    shown = {(source.quantity, dict(source.given)["distance"]) for source in sources}
-    assert shown == {("merged_matrix", 0), ("merged_matrix", 5), ("merged_change", 5)}
-    merged = (panel.heatmap for panel in panels if panel.heatmap.source.quantity == "merged_matrix")
-    assert len({cells.norm for cells in merged}) == 1
+    cells = [panel.heatmap for panel in pictures["it_depends_on_the_distance"].panels]
+    assert {block.source.quantity for block in cells} == {"merged_change"}
+    changes = {dict(block.source.given)["distance"]: block.values.mean() for block in cells}
+    assert set(changes) == set(FAR)
+    assert changes[0] == 0
+    assert sorted(changes.values()) == [changes[distance] for distance in FAR]
+    assert len({block.norm for block in cells}) == 1
 
 
 def test_a_part_is_called_what_it_is_and_a_plus_adds(
@@ -109,7 +111,7 @@ def test_a_part_is_called_what_it_is_and_a_plus_adds(
 ) -> None:
     """What is rotated depends on words too: it is not "position", nor the rest "content"."""
     texts = [item.text for beat in pictures.values() for item in beat.texts]
-    assert "rotary positions (RoPE)" in texts
+    assert "Rotary positions (RoPE)" in texts
     assert not [text for text in texts if "content" in text or text == "position"]
     kept = shown(pictures["a_few_numbers"])
     assert {"192 numbers", "128", "64"} <= set(kept)
@@ -178,14 +180,17 @@ def test_a_sum_is_true_as_it_is_printed(
 
 
 def test_each_word_is_a_step_further_and_two_have_the_colours_of_their_roles() -> None:
-    steps = np.array([1.0, 0.25])
-    turned = TurnedWords([" one", " two", " three"], steps, (2, 1), Box(0, 0, 6, 4))
+    turned = TurnedWords([" one", " two", " three"], 0.75, (2, 1), "apart", Box(0, 0, 6, 4))
+    face, query, key = turned.large
     for share in (0.0, 0.5, 1.0):
         turned.turn(share)
-        for number, column in enumerate(turned.clocks):
-            for step, (_face, hand) in zip(steps, column, strict=True):
-                x, y, _z = hand.get_end() - hand.get_start()
-                assert np.arctan2(x, y) == pytest.approx(share * number * step)
+        hands = [*(hand for _face, hand in turned.clocks), query, key]
+        for number, hand in zip((0, 1, 2, 2, 1), hands, strict=True):
+            x, y, _z = hand.get_end() - hand.get_start()
+            assert np.arctan2(x, y) == pytest.approx(share * number * 0.75)
+        ends = turned.arc.points[[0, -1]] - face.get_center()
+        angles = np.arctan2(ends[:, 0], ends[:, 1])
+        np.testing.assert_allclose(angles, [share * 0.75, share * 1.5], atol=1e-9)
     theme = current_theme()
     colours = [word.get_fill_color().to_hex().lower() for word in turned.words]
     assert colours == [theme.ink.lower(), theme.key.lower(), theme.query.lower()]
