@@ -351,18 +351,21 @@ class KVCache(Stage):
     def token_by_token(self) -> None:
         """With a cache, a token adds one row of keys and values. Without, all rows are computed
         again."""
-        self._extend(self.steps)
         line = _("multiply-adds in this layer so far")
         words = Headline(_("A cache saves work"), line, self.frame)
         show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles="K V", headline=words)
-        rows, again = np.arange(self.count), ("again_K", "again_V")
+        again = ("again_K", "again_V")
+        self._count_work(0)
+        show(lit=dict.fromkeys(again, 0.0))
+        self._extend(self.steps)
+        rows = np.arange(self.count)
         for step, row in enumerate(range(self.old, self.count)):
             known = (rows < row)[:, None]
             lit: dict[str, npt.ArrayLike] = {"K": known, "V": known}
             lit |= dict.fromkeys(again, 0.0)
             self._count_work(step)
             marks = Mark("K", row=row), Mark("V", row=row)
-            show(lit=lit, marks=marks, run_time=0.4 if step else None)
+            show(lit=lit, marks=marks, run_time=0.4)
             self.play(
                 *self._filling("K", "V", until=row + 1),
                 *self._filling(*again, until=row + 1, order=in_rows),
