@@ -23,6 +23,7 @@ from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label, break_lines
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
+from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import SentencePart, below_each_other, own_colour
 from filmkit.world.headline import Headline
@@ -46,7 +47,6 @@ Array = npt.NDArray[np.float64]
 
 FARTHEST = 10  # distance up to which two words move apart
 FAR = (0, 1, 2, 5)  # distances at which the merged matrix is looked at
-CHANGE = 2.2  # seconds in which a block of the merged matrix appears
 READ = 3.0  # seconds in which words appear, and bars grow
 SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and of the bars, as shares of the stage
 
@@ -268,13 +268,17 @@ class RotationAndLatent(Stage):
 
     @beat(when=is_converted)
     def it_depends_on_the_distance(self) -> None:
-        """And that turn stands between the two matrices. [One] place apart, the merged matrix
-        changes by {one}, [five] apart by {five}: no single matrix serves all distances."""
-        for shown, distance in enumerate(FAR, start=1):
-            if mark := {1: "One", 5: "five"}.get(distance):
+        """And that turn stands [between] the two matrices. [One] place apart, the merged matrix
+        [changes] by {one}, [five] apart by {five}: [no] single matrix serves all distances."""
+        near, far = FAR[0], FAR[-1]
+        steps = {"": 1, "between": 1, "One": 2, "changes": 3, "five": 4, "no": 4}
+        framed = {"between": (Mark(f"block{near}"),), "no": (Mark(f"block{far}"),)}
+        show = partial(self.show, MERGED, tall=TALL_MERGED, headline=self.merging)
+        for mark, shown in steps.items():
+            if mark:
                 self.wait_for(mark)
-            later = " ".join(f"block{far} said{far}" for far in FAR[shown:])
-            self.show(MERGED, tall=TALL_MERGED, later=later, headline=self.merging, run_time=CHANGE)
+            later = " ".join(f"block{each} said{each}" for each in FAR[shown:])
+            show(later=later, marks=framed.get(mark, ()))
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:
