@@ -40,7 +40,7 @@ DECK_BEAT = 1  # the beat of DECK_SCENE that is pictured, counted from 0
 POSTERS_APPEAR = 1500  # milliseconds that the browser gets to draw the gallery's posters
 # Where the pointer is on the deck's picture, from its top left, in shares of width and height:
 # on a cell of the latent.
-POINTER = (0.734, 0.737)
+POINTER = (0.883, 0.794)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 """Programs that can draw the pages, in order of preference."""

@@ -35,7 +35,7 @@ from tests.support.checkout import PROJECT, SHIPPED
 
 CONTROL = Path(__file__).parent / "control"
 PINS = PROJECT / "filmkit" / "constraints.txt"
-WIDE, TALL = Quality(480, 270, 30), Quality(270, 480, 30)
+WIDE, TALL, SMALL = Quality(480, 270, 30), Quality(270, 480, 30), Quality(384, 216, 30)
 
 # Two pictures are the same if at most one pixel of a thousand differs by more than 8 levels.
 LEVELS, SHARE = 8, 0.001
@@ -135,11 +135,11 @@ def plain_scene() -> Pixels:
 
 PICTURES: dict[str, Callable[[], Pixels]] = {
     "head": lambda: still("scene_attention", "one_head"),
-    "stack": lambda: still("scene_heads", "some_share_keys_and_values"),
+    "stack": lambda: still("scene_heads", "some_share_keys_and_values", quality=SMALL),
     # Smaller: so many bright cells take much room.
-    "wall": lambda: still("scene_patterns", "one_of_many", quality=Quality(384, 216, 30)),
+    "wall": lambda: still("scene_patterns", "one_of_many", quality=SMALL),
     "close-up": lambda: still("scene_patterns", "one_word_back"),
-    "volume": lambda: still("scene_kv_cache", "the_whole_cache", theme="light"),
+    "volume": lambda: still("scene_kv_cache", "the_whole_cache", theme="light", quality=SMALL),
     "latent": lambda: still("scene_mla", "every_head_reads_it"),
     "light": lambda: still("scene_sharing", "one_set_for_all", theme="light"),
     "print": lambda: still("mqa", "poster", theme="print"),
