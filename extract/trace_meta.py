@@ -1,4 +1,4 @@
-"""The names of `extract.trace` that documentation and programs take from here."""
+"""Names of `extract.trace` that earlier documentation gave here."""
 
 from extract.trace import Featured, ModelSource
 

@@ -499,22 +499,10 @@ def shared_values(trace: Trace, layer: int, heads: tuple[int, int]) -> Array:
     return _pooled(trace, layer, "v", heads)
 
 
-@quantity(N_("scaled scores"), SHARED, axes=("query_pos", "key_pos"))
-def shared_scores(trace: Trace, layer: int, head: int, sets: int) -> Array:
-    """Return the scaled scores with that many sets of keys and values, (query, key)."""
-    return _shared(trace, layer, sets).scores[head]
-
-
 @quantity(N_("attention pattern"), SHARED, axes=("query_pos", "key_pos"))
 def shared_pattern(trace: Trace, layer: int, head: int, sets: int) -> Array:
     """Return the pattern with that many sets of keys and values, (query, key)."""
     return _shared(trace, layer, sets).pattern[head]
-
-
-@quantity(N_("pattern times values"), SHARED, axes=("pos", "d_v"))
-def shared_mix(trace: Trace, layer: int, head: int, sets: int) -> Array:
-    """Return the pattern times the values with that many sets of them, (position, d_v)."""
-    return _shared(trace, layer, sets).z[:, head]
 
 
 @quantity(N_("difference from the model’s own pattern"), SHARED, axes=("query_pos", "key_pos"))

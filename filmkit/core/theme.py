@@ -58,8 +58,8 @@ class Tempo:
     ----------
     small, normal, large
         Animations of one thing, of several, and of a whole picture.
-    swing, orbit
-        Moves of the camera through space, and round a stack of heads.
+    swing
+        Moves of the camera through space.
     breath
         The shortest pause.
     pause
@@ -72,7 +72,6 @@ class Tempo:
     normal: float = 1.0
     large: float = 1.6
     swing: float = 3.0
-    orbit: float = 8.0
     breath: float = 0.8
     pause: float = 4.0
     per_word: float = 0.43

@@ -101,6 +101,6 @@ class SharedView:
         most = max(float(self.difference(head)[0].max()) for head in heads)
         return Norm(0.0, most or 1.0, theme.rising(theme.highlight))
 
-    def _source(self, quantity: str, head: int, width: int = 0) -> TensorSource:
+    def _source(self, quantity: str, head: int) -> TensorSource:
         """Return the source of a matrix that was computed with shared keys and values."""
-        return self.layer.computed(quantity, width, head=head, sets=self.shared.n_groups)
+        return self.layer.computed(quantity, head=head, sets=self.shared.n_groups)

@@ -9,6 +9,7 @@ from manim import VGroup
 from extract.recompute.sharing import groups_for
 from filmkit.core.animations import at_once
 from filmkit.core.camera import pin_to_frame
+from filmkit.core.card import FILM_TITLE
 from filmkit.core.facts import fact
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
@@ -87,7 +88,7 @@ class Poster(Stage):
 class MultiHeadPoster(Poster):
     """Poster of multi-head attention."""
 
-    name = N_("multi-head attention")
+    name = N_("Multi-head attention")
     idea = N_("<key>keys</key> and <value>values</value> for every head")
 
     @property
@@ -112,7 +113,7 @@ class SharedPoster(Poster):
 class GroupedQueryPoster(SharedPoster):
     """Poster of grouped-query attention."""
 
-    name = N_("grouped-query attention")
+    name = N_("Grouped-query attention")
     idea = N_("{sets} of <key>keys</key> and <value>values</value> for {heads}")
 
     @property
@@ -125,7 +126,7 @@ class GroupedQueryPoster(SharedPoster):
 class MultiQueryPoster(SharedPoster):
     """Poster of multi-query attention."""
 
-    name = N_("multi-query attention")
+    name = N_("Multi-query attention")
     idea = N_("one set of <key>keys</key> and <value>values</value> for {heads}")
 
     @property
@@ -136,7 +137,7 @@ class MultiQueryPoster(SharedPoster):
 class LatentPoster(Poster):
     """Poster of multi-head latent attention."""
 
-    name = N_("multi-head latent attention")
+    name = N_("Multi-head latent attention")
 
     def prepare(self) -> None:
         super().prepare()
@@ -170,7 +171,7 @@ class LatentPoster(Poster):
 class Thumbnail(LatentPoster):
     """Thumbnail of the film: the latent and its heads, with the film's title."""
 
-    call: ClassVar[str] = N_("Remember Less")
+    call: ClassVar[str] = FILM_TITLE
 
     def provenance_notes(self) -> tuple[str, str]:
         return "", ""

@@ -20,7 +20,7 @@ MEANINGS = {
     "queries": {"q", "q_norm", "q_rot", "rotated_on"},
     "keys": KEYS,
     "values": VALUES,
-    "scores": {"dot_products", "scores", "shared_scores", "latent_scores", "sum_of_scores"},
+    "scores": {"dot_products", "scores", "latent_scores", "sum_of_scores"},
     "pattern": {
         "pattern",
         "shared_pattern",
@@ -32,7 +32,7 @@ MEANINGS = {
     "SmolLM2": {"pattern"},
     "made": {"pattern"},
     "GPT-2 small": {"pattern"},
-    "head output": {"z", "shared_mix", "latent_mix"},
+    "head output": {"z", "latent_mix"},
     "output of the layer": {"out"},
     "learned": {"W_V"},
     "latent": {"kv_latent", "latents", "mla.c"},

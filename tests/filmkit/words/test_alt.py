@@ -132,13 +132,13 @@ def test_a_panel_of_several_heads_counts_them() -> None:
 def test_what_is_computed_is_named_with_its_layers_and_heads() -> None:
     rows = [0, 9]
     cards = [
-        computed("shared_scores", rows, rows, given={"layer": 1, "head": head, "sets": 1})
+        computed("shared_pattern", rows, rows, given={"layer": 1, "head": head, "sets": 1})
         for head in (0, 2)
     ]
     block = computed("cached_keys", 7, [0, 60], [0, 64], given={"layers": [0, 19]})
     own = panel(None, expression="mean of all patterns", shape=[9, 9])
     assert describe(*cards, block, own) == (
-        "Heatmaps in viridis. Scaled scores of layer 1, heads 0 and 2 with shared keys and values: "
+        "Heatmaps in viridis. Attention pattern of layer 1, heads 0 and 2 with shared keys and values: "
         "2 panels, each 9 words by 9 words, −2 to 2. "
         "Keys of layers 0 to 19 in each layer’s own scale: 60 key/value heads by "
         "64 columns, −2 to 2. "
@@ -325,19 +325,19 @@ def test_what_is_computed_is_named_with_its_heads_and_layers_in_every_language()
     expected = {
         "fr": (
             "Cartes de chaleur, couleurs viridis. "
-            "Scores mis à l’échelle (couche 1, têtes 0 et 2) avec clés et valeurs partagées\u00a0: "
+            "Motif d’attention (couche 1, têtes 0 et 2) avec clés et valeurs partagées\u00a0: "
             "2 panneaux de 9 mots sur 9 mots, de −2 à 2. "
             "En retrait\u00a0: clés à l’échelle de chaque couche."
         ),
         "zh": (
-            "热图，配色为 viridis。第 1 层第 0、2 个头的缩放分数（共享键和值）：2 个面板，"
+            "热图，配色为 viridis。第 1 层第 0、2 个头的注意力图（共享键和值）：2 个面板，"
             "每个 9 个词 × 9 个词，取值 −2 到 2。淡显：键（每层用自己的色标）。"
         ),
     }
     for code, text in expected.items():
         with use_language(code):
             cards = [
-                computed("shared_scores", [0, 9], [0, 9], given={"layer": 1, "head": head})
+                computed("shared_pattern", [0, 9], [0, 9], given={"layer": 1, "head": head})
                 for head in (0, 2)
             ]
             place = {"layers": [0, 29]}
