@@ -45,7 +45,7 @@ def test_panels_of_heads_are_what_their_sources_compute(kind: str) -> None:
     shared = SharedView.of(layer, 1)
     panels = [latent.head(1).panels, latent.head(1).absorbed_panels]
     panels.append({name: shared.panel(name, 0) for name in ("k", "v")})
-    panels.append({"pattern": shared.pattern(1), "change": shared.change(1)})
+    panels.append({"pattern": shared.pattern(1), "difference": shared.difference(1)})
     panels.append({"latent": (latent.latent, latent.latent_source)})
     tensors = [head_tensor(layer.head(1), name) for name in HEAD_TENSORS]
     panels.append({tensor.name: (tensor.values, tensor.source) for tensor in tensors})

@@ -167,7 +167,7 @@ def test_a_scene_s_own_picture_draws_that_scene(copy: Copy) -> None:
 
 
 def test_a_shared_picture_draws_the_scenes_that_use_it(copy: Copy) -> None:
-    edit = "class Clocks(VGroup):", "class Clocks(VGroup):\n    MORE = 1\n"
+    edit = "def outline_points(", "MORE = 1\n\n\ndef outline_points("
     touched = copy.touched("filmkit/mobjects/clocks.py", *edit)
     assert {scene for scene, _ in touched} == {"scene_attention", "scene_rotation"}
 
