@@ -168,11 +168,11 @@ class Sharing(Stage):
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
         line = _(
-            "mean of {heads} that share one set; <highlight>coloured</highlight>: what moved to "
-            "other words",
+            "mean of {heads} with one set of keys and values; "
+            "<highlight>coloured</highlight>: attention on other words",
             heads=counted_heads(self.trace.meta.n_heads),
         )
-        figure = _("{share} of the attention moves", share=self.moved)
+        figure = _("Sharing moves {share} of the attention", share=self.moved)
         words, world = Headline(figure, line, self.frame), self.world
         names = [card.name for card in world.cards if card.name is not None]
         rest = (world.lines, *world.pairs, *names)
