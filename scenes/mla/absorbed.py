@@ -52,7 +52,7 @@ BRACKET = 1.6  # height of a bracket, in capitals
 HOP = 0.5  # how high it jumps, in scene units
 SHINE = 0.5  # how much light the formula gives
 MATRIX = 0.9  # height of the matrices below their symbols, in scene units
-WIDE, SPACE = 0.225, 0.015  # their width, and room beside a bracket, as shares of the room's
+WIDE, SPACE = 0.24, 0.015  # their width, and room beside a bracket, as shares of the room's
 BELOW = 0.12  # from a symbol to its matrix, and on to its name, in scene units
 STOREY = (2.0, 0.13, 0.6)  # width, height and depth of the key of one token, in scene units
 HIGHEST = 1.6  # of a tower of keys
@@ -60,7 +60,7 @@ ALLEY = 0.2  # between two towers, in widths
 BRACE = 0.12  # height of the ends of a brace, in scene units
 TURN, TILT = 12.0, 9.0  # from where they are seen, in degrees
 NEAR_TILT = 7.0  # the same of what is kept
-QUERY, ROW = 0.3, 1.1  # heights of the new query, and of it among latents, in scene units
+ROW = 0.5  # height of the new query, also of it among latents, in scene units
 SIGN = 0.08  # size of signs between matrices
 BACK = 0.7  # opacity of rows that step back
 ROOM = 0.012  # between cells and a frame around them, in scene units of the room
@@ -213,14 +213,19 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
 def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
     """Return the matrices of a formula's factors, each below its symbol and above its name.
 
-    They are pairs of cells and name: of the query, of the weight, and of the latents.
+    They are pairs of cells and name: of the query, of the weight, and of the latents. Numbers of
+    the query are as wide as those of the weight.
     """
     top = float(formula.get_bottom()[1]) - BELOW
+    query, weight, _latents = (matrix.values.shape[1] for matrix in factors)
+    most = max(query, weight)
+    widths = query / most, weight / most, 1.0
     group = Group()
-    for matrix, (symbol, height, name) in zip(
+    for matrix, width, (symbol, height, name) in zip(
         factors,
+        widths,
         (
-            (formula.query, QUERY, _("query")),
+            (formula.query, ROW, _("query")),
             (formula.weight, MATRIX, _("makes keys")),
             (formula.latent, MATRIX, _("latents")),
         ),
@@ -229,7 +234,7 @@ def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
         cells = Heatmap(
             matrix.values,
             matrix.scale,
-            width=formula.wide,
+            width=width * formula.wide,
             height=height,
             source=matrix.source,
         )
@@ -259,12 +264,12 @@ def result(words: str, colour: str, box: Box, left: float) -> tuple[VGroup, Box]
     return pin_to_frame(VGroup(sign, brace)), below
 
 
-def asked_row(matrix: Matrix, box: Box) -> Heatmap:
-    """Return the new query in the space of the latents as a long row at the top of a box."""
+def asked_row(matrix: Matrix, box: Box, width: float) -> Heatmap:
+    """Return the new query in the space of the latents as a row of a width at the top of a box."""
     cells = Heatmap(
         matrix.values,
         matrix.scale,
-        width=box.width,
+        width=width,
         height=ROW,
         source=matrix.source,
         edged=False,
@@ -282,7 +287,9 @@ def output_parts(view: LatentView) -> dict[str, Matrix]:
     source = layer.computed("latent_output", outputs[0].shape[1])
     built, read = (
         Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
-        for out, name in zip(outputs, (_("keys rebuilt"), _("no key built")), strict=True)
+        for out, name in zip(
+            outputs, (_("output with keys"), _("output without keys")), strict=True
+        )
     )
     # A thousandth of the largest output would be white.
     white = forms.largest_output / 1000 or 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -198,7 +198,8 @@ class DuelSide(Group):
         How much attention moves, beside the name; see :meth:`count`.
     layers
         The lines at nothing and at all of the attention, between which a bar for each layer of the
-        model stands, and the names of the first and the last; empty without a conversion.
+        model stands, the names of the first and the last, and "mean" beside the share if there is
+        room; empty without a conversion.
     """
 
     def __init__(self, model: Model, layer: LayerView, room: Box) -> None:
@@ -242,6 +243,11 @@ class DuelSide(Group):
         whole.on_line(room.right + GAP + whole.width / 2, room.top)
         words[0].on_line(room.left + words[0].width / 2, room.bottom - line)
         words[1].on_line(room.right - words[1].width / 2, room.bottom - line)
+        mean = Label(_("mean"), size=TEXT, colour=theme.muted)
+        x, y = self._place
+        mean.on_line(x + (_share(1.0).width + mean.width) / 2 + GAP, y)
+        if mean.get_right()[0] <= whole.get_right()[0]:
+            self.layers.add(mean)
         self.layers.add(whole, *words[: min(count, 2)])
         for y, colour in ((room.bottom, theme.faint), (room.top, theme.muted)):
             rule = Line([room.left, y, 0], [room.right, y, 0], color=colour)
@@ -317,10 +323,14 @@ def duel_sides(
 
 
 def change_scale(models: tuple[Model, Model]) -> Norm:
-    """Return the scale of all differences, the same on both sides: zero is the background."""
+    """Return the scale of all differences, the same on both sides: zero is the background.
+
+    Its colours are those of moved attention elsewhere.
+    """
+    theme = current_theme()
     every = [values for model in models for values, _source in model.differences]
     limit = float(np.percentile(np.stack(every), PERCENTILE)) or 1.0
-    return replace(Norm.unit(), vmax=min(1.0, limit), percentile=PERCENTILE)
+    return Norm(0.0, min(1.0, limit), theme.rising(theme.highlight), percentile=PERCENTILE)
 
 
 class Sayings(VGroup):

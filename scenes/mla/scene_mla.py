@@ -314,10 +314,10 @@ class LatentAttention(Stage):
         words = Headline(
             _("Rebuilt from the latent"), "; ".join([line, *latent_notes(self.view)]), self.frame
         )
-        marks = self._last_rows("C", "K", "V")
         mosaic = TALL_CIRCUIT if self.frame.tall else CIRCUIT
-        show = partial(self.show, mosaic, headline=words, marks=marks)
-        show(lit=dict.fromkeys("KV", self._last_row))
+        show = partial(self.show, mosaic, headline=words)
+        marks = self._last_rows("C", "K", "V")
+        show(lit=dict.fromkeys("KV", self._last_row), marks=marks)
         show()
 
     @property
@@ -362,16 +362,15 @@ class LatentAttention(Stage):
         said = [
             (
                 _("The same budget") if equal else _("Two ways to keep less"),
-                _("above: {budget} numbers for each token; below: their patterns", **given)
+                _("{budget} numbers for each token: which keeps the patterns?", **given)
                 if equal
                 else _(
-                    "above: {budget} or {rank} numbers for each token; below: their patterns",
-                    **given,
+                    "{budget} or {rank} numbers for each token: which keeps the patterns?", **given
                 ),
             ),
             (
                 _("A latent shifts attention less") if latent < shared else _("How much moves"),
-                _("bright is attention that moved: less is better"),
+                _("<highlight>coloured</highlight>: attention on other words than in the original"),
             ),
         ]
         if (contest := at_equal_size(self.trace)) is not None:
@@ -379,7 +378,7 @@ class LatentAttention(Stage):
             said.append(
                 (
                     _("The latent keeps the patterns") if keeps else _("How much moves"),
-                    _("attention on other words than in the original model: mean, and each layer"),
+                    _("attention that lands on another word than before: less is better"),
                 )
             )
         return tuple(Headline(*one, self.frame) for one in said)
@@ -442,7 +441,12 @@ class LatentAttention(Stage):
         assert contest is not None
         first, stop = int(self.trace.meta.has_bos), self.trace.meta.n_prompt
         prompt = printable("".join(self.trace.meta.tokens[first:stop]).strip())
-        words = Headline(_("Same prompt, same budget"), f"{prompt} …", self.frame)
+        line = _(
+            "“{prompt} …”, with {budget} numbers per token in each layer",
+            prompt=prompt,
+            budget=self.facts["budget"],
+        )
+        words = Headline(_("Same prompt, same budget"), line, self.frame)
         self.sayings = sayings = Sayings(self.models, contest, words)
         there = Group(*self.visible_parts())
         self.headline = None  # it leaves with all else
@@ -489,17 +493,31 @@ class LatentAttention(Stage):
         bottom = float(self.matrices.get_bottom()[1]) - GAP
         return self.formula.below(pair, self.frame.stage.bottom, bottom)
 
+    def _bracket_words(self) -> tuple[Headline, Headline]:
+        """Return what is said before the bracket moves, and after."""
+        keys = self.keys
+        before = Headline(
+            _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),
+            _("for one new token: {product}", product=keys.product()),
+            self.frame,
+        )
+        after = Headline(
+            _("Change the query, not the keys"),
+            _(
+                "{number} keys rebuilt: the matrix is applied to the one query",
+                number=fact("rebuilt keys", 0),
+            ),
+            self.frame,
+        )
+        return before, after
+
     @beat
     def a_new_query(self) -> None:
         """But only the latent is kept. Must [every] key of every head be rebuilt for every new
         token?"""
         self.keys = keys = RebuiltKeys(self.view)
-        words = Headline(
-            _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),
-            _("for one new token: {product}", product=keys.product()),
-            self.frame,
-        )
-        self._show_formula(words.below())
+        words = self._bracket_words()
+        self._show_formula(min((one.below() for one in words), key=lambda room: room.top))
         self.built, room = result(
             _("all keys, rebuilt"),
             self.theme.key,
@@ -512,7 +530,7 @@ class LatentAttention(Stage):
         self.play(
             AnimateWith(keys, lambda alpha: keys.sink(1 - alpha), introducer=True),
             Appear(self.built),
-            *self.say(words),
+            *self.say(words[0]),
             run_time=2 * self.theme.tempo.large,
         )
 
@@ -520,12 +538,7 @@ class LatentAttention(Stage):
     def move_the_bracket(self) -> None:
         """No: [move] the bracket. Then [no] key is ever built: the matrix is [applied] to the one
         new query."""
-        keys = self.keys
-        words = Headline(
-            _("{number} numbers rebuilt", number=fact("rebuilt keys", 0)),
-            _("the matrix is applied to the one new query"),
-            self.frame,
-        )
+        keys, words = self.keys, self._bracket_words()[1]
         self.wait_for("move")
         self.play(self.formula.move_bracket(), run_time=HOP)
         self.wait_for("no")
@@ -537,7 +550,7 @@ class LatentAttention(Stage):
             self._below(self.formula.goal),
             self.frame.stage.left,
         )
-        self.asked = asked = asked_row(self.absorbed["asked"], room)
+        self.asked = asked = asked_row(self.absorbed["asked"], room, self.matrices[1][0].width)
         self.wait_for("applied")
         query = self.matrices[0][0].copy()
         self.play(Appear(sign), Arrive(asked, asked.copy().replace(query, stretch=True)))
@@ -583,7 +596,9 @@ class LatentAttention(Stage):
             ),
             self.frame,
         )
-        show = partial(self.show, MIX, headline=words, titles="C mix", words="rows", marks=marks)
+        show = partial(
+            self.show, MIX, headline=words, titles="shares C mix", words="rows", marks=marks
+        )
         show(later="= mix")
         self.wait_for("latents")
         self._add_up()
@@ -602,10 +617,10 @@ class LatentAttention(Stage):
         for name, matrix in output_parts(self.view).items():
             self.part(name, matrix)
         width = self.trace.meta.d_model
-        line = _("computed both ways: only rounding is left")
+        line = _("only rounding differs")
         if width > LONGEST:
             line = _(
-                "first {drawn} of a token’s {width} numbers: only rounding is left",
+                "only rounding differs (first {drawn} of {width} numbers)",
                 drawn=fact("drawn width", LONGEST),
                 width=fact("width", width),
             )

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from functools import partial
 
-from manim import DOWN, RIGHT, UP, Group, LaggedStart, VGroup, smooth, squish_rate_func
+import numpy as np
+from manim import (
+    DOWN,
+    RIGHT,
+    UP,
+    DashedVMobject,
+    Group,
+    LaggedStart,
+    Rectangle,
+    VGroup,
+    smooth,
+    squish_rate_func,
+)
 
 from extract.attention.arithmetic import Array
 from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
-from filmkit.core.camera import Shot
+from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.handover import stand_for
@@ -33,6 +45,7 @@ RISE, SLIDE, COMPUTE, DRAW = 4.0, 3.0, 3.0, 3.0
 SHARE, INSET = 0.17, 0.05  # size of a share on a card, and how far below its top, in cards
 BELOW_WORDS = 0.25  # from a headline to the cards, in scene units
 BELOW_SHARE = 0.1  # from a share to the name of its head, in scene units
+AROUND, DASHES, MARK = 0.15, 48, 0.12  # the frame around a set: room, dashes, and its "?"
 LAG = 0.6  # share of the time in which patterns begin to change
 
 
@@ -168,11 +181,11 @@ class Sharing(Stage):
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
         line = _(
-            "mean of {heads} that share one set; <highlight>coloured</highlight>: what moved to "
-            "other words",
+            "mean of {heads} with one set of keys and values; "
+            "<highlight>coloured</highlight>: attention on other words",
             heads=counted_heads(self.trace.meta.n_heads),
         )
-        figure = _("{share} of the attention moves", share=self.moved)
+        figure = _("Sharing moves {share} of the attention", share=self.moved)
         words, world = Headline(figure, line, self.frame), self.world
         names = [card.name for card in world.cards if card.name is not None]
         rest = (world.lines, *world.pairs, *names)
@@ -236,4 +249,17 @@ class Sharing(Stage):
         self.play(Vanish(Group(*self.mobjects)))
         self.camera.shot = world.shot("arc")
         self.play(world.arrive(run_time=SLIDE))
-        self.play(*self.say(Headline(_("What else to share?"), line, self.frame)))
+        words = Headline(_("What else to share?"), line, self.frame)
+        self.play(*self.say(words), Appear(self.replaced()))
+
+    def replaced(self) -> VGroup:
+        """Return a dashed frame around the set of all heads, and a question mark beside it."""
+        first, last = (self.world.plan.set_plate(0, 1, side) for side in (0, 1))
+        width = last.center[0] - first.center[0] + first.width
+        middle = (np.array(first.center) + last.center) / 2
+        around = Rectangle(width=width + 2 * AROUND, height=first.height + 2 * AROUND)
+        around.move_to(middle).set_stroke(self.theme.latent, width=self.theme.bold)
+        mark = Label("?", size=MARK, colour=self.theme.latent, weight="semibold")
+        at = around.get_right()
+        mark.on_line(mark.width / 2 + AROUND, 0.0)
+        return VGroup(DashedVMobject(around, num_dashes=DASHES), keep_upright(mark, at))

@@ -50,8 +50,8 @@ class Scores(Group):
     ground
         Axes and title.
     ways
-        For each way to share its name, below the axis, the average of its scores, and above it its
-        number.
+        For each way to share its name and what is shared, below the axis, the average of its
+        scores, and above it its number.
     curve
         The line.
     means
@@ -69,7 +69,16 @@ class Scores(Group):
             fact("average", m, partial(_percent, digits=1), beside=w, attention=w)
             for w, m in zip(WAYS, self.means, strict=True)
         ]
-        names = VGroup(*(Label(way, size=theme.name_size, colour=theme.muted) for way in WAYS))
+        notes = _("no sharing"), _("groups"), _("one set")
+        names = VGroup(
+            *(
+                VGroup(
+                    Label(way, size=theme.name_size),
+                    Label(note, size=TEXT, colour=theme.muted),
+                ).arrange(DOWN, buff=GAP / 4)
+                for way, note in zip(WAYS, notes, strict=True)
+            )
+        )
         figures = VGroup(*map(figure, means))
         box = title.below(head=2 * GAP + figures.height)
         y = ChartAxis(FOOT, max(self.means), (FOOT,), write=_percent)

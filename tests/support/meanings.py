@@ -51,8 +51,8 @@ MEANINGS = {
     "moved attention": {"shared_difference"},
     "one shared set": {"pattern", "shared_pattern", "shared_difference"},
     "one latent": {"pattern", "rotated_latent_pattern", "rotated_latent_difference"},
-    "keys rebuilt": {"latent_output"},
-    "no key built": {"latent_output"},
+    "output with keys": {"latent_output"},
+    "output without keys": {"latent_output"},
     "difference: black is zero": {"difference_of_forms", "lost_keys"},
 }
 """The tensors, without their layer, and the quantities of each name, whichever word it quotes."""

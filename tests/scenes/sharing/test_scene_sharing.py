@@ -121,7 +121,7 @@ def test_every_card_shows_what_moves_and_its_share_of_the_mean(case: str) -> Non
             told = [w for w in words if inside(w, card) and presence(w) > 0]
             assert [word.text for word in told] == [f"{share:.0%}", f"head {card.head}"]
         (headline,) = stage.headline.figure
-        assert headline.text.startswith(f"{shares.mean():.0%} ")
+        assert headline.text.startswith(f"Sharing moves {shares.mean():.0%} ")
         seen.append(record.name)
 
     run(trace, look)
