@@ -145,7 +145,7 @@ def test_so_many_tokens_become_one_entry(count: int) -> None:
 
 def test_published_numbers_are_marked_as_not_the_models() -> None:
     pictures = {picture.record.name: picture for picture in play(Sparse, make_trace())}
-    for name, numbers in (("an_indexer_chooses", "163,840"), ("pooled_before", "10%")):
+    for name, numbers in (("an_indexer_chooses", "163,840"), ("pooled_before", "128 tokens")):
         texts = all_texts(pictures[name])
         assert any(numbers in text for text in texts)
         assert any("not the traced model" in text for text in texts)
