@@ -116,7 +116,7 @@ class RotationAndLatent(Stage):
         widths = [part.values.shape[1] for part in self.kept.values()]
         total = _("{number} numbers", number=fact("kept numbers", sum(widths), part="both"))
         self.total = Headline(total, _("kept of each token, for all heads"), self.frame)
-        self.part("of_latent", partial(self._width, "latent", _("latent: without position")))
+        self.part("of_latent", partial(self._width, "latent", _("latent: no position")))
         self.part("of_rope", partial(self._width, "rope", _("key: with position")))
         query, key = (printable(self.layer.words[place]) for place in self.pair)
         score = _("score of “{query}” with “{key}”", query=query, key=key)
@@ -246,8 +246,7 @@ class RotationAndLatent(Stage):
         part = self.kept[name]
         count = fact("kept numbers", part.values.shape[1], part=name)
         number = Label(count, size=NUMBER, colour=part.colour, weight="semibold")
-        lines = break_lines(what, 0.4 * self.frame.stage.width, size=WORDS)
-        return below_each_other(number, *(Label(line, size=WORDS) for line in lines))
+        return below_each_other(number, Label(what, size=WORDS))
 
     # Why rotated weights cannot be merged
 
