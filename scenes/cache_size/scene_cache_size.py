@@ -29,6 +29,7 @@ from filmkit.core.numbers import (
     spoken_bytes,
 )
 from filmkit.core.stage import Stage, beat
+from filmkit.core.text import Label
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import TEXT
@@ -49,7 +50,7 @@ APART, UPRIGHT_APART = 2.4, 1.85  # from the middle to each of two GPUs
 VIEW, UPRIGHT_VIEW = (22.0, 13.0), (42.0, 16.0)  # from how far to the right and above, in degrees
 PITCH, UPRIGHT_PITCH = 1.1 * CARD[0], 2.1 * CARD[1]  # from one card of lamps to the next
 CHANGED, UPRIGHT_CHANGED = 1.9, 2.0  # widths of words at bodies, at most
-WORD = 0.8  # room for a word at the foot
+WORD = 0.8  # room for the word of a token
 OVER, GPU_OVER = (0.0, 0.65), (0.0, 0.75)  # from the top of bodies to words over them
 CUT, LIGHT = (
     3.0,
@@ -122,8 +123,9 @@ class CacheSize(Stage):
     def one_token(self) -> None:
         """With keys and values for every head, [one] token of DeepSeek-R1 takes {megabytes}. Its
         [latent] takes {kilobytes}."""
-        token, stage = self.token, self.frame.stage
-        sentence = Sentence(self.layer.words, stage, size=WORD_SIZE).words
+        token = self.token
+        whole = Sentence(self.layer.words, self.frame.stage, size=WORD_SIZE)
+        sentence = whole.words
         word = max(sentence, key=lambda label: label.width)
         others = VGroup(*(label for label in sentence if label is not word))
         self.play(Appear(sentence))
@@ -131,18 +133,24 @@ class CacheSize(Stage):
             "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
         )
         words = self.words(_("One token of {model}", model=LARGE_NAME), line)
-        room = words.below(head=1.0, foot=WORD).inset(0.55, 0.0)
+        named = Label(_("token:"), size=BIG)
+        height = words.get_bottom()[1] - 0.7 * WORD
+        room = words.below(head=1.0 + WORD, foot=0.3).inset(0.55, 0.0)
         pin_to_frame(sentence)
+        pin_to_frame(named)
         self.camera.shot = shot = self.seen(token.corners, room)
         sides = shot.project(token.corners, self.frame.height)[:, 0]
-        end = word.copy().on_line(
-            float(sides.min() + sides.max()) / 2, stage.bottom + word.line_height / 2
-        )
+        end = word.copy().scale(BIG / whole.size)
+        middle, gap = float(sides.min() + sides.max()) / 2, end.line_height / 4
+        left = middle - (named.width + gap + end.width) / 2
+        named.on_line(left + named.width / 2, height)
+        end.on_line(left + named.width + gap + end.width / 2, height)
         self.play(
             Vanish(others),
             Glide(word, end),
             Appear(token.halves),
             Appear(words),
+            Appear(named),
             run_time=self.theme.tempo.large,
         )
         for mark, cache, body in (("one", EVERY_HEAD, token), ("latent", LATENT, token.one)):
@@ -171,9 +179,8 @@ class CacheSize(Stage):
     def one_gpu(self) -> None:
         """Where the [keys] and values of {full} tokens are, the [latents] of {latent_full} fit."""
         line = _(
-            "as <latent>latents</latent>, not as <key>keys</key> and <value>values</value>, in the "
-            "{memory} of one GPU",
-            memory=fact("memory", GPU_BYTES, format_gigabytes),
+            "as <latent>latents</latent>, not as <key>keys</key> and <value>values</value>, in one "
+            "GPU"
         )
         words = self.words(_("{times} times as many tokens", times=self.facts["about"]), line)
         corners = np.concatenate([gpu.glass.pose.corners for gpu in self.gpus])
@@ -183,6 +190,7 @@ class CacheSize(Stage):
         things = *backs, first.slabs, second.latents, *fronts
         moves = [self.come_from(self.token.pose, second.latents)]
         stand(self, shot, *things, moves=moves)
+        memory = fact("memory", GPU_BYTES, format_gigabytes)
         for mark, gpu in zip(("keys", "latents"), self.gpus, strict=True):
             self.wait_for(mark)
             if gpu is second:
@@ -191,7 +199,11 @@ class CacheSize(Stage):
             count = self.facts["full" if gpu is first else "latent_full"]
             top = gpu.glass.pose.corner(0.5, 1, 0.5)
             label = words_at(
-                _("{count} tokens", count=count), top, away=GPU_OVER, width=6.0, size=MEDIUM
+                _("{count} in {memory}", count=count, memory=memory),
+                top,
+                away=GPU_OVER,
+                width=0.45 * self.frame.stage.width,
+                size=MEDIUM,
             )
             self.play(Appear(label))
         self.play(Appear(words))
@@ -204,7 +216,7 @@ class CacheSize(Stage):
         A number of a [latent] serves all {heads}, and most numbers [twice]: on average {work}."""
         self.published = (LARGE_NAME, CHIP_NAME)
         line = _(
-            "how often each number is used while it is read; the chip could manage {ridge}",
+            "calculations for each number that is fetched; the chip could do {ridge}",
             ridge=self.facts["ridge"],
         )
         words = self.words(_("Read once, use often"), line)
@@ -239,7 +251,9 @@ class CacheSize(Stage):
         body, upright = self.saved, self.frame.upright
         factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
         line = _(
-            "{factors} ≈ {product} times smaller",
+            "{new} against {old}: {factors} ≈ {product} times smaller",
+            new=NEW.name,
+            old=OLD.name,
             factors=" × ".join(factors),
             product=self.facts["smaller"],
         )

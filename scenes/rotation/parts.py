@@ -396,7 +396,7 @@ class Amounts(VGroup):
             values, starts, names, numbers, strips, strict=True
         ):
             title = Label(name, size=WORDS)
-            beside = zero + GAP / 2 if low < 0 else strip.left
+            beside = zero + GAP if low < 0 else strip.left
             x = min(beside, strip.right - title.width) + title.width / 2
             title.on_line(x, strip.top - LINE / 2)
             height = min(BAR, strip.height - LINE)
@@ -417,5 +417,7 @@ class Amounts(VGroup):
             for (title, *_row), (x, top, foot) in zip(self.rows, lines, strict=True):
                 line = Line([x, top, 0], [x, foot, 0], stroke_color=theme.ink)
                 title.add(line.set_stroke(width=theme.bold).set_z_index(1))
+            nothing = Tick("0", size=WORDS).on_line(zero, strips[0].top - LINE / 2)
+            self.rows[0][0].add(nothing)
         glow(self.rows[-1])
         self.add(self.rows)

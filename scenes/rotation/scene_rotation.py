@@ -46,19 +46,18 @@ from scenes.rotation.parts import (
 Array = npt.NDArray[np.float64]
 
 FARTHEST = 10  # distance up to which two words move apart
-FAR = (0, 1, 2, 5)  # distances at which the merged matrix is looked at
+FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
 READ = 3.0  # seconds in which words appear, and bars grow
 SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and of the bars, as shares of the stage
 
 MERGED = """
-    block0 block1 block2 block5
-    said0  said1  said2  said5
+    block1 block2 block5
+    said1  said2  said5
 """
 TALL_MERGED = """
-    block0 block1
-    said0  said1
-    block2 block5
-    said2  said5
+    block1 said1
+    block2 said2
+    block5 said5
 """
 KEPT = """
     latent    | rope
@@ -118,7 +117,7 @@ class RotationAndLatent(Stage):
         total = _("{number} numbers", number=fact("kept numbers", sum(widths), part="both"))
         self.total = Headline(total, _("kept of each token, for all heads"), self.frame)
         self.part("of_latent", partial(self._width, "latent", _("latent: no position")))
-        self.part("of_rope", partial(self._width, "rope", _("one key: position")))
+        self.part("of_rope", partial(self._width, "rope", _("key: with position")))
         query, key = (printable(self.layer.words[place]) for place in self.pair)
         score = _("score of “{query}” with “{key}”", query=query, key=key)
         words = self._say("added", _("Two parts, added"), score)
@@ -164,17 +163,15 @@ class RotationAndLatent(Stage):
         query, key = (first + place for place in self.pair)
         self.merged = merged = MergedMatrix(self.trace, self.layer.layer, head.head)
         self.changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
-        changes, width = (
-            self.changes,
-            0.95 * self.frame.stage.width / (2 if self.frame.upright else 4),
-        )
-        line = _("<ink>white: what changes</ink> in the merged matrix, on a few of its cells")
-        self.merging = Headline(_("No single matrix serves all distances"), line, self.frame)
+        changes = self.changes
+        width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else len(FAR))
+        line = _("query and key matrix in one: <ink>bright</ink> cells have changed")
+        self.merging = Headline(_("Every distance, another matrix"), line, self.frame)
         for distance in FAR:
             change = fact("change", changes[distance], percent, distance=distance)
             said = _("{share} changed", share=change)
             self.part(f"block{distance}", changed_at(head, distance, FAR[-1]))
-            self.part(f"said{distance}", lines_of(said, counted_places(distance), width))
+            self.part(f"said{distance}", lines_of(counted_places(distance), said, width))
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
         products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
         printed = (printable(self.layer.words[place]) for place in self.pair)
@@ -215,7 +212,7 @@ class RotationAndLatent(Stage):
         self.part("about", self._broken(line, self.theme.ink))
         done = _("after {minutes} of training", minutes=self.facts["minutes"])
         count = len(worse)
-        names = [_("converted"), done][:count]
+        names = [_("converted to latents, untrained"), done][:count]
         texts = [
             fact("perplexity", share, more_percent, healed=number > 0)
             for number, share in enumerate(worse)
@@ -270,15 +267,21 @@ class RotationAndLatent(Stage):
     def it_depends_on_the_distance(self) -> None:
         """And that turn stands [between] the two matrices. [One] place apart, the merged matrix
         [changes] by {one}, [five] apart by {five}: [no] single matrix serves all distances."""
-        near, far = FAR[0], FAR[-1]
-        steps = {"": 1, "between": 1, "One": 2, "changes": 3, "five": 4, "no": 4}
-        framed = {"between": (Mark(f"block{near}"),), "no": (Mark(f"block{far}"),)}
+        near, middle, far = ((f"block{distance}", f"said{distance}") for distance in FAR)
+        later = {
+            "": (near[1], *middle, *far),
+            "between": (near[1], *middle, *far),
+            "One": (*middle, *far),
+            "changes": far,
+            "five": (),
+            "no": (),
+        }
+        framed = {"between": (Mark(near[0]),), "no": (Mark(far[0]),)}
         show = partial(self.show, MERGED, tall=TALL_MERGED, headline=self.merging)
-        for mark, shown in steps.items():
+        for mark, names in later.items():
             if mark:
                 self.wait_for(mark)
-            later = " ".join(f"block{each} said{each}" for each in FAR[shown:])
-            show(later=later, marks=framed.get(mark, ()))
+            show(later=" ".join(names), marks=framed.get(mark, ()))
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:

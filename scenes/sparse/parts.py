@@ -16,7 +16,7 @@ from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import N_
+from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.quantities import quantity
@@ -75,6 +75,8 @@ class HeadsAtWords(Group):
     ----------
     words, panels, frames
         The words, the panels of (layers, heads), and a frame around each of these.
+    legend
+        What a cell is.
     latents
         A plain tile in the place of each panel.
     """
@@ -85,7 +87,11 @@ class HeadsAtWords(Group):
         drawn, spans = (view.first, view.stop), ((0, meta.n_layers), (0, meta.n_heads))
         numbers = (("layers", meta.n_layers), ("heads", meta.n_heads))
         given = ("drawn", drawn), *((name, (0, count - 1)) for name, count in numbers)
-        self.words, places = words_in_columns(words, room)
+        self.legend = Label(_("a cell = a head"), size=TEXT, colour=theme.muted)
+        line = self.legend.line_height
+        self.legend.on_line(room.x, room.bottom + line / 2)
+        above = Box.of(room.left, room.right, room.bottom + line + APART, room.top)
+        self.words, places = words_in_columns(words, above)
         self.panels, self.frames, self.latents = Group(), VGroup(), VGroup()
         cells = attention_to_words(view.trace, drawn)
         for number, (place, values) in enumerate(zip(places, cells, strict=True)):
@@ -105,7 +111,7 @@ class HeadsAtWords(Group):
                 .set_stroke(width=theme.line)
                 .move_to(frame.center)
             )
-        self.add(self.panels, self.frames, self.words)
+        self.add(self.panels, self.frames, self.words, self.legend)
 
     def read(self, shares: Array) -> None:
         """Light the words that are read, and frame what all heads read.

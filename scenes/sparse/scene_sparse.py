@@ -80,16 +80,25 @@ class Sparse(Stage):
         mean = self.given.mean(axis=0)
         share, most = fact("most", float(mean.max()), written), words[mean.argmax()]
         self.mean = Headline(
-            f"{share} → {most if most == self.hidden else printable(most)}",
-            _("attention from “{word}”: a cell for each of {heads}", word=word, heads=heads),
+            _(
+                "{share} goes to {word}",
+                share=share,
+                word=most if most == self.hidden else printable(most),
+            ),
+            _("attention from “{word}”, mean of {heads}", word=word, heads=heads),
             self.frame,
         )
         n, figures = self.n, {"less": _("Store less. Read less.")}
         figures |= {name: fact(name, share, written) for name, share in self.held.items()}
+        figures["best"] = _("{share} of the attention", share=figures["best"])
         lines = {
-            "last": _("of the attention is on the last {n} tokens", n=n),
-            "sink": _("of the attention is on the first token and the last {n}", n=n - 1),
-            "best": _("of the attention is on each head’s own best {n}, with hindsight", n=n),
+            "last": _("of the attention from “{word}” is on the last {n} tokens", word=word, n=n),
+            "sink": _(
+                "of the attention from “{word}” is on the first token and the last {n}",
+                word=word,
+                n=n - 1,
+            ),
+            "best": _("if each head reads only the {n} tokens that it attends to most", n=n),
             "less": _(
                 "a <latent>latent</latent> of each token, and {n} of {count} read",
                 n=n,
@@ -101,12 +110,7 @@ class Sparse(Stage):
         self.heads = HeadsAtWords(layer, words, lowest.below(head=BELOW, foot=FOOT))
         self.merged = Headline(
             _("Merge before keeping"),
-            _(
-                "{newer}: {cache} of the cache of {older}",
-                newer=V4,
-                cache=fact("cache", V4_CACHE, written),
-                older=V32.name,
-            ),
+            _("{model} keeps one entry for several tokens", model=V4),
             self.frame,
         )
         floor = self.merged.below(head=BELOW, foot=FOOT)
@@ -130,7 +134,7 @@ class Sparse(Stage):
     def all_that_is_kept(self) -> None:
         """So far, every new token reads all that is kept. Which tokens could it leave out?"""
         heads = self.heads
-        self.play(Appear(heads.words))
+        self.play(Appear(heads.words), Appear(heads.legend))
         panels = zip(heads.panels, heads.frames, strict=True)
         shown = (Appear(Group(*pair)) for pair in panels)
         self.play(LaggedStart(*shown, lag_ratio=0.3), run_time=READ)

@@ -40,7 +40,7 @@ def pictures() -> dict[str, BeatPicture]:
     [
         ("one_token", ["4.0 MB", "70 kB"]),
         ("how_often_it_fits", ["57 latents fit"]),
-        ("one_gpu", ["20,011 tokens", "1,138,433 tokens"]),
+        ("one_gpu", ["20,011 in 80 GB", "1,138,433 in 80 GB"]),
         ("one_number_for_all_heads", ["16 times", "242 times"]),
         ("the_published_saving", ["a latent:", "÷ 3.56", "93.3% less cache"]),
     ],

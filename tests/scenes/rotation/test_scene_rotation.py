@@ -94,14 +94,14 @@ def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, Beat
     assert f"{report.rank + report.rotated} of {report.cached} numbers" in said
 
 
-def test_merged_weights_stay_or_change_with_the_distance_on_one_scale(
+def test_merged_weights_change_with_the_distance_on_one_scale(
     pictures: dict[str, BeatPicture],
 ) -> None:
     cells = [panel.heatmap for panel in pictures["it_depends_on_the_distance"].panels]
     assert {block.source.quantity for block in cells} == {"merged_change"}
     changes = {dict(block.source.given)["distance"]: block.values.mean() for block in cells}
     assert set(changes) == set(FAR)
-    assert changes[0] == 0
+    assert changes[FAR[0]] > 0
     assert sorted(changes.values()) == [changes[distance] for distance in FAR]
     assert len({block.norm for block in cells}) == 1
 
