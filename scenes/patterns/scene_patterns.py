@@ -24,6 +24,7 @@ from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
+from filmkit.core.model_places import LAYER, numbered
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
@@ -157,7 +158,7 @@ class Patterns(Stage):
                 matrix = self._pattern(view, find, columns="key", first=True)
                 self.part(f"{key}_{habit}", replace(matrix, name=name))
         for name, text in (
-            ("back", _("one word back")),
+            ("back", _("look one word back")),
             ("rest", _("look at the start")),
         ):
             self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
@@ -251,7 +252,7 @@ class Patterns(Stage):
         self.show("pattern", titles=False)
         self._pull_back("pattern", self.featured, self.wall.wave_from(*self.featured))
         here = Highlight(self.wall.tile(*self.featured))
-        names = self.wall.names(*self.featured)
+        names = self.wall.names(self.featured)
         self.play(*self.say(self.words), Appear(here), Appear(names))
 
     @beat(when=lambda trace: trace.meta.n_layers > 1)
@@ -273,14 +274,22 @@ class Patterns(Stage):
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
         last = self.wall.layer_box(self.trace.meta.n_layers - 1)
+        first, end_layers = self.wall.layer_box(0), (0, self.trace.meta.n_layers - 1)
+        low, high = (numbered(LAYER, {number}) for number in end_layers)
+        start = words_at(
+            low,
+            (first.left, first.y, 0.0) if down else (first.x, first.bottom, 0.0),
+            away=(-ONE_LAYER, 0.0) if down else (0.0, -ONE_LAYER),
+            width=BESIDE,
+        )
         name = words_at(
-            _("one layer: {heads}", heads=self.facts["heads"]),
+            _("{layer}: {heads}", layer=high, heads=self.facts["heads"]),
             (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
             away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
             width=self.frame.stage.width if down else BESIDE,
             colour=self.theme.highlight,
         )
-        self.play(*self.say(words), Appear(Highlight(last)), Appear(name))
+        self.play(*self.say(words), Appear(Highlight(last)), Appear(name), Appear(start))
 
     # Heads with a habit
 
@@ -309,7 +318,9 @@ class Patterns(Stage):
         )
         self.play(self.wall.show_first_token(np.ones(self.rests.shape)))
         levels = np.where(self.rests, 1.0, DIM)
-        self.play(self.wall.show_first_token(levels), *self.say(self.resting))
+        self.play(
+            self.wall.show_first_token(levels), *self.say(self.resting), Appear(self.wall.names())
+        )
 
     # Two models
 
@@ -321,14 +332,11 @@ class Patterns(Stage):
         words = Headline(_("Two models, the same habits"), "", self.frame)
         pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
         quiet = self.theme.muted
-        start = Label(_("start"), size=TEXT, colour=quiet)
         self.show(
             TWINS,
             tall=TALL_TWINS,
             words="rows",
-            marks=tuple(
-                Mark(name, column=0, colour=quiet, label=start) for pair in pairs for name in pair
-            ),
+            marks=tuple(Mark(name, column=0, colour=quiet) for name in pairs[1]),
             headline=words,
             origins={"own_back": own},
         )
