@@ -593,7 +593,7 @@ class Attention(Stage):
         )
         if self.query + 1 < self.layer.count and not tall:
             masked = Label(_("masked"), size=TEXT, colour=self.theme.muted)
-            future = Mark("weights", row=self.query + 1, colour=self.theme.masked, label=masked)
+            future = Mark("weights", row=self.query + 1, colour=self.theme.muted, label=masked)
             marks = (*marks, future)
         top = "w0 v0" if self.layer.hides_first else "weights V"
         show = partial(self.show, MIX, headline=words, titles=top)

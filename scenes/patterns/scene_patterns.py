@@ -131,6 +131,7 @@ class Patterns(Stage):
         rooms = (words.below() for words in (self.words, self.resting))
         room = min(rooms, key=lambda box: box.top)
         self.wall = glow(Wall(self.layer, self.frame, room))
+        self.ends = self.wall.names()
         self.back = strongest_head(patterns, "previous")
         self.rest = strongest_head(patterns, "sink")
         self.part("back", self._pattern(self.layer, self.back))
@@ -318,16 +319,19 @@ class Patterns(Stage):
         )
         self.play(self.wall.show_first_token(np.ones(self.rests.shape)))
         levels = np.where(self.rests, 1.0, DIM)
-        self.play(
-            self.wall.show_first_token(levels), *self.say(self.resting), Appear(self.wall.names())
-        )
+        self.play(self.wall.show_first_token(levels), *self.say(self.resting), Appear(self.ends))
+
+    def _back_to_patterns(self) -> list[Animation]:
+        """Return animations in which the wall is as at first, with no words."""
+        gone = [Vanish(self.ends)] if self.ends in self.mobjects else []
+        return [self.wall.show_patterns(), *self.say(), *gone]
 
     # Two models
 
     @beat(when=has_twin)
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
-        self.play(self.wall.show_patterns(), *self.say())
+        self.play(*self._back_to_patterns())
         own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
         words = Headline(_("Two models, the same habits"), "", self.frame)
         pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
@@ -365,7 +369,7 @@ class Patterns(Stage):
         if has_twin(self.trace):
             self._pull_back("own_back", (self.back.layer, self.back.head), Appear(self.wall))
         else:
-            self.play(*self.say(), self.wall.show_patterns())
+            self.play(*self._back_to_patterns())
         size = _(
             "{layers} × {heads}",
             layers=self.facts["many_layers"],
