@@ -531,7 +531,7 @@ class KVCache(Stage):
         keys, values = poses
         names = [
             (_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), (0.0, 0.65), "key"),
-            (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.55, 0.0), "ink"),
+            (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.48, 0.0), "ink"),
             (_values_of(meta.d_v), values.corner(1, 1, 0.5), (0.0, 0.65), "value"),
         ]
         wide, up = keys.corner(1, 1, 1) - keys.corner(1, 1, 0), (0.0, EDGE, 0.0)

@@ -280,7 +280,7 @@ class Patterns(Stage):
         start = words_at(
             low,
             (first.left, first.y, 0.0) if down else (first.x, first.bottom, 0.0),
-            away=(-ONE_LAYER, 0.0) if down else (0.0, -ONE_LAYER),
+            away=(-ONE_LAYER, 0.0) if down else (ONE_LAYER, -1.5 * ONE_LAYER),
             width=BESIDE,
         )
         name = words_at(
