@@ -26,7 +26,6 @@ from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 from filmkit.pictures.parts import TEXT, Around, Matrix, Place
 from filmkit.pictures.picture import PlacedPart
-from filmkit.pictures.texts import legend
 
 __all__ = [
     "DistanceClocks",
@@ -67,8 +66,8 @@ class WorkedSum(VGroup):
     ----------
     lines
         The products, and the others, one below the other.
-    total
-        The sum.
+    meaning, total
+        The sum, and before it what it is.
     """
 
     def __init__(self, view: HeadView, query: int, key: int) -> None:
@@ -111,7 +110,11 @@ class WorkedSum(VGroup):
         self.total = Label(text, size=TOTAL, colour=theme.scores, weight="semibold")
         self.total.next_to(self.rule, [0, -1, 0], buff=0.16)
         self.total.shift([self.rule.get_right()[0] - self.total.get_right()[0], 0, 0])
-        self.add(self.lines, self.rule, self.total)
+        self.meaning = Label(_("score"), size=1.25 * TEXT, colour=theme.scores)
+        self.meaning.on_line(
+            float(self.total.get_left()[0]) - 0.3 - self.meaning.width / 2, self.total.get_y()
+        )
+        self.add(self.lines, self.rule, self.meaning, self.total)
 
     def _add_line(self, columns: list[list[Label]], texts: Sequence[tuple[str, str]]) -> None:
         line = VGroup()
@@ -224,7 +227,7 @@ class ShareBars:
         return Size(rows=Axis(TOKEN, len(self.shares)), width=self.length, right=TAG)
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
-        """Return the bars of all shares, with their numbers, and what the mask has removed."""
+        """Return the bars of all shares, with their numbers."""
         theme, box = current_theme(), place.box
         bars, tags = VGroup(), VGroup()
         rows = box.split_rows(len(self.shares))
@@ -243,10 +246,6 @@ class ShareBars:
             tag.move_to([bars[index].get_right()[0] + 0.15 + tag.width / 2, rows[index].y, 0])
             if all(abs(tag.get_y() - other.get_y()) > tag.line_height for other in tags):
                 tags.add(tag)
-        future = legend(_("masked: the future"), theme.masked)
-        masked = box.height * (1 - (self.query + 1) / len(self.shares))
-        if future.height <= masked:
-            tags.add(future.move_to([box.left + future.width / 2, box.bottom + masked / 2, 0]))
         return {"bars": bars, "tags": tags}
 
 
@@ -303,17 +302,17 @@ def path_of_light(parts: Mapping[str, PlacedPart], query: int, key: int) -> list
 def way_between(start: Box, end: Box) -> list[tuple[float, float]]:
     """Return the corners of a line from the right of a box to another one.
 
-    It comes from the left, or if that one does not stand at the right, around its right side; then
-    lines that come to a box and leave it do not meet.
+    It comes from the left, straight if it can, or if that one does not stand at the right, around
+    its right side; then lines that come to a box and leave it do not meet.
     """
     if end.left > start.right:
+        if end.bottom <= start.y <= end.top:
+            return [(start.right, start.y), (end.left, start.y)]
         aside, side, apart = end.left - ASIDE, end.left, 0.0
     else:
         aside, side = max(start.right, end.right) + ASIDE, end.right
         apart = APART * min(start.height, end.height)
     up, down = start.y - apart, end.y + apart
-    if up == down:
-        return [(start.right, up), (side, down)]
     return [(start.right, up), (aside, up), (aside, down), (side, down)]
 
 

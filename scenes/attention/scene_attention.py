@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -39,7 +40,7 @@ from filmkit.pictures.parts import MANY, TEXT, Matrix
 from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Mark, PlacedPart
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
-from filmkit.pictures.texts import SentencePart, below_each_other, quiet
+from filmkit.pictures.texts import SentencePart, below_each_other, legend, quiet
 from filmkit.world.headline import Headline
 from scenes.attention.parts import (
     DistanceClocks,
@@ -151,7 +152,7 @@ class Attention(Stage):
         self.part(
             "shares", ShareBars(head, query, (0.38 if self.frame.upright else 0.5) * stage.width)
         )
-        self.part("rest", quiet(*rest_of(head, query)))
+        self.part("rest", self._rest())
         self.part("weights", replace(self._column("pattern"), name=_("share")))
         self.part("w0", self._hidden(share=True))
         self.part("v0", self._hidden(share=False))
@@ -218,7 +219,8 @@ class Attention(Stage):
                 head.hidden_attention_source(query),
             )
             norm = self.layer.norm("pattern")
-            return Matrix(values, norm, source, TOKEN, "query", name=_("share"))
+            name, words = _("share"), (self.layer.hidden_name,)
+            return Matrix(values, norm, source, TOKEN, "query", name=name, words=words)
         values, source = head.hidden_value(query), head.hidden_value_source(query)
         return replace(self._matrix("V"), values=values, source=source, words=())
 
@@ -292,6 +294,26 @@ class Attention(Stage):
         )
         where.next_to(clock, RIGHT if tall else DOWN)
         return VGroup(clock, where, self._lines(title, 0.45).next_to(clock, UP))
+
+    def _rest(self) -> Callable[[], Mobject] | None:
+        """Return what the mask has removed, and the attention that no bar shows; None for none."""
+        lines = rest_of(self.head, self.query)
+        masked = self.query + 1 < self.layer.count
+        if not masked and not lines:
+            return None
+
+        def make() -> Mobject:
+            muted = self.theme.muted
+            said = [Label(text, size=TEXT, colour=muted) for text in lines]
+            if masked:
+                future = legend(_("masked: the future"), self.theme.masked)
+                future[1].set_fill(muted)
+                said.insert(0, future)
+            if self.frame.upright:
+                return below_each_other(*said)
+            return VGroup(*said).arrange(RIGHT, buff=1.0)
+
+        return make
 
     def _softmax(self) -> Mobject:
         """Return the sign for the step from scores to shares, with its name."""
@@ -385,19 +407,23 @@ class Attention(Stage):
     @beat
     def a_query_meets_a_key(self) -> None:
         """The query of [“{query}”] meets the key of [“{key}”]:
-        multiply channel by channel, and add it up."""
+        multiply number by number, and add it up."""
         line = _(
-            "<query>query of “{query}”</query> and <key>key of “{key}”</key>, channel by channel",
+            "<query>query of “{query}”</query> and <key>key of “{key}”</key>, number by number",
             **self.pair,
         )
         self._show_sum(self._words(_("Multiply, then add"), line), later="sum")
         done = self.parts["sum"].whole[0]
         self.play(LaggedStart(*(Appear(line) for line in done.lines), lag_ratio=0.5, run_time=2.4))
         cell = self.parts["dots"].cells.cell(*self.match)
-        x, y, _z = done.total.get_center()
-        total = Box(x, y, done.total.width + 2 * WORD_GAP, done.total.height)
+        total = Box.of(
+            float(done.meaning.get_left()[0]) - WORD_GAP,
+            float(done.total.get_right()[0]),
+            float(done.total.get_bottom()[1]),
+            float(done.total.get_top()[1]),
+        )
         way = Wire(way_between(cell, total), colour=self.theme.highlight, arrow=False)
-        self.play(Appear(done.rule), Appear(done.total), Draw(way))
+        self.play(*map(Appear, (done.rule, done.meaning, done.total)), Draw(way))
         self.add(done)
 
     @beat
@@ -561,12 +587,14 @@ class Attention(Stage):
         self.show("pattern V", headline=words, marks=(mark,), words="rows")
         text = Label(fact("attention.share", self.share, format_share), size=1.2 * TEXT)
         tall = self.frame.tall  # where there is no room beside the shares
-        hidden_name = Label(self.layer.hidden_name, size=TEXT, colour=self.theme.muted)
         marks = (
             Mark("V", row=self.key, colour=self.theme.value, label=text if tall else None),
             Mark("weights", row=self.key, colour=self.theme.ink, label=None if tall else text),
-            Mark("v0", row=0, colour=self.theme.faint, label=hidden_name),
         )
+        if self.query + 1 < self.layer.count and not tall:
+            masked = Label(_("masked"), size=TEXT, colour=self.theme.muted)
+            future = Mark("weights", row=self.query + 1, colour=self.theme.muted, label=masked)
+            marks = (*marks, future)
         top = "w0 v0" if self.layer.hides_first else "weights V"
         show = partial(self.show, MIX, headline=words, titles=top)
         turned = {"weights": self._followed(self.parts["pattern"])}
@@ -593,8 +621,7 @@ class Attention(Stage):
             for block in self.parts["z"].cells.blocks
         ]
         self.play(*rows, rate_func=linear, run_time=1.5 * self.theme.tempo.large)
-        marks = tuple(Mark(name, row=self.query) for name in ("pattern", "z"))
-        show(marks=marks, lit={WORDS: self._rows(self.query)})
+        self._name_future("pattern")
 
     @beat
     def one_head(self) -> None:
@@ -616,9 +643,10 @@ class Attention(Stage):
                 self.part(name, replace(self._matrix(name), words=()))
         show = partial(self.show, mosaic, headline=words, words="rows")
         show()
+        key = Label(self.pair["key"], size=TEXT, colour=theme.key)
         marks = (
             Mark("Q", row=self.query, colour=theme.query),
-            Mark("Kt", column=self.key, colour=theme.key),
+            Mark("Kt", column=self.key, colour=theme.key, label=key),
             Mark("pattern", row=self.query, colour=theme.query),
             Mark("pattern", column=self.key, colour=theme.key),
             Mark("pattern", *self.match),

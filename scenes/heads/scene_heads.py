@@ -89,7 +89,9 @@ class Heads(Stage):
             self.frame,
         )
         self.one = Headline(
-            _("One output"), _("the output matrix mixes the numbers of all heads"), self.frame
+            _("One output for “{query}”", query=self.facts["query"]),
+            _("the output matrix mixes the numbers of all heads"),
+            self.frame,
         )
         self.room = self.one.below().height - GAPS - WAY
         self.part(
@@ -171,7 +173,7 @@ class Heads(Stage):
         self.show("pattern pattern\nK V")
         self.play(*world.settle(self, head, world.shot("card", head), alone=True))
         self.names = self._names(head)
-        line = _("of layer {layer}", layer=self.facts["layer"])
+        line = _("head {head} of layer {layer}", head=head, layer=self.facts["layer"])
         words = Headline(_("One head"), line, self.frame)
         self.play(*self.say(words), Appear(self.names))
 
@@ -275,6 +277,9 @@ class Heads(Stage):
         self.part("outputs", self._outputs(0.58 * self.room))
         self.show("outputs\nW_O\nout\nmade", headline=self.one, later="W_O out made")
         way, blocks = self.parts["W_O"].whole[0], self.parts["out"].pieces.values()
+        # From row to row, over the gaps of the mosaic.
+        top, bottom = self.parts["outputs"].box.bottom, self.parts["out"].box.top
+        way[0].stretch_to_fit_height(top - bottom).set_y((top + bottom) / 2)
         self.play(LaggedStart(*map(Appear, way), lag_ratio=0.8, run_time=1.6))
         self.play(LaggedStart(*map(Appear, blocks), lag_ratio=0.3))
         self.play(Appear(self.parts["made"].whole))

@@ -131,7 +131,11 @@ class WorkBar(VGroup):
         self.counts, self.done, self.most = both[0 if cached else 1], done, max(both[1])
         self.unit, unit_name = current_language().counting_unit(self.most)
         self.digits = 1 if self.unit > 1 and self.most < 1000 * self.unit else 0
-        text = _("with a cache: one new row") if cached else _("without a cache: all rows again")
+        text = (
+            _("with a cache: one new row each step")
+            if cached
+            else _("without a cache: all rows again each step")
+        )
         self.name = fit_size(text, width, size=TEXT)
         fact("multiply-adds", self.counts[-1], self._written, beside=self.name.text, cached=cached)
         # However long the bar is, it takes the same room.

@@ -351,7 +351,7 @@ class KVCache(Stage):
     def token_by_token(self) -> None:
         """With a cache, a token adds one row of keys and values. Without, all rows are computed
         again."""
-        line = _("multiply-adds in this layer so far")
+        line = _("multiply-adds in this layer, in total so far")
         words = Headline(_("A cache saves work"), line, self.frame)
         show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles="K V", headline=words)
         again = ("again_K", "again_V")
@@ -442,7 +442,7 @@ class KVCache(Stage):
         block, tempo, meta = self.block, self.theme.tempo, self.trace.meta
         words = self._words(
             _("The whole cache"),
-            _("<key>keys</key> and <value>values</value> of all tokens drawn here"),
+            _("<key>keys</key> and <value>values</value> of every token"),
         )
         room = words.below(head=0.85, left=BESIDE)
         room = Box.of(room.left, room.right - AFTER, room.bottom, room.top)
@@ -462,13 +462,15 @@ class KVCache(Stage):
         self.play(block.close(), self.move_camera(closed), run_time=tempo.large)
         self.play(block.grow(1), run_time=tempo.normal)
         self.play(block.lift(last), run_time=tempo.normal)
-        at = block.pose.corner
+        at, left = block.pose.corner, (-EDGE, 0.0, 0.0)
         self._name_edges(
             (
                 (_("one token"), last[1].corner(1, 0.5, 1), (0.2, 0.0), "ink"),
-                (self._rows_of_slabs(), at(0, 0.5, 0), (-0.2, 0.0), "ink"),
-                (_numbers(meta.d_qk), at(0, 1, 0.5), (-0.2, 0.2), "ink"),
+                (self._rows_of_slabs(), at(0, 0.5, 0), (-0.35, 0.0), "ink"),
+                (_numbers(meta.d_qk), at(0, 1, 0.5), (-0.35, 0.2), "ink"),
             ),
+            bracket(at(0, 0, 0), at(0, 1, 0), left),
+            bracket(at(0, 1, 0.1), at(0, 1, 1), left),
         )
 
     def _last_apart(self) -> list[Pose]:
@@ -514,7 +516,7 @@ class KVCache(Stage):
         words = self._words(_("{size} per token", size=size), factors(meta))
         tall = self.frame.tall
         poses = block.lifted(block.shot(self.frame), stacked=tall)
-        room = words.below(head=0.75, foot=0.3, left=BESIDE)
+        room = words.below(head=1.0, foot=0.3, left=BESIDE)
         square = self.frame.upright and not tall
         if not self.frame.upright:
             room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
@@ -528,12 +530,19 @@ class KVCache(Stage):
         stand_at_once(self, *block.tokens[-1], words)
         keys, values = poses
         names = [
-            (_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), (0.0, 0.3), "key"),
-            (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.2, 0.0), "ink"),
-            (_values_of(meta.d_v), values.corner(1, 1, 0.5), (0.0, 0.3), "value"),
+            (_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), (0.0, 0.65), "key"),
+            (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.48, 0.0), "ink"),
+            (_values_of(meta.d_v), values.corner(1, 1, 0.5), (0.0, 0.65), "value"),
         ]
+        wide, up = keys.corner(1, 1, 1) - keys.corner(1, 1, 0), (0.0, EDGE, 0.0)
+        brackets = (
+            bracket(
+                keys.corner(1, 0, 0), keys.corner(1, 1, 0), -EDGE * wide / np.linalg.norm(wide)
+            ),
+            *(bracket(half.corner(1, 1, 0), half.corner(1, 1, 1), up) for half in poses),
+        )
         # A square frame has no room for long lines.
-        self._name_edges(names, above=1.7 if square else 3.6)
+        self._name_edges(names, *brackets, above=1.7 if square else 3.6)
 
     @beat
     def a_large_model(self) -> None:
@@ -563,7 +572,7 @@ class KVCache(Stage):
                 (_values_of(LARGE.d_head), values(0.5, 1, 1), (0.0, 0.6), "value"),
             ),
             bracket(at(0, 0, 0), at(0, 1, 0), left),
-            bracket(at(0, 1, 0), at(0, 1, 1), left),
+            bracket(at(0, 1, 0.15), at(0, 1, 0.85), left),
             bracket(keys(0, 1, 1), keys(1, 1, 1), up),
             bracket(values(0, 1, 1), values(1, 1, 1), up),
             size=self._larger,
@@ -585,7 +594,7 @@ class KVCache(Stage):
         stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
         self.remove(large)
         self.play(*map(Appear, (large.unknown, large.mark, words)))
-        whole = _("if every head kept its own: {size}", size=EVERY_HEAD.told())
+        whole = _("keys and values of every head: {size}", size=EVERY_HEAD.told())
         self._name_edges(
             (
                 (_("kept"), large.unknown.pose.corner(1, 0.5, 1), (0.2, 0.1), "ink"),

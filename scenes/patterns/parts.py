@@ -211,15 +211,16 @@ class Wall(Heatmap):
         self.set_shown(0.0)
         return Reveal(self, when / when.max(), spread=0.1, to=shown)
 
-    def names(self, layer: int, head: int) -> VGroup:
-        """Return what stands beside the wall: of a head, and at the first and last layers."""
+    def names(self, place: tuple[int, int] | None = None) -> VGroup:
+        """Return what stands beside the wall: at the first and last layers, and perhaps of a head.
+
+        Its place is its layer and its number there.
+        """
         last = self.grid[0 if self.downward else 1] - 1
         names, box = VGroup(), self.box
-        for number, text in (
-            (layer, _("the head we saw")),
-            (0, _("first layer")),
-            (last, _("last layer")),
-        ):
+        here, *ends = _names()
+        named = [*zip((0, last), ends, strict=True)]
+        for number, text in named if place is None else [(place[0], here), *named]:
             name, tile = Label(text, size=TEXT), self.tile(number, 0)
             if self.downward:
                 name.on_line(box.right + 2 * NAME_GAP + name.width / 2, tile.y)
@@ -229,7 +230,8 @@ class Wall(Heatmap):
                 name.on_line(x, box.bottom - NAME_GAP - name.line_height / 2)
             if not any(_meet(name, other) for other in names):
                 names.add(name)
-        names.add(self._from_frame(layer, head, names[0]))
+        if place is not None:
+            names.add(self._from_frame(*place, names[0]))
         return names
 
     def _from_frame(self, layer: int, head: int, name: Label) -> Line:

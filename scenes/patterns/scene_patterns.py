@@ -24,6 +24,7 @@ from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
+from filmkit.core.model_places import LAYER, numbered
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
@@ -130,6 +131,7 @@ class Patterns(Stage):
         rooms = (words.below() for words in (self.words, self.resting))
         room = min(rooms, key=lambda box: box.top)
         self.wall = glow(Wall(self.layer, self.frame, room))
+        self.ends = self.wall.names()
         self.back = strongest_head(patterns, "previous")
         self.rest = strongest_head(patterns, "sink")
         self.part("back", self._pattern(self.layer, self.back))
@@ -157,7 +159,7 @@ class Patterns(Stage):
                 matrix = self._pattern(view, find, columns="key", first=True)
                 self.part(f"{key}_{habit}", replace(matrix, name=name))
         for name, text in (
-            ("back", _("one word back")),
+            ("back", _("look one word back")),
             ("rest", _("look at the start")),
         ):
             self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
@@ -251,7 +253,7 @@ class Patterns(Stage):
         self.show("pattern", titles=False)
         self._pull_back("pattern", self.featured, self.wall.wave_from(*self.featured))
         here = Highlight(self.wall.tile(*self.featured))
-        names = self.wall.names(*self.featured)
+        names = self.wall.names(self.featured)
         self.play(*self.say(self.words), Appear(here), Appear(names))
 
     @beat(when=lambda trace: trace.meta.n_layers > 1)
@@ -273,14 +275,22 @@ class Patterns(Stage):
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
         last = self.wall.layer_box(self.trace.meta.n_layers - 1)
+        first, end_layers = self.wall.layer_box(0), (0, self.trace.meta.n_layers - 1)
+        low, high = (numbered(LAYER, {number}) for number in end_layers)
+        start = words_at(
+            low,
+            (first.left, first.y, 0.0) if down else (first.x, first.bottom, 0.0),
+            away=(-ONE_LAYER, 0.0) if down else (ONE_LAYER, -1.5 * ONE_LAYER),
+            width=BESIDE,
+        )
         name = words_at(
-            _("one layer: {heads}", heads=self.facts["heads"]),
+            _("{layer}: {heads}", layer=high, heads=self.facts["heads"]),
             (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
             away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
             width=self.frame.stage.width if down else BESIDE,
             colour=self.theme.highlight,
         )
-        self.play(*self.say(words), Appear(Highlight(last)), Appear(name))
+        self.play(*self.say(words), Appear(Highlight(last)), Appear(name), Appear(start))
 
     # Heads with a habit
 
@@ -309,26 +319,28 @@ class Patterns(Stage):
         )
         self.play(self.wall.show_first_token(np.ones(self.rests.shape)))
         levels = np.where(self.rests, 1.0, DIM)
-        self.play(self.wall.show_first_token(levels), *self.say(self.resting))
+        self.play(self.wall.show_first_token(levels), *self.say(self.resting), Appear(self.ends))
+
+    def _back_to_patterns(self) -> list[Animation]:
+        """Return animations in which the wall is as at first, with no words."""
+        gone = [Vanish(self.ends)] if self.ends in self.mobjects else []
+        return [self.wall.show_patterns(), *self.say(), *gone]
 
     # Two models
 
     @beat(when=has_twin)
     def the_same_words(self) -> None:
         """The same words in {gpt2}: another model, and the same habits."""
-        self.play(self.wall.show_patterns(), *self.say())
+        self.play(*self._back_to_patterns())
         own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
         words = Headline(_("Two models, the same habits"), "", self.frame)
         pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
         quiet = self.theme.muted
-        start = Label(_("start"), size=TEXT, colour=quiet)
         self.show(
             TWINS,
             tall=TALL_TWINS,
             words="rows",
-            marks=tuple(
-                Mark(name, column=0, colour=quiet, label=start) for pair in pairs for name in pair
-            ),
+            marks=tuple(Mark(name, column=0, colour=quiet) for name in pairs[1]),
             headline=words,
             origins={"own_back": own},
         )
@@ -357,7 +369,7 @@ class Patterns(Stage):
         if has_twin(self.trace):
             self._pull_back("own_back", (self.back.layer, self.back.head), Appear(self.wall))
         else:
-            self.play(*self.say(), self.wall.show_patterns())
+            self.play(*self._back_to_patterns())
         size = _(
             "{layers} × {heads}",
             layers=self.facts["many_layers"],
