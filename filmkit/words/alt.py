@@ -200,7 +200,11 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
     pale = [group[0].plain_name for group in faint]
     if document["mosaic"]:
-        pale = [called[name] for name in faint_parts(document)]
+        faint_names = {
+            *faint_parts(document),
+            *(e["part"] for e in entries if e["opacity"] < FAINT),
+        }
+        pale = [text for name, text in called.items() if name in faint_names]
     if pale:
         sentences.append(_("Faint: {names}.", names=_semicolons(pale)))
     text = _fitted([_capitalised(sentence) for sentence in sentences])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 from manim import AnimationGroup, Mobject, VGroup, linear
 
 from extract.errors import TraceError
@@ -42,8 +40,6 @@ from scenes.rotation.parts import (
     more_percent,
     sum_of_parts,
 )
-
-Array = npt.NDArray[np.float64]
 
 FARTHEST = 10  # distance up to which two words move apart
 FAR = (1, 2, 5)  # distances at which the merged matrix is looked at

@@ -216,7 +216,7 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     ),
     "an endless continuation": (
         reported(lambda r: r["healed"].update(continuation=" blue" * 20_000)),
-        "the report on the conversion is damaged (the report's 'continuation' has 100,000 characters",
+        "the report on the conversion is damaged (the report's 'continuation' has 100,000 ",
     ),
     "an empty latent": (with_meta(latent={}), "it holds a latent of layer 11 that its metadata"),
     "no latent": (with_meta(latent=None), "it holds a latent of layer 11 that its metadata"),

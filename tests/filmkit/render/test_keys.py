@@ -167,9 +167,9 @@ def test_a_scene_s_own_picture_draws_that_scene(copy: Copy) -> None:
 
 
 def test_a_shared_picture_draws_the_scenes_that_use_it(copy: Copy) -> None:
-    edit = "def outline_points(", "MORE = 1\n\n\ndef outline_points("
-    touched = copy.touched("filmkit/mobjects/clocks.py", *edit)
-    assert {scene for scene, _ in touched} == {"scene_attention", "scene_rotation"}
+    edit = "class CachedPerToken:", "class CachedPerToken:\n    MORE = 1\n"
+    touched = copy.touched("filmkit/mobjects/cached_numbers.py", *edit)
+    assert {scene for scene, _ in touched} == {"scene_kv_cache", "scene_cache_size"}
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,8 @@ def test_what_is_computed_is_named_with_its_layers_and_heads() -> None:
     block = computed("cached_keys", 7, [0, 60], [0, 64], given={"layers": [0, 19]})
     own = panel(None, expression="mean of all patterns", shape=[9, 9])
     assert describe(*cards, block, own) == (
-        "Heatmaps in viridis. Attention pattern of layer 1, heads 0 and 2 with shared keys and values: "
+        "Heatmaps in viridis. "
+        "Attention pattern of layer 1, heads 0 and 2 with shared keys and values: "
         "2 panels, each 9 words by 9 words, −2 to 2. "
         "Keys of layers 0 to 19 in each layer’s own scale: 60 key/value heads by "
         "64 columns, −2 to 2. "
