@@ -91,7 +91,7 @@ class Answer(Stage):
 
     @beat
     def into_the_latent(self) -> None:
-        """So don't keep every key and value. [Keep] one latent: all of them are made of it."""
+        """So don't keep every key and value. [Keep] one latent: all of them are made from it."""
         world, words = self.world, self.falling.words[: self.layer.count]
         latent = world.latent
         shot = world.shot("arc")
@@ -118,7 +118,8 @@ class Answer(Stage):
         line = ""
         if not self.frame.upright:
             line = _(
-                "the <key>keys</key> and <value>values</value> of all {heads} heads are made of it",
+                "the <key>keys</key> and <value>values</value> of all {heads} heads are made "
+                "from it",
                 heads=self.facts["heads"],
             )
         colour = self.theme.role("latent")

@@ -288,7 +288,7 @@ class CacheSize(Stage):
 
     @beat
     def a_latent_for_each_token(self) -> None:
-        """That's all that is left to keep: of each token a latent, in every layer."""
+        """That's all that is left to keep: a latent for each token, in every layer."""
         self.published = (LARGE_NAME,)
         line = _(
             "a <latent>latent</latent> of each token, in all layers for all heads: {size} each",

@@ -157,7 +157,6 @@ class KVCache(Stage):
             chosen=_("is given") if meta.continued else chosen,
             like_them=meta.n_kv_heads,
             sets=(meta.n_kv_heads, counted_sets),
-            kv_heads=(meta.n_kv_heads, counted_heads),
             heads=(meta.n_heads, counted_heads),
             bytes=(token_bytes(meta), spoken_bytes),
             layers=(meta.n_layers, counted_layers),
@@ -399,7 +398,7 @@ class KVCache(Stage):
 
     @beat(
         one="These are one head's keys and values. Its layer keeps no others.",
-        several="These are one head's keys and values. Its layer has {like_them} such heads.",
+        several="These are one head's keys and values. Its layer keeps {like_them} such sets.",
     )
     def cache_of_a_layer(self) -> None:
         words = self._words(
@@ -510,7 +509,7 @@ class KVCache(Stage):
 
     @beat
     def bytes_of_a_token(self) -> None:
-        """A slice is {bytes}: a key and a value for {kv_heads} in {layers}."""
+        """A slice is {bytes}: a key and a value for each of {sets} in {layers}."""
         meta, block = self.trace.meta, self.block
         size = fact("cost", token_bytes(meta), readable_bytes)
         words = self._words(_("{size} per token", size=size), factors(meta))
@@ -609,7 +608,7 @@ class KVCache(Stage):
     )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
-        do {slots} multiply-adds, but has only one."""
+        do {slots} multiply-adds, but there is only one to do."""
         self.published = (LARGE_NAME, CHIP_NAME)
         idle = fact("idle", CHIP.ridge() - decoding_work(LARGE, "mha").per_number)
         words = self._words(

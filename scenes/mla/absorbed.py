@@ -298,7 +298,7 @@ def output_parts(view: LatentView) -> dict[str, Matrix]:
         values=np.abs(outputs[0] - outputs[1]),
         norm=Norm(-white, white, current_theme().colour_map()),
         source=layer.computed("difference_of_forms", outputs[0].shape[1]),
-        name=_("difference: black is zero"),
+        name=_("difference: blank is zero"),
     )
     return {"built": built, "read": read, "gone": gone}
 

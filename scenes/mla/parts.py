@@ -105,7 +105,7 @@ def loss_parts(head: LatentHead) -> dict[str, Matrix]:
     made = replace(_made(head, "K", ""), symbol="")
     cmap = current_theme().colour_map()
     values = compared.rebuilt, compared.true, compared.rebuilt - compared.true
-    titles = _("rebuilt keys"), _("true keys"), _("difference: black is zero")
+    titles = _("rebuilt keys"), _("true keys"), _("difference: blank is zero")
     rebuilt, true, lost = (
         replace(made, values=one, source=source, name=title)
         for one, source, title in zip(values, _sources(head), titles, strict=True)

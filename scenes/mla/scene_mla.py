@@ -275,7 +275,8 @@ class LatentAttention(Stage):
     @beat(
         before="Before, each row of X became keys and values directly. [Now] it first becomes a "
         "latent, and only that is kept.",
-        own="One matrix makes a latent of each row of X. Only that is kept, with one rotated key.",
+        own="One matrix turns each row of X into a latent. Only that is kept, with one rotated "
+        "key.",
     )
     def down_to_the_latent(self) -> None:
         if is_fitted(self.trace):
@@ -308,7 +309,7 @@ class LatentAttention(Stage):
 
     @beat
     def up_to_keys_and_values(self) -> None:
-        """Two more matrices make this head's keys and values of it."""
+        """Two more matrices make this head's keys and values from it."""
         self.part("C", self.made["C"])
         line = _("one matrix makes <key>keys</key>, another <value>values</value>")
         words = Headline(

@@ -167,7 +167,7 @@ class Question(Stage):
     )
     def until_it_bursts(self) -> None:
         """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
-        tokens, a chip of {gigabytes} [gigabytes] is full."""
+        tokens, a GPU with {gigabytes} [gigabytes] is full."""
         tempo = self.theme.tempo
         words = Headline(
             _("{capacity} tokens fill one GPU", capacity=self.facts["capacity"]),

@@ -203,7 +203,7 @@ class RotationAndLatent(Stage):
         part = fact("kept numbers", kept, part="both")
         whole = fact("kept numbers", report.cached, way="model")
         figure = _("{part} of {whole} numbers", part=part, whole=whole)
-        self._say("half", figure, _("kept of each token, and what the model says then"))
+        self._say("half", figure, _("kept of each token, and what the model then says"))
         line = _("how much more unsure than the original model: shorter is better")
         self.part("about", self._broken(line, self.theme.ink))
         done = _("after {minutes} of training", minutes=self.facts["minutes"])

@@ -227,8 +227,8 @@ class Sharing(Stage):
 
     @beat
     def what_it_costs(self) -> None:
-        """And trained like that from the start? Of three models, alike in nearly everything else,
-        the average of four tests falls from {best} to {worst} percent."""
+        """And trained like that from the start? Across three models, alike in nearly everything
+        else, the average of four tests falls from {best} to {worst} percent."""
         scores = self.scores
         self.play(Vanish(Group(*self.mobjects)))
         self.camera.shot = Shot()

@@ -100,7 +100,7 @@ class Sparse(Stage):
             ),
             "best": _("if each head reads only the {n} tokens that it attends to most", n=n),
             "less": _(
-                "a <latent>latent</latent> of each token, and {n} of {count} read",
+                "a <latent>latent</latent> for each token, and {n} of {count} read",
                 n=n,
                 count=fact("words read", len(words)),
             ),
@@ -181,7 +181,7 @@ class Sparse(Stage):
             chosen=self.facts["top_k"],
             all=fact("context", V32_CONTEXT),
         )
-        line = _("all <latent>latents</latent> are kept, and the <ink>white</ink> ones are chosen")
+        line = _("all <latent>latents</latent> are kept; only the <ink>marked</ink> ones are read")
         floor = self.floor
         stand(self, floor.shot, floor.tokens)
         self.wait_for("chooses")

@@ -53,7 +53,7 @@ MEANINGS = {
     "one latent": {"pattern", "rotated_latent_pattern", "rotated_latent_difference"},
     "output with keys": {"latent_output"},
     "output without keys": {"latent_output"},
-    "difference: black is zero": {"difference_of_forms", "lost_keys"},
+    "difference: blank is zero": {"difference_of_forms", "lost_keys"},
 }
 """The tensors, without their layer, and the quantities of each name, whichever word it quotes."""
 

@@ -94,7 +94,7 @@ REFERENCES.update(
 )
 
 
-@fact("like_them", "kv_heads", "sets", "heads.groups")
+@fact("like_them", "sets", "heads.groups")
 def kv_heads(stage: Stage) -> int:
     return stage.trace.meta.n_kv_heads
 

@@ -20,7 +20,7 @@ CASES = {
     "own latent": {"n_heads": 6, "d_head": 32, "positions": "rotary", "mla": True},
 }
 
-OUTPUTS = "output with keys", "output without keys", "difference: black is zero"
+OUTPUTS = "output with keys", "output without keys", "difference: blank is zero"
 
 
 def make(**options: object) -> Trace:
