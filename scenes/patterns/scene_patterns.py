@@ -274,23 +274,16 @@ class Patterns(Stage):
             Zoom(self.camera, at_the_first(self.wall.box)),
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        last = self.wall.layer_box(self.trace.meta.n_layers - 1)
-        first, end_layers = self.wall.layer_box(0), (0, self.trace.meta.n_layers - 1)
-        low, high = (numbered(LAYER, {number}) for number in end_layers)
-        start = words_at(
-            low,
-            (first.left, first.y, 0.0) if down else (first.x, first.bottom, 0.0),
-            away=(-ONE_LAYER, 0.0) if down else (ONE_LAYER, -1.5 * ONE_LAYER),
-            width=BESIDE,
-        )
+        number = self.trace.meta.n_layers - 1
+        last = self.wall.layer_box(number)
         name = words_at(
-            _("{layer}: {heads}", layer=high, heads=self.facts["heads"]),
+            _("{layer}: {heads}", layer=numbered(LAYER, {number}), heads=self.facts["heads"]),
             (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
             away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
             width=self.frame.stage.width if down else BESIDE,
             colour=self.theme.highlight,
         )
-        self.play(*self.say(words), Appear(Highlight(last)), Appear(name), Appear(start))
+        self.play(*self.say(words), Appear(Highlight(last)), Appear(name))
 
     # Heads with a habit
 
