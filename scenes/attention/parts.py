@@ -44,6 +44,7 @@ Array = npt.NDArray[np.float64]
 
 CHANNELS = 4  # of a sum that is done by hand
 TOTAL = 0.06  # size of the sum
+LEAST, LEAST_ROW = 0.01, 0.4  # share that has a number in rows that are lower than that
 TAG = 1.0  # room for the number of a share, in scene units
 FILLED, BETWEEN = 0.4, 0.6  # opacity between the hands of a clock, and radius by that of a hand
 ASIDE, APART = 0.3, 0.2  # of lines from boxes, in scene units, and from their middle, as a share
@@ -242,6 +243,8 @@ class ShareBars:
             )
             bars.add(bar.move_to([box.left + width / 2, row.y, 0]))
         for index in np.argsort(-self.shares[: self.query + 1]):
+            if self.shares[index] < LEAST and rows[index].height < LEAST_ROW:
+                continue
             tag = Label(weight_of(self.view, self.query, int(index)), size=1.15 * TEXT)
             tag.move_to([bars[index].get_right()[0] + 0.15 + tag.width / 2, rows[index].y, 0])
             if all(abs(tag.get_y() - other.get_y()) > tag.line_height for other in tags):

@@ -55,6 +55,8 @@ from scenes.attention.parts import (
     way_notes,
 )
 
+# Room for a headline above clocks, of one line in wide frames, and between what they say.
+WIDE_ABOVE, ABOVE_CLOCKS = 2.1, 2.95
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
 FREE = 0.2  # side of the room for light between two matrices, in scene units
 DIM = 0.6  # opacity of cells and words that are not meant
@@ -271,10 +273,6 @@ class Attention(Stage):
         # The hands of this pair stand well apart, and are turned far when they are moved.
         steps = self.trace.rotation(self.layer.layer).steps
         seen = np.abs(np.sin(steps * (query - key))) * (1 - np.cos(steps * STEPS))
-        pitch = min(0.5 * stage.width, (0.36 if self.frame.upright else 0.54) * stage.height)
-        clock = DistanceClocks(
-            steps[[seen.argmax()]], (query + moved, key + moved), columns=1, pitch=pitch
-        )
         where = below_each_other(
             *(
                 self._lines(
@@ -292,8 +290,15 @@ class Attention(Stage):
                 )
             )
         )
+        title_lines = self._lines(title, 0.45)
+        above = WIDE_ABOVE if stage.width > 1.5 * stage.height else ABOVE_CLOCKS
+        room = stage.height - above - title_lines.height - (0 if tall else where.height)
+        pitch = min(0.5 * stage.width, (0.36 if self.frame.upright else 0.54) * stage.height, room)
+        clock = DistanceClocks(
+            steps[[seen.argmax()]], (query + moved, key + moved), columns=1, pitch=pitch
+        )
         where.next_to(clock, RIGHT if tall else DOWN)
-        return VGroup(clock, where, self._lines(title, 0.45).next_to(clock, UP))
+        return VGroup(clock, where, title_lines.next_to(clock, UP))
 
     def _rest(self) -> Callable[[], Mobject] | None:
         """Return what the mask has removed, and the attention that no bar shows; None for none."""
@@ -309,9 +314,9 @@ class Attention(Stage):
                 future = legend(_("masked: the future"), self.theme.masked)
                 future[1].set_fill(muted)
                 said.insert(0, future)
-            if self.frame.upright:
-                return below_each_other(*said)
-            return VGroup(*said).arrange(RIGHT, buff=1.0)
+            beside = VGroup(*said).arrange(RIGHT, buff=1.0)
+            fits = not self.frame.upright and beside.width < 0.8 * self.frame.stage.width
+            return beside if fits else below_each_other(*said)
 
         return make
 

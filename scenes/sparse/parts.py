@@ -35,6 +35,7 @@ PAD = 0.05  # from a panel to its frame, in scene units
 APART = 0.14  # between lines of words beside tiles
 SLOT, BESIDE = 2.2, 4.0  # from tokens to what they become, in tiles; and room for words beside it
 
+UNREAD = 0.05  # opacity of cells that are not read
 COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
 PITCH, TILE, LIT = 0.4, 0.3, 0.56  # from tile to tile, and side of one, and of a lit one
 NEAR = 8192  # tiles that are drawn one by one; beyond, they are a surface
@@ -128,7 +129,7 @@ class HeadsAtWords(Group):
         for word, panel, frame, share in zip(
             self.words, self.panels, self.frames, shares.T, strict=True
         ):
-            panel.set_shown(1.0 if alike else share.reshape(panel.shape))
+            panel.set_shown(1.0 if alike else np.maximum(share, UNREAD).reshape(panel.shape))
             word.set_fill(theme.ink if share.any() else theme.muted)
             framed = bool(share.all())
             frame.set_stroke(

@@ -35,8 +35,8 @@ Pictures = npt.NDArray[np.uint8]
 SMALL = Quality(320, 180, 5)
 SETTINGS = StageSettings()
 
-# Nothing stands before it.
-APART = ("scene_question",)
+# Nothing stands before the first; before the patterns stand outputs of all heads, and no pattern.
+APART = ("scene_question", "scene_patterns")
 CARRIED = tuple(entry.slug for entry in SCENES if entry.slug not in APART)
 QUICK = ("scene_heads", "scene_patterns")
 PAIRS = [

@@ -36,9 +36,6 @@ EXPLAINED = {
     ("scene_sharing", "ask_attention_moves"): "what the mask removes",
     ("scene_sharing", "attention_moves"): "words that are not meant, which are dim",
     ("scene_sharing", "what_else"): "what the mask removes",
-    ("scene_sparse", "the_last_ones"): "what is not read, which is dim",
-    ("scene_sparse", "the_first_one"): "what is not read, which is dim",
-    ("scene_sparse", "ask_each_head_chooses"): "what is not read, which is dim",
     ("scene_sparse", "each_head_chooses"): "what is not read, which is dim",
     ("scene_answer", "into_the_latent"): "what the mask removes",
     ("scene_answer", "ask_the_answer"): "what the mask removes",
@@ -47,6 +44,7 @@ EXPLAINED = {
     ("scene_mla", "ask_all_heads_compared"): "what the mask removes",
     ("scene_mla", "all_heads_compared"): "what the mask removes",
     ("scene_mla", "every_head_reads_it"): "what the mask removes",
+    ("scene_mla", "the_cache"): "tokens that are not meant, which are a little dim",
 }
 """Beats at whose end cells are hidden, and why."""
 
