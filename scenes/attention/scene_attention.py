@@ -592,7 +592,7 @@ class Attention(Stage):
         self.show("pattern V", headline=words, marks=(mark,), words="rows")
         text = Label(fact("attention.share", self.share, format_share), size=1.2 * TEXT)
         tall = self.frame.tall  # where there is no room beside the shares
-        marks = (
+        marks: tuple[Mark, ...] = (
             Mark("V", row=self.key, colour=self.theme.value, label=text if tall else None),
             Mark("weights", row=self.key, colour=self.theme.ink, label=None if tall else text),
         )
