@@ -221,7 +221,7 @@ class Attention(Stage):
                 head.hidden_attention_source(query),
             )
             norm = self.layer.norm("pattern")
-            name, words = _("share"), (self.layer.hidden_name,)
+            name, words = _("share"), (_("‹start›"),)
             return Matrix(values, norm, source, TOKEN, "query", name=name, words=words)
         values, source = head.hidden_value(query), head.hidden_value_source(query)
         return replace(self._matrix("V"), values=values, source=source, words=())

@@ -202,7 +202,8 @@ class Sharing(Stage):
             card.pattern.label = _("moved attention")
         self.play(*(self.recolour(card, panel, norm) for card, panel in moved))
         shares = [self.moved_in(card) for card in world.cards if card.name is not None]
-        self.play(LaggedStart(*map(Appear, shares), lag_ratio=0.2), run_time=COMPUTE / 2)
+        if shares:  # on small cards there is no room for them
+            self.play(LaggedStart(*map(Appear, shares), lag_ratio=0.2), run_time=COMPUTE / 2)
 
     def moved_in(self, card: HeadCard) -> VGroup:
         """Return the share of a head's attention that moves and its name, for where the mask is."""
