@@ -277,7 +277,7 @@ class RotationAndLatent(Stage):
         for mark, names in later.items():
             if mark:
                 self.wait_for(mark)
-            show(later=" ".join(names), marks=framed.get(mark, ()))
+            show(later=" ".join(names), marks=framed.get(mark, ()), reveal="" if mark else near[0])
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:
