@@ -178,12 +178,14 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
         its = values[-1:, slice(*cut)], source.part(new, cut)
         return replace(part(its, norm, columns, **how), rows="new")
 
+    # Beside a rotated part there is no room for the word.
+    asked = _("query") if d_qk > content else _("query of “{word}”", word=printable(words[-1]))
     naive, absorbed, queries = of.panels, of.absorbed_panels, layer.norm("q")
     parts = {
         "query": row(naive["q"], queries, (0, content), CHANNEL),
         "asked": row(
             absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
-            name=_("query of “{word}”", word=printable(words[-1])),
+            name=asked,
             symbol="q W_(U K)^top", colour=theme.query,
         ),
         "scored": replace(

@@ -177,7 +177,7 @@ class Sparse(Stage):
         """In DeepSeek-V3.2, a small indexer [chooses] {top_k} tokens. The model reads [less],
         but stores no less: all latents stay."""
         number = _(
-            "{chosen} of {all} tokens are read",
+            "{chosen} of {all} tokens",
             chosen=self.facts["top_k"],
             all=fact("context", V32_CONTEXT),
         )

@@ -39,6 +39,7 @@ MEANINGS = {
     "rotated key": {"k_rope", "mla.k_rot"},
     "rotated keys": {"k_rope"},
     "rotated query": {"q_rot", "q"},
+    "query": {"latent_queries"},
     "query of “…”": {"latent_queries"},
     "attention": {"latent_pattern"},
     "mix of latents": {"mixed_latents"},

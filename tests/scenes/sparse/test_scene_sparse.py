@@ -12,7 +12,7 @@ from manim import tempconfig
 from extract.trace import Trace
 from filmkit.core.records import BeatRecord
 from filmkit.core.theme import current_theme
-from scenes.sparse.parts import Pooling
+from scenes.sparse.parts import UNREAD, Pooling
 from scenes.sparse.scene_sparse import Sparse
 from tests.support.figures import all_texts
 from tests.support.staging import complaints, play
@@ -70,7 +70,7 @@ def test_cells_are_the_attention_of_heads_and_words_lit_where_it_is_read(case: s
         bright = kept.T > 0
         alike = (bright == bright[:, :1]).all()
         left = np.array([panel.shown.ravel() for panel in panels])
-        np.testing.assert_array_equal(left, alike | bright)
+        np.testing.assert_array_equal(left, np.where(alike | bright, 1, UNREAD))
         ink = current_theme().ink.lower()
         lit = [word.get_fill_color().to_hex().lower() == ink for word in stage.heads.words]
         assert lit == bright.any(axis=1).tolist()
