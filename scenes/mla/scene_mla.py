@@ -356,7 +356,7 @@ class LatentAttention(Stage):
     # The duel
 
     def _duel_words(self) -> tuple[Headline, ...]:
-        """Return what is said of the budget, of this layer, and of all layers if there are."""
+        """Return the headlines of the duel: the budget, this layer, and the mean of all layers."""
         given = {name: self.facts[name] for name in ("rank", "budget")}
         equal = given["rank"] == given["budget"]
         shared, latent = (model.moved for model in self.models)
@@ -495,7 +495,7 @@ class LatentAttention(Stage):
         return self.formula.below(pair, self.frame.stage.bottom, bottom)
 
     def _bracket_words(self) -> tuple[Headline, Headline]:
-        """Return what is said before the bracket moves, and after."""
+        """Return the headlines of the formula before the bracket moves, and after."""
         keys = self.keys
         before = Headline(
             _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),

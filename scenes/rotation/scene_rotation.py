@@ -124,7 +124,7 @@ class RotationAndLatent(Stage):
             self._report()
 
     def _turned_words(self, said: Callable[[], Headline], step: float) -> TurnedWords:
-        """Return the words with clocks, below what is said."""
+        """Return the words of the prompt, each with its clock, for the room below the headline."""
         apart, room = counted_places(abs(self.pair[0] - self.pair[1])), said().below(head=GAP)
         return TurnedWords(self.layer.words, step, self.pair, apart, room)
 
