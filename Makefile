@@ -13,7 +13,7 @@ TESTS_READY := $(VENV)/.ready-tests
 # Two processes fit a small machine: each may hold torch and a model.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup test test-slow test-all lint trace constraints messages bench docs clean always
+.PHONY: help setup test test-slow test-all lint trace constraints messages bench readme docs clean always
 
 help:
 	@echo "make scene_NAME   render a scene to videos/ (see: python render.py --list)"
@@ -24,7 +24,8 @@ help:
 	@echo "make trace        make the traces that come with the project again"
 	@echo "make constraints  write the versions installed here to filmkit/constraints.txt"
 	@echo "make messages     bring the catalogues of other languages up to date with the code"
-	@echo "make bench        measure how fast heatmaps are drawn, against Manim's own ways"
+	@echo "make bench        measure how long an edit takes to its picture, and a second of film"
+	@echo "make readme       draw the pictures of the README again"
 	@echo "make docs         build the documentation as a website"
 	@echo "make clean        remove the environment and caches; videos stay"
 
@@ -72,8 +73,11 @@ constraints: $(RENDER_READY)
 messages: $(RENDER_READY)
 	$(VENV_PYTHON) -m filmkit.tools.messages $(ARGS)
 
-bench: $(RENDER_READY)
-	$(VENV_PYTHON) -m filmkit.tools.bench $(ARGS)
+bench: $(TESTS_READY)
+	$(VENV_PYTHON) -m tests.speed $(ARGS)
+
+readme: $(TESTS_READY)
+	$(VENV_PYTHON) -m tests.readme_pictures
 
 docs: $(DOCS_READY)
 	$(VENV_PYTHON) render.py catalogue docs/reference

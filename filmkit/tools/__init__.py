@@ -1,1 +1,1 @@
-"""Tools for developers of this project: benchmark, documentation, pictures of the README."""
+"""Tools for developers of this project: documentation, catalogues, checks of pictures."""
