@@ -60,6 +60,7 @@ lint: $(TESTS_READY)
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m mypy
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract --model smollm2-packaged --no-conversion \
