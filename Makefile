@@ -69,7 +69,7 @@ trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract published
 
 constraints: $(RENDER_READY)
-	$(VENV_PYTHON) -m filmkit.tools.constraints
+	$(VENV_PYTHON) scripts/constraints.py
 
 messages: $(RENDER_READY)
 	$(VENV_PYTHON) -m filmkit.tools.messages $(ARGS)
@@ -81,8 +81,8 @@ readme: $(TESTS_READY)
 	$(VENV_PYTHON) -m tests.readme_pictures
 
 docs: $(DOCS_READY)
-	$(VENV_PYTHON) render.py catalogue docs/reference
-	$(VENV_PYTHON) -m filmkit.tools.recipes docs/recipes.md docs/pictures
+	$(VENV_PYTHON) -m docs.draw_reference docs/reference
+	$(VENV_PYTHON) -m docs.draw_recipes docs/recipes.md docs/pictures
 	$(VENV_PYTHON) -m sphinx -q -W --keep-going -b html docs docs/_build
 	@echo docs/_build/index.html
 

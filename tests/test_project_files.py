@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from filmkit.commands.cli import COMMANDS, render
-from filmkit.tools.constraints import constraints
+from scripts.constraints import constraints
 from tests.support.checkout import PROJECT
 
 DOCS = PROJECT / "docs"

@@ -1,1 +1,1 @@
-"""Tools for developers of this project: documentation, catalogues, checks of pictures."""
+"""Measures of pictures (``render.py check``), and catalogues for translators."""
