@@ -18,7 +18,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from extract.conversion.fits import AttentionLayer, LayerFit, MLALayer, Projected, absorbed
+from extract.conversion.fits import (
+    AttentionLayer,
+    LayerFit,
+    MLALayer,
+    Projected,
+    absorbed,
+    mix,
+    scores,
+)
 from extract.conversion.kept import (
     QUICK,
     Converted,
@@ -26,7 +34,7 @@ from extract.conversion.kept import (
     Settings,
     last_settings,
 )
-from extract.conversion.merged import merged_table
+from extract.conversion.merged import merged_matrices
 from extract.conversion.model import Layer, attention_layers
 from extract.conversion.prompt import read_prompt
 from extract.conversion.text import ConversionText, read_texts
@@ -158,7 +166,7 @@ def _report(
         of_layers = [one.layers for one in duel]
         again = read_prompt(loaded.model, loaded.tokenizer, ids[1:], meta.n_prompt - 1, of_layers)
         without = tuple(_row(*pair, bos=False) for pair in zip(duel, again, strict=True))
-    merged = merged_table(trace, layers, model.median_changes)
+    merged, table = merged_matrices(trace, model.median_changes)
     report = ConversionReport(
         rotated=model.size.rotated,
         rank=model.size.rank,
@@ -178,10 +186,9 @@ def _report(
         window_first=model.window_first,
         heal_minutes=heal_minutes,
         healing=model.healing,
-        merged=merged.report,
+        merged=merged,
     )
-    table = {"merged.change": merged.change, "merged.score": merged.score}
-    return report, seen.arrays() | {name: _single(tensor) for name, tensor in table.items()}
+    return report, seen.arrays() | table
 
 
 def _row(made: Converted, read: PromptResult, bos: bool) -> Row:
@@ -287,19 +294,17 @@ class _Seen:
         self, layer: MLALayer, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
     ) -> None:
         """Keep the featured layer of the stored conversion; see `extract.trace`."""
-        rotated, n_heads = layer.rotated, len(layer.W_O)
-        q, k, v = projected
-        group = n_heads // k.shape[1]
-        per_head = k[..., rotated:].repeat_interleave(group, dim=1)
-        named = {
+        rotated, (q, k, v) = layer.rotated, projected
+        parts = {
+            "scores_rot": Projected(q[..., :rotated], k[:, :1, :, :rotated], v),
+            "scores_latent": Projected(q[..., rotated:], k[..., rotated:], v),
+        }
+        named = {name: scores(part, layer.scale)[0] for name, part in parts.items()} | {
             "x": x[0],
             "c": (x @ layer.W_DKV)[0],
             "k_rot": layer.rotated_key(x)[0, 0],
             "q_rot": q[0, :, :, :rotated].transpose(0, 1),
-            "scores_rot": (q[..., :rotated] @ k[:, :1, :, :rotated].transpose(-1, -2))[0]
-            * layer.scale,
-            "scores_latent": (q[..., rotated:] @ per_head.transpose(-1, -2))[0] * layer.scale,
-            "z": (weights @ v.repeat_interleave(group, dim=1))[0].transpose(0, 1),
+            "z": mix(weights, v)[0].transpose(0, 1),
             "out": out[0],
             "frequencies": layer.frequencies,
         }

@@ -21,6 +21,7 @@ from extract.attention.arithmetic import (
     Rotation,
     as_float64,
     causal_mask,
+    for_each_head,
     merge_heads,
     pool_heads,
     project,
@@ -125,7 +126,6 @@ def _require_pattern(trace: Activations, name: str) -> None:
 def _layer_errors(trace: Activations, layer: int) -> dict[str, float]:
     """Return the error of each stage of the converted layer."""
     meta = trace.meta
-    group = meta.n_heads // meta.n_kv_heads
 
     def stored(name: str) -> Array:
         return as_float64(trace[f"mla.{layer}.{name}"])
@@ -138,8 +138,7 @@ def _layer_errors(trace: Activations, layer: int) -> dict[str, float]:
     x, c = stored("x"), stored("c")
     b_Q = trace.get("b_Q", layer) if trace.has("b_Q", layer) else None
     q = project(x, trace.weights("W_Q", layer), b_Q)
-    k = np.repeat(project(c, stored("W_UK")), group, axis=1)
-    v = np.repeat(project(c, stored("W_UV")), group, axis=1)
+    k, v = (for_each_head(project(c, stored(name)), meta.n_heads) for name in ("W_UK", "W_UV"))
     k_rot = stored("k_rot")
     again = {
         "c": x @ stored("W_DKV"),
