@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
+from extract.commands.tables import FittingTable, numbers_table
 from extract.facts.architectures import (
     COMPARED_GROUPS,
     Architecture,
@@ -22,36 +19,7 @@ from extract.facts.architectures import (
 from extract.facts.gpus import DecodingWork, decoding_work
 from extract.facts.v2_report import v2_cache_claim
 
-__all__ = ["CacheRow", "FittingTable", "SizeUnit", "cache_row", "cache_table"]
-
-
-class FittingTable:
-    """A table that leaves out columns where they do not fit, instead of cutting off numbers.
-
-    Parameters
-    ----------
-    table : Table
-    spare : sequence of int
-        Columns that may be left out, the first of them first.
-    """
-
-    def __init__(self, table: Table, spare: Sequence[int]) -> None:
-        self._table, self._spare = table, spare
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the table, and a note if columns are left out."""
-        table, dropped = copy(self._table), 0
-        wide = options.update(max_width=1000)
-        while dropped < len(self._spare) and (
-            Measurement.get(console, wide, table).maximum > options.max_width
-        ):
-            dropped += 1
-            left_out = self._spare[:dropped]
-            table.columns = [c for n, c in enumerate(self._table.columns) if n not in left_out]
-        yield table
-        if dropped:
-            names = (str(self._table.columns[n].header) for n in self._spare[:dropped])
-            yield Text(f"Left out for want of room: {', '.join(names)}.".replace("\n", " "))
+__all__ = ["CacheRow", "SizeUnit", "cache_row", "cache_table"]
 
 
 @dataclass(frozen=True)
@@ -152,18 +120,12 @@ def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
     bits, n_tokens = rows[0].bits, rows[0].n_tokens
     unit = SizeUnit.for_largest(max(row.mha for row in rows))
     tokens = "one token" if n_tokens == 1 else f"{n_tokens:,} tokens"
-    table = Table(
-        title=f"Key/value cache of {tokens}, {bits} bits an element, in {unit.name}",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=0,
+    table = numbers_table(
+        f"Key/value cache of {tokens}, {bits} bits an element, in {unit.name}",
+        *("model", "layers x\nheads", "MHA", f"GQA-{COMPARED_GROUPS}", "MQA", "MLA"),
+        *("ships", "own", "MHA /\nown"),
+        texts=("model", "ships"),
     )
-    table.add_column("model", no_wrap=True)
-    for column in ("layers x\nheads", "MHA", f"GQA-{COMPARED_GROUPS}", "MQA", "MLA"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("ships", no_wrap=True)
-    for column in ("own", "MHA /\nown"):
-        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             row.model,
