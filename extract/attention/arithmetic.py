@@ -392,7 +392,7 @@ class LayerShape(NamedTuple):
 
 
 class MultiplyAdds(NamedTuple):
-    """Multiply-adds of each stage of one attention layer, without biases and softmax.
+    """Multiply-adds of each step of one attention layer, without biases and softmax.
 
     `scores` and `z` count only the keys that the causal mask allows.
     """
@@ -406,7 +406,7 @@ class MultiplyAdds(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Multiply-adds of all stages together."""
+        """Multiply-adds of all steps together."""
         return sum(self)
 
 

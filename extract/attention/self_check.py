@@ -1,6 +1,6 @@
-"""Self-check of an extraction: recompute every stage of attention and compare it with the model's.
+"""Self-check of an extraction: recompute every step of attention and compare it with the model's.
 
-Each stage is recomputed from the stage before it, with numpy in float64
+Each step is recomputed from the step before it, with numpy in float64
 (`extract.trace.proof.prove`).  A trace whose errors are too large is not written.
 """
 
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 TOLERANCE = 1e-4
-"""Largest error of a stage, max|a - b| / max|b|, with which a trace is written and read."""
+"""Largest error of a step, max|a - b| / max|b|, with which a trace is written and read."""
 
 Array = npt.NDArray[np.floating]
 
@@ -34,28 +34,27 @@ def relative_error(actual: Array, expected: Array) -> float:
 
 
 def largest_errors(errors: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Return the largest error of every stage over all layers."""
+    """Return the largest error of every step over all layers."""
     errors = list(errors)
-    stages = dict.fromkeys(stage for layer in errors for stage in layer)
+    steps = dict.fromkeys(step for layer in errors for step in layer)
     # np.max, because max() passes over what is not a number.
     return {
-        stage: float(np.max([layer[stage] for layer in errors if stage in layer]))
-        for stage in stages
+        step: float(np.max([layer[step] for layer in errors if step in layer])) for step in steps
     }
 
 
 def require_small_errors(errors: Mapping[str, float], model: str) -> None:
-    """Raise an error if any stage's error is above `TOLERANCE`.
+    """Raise an error if any step's error is above `TOLERANCE`.
 
     Raises
     ------
     ExtractError
-        Names the first such stage.
+        Names the first such step.
     """
-    for stage, error in errors.items():
+    for step, error in errors.items():
         if not error <= TOLERANCE:
             raise ExtractError(
-                f"{model} cannot be traced truthfully: '{stage}', recomputed from the stage before "
+                f"{model} cannot be traced truthfully: '{step}', recomputed from the step before "
                 f"it, differs from the model's own by {error:.1e} (limit {TOLERANCE:.0e}), so its "
                 "attention does something that this project does not know"
             )

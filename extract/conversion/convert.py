@@ -154,10 +154,10 @@ def _report(
     stored = [one for one in (model.stored, model.healed) if one]
     converted, windows = [*model.ladder, *stored], model.windows()
     n = len(model.ladder)
-    seen = _Seen(trace, layers, model.fits, converted, n)
+    recorder = _PromptRecorder(trace, layers, model.fits, converted, n)
     read = read_prompt(
         *(loaded.model, loaded.tokenizer, ids, meta.n_prompt),
-        *([one.layers for one in converted], seen.watch, progress),
+        *([one.layers for one in converted], recorder.watch, progress),
     )
     rows = [_row(one, result, meta.has_bos) for one, result in zip(converted, read, strict=True)]
     without: tuple[Row, ...] = ()
@@ -177,8 +177,8 @@ def _report(
         texts=text.sha256,
         next_word=meta.top_tokens[meta.n_prompt - 1][0],
         exactness=model.exactness,
-        absorbed=max(seen.absorbed),
-        ladder=tuple(seen.with_errors(row) for row in rows[:n]),
+        absorbed=max(recorder.absorbed),
+        ladder=tuple(recorder.with_errors(row) for row in rows[:n]),
         without_bos=without,
         stored=rows[n],
         healed=rows[n + 1] if model.healed else None,
@@ -188,7 +188,7 @@ def _report(
         healing=model.healing,
         merged=merged,
     )
-    return report, seen.arrays() | table
+    return report, recorder.arrays() | table
 
 
 def _row(made: Converted, read: PromptResult, bos: bool) -> Row:
@@ -210,8 +210,8 @@ def _single(tensor: Tensor) -> npt.NDArray[np.float32]:
     return tensor.numpy().astype(np.float32)
 
 
-class _Seen:
-    """What a trace keeps of the reading of its prompt by converted models.
+class _PromptRecorder:
+    """Recorder of what a trace holds of its prompt, read by converted models.
 
     Parameters
     ----------
@@ -249,20 +249,20 @@ class _Seen:
     def watch(
         self, row: int, number: int, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
     ) -> None:
-        """See one layer of one model; see `extract.conversion.prompt.RowWatcher`."""
+        """Record one layer of one model; see `extract.conversion.prompt.RowWatcher`."""
         made = self._converted[row]
         layer, is_featured = made.layers[number], number == self._layer
         if row < self._n_ladder:
             if is_featured and made.way in RUNG_WAYS:
-                self._see_rung(made, layer, x, projected, weights)
+                self._record_rung(made, layer, x, projected, weights)
         elif row == len(self._converted) - 1 and isinstance(layer, MLALayer):
             self._tensors[f"mla.{number}.pattern"] = weights[0]
             for one, other in zip(absorbed(layer, x), (weights, out), strict=True):
                 self.absorbed.append(float((one - other).abs().max() / other.abs().max()))
             if is_featured:
-                self._see_stored(layer, x, projected, weights, out)
+                self._record_stored(layer, x, projected, weights, out)
 
-    def _see_rung(
+    def _record_rung(
         self, made: Converted, layer: Layer, x: Tensor, projected: Projected, weights: Tensor
     ) -> None:
         """Keep the featured head's keys, values and pattern.
@@ -290,7 +290,7 @@ class _Seen:
         prefix = f"rung.{made.way}.{made.numbers}"
         self._tensors |= {f"{prefix}.{name}": value for name, value in named.items()}
 
-    def _see_stored(
+    def _record_stored(
         self, layer: MLALayer, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
     ) -> None:
         """Keep the featured layer of the stored conversion; see `extract.trace`."""

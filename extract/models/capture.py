@@ -135,7 +135,7 @@ def trace_model(
 def _checked_tensors(
     reader: AttentionReader, meta: TraceMeta, progress: ProgressCallback
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, float]]:
-    """Return the activations of all layers, and the largest error of every stage of the self-check.
+    """Return the activations of all layers, and the largest error of every step of the self-check.
 
     It is the proof of a trace with the weights of all layers, and with the model's own scores.
     """

@@ -155,7 +155,7 @@ class TraceMeta:
     versions : mapping of str to str
         Versions of the libraries that made the trace.
     self_check : mapping of str to float
-        The largest error of each recomputed stage over all layers, max|a - b| / max|b|; see
+        The largest error of each recomputed step over all layers, max|a - b| / max|b|; see
         `extract.attention.self_check`.
     top_tokens : tuple of tuple of str
         The text of ``top_ids``: [pos][5]; empty for published patterns.

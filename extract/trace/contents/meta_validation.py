@@ -129,7 +129,7 @@ def _validate_texts(meta: TraceMeta) -> None:
         ("source", meta.source.name),
         ("revision", meta.source.revision),
         *(("versions", text) for version in meta.versions.items() for text in version),
-        *(("self_check", stage) for stage in meta.self_check),
+        *(("self_check", step) for step in meta.self_check),
     ):
         _validate_name(what, text, MAX_NAME)
     _validate_name("featured_criterion", meta.featured_criterion, MAX_SENTENCE)

@@ -1,4 +1,4 @@
-"""Proof of a trace: every stage that its file holds, computed again from the stage before it.
+"""Proof of a trace: every step that its file holds, computed again from the step before it.
 
 An extraction makes the same check with the weights of all layers and the model's own scores; what
 is read is checked as far as the file holds it:
@@ -7,9 +7,9 @@ is read is checked as far as the file holds it:
   and z;
 * in the layers with weights, queries, keys, values and the output too;
 * of the latents that were fitted to a layer, their errors and pattern distances on the prompt;
-* of a conversion of the whole model, every stage and its report (`extract.trace.proof.conversion`).
+* of a conversion of the whole model, every step and its report (`extract.trace.proof.conversion`).
 
-A stage whose arrays are not in the file is left out.
+A step whose arrays are not in the file is left out.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from extract.trace.proof.latents import latent_error
 
 __all__ = ["ProofError", "layer_errors", "prove"]
 
-_STAGES = (
+_STEPS = (
     *("q_latent", "q", "kv_latent", "k", "v", "q_norm", "k_norm", "q_rot", "k_rot", "k_rope"),
     *("scores", "pattern", "z", "out", "latent"),
 )
-"""All stages, in the order of computation."""
+"""All steps, in the order of computation."""
 
 
 class ProofError(TraceError):
@@ -50,9 +50,9 @@ class ProofError(TraceError):
     Parameters
     ----------
     message : str
-        One line that names the first stage, its layer and its error.
+        One line that names the first step, its layer and its error.
     errors : mapping of str to float
-        The largest error of every stage over all layers.
+        The largest error of every step over all layers.
     """
 
     def __init__(self, message: str, errors: Mapping[str, float]) -> None:
@@ -61,12 +61,12 @@ class ProofError(TraceError):
 
 
 def prove(trace: Activations) -> dict[str, float]:
-    """Compute every stage of a trace again.
+    """Compute every step of a trace again.
 
     Returns
     -------
     dict
-        The largest error of every stage over all layers, max|a - b| / max|b|, and of a conversion
+        The largest error of every step over all layers, max|a - b| / max|b|, and of a conversion
         and its report.
 
     Raises
@@ -79,16 +79,16 @@ def prove(trace: Activations) -> dict[str, float]:
     # What is damaged may overflow; the error that comes of it is no number, and refused as well.
     with np.errstate(all="ignore"):
         layers = [layer_errors(trace, layer) for layer in range(trace.meta.n_layers)]
-        converted, told = conversion_errors(trace), report_errors(trace)
+        converted, reported = conversion_errors(trace), report_errors(trace)
     largest = _in_order(largest_errors(layers))
     checked = [
-        (f"'{stage}' of layer {layer}, computed again from the stage before it,", error)
+        (f"'{step}' of layer {layer}, computed again from the step before it,", error)
         for layer, errors in enumerate(layers)
-        for stage, error in errors.items()
+        for step, error in errors.items()
     ]
     for group, errors, what in (
         ("conversion", converted, "computed again from its matrices,"),
-        ("report", told, "in the report on the conversion, computed again,"),
+        ("report", reported, "in the report on the conversion, computed again,"),
     ):
         if errors:
             largest[group] = float(np.max(list(errors.values())))
@@ -106,9 +106,9 @@ def prove(trace: Activations) -> dict[str, float]:
 def layer_errors(
     trace: Activations, layer: int, scores: npt.NDArray[Any] | None = None
 ) -> dict[str, float]:
-    """Compute the stages of one layer again; return the error of each in the order of computation.
+    """Compute the steps of one layer again; return the error of each in the order of computation.
 
-    A stage is left out if an array that it needs is not there, such as a weight.
+    A step is left out if an array that it needs is not there, such as a weight.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def layer_errors(
     Returns
     -------
     dict
-        Error of each stage by the name of what it computes, max|a - b| / max|b|; "latent" is that
+        Error of each step by the name of what it computes, max|a - b| / max|b|; "latent" is that
         of a fitted one.
     """
     held = {}
@@ -140,7 +140,7 @@ def layer_errors(
             again["k_rope"] = held["k_rot"][..., rotation.start :]
     q, k = (held.get(trace.used(name)) for name in ("q", "k"))
     if q is not None and k is not None:
-        # The values do not matter here: z has a stage of its own.
+        # The values do not matter here: z has a step of its own.
         attention = trace.attend(layer, q, k, k)
         again["pattern"] = attention.pattern
         if scores is not None:
@@ -152,7 +152,7 @@ def layer_errors(
     if {"z", "out", "W_O"} <= held.keys():
         again["out"] = merge_heads(held["z"], held["W_O"], held.get("b_O"))
     errors = {
-        stage: relative_error(made, held[stage]) for stage, made in again.items() if stage in held
+        step: relative_error(made, held[step]) for step, made in again.items() if step in held
     }
     if f"latent.{layer}.W_DKV" in trace.tensors and str(layer) in (trace.meta.latent or {}):
         errors["latent"] = latent_error(trace, layer)
@@ -194,4 +194,4 @@ def _norms(held: Mapping[str, Array], norm: HeadNorm | None) -> dict[str, Array]
 
 
 def _in_order(errors: Mapping[str, float]) -> dict[str, float]:
-    return {stage: errors[stage] for stage in _STAGES if stage in errors}
+    return {step: errors[step] for step in _STEPS if step in errors}
