@@ -38,7 +38,7 @@ def work_table(rows: Iterable[CacheRow], chip: Chip) -> RenderableType:
     for row in rows:
         own = row.work["own"]
         table.add_row(
-            row.model,
+            row.arch.name,
             *(f"{row.work[scheme].per_number:,.1f}" for scheme in ("mha", "gqa_8", "mqa", "mla")),
             f"{own.per_number:,.1f}",
             _short(own.numbers_read),
