@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, LaggedStart, Mobject, VGroup, VMobject, linear
+from manim import Group, LaggedStart, Mobject, linear
 
 from extract.facts.architectures import architecture
 from extract.facts.gpus import H100_SXM, decoding_work
@@ -44,9 +44,8 @@ from filmkit.core.numbers import (
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
-from filmkit.core.theme import current_theme
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
-from filmkit.mobjects.marks import Highlight
+from filmkit.mobjects.marks import Highlight, bracket
 from filmkit.pictures.become import Become
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
@@ -426,7 +425,7 @@ class KVCache(Stage):
             plate.cells.edged = False
         self._name(names)
 
-    def _heads_of_plates(self) -> list[VGroup]:
+    def _heads_of_plates(self) -> list[Mobject]:
         """Return the names of the heads of each pair of plates, over it."""
         size, names = self.trace.meta.n_heads // len(self.plates), []
         for number, (keys, values) in enumerate(self.plates):
@@ -435,7 +434,7 @@ class KVCache(Stage):
             names.append(words_at(heads, top, away=(0.0, 0.35), size=self._larger))
         return names
 
-    def _shot_of_plates(self, words: Headline, names: Sequence[VGroup] = ()) -> Shot:
+    def _shot_of_plates(self, words: Headline, names: Sequence[Mobject] = ()) -> Shot:
         corners = np.concatenate([p.cells.corners for pair in self.plates for p in pair])
         return shot_of(corners, self.frame, into=self._below(words), turn=0, tilt=9, words=names)
 
@@ -630,14 +629,6 @@ class KVCache(Stage):
         self.play(chip.read(self.theme.key, run_time=3.2))
         self.play(chip.read(self.theme.value, run_time=1.6))
         self.play(Appear(words))
-
-
-def bracket(start: npt.ArrayLike, end: npt.ArrayLike, out: npt.ArrayLike) -> VMobject:
-    """Return a bracket along an edge from one point (3,) to another, `out` (3,) away from it."""
-    theme = current_theme()
-    line = VMobject(stroke_color=theme.ink, stroke_width=theme.line)
-    ends = (start, 0.4), (start, 1.0), (end, 1.0), (end, 0.4)
-    return line.set_points_as_corners([np.add(at, np.multiply(out, far)) for at, far in ends])
 
 
 def _keys_of(count: int) -> str:
