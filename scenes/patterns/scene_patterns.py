@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from manim import Animation, Group, VGroup, VMobject, smooth, squish_rate_func
+from manim import DOWN, Animation, Group, VGroup, VMobject, smooth, squish_rate_func
 
 from extract.attention.patterns import StrongestHead, first_token_weight, strongest_head
 from extract.facts.architectures import architecture
@@ -32,7 +32,7 @@ from filmkit.core.numbers import (
     format_large_share,
 )
 from filmkit.core.stage import beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, break_lines
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import Highlight
@@ -41,6 +41,7 @@ from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
+from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
 from filmkit.world.standing import words_at
 from scenes.patterns.parts import (
@@ -63,7 +64,7 @@ TURNS, LOW, WALL_AWAY = 26.0, 5.0, 0.5
 BEFORE = 2  # rows of patterns before the featured one in the field
 ONE_LAYER, BESIDE = 0.3, 1.8  # from a framed layer to its name, and room for that beside a wall
 BRACKET = 0.15  # from a pair's name to its bracket, and length of the ends of that
-NOTE = 0.35  # from the headline to the note over the field, in scene units
+NOTE = 0.22  # from the headline to the note over the field, and from that to the horizon
 SHINE = 1.5  # how much light the field gives
 # The featured pattern in the field: its side as a share of the frame's shorter side, and how far
 # below the frame's middle it is, in heights of the frame.
@@ -371,13 +372,17 @@ class Patterns(Stage):
         line = _("in {model}: {size}", model=LARGE_NAME, size=size)
         words = Headline(counted_patterns(LARGE.n_layers * LARGE.n_heads), line, self.frame)
         total = self.facts["total"]
-        note = Label(
-            _("drawn with this model’s {total}, repeated", total=total),
-            size=TEXT,
-            colour=self.theme.muted,
+        note = below_each_other(
+            *(
+                Label(text, size=TEXT, colour=self.theme.muted)
+                for text in break_lines(
+                    _("drawn with this model’s {total}, repeated", total=total),
+                    self.frame.stage.width,
+                    size=TEXT,
+                )
+            )
         )
-        note.on_line(self.frame.stage.x, float(words.get_bottom()[1]) - NOTE)
-        pin_to_frame(note)
+        pin_to_frame(note.next_to(words, DOWN, buff=NOTE))
         rows, columns = shape = LARGE.n_layers, LARGE.n_heads
         if self.frame.tall:
             rows, columns = shape = columns, rows
@@ -385,7 +390,7 @@ class Patterns(Stage):
         field = glow(Field(self.wall, shape, self.featured, home), SHINE)
         tile, horizon = (
             self.wall.tile(*self.featured),
-            words.below(head=2 * NOTE).top / self.frame.height,
+            words.below(head=2 * NOTE + note.height).top / self.frame.height,
         )
         shot = low_over(tile, self.frame, side=NEAR, below=FOOT, horizon=horizon)
         pattern = head_tensor(self.head, "pattern").heatmap(tile).set_masked(0.0)

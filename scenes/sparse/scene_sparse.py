@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from manim import DOWN, LEFT, Group, LaggedStart, VGroup
+from manim import Group, LaggedStart
 
 from extract.facts.architectures import architecture
 from extract.facts.newer_schemes import (
@@ -68,7 +68,7 @@ class Sparse(Stage):
         few, some = (share * self.held["best"] for share in WRONG)
         shares = {**self.held, "few": few, "some": some}
         shares |= {"cache": V4_CACHE, "arithmetic": V4_ARITHMETIC}
-        self.facts |= told(n=self.n, others=self.n - 1, top_k=self.chosen)
+        self.facts |= told(n=self.n, top_k=self.chosen)
         self.facts |= told(group=V4_POOLING[0], block=V4_POOLING[1])
         self.facts |= told(**{name: (share, spoken_share) for name, share in shares.items()})
         heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
@@ -194,29 +194,20 @@ class Sparse(Stage):
         """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into [one], or [even]
         {block}. At a million tokens, that's {cache} of the [cache], with {arithmetic} of the
         arithmetic."""
-        room = self.merged.below(head=BELOW, foot=FOOT)
-        across = FEWER if self.frame.upright else ACROSS
-        pitch = Pooling.pitch(room, V4_POOLING, across)
         (scheme,) = (scheme for scheme in NEWER_SCHEMES if scheme.model == V4)
         layers = {part.pooling: part.n_layers for part in scheme.layers}
-        poolings = VGroup(
-            *(
-                Pooling(
-                    count,
-                    (
-                        _("{count} tokens, one entry", count=count),
-                        _(
-                            "in {layers} layers",
-                            layers=fact("pooling layers", layers[count], tokens=count),
-                        ),
-                    ),
-                    across,
-                    pitch,
-                )
-                for count in V4_POOLING
+        texts = {
+            count: (
+                _("{count} tokens, one entry", count=count),
+                _(
+                    "in {layers} layers",
+                    layers=fact("pooling layers", layers[count], tokens=count),
+                ),
             )
-        )
-        poolings.arrange(DOWN, buff=1.2 * pitch, aligned_edge=LEFT).move_to(room.center)
+            for count in V4_POOLING
+        }
+        across = FEWER if self.frame.upright else ACROSS
+        poolings = Pooling.in_room(texts, across, self.merged.below(head=BELOW, foot=FOOT))
         stand(self, Shot(), *(pooling.tokens for pooling in poolings))
         for mark, pooling in zip(("one", "even"), poolings, strict=True):
             self.wait_for(mark)
