@@ -24,7 +24,6 @@ from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
-from filmkit.core.model_places import LAYER, numbered
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
@@ -275,10 +274,9 @@ class Patterns(Stage):
             Zoom(self.camera, at_the_first(self.wall.box)),
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        number = self.trace.meta.n_layers - 1
-        last = self.wall.layer_box(number)
+        last = self.wall.layer_box(self.trace.meta.n_layers - 1)
         name = words_at(
-            _("{layer}: {heads}", layer=numbered(LAYER, {number}), heads=self.facts["heads"]),
+            _("last layer: {heads}", heads=self.facts["heads"]),
             (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
             away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
             width=self.frame.stage.width if down else BESIDE,
@@ -329,12 +327,17 @@ class Patterns(Stage):
         own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
         words = Headline(_("Two models, the same habits"), "", self.frame)
         pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
-        quiet = self.theme.muted
+        faint, quiet = self.theme.faint, self.theme.muted
+        start = Label(_("‹start›"), size=TEXT, colour=quiet)
         self.show(
             TWINS,
             tall=TALL_TWINS,
             words="rows",
-            marks=tuple(Mark(name, column=0, colour=quiet) for name in pairs[1]),
+            marks=tuple(
+                Mark(name, column=0, colour=colour, label=start)
+                for pair, colour in zip(pairs, (faint, quiet), strict=True)
+                for name in pair
+            ),
             headline=words,
             origins={"own_back": own},
         )

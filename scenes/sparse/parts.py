@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, Animation, Group, Rectangle, Square, VGroup, VMobject
+from manim import DOWN, LEFT, RIGHT, Animation, Group, Rectangle, Square, VGroup, VMobject
 
 from extract.recompute.reading import rows_of_query
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith
+from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
@@ -23,6 +23,7 @@ from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
 from filmkit.pictures.parts import TEXT
+from filmkit.pictures.texts import legend
 from filmkit.world.words import words_in_columns
 
 __all__ = ["HeadsAtWords", "Pooling", "TokenFloor", "by_word"]
@@ -35,7 +36,7 @@ APART = 0.14  # between lines of words beside tiles
 SLOT, BESIDE = 2.2, 4.0  # from tokens to what they become, in tiles; and room for words beside it
 SMALLER, LEAST = 0.97, 0.08  # by which tiles shrink until they fit, and pitch at least
 
-UNREAD = 0.05  # opacity of cells that are not read
+BETWEEN = 0.8  # what a cell is, and the colour of those that are not read
 ACROSS, FEWER = 32, 16  # tiles of a row, and in frames that are no wider than high
 PITCH, TILE, LIT = 0.4, 0.3, 0.56  # from tile to tile, and side of one, and of a lit one
 NEAR = 8192  # tiles that are drawn one by one; beyond, they are a surface
@@ -76,8 +77,8 @@ class HeadsAtWords(Group):
     ----------
     words, panels, frames
         The words, the panels of (layers, heads), and a frame around each of these.
-    legend
-        What a cell is.
+    legend, unread
+        What a cell is, and the colour of those that are not read; that is hidden until some are.
     latents
         A plain tile in the place of each panel.
     """
@@ -89,9 +90,13 @@ class HeadsAtWords(Group):
         numbers = (("layers", meta.n_layers), ("heads", meta.n_heads))
         given = ("drawn", drawn), *((name, (0, count - 1)) for name, count in numbers)
         self.legend = Label(_("a cell = a head"), size=TEXT, colour=theme.muted)
-        line = self.legend.line_height
-        self.legend.on_line(room.x, room.bottom + line / 2)
-        above = Box.of(room.left, room.right, room.bottom + line + APART, room.top)
+        self.unread = legend(_("not read"), theme.masked)
+        self.unread[1].set_fill(theme.muted)
+        both = VGroup(self.legend, self.unread).arrange(RIGHT, buff=BETWEEN)
+        if both.width > room.width:
+            both.arrange(DOWN, buff=APART)
+        both.move_to([room.x, room.bottom, 0], aligned_edge=DOWN)
+        above = Box.of(room.left, room.right, float(both.get_top()[1]) + APART, room.top)
         self.words, places = words_in_columns(words, above)
         self.panels, self.frames, self.latents = Group(), VGroup(), VGroup()
         cells = attention_to_words(view.trace, drawn)
@@ -112,29 +117,32 @@ class HeadsAtWords(Group):
                 .set_stroke(width=theme.line)
                 .move_to(frame.center)
             )
-        self.add(self.panels, self.frames, self.words, self.legend)
+        # Alone, what a cell is stands in the middle.
+        self._aside = self.legend.get_x()
+        self.legend.set_x(room.x)
+        set_presence(self.unread, 0.0)
+        self.add(self.panels, self.frames, self.words, self.legend, self.unread)
 
     def read(self, shares: Array) -> None:
-        """Light the words that are read, and frame what all heads read.
-
-        If each head reads other words, only the cells are left that are read.
+        """Light the words that are read, mask the cells of the others, and frame what all read.
 
         Parameters
         ----------
         shares : (head, word)
             Share of each head's attention to a word that is read, 0 or 1 if that is one token.
         """
-        alike = (shares == shares[0]).all()
         theme = current_theme()
         for word, panel, frame, share in zip(
             self.words, self.panels, self.frames, shares.T, strict=True
         ):
-            panel.set_shown(1.0 if alike else np.maximum(share, UNREAD).reshape(panel.shape))
+            panel.set_masked(1 - share.reshape(panel.shape))
             word.set_fill(theme.ink if share.any() else theme.muted)
             framed = bool(share.all())
             frame.set_stroke(
                 theme.ink if framed else theme.faint, 1.5 * theme.bold if framed else theme.line
             )
+        self.legend.set_x(self._aside)
+        set_presence(self.unread, 1.0)
 
     def read_latents(self, count: int) -> None:
         """Light the latents, and the words, of those that get most attention, and no others."""

@@ -88,24 +88,25 @@ class Sparse(Stage):
             _("attention from “{word}”, mean of {heads}", word=word, heads=heads),
             self.frame,
         )
-        n, figures = self.n, {"less": _("Store less. Read less.")}
-        figures |= {name: fact(name, share, written) for name, share in self.held.items()}
-        figures["best"] = _("{share} of the attention", share=figures["best"])
-        lines = {
-            "last": _("of the attention from “{word}” is on the last {n} tokens", word=word, n=n),
-            "sink": _(
-                "of the attention from “{word}” is on the first token and the last {n}",
-                word=word,
-                n=n - 1,
+        n, held = self.n, {name: fact(name, share, written) for name, share in self.held.items()}
+        of = _("of the attention from “{word}”", word=word)
+        texts = {
+            "last": (_("Last {n} tokens: {share}", n=n, share=held["last"]), of),
+            "sink": (_("First and last {n}: {share}", n=n - 1, share=held["sink"]), of),
+            "best": (
+                _("Each head’s top {n}: {share}", n=n, share=held["best"]),
+                _("of the attention from “{word}”; each head has its own {n}", word=word, n=n),
             ),
-            "best": _("if each head reads only the {n} tokens that it attends to most", n=n),
-            "less": _(
-                "a <latent>latent</latent> for each token, and {n} of {count} read",
-                n=n,
-                count=fact("words read", len(words)),
+            "less": (
+                _("Store less. Read less."),
+                _(
+                    "a <latent>latent</latent> for each token, and {n} of {count} read",
+                    n=n,
+                    count=fact("words read", len(words)),
+                ),
             ),
         }
-        self.said = {name: Headline(figures[name], lines[name], self.frame) for name in lines}
+        self.said = {name: Headline(*pair, self.frame) for name, pair in texts.items()}
         lowest = min((self.mean, *self.said.values()), key=lambda words: words.get_bottom()[1])
         self.heads = HeadsAtWords(layer, words, lowest.below(head=BELOW, foot=FOOT))
         self.merged = Headline(

@@ -10,10 +10,11 @@ import pytest
 from manim import DR, UL, tempconfig
 
 from extract.trace import Trace
+from filmkit.core.animations import presence
 from filmkit.core.geometry import Box
 from filmkit.core.records import BeatRecord
 from filmkit.core.theme import current_theme
-from scenes.sparse.parts import UNREAD, Pooling
+from scenes.sparse.parts import Pooling
 from scenes.sparse.scene_sparse import Sparse
 from tests.support.figures import all_texts
 from tests.support.staging import complaints, play
@@ -69,9 +70,9 @@ def test_cells_are_the_attention_of_heads_and_words_lit_where_it_is_read(case: s
         np.testing.assert_allclose(shown, rows.T, atol=1e-6)
         kept = np.array([kept_of(row, n, way) for row in rows])
         bright = kept.T > 0
-        alike = (bright == bright[:, :1]).all()
-        left = np.array([panel.shown.ravel() for panel in panels])
-        np.testing.assert_array_equal(left, np.where(alike | bright, 1, UNREAD))
+        masked = np.array([panel.masked.ravel() for panel in panels])
+        np.testing.assert_array_equal(masked, ~bright)
+        assert presence(stage.heads.unread) == 1.0
         ink = current_theme().ink.lower()
         lit = [word.get_fill_color().to_hex().lower() == ink for word in stage.heads.words]
         assert lit == bright.any(axis=1).tolist()
