@@ -56,10 +56,9 @@ from scenes.attention.parts import (
     way_notes,
 )
 
-# Room for a headline above clocks, of one line in wide frames, and between what they say.
-WIDE_ABOVE, ABOVE_CLOCKS = 2.1, 2.95
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
-ARROW = 0.07  # size of the arrow from clock to clock
+ARROW, ONWARD = 0.07, 1.0  # size of the arrow from clock to clock, and room for it between lines
+AROUND = 0.85  # around a clock and its words, above and below, in scene units
 FREE = 0.2  # side of the room for light between two matrices, in scene units
 DIM = 0.6  # opacity of cells and words that are not meant
 GAMMA = 2.2  # of screens: how their light grows with the level
@@ -152,6 +151,14 @@ class Attention(Stage):
         self.part("sum", lambda: WorkedSum(head, query, key))
         if self.trace.rotates:
             self.places = layer.first + query, layer.first + key
+            self.apart = self._words(
+                _("Only the distance counts"),
+                _(
+                    "position turns <query>query</query> and <key>key</key> alike: "
+                    "still {number} apart, same angle",
+                    number=fact("true", query - key),
+                ),
+            )
             self.part("here", lambda: self._clock(_("here"), 0))
             later = _("{number} positions later", number=fact("steps", STEPS))
             self.part("moved", lambda: self._clock(later, STEPS))
@@ -276,8 +283,7 @@ class Attention(Stage):
 
     def _clock(self, title: str, moved: int) -> Mobject:
         """Return a clock of one pair of channels where both tokens are, or moved by positions."""
-        stage, tall = self.frame.stage, self.frame.tall
-        query, key = self.places
+        tall, (query, key) = self.frame.tall, self.places
         # The hands of this pair stand well apart, and are turned far when they are moved.
         steps = self.trace.rotation(self.layer.layer).steps
         seen = np.abs(np.sin(steps * (query - key))) * (1 - np.cos(steps * STEPS))
@@ -299,9 +305,9 @@ class Attention(Stage):
             )
         )
         title_lines = self._lines(title, 0.45)
-        above = WIDE_ABOVE if stage.width > 1.5 * stage.height else ABOVE_CLOCKS
-        room = stage.height - above - title_lines.height - (0 if tall else where.height)
-        pitch = min(0.5 * stage.width, (0.36 if self.frame.upright else 0.54) * stage.height, room)
+        room = self.apart.below(head=AROUND)
+        high = (room.height - ONWARD) / 2 if tall else room.height - where.height
+        pitch = min(room.width / 2, high - title_lines.height)
         pair = int(seen.argmax())
         clock = DistanceClock(float(steps[pair]), (query + moved, key + moved), pitch)
         turned = fact("angle", abs(float(np.degrees(clock.angle))), in_degrees, pair=pair)
@@ -479,16 +485,8 @@ class Attention(Stage):
         """Both are rotated by position, so only their distance counts:
         move the pair, and its score stays."""
         query, key = self.places
-        words = self._words(
-            _("Only the distance counts"),
-            _(
-                "position turns <query>query</query> and <key>key</key> alike: "
-                "still {number} apart, same angle",
-                number=fact("true", query - key),
-            ),
-        )
         mosaic = "here\nonward\nmoved" if self.frame.tall else "here onward moved"
-        self.show(mosaic, headline=words, later="moved")
+        self.show(mosaic, headline=self.apart, later="moved")
         here, (clock, *texts) = (self.parts[name].whole[0] for name in ("here", "moved"))
         start, way = here[0].get_center(), clock.get_center() - here[0].get_center()
 

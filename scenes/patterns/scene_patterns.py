@@ -21,7 +21,6 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.numbers import (
@@ -262,9 +261,7 @@ class Patterns(Stage):
         line = _("from the first, far away, to the last")
         words, down = Headline(self.facts["layers"], line, self.frame), self.wall.downward
         turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
-        room = words.below(foot=2 * ONE_LAYER * down)
-        if not down:
-            room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
+        room = words.below(foot=2 * ONE_LAYER) if down else words.below(right=BESIDE)
         end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
         gone = [part for part in self.visible_parts() if part is not self.wall]
         if self.wall not in self.mobjects:
