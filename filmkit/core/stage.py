@@ -734,14 +734,8 @@ class Stage(Scene):
 
     def get_moving_mobjects(self, *animations: Animation) -> list[Mobject]:
         # Mobjects that do not move are drawn once, as a background for the others. That works only
-        # while the camera does not move, while nothing is sorted by depth, and while no light
-        # changes under all of them.
-        has_depth = any(
-            hasattr(member, "depth_plane")
-            for mobject in self.mobjects
-            for member in mobject.get_family()
-        )
-        if has_depth or any(_moves_camera(animation) for animation in animations):
+        # while the camera does not move, and while no light changes under all of them.
+        if any(map(_moves_camera, animations)):
             return list(self.mobjects)
         moving: list[Mobject] = super().get_moving_mobjects(*animations)
         lit = self.camera.lit and any(map(gives_light, moving))
