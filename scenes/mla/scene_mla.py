@@ -65,9 +65,7 @@ Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
 GLOW, COUNT, RISE = 3.7, 1.5, 4.0
-LAY_OVER = (
-    1.5  # seconds in which matrices go over each other, and in which they become a difference
-)
+LAY_OVER = 1.5  # seconds in which matrices go over each other, and become a difference
 PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept
 HOP, FALL = 1.4, 1.4  # how high the bracket jumps, in radians; seconds in which towers fall
 SMALLEST = 0.006  # cell of the formula's matrices, in scene units
@@ -186,7 +184,6 @@ class LatentAttention(Stage):
             heads=meta.n_heads,
             layers=meta.n_layers,
             rank=forms.rank,
-            sets=meta.n_kv_heads,
             cached=forms.n_cached,
         )
         head = self.view.head(self.head.head)
@@ -539,6 +536,7 @@ class LatentAttention(Stage):
             ),
             self.frame,
         )
+        self.show(REBUILT, tall=TALL_REBUILT, headline=words)
         self.wait_for("move")
         self.play(
             *(
