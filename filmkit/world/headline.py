@@ -1,4 +1,4 @@
-"""Words of a picture in the room: a figure and a line below it."""
+"""Headlines: a few words or a number in display size, and a quiet line below them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORD = re.compile(r"<(\w+)>(.*?)</\1>")
 
 
 class Headline(VGroup):
-    """The words of a picture, at the top of the stage: one figure, and one line below it.
+    """A headline at the top of the stage: a few large words or a number, and a line below them.
 
     They are pinned to the frame. What is too wide is broken into several lines, the figure into two
     at most.

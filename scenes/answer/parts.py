@@ -1,4 +1,4 @@
-"""Parts of pictures that only this scene has: lamps for published tests, and the credits."""
+"""A lamp for each published test, and the lines of the credits."""
 
 from __future__ import annotations
 

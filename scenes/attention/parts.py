@@ -1,4 +1,4 @@
-"""Parts of pictures that only this scene has: a sentence, sums by hand, bars of shares."""
+"""A dot product by hand, a clock of two hands, bars of shares, and light through a whole head."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ class ShareBars:
 
 @dataclass(frozen=True, eq=False)
 class Product(Matrix):
-    """A product on a grid, which shows where the cells are that are not filled yet."""
+    """A matrix on a grid, so that cells can be seen that are not filled yet."""
 
     @classmethod
     def of(cls, matrix: Matrix) -> Product:
@@ -318,10 +318,11 @@ def path_of_light(parts: Mapping[str, PlacedPart], query: int, key: int) -> list
 
 
 def way_between(start: Box, end: Box) -> list[tuple[float, float]]:
-    """Return the corners of a line from the right of a box to another one.
+    """Return the corners of a line from the right side of a box to another box.
 
-    It comes from the left, straight if it can, or if that one does not stand at the right, around
-    its right side; then lines that come to a box and leave it do not meet.
+    To a box at the right it comes from the left, straight if it can. To any other it goes around
+    the right side: it begins below the middle of one and ends above that of the other, so that a
+    line that comes to a box does not meet one that leaves it.
     """
     if end.left > start.right:
         if end.bottom <= start.y <= end.top:
@@ -335,7 +336,7 @@ def way_between(start: Box, end: Box) -> list[tuple[float, float]]:
 
 
 def weight_of(view: HeadView, query: int, key: int | None) -> str:
-    """Return the attention of a row to another one, or to all that is not drawn, as text."""
+    """Return as text the attention of a token to another, or (None) to all that are not drawn."""
     share = view.hidden_attention[query] if key is None else view.pattern[query, key]
     position = None if key is None else view.layer.first + key
     word = view.layer.hidden_name if key is None else view.layer.words[key]
@@ -407,7 +408,7 @@ def score_notes(view: HeadView) -> list[str]:
 
 
 def rest_of(view: HeadView, query: int) -> list[str]:
-    """Return where the rest of the attention of a row goes, which no column shows."""
+    """Return lines that say how much attention of a token goes where no column shows it."""
     rest = []
     if view.layer.hides_first:
         share = weight_of(view, query, None)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from manim import UP, Animation, Mobject, VGroup
 
 from extract.facts.architectures import COMPARED_GROUPS, architecture
-from extract.facts.gpus import GPU_BYTES, H100_SXM, decoding_work
+from extract.facts.gpus import GPU_BYTES, decoding_work
 from extract.facts.v2_report import V2_SAVING
 from filmkit.core.animations import Appear, Glide, Vanish, second_half
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
@@ -26,7 +26,6 @@ from filmkit.core.numbers import (
     format_number,
     format_percent,
     format_rough,
-    listed,
     spoken_bytes,
 )
 from filmkit.core.stage import Stage, beat
@@ -37,12 +36,11 @@ from filmkit.pictures.parts import TEXT
 from filmkit.world.block import Pose, shot_of
 from filmkit.world.box import SketchBody
 from filmkit.world.headline import Headline
+from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.cache_size.parts import CARD, Gpu, Readers, Row, Shrinking, Token, opening
 
-LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 OLD, NEW = architecture("DeepSeek 67B"), architecture("DeepSeek-V2")
-CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
 GROUP = LARGE.n_heads // COMPARED_GROUPS  # heads that would share a set
 BIG, MEDIUM, ARROW = 1.8 * TEXT, 1.4 * TEXT, 0.07  # sizes of words beside bodies, and of arrows
@@ -67,8 +65,7 @@ class CacheSize(Stage):
     published: tuple[str, ...] = (LARGE_NAME,)  # models and chips whose figures are shown
 
     def provenance_notes(self) -> tuple[str, str]:
-        models = listed(self.published)
-        return _("published sizes of {models}  ·  not the traced model", models=models), ""
+        return published_notes(self.published)
 
     def prepare(self) -> None:
         capacity, times = GPU_BYTES // LATENT.size(), EVERY_HEAD.size() / LATENT.size()

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Group, LaggedStart, Mobject, linear
 
-from extract.facts.architectures import architecture
-from extract.facts.gpus import H100_SXM, decoding_work
+from extract.facts.gpus import decoding_work
 from extract.recompute.decoding import decode
 from filmkit.core.animations import (
     Appear,
@@ -37,7 +36,6 @@ from filmkit.core.numbers import (
     counted_layers,
     counted_sets,
     format_rough,
-    listed,
     readable_bytes,
     spoken_bytes,
 )
@@ -54,6 +52,7 @@ from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import SentencePart, below_each_other, heading, legend, own_colour
 from filmkit.world.block import TILT, CacheBlock, Pose, shot_of
 from filmkit.world.headline import Headline
+from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.kv_cache.cost import (
     Chip,
@@ -65,9 +64,7 @@ from scenes.kv_cache.cost import (
 )
 from scenes.kv_cache.parts import NextWords, WorkBar, disagreement, following_word
 
-LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
-CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 BELOW_NAME, UNDER = 0.26, 0.16  # from a name to the ends of its bracket, and height of that
 APART = 0.7  # how far the last token stands from the block
 EDGE = 0.18  # from an edge of a body to its bracket, in scene units of the room
@@ -194,8 +191,7 @@ class KVCache(Stage):
     def provenance_notes(self) -> tuple[str, str]:
         if not self.published:
             return super().provenance_notes()
-        names = listed(self.published)
-        return _("published sizes of {models}  ·  not the traced model", models=names), ""
+        return published_notes(self.published)
 
     # The tokens that join the prompt
 

@@ -25,7 +25,6 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import (
     counted_heads,
@@ -682,10 +681,8 @@ class LatentAttention(Stage):
             )
         )
         words = Headline(_("{number} numbers", number=self.facts["cached"]), line, self.frame)
-        room = words.below(head=2 * GAP, foot=GAP, left=WORD)
-        if not self.frame.upright:
-            # In the middle.
-            room = Box.of(room.left, room.right - WORD, room.bottom, room.top)
+        middle = 0.0 if self.frame.upright else WORD
+        room = words.below(head=2 * GAP, foot=GAP, left=WORD, right=middle)
         self.play(
             self.move_camera(self.room.close_up(self.frame, room)),
             *(Presence(card, 0.0) for card in self.room.cards),

@@ -8,7 +8,6 @@ import numpy as np
 from manim import DOWN, Animation, Group, VGroup, VMobject, smooth, squish_rate_func
 
 from extract.attention.patterns import StrongestHead, first_token_weight, strongest_head
-from extract.facts.architectures import architecture
 from extract.facts.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
 from filmkit.core.animations import (
@@ -41,6 +40,7 @@ from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
+from filmkit.world.published import LARGE, LARGE_NAME
 from filmkit.world.standing import words_at
 from scenes.patterns.parts import (
     Field,
@@ -53,7 +53,6 @@ from scenes.patterns.parts import (
     prompt_patterns,
 )
 
-LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 DIM = 0.25  # opacity of patterns that are not meant

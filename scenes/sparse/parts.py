@@ -1,4 +1,4 @@
-"""What only this scene has: words with what heads give to them, and tokens as tiles."""
+"""The attention of all heads to each word, a floor of tokens as tiles, and merged tokens."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LENS = 1.15
 
 @quantity(N_("attention"), N_("of all heads"), axes=("key_pos", "layer", "head"))
 def attention_to_words(trace: Trace, drawn: tuple[int, int], **place: object) -> Array:
-    """Return what all heads give to each word from the last drawn one, (word, layer, head).
+    """Return the attention of all heads from the last drawn word to each, (word, layer, head).
 
     What is before the first drawn word counts as one word.
     """
@@ -62,7 +62,7 @@ def by_word(rows: Array, first: int) -> Array:
 
 
 class HeadsAtWords(Group):
-    """Words in equal columns, and over each a panel with a cell for each head: what it gives to it.
+    """Words in columns; in the panel over each, a cell for each head: its attention to that word.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class TokenFloor(Group):
     tokens
         How many tiles there are.
     chosen
-        How many of them are lit: one at random of each so many.
+        How many of them are lit: a random one in each run of ``tokens // chosen``.
     room
         What the floor fills of the frame, from its front to the horizon.
     frame
@@ -203,7 +203,7 @@ class TokenFloor(Group):
 
 
 class Pooling(VGroup):
-    """Tokens that become one entry: so many tiles, an arrow, one tile, and words beside it.
+    """Tokens that are merged into one entry: their tiles, an arrow, one tile, and words beside it.
 
     Parameters
     ----------

@@ -26,6 +26,7 @@ from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.pictures.become import Become
 from filmkit.world.headline import Headline
+from filmkit.world.published import published_notes
 from filmkit.world.standing import stand, stand_at_once
 from scenes.sparse.parts import HeadsAtWords, Pooling, TokenFloor, by_word
 
@@ -122,8 +123,7 @@ class Sparse(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         if self.playing in SKETCHES:
-            model = V32.name if self.playing == "an_indexer_chooses" else V4
-            return _("published sizes of {model}: a sketch, not the traced model", model=model), ""
+            return published_notes([V32.name if self.playing == "an_indexer_chooses" else V4])
         layer, hidden = self.layer, ""
         if layer.hides_first:
             hidden = _("{word}: {tokens}", word=self.hidden, tokens=layer.hidden_name)
