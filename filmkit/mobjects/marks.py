@@ -25,7 +25,7 @@ from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource, has_name
 from filmkit.core.numbers import format_number, format_share, separated
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Tick, break_lines, fit_word
+from filmkit.core.text import Label, Tick, break_lines, fit_word, text_width
 from filmkit.core.theme import current_theme
 
 __all__ = [
@@ -145,7 +145,7 @@ class ColourBar(Group):
         size, gap = theme.note_size * zoom, self.GAP * zoom
         least = min(1.0, theme.min_text_size * zoom / size)
         signs = [_("negative"), "0", _("positive")] if norm.vmin < 0 and not name else []
-        if sum(float(Label(sign, size=size).width) + gap for sign in signs) > box.width:
+        if sum(text_width(sign, size=size) + gap for sign in signs) > box.width:
             signs = []
         for words in [""] if signs else self._titles(norm, name):
             title = Label(words, size=size, colour=theme.muted)

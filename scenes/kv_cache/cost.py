@@ -12,9 +12,9 @@ from manim import Animation, Group, Line, Square, VMobject
 from extract.facts.architectures import Architecture, kv_cache_bytes
 from extract.trace import TraceMeta
 from filmkit.core.animations import AnimateWith
+from filmkit.core.arrival import stand_for
 from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Frame
-from filmkit.core.handover import stand_for
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import glow, mirrored
 from filmkit.core.text import Label

@@ -20,10 +20,10 @@ from extract.attention.arithmetic import Array
 from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
+from filmkit.core.arrival import stand_for
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import FRAME_HEIGHT
-from filmkit.core.handover import stand_for
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import counted_heads, format_rough, spoken_share, whole_percent

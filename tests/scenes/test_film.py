@@ -15,7 +15,7 @@ import pytest
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
-from filmkit.core.handover import _matches, last_picture
+from filmkit.core.arrival import _matches, last_picture
 from filmkit.core.records import ARRIVE, BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
@@ -257,7 +257,7 @@ def test_what_two_scenes_share_moves_from_one_to_the_next(
     def end(record: BeatRecord, stage: Stage) -> None:
         raise EndSceneEarlyException
 
-    monkeypatch.setattr("filmkit.core.handover._matches", matches)
+    monkeypatch.setattr("filmkit.core.arrival._matches", matches)
     film = one_after_another((entry, ()) for entry in SCENES)
     (joined,) = (entry for entry in film if entry.slug == after)
     with small():

@@ -11,8 +11,8 @@ from extract.facts.architectures import architecture, kv_cache_bytes, kv_cache_e
 from extract.facts.gpus import H100_SXM, decoding_work
 from extract.facts.v2_report import v2_cache_claim
 from extract.trace import Trace
+from filmkit.core.arrival import last_picture
 from filmkit.core.geometry import Box, Frame
-from filmkit.core.handover import last_picture
 from filmkit.core.records import StageSettings
 from filmkit.core.text import TextLine
 from filmkit.world.block import Pose
