@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, VMobject, smooth
+from manim import DL, OUT, UR, Animation, Group, VMobject, smooth
 
 from extract.facts.architectures import Architecture, kv_cache_elements, latent_size
 from extract.facts.v2_report import v2_cache_claim
 from filmkit.core.animations import AnimateWith, set_presence
-from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme
@@ -45,7 +44,7 @@ BETWEEN = 1.5  # from one body to the next
 WIDE, DEEP = 0.8, 0.01  # width of a latent as a share of the room of a word, and its depth
 LOW = 0.45  # height of a latent as a share of the room over its word
 TILT = 4.0  # from how far above a row is seen, in degrees
-OVER = 0.1  # from a latent to its word
+OVER, LARGER = 0.1, 1.02  # from a latent to its word, and a factor on the size of that
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
 
 
@@ -323,12 +322,13 @@ class Row(Group):
             height = LOW * place.height
             pose = Pose((place.x, foot, 0.0), 0.0, WIDE * place.width, height, DEEP)
             self.latents.add(SketchBody(pose, current_theme().latent))
-            keep_upright(word.on_line(0.0, OVER + line / 2), pose.corner(0.5, 1, 0.5))
+            # A little farther than the frame, the smallest words would be too small to be read.
+            word.scale(LARGER).on_line(place.x, foot + height + OVER + line / 2)
+            word.shift(DEEP / 2 * OUT)
         self.add(self.latents, self.words)
-        corners = np.concatenate([latent.pose.corners for latent in self.latents])
-        self.shot = shot_of(
-            corners, frame, into=room, turn=0.0, tilt=TILT, words=self.words.submobjects
-        )
+        sides = [word.get_corner(corner) for word in self.words for corner in (DL, UR)]
+        corners = np.concatenate([sides, *(latent.pose.corners for latent in self.latents)])
+        self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
 
     def light(self, **kwargs: Any) -> Animation:
         """Return an animation in which one latent after another begins to glow."""

@@ -71,6 +71,7 @@ EDGE = 0.18  # from an edge of a body to its bracket, in scene units of the room
 MOST_NAMED = 4  # sets whose heads are named
 SIDEWAYS = 10.0  # from how far to the right slabs that face the viewer are seen, in degrees
 EVEN = 20.0  # the same for two boxes that are to look equally large
+WIDE = 3.6  # of a line over a pair of plates, at most
 BELOW, FOOT = 0.35, 0.2  # free below a headline and at the foot, in scene units
 WAYS = "cached", "naive"  # of decoding: with a cache and without one
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
@@ -347,6 +348,7 @@ class KVCache(Stage):
             "multiply-adds in this layer for {number} more token",
             "multiply-adds in this layer for {number} more tokens",
             self.steps,
+            number=fact("decoded", self.steps),
         )
         words = Headline(_("A cache saves work"), line, self.frame)
         show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles="K V", headline=words)
@@ -427,7 +429,7 @@ class KVCache(Stage):
         for number, (keys, values) in enumerate(self.plates):
             top = (keys.cells.corners[0] + values.cells.corners[1]) / 2
             heads = numbered(HEAD, range(number * size, (number + 1) * size))
-            names.append(words_at(heads, top, away=(0.0, 0.35), size=self._larger))
+            names.append(words_at(heads, top, away=(0.0, 0.35), width=WIDE, size=self._larger))
         return names
 
     def _shot_of_plates(self, words: Headline, names: Sequence[Mobject] = ()) -> Shot:

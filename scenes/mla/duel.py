@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_percent
+from filmkit.core.numbers import whole_percent
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
@@ -242,7 +241,7 @@ class DuelSide(Group):
         self._place, self._width = (below.left, below.y), words.width
         share = self.share.copy().shift([below.left - self.share.get_left()[0], 0, 0])
         share.set_y(below.y)
-        everything = fact("all of the attention", 1.0, partial(format_percent, digits=0))
+        everything = fact("all of the attention", 1.0, whole_percent)
         whole = Label(everything, size=TEXT)
         line = whole.line_height
         self._plot = plot = Box.of(
@@ -315,14 +314,14 @@ class DuelSide(Group):
         """Note what is counted to."""
         assert self.model is not None
         name, way = self.model.name, self.model.way
-        fact("moved share", share, partial(format_percent, digits=0), beside=name, way=way,
+        fact("moved share", share, whole_percent, beside=name, way=way,
              all_layers=all_layers)  # fmt: skip
 
     def _write(self, share: float) -> None:
         """Write below the name how much moves."""
         (written,), (x, y) = self.share, self._place
         label = Label(
-            _("{share} moved", share=format_percent(share, digits=0)), size=SHARE, weight="semibold"
+            _("{share} moved", share=whole_percent(share)), size=SHARE, weight="semibold"
         ).shrink_to(self._width)
         label.on_line(x + label.width / 2, y)
         written.points, written.text = label.points, label.text

@@ -17,7 +17,7 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_count, format_decimal, format_number, format_percent
+from filmkit.core.numbers import format_count, format_decimal, format_number, whole_percent
 from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES, quantity
 from filmkit.core.text import Label, Tick, break_lines
@@ -65,7 +65,7 @@ ZERO = 0.4  # room for a zero beside bars
 
 def more_percent(share: float) -> str:
     """Return by how much something is higher, with its sign."""
-    return f"{'+' * (share >= 0)}{format_percent(share, 0)}"
+    return f"{'+' * (share >= 0)}{whole_percent(share)}"
 
 
 def lines_of(

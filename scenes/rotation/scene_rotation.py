@@ -15,7 +15,7 @@ from filmkit.core.animations import AnimateWith, Appear
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import format_number, format_percent, spoken_share
+from filmkit.core.numbers import format_number, spoken_share, whole_percent
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label, break_lines
@@ -65,9 +65,6 @@ KEPT = """
 def is_converted(trace: Trace) -> bool:
     """Return whether the trace has a conversion of a model that rotates whole keys."""
     return trace.rotates and trace.meta.conversion is not None and trace.meta.attention != "mla"
-
-
-percent = partial(format_percent, digits=0)
 
 
 def counted_minutes(number: float) -> str:
@@ -167,7 +164,7 @@ class RotationAndLatent(Stage):
         line = _("query and key matrix in one; <highlight>framed</highlight>: what changed most")
         self.merging = Headline(_("Every distance, another matrix"), line, self.frame)
         for distance in FAR:
-            change = fact("change", changes[distance], percent, distance=distance)
+            change = fact("change", changes[distance], whole_percent, distance=distance)
             said = _("{share} changed", share=change) if distance else _("not turned")
             self.part(f"block{distance}", merged_at(head, distance))
             self.part(f"said{distance}", lines_of(counted_places(distance), said, width))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from manim import Group, LaggedStart
 
@@ -21,7 +19,7 @@ from filmkit.core.animations import Appear
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
 from filmkit.core.language import _
-from filmkit.core.numbers import counted_heads, format_percent, spoken_share
+from filmkit.core.numbers import counted_heads, spoken_share, whole_percent
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.pictures.become import Become
@@ -42,8 +40,6 @@ V32, V4 = architecture("DeepSeek-V3.2"), "DeepSeek-V4-Pro"
 WAYS = {"last": last, "sink": first_and_last, "best": best}
 """Ways to read few tokens, by the names of what they hold."""
 SKETCHES = "an_indexer_chooses", "pooled_before"  # beats without numbers of the trace
-
-written = partial(format_percent, digits=0)
 
 
 def has_choice(trace: Trace) -> bool:
@@ -79,7 +75,7 @@ class Sparse(Stage):
             words = (self.hidden, f" {words[0].strip()}", *words[1:])
         self.given = by_word(self.rows, layer.first)
         mean = self.given.mean(axis=0)
-        share, most = fact("most", float(mean.max()), written), words[mean.argmax()]
+        share, most = fact("most", float(mean.max()), whole_percent), words[mean.argmax()]
         self.mean = Headline(
             _(
                 "{share} goes to {word}",
@@ -89,7 +85,8 @@ class Sparse(Stage):
             _("attention from “{word}”, mean of {heads}", word=word, heads=heads),
             self.frame,
         )
-        n, held = self.n, {name: fact(name, share, written) for name, share in self.held.items()}
+        n = self.n
+        held = {name: fact(name, share, whole_percent) for name, share in self.held.items()}
         of = _("of the attention from “{word}”", word=word)
         texts = {
             "last": (_("Last {n} tokens: {share}", n=n, share=held["last"]), of),

@@ -758,6 +758,7 @@ REFERENCES.update(
     {
         "factor": lambda s, place: column_bytes(place) / column_bytes(place + 1),
         "memory": lambda s: 80e9,
+        "decoded": lambda s: min(MAX_STEPS, len(s.trace.meta.tokens) - s.trace.meta.n_prompt),
         "compared groups": lambda s: 8,
         "distance": lambda s, place: (0, 1, 5)[place],
         "steps": lambda s: place(s, "query", 10) - place(s, "query"),
