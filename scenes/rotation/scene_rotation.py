@@ -161,7 +161,9 @@ class RotationAndLatent(Stage):
         merged = MergedMatrix(self.trace, self.layer.layer, head.head)
         changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
         width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else len(FAR))
-        line = _("query and key matrix in one; <highlight>framed</highlight>: what changed most")
+        line = _(
+            "query and key matrix in one; <highlight>framed</highlight>: colours that changed most"
+        )
         self.merging = Headline(_("Every distance, another matrix"), line, self.frame)
         for distance in FAR:
             change = fact("change", changes[distance], whole_percent, distance=distance)

@@ -108,7 +108,7 @@ def test_merged_weights_stand_on_one_scale_and_the_most_changed_are_framed(
     for distance, values in shown.items():
         np.testing.assert_array_equal(values, merged.matrix(distance)[:rows, :columns])
         framed = changed_cells(head_of(trace), distance)
-        changes = np.abs(values - shown[0])
+        changes = np.abs(cells[0].norm.places(values) - cells[0].norm.places(shown[0]))
         largest = sorted(framed, key=lambda cell: changes[cell])
         others = [cell for cell in np.ndindex(rows, columns) if cell not in framed]
         assert not framed or changes[largest[0]] > max(changes[cell] for cell in others)
