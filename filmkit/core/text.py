@@ -48,6 +48,8 @@ __all__ = [
     "break_lines",
     "fit_size",
     "fit_word",
+    "stacked_lines",
+    "text_width",
 ]
 
 # Pango hints glyphs to whole units at small sizes, which spoils the spacing of letters; a large
@@ -179,6 +181,55 @@ def _line_box(font: str) -> tuple[float, float]:
     return top - bottom, cap - baseline
 
 
+def _boxed(letters: Points, left: float, right: float, baseline: float, font: str) -> Points:
+    """Return letters (n, 3) and the corners of their line's box, about its middle.
+
+    They are at the render size; the line reaches from left to right.
+    """
+    line, cap = _line_box(font)
+    bottom, top = baseline + cap - line, baseline + cap
+    box = np.repeat([[left, bottom, 0.0], [left, top, 0.0], [right, top, 0.0]], 4, axis=0)
+    middle = np.array([(left + right) / 2, (bottom + top) / 2, 0.0])
+    return np.asarray(np.concatenate([letters, box]) - middle)
+
+
+@lru_cache(maxsize=1024)
+def _line(text: str, weight: str, font: str) -> Points:
+    """Return the points of a line of text at the render size, about its middle."""
+    # The "H" in front only marks the baseline; it is dropped.
+    strut, *letters = _glyphs(f"H{text}", weight, font)
+    points = np.concatenate(letters) if letters else np.zeros((0, 3))
+    left = float(points[:, 0].min()) if len(points) else 0.0
+    right = float(points[:, 0].max()) if len(points) else 0.0
+    return _boxed(points, left, right, _box(strut)[2], font)
+
+
+@lru_cache(maxsize=8192)
+def _ends(text: str, weight: str, font: str) -> tuple[float, float]:
+    """Return the left and the right end of a line of text at the render size."""
+    along = _line(text, weight, font)[:, 0]
+    return float(along.min()), float(along.max())
+
+
+def _zoom(size: float, font: str) -> float:
+    """Return the scale from the render size to a text size."""
+    return size * FRAME_HEIGHT / _line_box(font)[0]
+
+
+def text_width(text: str, *, size: float | None = None, weight: str = "normal") -> float:
+    """Return the width of a :class:`Label` in scene units, which is not made for that.
+
+    Parameters
+    ----------
+    text, size, weight
+        As for :class:`Label`.
+    """
+    theme = current_theme()
+    left, right = _ends(text, weight, theme.font)
+    zoom = _zoom(theme.shape_size if size is None else size, theme.font)
+    return right * zoom - left * zoom
+
+
 class TextLine(VMobject):
     """One line of letters as a single filled path; base of labels, numbers and symbols.
 
@@ -205,13 +256,9 @@ class TextLine(VMobject):
         self.size = theme.shape_size if size is None else size
         self.font = theme.font
 
-    def _set_letters(self, letters: Points, left: float, right: float, baseline: float) -> None:
-        """Set the points from letters (n, 3) at the render size and the extent of their line."""
-        line, cap = _line_box(self.font)
-        bottom, top = baseline + cap - line, baseline + cap
-        box = np.repeat([[left, bottom, 0.0], [left, top, 0.0], [right, top, 0.0]], 4, axis=0)
-        middle = np.array([(left + right) / 2, (bottom + top) / 2, 0.0])
-        self.points = (np.concatenate([letters, box]) - middle) * (self.size * FRAME_HEIGHT / line)
+    def _set_points(self, boxed: Points) -> None:
+        """Set the points from those at the render size."""
+        self.points = boxed * _zoom(self.size, self.font)
 
     @property
     def ink(self) -> Points:
@@ -275,12 +322,7 @@ class Label(TextLine):
     ) -> None:
         super().__init__(size=size, colour=colour, **kwargs)
         self.text = text
-        # The "H" in front only marks the baseline; it is dropped.
-        strut, *letters = _glyphs(f"H{text}", weight, self.font)
-        points = np.concatenate(letters) if letters else np.zeros((0, 3))
-        left = float(points[:, 0].min()) if len(points) else 0.0
-        right = float(points[:, 0].max()) if len(points) else 0.0
-        self._set_letters(points, left, right, baseline=_box(strut)[2])
+        self._set_points(_line(text, weight, self.font))
 
 
 def break_lines(text: str, width: float, *, size: float | None = None) -> list[str]:
@@ -309,12 +351,39 @@ def break_lines(text: str, width: float, *, size: float | None = None) -> list[s
     return [line.replace(NO_BREAK_SPACE, " ") for line in lines]
 
 
+def stacked_lines(
+    text: str,
+    point: tuple[float, float],
+    width: float,
+    *,
+    size: float | None = None,
+    colour: str | None = None,
+) -> list[Label]:
+    """Return labels of the lines of a text, one below the other and flush left.
+
+    Parameters
+    ----------
+    text, width
+        As for :func:`break_lines`.
+    point
+        (x, y): the left end of the lines, and the middle of their height.
+    size, colour
+        As for :class:`Label`.
+    """
+    x, y = point
+    labels = [Label(line, size=size, colour=colour) for line in break_lines(text, width, size=size)]
+    for index, label in enumerate(labels):
+        rise = 1.3 * label.line_height * ((len(labels) - 1) / 2 - index)
+        label.on_line(x + label.width / 2, y + rise)
+    return labels
+
+
 def _filled(text: str, width: float, size: float | None) -> list[str]:
     """Break a text where a line would get wider than ``width``."""
     lines: list[str] = []
     for unit in break_units(text):
         longer = lines[-1] + unit if lines else unit
-        if lines and Label(longer.rstrip(" "), size=size).width <= width:
+        if lines and text_width(longer.rstrip(" "), size=size) <= width:
             lines[-1] = longer
         else:
             lines.append(unit)
@@ -325,11 +394,11 @@ def fit_size(
     text: str, width: float, *, size: float | None = None, colour: str | None = None
 ) -> Label:
     """Return a label that is made smaller to fit a width, but no smaller than can be read."""
-    label = Label(text, size=size, colour=colour)
-    if label.width <= width:
-        return label
-    minimum = min(label.size, current_theme().min_text_size)
-    return Label(text, size=max(minimum, label.size * width / label.width), colour=colour)
+    theme = current_theme()
+    size = theme.shape_size if size is None else size
+    if (length := text_width(text, size=size)) > width:
+        size = max(min(size, theme.min_text_size), size * width / length)
+    return Label(text, size=size, colour=colour)
 
 
 class Tick(Label):
@@ -395,7 +464,7 @@ class Number(TextLine):
             middle = np.array([(left + right) / 2 - x - advance / 2, _box(strut)[2], 0.0])
             letters.append(letter - middle)
             x += advance
-        self._set_letters(np.concatenate(letters), 0.0, x, 0.0)
+        self._set_points(_boxed(np.concatenate(letters), 0.0, x, 0.0, self.font))
 
 
 class Symbol(TextLine):
@@ -420,7 +489,8 @@ class Symbol(TextLine):
         scale, baseline = cap / strut.height, float(strut.get_bottom()[1])
         points = np.concatenate([_outline(piece) for piece in pieces]) - [0.0, baseline, 0.0]
         points *= scale
-        self._set_letters(points, float(points[:, 0].min()), float(points[:, 0].max()), 0.0)
+        left, right = float(points[:, 0].min()), float(points[:, 0].max())
+        self._set_points(_boxed(points, left, right, 0.0, self.font))
 
 
 def _outline(piece: VMobject) -> Points:
@@ -459,14 +529,11 @@ def fit_word(
     colour
         As for :class:`Label`.
     """
-    label = Label(text, size=size, colour=colour)
-    if label.width <= width:
-        return label
-    size = min(size, max(current_theme().min_text_size, size * width / label.width))
-    label = Label(text, size=size, colour=colour)
-    length = len(text)
+    if (length := text_width(text, size=size)) > width:
+        size = min(size, max(current_theme().min_text_size, size * width / length))
     # Made just small enough, its width may be rounded up.
-    while label.width > width * (1 + 1e-9) and length > 1:
-        length -= 1
-        label = Label(text[:length].rstrip() + "…", size=size, colour=colour)
-    return label
+    kept, shown = len(text), text
+    while kept > 1 and text_width(shown, size=size) > width * (1 + 1e-9):
+        kept -= 1
+        shown = text[:kept].rstrip() + "…"
+    return Label(shown, size=size, colour=colour)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from manim import (
     PI,
     Group,
     Rectangle,
     RoundedRectangle,
     VGroup,
+    VMobject,
     color_to_rgb,
 )
 
@@ -23,7 +25,7 @@ from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource, has_name
 from filmkit.core.numbers import format_number, format_share, separated
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Tick, break_lines, fit_word
+from filmkit.core.text import Label, Tick, break_lines, fit_word, text_width
 from filmkit.core.theme import current_theme
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Highlight",
     "Outline",
     "TokenLabels",
+    "bracket",
     "size_beside",
 ]
 
@@ -93,6 +96,14 @@ class Outline(RoundedRectangle):
         self.move_to(box.center)
 
 
+def bracket(start: npt.ArrayLike, end: npt.ArrayLike, out: npt.ArrayLike) -> VMobject:
+    """Return a bracket along an edge from one point (3,) to another, `out` (3,) away from it."""
+    theme = current_theme()
+    line = VMobject(stroke_color=theme.ink, stroke_width=theme.line)
+    ends = (start, 0.4), (start, 1.0), (end, 1.0), (end, 0.4)
+    return line.set_points_as_corners([np.add(at, np.multiply(out, far)) for at, far in ends])
+
+
 class ColourBar(Group):
     """A thin bar with the colours of a norm, and true values below it.
 
@@ -134,7 +145,7 @@ class ColourBar(Group):
         size, gap = theme.note_size * zoom, self.GAP * zoom
         least = min(1.0, theme.min_text_size * zoom / size)
         signs = [_("negative"), "0", _("positive")] if norm.vmin < 0 and not name else []
-        if sum(float(Label(sign, size=size).width) + gap for sign in signs) > box.width:
+        if sum(text_width(sign, size=size) + gap for sign in signs) > box.width:
             signs = []
         for words in [""] if signs else self._titles(norm, name):
             title = Label(words, size=size, colour=theme.muted)

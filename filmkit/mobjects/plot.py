@@ -13,7 +13,7 @@ from filmkit.core.animations import Appear, Arrive, second_half
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.numbers import format_short
-from filmkit.core.text import Label, fit_word
+from filmkit.core.text import Label, fit_word, text_width
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels
 
@@ -111,8 +111,8 @@ class Chart(VGroup):
         foot = line * bool(len(heights) and heights.min() < 0)
         top = height / 2 - line * bool(len(heights))
         box = Box.of(-width / 2, width / 2, -height / 2, top)
-        right = max((Label(name).width + 4 * GAP for name in series), default=0.0)
-        ticks = max(Label(text, size=theme.note_size).width for text in y_axis.tick_labels)
+        right = max((text_width(name) + 4 * GAP for name in series), default=0.0)
+        ticks = max(text_width(text, size=theme.note_size) for text in y_axis.tick_labels)
         pitch = (width - ticks - GAP - right) / (x_axis.high - x_axis.low)
         if pitch <= 0:
             raise SceneCodeError(f"a chart {width:g} wide has no room for its words; make it wider")
@@ -213,7 +213,7 @@ def _names(names: Sequence[str], width: float, height: float) -> VGroup:
     """Return labels of names as wide as there is room, or all of them on end."""
     theme = current_theme()
     size, least = theme.note_size, theme.min_text_size
-    widest = max((Label(name, size=size).width for name in names), default=0.0)
+    widest = max((text_width(name, size=size) for name in names), default=0.0)
     if widest * least <= width * size:
         size = min(size, size * width / max(widest, 1e-9))
         return VGroup(*(Label(name, size=size) for name in names))

@@ -13,7 +13,7 @@ from filmkit.core.animations import Drift, InPlaceAnimation, set_presence
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.printable import printable
-from filmkit.core.text import Label
+from filmkit.core.text import Label, text_width
 from filmkit.core.theme import current_theme
 
 __all__ = ["BlinkingDrift", "Sentence", "Write"]
@@ -173,12 +173,12 @@ def _places(tokens: Sequence[str], width: float, size: float) -> list[tuple[Labe
         # Where a token ends in its line, blanks and spacing of letters are those of running text.
         longer = _joined(line, token)
         rest = takewhile(_is_mark, tokens[number + 1 :])
-        with_marks = Label(longer + "".join(map(printable, rest)), size=size).width
+        with_marks = text_width(longer + "".join(map(printable, rest)), size=size)
         if line and with_marks > width and not _is_mark(token):
             longer, row = label.text, row + 1
         line = longer
         label.shrink_to(width)
-        end = Label(line, size=size).width
+        end = text_width(line, size=size)
         if not _is_mark(token):
             end = min(width, end)
         places.append((label, max(0.0, end - label.width), row))

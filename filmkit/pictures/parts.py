@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.theme import current_theme
+from filmkit.core.theme import Theme, current_theme
 from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
@@ -216,13 +217,11 @@ class Matrix:
                     f"a Matrix has {count} tokens along an axis, and {len(self.words)} words; "
                     f'give the axis a name of its own, such as columns="head"'
                 )
-        letters = self.letters(around)
-        labels = self._token_labels([(0.0, 0.0)] * len(self.words), letters)
+        letters, title = self.letters(around), self._title()
+        longest, tallest = _largest_word(tuple(self.words), letters, current_theme())
+        longest += WORD_GAP
         # Signs of some scripts are taller than the size of their letters.
-        tallest = max((label.height for label in labels), default=0.0)
         line = max(LINE * letters * FRAME_HEIGHT, INK * tallest)
-        longest = max((label.width for label in labels), default=0.0) + WORD_GAP
-        title = self._title()
         return Size(
             rows=self._axis(0, line * bool(around.row_words)),
             columns=self._axis(1, line * around.column_words),
@@ -244,7 +243,7 @@ class Matrix:
         beside = box
         if around.row_words:
             points = row_points(box.left - WORD_GAP, box, len(self.words))
-            pieces["row words"] = words = self._token_labels(points, self.letters(around))
+            pieces["row words"] = words = _labels(self.words, points, self.letters(around))
             if around.row_words == "right":
                 for word in words:
                     word.shift([box.width + 2 * WORD_GAP + word.width, 0, 0])
@@ -257,7 +256,7 @@ class Matrix:
         if around.column_words:
             points = column_points(box.top + WORD_GAP, box, len(self.words))
             letters = self.letters(around)
-            pieces["column words"] = words = self._token_labels(points, letters, vertical=True)
+            pieces["column words"] = words = _labels(self.words, points, letters, vertical=True)
             top = float(words.get_top()[1]) + around.over
             above = Box.of(box.left, box.right, box.bottom, top)
         title = self._title()
@@ -276,12 +275,6 @@ class Matrix:
         if len(_drawn(count, self.kept)) > 1:
             return Axis(name, sum(self.kept), ELLIPSIS, max(least, self.least))
         return Axis(name, count, least=max(least, self.least))
-
-    def _token_labels(
-        self, points: Sequence[tuple[float, float]], size: float, *, vertical: bool = False
-    ) -> TokenLabels:
-        width = WORD * size / TEXT
-        return TokenLabels(self.words, points, vertical=vertical, width=width, size=size)
 
     def _title(self) -> Header:
         return Header(self.name, self.symbol, colour=self.colour)
@@ -431,6 +424,25 @@ def opacities(given: npt.ArrayLike, shape: tuple[int, ...], what: str) -> Array:
         raise SceneCodeError(
             f"opacities of shape {array.shape} do not broadcast to {count} {what}"
         ) from None
+
+
+def _labels(
+    words: Sequence[str],
+    points: Sequence[tuple[float, float]],
+    size: float,
+    *,
+    vertical: bool = False,
+) -> TokenLabels:
+    """Return the words of tokens at an axis."""
+    return TokenLabels(words, points, vertical=vertical, width=WORD * size / TEXT, size=size)
+
+
+@lru_cache(maxsize=256)
+def _largest_word(words: tuple[str, ...], size: float, theme: Theme) -> tuple[float, float]:
+    """Return width and height of the largest of some words in the theme in use; 0 without any."""
+    labels = _labels(words, [(0.0, 0.0)] * len(words), size)
+    widths, heights = ([getattr(label, side) for label in labels] for side in ("width", "height"))
+    return max(widths, default=0.0), max(heights, default=0.0)
 
 
 def _drawn(count: int, kept: tuple[int, int]) -> list[tuple[int, int]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from operator import index
 
 import numpy as np
@@ -15,7 +16,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import WORD_GAP, Box, Frame
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight
-from filmkit.pictures.mosaic import TOKEN, Arrangement, Mosaic, arrange
+from filmkit.pictures.mosaic import TOKEN, Arrangement, Mosaic, Size, arrange
 from filmkit.pictures.parts import BAR, Around, Cells, Matrix, Part, Place, opacities
 from filmkit.pictures.texts import sign
 
@@ -201,10 +202,13 @@ class Picture:
         mosaic = variants[0]
         if frame.upright and 1 in (len(mosaic.grid), len(mosaic.grid[0])):
             variants.append(mosaic.transposed)
+        # Each part is measured once for all that is tried.
+        size = cache(lambda name, own: chosen[name].size(own))
         tried, errors = [], []
         for variant in variants:
             try:
-                tried.append(_arranged(variant, chosen, room, around, words))
+                dressed = dict(_dressed(variant, chosen, around, words))
+                tried.append(_arranged(variant, dressed, size, room))
             except SceneCodeError as error:
                 errors.append(error)
         if not tried:
@@ -281,11 +285,7 @@ class Picture:
 
 
 def _arranged(
-    mosaic: Mosaic,
-    parts: Mapping[str, Part],
-    room: Box,
-    around: Mapping[str, Around],
-    words: bool | str,
+    mosaic: Mosaic, dressing: Mapping[str, Around], size: Callable[[str, Around], Size], room: Box
 ) -> tuple[Mosaic, Mapping[str, Around], Arrangement]:
     """Return a mosaic, what stands around its parts, and where they are.
 
@@ -293,7 +293,6 @@ def _arranged(
     only the rows at the left have words, then these are small, and last there are none.
     """
     lower = Box.of(room.left, room.right, room.bottom, room.top - BELOW_NOTES)
-    dressing = dict(_dressed(mosaic, parts, around, words))
     bare = {name: replace(one, bar=False) for name, one in dressing.items()}
     fewer = {
         name: replace(one, column_words=False, row_words=one.row_words.replace("right", ""))
@@ -306,7 +305,7 @@ def _arranged(
         (dressing, lower),
         *((o, room) for o in (dressing, bare, fewer, small, none)),
     ):
-        sizes = {name: part.size(one[name]) for name, part in parts.items()}
+        sizes = {name: size(name, around) for name, around in one.items()}
         try:
             return mosaic, one, arrange(mosaic, sizes, free)
         except SceneCodeError as error:

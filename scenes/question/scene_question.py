@@ -29,7 +29,7 @@ from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
 from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import own_colour
+from filmkit.pictures.texts import COLOURS, own_colour
 from filmkit.world.block import CacheBlock, Pose, Slab, shot_of
 from filmkit.world.box import GlassBox
 from filmkit.world.burst import Burst
@@ -221,7 +221,7 @@ class Question(Stage):
         asked = centred(_(ASKED), rows[1], ASKING)
         words = self._sentence(rows[2], QUIET).words
         for word, token in zip(words, self.tokens, strict=True):
-            if own_colour(token) == self.theme.ink:
+            if token.strip().lower() not in COLOURS:
                 word.set_fill(self.theme.muted)
         self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
         self.play(Appear(asked))

@@ -181,8 +181,7 @@ class Sharing(Stage):
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
         line = _(
-            "mean of {heads} with one set of keys and values; "
-            "<highlight>coloured</highlight>: attention on other words",
+            "mean of {heads}; the <highlight>stronger</highlight>, the more attention moved",
             heads=counted_heads(self.trace.meta.n_heads),
         )
         figure = _("Sharing moves {share} of the attention", share=self.moved)
@@ -244,13 +243,14 @@ class Sharing(Stage):
         meta, world = self.trace.meta, World(self.layer, self.frame)
         world.share_at_once(1)
         line = _(
-            "now one <key>key</key> and one <value>value</value> per token: {number} numbers",
+            "<latent>something else</latent>, no larger than one <key>key</key> and one "
+            "<value>value</value>: {number} numbers",
             number=fact("budget", meta.d_qk + meta.d_v),
         )
         self.play(Vanish(Group(*self.mobjects)))
-        self.camera.shot = world.shot("arc")
+        words = Headline(_("Share something better?"), line, self.frame)
+        self.camera.shot = world.plan.below(words.below().top)
         self.play(world.arrive(run_time=SLIDE))
-        words = Headline(_("What else to share?"), line, self.frame)
         self.play(*self.say(words), Appear(self.replaced()))
 
     def replaced(self) -> VGroup:

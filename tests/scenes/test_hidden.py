@@ -22,7 +22,7 @@ EXPLAINED = {
     ("scene_heads", "one_head_on_a_card"): "what the mask removes",
     ("scene_heads", "all_heads_slide_in"): "what the mask removes",
     ("scene_heads", "some_share_keys_and_values"): "what the mask removes",
-    ("scene_heads", "around_the_rack"): "what the mask removes",
+    ("scene_heads", "along_the_heads"): "what the mask removes",
     ("scene_patterns", "one_of_many"): "the gaps between patterns",
     ("scene_patterns", "through_the_model"): "the gaps between patterns",
     ("scene_kv_cache", "one_new_row"): "what was computed before, which is greyed",
