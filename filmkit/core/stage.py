@@ -923,7 +923,7 @@ def notes_at_top(frame: Frame, model: str, hidden: str) -> VGroup:
         return fit_word(text, width, size=theme.note_size, colour=theme.muted)
 
     left = note(model, room)
-    right = note(hidden, room if len(lines) > 1 else room - left.width - NOTE_GAP)
+    right = note(hidden, room if len(lines) > 1 else max(0.0, room - left.width - NOTE_GAP))
     left.move_to([frame.stage.left + left.width / 2, lines[0], 0])
     x = frame.stage.right - right.width / 2
     if len(lines) > 1:

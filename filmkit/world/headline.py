@@ -85,17 +85,19 @@ class Headline(VGroup):
         self.add(glow(self.figure, SHINE), self.line)
         pin_to_frame(self)
 
-    def below(self, *, head: float = 0.2, foot: float = 0.0, left: float = 0.0) -> Box:
+    def below(
+        self, *, head: float = 0.2, foot: float = 0.0, left: float = 0.0, right: float = 0.0
+    ) -> Box:
         """Return the room of the stage below it, without strips for other words.
 
         Parameters
         ----------
-        head, foot, left
-            What is left free below it, at the foot and at the left of the stage, in scene units.
+        head, foot, left, right
+            What is left free below it, and at the foot and the sides of the stage, in scene units.
         """
         top = float(self.get_bottom()[1]) - head
         stage = self.frame.stage
-        return Box.of(stage.left + left, stage.right, stage.bottom + foot, top)
+        return Box.of(stage.left + left, stage.right - right, stage.bottom + foot, top)
 
 
 def _coloured(text: str, roles: Sequence[str]) -> Label:

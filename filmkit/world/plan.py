@@ -290,7 +290,7 @@ class Plan:
         raise SceneCodeError(f"the room has no shot {name!r}; take one of {', '.join(SHOTS)}")
 
     def below(self, y: float) -> Shot:
-        """Return the shot of all heads, a smaller one if words reach down to a height of it."""
+        """Return the shot of all heads in which they are below a height of the frame."""
         room = self.room
         return self._all_in(Box.of(room.left, room.right, room.bottom, min(y, room.top)))[0]
 

@@ -1,4 +1,4 @@
-"""Bodies of this scene: a token, two GPUs, heads that read a number, and what a saving consists of.
+"""Bodies of this scene: a token, two GPUs, cards of lamps, what a saving consists of, and a row.
 
 All are sketches to scale, as none of these models was traced.
 """
@@ -81,7 +81,7 @@ def keys_and_values(whole: Pose, tokens: int = 1) -> Group:
 
 
 def opening(halves: Group) -> Animation:
-    """Return an animation in which keys and values vanish but for the edges around both."""
+    """Return an animation in which only the edges around keys and values stay."""
 
     def step(alpha: float) -> None:
         set_presence(halves[0].faces[1], 1 - alpha)
@@ -293,7 +293,7 @@ class Shrinking(Group):
 
 
 class Row(Group):
-    """The latents of some tokens, side by side, and before each its word.
+    """The latents of some tokens, side by side, and over each its word.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ BELOW, FOOT = 0.35, 0.3  # free below a headline and at the foot, in scene units
 
 
 class CacheSize(Stage):
-    """Latents in the room of keys and values, in a token and on a GPU, and what they are worth."""
+    """How much smaller latents are than keys and values: of a token, on a GPU, as published."""
 
     title = "What the cache weighs"
     published: tuple[str, ...] = (LARGE_NAME,)  # models and chips whose figures are shown
@@ -102,7 +102,10 @@ class CacheSize(Stage):
         )
 
     def come_from(self, start: Pose, body: SketchBody) -> Animation:
-        """Add a body where another one stands, and return the animation in which it leaves."""
+        """Return the animation in which a body comes to its place from where another one is.
+
+        It is added to the scene there.
+        """
         end = body.pose
         self.add(body.stand(start))
         return body.move(end)
@@ -240,7 +243,7 @@ class CacheSize(Stage):
         self.play(Appear(words))
 
     def used(self, count: str, name: str, card: Readers) -> VGroup:
-        """Return how often a number is used, and over a card of lamps what number it is."""
+        """Return the words over a card of lamps: how often its number is used, and what it is."""
         at, width = card.pose.corner(1, 1, 0.5), 0.48 * self.frame.stage.width
         label = words_at(name, at, away=NAME, width=2 * width if self.frame.tall else width)
         number = Label(count, size=BIG).next_to(label, UP, buff=NUMBER)

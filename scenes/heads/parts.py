@@ -125,7 +125,7 @@ class WideRow:
 
 
 def way_through(formula: str, text: str, width: float, count: int) -> VGroup:
-    """Return the way of a row through a matrix: lines from all to all, and the matrix.
+    """Return a matrix, and lines on which each number of a row goes to all numbers below it.
 
     Parameters
     ----------

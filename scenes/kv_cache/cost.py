@@ -218,7 +218,7 @@ class Chip(LampCard):
         self.wait_for(0.0, theme.key)
 
     def wait_for(self, alpha: float, colour: str) -> None:
-        """Put a number at a share of its time, 0 to 1, with all that happens meanwhile."""
+        """Show the moment at a share, 0 to 1, of the time in which a number arrives."""
         way = min(1.0, alpha / WAY)
         self.where = (1 - way) * self.start + way * self.end
         self.number.set_fill(colour)
@@ -228,5 +228,5 @@ class Chip(LampCard):
         self.burn(int(way >= 1))
 
     def read(self, colour: str, **kwargs: Any) -> Animation:
-        """Return an animation in which a number of a colour crawls to the chip, and is used."""
+        """Return an animation in which a number of a colour crawls to the chip, which uses it."""
         return AnimateWith(self, lambda alpha: self.wait_for(alpha, colour), **kwargs)

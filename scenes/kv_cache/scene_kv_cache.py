@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, LaggedStart, Mobject, VGroup, linear
+from manim import Group, LaggedStart, Mobject, linear
 
 from extract.facts.architectures import architecture
 from extract.facts.gpus import H100_SXM, decoding_work
@@ -425,7 +425,7 @@ class KVCache(Stage):
             plate.cells.edged = False
         self._name(names)
 
-    def _heads_of_plates(self) -> list[VGroup]:
+    def _heads_of_plates(self) -> list[Mobject]:
         """Return the names of the heads of each pair of plates, over it."""
         size, names = self.trace.meta.n_heads // len(self.plates), []
         for number, (keys, values) in enumerate(self.plates):
@@ -434,7 +434,7 @@ class KVCache(Stage):
             names.append(words_at(heads, top, away=(0.0, 0.35), size=self._larger))
         return names
 
-    def _shot_of_plates(self, words: Headline, names: Sequence[VGroup] = ()) -> Shot:
+    def _shot_of_plates(self, words: Headline, names: Sequence[Mobject] = ()) -> Shot:
         corners = np.concatenate([p.cells.corners for pair in self.plates for p in pair])
         return shot_of(corners, self.frame, into=self._below(words), turn=0, tilt=9, words=names)
 

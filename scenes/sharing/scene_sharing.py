@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from manim import (
     DOWN,
@@ -28,7 +26,7 @@ from filmkit.core.facts import fact, told
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import counted_heads, format_percent, format_rough, spoken_share
+from filmkit.core.numbers import counted_heads, format_rough, spoken_share, whole_percent
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.mobjects.shared_view import SharedView, require_shareable
@@ -86,7 +84,7 @@ class Sharing(Stage):
         if has_several(self.trace):
             self.shared = SharedView.of(self.layer, 1)
             share = self.shared.shared.pattern_distance.mean
-            self.moved = fact("moved", share, partial(format_percent, digits=0))
+            self.moved = fact("moved", share, whole_percent)
             self.facts |= told(
                 moved=(share, spoken_share),
                 few=(10 * share, format_rough),
@@ -209,7 +207,7 @@ class Sharing(Stage):
         share = fact(
             "moved in a head",
             self.shared.shared.row_distances[card.head].mean(),
-            partial(format_percent, digits=0),
+            whole_percent,
             head=card.head,
         )
         rows, columns = card.pattern.shape

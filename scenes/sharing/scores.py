@@ -111,7 +111,7 @@ class Scores(Group):
         self._whole = self.curve.line.copy()
 
     def go_on(self, stop: int) -> list[Animation]:
-        """Return animations that draw the line on to a way to share, whose average appears."""
+        """Return animations in which the line reaches a way to share, and its average appears."""
 
         def step(alpha: float) -> None:
             reached = (stop - 1 + alpha) / (len(WAYS) - 1)

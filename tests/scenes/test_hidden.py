@@ -36,7 +36,6 @@ EXPLAINED = {
     ("scene_sharing", "ask_attention_moves"): "what the mask removes",
     ("scene_sharing", "attention_moves"): "words that are not meant, which are dim",
     ("scene_sharing", "what_else"): "what the mask removes",
-    ("scene_sparse", "each_head_chooses"): "what is not read, which is dim",
     ("scene_answer", "into_the_latent"): "what the mask removes",
     ("scene_answer", "ask_the_answer"): "what the mask removes",
     ("scene_mla", "one_latent_for_all"): "what the mask removes",

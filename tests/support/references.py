@@ -193,6 +193,14 @@ def place(stage: Stage, of: str, steps: int = 0) -> int:
     return matched(stage)[("query", "key").index(of)] + steps
 
 
+@fact("angle")
+def angle(stage: Stage, pair: int) -> float:
+    """By how much a pair of channels is turned between both positions, in degrees."""
+    turn = stage.trace.rotation(stage.layer.layer)
+    query, key = (complex(turn.cos[at, pair], turn.sin[at, pair]) for at in matched(stage))
+    return abs(float(np.degrees(np.angle(query * key.conjugate()))))
+
+
 @fact("true")
 def distance(stage: Stage) -> int:
     query, key = matched(stage)
