@@ -118,7 +118,7 @@ class Session:
         self._broken: set[Path] = set()
         self._watching = ExitStack()
         self._watcher: EditWatcher | None = None
-        self._artist: _Artist | None = None
+        self._artist: _DrawingProcess | None = None
         self._closed = False
 
     async def run(self) -> None:
@@ -243,7 +243,7 @@ class Session:
             return
         assert self._request is not None
         self._stop_artist()
-        self._artist = _Artist(self._request, self._made.folder, self._post_from)
+        self._artist = _DrawingProcess(self._request, self._made.folder, self._post_from)
         await self._tell("drawing", edited=edited)
 
     def _stop_artist(self) -> None:
@@ -253,10 +253,10 @@ class Session:
 
     # What is drawn
 
-    def _post_from(self, artist: _Artist, message: bytes | None) -> None:
+    def _post_from(self, artist: _DrawingProcess, message: bytes | None) -> None:
         self._post(self._on_drawn, (artist, message))
 
-    async def _on_drawn(self, event: tuple[_Artist, bytes | None]) -> None:
+    async def _on_drawn(self, event: tuple[_DrawingProcess, bytes | None]) -> None:
         artist, content = event
         if artist is not self._artist:
             return  # of before the last edit
@@ -297,7 +297,7 @@ class Session:
         await self._tell("controls", controls=controls_of(self._entry, self._choices, self._facts))
 
 
-class _Artist:
+class _DrawingProcess:
     """The processes that draw a scene as it is after an edit.
 
     Parameters
@@ -319,7 +319,7 @@ class _Artist:
         self,
         request: RenderRequest,
         folder: Path,
-        post: Callable[[_Artist, bytes | None], None],
+        post: Callable[[_DrawingProcess, bytes | None], None],
     ) -> None:
         self.failed, self.started = False, time.monotonic()
         self._post = post

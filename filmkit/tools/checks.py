@@ -63,7 +63,7 @@ MIN_CELL = 1 / 300  # smallest cell of a mosaic, as a fraction of the same
 SLACK = 0.5  # how far a line of letters may reach over a border, in pixels of full HD
 MIN_PRESENCE = 0.5  # anything with a lower presence is background and not meant to be read
 # Smallest contrast ratios of WCAG 2.2, success criteria 1.4.3 and 1.4.11.
-TEXT, LINES = 4.5, 3.0
+TEXT_CONTRAST, LINE_CONTRAST = 4.5, 3.0
 LETTER_POINTS = 16  # how many points of a text are looked at, to find what it lies on
 SAME_COLOUR = 0.12  # largest difference of RGB in [0, 1] of what a word may lie on
 
@@ -195,7 +195,7 @@ def low_contrast(stage: Stage) -> list[str]:
             if strength < MIN_PRESENCE:
                 continue
             ratio = contrast(under + (np.array(rgb) - under) * strength, under)
-            least = TEXT if text else LINES
+            least = TEXT_CONTRAST if text else LINE_CONTRAST
             if ratio < least - 0.01:
                 hexadecimal = "#" + "".join(f"{round(255 * level):02x}" for level in rgb)
                 what = f"text {mobject.text!r}" if text else type(mobject).__name__

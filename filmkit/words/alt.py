@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from colorsys import rgb_to_hsv
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 from filmkit.core.fonts import is_east_asian
@@ -32,14 +31,13 @@ from filmkit.core.model_places import (
 from filmkit.core.norm import SCALE, has_name
 from filmkit.core.numbers import format_count, format_exact, listed
 from filmkit.core.quantities import QUANTITIES
-from filmkit.words.arrangement import arrangement, faint_parts, own_texts
+from filmkit.words.arrangement import FAINT, arrangement, faint_parts, own_texts, semicolons
 
 __all__ = ["MAX_LENGTH", "alt_text"]
 
 MAX_LENGTH = 600
 """Maximum length of an alt text, in characters."""
 
-FAINT = 0.5  # panels with a lower opacity count as background
 MIN_QUOTE_ROOM = 40  # with fewer characters left, no texts are quoted
 MORE = N_("And more.")  # replaces the sentences that do not fit
 
@@ -206,7 +204,7 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         }
         pale = [text for name, text in called.items() if name in faint_names]
     if pale:
-        sentences.append(_("Faint: {names}.", names=_semicolons(pale)))
+        sentences.append(_("Faint: {names}.", names=semicolons(pale)))
     text = _fitted([_capitalised(sentence) for sentence in sentences])
     return _with_quotes(text, _unsaid(document))
 
@@ -418,10 +416,6 @@ def _number(value: float) -> str:
     return format_exact(float(f"{value:.3g}"))
 
 
-def _semicolons(parts: Sequence[str]) -> str:
-    return reduce(lambda some, more: _("{some}; {more}", some=some, more=more), parts)
-
-
 def _capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
@@ -450,7 +444,7 @@ def _with_quotes(text: str, texts: Iterable[Mapping[str, Any]]) -> str:
     for quote in dict.fromkeys(_without_notation(entry["text"]) for entry in texts):
         if not (LETTERS.search(quote) or is_east_asian(quote)) or FORMULA.search(quote):
             continue
-        longer = _semicolons([quoted, quote]) if quoted else quote
+        longer = semicolons([quoted, quote]) if quoted else quote
         if len(with_words(longer)) > MAX_LENGTH:
             break
         quoted = longer

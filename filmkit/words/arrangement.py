@@ -16,9 +16,11 @@ from filmkit.core.language import _
 from filmkit.core.numbers import format_count, listed
 from filmkit.core.printable import printable
 
-__all__ = ["arrangement", "faint_parts", "own_texts"]
+__all__ = ["FAINT", "arrangement", "faint_parts", "own_texts", "semicolons"]
 
-FAINT = 0.5  # parts with a lower presence count as background
+FAINT = 0.5
+"""What has a lower presence or opacity counts as background."""
+
 MAX_LIT = 4  # rows, columns or cells at full strength that are named one by one
 MAX_QUOTE = 90  # letters that are quoted of a part's own texts
 
@@ -118,7 +120,7 @@ def _lines(parts: Sequence[Document], names: Mapping[str, str]) -> str:
     if len(lines) == 2:
         return _("Above: {above}. Below: {below}.", above=texts[0], below=texts[1])
     told = [_("row {number}: {parts}", number=i, parts=text) for i, text in enumerate(texts, 1)]
-    return _("From above, {rows}.", rows=reduce(_semicolon, told))
+    return _("From above, {rows}.", rows=semicolons(told))
 
 
 def _below(part: Document, others: Iterable[Document]) -> str | None:
@@ -135,8 +137,9 @@ def _then(parts: Iterable[str]) -> str:
     return reduce(lambda some, more: _("{some}, then {more}", some=some, more=more), parts)
 
 
-def _semicolon(some: str, more: str) -> str:
-    return _("{some}; {more}", some=some, more=more)
+def semicolons(parts: Iterable[str]) -> str:
+    """Return parts of a sentence, separated by semicolons."""
+    return reduce(lambda some, more: _("{some}; {more}", some=some, more=more), parts)
 
 
 # What is framed, lit or empty

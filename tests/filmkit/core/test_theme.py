@@ -16,7 +16,7 @@ from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.core.view import LayerView
 from filmkit.mobjects.latent_view import LatentView
-from tests.support.contrast import LINES, LUMINANCE, TEXT, contrast
+from tests.support.contrast import LINE_CONTRAST, LUMINANCE, TEXT_CONTRAST, contrast
 from tests.support.latents import with_latent
 
 with warnings.catch_warnings():
@@ -55,9 +55,13 @@ def test_every_role_can_be_read(name: str) -> None:
         background = np.array(color_to_rgb(theme.background))
         text = ("ink", "muted", "accent", "query", "key", "value", "scores", "pattern", "z")
         for role in (*text, "latent"):
-            assert contrast(np.array(color_to_rgb(theme.role(role))), background) >= TEXT, role
+            assert (
+                contrast(np.array(color_to_rgb(theme.role(role))), background) >= TEXT_CONTRAST
+            ), role
         for role in ("faint", "flow", "highlight"):
-            assert contrast(np.array(color_to_rgb(theme.role(role))), background) >= LINES, role
+            assert (
+                contrast(np.array(color_to_rgb(theme.role(role))), background) >= LINE_CONTRAST
+            ), role
 
 
 @pytest.mark.parametrize("name", THEMES)
@@ -82,7 +86,7 @@ def test_a_panel_as_dark_or_light_as_the_background_still_has_an_edge(
                 x, y = camera.pixels(panel, panel.at(row, column)[None])[0]
                 near = picture[int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3].reshape(-1, 3)
                 # A line between two rows of pixels is divided between them.
-                assert max(contrast(pixel, background) for pixel in near) >= LINES - 1.2
+                assert max(contrast(pixel, background) for pixel in near) >= LINE_CONTRAST - 1.2
 
 
 # Colour maps
