@@ -48,7 +48,8 @@ scene_%: always $(RENDER_READY)
 test: $(TESTS_READY)
 	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow" $(ARGS)
 
-# In the order of the files: the longest tests stand alone in theirs, and would come last otherwise.
+# In the order of tests/conftest.py: the longest tests stand alone in their files, and would come
+# last otherwise.
 test-slow: $(TESTS_READY)
 	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m slow \
 		$(ARGS)
