@@ -80,7 +80,7 @@ def trace(
     Returns
     -------
     Trace
-        A checked trace: every stage, recomputed from the stage before it, agrees with the model's.
+        A checked trace: every step, recomputed from the step before it, agrees with the model's.
 
     Raises
     ------

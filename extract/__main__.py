@@ -337,7 +337,7 @@ def _with_conversion(trace: Trace, loaded: LoadedModel, progress: TaskProgress) 
 def info(file: Path, as_json: bool) -> None:
     """Print what a trace holds.
 
-    Every stage of attention that it holds is computed again, and the largest errors are printed.
+    Every step of attention that it holds is computed again, and the largest errors are printed.
     The exit code is 1 if one of them is too large, or if the file is not a valid trace.
     """
     try:

@@ -57,7 +57,7 @@ MAX_SENTENCE = 1_000
 """Characters of the sentence that says how the featured head was chosen."""
 
 MAX_VERSIONS = 100
-"""Libraries whose versions are stored, and stages whose errors are."""
+"""Libraries whose versions are stored, and steps whose errors are."""
 
 MAX_METADATA = 8_000_000
 """Characters of all metadata together."""

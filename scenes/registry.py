@@ -107,6 +107,7 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
 FORMER_NAMES = {
     "scene_mqa": "scene_sharing",
     "scene_gqa": "scene_sharing",
+    "scene_heads/around_the_rack": "scene_heads/along_the_heads",
     "scene_kv_cache/the_rest_is_known": "scene_kv_cache/one_new_row",
     "scene_cache_size/every_token_adds_a_box": "scene_cache_size/one_gpu",
     "scene_cache_size/throughput_too": "scene_cache_size/the_published_saving",

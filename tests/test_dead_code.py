@@ -13,12 +13,25 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from tests.support.checkout import PROJECT
-from tests.test_imports import MODULES, PACKAGES
+
+PACKAGES = ("extract", "filmkit", "scenes")
+
+
+def module_name(path: Path) -> str:
+    """Dotted name of a file of the project."""
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    module_name(path): path for package in PACKAGES for path in (PROJECT / package).rglob("*.py")
+}
 
 # These change a function or class and hand it to nobody.
 PLAIN_DECORATORS = {

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from filmkit.commands.cli import COMMANDS, render
-from filmkit.tools.constraints import constraints
+from scripts.constraints import constraints
 from tests.support.checkout import PROJECT
 
 DOCS = PROJECT / "docs"
@@ -71,11 +71,21 @@ def test_git_ignores_the_folders_that_commands_write() -> None:
     assert [name for name in sorted({*folders, "decks"}) if f"/{name}/" not in ignored] == []
 
 
-@pytest.mark.parametrize("check", ["ruff check", "ruff format --check", "mypy"])
+@pytest.mark.parametrize(
+    "check", ["-m ruff check", "-m ruff format --check", "-m mypy", "/lint-imports"]
+)
 def test_pre_commit_and_make_lint_check_the_same(check: str) -> None:
-    assert f"-m {check}" in text(".pre-commit-config.yaml")
+    assert check in text(".pre-commit-config.yaml")
     lint = text("Makefile").partition("\nlint:")[2].partition("\n\n")[0]
-    assert f"-m {check}" in lint
+    assert check in lint
+
+
+def test_each_folder_of_scenes_holds_one() -> None:
+    folder = PROJECT / "scenes"
+    assert {path.name for path in folder.glob("*.py")} == {"__init__.py", "registry.py"}
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != "__pycache__":
+            assert list(path.glob("scene_*.py")), path.name
 
 
 def test_a_bug_report_asks_for_what_doctor_finds() -> None:

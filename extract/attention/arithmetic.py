@@ -30,6 +30,7 @@ __all__ = [
     "attend",
     "capped",
     "causal_mask",
+    "for_each_head",
     "merge_heads",
     "multiply_adds",
     "pool_heads",
@@ -187,12 +188,8 @@ def attend(
             "keys and values need equal positions and heads, and their heads must divide "
             "the query heads"
         )
-    group_size = n_heads // n_kv_heads
-    k_per_head = np.repeat(k, group_size, axis=1)  # (key, n_heads, d_qk)
-    v_per_head = np.repeat(v, group_size, axis=1)  # (key, n_heads, d_v)
-    scores = scale * np.einsum("qhd,khd->hqk", q, k_per_head, optimize=True) + as_float64(
-        score_bias
-    )
+    k, v = for_each_head(k, n_heads), for_each_head(v, n_heads)
+    scores = scale * np.einsum("qhd,khd->hqk", q, k, optimize=True) + as_float64(score_bias)
     scores = capped(scores, cap)
     allowed = causal_mask(q.shape[0], k.shape[0], window)
     masked = np.where(allowed, scores, -np.inf)
@@ -200,8 +197,14 @@ def attend(
         sink_scores = np.broadcast_to(as_float64(sinks)[:, None, None], (*scores.shape[:2], 1))
         masked = np.concatenate([masked, sink_scores], axis=-1)
     pattern = softmax(masked)[..., : k.shape[0]]
-    z = np.einsum("hqk,khd->qhd", pattern, v_per_head, optimize=True)
+    z = np.einsum("hqk,khd->qhd", pattern, v, optimize=True)
     return AttentionResult(scores, pattern, z)
+
+
+def for_each_head(shared: ArrayLike, n_heads: int) -> Array:
+    """Repeat keys, values or their weights, (..., n_kv_heads, width), for each query head."""
+    shared = as_float64(shared)
+    return np.repeat(shared, n_heads // shared.shape[-2], axis=-2)
 
 
 def total_variation(pattern: ArrayLike, other: ArrayLike) -> Array:
@@ -389,7 +392,7 @@ class LayerShape(NamedTuple):
 
 
 class MultiplyAdds(NamedTuple):
-    """Multiply-adds of each stage of one attention layer, without biases and softmax.
+    """Multiply-adds of each step of one attention layer, without biases and softmax.
 
     `scores` and `z` count only the keys that the causal mask allows.
     """
@@ -403,7 +406,7 @@ class MultiplyAdds(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Multiply-adds of all stages together."""
+        """Multiply-adds of all steps together."""
         return sum(self)
 
 

@@ -31,7 +31,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from extract.attention.arithmetic import Array, Rotation, as_float64, attend, merge_heads, project
+from extract.attention.arithmetic import (
+    Array,
+    Rotation,
+    as_float64,
+    attend,
+    for_each_head,
+    merge_heads,
+    project,
+)
 
 __all__ = [
     "AbsorbedMLA",
@@ -146,7 +154,7 @@ def absorb_into_query(query_side: ArrayLike, W_UK: ArrayLike) -> Array:
     (..., n_heads, r)
     """
     query_side = as_float64(query_side)
-    W_UK = _for_each_head(W_UK, query_side.shape[-2])
+    W_UK = for_each_head(W_UK, query_side.shape[-2])
     absorbed: Array = np.einsum("...hd,rhd->...hr", query_side, W_UK, optimize=True)
     return absorbed
 
@@ -164,7 +172,7 @@ def absorb_into_output(W_UV: ArrayLike, W_O: ArrayLike) -> Array:
     (n_heads, r, d_model)
     """
     W_O = as_float64(W_O)
-    W_UV = _for_each_head(W_UV, W_O.shape[0])
+    W_UV = for_each_head(W_UV, W_O.shape[0])
     folded: Array = np.einsum("rhd,hdm->hrm", W_UV, W_O, optimize=True)
     return folded
 
@@ -223,14 +231,8 @@ def _with_decoupled(q: Array, k: Array, decoupled: Decoupled | None) -> tuple[Ar
     if decoupled is None:
         return q, k
     k_rope = as_float64(decoupled.k_rope)[:, None, :]
-    k_rope_per_head = np.repeat(k_rope, k.shape[1], axis=1)  # (position, n_kv_heads, d_rope)
+    k_rope_per_head = for_each_head(k_rope, k.shape[1])  # (position, n_kv_heads, d_rope)
     return (
         np.concatenate([q, as_float64(decoupled.q_rope)], axis=-1),
         np.concatenate([k, k_rope_per_head], axis=-1),
     )
-
-
-def _for_each_head(expansion: ArrayLike, n_heads: int) -> Array:
-    """Repeat an expansion weight, (r, n_kv_heads, width), for each query head."""
-    expansion = as_float64(expansion)
-    return np.repeat(expansion, n_heads // expansion.shape[1], axis=1)

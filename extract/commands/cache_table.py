@@ -2,145 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
+from extract.commands.tables import FittingTable, numbers_table
 from extract.facts.architectures import (
     COMPARED_GROUPS,
     Architecture,
+    Scheme,
     kv_cache_bytes,
     kv_cache_elements,
 )
 from extract.facts.gpus import DecodingWork, decoding_work
 from extract.facts.v2_report import v2_cache_claim
 
-__all__ = ["CacheRow", "FittingTable", "SizeUnit", "cache_row", "cache_table"]
+__all__ = ["CacheRow", "SizeUnit", "cache_row", "cache_table"]
 
 
-class FittingTable:
-    """A table that leaves out columns where they do not fit, instead of cutting off numbers.
-
-    Parameters
-    ----------
-    table : Table
-    spare : sequence of int
-        Columns that may be left out, the first of them first.
-    """
-
-    def __init__(self, table: Table, spare: Sequence[int]) -> None:
-        self._table, self._spare = table, spare
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the table, and a note if columns are left out."""
-        table, dropped = copy(self._table), 0
-        wide = options.update(max_width=1000)
-        while dropped < len(self._spare) and (
-            Measurement.get(console, wide, table).maximum > options.max_width
-        ):
-            dropped += 1
-            left_out = self._spare[:dropped]
-            table.columns = [c for n, c in enumerate(self._table.columns) if n not in left_out]
-        yield table
-        if dropped:
-            names = (str(self._table.columns[n].header) for n in self._spare[:dropped])
-            yield Text(f"Left out for want of room: {', '.join(names)}.".replace("\n", " "))
+_SCHEMES: Mapping[str, tuple[Scheme | None, int | None]] = {
+    "mha": ("mha", None),
+    "gqa_8": ("gqa", COMPARED_GROUPS),
+    "mqa": ("mqa", None),
+    "mla": ("mla", None),
+    "own": (None, None),
+}
+"""Scheme and groups of every column; "own" is what the model was trained with."""
 
 
 @dataclass(frozen=True)
 class CacheRow:
-    """One model's cache in bytes under each scheme, for a number of tokens.
+    """One model's cache under each scheme, with the model's heads and layers.
 
     Attributes
     ----------
-    model : str
-    scheme : str
-        The attention scheme that the model was trained with.
-    n_layers, n_heads, n_kv_heads, d_head : int
+    arch : Architecture
     bits, n_tokens : int
         Bits per element, and number of tokens in the cache.
-    mha, gqa_8, mqa, mla : float
-        Bytes under each scheme, with the model's heads and layers.
-    mla_is_hypothetical : bool
-        True if the model has no latent; `mla` then assumes DeepSeek's proportions.
-    own : float
-        Bytes under the scheme that the model was trained with.
-    own_elements : int
-        Elements under that scheme.
-    mha_over_own : float
-        How many times smaller `own` is than `mha`.
-    source : str
-        Where the model's numbers were published.
+    sizes : mapping of str to float
+        Bytes by scheme: "mha", "gqa_8", "mqa", "mla" and "own".  Without a latent of the model's,
+        "mla" assumes DeepSeek's proportions.
     work : mapping of str to DecodingWork
-        What attention reads and computes to make the next token, by scheme: "mha", "gqa_8", "mqa",
-        "mla" and "own".
+        What attention reads and computes to make the next token, by scheme.
     """
 
-    model: str
-    scheme: str
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_head: int
+    arch: Architecture
     bits: int
     n_tokens: int
-    mha: float
-    gqa_8: float
-    mqa: float
-    mla: float
-    mla_is_hypothetical: bool
-    own: float
-    own_elements: int
-    mha_over_own: float
-    source: str
+    sizes: Mapping[str, float]
     work: Mapping[str, DecodingWork]
+
+    @property
+    def mla_is_hypothetical(self) -> bool:
+        """Whether the model has no latent."""
+        return self.arch.latent is None
+
+    @property
+    def mha_over_own(self) -> float:
+        """How many times smaller the model's own cache is than one of all heads."""
+        return self.sizes["mha"] / self.sizes["own"]
 
     def as_json(self) -> dict[str, Any]:
         """Return the row as a dict, ready for JSON."""
-        work = {
-            scheme: asdict(work) | {"multiply_adds_per_number": work.per_number}
-            for scheme, work in self.work.items()
+        names = ("scheme", "n_layers", "n_heads", "n_kv_heads", "d_head", "source")
+        return {
+            "model": self.arch.name,
+            **{name: getattr(self.arch, name) for name in names},
+            "bits": self.bits,
+            "n_tokens": self.n_tokens,
+            **self.sizes,
+            "mla_is_hypothetical": self.mla_is_hypothetical,
+            "own_elements": kv_cache_elements(self.arch, n_tokens=self.n_tokens),
+            "mha_over_own": self.mha_over_own,
+            "work": {
+                scheme: asdict(work) | {"multiply_adds_per_number": work.per_number}
+                for scheme, work in self.work.items()
+            },
         }
-        return asdict(self) | {"work": work}
 
 
 def cache_row(arch: Architecture, bits: int = 16, n_tokens: int = 1) -> CacheRow:
     """Compute the row of one model, for a number of bits per element and of cached tokens."""
-    mha = kv_cache_bytes(arch, "mha", bits, n_tokens=n_tokens)
-    own = kv_cache_bytes(arch, None, bits, n_tokens=n_tokens)
-    return CacheRow(
-        model=arch.name,
-        scheme=arch.scheme,
-        n_layers=arch.n_layers,
-        n_heads=arch.n_heads,
-        n_kv_heads=arch.n_kv_heads,
-        d_head=arch.d_head,
-        bits=bits,
-        n_tokens=n_tokens,
-        mha=mha,
-        gqa_8=kv_cache_bytes(arch, "gqa", bits, n_groups=COMPARED_GROUPS, n_tokens=n_tokens),
-        mqa=kv_cache_bytes(arch, "mqa", bits, n_tokens=n_tokens),
-        mla=kv_cache_bytes(arch, "mla", bits, n_tokens=n_tokens),
-        mla_is_hypothetical=arch.latent is None,
-        own=own,
-        own_elements=kv_cache_elements(arch, n_tokens=n_tokens),
-        mha_over_own=mha / own,
-        source=arch.source,
-        work={
-            "mha": decoding_work(arch, "mha", n_tokens=n_tokens),
-            "gqa_8": decoding_work(arch, "gqa", n_groups=COMPARED_GROUPS, n_tokens=n_tokens),
-            "mqa": decoding_work(arch, "mqa", n_tokens=n_tokens),
-            "mla": decoding_work(arch, "mla", n_tokens=n_tokens),
-            "own": decoding_work(arch, n_tokens=n_tokens),
-        },
-    )
+    sizes, work = {}, {}
+    for name, (scheme, n_groups) in _SCHEMES.items():
+        sizes[name] = kv_cache_bytes(arch, scheme, bits, n_groups=n_groups, n_tokens=n_tokens)
+        work[name] = decoding_work(arch, scheme, n_groups=n_groups, n_tokens=n_tokens)
+    return CacheRow(arch, bits, n_tokens, sizes, work)
 
 
 def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
@@ -150,31 +100,22 @@ def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
     """
     rows = list(rows)
     bits, n_tokens = rows[0].bits, rows[0].n_tokens
-    unit = SizeUnit.for_largest(max(row.mha for row in rows))
+    unit = SizeUnit.for_largest(max(row.sizes["mha"] for row in rows))
     tokens = "one token" if n_tokens == 1 else f"{n_tokens:,} tokens"
-    table = Table(
-        title=f"Key/value cache of {tokens}, {bits} bits an element, in {unit.name}",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=0,
+    table = numbers_table(
+        f"Key/value cache of {tokens}, {bits} bits an element, in {unit.name}",
+        *("model", "layers x\nheads", "MHA", f"GQA-{COMPARED_GROUPS}", "MQA", "MLA"),
+        *("ships", "own", "MHA /\nown"),
+        texts=("model", "ships"),
     )
-    table.add_column("model", no_wrap=True)
-    for column in ("layers x\nheads", "MHA", f"GQA-{COMPARED_GROUPS}", "MQA", "MLA"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("ships", no_wrap=True)
-    for column in ("own", "MHA /\nown"):
-        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
+        arch, mark = row.arch, "*" if row.mla_is_hypothetical else ""
+        size = {scheme: unit.format(size) for scheme, size in row.sizes.items()}
         table.add_row(
-            row.model,
-            f"{row.n_layers} x {row.n_heads}",
-            unit.format(row.mha),
-            unit.format(row.gqa_8),
-            unit.format(row.mqa),
-            unit.format(row.mla) + ("*" if row.mla_is_hypothetical else ""),
-            f"GQA-{row.n_kv_heads}" if row.scheme == "gqa" else row.scheme.upper(),
-            unit.format(row.own),
-            f"{row.mha_over_own:.2f}x",
+            *(arch.name, f"{arch.n_layers} x {arch.n_heads}"),
+            *(size["mha"], size["gqa_8"], size["mqa"], size["mla"] + mark),
+            f"GQA-{arch.n_kv_heads}" if arch.scheme == "gqa" else arch.scheme.upper(),
+            *(size["own"], f"{row.mha_over_own:.2f}x"),
         )
     notes = [
         "MHA, GQA, MQA and MLA are counted with each model's own heads and layers; only the scheme "
@@ -182,7 +123,7 @@ def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
     ]
     if any(row.mla_is_hypothetical for row in rows):
         notes.append("* hypothetical: DeepSeek's proportions, 4.5 head widths for each layer.")
-    if any(row.model == "DeepSeek-V2" for row in rows):
+    if any(row.arch.name == "DeepSeek-V2" for row in rows):
         claim = v2_cache_claim()
         notes.append(
             f"DeepSeek-V2's published saving of 93.3 % is against DeepSeek 67B, and is consistent "
@@ -190,7 +131,7 @@ def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
             f"At equal bits it is {claim.saving_at_equal_bits:.2%}."
         )
     if len(rows) == 1:
-        notes.append(f"Source: {rows[0].source}.")
+        notes.append(f"Source: {rows[0].arch.source}.")
     return Group(FittingTable(table, (1, 8, 6, 3)), *(Text(note) for note in notes))
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from extract.commands.cache_table import FittingTable
+from extract.commands.tables import FittingTable, numbers_table
 from extract.trace.contents.conversion_report import ConversionReport, Row
 
 __all__ = ["conversion_table"]
@@ -72,12 +70,13 @@ def conversion_table(report: ConversionReport) -> RenderableType:
 def _table(
     title: str, rows: Sequence[Row], next_word: str, names: Sequence[str] | None = None
 ) -> RenderableType:
-    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("way", no_wrap=True)
-    for column in ("numbers", "d_R + r", "perplexity", "agree", "KL", "2nd text"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column(f"P({json.dumps(next_word, ensure_ascii=False)})", justify="right")
-    table.add_column("moved", justify="right", no_wrap=True)
+    chance = f"P({json.dumps(next_word, ensure_ascii=False)})"
+    table = numbers_table(
+        *(title, "way", "numbers", "d_R + r", "perplexity", "agree", "KL", "2nd text"),
+        *(chance, "moved"),
+        texts=("way",),
+    )
+    table.padding = (0, 1, 0, 0)
     table.add_column("says", max_width=24)
     for number, row in enumerate(rows):
         sizes = f"{row.rotated} + {row.rank}" if row.way in ("mla", "mqa_fitted") else ""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from extract.attention.patterns import PatternDistance
+from extract.commands.tables import numbers_table
 from extract.support.plain_text import escaped
 from extract.trace import Trace
 from extract.trace.contents.latents import latent_report
@@ -21,16 +20,12 @@ def latent_table(trace: Trace, layer: int) -> RenderableType:
     The table fits into 80 characters.
     """
     report = latent_report(trace, layer)
-    table = Table(
-        title=f"Latents of layer {layer}: what they lose at each rank",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=0,
+    table = numbers_table(
+        f"Latents of layer {layer}: what they lose at each rank",
+        *("rank", "text", "held\nout", "K", "V", "prompt", "K", "V"),
+        *("SVD:\nheld\nout", "SVD:\nprompt", "pattern\nmoves", "worst\nrow"),
+        texts=(),
     )
-    for column in ("rank", "text", "held\nout", "K", "V", "prompt", "K", "V"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("SVD:\nheld\nout", "SVD:\nprompt", "pattern\nmoves", "worst\nrow"):
-        table.add_column(column, justify="right", no_wrap=True)
     for entry in report.ladder:
         fit, plain, distance = entry.fit, entry.weight_svd, entry.latent_moves_content
         numbers = (

@@ -99,7 +99,7 @@ def _quoted(tokens: tuple[str, ...]) -> str:
 
 
 def listed_errors(errors: Mapping[str, float]) -> str:
-    return ", ".join(f"{stage} {error:.0e}" for stage, error in errors.items())
+    return ", ".join(f"{step} {error:.0e}" for step, error in errors.items())
 
 
 def check_verdict(agrees: bool) -> str:
@@ -111,4 +111,4 @@ def check_verdict(agrees: bool) -> str:
 
 def finite(errors: Mapping[str, float]) -> dict[str, float | None]:
     """Return errors for JSON, which has no number for what is not finite."""
-    return {stage: error if math.isfinite(error) else None for stage, error in errors.items()}
+    return {step: error if math.isfinite(error) else None for step, error in errors.items()}

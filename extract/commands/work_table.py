@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from extract.commands.cache_table import CacheRow, FittingTable
+from extract.commands.cache_table import CacheRow
+from extract.commands.tables import FittingTable, numbers_table
 from extract.facts.architectures import COMPARED_GROUPS
 from extract.facts.gpus import Chip
 from extract.facts.newer_schemes import NewerScheme
@@ -31,21 +30,15 @@ def work_table(rows: Iterable[CacheRow], chip: Chip) -> RenderableType:
     """
     rows = list(rows)
     bits, n_tokens = rows[0].bits, rows[0].n_tokens
-    table = _table(f"Next token after {n_tokens:,}: multiply-adds for each number read")
-    for column in (
-        "MHA",
-        f"GQA-{COMPARED_GROUPS}",
-        "MQA",
-        "MLA",
-        "own",
-        "numbers\nread",
-        "multiply-\nadds",
-    ):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = numbers_table(
+        f"Next token after {n_tokens:,}: multiply-adds for each number read",
+        *("model", "MHA", f"GQA-{COMPARED_GROUPS}", "MQA", "MLA", "own"),
+        *("numbers\nread", "multiply-\nadds"),
+    )
     for row in rows:
         own = row.work["own"]
         table.add_row(
-            row.model,
+            row.arch.name,
             *(f"{row.work[scheme].per_number:,.1f}" for scheme in ("mha", "gqa_8", "mqa", "mla")),
             f"{own.per_number:,.1f}",
             _short(own.numbers_read),
@@ -71,10 +64,12 @@ def newer_table(schemes: Iterable[NewerScheme], bits: int, n_tokens: int) -> Ren
     n_tokens : int
         Tokens in the cache.
     """
-    table = _table(f"What came after: bytes at {bits} bits an element")
-    table.add_column("scheme", no_wrap=True)
-    for column in ("each\ntoken", "fixed", f"{_short(n_tokens)}\ntokens", "of these\nread"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = numbers_table(
+        f"What came after: bytes at {bits} bits an element",
+        *("model", "scheme", "each\ntoken", "fixed"),
+        *(f"{_short(n_tokens)}\ntokens", "of these\nread"),
+        texts=("model", "scheme"),
+    )
     any_hypothetical = False
     for scheme in schemes:
         any_hypothetical |= scheme.hypothetical
@@ -110,13 +105,6 @@ def newer_row(scheme: NewerScheme, bits: int, n_tokens: int) -> dict[str, Any]:
         | {"bits": bits, "n_tokens": n_tokens}
         | {name: count * bits / 8 for name, count in elements.items()}
     )
-
-
-def _table(title: str) -> Table:
-    """Return an empty table with a column for the model's name."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
-    table.add_column("model", no_wrap=True)
-    return table
 
 
 def _short(count: float) -> str:

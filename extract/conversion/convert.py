@@ -18,7 +18,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from extract.conversion.fits import AttentionLayer, LayerFit, MLALayer, Projected, absorbed
+from extract.conversion.fits import (
+    AttentionLayer,
+    LayerFit,
+    MLALayer,
+    Projected,
+    absorbed,
+    mix,
+    scores,
+)
 from extract.conversion.kept import (
     QUICK,
     Converted,
@@ -26,7 +34,7 @@ from extract.conversion.kept import (
     Settings,
     last_settings,
 )
-from extract.conversion.merged import merged_table
+from extract.conversion.merged import merged_matrices
 from extract.conversion.model import Layer, attention_layers
 from extract.conversion.prompt import read_prompt
 from extract.conversion.text import ConversionText, read_texts
@@ -146,10 +154,10 @@ def _report(
     stored = [one for one in (model.stored, model.healed) if one]
     converted, windows = [*model.ladder, *stored], model.windows()
     n = len(model.ladder)
-    seen = _Seen(trace, layers, model.fits, converted, n)
+    recorder = _PromptRecorder(trace, layers, model.fits, converted, n)
     read = read_prompt(
         *(loaded.model, loaded.tokenizer, ids, meta.n_prompt),
-        *([one.layers for one in converted], seen.watch, progress),
+        *([one.layers for one in converted], recorder.watch, progress),
     )
     rows = [_row(one, result, meta.has_bos) for one, result in zip(converted, read, strict=True)]
     without: tuple[Row, ...] = ()
@@ -158,7 +166,7 @@ def _report(
         of_layers = [one.layers for one in duel]
         again = read_prompt(loaded.model, loaded.tokenizer, ids[1:], meta.n_prompt - 1, of_layers)
         without = tuple(_row(*pair, bos=False) for pair in zip(duel, again, strict=True))
-    merged = merged_table(trace, layers, model.median_changes)
+    merged, table = merged_matrices(trace, model.median_changes)
     report = ConversionReport(
         rotated=model.size.rotated,
         rank=model.size.rank,
@@ -169,8 +177,8 @@ def _report(
         texts=text.sha256,
         next_word=meta.top_tokens[meta.n_prompt - 1][0],
         exactness=model.exactness,
-        absorbed=max(seen.absorbed),
-        ladder=tuple(seen.with_errors(row) for row in rows[:n]),
+        absorbed=max(recorder.absorbed),
+        ladder=tuple(recorder.with_errors(row) for row in rows[:n]),
         without_bos=without,
         stored=rows[n],
         healed=rows[n + 1] if model.healed else None,
@@ -178,10 +186,9 @@ def _report(
         window_first=model.window_first,
         heal_minutes=heal_minutes,
         healing=model.healing,
-        merged=merged.report,
+        merged=merged,
     )
-    table = {"merged.change": merged.change, "merged.score": merged.score}
-    return report, seen.arrays() | {name: _single(tensor) for name, tensor in table.items()}
+    return report, recorder.arrays() | table
 
 
 def _row(made: Converted, read: PromptResult, bos: bool) -> Row:
@@ -203,8 +210,8 @@ def _single(tensor: Tensor) -> npt.NDArray[np.float32]:
     return tensor.numpy().astype(np.float32)
 
 
-class _Seen:
-    """What a trace keeps of the reading of its prompt by converted models.
+class _PromptRecorder:
+    """Recorder of what a trace holds of its prompt, read by converted models.
 
     Parameters
     ----------
@@ -242,20 +249,20 @@ class _Seen:
     def watch(
         self, row: int, number: int, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
     ) -> None:
-        """See one layer of one model; see `extract.conversion.prompt.RowWatcher`."""
+        """Record one layer of one model; see `extract.conversion.prompt.RowWatcher`."""
         made = self._converted[row]
         layer, is_featured = made.layers[number], number == self._layer
         if row < self._n_ladder:
             if is_featured and made.way in RUNG_WAYS:
-                self._see_rung(made, layer, x, projected, weights)
+                self._record_rung(made, layer, x, projected, weights)
         elif row == len(self._converted) - 1 and isinstance(layer, MLALayer):
             self._tensors[f"mla.{number}.pattern"] = weights[0]
             for one, other in zip(absorbed(layer, x), (weights, out), strict=True):
                 self.absorbed.append(float((one - other).abs().max() / other.abs().max()))
             if is_featured:
-                self._see_stored(layer, x, projected, weights, out)
+                self._record_stored(layer, x, projected, weights, out)
 
-    def _see_rung(
+    def _record_rung(
         self, made: Converted, layer: Layer, x: Tensor, projected: Projected, weights: Tensor
     ) -> None:
         """Keep the featured head's keys, values and pattern.
@@ -283,23 +290,21 @@ class _Seen:
         prefix = f"rung.{made.way}.{made.numbers}"
         self._tensors |= {f"{prefix}.{name}": value for name, value in named.items()}
 
-    def _see_stored(
+    def _record_stored(
         self, layer: MLALayer, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
     ) -> None:
         """Keep the featured layer of the stored conversion; see `extract.trace`."""
-        rotated, n_heads = layer.rotated, len(layer.W_O)
-        q, k, v = projected
-        group = n_heads // k.shape[1]
-        per_head = k[..., rotated:].repeat_interleave(group, dim=1)
-        named = {
+        rotated, (q, k, v) = layer.rotated, projected
+        parts = {
+            "scores_rot": Projected(q[..., :rotated], k[:, :1, :, :rotated], v),
+            "scores_latent": Projected(q[..., rotated:], k[..., rotated:], v),
+        }
+        named = {name: scores(part, layer.scale)[0] for name, part in parts.items()} | {
             "x": x[0],
             "c": (x @ layer.W_DKV)[0],
             "k_rot": layer.rotated_key(x)[0, 0],
             "q_rot": q[0, :, :, :rotated].transpose(0, 1),
-            "scores_rot": (q[..., :rotated] @ k[:, :1, :, :rotated].transpose(-1, -2))[0]
-            * layer.scale,
-            "scores_latent": (q[..., rotated:] @ per_head.transpose(-1, -2))[0] * layer.scale,
-            "z": (weights @ v.repeat_interleave(group, dim=1))[0].transpose(0, 1),
+            "z": mix(weights, v)[0].transpose(0, 1),
             "out": out[0],
             "frequencies": layer.frequencies,
         }

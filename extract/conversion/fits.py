@@ -57,6 +57,7 @@ __all__ = [
     "absorbed",
     "attend",
     "components",
+    "mix",
     "mqa_mean",
     "pattern",
     "rotate",
@@ -214,24 +215,35 @@ class MLALayer:
         """Return the layer with tensors of another type."""
         return _to(self, dtype)
 
-    def rotated_query(self, x: Tensor, first: int = 0) -> Tensor:
+    def queries(self, x: Tensor, positions: Tensor | int = 0) -> Tensor:
+        """Return the queries, (batch, n_heads, position, d_R + d_qk), rotated ones first.
+
+        `positions` are those of the inputs, (position,), or the first of them.
+        """
+        rotated = self.rotated_query(x, positions)
+        return torch.cat([rotated, _heads(x, self.W_Q, self.b_Q)], dim=-1)
+
+    def rotated_query(self, x: Tensor, positions: Tensor | int = 0) -> Tensor:
         """Return the rotated queries of the shared key, (batch, n_heads, position, d_R)."""
-        return rotate(_heads(x, self.W_QR, self.b_QR), self.frequencies, first)
+        return rotate(_heads(x, self.W_QR, self.b_QR), self.frequencies, positions)
 
     def rotated_key(self, x: Tensor, first: int = 0) -> Tensor:
         """Return the rotated shared key, (batch, 1, position, d_R)."""
         return rotate((x @ self.W_KR + self.b_KR)[:, None], self.frequencies, first)
 
-    def project(self, x: Tensor, first: int = 0) -> Projected:
-        """Return the naive form: every head's keys and values, rebuilt from the latent.
-
-        Queries and keys hold the rotated part first; positions are counted from `first`.
-        """
+    def keys_and_values(self, x: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
+        """Return every head's keys, the shared one first, and values, rebuilt from the latent."""
         latent = x @ self.W_DKV
         k = _heads(latent, self.W_UK)
         shared = self.rotated_key(x, first).expand(-1, k.shape[1], -1, -1)
-        q = torch.cat([self.rotated_query(x, first), _heads(x, self.W_Q, self.b_Q)], dim=-1)
-        return Projected(q, torch.cat([shared, k], dim=-1), _heads(latent, self.W_UV))
+        return torch.cat([shared, k], dim=-1), _heads(latent, self.W_UV)
+
+    def project(self, x: Tensor, first: int = 0) -> Projected:
+        """Return the naive form: every head's keys and values, rebuilt from the latent.
+
+        The input of the first position is at position `first`.
+        """
+        return Projected(self.queries(x, first), *self.keys_and_values(x, first))
 
     def output(self, z: Tensor) -> Tensor:
         """Return the output (batch, position, d_model) of z (batch, n_heads, position, d_v)."""
@@ -272,7 +284,15 @@ def _merge(z: Tensor, W_O: Tensor, b_O: Tensor) -> Tensor:
 def scores(projected: Projected, scale: float) -> Tensor:
     """Return the scaled scores, (batch, n_heads, query, key), finite everywhere."""
     q, k, _ = projected
-    return (q * scale) @ _for_each_query_head(k, q).transpose(-1, -2)
+    # The queries of all heads that share a key stand below each other, so that it needs no copies.
+    grouped = (q * scale).reshape(len(q), k.shape[1], -1, q.shape[-1])
+    return (grouped @ k.transpose(-1, -2)).reshape(*q.shape[:-1], k.shape[2])
+
+
+def mix(weights: Tensor, v: Tensor) -> Tensor:
+    """Return z, (batch, n_heads, query, d_v), of a pattern (batch, n_heads, query, key)."""
+    grouped = weights.reshape(len(weights), v.shape[1], -1, v.shape[2])
+    return (grouped @ v).reshape(*weights.shape[:-1], v.shape[-1])
 
 
 def pattern(projected: Projected, scale: float) -> Tensor:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from extract.conversion.fits import MLALayer, rotate, with_weights
+from extract.conversion.fits import MLALayer, Projected, mix, scores, with_weights
 from extract.trace.contents.conversion_report import LayerHealing
 
 __all__ = ["HealedLayer", "heal_layer", "unit_latent"]
@@ -152,28 +152,10 @@ def _loss(layer: MLALayer, x: Tensor, outputs: Tensor, queries: Tensor) -> Tenso
     queries : (n,) of int
         Positions, the same in every window.
     """
-    asked = x[:, queries]
-    group = len(layer.W_O) // layer.W_UK.shape[1]
-    latent = x @ layer.W_DKV
-    k = (latent @ layer.W_UK.flatten(1)).reshape(*latent.shape[:2], *layer.W_UK.shape[1:])
-    v = (latent @ layer.W_UV.flatten(1)).reshape(*latent.shape[:2], *layer.W_UV.shape[1:])
-    shared = rotate(x @ layer.W_KR + layer.b_KR, layer.frequencies)
-    q = (asked @ layer.W_Q.flatten(1)).reshape(*asked.shape[:2], *layer.W_Q.shape[1:]) + layer.b_Q
-    q_rotated = (asked @ layer.W_QR.flatten(1)).reshape(
-        *asked.shape[:2], *layer.W_QR.shape[1:]
-    ) + layer.b_QR
-    q_rotated = rotate(q_rotated.transpose(1, 2), layer.frequencies, queries)
-    # Query heads of a group stand beside each other, so that keys need no copies.
-    q = q.reshape(*q.shape[:2], -1, group, q.shape[-1]).permute(
-        0, 2, 3, 1, 4
-    )  # (window, kv head, group, query, d)
-    k, v = k.transpose(1, 2)[:, :, None], v.transpose(1, 2)[:, :, None]
-    scores = q @ k.transpose(-1, -2)
-    scores = scores + (q_rotated @ shared[:, None].transpose(-1, -2)).reshape(scores.shape)
+    k, v = layer.keys_and_values(x)
+    asked = Projected(layer.queries(x[:, queries], queries), k, v)
     later = torch.arange(x.shape[1]) > queries[:, None]
-    weights = (scores * layer.scale).masked_fill(later, -torch.inf).softmax(dim=-1)
-    z = (weights @ v).flatten(1, 2).transpose(1, 2).flatten(2)
-    made = z @ layer.W_O.flatten(0, 1) + layer.b_O
+    weights = scores(asked, layer.scale).masked_fill(later, -torch.inf).softmax(dim=-1)
     target = outputs[:, queries]
-    lost: Tensor = (made - target).square().sum() / target.square().sum()
+    lost: Tensor = (layer.output(mix(weights, v)) - target).square().sum() / target.square().sum()
     return lost

@@ -316,8 +316,8 @@ class ModelConversion:
     def healing(self) -> tuple[LayerHealing, ...]:
         """How the healing of each layer went; empty without."""
         n = len(self._layers) if self.healed else 0
-        told = [self._piece(f"{self._healed}-{number}", dict) for number in range(n)]
-        reports: tuple[LayerHealing, ...] = from_json(tuple[LayerHealing, ...], told)
+        reported = [self._piece(f"{self._healed}-{number}", dict) for number in range(n)]
+        reports: tuple[LayerHealing, ...] = from_json(tuple[LayerHealing, ...], reported)
         return reports
 
     @cached_property

@@ -85,8 +85,6 @@ def published_trace() -> Trace:
         d_model=arch.d_model,
         d_qk=arch.d_head,
         d_v=arch.d_head,
-        rotary_dim=0,
-        rotary_style="",
         score_scale=arch.d_head**-0.5,
         prompt=known["prompt"],
         tokens=tuple(patterns["tokens"]),
@@ -95,11 +93,6 @@ def published_trace() -> Trace:
         has_bos=True,
         featured=Featured(most.layer, most.head),
         featured_criterion="gives the token right before the most weight",
-        continued=False,
-        random_weights=False,
-        versions={},
-        self_check={},
-        top_tokens=(),
         published=Published(_BY, patterns["precision"]),
     )
     tensors = {Trace.tensor_name("pattern", layer): values[layer] for layer in range(arch.n_layers)}

@@ -25,7 +25,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from extract.attention.arithmetic import Array, as_float64, merge_heads, project
+from extract.attention.arithmetic import (
+    Array,
+    as_float64,
+    for_each_head,
+    merge_heads,
+    project,
+)
 from extract.attention.low_rank import (
     Factors,
     KeyValueWeights,
@@ -214,7 +220,7 @@ def _output_bias(
     constant = project(centre[None], weight_error)[0]  # (n_kv_heads, d_v)
     if trace.has("b_V", layer):
         constant = constant + trace.get("b_V", layer)
-    per_head = np.repeat(constant, trace.meta.n_heads // trace.meta.n_kv_heads, axis=0)
+    per_head = for_each_head(constant, trace.meta.n_heads)
     b_O = trace.get("b_O", layer) if trace.has("b_O", layer) else None
     bias: Array = merge_heads(per_head[None], trace.get("W_O", layer), b_O)[0]
     return bias

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from extract.attention.arithmetic import Array, as_float64
+from extract.attention.arithmetic import Array, as_float64, for_each_head
 from extract.attention.mla import (
     AbsorbedMLA,
     Decoupled,
@@ -124,7 +124,7 @@ def _trained_forms(trace: Trace, layer: int) -> BothForms:
     kv_latent, k_rope = (as_float64(trace.get(name, layer)) for name in ("kv_latent", "k_rope"))
     decoupled = Decoupled(q_rope, k_rope)
     naive = mla_naive(q, kv_latent, latent_layer, decoupled)
-    k_rope_per_head = np.repeat(k_rope[:, None], naive.k.shape[1], axis=1)
+    k_rope_per_head = for_each_head(k_rope[:, None], naive.k.shape[1])
     return BothForms(
         has_trained_latent=True,
         kv_latent=kv_latent,

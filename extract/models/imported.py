@@ -33,6 +33,7 @@ from extract.limits import MAX_FILE
 from extract.models.featured import choose_featured
 from extract.support.plain_text import escaped, shortened
 from extract.trace import SCHEMA, ModelSource, Published, Trace, TraceMeta
+from extract.trace.contents.meta import attention_kind
 
 __all__ = ["imported_trace"]
 
@@ -140,13 +141,12 @@ def _trace(
     if rows is not None and not 0 <= rows[0] < rows[1] <= n:
         raise ExtractError(f"there are no rows {rows[0]}:{rows[1]} of {n}, counted from 0")
     ids = {word: number for number, word in enumerate(dict.fromkeys(words))}
-    kind = "mha" if n_kv_heads == n_heads else "mqa" if n_kv_heads == 1 else "gqa"
     rounded = arrays["pattern"].dtype == np.float16 if "pattern" in arrays else False
     meta = TraceMeta(
         schema=SCHEMA,
         model=name,
         source=ModelSource("imported", escaped(shortened(source))),
-        attention=kind,
+        attention=attention_kind(n_heads, n_kv_heads),
         positions="none",
         n_layers=n_layers,
         n_heads=n_heads,
@@ -154,8 +154,6 @@ def _trace(
         d_model=n_heads * d_qk,
         d_qk=d_qk,
         d_v=tensors["v"].shape[-1] if "v" in tensors else d_qk,
-        rotary_dim=0,
-        rotary_style="",
         score_scale=scale,
         prompt="".join(words),
         tokens=words,
@@ -164,11 +162,6 @@ def _trace(
         has_bos=False,
         featured=featured,
         featured_criterion=criterion,
-        continued=False,
-        random_weights=False,
-        versions={},
-        self_check={},
-        top_tokens=(),
         rows=rows or (),
         published=Published(f"imported from {escaped(source)}", _HALF if rounded else TOLERANCE),
     )

@@ -60,8 +60,8 @@ class ModuleRecord:
     Attributes
     ----------
     module : torch.nn.Module
-    x : [pos, d_model]
-        Its input.
+    x, out : [pos, d_model]
+        Its input and its output.
     positions
         What the model gave it to rotate queries and keys by: two tables, or one of complex numbers.
     inputs, outputs : dict of str to tensor
@@ -71,6 +71,7 @@ class ModuleRecord:
 
     module: Any
     x: torch.Tensor | None = None
+    out: torch.Tensor | None = None
     positions: Any = None
     inputs: dict[str, torch.Tensor] = field(default_factory=dict)
     outputs: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -219,9 +220,16 @@ def _listening(entry: ModuleRecord) -> Iterator[None]:
 
         return store
 
-    handles = [entry.module.register_forward_pre_hook(before, with_kwargs=True)]
-    handles += [
-        child.register_forward_hook(after(name)) for name, child in entry.module.named_children()
+    def whole(module: Any, arguments: tuple[Any, ...], output: Any) -> None:
+        entry.out = (output[0] if isinstance(output, tuple) else output)[0]
+
+    handles = [
+        entry.module.register_forward_pre_hook(before, with_kwargs=True),
+        entry.module.register_forward_hook(whole),
+        *(
+            child.register_forward_hook(after(name))
+            for name, child in entry.module.named_children()
+        ),
     ]
     try:
         yield

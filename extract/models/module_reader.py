@@ -6,8 +6,8 @@ step; see `extract.models.module_hooks`.  Needs torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,19 @@ from extract.attention.arithmetic import Rotation, capped, causal_mask
 from extract.attention.head_norm import NORM_KINDS, HeadNorm
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import UnsupportedModelError
-from extract.models.adapter import (
+from extract.models.module_hooks import AttentionCall, ModuleRecord
+from extract.models.reader import (
     AttentionConfig,
     Floats,
     as_numpy,
-    attention_kind,
+    dot_products,
+    find_rotation,
+    linear,
     rotated,
-    rotation_tables,
+    weights_of_projections,
+    window_of,
 )
-from extract.models.module_hooks import AttentionCall, ModuleRecord
+from extract.trace.contents.meta import attention_kind
 
 __all__ = ["ModuleReader"]
 
@@ -39,7 +43,7 @@ _NORMS = (
 
 @dataclass(frozen=True)
 class ModuleReader:
-    """Reader of recorded attention modules.
+    """Reader of recorded attention modules; see `extract.models.reader.AttentionReader`.
 
     Attributes
     ----------
@@ -50,12 +54,15 @@ class ModuleReader:
     config : AttentionConfig
     rotations : sequence of Rotation or None
         One for each layer; None where nothing is rotated.
+    slopes : None
+        Models with biases on positions are read by `TransformerLensAdapter`.
     """
 
     name: str
     records: Sequence[ModuleRecord]
     config: AttentionConfig
     rotations: Sequence[Rotation | None]
+    slopes: None = None
 
     @classmethod
     def from_records(
@@ -99,7 +106,7 @@ class ModuleReader:
         (n_heads, _, d_qk), (n_kv_heads, _, d_v) = first.q.shape, first.v.shape
         (style,), (dim,) = styles, dims
         config = AttentionConfig(
-            attention=attention_kind(n_heads, n_kv_heads, _is_mla(records[0])),
+            attention="mla" if _is_mla(records[0]) else attention_kind(n_heads, n_kv_heads),
             positions="rotary" if style else "none",
             n_layers=len(records),
             n_heads=n_heads,
@@ -126,77 +133,27 @@ class ModuleReader:
         entry, config = self.records[layer], self.config
         call = entry.calls[0]
         arrays = {"x": _of(entry.x), "pattern": as_numpy(call.pattern), "z": as_numpy(call.z)}
-        arrays["out"] = _of(entry.outputs.get(_output_name(self.name, entry)))
+        arrays["out"] = _of(entry.out)
         arrays |= _projected(self.name, layer, entry)
         if config.sinks:
             arrays["sinks"] = _of(_sinks(entry))
         if config.qk_norm is not None:
             arrays |= _normalised(self.name, layer, entry, arrays)
-        rotation, mla = self.rotations[layer], config.attention == "mla"
+        rotation = self.rotations[layer]
         if rotation is not None:
-            for letter in ("q", "k"):
-                unrotated = arrays.get(f"{letter}_norm", arrays[letter])
-                arrays[f"{letter}_rot"] = rotated(rotation, unrotated)
-            arrays |= rotation_tables(rotation, len(arrays["x"]))
-            if mla:
-                arrays["k_rope"] = arrays["k_rot"][:, 0, rotation.start :]
-        keys = np.repeat(as_numpy(call.k), config.n_heads // config.n_kv_heads, axis=0)
-        scores = config.score_scale * (as_numpy(call.q).astype(np.float64) @ keys.swapaxes(1, 2))
+            arrays |= rotated(rotation, arrays)
+        products = _own_products(call) * config.score_scale
         n_tokens, window = len(arrays["x"]), config.windows[layer] if config.windows else 0
         allowed = causal_mask(n_tokens, n_tokens, window)
-        arrays["scores"] = (capped(scores, config.score_cap) * allowed).astype(np.float32)
+        arrays["scores"] = (capped(products, config.score_cap) * allowed).astype(np.float32)
         return arrays
 
     def weights(self, layer: int) -> dict[str, Floats]:
         """Return a layer's weights and biases by their names in the trace."""
         entry, config = self.records[layer], self.config
-        module = entry.module
-        output, b_O = _linear(getattr(module, _output_name(self.name, entry)))
-        weights = {"W_O": output.reshape(config.n_heads, config.d_v, config.d_model)}
-        if b_O is not None:
-            weights["b_O"] = b_O
         if config.attention == "mla":
-            return weights | self._mla_weights(module)
-        heads = {"q": config.n_heads, "k": config.n_kv_heads, "v": config.n_kv_heads}
-        width = {"q": config.d_qk, "k": config.d_qk, "v": config.d_v}
-        for letter, (weight, bias) in _projections(self.name, module, heads, width).items():
-            shape = heads[letter], width[letter]
-            weights[f"W_{letter.upper()}"] = weight.reshape(config.d_model, *shape)
-            if bias is not None:
-                weights[f"b_{letter.upper()}"] = bias.reshape(shape)
-        return weights
-
-    def _mla_weights(self, module: Any) -> dict[str, Floats]:
-        """Return the projections of an MLA layer."""
-        config = self.config
-        names = ("q_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj")
-        linear = {
-            name: _linear(part)
-            for name in names
-            if (part := getattr(module, name, None)) is not None
-        }
-        biased = [name for name, (_, bias) in linear.items() if bias is not None]
-        if biased:
-            raise UnsupportedModelError(f"MLA with biases cannot be traced ({', '.join(biased)})")
-        d_content = config.d_qk - config.rotary_dim
-        down = linear["kv_a_proj_with_mqa"][0]
-        rank = down.shape[-1] - config.rotary_dim
-        up = linear["kv_b_proj"][0].reshape(rank, config.n_heads, d_content + config.d_v)
-        weights = {
-            "W_DKV": down[:, :rank],
-            "W_KR": down[:, rank:],
-            "g_KV": as_numpy(module.kv_a_layernorm.weight),
-            "W_UK": up[..., :d_content],
-            "W_UV": up[..., d_content:],
-        }
-        if "q_proj" in linear:
-            shape = (config.d_model, config.n_heads, config.d_qk)
-            return weights | {"W_Q": linear["q_proj"][0].reshape(shape)}
-        return weights | {
-            "W_DQ": linear["q_a_proj"][0],
-            "g_Q": as_numpy(module.q_a_layernorm.weight),
-            "W_UQ": linear["q_b_proj"][0].reshape(-1, config.n_heads, config.d_qk),
-        }
+            return _mla_weights(entry.module, config)
+        return weights_of_projections(_projections(self.name, entry.module, config), config)
 
 
 def _of(tensor: Any) -> Floats:
@@ -210,39 +167,56 @@ def _is_mla(entry: ModuleRecord) -> bool:
     return "kv_a_layernorm" in entry.outputs
 
 
-def _output_name(name: str, entry: ModuleRecord) -> str:
-    """Return the name of the output projection of a module."""
-    found = next((part for part in _OUTPUTS if hasattr(entry.module, part)), None)
-    if found is None:
-        raise UnsupportedModelError(
-            f"{name} cannot be traced: its attention has no output projection that is known "
-            f"({', '.join(_OUTPUTS)})"
-        )
-    return found
-
-
-def _linear(module: Any) -> tuple[Floats, Floats | None]:
-    """Return a projection's weight [in, out] and bias [out]."""
-    bias = getattr(module, "bias", None)
-    return as_numpy(module.weight).T, None if bias is None else as_numpy(bias)
-
-
 def _projections(
-    name: str, module: Any, heads: Mapping[str, int], width: Mapping[str, int]
+    name: str, module: Any, config: AttentionConfig
 ) -> dict[str, tuple[Floats, Floats | None]]:
-    """Return weight [d_model, out] and bias [out] of queries, keys and values."""
-    if all(hasattr(module, f"{letter}_proj") for letter in "qkv"):
-        return {letter: _linear(getattr(module, f"{letter}_proj")) for letter in "qkv"}
-    if not hasattr(module, "qkv_proj"):
+    """Return weight [in, out] and bias [out] of queries, keys, values and the output."""
+    of_output = next((part for part in _OUTPUTS if hasattr(module, part)), None)
+    apart = all(hasattr(module, f"{letter}_proj") for letter in "qkv")
+    if of_output is None or not (apart or hasattr(module, "qkv_proj")):
         raise UnsupportedModelError(
             f"{name} cannot be traced: its attention has no projections that are known (q_proj, "
-            "k_proj and v_proj, or qkv_proj)"
+            f"k_proj and v_proj, or qkv_proj; {', '.join(_OUTPUTS)})"
         )
-    weight, bias = _linear(module.qkv_proj)
-    stops = np.cumsum([heads[letter] * width[letter] for letter in "qk"])
+    found = {"o": linear(getattr(module, of_output))}
+    if apart:
+        return found | {letter: linear(getattr(module, f"{letter}_proj")) for letter in "qkv"}
+    weight, bias = linear(module.qkv_proj)
+    stops = np.cumsum([config.n_heads * config.d_qk, config.n_kv_heads * config.d_qk])
     parts = np.split(weight, stops, axis=1)
     biases = [None] * 3 if bias is None else np.split(bias, stops)
-    return dict(zip("qkv", zip(parts, biases, strict=True), strict=True))
+    return found | dict(zip("qkv", zip(parts, biases, strict=True), strict=True))
+
+
+def _mla_weights(module: Any, config: AttentionConfig) -> dict[str, Floats]:
+    """Return the weights of an MLA layer by their names in the trace."""
+    names = ("q_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj")
+    parts = {name: getattr(module, name, None) for name in names}
+    found = {name: linear(part) for name, part in parts.items() if part is not None}
+    biased = [name for name, (_, bias) in found.items() if bias is not None]
+    if biased:
+        raise UnsupportedModelError(f"MLA with biases cannot be traced ({', '.join(biased)})")
+    down, up = found["kv_a_proj_with_mqa"][0], found["kv_b_proj"][0]
+    rank, d_content = len(up), config.d_qk - config.rotary_dim
+    up = up.reshape(rank, config.n_heads, d_content + config.d_v)
+    weights = {
+        "W_DKV": down[:, :rank],
+        "W_KR": down[:, rank:],
+        "g_KV": as_numpy(module.kv_a_layernorm.weight),
+        "W_UK": up[..., :d_content],
+        "W_UV": up[..., d_content:],
+    }
+    plain = {"o": found["o_proj"]}
+    if "q_proj" in found:
+        plain["q"] = found["q_proj"]
+    else:
+        W_UQ = found["q_b_proj"][0]
+        weights |= {
+            "W_DQ": found["q_a_proj"][0],
+            "g_Q": as_numpy(module.q_a_layernorm.weight),
+            "W_UQ": W_UQ.reshape(len(W_UQ), config.n_heads, config.d_qk),
+        }
+    return weights | weights_of_projections(plain, config)
 
 
 def _projected(name: str, layer: int, entry: ModuleRecord) -> dict[str, Floats]:
@@ -392,61 +366,21 @@ def _fitted_norm(
 
 
 def _rotation(name: str, layer: int, entry: ModuleRecord) -> Rotation | None:
-    """Return how a layer rotates; found by comparison with the model's own dot products."""
-    call = entry.calls[0]
+    """Return how a layer rotates; None if it does not."""
     arrays = _projected(name, layer, entry)
     if _norm_names(entry) is not None:
         arrays |= _normalised(name, layer, entry, arrays)
     queries, keys = (arrays.get(f"{letter}_norm", arrays[letter]) for letter in ("q", "k"))
-    own = _products(as_numpy(call.q).swapaxes(0, 1), as_numpy(call.k).swapaxes(0, 1))
-    if relative_error(_products(queries, keys), own) <= TOLERANCE:
-        return None
-
-    def error(rotation: Rotation) -> float:
-        return relative_error(_products(rotated(rotation, queries), rotated(rotation, keys)), own)
-
-    width = queries.shape[-1]
-    candidates = [
-        replace(rotation, start=width - rotation.pairs.size if _is_mla(entry) else 0)
-        for rotation in _candidates(entry.positions)
-        if rotation.pairs.size <= width and len(rotation.cos) >= len(queries)
-    ]
-    best = min(candidates, key=error, default=None)
-    if best is None or not error(best) <= TOLERANCE:
-        raise UnsupportedModelError(
-            f"{name} cannot be traced: layer {layer} does not show how it rotates queries and keys"
-        )
-    return best
-
-
-def _products(queries: Floats, keys: Floats) -> npt.NDArray[np.float64]:
-    """Return q k^T of all positions, [n_heads, query_pos, key_pos]."""
-    keys = np.repeat(keys, queries.shape[1] // keys.shape[1], axis=1)
-    products: npt.NDArray[np.float64] = np.einsum(
-        "qhd,khd->hqk", queries.astype(np.float64), keys.astype(np.float64)
+    return find_rotation(
+        *(f"{name} cannot be traced: layer {layer}", entry.positions, queries, keys),
+        _own_products(entry.calls[0]),
+        at_end=_is_mla(entry),
     )
-    return products
 
 
-def _candidates(positions: Any) -> Iterator[Rotation]:
-    """Yield the possible meanings of what a model rotates by.
-
-    A table has one angle for each pair of channels, or every angle twice: all angles and then all
-    again, or each next to its copy.  Some families give sines before cosines.
-    """
-    if positions is None:
-        return
-    if not isinstance(positions, tuple):
-        table = as_numpy(positions.real), as_numpy(positions.imag)
-        cos, sin = (part.reshape(-1, part.shape[-1]) for part in table)
-        yield Rotation(cos, sin, "interleaved")
-        return
-    first, second = (as_numpy(part).reshape(-1, part.shape[-1]) for part in positions)
-    for cos, sin in ((first, second), (second, first)):
-        half = cos.shape[-1] // 2
-        for every in (slice(half), slice(None, None, 2), slice(None)):
-            yield Rotation(cos[:, every], sin[:, every], "half")
-            yield Rotation(cos[:, every], sin[:, every], "interleaved")
+def _own_products(call: AttentionCall) -> npt.NDArray[np.float64]:
+    """Return q k^T as a layer uses them, 0 above the diagonal: [n_heads, query_pos, key_pos]."""
+    return dot_products(as_numpy(call.q).swapaxes(0, 1), as_numpy(call.k).swapaxes(0, 1))
 
 
 def _scale(entry: ModuleRecord) -> float:
@@ -468,13 +402,10 @@ def _window(name: str, layer: int, call: AttentionCall) -> int:
     """Return how many keys a query sees at most, or 0 if it sees all before it."""
     if call.allowed is None:
         return 0
-    allowed = call.allowed.cpu().numpy()
-    n_tokens = len(allowed)
-    window = int(allowed[-1].sum())
-    for size in (0, window):
-        if np.array_equal(allowed, causal_mask(n_tokens, n_tokens, size)):
-            return size
-    raise UnsupportedModelError(
-        f"{name} cannot be traced truthfully: layer {layer} hides keys that are neither later ones "
-        "nor those before a sliding window"
-    )
+    window = window_of(call.allowed.cpu().numpy())
+    if window is None:
+        raise UnsupportedModelError(
+            f"{name} cannot be traced truthfully: layer {layer} hides keys that are neither later "
+            "ones nor those before a sliding window"
+        )
+    return window

@@ -48,8 +48,8 @@ def refuse_unsupported(model: Any) -> None:
 def has_hidden_steps(model: Any) -> bool:
     """Return whether a model's attention has steps that TransformerLens does not show.
 
-    These are a norm of queries and keys, a sliding window, a cap of the scores, and sinks in the
-    softmax.
+    These are a norm of queries and keys, a sliding window, a cap of the scores, sinks in the
+    softmax, and a latent, which the library names otherwise than the model.
     """
     config = model.config.get_text_config()
     if any(
@@ -60,7 +60,7 @@ def has_hidden_steps(model: Any) -> bool:
     return any(
         getattr(module, name, None) is not None
         for _, module in _attention_modules(model)
-        for name in (*_QK_NORMS, "sinks")
+        for name in (*_QK_NORMS, "sinks", "kv_a_layernorm")
     )
 
 

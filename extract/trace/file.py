@@ -82,7 +82,7 @@ class Trace(Activations):
             If the file is missing, changed or not a valid trace; the message is one line that
             names the file, the error and what to do.
         ProofError
-            If a stage, computed again, differs from the stored one; see `prove`.
+            If a step, computed again, differs from the stored one; see `prove`.
         """
         path = Path(path)
         try:
@@ -160,19 +160,19 @@ class Trace(Activations):
         validate(self)
 
     def prove(self) -> dict[str, float]:
-        """Compute every stage again from the stage before it, as far as the trace holds them.
+        """Compute every step again from the step before it, as far as the trace holds them.
 
         `load` and `save` do so; see `extract.trace.proof.prove`.
 
         Returns
         -------
         dict
-            The largest error of every stage over all layers, max|a - b| / max|b|.
+            The largest error of every step over all layers, max|a - b| / max|b|.
 
         Raises
         ------
         ProofError
-            If an error is too large.  The message names the first stage, its layer and its error.
+            If an error is too large.  The message names the first step, its layer and its error.
         """
         return prove(self)
 

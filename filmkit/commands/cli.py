@@ -19,7 +19,6 @@ from extract.support.kept import clear_kept, kept_sizes, models_folder
 from extract.support.plain_text import error_line, escaped_json
 from extract.support.printing import echo
 from filmkit.commands import INTERRUPTED
-from filmkit.commands.catalogue import catalogue
 from filmkit.commands.check import check
 from filmkit.commands.cue import cue
 from filmkit.commands.deck import deck, gallery
@@ -440,7 +439,6 @@ def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
 COMMANDS: dict[str, click.Command] = {
     "check": check,
     "cache": cache,
-    "catalogue": catalogue,
     "cue": cue,
     "deck": deck,
     "doctor": doctor,

@@ -95,7 +95,7 @@ def cue(
 
     def action(request: RenderRequest) -> bool:
         from filmkit.render.listing import rehearsals_of
-        from filmkit.voice.cueing import ask, fitted, record
+        from filmkit.voice.cueing import cue_by_ear, fitted_to_recording, record
         from filmkit.voice.cues import CueSheet, to_json
         from filmkit.voice.cues import propose as proposed
         from filmkit.voice.sounds import read_sound, write_wav
@@ -112,9 +112,9 @@ def cue(
                 with atomic_write(recording) as take:
                     write_wav(take, said)
                 # What is wrong with it is known now; it stays, to be cued or heard.
-                cues = fitted(pressed, read_sound(recording))
+                cues = fitted_to_recording(pressed, read_sound(recording))
             else:
-                cues = proposed(samples, beats) if propose else ask(beats, samples)
+                cues = proposed(samples, beats) if propose else cue_by_ear(beats, samples)
             sheet = CueSheet(entry.slug, recording.name, cues)
             part.write_text(to_json(sheet), encoding="utf-8")
         if not request.quiet:

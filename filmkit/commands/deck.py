@@ -242,12 +242,6 @@ def deck(
         "URL/scenes/mla/scene_mla.py.  [default: the files on this machine]",
     ),
     cloup.option(
-        "--readme",
-        is_flag=True,
-        help="Draw the pictures of the README instead, into assets/readme; those of the deck and "
-        "the gallery need a browser and Playwright.",
-    ),
-    cloup.option(
         "--out",
         type=click.Path(path_type=Path),
         metavar="DIR",
@@ -275,7 +269,6 @@ def gallery(
     /,
     *,
     code_url: str | None,
-    readme: bool,
     quality: str,
     aspect: str,
     **options: Any,
@@ -287,10 +280,7 @@ def gallery(
 
     def action(request: RenderRequest) -> bool:
         from filmkit.decks.gallery import make_gallery
-        from filmkit.tools.readme import make_readme_pictures
 
-        if readme:
-            return make_readme_pictures(request)
         if code_url is None and not request.quiet:
             echo(_CODE_HERE, err=True)
         return make_gallery(request, code_url)

@@ -4,9 +4,7 @@ A :class:`Shot` says what is in the frame and from where it is seen. A flat pict
 from straight ahead: there the plane z = 0 is drawn without any distortion, so a scene can start
 flat and turn into space without a jump.
 
-Mobjects are drawn in the order in which they were added to the scene. In space that order is
-wrong as soon as the camera moves to the other side, so parts can be given a *depth plane*
-(:func:`set_depth_plane`): these are drawn first, the farthest plane first.
+Mobjects are drawn in the order in which they were added to the scene, in space too.
 """
 
 from __future__ import annotations
@@ -38,7 +36,6 @@ __all__ = [
     "keep_upright",
     "opacity_of",
     "pin_to_frame",
-    "set_depth_plane",
 ]
 
 Points = npt.NDArray[np.float64]
@@ -191,25 +188,6 @@ def pin_to_frame(mobject: M) -> M:
     return mobject
 
 
-def set_depth_plane(mobject: M, plane: Mobject) -> M:
-    """Draw a mobject at the depth of a plane, and return it.
-
-    Mobjects with a depth plane are drawn before all others, those with the farthest plane first,
-    whatever the order in which they were added to the scene.
-
-    Parameters
-    ----------
-    mobject
-        What is drawn, with all its parts.
-    plane
-        A mobject whose first four points are corners of a parallelogram in that plane, such as a
-        heatmap; it may be ``mobject`` itself.
-    """
-    for member in mobject.get_family():
-        member.depth_plane = plane
-    return mobject
-
-
 def keep_upright(mobject: M, at: npt.ArrayLike | Callable[[Shot], npt.ArrayLike]) -> M:
     """Keep a mobject facing the camera, at a constant size, beside a point of the scene.
 
@@ -359,7 +337,7 @@ class StageCamera(Camera):
         family = extract_mobject_family_members(
             list(mobjects), use_z_index=True, only_those_with_points=True
         )
-        return [part for part in self._far_to_near(family) if _is_visible(part)]
+        return [part for part in family if _is_visible(part)]
 
     def set_cairo_context_path(self, ctx: cairo.Context[Any], vmobject: VMobject) -> Self:
         """Give an outline to cairo: curve by curve, or as one saved path if it has not moved.
@@ -422,23 +400,6 @@ class StageCamera(Camera):
     ) -> npt.NDArray[np.float64]:
         return _fainter(vmobject.get_stroke_rgbas(background), _presence(vmobject))
 
-    def _far_to_near(self, family: list[Mobject]) -> list[Mobject]:
-        """Sort: mobjects with a depth plane first, the farthest first; the rest in scene order.
-
-        The distance of a plane is that of the eye from it. The cards of a stack lie in parallel
-        planes: one whose plane is farther can never hide the other, wherever the cards are in
-        their planes. The distance of their centers would get that wrong.
-        """
-        planes = {id(plane): plane for plane in map(_depth_plane, family) if plane is not None}
-        if not planes:
-            return family
-        corners = np.array([_rectangle(plane) for plane in planes.values()])
-        first = corners[:, 0]
-        normals = np.cross(corners[:, 1] - first, corners[:, 3] - first)
-        away = np.abs(((self.shot.eye() - first) * normals).sum(axis=1))
-        distances = dict(zip(planes, away / np.linalg.norm(normals, axis=1), strict=True))
-        return sorted(family, key=lambda mobject: -distances.get(id(_depth_plane(mobject)), 0.0))
-
 
 def _trace_curves(ctx: cairo.Context[Any], points: Points) -> None:
     """Add cubic curves, points (4 n, 2) in the frame, to cairo's path; those that meet are one."""
@@ -454,18 +415,6 @@ def _trace_curves(ctx: cairo.Context[Any], points: Points) -> None:
         last_x, last_y = numbers[end - 1][6:]
         if max(abs(last_x - x), abs(last_y - y)) <= SAME_POINT:
             ctx.close_path()
-
-
-def _rectangle(plane: Mobject) -> Points:
-    """Return the corners of a depth plane, (4, 3), clockwise."""
-    return plane.corners if isinstance(plane, Heatmap) else np.asarray(plane.points[:4])
-
-
-def _depth_plane(mobject: Mobject) -> Mobject | None:
-    """Return the plane by which a mobject is sorted, or None if it is not sorted."""
-    if _attribute(mobject, "pinned", False):
-        return None
-    return _attribute(mobject, "depth_plane", None)
 
 
 def opacity_of(heatmap: Heatmap) -> float:

@@ -149,7 +149,7 @@ class _Sketch(StageCamera):
         """Draw parts as they are seen in a shot, and return the picture, (height, width, 4)."""
         self.shot = shot
         self.pixel_array[:] = 0
-        self.draw_parts(self._far_to_near(list(parts)))
+        self.draw_parts(parts)
         return self.pixel_array
 
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:

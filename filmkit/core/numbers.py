@@ -31,6 +31,7 @@ __all__ = [
     "separated",
     "spoken_bytes",
     "spoken_share",
+    "whole_percent",
 ]
 
 MINUS = "\N{MINUS SIGN}"
@@ -123,6 +124,11 @@ def format_percent(share: float, digits: int = 1) -> str:
     '4.2%'
     """
     return current_language().percent(format_decimal(100 * share, digits))
+
+
+def whole_percent(share: float) -> str:
+    """Return a share in [0, 1] as a percentage without digits after its point, such as "33%"."""
+    return format_percent(share, 0)
 
 
 UNITS = (

@@ -117,7 +117,7 @@ class SceneEntry:
             )
         if self.arrival is None:
             return stage
-        from filmkit.core.handover import arriving
+        from filmkit.core.arrival import arriving
 
         origin = self.arrival.origin.load()
         arrival = self.arrival
@@ -126,7 +126,7 @@ class SceneEntry:
 
 @dataclass(frozen=True)
 class Arrival:
-    """Where a scene of a film comes from; see :mod:`filmkit.core.handover`.
+    """Where a scene of a film comes from; see :mod:`filmkit.core.arrival`.
 
     Attributes
     ----------

@@ -734,14 +734,8 @@ class Stage(Scene):
 
     def get_moving_mobjects(self, *animations: Animation) -> list[Mobject]:
         # Mobjects that do not move are drawn once, as a background for the others. That works only
-        # while the camera does not move, while nothing is sorted by depth, and while no light
-        # changes under all of them.
-        has_depth = any(
-            hasattr(member, "depth_plane")
-            for mobject in self.mobjects
-            for member in mobject.get_family()
-        )
-        if has_depth or any(_moves_camera(animation) for animation in animations):
+        # while the camera does not move, and while no light changes under all of them.
+        if any(map(_moves_camera, animations)):
             return list(self.mobjects)
         moving: list[Mobject] = super().get_moving_mobjects(*animations)
         lit = self.camera.lit and any(map(gives_light, moving))
@@ -929,7 +923,7 @@ def notes_at_top(frame: Frame, model: str, hidden: str) -> VGroup:
         return fit_word(text, width, size=theme.note_size, colour=theme.muted)
 
     left = note(model, room)
-    right = note(hidden, room if len(lines) > 1 else room - left.width - NOTE_GAP)
+    right = note(hidden, room if len(lines) > 1 else max(0.0, room - left.width - NOTE_GAP))
     left.move_to([frame.stage.left + left.width / 2, lines[0], 0])
     x = frame.stage.right - right.width / 2
     if len(lines) > 1:

@@ -92,9 +92,9 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
             0, len(text), fonts, "NORMAL", manimpango.Weight[weight.upper()].name, -1, "#FFFFFF"
         )
         size = RENDER_SIZE / TEXT2SVG_ADJUSTMENT_FACTOR
-        manimpango.text2svg(
-            [setting], size, size, True, str(file), 0, 0, UNBROKEN, round(4 * size), text
-        )
+        # Cairo leaves out what is above the page: quotation marks, in a first line at its top.
+        down, height = round(size), round(4 * size)
+        manimpango.text2svg([setting], size, size, True, str(file), 0, down, UNBROKEN, height, text)
         return tuple(_outlines(file))
 
 

@@ -80,6 +80,36 @@ class Slide:
     sound: bool = False
     is_title: bool = False
 
+    @classmethod
+    def of(cls, entry: SceneEntry, name: str, stage: Stage, notes: str) -> Slide:
+        """Draw the slide of the beat that a stage has just played; it has no film yet.
+
+        Parameters
+        ----------
+        entry, name
+            The scene, and the beat's number and name.
+        stage
+            The stage, at the end of the beat.
+        notes
+            Speaker notes.
+        """
+        record = stage.beats[-1]
+        document = picture_map(
+            stage.with_notes(), stage.camera, stage.mosaic_on_screen(), values=True
+        )
+        return cls(
+            entry=entry,
+            name=name,
+            title=record.title,
+            narration=record.narration,
+            notes=notes,
+            cues=shifted(captions([record]), -record.start),
+            seconds=record.end - record.start,
+            picture=Image.fromarray(stage.snapshot(notes=True)[..., :3]),
+            picture_map=document,
+            alt=alt_text(document, record.title),
+        )
+
 
 def chosen_beats(
     request: RenderRequest, trace: Trace, beats: Sequence[str]
@@ -138,25 +168,7 @@ def slides_of(
     slides = []
 
     def take(name: str, stage: Stage) -> None:
-        record = stage.beats[-1]
-        title = record.title
-        document = picture_map(
-            stage.with_notes(), stage.camera, stage.mosaic_on_screen(), values=True
-        )
-        slides.append(
-            Slide(
-                entry=entry,
-                name=name,
-                title=title,
-                narration=record.narration,
-                notes=notes[record.name],
-                cues=shifted(captions([record]), -record.start),
-                seconds=record.end - record.start,
-                picture=Image.fromarray(stage.snapshot(notes=True)[..., :3]),
-                picture_map=document,
-                alt=alt_text(document, title),
-            )
-        )
+        slides.append(Slide.of(entry, name, stage, notes[stage.beats[-1].name]))
         progress(1)
 
     take_stills(entry, trace=trace, options=request.options, beats=names, take=take)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from manim import Group
-from PIL import Image
+from dataclasses import replace
+
+from manim import DOWN, Group, Mobject
 
 from extract.trace import Trace
+from filmkit.core.card import centred
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.language import _
-from filmkit.core.picture_map import picture_map
 from filmkit.core.printable import printable
 from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import stacked_lines
 from filmkit.decks import DeckOptions
 from filmkit.decks.slides import Slide
 from filmkit.mobjects.head_tensors import HeadPanel
@@ -23,10 +23,11 @@ from filmkit.words.alt import alt_text
 __all__ = ["title_slide"]
 
 SECONDS = 6.0  # for which a deck that goes on by itself shows it
-TITLE = 0.085  # text size of the title, as a fraction of the frame's shorter side
-SMALLER = 0.92  # by which it shrinks until it fits
+TITLE = 0.085  # size of the title's letters, as a fraction of the frame's shorter side
 TEXT_SHARE = 0.56  # part of the stage for the text, where the pattern stands beside it
 PATTERN_SHARE = 0.62  # height of the pattern there, as a share of the stage's
+PARTS = (0.5, 0.12, 0.2)  # at most, of the text's height: title, author, and what is shown
+GAP = 0.5  # between these, in scene units, at most
 
 
 class TitleSlide(Stage):
@@ -44,39 +45,32 @@ class TitleSlide(Stage):
         self.hold(SECONDS)
 
     def _text(self, room: Box) -> Group:
-        """Return the lines of text in the middle of the room's height; a long title is smaller."""
-        size = TITLE * self.frame.shorter_side / FRAME_HEIGHT
-        column = self._column(room, size)
-        while column.width > room.width or column.height > room.height:
-            size *= SMALLER
-            column = self._column(room, size)
-        return column.shift([0.0, room.y - float(column.get_center()[1]), 0.0])
-
-    def _column(self, room: Box, size: float) -> Group:
-        """Return title, author and source below each other, none larger than a text size."""
+        """Return title, author and source below each other, in the middle of a room."""
         theme, meta = self.theme, self.trace.meta
         what = _(
             "one head of {model}, reading “{prompt}”",
             model=meta.model,
             prompt=printable(meta.prompt),
         )
+        size = TITLE * self.frame.shorter_side / FRAME_HEIGHT
         texts = [
             (self.heading, size, theme.ink),
             (self.author, min(size, theme.name_size), theme.accent),
             (what, min(size, theme.note_size), theme.muted),
         ]
-        column = Group()
-        for string, height, colour in texts:
-            if string:
-                lines = stacked_lines(
-                    string, (room.left, 0.0), room.width, size=height, colour=colour
-                )
-                column.add(Group(*lines))
-        top = 0.0
-        for part in column:
-            part.shift([0.0, top - part.get_top()[1], 0.0])
-            top = float(part.get_bottom()[1]) - 0.5
-        return column
+        lines = Group(
+            *(
+                centred(text, Box(0.0, 0.0, room.width, part * room.height), letters).set_color(ink)
+                for (text, letters, ink), part in zip(texts, PARTS, strict=True)
+                if text
+            )
+        )
+        gap = (1 - sum(PARTS)) / 2 * room.height
+        return lines.arrange(DOWN, buff=min(gap, GAP)).move_to(room.center)
+
+    def with_notes(self) -> list[Mobject]:
+        # It says itself what is shown.
+        return list(self.mobjects)
 
 
 def _places(frame: Frame) -> tuple[Box, Box]:
@@ -108,26 +102,14 @@ def title_slide(request: RenderRequest, trace: Trace, options: DeckOptions, titl
     """
     drawn: list[Slide] = []
     words = [title, options.author]
+    entry = SceneEntry("title", title, TitleSlide.__module__, TitleSlide.__name__)
 
     def take(record: BeatRecord, stage: Stage) -> None:
-        document = picture_map(stage.mobjects, stage.camera, values=True)
-        drawn.append(
-            Slide(
-                entry=SceneEntry("title", title, TitleSlide.__module__, TitleSlide.__name__),
-                name="00_title",
-                title=title,
-                narration="",
-                notes=options.author,
-                cues=(),
-                seconds=record.end - record.start,
-                picture=Image.fromarray(stage.snapshot()[..., :3]),
-                picture_map=document,
-                alt=alt_text(document, ", ".join(word for word in words if word)),
-                is_title=True,
-            )
-        )
+        drawn.append(Slide.of(entry, "00_title", stage, options.author))
 
     stage = TitleSlide(trace, request.options.settings, on_beat_end=take)
     stage.heading, stage.author = words
     stage.render()
-    return drawn[-1]
+    (slide,) = drawn
+    alt = alt_text(slide.picture_map, ", ".join(word for word in words if word))
+    return replace(slide, title=title, alt=alt, is_title=True)

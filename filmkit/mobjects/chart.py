@@ -189,6 +189,8 @@ class ChartAxes(VGroup):
         The horizontal and the vertical axis.
     box
         Room for the axes with all their labels.
+    left
+        Width of what hangs over at the left, in which the numbers of the vertical axis are too.
     right
         Width that is kept free at the right, for the labels of lines.
     below
@@ -219,6 +221,7 @@ class ChartAxes(VGroup):
         y: ChartAxis,
         box: Box,
         *,
+        left: float = 0.0,
         right: float = 0.0,
         below: float | None = None,
         size: float | None = None,
@@ -235,7 +238,7 @@ class ChartAxes(VGroup):
         widest = max((label.width for label in self.y_ticks), default=0.0)
         overhang = self.x_ticks[-1].width / 2 if len(self.x_ticks) else 0.0
         self.plot = Box.of(
-            box.left + widest + GAP,
+            box.left + max(left, widest + GAP),
             box.right - max(right, overhang),
             box.bottom
             + (line if below is None else below)

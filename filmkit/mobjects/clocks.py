@@ -10,10 +10,38 @@ from manim import Circle, Line, VGroup
 
 from filmkit.core.theme import current_theme
 
-__all__ = ["Clocks"]
+__all__ = ["Clock", "Clocks"]
 
 FACE = 0.85  # diameter of a face, as a share of the distance to the next
 HAND = 0.88  # length of a hand, as a share of the face's radius
+
+
+class Clock(VGroup):
+    """A clock: a face, and hands that show angles; all point up at first.
+
+    Parameters
+    ----------
+    diameter
+        Of the face, in scene units.
+    *colours
+        Of the hands.
+    """
+
+    def __init__(self, diameter: float, *colours: str) -> None:
+        super().__init__()
+        theme = current_theme()
+        bold = theme.bold if diameter < 1.0 else 1.6 * theme.bold
+        self.add(Circle(diameter / 2, stroke_color=theme.faint, stroke_width=theme.line))
+        self.add(*(Line(stroke_color=colour, stroke_width=bold) for colour in colours))
+        self.turn(*(0.0 for _colour in colours))
+
+    def turn(self, *angles: float) -> None:
+        """Let each hand show an angle, from above to the right, in radians."""
+        face, *hands = self
+        center, length = face.get_center(), HAND * face.width / 2
+        for hand, angle in zip(hands, angles, strict=True):
+            tip = center + length * np.array([np.sin(angle), np.cos(angle), 0.0])
+            hand.put_start_and_end_on(center, tip)
 
 
 class Clocks(VGroup):
@@ -42,25 +70,15 @@ class Clocks(VGroup):
         super().__init__()
         theme = current_theme()
         self.steps = steps
-        radius = FACE * pitch / 2
-        bold = theme.bold if radius < 0.5 else 1.6 * theme.bold
         for number in range(len(steps)):
             row, column = divmod(number, columns)
-            face = Circle(radius=radius, stroke_color=theme.faint, stroke_width=theme.line)
-            face.move_to([pitch * column, -pitch * row, 0])
             # The key's hand lies on top: the query's is the one that is seen to leave it.
-            hands = (
-                Line(stroke_color=colour, stroke_width=bold) for colour in (theme.query, theme.key)
-            )
-            self.add(VGroup(face, *hands))
+            clock = Clock(FACE * pitch, theme.query, theme.key)
+            self.add(clock.move_to([pitch * column, -pitch * row, 0]))
         self.turn_to(*positions)
         self.move_to([0, 0, 0])
 
     def turn_to(self, query: float, key: float) -> None:
         """Turn the hands to these positions of the query and of the key."""
-        for step, (face, *hands) in zip(self.steps, self, strict=True):
-            center, length = face.get_center(), HAND * face.width / 2
-            for hand, position in zip(hands, (query, key), strict=True):
-                angle = step * position
-                tip = center + length * np.array([np.sin(angle), np.cos(angle), 0.0])
-                hand.put_start_and_end_on(center, tip)
+        for step, clock in zip(self.steps, self, strict=True):
+            clock.turn(step * query, step * key)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from manim import (
     PI,
     Group,
     Rectangle,
     RoundedRectangle,
     VGroup,
+    VMobject,
     color_to_rgb,
 )
 
@@ -32,6 +34,7 @@ __all__ = [
     "Highlight",
     "Outline",
     "TokenLabels",
+    "bracket",
     "size_beside",
 ]
 
@@ -91,6 +94,14 @@ class Outline(RoundedRectangle):
             fill_opacity=0.0,
         )
         self.move_to(box.center)
+
+
+def bracket(start: npt.ArrayLike, end: npt.ArrayLike, out: npt.ArrayLike) -> VMobject:
+    """Return a bracket along an edge from one point (3,) to another, `out` (3,) away from it."""
+    theme = current_theme()
+    line = VMobject(stroke_color=theme.ink, stroke_width=theme.line)
+    ends = (start, 0.4), (start, 1.0), (end, 1.0), (end, 0.4)
+    return line.set_points_as_corners([np.add(at, np.multiply(out, far)) for at, far in ends])
 
 
 class ColourBar(Group):

@@ -48,7 +48,7 @@ def outline_points(polygons: list[Points]) -> Points:
         thirds = (ends - corners) / 3
         curves = np.stack([corners, corners + thirds, ends - thirds, ends], axis=1)
         pieces.append(curves.reshape(-1, 3))
-    return np.concatenate(pieces)
+    return np.concatenate([np.zeros((0, 3)), *pieces])
 
 
 def _area(corners: Points) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from manim import Mobject, linear
 
@@ -24,13 +25,17 @@ from filmkit.core.stage import Stage as PlainStage
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.account import account
 from filmkit.pictures.mosaic import Mosaic
-from filmkit.pictures.parts import Around, Free, Part
-from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Mark, Picture, PlacedPart
+from filmkit.pictures.parts import Around, Cells, Free, Part
+from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Key, Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.texts import sign
 from filmkit.pictures.transition import Transition
 
 __all__ = ["Stage"]
+
+Array = npt.NDArray[np.float64]
+Filled = Mapping[str, Sequence[Array]]
+"""Parts that are to be filled, and the opacities of the cells of each of their heatmaps then."""
 
 
 class Stage(PlainStage):
@@ -111,7 +116,8 @@ class Stage(PlainStage):
             Another mosaic of the same parts, for frames that are no wider than high; it is taken if
             its cells are larger.
         reveal
-            Names of new parts whose cells are filled row by row.
+            Names of parts whose cells are filled row by row. Of one that is there already, cells
+            that are seen stay.
         later
             Names of new parts that are not shown yet, because the beat brings them in itself; if it
             brings all of them, then the headline too.
@@ -173,6 +179,7 @@ class Stage(PlainStage):
                 if name not in strong:
                     set_presence(part.whole, self.theme.dim)
         before = self._seen()
+        filled = _emptied(picture, before, drawn.listed("reveal", reveal))
         kept = {member for piece in before.values() for member in piece.get_family()} | self.carried
         # Animations of the camera have left empty ones there, which nobody sees leaving.
         self.remove(*(m for m in self.mobjects if not m.family_members_with_points()))
@@ -180,12 +187,12 @@ class Stage(PlainStage):
             before,
             picture,
             tuple(m for m in self.mobjects if not kept & set(m.get_family())),
-            reveal=drawn.listed("reveal", reveal),
+            reveal=tuple(filled),
             later=drawn.listed("later", later),
             origins={name: origins[name] for name in drawn.listed("origins", " ".join(origins))},
             into=into,
         )
-        self._play(way, run_time or self.theme.tempo.large)
+        self._play(way, filled, run_time or self.theme.tempo.large)
 
     def mosaic_on_screen(self) -> MosaicItem | None:
         return (
@@ -200,13 +207,13 @@ class Stage(PlainStage):
         pieces = self._picture.pieces if self._picture else {}
         return {key: piece for key, piece in pieces.items() if on_scene & set(piece.get_family())}
 
-    def _play(self, way: Transition, run_time: float) -> None:
+    def _play(self, way: Transition, filled: Filled, run_time: float) -> None:
         """Play the way from the picture on screen to another one, also from a place in space."""
         shot = self.camera.shot
         in_space = bool(shot.theta or shot.phi or shot.center[2])
         if in_space:
             way.moves.append(self.move_camera(Shot()))
-        elif way.is_none:
+        elif way.is_none and not filled:
             return
         self._picture, self.headline = way.after, way.after.headline
         for old, new in way.replaced:
@@ -218,9 +225,8 @@ class Stage(PlainStage):
                 self._add_whole(part.pieces.get("cells"))
         elif way.leaving or way.arrivals:
             self.play(*way.crossfade, run_time=self.theme.tempo.normal)
-        for name in way.reveal:
-            if name in way.after.parts:
-                self._reveal(way.after, name)
+        for name, shown in filled.items():
+            self._reveal(way.after, name, shown)
 
     def _add_whole(self, piece: Mobject | None) -> None:
         """Let a piece take the place of its heatmaps, which animations have brought one by one."""
@@ -231,13 +237,10 @@ class Stage(PlainStage):
             self.mobjects[self.mobjects.index(found[0])] = piece
             self.mobjects[:] = [mobject for mobject in self.mobjects if mobject not in found]
 
-    def _reveal(self, picture: Picture, name: str) -> None:
+    def _reveal(self, picture: Picture, name: str, shown: Sequence[Array]) -> None:
         """Fill the cells of a part row by row, with a frame around the row that each comes from."""
         part, tempo = picture.parts[name], self.theme.tempo
         cells, rows = part.cells, picture.row_of(name)
-        shown = [block.shown.copy() for block in cells.blocks]
-        for block in cells.blocks:
-            block.set_shown(0)
         self.add(cells)
         fills = [
             Reveal(b, in_rows(b.shape), to=s, rate_func=linear)
@@ -252,6 +255,28 @@ class Stage(PlainStage):
         self.play(Appear(beam))
         self.play(*fills, AnimateWith(beam, step, rate_func=linear), run_time=1.5 * tempo.large)
         self.play(Vanish(beam))
+
+
+def _emptied(picture: Picture, before: Mapping[Key, Mobject], names: Sequence[str]) -> Filled:
+    """Leave of parts that are to be filled only what is seen of them already.
+
+    Those are returned of which more is to be seen.
+    """
+    filled = {}
+    for name in names:
+        if name not in picture.parts:
+            continue
+        blocks, seen = picture.parts[name].cells.blocks, before.get((name, "cells"))
+        shown = [block.shown for block in blocks]
+        for index, block in enumerate(blocks):
+            start = np.zeros(block.shape)
+            if isinstance(seen, Cells) and index < len(seen.blocks):
+                old = seen.blocks[index].shown[: block.shape[0], : block.shape[1]]
+                start[: old.shape[0], : old.shape[1]] = old
+            block.set_shown(np.minimum(start, block.shown))
+        if any((block.shown < end).any() for block, end in zip(blocks, shown, strict=True)):
+            filled[name] = shown
+    return filled
 
 
 class _Known(Mapping[str, Part | None]):

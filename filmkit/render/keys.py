@@ -49,7 +49,7 @@ DRAWING = tuple(
 )
 """What takes part in the pictures of every beat, and in writing them to its master."""
 
-ARRIVING = PROJECT / "filmkit" / "core" / "handover.py"
+ARRIVING = PROJECT / "filmkit" / "core" / "arrival.py"
 
 BY_VALUE = frozenset({"filmkit.render.quality"})
 """Modules of which only results count, and these are part of every key as they are."""

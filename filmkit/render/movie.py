@@ -227,7 +227,7 @@ WITHOUT_AVX_512 = (
 # To be sent. What helps these pictures most for its time is added to the preset "superfast": small
 # blocks, three pictures to refer to, a look ahead, and rounding that counts bits ("trellis"). The
 # result is smaller than with "veryfast" and ``crf`` 20, has as small an error, and takes three
-# quarters of the time; ``python -m filmkit.tools.bench --encoders`` compares them.
+# quarters of the time.
 MP4 = Encoding(
     suffix=".mp4",
     codec="libx264",

@@ -53,11 +53,13 @@ class MadeFiles:
         self.folder = folder
         self._files: OrderedDict[str, Path] = OrderedDict()
 
-    def address(self, path: str | None) -> str | None:
-        """Return the address of a file; None if there is none."""
-        if path is None:
-            return None
-        file = Path(path)
+    def with_addresses(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Return what was told, with the addresses of its picture and its film, if it has any."""
+        files = {kind: told[kind] for kind in ("still", "film") if told.get(kind)}
+        return told | {kind: self._address(Path(path)) for kind, path in files.items()}
+
+    def _address(self, file: Path) -> str:
+        """Return the address of a file."""
         self._files[file.name] = file
         self._files.move_to_end(file.name)
         films = [name for name, kept in self._files.items() if kept.parent == self.folder]
@@ -262,7 +264,7 @@ class Session:
             if not artist.failed:
                 await self._tell_error("the process that draws has ended; save again")
             return
-        message = json.loads(content)
+        message = json.loads(content, object_hook=self._made.with_addresses)
         match message["kind"]:
             case "frame":
                 await self._send(artist.answered(message))
@@ -288,16 +290,6 @@ class Session:
             case "model":
                 self._facts = ModelFacts(**message["facts"])
                 await self._tell_controls()
-            case "still":
-                message["still"] = self._made.address(message["still"])
-            case "film":
-                message["film"] = self._made.address(message["film"])
-            case "beats":
-                for beat in message["beats"]:
-                    beat["still"] = self._made.address(beat["still"])
-            case "plan":
-                for beat in message["beats"]:
-                    beat["film"] = self._made.address(beat["film"])
         await self._send(json.dumps(message))
 
     async def _tell_controls(self) -> None:

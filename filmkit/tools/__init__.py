@@ -1,1 +1,1 @@
-"""Tools for developers of this project: benchmark, documentation, pictures of the README."""
+"""Measures of pictures (``render.py check``), and catalogues for translators."""

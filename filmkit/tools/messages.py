@@ -72,12 +72,12 @@ def messages_of(files: Iterable[Path]) -> Catalog:
         for _line, message, _comments, context in extract(method, BytesIO(code), keywords=WORDS):
             catalog.add(message, locations=place, context=context)
         if tree:
-            for context, text, comment in _told(tree):
+            for context, text, comment in _narrated(tree):
                 catalog.add(text, locations=place, context=context, auto_comments=comment)
     return catalog
 
 
-def _told(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
+def _narrated(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
     """Yield context, text and comments of each title and narration of a scene."""
     for scene in (node for node in tree.body if isinstance(node, ast.ClassDef)):
         beats = [
@@ -141,7 +141,9 @@ def update(folder: Path, files: Iterable[Path], code: str) -> list[str]:
         catalog = messages
         catalog.locale = Language(code).locale
         catalog.fuzzy = False
-    for key in [key for key, left in catalog.obsolete.items() if not all(_forms(left.string))]:
+    for key in [
+        key for key, left in catalog.obsolete.items() if not all(_plural_forms(left.string))
+    ]:
         del catalog.obsolete[key]  # nothing is lost with it
     catalog.revision_date = catalog.creation_date = LONG_AGO
     catalog.header_comment = f"# {Language(code).name}: words of {_relative(folder.parent)}."
@@ -159,14 +161,16 @@ def faults_of(catalog: Catalog) -> list[str]:
     or other marks in brackets than the English.
     """
     return [
-        f"“{one_line(_forms(m.id)[0])}”: {fault}" for m in catalog if m.id and (fault := _fault(m))
+        f"“{one_line(_plural_forms(m.id)[0])}”: {fault}"
+        for m in catalog
+        if m.id and (fault := _fault(m))
     ]
 
 
 def _fault(message: Message) -> str:
     if message.fuzzy:
         return "look at it again: its English has changed"
-    written, translated = _forms(message.id), _forms(message.string)
+    written, translated = _plural_forms(message.id), _plural_forms(message.string)
     if not all(translated):
         return "is not translated"
     for text in translated:
@@ -181,7 +185,7 @@ def _fault(message: Message) -> str:
     return ""
 
 
-def _forms(text: Any) -> tuple[str, ...]:
+def _plural_forms(text: Any) -> tuple[str, ...]:
     """Return the forms of a message for different numbers; most have one."""
     return (text,) if isinstance(text, str) else tuple(text or ("",))
 

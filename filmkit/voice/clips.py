@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,13 +71,15 @@ class SoundStore(Protocol):
         """Keep a copy of a WAV file under a key."""
 
 
-class Voice(Protocol):
+class Voice(ABC):
     """Who speaks the narration."""
 
     @property
     def language(self) -> str:
         """The only language that it speaks, such as "en"; "" if that is not known."""
+        return ""
 
+    @abstractmethod
     def speak(
         self, text: SceneText, store: SoundStore, tell: Callable[[str], None]
     ) -> dict[str, Clip]:

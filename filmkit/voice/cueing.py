@@ -12,12 +12,12 @@ from time import monotonic
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
 from filmkit.core.records import BeatRecord
-from filmkit.voice.cues import NEAR, BeatCue, taken, tidied
+from filmkit.voice.cues import NEAR, BeatCue, moved_to_words, pressed_cues
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.microphone import Microphone
 from filmkit.voice.sounds import RATE, Samples, write_wav
 
-__all__ = ["ask", "fitted", "record"]
+__all__ = ["cue_by_ear", "fitted_to_recording", "record"]
 
 # Programs that play a WAV file and end, with their arguments before the file.
 PLAYERS = (
@@ -30,7 +30,7 @@ PLAYERS = (
 STARTS_WITHIN = 0.3  # seconds after which a player that found no sound device has ended
 
 
-def ask(beats: Sequence[BeatRecord], samples: Samples) -> tuple[BeatCue, ...]:
+def cue_by_ear(beats: Sequence[BeatRecord], samples: Samples) -> tuple[BeatCue, ...]:
     """Play a recording and ask for a key press at each beat and each mark.
 
     Without a program or a device that plays it, the user plays it elsewhere.
@@ -58,7 +58,7 @@ def ask(beats: Sequence[BeatRecord], samples: Samples) -> tuple[BeatCue, ...]:
             _wait(prompt)
             return monotonic() - started
 
-        return fitted(taken(beats, press, echo), samples)
+        return fitted_to_recording(pressed_cues(beats, press, echo), samples)
 
 
 def record(beats: Sequence[BeatRecord]) -> tuple[tuple[BeatCue, ...], Samples]:
@@ -72,7 +72,7 @@ def record(beats: Sequence[BeatRecord]) -> tuple[tuple[BeatCue, ...], Samples]:
     Returns
     -------
     cues, samples
-        The cues as they were pressed, and the recording; see :func:`fitted`.
+        The cues as they were pressed, and the recording; see :func:`fitted_to_recording`.
 
     Raises
     ------
@@ -88,12 +88,12 @@ def record(beats: Sequence[BeatRecord]) -> tuple[tuple[BeatCue, ...], Samples]:
         return microphone.seconds
 
     with microphone:
-        cues = taken(beats, press, echo)
+        cues = pressed_cues(beats, press, echo)
         _wait("Enter ends the recording")
     return cues, microphone.samples
 
 
-def fitted(cues: tuple[BeatCue, ...], samples: Samples) -> tuple[BeatCue, ...]:
+def fitted_to_recording(cues: tuple[BeatCue, ...], samples: Samples) -> tuple[BeatCue, ...]:
     """Return cues that were pressed at a recording, moved to where words begin nearby.
 
     Raises
@@ -101,7 +101,7 @@ def fitted(cues: tuple[BeatCue, ...], samples: Samples) -> tuple[BeatCue, ...]:
     VoiceError
         When they do not rise, or lie after its end.
     """
-    moved, seconds = tidied(cues, samples), len(samples) / RATE
+    moved, seconds = moved_to_words(cues, samples), len(samples) / RATE
     rising = all(a < b for a, b in pairwise([*(cue.start for cue in moved), seconds]))
     if not rising or max([cues[-1].start, *cues[-1].marks.values()]) > seconds + NEAR:
         raise VoiceError("these presses do not follow the recording; no cue is written: try again")

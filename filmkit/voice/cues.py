@@ -40,11 +40,11 @@ __all__ = [
     "BeatCue",
     "CueSheet",
     "cut",
+    "moved_to_words",
+    "pressed_cues",
     "propose",
     "read_cues",
     "sheet_beside",
-    "taken",
-    "tidied",
     "to_json",
 ]
 
@@ -242,7 +242,7 @@ def propose(samples: Samples, beats: Sequence[BeatRecord]) -> tuple[BeatCue, ...
     return tuple(cues)
 
 
-def taken(
+def pressed_cues(
     beats: Iterable[BeatRecord], press: Callable[[str], float], say: Callable[[str], None]
 ) -> tuple[BeatCue, ...]:
     """Ask somebody who hears the recording for a key press at each beat and at each mark.
@@ -280,7 +280,7 @@ def _words_at(text: str, before: int) -> str:
     return words.rstrip() + (" …" if len(words) < len("".join(units)) else "")
 
 
-def tidied(cues: Sequence[BeatCue], samples: Samples) -> tuple[BeatCue, ...]:
+def moved_to_words(cues: Sequence[BeatCue], samples: Samples) -> tuple[BeatCue, ...]:
     """Move the beginnings of beats to where words begin after a pause, if that is near.
 
     Marks stay between the beginning of their beat and that of the next one.

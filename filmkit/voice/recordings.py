@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
+from filmkit.voice.clips import Clip, SceneText, SoundStore, Voice, clip_of
 from filmkit.voice.cues import cut, read_cues, sheet_beside
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.matching import known_places
@@ -24,17 +24,8 @@ OTHER_FORMATS = (".aac", ".aif", ".aiff", ".amr", ".caf", ".mka", ".mov", ".mp4"
 OF_A_BEAT = re.compile(r"\d+_(?P<beat>\w+)")
 
 
-class _Recorded:
-    """What recordings have in common: the program does not know which language they speak."""
-
-    @property
-    def language(self) -> str:
-        """See :class:`filmkit.voice.clips.Voice`."""
-        return ""
-
-
 @dataclass(frozen=True)
-class Recording(_Recorded):
+class Recording(Voice):
     """One recording of a whole scene, with a cue sheet beside it.
 
     Attributes
@@ -77,7 +68,7 @@ def recording_at(path: Path) -> Recording:
 
 
 @dataclass(frozen=True)
-class Folder(_Recorded):
+class Folder(Voice):
     """A folder of recordings: ``NN_BEAT.wav``, or ``SCENE.wav`` with its cue sheet.
 
     Those of several scenes are in folders in it that have the scenes' names.

@@ -11,7 +11,7 @@ import json
 import re
 import subprocess
 import sys
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,7 +26,7 @@ from filmkit.core.language import _
 from filmkit.core.line_breaks import sentences
 from filmkit.core.project import page_of_docs
 from filmkit.core.records import BeatRecord
-from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
+from filmkit.voice.clips import Clip, SceneText, SoundStore, Voice, clip_of
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.matching import known_places
 from filmkit.voice.sounds import (
@@ -111,7 +111,7 @@ def joined(record: BeatRecord, sounds: Sequence[Samples]) -> Clip:
     return clip_of(np.concatenate(pieces), places)
 
 
-class _Speaker(ABC):
+class _Speaker(Voice):
     """What programs have in common: parts, the cache, and what to say when one fails."""
 
     @property
@@ -127,11 +127,6 @@ class _Speaker(ABC):
     @property
     def notice(self) -> str:
         """What a user has to know before it speaks; may be empty."""
-        return ""
-
-    @property
-    def language(self) -> str:
-        """The only language that it speaks; see :class:`filmkit.voice.clips.Voice`."""
         return ""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Words of a picture in the room: a figure and a line below it."""
+"""Headlines: a few words or a number in display size, and a quiet line below them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORD = re.compile(r"<(\w+)>(.*?)</\1>")
 
 
 class Headline(VGroup):
-    """The words of a picture, at the top of the stage: one figure, and one line below it.
+    """A headline at the top of the stage: a few large words or a number, and a line below them.
 
     They are pinned to the frame. What is too wide is broken into several lines, the figure into two
     at most.
@@ -85,17 +85,19 @@ class Headline(VGroup):
         self.add(glow(self.figure, SHINE), self.line)
         pin_to_frame(self)
 
-    def below(self, *, head: float = 0.2, foot: float = 0.0, left: float = 0.0) -> Box:
+    def below(
+        self, *, head: float = 0.2, foot: float = 0.0, left: float = 0.0, right: float = 0.0
+    ) -> Box:
         """Return the room of the stage below it, without strips for other words.
 
         Parameters
         ----------
-        head, foot, left
-            What is left free below it, at the foot and at the left of the stage, in scene units.
+        head, foot, left, right
+            What is left free below it, and at the foot and the sides of the stage, in scene units.
         """
         top = float(self.get_bottom()[1]) - head
         stage = self.frame.stage
-        return Box.of(stage.left + left, stage.right, stage.bottom + foot, top)
+        return Box.of(stage.left + left, stage.right - right, stage.bottom + foot, top)
 
 
 def _coloured(text: str, roles: Sequence[str]) -> Label:

@@ -38,7 +38,6 @@ ROW_LENS, ROW_SHARE = 1.05, 0.95  # its lens, and how much of the room it fills
 EYE, AT = (0.0, 3.0, 5.6), (0.0, 0.85, -7.2)  # of the wide shot of an arc
 WORDS_ABOVE, WORDS_BELOW = 1.95, 0.75  # room for a headline and a sentence
 LINE_ABOVE = 0.25  # of it for another line in narrow frames
-NAMES = 1.95  # room for names at each side of one head
 ROUNDS, DAMPING = 40, 0.6  # of fitting a shot, and how much of the way each of them goes
 CLOSE = 1e-3  # what is not worth another round
 MAX_ROWS = 8
@@ -280,10 +279,7 @@ class Plan:
         if name == "arc":
             return self._wide[0]
         if name == "card":
-            # No sentence is below it, but names are beside it.
-            room, bottom = self.room, self.frame.stage.bottom
-            room = Box.of(room.left + NAMES, room.right - NAMES, bottom, room.top)
-            return self._facing(self._one(head), room=room)
+            return self._facing(self._one(head))
         if name == "plate":
             return self._facing([self.plate(head, 0), self.plate(head, 1)])
         if name == "shared":
@@ -292,6 +288,11 @@ class Plan:
             eye, at = map(np.array, ROW)
             return _fitted(self._heads, eye, at, self.room, self.frame, ROW_SHARE, ROW_LENS)[0]
         raise SceneCodeError(f"the room has no shot {name!r}; take one of {', '.join(SHOTS)}")
+
+    def below(self, y: float) -> Shot:
+        """Return the shot of all heads in which they are below a height of the frame."""
+        room = self.room
+        return self._all_in(Box.of(room.left, room.right, room.bottom, min(y, room.top)))[0]
 
     def facing(self, head: int, lens: float) -> Shot:
         """Return the shot of one head, face on, with a lens."""
@@ -306,7 +307,6 @@ class Plan:
         share: float = 1.0,
         *,
         lens: float = LENS,
-        room: Box | None = None,
     ) -> Shot:
         """Return the shot in which places of about one direction fill a share of the room."""
         corners = np.concatenate([place.corners for place in places])
@@ -314,7 +314,7 @@ class Plan:
         turn = places[0].turn
         front = np.array([sin(-turn), 0.12, cos(turn)])
         eye = middle + 6 * front
-        return _fitted(corners, eye, middle, room or self.room, self.frame, share, lens=lens)[0]
+        return _fitted(corners, eye, middle, self.room, self.frame, share, lens=lens)[0]
 
     @property
     def room(self) -> Box:
@@ -335,12 +335,15 @@ class Plan:
     @cached_property
     def _wide(self) -> tuple[Shot, float]:
         """The shot of all heads, and the size of a card in it, in scene units of the frame."""
+        return self._all_in(self.room)
+
+    def _all_in(self, room: Box) -> tuple[Shot, float]:
         corners = np.concatenate([self._heads, self.latent.corners])
         if self._form is GRID:
             eye, at, lens = np.array([0.0, 3.0, RADIUS]), np.array([0.0, 3.0, -RADIUS]), LENS
         else:
             eye, at, lens = np.array(EYE), np.array(AT), None
-        shot, scale = _fitted(corners, eye, at, self.room, self.frame, lens=lens)
+        shot, scale = _fitted(corners, eye, at, room, self.frame, lens=lens)
         return shot, scale * self.scale
 
 

@@ -16,6 +16,8 @@ from filmkit.pictures.parts import TEXT
 
 __all__ = ["stand", "stand_at_once", "words_at"]
 
+WIDTH = 1.9  # of a line beside a body, at most
+
 
 def stand(stage: Stage, shot: Shot, *things: Mobject, moves: Sequence[Animation] = ()) -> None:
     """Move the camera to things in the room: new ones appear, and everything else leaves.
@@ -57,7 +59,7 @@ def words_at(
     anchor: npt.ArrayLike,
     *,
     away: tuple[float, float],
-    width: float,
+    width: float = WIDTH,
     size: float = TEXT,
     colour: str | None = None,
 ) -> VGroup:

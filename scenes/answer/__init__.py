@@ -1,1 +1,1 @@
-"""The answer of the film: four ways to remember, what each costs, and the word that follows."""
+"""The answer of the film: one latent for all heads, how such models score, and the last word."""

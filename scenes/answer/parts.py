@@ -1,4 +1,4 @@
-"""Parts of pictures that only this scene has: lamps for published tests, and the credits."""
+"""A lamp for each published test, and the lines of the credits."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ MODELS = {"large": N_("large models"), "small": N_("small models")}
 NAME = 1.2 * TEXT  # size of the names at lamps, and of credits
 RADIUS, SHINE = 0.62, 1.5  # of a lamp, in scene units, and how much light it gives
 BETWEEN = 0.4  # from what something was to whose it is
+LINE, APART = 1.2, 0.7  # from line to line of a credit, and more to the next; in heights of a line
 HIGH, ABOVE, BESIDE = 0.4, 0.4, 0.2  # room for words above lamps; from them to words
 
 
@@ -40,19 +41,26 @@ def won() -> dict[tuple[str, str], bool]:
 
 
 def credit_lines(texts: Mapping[str, str], room: Box) -> VGroup:
-    """Return credits in two columns: what something was, and whose it is."""
-    muted, lines, y = current_theme().muted, VGroup(), 0.0
+    """Return credits in two columns: what something was, and whose it is.
+
+    The lines are as far apart as the room lets them be, up to a limit.
+    """
+    muted = current_theme().muted
     size = NAME if room.width > room.height else TEXT
     names = [Label(name, size=size, colour=muted) for name in texts]
     left = max(name.width for name in names)
-    width, pitch = room.width - left - BETWEEN, names[0].line_height
-    for name, text in zip(names, texts.values(), strict=True):
+    width, high = room.width - left - BETWEEN, names[0].line_height
+    parts = [break_lines(text, width, size=size) for text in texts.values()]
+    free = room.height - LINE * high * sum(map(len, parts))
+    apart = min(APART * high, free / (len(parts) - 1))
+    lines, y = VGroup(), 0.0
+    for name, own in zip(names, parts, strict=True):
         lines.add(name.on_line(left - name.width / 2, y))
-        for part in break_lines(text, width, size=size):
+        for part in own:
             label = Label(part, size=size).shrink_to(width)
             lines.add(label.on_line(left + BETWEEN + label.width / 2, y))
-            y -= 1.2 * pitch
-        y -= 0.7 * pitch
+            y -= LINE * high
+        y -= apart
     return lines.move_to(room.center)
 
 

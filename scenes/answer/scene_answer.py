@@ -1,4 +1,4 @@
-"""The answer: words become a latent, what it costs, and the word that follows."""
+"""The answer: words become one latent, models that have it score well, and a word follows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ STAYS, ROLL, CREDITS = 2.0, 2.5, 3.0  # seconds of the last word, of credits, an
 
 
 class Answer(Stage):
-    """Words become one latent, which makes all heads; comparisons; and a sentence is finished."""
+    """One latent makes all heads, a lamp for each published test, the last word, and credits."""
 
     title = "Less to remember"
     tensors = ("pattern", "k", "v", "kv_latent")

@@ -1,11 +1,10 @@
-"""Parts of pictures that only this scene has: a sentence, sums by hand, bars of shares."""
+"""A dot product by hand, a clock of two hands, bars of shares, and light through a whole head."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +27,7 @@ from filmkit.pictures.parts import TEXT, Around, Matrix, Place
 from filmkit.pictures.picture import PlacedPart
 
 __all__ = [
-    "DistanceClocks",
+    "DistanceClock",
     "Product",
     "ShareBars",
     "WorkedSum",
@@ -46,7 +45,7 @@ CHANNELS = 4  # of a sum that is done by hand
 TOTAL = 0.06  # size of the sum
 LEAST, LEAST_ROW = 0.01, 0.4  # share that has a number in rows that are lower than that
 TAG = 1.0  # room for the number of a share, in scene units
-FILLED, BETWEEN = 0.4, 0.6  # opacity between the hands of a clock, and radius by that of a hand
+FILLED, BETWEEN = 0.4, 0.5  # opacity between the hands of a clock, and radius by that of the face
 ASIDE, APART = 0.3, 0.2  # of lines from boxes, in scene units, and from their middle, as a share
 SHINE, BROAD = 4.0, 1.5  # how much light the path gives, and its width in that of bold lines
 
@@ -163,41 +162,57 @@ def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
     lines.move_to([0, 0, 0])
 
 
-class DistanceClocks(VGroup):
-    """Clocks in which the angle between both hands is filled: it stays while both turn alike.
+class DistanceClock(VGroup):
+    """A clock in which the angle between both hands is filled: it stays while both turn alike.
 
     Parameters
     ----------
-    steps : (pair,)
-        By how much each pair turns from one position to the next, in radians.
+    step
+        By how much the hands turn from one position to the next, in radians.
     positions
         Of the query and of the key.
-    **kwargs
-        Of :class:`~filmkit.mobjects.clocks.Clocks`.
+    pitch
+        Its size, as for :class:`~filmkit.mobjects.clocks.Clocks`.
 
     Attributes
     ----------
-    clocks
-        The clocks without what is filled.
+    angle
+        From the query's hand to the key's, in radians, at most half a turn; the other way round if
+        it is negative.
     """
 
-    def __init__(self, steps: Array, positions: tuple[int, int], **kwargs: Any) -> None:
-        self.clocks = Clocks(steps, positions, **kwargs)
-        ink = current_theme().ink
-        fill = {"stroke_width": 0.0, "fill_color": ink, "fill_opacity": FILLED}
-        self.between = VGroup(*(VMobject(**fill) for _clock in self.clocks))
+    def __init__(self, step: float, positions: tuple[int, int], pitch: float) -> None:
+        self.step, self.angle = step, 0.0
+        self.clocks = Clocks(np.array([step]), positions, columns=1, pitch=pitch)
+        self.between = VMobject(
+            stroke_width=0.0, fill_color=current_theme().ink, fill_opacity=FILLED
+        )
         super().__init__(self.between, self.clocks)
         self.turn_to(*positions)
 
     def turn_to(self, query: float, key: float) -> None:
         """Turn the hands to these positions of the query and of the key."""
         self.clocks.turn_to(query, key)
-        clocks = zip(self.clocks, self.clocks.steps, self.between, strict=True)
-        for (face, asks, _answers), step, between in clocks:
-            # Hands turn clockwise, angles are counted the other way.
-            angle = (step * (query - key) + np.pi) % (2 * np.pi) - np.pi
-            sector = Sector(BETWEEN * asks.get_length(), start_angle=asks.get_angle(), angle=angle)
-            between.set_points(sector.shift(face.get_center()).points)
+        # Hands turn clockwise, angles are counted the other way.
+        self.angle = (self.step * (query - key) + np.pi) % (2 * np.pi) - np.pi
+        sector = Sector(self._at(BETWEEN), start_angle=self._asks, angle=self.angle)
+        self.between.set_points(sector.shift(self.clocks.get_center()).points)
+
+    @property
+    def beyond(self) -> Array:
+        """The middle (3,) between what is filled and the edge."""
+        angle = self._asks + self.angle / 2
+        away = self._at((1 + BETWEEN) / 2) * np.array([np.cos(angle), np.sin(angle), 0.0])
+        return np.asarray(self.clocks.get_center() + away)
+
+    @property
+    def _asks(self) -> float:
+        """Angle of the query's hand."""
+        return float(self.clocks[0][1].get_angle())
+
+    def _at(self, share: float) -> float:
+        """Return a share of the face's radius."""
+        return share * float(self.clocks[0][0].width) / 2
 
 
 @dataclass(frozen=True)
@@ -254,7 +269,7 @@ class ShareBars:
 
 @dataclass(frozen=True, eq=False)
 class Product(Matrix):
-    """A product on a grid, which shows where the cells are that are not filled yet."""
+    """A matrix on a grid, so that cells can be seen that are not filled yet."""
 
     @classmethod
     def of(cls, matrix: Matrix) -> Product:
@@ -303,10 +318,11 @@ def path_of_light(parts: Mapping[str, PlacedPart], query: int, key: int) -> list
 
 
 def way_between(start: Box, end: Box) -> list[tuple[float, float]]:
-    """Return the corners of a line from the right of a box to another one.
+    """Return the corners of a line from the right side of a box to another box.
 
-    It comes from the left, straight if it can, or if that one does not stand at the right, around
-    its right side; then lines that come to a box and leave it do not meet.
+    To a box at the right it comes from the left, straight if it can. To any other it goes around
+    the right side: it begins below the middle of one and ends above that of the other, so that a
+    line that comes to a box does not meet one that leaves it.
     """
     if end.left > start.right:
         if end.bottom <= start.y <= end.top:
@@ -320,7 +336,7 @@ def way_between(start: Box, end: Box) -> list[tuple[float, float]]:
 
 
 def weight_of(view: HeadView, query: int, key: int | None) -> str:
-    """Return the attention of a row to another one, or to all that is not drawn, as text."""
+    """Return as text the attention of a token to another, or (None) to all that are not drawn."""
     share = view.hidden_attention[query] if key is None else view.pattern[query, key]
     position = None if key is None else view.layer.first + key
     word = view.layer.hidden_name if key is None else view.layer.words[key]
@@ -392,7 +408,7 @@ def score_notes(view: HeadView) -> list[str]:
 
 
 def rest_of(view: HeadView, query: int) -> list[str]:
-    """Return where the rest of the attention of a row goes, which no column shows."""
+    """Return lines that say how much attention of a token goes where no column shows it."""
     rest = []
     if view.layer.hides_first:
         share = weight_of(view, query, None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, RIGHT, UP, LaggedStart, Mobject, Square, VGroup, linear
+from manim import DOWN, RIGHT, UP, LaggedStart, Mobject, Rectangle, Square, VGroup, linear
 
 from filmkit.core.animations import (
     AnimateWith,
@@ -24,6 +24,7 @@ from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
+    format_decimal,
     format_number,
     format_share,
     format_short,
@@ -43,7 +44,7 @@ from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import SentencePart, below_each_other, legend, quiet
 from filmkit.world.headline import Headline
 from scenes.attention.parts import (
-    DistanceClocks,
+    DistanceClock,
     Product,
     ShareBars,
     WorkedSum,
@@ -55,9 +56,9 @@ from scenes.attention.parts import (
     way_notes,
 )
 
-# Room for a headline above clocks, of one line in wide frames, and between what they say.
-WIDE_ABOVE, ABOVE_CLOCKS = 2.1, 2.95
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
+ARROW, ONWARD = 0.07, 1.0  # size of the arrow from clock to clock, and room for it between lines
+AROUND = 0.85  # around a clock and its words, above and below, in scene units
 FREE = 0.2  # side of the room for light between two matrices, in scene units
 DIM = 0.6  # opacity of cells and words that are not meant
 GAMMA = 2.2  # of screens: how their light grows with the level
@@ -98,6 +99,11 @@ def of_them(heads: int) -> str:
 def of_layers(layers: int) -> str:
     """Return in which layers there are as many: "each of 30 layers"."""
     return ngettext("its one layer", "each of {number} layers", layers)
+
+
+def in_degrees(angle: float) -> str:
+    """Return an angle in whole degrees."""
+    return f"{format_decimal(angle)}°"
 
 
 def scaling(factor: float) -> str:
@@ -145,9 +151,18 @@ class Attention(Stage):
         self.part("sum", lambda: WorkedSum(head, query, key))
         if self.trace.rotates:
             self.places = layer.first + query, layer.first + key
+            self.apart = self._words(
+                _("Only the distance counts"),
+                _(
+                    "position turns <query>query</query> and <key>key</key> alike: "
+                    "still {number} apart, same angle",
+                    number=fact("true", query - key),
+                ),
+            )
             self.part("here", lambda: self._clock(_("here"), 0))
             later = _("{number} positions later", number=fact("steps", STEPS))
             self.part("moved", lambda: self._clock(later, STEPS))
+            self.part("onward", self._onward)
         self.part("notes", quiet(*score_notes(head)))
         self.part("column", replace(self._column("scores"), name=self._matrix("scores").name))
         self.part("softmax", self._softmax)
@@ -268,8 +283,7 @@ class Attention(Stage):
 
     def _clock(self, title: str, moved: int) -> Mobject:
         """Return a clock of one pair of channels where both tokens are, or moved by positions."""
-        stage, tall = self.frame.stage, self.frame.tall
-        query, key = self.places
+        tall, (query, key) = self.frame.tall, self.places
         # The hands of this pair stand well apart, and are turned far when they are moved.
         steps = self.trace.rotation(self.layer.layer).steps
         seen = np.abs(np.sin(steps * (query - key))) * (1 - np.cos(steps * STEPS))
@@ -291,14 +305,24 @@ class Attention(Stage):
             )
         )
         title_lines = self._lines(title, 0.45)
-        above = WIDE_ABOVE if stage.width > 1.5 * stage.height else ABOVE_CLOCKS
-        room = stage.height - above - title_lines.height - (0 if tall else where.height)
-        pitch = min(0.5 * stage.width, (0.36 if self.frame.upright else 0.54) * stage.height, room)
-        clock = DistanceClocks(
-            steps[[seen.argmax()]], (query + moved, key + moved), columns=1, pitch=pitch
-        )
+        room = self.apart.below(head=AROUND)
+        high = (room.height - ONWARD) / 2 if tall else room.height - where.height
+        pitch = min(room.width / 2, high - title_lines.height)
+        pair = int(seen.argmax())
+        clock = DistanceClock(float(steps[pair]), (query + moved, key + moved), pitch)
+        turned = fact("angle", abs(float(np.degrees(clock.angle))), in_degrees, pair=pair)
+        angle = Label(turned, size=1.2 * TEXT).move_to(clock.beyond)
         where.next_to(clock, RIGHT if tall else DOWN)
-        return VGroup(clock, where, title_lines.next_to(clock, UP))
+        return VGroup(clock, where, title_lines.next_to(clock, UP), angle)
+
+    def _onward(self) -> Mobject:
+        """Return the arrow from clock to clock, level with these, not with the words around."""
+        here = self._clock(_("here"), 0)
+        aside = here[0].get_center() - here.get_center()
+        arrow = Label("↓" if self.frame.tall else "→", size=ARROW).shift(aside)
+        width, height, _depth = 2 * np.abs(aside)
+        room = Rectangle(width=width, height=height, stroke_width=0.0)
+        return VGroup(room, arrow)
 
     def _rest(self) -> Callable[[], Mobject] | None:
         """Return what the mask has removed, and the attention that no bar shows; None for none."""
@@ -387,7 +411,8 @@ class Attention(Stage):
             _("How well do they match?"),
             _("each <query>query</query> is a row, each <key>key</key> a column"),
         )
-        self._show_product(words, lit={"dots": 0.0}, titles="Q Kt")
+        marks = self._pair_marks[:2]
+        self._show_product(words, lit={"dots": 0.0}, titles="Q Kt", marks=marks)
         open_ = Label("?", size=0.2).move_to(self.parts["dots"].box.center)
         self.play(Appear(open_))
 
@@ -460,16 +485,8 @@ class Attention(Stage):
         """Both are rotated by position, so only their distance counts:
         move the pair, and its score stays."""
         query, key = self.places
-        words = self._words(
-            _("Only the distance counts"),
-            _(
-                "position turns <query>query</query> and <key>key</key> alike: "
-                "still {number} apart, same angle",
-                number=fact("true", query - key),
-            ),
-        )
-        mosaic = "here\n↓\nmoved" if self.frame.tall else "here → moved"
-        self.show(mosaic, headline=words, later="moved")
+        mosaic = "here\nonward\nmoved" if self.frame.tall else "here onward moved"
+        self.show(mosaic, headline=self.apart, later="moved")
         here, (clock, *texts) = (self.parts[name].whole[0] for name in ("here", "moved"))
         start, way = here[0].get_center(), clock.get_center() - here[0].get_center()
 
@@ -507,7 +524,7 @@ class Attention(Stage):
         words = self._words(
             _("No word sees the future"), _("each reads only itself and what came before")
         )
-        self.show("scores notes", tall="scores\nnotes", headline=words, bars="scores", words="rows")
+        self.show("scores notes", tall="scores\nnotes", headline=words)
         self._name_future("scores")
 
     def _name_future(self, name: str) -> None:
@@ -592,14 +609,10 @@ class Attention(Stage):
         self.show("pattern V", headline=words, marks=(mark,), words="rows")
         text = Label(fact("attention.share", self.share, format_share), size=1.2 * TEXT)
         tall = self.frame.tall  # where there is no room beside the shares
-        marks: tuple[Mark, ...] = (
+        marks = (
             Mark("V", row=self.key, colour=self.theme.value, label=text if tall else None),
             Mark("weights", row=self.key, colour=self.theme.ink, label=None if tall else text),
         )
-        if self.query + 1 < self.layer.count and not tall:
-            masked = Label(_("masked"), size=TEXT, colour=self.theme.muted)
-            future = Mark("weights", row=self.query + 1, colour=self.theme.muted, label=masked)
-            marks = (*marks, future)
         top = "w0 v0" if self.layer.hides_first else "weights V"
         show = partial(self.show, MIX, headline=words, titles=top)
         turned = {"weights": self._followed(self.parts["pattern"])}

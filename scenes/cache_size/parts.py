@@ -1,4 +1,4 @@
-"""Bodies of this scene: a token, two GPUs, heads that read a number, and what a saving consists of.
+"""Bodies of this scene: a token, two GPUs, cards of lamps, what a saving consists of, and a row.
 
 All are sketches to scale, as none of these models was traced.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import OUT, Animation, Group, Polygon, VMobject, smooth
+from manim import DL, OUT, UR, Animation, Group, VMobject, smooth
 
 from extract.facts.architectures import Architecture, kv_cache_elements, latent_size
 from extract.facts.v2_report import v2_cache_claim
@@ -20,9 +20,10 @@ from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.ribbon import filled, outline_points
-from filmkit.world.block import SIDES, Pose, Solid, shot_of
+from filmkit.mobjects.ribbon import filled
+from filmkit.world.block import Pose, Solid, shot_of
 from filmkit.world.box import GlassBox, SketchBody
+from filmkit.world.lamps import LampCard
 from filmkit.world.words import words_in_columns
 
 __all__ = ["CARD", "Gpu", "Readers", "Row", "Shrinking", "Token", "filling", "opening"]
@@ -34,15 +35,14 @@ COLUMNS = 19  # latents side by side in the room of a token
 ASIDE = 1.1  # from a token to the latent beside it
 FLIGHT, HOP = 0.25, 0.7  # share of the time that a latent is in flight, and how high it flies
 CUBE, PAIRS = 2.0, 9  # side of a GPU's memory, and how many tokens are drawn in it
-CARD, ACROSS = (3.4, 1.632), 25  # size of a card of lamps, and how many are side by side
+CARD = 3.4, 1.632  # size of a card of lamps
 FOOT, BEFORE = 0.55, 0.6  # how high a card hangs, and how far the number is in front of it
-LAMP, OFF = 0.6, 0.25  # side of a lamp as a share of its room, and how bright it is without light
 NUMBER, BEAM = (0.36, 0.36, 0.36), 0.3  # size of a number, and opacity of its light
 TURNED = 30.0  # how far it is turned, in degrees: so its right side is seen from anywhere
 UNSAVED = 4.4, 2.4, 2.6  # a token that is not yet saved: numbers of a layer, their bits, layers
 BETWEEN = 1.5  # from one body to the next
 WIDE, DEEP = 0.8, 0.01  # width of a latent as a share of the room of a word, and its depth
-LOW = 0.3  # height of a latent as a share of the room over its word
+LOW = 0.45  # height of a latent as a share of the room over its word
 TILT = 4.0  # from how far above a row is seen, in degrees
 OVER, LARGER = 0.1, 1.02  # from a latent to its word, and a factor on the size of that
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
@@ -80,7 +80,7 @@ def keys_and_values(whole: Pose, tokens: int = 1) -> Group:
 
 
 def opening(halves: Group) -> Animation:
-    """Return an animation in which keys and values vanish but for the edges around both."""
+    """Return an animation in which only the edges around keys and values stay."""
 
     def step(alpha: float) -> None:
         set_presence(halves[0].faces[1], 1 - alpha)
@@ -199,7 +199,7 @@ class Gpu(Solid):
         return AnimateWith(Group(self.latents, self.cuts), step, **kwargs)
 
 
-class Readers(Solid):
+class Readers(LampCard):
     """A card of lamps, and a number before it: those burn that the number keeps busy.
 
     Each lamp is a multiply-add that a chip could make while it reads the number.
@@ -210,8 +210,8 @@ class Readers(Solid):
         Where the card stands: to the right, and up.
     lamps
         How many there are.
-    burning
-        How many of them burn, from the top left on.
+    busy
+        How many of them burn in the end, from the top left on.
     role
         Whose colour the number has, as :meth:`filmkit.core.theme.Theme.role` names it.
 
@@ -219,51 +219,24 @@ class Readers(Solid):
     ----------
     number
         The number.
-    lamps
-        The corners of all lamps, (4, 3) each.
-    lit
-        The lamps that burn.
     """
 
-    def __init__(self, at: tuple[float, float], lamps: int, burning: int, role: str) -> None:
-        super().__init__()
-        theme, (x, y), (width, height) = current_theme(), at, CARD
-        colour, self.burning = theme.role(role), burning
-        self.pose = Pose((x, y + FOOT, 0.0), 90.0, 0.02, height, width)
-        corner = self.pose.corner
-        card = Polygon(*(corner(*place) for place in SIDES[1][:4]))
-        card.set_fill(theme.card, opacity=1.0).set_stroke(theme.faint, width=theme.line)
-        self.lamps = [self._lamp(place, -(-lamps // ACROSS)) for place in range(lamps)]
-        off = VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=OFF)
-        off.points = outline_points(self.lamps)
-        self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0))
+    def __init__(self, at: tuple[float, float], lamps: int, busy: int, role: str) -> None:
+        (x, y), (width, height) = at, CARD
+        super().__init__(Pose((x, y + FOOT, 0.0), 90.0, 0.02, height, width), lamps)
+        colour, self.busy = current_theme().role(role), busy
         self.number = glow(SketchBody(Pose((x, y, BEFORE), TURNED, *NUMBER), colour), DIM)
+        corner = self.pose.corner
         ends = corner(1, 0, 0), corner(1, 0, 1), self.number.pose.corner(0.5, 1, 0.5)
-        self.add(card, off, self.lit, glow(filled([np.array(ends)], colour, BEAM)))
+        self.add(glow(filled([np.array(ends)], colour, BEAM)))
 
-    def _lamp(self, place: int, rows: int) -> Array:
-        """Return the corners (4, 3) of a lamp."""
-        row, column = divmod(place, ACROSS)
-        signs = (-1, 1), (1, 1), (1, -1), (-1, -1)
-        return np.array(
-            [
-                self.pose.corner(
-                    1.02,
-                    1 - (row + (1 - b * LAMP) / 2) / rows,
-                    (column + (1 + a * LAMP) / 2) / ACROSS,
-                )
-                for a, b in signs
-            ]
-        )
+    @property
+    def corners(self) -> Array:
+        return np.concatenate([self.pose.corners, self.number.corners])
 
     def read(self, **kwargs: Any) -> Animation:
         """Return an animation in which the lamps that the number keeps busy begin to burn."""
-
-        def step(alpha: float) -> None:
-            burning = self.lamps[: max(1, round(alpha * self.burning))]
-            self.lit.points = outline_points(burning)
-
-        return AnimateWith(self.lit, step, **kwargs)
+        return AnimateWith(self.lit, lambda alpha: self.burn(round(alpha * self.busy)), **kwargs)
 
 
 class Shrinking(Group):
@@ -319,7 +292,7 @@ class Shrinking(Group):
 
 
 class Row(Group):
-    """The latents of some tokens, side by side, and before each its word.
+    """The latents of some tokens, side by side, and over each its word.
 
     Parameters
     ----------
@@ -353,10 +326,8 @@ class Row(Group):
             word.scale(LARGER).on_line(place.x, foot + height + OVER + line / 2)
             word.shift(DEEP / 2 * OUT)
         self.add(self.latents, self.words)
-        sides = -room.width / 2, room.width / 2
-        middle = float(self.words.get_top()[1]) / 2
-        heights = middle - room.height / 2, middle + room.height / 2
-        corners = [(x, y, DEEP / 2) for x in sides for y in heights]
+        sides = [word.get_corner(corner) for word in self.words for corner in (DL, UR)]
+        corners = np.concatenate([sides, *(latent.pose.corners for latent in self.latents)])
         self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
 
     def light(self, **kwargs: Any) -> Animation:

@@ -5,19 +5,20 @@ The numbers are those of published models, not of the trace.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, VGroup
+from manim import UP, Animation, Mobject, VGroup
 
 from extract.facts.architectures import COMPARED_GROUPS, architecture
-from extract.facts.gpus import GPU_BYTES, H100_SXM, decoding_work
+from extract.facts.gpus import GPU_BYTES, decoding_work
 from extract.facts.v2_report import V2_SAVING
-from filmkit.core.animations import Appear, Glide, Vanish
-from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.animations import Appear, Glide, Vanish, second_half
+from filmkit.core.camera import Shot, keep_upright, pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
@@ -25,7 +26,6 @@ from filmkit.core.numbers import (
     format_number,
     format_percent,
     format_rough,
-    listed,
     spoken_bytes,
 )
 from filmkit.core.stage import Stage, beat
@@ -36,40 +36,36 @@ from filmkit.pictures.parts import TEXT
 from filmkit.world.block import Pose, shot_of
 from filmkit.world.box import SketchBody
 from filmkit.world.headline import Headline
+from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.cache_size.parts import CARD, Gpu, Readers, Row, Shrinking, Token, opening
 
-LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 OLD, NEW = architecture("DeepSeek 67B"), architecture("DeepSeek-V2")
-CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
 GROUP = LARGE.n_heads // COMPARED_GROUPS  # heads that would share a set
-BIG, MEDIUM = 1.8 * TEXT, 1.4 * TEXT  # sizes of words beside bodies
+BIG, MEDIUM, ARROW = 1.8 * TEXT, 1.4 * TEXT, 0.07  # sizes of words beside bodies, and of arrows
 TOP, ABOVE = (0.5, 1, 1), (0.0, 0.4)  # corner of a body above which words are, and how far
 APART, UPRIGHT_APART = 2.4, 1.85  # from the middle to each of two GPUs
 VIEW, UPRIGHT_VIEW = (22.0, 13.0), (42.0, 16.0)  # from how far to the right and above, in degrees
-PITCH, UPRIGHT_PITCH = 1.1 * CARD[0], 2.1 * CARD[1]  # from one card of lamps to the next
+PITCH, UPRIGHT_PITCH = 1.1 * CARD[0], 2.5 * CARD[1]  # from one card of lamps to the next
 CHANGED, UPRIGHT_CHANGED = 1.9, 2.0  # widths of words at bodies, at most
-WORD = 0.8  # room for the word of a token
 OVER, GPU_OVER = (0.0, 0.65), (0.0, 0.75)  # from the top of bodies to words over them
-CUT, LIGHT = (
-    3.0,
-    2.4,
-)  # seconds in which a body is cut into latents, and in which they begin to glow
 SIZE = 2.0  # seconds in which a size appears
-WORD_SIZE = 0.075
-NAME, NUMBER = (0.0, 0.28), (0.0, 0.74)  # how far over a card of lamps its words and its number are
+# Seconds in which a body is cut into latents, and in which latents begin to glow.
+CUT, LIGHT = 3.0, 2.4
+WORD_SIZE, SMALLER = 0.075, 0.1  # of a sentence; and by how much the word shrinks that is meant
+NAME, NUMBER = (0.0, 0.28), 0.1  # from a card of lamps to its words, and from them to its number
+BELOW, FOOT = 0.35, 0.3  # free below a headline and at the foot, in scene units
 
 
 class CacheSize(Stage):
-    """Latents in the room of keys and values, in a token and on a GPU, and what they are worth."""
+    """How much smaller latents are than keys and values: of a token, on a GPU, as published."""
 
     title = "What the cache weighs"
     published: tuple[str, ...] = (LARGE_NAME,)  # models and chips whose figures are shown
 
     def provenance_notes(self) -> tuple[str, str]:
-        models = listed(self.published)
-        return _("published sizes of {models}  ·  not the traced model", models=models), ""
+        return published_notes(self.published)
 
     def prepare(self) -> None:
         capacity, times = GPU_BYTES // LATENT.size(), EVERY_HEAD.size() / LATENT.size()
@@ -103,15 +99,22 @@ class CacheSize(Stage):
         )
 
     def come_from(self, start: Pose, body: SketchBody) -> Animation:
-        """Add a body where another one stands, and return the animation in which it leaves."""
+        """Return the animation in which a body comes to its place from where another one is.
+
+        It is added to the scene there.
+        """
         end = body.pose
         self.add(body.stand(start))
         return body.move(end)
 
-    def seen(self, corners: npt.ArrayLike, into: Box) -> Shot:
-        """Return the shot from the right and above in which points (n, 3) fill a box."""
+    def seen(self, corners: npt.ArrayLike, below: Headline, names: Sequence[Mobject] = ()) -> Shot:
+        """Return the shot from the right and above in which points (n, 3) and names fill a room.
+
+        It is the one that a headline leaves.
+        """
         turn, tilt = self.view
-        return shot_of(corners, self.frame, into=into, turn=turn, tilt=tilt)
+        into = below.below(head=BELOW, foot=FOOT)
+        return shot_of(corners, self.frame, into=into, turn=turn, tilt=tilt, words=names)
 
     def words(self, figure: str, line: str) -> Headline:
         """Return the words of a picture."""
@@ -124,39 +127,34 @@ class CacheSize(Stage):
         """With keys and values for every head, [one] token of DeepSeek-R1 takes {megabytes}. Its
         [latent] takes {kilobytes}."""
         token = self.token
-        whole = Sentence(self.layer.words, self.frame.stage, size=WORD_SIZE)
-        sentence = whole.words
+        sentence = Sentence(self.layer.words, self.frame.stage, size=WORD_SIZE).words
         word = max(sentence, key=lambda label: label.width)
         others = VGroup(*(label for label in sentence if label is not word))
         self.play(Appear(sentence))
         line = _(
-            "<key>keys</key> and <value>values</value> of every head, or a <latent>latent</latent>"
+            "one token of {model}: <key>keys</key> and <value>values</value> of every head, "
+            "or a <latent>latent</latent>",
+            model=LARGE_NAME,
         )
-        words = self.words(_("One token of {model}", model=LARGE_NAME), line)
-        named = Label(_("token:"), size=BIG)
-        height = words.get_bottom()[1] - 0.7 * WORD
-        room = words.below(head=1.0 + WORD, foot=0.3).inset(0.55, 0.0)
+        words = self.words(_("A latent is far smaller"), line)
+        whole, latent = (
+            words_at(cache.told(), body.pose.corner(*TOP), away=ABOVE, size=BIG)
+            for cache, body in ((EVERY_HEAD, token), (LATENT, token.one))
+        )
         pin_to_frame(sentence)
-        pin_to_frame(named)
-        self.camera.shot = shot = self.seen(token.corners, room)
-        sides = shot.project(token.corners, self.frame.height)[:, 0]
-        end = word.copy().scale(BIG / whole.size)
-        middle, gap = float(sides.min() + sides.max()) / 2, end.line_height / 4
-        left = middle - (named.width + gap + end.width) / 2
-        named.on_line(left + named.width / 2, height)
-        end.on_line(left + named.width + gap + end.width / 2, height)
+        self.camera.shot = shot = self.seen(token.corners, words, (whole, latent))
+        # The word that is meant goes to where its keys and values are.
+        middle = shot.project(token.pose.corners, self.frame.height).mean(axis=0) * [1, 1, 0]
         self.play(
             Vanish(others),
-            Glide(word, end),
-            Appear(token.halves),
-            Appear(words),
-            Appear(named),
+            Glide(word, word.copy().scale(SMALLER).move_to(middle), remover=True),
+            Appear(token.halves, rate_func=second_half),
             run_time=self.theme.tempo.large,
         )
-        for mark, cache, body in (("one", EVERY_HEAD, token), ("latent", LATENT, token.one)):
-            self.wait_for(mark)
-            size = words_at(cache.told(), body.pose.corner(*TOP), away=ABOVE, width=6.0, size=BIG)
-            self.play(*([Appear(body)] if body is token.one else []), Appear(size), run_time=SIZE)
+        self.wait_for("one")
+        self.play(Appear(whole), run_time=SIZE)
+        self.wait_for("latent")
+        self.play(*map(Appear, (token.one, latent, words)), run_time=SIZE)
 
     @beat
     def how_often_it_fits(self) -> None:
@@ -164,7 +162,7 @@ class CacheSize(Stage):
         token = self.token
         line = _("in the room of one token’s <key>keys</key> and <value>values</value>")
         words = self.words(_("{times} latents fit", times=self.facts["about"]), line)
-        shot = self.seen(token.corners, words.below(head=0.6, foot=0.3))
+        shot = self.seen(token.corners, words)
         stand(self, shot, token.halves, token.one, moves=[opening(token.halves)])
         stand_at_once(self, token.latents, token.halves, token.one)
         self.play(token.lay(), run_time=3.5)
@@ -184,28 +182,29 @@ class CacheSize(Stage):
         )
         words = self.words(_("{times} times as many tokens", times=self.facts["about"]), line)
         corners = np.concatenate([gpu.glass.pose.corners for gpu in self.gpus])
-        shot = self.seen(corners, words.below(head=0.9, foot=0.3))
+        memory = fact("memory", GPU_BYTES, format_gigabytes)
+        labels = [
+            words_at(
+                _("{count} in {memory}", count=self.facts[count], memory=memory),
+                gpu.glass.pose.corner(0.5, 1, 0.5),
+                away=GPU_OVER,
+                width=0.45 * self.frame.stage.width,
+                size=MEDIUM,
+            )
+            for count, gpu in zip(("full", "latent_full"), self.gpus, strict=True)
+        ]
+        shot = self.seen(corners, words, labels)
         first, second = self.gpus
         backs, fronts = ([gpu.glass[side] for gpu in self.gpus] for side in (0, 1))
         things = *backs, first.slabs, second.latents, *fronts
         moves = [self.come_from(self.token.pose, second.latents)]
         stand(self, shot, *things, moves=moves)
-        memory = fact("memory", GPU_BYTES, format_gigabytes)
-        for mark, gpu in zip(("keys", "latents"), self.gpus, strict=True):
-            self.wait_for(mark)
-            if gpu is second:
-                self.add(second.cuts)
-                self.play(second.cut(), run_time=CUT)
-            count = self.facts["full" if gpu is first else "latent_full"]
-            top = gpu.glass.pose.corner(0.5, 1, 0.5)
-            label = words_at(
-                _("{count} in {memory}", count=count, memory=memory),
-                top,
-                away=GPU_OVER,
-                width=0.45 * self.frame.stage.width,
-                size=MEDIUM,
-            )
-            self.play(Appear(label))
+        self.wait_for("keys")
+        self.play(Appear(labels[0]))
+        self.wait_for("latents")
+        self.add(second.cuts)
+        self.play(second.cut(), run_time=CUT)
+        self.play(Appear(labels[1]))
         self.play(Appear(words))
 
     # Why it is faster, and what was published
@@ -216,32 +215,36 @@ class CacheSize(Stage):
         A number of a [latent] serves all {heads}, and most numbers [twice]: on average {work}."""
         self.published = (LARGE_NAME, CHIP_NAME)
         line = _(
-            "calculations for each number that is fetched; the chip could do {ridge}",
+            "while one number is fetched, the chip could do {ridge} calculations",
             ridge=self.facts["ridge"],
         )
         words = self.words(_("Read once, use often"), line)
         shared = fact("readers", GROUP, sets=COMPARED_GROUPS)
-        names = (
+        uses = (
             (_("{count} times", count=shared), _("a key that some heads share")),
             (_("{count} times", count=self.facts["work"]), _("a latent that all heads share")),
         )
-        corners = np.concatenate([card.corners for card in self.cards])
-        room = words.below(head=1.4, foot=1.25)
-        shot = shot_of(corners, self.frame, into=room, turn=0, tilt=9)
+        labels = [self.used(*pair, card) for pair, card in zip(uses, self.cards, strict=True)]
         numbers = [card.number for card in self.cards]
+        corners = np.concatenate([card.corners for card in self.cards])
+        into = words.below(head=BELOW, foot=FOOT)
+        shot = shot_of(corners, self.frame, into=into, turn=0, tilt=9, words=labels)
         starts = self.gpus[0].slabs[-2].pose, self.gpus[1].latent
         moves = [self.come_from(*pair) for pair in zip(starts, numbers, strict=True)]
         stand(self, shot, *self.cards, *numbers, moves=moves)
-        width = self.frame.stage.width / (1 if self.frame.tall else 2)
-        for mark, card, (done, name) in zip(("", "latent"), self.cards, names, strict=True):
-            if mark:
-                self.wait_for(mark)
-            at = card.pose.corner(1, 1, 0.5)
-            label = words_at(name, at, away=NAME, width=width)
-            number = words_at(done, at, away=NUMBER, width=width, size=BIG)
-            self.play(card.read(), Appear(number), Appear(label), run_time=3.0)
+        for card, label in zip(self.cards, labels, strict=True):
+            if card is self.cards[-1]:
+                self.wait_for("latent")
+            self.play(card.read(), Appear(label), run_time=3.0)
         self.wait_for("twice")
         self.play(Appear(words))
+
+    def used(self, count: str, name: str, card: Readers) -> VGroup:
+        """Return the words over a card of lamps: how often its number is used, and what it is."""
+        at, width = card.pose.corner(1, 1, 0.5), 0.48 * self.frame.stage.width
+        label = words_at(name, at, away=NAME, width=2 * width if self.frame.tall else width)
+        number = Label(count, size=BIG).next_to(label, UP, buff=NUMBER)
+        return keep_upright(VGroup(number, label), at)
 
     @beat
     def the_published_saving(self) -> None:
@@ -251,15 +254,12 @@ class CacheSize(Stage):
         body, upright = self.saved, self.frame.upright
         factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
         line = _(
-            "{new} against {old}: {factors} ≈ {product} times smaller",
+            "{new} against {old}: about {product} times smaller in all",
             new=NEW.name,
             old=OLD.name,
-            factors=" × ".join(factors),
             product=self.facts["smaller"],
         )
         words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
-        room = words.below(head=1.3, foot=0.3)
-        shot = self.seen(body.corners, room.inset(0.3, 0.0))
 
         def beside(name: str, pose: Pose) -> VGroup:
             if upright:
@@ -268,33 +268,40 @@ class CacheSize(Stage):
                 corner, away, width = pose.corner(0.5, 1, 0.5), OVER, CHANGED
             return words_at(name, corner, away=away, width=width, size=1.2 * TEXT)
 
-        moves = [self.come_from(self.cards[0].number.pose, body.halves[0])]
-        stand(self, shot, *body.halves, moves=moves)
-        names = (
+        texts = (
+            _("keys and values"),
             _("a latent: ÷ {factor}", factor=factors[0]),
             _("fewer layers: ÷ {factor}", factor=factors[1]),
             _("fewer bits: ÷ {factor}", factor=factors[2]),
         )
-        before = body.halves[0].pose
-        whole = beside(_("keys and values"), body.sizes[0])
-        self.play(Appear(whole))
-        for mark, step, name in zip(("latent", "layers", "bits"), body.steps, names, strict=True):
-            label = beside(name, step.pose)
+        poses = [body.sizes[0], *(step.pose for step in body.steps)]
+        labels = [beside(text, pose) for text, pose in zip(texts, poses, strict=True)]
+        shot = self.seen(body.corners, words, labels)
+        moves = [self.come_from(self.cards[0].number.pose, body.halves[0])]
+        stand(self, shot, *body.halves, moves=moves)
+        self.play(Appear(labels[0]))
+        marks = "latent", "layers", "bits"
+        for mark, step, label, pair in zip(
+            marks, body.steps, labels[1:], pairwise(poses), strict=True
+        ):
             self.wait_for(mark)
-            coming = self.come_from(before, step)
-            self.play(coming, Appear(label), run_time=self.theme.tempo.large)
-            before = step.pose
+            coming, arrow = self.come_from(pair[0], step), self.arrow(*pair)
+            self.play(coming, *map(Appear, (label, arrow)), run_time=self.theme.tempo.large)
         self.play(Appear(words))
+
+    def arrow(self, before: Pose, after: Pose) -> VGroup:
+        """Return an arrow from one body to the next, which is at its right or below it."""
+        down = self.frame.upright
+        out, into = ((0.5, 0, 0.5), (0.5, 1, 0.5)) if down else ((1, 0.5, 0.5), (0, 0.5, 0.5))
+        middle = (before.corner(*out) + after.corner(*into)) / 2
+        return words_at("↓" if down else "→", middle, away=(0.0, 0.0), size=ARROW)
 
     @beat
     def a_latent_for_each_token(self) -> None:
         """That's all that is left to keep: a latent for each token, in every layer."""
         self.published = (LARGE_NAME,)
-        line = _(
-            "a <latent>latent</latent> of each token, in all layers for all heads: {size} each",
-            size=LATENT.told(),
-        )
-        words = self.words(_("All that is kept"), line)
+        line = _("all that is kept: one <latent>latent</latent> in each layer, for all heads")
+        words = self.words(_("One latent per token: {size}", size=LATENT.told()), line)
         row = Row(self.layer.words, words.below(head=0.3, foot=0.4), self.frame)
         moves = [self.come_from(self.saved.steps[-1].pose, row.latents[-1])]
         stand(self, row.shot, *row.latents, row.words, moves=moves)

@@ -24,6 +24,8 @@ LEAST = 0.018  # width of a cell with which a row stays on one line, in scene un
 LINES = 4  # at most
 NAMES = 1.5 * TEXT * FRAME_HEIGHT  # height of the names above a line
 UPPER, GAP = 0.45, 0.15  # of a line's height for what is above its blocks, at most; and a gap
+ARROW, LOWER = 0.7, 0.8  # room for an arrow down to a block, and its height in squares, at most
+LEAST_LOWER = 0.4  # of that height where there are arrows
 WAY, CROSSING = 1.4, 0.8  # height of the way through a matrix, and opacity of its lines
 
 
@@ -77,6 +79,15 @@ class WideRow:
             found |= {f"above {number}": cells for number, cells in enumerate(upper)}
             framed = [*(cells.row(self.row) for cells in upper), *boxes]
             found["frames"] = VGroup(*map(Highlight, framed))
+            found["arrows"] = VGroup(
+                *(
+                    Label("↓", size=1.6 * TEXT, colour=current_theme().highlight).on_line(
+                        square.x, (square.bottom + box.top) / 2
+                    )
+                    for box, square in zip(boxes, squares, strict=True)
+                    if square.bottom - box.top > GAP + 1e-6
+                )
+            )
             row = upper[0].row(self.row)
             found["word"] = word.on_line(row.left - GAP - word.width / 2, row.y)
         for names in self.names:
@@ -101,16 +112,20 @@ class WideRow:
         squares: list[Box] = []
         for line in room.split_rows(math.ceil(count / across), LINE_GAP):
             for column in line.split_columns(across, self.seam):
-                top = line.top - NAMES * bool(self.names)
+                top, bottom = line.top - NAMES * bool(self.names), line.bottom
                 side = min(column.width, UPPER * line.height) * bool(self.above)
+                gap = GAP * bool(self.above)
+                if self.above and top - bottom - side - ARROW > LEAST_LOWER * side:
+                    # What squares leave free is above and below them.
+                    gap, free = ARROW, max(0.0, top - bottom - (1 + LOWER) * side - ARROW) / 2
+                    top, bottom = top - free, bottom + free
                 squares.append(Box(column.x, top - side / 2, side, side))
-                low = top - side - GAP * bool(self.above)
-                boxes.append(Box.of(column.left, column.right, line.bottom, low))
+                boxes.append(Box.of(column.left, column.right, bottom, top - side - gap))
         return boxes[:count], squares[:count]
 
 
 def way_through(formula: str, text: str, width: float, count: int) -> VGroup:
-    """Return the way of a row through a matrix: lines from all to all, and the matrix.
+    """Return a matrix, and lines on which each number of a row goes to all numbers below it.
 
     Parameters
     ----------

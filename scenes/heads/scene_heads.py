@@ -32,6 +32,7 @@ from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import whole_head
+from filmkit.world.block import shot_of
 from filmkit.world.headline import Headline
 from filmkit.world.standing import words_at
 from filmkit.world.world import World
@@ -171,10 +172,20 @@ class Heads(Stage):
         mosaic, tall = whole_head(self.layer)
         self.show(mosaic, tall=tall, words="rows")
         self.show("pattern pattern\nK V")
-        self.play(*world.settle(self, head, world.shot("card", head), alone=True))
         self.names = self._names(head)
         line = _("head {head} of layer {layer}", head=head, layer=self.facts["layer"])
         words = Headline(_("One head"), line, self.frame)
+        plan, ahead = world.plan, world.shot("card", head)
+        places = plan.card(head), plan.plate(head, 0), plan.plate(head, 1)
+        shot = shot_of(
+            np.concatenate([place.corners for place in places]),
+            self.frame,
+            into=words.below(),
+            turn=ahead.theta,
+            tilt=ahead.phi,
+            words=self.names.submobjects,
+        )
+        self.play(*world.settle(self, head, shot, alone=True))
         self.play(*self.say(words), Appear(self.names))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
@@ -219,7 +230,7 @@ class Heads(Stage):
         self.play(*self.say(words), *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
-    def around_the_rack(self) -> None:
+    def along_the_heads(self) -> None:
         """Every head asks with queries of its own, so it has a pattern of its own."""
         self._enter()
         # Along one row of the arc, and back along the next; of many heads the first ones will do.
@@ -257,7 +268,7 @@ class Heads(Stage):
         self.add(self.world)
         self.camera.shot = shot
         pieces = dict(self.parts["outputs"].pieces)
-        rest = [pieces.pop(name) for name in ("names", "frames", "word")]
+        rest = [pieces.pop(name) for name in ("names", "frames", "arrows", "word")]
         places = {name: piece.copy() for name, piece in pieces.items()}
         for number, pattern in enumerate(patterns):
             pieces[f"above {number}"].points = pattern.points.copy()

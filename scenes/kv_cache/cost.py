@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, Line, Polygon, Square, VMobject
+from manim import Animation, Group, Line, Square, VMobject
 
 from extract.facts.architectures import Architecture, kv_cache_bytes
 from extract.trace import TraceMeta
 from filmkit.core.animations import AnimateWith
+from filmkit.core.arrival import stand_for
 from filmkit.core.camera import keep_upright
 from filmkit.core.geometry import Frame
-from filmkit.core.handover import stand_for
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _
 from filmkit.core.light import glow, mirrored
-from filmkit.core.numbers import counted_layers, counted_sets
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
@@ -27,6 +25,7 @@ from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.ribbon import outline_points
 from filmkit.world.block import SIDES, TURN, UPRIGHT_TURN, Pose, Solid
 from filmkit.world.box import GlassBox, SketchBody
+from filmkit.world.lamps import LampCard
 from filmkit.world.plan import Place
 from filmkit.world.plates import SHINE, Plate
 
@@ -34,7 +33,6 @@ __all__ = [
     "Chip",
     "LargeToken",
     "Memory",
-    "factors",
     "lighting_up",
     "plates_of_layer",
     "token_bytes",
@@ -51,7 +49,6 @@ ROLES = "key", "value"  # of slabs
 SLABS, THICK, TALL = 9, 0.2, 2.2  # pairs of slabs in a memory; their thickness, and other sides
 HIGH, SHAPE = 2.9, 1.25  # height of a chip, and its width as a share of it
 APART = 5.2  # from the memory to the middle of the chip, in scene units
-SQUARE = ((-0.31, 0.31), (0.31, 0.31), (0.31, -0.31), (-0.31, -0.31))  # a lamp, in pitches
 NUMBER = 0.24  # side of the number on its way, in scene units of the frame
 PASSED = 0.8  # opacity of lamps that could have burnt
 WAY = 0.82  # share of the time in which it is on its way
@@ -102,18 +99,6 @@ def plates_of_layer(view: LayerView, frame: Frame) -> list[Group]:
 def token_bytes(meta: TraceMeta) -> int:
     """Return the bytes that a token takes in the cache of the traced model."""
     return (meta.d_qk + meta.d_v) * meta.n_kv_heads * meta.n_layers * BITS // 8
-
-
-def factors(meta: TraceMeta) -> str:
-    """Return the same as a product, in words and numbers."""
-    return _(
-        "<key>keys</key> and <value>values</value>: {size} numbers × {sets} × {layers} × {count} "
-        "bytes",
-        size=f"2 × {meta.d_qk}" if meta.d_qk == meta.d_v else f"({meta.d_qk} + {meta.d_v})",
-        sets=counted_sets(meta.n_kv_heads),
-        layers=counted_layers(meta.n_layers),
-        count=BITS // 8,
-    )
 
 
 class LargeToken(Solid):
@@ -184,7 +169,7 @@ class Memory(Solid):
         self.add(glass.back, slabs, glass.front)
 
 
-class Chip(Solid):
+class Chip(LampCard):
     """A chip with a lamp for each multiply-add that it could make while one number arrives.
 
     Parameters
@@ -200,14 +185,11 @@ class Chip(Solid):
     ----------
     passed
         The lamps that could have burnt since the number left: they glimmer.
-    lit
-        The one that burns when it has arrived.
     number
-        The number on its way.
+        The number on its way. When it has arrived, one lamp burns.
     """
 
     def __init__(self, lamps: int, memory: Memory, frame: Frame) -> None:
-        super().__init__()
         theme = current_theme()
         if frame.tall:
             at, turn = (0.0, memory.pose.height + 1.6, 0.0), 90.0 - UPRIGHT_TURN
@@ -216,59 +198,35 @@ class Chip(Solid):
             turn = 90.0 - (UPRIGHT_TURN if frame.upright else TURN)
             at = (memory.pose.thick / 2 + APART, 0.0, 0.0)
             plug = (1.0, 0.5, 1.0)
-        self.pose = pose = Pose(at, turn, 0.02, HIGH, SHAPE * HIGH)
-        self.start = memory.pose.corner(*plug)
-        self.places = sorted(lamp_places(pose, lamps), key=self._way_to)
+        self.start = start = memory.pose.corner(*plug)
+
+        def way_to(lamp: npt.NDArray[np.float64]) -> float:
+            return float(np.linalg.norm(lamp.mean(axis=0) - start))
+
+        pose = Pose(at, turn, 0.02, HIGH, SHAPE * HIGH)
+        super().__init__(pose, lamps, order=way_to, shine=3.0)
         self.end = self.places[0].mean(axis=0)
-        card = Polygon(*(pose.corner(*corner) for corner in SIDES[1][:4]))
-        card.set_fill(theme.card, opacity=1.0).set_stroke(theme.faint, width=theme.line)
         # It ends beside the lamp, which is seen whole.
         side = float(np.linalg.norm(np.diff(self.places[0][:2], axis=0)))
-        plugged = self.end - side * (self.end - self.start) / np.linalg.norm(self.end - self.start)
-        self.wire = glow(
-            Line(self.start, plugged, stroke_color=theme.ink, stroke_width=2 * theme.bold)
-        )
-        dark = VMobject(stroke_color=theme.muted, stroke_width=theme.line)
-        dark.set_fill(theme.muted, opacity=0.3).points = outline_points(self.places)
+        plugged = self.end - side * (self.end - start) / way_to(self.places[0])
+        self.wire = glow(Line(start, plugged, stroke_color=theme.ink, stroke_width=2 * theme.bold))
         self.passed = VMobject(stroke_width=0.0, fill_color=theme.muted, fill_opacity=PASSED)
-        self.lit = glow(VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0), 3.0)
-        self.lit.points = outline_points(self.places[:1])
         self.number = glow(Square(NUMBER, stroke_width=0.0, fill_opacity=1.0), 2.0)
         keep_upright(self.number, lambda _shot: self.where)
-        self.add(mirrored(Group(card, dark, self.passed, self.lit)), self.wire, self.number)
+        mirrored(self.add(self.passed))
+        self.add(self.wire, self.number)
         self.wait_for(0.0, theme.key)
 
-    def _way_to(self, lamp: npt.NDArray[np.float64]) -> float:
-        """Return how far a lamp, (4, 3), is from where numbers leave the memory."""
-        return float(np.linalg.norm(lamp.mean(axis=0) - self.start))
-
     def wait_for(self, alpha: float, colour: str) -> None:
-        """Put a number at a share of its time, 0 to 1, with all that happens meanwhile."""
+        """Show the moment at a share, 0 to 1, of the time in which a number arrives."""
         way = min(1.0, alpha / WAY)
         self.where = (1 - way) * self.start + way * self.end
         self.number.set_fill(colour)
         self.number.set_opacity(float(way < 1))
         missed = int(way * len(self.places)) if way < 1 else 0
-        self.passed.set_fill(opacity=PASSED * (missed > 0))
-        self.passed.points = outline_points(self.places[: max(1, missed)])
-        self.lit.set_fill(opacity=float(way >= 1))
+        self.passed.points = outline_points(self.places[:missed])
+        self.burn(int(way >= 1))
 
     def read(self, colour: str, **kwargs: Any) -> Animation:
-        """Return an animation in which a number of a colour crawls to the chip, and is used."""
+        """Return an animation in which a number of a colour crawls to the chip, which uses it."""
         return AnimateWith(self, lambda alpha: self.wait_for(alpha, colour), **kwargs)
-
-
-def lamp_places(pose: Pose, count: int) -> list[npt.NDArray[np.float64]]:
-    """Return the corners of equal squares, (4, 3) each, in rows on the face of a solid."""
-    columns = max(1, round((count * pose.depth / pose.height) ** 0.5))
-    rows = -(-count // columns)
-    pitch = min(pose.depth / (columns + 1), pose.height / (rows + 1))
-    across, up = pitch / pose.depth, pitch / pose.height
-    places = []
-    for number in range(count):
-        row, column = divmod(number, columns)
-        x, y = column - (columns - 1) / 2, (rows - 1) / 2 - row
-        places.append(
-            [pose.corner(1.02, 0.5 + (y + b) * up, 0.5 + (x + a) * across) for a, b in SQUARE]
-        )
-    return [np.array(place) for place in places]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import product
@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, LaggedStart, Mobject, VMobject, linear
+from manim import Group, LaggedStart, Mobject, linear
 
-from extract.facts.architectures import architecture
-from extract.facts.gpus import H100_SXM, decoding_work
+from extract.facts.gpus import decoding_work
 from extract.recompute.decoding import decode
 from filmkit.core.animations import (
     Appear,
@@ -30,23 +29,21 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
-from filmkit.core.language import _
+from filmkit.core.language import _, ngettext
 from filmkit.core.model_places import HEAD, numbered
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     counted_sets,
     format_rough,
-    listed,
     readable_bytes,
     spoken_bytes,
 )
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
-from filmkit.core.theme import current_theme
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
-from filmkit.mobjects.marks import Highlight
+from filmkit.mobjects.marks import Highlight, bracket
 from filmkit.pictures.become import Become
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
@@ -55,28 +52,27 @@ from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import SentencePart, below_each_other, heading, legend, own_colour
 from filmkit.world.block import TILT, CacheBlock, Pose, shot_of
 from filmkit.world.headline import Headline
+from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.kv_cache.cost import (
     Chip,
     LargeToken,
     Memory,
-    factors,
     lighting_up,
     plates_of_layer,
     token_bytes,
 )
 from scenes.kv_cache.parts import NextWords, WorkBar, disagreement, following_word
 
-LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
-CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
 BELOW_NAME, UNDER = 0.26, 0.16  # from a name to the ends of its bracket, and height of that
 APART = 0.7  # how far the last token stands from the block
 EDGE = 0.18  # from an edge of a body to its bracket, in scene units of the room
 MOST_NAMED = 4  # sets whose heads are named
 SIDEWAYS = 10.0  # from how far to the right slabs that face the viewer are seen, in degrees
 EVEN = 20.0  # the same for two boxes that are to look equally large
-BESIDE, AFTER = 2.1, 1.5  # room for words at the left and the right of a body, in scene units
+WIDE = 3.6  # of a line over a pair of plates, at most
+BELOW, FOOT = 0.35, 0.2  # free below a headline and at the foot, in scene units
 WAYS = "cached", "naive"  # of decoding: with a cache and without one
 MAX_STEPS = 6  # largest number of tokens that are decoded one after another
 
@@ -196,8 +192,7 @@ class KVCache(Stage):
     def provenance_notes(self) -> tuple[str, str]:
         if not self.published:
             return super().provenance_notes()
-        names = listed(self.published)
-        return _("published sizes of {models}  ·  not the traced model", models=names), ""
+        return published_notes(self.published)
 
     # The tokens that join the prompt
 
@@ -311,7 +306,6 @@ class KVCache(Stage):
         grey, known = self._rows(GREY), self._rows(1.0, 0.0)
         lit = {"Q": grey, "Kt": grey.T, "pattern": grey}
         mixing, made = (Mark(name, row=self.old) for name in ("pattern", "z"))
-        mixed = Mark("V")
         head = self.layer.until(self.trace.meta.n_prompt + 1).head(self.head.head)
         shares = head.pattern[-1]
         mixed_in = (LEAST + (1 - LEAST) * shares / shares.max())[:, None]
@@ -320,12 +314,12 @@ class KVCache(Stage):
         self._show_product("pattern", lit=lit, marks=(mixing,), headline=words)
         show = partial(self.show, MIX, tall=TALL_MIX, words="rows", headline=words)
         lit = {"pattern": grey, "V": known, "z": grey * known}
-        show(lit=lit, marks=(mixing, mixed))
+        show(lit=lit, marks=(mixing,))
         self.play(*self._filling("V"), run_time=self.theme.tempo.small)
         lit["V"] = mixed_in
-        show(lit=lit, marks=(mixing, mixed, made))
+        show(lit=lit, marks=(mixing, made))
         self.play(*self._filling("z"), run_time=self.theme.tempo.small)
-        show(lit={"V": mixed_in}, marks=(mixing, mixed, made))
+        show(lit={"V": mixed_in}, marks=(mixing, made))
 
     @beat
     def what_is_kept(self) -> None:
@@ -350,7 +344,12 @@ class KVCache(Stage):
     def token_by_token(self) -> None:
         """With a cache, a token adds one row of keys and values. Without, all rows are computed
         again."""
-        line = _("multiply-adds in this layer, in total so far")
+        line = ngettext(
+            "multiply-adds in this layer for {number} more token",
+            "multiply-adds in this layer for {number} more tokens",
+            self.steps,
+            number=fact("decoded", self.steps),
+        )
         words = Headline(_("A cache saves work"), line, self.frame)
         show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles="K V", headline=words)
         again = ("again_K", "again_V")
@@ -386,6 +385,9 @@ class KVCache(Stage):
     def _words(self, figure: str, line: str) -> Headline:
         return Headline(figure, line, self.frame)
 
+    def _below(self, words: Headline) -> Box:
+        return words.below(head=BELOW, foot=FOOT)
+
     @cached_property
     def block(self) -> CacheBlock:
         """The cache of all words, with those after the prompt."""
@@ -415,25 +417,24 @@ class KVCache(Stage):
                     plate.cells.edged = True  # as it was in the mosaic
                     moves += [Become(plate.cells, cells), lighting_up(plate.cells)]
                     moves.append(Appear(plate.body, rate_func=second_half))
-        stand(self, self._shot_of_plates(words), *self.plates, words, moves=moves)
+        names = self._heads_of_plates() if len(self.plates) <= MOST_NAMED else []
+        stand(self, self._shot_of_plates(words, names), *self.plates, words, moves=moves)
         for plate in own:
             plate.cells.edged = False
-        if len(self.plates) <= MOST_NAMED:
-            self._name_edges(self._heads_of_plates(), size=self._larger)
+        self._name(names)
 
-    def _heads_of_plates(self) -> Iterator[tuple[str, npt.ArrayLike, tuple[float, float], str]]:
-        """Yield for each pair of plates the names of its heads, and where they stand."""
-        size = self.trace.meta.n_heads // len(self.plates)
+    def _heads_of_plates(self) -> list[Mobject]:
+        """Return the names of the heads of each pair of plates, over it."""
+        size, names = self.trace.meta.n_heads // len(self.plates), []
         for number, (keys, values) in enumerate(self.plates):
             top = (keys.cells.corners[0] + values.cells.corners[1]) / 2
-            heads = range(number * size, (number + 1) * size)
-            yield numbered(HEAD, heads), top, (0.0, 0.35), "ink"
+            heads = numbered(HEAD, range(number * size, (number + 1) * size))
+            names.append(words_at(heads, top, away=(0.0, 0.35), width=WIDE, size=self._larger))
+        return names
 
-    def _shot_of_plates(self, words: Headline) -> Shot:
-        corners = [plate.cells.corners for pair in self.plates for plate in pair]
-        return shot_of(
-            np.concatenate(corners), self.frame, into=words.below(head=0.75), turn=0, tilt=9
-        )
+    def _shot_of_plates(self, words: Headline, names: Sequence[Mobject] = ()) -> Shot:
+        corners = np.concatenate([p.cells.corners for pair in self.plates for p in pair])
+        return shot_of(corners, self.frame, into=self._below(words), turn=0, tilt=9, words=names)
 
     @beat
     def the_whole_cache(self) -> None:
@@ -443,12 +444,16 @@ class KVCache(Stage):
             _("The whole cache"),
             _("<key>keys</key> and <value>values</value> of every token"),
         )
-        room = words.below(head=0.85, left=BESIDE)
-        room = Box.of(room.left, room.right - AFTER, room.bottom, room.top)
-        last = self._last_apart()
+        last, at, end = self._last_apart(), block.pose.corner, 1 - 1 / block.count
+        names = [
+            words_at(_("one token"), last[1].corner(1, 0.5, 1), away=(0.2, 0.0)),
+            words_at(self._rows_of_slabs(), at(0, 0.5, 0), away=(-0.35, 0.0)),
+            words_at(_numbers(meta.d_qk), at(0, 1, 0.5), away=(-0.35, 0.2)),
+            words_at(_("tokens"), at(end / 2, 0, 0), away=(0.0, -0.55)),
+        ]
         at_once(block.build().lift(last))
-        closed = block.shot(self.frame, into=room)
-        apart = block.build(apart=1.0).shot(self.frame, into=room)
+        closed = block.shot(self.frame, into=self._below(words), words=names)
+        apart = block.build(apart=1.0).shot(self.frame, into=self._below(words))
         first = self.layer.layer * meta.n_kv_heads
         if self.plates[0] not in self.mobjects:
             stand_at_once(self, *self.plates, shot=self._shot_of_plates(words))
@@ -461,15 +466,12 @@ class KVCache(Stage):
         self.play(block.close(), self.move_camera(closed), run_time=tempo.large)
         self.play(block.grow(1), run_time=tempo.normal)
         self.play(block.lift(last), run_time=tempo.normal)
-        at, left = block.pose.corner, (-EDGE, 0.0, 0.0)
-        self._name_edges(
-            (
-                (_("one token"), last[1].corner(1, 0.5, 1), (0.2, 0.0), "ink"),
-                (self._rows_of_slabs(), at(0, 0.5, 0), (-0.35, 0.0), "ink"),
-                (_numbers(meta.d_qk), at(0, 1, 0.5), (-0.35, 0.2), "ink"),
-            ),
+        left = (-EDGE, 0.0, 0.0)
+        self._name(
+            names,
             bracket(at(0, 0, 0), at(0, 1, 0), left),
             bracket(at(0, 1, 0.1), at(0, 1, 1), left),
+            bracket(at(0, 0, 0), at(end, 0, 0), (0.0, -EDGE, 0.0)),
         )
 
     def _last_apart(self) -> list[Pose]:
@@ -479,31 +481,24 @@ class KVCache(Stage):
 
     def _rows_of_slabs(self) -> str:
         """Return what the rows of a slab are, in words."""
-        return _("{sets} in {layers}", sets=self.facts["sets"], layers=self.facts["layers"])
+        rows = _("{layers} × {sets}", layers=self.facts["layers"], sets=self.facts["sets"])
+        # A line ends only before the sign.
+        return rows.replace(" ", NO_BREAK_SPACE).replace(f"{NO_BREAK_SPACE}×", " ×")
 
     @property
     def _larger(self) -> float:
         """Size of words beside a body that has few of them."""
         return TEXT if self.frame.upright else 1.25 * TEXT
 
-    def _name_edges(
-        self,
-        names: Iterable[tuple[str, npt.ArrayLike, tuple[float, float], str]],
-        *others: Mobject,
-        size: float = TEXT,
-        above: float = 3.6,
-    ) -> None:
-        """Let words appear at points of the room, one after another: what each edge of a body is.
+    @property
+    def _above(self) -> float:
+        """Width of a line over one of two bodies; where they stand side by side there is less."""
+        return 1.7 if self.frame.upright and not self.frame.tall else 2.8
 
-        Each has the colour of a role. Other things appear after them; lines above a point are no
-        longer than `above`.
-        """
-        words = []
-        for text, at, (x, y), role in names:
-            width = above if x == 0 else 6.0 if x > 0 and y else BESIDE - 0.2
-            colour = self.theme.role(role)
-            words.append(words_at(text, at, away=(x, y), width=width, size=size, colour=colour))
-        self.play(LaggedStart(*map(Appear, (*words, *others)), lag_ratio=0.8))
+    def _name(self, names: Iterable[Mobject], *others: Mobject) -> None:
+        """Let names of what is seen appear, one after another, and then other things."""
+        if things := [*names, *others]:
+            self.play(LaggedStart(*map(Appear, things), lag_ratio=0.8))
 
     # What it costs
 
@@ -512,27 +507,31 @@ class KVCache(Stage):
         """A slice is {bytes}: a key and a value for each of {sets} in {layers}."""
         meta, block = self.trace.meta, self.block
         size = fact("cost", token_bytes(meta), readable_bytes)
-        words = self._words(_("{size} per token", size=size), factors(meta))
-        tall = self.frame.tall
-        poses = block.lifted(block.shot(self.frame), stacked=tall)
-        room = words.below(head=1.0, foot=0.3, left=BESIDE)
-        square = self.frame.upright and not tall
-        if not self.frame.upright:
-            room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
-        corners = np.concatenate([pose.corners for pose in poses])
-        shot = shot_of(corners, self.frame, into=room, turn=90 - poses[0].turn + SIDEWAYS, tilt=9)
+        line = _(
+            "<key>keys</key> and <value>values</value>, {count} bytes a number", count=BITS // 8
+        )
+        words = self._words(_("{size} per token", size=size), line)
+        poses = keys, values = block.lifted(block.shot(self.frame), stacked=self.frame.tall)
+        over = partial(words_at, away=(0.0, 0.65), width=self._above)
+        names = [
+            over(_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), colour=self.theme.key),
+            words_at(self._rows_of_slabs(), keys.corner(1, 0.5, 0), away=(-0.48, 0.0)),
+            over(_values_of(meta.d_v), values.corner(1, 1, 0.5), colour=self.theme.value),
+        ]
+        shot = shot_of(
+            np.concatenate([pose.corners for pose in poses]),
+            self.frame,
+            into=self._below(words),
+            turn=90 - keys.turn + SIDEWAYS,
+            tilt=9,
+            words=names,
+        )
         if block not in self.mobjects:
             at_once(block.build().lift(self._last_apart()))
             stand_at_once(self, block, shot=block.shot(self.frame))
         others = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
         stand(self, shot, block, words, moves=[block.lift(poses), *others])
         stand_at_once(self, *block.tokens[-1], words)
-        keys, values = poses
-        names = [
-            (_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), (0.0, 0.65), "key"),
-            (self._rows_of_slabs(), keys.corner(1, 0.5, 0), (-0.48, 0.0), "ink"),
-            (_values_of(meta.d_v), values.corner(1, 1, 0.5), (0.0, 0.65), "value"),
-        ]
         wide, up = keys.corner(1, 1, 1) - keys.corner(1, 1, 0), (0.0, EDGE, 0.0)
         brackets = (
             bracket(
@@ -540,8 +539,7 @@ class KVCache(Stage):
             ),
             *(bracket(half.corner(1, 1, 0), half.corner(1, 1, 1), up) for half in poses),
         )
-        # A square frame has no room for long lines.
-        self._name_edges(names, *brackets, above=1.7 if square else 3.6)
+        self._name(names, *brackets)
 
     @beat
     def a_large_model(self) -> None:
@@ -558,24 +556,26 @@ class KVCache(Stage):
             ),
         )
         large = self.large
-        room = words.below(head=1.5, left=BESIDE)
-        shot = shot_of(large.corners, self.frame, into=room, turn=EVEN, tilt=TILT)
-        stand(self, shot, large, words, moves=[large.rise()])
         at, (keys, values) = large.pose.corner, (half.pose.corner for half in large.halves)
+        beside = partial(words_at, size=self._larger)
+        over = partial(beside, away=(0.0, 0.6), width=1.7 * self._larger / TEXT)
+        names = [
+            beside(self.facts["all_heads"], at(0, 0.5, 0), away=(-0.35, 0.0)),
+            beside(self.facts["all_layers"], at(0, 1, 0.5), away=(-0.35, 0.2)),
+            over(_keys_of(LARGE.d_head), keys(0.5, 1, 1), colour=self.theme.key),
+            over(_values_of(LARGE.d_head), values(0.5, 1, 1), colour=self.theme.value),
+        ]
+        shot = shot_of(
+            large.corners, self.frame, into=self._below(words), turn=EVEN, tilt=TILT, words=names
+        )
+        stand(self, shot, large, words, moves=[large.rise()])
         left, up = (-EDGE, 0.0, 0.0), (0.0, EDGE, 0.0)
-        self._name_edges(
-            (
-                (self.facts["all_heads"], at(0, 0.5, 0), (-0.35, 0.0), "ink"),
-                (self.facts["all_layers"], at(0, 1, 0.5), (-0.35, 0.2), "ink"),
-                (_keys_of(LARGE.d_head), keys(0.5, 1, 1), (0.0, 0.6), "key"),
-                (_values_of(LARGE.d_head), values(0.5, 1, 1), (0.0, 0.6), "value"),
-            ),
+        self._name(
+            names,
             bracket(at(0, 0, 0), at(0, 1, 0), left),
             bracket(at(0, 1, 0.15), at(0, 1, 0.85), left),
             bracket(keys(0, 1, 1), keys(1, 1, 1), up),
             bracket(values(0, 1, 1), values(1, 1, 1), up),
-            size=self._larger,
-            above=1.7 * self._larger / TEXT,
         )
 
     @beat
@@ -586,21 +586,19 @@ class KVCache(Stage):
             _("What is in the small box?"),
             _("{model} keeps only the small box for each token", model=LARGE_NAME),
         )
-        large = self.large
-        shot = large.shot(self.frame, into=words.below(head=0.9, foot=0.2))
+        large, beside = self.large, partial(words_at, size=self._larger)
+        whole = _("keys and values of every head: {size}", size=EVERY_HEAD.told())
+        names = [
+            beside(_("kept"), large.unknown.pose.corner(1, 0.5, 1), away=(0.2, 0.1)),
+            beside(whole, large.pose.corner(0, 1, 1), away=(0.1, 0.3), width=6.0),
+        ]
+        shot = large.shot(self.frame, into=self._below(words), words=names)
         if large not in self.mobjects:
             stand_at_once(self, large, shot=shot)
         stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
         self.remove(large)
         self.play(*map(Appear, (large.unknown, large.mark, words)))
-        whole = _("keys and values of every head: {size}", size=EVERY_HEAD.told())
-        self._name_edges(
-            (
-                (_("kept"), large.unknown.pose.corner(1, 0.5, 1), (0.2, 0.1), "ink"),
-                (whole, large.pose.corner(0, 1, 1), (0.1, 0.3), "ink"),
-            ),
-            size=self._larger,
-        )
+        self._name(names)
 
     @beat(
         ask="While one number arrives, how many multiply-adds could the chip do? {few}, {about} or "
@@ -615,34 +613,20 @@ class KVCache(Stage):
             _("{idle} of every {slots} multipliers wait", idle=idle, slots=self.facts["slots"]),
             _("while one number comes from memory"),
         )
-        memory, tall = Memory(), self.frame.tall
+        memory = Memory()
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
-        shot = memory.shot(
-            self.frame,
-            chip,
-            into=words.below(foot=0.2, head=1.3, left=0.0 if tall else BESIDE),
-        )
-        lamps = _("{chip}: some of its multipliers", chip=CHIP_NAME)
         cache = _("memory with the KV cache")
+        lamps = _("{chip}: some of its multipliers", chip=CHIP_NAME)
+        names = [
+            words_at(cache, memory.pose.corner(0, 1, 0.5), away=(-0.2, 0.3)),
+            words_at(lamps, chip.pose.corner(1, 1, 0.5), away=(0.0, 0.35), width=self._above),
+        ]
+        shot = memory.shot(self.frame, chip, into=self._below(words), words=names)
         stand(self, shot, memory, chip)
-        self._name_edges(
-            (
-                (cache, memory.pose.corner(0, 1, 0.5), (-0.2, 0.3), "ink"),
-                (lamps, chip.pose.corner(1, 1, 0.5), (0.0, 0.35), "ink"),
-            ),
-            above=3.6 if tall else 2.8,
-        )
+        self._name(names)
         self.play(chip.read(self.theme.key, run_time=3.2))
         self.play(chip.read(self.theme.value, run_time=1.6))
         self.play(Appear(words))
-
-
-def bracket(start: npt.ArrayLike, end: npt.ArrayLike, out: npt.ArrayLike) -> VMobject:
-    """Return a bracket along an edge from one point (3,) to another, `out` (3,) away from it."""
-    theme = current_theme()
-    line = VMobject(stroke_color=theme.ink, stroke_width=theme.line)
-    ends = (start, 0.4), (start, 1.0), (end, 1.0), (end, 0.4)
-    return line.set_points_as_corners([np.add(at, np.multiply(out, far)) for at, far in ends])
 
 
 def _keys_of(count: int) -> str:

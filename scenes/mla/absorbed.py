@@ -2,67 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, VGroup, VMobject
+from manim import Animation, Group, Mobject, VGroup, VMobject
 
 from extract.latent.forms import both_forms
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith
-from filmkit.core.camera import Shot, keep_upright, pin_to_frame
+from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
-from filmkit.core.light import glow, mirrored
+from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.printable import printable
 from filmkit.core.quantities import quantity
-from filmkit.core.text import Label, Symbol
+from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_tensors import HeadTensor
 from filmkit.mobjects.latent_view import LatentHead, LatentView
-from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import LONGEST, TEXT, Matrix
+from filmkit.pictures.mosaic import TOKEN, Size
+from filmkit.pictures.parts import LONGEST, TEXT, Around, Matrix
+from filmkit.pictures.parts import Place as Field
 from filmkit.pictures.tensors import CHANNEL, LATENT
 from filmkit.world.block import shot_of
 from filmkit.world.plates import Plate
 from filmkit.world.world import World
+from scenes.mla.parts import latent_matrices
 
-__all__ = [
-    "BracketFormula",
-    "LightRoom",
-    "RebuiltKeys",
-    "absorbed_parts",
-    "asked_row",
-    "matrices_below",
-    "output_parts",
-    "result",
-]
+__all__ = ["LightRoom", "RebuiltKeys", "Towers", "absorbed_parts", "formula_parts", "output_parts"]
 
 Array = npt.NDArray[np.float64]
 Panel: TypeAlias = tuple[Array, TensorSource]
 
-LETTER = 0.105  # height of a capital of the formula, as a share of the frame's shorter side
-BRACKET = 1.6  # height of a bracket, in capitals
-HOP = 0.5  # how high it jumps, in scene units
-SHINE = 0.5  # how much light the formula gives
-MATRIX = 0.9  # height of the matrices below their symbols, in scene units
-WIDE, SPACE = 0.24, 0.015  # their width, and room beside a bracket, as shares of the room's
-BELOW = 0.12  # from a symbol to its matrix, and on to its name, in scene units
-STOREY = (2.0, 0.13, 0.6)  # width, height and depth of the key of one token, in scene units
-HIGHEST = 1.6  # of a tower of keys
-ALLEY = 0.2  # between two towers, in widths
-BRACE = 0.12  # height of the ends of a brace, in scene units
-TURN, TILT = 12.0, 9.0  # from where they are seen, in degrees
+ALLEY, DEEP = 0.2, (0.24, 0.18)  # between towers of keys, and their depth, in widths of one
 NEAR_TILT = 7.0  # the same of what is kept
-ROW = 0.5  # height of the new query, also of it among latents, in scene units
-SIGN = 0.08  # size of signs between matrices
-BACK = 0.7  # opacity of rows that step back
+BACK = 0.4  # opacity of rows that step back
 ROOM = 0.012  # between cells and a frame around them, in scene units of the room
 ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from the latent
 
@@ -72,79 +51,6 @@ def difference_of_forms(trace: Trace, layer: int) -> Array:
     """Return how far the outputs of both forms are apart, (position, d_model)."""
     forms = both_forms(trace, layer)
     return np.abs(forms.naive.out - forms.absorbed.out)
-
-
-class BracketFormula(VGroup):
-    """Scores of a query as a product whose bracket moves: q (W C) becomes (q W) C.
-
-    Parameters
-    ----------
-    room
-        They stand at the top of it.
-
-    Attributes
-    ----------
-    query, weight, latent
-        Symbols of the factors.
-    bracket
-        Both halves of the bracket, around the last two factors before it moves.
-    goal
-        Where they are around the first two.
-    wide
-        Width of what stands below each factor.
-    """
-
-    def __init__(self, room: Box) -> None:
-        theme, width = current_theme(), room.width
-        pieces = [
-            Symbol(formula, size=LETTER, colour=colour)
-            for formula, colour in (
-                ("(", theme.ink),
-                ("q", theme.query),
-                ("(", theme.ink),
-                ("W_(U K)^top", theme.key),
-                (")", theme.ink),
-                ("C^top", theme.latent),
-                (")", theme.ink),
-            )
-        ]
-        super().__init__(*pieces)
-        first, self.query, second, self.weight, third, self.latent, last = pieces
-        self.bracket, self.goal = VGroup(second, last), VGroup(first, third)
-        for symbol in pieces:
-            symbol.on_line(0.0, 0.0)
-        for half in (*self.bracket, *self.goal):
-            half.scale(BRACKET * self.query.line_height / half.height)
-            half.set_y(self.weight.get_y())
-        self.wide = WIDE * width
-        widest = max(self.query.width, self.weight.width, self.latent.width)
-        self.scale(min(1.0, room.height / self.height, self.wide / widest))
-        left = 0.0
-        for piece in pieces:
-            taken = max(piece.width, self.wide * (piece in (self.query, self.weight, self.latent)))
-            piece.set_x(left + taken / 2)
-            left += taken + SPACE * width
-        self.move_to([room.x, room.top - self.height / 2, 0.0])
-        pin_to_frame(glow(self, SHINE))
-        # It is not seen, but goes wherever the formula is put.
-        self.goal.set_opacity(0.0)
-
-    def below(self, pair: VGroup, bottom: float, top: float) -> Box:
-        """Return the box between two heights of the frame that is as wide as a bracket."""
-        left, right = (float(half.get_x()) for half in pair)
-        return Box.of(left, right, bottom, top)
-
-    def move_bracket(self, **kwargs: Any) -> Animation:
-        """Return the animation in which the bracket jumps to the first two factors."""
-        ends = [half.points.copy() for half in self.goal]
-        starts = [half.points.copy() for half in self.bracket]
-
-        def step(alpha: float) -> None:
-            for half, start, end in zip(self.bracket, starts, ends, strict=True):
-                half.points = (1 - alpha) * start + alpha * end
-                half.points[:, 1] += 4 * HOP * alpha * (1 - alpha)
-
-        return AnimateWith(self, step, **kwargs)
 
 
 def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
@@ -178,15 +84,15 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
         its = values[-1:, slice(*cut)], source.part(new, cut)
         return replace(part(its, norm, columns, **how), rows="new")
 
-    # Beside a rotated part there is no room for the word.
-    asked = _("query") if d_qk > content else _("query of “{word}”", word=printable(words[-1]))
     naive, absorbed, queries = of.panels, of.absorbed_panels, layer.norm("q")
     parts = {
-        "query": row(naive["q"], queries, (0, content), CHANNEL),
+        "query": row(
+            naive["q"], queries, (0, content), CHANNEL,
+            name=_("query"), symbol="q", colour=theme.query,
+        ),
         "asked": row(
             absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
-            name=asked,
-            symbol="q W_(U K)^top", colour=theme.query,
+            name=_("new query"), colour=theme.query,
         ),
         "scored": replace(
             row(absorbed["scores"], layer.scores_norm, (0, layer.count), TOKEN).transposed,
@@ -212,71 +118,34 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
     return parts
 
 
-def matrices_below(factors: Sequence[Matrix], formula: BracketFormula) -> Group:
-    """Return the matrices of a formula's factors, each below its symbol and above its name.
+def formula_parts(of: LatentHead) -> dict[str, Matrix]:
+    """Return the factors of the scores of a new query, as a picture of a product.
 
-    They are pairs of cells and name: of the query, of the weight, and of the latents. Numbers of
-    the query are as wide as those of the weight.
+    Their names in mosaics are "weights", (content, r), and "latents", (r, token), for "query" of
+    :func:`absorbed_parts`; "row", (1, token), has the scores. They are those of all tokens: keys
+    would be rebuilt also of one that is not drawn elsewhere.
     """
-    top = float(formula.get_bottom()[1]) - BELOW
-    query, weight, _latents = (matrix.values.shape[1] for matrix in factors)
-    most = max(query, weight)
-    widths = query / most, weight / most, 1.0
-    group = Group()
-    for matrix, width, (symbol, height, name) in zip(
-        factors,
-        widths,
-        (
-            (formula.query, ROW, _("query")),
-            (formula.weight, MATRIX, _("makes keys")),
-            (formula.latent, MATRIX, _("latents")),
-        ),
-        strict=True,
-    ):
-        cells = Heatmap(
-            matrix.values,
-            matrix.scale,
-            width=width * formula.wide,
-            height=height,
-            source=matrix.source,
-        )
-        cells.move_to([symbol.get_x(), top - height / 2, 0.0])
-        label = Label(name, size=TEXT, colour=symbol.get_color().to_hex())
-        label.on_line(cells.get_x(), top - height - BELOW - label.line_height / 2)
-        group.add(Group(cells, label))
-    return pin_to_frame(group)
-
-
-def result(words: str, colour: str, box: Box, left: float) -> tuple[VGroup, Box]:
-    """Return a brace over a box, an equals sign with words, and the room that is left of the box.
-
-    The words stand beside the box if there is room from the left edge of the stage, or else in it.
-    """
-    sign = VGroup(Symbol("=", size=SIGN), Label(words, size=TEXT, colour=colour))
-    sign.arrange([1, 0, 0], buff=BELOW)
-    below = box
-    if sign.width + 2 * BELOW < box.left - left:
-        sign.move_to([box.left - 2 * BELOW - sign.width / 2, box.y, 0.0])
-    else:
-        sign.move_to([box.x, box.top - sign.height / 2, 0.0])
-        below = Box.of(box.left, box.right, box.bottom, float(sign.get_bottom()[1]) - BELOW)
-    brace = VMobject(stroke_color=colour, stroke_width=current_theme().bold, fill_opacity=0.0)
-    ends = (box.left, BRACE), (box.left, 0.0), (box.right, 0.0), (box.right, BRACE)
-    brace.set_points_as_corners([[x, box.top + BELOW + up, 0.0] for x, up in ends])
-    return pin_to_frame(VGroup(sign, brace)), below
-
-
-def asked_row(matrix: Matrix, box: Box, width: float) -> Heatmap:
-    """Return the new query in the space of the latents as a row of a width at the top of a box."""
-    cells = Heatmap(
-        matrix.values,
-        matrix.scale,
-        width=width,
-        height=ROW,
-        source=matrix.source,
-        edged=False,
+    view, theme, stop = of.view, current_theme(), of.view.layer.stop
+    made = latent_matrices(of)
+    latents = replace(
+        made["C"],
+        values=view.forms.kv_latent[:stop],
+        source=replace(made["C"].source, index=((0, stop), (0, view.forms.rank))),
+        name=_("latents"),
+        words=(),
     )
-    return pin_to_frame(cells.move_to([box.x, box.top - BELOW - ROW / 2, 0.0]))
+    _drawn, source = of.absorbed_panels["scores"]
+    new = stop - 1, stop
+    row = Matrix(
+        view.forms.absorbed.scores[of.head, slice(*new), :stop],
+        view.layer.scores_norm,
+        replace(source, index=(new, (0, stop))),
+        "new",
+        name=_("scores"),
+        colour=theme.scores,
+    )
+    weights = replace(made["W_UK"].transposed, name=_("weights"))
+    return {"weights": weights, "latents": latents.transposed, "row": row}
 
 
 def output_parts(view: LatentView) -> dict[str, Matrix]:
@@ -289,9 +158,7 @@ def output_parts(view: LatentView) -> dict[str, Matrix]:
     source = layer.computed("latent_output", outputs[0].shape[1])
     built, read = (
         Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
-        for out, name in zip(
-            outputs, (_("output with keys"), _("output without keys")), strict=True
-        )
+        for out, name in zip(outputs, (_("with keys"), _("without keys")), strict=True)
     )
     # A thousandth of the largest output would be white.
     white = forms.largest_output / 1000 or 1.0
@@ -300,16 +167,23 @@ def output_parts(view: LatentView) -> dict[str, Matrix]:
         values=np.abs(outputs[0] - outputs[1]),
         norm=Norm(-white, white, current_theme().colour_map()),
         source=layer.computed("difference_of_forms", outputs[0].shape[1]),
-        name=_("difference: blank is zero"),
+        name=_("difference"),
     )
     return {"built": built, "read": read, "gone": gone}
 
 
 class RebuiltKeys(Group):
-    """The keys that would be rebuilt for one new token, as towers on the floor of the room.
+    """The keys that would be rebuilt for one new token, as towers on a floor.
 
     There is a tower for each set of keys, with a storey for each token that is read, drawn in the
     film or not.
+
+    Parameters
+    ----------
+    view
+        The layer and its latent.
+    room
+        What all towers fill.
 
     Attributes
     ----------
@@ -317,15 +191,14 @@ class RebuiltKeys(Group):
         How many numbers these are.
     """
 
-    def __init__(self, view: LatentView) -> None:
+    def __init__(self, view: LatentView, room: Box) -> None:
         super().__init__()
         theme, layer, forms = current_theme(), view.layer, view.forms
         self.tokens, self.channels = layer.stop, forms.layer.W_UK.shape[2]
         self.sets = forms.k.shape[1]
         self.numbers = self.sets * self.tokens * self.channels
+        self._room, self._side = room, room.width / ((1 + ALLEY) * self.sets - ALLEY + DEEP[0])
         norm = layer.norm("k")
-        self._side = STOREY[0] / max(1.0, self.sets / 4)
-        self._height = min(HIGHEST, self.tokens * STOREY[1])
         self.towers = []
         for number in range(self.sets):
             keys = forms.k[: self.tokens, number, : self.channels]
@@ -345,14 +218,14 @@ class RebuiltKeys(Group):
             edges = VMobject(stroke_color=theme.key, stroke_width=theme.thin, fill_opacity=0.0)
             self.towers.append((top, side, front, edges))
             self.add(*glow(Group(top, side, front, edges)))
-            mirrored(Group(side, front, edges))
         self.sink(0.0)
 
     def _corner(self, number: int, across: float, up: float, deep: float) -> Array:
         """Return a point of a tower by shares of its width, its height, and its depth."""
-        pitch = (1 + ALLEY) * self._side
-        x = (number - (self.sets - 1) / 2) * pitch + (across - 0.5) * self._side
-        return np.array([x, up * self._height, (0.5 - deep) * STOREY[2] * self._side])
+        back = deep * self._side * np.array(DEEP)
+        x = self._room.left + (number * (1 + ALLEY) + across) * self._side + back[0]
+        height = self._room.height - DEEP[1] * self._side
+        return np.array([x, self._room.bottom + up * height + back[1], 0.0])
 
     def sink(self, share: float) -> None:
         """Let all towers stand in the floor up to a share of their height, 0 to 1."""
@@ -386,11 +259,22 @@ class RebuiltKeys(Group):
         sets = fact("sets", self.sets)
         return _("{sets} sets of keys × {tokens} tokens × {numbers}", sets=sets, **given)
 
-    def shot(self, frame: Frame, into: Box) -> Shot:
-        """Return the shot in which they fill a box of the frame."""
-        ends = 0, self.sets - 1
-        corners = [self._corner(n, *p) for n in ends for p in np.ndindex(2, 2, 2)]
-        return shot_of(corners, frame, into=into, turn=TURN, tilt=TILT)
+
+@dataclass(frozen=True)
+class Towers:
+    """The part of a mosaic that is :class:`RebuiltKeys`."""
+
+    view: LatentView
+    width: float
+    height: float
+
+    def size(self, around: Around) -> Size:
+        """Return its room."""
+        return Size(width=self.width, height=self.height)
+
+    def pieces(self, place: Field, around: Around) -> Mapping[str, Mobject]:
+        """Return the towers."""
+        return {"whole": RebuiltKeys(self.view, place.box)}
 
 
 class LightRoom(World):
@@ -437,6 +321,7 @@ class LightRoom(World):
         def step(alpha: float) -> None:
             for plate in self.kept:
                 plate.cells.set_shown(1 - alpha * back)
+                set_presence(plate.body, 1 - alpha)
 
         return AnimateWith(self.kept, step)
 

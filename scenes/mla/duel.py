@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +12,16 @@ from manim import Animation, Group, Line, Rectangle, VGroup
 
 from extract.latent.duel import Duel, Side
 from extract.trace.contents.conversion_report import Contest, Row
-from filmkit.core.animations import AnimateWith, Arrive, Glide, Recolour
+from filmkit.core.animations import AnimateWith, Appear, Arrive, Glide, Recolour, second_half
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_percent
+from filmkit.core.numbers import whole_percent
 from filmkit.core.printable import printable
-from filmkit.core.text import Label
+from filmkit.core.text import Label, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import head_tensor
@@ -31,23 +30,22 @@ from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import own_colour
-from filmkit.world.headline import Headline
 from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard
 
-__all__ = ["DuelSide", "Model", "Sayings", "change_scale", "duel_sides", "own_cards"]
+__all__ = ["DuelSide", "Model", "Sayings", "change_scale", "own_cards"]
 
 Array = npt.NDArray[np.float64]
 Panel = tuple[Array, TensorSource]
 Kept = tuple[Array, Norm, TensorSource]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
-NAME, SHARE = 0.045, 0.075  # sizes of the name of a side, and of how much moves there
+NAME, SHARE = 0.045, 0.06  # sizes of the name of a side, and of how much moves there
 SAYING = 0.075  # size of what a model says, at most
 # Lengths in scene units.
-HEAD, KEPT = 0.9, 1.1  # room for a name, and for what is kept
-GAP = 0.25  # around what is kept, and between a name and how much moves
-SIDE_GAP, PATTERN_GAP = 0.8, 0.1  # between the sides; between patterns, in sizes of one
+HEAD, NAMES = 1.2, 3.1  # height and width of the room for a name, and for what is below it
+GAP = 0.25  # between what belongs together
+SIDE_GAP, PATTERN_GAP = 0.3, 0.1  # between the sides; between patterns, in sizes of one
 SHINE = 0.5  # how much light patterns and figures give
 
 
@@ -175,83 +173,104 @@ def own_cards(layer: LayerView, boxes: Sequence[Box]) -> list[HeadCard]:
 
 
 class DuelSide(Group):
-    """One side of the duel.
+    """The patterns of all heads beside the name of what they are computed from.
 
     Parameters
     ----------
     model
-        What it is about.
+        What it is about; the model's own keys and values by default.
     layer
         The layer.
     room
         What it may fill.
+    tall
+        Whether the name stands above the patterns.
 
     Attributes
     ----------
     name
-        Its name.
+        Its name, on as many lines as it needs.
     cards
         The cards of all heads, which begin with the model's own patterns.
     kept
-        What is kept.
+        What is kept, below the name.
     share
-        How much attention moves, beside the name; see :meth:`count`.
-    layers
-        The lines at nothing and at all of the attention, between which a bar for each layer of the
-        model stands, the names of the first and the last, and "mean" beside the share if there is
-        room; empty without a conversion.
+        How much attention moves, in the place of what is kept; see :meth:`count`.
+    bars, axis
+        A bar for each layer of the model, and what stands around them; see :meth:`stand_layers`.
     """
 
-    def __init__(self, model: Model, layer: LayerView, room: Box) -> None:
+    def __init__(self, model: Model | None, layer: LayerView, room: Box, *, tall: bool) -> None:
         super().__init__()
         self.model = model
-        title, kept, shown = room.split_rows((HEAD, KEPT, room.height - HEAD - KEPT))
-        shown = shown.inset(0.0, GAP)
+        split, length = (room.split_rows, HEAD) if tall else (room.split_columns, NAMES)
+        whole = room.height if tall else room.width
+        words, shown = split((length - GAP, whole - length), GAP)
         self.cards = own_cards(layer, grid_of(shown, layer.trace.meta.n_heads))
+        self._width = words.width
+        name, colour = (model.name, model.colour) if model else (_("original"), None)
+        self.name = VGroup(*stacked_lines(name, (0, 0), words.width, size=NAME, colour=colour))
+        self.share = glow(VGroup(Label(" ", size=SHARE)), SHINE)
+        self.kept, self.bars, self.axis = Group(), VGroup(), VGroup()
+        below = self._stand_at_top(self.name, words)
+        if model is None:
+            self.name.move_to([self.name.get_x(), words.y, 0])
+            return
         for card in self.cards:
             card.pattern.label = model.name
-        self.kept = model.plate(kept)
-        self.name = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
-        self.share = glow(_share(1.0), SHINE)
-        self.name.on_line(room.left + self.name.width / 2, title.y)
-        self._place = self.name.get_right()[0] + GAP + self.share.width / 2, title.y
-        self._write(0.0)
-        self.bars, self.layers = VGroup(), VGroup()
-        if model.row is not None:
-            self._draw_layers(
-                len(model.row.moved_by_layer), Box.of(room.left, room.right, shown.bottom, kept.top)
-            )
+        self.kept.add(model.plate(below))
+        self._place = below.left, below.y
 
-    def _draw_layers(self, count: int, room: Box) -> None:
-        theme = current_theme()
-        words = [Label(_("layer {layer}", layer=n), size=TEXT) for n in (0, count - 1)]
-        everything = fact("all of the attention", 1.0, partial(format_percent, digits=0))
+    @staticmethod
+    def _stand_at_top(name: VGroup, box: Box) -> Box:
+        """Put a name at the upper left corner of a box, and return what is left below it."""
+        name.shift([box.left - name.get_left()[0], box.top - name.get_top()[1], 0])
+        return Box.of(box.left, box.right, box.bottom, float(name.get_bottom()[1]) - GAP)
+
+    def stand_layers(self, room: Box) -> list[Animation]:
+        """Return animations in which all goes to another room, to stand above bars of all layers.
+
+        The cards fall to the foot of the bars.
+        """
+        assert self.model is not None
+        assert self.model.row is not None
+        theme, count = current_theme(), len(self.model.row.moved_by_layer)
+        words, plot = room.split_rows((HEAD, room.height - HEAD), GAP)
+        name = self.name.copy()
+        below = self._stand_at_top(name, words)
+        self._place, self._width = (below.left, below.y), words.width
+        share = self.share.copy().shift([below.left - self.share.get_left()[0], 0, 0])
+        share.set_y(below.y)
+        everything = fact("all of the attention", 1.0, whole_percent)
         whole = Label(everything, size=TEXT)
         line = whole.line_height
-        room = Box.of(room.left, room.right - whole.width - GAP, room.bottom + 1.5 * line, room.top)
-        self._room = room
-        for box in room.split_columns(count, 0.25 * room.width / count):
-            bar = Rectangle(
-                width=box.width,
-                height=1.0,
-                stroke_width=0,
-                fill_color=self.model.colour,
-                fill_opacity=1,
-            )
-            self.bars.add(bar.move_to([box.x, room.y, 0]))
+        self._plot = plot = Box.of(
+            plot.left, plot.right - whole.width - GAP, plot.bottom + 1.5 * line, plot.top - line
+        )
+        bars = (
+            Rectangle(width=box.width, height=0.01, stroke_width=0).move_to([box.x, plot.bottom, 0])
+            for box in plot.split_columns(count, 0.25 * plot.width / count)
+        )
+        self.bars.add(*bars).set_fill(self.model.colour, opacity=1.0)
         glow(self.bars, SHINE)
-        whole.on_line(room.right + GAP + whole.width / 2, room.top)
-        words[0].on_line(room.left + words[0].width / 2, room.bottom - line)
-        words[1].on_line(room.right - words[1].width / 2, room.bottom - line)
-        mean = Label(_("mean"), size=TEXT, colour=theme.muted)
-        x, y = self._place
-        mean.on_line(x + (_share(1.0).width + mean.width) / 2 + GAP, y)
-        if mean.get_right()[0] <= whole.get_right()[0]:
-            self.layers.add(mean)
-        self.layers.add(whole, *words[: min(count, 2)])
-        for y, colour in ((room.bottom, theme.faint), (room.top, theme.muted)):
-            rule = Line([room.left, y, 0], [room.right, y, 0], color=colour)
-            self.layers.add(rule.set_stroke(width=theme.thin))
+        first, last = (
+            fit_size(_("layer {layer}", layer=n), plot.width / 2.2, size=TEXT)
+            for n in (0, count - 1)
+        )
+        whole.on_line(plot.right + GAP + whole.width / 2, plot.top)
+        first.on_line(plot.left + first.width / 2, plot.bottom - line)
+        last.on_line(plot.right - last.width / 2, plot.bottom - line)
+        for y, colour in ((plot.bottom, theme.faint), (plot.top, theme.muted)):
+            rule = Line([plot.left, y, 0], [plot.right, y, 0], color=colour)
+            self.axis.add(rule.set_stroke(width=theme.thin))
+        self.axis.add(whole, *(first, last)[: min(count, 2)])
+        fallen = [card.copy().stretch(0.02, 1).set_y(plot.bottom) for card in self.cards]
+        return [
+            *(Glide(card, end, remover=True) for card, end in zip(self.cards, fallen, strict=True)),
+            Glide(self.name, name),
+            Glide(self.share, share),
+            Appear(self.axis, rate_func=second_half),
+        ]
 
     # Animations
 
@@ -268,58 +287,44 @@ class DuelSide(Group):
 
     def count(self) -> Animation:
         """Return an animation in which the share that moves in this layer is counted up."""
-        self._tell(self.model.moved, all_layers=False)
-        return AnimateWith(self.share, lambda alpha: self._write(alpha * self.model.moved))
-
-    def collapse(self) -> list[Animation]:
-        """Return animations in which the cards fall to the foot of the bars."""
-        return [
-            Glide(card, card.copy().stretch(0.02, 1).set_y(self._room.bottom), remover=True)
-            for card in self.cards
-        ]
+        assert self.model is not None
+        moved = self.model.moved
+        self._tell(moved, all_layers=False)
+        return AnimateWith(self.share, lambda alpha: self._write(alpha * moved), introducer=True)
 
     def rise(self) -> Animation:
         """Return an animation of a bar for each layer, one after another, and their mean so far."""
+        assert self.model is not None
         assert self.model.row is not None
         self._tell(self.model.row.moved, all_layers=True)
-        return AnimateWith(Group(self.bars, self.share), self._grow)
+        return AnimateWith(Group(self.bars, self.share), self._grow, introducer=True)
 
     def _grow(self, alpha: float) -> None:
+        assert self.model is not None
         assert self.model.row is not None
         reached, moved = alpha * len(self.bars), self.model.row.moved_by_layer
         for number, (bar, share) in enumerate(zip(self.bars, moved, strict=True)):
             risen = float(np.clip(reached - number, 0.0, 1.0))
-            now = max(0.01, self._room.height * share * risen)
-            bar.stretch_to_fit_height(now).set_y(self._room.bottom + now / 2)
+            now = max(0.01, self._plot.height * share * risen)
+            bar.stretch_to_fit_height(now).set_y(self._plot.bottom + now / 2)
         so_far = moved[: max(1, math.ceil(reached))]
         self._write(float(np.mean(so_far)))
 
     def _tell(self, share: float, *, all_layers: bool) -> None:
         """Note what is counted to."""
+        assert self.model is not None
         name, way = self.model.name, self.model.way
-        fact("moved share", share, partial(format_percent, digits=0), beside=name, way=way,
+        fact("moved share", share, whole_percent, beside=name, way=way,
              all_layers=all_layers)  # fmt: skip
 
     def _write(self, share: float) -> None:
-        """Write a share beside the name."""
-        label = _share(share).on_line(*self._place)
-        self.share.points, self.share.text = label.points, label.text
-
-
-def _share(share: float) -> Label:
-    """Return a share in words."""
-    return Label(format_percent(share, digits=0), size=SHARE, weight="semibold")
-
-
-def duel_sides(
-    models: tuple[Model, Model], layer: LayerView, room: Box, *, tall: bool
-) -> tuple[DuelSide, DuelSide]:
-    """Return both sides, side by side in a room, or one above the other in a tall frame."""
-    split = room.split_rows if tall else room.split_columns
-    first, last = (
-        DuelSide(model, layer, part) for model, part in zip(models, split(2, SIDE_GAP), strict=True)
-    )
-    return first, last
+        """Write below the name how much moves."""
+        (written,), (x, y) = self.share, self._place
+        label = Label(
+            _("{share} moved", share=whole_percent(share)), size=SHARE, weight="semibold"
+        ).shrink_to(self._width)
+        label.on_line(x + label.width / 2, y)
+        written.points, written.text = label.points, label.text
 
 
 def change_scale(models: tuple[Model, Model]) -> Norm:
@@ -342,33 +347,48 @@ class Sayings(VGroup):
         Both ways.
     contest
         What the whole model did.
-    words
-        What stands above.
+    prompt
+        What it goes on from.
+    room
+        What they may fill.
+    upright
+        Whether what is said stands below the name of the way, not beside it.
 
     Attributes
     ----------
+    prompt
+        The prompt.
     names
         The ways: one shared set that is the mean of the model's own, the one that fits best, and
         one latent.
     said
-        What is said on each, beside its name or below it.
+        What is said on each.
     open
         A question mark in the place of the last of these.
     """
 
-    def __init__(self, models: tuple[Model, Model], contest: Contest, words: Headline) -> None:
+    def __init__(
+        self,
+        models: tuple[Model, Model],
+        contest: Contest,
+        prompt: str,
+        room: Box,
+        *,
+        upright: bool,
+    ) -> None:
         super().__init__()
         shared, latent = models
+        above, *boxes = room.split_rows(4, GAP)
+        self.prompt = _flush([f" {word}" for word in f"“{prompt} …”".split()], above)
         self.names, self.said = VGroup(), VGroup()
         for name, colour, row, box in zip(
-            (_("one shared set, averaged"), _("one shared set, fitted"), latent.name),
+            (_("one shared set: the mean"), _("one shared set: best fit"), latent.name),
             (shared.colour, shared.colour, latent.colour),
             (contest.mean, contest.fitted, contest.latent),
-            words.below(head=GAP).split_rows(3, GAP),
+            boxes,
             strict=True,
         ):
-            split = box.split_rows if words.frame.upright else box.split_columns
-            title, answer = split((1, 2), GAP)
+            title, answer = (box.split_rows if upright else box.split_columns)((2, 3), GAP)
             label = Label(name, size=NAME, colour=colour, weight="semibold").shrink_to(title.width)
             self.names.add(label.on_line(title.left + label.width / 2, title.y))
             said = _flush(as_said(row.continuation), answer)

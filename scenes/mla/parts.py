@@ -5,20 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from manim import DOWN, RIGHT, VGroup
+
 from filmkit.core.geometry import Frame
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.text import Symbol
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import LEAST, Matrix
+from filmkit.pictures.parts import LEAST, TEXT, Matrix
 from filmkit.pictures.tensors import CHANNEL, LATENT, MODEL, HeadParts
 
-__all__ = ["at_one_pitch", "latent_matrices", "latent_notes", "loss_parts"]
+__all__ = ["at_one_pitch", "latent_matrices", "latent_notes", "loss_parts", "named_arrow"]
 
 WIDER = 432, 144  # first and last columns of X, where it stands beside the latent
 WIDER_UPRIGHT = 216, 72  # and where it stands above it
 AROUND = 3.6  # room of what stands beside both, in scene units
+
+ARROW = 0.07  # size of arrows
 
 ROLES = {"K": "key", "V": "value"}
 
@@ -84,6 +89,13 @@ def _weight(view: LatentView, name: str, head: int, role: str) -> Matrix:
     )
 
 
+def named_arrow(side: str, matrix: Matrix) -> VGroup:
+    """Return an arrow with the symbol of the matrix that makes what it points to."""
+    symbol = Symbol(matrix.symbol, size=TEXT, colour=matrix.colour)
+    arrow = Symbol(f"arrow.{side}", size=ARROW, colour=matrix.colour)
+    return VGroup(symbol, arrow).arrange(RIGHT if side == "b" else DOWN, buff=0.15)
+
+
 def latent_notes(view: LatentView) -> list[str]:
     """Return in words what is left out where matrices make latents, keys and values."""
     layer, notes = view.layer, []
@@ -105,7 +117,7 @@ def loss_parts(head: LatentHead) -> dict[str, Matrix]:
     made = replace(_made(head, "K", ""), symbol="")
     cmap = current_theme().colour_map()
     values = compared.rebuilt, compared.true, compared.rebuilt - compared.true
-    titles = _("rebuilt keys"), _("true keys"), _("difference: blank is zero")
+    titles = _("rebuilt keys"), _("true keys"), _("difference")
     rebuilt, true, lost = (
         replace(made, values=one, source=source, name=title)
         for one, source, title in zip(values, _sources(head), titles, strict=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, RIGHT, Group, LaggedStart, VGroup, linear
+from manim import ORIGIN, RIGHT, Group, LaggedStart, Line, VGroup, linear
 
 from extract.latent.duel import duel
 from extract.trace import Trace
@@ -16,7 +17,6 @@ from extract.trace.contents.conversion_report import at_equal_size, conversion_r
 from filmkit.core.animations import (
     AnimateWith,
     Appear,
-    Arrive,
     Presence,
     Recolour,
     Settle,
@@ -24,9 +24,7 @@ from filmkit.core.animations import (
     first_half,
     second_half,
 )
-from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
 from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import (
     counted_heads,
@@ -38,6 +36,7 @@ from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, Symbol
 from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.marks import bracket
 from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
@@ -45,35 +44,34 @@ from filmkit.world.headline import Headline
 from filmkit.world.standing import stand
 from filmkit.world.world import World
 from scenes.mla.absorbed import (
-    BracketFormula,
     LightRoom,
     RebuiltKeys,
+    Towers,
     absorbed_parts,
-    asked_row,
-    matrices_below,
+    formula_parts,
     output_parts,
-    result,
 )
-from scenes.mla.duel import Model, Sayings, change_scale, duel_sides, grid_of, own_cards
+from scenes.mla.duel import SIDE_GAP, DuelSide, Model, Sayings, change_scale, grid_of, own_cards
 from scenes.mla.parts import (
     at_one_pitch,
     latent_matrices,
     latent_notes,
     loss_parts,
+    named_arrow,
 )
 
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
 GLOW, COUNT, RISE = 3.7, 1.5, 4.0
-LAY_OVER = (
-    1.5  # seconds in which matrices go over each other, and in which they become a difference
-)
+LAY_OVER = 1.5  # seconds in which matrices go over each other, and become a difference
 PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept
-HOP, FALL = 1.0, 1.4  # seconds in which the bracket jumps, and towers fall
-FORMULA = 1.2  # height of the formula, in scene units
+HOP, FALL = 1.4, 1.4  # how high the bracket jumps, in radians; seconds in which towers fall
+SMALLEST = 0.006  # cell of the formula's matrices, in scene units
+BRACKET, FREE = 0.2, 0.4  # size of brackets, and room where one may come, in scene units
+TOWERS = 0.45, 0.22  # width and height of the keys that are rebuilt, as shares of the stage's
 WORD = 1.2  # room for the word of a token beside what is kept of it
-DUEL_HEAD = 0.2  # between a headline and the duel, in scene units
+DUEL_HEAD = 0.3  # between a headline and the duel, in scene units
 SIGN = 0.07  # size of a sign between matrices
 NOTHING = 0.075  # and of what is left of a difference
 GAP = 0.3  # between what stands side by side, in scene units
@@ -81,6 +79,26 @@ BEFORE = ". W_K W_V\nX K V"
 TO_LATENT, TALL_TO_LATENT = "X to C", "X X\nto to\nC C"
 CIRCUIT, TALL_CIRCUIT = "K to_keys C to_values V", "C C\nto_keys to_values\nK V"
 LOSS, TALL_LOSS = "rebuilt minus true = lost", ". rebuilt\nminus true\n= lost"
+REBUILT = """
+    free1 query open weights free2 latents close
+    .     .     .    named   named named   .
+    .     .     .    keys    keys  keys    .
+"""
+MOVED = """
+    open query free1 weights close latents free2
+    .    .     =     asked   →     row     .
+"""
+TALL_REBUILT = """
+    free1 query   .     .       .
+    open  weights free2 latents close
+    .     named   named named   .
+    .     keys    keys  keys    .
+"""
+TALL_MOVED = """
+    open query   close .       free1
+    open weights close latents free2
+    =    asked   →     row     .
+"""
 SCORES = """
     . asked rope_query × .
     . C     rope       = scored
@@ -165,21 +183,18 @@ class LatentAttention(Stage):
             heads=meta.n_heads,
             layers=meta.n_layers,
             rank=forms.rank,
-            sets=meta.n_kv_heads,
             cached=forms.n_cached,
         )
         head = self.view.head(self.head.head)
         self.made = latent_matrices(head)
         for name, part in self.made.items():
             self.part(name, part)
-        right, left = ("arrow.b",) * 2 if self.frame.tall else ("arrow.r.long", "arrow.l.long")
-        for name, sign, role in (
-            ("to", "arrow.b" if self.frame.upright else "arrow.r.long", "ink"),
-            ("to_keys", left, "key"),
-            ("to_values", right, "value"),
-            ("minus", "-", "ink"),
-        ):
-            self.part(name, partial(Symbol, sign, size=SIGN, colour=self.theme.role(role)))
+        down = "arrow.b" if self.frame.upright else "arrow.r.long"
+        self.part("to", partial(Symbol, down, size=SIGN))
+        self.part("minus", partial(Label, "−", size=SIGN))
+        right, left = ("b",) * 2 if self.frame.tall else ("r.long", "l.long")
+        for name, side, matrix in ("to_keys", left, "W_UK"), ("to_values", right, "W_UV"):
+            self.part(name, partial(named_arrow, side, self.made[matrix]))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
             self._prepare_losses()
@@ -337,14 +352,8 @@ class LatentAttention(Stage):
         head = self.view.head(self.head.head)
         for name, part in loss_parts(head).items():
             self.part(name, part)
-        errors = [
-            fact("relative error", head.comparison(of).error, format_share, of=of) for of in "kv"
-        ]
-        line = _(
-            "off by <key>{keys} of the keys’ size</key>, <value>{values} of the values’</value>",
-            keys=errors[0],
-            values=errors[1],
-        )
+        error = fact("relative error", head.comparison("k").error, format_share, of="k")
+        line = _("off by <key>{share} of the keys’ size</key>", share=error)
         about = [_("without their mean row")] if self.view.biased else []
         words = Headline(_("Close, but not exact"), "; ".join([line, *about]), self.frame)
         show = partial(self.show, TALL_LOSS if self.frame.tall else LOSS, headline=words)
@@ -371,7 +380,7 @@ class LatentAttention(Stage):
             ),
             (
                 _("A latent shifts attention less") if latent < shared else _("How much moves"),
-                _("<highlight>coloured</highlight>: attention on other words than in the original"),
+                _("<highlight>coloured</highlight>: attention that moved to another word"),
             ),
         ]
         if (contest := at_equal_size(self.trace)) is not None:
@@ -379,7 +388,7 @@ class LatentAttention(Stage):
             said.append(
                 (
                     _("The latent keeps the patterns") if keeps else _("How much moves"),
-                    _("attention that lands on another word than before: less is better"),
+                    _("attention that moved to another word, layer by layer and on average"),
                 )
             )
         return tuple(Headline(*one, self.frame) for one in said)
@@ -394,8 +403,12 @@ class LatentAttention(Stage):
     def the_same_budget(self) -> None:
         words = self._duel_words()
         own_words = Headline("", _("the model’s own patterns"), self.frame)
-        room = min((one.below(head=DUEL_HEAD) for one in words), key=lambda room: room.top)
-        self.sides = sides = duel_sides(self.models, self.layer, room, tall=self.frame.tall)
+        self.room = room = min((one.below(head=DUEL_HEAD) for one in words), key=attrgetter("top"))
+        rows = zip((None, *self.models), room.split_rows(3, SIDE_GAP), strict=True)
+        original, *self.sides = sides = [
+            DuelSide(model, self.layer, row, tall=self.frame.tall) for model, row in rows
+        ]
+        self.original = Group(original.name, *original.cards)
         own = own_cards(self.layer, grid_of(room, self.trace.meta.n_heads))
         self.play(Vanish(Group(*self.visible_parts())))
         self.play(LaggedStart(*map(Appear, own), lag_ratio=0.1), *self.say(own_words))
@@ -403,7 +416,7 @@ class LatentAttention(Stage):
         self.play(*self.say(words[0]), *splitting)
         self.remove(*own)
         self.play(*(Appear(part) for side in sides for part in (side.name, side.kept)))
-        self.play(*chain(*(side.recolour(side.model.patterns) for side in sides)))
+        self.play(*chain(*(side.recolour(side.model.patterns) for side in self.sides)))
 
     @beat(
         when=can_duel,
@@ -416,6 +429,7 @@ class LatentAttention(Stage):
         sides, norm = self.sides, change_scale(self.models)
         changes = (side.recolour(side.model.differences, norm) for side in sides)
         self.play(*self.say(self._duel_words()[1]), *chain(*changes), run_time=GLOW)
+        self.play(*(Vanish(side.kept) for side in sides))
         for side, mark in zip(sides, ("shared", "latent"), strict=True):
             self.wait_for(mark)
             self.play(side.count(), run_time=COUNT)
@@ -424,15 +438,14 @@ class LatentAttention(Stage):
     def every_layer(self) -> None:
         """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
-        sides = self.sides
+        split = self.room.split_rows if self.frame.tall else self.room.split_columns
+        sides = [*zip(self.sides, split(2, 2 * GAP), strict=True)]
         self.play(
-            *chain(*(side.collapse() for side in sides)),
-            *(Vanish(side.kept, rate_func=first_half) for side in sides),
-            *(Appear(side.layers, rate_func=second_half) for side in sides),
+            *chain(*(side.stand_layers(room) for side, room in sides)),
+            Vanish(self.original, rate_func=first_half),
             *self.say(self._duel_words()[2]),
         )
-        self.add(*(side.bars for side in sides))
-        self.play(*(side.rise() for side in sides), run_time=RISE, rate_func=linear)
+        self.play(*(side.rise() for side in self.sides), run_time=RISE, rate_func=linear)
 
     @beat(when=has_contest)
     def what_it_says(self) -> None:
@@ -442,16 +455,14 @@ class LatentAttention(Stage):
         assert contest is not None
         first, stop = int(self.trace.meta.has_bos), self.trace.meta.n_prompt
         prompt = printable("".join(self.trace.meta.tokens[first:stop]).strip())
-        line = _(
-            "“{prompt} …”, with {budget} numbers per token in each layer",
-            prompt=prompt,
-            budget=self.facts["budget"],
-        )
+        line = _("{budget} numbers for each token, in each layer", budget=self.facts["budget"])
         words = Headline(_("Same prompt, same budget"), line, self.frame)
-        self.sayings = sayings = Sayings(self.models, contest, words)
+        room, upright = words.below(head=GAP), self.frame.upright
+        self.sayings = sayings = Sayings(self.models, contest, prompt, room, upright=upright)
         there = Group(*self.visible_parts())
         self.headline = None  # it leaves with all else
-        self.play(Vanish(there), *self.say(words), run_time=1.5 * self.theme.tempo.large)
+        self.play(Vanish(there), *self.say(words))
+        self.play(Appear(sayings.prompt))
         for mark, shown in (
             ("one", sayings.names[0]),
             ("this", sayings.said[0]),
@@ -475,89 +486,74 @@ class LatentAttention(Stage):
 
     # The absorbed form
 
-    def _show_formula(self, room: Box) -> None:
-        """Show the formula alone at the top of a room, and its matrices below it."""
-        upper, _lower = room.split_rows((FORMULA, room.height - FORMULA))
-        self.formula = formula = BracketFormula(upper)
-        made, forms, stop = self.made, self.view.forms, self.layer.stop
-        # Keys of all tokens would be rebuilt, also of one that is not drawn elsewhere.
-        every = replace(made["C"].source, index=((0, stop), (0, forms.rank)))
-        latents = replace(made["C"], values=forms.kv_latent[:stop], source=every)
-        factors = self.absorbed["query"], made["W_UK"].transposed, latents.transposed
-        self.matrices = matrices_below(factors, formula)
-        self.play(Vanish(Group(*self.visible_parts())))
-        self.play(Appear(formula))
-        self.play(LaggedStart(*map(Appear, self.matrices), lag_ratio=0.4))
-
-    def _below(self, pair: VGroup) -> Box:
-        """Return the room below the matrices that is as wide as a bracket."""
-        bottom = float(self.matrices.get_bottom()[1]) - GAP
-        return self.formula.below(pair, self.frame.stage.bottom, bottom)
-
-    def _bracket_words(self) -> tuple[Headline, Headline]:
-        """Return the headlines of the formula before the bracket moves, and after."""
-        keys = self.keys
-        before = Headline(
-            _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),
-            _("for one new token: {product}", product=keys.product()),
-            self.frame,
-        )
-        after = Headline(
-            _("Change the query, not the keys"),
-            _(
-                "{number} keys rebuilt: the matrix is applied to the one query",
-                number=fact("rebuilt keys", 0),
-            ),
-            self.frame,
-        )
-        return before, after
-
     @beat
     def a_new_query(self) -> None:
         """But only the latent is kept. Must [every] key of every head be rebuilt for every new
         token?"""
-        self.keys = keys = RebuiltKeys(self.view)
-        words = self._bracket_words()
-        self._show_formula(min((one.below() for one in words), key=lambda room: room.top))
-        self.built, room = result(
-            _("all keys, rebuilt"),
-            self.theme.key,
-            self._below(self.formula.bracket),
-            self.frame.stage.left,
+        self._make_formula()
+        keys = RebuiltKeys(self.view, self.frame.stage)
+        words = Headline(
+            _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),
+            _("for one new token: {product}", product=keys.product()),
+            self.frame,
         )
-        # Nothing is seen of the room yet.
-        self.camera.shot = keys.shot(self.frame, room)
+        self.show(REBUILT, tall=TALL_REBUILT, headline=words, later="named keys")
+        towers, (left, right) = self.parts["keys"].whole[0], map(self.parts.get, ("open", "close"))
+        y = self.parts["named"].box.top + GAP
+        below = bracket([left.box.x, y, 0], [right.box.x, y, 0], [0, -GAP / 2, 0])
         self.wait_for("every")
+        self.play(Appear(below.set_stroke(self.theme.key)), Appear(self.parts["named"].whole))
         self.play(
-            AnimateWith(keys, lambda alpha: keys.sink(1 - alpha), introducer=True),
-            Appear(self.built),
-            *self.say(words[0]),
+            AnimateWith(towers, lambda alpha: towers.sink(1 - alpha), introducer=True),
             run_time=2 * self.theme.tempo.large,
         )
+
+    def _make_formula(self) -> None:
+        """Make the parts of the formula whose bracket moves: q (W C) becomes (q W) C."""
+        for name, part in (self.absorbed | formula_parts(self.view.head(self.head.head))).items():
+            # In a narrow frame there is no room for symbols.
+            symbol = "" if self.frame.upright else part.symbol
+            self.part(name, replace(part, symbol=symbol, least=SMALLEST))
+        for name, sign in ("open", "("), ("close", ")"):
+            self.part(name, partial(Symbol, sign, size=BRACKET))
+        for name in ("free1", "free2"):
+            self.part(name, partial(Line, ORIGIN, FREE * RIGHT, stroke_width=0.0))
+        self.part("named", Label(_("all keys, rebuilt"), size=TEXT, colour=self.theme.key))
+        (across, high), stage = TOWERS, self.frame.stage
+        self.part("keys", Towers(self.view, across * stage.width, high * stage.height))
 
     @beat
     def move_the_bracket(self) -> None:
         """No: [move] the bracket. Then [no] key is ever built: the matrix is [applied] to the one
         new query."""
-        keys, words = self.keys, self._bracket_words()[1]
-        self.wait_for("move")
-        self.play(self.formula.move_bracket(), run_time=HOP)
-        self.wait_for("no")
-        self.play(AnimateWith(keys, keys.sink), Vanish(self.built), *self.say(words), run_time=FALL)
-        self.remove(keys)
-        sign, room = result(
-            _("query for the latents"),
-            self.theme.query,
-            self._below(self.formula.goal),
-            self.frame.stage.left,
+        self._make_formula()
+        words = Headline(
+            _("Change the query, not the keys"),
+            _(
+                "{number} keys rebuilt: the weights are applied to the one query",
+                number=fact("rebuilt keys", 0),
+            ),
+            self.frame,
         )
-        self.asked = asked = asked_row(self.absorbed["asked"], room, self.matrices[1][0].width)
+        self.show(REBUILT, tall=TALL_REBUILT, headline=words)
+        self.wait_for("move")
+        self.play(
+            *(
+                self.parts[half]
+                .pieces["whole"]
+                .animate(path_arc=HOP)
+                .move_to(self.parts[free].box.center)
+                for half, free in (("open", "free1"), ("close", "free2"))
+            )
+        )
+        self.wait_for("no")
+        towers = self.parts["keys"].whole[0]
+        self.play(AnimateWith(towers, towers.sink), run_time=FALL)
+        show = partial(self.show, MOVED, tall=TALL_MOVED, headline=words)
+        show(later="= asked → row")
         self.wait_for("applied")
-        query = self.matrices[0][0].copy()
-        self.play(Appear(sign), Arrive(asked, asked.copy().replace(query, stretch=True)))
-        rest = Label(_("× latents = scores"), size=TEXT)
-        rest.next_to(asked, DOWN if self.frame.upright else RIGHT, buff=GAP)
-        self.play(Appear(pin_to_frame(rest)))
+        show(later="→ row")
+        show(reveal="row")
 
     @beat(
         plain="It meets the latents themselves, and the scores are the same.",
@@ -566,10 +562,6 @@ class LatentAttention(Stage):
     def the_latent_drops_in(self) -> None:
         for name in ("asked", "scored", "rope", "rope_query"):
             self.part(name, self.absorbed.get(name))
-        self.camera.shot = Shot()
-        # What is drawn whole there can move.
-        whole = self.view.forms.rank <= LONGEST
-        origins = {"asked": self.asked} if whole else {}
         best = int(self.absorbed["scored"].values.argmax())
         marks = Mark("C", row=best), Mark("scored", row=best, label=Label(_("highest"), size=TEXT))
         words = Headline(
@@ -578,7 +570,7 @@ class LatentAttention(Stage):
             self.frame,
         )
         show = partial(self.show, SCORES, tall=TALL_SCORES, headline=words)
-        show(later="scored", origins=origins)
+        show(later="scored")
         show(reveal="scored")
         show(marks=marks, run_time=self.theme.tempo.normal)
 
@@ -689,10 +681,8 @@ class LatentAttention(Stage):
             )
         )
         words = Headline(_("{number} numbers", number=self.facts["cached"]), line, self.frame)
-        room = words.below(head=2 * GAP, foot=GAP, left=WORD)
-        if not self.frame.upright:
-            # In the middle.
-            room = Box.of(room.left, room.right - WORD, room.bottom, room.top)
+        middle = 0.0 if self.frame.upright else WORD
+        room = words.below(head=2 * GAP, foot=GAP, left=WORD, right=middle)
         self.play(
             self.move_camera(self.room.close_up(self.frame, room)),
             *(Presence(card, 0.0) for card in self.room.cards),

@@ -235,15 +235,15 @@ class Wall(Heatmap):
         return names
 
     def _from_frame(self, layer: int, head: int, name: Label) -> Line:
-        """Return a line from the frame around a pattern to its name beside the wall."""
+        """Return a line from the frame around a pattern, between others, to its name."""
         theme, tile = current_theme(), self.tile(layer, head).grown(FRAME_GAP)
         name.set_fill(theme.highlight)
         if self.downward:
-            start = (tile.right, tile.y, 0.0)
-            end = (float(name.get_left()[0]) - NAME_GAP / 2, tile.y, 0.0)
+            start = (tile.right, tile.bottom, 0.0)
+            end = (float(name.get_left()[0]) - NAME_GAP / 2, tile.bottom, 0.0)
         else:
-            start = (tile.x, tile.bottom, 0.0)
-            end = (tile.x, float(name.get_top()[1]) + NAME_GAP / 2, 0.0)
+            start = (tile.right, tile.bottom, 0.0)
+            end = (tile.right, float(name.get_top()[1]) + NAME_GAP / 2, 0.0)
         return Line(start, end, stroke_color=theme.highlight, stroke_width=theme.line)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from manim import Animation, Group, VGroup, VMobject, smooth, squish_rate_func
+from manim import DOWN, Animation, Group, VGroup, VMobject, smooth, squish_rate_func
 
 from extract.attention.patterns import StrongestHead, first_token_weight, strongest_head
-from extract.facts.architectures import architecture
 from extract.facts.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
 from filmkit.core.animations import (
@@ -21,10 +20,8 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, told
-from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
-from filmkit.core.model_places import LAYER, numbered
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
@@ -32,7 +29,7 @@ from filmkit.core.numbers import (
     format_large_share,
 )
 from filmkit.core.stage import beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, break_lines
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import Highlight
@@ -41,7 +38,9 @@ from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
+from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
+from filmkit.world.published import LARGE, LARGE_NAME
 from filmkit.world.standing import words_at
 from scenes.patterns.parts import (
     Field,
@@ -54,7 +53,6 @@ from scenes.patterns.parts import (
     prompt_patterns,
 )
 
-LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 DIM = 0.25  # opacity of patterns that are not meant
@@ -63,7 +61,7 @@ TURNS, LOW, WALL_AWAY = 26.0, 5.0, 0.5
 BEFORE = 2  # rows of patterns before the featured one in the field
 ONE_LAYER, BESIDE = 0.3, 1.8  # from a framed layer to its name, and room for that beside a wall
 BRACKET = 0.15  # from a pair's name to its bracket, and length of the ends of that
-NOTE = 0.35  # from the headline to the note over the field, in scene units
+NOTE = 0.22  # from the headline to the note over the field, and from that to the horizon
 SHINE = 1.5  # how much light the field gives
 # The featured pattern in the field: its side as a share of the frame's shorter side, and how far
 # below the frame's middle it is, in heights of the frame.
@@ -262,9 +260,7 @@ class Patterns(Stage):
         line = _("from the first, far away, to the last")
         words, down = Headline(self.facts["layers"], line, self.frame), self.wall.downward
         turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
-        room = words.below(foot=2 * ONE_LAYER * down)
-        if not down:
-            room = Box.of(room.left, room.right - BESIDE, room.bottom, room.top)
+        room = words.below(foot=2 * ONE_LAYER) if down else words.below(right=BESIDE)
         end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
         gone = [part for part in self.visible_parts() if part is not self.wall]
         if self.wall not in self.mobjects:
@@ -274,10 +270,9 @@ class Patterns(Stage):
             Zoom(self.camera, at_the_first(self.wall.box)),
         )
         self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        number = self.trace.meta.n_layers - 1
-        last = self.wall.layer_box(number)
+        last = self.wall.layer_box(self.trace.meta.n_layers - 1)
         name = words_at(
-            _("{layer}: {heads}", layer=numbered(LAYER, {number}), heads=self.facts["heads"]),
+            _("last layer: {heads}", heads=self.facts["heads"]),
             (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
             away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
             width=self.frame.stage.width if down else BESIDE,
@@ -328,12 +323,17 @@ class Patterns(Stage):
         own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
         words = Headline(_("Two models, the same habits"), "", self.frame)
         pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
-        quiet = self.theme.muted
+        faint, quiet = self.theme.faint, self.theme.muted
+        start = Label(_("‹start›"), size=TEXT, colour=quiet)
         self.show(
             TWINS,
             tall=TALL_TWINS,
             words="rows",
-            marks=tuple(Mark(name, column=0, colour=quiet) for name in pairs[1]),
+            marks=tuple(
+                Mark(name, column=0, colour=colour, label=start)
+                for pair, colour in zip(pairs, (faint, quiet), strict=True)
+                for name in pair
+            ),
             headline=words,
             origins={"own_back": own},
         )
@@ -371,13 +371,17 @@ class Patterns(Stage):
         line = _("in {model}: {size}", model=LARGE_NAME, size=size)
         words = Headline(counted_patterns(LARGE.n_layers * LARGE.n_heads), line, self.frame)
         total = self.facts["total"]
-        note = Label(
-            _("drawn with this model’s {total}, repeated", total=total),
-            size=TEXT,
-            colour=self.theme.muted,
+        note = below_each_other(
+            *(
+                Label(text, size=TEXT, colour=self.theme.muted)
+                for text in break_lines(
+                    _("drawn with this model’s {total}, repeated", total=total),
+                    self.frame.stage.width,
+                    size=TEXT,
+                )
+            )
         )
-        note.on_line(self.frame.stage.x, float(words.get_bottom()[1]) - NOTE)
-        pin_to_frame(note)
+        pin_to_frame(note.next_to(words, DOWN, buff=NOTE))
         rows, columns = shape = LARGE.n_layers, LARGE.n_heads
         if self.frame.tall:
             rows, columns = shape = columns, rows
@@ -385,7 +389,7 @@ class Patterns(Stage):
         field = glow(Field(self.wall, shape, self.featured, home), SHINE)
         tile, horizon = (
             self.wall.tile(*self.featured),
-            words.below(head=2 * NOTE).top / self.frame.height,
+            words.below(head=2 * NOTE + note.height).top / self.frame.height,
         )
         shot = low_over(tile, self.frame, side=NEAR, below=FOOT, horizon=horizon)
         pattern = head_tensor(self.head, "pattern").heatmap(tile).set_masked(0.0)

@@ -14,7 +14,7 @@ from manim import (
     linear,
 )
 
-from extract.facts.architectures import architecture, kv_cache_bytes
+from extract.facts.architectures import kv_cache_bytes
 from extract.facts.gpus import GPU_BYTES
 from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
 from filmkit.core.camera import Shot, pin_to_frame
@@ -29,19 +29,19 @@ from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
 from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import own_colour
+from filmkit.pictures.texts import COLOURS, own_colour
 from filmkit.world.block import CacheBlock, Pose, Slab, shot_of
 from filmkit.world.box import GlassBox
 from filmkit.world.burst import Burst
 from filmkit.world.headline import Headline
+from filmkit.world.published import LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import words_at
 from filmkit.world.words import fall
 from scenes.question.parts import Candidates, Row
 
-SHAPE, SHAPE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 ASKED = N_("Can a model remember less and still think just as well?")
 SENTENCE, QUIET = 0.13, 0.045  # sizes of the sentence: at first, and below the title
-LARGE, ASKING, SHINE = 0.16, 0.06, 0.5  # of the title and the question, and the title's light
+TITLE, ASKING, SHINE = 0.16, 0.06, 0.5  # of the title and the question, and the title's light
 ROWS = (0.52, 0.16, 0.32)  # of the last picture's height: title, question, sentence
 FLYING = 10  # slabs that fly out of the memory
 # Moments of their flight in seconds: when it gets slow, in the last picture, and when all is gone.
@@ -72,7 +72,7 @@ class Question(Stage):
         self.cursor = self.sentence.cursor.set_fill(self.theme.ink)
         self.candidates = VGroup()
         self.published = False
-        size = kv_cache_bytes(SHAPE, "mha")
+        size = kv_cache_bytes(LARGE, "mha")
         self.capacity = int(GPU_BYTES // size)
         self.facts |= told(
             word=printable(self.tokens[-1]),
@@ -95,7 +95,7 @@ class Question(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         if self.published:
-            return _("published sizes of {models}  ·  not the traced model", models=SHAPE_NAME), ""
+            return published_notes([LARGE_NAME])
         return super().provenance_notes()
 
     def drift(self) -> Drift:
@@ -174,7 +174,7 @@ class Question(Stage):
             _(
                 "if {model} keeps all <key>keys</key> and <value>values</value>; "
                 "one more bursts it",
-                model=SHAPE_NAME,
+                model=LARGE_NAME,
             ),
             self.frame,
         )
@@ -217,11 +217,11 @@ class Question(Stage):
         self.hold(DARK)
         stage = self.frame.stage
         rows = stage.split_rows(ROWS)
-        title = centred(_(FILM_TITLE), rows[0], LARGE, weight="semibold")
+        title = centred(_(FILM_TITLE), rows[0], TITLE, weight="semibold")
         asked = centred(_(ASKED), rows[1], ASKING)
         words = self._sentence(rows[2], QUIET).words
         for word, token in zip(words, self.tokens, strict=True):
-            if own_colour(token) == self.theme.ink:
+            if token.strip().lower() not in COLOURS:
                 word.set_fill(self.theme.muted)
         self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
         self.play(Appear(asked))

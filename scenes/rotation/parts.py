@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, ORIGIN, RIGHT, UP, Arc, Circle, Line, Rectangle, VGroup, VMobject
+from manim import DOWN, LEFT, RIGHT, Arc, Line, Rectangle, VGroup, VMobject
 
 from extract.attention.arithmetic import as_float64
 from extract.trace import Trace
 from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box
-from filmkit.core.language import N_, _
+from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_count, format_decimal, format_number, format_percent
+from filmkit.core.numbers import format_count, format_decimal, format_number, whole_percent
 from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES, quantity
 from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
+from filmkit.mobjects.clocks import Clock
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
@@ -37,44 +37,51 @@ __all__ = [
     "Amounts",
     "Bars",
     "TurnedWords",
-    "changed_at",
+    "changed_cells",
     "first_sentence",
     "kept_of",
     "latent_of",
     "lines_of",
+    "merged_at",
     "more_percent",
     "sum_of_parts",
 ]
 
-WORDS, NUMBER = 1.2 * TEXT, 0.07  # sizes of words and of numbers
+WORDS, MATTER, NUMBER = 1.2 * TEXT, 1.32 * TEXT, 0.07  # sizes of words, also bold, and of numbers
 LINE = 1.5 * WORDS * FRAME_HEIGHT  # height of a line of words, in scene units
 GAP = 0.3  # between what stands below each other
 
 Array = npt.NDArray[np.float64]
 
 CLIPPED = 95.0  # percentile of numbers at which their colours end: few are far larger
-FEW = 8  # first rows and columns of merged matrices, so that all see their cells
+FEW = 6  # first rows and columns of merged matrices, so that all see their cells
+MUCH = 0.14  # by how much the colours that are framed change, as a share of the scale
 SUM = ("unrotated", "rotated", "sum")  # the two parts of a dot product, and their sum
 BAR, TICK = 1.0, 0.06  # height of a bar, at most, and how far a mark goes beyond it
-FACE, HAND = 0.88, 0.86  # diameter of a clock as a share of its room, and length of its hand
+FACE = 0.88  # diameter of a clock as a share of its room
 ARC = 0.45  # radius of the arc between two hands, as a share of the radius of the clock
 ZERO = 0.4  # room for a zero beside bars
 
 
 def more_percent(share: float) -> str:
     """Return by how much something is higher, with its sign."""
-    return f"{'+' * (share >= 0)}{format_percent(share, 0)}"
+    return f"{'+' * (share >= 0)}{whole_percent(share)}"
 
 
-def lines_of(matter: str, quiet: str, width: float) -> Callable[[], VGroup]:
-    """Return what makes lines below a matrix, no wider than it: what matters, and a quiet one."""
-    size, muted = 1.1 * WORDS, current_theme().muted
+def lines_of(
+    matter: str, words: str, width: float, *, size: float = MATTER, colour: str | None = None
+) -> Callable[[], VGroup]:
+    """Return what makes lines below a matrix, no wider than it: what matters, and words about it.
+
+    What matters has a size and a colour of its own.
+    """
 
     def make() -> VGroup:
         first = (
-            Label(t, size=size, weight="semibold") for t in break_lines(matter, width, size=size)
+            Label(line, size=size, colour=colour, weight="semibold")
+            for line in break_lines(matter, width, size=size)
         )
-        then = (Label(t, size=WORDS, colour=muted) for t in break_lines(quiet, width, size=WORDS))
+        then = (Label(line, size=WORDS) for line in break_lines(words, width, size=WORDS))
         return VGroup(*first, *then).arrange(DOWN, buff=0.08)
 
     return make
@@ -83,11 +90,10 @@ def lines_of(matter: str, quiet: str, width: float) -> Callable[[], VGroup]:
 # Why rotated weights cannot be merged
 
 
-@quantity(N_("change of W_Q R W_K^T"), axes=("d_model", "d_model"))
-def merged_change(trace: Trace, layer: int, head: int, distance: int) -> Array:
-    """Return how far each number of the merged matrix is from that without rotation."""
-    merged = MergedMatrix(trace, layer, head)
-    return np.abs(merged.matrix(distance) - merged.matrix(0))
+@quantity("W_Q R W_K^T", axes=("d_model", "d_model"))
+def merged_weights(trace: Trace, layer: int, head: int, distance: int) -> Array:
+    """Return the weights of queries and keys as one matrix, for words so many places apart."""
+    return MergedMatrix(trace, layer, head).matrix(distance)
 
 
 class TurnedWords(VGroup):
@@ -126,11 +132,13 @@ class TurnedWords(VGroup):
         for number, (word, place) in enumerate(zip(self.words, places, strict=True)):
             word.set_fill(roles.get(number, theme.ink))
             hands = roles.get(number, theme.muted)
-            self.clocks.add(glow(_clock(place, hands), float(number in roles)))
+            clock = Clock(FACE * min(place.width, place.height), hands)
+            self.clocks.add(glow(clock.move_to(place.center), float(number in roles)))
         said = Label(apart, size=1.4 * TEXT, weight="semibold")
         side = min(above.height, above.width - said.width - GAP)
         shift = min(0.0, above.width / 2 - said.width - GAP - side / 2)
-        self.large = glow(_clock(Box(above.x + shift, above.y, side, side), *roles.values()))
+        self.large = Clock(FACE * side, *roles.values()).move_to([above.x + shift, above.y, 0])
+        glow(self.large)
         self.arc = VMobject(stroke_color=theme.ink, stroke_width=3 * theme.bold)
         said.next_to(self.large[0], RIGHT, GAP)
         self.add(self.words, self.clocks, self.large, self.arc, said)
@@ -138,42 +146,41 @@ class TurnedWords(VGroup):
 
     def turn(self, share: float) -> None:
         """Turn all hands a share, 0 to 1, of their way: each word is one step further."""
-        for number, (face, hand) in enumerate(self.clocks):
-            _point(hand, face, share * number * self.step)
-        face, *hands = self.large
-        for number, hand in zip(self.pair, hands, strict=True):
-            _point(hand, face, share * number * self.step)
+        for number, clock in enumerate(self.clocks):
+            clock.turn(share * number * self.step)
         query, key = (share * number * self.step for number in self.pair)
+        self.large.turn(query, key)
+        face = self.large[0]
         between = Arc(ARC * face.width / 2, np.pi / 2 - key, key - query)
         self.arc.points = between.points + face.get_center()
 
 
-def _clock(box: Box, *colours: str) -> VGroup:
-    """Return a face in the middle of a box, and hands of some colours."""
-    theme, radius = current_theme(), FACE * min(box.width, box.height) / 2
-    face = Circle(radius=radius, stroke_color=theme.faint, stroke_width=theme.bold)
-    look = {"stroke_width": 3 * theme.bold}
-    hands = (Line(ORIGIN, UP, stroke_color=colour, **look) for colour in colours)
-    return VGroup(face.move_to(box.center), *hands)
+def first_merged(view: HeadView, distance: int) -> tuple[Array, Norm]:
+    """Return the first merged weights at a distance, and the scale of those without rotation."""
+    unrotated, values = (
+        merged_weights(view.layer.trace, view.layer.layer, view.head, apart)[:FEW, :FEW]
+        for apart in (0, distance)
+    )
+    return values, Norm.stretched(unrotated)
 
 
-def _point(hand: Line, face: Circle, angle: float) -> None:
-    """Let a hand show an angle from above to the right, in radians."""
-    center = face.get_center()
-    way = np.array([np.sin(angle), np.cos(angle), 0.0])
-    hand.put_start_and_end_on(center, center + HAND * face.width / 2 * way)
-
-
-def changed_at(view: HeadView, distance: int, farthest: int) -> Matrix:
-    """Return what a distance changes in the first merged weights, as bright as the farthest one."""
-    given = view.layer.trace, view.layer.layer, view.head
-    limit = float(np.percentile(merged_change(*given, farthest), CLIPPED))
-    norm = replace(Norm.unit(), vmax=limit or 1.0, percentile=CLIPPED)
-    values = merged_change(*given, distance)[:FEW, :FEW]
+def merged_at(view: HeadView, distance: int) -> Matrix:
+    """Return the first merged weights at a distance, as bright as those without rotation."""
+    values, norm = first_merged(view, distance)
     spans = tuple((0, count) for count in values.shape)
     place = (("layer", view.layer.layer), ("head", view.head), ("distance", distance))
-    source = TensorSource(quantity="merged_change", index=spans, given=place)
+    source = TensorSource(quantity="merged_weights", index=spans, given=place)
     return Matrix(values, norm, source, MODEL, MODEL)
+
+
+def changed_cells(view: HeadView, distance: int) -> list[tuple[int, int]]:
+    """Return row and column of those of the first merged weights whose colour changes most.
+
+    That is by more than :data:`MUCH` of the scale, so that the frames are where the eye sees them.
+    """
+    (start, norm), (end, _norm) = (first_merged(view, apart) for apart in (0, distance))
+    much = np.abs(norm.places(end) - norm.places(start)) > MUCH
+    return [(int(row), int(column)) for row, column in np.argwhere(much)]
 
 
 # Two words that move apart
@@ -248,7 +255,6 @@ class Bars(VGroup):
 # What is kept, and the two parts of a score
 
 
-@quantity(N_("dot products"), N_("of one part, or of both"), axes=("query_pos", "key_pos"))
 def parts_of_products(trace: Trace, layer: int, head: int, part: str) -> Array:
     """Return a part of the dot products, "unrotated" or "rotated", or their "sum", (query, key)."""
     if part == "sum":
@@ -381,6 +387,9 @@ class Amounts(VGroup):
             for text, colour in zip(texts, colours, strict=True)
         ]
         low, high = min(0.0, *ends), max(1e-3, *ends)
+        if low < 0:
+            # A zero stands at the foot.
+            box = Box.of(box.left, box.right, box.bottom + LINE, box.top)
         ends = ends[len(values) :]
         left, right = (
             max(
@@ -417,7 +426,7 @@ class Amounts(VGroup):
             for (title, *_row), (x, top, foot) in zip(self.rows, lines, strict=True):
                 line = Line([x, top, 0], [x, foot, 0], stroke_color=theme.ink)
                 title.add(line.set_stroke(width=theme.bold).set_z_index(1))
-            nothing = Tick("0", size=WORDS).on_line(zero, strips[0].top - LINE / 2)
+            nothing = Tick("0", size=WORDS).on_line(zero, feet[-1] - TICK - LINE / 2)
             self.rows[0][0].add(nothing)
         glow(self.rows[-1])
         self.add(self.rows)

@@ -15,7 +15,7 @@ from filmkit.core.animations import AnimateWith, Appear
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import format_number, format_percent, spoken_share
+from filmkit.core.numbers import format_number, spoken_share, whole_percent
 from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label, break_lines
@@ -32,27 +32,28 @@ from scenes.rotation.parts import (
     Amounts,
     Bars,
     TurnedWords,
-    changed_at,
+    changed_cells,
     first_sentence,
     kept_of,
     latent_of,
     lines_of,
+    merged_at,
     more_percent,
     sum_of_parts,
 )
 
 FARTHEST = 10  # distance up to which two words move apart
-FAR = (1, 2, 5)  # distances at which the merged matrix is looked at
+FAR = (0, 1, 5)  # distances at which the merged matrix is looked at
 READ = 3.0  # seconds in which words appear, and bars grow
 SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and of the bars, as shares of the stage
 
 MERGED = """
-    block1 block2 block5
-    said1  said2  said5
+    block0 block1 block5
+    said0  said1  said5
 """
 TALL_MERGED = """
+    block0 said0
     block1 said1
-    block2 said2
     block5 said5
 """
 KEPT = """
@@ -64,9 +65,6 @@ KEPT = """
 def is_converted(trace: Trace) -> bool:
     """Return whether the trace has a conversion of a model that rotates whole keys."""
     return trace.rotates and trace.meta.conversion is not None and trace.meta.attention != "mla"
-
-
-percent = partial(format_percent, digits=0)
 
 
 def counted_minutes(number: float) -> str:
@@ -103,17 +101,20 @@ class RotationAndLatent(Stage):
         )
         words = self._say("name", _("Rotary positions (RoPE)"), turned)
         self.part("C", latent_of(self.layer))
-        self.part(
-            "clocks",
-            partial(self._turned_words, words, float(steps[0])),
-        )
+        self.part("clocks", partial(self._turned_words, words, float(steps[0])))
         for name, part in self.kept.items():
             self.part(name, part)
         widths = [part.values.shape[1] for part in self.kept.values()]
         total = _("{number} numbers", number=fact("kept numbers", sum(widths), part="both"))
         self.total = Headline(total, _("kept of each token, for all heads"), self.frame)
-        self.part("of_latent", partial(self._width, "latent", _("latent: no position")))
-        self.part("of_rope", partial(self._width, "rope", _("key: with position")))
+        for name, what in (
+            ("latent", _("latent: no position")),
+            ("rope", _("key: with position")),
+        ):
+            part = self.kept[name]
+            count = fact("kept numbers", part.values.shape[1], part=name)
+            look = {"size": NUMBER, "colour": part.colour}
+            self.part(f"of_{name}", lines_of(count, what, self.frame.stage.width / 3, **look))
         query, key = (printable(self.layer.words[place]) for place in self.pair)
         score = _("score of “{query}” with “{key}”", query=query, key=key)
         words = self._say("added", _("Two parts, added"), score)
@@ -157,17 +158,23 @@ class RotationAndLatent(Stage):
         """Make the parts that show how merged matrix and score depend on the distance."""
         head, first = self.head, self.layer.first
         query, key = (first + place for place in self.pair)
-        self.merged = merged = MergedMatrix(self.trace, self.layer.layer, head.head)
-        self.changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
-        changes = self.changes
+        merged = MergedMatrix(self.trace, self.layer.layer, head.head)
+        changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
         width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else len(FAR))
-        line = _("query and key matrix in one: <ink>bright</ink> cells have changed")
+        line = _(
+            "query and key matrix in one; <highlight>framed</highlight>: colours that changed most"
+        )
         self.merging = Headline(_("Every distance, another matrix"), line, self.frame)
         for distance in FAR:
-            change = fact("change", changes[distance], percent, distance=distance)
-            said = _("{share} changed", share=change)
-            self.part(f"block{distance}", changed_at(head, distance, FAR[-1]))
+            change = fact("change", changes[distance], whole_percent, distance=distance)
+            said = _("{share} changed", share=change) if distance else _("not turned")
+            self.part(f"block{distance}", merged_at(head, distance))
             self.part(f"said{distance}", lines_of(counted_places(distance), said, width))
+        self.changed = [
+            Mark(f"block{distance}", row=row, column=column)
+            for distance in FAR
+            for row, column in changed_cells(head, distance)
+        ]
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
         products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
         printed = (printable(self.layer.words[place]) for place in self.pair)
@@ -237,13 +244,6 @@ class RotationAndLatent(Stage):
             made = _("converted, trained {minutes}", minutes=counted_minutes(minutes))
         return f"{source}  ·  {made}", self.hidden_note(short=True)
 
-    def _width(self, name: str, what: str) -> Mobject:
-        """Return how many numbers of something are kept for each token."""
-        part = self.kept[name]
-        count = fact("kept numbers", part.values.shape[1], part=name)
-        number = Label(count, size=NUMBER, colour=part.colour, weight="semibold")
-        return below_each_other(number, Label(what, size=WORDS))
-
     # Why rotated weights cannot be merged
 
     @beat
@@ -263,21 +263,15 @@ class RotationAndLatent(Stage):
     def it_depends_on_the_distance(self) -> None:
         """And that turn stands [between] the two matrices. [One] place apart, the merged matrix
         [changes] by {one}, [five] apart by {five}: [no] single matrix serves all distances."""
-        near, middle, far = ((f"block{distance}", f"said{distance}") for distance in FAR)
-        later = {
-            "": (near[1], *middle, *far),
-            "between": (near[1], *middle, *far),
-            "One": (*middle, *far),
-            "changes": far,
-            "five": (),
-            "no": (),
-        }
-        framed = {"between": (Mark(near[0]),), "no": (Mark(far[0]),)}
         show = partial(self.show, MERGED, tall=TALL_MERGED, headline=self.merging)
-        for mark, names in later.items():
-            if mark:
-                self.wait_for(mark)
-            show(later=" ".join(names), marks=framed.get(mark, ()), reveal="" if mark else near[0])
+        names = [f"{what}{distance}" for distance in FAR for what in ("block", "said")]
+        show(reveal="block0", later=" ".join(names[1:]))
+        for mark, shown in {"between": 2, "One": 3, "changes": 4, "five": 6}.items():
+            self.wait_for(mark)
+            start = self.parts["block0"].cells.whole
+            new = {name: start for name in names[2:shown] if name.startswith("block")}
+            marks = [mark for mark in self.changed if f"said{mark.part[5:]}" in names[:shown]]
+            show(later=" ".join(names[shown:]), origins=new, marks=tuple(marks))
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:

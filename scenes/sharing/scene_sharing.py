@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from manim import (
     DOWN,
@@ -22,13 +20,13 @@ from extract.attention.arithmetic import Array
 from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
+from filmkit.core.arrival import stand_for
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.facts import fact, told
 from filmkit.core.geometry import FRAME_HEIGHT
-from filmkit.core.handover import stand_for
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import counted_heads, format_percent, format_rough, spoken_share
+from filmkit.core.numbers import counted_heads, format_rough, spoken_share, whole_percent
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.mobjects.shared_view import SharedView, require_shareable
@@ -86,7 +84,7 @@ class Sharing(Stage):
         if has_several(self.trace):
             self.shared = SharedView.of(self.layer, 1)
             share = self.shared.shared.pattern_distance.mean
-            self.moved = fact("moved", share, partial(format_percent, digits=0))
+            self.moved = fact("moved", share, whole_percent)
             self.facts |= told(
                 moved=(share, spoken_share),
                 few=(10 * share, format_rough),
@@ -181,8 +179,7 @@ class Sharing(Stage):
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
         line = _(
-            "mean of {heads} with one set of keys and values; "
-            "<highlight>coloured</highlight>: attention on other words",
+            "mean of {heads}; the <highlight>stronger</highlight>, the more attention moved",
             heads=counted_heads(self.trace.meta.n_heads),
         )
         figure = _("Sharing moves {share} of the attention", share=self.moved)
@@ -210,7 +207,7 @@ class Sharing(Stage):
         share = fact(
             "moved in a head",
             self.shared.shared.row_distances[card.head].mean(),
-            partial(format_percent, digits=0),
+            whole_percent,
             head=card.head,
         )
         rows, columns = card.pattern.shape
@@ -244,13 +241,14 @@ class Sharing(Stage):
         meta, world = self.trace.meta, World(self.layer, self.frame)
         world.share_at_once(1)
         line = _(
-            "now one <key>key</key> and one <value>value</value> per token: {number} numbers",
+            "<latent>something else</latent>, no larger than one <key>key</key> and one "
+            "<value>value</value>: {number} numbers",
             number=fact("budget", meta.d_qk + meta.d_v),
         )
         self.play(Vanish(Group(*self.mobjects)))
-        self.camera.shot = world.shot("arc")
+        words = Headline(_("Share something better?"), line, self.frame)
+        self.camera.shot = world.plan.below(words.below().top)
         self.play(world.arrive(run_time=SLIDE))
-        words = Headline(_("What else to share?"), line, self.frame)
         self.play(*self.say(words), Appear(self.replaced()))
 
     def replaced(self) -> VGroup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from manim import DOWN, LEFT, Animation, Dot, Group, VGroup
+from manim import DOWN, UP, Animation, Dot, Group, VGroup
 
 from extract.facts.v2_report import DENSE_7B
 from filmkit.core.animations import AnimateWith, Appear, second_half
@@ -81,11 +81,16 @@ class Scores(Group):
         )
         figures = VGroup(*map(figure, means))
         box = title.below(head=2 * GAP + figures.height)
-        y = ChartAxis(FOOT, max(self.means), (FOOT,), write=_percent)
-        right = figures[-1].width
-        below = names.height + GAP
+        # Words at both ends hang over the plot.
+        left, right = (max(names[n].width, figures[n].width) / 2 for n in (0, -1))
         self.axes = ChartAxes(
-            ChartAxis(0, len(WAYS) - 1, ()), y, box, right=right, below=below, size=WORDS
+            ChartAxis(0, len(WAYS) - 1, ()),
+            ChartAxis(FOOT, max(self.means), (FOOT,), write=_percent),
+            box,
+            left=left,
+            right=right,
+            below=names.height + GAP,
+            size=WORDS,
         )
         self.axes.base.set_stroke(width=theme.thin)
         self.ways = VGroup(*(VGroup(*pair) for pair in zip(names, figures, strict=True)))
@@ -93,18 +98,20 @@ class Scores(Group):
         self.curve = Curve(self.axes, range(len(WAYS)), self.means, colour=theme.ink, width=width)
         glow(self.curve.line)
         for place, (name, mean) in enumerate(self.ways):
-            x, foot = self.axes.at(place, y.low)
+            x, foot = self.axes.at(place, FOOT)
             name.move_to([x, foot - GAP - name.height / 2, 0])
             top = self.axes.at(place, self.means[place])[1]
-            # At the right, as the line falls.
-            mean.move_to([x - DOT, top + GAP, 0], DOWN + LEFT)
+            mean.move_to([x, top + GAP, 0], DOWN)
+            if place:  # over the line, which falls
+                before, high = self.axes.at(place - 1, self.means[place - 1])
+                mean.shift((high - top) / (x - before) * mean.width / 2 * UP)
             self.ways[place].add(Dot([x, top, 0], radius=DOT, color=theme.ink))
         self.ground = VGroup(self.axes, title)
         super().__init__(self.ground, self.curve, self.ways)
         self._whole = self.curve.line.copy()
 
     def go_on(self, stop: int) -> list[Animation]:
-        """Return animations that draw the line on to a way to share, whose average appears."""
+        """Return animations in which the line reaches a way to share, and its average appears."""
 
         def step(alpha: float) -> None:
             reached = (stop - 1 + alpha) / (len(WAYS) - 1)

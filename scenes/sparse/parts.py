@@ -1,18 +1,17 @@
-"""What only this scene has: words with what heads give to them, and tokens as tiles."""
+"""The attention of all heads to each word, a floor of tokens as tiles, and merged tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, Animation, Group, Rectangle, Square, VGroup, VMobject
+from manim import DOWN, LEFT, RIGHT, Animation, Group, Rectangle, Square, VGroup, VMobject
 
-from extract.facts.newer_schemes import V4_POOLING
 from extract.recompute.reading import rows_of_query
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith
+from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
@@ -24,6 +23,7 @@ from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
 from filmkit.pictures.parts import TEXT
+from filmkit.pictures.texts import legend
 from filmkit.world.words import words_in_columns
 
 __all__ = ["HeadsAtWords", "Pooling", "TokenFloor", "by_word"]
@@ -34,9 +34,10 @@ LATENT, READ = 0.3, 1.0  # opacity of a latent that is kept, and of one that is 
 PAD = 0.05  # from a panel to its frame, in scene units
 APART = 0.14  # between lines of words beside tiles
 SLOT, BESIDE = 2.2, 4.0  # from tokens to what they become, in tiles; and room for words beside it
+SMALLER, LEAST = 0.97, 0.08  # by which tiles shrink until they fit, and pitch at least
 
-UNREAD = 0.05  # opacity of cells that are not read
-COLUMNS, FEWER = 16, 8  # of tiles in each half, and in frames that are no wider than high
+BETWEEN = 0.8  # what a cell is, and the colour of those that are not read
+ACROSS, FEWER = 32, 16  # tiles of a row, and in frames that are no wider than high
 PITCH, TILE, LIT = 0.4, 0.3, 0.56  # from tile to tile, and side of one, and of a lit one
 NEAR = 8192  # tiles that are drawn one by one; beyond, they are a surface
 DARK = 0.5  # how much of their colour tiles have
@@ -45,7 +46,7 @@ LENS = 1.15
 
 @quantity(N_("attention"), N_("of all heads"), axes=("key_pos", "layer", "head"))
 def attention_to_words(trace: Trace, drawn: tuple[int, int], **place: object) -> Array:
-    """Return what all heads give to each word from the last drawn one, (word, layer, head).
+    """Return the attention of all heads from the last drawn word to each, (word, layer, head).
 
     What is before the first drawn word counts as one word.
     """
@@ -61,7 +62,7 @@ def by_word(rows: Array, first: int) -> Array:
 
 
 class HeadsAtWords(Group):
-    """Words in equal columns, and over each a panel with a cell for each head: what it gives to it.
+    """Words in columns; in the panel over each, a cell for each head: its attention to that word.
 
     Parameters
     ----------
@@ -76,8 +77,8 @@ class HeadsAtWords(Group):
     ----------
     words, panels, frames
         The words, the panels of (layers, heads), and a frame around each of these.
-    legend
-        What a cell is.
+    legend, unread
+        What a cell is, and the colour of those that are not read; that is hidden until some are.
     latents
         A plain tile in the place of each panel.
     """
@@ -89,9 +90,13 @@ class HeadsAtWords(Group):
         numbers = (("layers", meta.n_layers), ("heads", meta.n_heads))
         given = ("drawn", drawn), *((name, (0, count - 1)) for name, count in numbers)
         self.legend = Label(_("a cell = a head"), size=TEXT, colour=theme.muted)
-        line = self.legend.line_height
-        self.legend.on_line(room.x, room.bottom + line / 2)
-        above = Box.of(room.left, room.right, room.bottom + line + APART, room.top)
+        self.unread = legend(_("not read"), theme.masked)
+        self.unread[1].set_fill(theme.muted)
+        both = VGroup(self.legend, self.unread).arrange(RIGHT, buff=BETWEEN)
+        if both.width > room.width:
+            both.arrange(DOWN, buff=APART)
+        both.move_to([room.x, room.bottom, 0], aligned_edge=DOWN)
+        above = Box.of(room.left, room.right, float(both.get_top()[1]) + APART, room.top)
         self.words, places = words_in_columns(words, above)
         self.panels, self.frames, self.latents = Group(), VGroup(), VGroup()
         cells = attention_to_words(view.trace, drawn)
@@ -112,29 +117,32 @@ class HeadsAtWords(Group):
                 .set_stroke(width=theme.line)
                 .move_to(frame.center)
             )
-        self.add(self.panels, self.frames, self.words, self.legend)
+        # Alone, what a cell is stands in the middle.
+        self._aside = self.legend.get_x()
+        self.legend.set_x(room.x)
+        set_presence(self.unread, 0.0)
+        self.add(self.panels, self.frames, self.words, self.legend, self.unread)
 
     def read(self, shares: Array) -> None:
-        """Light the words that are read, and frame what all heads read.
-
-        If each head reads other words, only the cells are left that are read.
+        """Light the words that are read, mask the cells of the others, and frame what all read.
 
         Parameters
         ----------
         shares : (head, word)
             Share of each head's attention to a word that is read, 0 or 1 if that is one token.
         """
-        alike = (shares == shares[0]).all()
         theme = current_theme()
         for word, panel, frame, share in zip(
             self.words, self.panels, self.frames, shares.T, strict=True
         ):
-            panel.set_shown(1.0 if alike else np.maximum(share, UNREAD).reshape(panel.shape))
+            panel.set_masked(1 - share.reshape(panel.shape))
             word.set_fill(theme.ink if share.any() else theme.muted)
             framed = bool(share.all())
             frame.set_stroke(
                 theme.ink if framed else theme.faint, 1.5 * theme.bold if framed else theme.line
             )
+        self.legend.set_x(self._aside)
+        set_presence(self.unread, 1.0)
 
     def read_latents(self, count: int) -> None:
         """Light the latents, and the words, of those that get most attention, and no others."""
@@ -155,7 +163,7 @@ class TokenFloor(Group):
     tokens
         How many tiles there are.
     chosen
-        How many of them are lit: one at random of each so many.
+        How many of them are lit: a random one in each run of ``tokens // chosen``.
     room
         What the floor fills of the frame, from its front to the horizon.
     frame
@@ -172,37 +180,37 @@ class TokenFloor(Group):
     def __init__(self, tokens: int, chosen: int, room: Box, frame: Frame) -> None:
         super().__init__()
         theme = current_theme()
-        self._columns = FEWER if frame.upright else COLUMNS
-        across, share = 2 * self._columns, tokens // chosen
+        self._across = FEWER if frame.upright else ACROSS
+        share = tokens // chosen
         lit = share * np.arange(chosen) + np.random.default_rng(0).integers(share, size=chosen)
         dark = mixed(theme.background, theme.latent, DARK)
         near, far = _tiles(dark), _tiles(dark).set_fill(opacity=TILE / PITCH)
         near.points = _squares(self._middles(np.arange(NEAR)))
-        ends = self._middles(np.array([NEAR, NEAR + across - 1, tokens - 1, tokens - across]))
+        last = self._across - 1
+        ends = self._middles(np.array([NEAR, NEAR + last, tokens - 1, tokens - 1 - last]))
         far.set_points_as_corners(ends[[0, 1, 2, 3, 0]])
         self.tokens = VGroup(far, near)
         self.lights = glow(_tiles(theme.ink), 2.0)
         self.lights.points = _squares(self._middles(lit), LIT)
         self.add(self.tokens, self.lights)
-        self.shot = _to_the_horizon(across * PITCH, room, frame)
+        self.shot = _to_the_horizon(self._across * PITCH, room, frame)
 
     def _middles(self, tokens: npt.NDArray[np.int_]) -> Array:
         """Return the middles (n, 3) of the tiles of some tokens, which are numbered row by row."""
-        across = len(V4_POOLING) * self._columns
-        rows, columns = np.divmod(tokens, across)
-        x = PITCH * (columns - (across - 1) / 2)
+        rows, columns = np.divmod(tokens, self._across)
+        x = PITCH * (columns - (self._across - 1) / 2)
         return np.stack([x, np.zeros(len(x)), -PITCH * rows], axis=1)
 
 
 class Pooling(VGroup):
-    """Tokens that become one entry: so many tiles, an arrow, one tile, and words beside it.
+    """Tokens that are merged into one entry: their tiles, an arrow, one tile, and words beside it.
 
     Parameters
     ----------
     count
         How many tokens.
-    texts
-        The words, and quieter ones below them.
+    words
+        The words.
     across
         How many tokens stand side by side, at most.
     pitch
@@ -214,33 +222,48 @@ class Pooling(VGroup):
         The tiles of the tokens, that of the entry, and the words with the arrow.
     """
 
-    def __init__(self, count: int, texts: tuple[str, str], across: int, pitch: float) -> None:
+    def __init__(self, count: int, words: VGroup, across: int, pitch: float) -> None:
         super().__init__()
-        theme, side = current_theme(), TILE / PITCH * pitch
-        colour = theme.latent
+        side, colour = TILE / PITCH * pitch, current_theme().latent
         self.entry = Square(side, stroke_width=0.0, fill_color=colour, fill_opacity=1.0)
         tokens = VGroup(*(self.entry.copy().set_fill(opacity=DARK) for _token in range(count)))
         self.tokens = tokens.arrange_in_grid(cols=min(count, across), buff=pitch - side)
         x, y = float(tokens.get_right()[0]), float(tokens.get_center()[1])
         glow(self.entry.move_to([x + (SLOT - 0.5) * pitch, y, 0]))
         arrow = Label("→", size=1.5 * TEXT).on_line(x + (SLOT - 1) / 2 * pitch, y)
-        size = 1.4 * TEXT
-        lines = [
-            Label(line, size=size, colour=look)
-            for text, look in zip(texts, (theme.ink, theme.muted), strict=True)
-            for line in break_lines(text, BESIDE, size=size)
-        ]
-        words = VGroup(*lines).arrange(DOWN, buff=APART, aligned_edge=LEFT)
         words.move_to([x + (SLOT + 0.5) * pitch, y, 0], aligned_edge=LEFT)
         self.result = VGroup(arrow, words)
         self.add(self.tokens, self.entry, self.result)
 
-    @staticmethod
-    def pitch(room: Box, counts: Sequence[int], across: int) -> float:
-        """Return the pitch with which poolings of some tokens, one below the other, fill a room."""
-        rows = sum(-(-count // across) for count in counts)
+    @classmethod
+    def in_room(cls, texts: Mapping[int, tuple[str, str]], across: int, room: Box) -> list[Pooling]:
+        """Return how some counts of tokens are pooled, one below the other, as large as they fit.
+
+        Parameters
+        ----------
+        texts
+            For each count of tokens the words beside its entry, and quieter ones below them.
+        across
+            How many tokens stand side by side, at most.
+        room
+            Room in the frame.
+        """
         beside = min(BESIDE, room.width / 2)
-        return min(room.height / (rows + 2), (room.width - beside) / (across + SLOT + 0.5))
+        said = [_said(pair, beside) for pair in texts.values()]
+        rows = [-(-count // across) for count in texts]
+        pitch = (room.width - beside) / (across + SLOT + 0.5)
+
+        def height() -> float:
+            high = zip(rows, said, strict=True)
+            each = (max(count * pitch, float(words.height)) for count, words in high)
+            return sum(each) + (len(said) - 1) * pitch
+
+        while height() > room.height and pitch > LEAST:
+            pitch *= SMALLER
+        sizes = zip(texts, said, strict=True)
+        poolings = [cls(count, words, across, pitch) for count, words in sizes]
+        VGroup(*poolings).arrange(DOWN, buff=pitch, aligned_edge=LEFT).move_to(room.center)
+        return poolings
 
     def merge(self, **kwargs: Any) -> Animation:
         """Return an animation in which copies of all tokens become the entry."""
@@ -253,6 +276,17 @@ class Pooling(VGroup):
                 copy.set_fill(opacity=DARK + alpha * (1 - DARK))
 
         return AnimateWith(copies, step, remover=True, introducer=True, **kwargs)
+
+
+def _said(texts: tuple[str, str], width: float) -> VGroup:
+    """Return the lines of words, and of quieter ones below them."""
+    theme, size = current_theme(), 1.4 * TEXT
+    lines = [
+        Label(line, size=size, colour=colour)
+        for text, colour in zip(texts, (theme.ink, theme.muted), strict=True)
+        for line in break_lines(text, width, size=size)
+    ]
+    return VGroup(*lines).arrange(DOWN, buff=APART, aligned_edge=LEFT)
 
 
 def _tiles(colour: str) -> VMobject:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
-from manim import DOWN, LEFT, Group, LaggedStart, VGroup
+from manim import Group, LaggedStart
 
 from extract.facts.architectures import architecture
 from extract.facts.newer_schemes import (
@@ -21,11 +19,12 @@ from filmkit.core.animations import Appear
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, told
 from filmkit.core.language import _
-from filmkit.core.numbers import counted_heads, format_percent, spoken_share
+from filmkit.core.numbers import counted_heads, spoken_share, whole_percent
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.pictures.become import Become
 from filmkit.world.headline import Headline
+from filmkit.world.published import published_notes
 from filmkit.world.standing import stand, stand_at_once
 from scenes.sparse.parts import HeadsAtWords, Pooling, TokenFloor, by_word
 
@@ -41,8 +40,6 @@ V32, V4 = architecture("DeepSeek-V3.2"), "DeepSeek-V4-Pro"
 WAYS = {"last": last, "sink": first_and_last, "best": best}
 """Ways to read few tokens, by the names of what they hold."""
 SKETCHES = "an_indexer_chooses", "pooled_before"  # beats without numbers of the trace
-
-written = partial(format_percent, digits=0)
 
 
 def has_choice(trace: Trace) -> bool:
@@ -68,7 +65,7 @@ class Sparse(Stage):
         few, some = (share * self.held["best"] for share in WRONG)
         shares = {**self.held, "few": few, "some": some}
         shares |= {"cache": V4_CACHE, "arithmetic": V4_ARITHMETIC}
-        self.facts |= told(n=self.n, others=self.n - 1, top_k=self.chosen)
+        self.facts |= told(n=self.n, top_k=self.chosen)
         self.facts |= told(group=V4_POOLING[0], block=V4_POOLING[1])
         self.facts |= told(**{name: (share, spoken_share) for name, share in shares.items()})
         heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
@@ -78,7 +75,7 @@ class Sparse(Stage):
             words = (self.hidden, f" {words[0].strip()}", *words[1:])
         self.given = by_word(self.rows, layer.first)
         mean = self.given.mean(axis=0)
-        share, most = fact("most", float(mean.max()), written), words[mean.argmax()]
+        share, most = fact("most", float(mean.max()), whole_percent), words[mean.argmax()]
         self.mean = Headline(
             _(
                 "{share} goes to {word}",
@@ -88,24 +85,26 @@ class Sparse(Stage):
             _("attention from “{word}”, mean of {heads}", word=word, heads=heads),
             self.frame,
         )
-        n, figures = self.n, {"less": _("Store less. Read less.")}
-        figures |= {name: fact(name, share, written) for name, share in self.held.items()}
-        figures["best"] = _("{share} of the attention", share=figures["best"])
-        lines = {
-            "last": _("of the attention from “{word}” is on the last {n} tokens", word=word, n=n),
-            "sink": _(
-                "of the attention from “{word}” is on the first token and the last {n}",
-                word=word,
-                n=n - 1,
+        n = self.n
+        held = {name: fact(name, share, whole_percent) for name, share in self.held.items()}
+        of = _("of the attention from “{word}”", word=word)
+        texts = {
+            "last": (_("Last {n} tokens: {share}", n=n, share=held["last"]), of),
+            "sink": (_("First and last {n}: {share}", n=n - 1, share=held["sink"]), of),
+            "best": (
+                _("Each head’s top {n}: {share}", n=n, share=held["best"]),
+                _("of the attention from “{word}”; each head has its own {n}", word=word, n=n),
             ),
-            "best": _("if each head reads only the {n} tokens that it attends to most", n=n),
-            "less": _(
-                "a <latent>latent</latent> for each token, and {n} of {count} read",
-                n=n,
-                count=fact("words read", len(words)),
+            "less": (
+                _("Store less. Read less."),
+                _(
+                    "a <latent>latent</latent> for each token, and {n} of {count} read",
+                    n=n,
+                    count=fact("words read", len(words)),
+                ),
             ),
         }
-        self.said = {name: Headline(figures[name], lines[name], self.frame) for name in lines}
+        self.said = {name: Headline(*pair, self.frame) for name, pair in texts.items()}
         lowest = min((self.mean, *self.said.values()), key=lambda words: words.get_bottom()[1])
         self.heads = HeadsAtWords(layer, words, lowest.below(head=BELOW, foot=FOOT))
         self.merged = Headline(
@@ -121,8 +120,7 @@ class Sparse(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         if self.playing in SKETCHES:
-            model = V32.name if self.playing == "an_indexer_chooses" else V4
-            return _("published sizes of {model}: a sketch, not the traced model", model=model), ""
+            return published_notes([V32.name if self.playing == "an_indexer_chooses" else V4])
         layer, hidden = self.layer, ""
         if layer.hides_first:
             hidden = _("{word}: {tokens}", word=self.hidden, tokens=layer.hidden_name)
@@ -194,29 +192,20 @@ class Sparse(Stage):
         """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into [one], or [even]
         {block}. At a million tokens, that's {cache} of the [cache], with {arithmetic} of the
         arithmetic."""
-        room = self.merged.below(head=BELOW, foot=FOOT)
-        across = FEWER if self.frame.upright else ACROSS
-        pitch = Pooling.pitch(room, V4_POOLING, across)
         (scheme,) = (scheme for scheme in NEWER_SCHEMES if scheme.model == V4)
         layers = {part.pooling: part.n_layers for part in scheme.layers}
-        poolings = VGroup(
-            *(
-                Pooling(
-                    count,
-                    (
-                        _("{count} tokens, one entry", count=count),
-                        _(
-                            "in {layers} layers",
-                            layers=fact("pooling layers", layers[count], tokens=count),
-                        ),
-                    ),
-                    across,
-                    pitch,
-                )
-                for count in V4_POOLING
+        texts = {
+            count: (
+                _("{count} tokens, one entry", count=count),
+                _(
+                    "in {layers} layers",
+                    layers=fact("pooling layers", layers[count], tokens=count),
+                ),
             )
-        )
-        poolings.arrange(DOWN, buff=1.2 * pitch, aligned_edge=LEFT).move_to(room.center)
+            for count in V4_POOLING
+        }
+        across = FEWER if self.frame.upright else ACROSS
+        poolings = Pooling.in_room(texts, across, self.merged.below(head=BELOW, foot=FOOT))
         stand(self, Shot(), *(pooling.tokens for pooling in poolings))
         for mark, pooling in zip(("one", "even"), poolings, strict=True):
             self.wait_for(mark)

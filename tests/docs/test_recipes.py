@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from docs.draw_recipes import draw_recipe, recipes
 from filmkit.commands.scene_files import find_scene
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import TENSOR_NAMES
 from filmkit.render.quality import ASPECTS
-from filmkit.tools.recipes import draw_recipe, recipes
 from tests.support.checkout import PROJECT
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import complaints, play

@@ -15,7 +15,7 @@ import pytest
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
-from filmkit.core.handover import _matches, last_picture
+from filmkit.core.arrival import _matches, last_picture
 from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
@@ -103,7 +103,7 @@ def test_a_scene_arrives_from_the_last_picture_of_the_one_before(
         moved.extend(found := _matches(*args))
         return found
 
-    monkeypatch.setattr("filmkit.core.handover._matches", matches)
+    monkeypatch.setattr("filmkit.core.arrival._matches", matches)
     with small():
         joined = replace(after, arrival=Arrival(before)).load()
         first = after.load().beat_names(trace)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,16 +12,53 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from filmkit.tools.readme import find_browser, open_browser
-
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["Open", "browser", "opened", "record_problems", "wait_until"]
+__all__ = [
+    "Open",
+    "browser",
+    "find_browser",
+    "open_browser",
+    "opened",
+    "record_problems",
+    "wait_until",
+]
 
 Open = Callable[..., "Page"]
 
 OFFLINE = ("file:", "data:", "blob:", "about:")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+"""Programs that can draw the pages, in order of preference."""
+
+MAC_BROWSER = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+
+
+def find_browser() -> str | None:
+    """Return the path of a browser: $BROWSER_PATH, else the first one installed, else None."""
+    preferred = os.environ.get("BROWSER_PATH")
+    paths = [
+        preferred,
+        *map(shutil.which, BROWSERS),
+        str(MAC_BROWSER) if MAC_BROWSER.exists() else None,
+    ]
+    return next((path for path in paths if path), None)
+
+
+@contextmanager
+def open_browser(path: str) -> Iterator[Browser]:
+    """Start a browser without a window; it is closed when the block is left."""
+    from playwright.sync_api import sync_playwright
+
+    # Chromium's sandbox does not work for root, who is the user in many containers.
+    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @pytest.fixture(scope="module")

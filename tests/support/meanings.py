@@ -36,11 +36,13 @@ MEANINGS = {
     "output of the layer": {"out"},
     "learned": {"W_V"},
     "latent": {"kv_latent", "latents", "mla.c"},
+    "latents": {"kv_latent", "latents"},
     "rotated key": {"k_rope", "mla.k_rot"},
     "rotated keys": {"k_rope"},
     "rotated query": {"q_rot", "q"},
-    "query": {"latent_queries"},
-    "query of “…”": {"latent_queries"},
+    "query": {"q", "q_rot"},
+    "new query": {"latent_queries"},
+    "weights": {"W_UK", "latent.W_UK"},
     "attention": {"latent_pattern"},
     "mix of latents": {"mixed_latents"},
     "unrotated": {"mla.scores_latent", "scores_of_latents"},
@@ -52,9 +54,9 @@ MEANINGS = {
     "moved attention": {"shared_difference"},
     "one shared set": {"pattern", "shared_pattern", "shared_difference"},
     "one latent": {"pattern", "rotated_latent_pattern", "rotated_latent_difference"},
-    "output with keys": {"latent_output"},
-    "output without keys": {"latent_output"},
-    "difference: blank is zero": {"difference_of_forms", "lost_keys"},
+    "with keys": {"latent_output"},
+    "without keys": {"latent_output"},
+    "difference": {"difference_of_forms", "lost_keys"},
 }
 """The tensors, without their layer, and the quantities of each name, whichever word it quotes."""
 

@@ -193,6 +193,14 @@ def place(stage: Stage, of: str, steps: int = 0) -> int:
     return matched(stage)[("query", "key").index(of)] + steps
 
 
+@fact("angle")
+def angle(stage: Stage, pair: int) -> float:
+    """By how much a pair of channels is turned between both positions, in degrees."""
+    turn = stage.trace.rotation(stage.layer.layer)
+    query, key = (complex(turn.cos[at, pair], turn.sin[at, pair]) for at in matched(stage))
+    return abs(float(np.degrees(np.angle(query * key.conjugate()))))
+
+
 @fact("true")
 def distance(stage: Stage) -> int:
     query, key = matched(stage)
@@ -750,6 +758,7 @@ REFERENCES.update(
     {
         "factor": lambda s, place: column_bytes(place) / column_bytes(place + 1),
         "memory": lambda s: 80e9,
+        "decoded": lambda s: min(MAX_STEPS, len(s.trace.meta.tokens) - s.trace.meta.n_prompt),
         "compared groups": lambda s: 8,
         "distance": lambda s, place: (0, 1, 5)[place],
         "steps": lambda s: place(s, "query", 10) - place(s, "query"),

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any, Self
+from urllib.request import urlopen
 
-from filmkit.tools.studio_bench import studio_program
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
-__all__ = ["SCENE", "Studio", "open_studio"]
+__all__ = ["SCENE", "Studio", "StudioClient", "open_studio", "program", "studio_program"]
+
+TIMEOUT = 120.0
 
 SCENE = '''
 from manim import RIGHT
@@ -97,6 +108,96 @@ def _children(pid: int) -> list[int]:
 def _all_below(pid: int) -> list[int]:
     below = _children(pid)
     return below + [lower for child in below for lower in _all_below(child)]
+
+
+class StudioClient:
+    """What a page of the studio is to its server; a context manager.
+
+    Parameters
+    ----------
+    address
+        What the studio printed, token included.
+    """
+
+    def __init__(self, address: str) -> None:
+        base = address.partition("/?")[0]
+        with urlopen(address, timeout=TIMEOUT) as page:
+            cookie = SimpleCookie(page.headers["Set-Cookie"])
+        headers = {"Cookie": "; ".join(f"{k}={v.value}" for k, v in cookie.items())}
+        self._connection = connect(
+            f"{base.replace('http', 'ws', 1)}/session",
+            origin=Origin(base),
+            additional_headers=headers,
+            max_size=None,
+        )
+
+    def __enter__(self) -> Self:
+        self._socket = self._connection.__enter__()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._connection.__exit__(*failure)
+
+    def tell(self, kind: str, **content: Any) -> None:
+        """Send a message."""
+        self._socket.send(json.dumps({"kind": kind, **content}))
+
+    def next_message(self, timeout: float = TIMEOUT) -> dict[str, Any]:
+        """Return the next message, within so many seconds.
+
+        Raises
+        ------
+        TimeoutError
+            When none comes.
+        """
+        return dict(json.loads(self._socket.recv(timeout=timeout)))
+
+    def wait_for(self, kind: str, **content: Any) -> dict[str, Any]:
+        """Return the next message of a kind that has this content; others are dropped.
+
+        Raises
+        ------
+        TimeoutError
+            When none comes.
+        """
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            message = self.next_message(deadline - time.monotonic())
+            if message["kind"] == kind and content.items() <= message.items():
+                return message
+
+
+@contextmanager
+def program(*arguments: object, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run render.py in a folder until the ``with`` block is left."""
+    command = [sys.executable, str(PROJECT / "render.py"), *map(str, arguments)]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | {"ATTENTION_FILM_CACHE": str(folder / "cache"), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(TIMEOUT)
+        if process.stdout:
+            process.stdout.close()
+
+
+@contextmanager
+def studio_program(*arguments: object, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run the studio in a folder; yield its address, and the process."""
+    with program("studio", "--no-browser", *arguments, folder=folder) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("http://"):
+                yield line.strip(), process
+                return
+        raise RuntimeError("the studio has ended without an address")
 
 
 @contextmanager

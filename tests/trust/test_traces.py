@@ -55,7 +55,7 @@ def shipped() -> TraceFile:
 
 
 def computed_again(stage: str, layer: int) -> str:
-    return f"'{stage}' of layer {layer}, computed again from the stage before it, differs by "
+    return f"'{stage}' of layer {layer}, computed again from the step before it, differs by "
 
 
 DAMAGES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
@@ -117,7 +117,7 @@ def test_what_is_wrong_is_refused_by_its_stage(
 def test_a_refusal_says_how_far_off_and_what_to_do(shipped: TraceFile, tmp_path: Path) -> None:
     damage, _ = DAMAGES["z 1e6"]
     assert refusal(damage(shipped), tmp_path) == (
-        "'z' of layer 0, computed again from the stage before it, differs by 1.0e+00 (limit 1e-04),"
+        "'z' of layer 0, computed again from the step before it, differs by 1.0e+00 (limit 1e-04),"
         " so its numbers are not the model's; extract it again"
     )
 

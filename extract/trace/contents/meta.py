@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from extract.attention.head_norm import HeadNorm
@@ -23,6 +23,7 @@ __all__ = [
     "ModelSource",
     "Published",
     "TraceMeta",
+    "attention_kind",
     "damaged",
     "require_at_most",
 ]
@@ -53,6 +54,13 @@ def require_at_most(limit: int, count: int, what: str) -> None:
     """Refuse a count above a limit of :mod:`extract.limits`; `what` is counted."""
     if count > limit:
         raise damaged(f"it has {shortened(f'{count:,}')} {what}, and at most {limit:,} can be read")
+
+
+def attention_kind(n_heads: int, n_kv_heads: int) -> str:
+    """Return "mha", "gqa" or "mqa", which follows from the numbers of heads without a latent."""
+    if n_kv_heads == n_heads:
+        return "mha"
+    return "mqa" if n_kv_heads == 1 else "gqa"
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class Published:
     precision: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TraceMeta:
     """Metadata of a trace: the model, its attention and the tokens.
 
@@ -147,7 +155,7 @@ class TraceMeta:
     versions : mapping of str to str
         Versions of the libraries that made the trace.
     self_check : mapping of str to float
-        The largest error of each recomputed stage over all layers, max|a - b| / max|b|; see
+        The largest error of each recomputed step over all layers, max|a - b| / max|b|; see
         `extract.attention.self_check`.
     top_tokens : tuple of tuple of str
         The text of ``top_ids``: [pos][5]; empty for published patterns.
@@ -192,8 +200,8 @@ class TraceMeta:
     d_model: int
     d_qk: int
     d_v: int
-    rotary_dim: int
-    rotary_style: str
+    rotary_dim: int = 0
+    rotary_style: str = ""
     score_scale: float
     prompt: str
     tokens: tuple[str, ...]
@@ -202,11 +210,11 @@ class TraceMeta:
     has_bos: bool
     featured: Featured
     featured_criterion: str
-    continued: bool
-    random_weights: bool
-    versions: Mapping[str, str]
-    self_check: Mapping[str, float]
-    top_tokens: tuple[tuple[str, ...], ...]
+    continued: bool = False
+    random_weights: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    self_check: Mapping[str, float] = field(default_factory=dict)
+    top_tokens: tuple[tuple[str, ...], ...] = ()
     latent: Mapping[str, Any] | None = None
     conversion: Mapping[str, Any] | None = None
     check: Mapping[str, Any] | None = None

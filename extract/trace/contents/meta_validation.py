@@ -28,6 +28,7 @@ from extract.trace.contents.meta import (
     SCHEMA,
     TOP_TOKENS,
     TraceMeta,
+    attention_kind,
     damaged,
     require_at_most,
 )
@@ -128,7 +129,7 @@ def _validate_texts(meta: TraceMeta) -> None:
         ("source", meta.source.name),
         ("revision", meta.source.revision),
         *(("versions", text) for version in meta.versions.items() for text in version),
-        *(("self_check", stage) for stage in meta.self_check),
+        *(("self_check", step) for step in meta.self_check),
     ):
         _validate_name(what, text, MAX_NAME)
     _validate_name("featured_criterion", meta.featured_criterion, MAX_SENTENCE)
@@ -165,13 +166,9 @@ def _validate_attention(meta: TraceMeta) -> None:
                 f"its '{name}' is '{shortened(value)}', not one of "
                 f"{', '.join(filter(None, choices))}"
             )
-    heads_fit = {
-        "mha": meta.n_kv_heads == meta.n_heads,
-        "mla": meta.n_kv_heads == meta.n_heads,
-        "mqa": meta.n_kv_heads == 1 < meta.n_heads,
-        "gqa": 1 < meta.n_kv_heads < meta.n_heads and meta.n_heads % meta.n_kv_heads == 0,
-    }
-    if not heads_fit[meta.attention]:
+    plain = attention_kind(meta.n_heads, meta.n_kv_heads)
+    possible = (plain, "mla") if plain == "mha" else (plain,)
+    if meta.attention not in possible or meta.n_heads % meta.n_kv_heads:
         raise damaged(
             f"{meta.n_heads} query heads and {meta.n_kv_heads} key/value heads do not make "
             f"'{meta.attention}' attention"

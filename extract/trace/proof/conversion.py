@@ -21,6 +21,7 @@ from extract.attention.arithmetic import (
     Rotation,
     as_float64,
     causal_mask,
+    for_each_head,
     merge_heads,
     pool_heads,
     project,
@@ -44,7 +45,7 @@ __all__ = ["conversion_errors", "report_errors"]
 
 
 def conversion_errors(trace: Activations) -> dict[str, float]:
-    """Compute every stage of the conversion again from the one before it.
+    """Compute every step of the conversion again from the one before it.
 
     Returns
     -------
@@ -123,9 +124,8 @@ def _require_pattern(trace: Activations, name: str) -> None:
 
 
 def _layer_errors(trace: Activations, layer: int) -> dict[str, float]:
-    """Return the error of each stage of the converted layer."""
+    """Return the error of each step of the converted layer."""
     meta = trace.meta
-    group = meta.n_heads // meta.n_kv_heads
 
     def stored(name: str) -> Array:
         return as_float64(trace[f"mla.{layer}.{name}"])
@@ -138,8 +138,7 @@ def _layer_errors(trace: Activations, layer: int) -> dict[str, float]:
     x, c = stored("x"), stored("c")
     b_Q = trace.get("b_Q", layer) if trace.has("b_Q", layer) else None
     q = project(x, trace.weights("W_Q", layer), b_Q)
-    k = np.repeat(project(c, stored("W_UK")), group, axis=1)
-    v = np.repeat(project(c, stored("W_UV")), group, axis=1)
+    k, v = (for_each_head(project(c, stored(name)), meta.n_heads) for name in ("W_UK", "W_UV"))
     k_rot = stored("k_rot")
     again = {
         "c": x @ stored("W_DKV"),
@@ -249,24 +248,26 @@ def _rung_differences(
     layer, n = trace.meta.featured.layer, trace.meta.n_prompt
     kv_head = trace.kv_head(trace.meta.featured.head)
     for row in report.ladder:
-        for name, told in (("k", row.key_error), ("v", row.value_error)):
+        for name, reported in (("k", row.key_error), ("v", row.value_error)):
             if row.way not in RUNG_WAYS:
                 continue
             made = as_float64(trace[f"rung.{row.way}.{row.numbers}.{name}"])[:n]
             own = as_float64(trace.get(name, layer))[:n, kv_head]
             error = np.linalg.norm(made - own) / np.linalg.norm(own)
-            yield "errors", np.nan if told is None else error - told
+            yield "errors", np.nan if reported is None else error - reported
 
 
 def _merged(trace: Activations, report: ConversionReport) -> Iterator[tuple[str, npt.ArrayLike]]:
     """Yield differences of the merged matrices and of their scores."""
-    featured, told = trace.meta.featured, report.merged
-    if not all(0 <= position < len(trace.meta.tokens) for position in (told.query, told.key)):
+    featured, reported = trace.meta.featured, report.merged
+    if not all(
+        0 <= position < len(trace.meta.tokens) for position in (reported.query, reported.key)
+    ):
         raise _unfit("it names a word that there is not")
     merged = MergedMatrix(trace, featured.layer, featured.head)
     n_distances = len(trace["merged.change"])
     yield "merged", merged.changes(range(n_distances)) - trace["merged.change"]
-    score = merged.scores(told.query, told.key, n_distances)
+    score = merged.scores(reported.query, reported.key, n_distances)
     yield "merged", (score - trace["merged.score"]) / np.abs(score).max()
-    yield "merged", merged.changes((1, 5))[1] - told.change_1_to_5
-    yield "merged", merged.best_single(range(9)) - told.best_single
+    yield "merged", merged.changes((1, 5))[1] - reported.change_1_to_5
+    yield "merged", merged.best_single(range(9)) - reported.best_single

@@ -40,13 +40,13 @@ def latent_error(trace: Activations, layer: int) -> float:
     true_content = content_pattern(trace, layer, true_keys)
     chosen = report.chosen
     differences = []
-    for pattern, other, told in (
+    for pattern, other, reported in (
         (true_content, own, report.rotation_moves),
         (content, true_content, chosen.latent_moves_content),
         (content, own, chosen.both_move),
     ):
         measured = distance_on_prompt(trace, pattern, other)
-        differences += [measured.mean - told.mean, measured.worst - told.worst]
+        differences += [measured.mean - reported.mean, measured.worst - reported.worst]
     if latents.layer.b_O is None:
         values = project(latents.kv_latent, latents.layer.W_UV)
         for fitted, true, error in (

@@ -15,38 +15,25 @@ import numpy as np
 from extract.attention.arithmetic import Array, Rotation, as_float64
 from extract.trace.contents.activations import Activations
 
-__all__ = ["MergedMatrix"]
+__all__ = ["MergedMatrix", "MergedWeights"]
 
 
-class MergedMatrix:
-    """The merged matrix of one head at each distance.
+class MergedWeights:
+    """The merged matrix of one head's weights at each distance.
 
     Parameters
     ----------
-    trace : Activations
-        Of a model that rotates queries and keys, with the weights of the layer.
-    layer, head : int
+    W_Q, W_K : (d_model, d_qk)
+    rotation : Rotation
     """
 
-    def __init__(self, trace: Activations, layer: int, head: int) -> None:
-        self.trace, self.layer, self.head = trace, layer, head
-        self.kv_head = trace.kv_head(head)
-
-    @cached_property
-    def _rotation(self) -> Rotation:
-        return self.trace.rotation(self.layer)
-
-    @cached_property
-    def _weights(self) -> tuple[Array, Array]:
-        """W_Q and W_K of the head, each (d_model, d_qk)."""
-        W_Q, W_K = (as_float64(self.trace.weights(name, self.layer)) for name in ("W_Q", "W_K"))
-        return W_Q[:, self.head], W_K[:, self.kv_head]
+    def __init__(self, W_Q: Array, W_K: Array, rotation: Rotation) -> None:
+        self._W_Q, self._W_K, self._rotation = W_Q, W_K, rotation
 
     @cached_property
     def _grams(self) -> tuple[Array, Array]:
         """The products of W_Q and of W_K with themselves, each (d_qk, d_qk)."""
-        W_Q, W_K = self._weights
-        return W_Q.T @ W_Q, W_K.T @ W_K
+        return self._W_Q.T @ self._W_Q, self._W_K.T @ self._W_K
 
     def rotated(self, queries: Array, distance: int) -> Array:
         """Return queries (..., d_qk) times R(d)."""
@@ -54,8 +41,7 @@ class MergedMatrix:
 
     def matrix(self, distance: int) -> Array:
         """Return M(d), (d_model, d_model)."""
-        W_Q, W_K = self._weights
-        return np.asarray(self.rotated(W_Q, distance) @ W_K.T)
+        return np.asarray(self.rotated(self._W_Q, distance) @ self._W_K.T)
 
     def changes(self, distances: Sequence[int]) -> Array:
         """Return how much M(d) differs from the M(d) of the first distance, relative to it."""
@@ -79,6 +65,23 @@ class MergedMatrix:
         queries, keys = self._grams
         R = np.stack([self.rotated(np.eye(len(queries)), d) for d in distances])
         return np.asarray(np.tensordot(R, queries @ R @ keys, axes=((1, 2), (1, 2))))
+
+
+class MergedMatrix(MergedWeights):
+    """The merged matrix of one traced head, and what it makes of two tokens.
+
+    Parameters
+    ----------
+    trace : Activations
+        Of a model that rotates queries and keys, with the weights of the layer.
+    layer, head : int
+    """
+
+    def __init__(self, trace: Activations, layer: int, head: int) -> None:
+        self.trace, self.layer, self.head = trace, layer, head
+        self.kv_head = trace.kv_head(head)
+        W_Q, W_K = (as_float64(trace.weights(name, layer)) for name in ("W_Q", "W_K"))
+        super().__init__(W_Q[:, head], W_K[:, self.kv_head], trace.rotation(layer))
 
     def scores(self, query: int, key: int, distances: int) -> Array:
         """Return the scaled scores of two positions if they were 0, 1, 2 ... apart."""

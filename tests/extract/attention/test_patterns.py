@@ -9,6 +9,7 @@ import pytest
 
 from extract.attention.patterns import (
     CRITERIA,
+    PatternDistance,
     StrongestHead,
     first_token_weight,
     last_row_spread,
@@ -106,6 +107,15 @@ def test_measures_are_in_double_precision_whatever_the_patterns_are_in() -> None
         values = measure(patterns)
         assert values.dtype == np.float64
         assert values.shape == (2, 3)
+
+
+def test_a_distance_counts_every_row_but_the_first() -> None:
+    """Heads that differ by a half in the second row, and by all in the third."""
+    own, other = np.zeros((2, 1, 3, 3))
+    own[0] = [[1, 0, 0], [1, 0, 0], [1, 0, 0]]
+    other[0] = [[0, 0, 0], [0.5, 0.5, 0], [0, 0, 1]]
+    assert PatternDistance.between(own, other) == PatternDistance(mean=0.75, worst=1.0)
+    assert PatternDistance.between(own[:, :1], other[:, :1]) == PatternDistance(0.0, 0.0)
 
 
 def test_an_unknown_measure_is_an_error() -> None:

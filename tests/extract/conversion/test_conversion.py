@@ -31,7 +31,7 @@ from extract.conversion.fits import (  # noqa: E402
     pattern,
 )
 from extract.conversion.healing import heal_layer, unit_latent  # noqa: E402
-from extract.conversion.merged import median_changes, merged_table  # noqa: E402
+from extract.conversion.merged import median_changes, merged_matrices  # noqa: E402
 from extract.conversion.model import (  # noqa: E402
     LayerStream,
     attention_layers,
@@ -397,7 +397,7 @@ def test_rungs_come_closer_to_the_model(converted: Trace) -> None:
 def test_merged_matrices_are_the_products(trace: Trace, model: Any) -> None:
     """Against matrices that are really formed, and against the trace's own score."""
     layers = attention_layers(model)
-    table = merged_table(trace, layers, median_changes(layers))
+    report, tensors = merged_matrices(trace, median_changes(layers))
     layer, head = trace.meta.featured.layer, trace.meta.featured.head
 
     def turned(weights: AttentionLayer, h: int, d: int) -> Any:
@@ -413,19 +413,19 @@ def test_merged_matrices_are_the_products(trace: Trace, model: Any) -> None:
 
     for d in (0, 1, 5, 30):
         change = (merged(d) - merged(0)).norm() / merged(0).norm()
-        assert float(table.change[d]) == pytest.approx(float(change), abs=1e-5)
+        assert float(tensors["merged.change"][d]) == pytest.approx(float(change), abs=1e-5)
     near = torch.stack([merged(d) for d in range(9)])
     best = (near - near.mean(0)).norm() / near.norm()
-    assert table.report.best_single == pytest.approx(float(best), rel=1e-4)
-    query, key = table.report.query, table.report.key
+    assert report.best_single == pytest.approx(float(best), rel=1e-4)
+    query, key = report.query, report.key
     own = trace.scores(layer, head)[query, key]
-    assert float(table.score[query - key]) == pytest.approx(own, rel=1e-4)
+    assert float(tensors["merged.score"][query - key]) == pytest.approx(own, rel=1e-4)
     changes = [
         float((turned(one, h, 1) - turned(one, h, 0)).norm() / turned(one, h, 0).norm())
         for one in layers
         for h in range(one.W_Q.shape[1])
     ]
-    assert table.report.median_change_1 == pytest.approx(sorted(changes)[3], rel=1e-4)
+    assert report.median_change_1 == pytest.approx(sorted(changes)[3], rel=1e-4)
 
 
 def test_the_featured_pair_is_a_word_further_back() -> None:

@@ -13,15 +13,14 @@ from extract.attention.self_check import (
     largest_errors,
     relative_error,
     require_small_errors,
-    stage_errors,
 )
 from extract.errors import ExtractError
 from extract.models.featured import CRITERION, choose_featured, structure_scores
 from extract.trace import Featured, Trace
+from extract.trace.proof.prove import layer_errors
 from tests.support.checkout import SHIPPED
 from tests.support.traces import make_trace, replaced
 
-ACTIVATIONS = ("x", "q", "k", "v", "q_rot", "k_rot", "pattern", "z", "out", "kv_latent", "k_rope")
 KINDS: dict[str, dict[str, Any]] = {
     "biases": {"biases": True},
     "grouped, rotary": {"n_kv_heads": 2, "positions": "rotary"},
@@ -30,22 +29,9 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def layer_arrays(trace: Trace, layer: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return one layer's activations, scores included, and its weights, for `stage_errors`."""
-    tensors = {
-        name.split(".")[0]: array
-        for name, array in trace.tensors.items()
-        if name.endswith(f".{layer}")
-    }
-    arrays = {name: tensors.pop(name) for name in ACTIVATIONS if name in tensors}
-    arrays["scores"] = np.tril(trace.scores(layer)).astype(np.float32)
-    if trace.meta.positions == "alibi":
-        arrays["alibi_slopes"] = trace["alibi_slopes"]
-    return arrays, tensors
-
-
-def errors_of(trace: Trace, layer: int) -> dict[str, float]:
-    return stage_errors(*layer_arrays(trace, layer), trace.meta.score_scale, norm_eps=1e-6)
+def errors_of(trace: Trace, layer: int, scale: float = 1.0) -> dict[str, float]:
+    """Return the errors of a layer, with the scores of the trace itself times a factor."""
+    return layer_errors(trace, layer, np.tril(trace.scores(layer)) * scale)
 
 
 # The self-check
@@ -77,7 +63,7 @@ PERTURBED = {
         "b_O": "out",
         "out": "out",
     },
-    "grouped, rotary": {"q_rot": "scores", "k_rot": "scores", "W_V": "v"},
+    "grouped, rotary": {"q_rot": "q_rot", "k_rot": "k_rot", "W_V": "v"},
     "alibi": {"alibi_slopes": "scores"},
     "mla": {
         "g_KV": "kv_latent",
@@ -86,7 +72,7 @@ PERTURBED = {
         "W_KR": "k",
         "W_UV": "v",
         "W_Q": "q",
-        "k_rot": "scores",
+        "k_rot": "k_rot",
     },
 }
 
@@ -97,12 +83,12 @@ PERTURBED = {
 )
 def test_a_change_by_a_thousandth_fails(kind: str, name: str, stage: str) -> None:
     trace = make_trace(**KINDS[kind])
-    arrays, weights = layer_arrays(trace, 1)
-    group = arrays if name in arrays else weights
-    perturbed = group[name].copy()
+    tensor = name if name == "alibi_slopes" else f"{name}.1"
+    scores = np.tril(trace.scores(1))
+    perturbed = scores if name == "scores" else trace[tensor].copy()
     perturbed.reshape(-1)[np.abs(perturbed).argmax()] *= 1.001
-    group[name] = perturbed
-    errors = stage_errors(arrays, weights, trace.meta.score_scale, norm_eps=1e-6)
+    changed = trace if name == "scores" else replaced(trace, {tensor: perturbed})
+    errors = layer_errors(changed, 1, scores)
     failing = [name for name, error in errors.items() if error > TOLERANCE]
     assert failing
     assert failing[0] == stage
@@ -111,17 +97,13 @@ def test_a_change_by_a_thousandth_fails(kind: str, name: str, stage: str) -> Non
 
 
 def test_a_wrong_scale_is_noticed() -> None:
-    trace = make_trace()
-    arrays, weights = layer_arrays(trace, 1)
-    errors = stage_errors(arrays, weights, trace.meta.score_scale * 1.001)
+    errors = errors_of(make_trace(), 1, scale=1 / 1.001)
     assert errors["scores"] == pytest.approx(1e-3, rel=0.1)
 
 
 def test_without_scores_the_pattern_is_checked() -> None:
     trace = make_trace()
-    arrays, weights = layer_arrays(trace, 1)
-    del arrays["scores"]
-    errors = stage_errors(arrays, weights, trace.meta.score_scale * 1.01)
+    errors = layer_errors(replaced(trace, score_scale=trace.meta.score_scale * 1.01), 1)
     assert "scores" not in errors
     assert errors["pattern"] > TOLERANCE
 

@@ -15,7 +15,6 @@ from filmkit.core.camera import (
     StageCamera,
     keep_upright,
     pin_to_frame,
-    set_depth_plane,
 )
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
@@ -85,9 +84,9 @@ def test_pictures_in_space_are_stock_manims_but_for_edges(shot: Shot) -> None:
     # A translucent picture in front of two opaque ones, which lie at different depths.
     panels = [heatmap(4, 6), heatmap(5, 3, seed=1), heatmap(3, 4, seed=2)]
     for panel, place in zip(panels, ([-1.5, -1, -2], [1.5, 0.5, -1], [0, 0, 0]), strict=True):
-        set_depth_plane(panel.shift(place), panel)
+        panel.shift(place)
     panels[2].set_opacity(0.5)
-    ours = picture(shot, *reversed(panels)).astype(int)
+    ours = picture(shot, *panels).astype(int)
     edges = np.zeros(ours.shape[:2], dtype=np.uint8)
     with tempconfig(SIZE):
         eye, stock = StageCamera(), Camera()
@@ -109,24 +108,6 @@ def test_pictures_in_space_are_stock_manims_but_for_edges(shot: Shot) -> None:
     assert inside.mean() > 0.6
     assert np.ptp(expected[inside][:, :3], axis=0).min() > 100  # the pictures are there
     assert np.abs(ours - expected).max(axis=-1)[inside].max() <= 2
-
-
-@pytest.mark.parametrize("shot", SHOTS.values(), ids=SHOTS.keys())
-def test_the_nearer_card_wins(shot: Shot) -> None:
-    near = Heatmap([[1.0]], NORM, width=3, height=3)
-    far = Heatmap([[-1.0]], NORM, width=3, height=3)
-    # Far to the side as well, where sorting by the distance of centers goes wrong.
-    near.shift([0.6, 0.2, 0])
-    far.shift([-0.4, 0, -1.0])
-    for panel in (near, far):
-        set_depth_plane(panel, panel)
-    with tempconfig(SIZE):
-        camera = StageCamera()
-        camera.shot = shot
-        (x, y), *_ = camera.pixels(near, near.at(0.5, 0.5)[None])
-    for order in ((near, far), (far, near)):
-        seen = picture(shot, *order)[int(y), int(x), :3]
-        np.testing.assert_array_equal(seen, NORM.colours(1.0))
 
 
 def test_straight_ahead_the_plane_is_undistorted() -> None:

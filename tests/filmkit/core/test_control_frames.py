@@ -18,7 +18,7 @@ from manim import Camera, Group, Scene
 from PIL import Image
 
 from extract.trace import Trace
-from filmkit.core.camera import StageCamera, set_depth_plane
+from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
@@ -94,10 +94,9 @@ def masked_and_hidden_cells() -> Pixels:
         frame = Highlight(scores.cell(3, 3))
         scale = ColourBar(norm, "scores", Box(0.2, 3.0, 3, 0.2))
         sheets = [Heatmap(made_up(6, 9) * sign, norm, width=4.5, height=3) for sign in (1, -1)]
-        # The far one is drawn last; its depth puts it behind.
         for sheet, place in zip(sheets, ([3.6, -1.2, 0.0], [4.6, 0.4, -1.5]), strict=True):
-            set_depth_plane(sheet.rotate(0.5, axis=[0, 1, 0]).shift(place), sheet)
-        return drawn(StageCamera(), scores, strip, frame, scale, *sheets)
+            sheet.rotate(0.5, axis=[0, 1, 0]).shift(place)
+        return drawn(StageCamera(), *reversed(sheets), scores, strip, frame, scale)
 
 
 def letters_and_formulas() -> Pixels:

@@ -15,7 +15,7 @@ from manim import DOWN, Group, Mobject, Square, tempconfig
 
 from filmkit.core import light
 from filmkit.core.animations import set_presence
-from filmkit.core.camera import Shot, StageCamera, keep_upright, pin_to_frame, set_depth_plane
+from filmkit.core.camera import Shot, StageCamera, keep_upright, pin_to_frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import LitCamera, glow, mirrored
 from filmkit.core.norm import Norm
@@ -173,25 +173,6 @@ def test_what_has_no_place_in_space_is_not_mirrored(fixed: Callable[[Mobject], M
 def test_what_is_below_the_floor_is_not_seen_in_it() -> None:
     sunk = mirrored(plate(-2.0))
     np.testing.assert_array_equal(drawn(sunk), dark(sunk))
-
-
-def test_the_floor_sees_of_two_tables_the_lower_one() -> None:
-    def table(height: float, colour: str) -> Heatmap:
-        top = Heatmap([[1.0]], Norm(0.0, 1.0, f"#000000/{colour}"), edged=False)
-        corners = [[x, height, z] for x, z in ((-2, -8), (2, -8), (2, 0), (-2, 0))]
-        return mirrored(set_depth_plane(top.set_corners(corners), top))
-
-    low, high = table(0.5, "#0000ff"), table(1.0, "#ff0000")
-    with tempconfig(SMALL):
-        camera = StageCamera()
-        camera.shot = ROOM
-        seen = [[0.0, 0.75, -3.0], [0.0, -0.5, -1.0]]
-        (above, below) = camera.pixels(Mobject(), np.array(seen)).astype(int)[:, 1]
-    for parts in ((low, high), (high, low)):
-        column = drawn(*parts)[:, 320]
-        assert column[above].argmax() == 0, "from above the upper one hides the other"
-        assert column[below].argmax() == 2
-        assert column[below, 0] < 5
 
 
 def test_a_background_of_its_own_keeps_its_colour_far_from_any_light() -> None:

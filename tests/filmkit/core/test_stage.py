@@ -18,11 +18,12 @@ from manim import Animation, Square, tempconfig
 
 from filmkit.core.animations import Appear, Drift, presence, set_presence
 from filmkit.core.camera import Shot
+from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
-from filmkit.core.stage import SceneCodeError, Stage, StageError, beat
+from filmkit.core.stage import SceneCodeError, Stage, StageError, beat, notes_at_top
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.mobjects.head_tensors import HeadPanel
@@ -180,6 +181,13 @@ def test_long_names_leave_the_two_notes_apart(aspect: str) -> None:
     size = {"width": quality.width, "height": quality.height}
     first, *_ = play(Story, replace(trace, meta=meta), **size)
     assert complaints(first, **size) == []
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_note_may_take_the_whole_line_if_there_is_no_other() -> None:
+    left, right = notes_at_top(Frame(8 * 16 / 9, 8.0), "a model with a very long name " * 8, "")
+    assert left.text.endswith("…")
+    assert right.text == ""
 
 
 @pytest.mark.parametrize("palette", PALETTES)

@@ -258,6 +258,16 @@ def test_no_token_is_invisible(token: str) -> None:
     assert "\n" not in shown
 
 
+@pytest.mark.parametrize("text", ["“", "”", "’", "红”", "“红”", "红 ”"])
+def test_every_letter_has_an_outline(text: str) -> None:
+    if lacks_fonts([text]):
+        pytest.skip("there are no fonts for Chinese")
+    letters = text.replace(" ", "")
+    for count in range(1, len(letters)):
+        assert len(Label(text).ink) > len(Label(letters[:count]).ink)
+    assert len(Label(text).ink)
+
+
 @pytest.mark.parametrize("width", [0.3, 0.6, 1.0, 3.0])
 def test_words_fit_and_stay_readable(width: float) -> None:
     label = fit_word("Donaudampfschiff", width, size=0.028)

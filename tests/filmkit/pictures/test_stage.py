@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +61,24 @@ def test_nothing_is_played_if_the_picture_is_there(name: str) -> None:
     stage = perform(PICTURES[name], PICTURES[name])
     assert stage.played[0] > 0
     assert stage.played[1] == 0
+
+
+def test_what_is_seen_of_a_part_stays_while_the_rest_is_filled() -> None:
+    some, seen = np.eye(9), []
+
+    def look(stage: Stage) -> None:
+        play = stage.play
+
+        def watched(*args: Any, **kwargs: Any) -> None:
+            play(*args, **kwargs)
+            seen.append(stage.parts["scores"].cells.whole.shown.copy())
+
+        stage.play = watched  # type: ignore[method-assign]
+
+    lit = {"scores": some}
+    perform(shows("Q scores", lit=lit), look, shows("Q scores", reveal="scores"))
+    np.testing.assert_array_equal(seen[0], some)
+    np.testing.assert_array_equal(seen[-1], np.ones((9, 9)))
 
 
 # What is there

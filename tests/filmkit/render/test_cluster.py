@@ -77,7 +77,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         pytest.param(
             (1,),
             RACK,
-            {"trace": SHIPPED, "quality": SMALL, "beat": "around_the_rack"},
+            {"trace": SHIPPED, "quality": SMALL, "beat": "along_the_heads"},
             marks=pytest.mark.slow,
         ),
     ],

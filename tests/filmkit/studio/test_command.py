@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from filmkit.commands import studio as command
 from filmkit.commands.options import PROGRAM
-from filmkit.tools.studio_bench import main
+from tests.speed import edit_times
 from tests.support.calling import Calling, assert_one_line, calling
 
 __all__ = ["calling"]
@@ -63,12 +62,9 @@ def test_an_edit_is_on_the_page_about_when_watch_has_written_it(
 
     Other programs may keep the machine busy during one of the two, so a quarter more is allowed.
     """
-    main(["--runs", "3"])
-    printed = capsys.readouterr().out
+    fastest = {name: min(found) for name, found in edit_times(3).items()}
     with capsys.disabled():
-        print(printed)  # noqa: T201
-    times = json.loads(printed.splitlines()[-1])
-    fastest = {name: min(found) for name, found in times.items()}
+        print(fastest)  # noqa: T201
     watched = fastest.pop("--watch, the sheet")
     assert len(fastest) == 2
     assert all(seconds < 1.25 * watched for seconds in fastest.values())

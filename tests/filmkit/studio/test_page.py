@@ -14,11 +14,10 @@ import pytest
 from PIL import Image, ImageChops
 
 from extract.trace import Trace
-from filmkit.tools.studio_bench import studio_program
 from tests.support.browsing import browser
 from tests.support.browsing import wait_until as wait_until_within
 from tests.support.decoding import expected
-from tests.support.studio import Studio, open_studio
+from tests.support.studio import Studio, open_studio, studio_program
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from filmkit.tools.studio_bench import StudioClient
-from tests.support.studio import SCENE, open_studio
+from tests.support.studio import SCENE, StudioClient, open_studio
 
 
 @pytest.mark.slow

@@ -22,11 +22,11 @@ from filmkit.voice.cues import (
     BeatCue,
     CueSheet,
     cut,
+    moved_to_words,
+    pressed_cues,
     propose,
     read_cues,
     sheet_beside,
-    taken,
-    tidied,
     to_json,
 )
 from filmkit.voice.errors import VoiceError
@@ -182,14 +182,14 @@ def test_presses_become_cues() -> None:
         asked.append(prompt)
         return next(times)
 
-    cues = taken(BEATS, press, lambda line: None)
+    cues = pressed_cues(BEATS, press, lambda line: None)
     assert asked[1] == "Enter at “more.”"
     assert asked[3] == "Enter at “The last of these …”"
     assert [cue.start for cue in cues] == [0.2, 3.7, 5.1]
     assert cues[0].marks == {"more": 2.6}
     # A finger is never exact; words begin after pauses.
-    assert [cue.start for cue in tidied(cues, TAKE)] == pytest.approx(STARTS, abs=0.03)
-    far = tidied([BeatCue("ending", 6.5)], TAKE)
+    assert [cue.start for cue in moved_to_words(cues, TAKE)] == pytest.approx(STARTS, abs=0.03)
+    far = moved_to_words([BeatCue("ending", 6.5)], TAKE)
     assert far[0].start == 6.5
 
 
@@ -199,7 +199,7 @@ def test_marks_stay_inside_their_beat_when_its_beginning_is_moved() -> None:
         BeatCue("middle", 4.05),
         BeatCue("ending", 4.6, {"red": 4.65}),
     ]
-    first, second, third = tidied(early_and_late, TAKE)
+    first, second, third = moved_to_words(early_and_late, TAKE)
     assert first.marks["more"] == second.start == pytest.approx(STARTS[1], abs=0.03)
     assert third.marks["red"] == third.start == pytest.approx(STARTS[2], abs=0.03)
     assert cut(TAKE, sheet(first, second, third), scene_text(*BEATS), Path("take.cues.json"))
@@ -307,7 +307,7 @@ def test_an_interrupt_is_no_end_of_the_input(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("builtins.input", interrupted)
     monkeypatch.setattr(cueing, "PLAYERS", ())
     with pytest.raises(KeyboardInterrupt):
-        cueing.ask(BEATS, TAKE)
+        cueing.cue_by_ear(BEATS, TAKE)
 
 
 def test_a_sheet_that_cannot_be_written_is_known_before_anybody_is_asked(
@@ -465,5 +465,5 @@ def test_few_words_are_shown_to_press_a_key_at(code: str, text: str, shown: list
         return float(len(prompts))
 
     with use_language(code):
-        taken([record], press, lambda line: None)
+        pressed_cues([record], press, lambda line: None)
     assert prompts == [f"Enter at “{words}”" for words in shown]

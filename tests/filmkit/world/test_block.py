@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from manim import tempconfig
+from manim import DL, UR, tempconfig
 
 from extract.trace import Trace
 from filmkit.core.animations import presence, set_presence
@@ -17,6 +17,7 @@ from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.world.block import CacheBlock, Slab, shot_of
+from filmkit.world.standing import words_at
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture
 from tests.support.traces import make_trace
 
@@ -100,6 +101,28 @@ def test_a_shot_shows_all_of_it_from_the_right_and_above(block: CacheBlock, fram
         assert room.contains(Box.between(seen.min(axis=0), seen.max(axis=0)), slack=0.02)
         # From there the slabs farther to the right are in front, as they are drawn.
         assert shot.eye()[0] > block.corners[:, 0].max()
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_shot_has_room_for_words_beside_it(block: CacheBlock, frame: Frame) -> None:
+    stage = frame.stage
+    room = Box.of(stage.left + 1, stage.right, stage.bottom + 0.5, stage.top - 1.5)
+    at = block.build().pose.corner
+    words = [
+        words_at("keysandvaluesofallheads", at(0, 0.5, 0), away=(-0.3, 0.0)),
+        words_at("one token", at(1, 0.5, 1), away=(0.2, 0.0)),
+        words_at("over it", at(0.5, 1, 0.5), away=(0.0, 0.6)),
+    ]
+    shot = block.shot(frame, into=room, words=words)
+    seen = shot.project(block.corners, frame.height)
+    boxes = [Box.between(seen.min(axis=0), seen.max(axis=0))]
+    for word in words:
+        (point,) = shot.project(word.anchor[None], frame.height)
+        boxes.append(Box.between(point + word.get_corner(DL), point + word.get_corner(UR)))
+    around = Box.around(boxes)
+    assert room.contains(around, slack=0.02)
+    # No larger picture has room for them.
+    assert around.width > room.width - 0.02 or around.height > room.height - 0.02
 
 
 @pytest.mark.parametrize(("turn", "tilt"), [(36, 13), (50, 17), (20, 30)])

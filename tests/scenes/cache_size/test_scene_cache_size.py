@@ -11,8 +11,8 @@ from extract.facts.architectures import architecture, kv_cache_bytes, kv_cache_e
 from extract.facts.gpus import H100_SXM, decoding_work
 from extract.facts.v2_report import v2_cache_claim
 from extract.trace import Trace
+from filmkit.core.arrival import last_picture
 from filmkit.core.geometry import Box, Frame
-from filmkit.core.handover import last_picture
 from filmkit.core.records import StageSettings
 from filmkit.core.text import TextLine
 from filmkit.world.block import Pose
@@ -117,7 +117,7 @@ def test_where_one_token_was_as_many_latents_are_cut_as_have_room() -> None:
 def test_each_lamp_that_burns_is_a_multiply_add(n_groups: int | None) -> None:
     work = decoding_work(R1, "gqa" if n_groups else None, n_groups=n_groups).per_number
     card = Readers((0.0, 0.0), round(H100_SXM.ridge()), round(work), "latent")
-    middles = np.array([lamp.mean(axis=0) for lamp in card.lamps])
+    middles = np.array([lamp.mean(axis=0) for lamp in card.places])
     assert len(np.unique(middles.round(6), axis=0)) == round(H100_SXM.ridge())
     reading = card.read()
     reading.begin()

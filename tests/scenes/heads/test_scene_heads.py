@@ -92,7 +92,7 @@ def test_the_kind_of_attention_has_its_name() -> None:
 
 def test_every_head_shows_its_own_pattern_and_output() -> None:
     trace = make_trace(n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", biases=True)
-    patterns = seen(picture_of(trace, "around_the_rack"), "pattern")
+    patterns = seen(picture_of(trace, "along_the_heads"), "pattern")
     patterns.sort(key=lambda panel: (round(panel.box.top, 1), panel.box.left))
     assert [panel.heatmap.source.index[0] for panel in patterns] == list(range(6))
     apart = picture_of(trace, "outputs_line_up")

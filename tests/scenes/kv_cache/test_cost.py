@@ -1,4 +1,4 @@
-"""What a cache costs: sizes that are to scale, factors, lamps, and an answer that is not given."""
+"""What a cache costs: sizes that are to scale, lamps, and an answer that is not given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from extract.trace import Trace
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.view import LayerView
 from filmkit.world.block import Pose, shot_of
-from scenes.kv_cache.cost import LargeToken, factors, lamp_places, plates_of_layer, token_bytes
+from filmkit.world.lamps import lamp_places
+from scenes.kv_cache.cost import LargeToken, plates_of_layer, token_bytes
 from scenes.kv_cache.scene_kv_cache import KVCache
 from tests.support.checkout import SHIPPED
 from tests.support.staging import BeatPicture, play
@@ -29,11 +30,18 @@ def pictures() -> dict[str, BeatPicture]:
     return {picture.record.name: picture for picture in play(KVCache, Trace.load(SHIPPED))}
 
 
-@pytest.mark.parametrize("made", [make_trace(), make_trace(n_heads=6, n_kv_heads=2, n_layers=3)])
-def test_the_factors_make_the_bytes(made: Trace) -> None:
-    size, meta = token_bytes(made.meta), made.meta
-    assert size == 2 * meta.n_kv_heads * meta.d_qk * meta.n_layers * 2
-    assert np.prod([int(text) for text in re.findall(r"\d+", factors(meta))]) == size
+def test_the_sizes_beside_a_token_make_its_bytes(pictures: dict[str, BeatPicture]) -> None:
+    meta = Trace.load(SHIPPED).meta
+    said = " ".join(text.text for text in pictures["bytes_of_a_token"].texts)
+
+    def number(pattern: str) -> int:
+        found = re.search(pattern, said)
+        assert found
+        return int(found[1])
+
+    channels = number(r"keys: (\d+) numbers") + number(r"values: (\d+) numbers")
+    units = number(r"(\d+) layers") * number(r"× (\d+) sets")
+    assert channels * units * number(r"(\d+) bytes a number") == token_bytes(meta)
 
 
 @pytest.mark.parametrize("frame", FRAMES)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from manim import tempconfig
 
 from extract.trace import Trace
 from filmkit.core.geometry import Box
+from filmkit.core.records import BeatRecord
+from filmkit.core.stage import Stage
 from filmkit.core.view import LayerView
 from filmkit.mobjects.latent_view import LatentView
-from scenes.mla.absorbed import BracketFormula, RebuiltKeys
+from scenes.mla.absorbed import RebuiltKeys
 from scenes.mla.scene_mla import LatentAttention
 from tests.support.latents import with_latent
 from tests.support.staging import BeatPicture, play
@@ -20,7 +23,7 @@ CASES = {
     "own latent": {"n_heads": 6, "d_head": 32, "positions": "rotary", "mla": True},
 }
 
-OUTPUTS = "output with keys", "output without keys", "difference: blank is zero"
+OUTPUTS = "with keys", "without keys", "difference"
 
 
 def make(**options: object) -> Trace:
@@ -85,17 +88,25 @@ def test_it_ends_on_all_that_is_kept_of_a_token(
     assert f"{numbers} numbers" in {item.text for item in picture.texts}
 
 
-def test_the_bracket_ends_around_the_query() -> None:
-    formula = BracketFormula(Box(0.0, 0.0, 12.0, 2.0))
-    old = [half.get_center() for half in formula.bracket]
-    goal = [half.get_center() for half in formula.goal]
-    assert old[0][0] > formula.query.get_x() > goal[0][0]
-    jump = formula.move_bracket()
-    jump.begin()
-    np.testing.assert_allclose([half.get_center() for half in formula.bracket], old)
-    jump.interpolate(1.0)
-    np.testing.assert_allclose([half.get_center() for half in formula.bracket], goal)
-    assert not any(half.get_fill_opacity() for half in formula.goal)
+def test_the_bracket_ends_around_the_query_and_results_stand_below_their_factors() -> None:
+    mosaics = []
+
+    def note(record: BeatRecord, stage: Stage) -> None:
+        if record.name in ("a_new_query", "move_the_bracket"):
+            assert isinstance(stage, LatentAttention)
+            mosaics.append({name: part.box for name, part in stage.parts.items()})
+
+    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+        LatentAttention(make(**CASES["rotary"]), on_beat_end=note).render()
+    before, after = mosaics
+    assert before["query"].x < before["open"].x < before["weights"].x
+    assert before["latents"].x < before["close"].x
+    assert after["open"].x < after["query"].x
+    assert after["weights"].x < after["close"].x < after["latents"].x
+    for result, factor in ("asked", "weights"), ("row", "latents"):
+        np.testing.assert_allclose(
+            (after[result].left, after[result].right), (after[factor].left, after[factor].right)
+        )
 
 
 def test_one_row_of_attention_mixes_the_latents(
@@ -114,11 +125,15 @@ def test_one_row_of_attention_mixes_the_latents(
 
 
 def test_towers_sink_into_the_floor(trace: Trace) -> None:
-    keys = RebuiltKeys(LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False)))
+    view = LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False))
+    keys, floor = RebuiltKeys(view, Box(0.0, 0.0, 6.0, 2.0)), -1.0
     _top, side, front, edges = keys.towers[0]
-    height = edges.get_top()[1]
+    assert keys.get_top()[1] == pytest.approx(1.0)
+    assert (keys.get_left()[0], keys.get_right()[0]) == pytest.approx((-3.0, 3.0))
+    height = front.box.top - floor
     keys.sink(0.5)
-    np.testing.assert_allclose(edges.get_top()[1], height / 2)
+    np.testing.assert_allclose(front.box.top - floor, height / 2)
+    assert edges.get_bottom()[1] == pytest.approx(floor)
     seen = front.shown[:, 0]
     np.testing.assert_allclose(seen[: len(seen) // 2], 1)
     np.testing.assert_allclose(seen[(len(seen) + 1) // 2 :], 0, atol=1e-9)

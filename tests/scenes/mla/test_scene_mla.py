@@ -203,7 +203,7 @@ def test_both_sides_show_how_far_their_patterns_are_from_the_models_own(trace: T
             for head, card in enumerate(side.cards):
                 apart = np.abs(way.pattern[head] - own[head])
                 np.testing.assert_allclose(card.pattern.values, square(trace, apart), atol=1e-6)
-            assert side.share.text == f"{way.distance.mean:.0%}"
+            assert side.share[0].text == f"{way.distance.mean:.0%} moved"
         first, last = (side.cards[0].pattern.norm for side in stage.sides)
         assert first == last
         assert first.cmap.startswith(current_theme().background)
@@ -229,7 +229,7 @@ def test_the_whole_models_shares_and_words_are_those_of_the_trace() -> None:
     contest = at_equal_size(shipped)
     assert contest is not None
     shown = {item.text for item in beats["every_layer"].texts}
-    assert {f"{row.moved:.0%}" for row in (contest.mean, contest.latent)} <= shown
+    assert {f"{row.moved:.0%} moved" for row in (contest.mean, contest.latent)} <= shown
     ends = {"what_it_says": (contest.fitted,), "and_on_a_latent": contest.rows[2:]}
     for beat, rows in ends.items():
         said = "".join(f" {item.text}" for item in beats[beat].texts)

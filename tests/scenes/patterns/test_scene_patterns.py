@@ -20,8 +20,9 @@ from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageError
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
+from filmkit.world.published import LARGE
 from scenes.patterns.parts import Field, Wall, Zoom, close_shot, from_the_side, prompt_patterns
-from scenes.patterns.scene_patterns import DIM, LARGE, Patterns
+from scenes.patterns.scene_patterns import DIM, Patterns
 from scenes.registry import SCENES
 from tests.support.figures import all_texts
 from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from manim import tempconfig
+from manim import DR, UL, tempconfig
 
 from extract.trace import Trace
+from filmkit.core.animations import presence
+from filmkit.core.geometry import Box
 from filmkit.core.records import BeatRecord
 from filmkit.core.theme import current_theme
-from scenes.sparse.parts import UNREAD, Pooling
+from scenes.sparse.parts import Pooling
 from scenes.sparse.scene_sparse import Sparse
 from tests.support.figures import all_texts
 from tests.support.staging import complaints, play
@@ -68,9 +70,9 @@ def test_cells_are_the_attention_of_heads_and_words_lit_where_it_is_read(case: s
         np.testing.assert_allclose(shown, rows.T, atol=1e-6)
         kept = np.array([kept_of(row, n, way) for row in rows])
         bright = kept.T > 0
-        alike = (bright == bright[:, :1]).all()
-        left = np.array([panel.shown.ravel() for panel in panels])
-        np.testing.assert_array_equal(left, np.where(alike | bright, 1, UNREAD))
+        masked = np.array([panel.masked.ravel() for panel in panels])
+        np.testing.assert_array_equal(masked, ~bright)
+        assert presence(stage.heads.unread) == 1.0
         ink = current_theme().ink.lower()
         lit = [word.get_fill_color().to_hex().lower() == ink for word in stage.heads.words]
         assert lit == bright.any(axis=1).tolist()
@@ -132,16 +134,22 @@ def test_the_floor_has_as_many_tiles_as_the_numbers_say(frame: dict[str, float])
     run(make_trace(), look, **frame)
 
 
-@pytest.mark.parametrize("count", [4, 128])
-def test_so_many_tokens_become_one_entry(count: int) -> None:
-    pooling = Pooling(count, ("words", "more"), 16, 0.5)
-    assert len(pooling.tokens) == count
-    assert pooling.tokens[0].width == pytest.approx(pooling.entry.width)
-    merging = pooling.merge()
-    merging.begin()
-    merging.interpolate(1.0)
-    ends = [copy.get_center() for copy in merging.mobject]
-    np.testing.assert_allclose(ends, [pooling.entry.get_center()] * count, atol=1e-9)
+@pytest.mark.parametrize("words", ["words", "words that take several lines"])
+@pytest.mark.parametrize("room", [Box(0, 0, 12, 5), Box(0, 0, 4, 6), Box(1, -1, 6, 4)])
+def test_so_many_tokens_become_one_entry(room: Box, words: str) -> None:
+    poolings = Pooling.in_room(dict.fromkeys([4, 128], (words, "more")), 16, room)
+    for count, pooling in zip([4, 128], poolings, strict=True):
+        assert len(pooling.tokens) == count
+        assert pooling.tokens[0].width == pytest.approx(pooling.entry.width)
+        merging = pooling.merge()
+        merging.begin()
+        merging.interpolate(1.0)
+        ends = [copy.get_center() for copy in merging.mobject]
+        np.testing.assert_allclose(ends, [pooling.entry.get_center()] * count, atol=1e-9)
+    few, many = poolings
+    assert few.get_bottom()[1] > many.get_top()[1]
+    corners = np.array([few.get_corner(UL), many.get_corner(UL), many.get_corner(DR)])[:, :2]
+    assert (np.abs(corners - [room.x, room.y]) <= np.array([room.width, room.height]) / 2).all()
 
 
 def test_published_numbers_are_marked_as_not_the_models() -> None:

@@ -1,6 +1,6 @@
 """Write the exact versions of everything that takes part in a picture.
 
-``python -m filmkit.tools.constraints`` (``make constraints``) writes a constraints file for pip:
+``make constraints`` writes a constraints file for pip:
 the versions, installed here, of what the project needs to render and of all that these need. An
 installation that uses it draws the same pictures; ``pyproject.toml`` holds the ranges that work.
 """
@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from extract.support.files import write_text
 from extract.support.printing import echo
-from filmkit.core.project import NAME
+from filmkit.core.project import NAME, PROJECT
 
 __all__ = ["constraints"]
 
-FILE = Path(__file__).resolve().parents[1] / "constraints.txt"
+FILE = PROJECT / "filmkit" / "constraints.txt"
 
 HEAD = """\
 # The versions with which the project's control pictures were drawn. For the same pictures:

@@ -1,4 +1,4 @@
-"""Draw the recipes of the documentation: ``python -m filmkit.tools.recipes PAGE FOLDER``.
+"""Draw the recipes of the documentation: ``python -m docs.draw_recipes PAGE FOLDER``.
 
 Each code block of the page whose first line names a file (three backquotes, ``python mine.py``) is
 a scene. Its last picture is written to the folder, as a PNG file with the name of the scene's file.

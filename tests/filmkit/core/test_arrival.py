@@ -10,9 +10,9 @@ from manim import Circle, Square
 from manim.utils.exceptions import EndSceneEarlyException
 
 from filmkit.core.animations import Appear, presence
+from filmkit.core.arrival import _matches, _stand_in_scene, arriving, stand_for
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.geometry import Box
-from filmkit.core.handover import _matches, _stand_in_scene, arriving, stand_for
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.stage import Stage, beat

@@ -12,6 +12,8 @@ import pytest
 from manim import Group
 from PIL import Image
 
+from docs.draw_recipes import recipes
+from docs.draw_reference import ReferencePictures, add_scene, documented_objects, write_pages
 from filmkit.core.animations import Appear, Glide
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
@@ -20,8 +22,6 @@ from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
-from filmkit.tools.catalogue import MobjectCatalogue, add_scene, documented_objects, write_pages
-from filmkit.tools.recipes import recipes
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
@@ -58,11 +58,11 @@ class Story(Stage):
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> MobjectCatalogue:
-    catalogue = MobjectCatalogue({Highlight, Outline, Named, Label, Appear, Glide})
+def pictures() -> ReferencePictures:
+    pictures = ReferencePictures({Highlight, Outline, Named, Label, Appear, Glide})
     with manim_config(Quality(WIDTH, HEIGHT, 5)):
-        add_scene(catalogue, SceneEntry("scene_story", "", __name__, "Story"), make_trace())
-    return catalogue
+        add_scene(pictures, SceneEntry("scene_story", "", __name__, "Story"), make_trace())
+    return pictures
 
 
 def light(picture: np.ndarray, side: str) -> int:
@@ -71,27 +71,27 @@ def light(picture: np.ndarray, side: str) -> int:
     return int(picture[HEIGHT // 4 :, half].max())
 
 
-def test_each_class_has_a_picture_and_the_name_of_its_beat(catalogue: MobjectCatalogue) -> None:
-    assert catalogue.incomplete == {Label}
-    assert catalogue.seen_in[Highlight] == catalogue.seen_in[Appear] == "scene_story, beat first"
-    assert catalogue.seen_in[Outline] == catalogue.seen_in[Glide] == "scene_story, beat second"
+def test_each_class_has_a_picture_and_the_name_of_its_beat(pictures: ReferencePictures) -> None:
+    assert pictures.incomplete == {Label}
+    assert pictures.seen_in[Highlight] == pictures.seen_in[Appear] == "scene_story, beat first"
+    assert pictures.seen_in[Outline] == pictures.seen_in[Glide] == "scene_story, beat second"
 
 
-def test_a_mobject_stands_out_from_the_rest(catalogue: MobjectCatalogue) -> None:
+def test_a_mobject_stands_out_from_the_rest(pictures: ReferencePictures) -> None:
     for kind in (Outline, Named):
-        assert light(catalogue.pictures[kind], "right") > 100, kind
-        assert 20 < light(catalogue.pictures[kind], "left") < 80, kind
+        assert light(pictures.taken[kind], "right") > 100, kind
+        assert 20 < light(pictures.taken[kind], "left") < 80, kind
 
 
-def test_an_animation_is_shown_at_three_moments(catalogue: MobjectCatalogue) -> None:
-    moments = np.hsplit(catalogue.pictures[Appear], 3)
+def test_an_animation_is_shown_at_three_moments(pictures: ReferencePictures) -> None:
+    moments = np.hsplit(pictures.taken[Appear], 3)
     lights = [light(moment, "left") for moment in moments]
     assert lights[0] < 60 < lights[1] < 180 < lights[2]
 
 
 @pytest.mark.slow
 def test_every_mobject_and_animation_has_a_page_without_a_warning(
-    catalogue: MobjectCatalogue, tmp_path: Path
+    pictures: ReferencePictures, tmp_path: Path
 ) -> None:
     # As in the project: pages may show what lies beside their folder.
     docs, site = tmp_path / "docs", tmp_path / "site"
@@ -101,7 +101,7 @@ def test_every_mobject_and_animation_has_a_page_without_a_warning(
         shutil.copy(path, docs)
     for name in recipes(DOCS / "recipes.md"):
         Image.new("RGB", (16, 9)).save(docs / "pictures" / f"{name}.png")
-    write_pages(catalogue, documented_objects(), docs / "reference")
+    write_pages(pictures, documented_objects(), docs / "reference")
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(docs), str(site)],
         cwd=tmp_path,

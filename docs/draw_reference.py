@@ -1,9 +1,9 @@
 """Documentation pages of the public names, with pictures taken from the scenes themselves.
 
-``render.py catalogue FOLDER`` runs every scene without filming it. When a class of mobjects or
-animations appears for the first time, its picture is taken: a mobject in full brightness, with the
-rest of its scene dimmed; an animation near its beginning, at its middle and near its end. The pages
-are written for Sphinx, which adds the docstrings (``make docs``).
+``python -m docs.draw_reference FOLDER`` runs every scene without filming it. When a class of
+mobjects or animations appears for the first time, its picture is taken: a mobject in full
+brightness, with the rest of its scene dimmed; an animation near its beginning, at its middle and
+near its end. The pages are written for Sphinx, which adds the docstrings (``make docs``).
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import gc
 import inspect
 import pkgutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 from manim import Animation, Mobject
 from PIL import Image
@@ -32,8 +33,9 @@ from filmkit.render.movie import Pixels
 from filmkit.render.quality import quality_of
 from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import SHIPPED
+from scenes.registry import SCENES
 
-__all__ = ["MobjectCatalogue", "add_scene", "documented_objects", "make_catalogue", "write_pages"]
+__all__ = ["ReferencePictures", "add_scene", "documented_objects", "write_pages"]
 
 DIMMED = 0.25  # brightness of the rest of the scene, where 1 is its own
 MIN_SHARE = 0.3  # least share of a mobject's parts that a picture must show
@@ -57,14 +59,14 @@ def _is_drawn(item: object) -> bool:
 
 
 @dataclass
-class MobjectCatalogue:
+class ReferencePictures:
     """Pictures of classes.
 
     Attributes
     ----------
     incomplete
         Classes without a picture of all their parts so far.
-    pictures
+    taken
         Picture of each class, (height, width, 3).
     seen_in
         Scene and beat of each picture, as text.
@@ -73,7 +75,7 @@ class MobjectCatalogue:
     """
 
     incomplete: set[type]
-    pictures: dict[type, Pixels] = field(default_factory=dict)
+    taken: dict[type, Pixels] = field(default_factory=dict)
     seen_in: dict[type, str] = field(default_factory=dict)
     shares: dict[type, float] = field(default_factory=dict)
 
@@ -81,29 +83,29 @@ class MobjectCatalogue:
         """Store a picture of a class; with a share of 1 the class is complete."""
         if share == 1:
             self.incomplete.discard(kind)
-        self.pictures[kind], self.seen_in[kind], self.shares[kind] = picture, where, share
+        self.taken[kind], self.seen_in[kind], self.shares[kind] = picture, where, share
 
 
-def add_scene(catalogue: MobjectCatalogue, entry: SceneEntry, trace: Trace) -> None:
+def add_scene(pictures: ReferencePictures, entry: SceneEntry, trace: Trace) -> None:
     """Run a scene and add pictures of the classes that it shows."""
     scene: Any = entry.load()
 
     def update_to_time(self: Any, t: float) -> None:
-        animations = [a for a in _flat(self.animations) if type(a) in catalogue.incomplete]
+        animations = [a for a in _flat(self.animations) if type(a) in pictures.incomplete]
         if animations:
             strip = []
             for moment in MOMENTS:
                 super(recorder, self).update_to_time(moment * self.duration)
                 strip.append(self.snapshot()[..., :3])
             for animation in animations:
-                catalogue.add(type(animation), np.hstack(strip), _where(self, entry))
+                pictures.add(type(animation), np.hstack(strip), _where(self, entry))
         super(recorder, self).update_to_time(t)
 
     def play(self: Any, *animations: Any, **kwargs: Any) -> None:
         super(recorder, self).play(*animations, **kwargs)
-        for mobject, share in _visible_mobjects(self, catalogue):
+        for mobject, share in _visible_mobjects(self, pictures):
             picture = _picture_of(self, mobject)
-            catalogue.add(type(mobject), picture, _where(self, entry), share)
+            pictures.add(type(mobject), picture, _where(self, entry), share)
 
     recorder: Any = type(scene.__name__, (scene,), {"update_to_time": update_to_time, "play": play})
     recorder(trace).render()
@@ -120,20 +122,20 @@ def _where(stage: Stage, entry: SceneEntry) -> str:
     return f"{entry.slug}, beat {names[len(stage.beats)]}"
 
 
-def _visible_mobjects(stage: Stage, catalogue: MobjectCatalogue) -> list[tuple[Mobject, float]]:
+def _visible_mobjects(stage: Stage, pictures: ReferencePictures) -> list[tuple[Mobject, float]]:
     """Return mobjects of which clearly more is visible than ever before, with that share."""
     visible = {id(part) for part in stage.visible_parts() if presence(part) == 1}
     best: dict[type, tuple[Mobject, float]] = {}
     # All objects in memory are searched: a group is not always on the stage, only its parts are.
     for mobject in gc.get_objects():
         kind = type(mobject)
-        if kind not in catalogue.incomplete or not issubclass(kind, Mobject):
+        if kind not in pictures.incomplete or not issubclass(kind, Mobject):
             continue
         parts = _parts(mobject)
         if not parts:
             continue
         share = sum(id(part) in visible for part in parts) / len(parts)
-        before = best[kind][1] if kind in best else catalogue.shares.get(kind, 0.0)
+        before = best[kind][1] if kind in best else pictures.shares.get(kind, 0.0)
         if share > MIN_SHARE and (share == 1 or share > before + MIN_GAIN):
             best[kind] = mobject, share
     return list(best.values())
@@ -192,12 +194,12 @@ a picture, taken where it first appears in the scenes.
 """
 
 
-def write_pages(catalogue: MobjectCatalogue, items: Sequence[Any], folder: Path) -> None:
+def write_pages(pictures: ReferencePictures, items: Sequence[Any], folder: Path) -> None:
     """Write a page for each public name, with its picture if there is one, and a list of them.
 
     Parameters
     ----------
-    catalogue
+    pictures
         The pictures.
     items
         Classes and functions, in the order of their pages.
@@ -206,10 +208,10 @@ def write_pages(catalogue: MobjectCatalogue, items: Sequence[Any], folder: Path)
     """
     for item in items:
         name, image = item.__name__, ""
-        if item in catalogue.pictures:
-            write_png(Image.fromarray(catalogue.pictures[item]), folder / f"{name}.png")
+        if item in pictures.taken:
+            write_png(Image.fromarray(pictures.taken[item]), folder / f"{name}.png")
             what = "three moments of" if issubclass(item, Animation) else "an example of"
-            where = catalogue.seen_in[item]
+            where = pictures.seen_in[item]
             image = IMAGE.format(name=name, alt=f"{what} {name}", where=f"From {where}.")
         page = PAGE.format(
             title=name,
@@ -226,14 +228,20 @@ def write_pages(catalogue: MobjectCatalogue, items: Sequence[Any], folder: Path)
     write_text(folder / "index.rst", INDEX.format(names=names))
 
 
-def make_catalogue(scenes: Iterable[SceneEntry], folder: Path) -> str:
-    """Take the pictures and write the pages; return one line about which pictures there are."""
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def main(folder: Path) -> None:
+    """Take the pictures, write the pages, and say of what there is no picture."""
     items = documented_objects()
     drawn = {item for item in items if _is_drawn(item)}
-    catalogue, trace = MobjectCatalogue(set(drawn)), Trace.load(SHIPPED)
+    pictures, trace = ReferencePictures(set(drawn)), Trace.load(SHIPPED)
     with manim_config(quality_of("draft")):
-        for entry in scenes:
-            add_scene(catalogue, entry, trace)
-    write_pages(catalogue, items, folder)
-    missing = ", ".join(sorted(kind.__name__ for kind in drawn - catalogue.pictures.keys()))
-    return f"{len(catalogue.pictures)} pictures; no picture of: {missing}"
+        for entry in SCENES:
+            add_scene(pictures, entry, trace)
+    write_pages(pictures, items, folder)
+    missing = ", ".join(sorted(kind.__name__ for kind in drawn - pictures.taken.keys()))
+    click.echo(f"{len(pictures.taken)} pictures; no picture of: {missing}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What sets up an environment, and writes which versions it has."""

@@ -1,0 +1,154 @@
+"""Measure how long an edit takes to its picture, and a second of film: ``make bench``.
+
+    python -m tests.speed --runs 3
+
+An edit is measured in the studio, and with ``--watch``: both work on the same scene, one after the
+other, because other programs may keep the machine busy. Films are made of a scene of flat pictures
+and one in space, in full HD with two processes and an empty cache. What a second of film takes,
+start-up, rehearsal and encoding included, is said by the clock and in time of the processors, the
+latter without the rehearsal. Where other programs run meanwhile, only they say something.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import av
+import click
+
+from extract.support.temporary import temporary_folder
+from tests.support.checkout import PROJECT
+from tests.support.studio import StudioClient, program, studio_program
+
+__all__ = ["edit_times", "film_times"]
+
+SCENE = '''
+from manim import DOWN
+
+from filmkit import Appear, HeadPanel, Stage, beat
+
+
+class Edited(Stage):
+    @beat
+    def queries(self):
+        """The queries stand below each other."""
+        self.play(Appear(HeadPanel(self.head, "q")))
+
+    @beat
+    def pattern(self):
+        """Then the pattern comes, lower than the queries."""
+        self.clear()
+        pattern = HeadPanel(self.head, "pattern")
+        self.play(Appear(pattern))
+        self.play(pattern.animate.shift(DOWN * {place}))
+'''
+TOUCHED = "pattern"  # the beat that the edits touch
+FILMS = ("scene_attention", "scene_heads")  # one of flat pictures, and one in space
+
+
+def edit_times(runs: int) -> dict[str, list[float]]:
+    """Return the seconds from saving edits to their picture: on the page, and with --watch."""
+    with temporary_folder() as folder:
+        times = _studio_times(folder / "edited.py", runs)
+    with temporary_folder() as folder:
+        return times | {"--watch, the sheet": _watch_times(folder / "edited.py", runs)}
+
+
+def _edited(scene: Path) -> Iterator[float]:
+    """Save an edit of a beat for each value taken; the value is when it was saved."""
+    for number in count(1):
+        now = time.monotonic()
+        scene.write_text(SCENE.format(place=number / 1000), encoding="utf-8")
+        yield now
+
+
+def _studio_times(scene: Path, runs: int) -> dict[str, list[float]]:
+    """Measure a page that shows the touched beat, and one that shows another beat."""
+    edits = _edited(scene)
+    next(edits)
+    shown: list[float] = []
+    other: list[float] = []
+    with (
+        studio_program(scene.name, folder=scene.parent) as (address, _),
+        StudioClient(address) as page,
+    ):
+        hello = page.wait_for("hello")
+        page.tell("show", scene=hello["scene"], choices=hello["choices"])
+        page.wait_for("done")
+        for _run in range(runs):
+            start = next(edits)
+            page.wait_for("drawing")
+            page.tell("frame", beat=TOUCHED, frame=20, picture=True)
+            page.wait_for("frame", beat=TOUCHED)
+            shown.append(time.monotonic() - start)
+            page.wait_for("done")
+        for _run in range(runs):
+            start = next(edits)
+            # The page goes to the end of the touched beat.
+            page.wait_for("still", beat=TOUCHED)
+            other.append(time.monotonic() - start)
+            page.wait_for("done")
+    return {"studio, the frame on the page": shown, "studio, another beat": other}
+
+
+def _watch_times(scene: Path, runs: int) -> list[float]:
+    """Measure the sheet of pictures that --watch writes."""
+    edits, times = _edited(scene), []
+    next(edits)
+    with program(scene.name, "--watch", folder=scene.parent) as process:
+        assert process.stdout is not None
+
+        def wait_for(words: str) -> None:
+            if not any(words in line for line in process.stdout or ()):
+                raise RuntimeError("the program has ended early")
+
+        wait_for("edited.mp4 ")
+        for _run in range(runs):
+            start = next(edits)
+            wait_for("edited.preview.png ")
+            times.append(time.monotonic() - start)
+            wait_for("edited.mp4 ")
+    return times
+
+
+def film_times(scene: str, frame_rate: int) -> tuple[float, float]:
+    """Make the film of a scene; return the seconds that one of it takes, by two clocks."""
+    with temporary_folder() as folder:
+        options = ["--fps", str(frame_rate), "--jobs", "2", "--captions", "none", "--quiet"]
+        places = ["--cache", str(folder), "--out", str(folder)]
+        before = os.times()
+        subprocess.run(
+            [sys.executable, str(PROJECT / "render.py"), scene, *options, *places], check=True
+        )
+        after = os.times()
+        with av.open(folder / f"{scene}.mp4") as film:
+            length = (film.duration or 0) / av.time_base
+    processors = sum(after[2:4]) - sum(before[2:4])  # those of processes that were waited for
+    return (after.elapsed - before.elapsed) / length, processors / length
+
+
+@click.command(help=(__doc__ or "").splitlines()[0])
+@click.option("--runs", default=3, show_default=True, help="How often each thing is measured.")
+def main(runs: int) -> None:
+    for what, found in edit_times(runs).items():
+        least, most = min(found), max(found)
+        click.echo(f"{what}: {least:.2f} to {most:.2f} s, median {statistics.median(found):.2f} s")
+    for scene in FILMS:
+        for frame_rate in (30, 60):
+            taken = [film_times(scene, frame_rate) for _run in range(runs)]
+            clock, processors = map(statistics.median, zip(*taken, strict=True))
+            click.echo(
+                f"{scene}, a second of film at {frame_rate} frames: {clock:.2f} s by the clock, "
+                f"{processors:.2f} s of the processors"
+            )
+
+
+if __name__ == "__main__":
+    main()
