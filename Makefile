@@ -55,7 +55,8 @@ coverage: $(TESTS_READY)
 	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow" tests/extract \
 		--cov=extract --cov-report=term-missing:skip-covered --cov-fail-under=93 $(ARGS)
 
-# In the order of the files: the longest tests stand alone in theirs, and would come last otherwise.
+# In the order of tests/conftest.py: the longest tests stand alone in their files, and would come
+# last otherwise.
 test-slow: $(TESTS_READY)
 	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m slow \
 		$(ARGS)

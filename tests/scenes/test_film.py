@@ -16,7 +16,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from filmkit.core.arrival import _matches, last_picture
-from filmkit.core.records import ARRIVE, BeatRecord, StageSettings
+from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
 from filmkit.core.stage import Stage
@@ -35,9 +35,8 @@ Pictures = npt.NDArray[np.uint8]
 SMALL = Quality(320, 180, 5)
 SETTINGS = StageSettings()
 
-# Nothing stands before the first; before the patterns stand outputs of all heads, and no pattern.
-APART = ("scene_question", "scene_patterns")
-CARRIED = tuple(entry.slug for entry in SCENES if entry.slug not in APART)
+# Before the patterns stand outputs of all heads, and no pattern.
+APART = ("scene_patterns",)
 QUICK = ("scene_heads", "scene_patterns")
 PAIRS = [
     pytest.param(
@@ -96,14 +95,23 @@ def final(entry: SceneEntry, trace: Trace) -> Pictures:
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)
 def test_a_scene_arrives_from_the_last_picture_of_the_one_before(
-    before: SceneEntry, after: SceneEntry, trace: Trace
+    before: SceneEntry, after: SceneEntry, trace: Trace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    moved: list[Any] = []
+
+    def matches(*args: Any) -> Any:
+        moved.extend(found := _matches(*args))
+        return found
+
+    monkeypatch.setattr("filmkit.core.arrival._matches", matches)
     with small():
         joined = replace(after, arrival=Arrival(before)).load()
         first = after.load().beat_names(trace)[0]
         assert joined.beat_names(trace)[:2] == (ARRIVE, first)
         pictures, there = drawn(joined, trace, first)
         assert np.array_equal(pictures[ARRIVE][0], final(before, trace))
+        # What both show moves from one to the other.
+        assert bool(moved) == (after.slug not in APART)
         # From the end of its first beat on nothing tells how it was reached.
         _, alone = drawn(after.load(), trace, first)
         assert np.array_equal(there, alone)
@@ -241,25 +249,3 @@ def test_the_short_film_takes_a_minute_and_a_half(trace: Trace) -> None:
         for beat in beats
     )
     assert 75 < seconds < 100
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("after", CARRIED)
-def test_what_two_scenes_share_moves_from_one_to_the_next(
-    after: str, trace: Trace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moved: list[Any] = []
-
-    def matches(*args: Any) -> Any:
-        moved.extend(found := _matches(*args))
-        return found
-
-    def end(record: BeatRecord, stage: Stage) -> None:
-        raise EndSceneEarlyException
-
-    monkeypatch.setattr("filmkit.core.arrival._matches", matches)
-    film = one_after_another((entry, ()) for entry in SCENES)
-    (joined,) = (entry for entry in film if entry.slug == after)
-    with small():
-        joined.load()(trace, SETTINGS, on_beat_end=end).render()
-    assert moved
