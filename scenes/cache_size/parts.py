@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import DL, OUT, UR, Animation, Group, VMobject, smooth
+from manim import DL, DR, OUT, UL, UR, Animation, Group, VMobject, smooth
 
 from extract.facts.architectures import Architecture, kv_cache_elements, latent_size
 from extract.facts.v2_report import v2_cache_claim
@@ -326,7 +326,7 @@ class Row(Group):
             word.scale(LARGER).on_line(place.x, foot + height + OVER + line / 2)
             word.shift(DEEP / 2 * OUT)
         self.add(self.latents, self.words)
-        sides = [word.get_corner(corner) for word in self.words for corner in (DL, UR)]
+        sides = [word.get_corner(corner) for word in self.words for corner in (UL, UR, DR, DL)]
         corners = np.concatenate([sides, *(latent.pose.corners for latent in self.latents)])
         self.shot = shot_of(corners, frame, into=room, turn=0.0, tilt=TILT)
 

@@ -29,7 +29,7 @@ from filmkit.core.numbers import (
     spoken_bytes,
 )
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label
+from filmkit.core.text import NO_BREAK_SPACE, Label
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import TEXT
@@ -256,7 +256,7 @@ class CacheSize(Stage):
         line = _(
             "{new} against {old}: about {product} times smaller in all",
             new=NEW.name,
-            old=OLD.name,
+            old=OLD.name.replace(" ", NO_BREAK_SPACE),
             product=self.facts["smaller"],
         )
         words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
