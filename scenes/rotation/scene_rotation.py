@@ -266,12 +266,15 @@ class RotationAndLatent(Stage):
         show = partial(self.show, MERGED, tall=TALL_MERGED, headline=self.merging)
         names = [f"{what}{distance}" for distance in FAR for what in ("block", "said")]
         show(reveal="block0", later=" ".join(names[1:]))
+        before = 1
         for mark, shown in {"between": 2, "One": 3, "changes": 4, "five": 6}.items():
             self.wait_for(mark)
             start = self.parts["block0"].cells.whole
-            new = {name: start for name in names[2:shown] if name.startswith("block")}
-            marks = [mark for mark in self.changed if f"said{mark.part[5:]}" in names[:shown]]
-            show(later=" ".join(names[shown:]), origins=new, marks=tuple(marks))
+            new = {name: start for name in names[before:shown] if name.startswith("block")}
+            old = [changed for changed in self.changed if changed.part in names[:before]]
+            show(later=" ".join(names[shown:]), origins=new, marks=tuple(old))
+            before = shown
+        show(marks=tuple(self.changed))
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:
