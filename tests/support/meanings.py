@@ -5,8 +5,6 @@ So panels that are exchanged, or names, are found although all numbers are true.
 
 from __future__ import annotations
 
-import re
-
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
 
@@ -33,11 +31,9 @@ MEANINGS = {
     "made": {"pattern"},
     "GPT-2 small": {"pattern"},
     "head output": {"z", "latent_mix"},
-    "output of the layer": {"out"},
     "learned": {"W_V"},
     "latent": {"kv_latent", "latents", "mla.c"},
     "latents": {"kv_latent", "latents"},
-    "rotated key": {"k_rope", "mla.k_rot"},
     "rotated keys": {"k_rope"},
     "rotated query": {"q_rot", "q"},
     "query": {"q", "q_rot"},
@@ -45,11 +41,7 @@ MEANINGS = {
     "weights": {"W_UK", "latent.W_UK"},
     "attention": {"latent_pattern"},
     "mix of latents": {"mixed_latents"},
-    "unrotated": {"mla.scores_latent", "scores_of_latents"},
-    "rotated": {"mla.scores_rot", "scores_of_rotated"},
     "rebuilt keys": {"latent_keys"},
-    "makes queries": {"W_Q"},
-    "makes keys": {"W_K", "W_KR"},
     "true keys": KEYS - {"latent_keys"} | {"own_keys"},
     "moved attention": {"shared_difference"},
     "one shared set": {"pattern", "shared_pattern", "shared_difference"},
@@ -58,14 +50,14 @@ MEANINGS = {
     "without keys": {"latent_output"},
     "difference": {"difference_of_forms", "lost_keys"},
 }
-"""The tensors, without their layer, and the quantities of each name, whichever word it quotes."""
+"""The tensors, without their layer, and the quantities of each name."""
 
 
 def misnamed(cells: Heatmap) -> str:
     """Return what is wrong with the name of a heatmap, "" if it means what is shown."""
     if not cells.label:
         return ""
-    meant = MEANINGS.get(re.sub("“.*”", "“…”", cells.label))
+    meant = MEANINGS.get(cells.label)
     if meant is None:
         return f"the name {cells.label!r} is new: say in tests/support/meanings.py what it means"
     shown = _kind(cells.source)
