@@ -255,6 +255,39 @@ GROWTH = {
 }
 
 
+# Elements that do not grow, likewise; no others have any.
+FIXED = {
+    "DeepSeek-V4-Pro": 3_997_696,
+    "DeepSeek-V4-Flash": 2_818_048,
+    "DeepSeek-V4.1-Flash": 2_621_440,
+    "Kimi Linear 48B": 10_485_760,
+    "Qwen3-Next 80B": 18_874_368,
+    "gpt-oss-120b": 2_359_296,
+    "gpt-oss-20b": 1_572_864,
+    "Gemma 3 1B": 5_767_168,
+}
+
+LONG = 2**20
+# Elements read after so many tokens by those that choose: the index of all, and what is chosen.
+READ = {
+    "DeepSeek-V3.2": 61 * (LONG * 128 + 2048 * 576),
+    "GLM (glm_moe_dsa)": 78 * (LONG * 128 + 2048 * 576),
+    "DeepSeek-V4-Pro": 30 * (LONG // 4 * 128 + 1024 * 512) + 31 * LONG // 128 * 512 + 3_997_696,
+    "DeepSeek-V4-Flash": 21 * (LONG // 4 * 128 + 512 * 512) + 20 * LONG // 128 * 512 + 2_818_048,
+    "DeepSeek-V4.1-Flash": 3 * (LONG // 2 * 128 + 6 * 512 * 512)
+    + (LONG * 128 + 20 * 512 * 512)
+    + 2_621_440,
+    "MiniMax-M3": 57 * (LONG * 128 + 2048 * 1024) + 3 * LONG * 1024,
+}
+
+
+def test_every_newer_scheme_keeps_and_reads_what_its_source_says() -> None:
+    for scheme in NEWER_SCHEMES:
+        assert scheme.fixed == FIXED.get(scheme.model, 0), scheme.model
+        assert scheme.read(LONG) == READ.get(scheme.model, scheme.held(LONG)), scheme.model
+    assert all(scheme.year in (2025, 2026) for scheme in NEWER_SCHEMES)
+
+
 def test_every_newer_scheme_adds_what_its_source_says() -> None:
     growth = {(scheme.name, scheme.model): scheme.growth for scheme in NEWER_SCHEMES}
     assert growth == GROWTH
