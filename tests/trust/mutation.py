@@ -19,13 +19,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import click
 import hypothesis
-import numpy  # noqa: F401  loaded once, not in every process
 import pytest
 
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -196,6 +197,10 @@ def run(minutes: float, seed: int, modules: Sequence[str]) -> dict[str, tuple[in
     dict
         For each module how many changes were tested, and those that no test noticed.
     """
+    # Loaded once, not in every process.
+    for library in ("torch", "transformers.models.gpt2.modeling_gpt2", "rich.table", "safetensors"):
+        with suppress(ImportError):
+            import_module(library)
     hypothesis.settings.register_profile("changed", deadline=None)
     hypothesis.settings.load_profile("changed")
     until = time.monotonic() + 60 * minutes
