@@ -57,6 +57,18 @@ def test_bytes_per_token(name: str) -> None:
     assert sizes == BYTES_PER_TOKEN[name]
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: arch.name)
+def test_heads_and_widths_fit_the_scheme(arch: Architecture) -> None:
+    widths = {"DeepSeek-V2-Lite": 2048, "DeepSeek-V2": 5120}
+    if arch.scheme == "mla":
+        assert arch.n_kv_heads == arch.n_heads
+        assert arch.d_model == widths.get(arch.name, 7168)
+    else:
+        assert arch.d_model == arch.n_heads * arch.d_head
+    if arch.scheme in ("mha", "mqa"):
+        assert arch.n_kv_heads == (1 if arch.scheme == "mqa" else arch.n_heads)
+
+
 def test_every_architecture_is_listed_with_a_source() -> None:
     assert {arch.name for arch in ARCHITECTURES} == set(BYTES_PER_TOKEN)
     assert all(arch.source for arch in ARCHITECTURES)
