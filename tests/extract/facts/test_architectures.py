@@ -24,7 +24,7 @@ from extract.facts.architectures import (
     kv_cache_elements,
     latent_size,
 )
-from extract.facts.gpus import H100_SXM, decoding_work
+from extract.facts.gpus import GPU_BYTES, H100_SXM, decoding_work
 from extract.facts.newer_schemes import NEWER_SCHEMES, CachedLayers, NewerScheme
 from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, v2_cache_claim
 
@@ -244,6 +244,7 @@ def test_the_ridge_of_the_chip() -> None:
     assert H100_SXM.operations_per_second == pytest.approx(132 * 4096 * 1.83e9, rel=1e-4)
     assert H100_SXM.operations_per_second == pytest.approx(1979e12 / 2, rel=2e-4)
     assert "datasheet" in H100_SXM.source
+    assert GPU_BYTES == 80_000_000_000
 
 
 # --- Newer schemes --------------------------------------------------------------------------------
