@@ -15,8 +15,6 @@ import numpy.typing as npt
 
 from extract.trace import Trace
 
-__all__ = ["best", "first_and_last", "last", "rows_of_query"]
-
 Floats = npt.NDArray[np.float64]
 
 

@@ -91,6 +91,16 @@ def test_small_even_weights_beside_a_sink_have_a_small_spread() -> None:
     assert (strongest.layer, strongest.head) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("weights", "mean"), [((0.9,), 0.9), ((0.9, 0.3), 0.3), ((0.9, 0.3, 0.5), 0.4)]
+)
+def test_the_token_before_is_measured_without_the_first_one(
+    weights: tuple[float, ...], mean: float
+) -> None:
+    """Unless no other query has a token before it."""
+    assert previous_token_weight(np.diag(weights, k=-1)) == pytest.approx(mean)
+
+
 def test_the_sink_is_measured_without_the_first_row() -> None:
     pattern = np.array([[1, 0, 0], [0.5, 0.5, 0], [0.1, 0.1, 0.8]])
     assert first_token_weight(pattern) == pytest.approx(0.3)

@@ -24,7 +24,7 @@ from extract.facts.architectures import (
     kv_cache_elements,
     latent_size,
 )
-from extract.facts.gpus import H100_SXM, decoding_work
+from extract.facts.gpus import GPU_BYTES, H100_SXM, decoding_work
 from extract.facts.newer_schemes import NEWER_SCHEMES, CachedLayers, NewerScheme
 from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, v2_cache_claim
 
@@ -55,6 +55,18 @@ def test_bytes_per_token(name: str) -> None:
         kv_cache_bytes(arch),
     )
     assert sizes == BYTES_PER_TOKEN[name]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: arch.name)
+def test_heads_and_widths_fit_the_scheme(arch: Architecture) -> None:
+    widths = {"DeepSeek-V2-Lite": 2048, "DeepSeek-V2": 5120}
+    if arch.scheme == "mla":
+        assert arch.n_kv_heads == arch.n_heads
+        assert arch.d_model == widths.get(arch.name, 7168)
+    else:
+        assert arch.d_model == arch.n_heads * arch.d_head
+    if arch.scheme in ("mha", "mqa"):
+        assert arch.n_kv_heads == (1 if arch.scheme == "mqa" else arch.n_heads)
 
 
 def test_every_architecture_is_listed_with_a_source() -> None:
@@ -232,6 +244,7 @@ def test_the_ridge_of_the_chip() -> None:
     assert H100_SXM.operations_per_second == pytest.approx(132 * 4096 * 1.83e9, rel=1e-4)
     assert H100_SXM.operations_per_second == pytest.approx(1979e12 / 2, rel=2e-4)
     assert "datasheet" in H100_SXM.source
+    assert GPU_BYTES == 80_000_000_000
 
 
 # --- Newer schemes --------------------------------------------------------------------------------
@@ -253,6 +266,39 @@ GROWTH = {
     ("GLA-2", "DeepSeek-V3/R1"): 35_136,
     ("TPA", "DeepSeek-V3/R1"): 61 * 1024,
 }
+
+
+# Elements that do not grow, likewise; no others have any.
+FIXED = {
+    "DeepSeek-V4-Pro": 3_997_696,
+    "DeepSeek-V4-Flash": 2_818_048,
+    "DeepSeek-V4.1-Flash": 2_621_440,
+    "Kimi Linear 48B": 10_485_760,
+    "Qwen3-Next 80B": 18_874_368,
+    "gpt-oss-120b": 2_359_296,
+    "gpt-oss-20b": 1_572_864,
+    "Gemma 3 1B": 5_767_168,
+}
+
+LONG = 2**20
+# Elements read after so many tokens by those that choose: the index of all, and what is chosen.
+READ = {
+    "DeepSeek-V3.2": 61 * (LONG * 128 + 2048 * 576),
+    "GLM (glm_moe_dsa)": 78 * (LONG * 128 + 2048 * 576),
+    "DeepSeek-V4-Pro": 30 * (LONG // 4 * 128 + 1024 * 512) + 31 * LONG // 128 * 512 + 3_997_696,
+    "DeepSeek-V4-Flash": 21 * (LONG // 4 * 128 + 512 * 512) + 20 * LONG // 128 * 512 + 2_818_048,
+    "DeepSeek-V4.1-Flash": 3 * (LONG // 2 * 128 + 6 * 512 * 512)
+    + (LONG * 128 + 20 * 512 * 512)
+    + 2_621_440,
+    "MiniMax-M3": 57 * (LONG * 128 + 2048 * 1024) + 3 * LONG * 1024,
+}
+
+
+def test_every_newer_scheme_keeps_and_reads_what_its_source_says() -> None:
+    for scheme in NEWER_SCHEMES:
+        assert scheme.fixed == FIXED.get(scheme.model, 0), scheme.model
+        assert scheme.read(LONG) == READ.get(scheme.model, scheme.held(LONG)), scheme.model
+    assert all(scheme.year in (2025, 2026) for scheme in NEWER_SCHEMES)
 
 
 def test_every_newer_scheme_adds_what_its_source_says() -> None:
