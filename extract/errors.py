@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from extract.support.plain_text import escaped
 
+__all__ = [
+    "ExtractError",
+    "PromptError",
+    "TraceError",
+    "UnsupportedModelError",
+]
+
 
 class _OneLineError(Exception):
     """An error whose message is one line that is safe to print.

@@ -6,6 +6,25 @@ computed, so that a file that lies about its sizes is refused at once.
 
 from __future__ import annotations
 
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_FILE",
+    "MAX_HEADS",
+    "MAX_LAYERS",
+    "MAX_METADATA",
+    "MAX_NAME",
+    "MAX_POSITIONS",
+    "MAX_PROMPT",
+    "MAX_SENTENCE",
+    "MAX_TOKENS",
+    "MAX_TOKEN_TEXT",
+    "MAX_VERSIONS",
+    "MAX_VOCABULARY",
+    "MAX_WIDTH",
+    "PICTURE_TOKENS",
+    "fault_of_prompt",
+]
+
 PICTURE_TOKENS = (2, 24)
 """Fewest and most tokens of a prompt that the pictures have room for, without the beginning one."""
 

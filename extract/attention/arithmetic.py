@@ -20,6 +20,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "Array",
+    "AttentionResult",
+    "LayerShape",
+    "MultiplyAdds",
+    "Rotation",
+    "as_float64",
+    "attend",
+    "capped",
+    "causal_mask",
+    "for_each_head",
+    "merge_heads",
+    "multiply_adds",
+    "pool_heads",
+    "project",
+    "rotated_pairs",
+    "softmax",
+    "total_variation",
+]
+
 Array = NDArray[np.float64]
 
 

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from extract.attention.arithmetic import Array, as_float64
 
+__all__ = ["NORM_KINDS", "NORM_SPANS", "HeadNorm"]
+
 NORM_KINDS = ("rms", "layer")
 NORM_SPANS = ("head", "token")
 

@@ -32,6 +32,17 @@ from numpy.typing import ArrayLike
 
 from extract.attention.arithmetic import Array, as_float64
 
+__all__ = [
+    "Basis",
+    "Errors",
+    "Factors",
+    "KeyValueWeights",
+    "Moments",
+    "activation_basis",
+    "balance_of",
+    "weight_basis",
+]
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:

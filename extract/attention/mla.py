@@ -41,6 +41,17 @@ from extract.attention.arithmetic import (
     project,
 )
 
+__all__ = [
+    "AbsorbedMLA",
+    "Decoupled",
+    "LatentLayer",
+    "NaiveMLA",
+    "absorb_into_output",
+    "absorb_into_query",
+    "mla_absorbed",
+    "mla_naive",
+]
+
 
 class Decoupled(NamedTuple):
     """Decoupled parts of queries and keys, which carry the position; both already rotated.

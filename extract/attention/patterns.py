@@ -16,6 +16,16 @@ import numpy.typing as npt
 
 from extract.attention.arithmetic import total_variation
 
+__all__ = [
+    "CRITERIA",
+    "PatternDistance",
+    "StrongestHead",
+    "first_token_weight",
+    "last_row_spread",
+    "previous_token_weight",
+    "strongest_head",
+]
+
 Floats = npt.NDArray[np.float64]
 
 

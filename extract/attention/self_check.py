@@ -13,6 +13,13 @@ import numpy.typing as npt
 
 from extract.errors import ExtractError
 
+__all__ = [
+    "TOLERANCE",
+    "largest_errors",
+    "relative_error",
+    "require_small_errors",
+]
+
 TOLERANCE = 1e-4
 """Largest error of a step, max|a - b| / max|b|, with which a trace is written and read."""
 

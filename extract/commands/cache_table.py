@@ -20,6 +20,9 @@ from extract.facts.architectures import (
 from extract.facts.gpus import DecodingWork, decoding_work
 from extract.facts.v2_report import v2_cache_claim
 
+__all__ = ["CacheRow", "SizeUnit", "cache_row", "cache_table"]
+
+
 _SCHEMES: Mapping[str, tuple[Scheme | None, int | None]] = {
     "mha": ("mha", None),
     "gqa_8": ("gqa", COMPARED_GROUPS),

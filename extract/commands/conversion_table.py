@@ -11,6 +11,8 @@ from rich.text import Text
 from extract.commands.tables import FittingTable, numbers_table
 from extract.trace.contents.conversion_report import ConversionReport, Row
 
+__all__ = ["conversion_table"]
+
 _WAYS = {
     "model": "model",
     "mqa": "MQA, mean",

@@ -14,6 +14,8 @@ from extract.support.files import DISK_FULL_ERRNOS
 from extract.support.plain_text import error_line
 from extract.support.printing import echo
 
+__all__ = ["OneLineErrors"]
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in a shell."""
 

@@ -11,6 +11,8 @@ from extract.support.plain_text import escaped
 from extract.trace import Trace
 from extract.trace.contents.latents import latent_report
 
+__all__ = ["latent_table"]
+
 
 def latent_table(trace: Trace, layer: int) -> RenderableType:
     """Return a table of a layer's `LatentReport`, with the stored rank marked.

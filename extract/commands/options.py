@@ -12,6 +12,16 @@ from extract.latent.calibration import CALIBRATION_TEXT, read_calibration
 from extract.limits import PICTURE_TOKENS, fault_of_prompt
 from extract.support.plain_text import escaped, shortened
 
+__all__ = [
+    "calibration_option",
+    "model_name",
+    "named_file",
+    "prompts_of_file",
+    "range_of_rows",
+    "traceable_text",
+    "traceable_texts",
+]
+
 _LONGEST_NAME = 200
 """Bytes of a name that is also that of a file, which has an ending and may have a number."""
 

@@ -21,6 +21,8 @@ from rich.progress import (
 from extract.support.console import Console, echo, tolerating_closed_output
 from extract.trace import Trace
 
+__all__ = ["TaskProgress", "peak_memory", "wait_quietly"]
+
 _SECONDS_BETWEEN_LINES = 20.0
 """How often a task that takes long prints a line where there is no terminal."""
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Published, Trace
 
+__all__ = ["check_verdict", "finite", "listed_errors", "trace_facts"]
+
 
 def trace_facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
     """Return a readable summary of a trace as (name, value) pairs."""

@@ -15,6 +15,8 @@ from extract.facts.architectures import COMPARED_GROUPS
 from extract.facts.gpus import Chip
 from extract.facts.newer_schemes import NewerScheme
 
+__all__ = ["newer_row", "newer_table", "work_table"]
+
 
 def work_table(rows: Iterable[CacheRow], chip: Chip) -> RenderableType:
     """Return what attention does with the cache to make a token, and what a chip could do.

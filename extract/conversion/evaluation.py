@@ -19,6 +19,15 @@ from extract.conversion.fits import AttentionLayer, LayerFit, LayerStatistics
 from extract.conversion.model import Layer, run
 from extract.trace.contents.conversion_report import TextResult
 
+__all__ = [
+    "LADDER",
+    "Judge",
+    "Size",
+    "compare_on_windows",
+    "exactness",
+    "ladder_sizes",
+]
+
 LADDER = (
     (1 / 24, 1 / 96),
     (1 / 12, 1 / 48),

@@ -46,6 +46,25 @@ from torch import Tensor
 
 from extract.errors import ExtractError
 
+__all__ = [
+    "AttentionLayer",
+    "Components",
+    "JointFit",
+    "LayerFit",
+    "LayerStatistics",
+    "MLALayer",
+    "Projected",
+    "absorbed",
+    "attend",
+    "components",
+    "mix",
+    "mqa_mean",
+    "pattern",
+    "rotate",
+    "scores",
+    "with_weights",
+]
+
 _NOTHING_LEFT = 1e-9
 """Relative energy of the un-rotated keys below which they are rounding errors."""
 

@@ -20,6 +20,8 @@ from torch import Tensor
 from extract.conversion.fits import MLALayer, Projected, mix, scores, with_weights
 from extract.trace.contents.conversion_report import LayerHealing
 
+__all__ = ["HealedLayer", "heal_layer", "unit_latent"]
+
 _LEARNING_RATE = 0.007
 _WINDOWS, _QUERIES = 3, 96
 """Windows of a step, and queries in each of them."""

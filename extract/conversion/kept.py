@@ -65,6 +65,8 @@ from extract.trace.contents.conversion_report import (
 )
 from extract.trace.contents.json_records import from_json
 
+__all__ = ["QUICK", "Converted", "ModelConversion", "Settings", "TextResults", "last_settings"]
+
 _SHIPPED = asset("traces/smollm2-135m.safetensors")
 """The trace that comes with the project; its report holds what was measured of its model."""
 

@@ -18,6 +18,8 @@ from extract.trace import Trace
 from extract.trace.contents.conversion_report import MergedMatrices
 from extract.trace.proof.merged import MergedMatrix, MergedWeights
 
+__all__ = ["DISTANCES", "median_changes", "merged_matrices"]
+
 DISTANCES = 101
 """Distances 0, 1, 2 ... that are measured."""
 

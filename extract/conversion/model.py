@@ -28,6 +28,16 @@ from extract.errors import ExtractError, UnsupportedModelError
 from extract.support.files import atomic_write
 from extract.trace.contents.conversion_report import WINDOW
 
+__all__ = [
+    "Layer",
+    "LayerStream",
+    "Watcher",
+    "attention_layers",
+    "attention_replaced",
+    "gather_statistics",
+    "run",
+]
+
 _SAMPLED_QUERIES = 256
 """Largest number of queries of a window whose attention is counted for the statistics."""
 

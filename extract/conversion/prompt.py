@@ -19,6 +19,8 @@ from extract.conversion.model import Layer, attention_replaced
 from extract.models.token_sequence import ProgressCallback
 from extract.trace.contents.conversion_report import CONTINUATION, PromptResult
 
+__all__ = ["RowWatcher", "read_prompt"]
+
 _TOKENS = 4096
 """Tokens that are read at a time, of all models together: it bounds the memory."""
 

@@ -23,6 +23,8 @@ from extract.latent.calibration import CALIBRATION_TEXT, FITTED_FRACTION
 from extract.support.assets import asset
 from extract.trace.contents.conversion_report import CONVERSION_TOKENS, WINDOW
 
+__all__ = ["PASSAGE", "PROSE", "SECOND_TEXT", "ConversionText", "read_texts"]
+
 PASSAGE = 128
 """Tokens of a passage of the short tests."""
 

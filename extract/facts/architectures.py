@@ -23,6 +23,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+__all__ = [
+    "ARCHITECTURES",
+    "COMPARED_GROUPS",
+    "Architecture",
+    "LatentSize",
+    "Scheme",
+    "SparseIndexer",
+    "architecture",
+    "kv_cache_bytes",
+    "kv_cache_elements",
+    "latent_size",
+]
+
 Scheme = Literal["mha", "gqa", "mqa", "mla"]
 
 COMPARED_GROUPS = 8

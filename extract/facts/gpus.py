@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from extract.facts.architectures import Architecture, Scheme, kv_cache_elements, latent_size
 
+__all__ = ["GPU_BYTES", "H100_SXM", "Chip", "DecodingWork", "decoding_work"]
+
 GPU_BYTES = 80 * 10**9
 """Memory of one GPU in bytes, to compare caches with: an NVIDIA A100, H100 or H800 (80 GB)."""
 

@@ -12,6 +12,16 @@ from dataclasses import dataclass
 
 from extract.facts.architectures import Architecture, architecture
 
+__all__ = [
+    "NEWER_SCHEMES",
+    "V4_ARITHMETIC",
+    "V4_CACHE",
+    "V4_POOLING",
+    "V32_CONTEXT",
+    "CachedLayers",
+    "NewerScheme",
+]
+
 V32_CONTEXT = 163_840
 """Tokens of the longest text of DeepSeek-V3.2: max_position_embeddings in transformers 5.24,
 DeepseekV32Config."""

@@ -19,6 +19,17 @@ from extract.facts.architectures import architecture
 from extract.support.assets import asset, traces_folder
 from extract.trace import SCHEMA, Featured, ModelSource, Published, Trace, TraceMeta
 
+__all__ = [
+    "EXTRACTED_GPT2",
+    "FIGURES",
+    "PUBLISHED",
+    "figures",
+    "gpt2_trace",
+    "has_published_twin",
+    "is_gpt2_small",
+    "published_trace",
+]
+
 FIGURES = asset("reference/gpt2_small.json")
 """Published measurements of GPT-2 small."""
 

@@ -10,6 +10,16 @@ from fractions import Fraction
 
 from extract.facts.architectures import architecture, kv_cache_elements
 
+__all__ = [
+    "DENSE_7B",
+    "MOE",
+    "V2_SAVING",
+    "CacheClaim",
+    "QualityColumn",
+    "QualityTable",
+    "v2_cache_claim",
+]
+
 V2_SAVING = 0.933
 """Fraction of the cache that DeepSeek-V2 saves, as published; see :func:`v2_cache_claim`."""
 

@@ -33,6 +33,14 @@ from extract.support.kept import kept_folder
 from extract.trace import Trace
 from extract.trace.contents.latents import CalibrationText
 
+__all__ = [
+    "CALIBRATION_TEXT",
+    "FITTED_FRACTION",
+    "PASSAGE_TOKENS",
+    "calibrate",
+    "read_calibration",
+]
+
 CALIBRATION_TEXT = asset("calibration.txt")
 """Some 4,800 words of varied English, written for this project."""
 

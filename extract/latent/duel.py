@@ -15,6 +15,8 @@ from extract.latent.forms import both_forms
 from extract.recompute.sharing import share_heads
 from extract.trace import Trace
 
+__all__ = ["Duel", "Side", "duel"]
+
 
 @dataclass(frozen=True, eq=False)
 class Side:

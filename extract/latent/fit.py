@@ -52,6 +52,8 @@ from extract.trace.contents.latents import (
     latent_obstacle,
 )
 
+__all__ = ["ERROR_TARGET", "Calibration", "add_latent", "ladder_ranks", "require_fittable"]
+
 ERROR_TARGET = 0.25
 """Limit of the balanced error on held-out text; by default the smallest rank of the ladder within
 this limit is stored."""

@@ -24,6 +24,13 @@ from extract.attention.mla import (
 from extract.trace import Trace
 from extract.trace.contents.latents import fitted_latent
 
+__all__ = [
+    "BothForms",
+    "Comparison",
+    "both_forms",
+    "compare",
+]
+
 
 @dataclass(frozen=True, eq=False)
 class BothForms:

@@ -29,6 +29,8 @@ from extract.models.reader import (
 )
 from extract.trace.contents.meta import attention_kind
 
+__all__ = ["TransformerLensAdapter", "run_with_cache"]
+
 Cache = Mapping[str, torch.Tensor]
 
 # The output is read at W_O ("o.hook_out"): in some model families the library's own "hook_out"

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from extract.trace import Featured
 from extract.trace.contents.byte_tokens import without_byte_tokens
 
+__all__ = ["CRITERION", "choose_featured", "strongest_pair", "structure_scores"]
+
 CRITERION = (
     "the head with the largest product of two numbers over the prompt: the mean weight that "
     "queries give to earlier words, the first one excepted, and the largest single weight on such "

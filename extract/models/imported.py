@@ -35,6 +35,8 @@ from extract.support.plain_text import escaped, shortened
 from extract.trace import SCHEMA, ModelSource, Published, Trace, TraceMeta
 from extract.trace.contents.meta import attention_kind
 
+__all__ = ["imported_trace"]
+
 _AXES = {"pattern": 4, "q": 4, "k": 4, "v": 4}
 _HALF = 2e-3
 """Largest error of values that were rounded to 16 bits."""

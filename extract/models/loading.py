@@ -33,6 +33,15 @@ from extract.support.kept import kept_folder
 from extract.support.plain_text import escaped, shortened
 from extract.trace import ModelSource
 
+__all__ = [
+    "DEFAULT_GENERATED",
+    "DEFAULT_MODEL",
+    "DEFAULT_PROMPT",
+    "PACKAGED",
+    "LoadedModel",
+    "load_model",
+]
+
 DEFAULT_MODEL = "gpt2"
 DEFAULT_PROMPT = "The American flag is red, white, and"
 DEFAULT_GENERATED = 4

@@ -21,6 +21,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from extract.errors import UnsupportedModelError
 
+__all__ = ["AttentionCall", "ModuleRecord", "attention_modules", "layer_inputs", "record"]
+
 _EAGER = "eager"
 
 

@@ -31,6 +31,8 @@ from extract.models.reader import (
 )
 from extract.trace.contents.meta import attention_kind
 
+__all__ = ["ModuleReader"]
+
 _OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj")
 _NORMS = (
     ("q_norm", "k_norm"),

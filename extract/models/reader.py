@@ -20,6 +20,19 @@ from extract.attention.head_norm import HeadNorm
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import UnsupportedModelError
 
+__all__ = [
+    "AttentionConfig",
+    "AttentionReader",
+    "Floats",
+    "as_numpy",
+    "dot_products",
+    "find_rotation",
+    "linear",
+    "rotated",
+    "weights_of_projections",
+    "window_of",
+]
+
 Floats = npt.NDArray[np.float32]
 
 

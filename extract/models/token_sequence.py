@@ -17,6 +17,14 @@ from extract.limits import MAX_TOKENS, PICTURE_TOKENS, fault_of_prompt
 from extract.support.plain_text import shortened
 from extract.trace.contents.byte_tokens import BYTE_TOKENS, spell_out_bytes
 
+__all__ = [
+    "ProgressCallback",
+    "TokenSequence",
+    "logits_of",
+    "require_length_for_pictures",
+    "token_text",
+]
+
 ProgressCallback = Callable[[str, int, int], None]
 """Progress callback (task, done, total): `done` of `total` steps of the task are finished."""
 

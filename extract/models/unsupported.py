@@ -11,6 +11,8 @@ from typing import Any
 
 from extract.errors import UnsupportedModelError
 
+__all__ = ["has_hidden_steps", "refuse_unsupported"]
+
 _QK_NORMS = (
     "q_norm",
     "k_norm",

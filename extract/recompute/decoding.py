@@ -15,6 +15,8 @@ from extract.attention.arithmetic import Array, LayerShape, MultiplyAdds, multip
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.trace import Trace
 
+__all__ = ["DecodedRow", "Decoding", "decode"]
+
 
 @dataclass(frozen=True, eq=False)
 class DecodedRow:

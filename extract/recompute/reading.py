@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from extract.trace import Trace
 
+__all__ = ["best", "first_and_last", "last", "rows_of_query"]
+
 Floats = npt.NDArray[np.float64]
 
 

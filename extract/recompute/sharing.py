@@ -21,6 +21,8 @@ from extract.attention.arithmetic import Array, as_float64, pool_heads, total_va
 from extract.attention.patterns import PatternDistance
 from extract.trace import Trace
 
+__all__ = ["MAX_GROUPS", "SharedLayer", "groups_for", "share_heads"]
+
 MAX_GROUPS = 4
 """Largest number of groups that `groups_for` returns."""
 

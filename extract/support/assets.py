@@ -11,6 +11,8 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+__all__ = ["asset", "installing", "traces_folder"]
+
 _BESIDE = Path(__file__).resolve().parents[2] / "assets"
 _INSIDE = Path(str(files("extract"))) / "assets"
 

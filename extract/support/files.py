@@ -20,6 +20,17 @@ from uuid import uuid4
 
 from extract.support.temporary import held, is_abandoned, sweep_folders, temporary_folder
 
+__all__ = [
+    "DISK_FULL_ERRNOS",
+    "OutputError",
+    "atomic_write",
+    "followed",
+    "is_stream",
+    "sweep",
+    "write_bytes",
+    "write_text",
+]
+
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, a used-up quota and a file too large for its file system."""
 

@@ -9,6 +9,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+__all__ = ["ENDING_SIGNALS", "interrupt_on_signals"]
+
 ENDING_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )

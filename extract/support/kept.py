@@ -20,6 +20,8 @@ from pathlib import Path
 from extract.errors import ExtractError
 from extract.support.temporary import held, is_abandoned, temporary_folder
 
+__all__ = ["FOLDER_VARIABLE", "clear_kept", "kept_folder", "kept_sizes", "models_folder"]
+
 FOLDER_VARIABLE = "ATTENTION_FILM_CACHE"
 """Environment variable that names a folder for all caches of the project."""
 

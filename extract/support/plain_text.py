@@ -6,6 +6,8 @@ import json
 import re
 import unicodedata
 
+__all__ = ["error_line", "escaped", "escaped_json", "shortened"]
+
 # They change how their neighbours join, in emoji and in the scripts of Persian and of India.
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 

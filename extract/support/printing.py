@@ -19,6 +19,8 @@ import click
 
 from extract.support.plain_text import escaped
 
+__all__ = ["echo", "prints_as_messages", "send_nowhere", "tolerating_closed_output"]
+
 _NOBODY_READS = (errno.EPIPE, errno.EIO)
 """Error numbers of a pipe whose reader has ended, and of a terminal that is closed."""
 

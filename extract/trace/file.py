@@ -24,6 +24,8 @@ from extract.trace.older_files import completed
 from extract.trace.proof.prove import ProofError, prove
 from extract.trace.seal import broken_seal, has_seal, sealed
 
+__all__ = ["Trace"]
+
 _METADATA_KEY = "trace"
 _CHECKSUM_KEY = "sha256"
 """Of the content, not of the file: what version 1 had instead of a seal, in its last files."""

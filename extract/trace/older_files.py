@@ -17,6 +17,8 @@ from extract.attention.arithmetic import as_float64, rotated_pairs
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.meta import LARGEST_EPS, TraceMeta
 
+__all__ = ["completed"]
+
 
 def completed(trace: Activations) -> tuple[TraceMeta, dict[str, npt.NDArray[Any]]]:
     """Return what a trace of schema 1 holds, with the rotations and the epsilon of its norms."""

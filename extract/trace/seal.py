@@ -15,6 +15,8 @@ import hashlib
 import json
 from pathlib import Path
 
+__all__ = ["broken_seal", "has_seal", "sealed"]
+
 _METADATA = "__metadata__"
 _KEY = "seal"
 _LENGTH = 8  # bytes in front of the header that say how long it is

@@ -18,6 +18,8 @@ from extract.errors import TraceError
 from extract.trace.contents.meta import TraceMeta
 from extract.trace.contents.tensors import ROTATION, optional_axes, required_axes
 
+__all__ = ["Activations"]
+
 Array = npt.NDArray[Any]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+__all__ = ["BYTE_TOKENS", "spell_out_bytes", "without_byte_tokens"]
+
 BYTE_TOKENS = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
 """Matches a run of byte tokens: bytes that are not a whole character."""
 

@@ -11,6 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "CONVERSION_PREFIXES",
+    "CONVERTED_WEIGHTS",
+    "conversion_axes",
+    "conversion_dtype",
+    "conversion_sizes",
+    "rungs",
+]
+
 CONVERTED_WEIGHTS = ("W_QR", "W_KR", "W_DKV", "W_UK", "W_UV", "b_QR", "b_KR", "b_O")
 """The new weights of a converted layer, stored as float16."""
 

@@ -11,6 +11,25 @@ from extract.errors import TraceError
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.json_records import from_json
 
+__all__ = [
+    "CONTINUATION",
+    "CONVERSION_TOKENS",
+    "QUICK_TOKENS",
+    "RUNG_WAYS",
+    "WAYS",
+    "WINDOW",
+    "Contest",
+    "ConversionReport",
+    "LayerHealing",
+    "MergedMatrices",
+    "PromptResult",
+    "Row",
+    "TextResult",
+    "WindowRow",
+    "at_equal_size",
+    "conversion_report",
+]
+
 WINDOW = 1024
 """Tokens of a window that a conversion is fitted to, the beginning token included."""
 

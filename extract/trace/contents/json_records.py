@@ -13,6 +13,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 from extract.limits import MAX_SENTENCE
 from extract.support.plain_text import shortened
 
+__all__ = ["from_json"]
+
 _ASKED = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false"}
 
 

@@ -14,6 +14,19 @@ from extract.errors import TraceError
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.json_records import from_json
 
+__all__ = [
+    "CalibrationText",
+    "FitErrors",
+    "FittedLatent",
+    "LatentReport",
+    "RankReport",
+    "content_pattern",
+    "distance_on_prompt",
+    "fitted_latent",
+    "latent_obstacle",
+    "latent_report",
+]
+
 
 @dataclass(frozen=True)
 class CalibrationText:

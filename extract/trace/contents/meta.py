@@ -14,6 +14,20 @@ from extract.limits import MAX_DEPTH, MAX_METADATA
 from extract.support.plain_text import shortened
 from extract.trace.contents.json_records import from_json
 
+__all__ = [
+    "LARGEST_EPS",
+    "LATER_FIELDS",
+    "SCHEMA",
+    "TOP_TOKENS",
+    "Featured",
+    "ModelSource",
+    "Published",
+    "TraceMeta",
+    "attention_kind",
+    "damaged",
+    "require_at_most",
+]
+
 SCHEMA = 2
 """Version of the file format.  Files of version 1 are read too: they have no seal
 (`extract.trace.seal`), and what they lack is computed from what they hold

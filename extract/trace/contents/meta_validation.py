@@ -33,6 +33,8 @@ from extract.trace.contents.meta import (
     require_at_most,
 )
 
+__all__ = ["validate_meta"]
+
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from extract.trace.contents.conversion_names import conversion_axes, conversion_sizes
 from extract.trace.contents.meta import TOP_TOKENS, TraceMeta
 
+__all__ = ["ROTATION", "axis_sizes", "optional_axes", "required_axes"]
+
 Axes = tuple[str, ...]
 Tensors = Mapping[str, npt.NDArray[Any]]
 

@@ -15,6 +15,8 @@ from extract.trace.contents.meta import TraceMeta, damaged
 from extract.trace.contents.meta_validation import validate_meta
 from extract.trace.contents.tensors import axis_sizes, optional_axes, required_axes
 
+__all__ = ["validate"]
+
 Array = npt.NDArray[Any]
 
 ROW_SUM_TOLERANCE = 1e-4

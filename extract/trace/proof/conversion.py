@@ -41,6 +41,8 @@ from extract.trace.contents.conversion_report import (
 )
 from extract.trace.proof.merged import MergedMatrix
 
+__all__ = ["conversion_errors", "report_errors"]
+
 
 def conversion_errors(trace: Activations) -> dict[str, float]:
     """Compute every step of the conversion again from the one before it.

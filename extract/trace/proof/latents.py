@@ -13,6 +13,8 @@ from extract.trace.contents.latents import (
     latent_report,
 )
 
+__all__ = ["latent_error"]
+
 
 def latent_error(trace: Activations, layer: int) -> float:
     """Measure a stored latent on the prompt again, and return the difference from its report.

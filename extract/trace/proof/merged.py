@@ -15,6 +15,8 @@ import numpy as np
 from extract.attention.arithmetic import Array, Rotation, as_float64
 from extract.trace.contents.activations import Activations
 
+__all__ = ["MergedMatrix", "MergedWeights"]
+
 
 class MergedWeights:
     """The merged matrix of one head's weights at each distance.

@@ -35,6 +35,8 @@ from extract.trace.contents.activations import Activations
 from extract.trace.proof.conversion import conversion_errors, report_errors
 from extract.trace.proof.latents import latent_error
 
+__all__ = ["ProofError", "layer_errors", "prove"]
+
 _STEPS = (
     *("q_latent", "q", "kv_latent", "k", "v", "q_norm", "k_norm", "q_rot", "k_rot", "k_rope"),
     *("scores", "pattern", "z", "out", "latent"),
