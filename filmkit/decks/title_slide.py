@@ -127,7 +127,7 @@ def title_slide(request: RenderRequest, trace: Trace, options: DeckOptions, titl
             )
         )
 
-    stage = TitleSlide(trace, request.options.settings, on_beat_end=take)
+    stage = TitleSlide(trace, request.settings, on_beat_end=take)
     stage.heading, stage.author = words
     stage.render()
     return drawn[-1]

@@ -90,7 +90,7 @@ def make_readme_pictures(request: RenderRequest) -> bool:
     with manim_config(SIZE, verbosity=request.verbosity):
         for entry in request.scenes:
             if entry.slug in SCENES:
-                rehearsal = rehearse(entry, trace, own_request.options)
+                rehearsal = rehearse(entry, trace, own_request)
                 beats = (entry.cover,)
                 (slide,) = slides_of(
                     entry, rehearsal, trace=trace, request=own_request, beats=beats
