@@ -53,7 +53,7 @@ class Rehearsals:
         Makes the keys.
     """
 
-    # Also of those that are kept in no cache, for the next part of the same command.
+    # Without a cache: what the next part of the same command need not run again.
     _made: ClassVar[dict[str, Rehearsal]] = {}
 
     def __init__(self, request: RenderRequest, cache: Cache) -> None:
@@ -81,7 +81,10 @@ class Rehearsals:
         known = self._known.get(entry)
         if known is None:
             path = self._path(entry)
-            known = _read(path) if self._cache.holds(path) else self._made.get(path.name)
+            if self._cache.holds(path):
+                known = _read(path)
+            elif not self.request.keep_cache:
+                known = self._made.get(path.name)
             if known is None or recording.changed(known.uses):
                 return None
             self._known[entry] = known
