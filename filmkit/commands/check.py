@@ -86,10 +86,10 @@ def check(
                 entry.slug,
                 entry.load(),
                 trace,
-                spoken.options.settings,
+                spoken.settings,
                 width=size.width,
                 height=size.height,
-                speech=spoken.options.speech_of(entry),
+                speech=spoken.speech_of(entry),
             ),
         )
         if as_json:

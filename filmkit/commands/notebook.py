@@ -176,21 +176,19 @@ def show(
             else:
                 file = find_trace(Path(trace) if trace is not None else None)
             beat_name = _full_name(entry, file, beat) if beat else "all"
-            request = RenderRequest(
+            request = RenderRequest.chosen(
                 scenes=(entry,),
                 trace=file,
                 layer=layer,
                 head=head,
-                show_first_token=False,
-                quality=quality_of(quality, aspect),
-                out=folder / "film",
-                quiet=True,
-                verbose=False,
-                beat=beat_name,
-                jobs=jobs,
                 theme=theme,
                 palette=palette,
                 language=language,
+                quality=quality_of(quality, aspect),
+                out=folder / "film",
+                quiet=True,
+                beat=beat_name,
+                jobs=jobs,
             )
             with _without_main_module(), use_language(language):
                 succeeded = make_films(request)

@@ -351,7 +351,7 @@ RESOURCES = (
 
 def _require_language_of_voice(request: RenderRequest) -> None:
     """Refuse a voice that speaks another language than that of the request."""
-    spoken, language = request.voice and request.voice.language, Language(request.language)
+    spoken, language = request.voice and request.voice.language, Language(request.settings.language)
     if spoken and spoken != language.main_code:
         raise click.BadParameter(
             f"it speaks {Language(spoken).english_name}, the film {language.english_name}: take "
@@ -381,7 +381,7 @@ def run(
         Whether the scenes are those of the whole story, and not named one by one: then those that
         cannot show the trace are left out, with a note.
     verbose, **options
-        Fields of the request.
+        Fields of the request and of its settings.
 
     Raises
     ------
@@ -398,11 +398,11 @@ def run(
             "there is no folder for temporary files: set TMPDIR to one that can be written"
         ) from None
     try:
-        request = RenderRequest(verbose=verbose, **options)
-        require_language(request.language, request.scenes)
+        request = RenderRequest.chosen(verbose=verbose, **options)
+        require_language(request.settings.language, request.scenes)
         _require_language_of_voice(request)
         sweep(request.out)
-        with use_language(request.language):
+        with use_language(request.settings.language):
             if whole:
                 from filmkit.render.rehearsals import with_fitting_scenes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +10,28 @@ import numpy as np
 
 from filmkit.core.language import DEFAULT_LANGUAGE
 
-__all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "Speech", "StageSettings", "Use"]
+__all__ = [
+    "ARRIVE",
+    "BeatRecord",
+    "Rehearsal",
+    "Speech",
+    "StageSettings",
+    "Use",
+    "frames_before",
+]
 
 Use = tuple[str, str, str]
 """Something that a run has used: what it is, its name, and a hash of what was there."""
 
 ARRIVE = "arrive"
 """Name of the beat in which a scene of a film arrives from the one before."""
+
+
+def frames_before(time: float, frame_rate: float) -> int:
+    """Return how many frames begin before a time, in seconds."""
+    # A frame exactly on a boundary belongs to what begins there; sums of durations miss the
+    # boundary by rounding errors that stay far below this tolerance.
+    return math.ceil(time * frame_rate - 1e-6)
 
 
 @dataclass(frozen=True)
@@ -146,6 +162,15 @@ class BeatRecord:
     def written(self) -> tuple[str, ...]:
         """What it says in letters on its pictures: a question."""
         return (self.narration,) if self.pause else ()
+
+    def frames(self, frame_rate: float) -> int:
+        """Return its number of frames, those of its tail included."""
+        return frames_before(self.end - self.start, frame_rate)
+
+    def part_frames(self, frame_rate: float, *, tail: bool) -> int:
+        """Return the number of frames of its tail, or of what comes before it."""
+        own = frames_before(self.tail - self.start, frame_rate)
+        return self.frames(frame_rate) - own if tail else own
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
@@ -12,8 +11,9 @@ from manim import Camera, Mobject, Scene
 from manim.renderer.cairo_renderer import CairoRenderer
 
 from filmkit.core.errors import SceneCodeError
+from filmkit.core.records import frames_before
 
-__all__ = ["LONGEST_PIECE", "FilmRenderer", "FrameSink", "frames_before"]
+__all__ = ["LONGEST_PIECE", "FilmRenderer", "FrameSink"]
 
 LONGEST_PIECE = 3600.0
 """How long a piece may last, in seconds; a longer one is a mistake."""
@@ -21,13 +21,6 @@ LONGEST_PIECE = 3600.0
 Pixels = npt.NDArray[np.uint8]
 FrameSink = Callable[[Pixels, int], None]
 """Called with a picture, (height, width, 4) uint8, and the number of frames that show it."""
-
-
-def frames_before(time: float, frame_rate: float) -> int:
-    """Return how many frames begin before a time, in seconds."""
-    # A frame exactly on a boundary belongs to what begins there; sums of durations miss the
-    # boundary by rounding errors that stay far below this tolerance.
-    return math.ceil(time * frame_rate - 1e-6)
 
 
 class FilmRenderer(CairoRenderer):

@@ -54,9 +54,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -208,8 +208,15 @@ def beat(
         # In the body of a class the second method of a name would replace the first.
         if _is_beat(body.get(name)):
             raise SceneCodeError(f"two beats are called {name}; rename one", place_of_code(method))
-        method.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants, questions)
-        return method
+
+        @wraps(method)
+        def announced(*arguments: Any, **options: Any) -> None:
+            # Rehearsals note which beats run; other code may call one, too.
+            sys.audit("filmkit.beat", name)
+            method(*arguments, **options)
+
+        announced.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants, questions)
+        return cast(BeatT, announced)
 
     body = sys._getframe(1).f_locals
     return mark if method is None else mark(method)

@@ -27,7 +27,7 @@ __all__ = ["make_gallery", "page_name", "write_gallery"]
 
 def page_name(request: RenderRequest) -> str:
     """Return the name of a gallery's page."""
-    return f"{request.options.file_name('index')}.html"
+    return f"{request.file_name('index')}.html"
 
 
 def make_gallery(request: RenderRequest, code_url: str | None) -> bool:
@@ -50,11 +50,11 @@ def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
     spoken = timed(request)
 
     def describe(entry: SceneEntry) -> dict[str, Any]:
-        rehearsal = rehearse(entry, trace, spoken.options)
+        rehearsal = rehearse(entry, trace, spoken)
         beats = [record.name for record in rehearsal.beats]
         cover = entry.cover if entry.cover in beats else beats[-1]
         (slide,) = slides_of(entry, rehearsal, trace=trace, request=spoken, beats=(cover,))
-        name = request.options.file_name(entry.slug)
+        name = request.file_name(entry.slug)
         write_png(slide.picture, request.out / f"{name}.png")
         return _scene_record(slide, name, rehearsal, request.out, code_url)
 
@@ -69,7 +69,7 @@ def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
 
 def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) -> str:
     size = request.quality
-    with use_theme(request.theme, request.palette) as theme:
+    with use_theme(request.settings.theme, request.settings.palette) as theme:
         return render_page(
             "gallery.html",
             theme,

@@ -81,7 +81,8 @@ def make_deck(
     if options.title or options.author:
         with manim_config(request.quality, verbosity=request.verbosity):
             cover = [title_slide(request, trace, options, title)]
-    with use_theme(request.theme, request.palette, background=request.background) as theme:
+    shown = request.settings
+    with use_theme(shown.theme, shown.palette, background=shown.background) as theme:
         paths = [target]
         if kind == "pdf":
             drawn = drawn_slides(request, trace)
@@ -95,7 +96,7 @@ def make_deck(
                 slides = [*cover, *filmed]
                 if kind == "web":
                     view = LayerView.of_prompt(
-                        trace, request.layer, show_first_token=request.show_first_token
+                        trace, shown.layer, show_first_token=shown.show_first_token
                     )
                     paths = write_web(
                         target, slides, view, theme, title, options, films_beside=films_beside

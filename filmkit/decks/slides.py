@@ -129,10 +129,7 @@ def chosen_beats(
     click.BadParameter
         When no beat begins so, or several do.
     """
-    played = {
-        entry: entry.load().beat_names(trace, questions=request.questions)
-        for entry in request.scenes
-    }
+    played = {entry: request.beat_names(entry, trace) for entry in request.scenes}
     known = list(dict.fromkeys(name for names in played.values() for name in names))
     names_now = (now_called(beat, request.scenes, "--beats") for beat in beats)
     wanted = {choose_beginning(beat, known, "beat", "--beats") for beat in names_now}
@@ -171,7 +168,7 @@ def slides_of(
         slides.append(Slide.of(entry, name, stage, notes[stage.beats[-1].name]))
         progress(1)
 
-    take_stills(entry, trace=trace, options=request.options, beats=names, take=take)
+    take_stills(entry, trace=trace, request=request, beats=names, take=take)
     return slides
 
 
@@ -180,7 +177,7 @@ def drawn_slides(request: RenderRequest, trace: Trace) -> list[Slide]:
     with manim_config(request.quality, verbosity=request.verbosity):
         spoken = timed(request)
         rehearsals = for_each_scene(
-            request, spoken.scenes, lambda entry: rehearse(entry, trace, spoken.options)
+            request, spoken.scenes, lambda entry: rehearse(entry, trace, spoken)
         )
         if len(rehearsals) < len(request.scenes):
             return []
@@ -223,7 +220,7 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
         When a beat cannot be filmed.
     """
     # The presenter decides how long a picture stays: it does not move meanwhile.
-    calm = replace(request, calm=True)
+    calm = replace(request, settings=replace(request.settings, calm=True))
     with render_session(calm, single=True) as session, temporary_folder() as folder:
         slides: list[Slide] = []
         if len(session.plans) == len(request.scenes):

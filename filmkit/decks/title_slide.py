@@ -107,7 +107,7 @@ def title_slide(request: RenderRequest, trace: Trace, options: DeckOptions, titl
     def take(record: BeatRecord, stage: Stage) -> None:
         drawn.append(Slide.of(entry, "00_title", stage, options.author))
 
-    stage = TitleSlide(trace, request.options.settings, on_beat_end=take)
+    stage = TitleSlide(trace, request.settings, on_beat_end=take)
     stage.heading, stage.author = words
     stage.render()
     (slide,) = drawn

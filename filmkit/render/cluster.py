@@ -43,7 +43,7 @@ from filmkit.render.errors import RenderError, explain
 from filmkit.render.movie import master_pixels
 from filmkit.render.processes import POLL_SECONDS, SILENT_SECONDS
 from filmkit.render.recording import FILE, OWN_CODE, PLACE, VARIABLE, WORDS
-from filmkit.render.runner import frame_count, part_frames, rehearse
+from filmkit.render.runner import rehearse
 from filmkit.render.workers import (
     MAX_ATTEMPTS,
     BeatTask,
@@ -139,11 +139,15 @@ class ClusterWorkerPool(WorkerPool):
             for kind, name, _ in job.uses
             if kind == OWN_CODE
         ]
-        self._traces = {sha256_of(trace): trace for trace in map(Path.read_bytes, _traces_of(job))}
-        self._language = job.options.settings.language
+        self._traces = {
+            sha256_of(trace): trace for trace in map(Path.read_bytes, job.request.trace_files)
+        }
+        self._language = job.request.settings.language
         self._own_versions = versions(self._places, self._language)
         entries = dict.fromkeys(task.entry for task in job.tasks)
-        self._inputs = {entry: inputs_of(entry, job.uses, _traces_of(job)) for entry in entries}
+        self._inputs = {
+            entry: inputs_of(entry, job.uses, job.request.trace_files) for entry in entries
+        }
         load_all(entries, job.uses)  # one frame of each beat is drawn here
         require_unchanged(job.uses)
         self._client: Any = None
@@ -395,7 +399,7 @@ class ClusterWorkerPool(WorkerPool):
             return
         attempt.future.release()
         if result.failure:
-            if self._job.verbose:
+            if self._job.request.verbose:
                 echo(result.traceback, err=True)
             self._retry(attempt, result.failure, progress)
             return
@@ -408,7 +412,9 @@ class ClusterWorkerPool(WorkerPool):
         except (OSError, ValueError, av.FFmpegError) as error:
             self._retry(attempt, f"in beat {task.beat}: what arrived is not it: {error}", progress)
         except Exception as error:
-            self._failures[task.entry] = RenderError(explain(error, verbose=self._job.verbose))
+            self._failures[task.entry] = RenderError(
+                explain(error, verbose=self._job.request.verbose)
+            )
         else:
             progress(task.frames - attempt.frames)
             self._unfinished.discard(task)
@@ -483,9 +489,9 @@ def _samples(
     dict
         For each part its pictures, by the numbers of their frames in it.
     """
-    quality, settings = job.options.quality, job.options.settings
-    trace = Trace.load(job.trace_file)
-    rehearsal = rehearse(entry, trace, job.options)
+    request = job.request
+    trace = Trace.load(request.trace_file)
+    rehearsal = rehearse(entry, trace, request)
     samples: dict[tuple[str, bool], dict[int, Squares]] = {}
 
     @contextmanager
@@ -494,29 +500,23 @@ def _samples(
             yield None
             return
         record, pictures = rehearsal.beat(beat), list[Squares]()
-        own, whole = part_frames(record, quality, tail=False), frame_count(record, quality)
+        rate = request.quality.frame_rate
+        own, whole = record.part_frames(rate, tail=False), record.frames(rate)
         frames = range(own, whole) if tail else range(own)
         drawn = {frames[-1], *SystemRandom().sample(frames, min(SAMPLES, len(frames)))}
         stage.renderer.only = drawn
 
         def take(picture: Pixels, repeat: int) -> None:
-            seen = squares(master_pixels(picture, transparent=settings.transparent))
+            seen = squares(master_pixels(picture, transparent=request.settings.transparent))
             pictures.extend([seen] * repeat)
 
         yield take
         numbers = (number - frames[0] for number in sorted(drawn))
         samples[beat, tail] = dict(zip(numbers, pictures, strict=True))
 
-    speech = job.options.speech_of(entry)
-    stage = entry.load()(trace, settings, beat_sink=sink, speech=speech)
+    stage = request.stage(entry, trace, beat_sink=sink)
     stage.render()
     return samples
-
-
-def _traces_of(job: RenderJob) -> list[Path]:
-    """Return the trace file, and the one that it is compared with if any."""
-    compared = job.options.settings.compare
-    return [job.trace_file, compared] if compared else [job.trace_file]
 
 
 def inputs_of(

@@ -115,7 +115,7 @@ def frames_of(
         When they do not have the size that the job asks for, are in no order, or are more.
     """
     digest, count = sha256(), 0
-    quality = job.options.quality
+    quality = job.request.quality
     pictures: dict[int, Squares] = {}
     for picture, repeat in read_master(master, quality.frame_rate):
         if repeat < 1:
@@ -270,18 +270,17 @@ def draw(assignment: Assignment) -> bytes:
     ):
         master = Path(folder) / task.master.name
         trace, *compared = (_trace_file(worker, digest) for digest in assignment.traces)
-        settings = replace(job.options.settings, compare=next(iter(compared), None))
+        settings = replace(job.request.settings, compare=next(iter(compared), None))
         local_job = replace(
             job,
             tasks=(replace(task, entry=entry, master=master, segment=None),),
-            trace_file=trace,
-            options=replace(job.options, settings=settings),
+            request=replace(job.request, trace=trace, settings=settings),
             # Code and trace were compared when this worker was accepted.
             uses=(),
         )
         try:
             _require_same(assignment.elsewhere)
-            with manim_config(job.options.quality, verbosity=job.verbosity):
+            with manim_config(job.request.quality, verbosity=job.request.verbosity):
                 SceneWorker(local_job, AllClaims(), report).render(entry)
             digest, _, _ = frames_of(master, job)
             result = Result(master.read_bytes(), digest)

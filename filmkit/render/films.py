@@ -13,15 +13,13 @@ from typing import Any
 import av
 
 from extract.support.files import OutputError, atomic_write
-from filmkit.core.records import ARRIVE, Rehearsal, StageSettings
+from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache
 from filmkit.render.errors import RenderError
-from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import Encoding, open_container
 from filmkit.render.overlay import Overlay, overlay_digest
-from filmkit.render.request import RenderOptions
-from filmkit.render.runner import part_frames
+from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.tracks import SoundTrack, mux_captions
 from filmkit.render.workers import BeatTask, WorkerPool
 from filmkit.voice.sounds import Samples
@@ -79,10 +77,7 @@ def plan_scene(
     entry: SceneEntry,
     beats: Collection[str],
     *,
-    rehearsal: Rehearsal,
-    alone: Rehearsal,
-    options: RenderOptions,
-    hasher: BeatHasher,
+    rehearsals: Rehearsals,
     cache: Cache,
     encoding: Encoding | None,
 ) -> Plan:
@@ -94,21 +89,16 @@ def plan_scene(
         The scene.
     beats
         Names of the beats that the film shows.
-    rehearsal
-        Beats and times of the scene.
-    alone
-        The same of the scene by itself, if it arrives from another one.
-    options
-        How the scene is rendered.
-    hasher
-        Computes the cache keys.
+    rehearsals
+        Beats, times and cache keys of the scene, and of the same scene by itself.
     cache
         The cache that holds masters and segments.
     encoding
         How segments are encoded; None if the film is not joined from segments.
     """
+    request, hasher, rehearsal = rehearsals.request, rehearsals.hasher, rehearsals.get(entry)
     played = tuple(record.name for record in rehearsal.beats)
-    keys = hasher.part_keys(entry, rehearsal, alone)
+    keys = hasher.part_keys(entry, rehearsal, rehearsals.get(entry.alone))
     kept = cache.scratch if rehearsal.obstacle else cache
     tasks = tuple(
         BeatTask(
@@ -124,9 +114,9 @@ def plan_scene(
         for record in rehearsal.beats
         if record.name in beats
         for tail in (False, True)
-        if (frames := part_frames(record, options.quality, tail=tail))
+        if (frames := record.part_frames(request.quality.frame_rate, tail=tail))
     )
-    plan = Plan(entry, Path(options.file_name(entry.slug)), played, tasks)
+    plan = Plan(entry, Path(request.file_name(entry.slug)), played, tasks)
     return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan
 
 

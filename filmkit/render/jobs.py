@@ -27,8 +27,7 @@ from filmkit.render.films import (
     unfinished_tasks,
     with_overlays,
 )
-from filmkit.render.keys import BeatHasher
-from filmkit.render.movie import MASTER, MASTER_ALPHA
+from filmkit.render.movie import MASTER, MASTER_ALPHA, Encoding
 from filmkit.render.overlay import film_overlays
 from filmkit.render.posters import (
     SHEET,
@@ -44,12 +43,10 @@ from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import (
-    frame_count,
     manim_config,
     render_picture,
     render_stills,
 )
-from filmkit.render.traces import find_trace
 from filmkit.render.voices import Spoken, with_voice
 from filmkit.render.workers import (
     LocalWorkerPool,
@@ -69,6 +66,8 @@ __all__ = [
     "make_films",
     "make_posters",
     "make_stills",
+    "plan_films",
+    "render_job",
     "render_session",
     "wanted_beats",
     "write_film",
@@ -144,76 +143,85 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
         Whether each beat is shown by itself, as in a deck: then the notes on where its numbers
         come from stay on its pictures.
     """
-    master_encoding = MASTER_ALPHA if request.transparent else MASTER
-    # Notes and captions are drawn into segments, never into masters: every format needs segments.
-    encoding = (
-        encoding_of(request.file_format, transparent=request.transparent, master=request.master)
-        or master_encoding
-    )
     with (
         manim_config(request.quality, verbosity=request.verbosity),
         open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
     ):
-        trace_file = find_trace(request.trace)
         spoken = with_voice(request, cache)
-        options = spoken.request.options
-        hasher = BeatHasher(trace_file, options)
-        known = Rehearsals(request, hasher, cache)
+        known = Rehearsals(spoken.request, cache)
         known.prepare([*spoken.scenes, *(entry.alone for entry in spoken.scenes)])
-
-        def plan(entry: SceneEntry) -> Plan:
-            names = [record.name for record in rehearsals[entry].beats]
-            beats: Collection[str] = wanted_beats(entry, names, request.beat, "--beat")
-            if request.selection:
-                beats = {ARRIVE, *request.selection[entry]}
-            return plan_scene(
-                entry,
-                beats,
-                rehearsal=rehearsals[entry],
-                alone=known.get(entry.alone),
-                options=options,
-                hasher=hasher,
-                cache=cache,
-                encoding=encoding,
-            )
-
         rehearsals = for_each_scene(request, spoken.scenes, known.get)
-        plans = for_each_scene(request, rehearsals, plan)
+        plans = plan_films(rehearsals, known, cache, single=single)
         known.tell_obstacles(plans)
-        uses = known.uses_of([*plans, *(entry.alone for entry in plans)])
+        job = render_job(plans.values(), known, cache)
         if single:
-            load_all(plans, uses)  # further pictures are drawn here
-            require_unchanged(uses)
-        shown = ("", "")
-        for entry, scene_plan in plans.items():
-            records = [rehearsals[entry].beat(beat) for beat in scene_plan.beats]
-            overlays = film_overlays(
-                records,
-                request.quality,
-                with_captions=request.captions == "burn",
-                always=single or request.file_format == "png",
-                shown=shown,
-            )
-            plans[entry] = with_overlays(scene_plan, overlays, options.settings)
-            if request.joined:
-                shown = records[-1].notes
-        unfinished = {entry: unfinished_tasks(plan, cache) for entry, plan in plans.items()}
-        tasks = tuple(chain.from_iterable(unfinished.values()))
+            load_all(plans, job.uses)  # further pictures are drawn here
+            require_unchanged(job.uses)
         _keep_limit(cache, plans.values())
-        job = RenderJob(
-            tasks,
-            trace_file,
-            options,
-            master_encoding,
-            encoding,
-            request.verbosity,
-            request.verbose,
-            uses,
-        )
         with _worker_pool(request, job) as pool:
-            frames = sum(task.frames for task in tasks)
+            frames = sum(task.frames for task in job.tasks)
             with make_meter(frames, quiet=request.quiet) as meter:
                 yield RenderSession(plans, rehearsals, meter, pool, cache, spoken)
+
+
+def plan_films(
+    entries: Iterable[SceneEntry], rehearsals: Rehearsals, cache: Cache, *, single: bool = False
+) -> dict[SceneEntry, Plan]:
+    """Return the plan of each scene's film, as the request of the rehearsals asks for it.
+
+    Parameters
+    ----------
+    entries
+        The scenes.
+    rehearsals, cache
+        As for :func:`plan_scene`.
+    single
+        As for :func:`render_session`.
+    """
+    request = rehearsals.request
+
+    def plan(entry: SceneEntry) -> Plan:
+        names = [record.name for record in rehearsals.get(entry).beats]
+        beats: Collection[str] = wanted_beats(entry, names, request.beat, "--beat")
+        if request.selection:
+            beats = {ARRIVE, *request.selection[entry]}
+        encoding = _encodings(request)[1]
+        return plan_scene(entry, beats, rehearsals=rehearsals, cache=cache, encoding=encoding)
+
+    plans = for_each_scene(request, entries, plan)
+    shown = ("", "")
+    for entry, scene_plan in plans.items():
+        records = [rehearsals.get(entry).beat(beat) for beat in scene_plan.beats]
+        overlays = film_overlays(
+            records,
+            request.quality,
+            with_captions=request.captions == "burn",
+            always=single or request.file_format == "png",
+            shown=shown,
+        )
+        plans[entry] = with_overlays(scene_plan, overlays, request.settings)
+        if request.joined:
+            shown = records[-1].notes
+    return plans
+
+
+def render_job(plans: Collection[Plan], rehearsals: Rehearsals, cache: Cache) -> RenderJob:
+    """Return the job of rendering all of some plans that is not in the cache."""
+    request = rehearsals.request
+    tasks = chain.from_iterable(unfinished_tasks(plan, cache) for plan in plans)
+    scenes = [scene for plan in plans for scene in (plan.entry, plan.entry.alone)]
+    return RenderJob(tuple(tasks), request, *_encodings(request), rehearsals.uses_of(scenes))
+
+
+def _encodings(request: RenderRequest) -> tuple[Encoding, Encoding]:
+    """Return how masters and segments are encoded.
+
+    Notes and captions are drawn into segments, never into masters: every format needs segments.
+    """
+    transparent = request.settings.transparent
+    master = MASTER_ALPHA if transparent else MASTER
+    segment = encoding_of(request.file_format, transparent=transparent, master=request.master)
+    return master, segment or master
 
 
 def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
@@ -269,12 +277,12 @@ def make_films(request: RenderRequest) -> bool:
             session.meter.describe(FILM)
             frame_rate = request.quality.frame_rate
             lengths = [
-                sum(frame_count(record, request.quality) for record in session.records(entry))
+                sum(record.frames(request.quality.frame_rate) for record in session.records(entry))
                 for entry in request.scenes
             ]
             scene_titles = [entry.shown_title for entry in request.scenes]
             chapters = story_chapters([*zip(scene_titles, lengths, strict=True)], frame_rate)
-            name = request.options.file_name(SHORT_FILM if request.selection else FILM)
+            name = request.file_name(SHORT_FILM if request.selection else FILM)
             titles = request.out / f"{name}.txt"
             paths = [write(Path(name), request.scenes, chapters), titles]
             write_text(titles, chapter_list(chapters, frame_rate))
@@ -318,7 +326,7 @@ def write_film(
         files,
         request.file_format,
         frame_rate=request.quality.frame_rate,
-        transparent=request.transparent,
+        transparent=request.settings.transparent,
         title=title,
         chapters=chapters,
         cues=cues if request.captions == "mux" else (),
@@ -333,7 +341,7 @@ def write_film(
 
 def beat_chapters(beats: Sequence[BeatRecord], quality: Quality) -> Chapters:
     """Return a chapter for each beat of a film; none for the film of a single beat."""
-    chapters = [(beat.title, frame_count(beat, quality)) for beat in beats]
+    chapters = [(beat.title, beat.frames(quality.frame_rate)) for beat in beats]
     return chapters if len(beats) > 1 else ()
 
 
@@ -344,7 +352,7 @@ def film_cues(beats: Iterable[BeatRecord], quality: Quality) -> tuple[Cue, ...]:
     for record in beats:
         start = frames / quality.frame_rate
         cues += shifted(captions([record]), start - record.start)
-        frames += frame_count(record, quality)
+        frames += record.frames(quality.frame_rate)
     return tuple(cues)
 
 
@@ -360,9 +368,7 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
     """
     trace = load_trace(request)
     wanted = {
-        entry: wanted_beats(
-            entry, entry.load().beat_names(trace, questions=request.questions), beat, "--still"
-        )
+        entry: wanted_beats(entry, request.beat_names(entry, trace), beat, "--still")
         for entry in request.scenes
     }
     count = sum(len(beats) for beats in wanted.values())
@@ -376,10 +382,8 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
             return render_stills(
                 entry,
                 trace=trace,
-                options=request.options,
-                out=request.out,
+                request=request,
                 beats=wanted[entry],
-                file_format=request.still_format,
                 progress=meter.advance,
             )
 
@@ -402,7 +406,7 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
     trace = load_trace(request)
 
     def target(name: str) -> Path:
-        return target_of(request.out / request.options.file_name(name), file_format)
+        return target_of(request.out / request.file_name(name), file_format)
 
     with make_meter(len(posters) + 2, quiet=request.quiet) as meter:
 
@@ -411,7 +415,7 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
             picture = render_picture(
                 entry,
                 trace=trace,
-                options=request.options,
+                request=request,
                 draw=lambda stage: draw_picture(stage, file_format),
             )
             write_picture(picture, target(entry.slug), title=entry.shown_title)

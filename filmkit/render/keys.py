@@ -28,9 +28,9 @@ from filmkit.core.project import PROJECT
 from filmkit.core.records import ARRIVE, Rehearsal, Use
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.quality import frame_size
-from filmkit.render.recording import CODE, FILE, FONTS, OWN_CODE, PLACE, VARIABLE, WORDS, now
-from filmkit.render.request import RenderOptions
-from filmkit.render.source_code import code_until, digest, is_own, reached, read_source
+from filmkit.render.recording import BEAT, CODE, FILE, FONTS, OWN_CODE, PLACE, VARIABLE, WORDS, now
+from filmkit.render.request import RenderRequest
+from filmkit.render.source_code import code_with, digest, is_own, reached, read_source
 
 __all__ = [
     "BeatHasher",
@@ -75,14 +75,12 @@ LIBRARIES = (
 
 
 class BeatHasher:
-    """Makes the keys for one trace and one way of rendering.
+    """Makes the keys for one request.
 
     Parameters
     ----------
-    trace_file
-        The numbers.
-    options
-        How to render.
+    request
+        The trace, and how to render.
 
     Attributes
     ----------
@@ -90,14 +88,15 @@ class BeatHasher:
         The trace, and the one that it is compared with if any, as they are now.
     """
 
-    def __init__(self, trace_file: Path, options: RenderOptions) -> None:
-        files = [trace_file, *filter(None, [options.settings.compare])]
-        self.traces: list[Use] = [(FILE, str(file), now(FILE, str(file))) for file in files]
-        self.options = options
+    def __init__(self, request: RenderRequest) -> None:
+        self.traces: list[Use] = [
+            (FILE, str(file), now(FILE, str(file))) for file in request.trace_files
+        ]
+        self.request = request
 
     def rehearsal_key(self, entry: SceneEntry) -> str:
         """Find the key by which a scene's rehearsal is stored, whatever its code is."""
-        speech = self.options.speech_of(entry)
+        speech = self.request.speech_of(entry)
         # From where a scene is run decides which files and modules its code finds.
         place = [] if is_own(_file(entry)) else [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
         return digest([self._scene, repr(entry), repr(sorted(speech.items())), *place])
@@ -172,7 +171,7 @@ class BeatHasher:
         ):
             own = digest([key, repr(record.marks)]) if record.marks else key
             tail = (record.tail - record.start, record.end - record.start)
-            calm = self.options.settings.calm
+            calm = self.request.settings.calm
             keys[record.name, False] = digest([own, *written]) if written else own
             written = record.written
             keys[record.name, True] = digest(
@@ -197,7 +196,7 @@ class BeatHasher:
     @cached_property
     def _scene(self) -> str:
         """What a scene depends on besides what it uses; times do not depend on size and speed."""
-        settings, quality = self.options.settings, self.options.quality
+        settings, quality = self.request.settings, self.request.quality
         return digest(
             [
                 # How a tail moves is part of its own key.
@@ -210,7 +209,7 @@ class BeatHasher:
 
     @cached_property
     def _pictures(self) -> str:
-        quality = self.options.quality
+        quality = self.request.quality
         return digest([self._scene, repr((quality.width, quality.height, quality.frame_rate))])
 
 
@@ -248,27 +247,41 @@ def project_uses(entry: SceneEntry, uses: Iterable[Use], language: str) -> list[
 
 
 class Drawn:
-    """What a scene has used, as far as it can change pictures.
+    """What a scene has used up to the end of a beat, as far as it can change pictures.
 
     Parameters
     ----------
     entry
         The scene.
-    uses
-        What it was seen to use.
     language
         Code of the language.
     """
 
-    def __init__(self, entry: SceneEntry, uses: Iterable[Use], language: str) -> None:
-        folder = PROJECT if is_own(_file(entry)) else _file(entry).parent
-        scene = _scene_code(entry, uses)
+    def __init__(self, entry: SceneEntry, language: str) -> None:
+        self._entry = entry
+        self._language = language
+        self._seen: list[Use] | None = None
+
+    def after(self, uses: Iterable[Use]) -> str:
+        """Return :attr:`BeatRecord.code` of a beat, after which some things have been used."""
+        used = [use for use in uses if use[0] != OWN_CODE]
+        beats = {name for kind, name, _ in used if kind == BEAT}
+        seen = [use for use in used if use[0] != BEAT]
+        if seen != self._seen:  # most beats use nothing new
+            self._seen = seen
+            self._read(seen)
+        return digest([*self._rest, code_with(self._code, beats)])
+
+    def _read(self, uses: Iterable[Use]) -> None:
+        entry_file = _file(self._entry)
+        folder = PROJECT if is_own(entry_file) else entry_file.parent
+        scene = _scene_code(self._entry, uses)
         files = reached([*DRAWING, *scene], without=BY_VALUE)
         files += [file for file in scene if not is_own(file)]
         self._code = [read_source(file) for file in files]
         self._rest = [
             *(_place(file, PROJECT if is_own(file) else folder) for file in files),
-            words_digest(language, *_catalogues(scene), narrated=False),
+            words_digest(self._language, *_catalogues(scene), narrated=False),
             # What was looked for and not there has drawn nothing.
             *(
                 text
@@ -277,16 +290,6 @@ class Drawn:
                 for text in (kind, _place(Path(name), folder), state)
             ),
         ]
-
-    def until(self, played: Sequence[str]) -> str:
-        """Hash what the pictures of a beat depend on.
-
-        Parameters
-        ----------
-        played
-            Names of the beats that are played until then, and its own.
-        """
-        return digest([*self._rest, code_until(self._code, played)])
 
 
 def _catalogues(code: Iterable[Path]) -> list[Path]:
@@ -314,7 +317,7 @@ def project_digest(places: Iterable[str]) -> str:
     parts: list[str] = []
     for place in sorted(places):
         source = read_source(PROJECT / place)
-        parts += [place, source.code, *(code for code, _ in source.beats.values())]
+        parts += [place, source.code, *source.beats.values()]
     return digest(parts)[:SHORT]
 
 

@@ -21,10 +21,8 @@ from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
 from filmkit.render.formats import DEFAULT_FORMAT, FORMATS
-from filmkit.render.keys import BeatHasher
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
-from filmkit.render.traces import find_trace
 from filmkit.render.voices import with_voice
 from filmkit.words.script import script, script_record, script_table
 
@@ -71,8 +69,9 @@ def write_script(
         text = _json(rows)
     elif separator:
         english = None
-        if request.language != DEFAULT_LANGUAGE:
-            written = replace(request, language=DEFAULT_LANGUAGE, voice=None, quiet=True)
+        if request.settings.language != DEFAULT_LANGUAGE:
+            settings = replace(request.settings, language=DEFAULT_LANGUAGE)
+            written = replace(request, settings=settings, voice=None, quiet=True)
             with use_language(DEFAULT_LANGUAGE):
                 english = rehearsals_of(replace(written, scenes=tuple(rehearsals)))
         text = _table(script_table(rehearsals, english), separator)
@@ -107,16 +106,14 @@ def rehearsals_of(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
     load_trace(request)
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
         spoken = with_voice(request, cache)
-        options = spoken.request.options
-        hasher = BeatHasher(find_trace(request.trace), options)
-        rehearsals = Rehearsals(request, hasher, cache)
+        rehearsals = Rehearsals(spoken.request, cache)
         rehearsals.prepare(spoken.scenes)
         return for_each_scene(request, spoken.scenes, rehearsals.get)
 
 
 def _film_bytes(request: RenderRequest, entry: SceneEntry) -> int | None:
     """Return the size of a scene's film in the output folder; None if it was not made."""
-    name = FORMATS[request.file_format].file_name(request.options.file_name(entry.slug))
+    name = FORMATS[request.file_format].file_name(request.file_name(entry.slug))
     path = request.out / name
     return path.stat().st_size if path.is_file() else None
 

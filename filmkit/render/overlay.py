@@ -23,14 +23,12 @@ from manim import Mobject, Rectangle, config
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Box, Frame
 from filmkit.core.language import current_language, use_language
-from filmkit.core.records import BeatRecord, StageSettings
-from filmkit.core.renderer import frames_before
+from filmkit.core.records import BeatRecord, StageSettings, frames_before
 from filmkit.core.stage import notes_at_top
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.render.movie import Pixels
 from filmkit.render.quality import Quality
-from filmkit.render.runner import part_frames
 from filmkit.words.captions import MAX_LINES, Cue, captions, max_line_length, shifted
 
 __all__ = [
@@ -188,7 +186,7 @@ def film_overlays(
             notes.append(Note(start, start + NOTE_SECONDS, record.notes))
         shown = record.notes
         cues = captions([record]) if with_captions else ()
-        own = part_frames(record, quality, tail=False) / quality.frame_rate
+        own = record.part_frames(quality.frame_rate, tail=False) / quality.frame_rate
         length = record.end - record.start
         for tail, begin, end in ((False, 0.0, own), (True, own, length)):
             overlays[record.name, tail] = Overlay(

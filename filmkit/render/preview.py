@@ -20,13 +20,11 @@ from filmkit.core.theme import Theme, use_theme
 from filmkit.render import recording
 from filmkit.render.cache import Cache, default_limit, open_cache, seal
 from filmkit.render.errors import RenderError
-from filmkit.render.keys import BeatHasher
 from filmkit.render.processes import DONE, ERROR, run_apart, telling
 from filmkit.render.progress import make_meter
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import manim_config, write_png
-from filmkit.render.traces import find_trace
 
 __all__ = ["OnPicture", "draw_pictures", "draw_sheet", "make_previews", "save_sheet"]
 
@@ -51,7 +49,6 @@ def draw_pictures(
     trace: Trace,
     *,
     rehearsals: Rehearsals,
-    hasher: BeatHasher,
     cache: Cache,
     on_picture: OnPicture,
     on_missing: Callable[[str], None] = lambda beat: None,
@@ -65,9 +62,7 @@ def draw_pictures(
     entry, trace
         The scene, and the trace.
     rehearsals
-        Takes the rehearsal of the scene, if it has to be run.
-    hasher
-        Makes the cache keys.
+        Takes the rehearsal of the scene, if it has to be run, and makes the cache keys.
     cache
         The cache that holds the pictures; those that exist are marked as used now.
     on_picture
@@ -81,7 +76,7 @@ def draw_pictures(
         Any error of the scene's code.
     """
 
-    if pictures := _known_pictures(entry, rehearsals, hasher, cache):
+    if pictures := _known_pictures(entry, rehearsals, cache):
         for beat, picture in pictures.items():
             on_picture(beat, picture, False)
         return
@@ -91,7 +86,7 @@ def draw_pictures(
         played.append(record.name)
         kept = cache.scratch if recording.obstacle() else cache
         words = (*record.written, *record.notes)
-        picture = kept.path(hasher.picture_key(entry, played, code, *words), END)
+        picture = kept.path(rehearsals.hasher.picture_key(entry, played, code, *words), END)
         missing = not cache.holds(picture)
         if missing:
             on_missing(record.name)
@@ -102,12 +97,10 @@ def draw_pictures(
     rehearsals.record_here(entry, trace, take)
 
 
-def _known_pictures(
-    entry: SceneEntry, rehearsals: Rehearsals, hasher: BeatHasher, cache: Cache
-) -> dict[str, Path]:
+def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals, cache: Cache) -> dict[str, Path]:
     """Return the pictures of all beats of a scene; none unless all are in the cache."""
     known = rehearsals.find(entry)
-    keys = hasher.picture_keys(entry, known, notes=True) if known else {}
+    keys = rehearsals.hasher.picture_keys(entry, known, notes=True) if known else {}
     pictures = {beat: cache.path(key, END) for beat, key in keys.items()}
     missing = [beat for beat, picture in pictures.items() if not cache.holds(picture)]
     return {} if missing else pictures
@@ -133,18 +126,15 @@ def draw_apart(
         Takes the messages.
     """
 
-    trace_file, options = find_trace(request.trace), request.options
     with (
         telling(messages, verbose=request.verbose) as tell,
         manim_config(request.quality, verbosity=request.verbosity),
     ):
         cache = Cache(folder, default_limit(), scratch=Cache(scratch, 0))
-        hasher = BeatHasher(trace_file, options)
         draw_pictures(
             entry,
-            Trace.load(trace_file),
-            rehearsals=Rehearsals(request, hasher, cache),
-            hasher=hasher,
+            Trace.load(request.trace_file),
+            rehearsals=Rehearsals(request, cache),
             cache=cache,
             on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
         )
@@ -259,11 +249,8 @@ def make_previews(request: RenderRequest) -> bool:
     """Write a contact sheet of each scene; return whether all succeeded."""
     load_trace(request)
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
-        hasher = BeatHasher(find_trace(request.trace), request.options)
-        rehearsals = Rehearsals(request, hasher, cache)
-        pictures = {
-            entry: _known_pictures(entry, rehearsals, hasher, cache) for entry in request.scenes
-        }
+        rehearsals = Rehearsals(request, cache)
+        pictures = {entry: _known_pictures(entry, rehearsals, cache) for entry in request.scenes}
         errors: dict[SceneEntry, str] = {}
         folders = cache.folder, cache.scratch.folder
         calls = {entry: (entry, request, *folders) for entry in pictures if not pictures[entry]}
@@ -305,9 +292,9 @@ def save_sheet(
     OutputError
         When the sheet cannot be written.
     """
-    path = request.out / f"{request.options.file_name(entry.slug)}.preview.png"
+    path = request.out / f"{request.file_name(entry.slug)}.preview.png"
     size = (request.quality.width, request.quality.height)
-    with use_theme(request.theme) as theme:
+    with use_theme(request.settings.theme) as theme:
         image = draw_sheet(entry, beats, pictures, size, theme)
     # A higher compression level would take longer than drawing a beat.
     write_png(image, path, compress_level=2)

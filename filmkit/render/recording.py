@@ -33,6 +33,7 @@ from types import FrameType
 from typing import Any
 
 __all__ = [
+    "BEAT",
     "CODE",
     "FILE",
     "FONTS",
@@ -48,10 +49,11 @@ __all__ = [
     "uses",
 ]
 
-CODE, OWN_CODE, WORDS = "code", "own code", "words"
+CODE, OWN_CODE, WORDS, BEAT = "code", "own code", "words", "beat"
 FILE, PLACE, VARIABLE, FONTS = "file", "place", "variable", "fonts"
-"""Kinds of uses: own code is the project's, words are catalogues of translations, of a place it was
-only asked whether something is there, and fonts are named by the package that may hold them."""
+"""Kinds of uses: own code is the project's, words are catalogues of translations, a beat has run,
+of a place it was only asked whether something is there, and fonts are named by the package that may
+hold them."""
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = tuple(f"{PROJECT / name}{os.sep}" for name in ("extract", "filmkit", "scenes"))
@@ -126,6 +128,8 @@ def now(kind: str, name: str) -> str:
 
     Of a place it is enough to know whether something is there, and of a package its fonts count.
     """
+    if kind == BEAT:
+        return ""
     if kind == VARIABLE:
         value = os.environ.get(name)
         return "" if value is None else sha256(os.fsencode(value)).hexdigest()
@@ -317,12 +321,18 @@ def _set(package: str) -> None:
     _note(FONTS, package)
 
 
+def _play(beat: str) -> None:
+    """Note that a beat runs."""
+    _note(BEAT, beat)
+
+
 def _object_to(what: str) -> Callable[..., None]:
     return lambda *arguments: _object(what)
 
 
 LISTENERS: dict[str, Callable[..., None]] = {
     "exec": _run,
+    "filmkit.beat": _play,
     "filmkit.fonts": _set,
     "import": _import,
     "open": _open,

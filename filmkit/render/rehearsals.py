@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from extract.support.files import OutputError, write_text
 from extract.support.printing import echo
@@ -26,7 +26,6 @@ from filmkit.render.keys import BeatHasher, Drawn, project_uses
 from filmkit.render.processes import ERROR, run_apart
 from filmkit.render.recording import CODE, OWN_CODE
 from filmkit.render.request import RenderRequest
-from filmkit.render.traces import find_trace
 
 if TYPE_CHECKING:
     from filmkit.core.stage import Stage
@@ -37,22 +36,29 @@ APART = "filmkit.render.runner:record_apart"
 
 
 class Rehearsals:
-    """Rehearsals of scenes for one trace and one set of options.
+    """Rehearsals of scenes for one request, and the keys of their beats.
 
     Parameters
     ----------
     request
-        How many processes may run, and what is printed.
-    hasher
-        Makes the cache keys, for the trace and the options.
+        The trace, how to render, how many processes may run, and what is printed.
     cache
         The cache that holds rehearsals.
+
+    Attributes
+    ----------
+    request
+        The request.
+    hasher
+        Makes the keys.
     """
 
-    def __init__(self, request: RenderRequest, hasher: BeatHasher, cache: Cache) -> None:
-        self._request = request
-        self._hasher = hasher
-        self._language = hasher.options.settings.language
+    # Without a cache: what the next part of the same command need not run again.
+    _made: ClassVar[dict[str, Rehearsal]] = {}
+
+    def __init__(self, request: RenderRequest, cache: Cache) -> None:
+        self.request = request
+        self.hasher = BeatHasher(request)
         self._cache = cache
         self._known: dict[SceneEntry, Rehearsal | RenderError] = {}
 
@@ -72,22 +78,23 @@ class Rehearsals:
 
     def find(self, entry: SceneEntry) -> Rehearsal | None:
         """Return a scene's rehearsal if it is known, and all that it has used is as it was."""
-        known, path = self._known.get(entry), self._path(entry)
-        if known is None and self._cache.holds(path):
-            stored = _read(path)
-            known = None if recording.changed(stored.uses) else stored
-        if not isinstance(known, Rehearsal):
-            return None
-        self._known[entry] = known
-        return known
+        known = self._known.get(entry)
+        if known is None:
+            path = self._path(entry)
+            if self._cache.holds(path):
+                known = _read(path)
+            elif not self.request.keep_cache:
+                known = self._made.get(path.name)
+            if known is None or recording.changed(known.uses):
+                return None
+            self._known[entry] = known
+        return known if isinstance(known, Rehearsal) else None
 
     def prepare(self, entries: Iterable[SceneEntry]) -> None:
         """Run those of some scenes that are not known, as many at a time as there are cores."""
         ahead = [e for e in dict.fromkeys(entries) if e not in self._known and not self.find(e)]
-        (_, trace_file, _), *_ = self._hasher.traces
-        arguments = (Path(trace_file), self._hasher.options, self._request.verbose)
-        calls = {entry: (entry, *arguments) for entry in ahead}
-        for entry, message in run_apart(APART, calls, self._request.jobs):
+        calls = {entry: (entry, self.request) for entry in ahead}
+        for entry, message in run_apart(APART, calls, self.request.jobs):
             try:
                 if message["kind"] == ERROR:
                     raise RenderError(message["text"], misfit=message.get("misfit", ""))
@@ -98,7 +105,7 @@ class Rehearsals:
 
     def uses_of(self, entries: Iterable[SceneEntry]) -> tuple[Use, ...]:
         """Return all that rehearsed scenes use, and that must not change while they are drawn."""
-        found = dict.fromkeys(self._hasher.traces)
+        found = dict.fromkeys(self.hasher.traces)
         for entry in entries:
             rehearsal = self.get(entry)
             kinds = {CODE, OWN_CODE} if rehearsal.obstacle else {use[0] for use in rehearsal.uses}
@@ -108,7 +115,7 @@ class Rehearsals:
     def tell_obstacles(self, entries: Iterable[SceneEntry]) -> None:
         """Print which of some scenes cannot be kept in the cache, and why, unless it is quiet."""
         for entry in entries:
-            if (obstacle := self.get(entry).obstacle) and not self._request.quiet:
+            if (obstacle := self.get(entry).obstacle) and not self.request.quiet:
                 echo(f"{entry.slug} is drawn anew each time, because {obstacle}", err=True)
 
     def record_here(
@@ -137,16 +144,16 @@ class Rehearsals:
         # Imported here because Manim takes a second to load, and known rehearsals do not need it.
         from filmkit.render.runner import record
 
-        drawn = _DrawnSoFar(entry, self._language)
+        drawn = Drawn(entry, self.request.settings.language)
 
         def end(record: BeatRecord, stage: Stage) -> None:
             uses = recording.uses()
-            code = drawn.after(record.name, uses)
+            code = drawn.after(uses)
             self._require_unedited(entry, uses)
             on_beat_end(record, stage, code)
 
-        recording.set_aside(*(name for _, name, _ in self._hasher.traces))
-        rehearsal, counts = record(entry, trace, self._hasher.options, on_beat_end=end)
+        recording.set_aside(*(name for _, name, _ in self.hasher.traces))
+        rehearsal, counts = record(entry, trace, self.request, on_beat_end=end)
         self._known[entry] = completed = self._completed(entry, rehearsal, counts)
         return completed
 
@@ -163,14 +170,15 @@ class Rehearsals:
         obstacle = rehearsal.obstacle
         for name in recording.changed(seen):
             obstacle = obstacle or f"{name} changes while it runs"
-        drawn = _DrawnSoFar(entry, self._language)
+        drawn = Drawn(entry, self.request.settings.language)
         beats = tuple(
-            replace(record, code=drawn.after(record.name, rehearsal.uses[:count]))
+            replace(record, code=drawn.after(rehearsal.uses[:count]))
             for record, count in zip(rehearsal.beats, counts, strict=True)
         )
         completed = replace(rehearsal, beats=beats, uses=(*ours, *seen), obstacle=obstacle)
         if not obstacle:
             path = self._path(entry)
+            self._made[path.name] = completed
             # Without room or permission for it, it is found out anew the next time.
             with suppress(OutputError, OSError):
                 self._cache.remove(path)
@@ -180,35 +188,17 @@ class Rehearsals:
 
     def _require_unedited(self, entry: SceneEntry, uses: Sequence[Use]) -> list[Use]:
         """Return the project's code that a scene uses; raise an EditedError if any is edited."""
-        ours = project_uses(entry, uses, self._language)
+        ours = project_uses(entry, uses, self.request.settings.language)
         loaded = {name: state for kind, name, state in uses if kind == OWN_CODE}
         code = [use for use in uses if use[0] == CODE]
         if any(loaded.get(name, state) != state for _, name, state in ours) or recording.changed(
-            [*code, *self._hasher.traces]
+            [*code, *self.hasher.traces]
         ):
             raise EditedError
         return ours
 
     def _path(self, entry: SceneEntry) -> Path:
-        return self._cache.path(self._hasher.rehearsal_key(entry), ".rehearsal.json")
-
-
-class _DrawnSoFar:
-    """Finds what the pictures of the beats of a scene depend on, one after another."""
-
-    def __init__(self, entry: SceneEntry, language: str) -> None:
-        self._entry = entry
-        self._language = language
-        self._played: list[str] = []
-        self._uses: list[Use] | None = None
-
-    def after(self, beat: str, uses: Iterable[Use]) -> str:
-        """Return :attr:`BeatRecord.code` of a beat, after which some things have been used."""
-        self._played.append(beat)
-        seen = [use for use in uses if use[0] != OWN_CODE]
-        if seen != self._uses:
-            self._uses, self._drawn = seen, Drawn(self._entry, seen, self._language)
-        return self._drawn.until(self._played)
+        return self._cache.path(self.hasher.rehearsal_key(entry), ".rehearsal.json")
 
 
 def _read(path: Path) -> Rehearsal:
@@ -236,11 +226,9 @@ def with_fitting_scenes(request: RenderRequest) -> RenderRequest:
     TraceError
         When the trace cannot be read.
     """
-    path = find_trace(request.trace)
-    written = replace(request.options, speech={})
     fitting: list[tuple[SceneEntry, Sequence[str]]] = []
     with open_cache(request.cache, keep=request.keep_cache, quiet=True) as cache:
-        rehearsals = Rehearsals(request, BeatHasher(path, written), cache)
+        rehearsals = Rehearsals(replace(request, voice=None), cache)
         rehearsals.prepare(request.scenes)
         unfit: dict[str, str] = {}
         for scene in request.scenes:

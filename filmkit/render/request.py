@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,10 +14,8 @@ from extract.support.assets import installing
 from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
-from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.records import Speech, StageSettings
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.choice import named_choices
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
@@ -25,8 +23,10 @@ from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
 from filmkit.render.traces import find_trace, provenance
 from filmkit.voice.clips import Voice
 
+if TYPE_CHECKING:
+    from filmkit.core.stage import Stage
+
 __all__ = [
-    "RenderOptions",
     "RenderRequest",
     "SceneSpeech",
     "for_each_scene",
@@ -40,35 +40,6 @@ SceneSpeech = Mapping[str, Mapping[str, Speech]]
 
 
 @dataclass(frozen=True)
-class RenderOptions:
-    """How a scene is rendered.
-
-    Attributes
-    ----------
-    quality
-        Size and frame rate.
-    settings
-        Layer, head, theme and other choices of the viewer.
-    speech
-        What a voice says during the beats of each scene: by the scene's name and the beat's.
-    """
-
-    quality: Quality = QUALITIES[DEFAULT_QUALITY]
-    settings: StageSettings = field(default_factory=StageSettings)
-    speech: SceneSpeech = field(default_factory=dict)
-
-    def speech_of(self, entry: SceneEntry) -> Mapping[str, Speech]:
-        """Return what a voice says during the beats of a scene, by their names."""
-        return self.speech.get(entry.slug, {})
-
-    def file_name(self, name: str) -> str:
-        """Return what files are called, without a suffix: a name, and what was chosen for them."""
-        settings = self.settings
-        choices = named_choices(settings.theme, self.quality.aspect, settings.language)
-        return ".".join([name, *choices])
-
-
-@dataclass(frozen=True)
 class RenderRequest:
     """What to render and how, as asked for on the command line.
 
@@ -78,8 +49,8 @@ class RenderRequest:
         The scenes, in the order in which to render them.
     trace
         A trace file; None for the default trace.
-    layer, head, show_first_token
-        What to show; see :class:`filmkit.core.records.StageSettings`.
+    settings
+        What the scenes see of the request: layer, head, theme and other choices of the viewer.
     quality
         Size and frame rate.
     out
@@ -108,37 +79,21 @@ class RenderRequest:
         The beats that it shows of each scene; all beats if empty.
     master
         Whether films have the quality of a master.
-    transparent
-        Whether the background is transparent.
-    background
-        Colour of the background, "#RRGGBB"; None for the theme's.
-    theme, palette
-        Names of the theme and of the palette; see :mod:`filmkit.core.theme_names`.
-    compare
-        A second trace file, for scenes that compare two traces.
     captions
         How films get captions; one of :data:`filmkit.render.formats.CAPTIONS`.
-    calm
-        Whether pictures stand still while they are talked about.
-    language
-        Code of the language; see :mod:`filmkit.core.language`.
-    questions
-        Whether beats ask their questions.
     voice
         Who speaks the narration; None for films without sound.
     speech
         When the voice says what; :func:`filmkit.render.voices.with_voice` finds it out.
     """
 
-    scenes: tuple[SceneEntry, ...]
-    trace: Path | None
-    layer: int | None
-    head: int | None
-    show_first_token: bool
-    quality: Quality
-    out: Path
-    quiet: bool
-    verbose: bool
+    scenes: tuple[SceneEntry, ...] = ()
+    trace: Path | None = None
+    settings: StageSettings = field(default_factory=StageSettings)
+    quality: Quality = QUALITIES[DEFAULT_QUALITY]
+    out: Path = Path()
+    quiet: bool = False
+    verbose: bool = False
     beat: str = "all"
     jobs: int | None = None
     cluster: str | None = None
@@ -149,42 +104,57 @@ class RenderRequest:
     joined: bool = False
     selection: Mapping[SceneEntry, Sequence[str]] = field(default_factory=dict)
     master: bool = False
-    transparent: bool = False
-    background: str | None = None
-    theme: str = THEMES[0]
-    palette: str = PALETTES[0]
-    compare: Path | None = None
     captions: str = DEFAULT_CAPTIONS
-    calm: bool = False
-    language: str = DEFAULT_LANGUAGE
-    questions: bool = True
     voice: Voice | None = None
     speech: SceneSpeech = field(default_factory=dict)
 
-    @property
-    def options(self) -> RenderOptions:
-        """The options for rendering a scene."""
-        settings = StageSettings(
-            self.layer,
-            self.head,
-            self.show_first_token,
-            theme=self.theme,
-            palette=self.palette,
-            background=self.background,
-            transparent=self.transparent,
-            compare=self.compare and self.compare.resolve(),
+    @classmethod
+    def chosen(cls, **choices: Any) -> RenderRequest:
+        """Return the request for choices by their names, those for the settings among them."""
+        names = choices.keys() & {field.name for field in fields(StageSettings)}
+        settings = StageSettings(**{name: choices.pop(name) for name in names})
+        request = cls(**choices)
+        settings = replace(
+            settings,
+            compare=settings.compare and settings.compare.resolve(),
             # A film that is written as its last picture has no time to drift.
-            calm=self.calm or self.file_format == "png",
-            caption_strip=self.captions == "burn",
-            language=self.language,
-            questions=self.questions,
+            calm=settings.calm or request.file_format == "png",
+            caption_strip=request.captions == "burn",
         )
-        return RenderOptions(self.quality, settings, self.speech)
+        return replace(request, settings=settings)
+
+    @property
+    def trace_file(self) -> Path:
+        """The trace to draw."""
+        return find_trace(self.trace)
+
+    @property
+    def trace_files(self) -> list[Path]:
+        """The trace, and the one that it is compared with if any."""
+        return [self.trace_file, *filter(None, [self.settings.compare])]
 
     @property
     def verbosity(self) -> str:
         """Manim's log level."""
         return "INFO" if self.verbose else "ERROR"
+
+    def speech_of(self, entry: SceneEntry) -> Mapping[str, Speech]:
+        """Return what a voice says during the beats of a scene, by their names."""
+        return self.speech.get(entry.slug, {})
+
+    def stage(self, entry: SceneEntry, trace: Trace, **hooks: Any) -> Stage:
+        """Return a scene that is ready to run; ``hooks`` are those of :class:`Stage`."""
+        return entry.load()(trace, self.settings, speech=self.speech_of(entry), **hooks)
+
+    def beat_names(self, entry: SceneEntry, trace: Trace) -> tuple[str, ...]:
+        """Return the names of the beats that a scene plays for a trace, in order."""
+        return entry.load().beat_names(trace, questions=self.settings.questions)
+
+    def file_name(self, name: str) -> str:
+        """Return what files are called, without a suffix: a name, and what was chosen for them."""
+        settings = self.settings
+        choices = named_choices(settings.theme, self.quality.aspect, settings.language)
+        return ".".join([name, *choices])
 
 
 T = TypeVar("T")
@@ -210,20 +180,17 @@ def load_trace(request: RenderRequest) -> Trace:
             "Python leaves out docstrings, in which the narration stands: run it without -OO, and "
             "with PYTHONOPTIMIZE unset"
         )
-    path = find_trace(request.trace)
-    trace = Trace.load(path)
-    if request.compare:
-        Trace.load(request.compare)
+    trace, *_ = map(Trace.load, request.trace_files)
     if request.trace is None and not request.quiet:
-        echo(provenance(trace, path), err=True)
+        echo(provenance(trace, request.trace_file), err=True)
     if not request.quiet and lacks_fonts(trace.meta.tokens):
         echo(
             f"Some tokens need fonts that are not installed: {installing('cjk')}",
             err=True,
         )
     for option, index, count in (
-        ("--layer", request.layer, trace.meta.n_layers),
-        ("--head", request.head, trace.meta.n_heads),
+        ("--layer", request.settings.layer, trace.meta.n_layers),
+        ("--head", request.settings.head, trace.meta.n_heads),
     ):
         if index is not None and not 0 <= index < count:
             raise click.BadParameter(

@@ -20,7 +20,6 @@ from extract.support.printing import prints_as_messages
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import BeatRecord, Rehearsal
-from filmkit.core.renderer import frames_before
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render import recording
@@ -28,15 +27,12 @@ from filmkit.render.formats import STILLS
 from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import master_pixels
 from filmkit.render.processes import DONE, telling
-from filmkit.render.quality import Quality
-from filmkit.render.request import RenderOptions
+from filmkit.render.request import RenderRequest
 from filmkit.render.vector import draw_page, write_pages
 from filmkit.words.alt import alt_text
 
 __all__ = [
-    "frame_count",
     "manim_config",
-    "part_frames",
     "record",
     "record_apart",
     "rehearse",
@@ -51,7 +47,7 @@ T = TypeVar("T")
 STILL_NAME = re.compile(r"\d\d_\w+")  # number and name of a beat
 
 
-def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehearsal:
+def rehearse(entry: SceneEntry, trace: Trace, request: RenderRequest) -> Rehearsal:
     """Run a scene without drawing; return its beats and its duration.
 
     Raises
@@ -59,20 +55,20 @@ def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehears
     Exception
         Any error of the scene's code.
     """
-    return entry.load().rehearse(trace, options.settings, options.speech_of(entry))
+    return entry.load().rehearse(trace, request.settings, request.speech_of(entry))
 
 
 def record(
     entry: SceneEntry,
     trace: Trace,
-    options: RenderOptions,
+    request: RenderRequest,
     on_beat_end: Callable[[BeatRecord, Stage], None] = lambda record, stage: None,
 ) -> tuple[Rehearsal, list[int]]:
     """Rehearse a scene, and note what it uses; only in a process that does nothing else.
 
     Parameters
     ----------
-    entry, trace, options
+    entry, trace, request
         The scene, and how it is rendered.
     on_beat_end
         Called at the end of each beat.
@@ -96,8 +92,7 @@ def record(
         on_beat_end(record, stage)
 
     recording.set_aside(config.media_dir)
-    speech = options.speech_of(entry)
-    stage = entry.load()(trace, options.settings, on_beat_end=end, speech=speech)
+    stage = request.stage(entry, trace, on_beat_end=end)
     stage.render()
     rehearsal = Rehearsal(
         tuple(stage.beats),
@@ -109,45 +104,28 @@ def record(
     return rehearsal, counts
 
 
-def record_apart(
-    entry: SceneEntry,
-    trace_file: Path,
-    options: RenderOptions,
-    verbose: bool,
-    messages: Connection,
-) -> None:
+def record_apart(entry: SceneEntry, request: RenderRequest, messages: Connection) -> None:
     """Rehearse a scene in a process of its own, and tell another one what comes of it.
 
     The last message holds the ``rehearsal`` and ``counts`` that :func:`record` returns; see
     :func:`filmkit.render.processes.run_apart`.
     """
 
-    recording.set_aside(trace_file, *filter(None, [options.settings.compare]))
+    recording.set_aside(*request.trace_files)
     with (
-        telling(messages, verbose=verbose) as tell,
-        manim_config(options.quality),
+        telling(messages, verbose=request.verbose) as tell,
+        manim_config(request.quality),
         prints_as_messages(),
     ):
-        rehearsal, counts = record(entry, Trace.load(trace_file), options)
+        rehearsal, counts = record(entry, Trace.load(request.trace_file), request)
         tell(DONE, rehearsal=asdict(rehearsal), counts=counts)
-
-
-def frame_count(record: BeatRecord, quality: Quality) -> int:
-    """Return the number of frames of a beat, its tail included."""
-    return frames_before(record.end - record.start, quality.frame_rate)
-
-
-def part_frames(record: BeatRecord, quality: Quality, *, tail: bool) -> int:
-    """Return the number of frames of a beat's tail, or of what comes before it."""
-    own = frames_before(record.tail - record.start, quality.frame_rate)
-    return frame_count(record, quality) - own if tail else own
 
 
 def take_stills(
     entry: SceneEntry,
     *,
     trace: Trace,
-    options: RenderOptions,
+    request: RenderRequest,
     beats: Collection[str],
     take: Callable[[str, Stage], None],
 ) -> None:
@@ -161,7 +139,7 @@ def take_stills(
         The scene.
     trace
         The trace.
-    options
+    request
         How to render.
     beats
         Names of the beats.
@@ -177,18 +155,15 @@ def take_stills(
         if not remaining:
             raise EndSceneEarlyException
 
-    speech = options.speech_of(entry)
-    entry.load()(trace, options.settings, on_beat_end=stop, speech=speech).render()
+    request.stage(entry, trace, on_beat_end=stop).render()
 
 
 def render_stills(
     entry: SceneEntry,
     *,
     trace: Trace,
-    options: RenderOptions,
-    out: Path,
+    request: RenderRequest,
     beats: Collection[str],
-    file_format: str,
     progress: Callable[[int], None],
 ) -> list[Path]:
     """Write the last frame of beats to ``out/SCENE/NN_BEAT.png``, each with a picture map.
@@ -202,14 +177,10 @@ def render_stills(
         The scene.
     trace
         The trace.
-    options
-        How to render.
-    out
-        The output folder; the stills go to a folder in it that is named after the scene.
+    request
+        How to render. The stills go to a folder in its output folder, named after the scene.
     beats
         Names of the beats.
-    file_format
-        One of :data:`filmkit.render.formats.STILLS`.
     progress
         Called with 1 after each still.
 
@@ -224,14 +195,14 @@ def render_stills(
         When a file cannot be written.
     """
     paths: list[Path] = []
-    folder = out / options.file_name(entry.slug)
+    folder, file_format = request.out / request.file_name(entry.slug), request.still_format
 
     def take(name: str, stage: Stage) -> None:
         path = folder / f"{name}.{file_format}"
         title = stage.beats[-1].title
         if file_format == "png":
             pixels = stage.snapshot(notes=True)
-            pixels = master_pixels(pixels, transparent=options.settings.transparent)
+            pixels = master_pixels(pixels, transparent=request.settings.transparent)
             write_png(Image.fromarray(pixels), path)
         else:
             write_pages([draw_page(stage)], path, title=f"{entry.shown_title}: {title}")
@@ -241,9 +212,8 @@ def render_stills(
         paths.append(path)
         progress(1)
 
-    take_stills(entry, trace=trace, options=options, beats=beats, take=take)
-    asked = options.settings.questions
-    if set(beats) == set(entry.load().beat_names(trace, questions=asked)):
+    take_stills(entry, trace=trace, request=request, beats=beats, take=take)
+    if set(beats) == set(request.beat_names(entry, trace)):
         _remove_former(folder, {path.stem for path in paths})
     return paths
 
@@ -264,13 +234,13 @@ def _remove_former(folder: Path, current: Collection[str]) -> None:
 
 
 def render_picture(
-    entry: SceneEntry, *, trace: Trace, options: RenderOptions, draw: Callable[[Stage], T]
+    entry: SceneEntry, *, trace: Trace, request: RenderRequest, draw: Callable[[Stage], T]
 ) -> T:
     """Return what a function draws at the end of a scene that has a single beat.
 
     Parameters
     ----------
-    entry, trace, options
+    entry, trace, request
         As in :func:`render_stills`.
     draw
         Called with the stage.
@@ -280,7 +250,7 @@ def render_picture(
     def take(record: BeatRecord, stage: Stage) -> None:
         drawn.append(draw(stage))
 
-    entry.load()(trace, options.settings, on_beat_end=take).render()
+    request.stage(entry, trace, on_beat_end=take).render()
     return drawn[-1]
 
 

@@ -2,18 +2,18 @@
 
 Words cannot: docstrings, comments, annotations, what a beat says (the arguments of ``@beat``, but
 for ``when``), the title of a scene, and methods that choose words. Nor can a beat change the
-pictures of those before it: each beat counts by itself, unless other code names it.
+pictures of those before it: each counts by itself, once it has run.
 
-That holds for plain code. A file of the user's own that looks at docstrings or narration counts
-with all its words; in one that finds things by names which it makes up, every beat counts for all.
+That holds for plain code. The file of a scene that looks at docstrings, narration or its title
+counts with all its words.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -24,7 +24,7 @@ from filmkit.core.project import PROJECT
 __all__ = [
     "PACKAGES",
     "Source",
-    "code_until",
+    "code_with",
     "digest",
     "is_beat",
     "is_own",
@@ -41,9 +41,8 @@ DOTTED_PACKAGES = tuple(f"{name}." for name in PACKAGES)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 NOTHING = ast.Pass(lineno=1, col_offset=0, end_lineno=1, end_col_offset=0)
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
-READS_WORDS = re.compile(rb"__doc__|getdoc|\.narration\b")
-MAKES_NAMES = re.compile(
-    rb"\b(getattr|getmembers|attrgetter|methodcaller|vars|globals|locals|eval|exec|__dict__)\b"
+READS_WORDS = re.compile(
+    rb"__doc__|getdoc|(?<!super\(\))\.(narration|title|variant|provenance_notes)\b"
 )
 
 
@@ -55,18 +54,14 @@ class Source:
     ----------
     code
         A hash of its code without words and beats.
-    names
-        All names that this code mentions.
     beats
-        A hash of the code of each beat, and of each method that chooses words, and the names that
-        it mentions.
+        A hash of the code of each beat.
     imports
         Names of the project's modules that are imported anywhere in the file.
     """
 
     code: str
-    names: frozenset[str]
-    beats: Mapping[str, tuple[str, frozenset[str]]]
+    beats: Mapping[str, str]
     imports: frozenset[str]
 
 
@@ -99,9 +94,8 @@ def read_source(file: Path) -> Source:
     OSError
         If it cannot be read.
     """
-    source = _read(file.read_bytes(), plain=is_own(file))
     is_scene = not is_own(file) or file.is_relative_to(PROJECT / "scenes")
-    return source if is_scene else replace(source, names=frozenset())
+    return _read(file.read_bytes(), is_scene=is_scene)
 
 
 def reached(roots: Iterable[Path], without: Collection[str] = ()) -> list[Path]:
@@ -125,53 +119,28 @@ def reached(roots: Iterable[Path], without: Collection[str] = ()) -> list[Path]:
     return sorted(filter(is_own, found))
 
 
-def beats_until(sources: Sequence[Source], played: Iterable[str]) -> set[str]:
-    """Return which beats run until some have been played: these, and those that code names.
-
-    Parameters
-    ----------
-    sources
-        All code of a scene, file by file.
-    played
-        Names of the beats that are played until then, and this one.
-    """
-    beats = {name for source in sources for name in source.beats}
-    ahead = {*played, *(name for source in sources for name in source.names)} & beats
-    taken: set[str] = set()
-    while ahead:
-        name = ahead.pop()
-        taken.add(name)
-        for source in sources:
-            _, mentioned = source.beats.get(name, ("", frozenset()))
-            ahead |= (mentioned & beats) - taken
-    return taken
-
-
-def code_until(sources: Sequence[Source], played: Iterable[str]) -> str:
-    """Hash the code that runs until the last of some beats has been played; see `beats_until`."""
-    beats = sorted(beats_until(sources, played))
-    pieces = [source.beats[name][0] for source in sources for name in beats if name in source.beats]
-    return digest([*(source.code for source in sources), *pieces])
+def code_with(sources: Iterable[Source], beats: Collection[str]) -> str:
+    """Hash all code of a scene, file by file, with those of its beats that have run."""
+    return digest(
+        part
+        for source in sources
+        for part in (source.code, *(code for n, code in source.beats.items() if n in beats))
+    )
 
 
 # Reading a file
 
 
 @lru_cache(maxsize=1024)
-def _read(content: bytes, *, plain: bool) -> Source:
-    """Read a file of code; ``plain`` if it is known to find nothing by names that it makes up."""
+def _read(content: bytes, *, is_scene: bool) -> Source:
     tree, words = ast.parse(content), _Words()
     words.take_out(tree)
-    code, names = _compiled(tree)
-    beats = {name: _compiled(ast.Module(methods, [])) for name, methods in words.beats.items()}
-    if TITLE in names.union(*(mentioned for _, mentioned in beats.values())):
-        code = digest([code, *words.titles])
-    imports = words.imports | {name for name in names if name.startswith(DOTTED_PACKAGES)}
-    if not plain and READS_WORDS.search(content):
-        code, beats = sha256(content).hexdigest(), {}
-    elif not plain and MAKES_NAMES.search(content):
-        code, beats = digest([code, *(code for code, _ in beats.values())]), {}
-    return Source(code, names, beats, frozenset(imports))
+    code, modules = _compiled(tree)
+    found = {name: _compiled(ast.Module(methods, [])) for name, methods in words.beats.items()}
+    imports = words.imports.union(modules, *(modules for _, modules in found.values()))
+    if is_scene and READS_WORDS.search(content):
+        return Source(sha256(content).hexdigest(), {}, frozenset(imports))
+    return Source(code, {name: code for name, (code, _) in found.items()}, frozenset(imports))
 
 
 class _Words:
@@ -179,7 +148,6 @@ class _Words:
 
     def __init__(self) -> None:
         self.beats: dict[str, list[ast.stmt]] = {}
-        self.titles: list[str] = []
         self.imports: set[str] = set()
 
     def take_out(self, node: ast.AST) -> None:
@@ -205,15 +173,14 @@ class _Words:
             node.body = [NOTHING]
 
     def _takes(self, member: ast.stmt) -> bool:
-        """Keep a member of a class apart, if it is a beat or the title."""
-        if isinstance(member, ast.FunctionDef) and (is_beat(member) or member.name in TELLING):
+        """Keep a beat of a class apart, and leave out what is said."""
+        if isinstance(member, ast.FunctionDef) and is_beat(member):
             self.take_out(member)
             self.beats.setdefault(member.name, []).append(member)
             return True
-        if isinstance(member, ast.Assign) and TITLE in map(ast.unparse, member.targets):
-            self.titles.append(ast.unparse(member))
-            return True
-        return False
+        if isinstance(member, ast.FunctionDef):
+            return member.name in TELLING
+        return isinstance(member, ast.Assign) and TITLE in map(ast.unparse, member.targets)
 
 
 def _narrates(decorator: ast.expr) -> bool:
@@ -260,13 +227,13 @@ def _file_of(module: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _compiled(tree: ast.Module) -> tuple[str, frozenset[str]]:
-    """Return a hash of what Python makes of a syntax tree, and all names in it.
+def _compiled(tree: ast.Module) -> tuple[str, set[str]]:
+    """Return a hash of what Python makes of a syntax tree, and what may import more.
 
-    Texts that name modules of the project are among these: they may be imported by them.
+    That are texts in it that name modules of the project.
     """
     parts: list[str] = []
-    names: set[str] = set()
+    modules: set[str] = set()
     ahead = [compile(tree, "", "exec", dont_inherit=True)]
     while ahead:
         code = ahead.pop()
@@ -274,7 +241,6 @@ def _compiled(tree: ast.Module) -> tuple[str, frozenset[str]]:
         parts += map(repr, [code.co_names, code.co_varnames, code.co_cellvars, code.co_freevars])
         counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
         parts.append(repr(counts))
-        names.update(code.co_names)
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
                 ahead.append(constant)
@@ -283,5 +249,5 @@ def _compiled(tree: ast.Module) -> tuple[str, frozenset[str]]:
                 is_set = isinstance(constant, frozenset)
                 parts.append(repr(sorted(map(repr, constant))) if is_set else repr(constant))
                 if isinstance(constant, str) and constant.startswith(DOTTED_PACKAGES):
-                    names.add(constant)
-    return digest(parts), frozenset(names)
+                    modules.add(constant)
+    return digest(parts), modules

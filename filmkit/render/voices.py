@@ -13,12 +13,9 @@ from extract.support.printing import echo
 from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache, seal
-from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene
-from filmkit.render.runner import frame_count
-from filmkit.render.traces import find_trace
 from filmkit.voice.clips import Clip, SceneText
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.mixing import at_one_loudness, track
@@ -34,7 +31,7 @@ class Spoken:
     Attributes
     ----------
     request
-        The request, with the times of the voice. Without a voice it is as it was.
+        The request, with the times of the voice, which has nothing more to say.
     scenes
         Those of its scenes for which the voice did not fail.
     clips
@@ -64,7 +61,7 @@ class Spoken:
         if not any(self.clips.values()):
             return None
         parts = [
-            (self._sounds.get(entry.slug, {}).get(record.name), frame_count(record, quality))
+            (self._sounds.get(entry.slug, {}).get(record.name), record.frames(quality.frame_rate))
             for entry, records in films
             for record in records
         ]
@@ -97,8 +94,8 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
     voice = request.voice
     if voice is None:
         return Spoken(request, request.scenes, {})
-    written = replace(request.options, speech={})
-    rehearsals = Rehearsals(request, BeatHasher(find_trace(request.trace), written), cache)
+    written = replace(request, voice=None)
+    rehearsals = Rehearsals(written, cache)
     store = _CachedSounds(cache)
     told: set[str] = set()
 
@@ -134,7 +131,7 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
         slug: {beat: clip.speech for beat, clip in clips.items()} for slug, clips in spoken.items()
     }
     scenes = tuple(entry for entry in request.scenes if entry.slug in spoken)
-    return Spoken(replace(request, speech=speech), scenes, spoken)
+    return Spoken(replace(written, speech=speech), scenes, spoken)
 
 
 def timed(request: RenderRequest) -> RenderRequest:

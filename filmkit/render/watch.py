@@ -24,34 +24,31 @@ from watchdog.observers import Observer
 from extract.support.files import write_text
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
-from extract.trace import Trace
-from filmkit.core.language import catalogue_folder, use_language
+from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
 from filmkit.core.records import Use
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.cache import Cache, open_cache
+from filmkit.render.cache import open_cache
 from filmkit.render.delivery import target_of
 from filmkit.render.errors import EditedError
-from filmkit.render.films import Plan, beat_film, finished_files
+from filmkit.render.films import Plan, beat_film
 from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
 from filmkit.render.preview import save_sheet
 from filmkit.render.processes import DONE, ERROR, Apart, telling
-from filmkit.render.recording import FILE, FONTS, VARIABLE, now
+from filmkit.render.recording import BEAT, FILE, FONTS, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
-from filmkit.render.runner import manim_config
-from filmkit.render.traces import find_trace
 from filmkit.render.update import SceneUpdate
 from filmkit.render.workers import BeatTask
 from filmkit.words.captions import vtt
 
-__all__ = ["EditWatcher", "syntax_errors", "traces_of", "update_outputs", "watch"]
+__all__ = ["EditWatcher", "syntax_errors", "update_outputs", "watch"]
 
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
 GONE = ("", sha256().hexdigest())  # what is known of a missing and of an empty file
 UNKNOWN = "unknown"
 USES = "uses"
-UNWATCHED = (VARIABLE, FONTS)  # what a scene has used that is no file
+UNWATCHED = (BEAT, VARIABLE, FONTS)  # what a scene has used that is no file
 SETTLE_SECONDS = 0.05  # a save is complete after this time without another event
 SAVE_SECONDS = 0.5  # how long a file may be missing or empty while an editor saves it
 # Types of events that can change a file. Reading a file causes events too.
@@ -197,22 +194,16 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
         On Ctrl-C or SIGTERM, as every command that is stopped.
     """
     trace = load_trace(request)
-    if request.beat != "all":
-        for_each_scene(
-            request,
-            request.scenes,
-            lambda entry: wanted_beats(
-                entry,
-                entry.load().beat_names(trace, questions=request.questions),
-                request.beat,
-                "--beat",
-            ),
-        )
+    for_each_scene(
+        request,
+        request.scenes if request.beat != "all" else (),
+        lambda entry: wanted_beats(entry, request.beat_names(entry, trace), request.beat, "--beat"),
+    )
     scene_files = [entry.file for entry in request.scenes if entry.file]
     with (
         temporary_folder() as scratch,
         open_cache(request.cache, keep=request.keep_cache) as cache,
-        EditWatcher(PROJECT, traces_of(request), scene_files) as watcher,
+        EditWatcher(PROJECT, request.trace_files, scene_files) as watcher,
     ):
         shown = scratch / "shown.json"
         # All processes share one cache, even if it is a temporary one.
@@ -230,11 +221,6 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
                 while broken := _report_broken({*broken, *edited}):
                     edited = watcher.wait()
                     since = time.time()
-
-
-def traces_of(request: RenderRequest) -> list[Path]:
-    """Return the trace file of a request, and the one that it is compared with, if any."""
-    return [find_trace(request.trace), *([request.compare] if request.compare else [])]
 
 
 def syntax_errors(files: Iterable[Path]) -> dict[Path, str]:
@@ -325,21 +311,14 @@ def update_outputs(
 def _update_outputs(
     request: RenderRequest, shown: Path, films: bool, since: float, tell: Callable[..., None]
 ) -> None:
-    with (
-        use_language(request.language),
-        manim_config(request.quality, verbosity=request.verbosity),
-        open_cache(request.cache, keep=True) as cache,
-        ExitStack() as pools,
-    ):
-        trace = load_trace(replace(request, quiet=True))
-        update = _Update(request, trace, cache, pools, shown=shown, since=since)
+    with _Update.of(request) as update:
+        update.go_on_from(shown, since)
         drawn: dict[SceneEntry, None] = {}
         try:
             drawn = for_each_scene(request, request.scenes, update.sheet)
         finally:
             tell(USES, uses=update.uses(request.scenes))
-        plans = for_each_scene(request, drawn, update.plan) if films else {}
-        update.prepare_pool(plans.values())
+        plans = update.plan(drawn) if films else {}
         for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))
         for_each_scene(request, drawn, update.save_sheet)
         filmed = for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
@@ -348,27 +327,10 @@ def _update_outputs(
 
 
 class _Update(SceneUpdate):
-    """One update of all outputs; see :func:`update_outputs`.
+    """One update of all outputs; see :func:`update_outputs`."""
 
-    Parameters
-    ----------
-    request, shown, since
-        As for :func:`update_outputs`.
-    trace, cache, pools
-        As for :class:`SceneUpdate`.
-    """
-
-    def __init__(
-        self,
-        request: RenderRequest,
-        trace: Trace,
-        cache: Cache,
-        pools: ExitStack,
-        *,
-        shown: Path,
-        since: float,
-    ) -> None:
-        super().__init__(request, trace, cache, pools)
+    def go_on_from(self, shown: Path, since: float) -> None:
+        """Begin with what the outputs show; parameters as for :func:`update_outputs`."""
         self._shown_file = shown
         self._shown: dict[str, dict[str, str]] = (
             json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else {}
@@ -404,7 +366,7 @@ class _Update(SceneUpdate):
             raise
 
     def _beats(self, entry: SceneEntry) -> tuple[str, ...]:
-        return entry.load().beat_names(self.trace, questions=self.request.questions)
+        return self.request.beat_names(entry, self.trace)
 
     def save_sheet(self, entry: SceneEntry) -> None:
         """Write a contact sheet, unless it shows the same already."""
@@ -444,12 +406,7 @@ class _Update(SceneUpdate):
         """Write a film, and print its path."""
         request, records = self.request, self.records(plan)
         target = target_of(request.out / plan.name, request.file_format)
-        pool = self.start_pool()
-        files = (
-            finished_files(plan, target, pool, lambda frames: None)
-            if pool
-            else (task.output for task in plan.tasks)
-        )
+        files = self.files(plan, target)
         cues = film_cues(records, request.quality)
         chapters = beat_chapters(records, request.quality)
         title = plan.entry.shown_title

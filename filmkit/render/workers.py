@@ -51,7 +51,7 @@ from filmkit.render.processes import (
     where_it_was,
 )
 from filmkit.render.recording import CODE, OWN_CODE, changed
-from filmkit.render.request import RenderOptions
+from filmkit.render.request import RenderRequest
 
 __all__ = [
     "FORK",
@@ -121,25 +121,18 @@ class RenderJob:
     ----------
     tasks
         The beats, in the order of the story.
-    trace_file, options
+    request
         The trace to draw, and how to render it.
     master_encoding, segment_encoding
         How masters and segments are encoded; None if there are no segments.
-    verbosity
-        Manim's log level.
-    verbose
-        Whether to print tracebacks.
     uses
         Code, traces and other things from which the cache keys of the tasks were made.
     """
 
     tasks: tuple[BeatTask, ...]
-    trace_file: Path
-    options: RenderOptions
+    request: RenderRequest
     master_encoding: Encoding
     segment_encoding: Encoding | None
-    verbosity: str
-    verbose: bool
     uses: tuple[Use, ...] = ()
 
 
@@ -473,7 +466,7 @@ def _run_worker(job: RenderJob, connection: Connection, start: float, stacks: Pa
     write_stacks_to(stacks)
 
     def failed(entry: SceneEntry, error: Exception) -> None:
-        message = explain(error, verbose=job.verbose)
+        message = explain(error, verbose=job.request.verbose)
         connection.send(("failed", (entry, message, isinstance(error, OutputError))))
 
     entries = list(dict.fromkeys(task.entry for task in job.tasks))
@@ -481,7 +474,7 @@ def _run_worker(job: RenderJob, connection: Connection, start: float, stacks: Pa
     try:
         with (
             stopping_with_parent(),
-            manim_config(job.options.quality, verbosity=job.verbosity),
+            manim_config(job.request.quality, verbosity=job.request.verbosity),
             prints_as_messages(),
         ):
             try:
@@ -500,8 +493,8 @@ def _run_worker(job: RenderJob, connection: Connection, start: float, stacks: Pa
         pass  # the parent has stopped this process, or is gone
 
 
-def _open(path: Path, options: RenderOptions, encoding: Encoding) -> AbstractContextManager[Movie]:
-    quality = options.quality
+def _open(path: Path, request: RenderRequest, encoding: Encoding) -> AbstractContextManager[Movie]:
+    quality = request.quality
     return open_movie(path, quality.width, quality.height, quality.frame_rate, encoding)
 
 
@@ -514,9 +507,9 @@ def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameSink | None]:
     if not (task.segment and job.segment_encoding) or is_sealed(task.segment):
         yield None
         return
-    options = job.options
-    painter = OverlayPainter(task.overlay, options.quality.frame_rate, options.settings)
-    with _open(task.segment, options, job.segment_encoding) as movie:
+    request = job.request
+    painter = OverlayPainter(task.overlay, request.quality.frame_rate, request.settings)
+    with _open(task.segment, request, job.segment_encoding) as movie:
 
         def write(picture: Pixels, repeat: int) -> None:
             for piece in painter.pieces(picture, repeat):
@@ -530,7 +523,7 @@ def encode_segment(job: RenderJob, task: BeatTask) -> None:
     with _open_segment(job, task) as write:
         if write is None:
             return
-        for picture, repeat in read_master(task.master, job.options.quality.frame_rate):
+        for picture, repeat in read_master(task.master, job.request.quality.frame_rate):
             write(picture, repeat)
     if task.segment:
         seal(task.segment)
@@ -563,13 +556,13 @@ class SceneWorker:
         self._job = job
         self._claims = claims
         self._report = report
-        self._trace = Trace.load(job.trace_file)
+        self._trace = Trace.load(job.request.trace_file)
         entries = list(dict.fromkeys(task.entry for task in job.tasks))
         self._stages = load_all(entries, job.uses)
         require_unchanged(job.uses)
         # From here on, edits of what is in memory do not matter.
         loaded = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
-        loaded.add(str(job.trace_file))
+        loaded.add(str(job.request.trace_file))
         self._unloaded = [use for use in job.uses if use[1] not in loaded]
 
     def render(self, entry: SceneEntry) -> None:
@@ -587,8 +580,8 @@ class SceneWorker:
             self._run_scene(entry, tasks)
 
     def _run_scene(self, entry: SceneEntry, tasks: Tasks) -> None:
-        options = self._job.options
-        transparent = options.settings.transparent
+        request = self._job.request
+        transparent = request.settings.transparent
 
         @contextmanager
         def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
@@ -602,7 +595,7 @@ class SceneWorker:
             # segment is made of it, as it is on a cluster.
             merged = encoding is not None and encoding.merge_repeats
             with (
-                _open(task.master, options, self._job.master_encoding) as movie,
+                _open(task.master, request, self._job.master_encoding) as movie,
                 nullcontext() if merged else _open_segment(self._job, task) as write_segment,
             ):
                 if write_segment and task.segment:
@@ -630,10 +623,10 @@ class SceneWorker:
         stage = self._stages.get(entry) or entry.load()
         stage(
             self._trace,
-            options.settings,
+            request.settings,
             beat_sink=sink,
             on_beat_end=stop_when_all_is_claimed,
-            speech=options.speech_of(entry),
+            speech=request.speech_of(entry),
         ).render()
 
     def _any_unclaimed(self, tasks: Tasks) -> bool:

@@ -31,30 +31,27 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from extract.trace import Trace
-from filmkit.core.language import use_language
 from filmkit.core.narration import Narration
 from filmkit.core.printable import printable
 from filmkit.core.records import BeatRecord
 from filmkit.core.theme import use_theme
 from filmkit.decks.cells import axis_names, cell_words
-from filmkit.render.cache import open_cache
 from filmkit.render.delivery import deliver
 from filmkit.render.errors import explain
-from filmkit.render.films import Plan, finished_files
+from filmkit.render.films import Plan, beat_film
 from filmkit.render.processes import stopping_with_parent
-from filmkit.render.request import RenderRequest, load_trace
-from filmkit.render.runner import frame_count, manim_config
+from filmkit.render.request import RenderRequest
 from filmkit.render.update import SceneUpdate
-from filmkit.render.workers import FORK, WorkerPool
+from filmkit.render.workers import FORK
 from filmkit.studio.controls import ModelFacts
 from filmkit.studio.frames import answer_questions
 from filmkit.words.script import words_per_minute
@@ -109,17 +106,11 @@ class _Artist:
 
     def draw(self, questions: Connection) -> None:
         request = self._request
-        with (
-            use_language(request.language),
-            manim_config(request.quality, verbosity=request.verbosity),
-            open_cache(request.cache, keep=True) as cache,
-            ExitStack() as pools,
-        ):
-            trace = load_trace(replace(request, quiet=True))
+        with SceneUpdate.of(request) as update:
+            trace = update.trace
             self._tell_model(trace)
-            update = SceneUpdate(request, trace, cache, pools)
             try:
-                stage = self._entry.load()
+                beats = request.beat_names(self._entry, trace)
                 self._tell("title", title=self._entry.titled_anew.title)
                 # First, because the page waits for the numbers of the frame that it shows.
                 reader = FORK.Process(
@@ -127,10 +118,10 @@ class _Artist:
                 )
                 reader.start()
                 questions.close()
-                self._draw_stills(update, stage.beat_names(trace, questions=request.questions))
+                self._draw_stills(update, beats)
             finally:
                 self._tell("uses", uses=update.uses([self._entry]))
-            plan = update.plan(self._entry)
+            plan = update.plan([self._entry])[self._entry]
             records = update.records(plan)
             films = {beat: self._film_of(plan, beat) for beat in plan.beats}
             missing_films = {beat: film for beat, film in films.items() if not film.exists()}
@@ -138,8 +129,7 @@ class _Artist:
             # What nobody waits for steps back: frames that the page asks for come first.
             if hasattr(os, "nice"):  # not on Windows
                 os.nice(STEP_BACK)
-            update.prepare_pool([plan])
-            self._film(plan, missing_films, update.start_pool())
+            self._film(update, plan, missing_films)
 
     def _draw_stills(self, update: SceneUpdate, beats: Sequence[str]) -> None:
         """Draw the missing pictures of beats; those before the first one are told together."""
@@ -160,18 +150,12 @@ class _Artist:
         if stills and not touched:
             self._tell_beats(beats, stills, None)
 
-    def _film(self, plan: Plan, films: Mapping[str, Path], pool: WorkerPool | None) -> None:
+    def _film(self, update: SceneUpdate, plan: Plan, films: Mapping[str, Path]) -> None:
         """Join the film of each of some beats as soon as its parts are rendered."""
         for beat, target in films.items():
-            parts = replace(plan, tasks=tuple(t for t in plan.tasks if t.beat == beat))
-            files: Iterable[Path] = (
-                finished_files(parts, target, pool, lambda frames: None)
-                if pool
-                else [task.output for task in parts.tasks]
-            )
             deliver(
                 target,
-                files,
+                update.files(beat_film(plan, beat), target),
                 self._request.file_format,
                 frame_rate=self._request.quality.frame_rate,
                 transparent=False,
@@ -215,14 +199,15 @@ class _Artist:
         )
 
     def _tell_plan(self, records: list[BeatRecord], films: Mapping[str, Path]) -> None:
-        with use_theme(self._request.theme, self._request.palette) as theme:
+        settings = self._request.settings
+        with use_theme(settings.theme, settings.palette) as theme:
             per_word = theme.tempo.per_word
         self._tell(
             "plan",
             beats=[
                 {
                     "name": record.name,
-                    "frames": frame_count(record, self._request.quality),
+                    "frames": record.frames(self._request.quality.frame_rate),
                     "seconds": round(record.end - record.start, 3),
                     "narration": record.narration,
                     "words_per_minute": words_per_minute(record),

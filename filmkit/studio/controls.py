@@ -142,15 +142,16 @@ CONTROLS: tuple[Control, ...] = (
 
 def choices_of(request: RenderRequest, aspect: str) -> Choices:
     """Return the choices that a request makes."""
+    shown = request.settings
     return {
-        "layer": "" if request.layer is None else str(request.layer),
-        "head": "" if request.head is None else str(request.head),
+        "layer": "" if shown.layer is None else str(shown.layer),
+        "head": "" if shown.head is None else str(shown.head),
         "trace": str(request.trace.resolve()) if request.trace else "",
-        "compare": str(request.compare.resolve()) if request.compare else "",
-        "theme": request.theme,
-        "palette": request.palette,
+        "compare": str(shown.compare) if shown.compare else "",
+        "theme": shown.theme,
+        "palette": shown.palette,
         "aspect": aspect,
-        "language": request.language,
+        "language": shown.language,
     }
 
 
@@ -173,16 +174,20 @@ def requested(request: RenderRequest, entry: SceneEntry, choices: Choices) -> Re
     for name in ("layer", "head"):
         if choices[name] and not (choices[name].isascii() and choices[name].isdigit()):
             raise ValueError(f"{choices[name]!r} is not a {name}; give its number, counted from 0")
-    return replace(
-        request,
-        scenes=(entry,),
+    settings = replace(
+        request.settings,
         layer=int(choices["layer"]) if choices["layer"] else None,
         head=int(choices["head"]) if choices["head"] else None,
-        trace=_chosen_file(choices["trace"]),
         compare=_chosen_file(choices["compare"]),
         theme=choices["theme"],
         palette=choices["palette"],
         language=choices["language"],
+    )
+    return replace(
+        request,
+        scenes=(entry,),
+        trace=_chosen_file(choices["trace"]),
+        settings=settings,
         quality=quality_of(DRAFT, choices["aspect"], request.quality.frame_rate),
     )
 

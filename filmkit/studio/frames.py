@@ -21,7 +21,7 @@ from filmkit.core.stage import Stage, StageError
 from filmkit.decks.cells import ArrayStore, panels_of
 from filmkit.render.errors import explain
 from filmkit.render.processes import stopping_with_parent
-from filmkit.render.request import RenderOptions, RenderRequest
+from filmkit.render.request import RenderRequest
 from filmkit.render.runner import manim_config
 
 __all__ = ["answer_questions", "read_frame"]
@@ -30,7 +30,7 @@ __all__ = ["answer_questions", "read_frame"]
 def read_frame(
     stage: type[Stage],
     trace: Trace,
-    options: RenderOptions,
+    request: RenderRequest,
     beat: str,
     frame: int,
     *,
@@ -42,7 +42,7 @@ def read_frame(
     ----------
     stage
         The scene's class.
-    trace, options
+    trace, request
         What is drawn, and how.
     beat
         Name of the beat.
@@ -83,7 +83,7 @@ def read_frame(
         found["picture"] = _data_uri(pixels) if picture else None
         raise EndSceneEarlyException
 
-    running = stage(trace, options.settings, beat_sink=sink)
+    running = stage(trace, request.settings, beat_sink=sink)
     running.render()
     if not found:
         raise StageError(f"there is no frame {frame} in beat {beat}")
@@ -126,9 +126,7 @@ def answer_questions(request: RenderRequest, trace: Trace, connection: Connectio
             asked = question["beat"], question["frame"]
             start = time.perf_counter()
             try:
-                answer = read_frame(
-                    stage, trace, request.options, *asked, picture=question["picture"]
-                )
+                answer = read_frame(stage, trace, request, *asked, picture=question["picture"])
             except Exception as error:
                 answer = {"error": explain(error, verbose=None)}
             answer |= {"kind": "frame", "beat": asked[0], "frame": asked[1]}

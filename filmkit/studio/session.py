@@ -25,7 +25,7 @@ from filmkit.render.clean_process import clean_process
 from filmkit.render.errors import explain
 from filmkit.render.processes import CLEANUP_SECONDS
 from filmkit.render.request import RenderRequest
-from filmkit.render.watch import EditWatcher, syntax_errors, traces_of
+from filmkit.render.watch import EditWatcher, syntax_errors
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
 
 __all__ = ["MadeFiles", "Session"]
@@ -215,7 +215,7 @@ class Session:
             await self._tell_error(str(error))
             return
         scene_file = [self._entry.file] if self._entry.file else []
-        watcher = EditWatcher(PROJECT, traces_of(self._request), scene_file)
+        watcher = EditWatcher(PROJECT, self._request.trace_files, scene_file)
         self._watching.enter_context(watcher)
         self._watcher = watcher
         threading.Thread(target=self._watch, args=(watcher,), daemon=True).start()

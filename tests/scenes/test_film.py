@@ -22,10 +22,8 @@ from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
 from filmkit.core.stage import Stage
 from filmkit.render.cache import Cache
 from filmkit.render.films import with_arrival
-from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.request import RenderOptions
 from filmkit.render.runner import manim_config
 from scenes.registry import SCENES, SHORT
 from tests.support.checkout import SHIPPED
@@ -188,13 +186,13 @@ def test_the_last_picture_is_that_of_the_beat_that_is_named(trace: Trace) -> Non
 @pytest.fixture
 def rehearsals(tmp_path: Path) -> Rehearsals:
     request = replace(render_request((), SHIPPED, tmp_path), jobs=None)
-    return Rehearsals(request, BeatHasher(SHIPPED, RenderOptions()), Cache(tmp_path, 0))
+    return Rehearsals(request, Cache(tmp_path, 0))
 
 
 def test_a_film_draws_again_only_what_looks_different_in_it(rehearsals: Rehearsals) -> None:
     before, after = SCENES[0], SCENES[3]
     joined = replace(after, arrival=Arrival(before))
-    hasher = BeatHasher(SHIPPED, RenderOptions())
+    hasher = rehearsals.hasher
     rehearsals.prepare([joined, after])
     rehearsal, by_itself = rehearsals.get(joined), rehearsals.get(after)
     alone = hasher.part_keys(after, by_itself, by_itself)
@@ -206,7 +204,7 @@ def test_a_film_draws_again_only_what_looks_different_in_it(rehearsals: Rehearsa
 
 def test_an_arrival_depends_on_the_scene_before(rehearsals: Rehearsals) -> None:
     after = SCENES[3]
-    hasher = BeatHasher(SHIPPED, RenderOptions())
+    hasher = rehearsals.hasher
     arrivals = (Arrival(SCENES[0]), Arrival(SCENES[2]), Arrival(SCENES[0], "the_next_word"))
     joined = [replace(after, arrival=arrival) for arrival in arrivals]
     rehearsals.prepare([after, *joined])

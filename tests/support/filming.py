@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,20 +20,13 @@ def render_request(
     scenes: tuple[SceneEntry, ...], trace_file: Path, out: Path, **options: Any
 ) -> RenderRequest:
     """Return a request with plain options; it uses a temporary cache unless one is given."""
-    plain = RenderRequest(
-        scenes=scenes,
-        trace=trace_file,
-        layer=None,
-        head=None,
-        show_first_token=False,
-        quality=Quality(320, 180, 10),
-        out=out,
-        quiet=True,
-        verbose=False,
-        jobs=1,
-        keep_cache="cache" in options,
-    )
-    return replace(plain, **options)
+    plain = {
+        "quality": Quality(320, 180, 10),
+        "quiet": True,
+        "jobs": 1,
+        "keep_cache": "cache" in options,
+    }
+    return RenderRequest.chosen(scenes=scenes, trace=trace_file, out=out, **plain | options)
 
 
 def film(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> Path:

@@ -66,7 +66,7 @@ def live_page(trace: Trace, folder: Path, names: tuple[str, ...], theme: str = "
     with use_theme(theme) as colours, manim_config(request.quality):
         slides = []
         for name in names:
-            rehearsal = rehearse(LIVE[name], trace, request.options)
+            rehearsal = rehearse(LIVE[name], trace, request)
             slides += slides_of(LIVE[name], rehearsal, trace=trace, request=request)
         write_web(target, slides, view, colours, "Live", DeckOptions(), films_beside=False)
     return target

@@ -298,7 +298,7 @@ def test_the_limit_is_kept_during_a_run(
 
     monkeypatch.setattr(jobs.Cache, "shrink", note)
     # Another theme: all of its files are new, and those of the first film are in the way.
-    assert make_films(replace(request, theme="light"))
+    assert make_films(replace(request, settings=replace(request.settings, theme="light")))
     assert 0 < most <= limit + max(sizes.values())
 
 

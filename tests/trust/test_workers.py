@@ -268,7 +268,7 @@ def of_its_own(original: Callable[..., Any], change: str) -> Callable[..., Any]:
     def draw(assignment: Any) -> bytes:
         result = cluster_worker.Result.from_bytes(original(assignment))
         job = assignment.job
-        quality = job.options.quality
+        quality = job.request.quality
         size = (quality.width, quality.height)
         path = Path(get_worker().local_directory) / "changed.mov"
         path.write_bytes(result.master)
@@ -287,7 +287,7 @@ def of_its_own(original: Callable[..., Any], change: str) -> Callable[..., Any]:
                 movie.write(picture, repeat)
         job = replace(
             job,
-            options=replace(job.options, quality=replace(quality, width=size[0], height=size[1])),
+            request=replace(job.request, quality=replace(quality, width=size[0], height=size[1])),
         )
         digest, _, _ = cluster_worker.frames_of(path, job)
         content = path.read_bytes()

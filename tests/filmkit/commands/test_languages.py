@@ -25,7 +25,6 @@ from filmkit.render.cache import Cache
 from filmkit.render.clean_process import clean_process
 from filmkit.render.cluster import inputs_of
 from filmkit.render.cluster_worker import _scene_files, versions
-from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
 from filmkit.render.recording import changed
 from filmkit.render.rehearsals import Rehearsals
@@ -245,8 +244,7 @@ def rehearsed(folder: Path) -> tuple[Rehearsals, tuple[SceneEntry, ...]]:
     """Rehearse the scene of the folder in French."""
     entry, trace_file = find_scene(str(folder / "my_scene.py")), folder / "trace.safetensors"
     request = render_request((entry,), trace_file, folder, language="fr")
-    hasher = BeatHasher(trace_file, request.options)
-    return Rehearsals(request, hasher, Cache(folder / "cache", 0)), (entry,)
+    return Rehearsals(request, Cache(folder / "cache", 0)), (entry,)
 
 
 def test_a_cluster_draws_its_words(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

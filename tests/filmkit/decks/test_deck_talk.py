@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert make_deck(request, "web", folder / "deck.html", OPTIONS)
     assert make_deck(request, "web", folder / "stand.html", DeckOptions(auto=True))
-    french = replace(request, scenes=(CELLS,), language="fr")
+    french = replace(request, scenes=(CELLS,), settings=replace(request.settings, language="fr"))
     with use_language("fr"):
         assert make_deck(french, "web", folder / "french.html", DeckOptions())
     return folder

@@ -25,8 +25,9 @@ from filmkit.render import keys, source_code
 from filmkit.render.cache import Cache
 from filmkit.render.keys import BeatHasher, Drawn
 from filmkit.render.quality import QUALITIES
+from filmkit.render.recording import BEAT
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.request import RenderOptions
+from filmkit.render.request import RenderRequest
 from filmkit.render.source_code import PACKAGES
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT, SHIPPED
@@ -52,8 +53,8 @@ class Copy:
             shutil.copytree(PROJECT / package, folder / package, ignore=ignored)
         self.before = self.keys()
 
-    def keys(self, options: RenderOptions | None = None) -> dict[Beat, str]:
-        hasher = BeatHasher(SHIPPED, options or RenderOptions())
+    def keys(self, request: RenderRequest | None = None) -> dict[Beat, str]:
+        hasher = BeatHasher(request or RenderRequest(trace=SHIPPED))
         found = {}
         with pytest.MonkeyPatch.context() as patch:
             for module in (keys, source_code):
@@ -62,10 +63,12 @@ class Copy:
             patch.setattr(keys, "DRAWING", drawing)
             for entry, beats in self.story.items():
                 file = self.folder / entry.source_file.relative_to(PROJECT)
-                drawn = Drawn(replace(entry, file=file), (), "en")
+                drawn = Drawn(replace(entry, file=file), "en")
                 for i, beat in enumerate(beats):
                     played = beats[: i + 1]
-                    key = hasher.picture_key(entry, played, drawn.until(played))
+                    key = hasher.picture_key(
+                        entry, played, drawn.after((BEAT, name, "") for name in played)
+                    )
                     found[entry.slug, beat] = key
         return found
 
@@ -179,7 +182,8 @@ def test_a_shared_picture_draws_the_scenes_that_use_it(copy: Copy) -> None:
         ("filmkit/core/theme.py", "small: float = 0.6", "small: float = 0.7"),
         ("filmkit/core/heatmap.py", "self.opacity = 1.0", "self.opacity = 0.9"),
         ("filmkit/core/camera.py", "FOCAL = 1.6", "FOCAL = 1.7"),
-        ("filmkit/core/renderer.py", "1e-6)", "1e-7)"),
+        ("filmkit/core/records.py", "1e-6)", "1e-7)"),
+        ("filmkit/core/renderer.py", "LONGEST_PIECE = ", "LONGEST_PIECE = 1 + "),
         ("filmkit/core/stage.py", "NOTE_GAP = 0.4", "NOTE_GAP = 0.5"),
         ("filmkit/render/movie.py", "def to_straight_alpha(", "def to_straight_alpha(more=1, *, "),
         ("filmkit/render/manim_config.py", "cv2.setNumThreads(1)", "cv2.setNumThreads(2)"),
@@ -190,19 +194,19 @@ def test_what_every_picture_runs_draws_all_again(copy: Copy, file: str, old: str
 
 
 @pytest.mark.parametrize(
-    "options",
+    "request_",
     [
-        RenderOptions(quality=QUALITIES["4k"]),
-        RenderOptions(quality=replace(QUALITIES["fullhd"], frame_rate=60)),
-        RenderOptions(settings=StageSettings(layer=1)),
-        RenderOptions(settings=StageSettings(theme="light")),
-        RenderOptions(settings=StageSettings(background="#102030")),
-        RenderOptions(settings=StageSettings(transparent=True)),
+        RenderRequest(trace=SHIPPED, quality=QUALITIES["4k"]),
+        RenderRequest(trace=SHIPPED, quality=replace(QUALITIES["fullhd"], frame_rate=60)),
+        RenderRequest(trace=SHIPPED, settings=StageSettings(layer=1)),
+        RenderRequest(trace=SHIPPED, settings=StageSettings(theme="light")),
+        RenderRequest(trace=SHIPPED, settings=StageSettings(background="#102030")),
+        RenderRequest(trace=SHIPPED, settings=StageSettings(transparent=True)),
     ],
     ids=str,
 )
-def test_settings_are_part_of_the_key(copy: Copy, options: RenderOptions) -> None:
-    assert not set(copy.keys(options).values()) & set(copy.before.values())
+def test_settings_are_part_of_the_key(copy: Copy, request_: RenderRequest) -> None:
+    assert not set(copy.keys(request_).values()) & set(copy.before.values())
 
 
 def test_other_library_is_another_key(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,8 +219,8 @@ def test_both_traces_count(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
 
     def found() -> str:
-        options = RenderOptions(settings=StageSettings(compare=second))
-        return BeatHasher(first, options).picture_key(entry, ["a beat"], "its code")
+        request = RenderRequest(trace=first, settings=StageSettings(compare=second))
+        return BeatHasher(request).picture_key(entry, ["a beat"], "its code")
 
     first.write_text("1")
     second.write_text("1")
@@ -230,8 +234,7 @@ def test_both_traces_count(tmp_path: Path) -> None:
 
 def test_other_words_of_a_question_draw_it_and_how_they_go_away(tmp_path: Path) -> None:
     entry = next(entry for entry in SCENES if entry.slug == "scene_sharing")
-    hasher = BeatHasher(SHIPPED, RenderOptions())
-    rehearsals = Rehearsals(render_request((), SHIPPED, tmp_path), hasher, Cache(tmp_path, 0))
+    rehearsals = Rehearsals(render_request((), SHIPPED, tmp_path), Cache(tmp_path, 0))
     rehearsal = rehearsals.get(entry)
     question = rehearsal.beat("ask_attention_moves")
 
@@ -240,7 +243,7 @@ def test_other_words_of_a_question_draw_it_and_how_they_go_away(tmp_path: Path) 
             replace(beat, narration=words) if beat == question else beat for beat in rehearsal.beats
         ]
         changed = replace(rehearsal, beats=tuple(beats))
-        return hasher.part_keys(entry, changed, changed)
+        return rehearsals.hasher.part_keys(entry, changed, changed)
 
     before, after = found(question.narration), found("How much attention moves?")
     assert {part for part, key in after.items() if before[part] != key} == {
@@ -255,8 +258,7 @@ def test_other_words_of_a_question_draw_it_and_how_they_go_away(tmp_path: Path) 
 
 def test_the_traces_of_gpt2_that_a_scene_shows_are_among_what_it_uses(tmp_path: Path) -> None:
     entry = next(entry for entry in SCENES if entry.slug == "scene_patterns")
-    hasher = BeatHasher(SHIPPED, RenderOptions())
-    rehearsals = Rehearsals(render_request((), SHIPPED, tmp_path), hasher, Cache(tmp_path, 0))
+    rehearsals = Rehearsals(render_request((), SHIPPED, tmp_path), Cache(tmp_path, 0))
     uses = {name for _, name, _ in rehearsals.get(entry).uses}
     assert {str(PUBLISHED), str(EXTRACTED_GPT2)} <= uses
 
@@ -279,25 +281,32 @@ class Executed:
 
 
 @pytest.mark.parametrize("entry", SCENES, ids=lambda entry: entry.slug)
-def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(entry: SceneEntry) -> None:
+def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(
+    entry: SceneEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What Python really runs for each beat, drawn once at its end, against what is followed."""
     trace = Trace.load(SHIPPED)
     stage_class = entry.load()
     beats = stage_class.beat_names(trace)
     files = source_code.reached([*keys.DRAWING, entry.source_file])
-    sources = [source_code.read_source(file) for file in files]
     of_beats = {f"{stage_class.__name__}.{beat}": beat for beat in beats}
-    executed, unseen = Executed(), {}
+    executed, unseen, announced = Executed(), {}, set()
+    audit = sys.audit
+
+    def hear(event: str, *arguments: object) -> None:
+        audit(event, *arguments)
+        announced.update(arguments if event == "filmkit.beat" else ())
+
+    monkeypatch.setattr(sys, "audit", hear)
 
     def look(record: Any, stage: Stage) -> None:
         stage.snapshot()
         sys.setprofile(None)
-        followed = source_code.beats_until(sources, beats[: beats.index(record.name) + 1])
         unseen[record.name] = {
             (file.name, name)
             for file, name in executed.of_project()
             if (file not in files and file.name not in NOT_DRAWING)
-            or (name in of_beats and of_beats[name] not in followed)
+            or (name in of_beats and of_beats[name] not in announced)
         }
         sys.setprofile(executed)
 
@@ -308,6 +317,13 @@ def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(entry: SceneEntr
     finally:
         sys.setprofile(None)
     assert {beat: places for beat, places in unseen.items() if places} == {}
+
+
+def test_no_scene_of_the_project_reads_words() -> None:
+    """Else all its words would count."""
+    files = [*(PROJECT / "scenes").rglob("*.py")]
+    assert files
+    assert not [f.name for f in files if source_code.READS_WORDS.search(f.read_bytes())]
 
 
 # They find and note things; what they find is part of a key by its own value.

@@ -103,7 +103,7 @@ def test_cached_pictures_are_not_drawn_again(trace_file: Path, tmp_path: Path) -
     assert make_previews(request)
     assert {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.png")} == cached
     # Another theme gives other pictures.
-    assert make_previews(replace(request, theme="light"))
+    assert make_previews(replace(request, settings=replace(request.settings, theme="light")))
     assert len([*(tmp_path / "cache").rglob("*.png")]) == 6
 
 

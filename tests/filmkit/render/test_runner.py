@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from PIL import Image
 from extract.trace import Trace
 from filmkit.core.renderer import FilmRenderer
 from filmkit.render.quality import QUALITIES, Quality
-from filmkit.render.request import RenderOptions
-from filmkit.render.runner import frame_count, manim_config, rehearse, render_stills
+from filmkit.render.request import RenderRequest
+from filmkit.render.runner import manim_config, rehearse, render_stills
 from tests.support.filming import film, pictures
 from tests.support.stand_in import INTERRUPTED, LENGTHS, OWN_LENGTHS, SHAPES
 from tests.support.traces import make_trace
 
-DRAFT = RenderOptions(QUALITIES["draft"])
+DRAFT = RenderRequest(quality=QUALITIES["draft"])
 SECONDS = sum(LENGTHS)
 
 
@@ -34,10 +35,10 @@ def trace() -> Trace:
 def test_film_is_as_long_as_its_rehearsal(trace: Trace, tmp_path: Path, frame_rate: int) -> None:
     quality = Quality(854, 480, frame_rate)
     path = film(SHAPES, trace, tmp_path, quality)
-    rehearsal = rehearse(SHAPES, trace, RenderOptions(quality))
+    rehearsal = rehearse(SHAPES, trace, RenderRequest(quality=quality))
     assert rehearsal.duration == pytest.approx(SECONDS)
     frames = len(pictures(path))
-    assert frames == sum(frame_count(record, quality) for record in rehearsal.beats)
+    assert frames == sum(record.frames(quality.frame_rate) for record in rehearsal.beats)
     # A beat is a whole number of frames, at frame rates that 5 divides: no longer than it says.
     late = frames / frame_rate - SECONDS
     assert 0 <= late + 1e-9 < (1e-6 if frame_rate % 5 == 0 else 3 / frame_rate)
@@ -97,10 +98,8 @@ def test_still_is_the_last_frame_of_the_beat(trace: Trace, tmp_path: Path) -> No
         stills = render_stills(
             SHAPES,
             trace=trace,
-            options=DRAFT,
-            out=tmp_path,
+            request=replace(DRAFT, out=tmp_path),
             beats=["rest", "appear"],
-            file_format="png",
             progress=lambda count: None,
         )
     assert stills == [
@@ -127,10 +126,8 @@ def test_stills_of_former_beats_are_removed_and_nothing_else(trace: Trace, tmp_p
             render_stills(
                 SHAPES,
                 trace=trace,
-                options=DRAFT,
-                out=tmp_path,
+                request=replace(DRAFT, out=tmp_path),
                 beats=beats,
-                file_format="png",
                 progress=lambda count: None,
             )
         return {path.name for path in folder.iterdir()}
@@ -147,10 +144,8 @@ def test_run_ends_with_the_last_wanted_still(trace: Trace, tmp_path: Path) -> No
         stills = render_stills(
             INTERRUPTED,
             trace=trace,
-            options=DRAFT,
-            out=tmp_path,
+            request=replace(DRAFT, out=tmp_path),
             beats=["appear"],
-            file_format="png",
             progress=lambda count: None,
         )
     assert len(stills) == 1

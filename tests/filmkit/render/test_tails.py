@@ -17,7 +17,7 @@ from filmkit.render.jobs import make_films
 from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.request import RenderOptions
+from filmkit.render.request import RenderRequest
 from tests.support.filming import pictures, render_request
 from tests.support.traces import make_trace
 from tests.support.voices import STORY
@@ -53,11 +53,11 @@ class Project:
         request = replace(request, quality=Quality(160, 90, 10))
         before = set(cache.rglob("*.master.mov"))
         assert make_films(request)
-        hasher = BeatHasher(self.trace, request.options)
         with open_cache(cache, keep=True) as kept:
-            rehearsal = Rehearsals(request, hasher, kept).find(entry)
+            rehearsals = Rehearsals(request, kept)
+            rehearsal = rehearsals.find(entry)
         assert rehearsal is not None
-        keys = hasher.part_keys(entry, rehearsal, rehearsal)
+        keys = rehearsals.hasher.part_keys(entry, rehearsal, rehearsal)
         files = {path.name.partition(".")[0]: path for path in cache.rglob("*.master.mov")}
         found = {part: files[key] for part, key in keys.items()}
         assert set(files.values()) == before | set(found.values()), "no other files are rendered"
@@ -132,7 +132,7 @@ def part_keys(project: Project, **options: object) -> Callable[[BeatRecord], tup
     """Return a function that finds the keys of a beat's own animations and of its tail."""
     entry: SceneEntry = find_scene(str(project.scene))
     settings = StageSettings(**options)  # type: ignore[arg-type]
-    hasher = BeatHasher(project.trace, RenderOptions(settings=settings))
+    hasher = BeatHasher(RenderRequest(trace=project.trace, settings=settings))
 
     def find(record: BeatRecord) -> tuple[str, str]:
         rehearsal = Rehearsal((record,), record.end)

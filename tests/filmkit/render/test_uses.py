@@ -23,11 +23,10 @@ from filmkit.commands.scene_files import find_scene
 from filmkit.core.fonts import EAST_ASIAN_FONTS
 from filmkit.render.cache import Cache
 from filmkit.render.jobs import make_films
-from filmkit.render.keys import BeatHasher, Drawn
+from filmkit.render.keys import Drawn
 from filmkit.render.quality import Quality
 from filmkit.render.recording import FONTS, now
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.request import RenderOptions
 from tests.support.calling import assert_one_line, call
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures, render_request
@@ -175,7 +174,6 @@ WAYS = {
     "a beat by its name": Way(
         "getattr(self, 'aft' + 'er')(); size = 1",
         edit=("self.wait(0.2)\n\n    def show", "self.wait(0.4)\n\n    def show"),
-        first=BEFORE,
     ),
     "globals": Way(
         "size = globals()['SI' + 'ZE']",
@@ -353,13 +351,12 @@ class Ways:
     def keys(self, names: Collection[str] = WAYS) -> dict[str, dict[str, str]]:
         """The keys of the beats of scenes, by their ways."""
         request = render_request((), self.trace, self.folder)
-        hasher = BeatHasher(self.trace, RenderOptions())
-        rehearsals = Rehearsals(replace(request, jobs=None), hasher, self.cache)
+        rehearsals = Rehearsals(replace(request, jobs=None), self.cache)
         entries = {name: find_scene(str(self.files[name])) for name in names}
         rehearsals.prepare(entries.values())
         found = {name: rehearsals.get(entry) for name, entry in entries.items()}
         assert {name: r.obstacle for name, r in found.items() if r.obstacle} == {}
-        return {name: hasher.picture_keys(entries[name], r) for name, r in found.items()}
+        return {name: rehearsals.hasher.picture_keys(entries[name], r) for name, r in found.items()}
 
     def edit(self, name: str, old: str, new: str) -> None:
         code = self.files[name].read_text()
@@ -443,8 +440,7 @@ def obstacles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         text(folder / f"scene_{i}.py", SCENE.format(top="from pathlib import Path", body=body))
         entries[what] = find_scene(str(folder / f"scene_{i}.py"))
     request = replace(render_request((), folder / "trace.safetensors", folder), jobs=None)
-    hasher = BeatHasher(folder / "trace.safetensors", RenderOptions())
-    rehearsals = Rehearsals(request, hasher, Cache(folder / "cache", 0))
+    rehearsals = Rehearsals(request, Cache(folder / "cache", 0))
     rehearsals.prepare(entries.values())
     assert not list(folder.rglob("*.rehearsal.json"))
     return {what: rehearsals.get(entry).obstacle for what, entry in entries.items()}
@@ -516,12 +512,12 @@ def test_fonts_that_are_used_are_part_of_the_key_once_they_are_installed(
 ) -> None:
     def key() -> str:
         uses = [(FONTS, "fonts_of_mine", now(FONTS, "fonts_of_mine"))]
-        return Drawn(SHAPES, uses, "en").until(["one"])
+        return Drawn(SHAPES, "en").after(uses)
 
     monkeypatch.syspath_prepend(tmp_path)
     package = tmp_path / "fonts_of_mine"
     without = key()
-    assert without == Drawn(SHAPES, [], "en").until(["one"])
+    assert without == Drawn(SHAPES, "en").after([])
     text(package / "__init__.py", "")
     text(package / "a.ttc", "one")
     invalidate_caches()

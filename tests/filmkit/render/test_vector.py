@@ -20,7 +20,7 @@ from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.jobs import make_posters
 from filmkit.render.quality import Quality
-from filmkit.render.request import RenderOptions
+from filmkit.render.request import RenderRequest
 from filmkit.render.runner import manim_config, render_stills
 from scenes.registry import POSTERS, SCENES, THUMBNAIL
 from tests.support.browsing import browser
@@ -44,10 +44,13 @@ def still(entry: SceneEntry, folder: Path, file_format: str) -> Path:
             entry,
             trace=Trace.load(SHIPPED),
             # Drawings have no light, as no picture of this theme has.
-            options=RenderOptions(SIZE, StageSettings(theme="light")),
-            out=folder,
+            request=RenderRequest(
+                settings=StageSettings(theme="light"),
+                quality=SIZE,
+                out=folder,
+                still_format=file_format,
+            ),
             beats=[BEAT],
-            file_format=file_format,
             progress=lambda count: None,
         )
     assert path.with_suffix(".json").exists()

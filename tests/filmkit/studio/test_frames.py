@@ -12,15 +12,14 @@ from PIL import Image
 
 from extract.trace import Trace
 from filmkit.core.errors import StageError
-from filmkit.core.records import StageSettings
 from filmkit.render.quality import QUALITIES
-from filmkit.render.request import RenderOptions
+from filmkit.render.request import RenderRequest
 from filmkit.studio.frames import read_frame
 from tests.support.deck_scene import Cells
 from tests.support.decoding import expected
 from tests.support.traces import make_trace
 
-OPTIONS = RenderOptions(QUALITIES["draft"], StageSettings())
+REQUEST = RenderRequest(quality=QUALITIES["draft"])
 BEATS = ["queries", "scores_over_them", "from_the_side"]
 
 
@@ -35,7 +34,7 @@ def film(trace: Trace) -> dict[str, list[np.ndarray]]:
     frames: dict[str, list[np.ndarray]] = {name: [] for name in BEATS}
     stage = Cells(
         trace,
-        OPTIONS.settings,
+        REQUEST.settings,
         sink=lambda pixels, repeat: frames[stage.playing].extend([pixels[..., :3]] * repeat),
     )
     stage.render()
@@ -53,12 +52,12 @@ def test_the_picture_of_a_frame_is_that_of_the_film(
 ) -> None:
     name = BEATS[beat]
     number = frame % len(film[name])
-    answer = read_frame(Cells, trace, OPTIONS, name, number, picture=True)
+    answer = read_frame(Cells, trace, REQUEST, name, number, picture=True)
     assert np.array_equal(picture_of(answer), film[name][number])
 
 
 def test_the_numbers_of_a_frame_are_those_of_the_trace(trace: Trace) -> None:
-    answer = read_frame(Cells, trace, OPTIONS, "scores_over_them", 4)
+    answer = read_frame(Cells, trace, REQUEST, "scores_over_them", 4)
     assert answer["picture"] is None
     panel = answer["panels"][0]
     assert panel["tensor"].startswith("q")
@@ -68,7 +67,7 @@ def test_the_numbers_of_a_frame_are_those_of_the_trace(trace: Trace) -> None:
 
 def test_panels_are_where_they_are_on_that_frame(trace: Trace) -> None:
     def left(frame: int) -> float:
-        answer = read_frame(Cells, trace, OPTIONS, "scores_over_them", frame)
+        answer = read_frame(Cells, trace, REQUEST, "scores_over_them", frame)
         return float(answer["panels"][1]["corners"][0][0])
 
     assert left(0) < left(6) - 1 < left(11) - 2
@@ -77,4 +76,4 @@ def test_panels_are_where_they_are_on_that_frame(trace: Trace) -> None:
 @pytest.mark.parametrize(("beat", "frame"), [("queries", 10_000), ("none", 0)])
 def test_a_frame_that_is_not_there_is_refused(trace: Trace, beat: str, frame: int) -> None:
     with pytest.raises(StageError, match=f"no frame {frame} in beat {beat}"):
-        read_frame(Cells, trace, OPTIONS, beat, frame)
+        read_frame(Cells, trace, REQUEST, beat, frame)

@@ -18,6 +18,7 @@ from filmkit.core.scene_entry import one_after_another
 from filmkit.render.jobs import make_films
 from filmkit.render.quality import Quality
 from filmkit.render.request import RenderRequest
+from filmkit.render.runner import rehearse
 from filmkit.render.voices import timed
 from filmkit.voice.choice import chosen_voice
 from filmkit.voice.loudness import LOUDNESS, PEAK, measure
@@ -77,9 +78,7 @@ class Project:
 
     def rehearsal(self) -> Rehearsal:
         spoken = timed(self.request())
-        stage = spoken.scenes[0].load()
-        options = spoken.options
-        return stage.rehearse(make_trace(), options.settings, options.speech_of(spoken.scenes[0]))
+        return rehearse(spoken.scenes[0], make_trace(), spoken)
 
     def edit(self, old: str, new: str) -> None:
         text = self.scene.read_text()
