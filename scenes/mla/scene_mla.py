@@ -403,7 +403,7 @@ class LatentAttention(Stage):
     def the_same_budget(self) -> None:
         words = self._duel_words()
         own_words = Headline("", _("the model’s own patterns"), self.frame)
-        self.room = room = min((one.below(head=DUEL_HEAD) for one in words), key=attrgetter("top"))
+        self.arena = room = min((one.below(head=DUEL_HEAD) for one in words), key=attrgetter("top"))
         rows = zip((None, *self.models), room.split_rows(3, SIDE_GAP), strict=True)
         original, *self.sides = sides = [
             DuelSide(model, self.layer, row, tall=self.frame.tall) for model, row in rows
@@ -416,7 +416,14 @@ class LatentAttention(Stage):
         self.play(*self.say(words[0]), *splitting)
         self.remove(*own)
         self.play(*(Appear(part) for side in sides for part in (side.name, side.kept)))
-        self.play(*chain(*(side.recolour(side.model.patterns) for side in self.sides)))
+        self.play(
+            *chain(
+                *(
+                    side.recolour(model.patterns)
+                    for side, model in zip(self.sides, self.models, strict=True)
+                )
+            )
+        )
 
     @beat(
         when=can_duel,
@@ -427,7 +434,10 @@ class LatentAttention(Stage):
         """What glows is attention that lands on other words: {shared_layer} with one [shared]
         set, {latent_layer} with one [latent]."""
         sides, norm = self.sides, change_scale(self.models)
-        changes = (side.recolour(side.model.differences, norm) for side in sides)
+        changes = (
+            side.recolour(model.differences, norm)
+            for side, model in zip(sides, self.models, strict=True)
+        )
         self.play(*self.say(self._duel_words()[1]), *chain(*changes), run_time=GLOW)
         self.play(*(Vanish(side.kept) for side in sides))
         for side, mark in zip(sides, ("shared", "latent"), strict=True):
@@ -438,7 +448,7 @@ class LatentAttention(Stage):
     def every_layer(self) -> None:
         """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
         with one latent."""
-        split = self.room.split_rows if self.frame.tall else self.room.split_columns
+        split = self.arena.split_rows if self.frame.tall else self.arena.split_columns
         sides = [*zip(self.sides, split(2, 2 * GAP), strict=True)]
         self.play(
             *chain(*(side.stand_layers(room) for side, room in sides)),
@@ -498,7 +508,7 @@ class LatentAttention(Stage):
             self.frame,
         )
         self.show(REBUILT, tall=TALL_REBUILT, headline=words, later="named keys")
-        towers, (left, right) = self.parts["keys"].whole[0], map(self.parts.get, ("open", "close"))
+        towers, left, right = self.parts["keys"].whole[0], self.parts["open"], self.parts["close"]
         y = self.parts["named"].box.top + GAP
         below = bracket([left.box.x, y, 0], [right.box.x, y, 0], [0, -GAP / 2, 0])
         self.wait_for("every")

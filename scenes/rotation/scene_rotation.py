@@ -113,8 +113,9 @@ class RotationAndLatent(Stage):
         ):
             part = self.kept[name]
             count = fact("kept numbers", part.values.shape[1], part=name)
-            look = {"size": NUMBER, "colour": part.colour}
-            self.part(f"of_{name}", lines_of(count, what, self.frame.stage.width / 3, **look))
+            third = self.frame.stage.width / 3
+            lines = lines_of(count, what, third, size=NUMBER, colour=part.colour)
+            self.part(f"of_{name}", lines)
         query, key = (printable(self.layer.words[place]) for place in self.pair)
         score = _("score of “{query}” with “{key}”", query=query, key=key)
         words = self._say("added", _("Two parts, added"), score)
