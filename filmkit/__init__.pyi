@@ -32,8 +32,8 @@ from .core.norm import Norm as Norm
 from .core.norm import TensorSource as TensorSource
 from .core.numbers import format_share as format_share
 from .core.printable import printable as printable
-from .core.records import StageSettings as StageSettings
 from .core.stage import beat as beat
+from .core.stage_settings import StageSettings as StageSettings
 from .core.text import Label as Label
 from .core.text import Number as Number
 from .core.text import Symbol as Symbol

@@ -26,14 +26,15 @@ from filmkit.core.animations import (
     presence,
     second_half,
 )
+from filmkit.core.beat_records import ARRIVE
 from filmkit.core.camera import Shot
 from filmkit.core.card import faded
 from filmkit.core.chapter import ChapterCard
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.narration import Narration
-from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.stage import Stage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
 
 __all__ = ["arriving", "last_picture", "stand_for"]

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from manim import Camera, Mobject, Scene
 from manim.renderer.cairo_renderer import CairoRenderer
 
+from filmkit.core.beat_records import frames_before
 from filmkit.core.errors import SceneCodeError
-from filmkit.core.records import frames_before
 
 __all__ = ["LONGEST_PIECE", "FilmRenderer", "FrameSink"]
 

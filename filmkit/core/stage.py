@@ -73,6 +73,7 @@ from filmkit.core.animations import (
     presence,
     second_half,
 )
+from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import Card, faded
 from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
@@ -97,8 +98,8 @@ from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
 from filmkit.core.printable import printable
 from filmkit.core.quantities import draws_before, place_of
-from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameSink
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.view import LayerView

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from extract.support.files import write_text
 from extract.trace import Trace
+from filmkit.core.beat_records import Rehearsal
 from filmkit.core.project import PROJECT
-from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
 from filmkit.decks.slides import Slide, slides_of

@@ -13,9 +13,9 @@ from PIL import Image
 
 from extract.support.temporary import temporary_folder
 from extract.trace import Trace
+from filmkit.core.beat_records import Rehearsal
 from filmkit.core.language import _
 from filmkit.core.picture_map import picture_map
-from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.choice import choose_beginning, now_called

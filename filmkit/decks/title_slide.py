@@ -7,11 +7,11 @@ from dataclasses import replace
 from manim import DOWN, Group, Mobject
 
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.card import centred
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.language import _
 from filmkit.core.printable import printable
-from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
 from filmkit.decks import DeckOptions

@@ -34,8 +34,8 @@ from extract.support.files import OutputError, atomic_write, write_bytes
 from extract.support.plain_text import error_line, escaped
 from extract.support.printing import echo
 from extract.trace import Trace
+from filmkit.core.beat_records import Use
 from filmkit.core.project import PROJECT
-from filmkit.core.records import Use
 from filmkit.core.renderer import FrameSink, Pixels
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import is_sealed, seal

@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 from extract.support.files import write_bytes
 from extract.support.plain_text import error_line, escaped
+from filmkit.core.beat_records import Use
 from filmkit.core.project import PROJECT
-from filmkit.core.records import Use
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.keys import project_digest, surroundings, translations_digest

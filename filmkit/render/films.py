@@ -13,8 +13,9 @@ from typing import Any
 import av
 
 from extract.support.files import OutputError, atomic_write
-from filmkit.core.records import ARRIVE, StageSettings
+from filmkit.core.beat_records import ARRIVE
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
 from filmkit.render.errors import RenderError
 from filmkit.render.movie import Encoding, open_container

@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path
 
 from extract.support.files import write_text
+from filmkit.core.beat_records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.language import _
-from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.choice import choose_beginning, now_called

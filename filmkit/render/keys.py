@@ -22,10 +22,10 @@ from pathlib import Path
 import cairo
 import manimpango
 
+from filmkit.core.beat_records import ARRIVE, Rehearsal, Use
 from filmkit.core.fonts import FONT_RULES, font_files
 from filmkit.core.language import DEFAULT_LANGUAGE, KIT_CATALOGUES, catalogue_folder, words_digest
 from filmkit.core.project import PROJECT
-from filmkit.core.records import ARRIVE, Rehearsal, Use
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.quality import frame_size
 from filmkit.render.recording import BEAT, CODE, FILE, FONTS, OWN_CODE, PLACE, VARIABLE, WORDS, now
@@ -111,7 +111,7 @@ class BeatHasher:
         played
             Names of the beats that are played until then, and its own.
         code
-            What they use; see :attr:`filmkit.core.records.BeatRecord.code`.
+            What they use; see :attr:`filmkit.core.beat_records.BeatRecord.code`.
         *words
             Those on its pictures that are found nowhere in the code: of a question, and the notes
             at the top, if they are part of these.

@@ -16,8 +16,8 @@ from typing import Any
 from extract.support.files import is_stream, write_text
 from extract.support.plain_text import escaped, escaped_json
 from extract.support.printing import echo
+from filmkit.core.beat_records import Rehearsal
 from filmkit.core.language import DEFAULT_LANGUAGE, use_language
-from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
 from filmkit.render.formats import DEFAULT_FORMAT, FORMATS

@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from manim import Mobject, Rectangle, config
 
+from filmkit.core.beat_records import BeatRecord, frames_before
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Box, Frame
 from filmkit.core.language import current_language, use_language
-from filmkit.core.records import BeatRecord, StageSettings, frames_before
 from filmkit.core.stage import notes_at_top
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.render.movie import Pixels

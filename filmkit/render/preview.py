@@ -12,8 +12,8 @@ import font_source_sans_pro
 from PIL import Image, ImageDraw, ImageFont
 
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.fonts import SIMPLIFIED_CHINESE, east_asian_fonts, is_east_asian
-from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme

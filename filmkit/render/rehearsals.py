@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from extract.support.files import OutputError, write_text
 from extract.support.printing import echo
 from extract.trace import Trace
-from filmkit.core.records import BeatRecord, Rehearsal, Speech, Use
+from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech, Use
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache, seal

@@ -13,9 +13,10 @@ import click
 from extract.support.assets import installing
 from extract.support.printing import echo
 from extract.trace import Trace
+from filmkit.core.beat_records import Speech
 from filmkit.core.fonts import lacks_fonts
-from filmkit.core.records import Speech, StageSettings
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.choice import named_choices
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL

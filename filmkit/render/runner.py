@@ -18,8 +18,8 @@ from PIL import Image
 from extract.support.files import OutputError, atomic_write, write_text
 from extract.support.printing import prints_as_messages
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord, Rehearsal
 from filmkit.core.picture_map import picture_map
-from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render import recording

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from filmkit.core.beat_records import BeatRecord, Use
 from filmkit.core.language import use_language
-from filmkit.core.records import BeatRecord, Use
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache

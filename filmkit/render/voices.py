@@ -10,7 +10,7 @@ from pathlib import Path
 
 from extract.support.files import OutputError, write_bytes
 from extract.support.printing import echo
-from filmkit.core.records import BeatRecord
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.quality import Quality

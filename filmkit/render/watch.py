@@ -24,9 +24,9 @@ from watchdog.observers import Observer
 from extract.support.files import write_text
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
+from filmkit.core.beat_records import Use
 from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
-from filmkit.core.records import Use
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
 from filmkit.render.delivery import target_of

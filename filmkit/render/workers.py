@@ -31,7 +31,7 @@ from extract.support.files import OutputError
 from extract.support.printing import prints_as_messages
 from extract.support.temporary import temporary_folder
 from extract.trace import Trace
-from filmkit.core.records import Use
+from filmkit.core.beat_records import Use
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage

@@ -40,9 +40,9 @@ from pathlib import Path
 from typing import Any
 
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.narration import Narration
 from filmkit.core.printable import printable
-from filmkit.core.records import BeatRecord
 from filmkit.core.theme import use_theme
 from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.delivery import deliver

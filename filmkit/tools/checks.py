@@ -21,6 +21,7 @@ from manim import Mobject, Wait, color_to_rgb
 from extract.facts.published import gpt2_trace
 from extract.trace import Trace
 from filmkit.core.animations import Drift, presence
+from filmkit.core.beat_records import BeatRecord, Speech
 from filmkit.core.camera import Shot
 from filmkit.core.contrast import contrast
 from filmkit.core.geometry import CAPTION_STRIP, Box
@@ -28,9 +29,9 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
 from filmkit.core.printable import printable
 from filmkit.core.quantities import PanelCheck, described
-from filmkit.core.records import BeatRecord, Speech, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
 from filmkit.pictures.parts import MANY
 from filmkit.pictures.parts import SMALL_TEXT as AXIS_TEXT

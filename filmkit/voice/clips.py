@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from filmkit.core.records import BeatRecord, Speech
+from filmkit.core.beat_records import BeatRecord, Speech
 from filmkit.voice.sounds import RATE, Samples, faded, samples_in, silence, spoken_span
 
 __all__ = ["Clip", "SceneText", "SoundStore", "Voice", "clip_of"]

@@ -11,7 +11,7 @@ from time import monotonic
 
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
-from filmkit.core.records import BeatRecord
+from filmkit.core.beat_records import BeatRecord
 from filmkit.voice.cues import NEAR, BeatCue, moved_to_words, pressed_cues
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.microphone import Microphone

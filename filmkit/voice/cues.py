@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from filmkit.core.beat_records import BeatRecord, Speech
 from filmkit.core.language import current_language
 from filmkit.core.line_breaks import break_units
-from filmkit.core.records import BeatRecord, Speech
 from filmkit.voice.clips import Clip, SceneText, clip_of
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.matching import SHORT_PAUSE, between, known_places

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from extract.support.temporary import temporary_folder
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.language import _
 from filmkit.core.line_breaks import sentences
 from filmkit.core.project import page_of_docs
-from filmkit.core.records import BeatRecord
 from filmkit.voice.clips import Clip, SceneText, SoundStore, Voice, clip_of
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.matching import known_places

@@ -15,9 +15,9 @@ from functools import lru_cache, reduce
 from html import escape
 from itertools import accumulate, pairwise
 
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.language import DEFAULT_LANGUAGE, Language, current_language
 from filmkit.core.line_breaks import break_units
-from filmkit.core.records import BeatRecord
 
 __all__ = [
     "MAX_LINES",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from filmkit.core.beat_records import BeatRecord, Rehearsal
 from filmkit.core.language import _, current_language, ngettext
 from filmkit.core.numbers import format_count, format_decimal
-from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.words.captions import captions
 

@@ -13,8 +13,8 @@ from manim import UP, Animation, Circumscribe, FadeOut, Indicate, Rotate, Write
 import filmkit
 from extract.trace import Trace
 from filmkit.core.animations import presence
-from filmkit.core.records import StageSettings
 from filmkit.core.stage import beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.pictures.parts import Cells
 from filmkit.pictures.stage import Stage

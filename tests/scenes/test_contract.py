@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from filmkit.core.beat_records import Rehearsal
 from filmkit.core.language import ALPHABETIC
-from filmkit.core.records import Rehearsal, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import StageError
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme_names import THEMES
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT
 from filmkit.words.captions import captions

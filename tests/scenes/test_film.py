@@ -16,10 +16,11 @@ from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from filmkit.core.arrival import _matches, last_picture
-from filmkit.core.records import ARRIVE, StageSettings
+from filmkit.core.beat_records import ARRIVE
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
 from filmkit.core.stage import Stage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
 from filmkit.render.films import with_arrival
 from filmkit.render.quality import Quality

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 
 from extract.trace import Trace
-from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.stage import Stage as PlainStage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.pictures.stage import Stage
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, Quality
 from filmkit.render.runner import manim_config

@@ -6,8 +6,8 @@ import pytest
 
 from extract.trace import Trace
 from filmkit.core.animations import presence
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from scenes.registry import SCENES

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from filmkit.core.language import DEFAULT_LANGUAGE, Language, known_languages, use_language
-from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT
 from filmkit.words.captions import captions
 from scenes.registry import POSTERS, SCENES

@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 from extract.trace import Trace
-from filmkit.core.records import StageSettings
+from filmkit.core.stage_settings import StageSettings
 from filmkit.tools.checks import BeatReport, check_scene
 from scenes.registry import SCENES
 from tests.support.checkout import SHIPPED

@@ -12,7 +12,7 @@ from extract.trace import Trace
 from filmkit import Label, Matrix, Norm, Stage, beat
 from filmkit.core.norm import TensorSource
 from filmkit.core.picture_map import picture_map
-from filmkit.core.records import StageSettings
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.quality import frame_size
 from filmkit.words.alt import alt_text
 from tests.support.traces import make_trace
@@ -83,7 +83,7 @@ def perform(
     trace
         What it shows; a small one by default.
     **settings
-        Fields of :class:`~filmkit.core.records.StageSettings`.
+        Fields of :class:`~filmkit.core.stage_settings.StageSettings`.
     """
     width, height = SIZES[aspect]
     across, down = frame_size(width, height)

@@ -17,14 +17,15 @@ from manim import Mobject, Scene
 
 from extract.facts.published import gpt2_trace
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, panels_on, picture_map, texts_on
 from filmkit.core.quantities import PanelCheck, described
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 from filmkit.tools.checks import MIN_TEXT, SLACK, words_on_panels

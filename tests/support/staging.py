@@ -5,8 +5,9 @@ from __future__ import annotations
 from manim import tempconfig
 
 from extract.trace import Trace
-from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.stage import Stage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.quality import frame_size
 from filmkit.tools.checks import HEIGHT, MIN_PRESENCE, WIDTH, BeatPicture, faults_of
 

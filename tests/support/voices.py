@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from filmkit.core.records import BeatRecord
+from filmkit.core.beat_records import BeatRecord
 from filmkit.voice.clips import SceneText
 from filmkit.voice.sounds import RATE, Samples, samples_in, silence
 

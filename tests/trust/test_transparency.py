@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from filmkit.core.records import StageSettings
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme_names import THEMES
 from filmkit.render.jobs import make_films, make_stills
 from filmkit.render.movie import MOV_ALPHA, WEBM_ALPHA, Encoding, open_movie, to_straight_alpha

@@ -18,8 +18,8 @@ from filmkit.commands.scene_files import find_scene
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.language import read_catalogue, use_language
 from filmkit.core.numbers import counted_heads, format_decimal
-from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render import keys
 from filmkit.render.cache import Cache
 from filmkit.render.clean_process import clean_process

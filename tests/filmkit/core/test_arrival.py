@@ -11,11 +11,12 @@ from manim.utils.exceptions import EndSceneEarlyException
 
 from filmkit.core.animations import Appear, presence
 from filmkit.core.arrival import _matches, _stand_in_scene, arriving, stand_for
+from filmkit.core.beat_records import ARRIVE
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.records import ARRIVE, StageSettings
 from filmkit.core.stage import Stage, beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config

@@ -18,12 +18,13 @@ from manim import Camera, Group, Scene
 from PIL import Image
 
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, Number, Symbol
 from filmkit.core.theme import use_theme
 from filmkit.mobjects.flow import Wire

@@ -15,12 +15,13 @@ from manim import DOWN, Group, Mobject, Square, tempconfig
 
 from filmkit.core import light
 from filmkit.core.animations import set_presence
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.camera import Shot, StageCamera, keep_upright, pin_to_frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import LitCamera, glow, mirrored
 from filmkit.core.norm import Norm
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.vector import draw_page, write_pages
 from tests.support.traces import make_trace
 

@@ -18,12 +18,12 @@ from manim import Mobject, Polygon, Square, tempconfig
 from extract.trace import Trace
 from filmkit.commands.cli import main
 from filmkit.core.animations import set_presence
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import LitCamera, glow, mirrored
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.picture_map import MAP_SCHEMA, picture_map
-from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageSettings
 from filmkit.core.text import Label

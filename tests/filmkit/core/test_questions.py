@@ -14,11 +14,12 @@ from manim import Animation, Dot
 
 from filmkit.commands.scene_files import find_scene
 from filmkit.core.animations import Drift, presence
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.language import title_of_beat, use_language
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage, beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config

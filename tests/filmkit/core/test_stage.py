@@ -17,13 +17,14 @@ import pytest
 from manim import Animation, Square, tempconfig
 
 from filmkit.core.animations import Appear, Drift, presence, set_presence
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import SceneCodeError, Stage, StageError, beat, notes_at_top
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.mobjects.head_tensors import HeadPanel

@@ -11,8 +11,8 @@ from extract.trace import Trace
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
-from filmkit.core.records import StageSettings
 from filmkit.core.stage import beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.core.view import LayerView
 from filmkit.pictures.parts import Around, Matrix

@@ -20,10 +20,10 @@ import pytest
 from PIL import Image
 
 from extract.trace import Trace
-from filmkit.core.records import StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, Pixels, open_movie, read_master

@@ -14,7 +14,7 @@ from manim import tempconfig
 
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Frame
-from filmkit.core.records import StageSettings
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.jobs import make_films
 from filmkit.render.overlay import Overlay, OverlayPainter, caption_size
 from filmkit.render.quality import ASPECTS, Quality, frame_size, quality_of

@@ -18,9 +18,9 @@ import pytest
 
 from extract.facts.published import EXTRACTED_GPT2, PUBLISHED
 from extract.trace import Trace
-from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render import keys, source_code
 from filmkit.render.cache import Cache
 from filmkit.render.keys import BeatHasher, Drawn
@@ -182,7 +182,7 @@ def test_a_shared_picture_draws_the_scenes_that_use_it(copy: Copy) -> None:
         ("filmkit/core/theme.py", "small: float = 0.6", "small: float = 0.7"),
         ("filmkit/core/heatmap.py", "self.opacity = 1.0", "self.opacity = 0.9"),
         ("filmkit/core/camera.py", "FOCAL = 1.6", "FOCAL = 1.7"),
-        ("filmkit/core/records.py", "1e-6)", "1e-7)"),
+        ("filmkit/core/beat_records.py", "1e-6)", "1e-7)"),
         ("filmkit/core/renderer.py", "LONGEST_PIECE = ", "LONGEST_PIECE = 1 + "),
         ("filmkit/core/stage.py", "NOTE_GAP = 0.4", "NOTE_GAP = 0.5"),
         ("filmkit/render/movie.py", "def to_straight_alpha(", "def to_straight_alpha(more=1, *, "),

@@ -13,8 +13,9 @@ from manim import Square
 from PIL import Image
 
 from filmkit.commands.scene_files import find_scene
-from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.stage import Stage, beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.jobs import make_films, make_stills, render_session
 from filmkit.render.movie import read_master
 from filmkit.render.overlay import (

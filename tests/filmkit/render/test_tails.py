@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pytest
 
 from filmkit.commands.scene_files import find_scene
-from filmkit.core.records import BeatRecord, Rehearsal, StageSettings
+from filmkit.core.beat_records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import open_cache
 from filmkit.render.jobs import make_films
 from filmkit.render.keys import BeatHasher

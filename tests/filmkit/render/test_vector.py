@@ -16,8 +16,8 @@ from pypdf import PdfReader
 from extract.trace import Trace
 from filmkit.commands.cli import render
 from filmkit.core.project import TITLE
-from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.jobs import make_posters
 from filmkit.render.quality import Quality
 from filmkit.render.request import RenderRequest

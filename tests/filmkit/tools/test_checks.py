@@ -9,13 +9,14 @@ import pytest
 from manim import LEFT, RIGHT, UP, Mobject, Square, linear, tempconfig
 
 from filmkit.core.animations import Appear, Glide, Vanish, set_presence
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import ALPHABETIC
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.mobjects.marks import CellLabels
 from filmkit.mobjects.sentence import Sentence

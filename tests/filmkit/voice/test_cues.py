@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.language import use_language
 from filmkit.core.line_breaks import sentences
-from filmkit.core.records import BeatRecord
 from filmkit.voice import cueing, microphone
 from filmkit.voice.cues import (
     BeatCue,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from filmkit.commands.scene_files import find_scene
-from filmkit.core.records import Rehearsal
+from filmkit.core.beat_records import Rehearsal
 from filmkit.core.scene_entry import one_after_another
 from filmkit.render.jobs import make_films
 from filmkit.render.quality import Quality

@@ -10,8 +10,8 @@ from filmkit.core.language import ENGLISH, _, known_languages, use_language
 from filmkit.core.norm import SCALE
 from filmkit.core.picture_map import picture_map
 from filmkit.core.quantities import QUANTITIES
-from filmkit.core.records import StageSettings
 from filmkit.core.stage import Stage, beat
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import THEMES
 from filmkit.mobjects.head_tensors import HeadPanel

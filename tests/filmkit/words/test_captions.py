@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filmkit.core.beat_records import BeatRecord, Rehearsal
 from filmkit.core.language import Language, beat_title, use_language
 from filmkit.core.narration import Narration
-from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.words.captions import MAX_LINES, Cue, captions, max_line_length, shifted, srt, vtt
 from filmkit.words.script import speaker_notes
 

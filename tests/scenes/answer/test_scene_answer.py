@@ -8,7 +8,7 @@ import pytest
 from extract.facts.v2_report import MOE
 from extract.latent.duel import duel
 from extract.trace import Trace
-from filmkit.core.records import BeatRecord
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.stage import Stage, StageError
 from filmkit.mobjects.latent_view import LatentView
 from scenes.answer.parts import won

@@ -10,12 +10,13 @@ from manim import tempconfig
 
 from extract.attention.head_norm import HeadNorm
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import MINUS, format_decimal
 from filmkit.core.picture_map import PanelItem, panels_on
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
 from scenes.attention.parts import WorkedSum, in_formula, scaling_of, score_notes

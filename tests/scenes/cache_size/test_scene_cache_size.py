@@ -13,7 +13,7 @@ from extract.facts.v2_report import v2_cache_claim
 from extract.trace import Trace
 from filmkit.core.arrival import last_picture
 from filmkit.core.geometry import Box, Frame
-from filmkit.core.records import StageSettings
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
 from filmkit.world.block import Pose
 from scenes.cache_size.parts import Gpu, Readers, Row, Shrinking, Token, filling

@@ -7,11 +7,12 @@ import pytest
 
 from extract.recompute.decoding import decode
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_share
 from filmkit.core.picture_map import panels_on
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, StageError
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.view import LayerView, best_match
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.kv_cache.parts import NextWords, WorkBar

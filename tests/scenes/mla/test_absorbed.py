@@ -7,8 +7,8 @@ import pytest
 from manim import tempconfig
 
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
-from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage
 from filmkit.core.view import LayerView
 from filmkit.mobjects.latent_view import LatentView

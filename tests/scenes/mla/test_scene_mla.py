@@ -14,8 +14,8 @@ from extract.latent.duel import duel
 from extract.recompute.sharing import share_heads
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import at_equal_size
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
-from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.theme import current_theme
 from scenes.mla.duel import as_said, grid_of

@@ -11,14 +11,15 @@ from manim import tempconfig
 from extract.attention.patterns import first_token_weight, strongest_head
 from extract.facts.published import PUBLISHED
 from extract.trace import ModelSource, Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import format_large_share
 from filmkit.core.quantities import PanelCheck
-from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageError
+from filmkit.core.stage_settings import StageSettings
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from filmkit.world.published import LARGE
 from scenes.patterns.parts import Field, Wall, Zoom, close_shot, from_the_side, prompt_patterns

@@ -11,7 +11,7 @@ from extract.trace.contents.conversion_report import conversion_report
 from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.errors import StageError
 from filmkit.core.geometry import Box
-from filmkit.core.records import StageSettings
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView, best_match
 from scenes.rotation.parts import (

@@ -11,9 +11,9 @@ from manim import DL, UR, tempconfig
 from extract.facts.v2_report import DENSE_7B
 from extract.trace import Trace
 from filmkit.core.animations import presence
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage
 from filmkit.core.text import Label
 from filmkit.world.plates import HeadCard

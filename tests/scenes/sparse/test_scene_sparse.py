@@ -11,8 +11,8 @@ from manim import DR, UL, tempconfig
 
 from extract.trace import Trace
 from filmkit.core.animations import presence
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
-from filmkit.core.records import BeatRecord
 from filmkit.core.theme import current_theme
 from scenes.sparse.parts import Pooling
 from scenes.sparse.scene_sparse import Sparse
