@@ -13,13 +13,13 @@ from manim.renderer.cairo_renderer import CairoRenderer
 from filmkit.core.beat_records import frames_before
 from filmkit.core.errors import SceneCodeError
 
-__all__ = ["LONGEST_PIECE", "FilmRenderer", "FrameSink"]
+__all__ = ["LONGEST_PIECE", "FilmRenderer", "FrameReceiver"]
 
 LONGEST_PIECE = 3600.0
 """How long a piece may last, in seconds; a longer one is a mistake."""
 
 Pixels = npt.NDArray[np.uint8]
-FrameSink = Callable[[Pixels, int], None]
+FrameReceiver = Callable[[Pixels, int], None]
 """Called with a picture, (height, width, 4) uint8, and the number of frames that show it."""
 
 
@@ -35,7 +35,7 @@ class FilmRenderer(CairoRenderer):
     ----------
     camera_class
         Class of the camera.
-    sink
+    receiver
         Called with each picture and the number of frames that it is shown for. Without one
         nothing is drawn, and the scene runs as fast as it can. It may be replaced between
         animations.
@@ -48,9 +48,9 @@ class FilmRenderer(CairoRenderer):
         Numbers of the frames to draw, counted from the start of the piece; None for all.
     """
 
-    def __init__(self, camera_class: type[Camera], sink: FrameSink | None = None) -> None:
-        super().__init__(camera_class=camera_class, skip_animations=sink is None)
-        self.sink = sink
+    def __init__(self, camera_class: type[Camera], receiver: FrameReceiver | None = None) -> None:
+        super().__init__(camera_class=camera_class, skip_animations=receiver is None)
+        self.receiver = receiver
         self.piece_time: float = 0.0
         self._before: float = 0.0
         self.only: Container[int] | None = None
@@ -87,13 +87,13 @@ class FilmRenderer(CairoRenderer):
             for i in range(frames_before(start, rate), frames_before(end, rate))
             if self.only is None or i in self.only
         ]
-        if self.sink is None or (self.only is not None and not frames):
+        if self.receiver is None or (self.only is not None and not frames):
             scene.update_to_time(scene.duration)
         elif scene.is_current_animation_frozen_frame():
             if frames:
-                self.sink(self._draw(scene.mobjects), len(frames))
+                self.receiver(self._draw(scene.mobjects), len(frames))
         else:
-            self._play_frames(scene, self.sink, [i / rate - start for i in frames])
+            self._play_frames(scene, self.receiver, [i / rate - start for i in frames])
         for animation in scene.animations:
             animation.finish()
             animation.clean_up_from_scene(scene)
@@ -101,12 +101,12 @@ class FilmRenderer(CairoRenderer):
         self.piece_time = end
         self.num_plays += 1
 
-    def _play_frames(self, scene: Scene, sink: FrameSink, times: list[float]) -> None:
+    def _play_frames(self, scene: Scene, receiver: FrameReceiver, times: list[float]) -> None:
         # Mobjects that do not move are drawn once, as a background for the others.
         still = self._draw(scene.static_mobjects) if scene.static_mobjects else None
         for time in times:
             scene.update_to_time(max(time, 0))
-            sink(self._draw(scene.moving_mobjects, still), 1)
+            receiver(self._draw(scene.moving_mobjects, still), 1)
 
     def _draw(self, mobjects: Iterable[Mobject], background: Pixels | None = None) -> Pixels:
         """Return a picture of mobjects over a background, by default the camera's own."""

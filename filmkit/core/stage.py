@@ -98,13 +98,13 @@ from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
 from filmkit.core.printable import printable
 from filmkit.core.quantities import draws_before, place_of
-from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameSink
+from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.view import LayerView
 
-__all__ = ["BeatSink", "SceneCodeError", "Stage", "StageError", "beat", "notes_at_top"]
+__all__ = ["ReceiverOfBeat", "SceneCodeError", "Stage", "StageError", "beat", "notes_at_top"]
 
 
 BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
@@ -115,11 +115,11 @@ WAITING = (
 )
 """Kinds of functions whose code does not run when they are called."""
 
-BeatSink = Callable[[str, bool], AbstractContextManager[FrameSink | None]]
+ReceiverOfBeat = Callable[[str, bool], AbstractContextManager[FrameReceiver | None]]
 """Called with the name of a beat, and whether its tail is meant, not its own animations.
 
-It returns a context manager inside which these are played. The context manager yields the sink for
-them, or None to run them without drawing.
+It returns a context manager inside which these are played. The context manager yields the receiver
+of their pictures, or None to run them without drawing.
 """
 
 
@@ -251,11 +251,11 @@ class Stage(Scene):
         What the user chose.
     on_beat_end
         Called with a :class:`BeatRecord` and this stage whenever a beat has ended.
-    sink
+    receiver
         Called with each picture and the number of frames that it is shown for. Without one
         nothing is drawn, and the scene runs as fast as it can.
-    beat_sink
-        Instead of a sink: gives one for each part of each beat; see :data:`BeatSink`.
+    receiver_of_beat
+        Instead of a receiver: gives one for each part of each beat; see :data:`ReceiverOfBeat`.
     speech
         What a voice says during each beat, by the names of beats. It sets the time: a beat lasts at
         least as long, and marks are waited for until the voice says them.
@@ -316,16 +316,16 @@ class Stage(Scene):
         settings: StageSettings | None = None,
         *,
         on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
-        sink: FrameSink | None = None,
-        beat_sink: BeatSink | None = None,
+        receiver: FrameReceiver | None = None,
+        receiver_of_beat: ReceiverOfBeat | None = None,
         speech: Mapping[str, Speech] | None = None,
     ) -> None:
-        super().__init__(renderer=FilmRenderer(LitCamera, sink))
+        super().__init__(renderer=FilmRenderer(LitCamera, receiver))
         self._require_tensors(trace)
         self.trace = trace
         self.settings = settings or StageSettings()
         self.on_beat_end = on_beat_end
-        self.beat_sink = beat_sink
+        self.receiver_of_beat = receiver_of_beat
         self.speech = speech or {}
         self.beats: list[BeatRecord] = []
         self.playing = ""
@@ -544,11 +544,11 @@ class Stage(Scene):
 
     @contextmanager
     def _part(self, name: str, *, tail: bool) -> Iterator[None]:
-        """Let the sink of a part of a beat take the pictures in the ``with`` block."""
+        """Let the receiver of a part of a beat take the pictures in the ``with`` block."""
         with (
-            self.beat_sink(name, tail)
-            if self.beat_sink
-            else nullcontext(self.renderer.sink) as self.renderer.sink
+            self.receiver_of_beat(name, tail)
+            if self.receiver_of_beat
+            else nullcontext(self.renderer.receiver) as self.renderer.receiver
         ):
             yield
 

@@ -36,7 +36,7 @@ from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.beat_records import Use
 from filmkit.core.project import PROJECT
-from filmkit.core.renderer import FrameSink, Pixels
+from filmkit.core.renderer import FrameReceiver, Pixels
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
@@ -495,7 +495,7 @@ def _samples(
     samples: dict[tuple[str, bool], dict[int, Squares]] = {}
 
     @contextmanager
-    def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+    def receiver_of_beat(beat: str, tail: bool) -> Iterator[FrameReceiver | None]:
         if (beat, tail) not in parts:
             yield None
             return
@@ -514,7 +514,7 @@ def _samples(
         numbers = (number - frames[0] for number in sorted(drawn))
         samples[beat, tail] = dict(zip(numbers, pictures, strict=True))
 
-    stage = request.stage(entry, trace, beat_sink=sink)
+    stage = request.stage(entry, trace, receiver_of_beat=receiver_of_beat)
     stage.render()
     return samples
 

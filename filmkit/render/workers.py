@@ -32,7 +32,7 @@ from extract.support.printing import prints_as_messages
 from extract.support.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.beat_records import Use
-from filmkit.core.renderer import FrameSink
+from filmkit.core.renderer import FrameReceiver
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
@@ -499,7 +499,7 @@ def _open(path: Path, request: RenderRequest, encoding: Encoding) -> AbstractCon
 
 
 @contextmanager
-def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameSink | None]:
+def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | None]:
     """Open the segment of a task, and yield what draws its overlay on pictures and appends them.
 
     It yields None if the task has no segment, or one that is finished.
@@ -584,7 +584,7 @@ class SceneWorker:
         transparent = request.settings.transparent
 
         @contextmanager
-        def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+        def receiver_of_beat(beat: str, tail: bool) -> Iterator[FrameReceiver | None]:
             index, task = tasks.get((beat, tail), (-1, None))
             if task is None or not self._claims.claim(index):
                 yield None
@@ -624,7 +624,7 @@ class SceneWorker:
         stage(
             self._trace,
             request.settings,
-            beat_sink=sink,
+            receiver_of_beat=receiver_of_beat,
             on_beat_end=stop_when_all_is_claimed,
             speech=request.speech_of(entry),
         ).render()

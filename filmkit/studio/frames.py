@@ -16,7 +16,7 @@ from PIL import Image
 
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
-from filmkit.core.renderer import FrameSink, Pixels
+from filmkit.core.renderer import FrameReceiver, Pixels
 from filmkit.core.stage import Stage, StageError
 from filmkit.decks.cells import ArrayStore, panels_of
 from filmkit.render.errors import explain
@@ -68,7 +68,7 @@ def read_frame(
     found: dict[str, Any] = {}
 
     @contextmanager
-    def sink(name: str, tail: bool) -> Iterator[FrameSink | None]:
+    def receiver_of_beat(name: str, tail: bool) -> Iterator[FrameReceiver | None]:
         running.renderer.only = {frame}
         yield take if name == beat else None
 
@@ -83,7 +83,7 @@ def read_frame(
         found["picture"] = _data_uri(pixels) if picture else None
         raise EndSceneEarlyException
 
-    running = stage(trace, request.settings, beat_sink=sink)
+    running = stage(trace, request.settings, receiver_of_beat=receiver_of_beat)
     running.render()
     if not found:
         raise StageError(f"there is no frame {frame} in beat {beat}")

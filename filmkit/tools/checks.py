@@ -29,7 +29,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
 from filmkit.core.printable import printable
 from filmkit.core.quantities import PanelCheck, described
-from filmkit.core.renderer import FrameSink
+from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
@@ -558,7 +558,7 @@ def check_scene(
     others = [gpt2_trace()] + ([Trace.load(settings.compare)] if settings.compare else [])
 
     @contextmanager
-    def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+    def receiver_of_beat(beat: str, tail: bool) -> Iterator[FrameReceiver | None]:
         nonlocal motion
         motion = motion if tail else _Motion(rate)
         yield motion.take
@@ -592,7 +592,9 @@ def check_scene(
     check = PanelCheck(trace, *others)
     watched = type(scene.__name__, (_WatchedStage, scene), {"__module__": scene.__module__})
     with manim_config(small):
-        watched(trace, settings, on_beat_end=measure, beat_sink=sink, speech=speech).render()
+        watched(
+            trace, settings, on_beat_end=measure, receiver_of_beat=receiver_of_beat, speech=speech
+        ).render()
     return SceneReport(slug, tuple(reports))
 
 

@@ -63,7 +63,7 @@ def played(animation: Callable[[Stage], Animation], trace: Trace) -> OneScore:
     """Play an animation of Manim in a picture, and then show another picture."""
     scene = cast(type[OneScore], type("Scene", (OneScore,), {"animation": staticmethod(animation)}))
     with manim_config(Quality(160, 90, 5)):
-        stage = scene(trace, StageSettings(calm=True), sink=lambda picture, count: None)
+        stage = scene(trace, StageSettings(calm=True), receiver=lambda picture, count: None)
         stage.render()
     return stage
 

@@ -17,7 +17,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 from extract.trace import Trace
 from filmkit.core.arrival import _matches, last_picture
 from filmkit.core.beat_records import ARRIVE
-from filmkit.core.renderer import FrameSink
+from filmkit.core.renderer import FrameReceiver
 from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
 from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
@@ -64,7 +64,7 @@ def drawn(
     last: list[Pictures] = []
 
     @contextmanager
-    def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+    def receiver_of_beat(beat: str, tail: bool) -> Iterator[FrameReceiver | None]:
         def write(picture: Any, repeat: int) -> None:
             pictures.setdefault(beat, []).append(picture[..., :3].copy())
 
@@ -75,7 +75,7 @@ def drawn(
             last.append(scene.snapshot()[..., :3])
             raise EndSceneEarlyException
 
-    stage(trace, SETTINGS, beat_sink=sink, on_beat_end=end).render()
+    stage(trace, SETTINGS, receiver_of_beat=receiver_of_beat, on_beat_end=end).render()
     return pictures, last[0]
 
 

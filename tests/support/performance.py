@@ -23,7 +23,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, panels_on, picture_map, texts_on
 from filmkit.core.quantities import PanelCheck, described
-from filmkit.core.renderer import FrameSink
+from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.quality import Quality
@@ -147,10 +147,10 @@ def perform(
     first: dict[str, Pixels] = {}
 
     @contextmanager
-    def first_frame(name: str, tail: bool) -> Iterator[FrameSink | None]:
+    def first_frame(name: str, tail: bool) -> Iterator[FrameReceiver | None]:
         def take(picture: Pixels, repeat: int) -> None:
             first.setdefault(name, picture)
-            stage.renderer.sink = None
+            stage.renderer.receiver = None
 
         yield None if tail else take
 
@@ -211,7 +211,9 @@ def perform(
         untrue.clear()
 
     with manim_config(Quality(width, height, 30)), noting_time_updaters() as time_updaters:
-        stage = _watched(scene, look)(trace, settings, on_beat_end=note, beat_sink=first_frame)
+        stage = _watched(scene, look)(
+            trace, settings, on_beat_end=note, receiver_of_beat=first_frame
+        )
         stage.renderer.only = (0,)
         stage.render()
     return Performance(scene, trace, tuple(beats), tuple(time_updaters))

@@ -96,7 +96,7 @@ class Broken(Shapes):
 
     @beat
     def travel(self) -> None:
-        if self.renderer.sink:
+        if self.renderer.receiver:
             raise RuntimeError("only when drawn")
         self.hold(0.2)
 

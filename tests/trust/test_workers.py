@@ -123,7 +123,7 @@ class Deadly(Stage):
 
     @beat
     def two(self) -> None:
-        if self.renderer.sink:
+        if self.renderer.receiver:
             os.kill(os.getpid(), signal.SIGKILL)
         self.wait(0.2)
 

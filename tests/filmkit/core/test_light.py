@@ -324,7 +324,9 @@ def frames(scene: type[Stage], settings: StageSettings) -> Picture:
     """Return the pictures of the beat of a scene."""
     taken: list[npt.NDArray[np.uint8]] = []
     with tempconfig(QUIET | SMALL | {"frame_rate": 10}):
-        scene(make_trace(), settings, sink=lambda picture, repeat: taken.append(picture)).render()
+        scene(
+            make_trace(), settings, receiver=lambda picture, repeat: taken.append(picture)
+        ).render()
     return np.stack(taken).astype(int)
 
 

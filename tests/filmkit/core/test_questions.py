@@ -17,7 +17,7 @@ from filmkit.core.animations import Drift, presence
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.language import title_of_beat, use_language
-from filmkit.core.renderer import FrameSink
+from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import Stage, beat
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
@@ -48,7 +48,7 @@ class Played:
         self.words: dict[str, list[str]] = {}
 
         @contextmanager
-        def sink(name: str, tail: bool) -> Iterator[FrameSink | None]:
+        def receiver_of_beat(name: str, tail: bool) -> Iterator[FrameReceiver | None]:
             def take(picture: Any, repeat: int) -> None:
                 frames = self.frames.setdefault((name, tail), [])
                 frames += [picture[..., :3].astype(int)] * repeat
@@ -64,7 +64,9 @@ class Played:
             self.levels[record.name] = {round(presence(part), 3) for part in others}
 
         with manim_config(Quality(320, 180, RATE)):
-            stage = scene(make_trace(), settings, on_beat_end=end, beat_sink=sink)
+            stage = scene(
+                make_trace(), settings, on_beat_end=end, receiver_of_beat=receiver_of_beat
+            )
             stage.render()
         self.records = {record.name: record for record in stage.beats}
 

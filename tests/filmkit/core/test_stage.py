@@ -22,7 +22,7 @@ from filmkit.core.camera import Shot
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.renderer import FrameSink
+from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import SceneCodeError, Stage, StageError, beat, notes_at_top
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import current_theme, use_theme
@@ -378,7 +378,7 @@ def tail_frames(scene: type[Stage], settings: StageSettings) -> list[npt.NDArray
     frames: list[npt.NDArray[np.int_]] = []
 
     @contextmanager
-    def sink(name: str, tail: bool) -> Iterator[FrameSink | None]:
+    def receiver_of_beat(name: str, tail: bool) -> Iterator[FrameReceiver | None]:
         frames.clear()
 
         def take(picture: npt.NDArray[np.uint8], repeat: int) -> None:
@@ -387,7 +387,7 @@ def tail_frames(scene: type[Stage], settings: StageSettings) -> list[npt.NDArray
         yield take
 
     with manim_config(Quality(320, 180, 10)):
-        stage = scene(make_trace(), settings, beat_sink=sink)
+        stage = scene(make_trace(), settings, receiver_of_beat=receiver_of_beat)
         stage.render()
         return [*frames, stage.snapshot().astype(int)]
 

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from extract.trace import Trace
-from filmkit.core.renderer import FrameSink
+from filmkit.core.renderer import FrameReceiver
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import beat
 from filmkit.core.stage_settings import StageSettings
@@ -58,14 +58,14 @@ def drawn(scene: SceneEntry, trace: Trace, remainder: int, step: int) -> dict[st
     frames: dict[str, list[str]] = {name: [] for name in names[remainder::step]}
 
     @contextmanager
-    def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+    def receiver_of_beat(beat: str, tail: bool) -> Iterator[FrameReceiver | None]:
         def take(picture: Pixels, repeat: int) -> None:
             frames[beat] += [sha256(picture.tobytes()).hexdigest()] * repeat
 
         yield take if beat in frames else None
 
     # Without the drift of tails, which takes most of the time to draw.
-    scene.load()(trace, StageSettings(calm=True), beat_sink=sink).render()
+    scene.load()(trace, StageSettings(calm=True), receiver_of_beat=receiver_of_beat).render()
     return frames
 
 

@@ -325,7 +325,7 @@ def test_the_line_is_named_at_which_drawing_stays(
 ) -> None:
     # Longer than it takes to start a process on a busy machine.
     monkeypatch.setattr(workers, "SILENT_SECONDS", 15.0)
-    code = scene_with("time.sleep(1e9 if self.renderer.sink else 0)")
+    code = scene_with("time.sleep(1e9 if self.renderer.receiver else 0)")
     (tmp_path / "mine.py").write_text(code)
     number = next(n for n, text in enumerate(code.splitlines(), 1) if "HERE" in text)
     done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
@@ -370,7 +370,7 @@ def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
     @beat
     def wrong(self):
         '''Drawn.'''
-        if self.renderer.sink:
+        if self.renderer.receiver:
             {line}  # HERE
         self.hold(0.2)
 """

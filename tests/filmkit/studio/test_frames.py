@@ -35,7 +35,7 @@ def film(trace: Trace) -> dict[str, list[np.ndarray]]:
     stage = Cells(
         trace,
         REQUEST.settings,
-        sink=lambda pixels, repeat: frames[stage.playing].extend([pixels[..., :3]] * repeat),
+        receiver=lambda pixels, repeat: frames[stage.playing].extend([pixels[..., :3]] * repeat),
     )
     stage.render()
     return frames
