@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from extract.attention.arithmetic import Array, as_float64
 from extract.attention.patterns import PatternDistance
-from extract.latent.forms import both_forms
+from extract.latent.naive_and_absorbed import both_forms
 from extract.recompute.sharing import share_heads
 from extract.trace import Trace
 
@@ -62,16 +62,16 @@ def duel(trace: Trace, layer: int) -> Duel:
     TraceError
         If the trace holds no latent of the layer; the message names the command that adds one.
     """
-    meta, forms = trace.meta, both_forms(trace, layer)
+    meta, mla = trace.meta, both_forms(trace, layer)
     own = as_float64(trace.get("pattern", layer))
-    keys = forms.k
+    keys = mla.k
     if trace.has("b_K", layer):
         # The latent is fitted to what differs from key to key; rotated, a mean matters.
         lost = as_float64(trace.get(trace.unrotated("k"), layer)) - keys
         keys = keys + lost[int(meta.has_bos) : meta.n_prompt].mean(axis=0)
     if trace.rotates:
         keys = trace.rotation(layer).apply(keys)
-    attention = trace.attend(layer, trace.queries(layer), keys, forms.naive.v)
+    attention = trace.attend(layer, trace.queries(layer), keys, mla.naive.v)
 
     def side(numbers: int, pattern: Array) -> Side:
         ends = (p[:, : meta.n_prompt] for p in (own, pattern))
@@ -82,5 +82,5 @@ def duel(trace: Trace, layer: int) -> Duel:
         own=own,
         n_own=meta.n_kv_heads * width,
         shared=side(width, share_heads(trace, layer, 1).pattern),
-        latent=side(forms.n_cached, attention.pattern),
+        latent=side(mla.n_cached, attention.pattern),
     )

@@ -4,7 +4,7 @@ A fact is a string that is written where its number is known, and can be used li
 
     Label(fact("relative error", error, format_share, of="keys", beside="keys, rebuilt"))
 
-    self.facts |= told(layers=meta.n_layers, lost=(error, spoken_share))
+    self.facts |= named_facts(layers=meta.n_layers, lost=(error, spoken_share))
 
 A stage keeps all facts that are made while it plays (:attr:`Stage.ledger`). The film's tests
 compute each of them again, by its name and in a way of their own, and find no other number on
@@ -20,7 +20,7 @@ from typing import Any
 
 from filmkit.core.numbers import format_count
 
-__all__ = ["Fact", "fact", "keep_facts", "told"]
+__all__ = ["Fact", "fact", "keep_facts", "named_facts"]
 
 Value = float | str
 
@@ -82,8 +82,11 @@ def fact(
     return text
 
 
-def told(**facts: Value | tuple[Value, Callable[[Any], str]]) -> dict[str, str]:
-    """Return facts for the narration by their names there: numbers, or numbers and how to write."""
+def named_facts(**facts: Value | tuple[Value, Callable[[Any], str]]) -> dict[str, str]:
+    """Return facts by their names in the narration.
+
+    Each is given as a number or a word, or as a number and a function that writes it.
+    """
     return {
         name: fact(name, *(what if isinstance(what, tuple) else (what,)))
         for name, what in facts.items()

@@ -60,7 +60,7 @@ class CachedPerToken:
             self.arch, self.scheme, bits, n_groups=self.n_groups, n_tokens=n_tokens
         )
 
-    def told(
+    def size_fact(
         self,
         write: Callable[[float], str] = readable_bytes,
         *,

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from extract.latent.forms import BothForms, Comparison, both_forms, compare
+from extract.latent.naive_and_absorbed import BothForms, Comparison, both_forms, compare
 from extract.trace import TraceError
 from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource
@@ -27,12 +27,12 @@ class LatentView:
     ----------
     layer
         The layer, cut to the positions that are drawn.
-    forms
-        Both forms of the layer, at all positions.
+    mla
+        The layer computed from the latent in both forms, at all positions.
     """
 
     layer: LayerView
-    forms: BothForms
+    mla: BothForms
 
     @classmethod
     def of(cls, layer: LayerView) -> LatentView:
@@ -64,41 +64,41 @@ class LatentView:
     @cached_property
     def latent(self) -> Array:
         """The latents that are cached, (position, r)."""
-        return self.rows(self.forms.kv_latent)
+        return self.rows(self.mla.kv_latent)
 
     @cached_property
     def latent_norm(self) -> Norm:
         """Norm of the latents."""
-        return self._norm(self.forms.kv_latent, "latent")
+        return self._norm(self.mla.kv_latent, "latent")
 
     @cached_property
     def latent_source(self) -> TensorSource:
         """Source of the latents: the model's own, or computed with the fitted weights."""
-        if self.forms.has_trained_latent:
-            return self.layer.source("kv_latent", (0, self.forms.rank))
-        return self.layer.computed("latents", self.forms.rank)
+        if self.mla.has_trained_latent:
+            return self.layer.source("kv_latent", (0, self.mla.rank))
+        return self.layer.computed("latents", self.mla.rank)
 
     @cached_property
     def rope(self) -> Array:
         """The shared rotated keys, (position, d_rope)."""
-        return self.rows(self.forms.k_rope)
+        return self.rows(self.mla.k_rope)
 
     @property
     def rope_source(self) -> TensorSource:
         """Source of the shared rotated keys."""
-        return self.layer.source("k_rope", (0, self.forms.d_rope))
+        return self.layer.source("k_rope", (0, self.mla.d_rope))
 
     @cached_property
     def q_latent_norm(self) -> Norm:
         """Norm of the queries in the latent space."""
-        return self._norm(self.forms.absorbed.q_latent, "query")
+        return self._norm(self.mla.absorbed.q_latent, "query")
 
     # The output
 
     @cached_property
     def out_norm(self) -> Norm:
         """Norm of the layer's output."""
-        return self._norm(self.forms.naive.out)
+        return self._norm(self.mla.naive.out)
 
     @property
     def biased(self) -> bool:
@@ -139,52 +139,52 @@ class LatentHead:
     @cached_property
     def q(self) -> Array:
         """Queries, (position, d_qk)."""
-        return self.view.rows(self.view.forms.q)[:, self.head]
+        return self.view.rows(self.view.mla.q)[:, self.head]
 
     @cached_property
     def k(self) -> Array:
         """Keys from the latent, (position, d_qk)."""
-        return self.view.rows(self.view.forms.k)[:, self.kv_head]
+        return self.view.rows(self.view.mla.k)[:, self.kv_head]
 
     @cached_property
     def v(self) -> Array:
         """Values from the latent, (position, d_v)."""
-        return self.view.rows(self.view.forms.naive.v)[:, self.kv_head]
+        return self.view.rows(self.view.mla.naive.v)[:, self.kv_head]
 
     @cached_property
     def scores(self) -> Array:
         """Scaled scores of the naive form, (query, key)."""
-        return self.view.forms.naive.scores[self.head, self._span, self._span]
+        return self.view.mla.naive.scores[self.head, self._span, self._span]
 
     @cached_property
     def pattern(self) -> Array:
         """Attention pattern of the naive form, (query, key)."""
-        return self.view.forms.naive.pattern[self.head, self._span, self._span]
+        return self.view.mla.naive.pattern[self.head, self._span, self._span]
 
     @cached_property
     def z(self) -> Array:
         """Pattern times values of the naive form, (position, d_v)."""
-        return self.view.rows(self.view.forms.naive.z)[:, self.head]
+        return self.view.rows(self.view.mla.naive.z)[:, self.head]
 
     @cached_property
     def q_latent(self) -> Array:
         """Queries in the latent space (absorbed form), (position, r)."""
-        return self.view.rows(self.view.forms.absorbed.q_latent)[:, self.head]
+        return self.view.rows(self.view.mla.absorbed.q_latent)[:, self.head]
 
     @cached_property
     def absorbed_scores(self) -> Array:
         """Scaled scores of the absorbed form, (query, key)."""
-        return self.view.forms.absorbed.scores[self.head, self._span, self._span]
+        return self.view.mla.absorbed.scores[self.head, self._span, self._span]
 
     @cached_property
     def absorbed_pattern(self) -> Array:
         """Attention pattern of the absorbed form, (query, key)."""
-        return self.view.forms.absorbed.pattern[self.head, self._span, self._span]
+        return self.view.mla.absorbed.pattern[self.head, self._span, self._span]
 
     @cached_property
     def z_latent(self) -> Array:
         """Pattern times latents (absorbed form), (position, r)."""
-        return self.view.rows(self.view.forms.absorbed.z_latent)[:, self.head]
+        return self.view.rows(self.view.mla.absorbed.z_latent)[:, self.head]
 
     def comparison(self, name: str) -> Comparison:
         """Compare the model's own keys ("k") or values ("v") with those from the latent."""
@@ -197,7 +197,7 @@ class LatentHead:
     @cached_property
     def panels(self) -> dict[str, tuple[Array, TensorSource]]:
         """Numbers and source of each panel of a head in the naive form, by the panel's name."""
-        trained, layer, h = self.view.forms.has_trained_latent, self.view.layer, self.head
+        trained, layer, h = self.view.mla.has_trained_latent, self.view.layer, self.head
         tensor = layer.head(h).score_tensor("q") if trained else "q"
         queries = layer.source(tensor, h, (0, self.q.shape[1]))
         keys = layer.computed("latent_keys", self.k.shape[1], kv_head=self.kv_head)
@@ -215,7 +215,7 @@ class LatentHead:
     def absorbed_panels(self) -> dict[str, tuple[Array, TensorSource]]:
         """The same of a head in the absorbed form; there are no values."""
         view, layer, h = self.view, self.view.layer, self.head
-        rank = view.forms.rank
+        rank = view.mla.rank
         return {
             "q": (self.q_latent, layer.computed("latent_queries", rank, head=h)),
             "k_t": (view.latent.T, replace(view.latent_source, transposed=True)),

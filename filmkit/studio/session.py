@@ -53,10 +53,10 @@ class MadeFiles:
         self.folder = folder
         self._files: OrderedDict[str, Path] = OrderedDict()
 
-    def with_addresses(self, told: dict[str, Any]) -> dict[str, Any]:
-        """Return what was told, with the addresses of its picture and its film, if it has any."""
-        files = {kind: told[kind] for kind in ("still", "film") if told.get(kind)}
-        return told | {kind: self._address(Path(path)) for kind, path in files.items()}
+    def with_addresses(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return a message with the addresses of its picture and its film, if it has any."""
+        files = {kind: message[kind] for kind in ("still", "film") if message.get(kind)}
+        return message | {kind: self._address(Path(path)) for kind, path in files.items()}
 
     def _address(self, file: Path) -> str:
         """Return the address of a file."""

@@ -96,10 +96,10 @@ def _narrated(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
             given = decorator.keywords if isinstance(decorator, ast.Call) else []
             said = {str(each.arg): each.value for each in given if each.arg != "when"}
             asked = ast.literal_eval(said.pop("ask", ast.Constant("")))
-            told = {name: ast.literal_eval(text) for name, text in said.items()}
-            told = told or {"": ast.get_docstring(method) or ""}
+            narrations = {name: ast.literal_eval(text) for name, text in said.items()}
+            narrations = narrations or {"": ast.get_docstring(method) or ""}
             questions = asked if isinstance(asked, dict) else {"": asked}
-            for beat, texts in ((QUESTION + method.name, questions), (method.name, told)):
+            for beat, texts in ((QUESTION + method.name, questions), (method.name, narrations)):
                 for variant, text in texts.items():
                     if line := one_line(text):
                         yield narration_context(beat, variant), line, []

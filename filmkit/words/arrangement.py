@@ -119,8 +119,8 @@ def _lines(parts: Sequence[Document], names: Mapping[str, str]) -> str:
         return _("Top to bottom: {parts}.", parts=_then(texts))
     if len(lines) == 2:
         return _("Above: {above}. Below: {below}.", above=texts[0], below=texts[1])
-    told = [_("row {number}: {parts}", number=i, parts=text) for i, text in enumerate(texts, 1)]
-    return _("From above, {rows}.", rows=semicolons(told))
+    rows = [_("row {number}: {parts}", number=i, parts=text) for i, text in enumerate(texts, 1)]
+    return _("From above, {rows}.", rows=semicolons(rows))
 
 
 def _below(part: Document, others: Iterable[Document]) -> str | None:

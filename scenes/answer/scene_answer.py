@@ -25,7 +25,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
-from filmkit.core.facts import told
+from filmkit.core.facts import named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
@@ -70,7 +70,7 @@ class Answer(Stage):
         )
         self.published = False
         results = list(won().values())
-        self.facts |= told(
+        self.facts |= named_facts(
             heads=meta.n_heads,
             better=sum(results),
             tests=len(results),

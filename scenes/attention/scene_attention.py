@@ -19,7 +19,7 @@ from filmkit.core.animations import (
     Settle,
     in_rows,
 )
-from filmkit.core.facts import fact, told
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
@@ -135,7 +135,7 @@ class Attention(Stage):
         self.share = float(head.pattern[self.match])
         self.words = [printable(word) for word in layer.words]
         self.pair = {"query": self.words[query], "key": self.words[key]}
-        self.facts |= told(
+        self.facts |= named_facts(
             width=meta.d_model,
             **self.pair,
             offered=separated([self.words[place] for place in self._offered()]),

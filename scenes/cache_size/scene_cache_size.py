@@ -18,7 +18,7 @@ from extract.facts.gpus import GPU_BYTES, decoding_work
 from extract.facts.v2_report import V2_SAVING
 from filmkit.core.animations import Appear, Glide, Vanish, second_half
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
-from filmkit.core.facts import fact, told
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
@@ -81,7 +81,7 @@ class CacheSize(Stage):
         ]
         reads = zip(places, (GROUP, round(work)), ("key", "latent"), strict=True)
         self.cards = [Readers(at, round(ridge), done, role) for at, done, role in reads]
-        self.facts |= told(
+        self.facts |= named_facts(
             heads=(LARGE.n_heads, counted_heads),
             megabytes=(EVERY_HEAD.size(), spoken_bytes),
             kilobytes=(LATENT.size(), spoken_bytes),
@@ -138,7 +138,7 @@ class CacheSize(Stage):
         )
         words = self.words(_("A latent is far smaller"), line)
         whole, latent = (
-            words_at(cache.told(), body.pose.corner(*TOP), away=ABOVE, size=BIG)
+            words_at(cache.size_fact(), body.pose.corner(*TOP), away=ABOVE, size=BIG)
             for cache, body in ((EVERY_HEAD, token), (LATENT, token.one))
         )
         pin_to_frame(sentence)
@@ -301,7 +301,7 @@ class CacheSize(Stage):
         """That's all that is left to keep: a latent for each token, in every layer."""
         self.published = (LARGE_NAME,)
         line = _("all that is kept: one <latent>latent</latent> in each layer, for all heads")
-        words = self.words(_("One latent per token: {size}", size=LATENT.told()), line)
+        words = self.words(_("One latent per token: {size}", size=LATENT.size_fact()), line)
         row = Row(self.layer.words, words.below(head=0.3, foot=0.4), self.frame)
         moves = [self.come_from(self.saved.steps[-1].pose, row.latents[-1])]
         stand(self, row.shot, *row.latents, row.words, moves=moves)

@@ -19,7 +19,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot
-from filmkit.core.facts import told
+from filmkit.core.facts import named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
@@ -58,7 +58,7 @@ class Heads(Stage):
         layer, meta, stage = self.layer, self.trace.meta, self.frame.stage
         self.query = best_match(self.head)[0]
         self.span = self.query, self.query + 1
-        self.facts |= told(
+        self.facts |= named_facts(
             layer=layer.layer,
             columns=meta.n_heads * meta.d_v,
             heads=meta.n_heads,

@@ -92,8 +92,8 @@ class NextWords(VGroup):
             colour = own_colour(text) if index == rank else theme.muted
             name = fit_word(printable(text), room, size=size, colour=colour)
             self.words.add(name.on_line(left - GAP - name.width / 2, y))
-            told = fact("likely", share, to_a_tenth, beside=name.text, rank=index)
-            number = Label(told, size=size, colour=theme.ink if index == rank else colour)
+            percent = fact("likely", share, to_a_tenth, beside=name.text, rank=index)
+            number = Label(percent, size=size, colour=theme.ink if index == rank else colour)
             self.shares.add(number.on_line(left + counted - number.width / 2, y))
             length = max(0.02, longest * share / max(shares))
             bar = Rectangle(width=length, height=BAR * step, stroke_width=0)

@@ -27,7 +27,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot
-from filmkit.core.facts import fact, told
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.language import _, ngettext
 from filmkit.core.model_places import HEAD, numbered
@@ -148,7 +148,7 @@ class KVCache(Stage):
         chosen = _("is chosen") if rank == 0 else _("follows")
         self.longest = self.layer.until(min(len(meta.tokens), meta.n_prompt + MAX_STEPS))
         self.large = LargeToken(LARGE)
-        self.facts |= told(
+        self.facts |= named_facts(
             word=printable(word),
             chosen=_("is given") if meta.continued else chosen,
             like_them=meta.n_kv_heads,
@@ -547,7 +547,7 @@ class KVCache(Stage):
         take {all_bytes}."""
         self.published = (LARGE_NAME,)
         words = self._words(
-            _("{size} per token", size=EVERY_HEAD.told()),
+            _("{size} per token", size=EVERY_HEAD.size_fact()),
             _(
                 "{model}, if every head kept its own <key>keys</key> and <value>values</value> "
                 "({count} bytes a number)",
@@ -587,7 +587,7 @@ class KVCache(Stage):
             _("{model} keeps only the small box for each token", model=LARGE_NAME),
         )
         large, beside = self.large, partial(words_at, size=self._larger)
-        whole = _("keys and values of every head: {size}", size=EVERY_HEAD.told())
+        whole = _("keys and values of every head: {size}", size=EVERY_HEAD.size_fact())
         names = [
             beside(_("kept"), large.unknown.pose.corner(1, 0.5, 1), away=(0.2, 0.1)),
             beside(whole, large.pose.corner(0, 1, 1), away=(0.1, 0.3), width=6.0),

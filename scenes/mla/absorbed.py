@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, Mobject, VGroup, VMobject
 
-from extract.latent.forms import both_forms
+from extract.latent.naive_and_absorbed import both_forms
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot, keep_upright
@@ -49,8 +49,8 @@ ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from
 @quantity(N_("difference of the outputs"), N_("of both forms"), axes=("pos", "d_model"))
 def difference_of_forms(trace: Trace, layer: int) -> Array:
     """Return how far the outputs of both forms are apart, (position, d_model)."""
-    forms = both_forms(trace, layer)
-    return np.abs(forms.naive.out - forms.absorbed.out)
+    mla = both_forms(trace, layer)
+    return np.abs(mla.naive.out - mla.absorbed.out)
 
 
 def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
@@ -70,9 +70,9 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
         "rope", (token, d_rope), and "rope_query", (1, d_rope), are the rotated keys that all heads
         share and the rotated part of the query; they are left out without them.
     """
-    view, layer, forms, theme = of.view, of.view.layer, of.view.forms, current_theme()
+    view, layer, mla, theme = of.view, of.view.layer, of.view.mla, current_theme()
     new, words = (layer.count - 1, layer.count), layer.words
-    rank, (content, d_qk) = forms.rank, (forms.layer.W_UK.shape[2], of.q.shape[1])
+    rank, (content, d_qk) = mla.rank, (mla.layer.W_UK.shape[2], of.q.shape[1])
 
     def part(panel: Panel, norm: Norm, columns: str, **how: Any) -> Matrix:
         values, source = panel
@@ -107,7 +107,7 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
             name=_("mix of latents"), colour=theme.latent,
         ),
     }  # fmt: skip
-    if forms.d_rope:
+    if mla.d_rope:
         parts["rope"] = part(
             (view.rope, view.rope_source), layer.norm("k_rope"), ROPE,
             name=_("rotated keys"), colour=theme.key, words=words,
@@ -129,15 +129,15 @@ def formula_parts(of: LatentHead) -> dict[str, Matrix]:
     made = latent_matrices(of)
     latents = replace(
         made["C"],
-        values=view.forms.kv_latent[:stop],
-        source=replace(made["C"].source, index=((0, stop), (0, view.forms.rank))),
+        values=view.mla.kv_latent[:stop],
+        source=replace(made["C"].source, index=((0, stop), (0, view.mla.rank))),
         name=_("latents"),
         words=(),
     )
     _drawn, source = of.absorbed_panels["scores"]
     new = stop - 1, stop
     row = Matrix(
-        view.forms.absorbed.scores[of.head, slice(*new), :stop],
+        view.mla.absorbed.scores[of.head, slice(*new), :stop],
         view.layer.scores_norm,
         replace(source, index=(new, (0, stop))),
         "new",
@@ -153,15 +153,15 @@ def output_parts(view: LatentView) -> dict[str, Matrix]:
 
     Their names are "built", "read" and "gone". They have as many columns as are drawn whole.
     """
-    layer, forms = view.layer, view.forms
-    outputs = [view.rows(out)[:, :LONGEST] for out in (forms.naive.out, forms.absorbed.out)]
+    layer, mla = view.layer, view.mla
+    outputs = [view.rows(out)[:, :LONGEST] for out in (mla.naive.out, mla.absorbed.out)]
     source = layer.computed("latent_output", outputs[0].shape[1])
     built, read = (
         Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
         for out, name in zip(outputs, (_("with keys"), _("without keys")), strict=True)
     )
     # A thousandth of the largest output would be white.
-    white = forms.largest_output / 1000 or 1.0
+    white = mla.largest_output / 1000 or 1.0
     gone = replace(
         built,
         values=np.abs(outputs[0] - outputs[1]),
@@ -193,15 +193,15 @@ class RebuiltKeys(Group):
 
     def __init__(self, view: LatentView, room: Box) -> None:
         super().__init__()
-        theme, layer, forms = current_theme(), view.layer, view.forms
-        self.tokens, self.channels = layer.stop, forms.layer.W_UK.shape[2]
-        self.sets = forms.k.shape[1]
+        theme, layer, mla = current_theme(), view.layer, view.mla
+        self.tokens, self.channels = layer.stop, mla.layer.W_UK.shape[2]
+        self.sets = mla.k.shape[1]
         self.numbers = self.sets * self.tokens * self.channels
         self._room, self._side = room, room.width / ((1 + ALLEY) * self.sets - ALLEY + DEEP[0])
         norm = layer.norm("k")
         self.towers = []
         for number in range(self.sets):
-            keys = forms.k[: self.tokens, number, : self.channels]
+            keys = mla.k[: self.tokens, number, : self.channels]
             source = replace(
                 layer.computed("latent_keys", self.channels, kv_head=number),
                 index=((0, self.tokens), (0, self.channels)),
@@ -295,11 +295,11 @@ class LightRoom(World):
             values, card.pattern.source = view.head(card.head).absorbed_panels["pattern"]
             card.pattern.set_values(values)
         self.kept = Group(self.latent)
-        if view.forms.d_rope:
-            theme, place, forms = current_theme(), self.plan.latent, view.forms
+        if view.mla.d_rope:
+            theme, place, mla = current_theme(), self.plan.latent, view.mla
             norm = view.layer.norm("k_rope")
             tensor = HeadTensor(view.rope, norm, view.rope_source, None, "", "", theme.key)
-            width = place.width * forms.d_rope / forms.rank
+            width = place.width * mla.d_rope / mla.rank
             x, y, z = (float(v) for v in place.point((place.width + width) / 2 + ROPE_GAP, 0.0))
             self.kept.add(Plate(tensor, replace(place, center=(x, y, z), width=width)))
         self.add(self.kept)

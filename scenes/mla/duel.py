@@ -33,7 +33,7 @@ from filmkit.pictures.texts import own_colour
 from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard
 
-__all__ = ["DuelSide", "Model", "Sayings", "change_scale", "own_cards"]
+__all__ = ["Continuations", "DuelSide", "Model", "change_scale", "own_cards"]
 
 Array = npt.NDArray[np.float64]
 Panel = tuple[Array, TensorSource]
@@ -41,7 +41,7 @@ Kept = tuple[Array, Norm, TensorSource]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
 NAME, SHARE = 0.045, 0.06  # sizes of the name of a side, and of how much moves there
-SAYING = 0.075  # size of what a model says, at most
+CONTINUATION = 0.075  # size of what a model says, at most
 # Lengths in scene units.
 HEAD, NAMES = 1.2, 3.1  # height and width of the room for a name, and for what is below it
 GAP = 0.25  # between what belongs together
@@ -338,7 +338,7 @@ def change_scale(models: tuple[Model, Model]) -> Norm:
     return Norm(0.0, min(1.0, limit), theme.rising(theme.highlight), percentile=PERCENTILE)
 
 
-class Sayings(VGroup):
+class Continuations(VGroup):
     """How the whole model goes on after the prompt, on one shared set and on one latent.
 
     Parameters
@@ -352,7 +352,7 @@ class Sayings(VGroup):
     room
         What they may fill.
     upright
-        Whether what is said stands below the name of the way, not beside it.
+        Whether a quote stands below the name of the way, not beside it.
 
     Attributes
     ----------
@@ -361,10 +361,10 @@ class Sayings(VGroup):
     names
         The ways: one shared set that is the mean of the model's own, the one that fits best, and
         one latent.
-    said
-        What is said on each.
-    open
-        A question mark in the place of the last of these.
+    quotes
+        What the model says in each way, in quotes.
+    question_mark
+        It stands in the place of the last quote.
     """
 
     def __init__(
@@ -380,7 +380,7 @@ class Sayings(VGroup):
         shared, latent = models
         above, *boxes = room.split_rows(4, GAP)
         self.prompt = _flush([f" {word}" for word in f"“{prompt} …”".split()], above)
-        self.names, self.said = VGroup(), VGroup()
+        self.names, self.quotes = VGroup(), VGroup()
         for name, colour, row, box in zip(
             (_("one shared set: the mean"), _("one shared set: best fit"), latent.name),
             (shared.colour, shared.colour, latent.colour),
@@ -391,16 +391,16 @@ class Sayings(VGroup):
             title, answer = (box.split_rows if upright else box.split_columns)((2, 3), GAP)
             label = Label(name, size=NAME, colour=colour, weight="semibold").shrink_to(title.width)
             self.names.add(label.on_line(title.left + label.width / 2, title.y))
-            said = _flush(as_said(row.continuation), answer)
+            quote = _flush(in_quotes(row.continuation), answer)
             if {*row.continuation.strip()} == {"-"}:
                 note = Label(_("(only dashes)"), size=TEXT, colour=current_theme().muted)
-                said.add(note.next_to(said, buff=GAP))
-            self.said.add(said)
-        self.open = Label("?", size=SAYING, colour=latent.colour, weight="semibold")
-        self.open.on_line(answer.left + self.open.width / 2, answer.y)
+                quote.add(note.next_to(quote, buff=GAP))
+            self.quotes.add(quote)
+        self.question_mark = Label("?", size=CONTINUATION, colour=latent.colour, weight="semibold")
+        self.question_mark.on_line(answer.left + self.question_mark.width / 2, answer.y)
 
 
-def as_said(text: str) -> list[str]:
+def in_quotes(text: str) -> list[str]:
     """Return the words with which a model goes on, in quotes, each with the blank before it.
 
     They end with "…" if no sentence ends there.
@@ -413,5 +413,5 @@ def as_said(text: str) -> list[str]:
 def _flush(words: Sequence[str], room: Box) -> VGroup:
     """Return words in their own colours, flush left in a room."""
     colours = [own_colour(word.strip(" .,“”")) for word in words]
-    sentence = Sentence(words, room, size=SAYING, colours=colours)
+    sentence = Sentence(words, room, size=CONTINUATION, colours=colours)
     return sentence.words.shift([room.left - sentence.words.get_left()[0], 0, 0])

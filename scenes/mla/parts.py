@@ -74,7 +74,7 @@ def _weight(view: LatentView, name: str, head: int, role: str) -> Matrix:
     """Return a matrix that makes keys or values of a head of the latent."""
     trace = view.layer.trace
     tensor = trace.tensor_name(name, view.layer.layer)
-    if not view.forms.has_trained_latent:
+    if not view.mla.has_trained_latent:
         tensor = f"latent.{tensor.removeprefix(name + '.')}.{name}"
     whole = trace[tensor].astype(float)
     height, _heads, width = whole.shape
@@ -99,9 +99,9 @@ def named_arrow(side: str, matrix: Matrix) -> VGroup:
 def latent_notes(view: LatentView) -> list[str]:
     """Return in words what is left out where matrices make latents, keys and values."""
     layer, notes = view.layer, []
-    if view.forms.has_trained_latent:
+    if view.mla.has_trained_latent:
         notes.append(_("latents are normalised"))
-    if view.forms.d_rope:
+    if view.mla.d_rope:
         notes.append(_("the last channels of K: one rotated key for all heads"))
     if any(layer.trace.has(bias, layer.layer) for bias in ("b_K", "b_V")):
         notes.append(_("without their biases"))

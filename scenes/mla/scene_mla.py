@@ -24,7 +24,7 @@ from filmkit.core.animations import (
     first_half,
     second_half,
 )
-from filmkit.core.facts import fact, told
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import (
     counted_heads,
@@ -51,7 +51,15 @@ from scenes.mla.absorbed import (
     formula_parts,
     output_parts,
 )
-from scenes.mla.duel import SIDE_GAP, DuelSide, Model, Sayings, change_scale, grid_of, own_cards
+from scenes.mla.duel import (
+    SIDE_GAP,
+    Continuations,
+    DuelSide,
+    Model,
+    change_scale,
+    grid_of,
+    own_cards,
+)
 from scenes.mla.parts import (
     at_one_pitch,
     latent_matrices,
@@ -144,13 +152,13 @@ def share_digits(share: float) -> int:
     return 0 if share >= 0.01 else 1
 
 
-def told_share(share: float) -> str:
+def in_percent(share: float) -> str:
     """Return a share for narration, such as "33 percent"; below 1 % with one decimal."""
     return spoken_share(share, share_digits(share))
 
 
-def told_again(share: float) -> str:
-    """Return the second of two shares in one sentence: in English without the word "percent"."""
+def without_percent(share: float) -> str:
+    """Return a share for a sentence that has said "percent" before: in English the number alone."""
     return _("{number}", number=format_decimal(100 * share, share_digits(share)))
 
 
@@ -178,12 +186,12 @@ class LatentAttention(Stage):
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
         self.world = World(self.layer, self.frame, alone=True)
-        forms, meta = self.view.forms, self.trace.meta
-        self.facts |= told(
+        mla, meta = self.view.mla, self.trace.meta
+        self.facts |= named_facts(
             heads=meta.n_heads,
             layers=meta.n_layers,
-            rank=forms.rank,
-            cached=forms.n_cached,
+            rank=mla.rank,
+            cached=mla.n_cached,
         )
         head = self.view.head(self.head.head)
         self.made = latent_matrices(head)
@@ -204,23 +212,23 @@ class LatentAttention(Stage):
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
         numbers, contest = duel(self.trace, self.layer.layer), at_equal_size(self.trace)
         self.models = Model.both(self.view, numbers, contest)
-        self.facts |= told(
-            lost_k=(latent_head.comparison("k").error, told_share),
-            lost_v=(latent_head.comparison("v").error, told_again),
+        self.facts |= named_facts(
+            lost_k=(latent_head.comparison("k").error, in_percent),
+            lost_v=(latent_head.comparison("v").error, without_percent),
             budget=meta.d_qk + meta.d_v,
         )
         if can_duel(self.trace):
             shared, latent = (model.moved for model in self.models)
-            self.facts |= told(
-                shared_layer=(shared, told_share),
-                latent_layer=(latent, told_again),
-                shared_again=(shared, told_again),
-                between=((shared + latent) / 2, told_again),
+            self.facts |= named_facts(
+                shared_layer=(shared, in_percent),
+                latent_layer=(latent, without_percent),
+                shared_again=(shared, without_percent),
+                between=((shared + latent) / 2, without_percent),
             )
         if contest is not None:
-            self.facts |= told(
-                mqa_moved=(contest.mean.moved, told_share),
-                latent_moved=(contest.latent.moved, told_share),
+            self.facts |= named_facts(
+                mqa_moved=(contest.mean.moved, in_percent),
+                latent_moved=(contest.latent.moved, in_percent),
                 next=printable(self.next_word),
             )
 
@@ -231,7 +239,7 @@ class LatentAttention(Stage):
 
     def variant(self, beat: str) -> str:
         if beat == "the_latent_drops_in":
-            return "rotated" if self.view.forms.d_rope else "plain"
+            return "rotated" if self.view.mla.d_rope else "plain"
         if beat == "and_on_a_latent":
             contest = at_equal_size(self.trace)
             assert contest is not None
@@ -310,7 +318,7 @@ class LatentAttention(Stage):
                 rank=self.facts["rank"],
             ),
             _("a token’s row becomes a short <latent>latent</latent>; a rotated key is kept too")
-            if self.view.forms.d_rope
+            if self.view.mla.d_rope
             else _("a token’s row becomes a short <latent>latent</latent>, and only that is kept"),
             self.frame,
         )
@@ -468,16 +476,17 @@ class LatentAttention(Stage):
         line = _("{budget} numbers for each token, in each layer", budget=self.facts["budget"])
         words = Headline(_("Same prompt, same budget"), line, self.frame)
         room, upright = words.below(head=GAP), self.frame.upright
-        self.sayings = sayings = Sayings(self.models, contest, prompt, room, upright=upright)
+        said = Continuations(self.models, contest, prompt, room, upright=upright)
+        self.continuations = said
         there = Group(*self.visible_parts())
         self.headline = None  # it leaves with all else
         self.play(Vanish(there), *self.say(words))
-        self.play(Appear(sayings.prompt))
+        self.play(Appear(said.prompt))
         for mark, shown in (
-            ("one", sayings.names[0]),
-            ("this", sayings.said[0]),
-            ("best", sayings.names[1]),
-            ("that", VGroup(sayings.said[1], sayings.names[2], sayings.open)),
+            ("one", said.names[0]),
+            ("this", said.quotes[0]),
+            ("best", said.names[1]),
+            ("that", VGroup(said.quotes[1], said.names[2], said.question_mark)),
         ):
             self.wait_for(mark)
             self.play(Appear(shown))
@@ -488,10 +497,10 @@ class LatentAttention(Stage):
         lost="And with one latent, like this.",
     )
     def and_on_a_latent(self) -> None:
-        sayings = self.sayings
+        said = self.continuations
         self.play(
-            Vanish(sayings.open, rate_func=first_half),
-            Appear(sayings.said[2], rate_func=second_half),
+            Vanish(said.question_mark, rate_func=first_half),
+            Appear(said.quotes[2], rate_func=second_half),
         )
 
     # The absorbed form
@@ -628,7 +637,7 @@ class LatentAttention(Stage):
                 width=fact("width", width),
             )
         words = Headline(_("The same output"), line, self.frame)
-        largest = fact("rounding", self.view.forms.largest_difference, format_decimal)
+        largest = fact("rounding", self.view.mla.largest_difference, format_decimal)
         nothing = Label(_("≈ {number}", number=largest), size=NOTHING, weight="semibold")
         show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS, headline=words)
         show(later="gone", lit={"gone": 0.0})
@@ -684,7 +693,7 @@ class LatentAttention(Stage):
                 "<key>rotated key</key>, for {heads}",
                 heads=count,
             )
-            if self.view.forms.d_rope
+            if self.view.mla.d_rope
             else _(
                 "all that this layer keeps of a token: one <latent>latent</latent> for {heads}",
                 heads=count,

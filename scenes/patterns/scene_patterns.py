@@ -19,7 +19,7 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.facts import fact, told
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.numbers import (
@@ -104,7 +104,7 @@ class Patterns(Stage):
         total, self.rests = meta.n_layers * meta.n_heads, resting_heads(self.trace)
         resting = int(self.rests.sum())
         self.featured = self.layer.layer, self.head.head
-        self.facts |= told(
+        self.facts |= named_facts(
             layers=(meta.n_layers, counted_layers),
             heads=(meta.n_heads, counted_heads),
             total=(total, counted_patterns),
@@ -143,7 +143,7 @@ class Patterns(Stage):
         )
         patterns = prompt_patterns(other.trace)
         self.gpt2 = replace(other, compared=True)
-        self.facts |= told(gpt2=other.trace.meta.model)
+        self.facts |= named_facts(gpt2=other.trace.meta.model)
         for view, key, name, finds in (
             (self.layer, "own", self.trace.meta.model.split("-")[0], (self.back, self.rest)),
             (

@@ -141,7 +141,7 @@ class LatentPoster(Poster):
 
     def prepare(self) -> None:
         super().prepare()
-        self.trained = LatentView.of(self.layer).forms.has_trained_latent
+        self.trained = LatentView.of(self.layer).mla.has_trained_latent
 
     def share(self) -> None:
         world = self.world

@@ -19,7 +19,7 @@ from extract.facts.gpus import GPU_BYTES
 from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
-from filmkit.core.facts import told
+from filmkit.core.facts import named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
@@ -74,7 +74,7 @@ class Question(Stage):
         self.published = False
         size = kv_cache_bytes(LARGE, "mha")
         self.capacity = int(GPU_BYTES // size)
-        self.facts |= told(
+        self.facts |= named_facts(
             word=printable(self.tokens[-1]),
             bytes=(size, spoken_bytes),
             gigabytes=GPU_BYTES / 1e9,

@@ -12,7 +12,7 @@ from extract.trace import Trace
 from extract.trace.contents.conversion_report import conversion_report
 from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.animations import AnimateWith, Appear
-from filmkit.core.facts import fact, told
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import format_number, spoken_share, whole_percent
@@ -120,7 +120,7 @@ class RotationAndLatent(Stage):
         score = _("score of “{query}” with “{key}”", query=query, key=key)
         words = self._say("added", _("Two parts, added"), score)
         self.part("sum", lambda: sum_of_parts(self.head, self.pair, words().below(head=GAP)))
-        self.facts |= told(rope=widths[1])
+        self.facts |= named_facts(rope=widths[1])
         if is_converted(self.trace):
             self._compare_distances()
             self._report()
@@ -185,7 +185,7 @@ class RotationAndLatent(Stage):
         )
         words = self._say("slid", _("The score depends on the distance"), score)
         self.part("bars", lambda: Bars(products, apart, words().below(head=GAP)))
-        self.facts |= told(
+        self.facts |= named_facts(
             one=(changes[1], spoken_share),
             five=(changes[FAR[-1]], spoken_share),
             true=apart,
@@ -198,7 +198,7 @@ class RotationAndLatent(Stage):
         model, *converted = (row.result.perplexity for row in report.windows)
         worse = [perplexity / model - 1 for perplexity in converted]
         kept = report.rotated + report.rank
-        self.facts |= told(
+        self.facts |= named_facts(
             share=(kept / report.cached, share_of),
             next=printable(report.next_word),
             worse=(worse[0], spoken_share),

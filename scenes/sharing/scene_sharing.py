@@ -22,7 +22,7 @@ from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
 from filmkit.core.arrival import stand_for
 from filmkit.core.camera import Shot, keep_upright
-from filmkit.core.facts import fact, told
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
@@ -80,12 +80,12 @@ class Sharing(Stage):
         self.world = World(self.layer, self.frame)
         self.scores = Scores(self.frame)
         best, *_between, worst = self.scores.means
-        self.facts |= told(heads=meta.n_heads, best=(best, written), worst=(worst, written))
+        self.facts |= named_facts(heads=meta.n_heads, best=(best, written), worst=(worst, written))
         if has_several(self.trace):
             self.shared = SharedView.of(self.layer, 1)
             share = self.shared.shared.pattern_distance.mean
             self.moved = fact("moved", share, whole_percent)
-            self.facts |= told(
+            self.facts |= named_facts(
                 moved=(share, spoken_share),
                 few=(10 * share, format_rough),
                 some=(30 * share, format_rough),
@@ -213,15 +213,15 @@ class Sharing(Stage):
         rows, columns = card.pattern.shape
         size = max(TEXT, SHARE * float(card.pattern.width) / FRAME_HEIGHT)
         label = Label(share, size=size).move_to(card.pattern.at(INSET * rows, columns), UP + RIGHT)
-        told = VGroup(label)
+        words = VGroup(label)
         for text in (_("head {head}", head=card.head), str(card.head)):
             name = Label(text, size=TEXT, colour=self.theme.muted)
             name.next_to(label, DOWN, buff=BELOW_SHARE, aligned_edge=RIGHT)
             # Cells stand below the diagonal.
             below = float(card.pattern.get_top()[1] - name.get_bottom()[1])
             if name.width + below <= (1 - 1 / columns) * card.pattern.width:
-                return told.add(name)
-        return told
+                return words.add(name)
+        return words
 
     @beat
     def what_it_costs(self) -> None:

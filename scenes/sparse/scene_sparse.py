@@ -17,7 +17,7 @@ from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
 from filmkit.core.animations import Appear
 from filmkit.core.camera import Shot
-from filmkit.core.facts import fact, told
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, spoken_share, whole_percent
 from filmkit.core.printable import printable
@@ -65,9 +65,9 @@ class Sparse(Stage):
         few, some = (share * self.held["best"] for share in WRONG)
         shares = {**self.held, "few": few, "some": some}
         shares |= {"cache": V4_CACHE, "arithmetic": V4_ARITHMETIC}
-        self.facts |= told(n=self.n, top_k=self.chosen)
-        self.facts |= told(group=V4_POOLING[0], block=V4_POOLING[1])
-        self.facts |= told(**{name: (share, spoken_share) for name, share in shares.items()})
+        self.facts |= named_facts(n=self.n, top_k=self.chosen)
+        self.facts |= named_facts(group=V4_POOLING[0], block=V4_POOLING[1])
+        self.facts |= named_facts(**{name: (share, spoken_share) for name, share in shares.items()})
         heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
         words = layer.words
         self.hidden = _("‹start›") if layer.first == self.trace.meta.has_bos else "…"

@@ -72,16 +72,16 @@ def _wrong_places(
 ) -> Iterator[str]:
     """Yield a line for layers and heads that a note names and nothing shows, or the reverse."""
     shown = [_place(trace, source) for source in seen]
-    for kind, told in zip(("layer", "head"), _told(about, trace.meta), strict=True):
+    for kind, named in zip(("layer", "head"), _named(about, trace.meta), strict=True):
         known = {number for place in shown for number in place[kind]}
         counted = re.search(rf"(?<!all )\b(\d+) {kind}s", about)
         if counted and int(counted[1]) != len(known):
             yield f"the note {about!r} counts {kind}s that are {len(known)}"
-        elif told - known and not counted:
-            yield f"the note {about!r} names {kind} {min(told - known)}, which is not shown"
+        elif named - known and not counted:
+            yield f"the note {about!r} names {kind} {min(named - known)}, which is not shown"
         for place in (_place(trace, source) for source in strong):
             # Keys and values are of several heads, one of which may be the one that is shown.
-            if place[kind] and not place[kind] & told:
+            if place[kind] and not place[kind] & named:
                 yield f"the note {about!r} stands beside {kind} {min(place[kind])}"
 
 
@@ -103,17 +103,17 @@ def _place(trace: Trace, source: TensorSource) -> dict[str, set[int]]:
     return {"layer": set(place.layers), "head": heads}
 
 
-def _told(about: str, meta: TraceMeta) -> Iterator[set[int]]:
+def _named(about: str, meta: TraceMeta) -> Iterator[set[int]]:
     """Yield the layers and the heads that a note names."""
     for kind, count in (("layer", meta.n_layers), ("head", meta.n_heads)):
         # A number of heads, without their numbers, is right if it is that of all that are shown.
         every = re.search(rf"all (\d+ )?{kind}s|\d+ {kind}s", about)
-        told = set(range(count)) if every else set()
+        named = set(range(count)) if every else set()
         numbers = rf"{kind}s? (\d+)(?: to (\d+))?((?:, \d+)* and \d+)?"
         for first, last, more in re.findall(numbers, about):
-            told |= set(range(int(first), int(last or first) + 1))
-            told |= set(map(int, re.findall(r"\d+", more)))
-        yield told
+            named |= set(range(int(first), int(last or first) + 1))
+            named |= set(map(int, re.findall(r"\d+", more)))
+        yield named
 
 
 def _positions(trace: Trace, source: TensorSource) -> range:

@@ -33,7 +33,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "extract.attention.arithmetic": ("extract/attention", "extract/recompute/test_decoding.py"),
     "extract.attention.head_norm": ("extract/attention/test_head_norm.py",),
     "extract.attention.low_rank": ("extract/latent/test_fit.py",),
-    "extract.attention.mla": ("extract/attention", "extract/latent/test_forms.py"),
+    "extract.attention.mla": ("extract/attention", "extract/latent/test_naive_and_absorbed.py"),
     "extract.attention.patterns": ("extract/attention/test_patterns.py",),
     "extract.attention.self_check": ("extract/models/test_parts.py",),
     "extract.facts.architectures": ("extract/facts/test_architectures.py",),

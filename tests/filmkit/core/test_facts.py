@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filmkit.core.facts import Fact, fact, told
+from filmkit.core.facts import Fact, fact, named_facts
 from filmkit.core.numbers import format_share
 from filmkit.core.stage import Stage, beat
 from tests.support.traces import make_trace
@@ -20,7 +20,7 @@ def test_a_fact_is_its_text_and_knows_its_number() -> None:
 def test_a_stage_keeps_the_facts_that_are_made_while_it_plays() -> None:
     class Facts(Stage):
         def prepare(self) -> None:
-            self.facts |= told(heads=4, share=(0.5, format_share))
+            self.facts |= named_facts(heads=4, share=(0.5, format_share))
 
         @beat
         def story(self) -> None:

@@ -116,7 +116,7 @@ def test_one_row_of_attention_mixes_the_latents(
     (shares,) = (p.values for p in panels if p.source.quantity == "latent_pattern")
     view = LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False))
     # What is not drawn is the share of the beginning token.
-    hidden = (1 - shares.sum()) * view.forms.kv_latent[:1]
+    hidden = (1 - shares.sum()) * view.mla.kv_latent[:1]
     mix = shares.T @ view.latent + hidden
     drawn = [p for p in panels if p.source.quantity == "mixed_latents"]
     assert drawn

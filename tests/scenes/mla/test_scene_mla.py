@@ -18,7 +18,7 @@ from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.theme import current_theme
-from scenes.mla.duel import as_said, grid_of
+from scenes.mla.duel import grid_of, in_quotes
 from scenes.mla.scene_mla import DUEL, LatentAttention
 from tests.support.checkout import SHIPPED
 from tests.support.latents import with_latent
@@ -127,14 +127,14 @@ def test_biases_are_said_to_be_left_out() -> None:
 
 
 def test_the_room_ends_with_what_the_latent_makes(trace: Trace) -> None:
-    forms = []
+    layers = []
 
     def look(record: BeatRecord, stage: LatentAttention) -> None:
         world, layer = stage.world, stage.layer.layer
-        forms.append(stage.view.forms)
-        keys, values = forms[0].k, forms[0].naive.v
+        layers.append(stage.view.mla)
+        keys, values = layers[0].k, layers[0].naive.v
         patterns = duel(trace, layer).latent.pattern
-        np.testing.assert_allclose(world.latent.cells.values, drawn(trace, forms[0].kv_latent))
+        np.testing.assert_allclose(world.latent.cells.values, drawn(trace, layers[0].kv_latent))
         for head, card in enumerate(world.cards):
             np.testing.assert_allclose(card.pattern.values, square(trace, patterns[head]))
             for plate, made in ((world.keys[head], keys), (world.values[head], values)):
@@ -144,7 +144,7 @@ def test_the_room_ends_with_what_the_latent_makes(trace: Trace) -> None:
             np.testing.assert_allclose(corners, world.plan.plate(head, 0).corners)
 
     run(trace, "one_latent_for_all", look)
-    assert forms
+    assert layers
 
 
 def test_it_begins_with_the_pair_that_all_heads_share(trace: Trace) -> None:
@@ -233,7 +233,7 @@ def test_the_whole_models_shares_and_words_are_those_of_the_trace() -> None:
     ends = {"what_it_says": (contest.fitted,), "and_on_a_latent": contest.rows[2:]}
     for beat, rows in ends.items():
         said = "".join(f" {item.text}" for item in beats[beat].texts)
-        assert all("".join(as_said(row.continuation)) in said for row in rows)
+        assert all("".join(in_quotes(row.continuation)) in said for row in rows)
     assert "blue" not in "".join(item.text for item in beats["what_it_says"].texts)
     assert len({row.numbers for row in contest.rows[1:]}) == 1
     assert all(row.bos == contest.model.bos for row in contest.rows)
@@ -244,4 +244,4 @@ def test_the_whole_models_shares_and_words_are_those_of_the_trace() -> None:
     [(" it is a girl.\n\n", " “it is a girl.”"), (" blue.\n\nThe flag", " “blue. The flag …”")],
 )
 def test_what_goes_on_is_in_quotes_and_ends_with_an_ellipsis(text: str, said: str) -> None:
-    assert "".join(as_said(text)) == said
+    assert "".join(in_quotes(text)) == said

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from extract.attention.patterns import PatternDistance
-from extract.latent.forms import both_forms, compare
+from extract.latent.naive_and_absorbed import both_forms, compare
 from extract.trace import TraceError
 from extract.trace.contents.latents import content_pattern, latent_report
 from tests.support.latents import with_latent
@@ -23,25 +23,25 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fitted_latent_gives_equal_outputs(kind: str) -> None:
-    forms = both_forms(with_latent(rank=5, **KINDS[kind]), 1)
-    assert not forms.has_trained_latent
-    assert (forms.rank, forms.d_rope, forms.n_cached) == (5, 0, 5)
-    assert forms.largest_difference == np.abs(forms.naive.out - forms.absorbed.out).max()
-    assert 0 <= forms.largest_difference < 1e-12 * forms.largest_output
+    mla = both_forms(with_latent(rank=5, **KINDS[kind]), 1)
+    assert not mla.has_trained_latent
+    assert (mla.rank, mla.d_rope, mla.n_cached) == (5, 0, 5)
+    assert mla.largest_difference == np.abs(mla.naive.out - mla.absorbed.out).max()
+    assert 0 <= mla.largest_difference < 1e-12 * mla.largest_output
 
 
 def test_a_model_trained_with_a_latent_gives_its_own_numbers() -> None:
     trace = make_trace(mla=True, positions="rotary", d_head=8)
-    forms = both_forms(trace, 1)
-    assert forms.has_trained_latent
-    assert (forms.rank, forms.d_rope, forms.n_cached) == (16, 4, 20)
+    mla = both_forms(trace, 1)
+    assert mla.has_trained_latent
+    assert (mla.rank, mla.d_rope, mla.n_cached) == (16, 4, 20)
     stored = {"rtol": 1e-4, "atol": 1e-5}
-    for form in (forms.naive, forms.absorbed):
+    for form in (mla.naive, mla.absorbed):
         np.testing.assert_allclose(form.pattern, trace["pattern.1"], **stored)
         np.testing.assert_allclose(form.out, trace["out.1"], **stored)
-    np.testing.assert_allclose(forms.k, trace["k_rot.1"], **stored)
-    np.testing.assert_allclose(forms.q, trace["q_rot.1"], **stored)
-    np.testing.assert_allclose(forms.naive.v, trace["v.1"], **stored)
+    np.testing.assert_allclose(mla.k, trace["k_rot.1"], **stored)
+    np.testing.assert_allclose(mla.q, trace["q_rot.1"], **stored)
+    np.testing.assert_allclose(mla.naive.v, trace["v.1"], **stored)
 
 
 def test_a_missing_latent_names_the_command() -> None:
