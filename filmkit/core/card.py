@@ -22,11 +22,11 @@ FILM_TITLE = N_("Remember Less")
 
 QUESTION_SIZE = 0.058  # of letters, as a fraction of the frame's shorter side
 SMALLER = 0.92  # by which letters shrink until they fit
-ROOM = 0.86  # part of the stage's width for the words
+ROOM = 0.86  # part of the free width for the words
 LINE = 1.35  # distance of two lines, in heights of a line
 
 FAINT = 0.15  # share of its presence that is left of a picture behind words
-DOT, DOT_GAP, DOT_RISE = 0.06, 0.28, 0.25  # radius, distance, height above the stage's lower edge
+DOT, DOT_GAP, DOT_RISE = 0.06, 0.28, 0.25  # radius, distance, height above the free part's foot
 EXHALED = 0.2  # presence to which a dot sinks
 BREATH = 2.0  # seconds in which all dots sink and come back
 
@@ -43,13 +43,13 @@ class Card(VGroup):
     """
 
     def __init__(self, text: str, frame: Frame) -> None:
-        stage = frame.stage
-        room = Box(stage.x, stage.y, ROOM * stage.width, stage.height - 4 * DOT_RISE)
+        free = frame.free
+        room = Box(free.x, free.y, ROOM * free.width, free.height - 4 * DOT_RISE)
         words = centred(text, room, QUESTION_SIZE * frame.shorter_side / FRAME_HEIGHT)
-        y, colour = stage.bottom + DOT_RISE, current_theme().muted
+        y, colour = free.bottom + DOT_RISE, current_theme().muted
         self.dots = VGroup(
             *(
-                Dot([stage.x + place * DOT_GAP, y, 0.0], radius=DOT, color=colour)
+                Dot([free.x + place * DOT_GAP, y, 0.0], radius=DOT, color=colour)
                 for place in (-1, 0, 1)
             )
         )

@@ -23,7 +23,7 @@ __all__ = ["ChapterCard"]
 Points = npt.NDArray[np.float64]
 
 TITLE_SIZE, NUMBER_SIZE = 0.11, 0.06  # of letters, as fractions of the frame's shorter side
-TITLE = 0.92  # part of the stage's width for the title
+TITLE = 0.92  # part of the free width for the title
 # The row stands on an arc like the heads in their room: its radius and the angle from one card to
 # the next; size of a card, height of its foot; where the eye is, and where it looks.
 RADIUS, STEP = 9.0, np.radians(12)
@@ -31,8 +31,8 @@ CARD, FOOT = 1.6, 0.1
 EYE, AT = (0.0, 1.1, 7.0), (0.0, 0.9, -9.0)
 FULL = 0.6  # attention with which a cell on these small cards is as bright as can be
 INSET = 0.07  # of a pattern, as a share of its card
-WIDE, HIGH = 0.94, 0.3  # what the row fills of the stage's width and height, at most
-FOOT_OF_ROW = 0.14  # height of its feet above the stage's lower edge, as a share of the stage
+WIDE, HIGH = 0.94, 0.3  # what the row fills of the free width and height, at most
+FOOT_OF_ROW = 0.14  # height of its feet above the lower edge of the free part, as a share of it
 DONE, AHEAD = 0.45, 0.05  # opacities of the patterns of chapters before and after
 REFLECTED = 0.14  # opacity of the floor's image of a card
 SHINE = 1.2  # how much light the present chapter gives
@@ -57,12 +57,12 @@ class ChapterCard(Group):
     """
 
     def __init__(self, title: str, number: int, count: int, view: LayerView, frame: Frame) -> None:
-        stage, theme = frame.stage, current_theme()
+        free, theme = frame.free, current_theme()
         corners = _standing(count, frame)
         top = corners[..., 1].max()
         unit = frame.shorter_side / FRAME_HEIGHT
         label = Label(str(number), size=NUMBER_SIZE * unit, colour=theme.muted)
-        room = Box.of(stage.left, stage.right, top, stage.top - 2 * label.line_height)
+        room = Box.of(free.left, free.right, top, free.top - 2 * label.line_height)
         room = Box(room.x, room.y, TITLE * room.width, room.height)
         words = centred(title, room, TITLE_SIZE * unit, weight="semibold")
         label.on_line(room.x, words.get_top()[1] + label.line_height)
@@ -125,9 +125,9 @@ def _standing(count: int, frame: Frame) -> Points:
     shot = Shot.looking(EYE, AT)
     seen = shot.project(points.reshape(-1, 3), frame.height).reshape(points.shape)
     seen[..., 2] = 0.0
-    stage = frame.stage
+    free = frame.free
     cards = seen[:, 1]
     size = np.ptp(cards.reshape(-1, 3), axis=0)
-    zoom = min(WIDE * stage.width / size[0], HIGH * stage.height / size[1])
-    lowest = stage.bottom + FOOT_OF_ROW * stage.height
-    return zoom * seen + [stage.x, lowest - zoom * cards[..., 1].min(), 0.0]
+    zoom = min(WIDE * free.width / size[0], HIGH * free.height / size[1])
+    lowest = free.bottom + FOOT_OF_ROW * free.height
+    return zoom * seen + [free.x, lowest - zoom * cards[..., 1].min(), 0.0]

@@ -245,7 +245,7 @@ class Frame:
         return tuple(self.safe.top - NOTE_LINE * (i + 0.5) for i in range(count))
 
     @property
-    def stage(self) -> Box:
+    def free(self) -> Box:
         """Room for a scene's pictures: the safe part without captions and notes.
 
         Captions are at the bottom, notes on where the numbers come from at the top.
@@ -254,6 +254,11 @@ class Frame:
         bottom = max(safe.bottom, -self.height / 2 + self.captions * self.height)
         top = safe.top - NOTE_LINE * len(self.note_lines)
         return Box.of(safe.left, safe.right, bottom, top)
+
+    @property
+    def stage(self) -> Box:
+        """The name that :attr:`free` had before; scenes of users may still have it."""
+        return self.free
 
 
 WORD_GAP = 0.12
@@ -281,7 +286,7 @@ def column_points(y: float, box: Box, count: int) -> tuple[tuple[float, float], 
 def shot_box(
     box: Box, frame: Frame, *, pad: float = 1.02, min_zoom: float = 0.0
 ) -> tuple[Box, float]:
-    """Return what the camera must see so that a box fills the stage.
+    """Return what the camera must see so that a box fills the free part of the frame.
 
     The strips for captions and notes stay free, as in the full picture.
 
@@ -303,11 +308,11 @@ def shot_box(
     float
         Its size as a fraction of the full picture's: 0.5 is twice as close.
     """
-    stage = frame.stage
-    filled = max(box.width / stage.width, box.height / stage.height)
+    free = frame.free
+    filled = max(box.width / free.width, box.height / free.height)
     # Padding takes the camera no farther away than the full picture: there text has its size.
     zoom = max(min_zoom, filled, min(1.0, pad * filled))
     visible = Box(
-        box.x - stage.x * zoom, box.y - stage.y * zoom, frame.width * zoom, frame.height * zoom
+        box.x - free.x * zoom, box.y - free.y * zoom, frame.width * zoom, frame.height * zoom
     )
     return visible, zoom

@@ -766,7 +766,7 @@ class Stage(Scene):
     def look_at(
         self, *subjects: Mobject | Box, min_zoom: float = 0.55, **kwargs: Any
     ) -> MoveCamera:
-        """Return an animation that moves the camera close, until some things fill the stage.
+        """Return an animation that moves the camera close, until some things fill the frame.
 
         Parameters
         ----------
@@ -925,16 +925,16 @@ def notes_at_top(frame: Frame, model: str, hidden: str) -> VGroup:
     model, hidden
         The note on the left, and the one on the right; in a narrow frame it is below the first.
     """
-    theme, lines, room = current_theme(), frame.note_lines, frame.stage.width
+    theme, lines, room = current_theme(), frame.note_lines, frame.free.width
 
     def note(text: str, width: float) -> Label:
         return fit_word(text, width, size=theme.note_size, colour=theme.muted)
 
     left = note(model, room)
     right = note(hidden, room if len(lines) > 1 else max(0.0, room - left.width - NOTE_GAP))
-    left.move_to([frame.stage.left + left.width / 2, lines[0], 0])
-    x = frame.stage.right - right.width / 2
+    left.move_to([frame.free.left + left.width / 2, lines[0], 0])
+    x = frame.free.right - right.width / 2
     if len(lines) > 1:
-        x = frame.stage.left + right.width / 2
+        x = frame.free.left + right.width / 2
     right.move_to([x, lines[-1], 0])
     return VGroup(left, right)

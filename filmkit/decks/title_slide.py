@@ -24,8 +24,8 @@ __all__ = ["title_slide"]
 
 SECONDS = 6.0  # for which a deck that goes on by itself shows it
 TITLE = 0.085  # size of the title's letters, as a fraction of the frame's shorter side
-TEXT_SHARE = 0.56  # part of the stage for the text, where the pattern stands beside it
-PATTERN_SHARE = 0.62  # height of the pattern there, as a share of the stage's
+TEXT_SHARE = 0.56  # part of the free width for the text, where the pattern stands beside it
+PATTERN_SHARE = 0.62  # height of the pattern there, as a share of the free height
 PARTS = (0.5, 0.12, 0.2)  # at most, of the text's height: title, author, and what is shown
 GAP = 0.5  # between these, in scene units, at most
 
@@ -75,16 +75,16 @@ class TitleSlide(Stage):
 
 def _places(frame: Frame) -> tuple[Box, Box]:
     """Return the rooms for the text and for the pattern."""
-    stage = frame.stage
+    free = frame.free
     if frame.upright:
-        upper = Box.of(stage.left, stage.right, stage.y, stage.top)
-        lower = Box.of(stage.left, stage.right, stage.bottom, stage.y)
+        upper = Box.of(free.left, free.right, free.y, free.top)
+        lower = Box.of(free.left, free.right, free.bottom, free.y)
         return upper, lower.inset(0.3)
-    edge = stage.left + TEXT_SHARE * stage.width
-    high = PATTERN_SHARE * stage.height / 2
+    edge = free.left + TEXT_SHARE * free.width
+    high = PATTERN_SHARE * free.height / 2
     return (
-        Box.of(stage.left, edge, stage.bottom, stage.top),
-        Box.of(edge + 0.5, stage.right, stage.y - high, stage.y + high),
+        Box.of(free.left, edge, free.bottom, free.top),
+        Box.of(edge + 0.5, free.right, free.y - high, free.y + high),
     )
 
 

@@ -53,7 +53,7 @@ class WholePattern(Group):
     layer, head
         Counted from 0.
     box
-        Box for all of it, in scene units, for instance ``self.frame.stage``.
+        Box for all of it, in scene units, for instance ``self.frame.free``.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class WholePattern(Group):
     --------
     ::
 
-        self.play(Appear(WholePattern(self.trace, 11, 3, self.frame.stage)))
+        self.play(Appear(WholePattern(self.trace, 11, 3, self.frame.free)))
     """
 
     def __init__(self, trace: Trace, layer: int, head: int, box: Box) -> None:

@@ -178,7 +178,7 @@ class Picture:
         lit: Mapping[str, npt.ArrayLike] | None = None,
         headline: Mobject | None = None,
     ) -> None:
-        self.headline, room = headline, frame.stage
+        self.headline, room = headline, frame.free
         if headline is not None:
             top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
             room = Box.of(room.left, room.right, room.bottom, top)

@@ -161,7 +161,7 @@ class Solid(Group):
         *others
             Solids that are to be seen too.
         into
-            Box of the frame that is filled; the stage by default.
+            Box of the frame that is filled; its free part by default.
         words
             Words that are in it too, as for :func:`shot_of`.
         """
@@ -186,7 +186,7 @@ def shot_of(
     points, frame
         The points, and the frame.
     into
-        The box; the stage by default.
+        The box; the free part of the frame by default.
     turn, tilt
         From how far to the right and above, in degrees.
     words
@@ -194,7 +194,7 @@ def shot_of(
         :func:`filmkit.world.standing.words_at`.
     """
     points = np.asarray(points, dtype=float)
-    into = into or frame.stage
+    into = into or frame.free
     x, y, z = ((points.min(axis=0) + points.max(axis=0)) / 2).tolist()
     shot = Shot((x, y, z), frame.height, turn, tilt, LENS)
     right, up, _ = shot.rotation()

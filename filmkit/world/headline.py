@@ -26,7 +26,7 @@ WORD = re.compile(r"<(\w+)>(.*?)</\1>")
 
 
 class Headline(VGroup):
-    """A headline at the top of the stage: a few large words or a number, and a line below them.
+    """A headline at the top of the frame: a few large words or a number, and a line below them.
 
     They are pinned to the frame. What is too wide is broken into several lines, the figure into two
     at most.
@@ -58,28 +58,28 @@ class Headline(VGroup):
 
     def __init__(self, figure: str, line: str, frame: Frame, *, colour: str | None = None) -> None:
         super().__init__()
-        self.frame, stage = frame, frame.stage
+        self.frame, free = frame, frame.free
         self.figure, self.line = VGroup(), VGroup()
-        y = stage.top - ABOVE
+        y = free.top - ABOVE
         size = DISPLAY
-        lines = break_lines(figure, BOLD * stage.width, size=size) if figure else []
+        lines = break_lines(figure, BOLD * free.width, size=size) if figure else []
         while len(lines) > MAX_LINES:
             size *= SMALLER
-            lines = break_lines(figure, BOLD * stage.width, size=size)
+            lines = break_lines(figure, BOLD * free.width, size=size)
         for text in lines:
             label = Label(text, size=size, colour=colour, weight="semibold")
-            label.shrink_to(stage.width)
+            label.shrink_to(free.width)
             y -= max(label.rise, label.line_height / 2)
-            self.figure.add(label.on_line(stage.x, y))
+            self.figure.add(label.on_line(free.x, y))
             y -= label.line_height / 2 + GAP
         plain, roles = _without_tags(line)
         first = 0
-        for text in break_lines(plain, stage.width, size=LINE) if plain else ():
+        for text in break_lines(plain, free.width, size=LINE) if plain else ():
             # Where a line is broken, a blank is left out.
             first = plain.replace(NO_BREAK_SPACE, " ").index(text, first)
             words = _coloured(text, roles[first : first + len(text)])
             y -= words.line_height / 2
-            self.line.add(words.on_line(stage.x, y))
+            self.line.add(words.on_line(free.x, y))
             first += len(text)
             y -= words.line_height / 2 + GAP / 2
         self.add(glow(self.figure, SHINE), self.line)
@@ -88,16 +88,16 @@ class Headline(VGroup):
     def below(
         self, *, head: float = 0.2, foot: float = 0.0, left: float = 0.0, right: float = 0.0
     ) -> Box:
-        """Return the room of the stage below it, without strips for other words.
+        """Return the free room below it, without strips for other words.
 
         Parameters
         ----------
         head, foot, left, right
-            What is left free below it, and at the foot and the sides of the stage, in scene units.
+            What is left empty below it, and at the foot and the sides of the room, in scene units.
         """
         top = float(self.get_bottom()[1]) - head
-        stage = self.frame.stage
-        return Box.of(stage.left + left, stage.right - right, stage.bottom + foot, top)
+        free = self.frame.free
+        return Box.of(free.left + left, free.right - right, free.bottom + foot, top)
 
 
 def _coloured(text: str, roles: Sequence[str]) -> Label:

@@ -318,12 +318,12 @@ class Plan:
 
     @property
     def room(self) -> Box:
-        """The stage without room for a headline above and a sentence below."""
-        stage = self.frame.stage
+        """The free part of the frame without room for a headline above and a sentence below."""
+        free = self.frame.free
         # In narrow frames a headline has a line more.
         above = WORDS_ABOVE + LINE_ABOVE * self.frame.upright
-        bottom, top = stage.bottom + WORDS_BELOW, stage.top - above
-        return Box.of(stage.left, stage.right, bottom, top)
+        bottom, top = free.bottom + WORDS_BELOW, free.top - above
+        return Box.of(free.left, free.right, bottom, top)
 
     @property
     def _heads(self) -> Points:

@@ -58,12 +58,12 @@ class Answer(Stage):
     tensors = ("pattern", "k", "v", "kv_latent")
 
     def prepare(self) -> None:
-        meta, stage = self.trace.meta, self.frame.stage
+        meta, free = self.trace.meta, self.frame.free
         require_shareable(self.trace)
         self.world = World(self.layer, self.frame, alone=True)
         self.follows = self.layer.stop == meta.n_prompt < len(meta.tokens)
         tokens = self.layer.until(self.layer.stop + self.follows).words
-        room = Box(stage.x, stage.y, stage.width - 1.0, 0.7 * stage.height)
+        room = Box(free.x, free.y, free.width - 1.0, 0.7 * free.height)
         colours = [own_colour(token) for token in tokens]
         self.sentence, self.falling = (
             Sentence(tokens, room, size=size, colours=colours) for size in (SENTENCE, FALLING)
@@ -190,7 +190,7 @@ class Answer(Stage):
     @beat
     def credits(self) -> None:
         """Every number in this film was computed by a model, or published."""
-        meta, stage = self.trace.meta, self.frame.stage
+        meta, free = self.trace.meta, self.frame.free
         model = meta.model.replace(" ", NO_BREAK_SPACE)
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]
         texts = {
@@ -202,7 +202,7 @@ class Answer(Stage):
             _("code"): _("under the MIT licence"),
             _("typefaces"): _("Source Sans Pro, New Computer Modern"),
         }
-        upper, lower = stage.split_rows(ROWS)
+        upper, lower = free.split_rows(ROWS)
         title = centred(_(FILM_TITLE), upper, LARGE, weight="semibold")
         lines = credit_lines(texts, lower)
         self.play(Vanish(self.sentence.words))

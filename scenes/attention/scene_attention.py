@@ -129,7 +129,7 @@ class Attention(Stage):
     live = "rows"
 
     def prepare(self) -> None:
-        layer, head, meta, stage = self.layer, self.head, self.trace.meta, self.frame.stage
+        layer, head, meta, free = self.layer, self.head, self.trace.meta, self.frame.free
         theme = self.theme
         self.query, self.key = self.match = query, key = best_match(head)
         self.share = float(head.pattern[self.match])
@@ -146,7 +146,7 @@ class Attention(Stage):
             heads=(meta.n_heads, of_them),
             layers=(meta.n_layers, of_layers),
         )
-        self.part("sentence", SentencePart(layer.words, stage.width, stage.height))
+        self.part("sentence", SentencePart(layer.words, free.width, free.height))
         self.part("dots", Product.of(self._matrix("dots")))
         self.part("sum", lambda: WorkedSum(head, query, key))
         if self.trace.rotates:
@@ -167,7 +167,7 @@ class Attention(Stage):
         self.part("column", replace(self._column("scores"), name=self._matrix("scores").name))
         self.part("softmax", self._softmax)
         self.part(
-            "shares", ShareBars(head, query, (0.38 if self.frame.upright else 0.5) * stage.width)
+            "shares", ShareBars(head, query, (0.38 if self.frame.upright else 0.5) * free.width)
         )
         self.part("rest", self._rest())
         self.part("weights", replace(self._column("pattern"), name=_("share")))
@@ -278,7 +278,7 @@ class Attention(Stage):
     def _lines(self, text: str, share: float = 1.0, *, colour: str | None = None) -> Mobject:
         """Return a text on as many lines as it takes in a share of the frame's width."""
         size = 1.2 * TEXT
-        lines = break_lines(text, share * self.frame.stage.width, size=size)
+        lines = break_lines(text, share * self.frame.free.width, size=size)
         return below_each_other(*(Label(line, size=size, colour=colour) for line in lines))
 
     def _clock(self, title: str, moved: int) -> Mobject:
@@ -339,7 +339,7 @@ class Attention(Stage):
                 future[1].set_fill(muted)
                 said.insert(0, future)
             beside = VGroup(*said).arrange(RIGHT, buff=1.0)
-            fits = not self.frame.upright and beside.width < 0.8 * self.frame.stage.width
+            fits = not self.frame.upright and beside.width < 0.8 * self.frame.free.width
             return beside if fits else below_each_other(*said)
 
         return make
@@ -530,7 +530,7 @@ class Attention(Stage):
     def _name_future(self, name: str) -> None:
         """Say in the corner of a part that is masked what is masked there, if there is room."""
         box = self.parts[name].box
-        future = self._lines(_("masked: the future"), 0.42 * box.width / self.frame.stage.width)
+        future = self._lines(_("masked: the future"), 0.42 * box.width / self.frame.free.width)
         if max(future.width / box.width, future.height / box.height) < 0.5:
             corner = [box.x + 0.24 * box.width, box.y + 0.25 * box.height, 0]
             self.play(Appear(future.move_to(corner)))

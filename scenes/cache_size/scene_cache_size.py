@@ -127,7 +127,7 @@ class CacheSize(Stage):
         """With keys and values for every head, [one] token of DeepSeek-R1 takes {megabytes}. Its
         [latent] takes {kilobytes}."""
         token = self.token
-        sentence = Sentence(self.layer.words, self.frame.stage, size=WORD_SIZE).words
+        sentence = Sentence(self.layer.words, self.frame.free, size=WORD_SIZE).words
         word = max(sentence, key=lambda label: label.width)
         others = VGroup(*(label for label in sentence if label is not word))
         self.play(Appear(sentence))
@@ -188,7 +188,7 @@ class CacheSize(Stage):
                 _("{count} in {memory}", count=self.facts[count], memory=memory),
                 gpu.glass.pose.corner(0.5, 1, 0.5),
                 away=GPU_OVER,
-                width=0.45 * self.frame.stage.width,
+                width=0.45 * self.frame.free.width,
                 size=MEDIUM,
             )
             for count, gpu in zip(("full", "latent_full"), self.gpus, strict=True)
@@ -241,7 +241,7 @@ class CacheSize(Stage):
 
     def used(self, count: str, name: str, card: Readers) -> VGroup:
         """Return the words over a card of lamps: how often its number is used, and what it is."""
-        at, width = card.pose.corner(1, 1, 0.5), 0.48 * self.frame.stage.width
+        at, width = card.pose.corner(1, 1, 0.5), 0.48 * self.frame.free.width
         label = words_at(name, at, away=NAME, width=2 * width if self.frame.tall else width)
         number = Label(count, size=BIG).next_to(label, UP, buff=NUMBER)
         return keep_upright(VGroup(number, label), at)

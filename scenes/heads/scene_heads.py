@@ -55,7 +55,7 @@ class Heads(Stage):
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z", "out")
 
     def prepare(self) -> None:
-        layer, meta, stage = self.layer, self.trace.meta, self.frame.stage
+        layer, meta, free = self.layer, self.trace.meta, self.frame.free
         self.query = best_match(self.head)[0]
         self.span = self.query, self.query + 1
         self.facts |= named_facts(
@@ -97,9 +97,9 @@ class Heads(Stage):
         self.room = self.one.below().height - GAPS - WAY
         self.part(
             "W_O",
-            way_through("W_O", _("output matrix"), stage.width, min(meta.n_heads, MOST_LINES)),
+            way_through("W_O", _("output matrix"), free.width, min(meta.n_heads, MOST_LINES)),
         )
-        self.part("out", WideRow(self._output(), stage.width, 0.42 * self.room))
+        self.part("out", WideRow(self._output(), free.width, 0.42 * self.room))
         biased = any(self.trace.has("b_O", number) for number in self.trace.layers_with_weights())
         made = (
             _("plus a bias: attention output of this layer")
@@ -118,7 +118,7 @@ class Heads(Stage):
         names = [[_("head {head}", head=head) for head in heads], [*map(str, heads)]]
         if self.frame.upright and not above:
             names = []  # rows on several lines would be thinner than what names them
-        width = self.frame.stage.width
+        width = self.frame.free.width
         word = printable(self.layer.words[self.query])
         return WideRow(blocks, width, height, names, SEAM, above, self.query, word)
 
@@ -148,7 +148,7 @@ class Heads(Stage):
     def _names(self, head: int) -> VGroup:
         """Return the names of what stands on the card of a head and before it, beside each."""
         plan, theme, names = self.world.plan, self.theme, VGroup()
-        width = 0.28 * self.frame.stage.width
+        width = 0.28 * self.frame.free.width
         for text, meaning, colour, place, side in (
             (_("pattern"), _("pattern: who reads whom"), theme.ink, plan.card(head), 1),
             (_("keys"), _("keys: how a word is found"), theme.key, plan.plate(head, 0), -1),

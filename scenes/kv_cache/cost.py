@@ -75,8 +75,8 @@ def plates_of_layer(view: LayerView, frame: Frame) -> list[Group]:
 
     def size(columns: int) -> float:
         rows = -(-heads // columns)
-        room = frame.stage.height - WORDS
-        return min(frame.stage.width / (columns * across), room / (rows * down))
+        room = frame.free.height - WORDS
+        return min(frame.free.width / (columns * across), room / (rows * down))
 
     columns = max(range(1, heads + 1), key=size)
     rows, radius = -(-heads // columns), max(RADIUS, 0.8 * columns * across)

@@ -167,13 +167,13 @@ class KVCache(Stage):
 
     def _make_parts(self) -> None:
         """Make the parts of pictures in which tokens join the prompt."""
-        meta, stage = self.trace.meta, self.frame.stage
+        meta, free = self.trace.meta, self.frame.free
         self.old, self.steps = self.layer.count, min(MAX_STEPS, len(meta.tokens) - meta.n_prompt)
         self.decoding = decode(self.trace, self.layer.layer, max_tokens=self.steps)
         future = legend(_("masked: the future"), self.theme.masked)
         future[0].set_stroke(self.theme.faint, self.theme.line)
         self.part("future", future)
-        self.part("name", heading(_("KV cache"), stage.width))
+        self.part("name", heading(_("KV cache"), free.width))
         for name, text in (
             ("never", _("old queries are never needed again")),
             ("read", _("every new token reads all keys and values")),
@@ -181,7 +181,7 @@ class KVCache(Stage):
         ):
             # In a narrow column, so that words do not push matrices apart that stand side by side.
             share = 1.0 if name == "agree" or self.frame.tall else 0.4
-            lines = break_lines(text, share * stage.width, size=TEXT)
+            lines = break_lines(text, share * free.width, size=TEXT)
             said = below_each_other(*(Label(line, size=TEXT) for line in lines))
             self.part(name, said if lines else None)
         self._extend(self.steps)
@@ -376,7 +376,7 @@ class KVCache(Stage):
 
     def _count_work(self, done: int) -> None:
         """Let the bars of the work of decoding be as long as they are after some steps."""
-        width = (1.0 if self.frame.tall else 0.45) * self.frame.stage.width
+        width = (1.0 if self.frame.tall else 0.45) * self.frame.free.width
         for name in WAYS:
             self.part(name, partial(WorkBar, self.decoding, name == WAYS[0], width, done))
 

@@ -56,7 +56,7 @@ def at_one_pitch(head: LatentHead, latent: Matrix, frame: Frame) -> tuple[Matrix
     assert x is not None
     kept = WIDER_UPRIGHT if frame.upright else WIDER
     beside = 0 if frame.upright else latent.values.shape[1]
-    least = min(LEAST, (frame.stage.width - AROUND) / (sum(kept) + beside))
+    least = min(LEAST, (frame.free.width - AROUND) / (sum(kept) + beside))
     return replace(x, kept=kept, least=least), replace(latent, columns=MODEL, least=least)
 
 

@@ -77,7 +77,7 @@ PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept
 HOP, FALL = 1.4, 1.4  # how high the bracket jumps, in radians; seconds in which towers fall
 SMALLEST = 0.006  # cell of the formula's matrices, in scene units
 BRACKET, FREE = 0.16, 0.4  # size of brackets, and room where one may come, in scene units
-TOWERS = 0.45, 0.2  # width and height of the keys that are rebuilt, as shares of the stage's
+TOWERS = 0.45, 0.2  # width and height of the keys that are rebuilt, as shares of the frame's
 WORD = 1.2  # room for the word of a token beside what is kept of it
 DUEL_HEAD = 0.3  # between a headline and the duel, in scene units
 SIGN = 0.07  # size of a sign between matrices
@@ -510,7 +510,7 @@ class LatentAttention(Stage):
         """But only the latent is kept. Must [every] key of every head be rebuilt for every new
         token?"""
         self._make_formula()
-        keys = RebuiltKeys(self.view, self.frame.stage)
+        keys = RebuiltKeys(self.view, self.frame.free)
         words = Headline(
             _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),
             _("for one new token: {product}", product=keys.product()),
@@ -538,8 +538,8 @@ class LatentAttention(Stage):
         for name in ("free1", "free2"):
             self.part(name, partial(Line, ORIGIN, FREE * RIGHT, stroke_width=0.0))
         self.part("named", Label(_("all keys, rebuilt"), size=TEXT, colour=self.theme.key))
-        (across, high), stage = TOWERS, self.frame.stage
-        self.part("keys", Towers(self.view, across * stage.width, high * stage.height))
+        (across, high), free = TOWERS, self.frame.free
+        self.part("keys", Towers(self.view, across * free.width, high * free.height))
 
     @beat
     def move_the_bracket(self) -> None:

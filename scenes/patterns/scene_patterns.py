@@ -275,7 +275,7 @@ class Patterns(Stage):
             _("last layer: {heads}", heads=self.facts["heads"]),
             (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
             away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
-            width=self.frame.stage.width if down else BESIDE,
+            width=self.frame.free.width if down else BESIDE,
             colour=self.theme.highlight,
         )
         self.play(*self.say(words), Appear(Highlight(last)), Appear(name))
@@ -376,7 +376,7 @@ class Patterns(Stage):
                 Label(text, size=TEXT, colour=self.theme.muted)
                 for text in break_lines(
                     _("drawn with this model’s {total}, repeated", total=total),
-                    self.frame.stage.width,
+                    self.frame.free.width,
                     size=TEXT,
                 )
             )

@@ -177,8 +177,8 @@ class Thumbnail(LatentPoster):
         return "", ""
 
     def words(self) -> VGroup:
-        stage = self.frame.stage
+        free = self.frame.free
         label = glow(Label(_(self.call), size=THUMBNAIL, weight="semibold"))
-        label.shrink_to(stage.width)
-        label.on_line(stage.x, stage.top - DROP * label.line_height)
+        label.shrink_to(free.width)
+        label.on_line(free.x, free.top - DROP * label.line_height)
         return pin_to_frame(VGroup(label))

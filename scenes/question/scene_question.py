@@ -62,12 +62,12 @@ class Question(Stage):
     tensors = ("k", "v")
 
     def prepare(self) -> None:
-        meta, stage = self.trace.meta, self.frame.stage
+        meta, free = self.trace.meta, self.frame.free
         # Rows from the middle of a long prompt are followed by more of the prompt.
         self.follows = self.layer.stop == meta.n_prompt < len(meta.tokens)
         self.view = self.layer.until(self.layer.stop + self.follows)
         self.tokens = self.view.words
-        room = Box(stage.x, stage.y + 0.1 * stage.height, stage.width - 1.0, 0.6 * stage.height)
+        room = Box(free.x, free.y + 0.1 * free.height, free.width - 1.0, 0.6 * free.height)
         self.sentence = self._sentence(room, SENTENCE)
         self.cursor = self.sentence.cursor.set_fill(self.theme.ink)
         self.candidates = VGroup()
@@ -118,9 +118,9 @@ class Question(Stage):
         if not self.follows:
             self.wait_for("next")
             return
-        last, stage = sentence.words[-1], self.frame.stage
+        last, free = sentence.words[-1], self.frame.free
         texts = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1]
-        width = stage.right - float(last.get_left()[0])
+        width = free.right - float(last.get_left()[0])
         self.candidates = Candidates(texts, self.tokens[-1], last, width)
         self.remove(self.cursor)
         self.add(self.candidates)
@@ -133,9 +133,9 @@ class Question(Stage):
     def every_token_is_kept(self) -> None:
         """For every token, a word or a piece of one, the model keeps keys and values: one slab of
         each."""
-        stage, sentence = self.frame.stage, self.sentence
+        free, sentence = self.frame.free, self.sentence
         self.block = block = CacheBlock(self.view)
-        upper = Box(stage.x, stage.top - UPPER / 2, stage.width, UPPER)
+        upper = Box(free.x, free.top - UPPER / 2, free.width, UPPER)
         raised = self._sentence(upper, RAISED)
         words = Headline(
             _("Every token is kept"),
@@ -191,7 +191,7 @@ class Question(Stage):
         self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
         size = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
         corner = glass.pose.corner(0, 1, 1)
-        name = words_at(size, corner, away=NAMED, width=0.4 * self.frame.stage.width)
+        name = words_at(size, corner, away=NAMED, width=0.4 * self.frame.free.width)
 
         def grow(alpha: float) -> None:
             row.grow(alpha)
@@ -215,8 +215,8 @@ class Question(Stage):
         self.play(self.burst.fly(SLOW, GONE), Vanish(Group(*self.mobjects)), run_time=GONE - SLOW)
         self.camera.shot, self.published = Shot(), False
         self.hold(DARK)
-        stage = self.frame.stage
-        rows = stage.split_rows(ROWS)
+        free = self.frame.free
+        rows = free.split_rows(ROWS)
         title = centred(_(FILM_TITLE), rows[0], TITLE, weight="semibold")
         asked = centred(_(ASKED), rows[1], ASKING)
         words = self._sentence(rows[2], QUIET).words

@@ -45,7 +45,7 @@ from scenes.rotation.parts import (
 FARTHEST = 10  # distance up to which two words move apart
 FAR = (0, 1, 5)  # distances at which the merged matrix is looked at
 READ = 3.0  # seconds in which words appear, and bars grow
-SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and of the bars, as shares of the stage
+SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and the bars, as shares of the free height
 
 MERGED = """
     block0 block1 block5
@@ -113,7 +113,7 @@ class RotationAndLatent(Stage):
         ):
             part = self.kept[name]
             count = fact("kept numbers", part.values.shape[1], part=name)
-            third = self.frame.stage.width / 3
+            third = self.frame.free.width / 3
             lines = lines_of(count, what, third, size=NUMBER, colour=part.colour)
             self.part(f"of_{name}", lines)
         query, key = (printable(self.layer.words[place]) for place in self.pair)
@@ -161,7 +161,7 @@ class RotationAndLatent(Stage):
         query, key = (first + place for place in self.pair)
         merged = MergedMatrix(self.trace, self.layer.layer, head.head)
         changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
-        width = 0.95 * self.frame.stage.width / (2 if self.frame.upright else len(FAR))
+        width = 0.95 * self.frame.free.width / (2 if self.frame.upright else len(FAR))
         line = _(
             "query and key matrix in one; <highlight>framed</highlight>: colours that changed most"
         )
@@ -194,7 +194,7 @@ class RotationAndLatent(Stage):
 
     def _report(self) -> None:
         """Make the parts that show what the conversion measured."""
-        report, stage = self.report, self.frame.stage
+        report, free = self.report, self.frame.free
         model, *converted = (row.result.perplexity for row in report.windows)
         worse = [perplexity / model - 1 for perplexity in converted]
         kept = report.rotated + report.rank
@@ -207,7 +207,7 @@ class RotationAndLatent(Stage):
         )
         words = *self.layer.words, first_sentence((report.healed or report.stored).continuation)
         colours = *[self.theme.ink] * self.layer.count, own_colour(report.next_word)
-        self.part("said", SentencePart(words, stage.width, SENTENCE * stage.height, colours))
+        self.part("said", SentencePart(words, free.width, SENTENCE * free.height, colours))
         part = fact("kept numbers", kept, part="both")
         whole = fact("kept numbers", report.cached, way="model")
         figure = _("{part} of {whole} numbers", part=part, whole=whole)
@@ -222,12 +222,12 @@ class RotationAndLatent(Stage):
             for number, share in enumerate(worse)
         ]
         colours = (self.theme.muted, self.theme.latent)[-count:]
-        box = Box(0, 0, stage.width, PRICE * stage.height)
+        box = Box(0, 0, free.width, PRICE * free.height)
         self.part("price", lambda: Amounts(worse, texts, names, colours, box))
 
     def _broken(self, line: str, colour: str) -> Callable[[], Mobject]:
-        """Return what makes a line of text, on several lines if the stage is too narrow."""
-        lines = break_lines(line, self.frame.stage.width, size=WORDS)
+        """Return what makes a line of text, on several lines if the frame is too narrow."""
+        lines = break_lines(line, self.frame.free.width, size=WORDS)
         return lambda: below_each_other(*(Label(t, size=WORDS, colour=colour) for t in lines))
 
     def variant(self, beat: str) -> str:

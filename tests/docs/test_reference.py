@@ -41,7 +41,7 @@ class Story(Stage):
     """A frame at the left appears, then one at the right moves down."""
 
     def prepare(self) -> None:
-        left, right = (self.frame.stage.moved(dx=dx).grown(-5, -2) for dx in (-3, 3))
+        left, right = (self.frame.free.moved(dx=dx).grown(-5, -2) for dx in (-3, 3))
         self.left, self.right = Highlight(left), Outline(right, colour=current_theme().ink)
         self.named = Named(self.right)
 

@@ -29,7 +29,7 @@ class _Panels(Stage):
         """Queries, keys and their pattern."""
         parts = [HeadPanel(self.head, name, height=2.0) for name in ("q", "k_t", "pattern")]
         group = Group(Group(*parts[:2]).arrange(DOWN), parts[2]).arrange(RIGHT, buff=1)
-        self.add(group.scale_to_fit_width(min(group.width, self.frame.stage.width)))
+        self.add(group.scale_to_fit_width(min(group.width, self.frame.free.width)))
         self.hold(1)
 
 

@@ -38,7 +38,7 @@ def patterns(card: ChapterCard) -> list[Heatmap]:
 @pytest.mark.parametrize("theme", ["dark", "print"])
 @pytest.mark.parametrize("aspect", ASPECTS)
 def test_all_of_it_is_on_the_stage_and_nothing_covers_anything(aspect: str, theme: str) -> None:
-    stage = FRAMES[aspect].stage
+    free = FRAMES[aspect].free
     with use_theme(theme):
         card = card_of(aspect)
     lines = [part for part in card.get_family() if isinstance(part, Label)]
@@ -50,8 +50,8 @@ def test_all_of_it_is_on_the_stage_and_nothing_covers_anything(aspect: str, them
         Box.between(p.get_corner([-1, -1, 0]), p.get_corner([1, 1, 0])) for p in [*lines, *cards]
     ]
     for one, box in enumerate(boxes):
-        assert min(box.left - stage.left, box.bottom - stage.bottom) > 0
-        assert min(stage.right - box.right, stage.top - box.top) > 0
+        assert min(box.left - free.left, box.bottom - free.bottom) > 0
+        assert min(free.right - box.right, free.top - box.top) > 0
         for other in boxes[:one]:
             across, up = box.overlap(other)
             assert min(across, up) < 0.02, (one, box, other)

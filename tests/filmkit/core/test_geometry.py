@@ -68,8 +68,9 @@ def test_the_largest_box_of_a_shape_touches_two_sides(width: float, height: floa
 
 @pytest.mark.parametrize("width", [8 * 16 / 9, 8.0, 4.5])
 def test_the_strip_for_captions_is_kept_free_only_where_it_is_asked_for(width: float) -> None:
-    free, kept = Frame(width), Frame(width, captions=CAPTION_STRIP)
-    assert free.stage.bottom == pytest.approx(free.safe.bottom)
-    assert kept.stage.bottom == pytest.approx(max(free.safe.bottom, -4 + 8 * CAPTION_STRIP))
-    assert kept.stage.top == pytest.approx(free.stage.top)
-    assert kept.safe == free.safe
+    plain, kept = Frame(width), Frame(width, captions=CAPTION_STRIP)
+    assert plain.free.bottom == pytest.approx(plain.safe.bottom)
+    assert kept.free.bottom == pytest.approx(max(plain.safe.bottom, -4 + 8 * CAPTION_STRIP))
+    assert kept.free.top == pytest.approx(plain.free.top)
+    assert kept.safe == plain.safe
+    assert kept.stage == kept.free, "its name in scenes that were written before"

@@ -148,7 +148,7 @@ def test_a_mosaic_for_other_frames_has_the_same_parts(tall: str, message: str) -
 
 
 def test_equal_axes_have_equal_pitch_and_lie_in_one_line() -> None:
-    arranged = arrange(SCORES, sizes_of_scores(), FRAMES["16:9"].stage)
+    arranged = arrange(SCORES, sizes_of_scores(), FRAMES["16:9"].free)
     q, kt, scores = (arranged.boxes[name] for name in ("Q", "Kt", "scores"))
     assert (q.bottom, q.top) == pytest.approx((scores.bottom, scores.top))
     assert (kt.left, kt.right) == pytest.approx((scores.left, scores.right))
@@ -157,15 +157,15 @@ def test_equal_axes_have_equal_pitch_and_lie_in_one_line() -> None:
 
 
 def test_one_of_its_directions_is_full() -> None:
-    stage = FRAMES["16:9"].stage
-    fields = Box.around(arrange(SCORES, sizes_of_scores(), stage).fields.values())
-    assert (fields.x, fields.y) == pytest.approx((stage.x, stage.y))
-    assert fields.height == pytest.approx(stage.height, abs=1e-4)
+    free = FRAMES["16:9"].free
+    fields = Box.around(arrange(SCORES, sizes_of_scores(), free).fields.values())
+    assert (fields.x, fields.y) == pytest.approx((free.x, free.y))
+    assert fields.height == pytest.approx(free.height, abs=1e-4)
 
 
 def test_few_cells_are_no_larger_than_the_largest() -> None:
     arranged = arrange(
-        Mosaic.parse("scores"), {"scores": Size(token(2), token(2))}, FRAMES["16:9"].stage
+        Mosaic.parse("scores"), {"scores": Size(token(2), token(2))}, FRAMES["16:9"].free
     )
     assert arranged.pitches == {"token": MAX_PITCH}
 
@@ -173,25 +173,25 @@ def test_few_cells_are_no_larger_than_the_largest() -> None:
 def test_a_title_beside_saves_height_where_there_is_width() -> None:
     sizes = {"scores": Size(token(9), token(9), title=(1.5, 0.4))}
     one = Mosaic.parse("scores")
-    assert arrange(one, sizes, FRAMES["16:9"].stage).titles == {"scores": "right"}
-    assert arrange(one, sizes, FRAMES["9:16"].stage).titles == {"scores": "above"}
-    titles = arrange(SCORES, sizes_of_scores(), FRAMES["16:9"].stage).titles
+    assert arrange(one, sizes, FRAMES["16:9"].free).titles == {"scores": "right"}
+    assert arrange(one, sizes, FRAMES["9:16"].free).titles == {"scores": "above"}
+    titles = arrange(SCORES, sizes_of_scores(), FRAMES["16:9"].free).titles
     assert titles["Kt"] == "left"  # where the field is empty
 
 
 def test_a_title_reaches_into_an_empty_field() -> None:
     """There is room for words at the left of Q, below it."""
     sizes = sizes_of_scores()
-    arranged = arrange(SCORES, sizes, FRAMES["16:9"].stage)
+    arranged = arrange(SCORES, sizes, FRAMES["16:9"].free)
     sizes["Kt"] = replace(sizes["Kt"], title=(0.4, 0.4))
-    assert arrange(SCORES, sizes, FRAMES["16:9"].stage) == arranged
+    assert arrange(SCORES, sizes, FRAMES["16:9"].free) == arranged
 
 
 def test_words_in_an_empty_corner_leave_no_room_for_what_is_below() -> None:
     sizes = sizes_of_scores()
-    arranged = arrange(SCORES, sizes, FRAMES["16:9"].stage)
+    arranged = arrange(SCORES, sizes, FRAMES["16:9"].free)
     sizes["Kt"] = replace(sizes["Kt"], left=0.5)
-    lower = arrange(SCORES, sizes, FRAMES["16:9"].stage)
+    lower = arrange(SCORES, sizes, FRAMES["16:9"].free)
     assert lower.boxes["Kt"].bottom - lower.boxes["Q"].top > sizes["Q"].title[1]
     assert arranged.boxes["Kt"].bottom - arranged.boxes["Q"].top == pytest.approx(GAP)
 
@@ -199,13 +199,13 @@ def test_words_in_an_empty_corner_leave_no_room_for_what_is_below() -> None:
 def test_a_title_is_not_beyond_the_words_beside_its_part() -> None:
     sizes = {"K": Size(token(9), channel(8), left=1.2, title=(1.5, 0.4))}
     beside = {"K": replace(sizes["K"], left=0.0)}
-    room = FRAMES["9:16"].stage
+    room = FRAMES["9:16"].free
     assert arrange(Mosaic.parse(". K"), beside, room).titles == {"K": "left"}
     assert arrange(Mosaic.parse(". K"), sizes, room).titles == {"K": "above"}
 
 
 def test_what_is_as_wide_as_the_room_reaches_below_words_in_an_empty_field() -> None:
-    room = FRAMES["16:9"].stage
+    room = FRAMES["16:9"].free
     sizes = {
         "K": Size(token(9), channel(8), left=1.2),
         "note": Size(width=room.width, height=0.4),
@@ -220,14 +220,14 @@ def test_a_wide_title_does_not_stretch_the_cells_below_it() -> None:
         "V": Size(token(9), channel(2), title=(3.0, 0.4)),
         "z": Size(token(9), channel(2), title=(0.5, 0.4)),
     }
-    boxes = arrange(Mosaic.parse("V z"), sizes, FRAMES["4:3"].stage).boxes
+    boxes = arrange(Mosaic.parse("V z"), sizes, FRAMES["4:3"].free).boxes
     assert boxes["V"].width == pytest.approx(boxes["z"].width)
     assert boxes["z"].left - boxes["V"].left >= 3.0
 
 
 def test_a_part_without_cells_is_in_the_middle_of_its_fields() -> None:
     sizes = {"Q": Size(token(9), channel(8)), "note": Size(width=1.0, height=0.4)}
-    arranged = arrange(Mosaic.parse("Q note\nQ ."), sizes, FRAMES["16:9"].stage)
+    arranged = arrange(Mosaic.parse("Q note\nQ ."), sizes, FRAMES["16:9"].free)
     note, field = arranged.boxes["note"], arranged.fields[0, 1]
     assert note.center == pytest.approx(field.center)
     assert (note.width, note.height) == pytest.approx((1.0, 0.4))
@@ -249,7 +249,7 @@ def test_a_part_without_cells_is_in_the_middle_of_its_fields() -> None:
 )
 def test_what_cannot_fit_is_named(sizes: dict[str, Size], message: str) -> None:
     with pytest.raises(SceneCodeError) as mistake:
-        arrange(Mosaic.parse("Q K"), sizes, FRAMES["16:9"].stage)
+        arrange(Mosaic.parse("Q K"), sizes, FRAMES["16:9"].free)
     assert str(mistake.value).startswith(message)
 
 
@@ -313,7 +313,7 @@ def test_any_mosaic_is_inside_the_frame_with_equal_pitches(
     aspect: str, count: int, data: st.DataObject
 ) -> None:
     mosaic, sizes = data.draw(mosaics(count))
-    room = FRAMES[aspect].stage
+    room = FRAMES[aspect].free
     try:
         arranged = arrange(mosaic, sizes, room)
     except SceneCodeError as mistake:
@@ -345,7 +345,7 @@ def crosses(one: Box, other: Box) -> bool:
 @given(data=st.data(), count=st.sampled_from(COUNTS), more=st.floats(0.1, 4))
 def test_a_larger_room_has_no_smaller_cells(data: st.DataObject, count: int, more: float) -> None:
     mosaic, sizes = data.draw(mosaics(count))
-    room = FRAMES["16:9"].stage
+    room = FRAMES["16:9"].free
     try:
         small = arrange(mosaic, sizes, room)
     except SceneCodeError:

@@ -169,7 +169,7 @@ def test_a_label_stands_beside_its_part_in_the_frame(
     text = label if isinstance(label, Label) else label[-1]
     box = Box.between(text.get_corner(DL), text.get_corner(UR))
     assert isinstance(label, Label) is (len(mark) == 1)
-    assert frame.stage.contains(box)
+    assert frame.free.contains(box)
     outside = {
         "right": box.left > part.box.right,
         "above": box.bottom > part.box.top,
@@ -200,7 +200,7 @@ def test_signs_are_parts_by_their_own_names(name: str, text: str | None) -> None
 
 @pytest.mark.parametrize("frame", [WIDE, TALL])
 def test_a_mosaic_stands_below_a_headline(frame: Frame) -> None:
-    words = Label("scores", size=0.09).move_to([0, frame.stage.top - 0.5, 0])
+    words = Label("scores", size=0.09).move_to([0, frame.free.top - 0.5, 0])
     made = picture(SCORES, frame=frame, headline=words)
     others = [piece for key, piece in made.pieces.items() if key != ("headline", "whole")]
     assert max(piece.get_top()[1] for piece in others) < words.get_bottom()[1]

@@ -67,7 +67,7 @@ def report_of(make: object, settings: StageSettings = CALM, **size: int) -> Beat
 
 def readable(self: Stage) -> list[Mobject]:
     """Words, a panel and a frame that have nothing to complain of."""
-    panel = cells(1.0, self.frame.stage.inset(0.5))
+    panel = cells(1.0, self.frame.free.inset(0.5))
     dark = Label("on bright cells", colour="#101010").move_to(panel.get_center())
     return [panel, dark, Square(0.4).shift(3 * UP), Label("words").shift(3 * UP + 2 * LEFT)]
 

@@ -90,8 +90,8 @@ def test_apart_there_is_air_between_all_slabs(block: CacheBlock) -> None:
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_shot_shows_all_of_it_from_the_right_and_above(block: CacheBlock, frame: Frame) -> None:
-    stage = frame.stage
-    room = Box.of(stage.left + 1, stage.right, stage.bottom + 0.5, stage.top - 1.5)
+    free = frame.free
+    room = Box.of(free.left + 1, free.right, free.bottom + 0.5, free.top - 1.5)
     for apart in (0.0, 1.0):
         block.build(apart=apart)
         shot = block.shot(frame, into=room)
@@ -105,8 +105,8 @@ def test_a_shot_shows_all_of_it_from_the_right_and_above(block: CacheBlock, fram
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_shot_has_room_for_words_beside_it(block: CacheBlock, frame: Frame) -> None:
-    stage = frame.stage
-    room = Box.of(stage.left + 1, stage.right, stage.bottom + 0.5, stage.top - 1.5)
+    free = frame.free
+    room = Box.of(free.left + 1, free.right, free.bottom + 0.5, free.top - 1.5)
     at = block.build().pose.corner
     words = [
         words_at("keysandvaluesofallheads", at(0, 0.5, 0), away=(-0.3, 0.0)),

@@ -40,11 +40,11 @@ def test_words_of_a_role_have_its_colour_and_stand_where_they_are_in_the_line() 
 
 @pytest.mark.parametrize("aspect", ASPECTS)
 def test_it_stays_at_the_top_of_the_stage(aspect: str) -> None:
-    stage = FRAMES[aspect].stage
+    free = FRAMES[aspect].free
     words = Headline("a figure that is long", WORDS, FRAMES[aspect])
-    assert words.get_left()[0] >= stage.left - 1e-6
-    assert words.get_right()[0] <= stage.right + 1e-6
-    assert words.get_top()[1] <= stage.top + 1e-6
+    assert words.get_left()[0] >= free.left - 1e-6
+    assert words.get_right()[0] <= free.right + 1e-6
+    assert words.get_top()[1] <= free.top + 1e-6
     assert words.figure.get_bottom()[1] > words.line.get_top()[1]
     spoken = " ".join(label.text.strip() for label in words.line)
     assert spoken == "one set of keys and values for all nine heads of it"
@@ -63,4 +63,4 @@ def test_a_long_figure_is_smaller_and_has_two_lines() -> None:
     frame = FRAMES["9:16"]
     words = Headline("Keep everything that all of these are really made of", "", frame)
     assert len(words.figure) == 2
-    assert words.figure.width <= frame.stage.width
+    assert words.figure.width <= frame.free.width

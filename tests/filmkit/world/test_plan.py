@@ -86,7 +86,7 @@ def test_each_shot_shows_what_it_is_named_after(frame: Frame, heads: int, group:
         corners = np.concatenate([seen(place, shot, frame) for place in places])
         room = plan.room
         if name == "card":
-            room = Box.of(room.left, room.right, frame.stage.bottom, room.top)
+            room = Box.of(room.left, room.right, frame.free.bottom, room.top)
         assert within(corners, room), name
         # While a picture drifts, the eye goes round a little.
         drifted = replace(shot, theta=shot.theta + Drift(StageCamera()).degrees)
@@ -124,7 +124,7 @@ def test_words_above_the_room_stand_between_notes_and_cards(
     assert len(words.line) <= 2
     cards = [seen(plan.card(head), plan.shot("arc", 0), frame) for head in range(heads)]
     assert max(card[:, 1].max() for card in cards) < words.get_bottom()[1] - 0.1
-    assert words.get_top()[1] < frame.stage.top - 0.1
+    assert words.get_top()[1] < frame.free.top - 0.1
 
 
 @pytest.mark.parametrize(("heads", "group"), [(9, 3), (32, 4), (64, 8)])

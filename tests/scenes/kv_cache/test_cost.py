@@ -57,7 +57,7 @@ def test_every_plate_of_a_layer_is_seen(sets: int, frame: Frame) -> None:
     shot = shot_of(np.concatenate(corners), frame, turn=0, tilt=9)
     seen = [shot.project(each, frame.height)[:, :2] for each in corners]
     boxes = [Box.between(each.min(axis=0), each.max(axis=0)) for each in seen]
-    assert all(frame.stage.contains(box, slack=0.02) for box in boxes)
+    assert all(frame.free.contains(box, slack=0.02) for box in boxes)
     # A slanting plate is a little smaller than the box around it.
     for one, two in combinations(boxes, 2):
         assert min(one.overlap(two)) < 0.25 * min(one.height, one.width)

@@ -239,7 +239,7 @@ def test_a_share_is_not_rounded_up_to_all(share: float, text: str) -> None:
 
 
 def wall_of(trace: Trace, frame: Frame = WIDE) -> Wall:
-    return Wall(Patterns(trace).layer, frame, frame.stage)
+    return Wall(Patterns(trace).layer, frame, frame.free)
 
 
 @pytest.mark.parametrize("frame", [WIDE, TALL], ids=["wide", "tall"])
