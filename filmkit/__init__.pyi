@@ -31,7 +31,6 @@ from .core.light import mirrored as mirrored
 from .core.norm import Norm as Norm
 from .core.norm import TensorSource as TensorSource
 from .core.numbers import format_share as format_share
-from .core.printable import printable as printable
 from .core.stage import beat as beat
 from .core.stage_settings import StageSettings as StageSettings
 from .core.text import Label as Label
@@ -40,6 +39,7 @@ from .core.text import Symbol as Symbol
 from .core.theme import Theme as Theme
 from .core.theme import current_theme as current_theme
 from .core.theme import use_theme as use_theme
+from .core.token_text import printable as printable
 from .core.view import HeadView as HeadView
 from .core.view import LayerView as LayerView
 from .mobjects.flow import Draw as Draw

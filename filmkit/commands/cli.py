@@ -195,7 +195,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         "file_format",
         type=click.Choice(list(FORMATS)),
         help="File format. "
-        + "; ".join(f"{name}: {record.description}" for name, record in FORMATS.items())
+        + "; ".join(f"{name}: {output.description}" for name, output in FORMATS.items())
         + f". --still takes {', '.join(STILLS)}.  [default: {DEFAULT_FORMAT}, or {DEFAULT_STILL} "
         "with --still]",
     ),

@@ -309,15 +309,15 @@ def _formats() -> Iterator[Finding]:
 
     encodings = {"masters": movie.MASTER, "transparent masters": movie.MASTER_ALPHA}
     tracks = {}
-    for name, record in FORMATS.items():
+    for name, output in FORMATS.items():
         for words, encoding in (
-            (name, record.encoding),
-            (f"transparent {name}", record.clear_encoding),
+            (name, output.encoding),
+            (f"transparent {name}", output.clear_encoding),
         ):
             if encoding:
                 encodings[words] = getattr(movie, encoding)
-        if record.caption_codec:
-            tracks[f"captions in {name}"] = record.caption_codec
+        if output.caption_codec:
+            tracks[f"captions in {name}"] = output.caption_codec
     tries: list[tuple[str, str, Callable[[], object]]]
     tries = [(name, each.codec, partial(film, each)) for name, each in encodings.items()]
     tries += [(name, codec, partial(av.Codec, codec, "w")) for name, codec in tracks.items()]

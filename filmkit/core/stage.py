@@ -96,12 +96,12 @@ from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_exact
 from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
-from filmkit.core.printable import printable
 from filmkit.core.quantities import draws_before, place_of
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme, use_theme
+from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 
 __all__ = ["ReceiverOfBeat", "SceneCodeError", "Stage", "StageError", "beat", "notes_at_top"]

@@ -276,12 +276,12 @@ class HeadView:
 
     @cached_property
     def q(self) -> Array:
-        """Queries before any rotation, after any norm, (position, d_qk)."""
+        """Queries after any QK norm and before any rotation, (position, d_qk)."""
         return self.layer.rows(self.layer.trace.unrotated("q"))[:, self.head]
 
     @cached_property
     def k(self) -> Array:
-        """Keys before any rotation, after any norm, (position, d_qk)."""
+        """Keys after any QK norm and before any rotation, (position, d_qk)."""
         return self.layer.rows(self.layer.trace.unrotated("k"))[:, self.kv_head]
 
     @cached_property

@@ -56,13 +56,13 @@ def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
         (slide,) = slides_of(entry, rehearsal, trace=trace, request=spoken, beats=(cover,))
         name = request.file_name(entry.slug)
         write_png(slide.picture, request.out / f"{name}.png")
-        return _scene_record(slide, name, rehearsal, request.out, code_url)
+        return _scene_data(slide, name, rehearsal, request.out, code_url)
 
     with manim_config(request.quality, verbosity=request.verbosity):
-        records = for_each_scene(request, spoken.scenes, describe)
-    if len(records) < len(request.scenes):
+        drawn = for_each_scene(request, spoken.scenes, describe)
+    if len(drawn) < len(request.scenes):
         return False
-    write_text(request.out / page_name(request), _page(request, trace, list(records.values())))
+    write_text(request.out / page_name(request), _page(request, trace, list(drawn.values())))
     report_files(request, [request.out / page_name(request)])
     return True
 
@@ -81,7 +81,7 @@ def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) ->
         )
 
 
-def _scene_record(
+def _scene_data(
     slide: Slide, name: str, rehearsal: Rehearsal, out: Path, code_url: str | None
 ) -> dict[str, Any]:
     entry = slide.entry

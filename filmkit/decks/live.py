@@ -20,8 +20,8 @@ from extract.trace.contents.meta import TraceMeta
 from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, colour_table
 from filmkit.core.numbers import format_count, format_share
-from filmkit.core.printable import printable
 from filmkit.core.theme import current_theme
+from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.decks.cells import ArrayStore
 from filmkit.decks.slides import Slide

@@ -78,10 +78,10 @@ def _compile(
 ) -> bytes:
     """Return the PDF, typeset by Typst in the empty folder ``root``."""
     copyfile(template, root / "deck.typ")
-    records = []
+    slide_data = []
     for i, slide in enumerate(slides):
         slide.picture.save(root / f"{i}.png")
-        records.append(
+        slide_data.append(
             {
                 "file": f"{i}.png",
                 "ratio": slide.picture.width / slide.picture.height,
@@ -92,7 +92,7 @@ def _compile(
                 "alt": slide.alt,
             }
         )
-    text = json.dumps(document | {"slides": records})
+    text = json.dumps(document | {"slides": slide_data})
     (root / "deck.json").write_text(text, encoding="utf-8")
     return bytes(
         typst.compile(

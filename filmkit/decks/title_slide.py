@@ -11,9 +11,9 @@ from filmkit.core.beat_records import BeatRecord
 from filmkit.core.card import centred
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.language import _
-from filmkit.core.printable import printable
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
+from filmkit.core.token_text import printable
 from filmkit.decks import DeckOptions
 from filmkit.decks.slides import Slide
 from filmkit.mobjects.head_tensors import HeadPanel

@@ -21,8 +21,8 @@ from PIL import Image
 from extract.support.files import OutputError, atomic_write, write_text
 from extract.trace import Trace
 from filmkit.core.language import _, current_language
-from filmkit.core.printable import printable
 from filmkit.core.theme import Theme
+from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.decks import PAUSE, DeckOptions, is_link
 from filmkit.decks.cells import ArrayStore, axis_names, panels_of
@@ -80,15 +80,15 @@ def write_web(
     folder = target.with_name(f"{target.stem}_films")
     trace, arrays = view.trace, ArrayStore()
     live = LivePictures(view, arrays)
-    records = [_slide_record(slide, trace, arrays, live) for slide in slides]
+    slide_data = [_slide_data(slide, trace, arrays, live) for slide in slides]
     films = {}
-    for number, (slide, record) in enumerate(zip(slides, records, strict=True)):
+    for number, (slide, data) in enumerate(zip(slides, slide_data, strict=True)):
         if slide.video is None:
             continue
         if films_beside:
             file = folder / f"{slide.entry.slug}_{slide.name}.mp4"
             copy_film(slide.video, file)
-            record["film"] = quote(f"{folder.name}/{file.name}")
+            data["film"] = quote(f"{folder.name}/{file.name}")
         else:
             films[number] = b64encode(slide.video.read_bytes()).decode()
     live_pictures = live.document()
@@ -103,7 +103,7 @@ def write_web(
         "minutes": options.minutes,
         "live": live_pictures,
         "words": page_words(),
-        "slides": records,
+        "slides": slide_data,
     }
     text = render_page(
         "deck.html",
@@ -122,7 +122,7 @@ def write_web(
     return [target, folder] if films_beside else [target]
 
 
-def _slide_record(
+def _slide_data(
     slide: Slide, trace: Trace, arrays: ArrayStore, live: LivePictures
 ) -> dict[str, Any]:
     panels = panels_of(slide.picture_map, trace, arrays)

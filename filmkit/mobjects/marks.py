@@ -24,9 +24,9 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource, has_name
 from filmkit.core.numbers import format_number, format_share, separated
-from filmkit.core.printable import printable
 from filmkit.core.text import Label, Tick, break_lines, fit_word, text_width
 from filmkit.core.theme import current_theme
+from filmkit.core.token_text import printable
 
 __all__ = [
     "CellLabels",
@@ -304,7 +304,7 @@ class TokenLabels(VGroup):
     Parameters
     ----------
     tokens
-        As the tokenizer gives them; :func:`~filmkit.core.printable.printable` is applied.
+        As the tokenizer gives them; :func:`~filmkit.core.token_text.printable` is applied.
     points
         (x, y) of each word: its right end, or its lower end if it is vertical.
     vertical

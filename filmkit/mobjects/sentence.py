@@ -12,9 +12,9 @@ from manim import Rectangle, VGroup, linear
 from filmkit.core.animations import Drift, InPlaceAnimation, set_presence
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import FRAME_HEIGHT, Box
-from filmkit.core.printable import printable
 from filmkit.core.text import Label, text_width
 from filmkit.core.theme import current_theme
+from filmkit.core.token_text import printable
 
 __all__ = ["BlinkingDrift", "Sentence", "Write"]
 

@@ -43,17 +43,17 @@ def encoding_of(file_format: str, *, transparent: bool, master: bool = False) ->
     master
         Whether the film has the quality of a master, where the format knows a smaller one too.
     """
-    record = FORMATS[file_format]
-    name = record.clear_encoding if transparent else record.encoding
-    if master and record.master_encoding:
-        name = record.master_encoding
+    output = FORMATS[file_format]
+    name = output.clear_encoding if transparent else output.encoding
+    if master and output.master_encoding:
+        name = output.master_encoding
     return getattr(movie, name) if name else None
 
 
 def target_of(path: Path, file_format: str) -> Path:
     """Return the file or folder of a film, given its path without a suffix and its format."""
-    record = FORMATS.get(file_format)
-    name = record.file_name(path.name) if record else f"{path.name}.{file_format}"
+    output = FORMATS.get(file_format)
+    name = output.file_name(path.name) if output else f"{path.name}.{file_format}"
     return path.with_name(name)
 
 

@@ -1,6 +1,6 @@
 """File formats of films and pictures, and ways to add captions.
 
-One record for each format: the command line, delivery and ``doctor`` read what they need from it.
+The command line, delivery and ``doctor`` read what they need of a format.
 Imports nothing heavy, so it loads fast.
 """
 
@@ -64,8 +64,8 @@ class OutputFormat:
 
 
 FORMATS: dict[str, OutputFormat] = {
-    record.name: record
-    for record in (
+    output.name: output
+    for output in (
         OutputFormat(
             "mp4",
             "H.264, plays everywhere",
@@ -100,10 +100,10 @@ FORMATS: dict[str, OutputFormat] = {
 }
 """Every format by its name."""
 
-FILMS = {name: record for name, record in FORMATS.items() if record.film}
+FILMS = {name: output for name, output in FORMATS.items() if output.film}
 """Formats of films."""
 
-STILLS = {name: record for name, record in FORMATS.items() if record.still}
+STILLS = {name: output for name, output in FORMATS.items() if output.still}
 """Formats of single pictures."""
 
 DEFAULT_FORMAT = "mp4"
@@ -122,4 +122,4 @@ DEFAULT_CAPTIONS = "files"
 
 def names_of(what: str) -> tuple[str, ...]:
     """Return the names of all formats of films that have a property, such as "transparent"."""
-    return tuple(name for name, record in FILMS.items() if getattr(record, what))
+    return tuple(name for name, output in FILMS.items() if getattr(output, what))

@@ -52,7 +52,7 @@ DRAWING = tuple(
 ARRIVING = PROJECT / "filmkit" / "core" / "arrival.py"
 
 BY_VALUE = frozenset({"filmkit.render.quality"})
-"""Modules of which only results count, and these are part of every key as they are."""
+"""Modules whose code is in no key, as every key has the results: the size and rate of frames."""
 
 LIBRARIES = (
     "av",

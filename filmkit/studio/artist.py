@@ -42,8 +42,8 @@ from typing import Any
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.narration import Narration
-from filmkit.core.printable import printable
 from filmkit.core.theme import use_theme
+from filmkit.core.token_text import printable
 from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.delivery import deliver
 from filmkit.render.errors import explain

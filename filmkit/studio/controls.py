@@ -202,15 +202,15 @@ def _chosen_file(choice: str) -> Path | None:
 def controls_of(
     entry: SceneEntry, choices: Choices, facts: ModelFacts | None
 ) -> list[dict[str, Any]]:
-    """Return the controls of a scene as records for the page; no facts if no trace was read."""
-    records = []
+    """Return the controls of a scene as data for the page; no facts if no trace was read."""
+    controls = []
     for control in CONTROLS:
         if not control.shown(entry):
             continue
         options, value = control.options(facts, entry), choices[control.name]
         if value not in dict(options):
             options = [*options, (value, value)]
-        records.append(
+        controls.append(
             {
                 "name": control.name,
                 "label": control.label,
@@ -219,4 +219,4 @@ def controls_of(
                 "others": control.others,
             }
         )
-    return records
+    return controls

@@ -27,12 +27,12 @@ from filmkit.core.contrast import contrast
 from filmkit.core.geometry import CAPTION_STRIP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
-from filmkit.core.printable import printable
 from filmkit.core.quantities import PanelCheck, described
 from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
+from filmkit.core.token_text import printable
 from filmkit.pictures.parts import MANY
 from filmkit.pictures.parts import SMALL_TEXT as AXIS_TEXT
 from filmkit.pictures.parts import TEXT as FAR_TEXT

@@ -14,7 +14,7 @@ import numpy as np
 
 from filmkit.core.language import _
 from filmkit.core.numbers import format_count, listed
-from filmkit.core.printable import printable
+from filmkit.core.token_text import printable
 
 __all__ = ["FAINT", "arrangement", "faint_parts", "own_texts", "semicolons"]
 
@@ -119,8 +119,8 @@ def _lines(parts: Sequence[Document], names: Mapping[str, str]) -> str:
         return _("Top to bottom: {parts}.", parts=_then(texts))
     if len(lines) == 2:
         return _("Above: {above}. Below: {below}.", above=texts[0], below=texts[1])
-    rows = [_("row {number}: {parts}", number=i, parts=text) for i, text in enumerate(texts, 1)]
-    return _("From above, {rows}.", rows=semicolons(rows))
+    numbered = [_("row {number}: {parts}", number=i, parts=text) for i, text in enumerate(texts, 1)]
+    return _("From above, {rows}.", rows=semicolons(numbered))
 
 
 def _below(part: Document, others: Iterable[Document]) -> str | None:

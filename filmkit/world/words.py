@@ -18,8 +18,8 @@ from manim import (
 
 from filmkit.core.animations import AnimateWith, Glide, Vanish
 from filmkit.core.geometry import Box
-from filmkit.core.printable import printable
 from filmkit.core.text import fit_size, fit_word
+from filmkit.core.token_text import printable
 
 __all__ = ["fall", "words_in_columns"]
 

@@ -29,9 +29,9 @@ from filmkit.core.facts import named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
-from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import NO_BREAK_SPACE
+from filmkit.core.token_text import printable
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import require_shareable

@@ -15,9 +15,9 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.numbers import format_decimal, format_number, format_share
-from filmkit.core.printable import printable
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
+from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.clocks import Clocks
 from filmkit.mobjects.flow import Wire
@@ -32,11 +32,11 @@ __all__ = [
     "ShareBars",
     "WorkedSum",
     "path_of_light",
+    "projection_notes",
     "rest_of",
     "scaling_of",
     "score_notes",
     "way_between",
-    "way_notes",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -371,8 +371,8 @@ def in_formula(number: str) -> str:
     return number.replace(",", '","')
 
 
-def way_notes(layer: LayerView, letter: str) -> list[str]:
-    """Return what else happens to X on the way to Q and K, or to V.
+def projection_notes(layer: LayerView, letter: str) -> list[str]:
+    """Return what else happens to queries and keys, or to values, after the product with X.
 
     Parameters
     ----------

@@ -31,9 +31,9 @@ from filmkit.core.numbers import (
     separated,
     spoken_share,
 )
-from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
+from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from filmkit.mobjects.flow import Draw, Wire
 from filmkit.pictures.mosaic import TOKEN
@@ -49,11 +49,11 @@ from scenes.attention.parts import (
     ShareBars,
     WorkedSum,
     path_of_light,
+    projection_notes,
     rest_of,
     scaling_of,
     score_notes,
     way_between,
-    way_notes,
 )
 
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
@@ -178,10 +178,10 @@ class Attention(Stage):
         self.part("offers", lambda: self._saying(self.key, _("“I do”"), theme.key))
         for number in (1, 2):
             self.part(f"gap{number}", Square(FREE, stroke_width=0.0))
-        self.part("way", quiet(*way_notes(layer, "Q")))
+        self.part("way", quiet(*projection_notes(layer, "Q")))
         if self.trace.has("W_V", layer.layer):
             self.part("W_V", replace(self._matrix("W_V"), name=_("learned")))
-        self.part("bias", quiet(*way_notes(layer, "V")))
+        self.part("bias", quiet(*projection_notes(layer, "V")))
 
     def _offered(self) -> list[int]:
         """Return which tokens may matter most to the query: the key, and the last words before."""

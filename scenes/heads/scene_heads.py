@@ -24,9 +24,9 @@ from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, counted_patterns, counted_sets
-from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label
+from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.pictures.parts import TEXT

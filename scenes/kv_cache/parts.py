@@ -12,9 +12,9 @@ from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _, current_language
 from filmkit.core.numbers import format_decimal, format_number, format_percent
-from filmkit.core.printable import printable
 from filmkit.core.text import Label, Number, fit_size, fit_word
 from filmkit.core.theme import current_theme
+from filmkit.core.token_text import printable
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import own_colour
 

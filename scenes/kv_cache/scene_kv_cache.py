@@ -39,9 +39,9 @@ from filmkit.core.numbers import (
     readable_bytes,
     spoken_bytes,
 )
-from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
+from filmkit.core.token_text import printable
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.marks import Highlight, bracket
 from filmkit.pictures.become import Become

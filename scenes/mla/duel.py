@@ -20,9 +20,9 @@ from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import whole_percent
-from filmkit.core.printable import printable
 from filmkit.core.text import Label, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
+from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.latent_view import LatentView

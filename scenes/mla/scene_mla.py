@@ -32,9 +32,9 @@ from filmkit.core.numbers import (
     format_share,
     spoken_share,
 )
-from filmkit.core.printable import printable
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, Symbol
+from filmkit.core.token_text import printable
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import bracket
 from filmkit.pictures.parts import LONGEST, TEXT

@@ -12,9 +12,9 @@ from manim import Animation, Group, VGroup, smooth
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
-from filmkit.core.printable import printable
 from filmkit.core.text import Label, TextLine
 from filmkit.core.theme import current_theme
+from filmkit.core.token_text import printable
 from filmkit.world.block import (
     DEPTH,
     HEIGHT,

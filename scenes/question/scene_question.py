@@ -24,9 +24,9 @@ from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.numbers import format_rough, spoken_bytes
-from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
+from filmkit.core.token_text import printable
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import COLOURS, own_colour

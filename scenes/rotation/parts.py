@@ -18,10 +18,10 @@ from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_count, format_decimal, format_number, whole_percent
-from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES, quantity
 from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
+from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.clocks import Clock
 from filmkit.mobjects.latent_view import LatentView

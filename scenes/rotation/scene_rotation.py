@@ -16,9 +16,9 @@ from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import format_number, spoken_share, whole_percent
-from filmkit.core.printable import printable
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label, break_lines
+from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
 from filmkit.pictures.picture import Mark

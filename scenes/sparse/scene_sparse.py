@@ -20,8 +20,8 @@ from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, spoken_share, whole_percent
-from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
+from filmkit.core.token_text import printable
 from filmkit.pictures.become import Become
 from filmkit.world.headline import Headline
 from filmkit.world.published import published_notes

@@ -10,9 +10,9 @@ from extract.trace import Trace
 from extract.trace.contents.meta import TraceMeta
 from filmkit.core.model_places import KV_HEAD
 from filmkit.core.norm import TensorSource
-from filmkit.core.printable import printable
 from filmkit.core.quantities import axes_of, place_of
 from filmkit.core.stage import Stage
+from filmkit.core.token_text import printable
 from tests.support.staging import MIN_PRESENCE, BeatPicture
 
 __all__ = ["untrue_notes"]

@@ -23,9 +23,9 @@ from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, QualityColumn
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import ConversionReport, Row, conversion_report
 from extract.trace.proof.merged import MergedMatrix
-from filmkit.core.printable import printable
 from filmkit.core.quantities import QUANTITIES
 from filmkit.core.stage import Stage
+from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 
 __all__ = ["REFERENCES", "Interval", "reference_of"]

@@ -18,9 +18,9 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_number, format_share
-from filmkit.core.printable import printable
 from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, break_lines, fit_word
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
+from filmkit.core.token_text import printable
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.marks import CellLabels, ColourBar, Highlight, TokenLabels
 from filmkit.mobjects.panel import Header, Panel
