@@ -42,7 +42,7 @@ from scenes.rotation.parts import (
 
 FARTHEST = 10  # distance up to which two words move apart
 FAR = (0, 1, 5)  # distances at which the merged matrix is looked at
-READ = 3.0  # seconds in which words appear, and bars grow
+READ = 3.7  # seconds in which words appear, and bars grow
 SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and of the bars, as shares of the stage
 
 MERGED = """
