@@ -110,8 +110,8 @@ class Stage(PlainStage):
         ----------
         mosaic
             The names of its parts as they stand, a row in each line and ``.`` for nothing; between
-            the columns beside a column of ``|`` there is no gap. The signs ``×``, ``=``, ``→``,
-            ``↓`` and ``Σ`` stand for themselves; a second one of a kind is written ``×2``.
+            the columns beside a column of ``|`` there is no gap. The signs ``×``, ``=``, ``≠``,
+            ``→``, ``↓`` and ``Σ`` stand for themselves; a second one of a kind is written ``×2``.
         tall
             Another mosaic of the same parts, for frames that are no wider than high; it is taken if
             its cells are larger.

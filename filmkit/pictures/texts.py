@@ -30,7 +30,7 @@ BOLD = 0.92  # width of letters as a share of that of bold ones
 SENTENCE = 0.075  # size of a sentence, at most
 LINE_GAP = 0.25  # between lines of text, in scene units
 SIGN = 0.07  # size of what stands between the factors of a product
-SIGNS = "×=→↓Σ"
+SIGNS = "×=≠→↓Σ"
 OWN_COLOURS = {"red": "#ff4d4d", "blue": "#5b9dff"}
 COLOURS = {"white", *OWN_COLOURS}
 """Words that are the name of a colour; "white" has that of the ink."""

@@ -37,7 +37,6 @@ __all__ = [
     "Amounts",
     "Bars",
     "TurnedWords",
-    "changed_cells",
     "first_sentence",
     "kept_of",
     "latent_of",
@@ -55,7 +54,6 @@ Array = npt.NDArray[np.float64]
 
 CLIPPED = 95.0  # percentile of numbers at which their colours end: few are far larger
 FEW = 6  # first rows and columns of merged matrices, so that all see their cells
-MUCH = 0.14  # by how much the colours that are framed change, as a share of the scale
 SUM = ("unrotated", "rotated", "sum")  # the two parts of a dot product, and their sum
 BAR, TICK = 1.0, 0.06  # height of a bar, at most, and how far a mark goes beyond it
 FACE = 0.88  # diameter of a clock as a share of its room
@@ -155,32 +153,16 @@ class TurnedWords(VGroup):
         self.arc.points = between.points + face.get_center()
 
 
-def first_merged(view: HeadView, distance: int) -> tuple[Array, Norm]:
-    """Return the first merged weights at a distance, and the scale of those without rotation."""
+def merged_at(view: HeadView, distance: int) -> Matrix:
+    """Return the first merged weights at a distance, as bright as those without rotation."""
     unrotated, values = (
         merged_weights(view.layer.trace, view.layer.layer, view.head, apart)[:FEW, :FEW]
         for apart in (0, distance)
     )
-    return values, Norm.stretched(unrotated)
-
-
-def merged_at(view: HeadView, distance: int) -> Matrix:
-    """Return the first merged weights at a distance, as bright as those without rotation."""
-    values, norm = first_merged(view, distance)
     spans = tuple((0, count) for count in values.shape)
     place = (("layer", view.layer.layer), ("head", view.head), ("distance", distance))
     source = TensorSource(quantity="merged_weights", index=spans, given=place)
-    return Matrix(values, norm, source, MODEL, MODEL)
-
-
-def changed_cells(view: HeadView, distance: int) -> list[tuple[int, int]]:
-    """Return row and column of those of the first merged weights whose colour changes most.
-
-    That is by more than :data:`MUCH` of the scale, so that the frames are where the eye sees them.
-    """
-    (start, norm), (end, _norm) = (first_merged(view, apart) for apart in (0, distance))
-    much = np.abs(norm.places(end) - norm.places(start)) > MUCH
-    return [(int(row), int(column)) for row, column in np.argwhere(much)]
+    return Matrix(values, Norm.stretched(unrotated), source, MODEL, MODEL)
 
 
 # Two words that move apart

@@ -21,7 +21,6 @@ from filmkit.core.text import Label, break_lines
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
-from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import SentencePart, below_each_other, own_colour
 from filmkit.world.headline import Headline
@@ -32,7 +31,6 @@ from scenes.rotation.parts import (
     Amounts,
     Bars,
     TurnedWords,
-    changed_cells,
     first_sentence,
     kept_of,
     latent_of,
@@ -44,16 +42,18 @@ from scenes.rotation.parts import (
 
 FARTHEST = 10  # distance up to which two words move apart
 FAR = (0, 1, 5)  # distances at which the merged matrix is looked at
-READ = 3.0  # seconds in which words appear, and bars grow
+READ = 3.7  # seconds in which words appear, and bars grow
 SENTENCE, PRICE = 0.12, 0.42  # heights of the sentence and the bars, as shares of the free height
 
 MERGED = """
-    block0 block1 block5
-    said0  said1  said5
+    block0 ≠ block1 ≠2 block5
+    said0  . said1  .  said5
 """
 TALL_MERGED = """
     block0 said0
+    ≠      .
     block1 said1
+    ≠2     .
     block5 said5
 """
 KEPT = """
@@ -162,20 +162,13 @@ class RotationAndLatent(Stage):
         merged = MergedMatrix(self.trace, self.layer.layer, head.head)
         changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
         width = 0.95 * self.frame.free.width / (2 if self.frame.upright else len(FAR))
-        line = _(
-            "query and key matrix in one; <highlight>framed</highlight>: colours that changed most"
-        )
+        line = _("query and key matrix in one: its first numbers, at three distances")
         self.merging = Headline(_("Every distance, another matrix"), line, self.frame)
         for distance in FAR:
             change = fact("change", changes[distance], whole_percent, distance=distance)
             said = _("{share} changed", share=change) if distance else _("not turned")
             self.part(f"block{distance}", merged_at(head, distance))
             self.part(f"said{distance}", lines_of(counted_places(distance), said, width))
-        self.changed = [
-            Mark(f"block{distance}", row=row, column=column)
-            for distance in FAR
-            for row, column in changed_cells(head, distance)
-        ]
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
         products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
         printed = (printable(self.layer.words[place]) for place in self.pair)
@@ -266,16 +259,15 @@ class RotationAndLatent(Stage):
         [changes] by {one}, [five] apart by {five}: [no] single matrix serves all distances."""
         show = partial(self.show, MERGED, tall=TALL_MERGED, headline=self.merging)
         names = [f"{what}{distance}" for distance in FAR for what in ("block", "said")]
+        names += ["≠", "≠2"]
         show(reveal="block0", later=" ".join(names[1:]))
         before = 1
-        for mark, shown in {"between": 2, "One": 3, "changes": 4, "five": 6}.items():
+        for mark, shown in {"between": 2, "One": 3, "changes": 4, "five": 6, "no": 8}.items():
             self.wait_for(mark)
             start = self.parts["block0"].cells.whole
             new = {name: start for name in names[before:shown] if name.startswith("block")}
-            old = [changed for changed in self.changed if changed.part in names[:before]]
-            show(later=" ".join(names[shown:]), origins=new, marks=tuple(old))
+            show(later=" ".join(names[shown:]), origins=new)
             before = shown
-        show(marks=tuple(self.changed))
 
     @beat(when=is_converted)
     def the_score_slides(self) -> None:
