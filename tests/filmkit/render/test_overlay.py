@@ -251,7 +251,7 @@ def test_a_film_of_one_picture_has_notes_too(folder: Path, tmp_path: Path) -> No
 
 
 def test_notes_stay_where_each_beat_is_shown_by_itself(folder: Path) -> None:
-    request = request_in(folder, calm=True)
+    request = request_in(folder, settings=StageSettings(calm=True))
     with render_session(request, single=True) as session:
         (scene,) = session.plans
         files = list(session.part_files(scene, folder / "deck.html"))
