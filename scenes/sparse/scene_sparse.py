@@ -90,7 +90,10 @@ class Sparse(Stage):
         of = _("of the attention from “{word}”", word=word)
         texts = {
             "last": (_("Last {n} tokens: {share}", n=n, share=held["last"]), of),
-            "sink": (_("First and last {n}: {share}", n=n - 1, share=held["sink"]), of),
+            "sink": (
+                _("First and last {n}: {share}", n=fact("others", n - 1), share=held["sink"]),
+                of,
+            ),
             "best": (
                 _("Each head’s top {n}: {share}", n=n, share=held["best"]),
                 _("of the attention from “{word}”; each head has its own {n}", word=word, n=n),
