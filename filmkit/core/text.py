@@ -554,8 +554,13 @@ def fit_word(
     if (length := text_width(text, size=size)) > width:
         size = min(size, max(current_theme().min_text_size, size * width / length))
     # Made just small enough, its width may be rounded up.
-    kept, shown = len(text), text
-    while kept > 1 and text_width(shown, size=size) > width * (1 + 1e-9):
-        kept -= 1
-        shown = text[:kept].rstrip() + "…"
-    return Label(shown, size=size, colour=colour)
+    room = width * (1 + 1e-9)
+
+    def shortened(kept: int) -> str:
+        return text[:kept].rstrip() + "…"
+
+    if len(text) > 1 and text_width(text, size=size) > room:
+        counts = range(2, len(text))
+        kept = bisect(counts, room, key=lambda n: text_width(shortened(n), size=size))
+        text = shortened(1 + kept)
+    return Label(text, size=size, colour=colour)
