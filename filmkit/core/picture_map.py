@@ -95,7 +95,7 @@ the top left of the picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -232,6 +232,7 @@ def picture_map(
     mosaic: MosaicItem | None = None,
     *,
     values: bool = False,
+    panels: Sequence[PanelItem] | None = None,
 ) -> dict[str, Any]:
     """Return the map of a picture, as documented at the top of this module, without ``alt``.
 
@@ -245,9 +246,11 @@ def picture_map(
         What it was made from.
     values
         Whether the numbers of the cells are included.
+    panels
+        What :func:`panels_on` returns of it, where that is known: finding out draws the picture.
     """
     shown = list(mobjects)
-    panels = panels_on(shown, camera)
+    panels = panels_on(shown, camera) if panels is None else panels
 
     def part_of(mobject: Mobject) -> PartItem | None:
         return mosaic.part_of(mobject) if mosaic else None

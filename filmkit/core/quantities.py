@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -548,6 +548,7 @@ def cached_values(trace: Trace, **place: object) -> Array:
     return _cached(trace, "v", "v")
 
 
+@lru_cache(maxsize=2)  # scenes show many parts of both blocks
 def _cached(trace: Trace, tensor: str, scale: str) -> Array:
     start, layers = int(trace.meta.has_bos), range(trace.meta.n_layers)
     ends = (np.percentile(np.abs(trace.get(scale, n)[start:]), 99) or 1.0 for n in layers)

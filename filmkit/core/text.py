@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from bisect import bisect
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -85,8 +87,7 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
     if is_wide(text):
         # Rehearsals note what pictures depend on: most texts do not need these fonts.
         sys.audit("filmkit.fonts", EAST_ASIAN_FONTS)
-    with temporary_folder() as folder:
-        file = folder / "line.svg"
+    with _scratch_file() as file:
         fonts = ", ".join((font, *FALLBACKS))
         setting = manimpango.TextSetting(
             0, len(text), fonts, "NORMAL", manimpango.Weight[weight.upper()].name, -1, "#FFFFFF"
@@ -96,6 +97,21 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
         down, height = round(size), round(4 * size)
         manimpango.text2svg([setting], size, size, True, str(file), 0, down, UNBROKEN, height, text)
         return tuple(_outlines(file))
+
+
+@contextmanager
+def _scratch_file() -> Iterator[Path]:
+    """Yield a file that is gone after the ``with`` block; on Linux it is in memory."""
+    if not hasattr(os, "memfd_create"):
+        with temporary_folder() as folder:
+            yield folder / "line.svg"
+        return
+    # A folder on disk would take longer than setting the line.
+    number = os.memfd_create("line.svg")
+    try:
+        yield Path(f"/proc/self/fd/{number}")
+    finally:
+        os.close(number)
 
 
 def _outlines(file: Path) -> Iterator[Points]:
@@ -380,14 +396,20 @@ def stacked_lines(
 
 def _filled(text: str, width: float, size: float | None) -> list[str]:
     """Break a text where a line would get wider than ``width``."""
-    lines: list[str] = []
-    for unit in break_units(text):
-        longer = lines[-1] + unit if lines else unit
-        if lines and text_width(longer.rstrip(" "), size=size) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(unit)
-    return [line.rstrip(" ") for line in lines]
+    units, lines = break_units(text), list[str]()
+
+    def begun(count: int) -> str:
+        return "".join(units[:count]).rstrip(" ")
+
+    # Measuring takes time: most texts fit into one line, and the others are halved, not gone along.
+    while units:
+        counts = range(2, len(units) + 1)
+        count = len(units)
+        if text_width(begun(count), size=size) > width:
+            count = 1 + bisect(counts, width, key=lambda n: text_width(begun(n), size=size))
+        lines.append(begun(count))
+        units = units[count:]
+    return lines
 
 
 def fit_size(
@@ -506,7 +528,7 @@ def _outline(piece: VMobject) -> Points:
 
 @lru_cache(maxsize=256)
 def _formula(formula: str) -> MathTypst:
-    return MathTypst(formula)
+    return MathTypst(formula, use_svg_cache=False)  # which would be a copy of all pieces
 
 
 def fit_word(
@@ -532,8 +554,13 @@ def fit_word(
     if (length := text_width(text, size=size)) > width:
         size = min(size, max(current_theme().min_text_size, size * width / length))
     # Made just small enough, its width may be rounded up.
-    kept, shown = len(text), text
-    while kept > 1 and text_width(shown, size=size) > width * (1 + 1e-9):
-        kept -= 1
-        shown = text[:kept].rstrip() + "…"
-    return Label(shown, size=size, colour=colour)
+    room = width * (1 + 1e-9)
+
+    def shortened(kept: int) -> str:
+        return text[:kept].rstrip() + "…"
+
+    if len(text) > 1 and text_width(text, size=size) > room:
+        counts = range(2, len(text))
+        kept = bisect(counts, room, key=lambda n: text_width(shortened(n), size=size))
+        text = shortened(1 + kept)
+    return Label(text, size=size, colour=colour)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Highlight(Rectangle):
         self.move_to(grown.center)
 
 
-class Outline(RoundedRectangle):
+class Outline(Rectangle):
     """An outline without cells, for a matrix whose numbers are not shown.
 
     Parameters
@@ -88,12 +89,19 @@ class Outline(RoundedRectangle):
         super().__init__(
             width=box.width,
             height=box.height,
-            corner_radius=radius,
             stroke_color=colour or theme.faint,
             stroke_width=theme.thin,
             fill_opacity=0.0,
         )
+        if radius:
+            self.points = _rounded(box.width, box.height, radius).copy()
         self.move_to(box.center)
+
+
+@lru_cache(maxsize=64)  # most outlines of a picture are those of equal cards
+def _rounded(width: float, height: float, radius: float) -> npt.NDArray[np.float64]:
+    """Return the points (n, 3) of a rectangle with round corners about the origin."""
+    return RoundedRectangle(corner_radius=radius, width=width, height=height).points
 
 
 def bracket(start: npt.ArrayLike, end: npt.ArrayLike, out: npt.ArrayLike) -> VMobject:

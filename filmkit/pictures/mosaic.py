@@ -551,6 +551,7 @@ class _Tracks:
             reaches = mosaic.is_empty_before(name, across=across) and taken < inf
             self.sides[name] = _Side(*parts, reaches, taken)
         sides = self.sides.values()
+        self._by_span = sorted(sides, key=lambda side: side.stop - side.start)
         self.margins = [
             (
                 max((s.before for s in sides if s.start == t and not s.reaches), default=0.0),
@@ -575,18 +576,17 @@ class _Tracks:
     def _starts(self, pitch: Mapping[str, float]) -> list[float]:
         """Return where each track begins, and where one after the last would."""
         margins, gaps, middles = self.margins, self.gaps, [0.0] * self.count
-        sides = sorted(self.sides.values(), key=lambda side: side.stop - side.start)
-        for side in sides:
+        for side in self._by_span:
             if side.stop - side.start == 1:
                 middles[side.start] = max(middles[side.start], side.length(pitch))
-        for side in sides:
+        for side in self._by_span:
             if side.reaches:
                 track = side.start - 1
                 lack = side.before + side.beside - gaps[track] - margins[side.start][0]
                 lack -= margins[track][1] + margins[track][0] * (side.beside == 0)
                 middles[track] = max(middles[track], lack)
         # What spans several tracks takes what is left.
-        for side in sides:
+        for side in self._by_span:
             inner = sum(
                 margins[a][1] + gaps[a] + margins[b][0]
                 for a, b in pairwise(range(side.start, side.stop))

@@ -109,12 +109,14 @@ def reached(roots: Iterable[Path], without: Collection[str] = ()) -> list[Path]:
         Modules that are not followed.
     """
     found: set[Path] = set()
+    followed = set(without)
     ahead = list(roots)
     while ahead:
         file = ahead.pop()
         if file not in found:
             found.add(file)
-            modules = read_source(file).imports.difference(without)
+            modules = read_source(file).imports - followed
+            followed |= modules
             ahead += filter(None, map(_file_of, modules))
     return sorted(filter(is_own, found))
 

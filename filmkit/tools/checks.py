@@ -258,6 +258,9 @@ class _Layers:
         Everything that is drawn, the notes at the top included, in drawing order.
     background
         RGB in [0, 1].
+    grounds
+        What can be seen behind others: all but text, each with its number in drawing order and its
+        opacity.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -265,6 +268,11 @@ class _Layers:
         self.shown = self.camera.drawing_order(stage.with_notes())
         self.background = np.array(color_to_rgb(stage.theme.background))
         self.outlines: dict[int, tuple[Corners, Corners]] = {}
+        self.grounds = [
+            (index, thing, strength)
+            for index, thing in enumerate(self.shown)
+            if not isinstance(thing, TextLine) and (strength := _opacity(thing)) >= MIN_PRESENCE
+        ]
 
     def _outline(self, index: int) -> tuple[Corners, Corners]:
         """Return corners and convex outline of a thing, in pixels."""
@@ -294,16 +302,13 @@ class _Layers:
         (3,) and Heatmap or None
             RGB in [0, 1], and the panel that the point is on, if it is on one.
         """
-        for index in reversed(range(below)):
-            thing = self.shown[index]
-            cells = isinstance(thing, Heatmap)
-            strength = presence(thing) * (thing.opacity if cells else _fill_opacity(thing))
-            if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
+        for index, thing, strength in reversed(self.grounds):
+            if index >= below:
                 continue
             corners, outline = self._outline(index)
             if cv2.pointPolygonTest(outline, point.tolist(), False) < 0:
                 continue
-            if not cells:
+            if not isinstance(thing, Heatmap):
                 colour = thing.fill_rgbas[0, :3]
                 return self.background + (colour - self.background) * strength, None
             rgb, shown = _cell_at(thing, corners, point)
@@ -312,12 +317,14 @@ class _Layers:
         return self.background, None
 
 
-def _fill_opacity(shape: Mobject) -> float:
-    """Return the opacity of the first colour that fills a shape, 0 if nothing does.
+def _opacity(thing: Mobject) -> float:
+    """Return the opacity of a panel, or of the first colour that fills a shape, 0 if nothing does.
 
     A rim of light is clear there, over an opaque card.
     """
-    return float(shape.fill_rgbas[0, 3]) if len(shape.fill_rgbas) else 0.0
+    if isinstance(thing, Heatmap):
+        return presence(thing) * thing.opacity
+    return presence(thing) * float(thing.fill_rgbas[0, 3]) if len(thing.fill_rgbas) else 0.0
 
 
 def _cell_at(panel: Heatmap, corners: Corners, point: Points) -> tuple[Points, float]:

@@ -202,7 +202,7 @@ def perform(
                 tuple(
                     f"{record.name}: {line}"
                     for line in uneven_axes(
-                        picture_map(shown, stage.camera, stage.mosaic_on_screen())
+                        picture_map(shown, stage.camera, stage.mosaic_on_screen(), panels=panels)
                     )
                 ),
             )

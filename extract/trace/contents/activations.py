@@ -23,7 +23,7 @@ __all__ = ["Activations"]
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Activations:
     """Activations of one model for one prompt; `extract.trace` lists the tensors.
 

@@ -6,6 +6,7 @@ Neither this module nor what it reads needs torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from extract.errors import TraceError
 from extract.trace.contents.activations import Activations
@@ -263,6 +264,7 @@ class ConversionReport:
     merged: MergedMatrices
 
 
+@lru_cache(maxsize=1)  # a trace does not change
 def conversion_report(trace: Activations) -> ConversionReport:
     """Return what the conversion of a trace's model measured.
 
