@@ -60,7 +60,7 @@ CONVERTED = "scene_rotation"
 FILMED_CELL = 8
 FILMED_LEVELS = 6
 # A beat that ends with panels at full strength that nothing covers.
-FILMED = "transpose_the_keys"
+FILMED = "every_row"
 
 
 Beat = tuple[str, dict[str, Any], npt.NDArray[np.uint8]]
