@@ -130,7 +130,8 @@ class ChartAxis:
             Whether the axis ends at ticks, instead of at the smallest and the largest number.
         """
         low, high = float(np.min(values)), float(np.max(values))
-        if low == high:
+        # Below a normal number's size, steps cannot be round.
+        if high - low < 10 * np.finfo(float).tiny:
             low, high = (low - 0.5, high + 0.5) if low else (0.0, 1.0)
         power = float(np.floor(np.log10((high - low) / 5)))
         step = next(

@@ -48,7 +48,7 @@ class Rehearsals:
     Attributes
     ----------
     request
-        The request.
+        The request; its trace is named, so that all processes take the same.
     hasher
         Makes the keys.
     """
@@ -57,8 +57,8 @@ class Rehearsals:
     _made: ClassVar[dict[str, Rehearsal]] = {}
 
     def __init__(self, request: RenderRequest, cache: Cache) -> None:
-        self.request = request
-        self.hasher = BeatHasher(request)
+        self.request = replace(request, trace=request.trace_file)
+        self.hasher = BeatHasher(self.request)
         self._cache = cache
         self._known: dict[SceneEntry, Rehearsal | RenderError] = {}
 

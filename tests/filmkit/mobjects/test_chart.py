@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from manim import Mobject
 
@@ -81,6 +81,7 @@ def test_axes_with_everything_on_them_stay_in_their_box() -> None:
     st.floats(1e-6, 1e9),
     st.booleans(),
 )
+@example(shares=[0.0, 1.0], scale=5e-321, whole=False)
 def test_an_axis_covers_its_numbers_with_a_few_round_ticks(
     shares: list[float], scale: float, whole: bool
 ) -> None:
