@@ -77,7 +77,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         pytest.param(
             (1,),
             RACK,
-            {"trace": SHIPPED, "quality": SMALL, "beat": "along_the_heads"},
+            {"trace_file": SHIPPED, "quality": SMALL, "beat": "along_the_heads"},
             marks=pytest.mark.slow,
         ),
     ],
@@ -96,8 +96,8 @@ def test_cluster_draws_what_processes_draw(
     files = []
     for i, pool in enumerate(pools):
         folder = tmp_path / str(i)
-        request = render_request(scenes, trace_file, folder / "out", cache=folder / "cache")
-        assert make_films(replace(request, **options, **pool))
+        choices = {"cache": folder / "cache", "trace_file": trace_file, **options, **pool}
+        assert make_films(render_request(scenes, out=folder / "out", **choices))
         files.append(contents(folder))
     assert any(name.startswith("out") for name in files[0])
     assert all(others == files[0] for others in files)

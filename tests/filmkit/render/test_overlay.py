@@ -203,11 +203,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def request_in(folder: Path, **options: object):  # type: ignore[no-untyped-def]
     scene = replace(entry("scene_noted", "Noted"), module=__name__)
-    return replace(
-        render_request((scene,), folder / "trace.safetensors", folder, cache=folder / "cache"),
-        quality=SMALL,
-        **options,
-    )
+    plain = {"out": folder, "cache": folder / "cache", "quality": SMALL}
+    return render_request((scene,), folder / "trace.safetensors", **plain | options)
 
 
 def is_noted(frames: npt.NDArray[np.int_]) -> list[bool]:
@@ -251,7 +248,7 @@ def test_a_film_of_one_picture_has_notes_too(folder: Path, tmp_path: Path) -> No
 
 
 def test_notes_stay_where_each_beat_is_shown_by_itself(folder: Path) -> None:
-    request = request_in(folder, settings=StageSettings(calm=True))
+    request = request_in(folder, calm=True)
     with render_session(request, single=True) as session:
         (scene,) = session.plans
         files = list(session.part_files(scene, folder / "deck.html"))
