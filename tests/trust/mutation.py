@@ -178,6 +178,11 @@ def noticed(module: str, mutant: Mutant | None = None) -> bool:
     child = os.fork()
     if not child:
         if mutant is not None:
+            # Whoever has loaded the module, or uses it, loads it again.
+            for name in [
+                name for name in sys.modules if name.split(".")[0] in ("extract", "tests")
+            ]:
+                del sys.modules[name]
             sys.meta_path.insert(0, _Loader(mutant))
         signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
         nowhere = os.open(os.devnull, os.O_WRONLY)
