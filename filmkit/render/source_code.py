@@ -175,7 +175,7 @@ class _Words:
             node.body = [NOTHING]
 
     def _takes(self, member: ast.stmt) -> bool:
-        """Keep a beat of a class apart, and leave out what is said."""
+        """Note the code of a beat apart from that of its class, without its narration."""
         if isinstance(member, ast.FunctionDef) and is_beat(member):
             self.take_out(member)
             self.beats.setdefault(member.name, []).append(member)

@@ -178,7 +178,7 @@ def noticed(module: str, mutant: Mutant | None = None) -> bool:
     child = os.fork()
     if not child:
         if mutant is not None:
-            # Whoever has loaded the module, or uses it, loads it again.
+            # Import the module, and all that imports it, anew: now from the changed tree.
             for name in [
                 name for name in sys.modules if name.split(".")[0] in ("extract", "tests")
             ]:
