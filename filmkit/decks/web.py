@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import fields
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import font_source_sans_pro
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -32,7 +33,10 @@ from filmkit.decks.slides import Slide
 
 __all__ = ["SCRIPTS", "colours_of", "data_uri", "fonts", "render_page", "write_web"]
 
-SCRIPTS = ("cells.js", "deck.js", "talk.js", "live.js", "begin.js")
+SCRIPTS = (
+    *("cells.js", "page.js", "paint.js", "rank.js"),
+    *("deck.js", "talk.js", "live.js", "begin.js"),
+)
 """Templates of the page's script, in the order in which they run."""
 
 WEIGHTS = {400: "Regular", 600: "Semibold"}
@@ -102,6 +106,7 @@ def write_web(
         "pause": PAUSE,
         "minutes": options.minutes,
         "live": live_pictures,
+        "maps": live.maps,
         "words": page_words(),
         "slides": slide_data,
     }
@@ -155,13 +160,17 @@ def render_page(template: str, theme: Theme, **values: Any) -> str:
         The template's other variables.
     """
     environment = Environment(
-        loader=PackageLoader("filmkit.decks"), autoescape=True, undefined=StrictUndefined
+        loader=ChoiceLoader([PackageLoader("filmkit.decks"), PackageLoader("filmkit.explore")]),
+        autoescape=True,
+        undefined=StrictUndefined,
     )
 
+    # A browser imports no module from disk, so that those of a page are joined to one script.
     def source(*names: str) -> Markup:
         loader = environment.loader
         texts = [loader.get_source(environment, name)[0] for name in names]  # type: ignore[union-attr]
-        return Markup("".join(texts).replace("\r\n", "\n"))  # as a browser reads it
+        joined = re.sub("^export ", "", "".join(texts), flags=re.MULTILINE)
+        return Markup(joined.replace("\r\n", "\n"))  # as a browser reads it
 
     environment.globals["source"] = source
     environment.globals["source_hash"] = lambda *names: source_hash(source(*names))

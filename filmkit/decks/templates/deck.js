@@ -1,13 +1,4 @@
-const data = JSON.parse(document.getElementById("data").textContent);
-// Every word that the scripts put on the page, in its language.
-const WORDS = data.words;
-
-// One of them with its {names} filled in.
-function say(name, values) {
-  return filled(WORDS[name], values);
-}
 const slides = data.slides;
-const byId = (id) => document.getElementById(id);
 const deck = byId("deck"), stage = byId("stage"), still = byId("still"), tip = byId("tip");
 const players = [...stage.querySelectorAll("video")];
 const marks = [...byId("marks").children];
@@ -214,12 +205,6 @@ function showTexts() {
 }
 
 const paragraphs = (text) => text.split("\n\n").map((part) => makeElement("p", part));
-
-function makeElement(tag, text) {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  return element;
-}
 
 function showCaption() {
   const caption = byId("caption");

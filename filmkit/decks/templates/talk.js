@@ -16,12 +16,6 @@ let click = 0;
 let waiting = 0;
 let alone = 0;
 
-// Where a pointer is on an element, in shares of its width and height.
-function share(event, element) {
-  const box = element.getBoundingClientRect();
-  return { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
-}
-
 // End what belongs to one picture: zoom, a token that is followed, whatever lies over it.
 function leave() {
   clearTimeout(click);

@@ -1,0 +1,128 @@
+"""The page to explore: what it shows is computed in the browser, from numbers of the trace."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from extract.support.files import write_text
+from extract.trace import Trace
+from filmkit.core.stage import QUESTION
+from filmkit.core.theme import DARK, LIGHT, use_theme
+from filmkit.core.token_text import printable
+from filmkit.core.view import LayerView, best_match
+from filmkit.decks.cells import ArrayStore
+from filmkit.decks.live import LivePictures
+from filmkit.decks.web import as_json, colours_of, render_page
+from filmkit.explore.parts import NUMBERS, PARTS, Part, norms_of, sets_of
+from filmkit.explore.words import explore_words
+from filmkit.render.request import RenderRequest, load_trace, report_files
+from filmkit.render.runner import manim_config, rehearse
+
+__all__ = ["LIBRARY", "SCRIPTS", "write_explore"]
+
+SCRIPTS = (
+    *("cells.js", "page.js", "paint.js", "rank.js", "arithmetic.js", "explore.js"),
+    *("matrix.js", "rows.js", "heads.js", "sets.js", "memory.js", "reading.js", "begin_explore.js"),
+)
+"""Modules of the page, in the order in which they run."""
+
+LIBRARY = "twgl-full.min.js"
+"""The library that draws in space; its licence is written beside it."""
+
+THEMES = (DARK, LIGHT)
+
+
+def write_explore(request: RenderRequest) -> bool:
+    """Write the page and the files that it loads to the request's folder; return True.
+
+    Raises
+    ------
+    StageError
+        If the trace has no such layer, or too few or too many tokens.
+    OutputError
+        If a file cannot be written.
+    """
+    trace, settings = load_trace(request), request.settings
+    view = LayerView.of_prompt(trace, settings.layer, show_first_token=False)
+    head = view.head(settings.head).head
+    parts = [part for part in PARTS if part.fits(trace)]
+    folder, palette = request.out, settings.palette
+    written = [folder / f"{name}.js" for name in sorted({n for part in parts for n in part.needs})]
+    for path in written:
+        write_text(path, f"receive({as_json(_numbers(path.stem, view, palette))});\n")
+    vendored = files("filmkit.explore") / "vendor"
+    for name in (LIBRARY, "LICENSE.txt"):
+        written.append(folder / name.replace("LICENSE", LIBRARY.removesuffix(".js")))
+        write_text(written[-1], (vendored / name).read_text(encoding="utf-8"))
+    page = folder / "index.html"
+    write_text(page, _page(request, view, head, parts))
+    report_files(request, [page, *written])
+    return True
+
+
+def _numbers(name: str, view: LayerView, palette: str) -> dict[str, Any]:
+    """Return what a file holds: its numbers for each theme, and the arrays that they name."""
+    arrays = ArrayStore()
+    numbers = {}
+    for theme in THEMES:
+        with use_theme(theme.name, palette):
+            numbers[theme.name] = NUMBERS[name](LivePictures(view, arrays))
+    return {"name": name, "numbers": numbers, "arrays": arrays.encoded()}
+
+
+def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part]) -> str:
+    trace, meta = view.trace, view.trace.meta
+    norms, maps, palette = {}, {}, request.settings.palette
+    for theme in THEMES:
+        live = LivePictures(view, ArrayStore(), maps)
+        with use_theme(theme.name, palette):
+            norms[theme.name] = norms_of(live)
+            if any(part.name == "rank" for part in parts):
+                live.rank()  # for its colour maps
+    document = {
+        "words": explore_words(),
+        "tokens": [printable(token) for token in meta.tokens[: meta.n_prompt]],
+        "first": view.first,
+        "hidden": view.hidden_name if view.hides_first else "",
+        "layer": view.layer,
+        "head": head,
+        "query": view.first + best_match(view.head(head))[0],
+        "heads": meta.n_heads,
+        "sets": sets_of(trace),
+        "norms": norms,
+        "maps": maps,
+        "library": LIBRARY,
+        "needs": {part.name: part.needs for part in parts},
+    }
+    with use_theme("dark") as theme:
+        return render_page(
+            "explore.html",
+            theme,
+            light=colours_of(LIGHT),
+            scripts=SCRIPTS,
+            document=as_json(document),
+            parts=[part.name for part in parts],
+            questions=_questions(request, trace, parts),
+            model=meta.model,
+            prompt=meta.prompt.strip(),
+            next=printable(meta.top_tokens[meta.n_prompt - 1][0]) if meta.top_tokens else "",
+            tokens=document["tokens"][view.first :],
+            first=view.first,
+            view=view,
+            head=head,
+        )
+
+
+def _questions(request: RenderRequest, trace: Trace, parts: list[Part]) -> dict[str, str]:
+    """Return the questions that the film asks, by the names of the parts that answer them."""
+    entries = {entry.slug: entry for entry in request.scenes}
+    asked = {}
+    with manim_config(request.quality, verbosity=request.verbosity):
+        for part in parts:
+            scene, beat = part.question or ("", "")
+            if entry := entries.get(scene):
+                beats = rehearse(entry, trace, request).beats
+                asked |= {part.name: r.narration for r in beats if r.name == QUESTION + beat}
+    return asked

@@ -1,0 +1,157 @@
+"""What the parts of the page are made of: numbers of the trace, and published ones.
+
+Each part is a file of its own, which the page loads when that part comes into view. The page
+computes with these numbers as :mod:`extract.attention.arithmetic` does: see
+``templates/arithmetic.js``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from extract.facts.architectures import ARCHITECTURES
+from extract.facts.gpus import GPUS, H100_SXM
+from extract.recompute.sharing import groups_for
+from extract.trace import Trace
+from filmkit.core.norm import Norm
+from filmkit.core.view import LayerView
+from filmkit.decks.live import LivePictures, is_converted
+
+__all__ = ["NUMBERS", "PARTS", "Part", "norms_of", "sets_of"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the page.
+
+    Attributes
+    ----------
+    name
+        Its name in the page.
+    question
+        The scene that asks its question, and the beat that answers it; None if it asks none.
+    needs
+        Names of the files with its numbers; see :data:`NUMBERS`.
+    fits
+        Returns whether a trace has what it shows.
+    """
+
+    name: str
+    question: tuple[str, str] | None = None
+    needs: tuple[str, ...] = ()
+    fits: Callable[[Trace], bool] = lambda trace: True
+
+
+def layer_numbers(live: LivePictures) -> dict[str, Any]:
+    """Return what the attention of a layer is computed from, at all positions of the prompt.
+
+    ``q`` (position, head, channel), ``k`` and ``v`` (position, key/value head, channel) as used in
+    the scores; ``bias`` (head, query, key) and ``sinks`` (head,) only if the model has them.
+    """
+    view = live.view
+    trace, layer, meta = view.trace, view.layer, view.trace.meta
+    prompt = slice(0, meta.n_prompt)
+    bias = trace.position_bias(layer)[:, prompt, prompt]
+    tensors = {
+        "q": trace.queries(layer)[prompt],
+        "k": trace.keys(layer)[prompt],
+        "v": trace.get("v", layer)[prompt],
+        "bias": bias if bias.any() else None,
+        "sinks": trace.get("sinks", layer) if meta.sinks else None,
+    }
+    return {
+        "scale": meta.score_scale,
+        "cap": meta.score_cap,
+        "window": trace.window(layer),
+        "tensors": {
+            name: {"array": live.arrays.add(values), "shape": values.shape}
+            for name, values in tensors.items()
+            if values is not None
+        },
+    }
+
+
+def pattern_numbers(live: LivePictures) -> dict[str, Any]:
+    """Return the patterns of all heads of all layers, of each the triangle that is not masked."""
+    trace, meta = live.view.trace, live.view.trace.meta
+    rows, columns = np.tril_indices(meta.n_prompt)
+    layers = (trace.get("pattern", layer) for layer in range(meta.n_layers))
+    cells = np.stack([pattern[:, rows, columns] for pattern in layers])
+    return {"cells": live.arrays.add(cells), "layers": meta.n_layers, "heads": meta.n_heads}
+
+
+def published_numbers(live: LivePictures) -> dict[str, Any]:
+    """Return published models with the sizes that fix their caches, and GPUs."""
+    return {
+        "models": [
+            {
+                "name": model.name,
+                "scheme": model.scheme,
+                "heads": model.n_heads,
+                "sets": model.n_kv_heads,
+                "layers": model.n_layers,
+                "width": model.d_head,
+                "latent": list(model.latent or ()),
+                "source": model.source,
+            }
+            for model in ARCHITECTURES
+        ],
+        # Those that the film shows are chosen at first.
+        "model": "DeepSeek-V3/R1",
+        "gpu": H100_SXM.name,
+        "gpus": [
+            {
+                "name": gpu.name,
+                "bytes": gpu.memory_bytes,
+                "speed": gpu.bytes_per_second,
+                "source": gpu.source,
+            }
+            for gpu in GPUS
+        ],
+    }
+
+
+NUMBERS = {
+    "layer": layer_numbers,
+    "patterns": pattern_numbers,
+    "published": published_numbers,
+    "rank": LivePictures.rank,
+}
+"""Functions that return the numbers of a file, by its name."""
+
+
+def _shares(trace: Trace) -> bool:
+    return trace.meta.attention != "mla" and trace.meta.n_heads > 1
+
+
+PARTS = (
+    Part("dot", needs=("layer",)),
+    Part("softmax", ("scene_attention", "queries_and_keys"), ("layer",)),
+    Part("mix", needs=("layer",)),
+    Part("heads", needs=("layer",), fits=lambda trace: trace.meta.n_heads > 1),
+    Part("sets", ("scene_sharing", "attention_moves"), ("layer",), _shares),
+    Part("rank", ("scene_mla", "all_heads_compared"), ("rank",), is_converted),
+    Part("memory", ("scene_cache_size", "one_gpu"), ("published",)),
+    Part("reading", ("scene_sparse", "each_head_chooses"), ("patterns",)),
+)
+"""The parts of the page, in the order of the story."""
+
+
+def norms_of(live: LivePictures) -> dict[str, Any]:
+    """Return the norms of a layer's tensors in the theme in use, for the page."""
+    view = replace(live.view)  # which remembers its norms, and with them the colours of a theme
+    norms = {name: view.norm(name) for name in ("q", "k", "v")}
+    # A product of a query and a key, channel by channel, and what they add up to.
+    norms |= {"scores": view.scores_norm, "pattern": Norm.unit(), "z": view.norm("z")}
+    return {name: live.norm(norm) for name, norm in norms.items()}
+
+
+def sets_of(trace: Trace) -> list[int]:
+    """Return how many sets of keys and values the heads may share: own ones, groups, one."""
+    meta = trace.meta
+    groups = meta.n_kv_heads if meta.n_kv_heads < meta.n_heads else groups_for(meta.n_heads)
+    return sorted({meta.n_heads, groups, 1}, reverse=True)

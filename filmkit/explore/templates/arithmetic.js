@@ -1,0 +1,153 @@
+// The arithmetic of attention and of caches, as extract/attention/arithmetic.py and
+// extract/facts/architectures.py have it. Nothing here knows the page.
+
+/**
+ * Numbers by position, head and so on, row by row.
+ * @typedef {{ data: Float64Array, shape: number[] }} Tensor
+ *
+ * What a layer's scores are made with, besides queries and keys.
+ * @typedef {{ scale: number, cap: number, window: number, bias?: Tensor, sinks?: Tensor }} Scoring
+ *
+ * One query's attention to the keys up to its own position. A key that it may not read has weight 0.
+ * @typedef {{ dots: number[], scores: number[], weights: number[] }} Row
+ */
+
+/** The products of two lists, one by one. */
+export function products(a, b) {
+  return Array.from(a, (value, i) => value * b[i]);
+}
+
+/** What the products of two lists add up to, channel by channel: as many sums as there are channels. */
+export function runningSums(a, b) {
+  let sum = 0;
+  return products(a, b).map((product) => (sum += product));
+}
+
+export function dot(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+/**
+ * The softmax of scores at a temperature, which divides them; 1 is the model's own.
+ * A score of -Infinity is that of a key that may not be read.
+ */
+export function softmax(scores, temperature = 1) {
+  const most = Math.max(...scores);
+  const exponentials = scores.map((score) => Math.exp((score - most) / temperature));
+  const sum = exponentials.reduce((total, value) => total + value, 0);
+  return exponentials.map((value) => value / sum);
+}
+
+/** The numbers of one position and head: tensors (position, head, channel). */
+export function channels({ data, shape: [, heads, width] }, position, head) {
+  const start = (position * heads + head) * width;
+  return data.subarray(start, start + width);
+}
+
+/** One number of a tensor (head, query, key). */
+export function cellOfHead({ data, shape: [, queries, keys] }, head, query, key) {
+  return data[(head * queries + query) * keys + key];
+}
+
+/**
+ * The attention of one query of one head, computed from queries and keys.
+ * @param {Tensor} q queries (position, head, channel), as used in the scores
+ * @param {Tensor} k keys (position, set, channel); heads share sets in equal groups
+ * @param {Scoring} scoring
+ * @returns {Row}
+ */
+export function attendRow(q, k, scoring, head, query, temperature = 1) {
+  const set = Math.floor((head * k.shape[1]) / q.shape[1]);
+  const asked = channels(q, query, head);
+  const keys = Array.from({ length: query + 1 }, (_, key) => key);
+  const dots = keys.map((key) => dot(asked, channels(k, key, set)));
+  const scores = dots.map((value, key) => {
+    const scaled = scoring.scale * value + (scoring.bias ? cellOfHead(scoring.bias, head, query, key) : 0);
+    const score = scoring.cap ? scoring.cap * Math.tanh(scaled / scoring.cap) : scaled;
+    return scoring.window && query - key >= scoring.window ? -Infinity : score;
+  });
+  // A sink is a key without a value: it takes its share, and nothing is read from it.
+  const sink = scoring.sinks ? [scoring.sinks.data[head]] : [];
+  const weights = softmax([...scores, ...sink], temperature).slice(0, scores.length);
+  return { dots, scores, weights };
+}
+
+/** The pattern of a head: for each query its weights, 0 for keys that come later. */
+export function attend(q, k, scoring, head) {
+  const count = q.shape[0];
+  return Array.from({ length: count }, (_, query) => {
+    const { weights } = attendRow(q, k, scoring, head, query);
+    return [...weights, ...Array(count - weights.length).fill(0)];
+  });
+}
+
+/** The values of one set, (position, set, channel), summed with weights: z. */
+export function mix(weights, v, set) {
+  const sum = new Array(v.shape[2]).fill(0);
+  weights.forEach((weight, position) => {
+    channels(v, position, set).forEach((value, channel) => (sum[channel] += weight * value));
+  });
+  return sum;
+}
+
+/** Keys or values of more sets than before, or of fewer: copies, or the means of neighbours. */
+export function pool(tensor, sets) {
+  const [positions, before, width] = tensor.shape;
+  const data = new Float64Array(positions * sets * width);
+  for (let position = 0; position < positions; position++) {
+    for (let set = 0; set < sets; set++) {
+      const first = Math.floor((set * before) / sets);
+      const group = Math.max(1, before / sets);
+      for (let channel = 0; channel < width; channel++) {
+        let sum = 0;
+        for (let member = first; member < first + group; member++) sum += channels(tensor, position, member)[channel];
+        data[(position * sets + set) * width + channel] = sum / group;
+      }
+    }
+  }
+  return { data, shape: [positions, sets, width] };
+}
+
+/** The share of a row's attention that goes to other keys in another one: total variation. */
+export function moved(row, other) {
+  return row.reduce((sum, weight, i) => sum + Math.abs(weight - other[i]), 0) / 2;
+}
+
+/** The mean of that over all rows of a pattern but the first, which has only one key. */
+export function movedInPattern(pattern, other) {
+  const rows = pattern.map((row, i) => moved(row, other[i])).slice(1);
+  return rows.length ? rows.reduce((sum, share) => sum + share, 0) / rows.length : 0;
+}
+
+/**
+ * How many numbers one token takes in a cache, over all layers.
+ * @param {{ heads: number, sets: number, layers: number, width: number, latent: number[] }} model
+ * @param {"mha"|"gqa"|"mqa"|"mla"} scheme
+ */
+export function cacheNumbers({ heads, sets, layers, width, latent }, scheme) {
+  // A latent in DeepSeek's proportions, for a model that has none: 4 head widths, and half of one.
+  const sizes = latent.length ? latent : [4 * width, Math.floor(width / 2)];
+  const perLayer = {
+    mha: 2 * heads * width,
+    gqa: 2 * sets * width,
+    mqa: 2 * width,
+    mla: sizes.reduce((sum, size) => sum + size, 0),
+  }[scheme];
+  return layers * perLayer;
+}
+
+/** Which keys are read: the last ones, the first and the last ones, or those with the most weight. */
+export function chosenKeys(weights, way, count) {
+  const keys = weights.map((_, key) => key);
+  if (way === "last") return keys.slice(-count);
+  if (way === "first") return keys.filter((key) => key === 0 || key > keys.length - count);
+  return [...keys].sort((a, b) => weights[b] - weights[a] || a - b).slice(0, count);
+}
+
+/** The share of attention, the mean of rows, that some keys hold. */
+export function shareHeld(rows, keysOf) {
+  const shares = rows.map((row) => keysOf(row).reduce((sum, key) => sum + row[key], 0));
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+}

@@ -1,0 +1,44 @@
+// The dial of ranks, which decks have too; and the beginning.
+
+drawers.rank = {
+  build({ numbers, values }) {
+    buildRank(numbers(), values);
+    this.numbers = numbers;
+  },
+  draw() {
+    rank.picture = this.numbers();
+    turnRank(rank.size);
+  },
+};
+
+byId("query").append(
+  ...drawn.map((position) => {
+    const label = makeElement("label", wordAt(position));
+    const input = document.createElement("input");
+    Object.assign(input, { type: "radio", name: "query", value: position, checked: position === chosen.query });
+    input.addEventListener("change", () => choose({ query: position }));
+    label.prepend(input);
+    return label;
+  })
+);
+const light = matchMedia("(prefers-color-scheme: light)");
+useTheme(light.matches);
+light.addEventListener("change", () => useTheme(light.matches));
+byId("theme").addEventListener("click", () => useTheme(themeName() === "dark"));
+
+document.querySelectorAll(".asked button").forEach((button) =>
+  button.addEventListener("click", () => {
+    const section = button.closest(".part");
+    section.querySelector(".shown").hidden = false;
+    section.querySelector(".asked").classList.add("answered");
+    button.remove();
+    if (ready.has(section.dataset.part)) drawers[section.dataset.part].draw();
+  })
+);
+
+// A part is loaded when it comes near.
+const watcher = new IntersectionObserver(
+  (entries) => entries.forEach((entry) => entry.isIntersecting && show(entry.target)),
+  { rootMargin: "30% 0px" }
+);
+document.querySelectorAll(".part").forEach((section) => watcher.observe(section));

@@ -1,0 +1,69 @@
+// A matrix whose cells can be chosen, with words at both sides; and rows of channels.
+
+/**
+ * A matrix in a figure: pointer and arrow keys choose a cell.
+ * @param {HTMLElement} figure
+ * @param {{ positions: number[], label: string, onChoose?: (query: number, key: number) => void }} given
+ */
+function makeMatrix(figure, { positions, label, onChoose }) {
+  const count = positions.length;
+  const canvas = makeCanvas([count, count], "cells", label);
+  const columns = makeElement("ol", "");
+  const rows = makeElement("ol", "");
+  for (const [list, kind] of [[columns, "columns"], [rows, "rows"]]) {
+    list.className = kind;
+    list.setAttribute("aria-hidden", "true");
+    list.append(...positions.map((position) => makeElement("li", wordAt(position))));
+  }
+  const box = makeElement("div", "");
+  box.className = "box";
+  const mark = makeElement("i", "");
+  box.append(canvas, mark);
+  figure.style.setProperty("--count", count);
+  figure.replaceChildren(columns, rows, box);
+  const at = { row: count - 1, column: 0 };
+  if (onChoose) {
+    const pick = (row, column) => onChoose(positions[row], positions[Math.min(row, column)]);
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "application");
+    const pointed = (event) => {
+      const cell = cellOf(event, canvas);
+      pick(cell.row, cell.column);
+    };
+    canvas.addEventListener("pointerdown", pointed);
+    canvas.addEventListener("pointermove", (event) => event.buttons & 1 && pointed(event));
+    canvas.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const limited = (place) => Math.min(count - 1, Math.max(0, place));
+      pick(limited(at.row + step[0]), limited(at.column + step[1]));
+    });
+  }
+  return {
+    // Draw values by query and key; null where the mask hides them. Mark a cell, or a whole row.
+    draw(valueAt, norm, query, key = null) {
+      paint(canvas, [count, count], (row, column) => (column > row ? null : valueAt(positions[row], positions[column])), norm);
+      at.row = positions.indexOf(query);
+      at.column = key === null ? 0 : positions.indexOf(key);
+      mark.hidden = at.row < 0;
+      mark.style.inset = `${(100 * at.row) / count}% auto auto ${(100 * at.column) / count}%`;
+      mark.style.width = key === null ? `${(100 * (at.row + 1)) / count}%` : `${100 / count}%`;
+      mark.style.height = `${100 / count}%`;
+      [...rows.children].forEach((item, i) => item.classList.toggle("at", i === at.row));
+      [...columns.children].forEach((item, i) => item.classList.toggle("at", key !== null && i === at.column));
+    },
+  };
+}
+
+// A row of cells, one for each channel.
+function makeStrip(kind, label) {
+  const canvas = makeCanvas([1, 1], `strip ${kind}`, label);
+  return {
+    canvas,
+    draw(values, norm) {
+      canvas.width = values.length;
+      paint(canvas, [1, values.length], (_, channel) => values[channel], norm);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+"""Every word that the script of the page to explore puts on it, in the language in use."""
+
+from __future__ import annotations
+
+from filmkit.core.language import N_, _
+from filmkit.decks.page_words import page_words
+
+__all__ = ["explore_words"]
+
+WORDS = {
+    "query": N_("query"),
+    "key": N_("key"),
+    "value": N_("value"),
+    "product": N_("products"),
+    "scores": N_("scores"),
+    "pattern": N_("attention pattern"),
+    "mixed": N_("sum"),
+    "asks": N_("“{query}” asks, “{key}” answers"),
+    "added": N_("{added} of {count} channels: {sum}. The last one adds {query} × {key} = {product}."),
+    "score": N_("The sum is {sum}; times {scale}, the score is {score}."),
+    "without": N_("Without them, the sum is off by {off}."),
+    "withHidden": N_("The {what} gets {share}; its value is in the sum, and not drawn."),
+    "head": N_("head {head}"),
+    "headLooks": N_("Head {head}: “{query}” gives “{key}” {value}."),
+    "keptNumbers": N_("{count} numbers kept for each word and layer"),
+    "moves": N_("{share} of the attention moves to other words"),
+    "nothingMoves": N_("no attention moves"),
+    "mha": N_("keys and values for each head"),
+    "gqa": N_("shared by groups of heads"),
+    "mqa": N_("one set for all heads"),
+    "mla": N_("a latent"),
+    "takes": N_("{gigabytes} GB"),
+    "needsGpus": N_("{gigabytes} GB: {gpus} GPUs"),
+    "fits": N_("One GPU is full after {tokens} tokens; to read this takes {time} ms for each new one."),
+    "sources": N_("Sizes: {model}. Memory: {gpu}."),
+    "hypothetical": N_("Of this model, the latent is hypothetical, in DeepSeek’s proportions."),
+    "cacheAlone": N_("The cache alone, in 16 bits; weights need memory too."),
+    "way_hand": N_("you"),
+    "way_last": N_("the last words"),
+    "way_first": N_("the first and the last"),
+    "way_best": N_("each head its best"),
+    "held": N_("{number} of {count} words hold {share} of the attention of {heads} heads."),
+    "notLoaded": N_("{what} could not be loaded; is it beside this page?"),
+}
+"""By the names that the script asks for; names in braces are filled in by it."""
+
+
+def explore_words() -> dict[str, str]:
+    """Return the words of the page by their names, with those that it shares with decks."""
+    return page_words() | {name: _(text) for name, text in WORDS.items()}
