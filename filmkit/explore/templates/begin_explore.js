@@ -21,6 +21,7 @@ byId("query").append(
     return label;
   })
 );
+showChosen();
 const light = matchMedia("(prefers-color-scheme: light)");
 useTheme(light.matches);
 light.addEventListener("change", () => useTheme(light.matches));
@@ -31,8 +32,10 @@ document.querySelectorAll(".asked button").forEach((button) =>
     const section = button.closest(".part");
     section.querySelector(".shown").hidden = false;
     section.querySelector(".asked").classList.add("answered");
+    section.querySelector(".answer").hidden = false;
     button.remove();
-    if (ready.has(section.dataset.part)) drawers[section.dataset.part].draw();
+    answered.add(section.dataset.part);
+    if (ready.has(section.dataset.part)) answer(section.dataset.part);
   })
 );
 

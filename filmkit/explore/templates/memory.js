@@ -39,6 +39,7 @@ drawers.memory = {
       box.classList.toggle("full", taken > gpu.bytes);
       box.style.setProperty("--taken", Math.min(1, taken / gpu.bytes));
       const needed = Math.ceil(taken / gpu.bytes);
+      box.style.setProperty("--gpus", needed);
       box.querySelector("p").textContent = say(needed > 1 ? "needsGpus" : "takes", { gigabytes: fixed(taken / 1e9, 1), gpus: counted(needed) });
       box.querySelector("small").textContent = say("fits", { tokens: counted(Math.floor(gpu.bytes / each)), time: fixed((1000 * taken) / gpu.speed, 1) });
     });

@@ -20,7 +20,7 @@ drawers.reading = {
       ...["hand", "last", "first", "best"].map((way) => {
         const label = makeElement("label", WORDS[`way_${way}`]);
         const input = document.createElement("input");
-        Object.assign(input, { type: "radio", name: "way", checked: way === this.way });
+        Object.assign(input, { type: "radio", name: "way", value: way, checked: way === this.way });
         input.addEventListener("change", () => {
           this.way = way;
           this.draw();
@@ -37,14 +37,21 @@ drawers.reading = {
       button.append(makeElement("i", ""), makeElement("span", word), makeElement("em", ""));
       button.addEventListener("click", () => {
         if (this.way !== "hand") this.read = new Set(this.common);
-        this.way = "hand";
-        byId("reading-ways").querySelector("input").checked = true;
+        this.use("hand");
         if (!this.read.delete(i)) this.read.add(i);
         this.draw();
       });
       return button;
     });
     byId("reading-words").replaceChildren(...this.columns);
+  },
+  use(way) {
+    this.way = way;
+    byId("reading-ways").querySelector(`[value="${way}"]`).checked = true;
+  },
+  answer() {
+    this.use("best");
+    choose({ query: data.tokens.length - 1 });
   },
   draw() {
     const rows = this.rowsOf(chosen.query);
