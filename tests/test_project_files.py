@@ -72,7 +72,14 @@ def test_git_ignores_the_folders_that_commands_write() -> None:
 
 
 @pytest.mark.parametrize(
-    "check", ["-m ruff check", "-m ruff format --check", "-m mypy", "/lint-imports"]
+    "check",
+    [
+        "-m ruff check",
+        "-m ruff format --check",
+        "-m mypy",
+        "/lint-imports",
+        "-m scripts.check_pages",
+    ],
 )
 def test_pre_commit_and_make_lint_check_the_same(check: str) -> None:
     assert check in text(".pre-commit-config.yaml")

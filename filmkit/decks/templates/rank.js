@@ -101,9 +101,10 @@ function turnRank(size) {
       name.append(makeElement("small", fixed ? say("fixed", side) : sizeWords(side)));
       const bar = document.createElement("td");
       for (const [colour, count] of side.pieces) {
-        bar.append(makeElement("span", ""));
-        bar.lastChild.style.background = colour;
-        bar.lastChild.style.width = `${(100 * count) / model.numbers}%`;
+        const piece = makeElement("span", "");
+        piece.style.background = colour;
+        piece.style.width = `${(100 * count) / model.numbers}%`;
+        bar.append(piece);
       }
       row.append(name, bar, ...[side.moved, side.next, side.says].map((text) => makeElement("td", text)));
       [...row.cells].forEach((cell, i) => (cell.dataset.label = heads[i].textContent));
