@@ -146,20 +146,24 @@ def _slide_data(
     }
 
 
-def render_page(template: str, theme: Theme, **values: Any) -> str:
-    """Return a page as HTML, made from one of this package's templates.
+def render_page(
+    template: str, theme: Theme, *, package: str = "filmkit.decks", **values: Any
+) -> str:
+    """Return a page as HTML, made from a template.
 
     Parameters
     ----------
     template
-        File name in the ``templates`` folder.
+        File name in the ``templates`` folder of a package.
     theme
         Gives the colours of the page.
+    package
+        The package; its pages may also use templates and scripts of this one.
     **values
         The template's other variables.
     """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("filmkit.decks"), PackageLoader("filmkit.explore")]),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("filmkit.decks")]),
         autoescape=True,
         undefined=StrictUndefined,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from extract.support.files import write_text
@@ -29,7 +28,7 @@ SCRIPTS = (
 """Modules of the page, in the order in which they run."""
 
 LIBRARY = "twgl-full.min.js"
-"""The library that draws in space; its licence is written beside it."""
+"""The library that draws in space; ``vendor/SOURCES.md`` says where it is from."""
 
 THEMES = (DARK, LIGHT)
 
@@ -100,6 +99,7 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         return render_page(
             "explore.html",
             theme,
+            package="filmkit.explore",
             light=colours_of(LIGHT),
             scripts=SCRIPTS,
             document=as_json(document),
@@ -122,7 +122,9 @@ def _questions(request: RenderRequest, trace: Trace, parts: list[Part]) -> dict[
     with manim_config(request.quality, verbosity=request.verbosity):
         for part in parts:
             scene, beat = part.question or ("", "")
-            if entry := entries.get(scene):
-                beats = rehearse(entry, trace, request).beats
-                asked |= {part.name: r.narration for r in beats if r.name == QUESTION + beat}
+            if scene in entries:
+                beats = rehearse(entries[scene], trace, request).beats
+                narrations = {each.name: each.narration for each in beats}
+                if QUESTION + beat in narrations:
+                    asked[part.name] = narrations[QUESTION + beat]
     return asked

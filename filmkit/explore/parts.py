@@ -18,7 +18,6 @@ from extract.facts.gpus import GPUS, H100_SXM
 from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.norm import Norm
-from filmkit.core.view import LayerView
 from filmkit.decks.live import LivePictures, is_converted
 
 __all__ = ["NUMBERS", "PARTS", "Part", "norms_of", "sets_of"]

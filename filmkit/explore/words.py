@@ -16,7 +16,9 @@ WORDS = {
     "pattern": N_("attention pattern"),
     "mixed": N_("sum"),
     "asks": N_("“{query}” asks, “{key}” answers"),
-    "added": N_("{added} of {count} channels: {sum}. The last one adds {query} × {key} = {product}."),
+    "added": N_(
+        "{added} of {count} channels: {sum}. The last one adds {query} × {key} = {product}."
+    ),
     "score": N_("The sum is {sum}; times {scale}, the score is {score}."),
     "without": N_("Without them, the sum is off by {off}."),
     "withHidden": N_("The {what} gets {share}; its value is in the sum, and not drawn."),
@@ -31,7 +33,9 @@ WORDS = {
     "mla": N_("a latent"),
     "takes": N_("{gigabytes} GB"),
     "needsGpus": N_("{gigabytes} GB: {gpus} GPUs"),
-    "fits": N_("One GPU is full after {tokens} tokens; to read this takes {time} ms for each new one."),
+    "fits": N_(
+        "One GPU is full after {tokens} tokens; to read this takes {time} ms for each new one."
+    ),
     "sources": N_("Sizes: {model}. Memory: {gpu}."),
     "hypothetical": N_("Of this model, the latent is hypothetical, in DeepSeek’s proportions."),
     "cacheAlone": N_("The cache alone, in 16 bits; weights need memory too."),
