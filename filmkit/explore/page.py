@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from extract.support.files import write_text
@@ -30,7 +29,7 @@ SCRIPTS = (
 """Modules of the page, in the order in which they run."""
 
 LIBRARY = "twgl-full.min.js"
-"""The library that draws in space; its licence is written beside it."""
+"""The library that draws in space; ``vendor/SOURCES.md`` says where it is from."""
 
 CLOSING = "scene_answer"
 
@@ -104,6 +103,7 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         return render_page(
             "explore.html",
             theme,
+            package="filmkit.explore",
             light=colours_of(LIGHT),
             scripts=SCRIPTS,
             document=as_json(document),
@@ -124,9 +124,20 @@ def _said(request: RenderRequest, trace: Trace, scenes: Iterable[str]) -> dict[s
     """Return what scenes of the film say, by their names and those of their beats."""
     entries = [entry for entry in request.scenes if entry.slug in scenes]
     with manim_config(request.quality, verbosity=request.verbosity):
+<<<<<<< .merge_file_5pUpYi
         return {
             entry.slug: {
                 record.name: record.narration for record in rehearse(entry, trace, request).beats
             }
             for entry in entries
         }
+=======
+        for part in parts:
+            scene, beat = part.question or ("", "")
+            if scene in entries:
+                beats = rehearse(entries[scene], trace, request).beats
+                narrations = {each.name: each.narration for each in beats}
+                if QUESTION + beat in narrations:
+                    asked[part.name] = narrations[QUESTION + beat]
+    return asked
+>>>>>>> .merge_file_k0LhIV

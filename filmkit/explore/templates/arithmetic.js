@@ -13,17 +13,17 @@
  */
 
 /** The products of two lists, one by one. */
-export function products(a, b) {
+function products(a, b) {
   return Array.from(a, (value, i) => value * b[i]);
 }
 
 /** What the products of two lists add up to, channel by channel: as many sums as there are channels. */
-export function runningSums(a, b) {
+function runningSums(a, b) {
   let sum = 0;
   return products(a, b).map((product) => (sum += product));
 }
 
-export function dot(a, b) {
+function dot(a, b) {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
   return sum;
@@ -33,21 +33,29 @@ export function dot(a, b) {
  * The softmax of scores at a temperature, which divides them; 1 is the model's own.
  * A score of -Infinity is that of a key that may not be read.
  */
-export function softmax(scores, temperature = 1) {
+function softmax(scores, temperature = 1) {
   const most = Math.max(...scores);
   const exponentials = scores.map((score) => Math.exp((score - most) / temperature));
   const sum = exponentials.reduce((total, value) => total + value, 0);
   return exponentials.map((value) => value / sum);
 }
 
-/** The numbers of one position and head: tensors (position, head, channel). */
-export function channels({ data, shape: [, heads, width] }, position, head) {
+/**
+ * The numbers of one position and head.
+ * @param {Tensor} tensor (position, head, channel)
+ */
+function channels({ data, shape }, position, head) {
+  const [, heads, width] = shape;
   const start = (position * heads + head) * width;
   return data.subarray(start, start + width);
 }
 
-/** One number of a tensor (head, query, key). */
-export function cellOfHead({ data, shape: [, queries, keys] }, head, query, key) {
+/**
+ * One number of a head's bias.
+ * @param {Tensor} tensor (head, query, key)
+ */
+function cellOfHead({ data, shape }, head, query, key) {
+  const [, queries, keys] = shape;
   return data[(head * queries + query) * keys + key];
 }
 
@@ -58,7 +66,7 @@ export function cellOfHead({ data, shape: [, queries, keys] }, head, query, key)
  * @param {Scoring} scoring
  * @returns {Row}
  */
-export function attendRow(q, k, scoring, head, query, temperature = 1) {
+function attendRow(q, k, scoring, head, query, temperature = 1) {
   const set = Math.floor((head * k.shape[1]) / q.shape[1]);
   const asked = channels(q, query, head);
   const keys = Array.from({ length: query + 1 }, (_, key) => key);
@@ -75,7 +83,7 @@ export function attendRow(q, k, scoring, head, query, temperature = 1) {
 }
 
 /** The pattern of a head: for each query its weights, 0 for keys that come later. */
-export function attend(q, k, scoring, head) {
+function attend(q, k, scoring, head) {
   const count = q.shape[0];
   return Array.from({ length: count }, (_, query) => {
     const { weights } = attendRow(q, k, scoring, head, query);
@@ -84,8 +92,8 @@ export function attend(q, k, scoring, head) {
 }
 
 /** The values of one set, (position, set, channel), summed with weights: z. */
-export function mix(weights, v, set) {
-  const sum = new Array(v.shape[2]).fill(0);
+function mix(weights, v, set) {
+  const sum = Array(v.shape[2]).fill(0);
   weights.forEach((weight, position) => {
     channels(v, position, set).forEach((value, channel) => (sum[channel] += weight * value));
   });
@@ -93,7 +101,7 @@ export function mix(weights, v, set) {
 }
 
 /** Keys or values of more sets than before, or of fewer: copies, or the means of neighbours. */
-export function pool(tensor, sets) {
+function pool(tensor, sets) {
   const [positions, before, width] = tensor.shape;
   const data = new Float64Array(positions * sets * width);
   for (let position = 0; position < positions; position++) {
@@ -111,12 +119,12 @@ export function pool(tensor, sets) {
 }
 
 /** The share of a row's attention that goes to other keys in another one: total variation. */
-export function moved(row, other) {
+function moved(row, other) {
   return row.reduce((sum, weight, i) => sum + Math.abs(weight - other[i]), 0) / 2;
 }
 
 /** The mean of that over all rows of a pattern but the first, which has only one key. */
-export function movedInPattern(pattern, other) {
+function movedInPattern(pattern, other) {
   const rows = pattern.map((row, i) => moved(row, other[i])).slice(1);
   return rows.length ? rows.reduce((sum, share) => sum + share, 0) / rows.length : 0;
 }
@@ -124,9 +132,9 @@ export function movedInPattern(pattern, other) {
 /**
  * How many numbers one token takes in a cache, over all layers.
  * @param {{ heads: number, sets: number, layers: number, width: number, latent: number[] }} model
- * @param {"mha"|"gqa"|"mqa"|"mla"} scheme
+ * @param {string} scheme "mha", "gqa", "mqa" or "mla"
  */
-export function cacheNumbers({ heads, sets, layers, width, latent }, scheme) {
+function cacheNumbers({ heads, sets, layers, width, latent }, scheme) {
   // A latent in DeepSeek's proportions, for a model that has none: 4 head widths, and half of one.
   const sizes = latent.length ? latent : [4 * width, Math.floor(width / 2)];
   const perLayer = {
@@ -139,7 +147,7 @@ export function cacheNumbers({ heads, sets, layers, width, latent }, scheme) {
 }
 
 /** Which keys are read: the last ones, the first and the last ones, or those with the most weight. */
-export function chosenKeys(weights, way, count) {
+function chosenKeys(weights, way, count) {
   const keys = weights.map((_, key) => key);
   if (way === "last") return keys.slice(-count);
   if (way === "first") return keys.filter((key) => key === 0 || key > keys.length - count);
@@ -147,7 +155,7 @@ export function chosenKeys(weights, way, count) {
 }
 
 /** The share of attention, the mean of rows, that some keys hold. */
-export function shareHeld(rows, keysOf) {
+function shareHeld(rows, keysOf) {
   const shares = rows.map((row) => keysOf(row).reduce((sum, key) => sum + row[key], 0));
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }

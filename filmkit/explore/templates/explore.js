@@ -45,6 +45,12 @@ function useTheme(light) {
 const files = new Map(); // by name: what has arrived, or its promise
 const arrivals = {};
 
+/**
+ * Each file of numbers calls it.
+ * @param {{ name: string, numbers: Object<string, object>, arrays: string[] }} file by theme, the
+ *   numbers that filmkit/explore/parts.py returns; arrays are numbered there
+ */
+// oxlint-disable-next-line no-unused-vars
 function receive(file) {
   const reader = new CellReader({ arrays: file.arrays });
   const floats = (array) => {

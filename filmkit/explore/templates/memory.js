@@ -28,7 +28,7 @@ drawers.memory = {
   draw() {
     const model = this.published.models[byId("memory-model").value];
     const gpu = this.published.gpus[byId("memory-gpu").value];
-    const tokens = Math.round(1000 * 10 ** (Number(byId("memory-tokens").value) / 20));
+    const tokens = Number((1000 * 10 ** (Number(byId("memory-tokens").value) / 20)).toPrecision(1));
     byId("memory-count").textContent = counted(tokens);
     SCHEMES.forEach((scheme, i) => {
       const each = BYTES * cacheNumbers(model, scheme);

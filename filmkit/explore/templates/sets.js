@@ -102,7 +102,8 @@ drawers.sets = {
     const { share, words } = this.row.compute(k);
     const kept = keptNumbers(this.sets * (k.shape[2] + v.shape[2]));
     const trained = this.sets === data.trained && this.sets < data.heads ? WORDS.trained : "";
-    byId("sets-read").textContent = [say("apart", { some: kept, more: words }) + ".", trained].filter(Boolean).join(" ");
+    const name = { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
+    byId("sets-read").textContent = [say("apart", { some: kept, more: words }) + ".", name, trained].filter(Boolean).join(" ");
     return share;
   },
 };
