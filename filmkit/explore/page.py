@@ -108,8 +108,8 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
             scripts=SCRIPTS,
             document=as_json(document),
             parts=[part.name for part in parts],
-            said=_said(request, trace, {"scene_sharing", CLOSING, *(part.scene for part in parts)}),
-            asked={part.name: (part.scene, QUESTION + part.question, part.answer) for part in parts},
+            said=_said(request, trace, {"scene_sharing", CLOSING} | {part.scene for part in parts}),
+            asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
             model=meta.model,
             prompt=meta.prompt.strip(),
             next=printable(meta.top_tokens[meta.n_prompt - 1][0]) if meta.top_tokens else "",
@@ -124,20 +124,9 @@ def _said(request: RenderRequest, trace: Trace, scenes: Iterable[str]) -> dict[s
     """Return what scenes of the film say, by their names and those of their beats."""
     entries = [entry for entry in request.scenes if entry.slug in scenes]
     with manim_config(request.quality, verbosity=request.verbosity):
-<<<<<<< .merge_file_5pUpYi
         return {
             entry.slug: {
                 record.name: record.narration for record in rehearse(entry, trace, request).beats
             }
             for entry in entries
         }
-=======
-        for part in parts:
-            scene, beat = part.question or ("", "")
-            if scene in entries:
-                beats = rehearse(entries[scene], trace, request).beats
-                narrations = {each.name: each.narration for each in beats}
-                if QUESTION + beat in narrations:
-                    asked[part.name] = narrations[QUESTION + beat]
-    return asked
->>>>>>> .merge_file_k0LhIV

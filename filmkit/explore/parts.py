@@ -19,12 +19,8 @@ from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from extract.trace.contents.latents import fitted_latent
 from filmkit.core.norm import Norm
-<<<<<<< .merge_file_cRbDV6
-from filmkit.core.view import LayerView
-from filmkit.mobjects.latent_view import LatentView
-=======
->>>>>>> .merge_file_YqozyM
 from filmkit.decks.live import LivePictures, is_converted
+from filmkit.mobjects.latent_view import LatentView
 
 __all__ = ["NUMBERS", "PARTS", "Part", "norms_of", "sets_of"]
 
