@@ -161,7 +161,7 @@ function shareHeld(rows, keysOf) {
 }
 
 /** Keys or values made of the first channels of a latent (position, rank) by a matrix (rank, set, channel). */
-export function expand(latent, matrix, rank) {
+function expand(latent, matrix, rank) {
   const [positions, full] = latent.shape;
   const size = matrix.shape[1] * matrix.shape[2];
   const data = new Float64Array(positions * size);
@@ -178,7 +178,7 @@ export function expand(latent, matrix, rank) {
  * A tensor (position, set, channel) whose pairs of channels are turned by the angles of their position.
  * @param {{ cos: Tensor, sin: Tensor, pairs: number[][] }} rotation angles by (position, pair)
  */
-export function rotate(tensor, { cos, sin, pairs }) {
+function rotate(tensor, { cos, sin, pairs }) {
   const { shape } = tensor;
   const rotated = { data: Float64Array.from(tensor.data), shape };
   for (let position = 0; position < shape[0]; position++) {
@@ -200,7 +200,7 @@ export function rotate(tensor, { cos, sin, pairs }) {
  * their rotation, if they have a bias: what the latent misses on average, from position "first" on, is
  * added.
  */
-export function keysOfLatent(latent, matrix, rank, { rotation, own, first }) {
+function keysOfLatent(latent, matrix, rank, { rotation, own, first }) {
   const keys = expand(latent, matrix, rank);
   if (own) {
     const [positions, sets, width] = keys.shape;
