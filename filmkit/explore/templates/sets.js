@@ -7,21 +7,15 @@ drawers.sets = {
   build() {
     this.sets = data.sets[0];
     byId("sets-choice").append(
-      ...data.sets.map((sets) => {
-        const label = makeElement("label", counted(sets));
-        const input = document.createElement("input");
-        Object.assign(input, { type: "radio", name: "sets", value: sets, checked: sets === this.sets });
-        input.addEventListener("change", () => {
+      ...data.sets.map((sets) =>
+        makeRadio("sets", counted(sets), sets, sets === this.sets, () => {
           this.sets = sets;
           this.draw();
-        });
-        label.prepend(input);
-        return label;
-      })
+        })
+      )
     );
-    this.own = Array.from({ length: data.heads }, (_, head) => attend(layer.q, layer.k, layer.scoring, head));
-    this.shown = this.own;
-    this.heads = this.own.map((_, head) => {
+    this.shown = ownPatterns();
+    this.heads = this.shown.map((_, head) => {
       const figure = makeElement("figure", "");
       const canvas = makeCanvas([drawn.length, drawn.length], "cells", say("head", { head }));
       figure.append(canvas, makeElement("figcaption", ""));
@@ -34,8 +28,8 @@ drawers.sets = {
   draw() {
     const [k, v] = [layer.k, layer.v].map((tensor) => (this.sets < tensor.shape[1] ? pool(tensor, this.sets) : tensor));
     this.drawPlates(k, v);
-    const patterns = this.own.map((_, head) => attend(layer.q, k, layer.scoring, head));
-    const shares = patterns.map((pattern, head) => movedInPattern(this.own[head], pattern));
+    const patterns = patternsWith(k);
+    const shares = patterns.map((pattern, head) => movedInPattern(ownPatterns()[head], pattern));
     shares.forEach((share, head) => {
       const caption = makeElement("span", say("head", { head }));
       this.heads[head].figure.lastChild.replaceChildren(caption, makeElement("b", share > LEAST_MOVED ? percent(share) : ""));
@@ -55,9 +49,8 @@ drawers.sets = {
       for (const [tensor, name, role] of [[k, "k", "key"], [v, "v", "value"]]) {
         // More sets than the model has are copies of its own.
         const own = Math.floor((set * tensor.shape[1]) / this.sets);
-        const shape = [drawn.length, tensor.shape[2]];
-        const canvas = makeCanvas(shape, `plate ${role}`, WORDS[role]);
-        paint(canvas, shape, (row, channel) => channels(tensor, drawn[row], own)[channel], normOf(name));
+        const canvas = makeCanvas([drawn.length, tensor.shape[2]], `plate ${role}`, WORDS[role]);
+        paintPlate(canvas, name, tensor, own);
         box.append(canvas);
       }
       return box;
@@ -73,10 +66,7 @@ drawers.sets = {
       const done = lessMotion.matches || before === patterns ? 1 : Math.min(1, (now - start) / SECONDS_TO_CHANGE / 1000);
       const eased = done * done * (3 - 2 * done);
       this.shown = patterns.map((pattern, head) => pattern.map((row, i) => row.map((weight, key) => before[head][i][key] + eased * (weight - before[head][i][key]))));
-      const size = [drawn.length, drawn.length];
-      this.shown.forEach((pattern, head) =>
-        paint(this.heads[head].canvas, size, (row, column) => (column > row ? null : pattern[drawn[row]][drawn[column]]), normOf("pattern"))
-      );
+      this.shown.forEach((pattern, head) => paintPattern(this.heads[head].canvas, pattern));
       if (done < 1) this.frame = requestAnimationFrame(step);
     };
     step(start);
