@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
@@ -29,6 +30,8 @@ SCRIPTS = (
 
 LIBRARY = "twgl-full.min.js"
 """The library that draws in space; ``vendor/SOURCES.md`` says where it is from."""
+
+CLOSING = "scene_answer"
 
 THEMES = (DARK, LIGHT)
 
@@ -90,6 +93,7 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         "query": view.first + best_match(view.head(head))[0],
         "heads": meta.n_heads,
         "sets": sets_of(trace),
+        "trained": meta.n_kv_heads,
         "norms": norms,
         "maps": maps,
         "library": LIBRARY,
@@ -104,7 +108,8 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
             scripts=SCRIPTS,
             document=as_json(document),
             parts=[part.name for part in parts],
-            questions=_questions(request, trace, parts),
+            said=_said(request, trace, {"scene_sharing", CLOSING} | {part.scene for part in parts}),
+            asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
             model=meta.model,
             prompt=meta.prompt.strip(),
             next=printable(meta.top_tokens[meta.n_prompt - 1][0]) if meta.top_tokens else "",
@@ -115,16 +120,13 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         )
 
 
-def _questions(request: RenderRequest, trace: Trace, parts: list[Part]) -> dict[str, str]:
-    """Return the questions that the film asks, by the names of the parts that answer them."""
-    entries = {entry.slug: entry for entry in request.scenes}
-    asked = {}
+def _said(request: RenderRequest, trace: Trace, scenes: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return what scenes of the film say, by their names and those of their beats."""
+    entries = [entry for entry in request.scenes if entry.slug in scenes]
     with manim_config(request.quality, verbosity=request.verbosity):
-        for part in parts:
-            scene, beat = part.question or ("", "")
-            if scene in entries:
-                beats = rehearse(entries[scene], trace, request).beats
-                narrations = {each.name: each.narration for each in beats}
-                if QUESTION + beat in narrations:
-                    asked[part.name] = narrations[QUESTION + beat]
-    return asked
+        return {
+            entry.slug: {
+                record.name: record.narration for record in rehearse(entry, trace, request).beats
+            }
+            for entry in entries
+        }

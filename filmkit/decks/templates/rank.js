@@ -39,10 +39,12 @@ function buildRank(picture, values) {
         const what = { pattern: say("place", rank.picture), k: WORDS.keys, v: WORDS.values }[kind];
         const box = document.createElement("div");
         box.className = `picture ${kind}`;
-        box.append(makeCanvas(rankShape(kind), "cells", `${side.name}: ${what}`), makeElement("i", ""));
+        const canvas = makeCanvas(rankShape(kind), "cells", `${side.name}: ${what}`);
+        box.append(canvas, makeElement("i", ""));
         if (kind !== "pattern") box.append(makeElement("small", what));
-        box.firstChild.addEventListener("pointermove", (event) => markRank(kind, cellOf(event, box.firstChild)));
-        box.firstChild.addEventListener("click", (event) => markRank(kind, cellOf(event, box.firstChild)));
+        const mark = (event) => markRank(kind, cellOf(event, canvas));
+        canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && mark(event));
+        canvas.addEventListener("click", mark);
         return box;
       });
       figure.append(text, names, ...pictures, makeElement("p", ""));

@@ -8,6 +8,9 @@
  * What a layer's scores are made with, besides queries and keys.
  * @typedef {{ scale: number, cap: number, window: number, bias?: Tensor, sinks?: Tensor }} Scoring
  *
+ * The angles by which pairs of channels are turned: their cosines and sines (position, pair).
+ * @typedef {{ cos: Tensor, sin: Tensor, pairs: number[][] }} Rotation
+ *
  * One query's attention to the keys up to its own position. A key that it may not read has weight 0.
  * @typedef {{ dots: number[], scores: number[], weights: number[] }} Row
  */
@@ -158,4 +161,73 @@ function chosenKeys(weights, way, count) {
 function shareHeld(rows, keysOf) {
   const shares = rows.map((row) => keysOf(row).reduce((sum, key) => sum + row[key], 0));
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+}
+
+/**
+ * Keys or values (position, set, channel) made of the first channels of a latent.
+ * @param {Tensor} latent (position, rank)
+ * @param {Tensor} matrix (rank, set, channel)
+ * @param {number} rank how many channels
+ * @returns {Tensor}
+ */
+function expand(latent, matrix, rank) {
+  const [positions, full] = latent.shape;
+  const size = matrix.shape[1] * matrix.shape[2];
+  const data = new Float64Array(positions * size);
+  for (let position = 0; position < positions; position++) {
+    for (let channel = 0; channel < rank; channel++) {
+      const amount = latent.data[position * full + channel];
+      for (let i = 0; i < size; i++) data[position * size + i] += amount * matrix.data[channel * size + i];
+    }
+  }
+  return { data, shape: [positions, ...matrix.shape.slice(1)] };
+}
+
+/**
+ * Turn pairs of channels by the angles of their position.
+ * @param {Tensor} tensor (position, set, channel)
+ * @param {Rotation} rotation
+ * @returns {Tensor}
+ */
+function rotate(tensor, { cos, sin, pairs }) {
+  const { shape } = tensor;
+  const rotated = { data: Float64Array.from(tensor.data), shape };
+  for (let position = 0; position < shape[0]; position++) {
+    for (let set = 0; set < shape[1]; set++) {
+      const [before, after] = [tensor, rotated].map((each) => channels(each, position, set));
+      pairs.forEach(([first, second], pair) => {
+        const at = position * pairs.length + pair;
+        after[first] = before[first] * cos.data[at] - before[second] * sin.data[at];
+        after[second] = before[first] * sin.data[at] + before[second] * cos.data[at];
+      });
+    }
+  }
+  return rotated;
+}
+
+/**
+ * The keys that a latent gives, as used in the scores; extract/latent/duel.py has the same.
+ * @param {Tensor} latent (position, rank)
+ * @param {Tensor} matrix (rank, set, channel)
+ * @param {number} rank how many channels of the latent are kept
+ * @param {{ rotation?: Rotation, own?: Tensor, first: number }} given "own" are the model's keys before
+ *   their rotation, if they have a bias: what the latent misses on average, from position "first" on,
+ *   is added
+ * @returns {Tensor}
+ */
+function keysOfLatent(latent, matrix, rank, { rotation, own, first }) {
+  const keys = expand(latent, matrix, rank);
+  if (own) {
+    const [positions, sets, width] = keys.shape;
+    for (let i = 0; i < sets * width; i++) {
+      let lost = 0;
+      for (let position = first; position < positions; position++) {
+        lost += own.data[position * sets * width + i] - keys.data[position * sets * width + i];
+      }
+      for (let position = 0; position < positions; position++) {
+        keys.data[position * sets * width + i] += lost / (positions - first);
+      }
+    }
+  }
+  return rotation ? rotate(keys, rotation) : keys;
 }

@@ -16,6 +16,7 @@ byId("query").append(
     makeRadio("query", wordAt(position), position, position === chosen.query, () => choose({ query: position }))
   )
 );
+showChosen();
 const light = matchMedia("(prefers-color-scheme: light)");
 useTheme(light.matches);
 light.addEventListener("change", () => useTheme(light.matches));
@@ -26,8 +27,10 @@ document.querySelectorAll(".asked button").forEach((button) =>
     const section = button.closest(".part");
     section.querySelector(".shown").hidden = false;
     section.querySelector(".asked").classList.add("answered");
+    section.querySelector(".answer").hidden = false;
     button.remove();
-    if (ready.has(section.dataset.part)) drawers[section.dataset.part].draw();
+    answered.add(section.dataset.part);
+    if (ready.has(section.dataset.part)) answer(section.dataset.part);
   })
 );
 

@@ -13,6 +13,7 @@
  * @property {number} query position of the word that is chosen at first
  * @property {number} heads how many a layer has
  * @property {number[]} sets how many sets of keys and values they may share, the most first
+ * @property {number} trained how many it has
  * @property {Object<string, Object<string, Norm>>} norms by theme, and by what is drawn
  * @property {Object<string, string>} maps base64 of the 256 colours of each map
  * @property {string} library file that draws in space
@@ -41,10 +42,17 @@ const redraw = () => ready.forEach((name) => drawers[name].draw());
 
 function choose(changes) {
   Object.assign(chosen, changes);
-  const radio = document.querySelector(`#query input[value="${chosen.query}"]`);
-  if (radio) radio.checked = true;
-  radio?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  showChosen();
   redraw();
+}
+
+// What is chosen, in the bar at the top, which scrolls to the side and never moves the page.
+function showChosen() {
+  const radio = document.querySelector(`#query input[value="${chosen.query}"]`);
+  radio.checked = true;
+  const [bar, { offsetLeft, offsetWidth }] = [byId("query"), radio.parentElement];
+  bar.scrollLeft = Math.min(offsetLeft, Math.max(bar.scrollLeft, offsetLeft + offsetWidth - bar.clientWidth));
+  byId("chosen-head").textContent = data.heads > 1 ? say("head", chosen) : "";
 }
 
 // Themes.
@@ -55,7 +63,7 @@ const normOf = (name) => data.norms[themeName()][name];
 
 function useTheme(light) {
   root.classList.toggle("light", light);
-  byId("theme").setAttribute("aria-pressed", light);
+  byId("theme").textContent = light ? WORDS.dark : WORDS.light;
   redraw();
 }
 
@@ -98,9 +106,13 @@ function numbersOf(name) {
 /** @type {{ q: Tensor, k: Tensor, v: Tensor, scoring: Scoring }} as arithmetic.js takes them */
 let layer = null;
 
-function readLayer({ numbers, tensor }) {
-  const { scale, cap, window, tensors } = numbers();
-  const [q, k, v, bias, sinks] = ["q", "k", "v", "bias", "sinks"].map((name) => tensors[name] && tensor(tensors[name]));
+/** All tensors of a file by their names. */
+const read = ({ numbers, tensor }) =>
+  Object.fromEntries(Object.entries(numbers().tensors).map(([name, each]) => [name, tensor(each)]));
+
+function readLayer(file) {
+  const { scale, cap, window } = file.numbers();
+  const { q, k, v, bias, sinks } = read(file);
   layer ??= { q, k, v, scoring: { scale, cap, window, bias, sinks } };
 }
 
@@ -110,8 +122,16 @@ const rowOf = (query = chosen.query, temperature = 1) =>
 
 /** The patterns of all heads, with the model's keys or others. */
 const patternsWith = (k) => Array.from({ length: data.heads }, (_, head) => attend(layer.q, k, layer.scoring, head));
-let own = null;
-const ownPatterns = () => (own ??= patternsWith(layer.k));
+let modelPatterns = null;
+const ownPatterns = () => (modelPatterns ??= patternsWith(layer.k));
+
+// Parts whose answer is shown: they begin with what the film's question was about.
+const answered = new Set();
+
+function answer(name) {
+  drawers[name].answer?.();
+  drawers[name].draw();
+}
 
 async function show(section) {
   const name = section.dataset.part;
@@ -123,7 +143,8 @@ async function show(section) {
     needed.forEach((file, i) => file === "layer" && readLayer(arrived[i]));
     await drawers[name].build(...arrived);
     ready.add(name);
-    drawers[name].draw();
+    if (answered.has(name)) answer(name);
+    else drawers[name].draw();
     section.dataset.state = "ready";
   } catch (error) {
     section.dataset.state = "failed";

@@ -29,14 +29,21 @@ drawers.reading = {
       button.append(makeElement("i", ""), makeElement("span", word), makeElement("em", ""));
       button.addEventListener("click", () => {
         if (this.way !== "hand") this.read = new Set(this.common);
-        this.way = "hand";
-        byId("reading-ways").querySelector("input").checked = true;
+        this.use("hand");
         if (!this.read.delete(i)) this.read.add(i);
         this.draw();
       });
       return button;
     });
     byId("reading-words").replaceChildren(...this.columns);
+  },
+  use(way) {
+    this.way = way;
+    byId("reading-ways").querySelector(`[value="${way}"]`).checked = true;
+  },
+  answer() {
+    this.use("best");
+    choose({ query: data.tokens.length - 1 });
   },
   draw() {
     const rows = this.rowsOf(chosen.query);
