@@ -71,11 +71,11 @@ class CellReader {
     this.words = words;
   }
 
-  // The numbers of an array.
+  /** The numbers of an array, whose bytes stand in the order of every machine that has a browser. */
   values(number) {
     if (!this.#decoded.has(number)) {
       const bytes = Uint8Array.from(atob(this.arrays[number]), (c) => c.charCodeAt(0));
-      this.#decoded.set(number, new DataView(bytes.buffer));
+      this.#decoded.set(number, new Float32Array(bytes.buffer));
     }
     return this.#decoded.get(number);
   }
@@ -84,7 +84,7 @@ class CellReader {
   cell(panel, row, column) {
     panel.toPicture ??= toCorners(panel.corners);
     if (!panel.toPicture) return null;
-    const value = this.values(panel.values).getFloat32(4 * (row * panel.shape[1] + column), true);
+    const value = this.values(panel.values)[row * panel.shape[1] + column];
     return Number.isNaN(value) ? null : { panel, row, column, value, masked: value === Infinity };
   }
 

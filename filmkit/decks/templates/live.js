@@ -36,9 +36,8 @@ const GAP = 1; // cells between two patterns
 function patternValue(layer, head, row, column) {
   if (column > row) return null;
   const { heads, words } = live.patterns;
-  const size = (words.length * (words.length + 1)) / 2;
-  const at = (layer * heads + head) * size + (row * (row + 1)) / 2 + column;
-  return cells.values(live.patterns.cells).getFloat32(4 * at, true);
+  const place = placeInTriangles(layer * heads + head, words.length, row, column);
+  return cells.values(live.patterns.cells)[place];
 }
 
 function openPatterns() {
@@ -62,7 +61,7 @@ function buildWall() {
     }
   }
   const headAt = (event) => {
-    const { x, y } = share(event, canvas);
+    const { x, y } = pointerOn(event, canvas);
     return [Math.min(layers - 1, Math.floor(x * layers)), Math.min(heads - 1, Math.floor(y * heads))];
   };
   canvas.addEventListener("click", (event) => {
@@ -107,10 +106,7 @@ function onWallKey(event) {
 function choosePattern(layer, head) {
   const { layers, heads, previous, first, hides_first, words, norm } = live.patterns;
   [wall.layer, wall.head] = [layer, head];
-  const mark = byId("wall-mark");
-  mark.style.inset = `${(100 * head) / heads}% auto auto ${(100 * layer) / layers}%`;
-  mark.style.width = `${100 / layers}%`;
-  mark.style.height = `${100 / heads}%`;
+  placeMark(byId("wall-mark"), [heads, layers], head, layer);
   const place = say("place", { layer, head });
   byId("wall-place").textContent = place;
   byId("pattern-place").textContent = place;
@@ -141,7 +137,7 @@ function readPattern({ row, column }) {
   const { words } = live.patterns;
   const mark = byId("pattern-mark");
   mark.hidden = value === null;
-  mark.style.inset = `${(100 * row) / words.length}% auto auto ${(100 * column) / words.length}%`;
+  placeMark(mark, [words.length, words.length], row, column);
   byId("pattern-read").textContent =
     value === null
       ? WORDS.masked

@@ -1,5 +1,6 @@
 // What the scripts of every page need: its data, its words, its elements.
 
+/** @type {PageData} which each page describes in a script of its own */
 const data = JSON.parse(document.getElementById("data").textContent);
 
 // Every word that the scripts put on the page, in its language.
@@ -9,6 +10,8 @@ const WORDS = data.words;
 function say(name, values) {
   return filled(WORDS[name], values);
 }
+
+const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 const byId = (id) => document.getElementById(id);
 

@@ -8,7 +8,17 @@ function colours(name) {
   return maps.get(name);
 }
 
-// Where a value lies in the 256 colours of a norm; as filmkit.core.norm has it.
+/**
+ * How numbers become colours, as filmkit.core.norm has it; the width of its linear part is null if
+ * all of it is linear.
+ * @typedef {{ map: string, vmin: number, vmax: number, width: ?number }} Norm
+ */
+
+/**
+ * Where a value lies in the 256 colours of a norm.
+ * @param {number} value
+ * @param {Norm} norm
+ */
 function level(value, { vmin, vmax, width }) {
   const stretch = (x) => (width === null ? x : Math.asinh(x / width));
   const place = (stretch(value) - stretch(vmin)) / (stretch(vmax) - stretch(vmin));
@@ -26,7 +36,7 @@ function themeColour(name) {
  * @param {HTMLCanvasElement} canvas
  * @param {number[]} shape rows and columns
  * @param {(row: number, column: number) => ?number} valueAt null is a cell that the causal mask removes
- * @param {{ map: string, vmin: number, vmax: number, width: ?number }} norm
+ * @param {Norm} norm
  */
 function paint(canvas, [rows, columns], valueAt, norm, left = 0, top = 0) {
   const table = colours(norm.map);
@@ -54,15 +64,36 @@ function makeCanvas([rows, columns], kind, label) {
   return canvas;
 }
 
+/**
+ * Lay a mark over a cell of a picture; its parent is as large as the picture.
+ * @param {HTMLElement} mark
+ * @param {number[]} shape rows and columns of the picture
+ * @param {number} row
+ * @param {number} column
+ */
+function placeMark(mark, [rows, columns], row, column) {
+  mark.style.inset = `${(100 * row) / rows}% auto auto ${(100 * column) / columns}%`;
+  mark.style.width = `${100 / columns}%`;
+  mark.style.height = `${100 / rows}%`;
+}
+
+/**
+ * Where a cell of a pattern lies among the triangles that the causal mask leaves of many patterns,
+ * each stored row by row.
+ */
+function placeInTriangles(pattern, words, row, column) {
+  return (pattern * words * (words + 1) + row * (row + 1)) / 2 + column;
+}
+
 // Where a pointer is on an element, in shares of its width and height.
-function share(event, element) {
+function pointerOn(event, element) {
   const box = element.getBoundingClientRect();
   return { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
 }
 
 // Which cell of a picture a pointer is on.
 function cellOf(event, canvas) {
-  const { x, y } = share(event, canvas);
+  const { x, y } = pointerOn(event, canvas);
   const limit = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
   return { row: limit(y, canvas.height), column: limit(x, canvas.width) };
 }

@@ -17,7 +17,7 @@ function rankShape(kind) {
 
 function rankValue(side, kind, row, column) {
   if (kind === "pattern" && column > row) return null;
-  return rank.values(side[kind]).getFloat32(4 * (row * rankShape(kind)[1] + column), true);
+  return rank.values(side[kind])[row * rankShape(kind)[1] + column];
 }
 
 function buildRank(picture, values) {
@@ -39,10 +39,12 @@ function buildRank(picture, values) {
         const what = { pattern: say("place", rank.picture), k: WORDS.keys, v: WORDS.values }[kind];
         const box = document.createElement("div");
         box.className = `picture ${kind}`;
-        box.append(makeCanvas(rankShape(kind), "cells", `${side.name}: ${what}`), makeElement("i", ""));
+        const canvas = makeCanvas(rankShape(kind), "cells", `${side.name}: ${what}`);
+        box.append(canvas, makeElement("i", ""));
         if (kind !== "pattern") box.append(makeElement("small", what));
-        box.firstChild.addEventListener("pointermove", (event) => event.pointerType === "mouse" && markRank(kind, cellOf(event, box.firstChild)));
-        box.firstChild.addEventListener("click", (event) => markRank(kind, cellOf(event, box.firstChild)));
+        const mark = (event) => markRank(kind, cellOf(event, canvas));
+        canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && mark(event));
+        canvas.addEventListener("click", mark);
         return box;
       });
       figure.append(text, names, ...pictures, makeElement("p", ""));
@@ -118,13 +120,10 @@ function turnRank(size) {
 function markRank(kind, { row, column }) {
   if (kind === "pattern" && column > row) return;
   rank.mark = { kind, row, column };
-  const [rows, columns] = rankShape(kind);
   byId("rank-sides").querySelectorAll(".picture").forEach((box) => {
     const mark = box.querySelector("i");
     mark.hidden = !box.classList.contains(kind);
-    mark.style.inset = `${(100 * row) / rows}% auto auto ${(100 * column) / columns}%`;
-    mark.style.width = `${100 / columns}%`;
-    mark.style.height = `${100 / rows}%`;
+    placeMark(mark, rankShape(kind), row, column);
   });
   const words = rank.picture.words;
   const shown = rankSides().map((side) => {

@@ -8,6 +8,9 @@
  * What a layer's scores are made with, besides queries and keys.
  * @typedef {{ scale: number, cap: number, window: number, bias?: Tensor, sinks?: Tensor }} Scoring
  *
+ * The angles by which pairs of channels are turned: their cosines and sines (position, pair).
+ * @typedef {{ cos: Tensor, sin: Tensor, pairs: number[][] }} Rotation
+ *
  * One query's attention to the keys up to its own position. A key that it may not read has weight 0.
  * @typedef {{ dots: number[], scores: number[], weights: number[] }} Row
  */
@@ -160,7 +163,13 @@ function shareHeld(rows, keysOf) {
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }
 
-/** Keys or values made of the first channels of a latent (position, rank) by a matrix (rank, set, channel). */
+/**
+ * Keys or values (position, set, channel) made of the first channels of a latent.
+ * @param {Tensor} latent (position, rank)
+ * @param {Tensor} matrix (rank, set, channel)
+ * @param {number} rank how many channels
+ * @returns {Tensor}
+ */
 function expand(latent, matrix, rank) {
   const [positions, full] = latent.shape;
   const size = matrix.shape[1] * matrix.shape[2];
@@ -175,8 +184,10 @@ function expand(latent, matrix, rank) {
 }
 
 /**
- * A tensor (position, set, channel) whose pairs of channels are turned by the angles of their position.
- * @param {{ cos: Tensor, sin: Tensor, pairs: number[][] }} rotation angles by (position, pair)
+ * Turn pairs of channels by the angles of their position.
+ * @param {Tensor} tensor (position, set, channel)
+ * @param {Rotation} rotation
+ * @returns {Tensor}
  */
 function rotate(tensor, { cos, sin, pairs }) {
   const { shape } = tensor;
@@ -196,9 +207,13 @@ function rotate(tensor, { cos, sin, pairs }) {
 
 /**
  * The keys that a latent gives, as used in the scores; extract/latent/duel.py has the same.
- * @param {{ rotation?: object, own?: Tensor, first: number }} given "own" are the model's keys before
- * their rotation, if they have a bias: what the latent misses on average, from position "first" on, is
- * added.
+ * @param {Tensor} latent (position, rank)
+ * @param {Tensor} matrix (rank, set, channel)
+ * @param {number} rank how many channels of the latent are kept
+ * @param {{ rotation?: Rotation, own?: Tensor, first: number }} given "own" are the model's keys before
+ *   their rotation, if they have a bias: what the latent misses on average, from position "first" on,
+ *   is added
+ * @returns {Tensor}
  */
 function keysOfLatent(latent, matrix, rank, { rotation, own, first }) {
   const keys = expand(latent, matrix, rank);

@@ -12,14 +12,9 @@ drawers.rank = {
 };
 
 byId("query").append(
-  ...drawn.map((position) => {
-    const label = makeElement("label", wordAt(position));
-    const input = document.createElement("input");
-    Object.assign(input, { type: "radio", name: "query", value: position, checked: position === chosen.query });
-    input.addEventListener("change", () => choose({ query: position }));
-    label.prepend(input);
-    return label;
-  })
+  ...drawn.map((position) =>
+    makeRadio("query", wordAt(position), position, position === chosen.query, () => choose({ query: position }))
+  )
 );
 showChosen();
 const light = matchMedia("(prefers-color-scheme: light)");

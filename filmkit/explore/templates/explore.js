@@ -1,13 +1,40 @@
 // What the parts of the page share: what is chosen, the theme, and numbers that are loaded when a
 // part comes into view.
 
+/**
+ * The page's data, as filmkit/explore/page.py writes it.
+ * @typedef {object} PageData
+ * @property {Object<string, string>} words
+ * @property {string[]} tokens of the prompt
+ * @property {number} first position of the first one that is drawn
+ * @property {string} hidden a name for those before; empty if all are drawn
+ * @property {number} layer that is shown
+ * @property {number} head that is chosen at first
+ * @property {number} query position of the word that is chosen at first
+ * @property {number} heads how many a layer has
+ * @property {number[]} sets how many sets of keys and values they may share, the most first
+ * @property {number} trained how many it has
+ * @property {Object<string, Object<string, Norm>>} norms by theme, and by what is drawn
+ * @property {Object<string, string>} maps base64 of the 256 colours of each map
+ * @property {string} library file that draws in space
+ * @property {Object<string, string[]>} needs names of the files of numbers that each part needs
+ *
+ * A file of numbers that has arrived.
+ * @typedef {object} Numbers
+ * @property {() => any} numbers for the theme in use, as filmkit/explore/parts.py returns them
+ * @property {(array: number) => Float32Array} values
+ * @property {(named: { array: number, shape: number[] }) => Tensor} tensor
+ *
+ * A part of the page: what its files have brought is built in once, and drawn after every change.
+ * @typedef {{ build: (...files: Numbers[]) => (void | Promise<void>), draw: () => void, [own: string]: any }} Drawer
+ */
+
 // The position of the word that looks, counted from the beginning of the prompt, and the head.
 const chosen = { query: data.query, head: data.head };
 const drawn = data.tokens.map((_, position) => position).slice(data.first);
-const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const wordAt = (position) => data.tokens[position];
 
-// Parts of the page by name, each with "draw", which draws it anew.
+/** @type {Object<string, Drawer>} by the names of their parts */
 const drawers = {};
 const ready = new Set();
 
@@ -42,8 +69,8 @@ function useTheme(light) {
 
 // Numbers: a script of its own for each file, since a page from disk may not read other files.
 
-const files = new Map(); // by name: what has arrived, or its promise
-const arrivals = {};
+const files = new Map(); // by name, a promise of what arrives
+const arrivals = {}; // by name, what keeps it
 
 /**
  * Each file of numbers calls it.
@@ -53,12 +80,9 @@ const arrivals = {};
 // oxlint-disable-next-line no-unused-vars
 function receive(file) {
   const reader = new CellReader({ arrays: file.arrays });
-  const floats = (array) => {
-    const view = reader.values(array);
-    return Float64Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(4 * i, true));
-  };
-  const tensor = ({ array, shape }) => ({ data: floats(array), shape });
-  arrivals[file.name]({ numbers: () => file.numbers[themeName()], values: (array) => reader.values(array), tensor });
+  const values = (array) => reader.values(array);
+  const tensor = ({ array, shape }) => ({ data: Float64Array.from(values(array)), shape });
+  arrivals[file.name]({ numbers: () => file.numbers[themeName()], values, tensor });
 }
 
 function loadScript(address) {
@@ -79,21 +103,27 @@ function numbersOf(name) {
   return files.get(name);
 }
 
-// The layer as the modules of arithmetic take it.
+/** @type {{ q: Tensor, k: Tensor, v: Tensor, scoring: Scoring }} as arithmetic.js takes them */
 let layer = null;
 
+/** All tensors of a file by their names. */
 const read = ({ numbers, tensor }) =>
   Object.fromEntries(Object.entries(numbers().tensors).map(([name, each]) => [name, tensor(each)]));
 
 function readLayer(file) {
   const { scale, cap, window } = file.numbers();
-  const all = read(file);
-  layer ??= { ...all, scoring: { scale, cap, window, bias: all.bias, sinks: all.sinks } };
+  const { q, k, v, bias, sinks } = read(file);
+  layer ??= { q, k, v, scoring: { scale, cap, window, bias, sinks } };
 }
 
 const setOf = (head) => Math.floor((head * layer.k.shape[1]) / layer.q.shape[1]);
 const rowOf = (query = chosen.query, temperature = 1) =>
   attendRow(layer.q, layer.k, layer.scoring, chosen.head, query, temperature);
+
+/** The patterns of all heads, with the model's keys or others. */
+const patternsWith = (k) => Array.from({ length: data.heads }, (_, head) => attend(layer.q, k, layer.scoring, head));
+let modelPatterns = null;
+const ownPatterns = () => (modelPatterns ??= patternsWith(layer.k));
 
 // Parts whose answer is shown: they begin with what the film's question was about.
 const answered = new Set();
@@ -120,6 +150,16 @@ async function show(section) {
     section.dataset.state = "failed";
     section.append(makeElement("p", say("notLoaded", { what: error.message })));
   }
+}
+
+/** A radio button in its label. */
+function makeRadio(name, text, value, checked, onChoose) {
+  const label = makeElement("label", text);
+  const input = document.createElement("input");
+  Object.assign(input, { type: "radio", name, value, checked });
+  input.addEventListener("change", onChoose);
+  label.prepend(input);
+  return label;
 }
 
 // A number with a sign and so many digits after the point.

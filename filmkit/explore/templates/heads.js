@@ -33,6 +33,9 @@ void main() {
 }`;
 
 drawers.heads = {
+  key: null, // the word that is compared with the one that looks
+  near: Array(data.heads).fill(0), // how far each head has come forward, from 0 to 1
+
   async build() {
     const matrix = makeMatrix(byId("head-matrix"), {
       positions: drawn,
@@ -43,13 +46,14 @@ drawers.heads = {
       },
     });
     this.matrix = matrix;
-    this.plates = { k: makeCanvas([1, 1], "plate", WORDS.keys), v: makeCanvas([1, 1], "plate", WORDS.values) };
+    this.plates = {};
     for (const [name, words] of [["k", WORDS.keys], ["v", WORDS.values]]) {
+      this.plates[name] = makeCanvas([drawn.length, layer[name].shape[2]], "plate", words);
       const figure = makeElement("figure", "");
       figure.append(this.plates[name], makeElement("figcaption", words));
       byId("head-plates").append(figure);
     }
-    this.patterns = Array.from({ length: data.heads }, (_, head) => attend(layer.q, layer.k, layer.scoring, head));
+    this.patterns = ownPatterns();
     this.turn = this.goal = this.placeOf(chosen.head);
     await Promise.all([loadScript(data.library), document.fonts.ready]);
     const canvas = byId("arc");
@@ -137,7 +141,7 @@ drawers.heads = {
   // The matrix that brings the unit square to the place of a quad of a head.
   placed(head, { width, height, x = 0, y, before }) {
     const { m4 } = twgl;
-    const away = RADIUS - before - FORWARD * (this.near[head] ?? 0);
+    const away = RADIUS - before - FORWARD * (this.near[head]);
     let matrix = m4.rotationY(-(this.placeOf(head) - this.turn));
     matrix = m4.translate(matrix, [x, y, -away]);
     return m4.scale(matrix, [width, height, 1]);
@@ -190,7 +194,7 @@ drawers.heads = {
 
   pick(event, canvas) {
     const { m4 } = twgl;
-    const { x, y } = share(event, canvas);
+    const { x, y } = pointerOn(event, canvas);
     const camera = this.camera;
     const hit = this.patterns.map((_, head) => head).filter((head) => {
       const matrix = m4.multiply(camera, this.placed(head, { ...QUADS.pattern, y: 0.75, height: 2.1 }));
@@ -203,9 +207,9 @@ drawers.heads = {
     if (nearest !== undefined) choose({ head: nearest });
   },
 
-  texture(shape, valueAt, norm) {
+  texture(shape, paintOn) {
     const canvas = makeCanvas(shape, "", "");
-    paint(canvas, shape, valueAt, norm);
+    paintOn(canvas);
     return this.textureOf(canvas, this.gl.NEAREST);
   },
 
@@ -234,18 +238,16 @@ drawers.heads = {
     (this.textures ?? []).forEach((quads) => Object.values(quads).forEach((texture) => gl.deleteTexture(texture)));
     const count = drawn.length;
     this.textures = this.patterns.map((pattern, head) => {
-      const rowsOf = (tensor) => (row, channel) => channels(tensor, drawn[row], setOf(head))[channel];
+      const plate = (name) =>
+        this.texture([count, layer[name].shape[2]], (canvas) => paintPlate(canvas, name, layer[name], setOf(head)));
       return {
-        pattern: this.texture([count, count], (row, column) => (column > row ? null : pattern[drawn[row]][drawn[column]]), normOf("pattern")),
+        pattern: this.texture([count, count], (canvas) => paintPattern(canvas, pattern)),
         name: this.nameTexture(head),
-        keys: this.texture([count, layer.k.shape[2]], rowsOf(layer.k), normOf("k")),
-        values: this.texture([count, layer.v.shape[2]], rowsOf(layer.v), normOf("v")),
+        keys: plate("k"),
+        values: plate("v"),
       };
     });
   },
-
-  near: Array(data.heads).fill(0),
-  key: null,
 
   draw() {
     const { head, query } = chosen;
@@ -253,9 +255,7 @@ drawers.heads = {
     if (this.key === null || this.key > query) this.key = strongestOf(pattern[query].slice(0, query + 1));
     this.matrix.draw((asking, key) => pattern[asking][key], normOf("pattern"), query, this.key);
     for (const [name, canvas] of Object.entries(this.plates)) {
-      const shape = [drawn.length, layer[name].shape[2]];
-      [canvas.height, canvas.width] = shape;
-      paint(canvas, shape, (row, channel) => channels(layer[name], drawn[row], setOf(head))[channel], normOf(name));
+      paintPlate(canvas, name, layer[name], setOf(head));
     }
     byId("head-read").textContent = say("headLooks", { head, query: wordAt(query), key: wordAt(this.key), value: percent(pattern[query][this.key]) });
     if (this.gl) {
@@ -263,8 +263,7 @@ drawers.heads = {
       this.turnTo(this.placeOf(head));
     } else {
       [...byId("row-of-heads").children].forEach((button, each) => {
-        const size = [drawn.length, drawn.length];
-        paint(button.firstChild, size, (row, column) => (column > row ? null : this.patterns[each][drawn[row]][drawn[column]]), normOf("pattern"));
+        paintPattern(button.firstChild, this.patterns[each]);
         button.setAttribute("aria-pressed", each === head);
       });
     }

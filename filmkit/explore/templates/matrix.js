@@ -43,19 +43,34 @@ function makeMatrix(figure, { positions, label, onChoose }) {
     });
   }
   return {
-    // Draw values by query and key; null where the mask hides them. Mark a cell, or a whole row.
-    draw(valueAt, norm, query, key = null) {
+    // Draw values by query and key, and mark one of them.
+    draw(valueAt, norm, query, key) {
       paint(canvas, [count, count], (row, column) => (column > row ? null : valueAt(positions[row], positions[column])), norm);
       at.row = positions.indexOf(query);
-      at.column = key === null ? 0 : positions.indexOf(key);
-      mark.hidden = at.row < 0;
-      mark.style.inset = `${(100 * at.row) / count}% auto auto ${(100 * at.column) / count}%`;
-      mark.style.width = key === null ? `${(100 * (at.row + 1)) / count}%` : `${100 / count}%`;
-      mark.style.height = `${100 / count}%`;
+      at.column = positions.indexOf(key);
+      placeMark(mark, [count, count], at.row, at.column);
       [...rows.children].forEach((item, i) => item.classList.toggle("at", i === at.row));
-      [...columns.children].forEach((item, i) => item.classList.toggle("at", key !== null && i === at.column));
+      [...columns.children].forEach((item, i) => item.classList.toggle("at", i === at.column));
     },
   };
+}
+
+/** Draw the pattern of a head, of the drawn words. */
+function paintPattern(canvas, pattern) {
+  const size = [drawn.length, drawn.length];
+  paint(canvas, size, (row, column) => (column > row ? null : pattern[drawn[row]][drawn[column]]), normOf("pattern"));
+}
+
+/**
+ * Draw the keys or values of one set, a row for each drawn word.
+ * @param {HTMLCanvasElement} canvas
+ * @param {string} name "k" or "v"
+ * @param {Tensor} tensor (position, set, channel)
+ * @param {number} set
+ */
+function paintPlate(canvas, name, tensor, set) {
+  const shape = [drawn.length, tensor.shape[2]];
+  paint(canvas, shape, (row, channel) => channels(tensor, drawn[row], set)[channel], normOf(name));
 }
 
 // A row of cells, one for each channel.

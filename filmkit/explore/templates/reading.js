@@ -5,29 +5,21 @@ drawers.reading = {
   build({ numbers, values }) {
     const { cells, layers, heads } = numbers();
     const all = values(cells);
-    const count = data.tokens.length;
-    const size = (count * (count + 1)) / 2;
     // What is before the first drawn word counts as one.
     this.words = [...(data.first ? [data.hidden] : []), ...drawn.map(wordAt)];
     this.rowsOf = (query) =>
-      Array.from({ length: layers * heads }, (_, head) => {
-        const start = head * size + (query * (query + 1)) / 2;
-        const row = Array.from({ length: query + 1 }, (_, key) => all.getFloat32(4 * (start + key), true));
-        const hidden = row.slice(0, data.first).reduce((sum, weight) => sum + weight, 0);
-        return [...(data.first ? [hidden] : []), ...row.slice(data.first)];
+      Array.from({ length: layers * heads }, (_, pattern) => {
+        const start = placeInTriangles(pattern, data.tokens.length, query, 0);
+        const row = Array.from(all.subarray(start, start + query + 1));
+        return [...(data.first ? [hiddenShare(row)] : []), ...row.slice(data.first)];
       });
     byId("reading-ways").append(
-      ...["hand", "last", "first", "best"].map((way) => {
-        const label = makeElement("label", WORDS[`way_${way}`]);
-        const input = document.createElement("input");
-        Object.assign(input, { type: "radio", name: "way", value: way, checked: way === this.way });
-        input.addEventListener("change", () => {
+      ...["hand", "last", "first", "best"].map((way) =>
+        makeRadio("way", WORDS[`way_${way}`], way, way === this.way, () => {
           this.way = way;
           this.draw();
-        });
-        label.prepend(input);
-        return label;
-      })
+        })
+      )
     );
     const slide = byId("reading-count");
     slide.value = 3;

@@ -25,7 +25,7 @@ drawers.dot = {
     this.count.max = this.count.value = width;
     this.count.addEventListener("input", () => this.draw());
     byId("dot-channels").addEventListener("pointermove", (event) => {
-      this.count.value = Math.ceil(width * Math.min(1, Math.max(0, share(event, this.bars).x)));
+      this.count.value = Math.ceil(width * Math.min(1, Math.max(0, pointerOn(event, this.bars).x)));
       this.draw();
     });
   },

@@ -6,9 +6,8 @@ const SECONDS_TO_CHANGE = 0.9;
 // The patterns of all heads in a row, with the share of its attention that moved below each.
 class HeadRow {
   constructor(host) {
-    this.own = Array.from({ length: data.heads }, (_, head) => attend(layer.q, layer.k, layer.scoring, head));
-    this.shown = this.own;
-    this.heads = this.own.map((_, head) => {
+    this.shown = ownPatterns();
+    this.heads = this.shown.map((_, head) => {
       const figure = makeElement("figure", "");
       const canvas = makeCanvas([drawn.length, drawn.length], "cells", say("head", { head }));
       const caption = makeElement("figcaption", "");
@@ -22,8 +21,8 @@ class HeadRow {
 
   // Compute all patterns with other keys; return the share of attention that moved, and words on it.
   compute(k) {
-    const patterns = this.own.map((_, head) => attend(layer.q, k, layer.scoring, head));
-    const shares = patterns.map((pattern, head) => movedInPattern(this.own[head], pattern));
+    const patterns = patternsWith(k);
+    const shares = patterns.map((pattern, head) => movedInPattern(ownPatterns()[head], pattern));
     shares.forEach((share, head) => {
       this.heads[head].moved.textContent = share > LEAST_MOVED ? percent(share) : "";
     });
@@ -42,11 +41,7 @@ class HeadRow {
       this.shown = patterns.map((pattern, head) =>
         pattern.map((row, query) => row.map((weight, key) => before[head][query][key] + eased * (weight - before[head][query][key])))
       );
-      const size = [drawn.length, drawn.length];
-      this.shown.forEach((pattern, head) => {
-        const valueAt = (row, column) => (column > row ? null : pattern[drawn[row]][drawn[column]]);
-        paint(this.heads[head].canvas, size, valueAt, normOf("pattern"));
-      });
+      this.shown.forEach((pattern, head) => paintPattern(this.heads[head].canvas, pattern));
       if (done < 1) this.frame = requestAnimationFrame(step);
     };
     step(start);
@@ -55,9 +50,8 @@ class HeadRow {
 
 // A plate of the drawn rows of one set of a tensor (position, set, channel).
 function makePlate(tensor, set, name, role) {
-  const shape = [drawn.length, tensor.shape[2]];
-  const canvas = makeCanvas(shape, `plate ${role}`, WORDS[role]);
-  paint(canvas, shape, (row, channel) => channels(tensor, drawn[row], set)[channel], normOf(name));
+  const canvas = makeCanvas([drawn.length, tensor.shape[2]], `plate ${role}`, WORDS[role]);
+  paintPlate(canvas, name, tensor, set);
   return canvas;
 }
 
@@ -67,17 +61,12 @@ drawers.sets = {
   build() {
     this.sets = data.sets[0];
     byId("sets-choice").append(
-      ...data.sets.map((sets) => {
-        const label = makeElement("label", counted(sets));
-        const input = document.createElement("input");
-        Object.assign(input, { type: "radio", name: "sets", value: sets });
-        input.addEventListener("change", () => {
+      ...data.sets.map((sets) =>
+        makeRadio("sets", counted(sets), sets, sets === this.sets, () => {
           this.sets = sets;
           this.draw();
-        });
-        label.prepend(input);
-        return label;
-      })
+        })
+      )
     );
     this.row = new HeadRow(byId("sets-patterns"));
   },
