@@ -16,8 +16,10 @@ const redraw = () => ready.forEach((name) => drawers[name].draw());
 function choose(changes) {
   Object.assign(chosen, changes);
   const radio = document.querySelector(`#query input[value="${chosen.query}"]`);
-  if (radio) radio.checked = true;
-  radio?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  radio.checked = true;
+  const [words, word] = [byId("query"), radio.parentElement];
+  // To its middle, where the words have no room; the page itself must not move below the hand.
+  words.scrollLeft = word.offsetLeft - words.offsetLeft - (words.clientWidth - word.offsetWidth) / 2;
   redraw();
 }
 
