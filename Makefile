@@ -68,6 +68,7 @@ lint: $(TESTS_READY)
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
+	$(VENV_PYTHON) -m scripts.check_pages
 
 trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract --model smollm2-packaged --no-conversion \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import fields
@@ -147,30 +146,33 @@ def _slide_data(
     }
 
 
-def render_page(template: str, theme: Theme, **values: Any) -> str:
-    """Return a page as HTML, made from one of this package's templates.
+def render_page(
+    template: str, theme: Theme, *, package: str = "filmkit.decks", **values: Any
+) -> str:
+    """Return a page as HTML, made from a template.
 
     Parameters
     ----------
     template
-        File name in the ``templates`` folder.
+        File name in the ``templates`` folder of a package.
     theme
         Gives the colours of the page.
+    package
+        The package; its pages may also use templates and scripts of this one.
     **values
         The template's other variables.
     """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("filmkit.decks"), PackageLoader("filmkit.explore")]),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("filmkit.decks")]),
         autoescape=True,
         undefined=StrictUndefined,
     )
 
-    # A browser imports no module from disk, so that those of a page are joined to one script.
+    # A browser imports no module from disk, so that the scripts of a page are joined to one.
     def source(*names: str) -> Markup:
         loader = environment.loader
         texts = [loader.get_source(environment, name)[0] for name in names]  # type: ignore[union-attr]
-        joined = re.sub("^export ", "", "".join(texts), flags=re.MULTILINE)
-        return Markup(joined.replace("\r\n", "\n"))  # as a browser reads it
+        return Markup("".join(texts).replace("\r\n", "\n"))  # as a browser reads it
 
     environment.globals["source"] = source
     environment.globals["source_hash"] = lambda *names: source_hash(source(*names))

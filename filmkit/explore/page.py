@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from extract.support.files import write_text
@@ -29,7 +29,9 @@ SCRIPTS = (
 """Modules of the page, in the order in which they run."""
 
 LIBRARY = "twgl-full.min.js"
-"""The library that draws in space; its licence is written beside it."""
+"""The library that draws in space; ``vendor/SOURCES.md`` says where it is from."""
+
+CLOSING = "scene_answer"
 
 THEMES = (DARK, LIGHT)
 
@@ -85,7 +87,7 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
                 live.rank()  # for its colour maps
     document = {
         "words": explore_words(),
-        "tokens": [printable(token) for token in meta.tokens[: meta.n_prompt]],
+        "tokens": [printable(token) for token in meta.tokens[: view.stop]],
         "first": view.first,
         "hidden": view.hidden_name if view.hides_first else "",
         "layer": view.layer,
@@ -93,6 +95,7 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         "query": view.first + best_match(view.head(head))[0],
         "heads": meta.n_heads,
         "sets": sets_of(trace),
+        "trained": meta.n_kv_heads,
         "norms": norms,
         "maps": maps,
         "library": LIBRARY,
@@ -102,14 +105,16 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         return render_page(
             "explore.html",
             theme,
+            package="filmkit.explore",
             light=colours_of(LIGHT),
             scripts=SCRIPTS,
             document=as_json(document),
             parts=[part.name for part in parts],
-            questions=_questions(request, trace, parts),
+            said=_said(request, trace, {"scene_sharing", CLOSING} | {part.scene for part in parts}),
+            asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
             model=meta.model,
             prompt=meta.prompt.strip(),
-            next=printable(meta.top_tokens[meta.n_prompt - 1][0]) if meta.top_tokens else "",
+            next=printable(meta.top_tokens[view.stop - 1][0]) if meta.top_tokens else "",
             tokens=document["tokens"][view.first :],
             first=view.first,
             view=view,
@@ -117,14 +122,13 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         )
 
 
-def _questions(request: RenderRequest, trace: Trace, parts: list[Part]) -> dict[str, str]:
-    """Return the questions that the film asks, by the names of the parts that answer them."""
-    entries = {entry.slug: entry for entry in request.scenes}
-    asked = {}
+def _said(request: RenderRequest, trace: Trace, scenes: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return what scenes of the film say, by their names and those of their beats."""
+    entries = [entry for entry in request.scenes if entry.slug in scenes]
     with manim_config(request.quality, verbosity=request.verbosity):
-        for part in parts:
-            scene, beat = part.question or ("", "")
-            if entry := entries.get(scene):
-                beats = rehearse(entry, trace, request).beats
-                asked |= {part.name: r.narration for r in beats if r.name == QUESTION + beat}
-    return asked
+        return {
+            entry.slug: {
+                record.name: record.narration for record in rehearse(entry, trace, request).beats
+            }
+            for entry in entries
+        }

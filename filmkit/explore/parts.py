@@ -17,9 +17,10 @@ from extract.facts.architectures import ARCHITECTURES
 from extract.facts.gpus import GPUS, H100_SXM
 from extract.recompute.sharing import groups_for
 from extract.trace import Trace
+from extract.trace.contents.latents import fitted_latent
 from filmkit.core.norm import Norm
-from filmkit.core.view import LayerView
 from filmkit.decks.live import LivePictures, is_converted
+from filmkit.mobjects.latent_view import LatentView
 
 __all__ = ["NUMBERS", "PARTS", "Part", "norms_of", "sets_of"]
 
@@ -32,8 +33,10 @@ class Part:
     ----------
     name
         Its name in the page.
-    question
-        The scene that asks its question, and the beat that answers it; None if it asks none.
+    scene
+        The scene of the film that asks its question and answers it; "" if it asks none.
+    question, answer
+        The beats that are asked and answered there.
     needs
         Names of the files with its numbers; see :data:`NUMBERS`.
     fits
@@ -41,7 +44,9 @@ class Part:
     """
 
     name: str
-    question: tuple[str, str] | None = None
+    scene: str = ""
+    question: str = ""
+    answer: str = ""
     needs: tuple[str, ...] = ()
     fits: Callable[[Trace], bool] = lambda trace: True
 
@@ -75,13 +80,55 @@ def layer_numbers(live: LivePictures) -> dict[str, Any]:
     }
 
 
+def latent_numbers(live: LivePictures) -> dict[str, Any]:
+    """Return the latent that was fitted to a layer, at all positions of the prompt.
+
+    ``latent`` (position, rank), the most important channels first; ``W_UK`` and ``W_UV`` (rank,
+    key/value head, channel); for a model that rotates keys ``cos`` and ``sin`` (position, pair) and
+    the two channels of each pair; ``k`` (position, key/value head, channel) before its rotation, if
+    keys have a bias: the latent is fitted to what differs from key to key.
+    """
+    trace, layer = live.view.trace, live.view.layer
+    fitted, prompt = fitted_latent(trace, layer), slice(0, trace.meta.n_prompt)
+    tensors = {
+        "latent": fitted.kv_latent[prompt],
+        "W_UK": fitted.layer.W_UK,
+        "W_UV": fitted.layer.W_UV,
+    }
+    if trace.has("b_K", layer):
+        tensors["k"] = trace.get(trace.unrotated("k"), layer)[prompt]
+    pairs = []
+    if trace.rotates:
+        rotation = trace.rotation(layer)
+        tensors |= {"cos": rotation.cos[prompt], "sin": rotation.sin[prompt]}
+        pairs = rotation.pairs.tolist()
+    return {
+        "first": int(trace.meta.has_bos),
+        "pairs": pairs,
+        "tensors": {
+            name: {"array": live.arrays.add(values), "shape": values.shape}
+            for name, values in tensors.items()
+        },
+    }
+
+
 def pattern_numbers(live: LivePictures) -> dict[str, Any]:
-    """Return the patterns of all heads of all layers, of each the triangle that is not masked."""
-    trace, meta = live.view.trace, live.view.trace.meta
-    rows, columns = np.tril_indices(meta.n_prompt)
-    layers = (trace.get("pattern", layer) for layer in range(meta.n_layers))
-    cells = np.stack([pattern[:, rows, columns] for pattern in layers])
-    return {"cells": live.arrays.add(cells), "layers": meta.n_layers, "heads": meta.n_heads}
+    """Return what the heads of all layers give to each word, from each word that is drawn.
+
+    ``cells`` (layer and head, query, key) of the keys that a query may read; what is before the
+    first drawn word counts as one.
+    """
+    trace, view = live.view.trace, live.view
+    first, drawn = view.first, slice(view.first, view.stop)
+    rows = np.concatenate(
+        [trace.get("pattern", layer)[:, drawn, : view.stop] for layer in range(trace.meta.n_layers)]
+    )
+    if first:
+        hidden = rows[..., :first].sum(axis=-1, keepdims=True)
+        rows = np.concatenate([hidden, rows[..., first:]], axis=-1)
+    _, queries, keys = rows.shape
+    read = np.tri(queries, keys, k=keys - queries, dtype=bool)
+    return {"cells": live.arrays.add(rows[:, read]), "heads": len(rows)}
 
 
 def published_numbers(live: LivePictures) -> dict[str, Any]:
@@ -116,6 +163,7 @@ def published_numbers(live: LivePictures) -> dict[str, Any]:
 
 
 NUMBERS = {
+    "latent": latent_numbers,
     "layer": layer_numbers,
     "patterns": pattern_numbers,
     "published": published_numbers,
@@ -128,15 +176,21 @@ def _shares(trace: Trace) -> bool:
     return trace.meta.attention != "mla" and trace.meta.n_heads > 1
 
 
+def _has_latent(trace: Trace) -> bool:
+    meta = trace.meta
+    return meta.attention != "mla" and meta.n_kv_heads > 1 and bool(meta.latent)
+
+
 PARTS = (
     Part("dot", needs=("layer",)),
-    Part("softmax", ("scene_attention", "queries_and_keys"), ("layer",)),
+    Part("softmax", "scene_attention", "queries_and_keys", "softmax_of_a_row", ("layer",)),
     Part("mix", needs=("layer",)),
     Part("heads", needs=("layer",), fits=lambda trace: trace.meta.n_heads > 1),
-    Part("sets", ("scene_sharing", "attention_moves"), ("layer",), _shares),
-    Part("rank", ("scene_mla", "all_heads_compared"), ("rank",), is_converted),
-    Part("memory", ("scene_cache_size", "one_gpu"), ("published",)),
-    Part("reading", ("scene_sparse", "each_head_chooses"), ("patterns",)),
+    Part("sets", "scene_sharing", *2 * ("attention_moves",), ("layer",), _shares),
+    Part("latent", "scene_mla", *2 * ("all_heads_compared",), ("layer", "latent"), _has_latent),
+    Part("rank", needs=("rank",), fits=is_converted),
+    Part("memory", "scene_cache_size", *2 * ("one_gpu",), ("published",)),
+    Part("reading", "scene_sparse", *2 * ("each_head_chooses",), ("patterns",)),
 )
 """The parts of the page, in the order of the story."""
 
@@ -147,6 +201,8 @@ def norms_of(live: LivePictures) -> dict[str, Any]:
     norms = {name: view.norm(name) for name in ("q", "k", "v")}
     # A product of a query and a key, channel by channel, and what they add up to.
     norms |= {"scores": view.scores_norm, "pattern": Norm.unit(), "z": view.norm("z")}
+    if _has_latent(view.trace):
+        norms["latent"] = LatentView.of(view).latent_norm
     return {name: live.norm(norm) for name, norm in norms.items()}
 
 

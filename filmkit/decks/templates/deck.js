@@ -277,7 +277,7 @@ function showTip(event) {
   const texts = cells.describe(cell);
   [...tip.children].forEach((line, i) => (line.textContent = texts[i]));
   tip.dataset.value = cell.masked ? "masked" : texts[0];
-  marks.forEach((mark) => mark.setAttribute("points", outline(cell)));
+  marks.forEach((mark) => mark.setAttribute("points", cells.outline(cell)));
   tip.hidden = false;
   const { width: w, height: h } = tip.getBoundingClientRect();
   const gap = event.pointerType === "touch" ? 34 : 18;

@@ -21,7 +21,13 @@ function themeColour(name) {
   return (written.match(/\w\w/g) ?? []).map((part) => parseInt(part, 16));
 }
 
-// Draw values, one pixel each; null is a cell that the causal mask removes.
+/**
+ * Draw values, one pixel each.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number[]} shape rows and columns
+ * @param {(row: number, column: number) => ?number} valueAt null is a cell that the causal mask removes
+ * @param {{ map: string, vmin: number, vmax: number, width: ?number }} norm
+ */
 function paint(canvas, [rows, columns], valueAt, norm, left = 0, top = 0) {
   const table = colours(norm.map);
   const masked = themeColour("masked");
@@ -37,6 +43,7 @@ function paint(canvas, [rows, columns], valueAt, norm, left = 0, top = 0) {
   canvas.getContext("2d").putImageData(image, left, top);
 }
 
+/** @param {number[]} shape rows and columns */
 function makeCanvas([rows, columns], kind, label) {
   const canvas = document.createElement("canvas");
   canvas.width = columns;

@@ -41,7 +41,7 @@ function buildRank(picture, values) {
         box.className = `picture ${kind}`;
         box.append(makeCanvas(rankShape(kind), "cells", `${side.name}: ${what}`), makeElement("i", ""));
         if (kind !== "pattern") box.append(makeElement("small", what));
-        box.firstChild.addEventListener("pointermove", (event) => markRank(kind, cellOf(event, box.firstChild)));
+        box.firstChild.addEventListener("pointermove", (event) => event.pointerType === "mouse" && markRank(kind, cellOf(event, box.firstChild)));
         box.firstChild.addEventListener("click", (event) => markRank(kind, cellOf(event, box.firstChild)));
         return box;
       });
@@ -101,9 +101,10 @@ function turnRank(size) {
       name.append(makeElement("small", fixed ? say("fixed", side) : sizeWords(side)));
       const bar = document.createElement("td");
       for (const [colour, count] of side.pieces) {
-        bar.append(makeElement("span", ""));
-        bar.lastChild.style.background = colour;
-        bar.lastChild.style.width = `${(100 * count) / model.numbers}%`;
+        const piece = makeElement("span", "");
+        piece.style.background = colour;
+        piece.style.width = `${(100 * count) / model.numbers}%`;
+        bar.append(piece);
       }
       row.append(name, bar, ...[side.moved, side.next, side.says].map((text) => makeElement("td", text)));
       [...row.cells].forEach((cell, i) => (cell.dataset.label = heads[i].textContent));

@@ -13,17 +13,17 @@
  */
 
 /** The products of two lists, one by one. */
-export function products(a, b) {
+function products(a, b) {
   return Array.from(a, (value, i) => value * b[i]);
 }
 
 /** What the products of two lists add up to, channel by channel: as many sums as there are channels. */
-export function runningSums(a, b) {
+function runningSums(a, b) {
   let sum = 0;
   return products(a, b).map((product) => (sum += product));
 }
 
-export function dot(a, b) {
+function dot(a, b) {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
   return sum;
@@ -33,21 +33,29 @@ export function dot(a, b) {
  * The softmax of scores at a temperature, which divides them; 1 is the model's own.
  * A score of -Infinity is that of a key that may not be read.
  */
-export function softmax(scores, temperature = 1) {
+function softmax(scores, temperature = 1) {
   const most = Math.max(...scores);
   const exponentials = scores.map((score) => Math.exp((score - most) / temperature));
   const sum = exponentials.reduce((total, value) => total + value, 0);
   return exponentials.map((value) => value / sum);
 }
 
-/** The numbers of one position and head: tensors (position, head, channel). */
-export function channels({ data, shape: [, heads, width] }, position, head) {
+/**
+ * The numbers of one position and head.
+ * @param {Tensor} tensor (position, head, channel)
+ */
+function channels({ data, shape }, position, head) {
+  const [, heads, width] = shape;
   const start = (position * heads + head) * width;
   return data.subarray(start, start + width);
 }
 
-/** One number of a tensor (head, query, key). */
-export function cellOfHead({ data, shape: [, queries, keys] }, head, query, key) {
+/**
+ * One number of a head's bias.
+ * @param {Tensor} tensor (head, query, key)
+ */
+function cellOfHead({ data, shape }, head, query, key) {
+  const [, queries, keys] = shape;
   return data[(head * queries + query) * keys + key];
 }
 
@@ -58,7 +66,7 @@ export function cellOfHead({ data, shape: [, queries, keys] }, head, query, key)
  * @param {Scoring} scoring
  * @returns {Row}
  */
-export function attendRow(q, k, scoring, head, query, temperature = 1) {
+function attendRow(q, k, scoring, head, query, temperature = 1) {
   const set = Math.floor((head * k.shape[1]) / q.shape[1]);
   const asked = channels(q, query, head);
   const keys = Array.from({ length: query + 1 }, (_, key) => key);
@@ -75,7 +83,7 @@ export function attendRow(q, k, scoring, head, query, temperature = 1) {
 }
 
 /** The pattern of a head: for each query its weights, 0 for keys that come later. */
-export function attend(q, k, scoring, head) {
+function attend(q, k, scoring, head) {
   const count = q.shape[0];
   return Array.from({ length: count }, (_, query) => {
     const { weights } = attendRow(q, k, scoring, head, query);
@@ -84,8 +92,8 @@ export function attend(q, k, scoring, head) {
 }
 
 /** The values of one set, (position, set, channel), summed with weights: z. */
-export function mix(weights, v, set) {
-  const sum = new Array(v.shape[2]).fill(0);
+function mix(weights, v, set) {
+  const sum = Array(v.shape[2]).fill(0);
   weights.forEach((weight, position) => {
     channels(v, position, set).forEach((value, channel) => (sum[channel] += weight * value));
   });
@@ -93,7 +101,7 @@ export function mix(weights, v, set) {
 }
 
 /** Keys or values of more sets than before, or of fewer: copies, or the means of neighbours. */
-export function pool(tensor, sets) {
+function pool(tensor, sets) {
   const [positions, before, width] = tensor.shape;
   const data = new Float64Array(positions * sets * width);
   for (let position = 0; position < positions; position++) {
@@ -111,12 +119,12 @@ export function pool(tensor, sets) {
 }
 
 /** The share of a row's attention that goes to other keys in another one: total variation. */
-export function moved(row, other) {
+function moved(row, other) {
   return row.reduce((sum, weight, i) => sum + Math.abs(weight - other[i]), 0) / 2;
 }
 
 /** The mean of that over all rows of a pattern but the first, which has only one key. */
-export function movedInPattern(pattern, other) {
+function movedInPattern(pattern, other) {
   const rows = pattern.map((row, i) => moved(row, other[i])).slice(1);
   return rows.length ? rows.reduce((sum, share) => sum + share, 0) / rows.length : 0;
 }
@@ -124,9 +132,9 @@ export function movedInPattern(pattern, other) {
 /**
  * How many numbers one token takes in a cache, over all layers.
  * @param {{ heads: number, sets: number, layers: number, width: number, latent: number[] }} model
- * @param {"mha"|"gqa"|"mqa"|"mla"} scheme
+ * @param {string} scheme "mha", "gqa", "mqa" or "mla"
  */
-export function cacheNumbers({ heads, sets, layers, width, latent }, scheme) {
+function cacheNumbers({ heads, sets, layers, width, latent }, scheme) {
   // A latent in DeepSeek's proportions, for a model that has none: 4 head widths, and half of one.
   const sizes = latent.length ? latent : [4 * width, Math.floor(width / 2)];
   const perLayer = {
@@ -139,7 +147,7 @@ export function cacheNumbers({ heads, sets, layers, width, latent }, scheme) {
 }
 
 /** Which keys are read: the last ones, the first and the last ones, or those with the most weight. */
-export function chosenKeys(weights, way, count) {
+function chosenKeys(weights, way, count) {
   const keys = weights.map((_, key) => key);
   if (way === "last") return keys.slice(-count);
   if (way === "first") return keys.filter((key) => key === 0 || key > keys.length - count);
@@ -147,7 +155,64 @@ export function chosenKeys(weights, way, count) {
 }
 
 /** The share of attention, the mean of rows, that some keys hold. */
-export function shareHeld(rows, keysOf) {
+function shareHeld(rows, keysOf) {
   const shares = rows.map((row) => keysOf(row).reduce((sum, key) => sum + row[key], 0));
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+}
+
+/** Keys or values made of the first channels of a latent (position, rank) by a matrix (rank, set, channel). */
+export function expand(latent, matrix, rank) {
+  const [positions, full] = latent.shape;
+  const size = matrix.shape[1] * matrix.shape[2];
+  const data = new Float64Array(positions * size);
+  for (let position = 0; position < positions; position++) {
+    for (let channel = 0; channel < rank; channel++) {
+      const amount = latent.data[position * full + channel];
+      for (let i = 0; i < size; i++) data[position * size + i] += amount * matrix.data[channel * size + i];
+    }
+  }
+  return { data, shape: [positions, ...matrix.shape.slice(1)] };
+}
+
+/**
+ * A tensor (position, set, channel) whose pairs of channels are turned by the angles of their position.
+ * @param {{ cos: Tensor, sin: Tensor, pairs: number[][] }} rotation angles by (position, pair)
+ */
+export function rotate(tensor, { cos, sin, pairs }) {
+  const { shape } = tensor;
+  const rotated = { data: Float64Array.from(tensor.data), shape };
+  for (let position = 0; position < shape[0]; position++) {
+    for (let set = 0; set < shape[1]; set++) {
+      const [before, after] = [tensor, rotated].map((each) => channels(each, position, set));
+      pairs.forEach(([first, second], pair) => {
+        const at = position * pairs.length + pair;
+        after[first] = before[first] * cos.data[at] - before[second] * sin.data[at];
+        after[second] = before[first] * sin.data[at] + before[second] * cos.data[at];
+      });
+    }
+  }
+  return rotated;
+}
+
+/**
+ * The keys that a latent gives, as used in the scores; extract/latent/duel.py has the same.
+ * @param {{ rotation?: object, own?: Tensor, first: number }} given "own" are the model's keys before
+ * their rotation, if they have a bias: what the latent misses on average, from position "first" on, is
+ * added.
+ */
+export function keysOfLatent(latent, matrix, rank, { rotation, own, first }) {
+  const keys = expand(latent, matrix, rank);
+  if (own) {
+    const [positions, sets, width] = keys.shape;
+    for (let i = 0; i < sets * width; i++) {
+      let lost = 0;
+      for (let position = first; position < positions; position++) {
+        lost += own.data[position * sets * width + i] - keys.data[position * sets * width + i];
+      }
+      for (let position = 0; position < positions; position++) {
+        keys.data[position * sets * width + i] += lost / (positions - first);
+      }
+    }
+  }
+  return rotation ? rotate(keys, rotation) : keys;
 }

@@ -22,6 +22,7 @@ byId("query").append(
     return label;
   })
 );
+showChosen();
 const light = matchMedia("(prefers-color-scheme: light)");
 useTheme(light.matches);
 light.addEventListener("change", () => useTheme(light.matches));
@@ -30,12 +31,14 @@ byId("theme").addEventListener("click", () => useTheme(themeName() === "dark"));
 document.querySelectorAll(".asked button").forEach((button) =>
   button.addEventListener("click", () => {
     const section = button.closest(".part");
-    const shown = section.querySelector(".shown");
-    shown.hidden = false;
+    section.querySelector(".shown").hidden = false;
     section.querySelector(".asked").classList.add("answered");
+    const words = section.querySelector(".answer");
+    words.hidden = false;
+    words.focus({ preventScroll: true }); // which would be lost with the button
     button.remove();
-    shown.focus({ preventScroll: true }); // or it would be lost with the button
-    if (ready.has(section.dataset.part)) drawers[section.dataset.part].draw();
+    answered.add(section.dataset.part);
+    if (ready.has(section.dataset.part)) answer(section.dataset.part);
   })
 );
 

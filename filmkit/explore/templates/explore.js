@@ -15,12 +15,17 @@ const redraw = () => ready.forEach((name) => drawers[name].draw());
 
 function choose(changes) {
   Object.assign(chosen, changes);
+  showChosen();
+  redraw();
+}
+
+// What is chosen, in the bar at the top, which scrolls to the side and never moves the page.
+function showChosen() {
   const radio = document.querySelector(`#query input[value="${chosen.query}"]`);
   radio.checked = true;
-  const [words, word] = [byId("query"), radio.parentElement];
-  // To its middle, where the words have no room; the page itself must not move below the hand.
-  words.scrollLeft = word.offsetLeft - words.offsetLeft - (words.clientWidth - word.offsetWidth) / 2;
-  redraw();
+  const [bar, { offsetLeft, offsetWidth }] = [byId("query"), radio.parentElement];
+  bar.scrollLeft = Math.min(offsetLeft, Math.max(bar.scrollLeft, offsetLeft + offsetWidth - bar.clientWidth));
+  byId("chosen-head").textContent = data.heads > 1 ? say("head", chosen) : "";
 }
 
 // Themes.
@@ -31,7 +36,7 @@ const normOf = (name) => data.norms[themeName()][name];
 
 function useTheme(light) {
   root.classList.toggle("light", light);
-  byId("theme").setAttribute("aria-pressed", light);
+  byId("theme").textContent = light ? WORDS.dark : WORDS.light;
   redraw();
 }
 
@@ -40,6 +45,12 @@ function useTheme(light) {
 const files = new Map(); // by name: what has arrived, or its promise
 const arrivals = {};
 
+/**
+ * Each file of numbers calls it.
+ * @param {{ name: string, numbers: Object<string, object>, arrays: string[] }} file by theme, the
+ *   numbers that filmkit/explore/parts.py returns; arrays are numbered there
+ */
+// oxlint-disable-next-line no-unused-vars
 function receive(file) {
   const reader = new CellReader({ arrays: file.arrays });
   const floats = (array) => {
@@ -71,15 +82,26 @@ function numbersOf(name) {
 // The layer as the modules of arithmetic take it.
 let layer = null;
 
-function readLayer({ numbers, tensor }) {
-  const { scale, cap, window, tensors } = numbers();
-  const all = Object.fromEntries(Object.entries(tensors).map(([name, each]) => [name, tensor(each)]));
+const read = ({ numbers, tensor }) =>
+  Object.fromEntries(Object.entries(numbers().tensors).map(([name, each]) => [name, tensor(each)]));
+
+function readLayer(file) {
+  const { scale, cap, window } = file.numbers();
+  const all = read(file);
   layer ??= { ...all, scoring: { scale, cap, window, bias: all.bias, sinks: all.sinks } };
 }
 
 const setOf = (head) => Math.floor((head * layer.k.shape[1]) / layer.q.shape[1]);
 const rowOf = (query = chosen.query, temperature = 1) =>
   attendRow(layer.q, layer.k, layer.scoring, chosen.head, query, temperature);
+
+// Parts whose answer is shown: they begin with what the film's question was about.
+const answered = new Set();
+
+function answer(name) {
+  drawers[name].answer?.();
+  drawers[name].draw();
+}
 
 async function show(section) {
   const name = section.dataset.part;
@@ -91,7 +113,8 @@ async function show(section) {
     needed.forEach((file, i) => file === "layer" && readLayer(arrived[i]));
     await drawers[name].build(...arrived);
     ready.add(name);
-    drawers[name].draw();
+    if (answered.has(name)) answer(name);
+    else drawers[name].draw();
     section.dataset.state = "ready";
   } catch (error) {
     section.dataset.state = "failed";

@@ -23,21 +23,23 @@ function makeMatrix(figure, { positions, label, onChoose }) {
   figure.replaceChildren(columns, rows, box);
   const at = { row: count - 1, column: 0 };
   if (onChoose) {
-    const pick = (row, column) => onChoose(positions[row], positions[Math.min(row, column)]);
+    const pick = (row, column) => column <= row && onChoose(positions[row], positions[column]);
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
     const pointed = (event) => {
       const cell = cellOf(event, canvas);
       pick(cell.row, cell.column);
     };
-    canvas.addEventListener("pointerdown", pointed);
-    canvas.addEventListener("pointermove", (event) => event.buttons & 1 && pointed(event));
+    // A finger chooses by a tap: when it moves, it scrolls the page.
+    canvas.addEventListener("click", pointed);
+    canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && event.buttons & 1 && pointed(event));
     canvas.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
       if (!step) return;
       event.preventDefault();
       const limited = (place) => Math.min(count - 1, Math.max(0, place));
-      pick(limited(at.row + step[0]), limited(at.column + step[1]));
+      const row = limited(at.row + step[0]);
+      pick(row, Math.min(row, limited(at.column + step[1])));
     });
   }
   return {

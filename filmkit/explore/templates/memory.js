@@ -28,7 +28,7 @@ drawers.memory = {
   draw() {
     const model = this.published.models[byId("memory-model").value];
     const gpu = this.published.gpus[byId("memory-gpu").value];
-    const tokens = Math.round(1000 * 10 ** (Number(byId("memory-tokens").value) / 20));
+    const tokens = Number((1000 * 10 ** (Number(byId("memory-tokens").value) / 20)).toPrecision(1));
     byId("memory-count").textContent = counted(tokens);
     byId("memory-tokens").setAttribute("aria-valuetext", counted(tokens));
     SCHEMES.forEach((scheme, i) => {
@@ -40,6 +40,7 @@ drawers.memory = {
       box.classList.toggle("full", taken > gpu.bytes);
       box.style.setProperty("--taken", Math.min(1, taken / gpu.bytes));
       const needed = Math.ceil(taken / gpu.bytes);
+      box.style.setProperty("--gpus", needed);
       box.querySelector("p").textContent = say(needed > 1 ? "needsGpus" : "takes", { gigabytes: fixed(taken / 1e9, 1), gpus: counted(needed) });
       box.querySelector("small").textContent = say("fits", { tokens: counted(Math.floor(gpu.bytes / each)), time: fixed((1000 * taken) / gpu.speed, 1) });
     });

@@ -3,24 +3,24 @@
 drawers.reading = {
   way: "hand",
   build({ numbers, values }) {
-    const { cells, layers, heads } = numbers();
+    const { cells, heads } = numbers();
     const all = values(cells);
-    const count = data.tokens.length;
-    const size = (count * (count + 1)) / 2;
     // What is before the first drawn word counts as one.
     this.words = [...(data.first ? [data.hidden] : []), ...drawn.map(wordAt)];
-    this.rowsOf = (query) =>
-      Array.from({ length: layers * heads }, (_, head) => {
-        const start = head * size + (query * (query + 1)) / 2;
-        const row = Array.from({ length: query + 1 }, (_, key) => all.getFloat32(4 * (start + key), true));
-        const hidden = row.slice(0, data.first).reduce((sum, weight) => sum + weight, 0);
-        return [...(data.first ? [hidden] : []), ...row.slice(data.first)];
+    const before = this.words.length - drawn.length;
+    const startOf = (row) => (row * (row + 1)) / 2 + row * before;
+    this.rowsOf = (query) => {
+      const row = drawn.indexOf(query);
+      return Array.from({ length: heads }, (_, head) => {
+        const start = head * startOf(drawn.length) + startOf(row);
+        return Array.from({ length: before + row + 1 }, (_, key) => all.getFloat32(4 * (start + key), true));
       });
+    };
     byId("reading-ways").append(
       ...["hand", "last", "first", "best"].map((way) => {
         const label = makeElement("label", WORDS[`way_${way}`]);
         const input = document.createElement("input");
-        Object.assign(input, { type: "radio", name: "way", checked: way === this.way });
+        Object.assign(input, { type: "radio", name: "way", value: way, checked: way === this.way });
         input.addEventListener("change", () => {
           this.way = way;
           this.draw();
@@ -37,14 +37,21 @@ drawers.reading = {
       button.append(makeElement("i", ""), makeElement("span", word), makeElement("em", ""));
       button.addEventListener("click", () => {
         if (this.way !== "hand") this.read = new Set(this.common);
-        this.way = "hand";
-        byId("reading-ways").querySelector("input").checked = true;
+        this.use("hand");
         if (!this.read.delete(i)) this.read.add(i);
         this.draw();
       });
       return button;
     });
     byId("reading-words").replaceChildren(...this.columns);
+  },
+  use(way) {
+    this.way = way;
+    byId("reading-ways").querySelector(`[value="${way}"]`).checked = true;
+  },
+  answer() {
+    this.use("best");
+    choose({ query: data.tokens.length - 1 });
   },
   draw() {
     const rows = this.rowsOf(chosen.query);

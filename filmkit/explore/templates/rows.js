@@ -75,6 +75,9 @@ drawers.softmax = {
   build() {
     byId("temperature").addEventListener("input", () => this.draw());
   },
+  answer() {
+    choose({ query: data.query });
+  },
   draw() {
     const temperature = 2 ** (Number(byId("temperature").value) / 5);
     byId("temperature-read").textContent = fixed(temperature);

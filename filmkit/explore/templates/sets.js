@@ -1,7 +1,67 @@
-// Heads that share keys and values: with fewer sets, attention moves.
+// Less to keep, and attention moves: sets of keys and values that heads share, and one latent.
 
 const LEAST_MOVED = 5e-7; // a smaller share is one of rounding
 const SECONDS_TO_CHANGE = 0.9;
+
+// The patterns of all heads in a row, with the share of its attention that moved below each.
+class HeadRow {
+  constructor(host) {
+    this.own = Array.from({ length: data.heads }, (_, head) => attend(layer.q, layer.k, layer.scoring, head));
+    this.shown = this.own;
+    this.heads = this.own.map((_, head) => {
+      const figure = makeElement("figure", "");
+      const canvas = makeCanvas([drawn.length, drawn.length], "cells", say("head", { head }));
+      const caption = makeElement("figcaption", "");
+      caption.append(makeElement("span", say("head", { head })), makeElement("b", ""));
+      figure.append(canvas, caption);
+      return { figure, canvas, moved: caption.lastChild };
+    });
+    host.replaceChildren(...this.heads.map(({ figure }) => figure));
+    host.closest(".part").style.setProperty("--heads", data.heads);
+  }
+
+  // Compute all patterns with other keys; return the share of attention that moved, and words on it.
+  compute(k) {
+    const patterns = this.own.map((_, head) => attend(layer.q, k, layer.scoring, head));
+    const shares = patterns.map((pattern, head) => movedInPattern(this.own[head], pattern));
+    shares.forEach((share, head) => {
+      this.heads[head].moved.textContent = share > LEAST_MOVED ? percent(share) : "";
+    });
+    this.change(patterns);
+    const share = shares.reduce((sum, each) => sum + each, 0) / shares.length;
+    return { share, words: share > LEAST_MOVED ? say("moves", { share: percent(share) }) : WORDS.nothingMoves };
+  }
+
+  // Let the patterns on screen become others.
+  change(patterns) {
+    const [before, start] = [this.shown, performance.now()];
+    cancelAnimationFrame(this.frame);
+    const step = (now) => {
+      const done = lessMotion.matches ? 1 : Math.min(1, (now - start) / SECONDS_TO_CHANGE / 1000);
+      const eased = done * done * (3 - 2 * done);
+      this.shown = patterns.map((pattern, head) =>
+        pattern.map((row, query) => row.map((weight, key) => before[head][query][key] + eased * (weight - before[head][query][key])))
+      );
+      const size = [drawn.length, drawn.length];
+      this.shown.forEach((pattern, head) => {
+        const valueAt = (row, column) => (column > row ? null : pattern[drawn[row]][drawn[column]]);
+        paint(this.heads[head].canvas, size, valueAt, normOf("pattern"));
+      });
+      if (done < 1) this.frame = requestAnimationFrame(step);
+    };
+    step(start);
+  }
+}
+
+// A plate of the drawn rows of one set of a tensor (position, set, channel).
+function makePlate(tensor, set, name, role) {
+  const shape = [drawn.length, tensor.shape[2]];
+  const canvas = makeCanvas(shape, `plate ${role}`, WORDS[role]);
+  paint(canvas, shape, (row, channel) => channels(tensor, drawn[row], set)[channel], normOf(name));
+  return canvas;
+}
+
+const keptNumbers = (count) => say("keptNumbers", { count: counted(count) });
 
 drawers.sets = {
   build() {
@@ -10,7 +70,7 @@ drawers.sets = {
       ...data.sets.map((sets) => {
         const label = makeElement("label", counted(sets));
         const input = document.createElement("input");
-        Object.assign(input, { type: "radio", name: "sets", value: sets, checked: sets === this.sets });
+        Object.assign(input, { type: "radio", name: "sets", value: sets });
         input.addEventListener("change", () => {
           this.sets = sets;
           this.draw();
@@ -19,66 +79,64 @@ drawers.sets = {
         return label;
       })
     );
-    this.own = Array.from({ length: data.heads }, (_, head) => attend(layer.q, layer.k, layer.scoring, head));
-    this.shown = this.own;
-    this.heads = this.own.map((_, head) => {
-      const figure = makeElement("figure", "");
-      const canvas = makeCanvas([drawn.length, drawn.length], "cells", say("head", { head }));
-      figure.append(canvas, makeElement("figcaption", ""));
-      return { figure, canvas };
-    });
-    byId("sets-patterns").replaceChildren(...this.heads.map(({ figure }) => figure));
-    byId("sets").style.setProperty("--heads", data.heads);
+    this.row = new HeadRow(byId("sets-patterns"));
+  },
+
+  answer() {
+    this.sets = 1;
   },
 
   draw() {
+    byId("sets-choice").querySelector(`[value="${this.sets}"]`).checked = true;
     const [k, v] = [layer.k, layer.v].map((tensor) => (this.sets < tensor.shape[1] ? pool(tensor, this.sets) : tensor));
-    this.drawPlates(k, v);
-    const patterns = this.own.map((_, head) => attend(layer.q, k, layer.scoring, head));
-    const shares = patterns.map((pattern, head) => movedInPattern(this.own[head], pattern));
-    shares.forEach((share, head) => {
-      const caption = makeElement("span", say("head", { head }));
-      this.heads[head].figure.lastChild.replaceChildren(caption, makeElement("b", share > LEAST_MOVED ? percent(share) : ""));
-    });
-    this.change(patterns);
-    const share = shares.reduce((sum, each) => sum + each, 0) / shares.length;
-    const kept = say("keptNumbers", { count: counted(this.sets * (k.shape[2] + v.shape[2])) });
-    const more = share > LEAST_MOVED ? say("moves", { share: percent(share) }) : WORDS.nothingMoves;
-    byId("sets-read").textContent = say("apart", { some: kept, more });
+    // A plate of each set stands over the heads that share it.
+    byId("sets-plates").replaceChildren(
+      ...Array.from({ length: this.sets }, (_, set) => {
+        const own = Math.floor((set * k.shape[1]) / this.sets); // more sets than the model has are copies
+        const box = makeElement("div", "");
+        box.style.gridColumn = `span ${data.heads / this.sets}`;
+        box.append(makePlate(k, own, "k", "key"), makePlate(v, own, "v", "value"));
+        return box;
+      })
+    );
+    const { share, words } = this.row.compute(k);
+    const kept = keptNumbers(this.sets * (k.shape[2] + v.shape[2]));
+    const trained = this.sets === data.trained && this.sets < data.heads ? WORDS.trained : "";
+    const name = { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
+    byId("sets-read").textContent = [say("apart", { some: kept, more: words }) + ".", name, trained].filter(Boolean).join(" ");
+    return share;
+  },
+};
+
+drawers.latent = {
+  build(_, file) {
+    this.parts = read(file);
+    const { pairs, first } = file.numbers();
+    const { cos, sin, k } = this.parts;
+    this.given = { rotation: cos && { cos, sin, pairs }, own: k, first };
+    this.rank = byId("latent-rank");
+    this.rank.max = this.rank.value = this.parts.latent.shape[1];
+    this.rank.addEventListener("input", () => this.draw());
+    this.row = new HeadRow(byId("latent-patterns"));
+    const plate = makeElement("div", "");
+    plate.style.gridColumn = "1 / -1";
+    byId("latent-plate").append(plate);
+    this.plate = plate;
   },
 
-  // A plate of keys and one of values for each set, over the heads that share it.
-  drawPlates(k, v) {
-    const plates = Array.from({ length: this.sets }, (_, set) => {
-      const box = makeElement("div", "");
-      box.style.gridColumn = `span ${data.heads / this.sets}`;
-      for (const [tensor, name, role] of [[k, "k", "key"], [v, "v", "value"]]) {
-        // More sets than the model has are copies of its own.
-        const own = Math.floor((set * tensor.shape[1]) / this.sets);
-        const shape = [drawn.length, tensor.shape[2]];
-        const canvas = makeCanvas(shape, `plate ${role}`, WORDS[role]);
-        paint(canvas, shape, (row, channel) => channels(tensor, drawn[row], own)[channel], normOf(name));
-        box.append(canvas);
-      }
-      return box;
-    });
-    byId("sets-plates").replaceChildren(...plates);
+  answer() {
+    this.rank.value = this.rank.max;
   },
 
-  // Let the patterns on screen become others.
-  change(patterns) {
-    const [before, start] = [this.shown, performance.now()];
-    cancelAnimationFrame(this.frame);
-    const step = (now) => {
-      const done = lessMotion.matches || before === patterns ? 1 : Math.min(1, (now - start) / SECONDS_TO_CHANGE / 1000);
-      const eased = done * done * (3 - 2 * done);
-      this.shown = patterns.map((pattern, head) => pattern.map((row, i) => row.map((weight, key) => before[head][i][key] + eased * (weight - before[head][i][key]))));
-      const size = [drawn.length, drawn.length];
-      this.shown.forEach((pattern, head) =>
-        paint(this.heads[head].canvas, size, (row, column) => (column > row ? null : pattern[drawn[row]][drawn[column]]), normOf("pattern"))
-      );
-      if (done < 1) this.frame = requestAnimationFrame(step);
-    };
-    step(start);
+  draw() {
+    const rank = Number(this.rank.value);
+    const { latent, W_UK } = this.parts;
+    byId("latent-count").textContent = counted(rank);
+    const shape = [drawn.length, latent.shape[1]];
+    const canvas = makeCanvas(shape, "plate latent", WORDS.mla);
+    paint(canvas, shape, (row, channel) => (channel < rank ? latent.data[drawn[row] * shape[1] + channel] : null), normOf("latent"));
+    this.plate.replaceChildren(canvas);
+    const { words } = this.row.compute(keysOfLatent(latent, W_UK, rank, this.given));
+    byId("latent-read").textContent = say("apart", { some: keptNumbers(rank), more: words }) + ".";
   },
 };

@@ -16,12 +16,12 @@ import pytest
 
 from extract.trace import Trace
 from filmkit.core.stage import QUESTION
-from filmkit.explore.page import LIBRARY
+from filmkit.explore.page import CLOSING, LIBRARY
 from filmkit.explore.parts import PARTS
 from scenes.registry import SCENES
 from tests.support.browsing import Open, browser, opened, record_problems, wait_until
 from tests.support.checkout import SHIPPED
-from tests.support.exploring import explore_page, open_part, open_parts, parts_of
+from tests.support.exploring import ASKED, explore_page, open_part, open_parts, parts_of
 from tests.support.traces import make_trace, replaced
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def test_nothing_is_loaded_before_it_is_near(browser: Browser, file: Path) -> No
     page.wait_for_timeout(300)
     scripts = [name for name in loaded if name.endswith(".js")]
     assert scripts == ["layer.js"], "the first part is near, others are not"
-    later = {"heads": LIBRARY, "rank": "rank.js", "memory": "published.js"}
+    later = {"heads": LIBRARY, "latent": "latent.js", "rank": "rank.js", "memory": "published.js"}
     later["reading"] = "patterns.js"
     for name in parts_of(page):
         before = [script for part, script in later.items() if script not in loaded]
@@ -174,7 +174,7 @@ def test_nothing_is_loaded_before_it_is_near(browser: Browser, file: Path) -> No
 def test_the_page_is_small(file: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in file.parent.iterdir()}
     assert set(sizes) == {
-        *("index.html", "layer.js", "patterns.js", "published.js", "rank.js"),
+        *("index.html", "layer.js", "latent.js", "patterns.js", "published.js", "rank.js"),
         *(LIBRARY, LIBRARY.replace(".js", ".txt")),
     }
     assert sum(sizes.values()) < MOST_BYTES
@@ -205,8 +205,9 @@ def test_it_works_on_any_server(browser: Browser, file: Path) -> None:
         for name in open_parts(page):
             assert page.get_attribute(f"#{name}", "data-state") == "ready"
         names = {problem.removeprefix(address) for problem in problems}
+        assert "patterns.js" in names
         # A browser asks every server for an icon, which decides about nothing.
-        allowed = {"", "layer.js", LIBRARY, "patterns.js", "published.js", "rank.js"}
+        allowed = {"", *(path.name for path in file.parent.iterdir())}
         assert {name for name in names if "favicon" not in name} <= allowed
     page.close()
 
@@ -265,19 +266,18 @@ def test_words_of_the_prompt_are_no_code(browser: Browser, tmp_path: Path) -> No
 # What it does without
 
 
-def test_with_less_motion_nothing_moves_by_itself(open_page: Open) -> None:
-    turned = "choose({ head: chosen.head === 3 ? 8 : 3 })"
+def test_with_less_motion_nothing_moves_by_itself(browser: Browser, file: Path) -> None:
     counts = {}
     for motion in ("reduce", "no-preference"):
-        page = open_page(reduced_motion=motion)
-        page.evaluate(COUNT_FRAMES)
-        open_part(page, "heads")
-        wait_until(page, "drawers.heads.frame === null")
-        before = page.evaluate("frames_")
-        page.evaluate(turned)
-        wait_until(page, "drawers.heads.frame === null")
-        assert page.evaluate("drawers.heads.turn === drawers.heads.goal")
-        counts[motion] = page.evaluate("frames_") - before
+        with opened(browser, file, script=COUNT_FRAMES) as open_page:
+            page = open_page(reduced_motion=motion)
+            open_part(page, "heads")
+            wait_until(page, "drawers.heads.frame === null")
+            before = page.evaluate("frames_")
+            page.evaluate("choose({ head: 8 })")
+            wait_until(page, "drawers.heads.frame === null")
+            assert page.evaluate("drawers.heads.turn === drawers.heads.goal")
+            counts[motion] = page.evaluate("frames_") - before
     assert counts["reduce"] == 1
     assert counts["no-preference"] > 10
 
@@ -308,12 +308,13 @@ def test_without_space_the_heads_stand_in_a_row(browser: Browser, file: Path) ->
 
 def test_questions_are_those_of_the_film() -> None:
     trace = Trace.load(SHIPPED)
-    entries = {entry.slug: entry for entry in SCENES}
-    for part in PARTS:
-        if part.question:
-            scene, beat = part.question
-            names = entries[scene].load().beat_names(trace)
-            assert QUESTION + beat in names, part.name
+    beats = {entry.slug: entry.load().beat_names(trace) for entry in SCENES}
+    asking = [part for part in PARTS if part.question]
+    assert [part.name for part in asking] == list(ASKED)
+    for part in asking:
+        assert {QUESTION + part.question, part.answer} <= set(beats[part.scene]), part.name
+    assert "what_it_costs" in beats["scene_sharing"]
+    assert {"into_the_latent", "the_answer", "the_word"} <= set(beats[CLOSING])
 
 
 def test_rows_of_a_long_prompt_have_words_and_what_is_before_them(
