@@ -47,7 +47,9 @@ def write_explore(request: RenderRequest) -> bool:
         If a file cannot be written.
     """
     trace, settings = load_trace(request), request.settings
-    view = LayerView.of_prompt(trace, settings.layer, show_first_token=False)
+    view = LayerView.of_prompt(
+        trace, settings.layer, show_first_token=settings.show_first_token
+    )
     head = view.head(settings.head).head
     parts = [part for part in PARTS if part.fits(trace)]
     folder, palette = request.out, settings.palette
@@ -85,7 +87,7 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
                 live.rank()  # for its colour maps
     document = {
         "words": explore_words(),
-        "tokens": [printable(token) for token in meta.tokens[: meta.n_prompt]],
+        "tokens": [printable(token) for token in meta.tokens[: view.stop]],
         "first": view.first,
         "hidden": view.hidden_name if view.hides_first else "",
         "layer": view.layer,
@@ -112,7 +114,7 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
             asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
             model=meta.model,
             prompt=meta.prompt.strip(),
-            next=printable(meta.top_tokens[meta.n_prompt - 1][0]) if meta.top_tokens else "",
+            next=printable(meta.top_tokens[view.stop - 1][0]) if meta.top_tokens else "",
             tokens=document["tokens"][view.first :],
             first=view.first,
             view=view,

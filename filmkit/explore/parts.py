@@ -113,12 +113,22 @@ def latent_numbers(live: LivePictures) -> dict[str, Any]:
 
 
 def pattern_numbers(live: LivePictures) -> dict[str, Any]:
-    """Return the patterns of all heads of all layers, of each the triangle that is not masked."""
-    trace, meta = live.view.trace, live.view.trace.meta
-    rows, columns = np.tril_indices(meta.n_prompt)
-    layers = (trace.get("pattern", layer) for layer in range(meta.n_layers))
-    cells = np.stack([pattern[:, rows, columns] for pattern in layers])
-    return {"cells": live.arrays.add(cells), "layers": meta.n_layers, "heads": meta.n_heads}
+    """Return what the heads of all layers give to each word, from each word that is drawn.
+
+    ``cells`` (layer and head, query, key) of the keys that a query may read; what is before the
+    first drawn word counts as one.
+    """
+    trace, view = live.view.trace, live.view
+    first, drawn = view.first, slice(view.first, view.stop)
+    rows = np.concatenate(
+        [trace.get("pattern", layer)[:, drawn, : view.stop] for layer in range(trace.meta.n_layers)]
+    )
+    if first:
+        hidden = rows[..., :first].sum(axis=-1, keepdims=True)
+        rows = np.concatenate([hidden, rows[..., first:]], axis=-1)
+    _, queries, keys = rows.shape
+    read = np.tri(queries, keys, k=keys - queries, dtype=bool)
+    return {"cells": live.arrays.add(rows[:, read]), "heads": len(rows)}
 
 
 def published_numbers(live: LivePictures) -> dict[str, Any]:

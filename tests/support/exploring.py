@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.trace import Trace
+from filmkit.core.language import use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
 from filmkit.explore.page import write_explore
@@ -21,7 +22,7 @@ __all__ = ["ASKED", "ASKING", "explore_page", "open_part", "open_parts", "parts_
 ASKED = {
     "softmax": "Which word is read most?",
     "sets": "How much attention moves?",
-    "rank": "Which of them is best?",
+    "latent": "How small can it be?",
     "memory": "How many tokens fit?",
     "reading": "What do the best ones hold?",
 }
@@ -29,33 +30,54 @@ ASKED = {
 
 
 class Asks(Stage):
-    """Asks all questions of the page; each of its entries is for one of them."""
+    """Says all that scenes say on the page; each of its entries stands in for one of them."""
 
     @beat(ask=ASKED["softmax"])
     def queries_and_keys(self) -> None:
-        """One."""
+        """Scores."""
+        self.hold(1)
+
+    @beat
+    def softmax_of_a_row(self) -> None:
+        """The answer of softmax."""
+        self.hold(1)
 
     @beat(ask=ASKED["sets"])
     def attention_moves(self) -> None:
-        """Two."""
+        """The answer of sets."""
+        self.hold(1)
 
-    @beat(ask=ASKED["rank"])
+    @beat
+    def what_it_costs(self) -> None:
+        """What it costs."""
+        self.hold(1)
+
+    @beat(ask=ASKED["latent"])
     def all_heads_compared(self) -> None:
-        """Three."""
+        """The answer of latent."""
+        self.hold(1)
 
     @beat(ask=ASKED["memory"])
     def one_gpu(self) -> None:
-        """Four."""
+        """The answer of memory."""
+        self.hold(1)
 
     @beat(ask=ASKED["reading"])
     def each_head_chooses(self) -> None:
-        """Five."""
+        """The answer of reading."""
+        self.hold(1)
+
+    @beat
+    def the_answer(self) -> None:
+        """Remember less."""
+        self.hold(1)
 
 
 ASKING = tuple(
     SceneEntry(slug, slug, __name__, Asks.__name__)
     for slug in (
         *("scene_attention", "scene_sharing", "scene_mla", "scene_cache_size", "scene_sparse"),
+        "scene_answer",
     )
 )
 """Scenes that stand in for those which ask: they are rehearsed in no time."""
@@ -67,7 +89,9 @@ def explore_page(trace: Trace | None, folder: Path, **options: Any) -> Path:
     if trace is not None:
         file = folder / "trace.safetensors"
         trace.save(file)
-    assert write_explore(render_request(ASKING, file, folder / "explore", **options))
+    request = render_request(ASKING, file, folder / "explore", **options)
+    with use_language(request.settings.language):
+        assert write_explore(request)
     return folder / "explore" / "index.html"
 
 

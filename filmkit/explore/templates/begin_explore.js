@@ -6,6 +6,7 @@ drawers.rank = {
     this.numbers = numbers;
   },
   draw() {
+    if (rank.picture === this.numbers()) return; // they are of the theme, and of no word
     rank.picture = this.numbers();
     turnRank(rank.size);
   },
@@ -27,12 +28,32 @@ document.querySelectorAll(".asked button").forEach((button) =>
     const section = button.closest(".part");
     section.querySelector(".shown").hidden = false;
     section.querySelector(".asked").classList.add("answered");
-    section.querySelector(".answer").hidden = false;
+    const words = section.querySelector(".answer");
+    words.hidden = false;
+    words.focus({ preventScroll: true }); // which would be lost with the button
     button.remove();
     answered.add(section.dataset.part);
     if (ready.has(section.dataset.part)) answer(section.dataset.part);
   })
 );
+
+// What a screen reader says when the hand rests: the texts of the part in use. Another word changes
+// the texts of all parts, and a drag changes one many times.
+const REST = 400; // milliseconds
+const SAID = ".read, .total, .own :is(p, small)";
+let resting = null;
+
+function sayAtRest(target) {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    const inView = [...document.querySelectorAll(".part")].find((part) => part.getBoundingClientRect().bottom > innerHeight / 2);
+    const part = target.closest(".part") ?? inView;
+    byId("said").textContent = [...(part?.querySelectorAll(SAID) ?? [])].map((text) => text.textContent).join(" ");
+  }, REST);
+}
+for (const kind of ["input", "click", "keyup", "pointerup"]) {
+  document.body.addEventListener(kind, (event) => sayAtRest(event.target));
+}
 
 // A part is loaded when it comes near.
 const watcher = new IntersectionObserver(

@@ -67,6 +67,7 @@ drawers.heads = {
 
   prepare(canvas) {
     const { gl } = this;
+    canvas.setAttribute("aria-valuemax", data.heads - 1);
     this.program = twgl.createProgramInfo(gl, [VERTEX, FRAGMENT]);
     this.quad = twgl.createBufferInfoFromArrays(gl, {
       position: { numComponents: 2, data: [0, 0, 1, 0, 0, 1, 1, 1] },
@@ -88,10 +89,9 @@ drawers.heads = {
     });
     canvas.addEventListener("pointercancel", () => (drag = null));
     canvas.addEventListener("keydown", (event) => {
-      const inFront = Math.round(this.goal / APART + (data.heads - 1) / 2);
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (step) this.turnTo(this.placeOf(inFront + step));
-      else if (event.key === "Enter" || event.key === " ") choose({ head: inFront });
+      if (step) this.turnTo(this.placeOf(this.inFront + step));
+      else if (event.key === "Enter" || event.key === " ") choose({ head: this.inFront });
       else return;
       event.preventDefault();
     });
@@ -112,9 +112,17 @@ drawers.heads = {
     );
   },
 
+  // The head that is in front when the arc has turned.
+  get inFront() {
+    return Math.round(this.goal / APART + (data.heads - 1) / 2);
+  },
+
   turnTo(goal) {
     const limit = this.placeOf(data.heads - 1);
     this.goal = Math.min(limit, Math.max(-limit, goal));
+    const arc = byId("arc");
+    arc.setAttribute("aria-valuenow", this.inFront);
+    arc.setAttribute("aria-valuetext", say("head", { head: this.inFront }));
     if (lessMotion.matches) this.turn = this.goal;
     this.wake();
   },

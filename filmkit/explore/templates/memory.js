@@ -30,6 +30,7 @@ drawers.memory = {
     const gpu = this.published.gpus[byId("memory-gpu").value];
     const tokens = Number((1000 * 10 ** (Number(byId("memory-tokens").value) / 20)).toPrecision(1));
     byId("memory-count").textContent = counted(tokens);
+    byId("memory-tokens").setAttribute("aria-valuetext", counted(tokens));
     SCHEMES.forEach((scheme, i) => {
       const each = BYTES * cacheNumbers(model, scheme);
       const taken = each * tokens;

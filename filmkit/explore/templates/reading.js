@@ -3,16 +3,19 @@
 drawers.reading = {
   way: "hand",
   build({ numbers, values }) {
-    const { cells, layers, heads } = numbers();
+    const { cells, heads } = numbers();
     const all = values(cells);
     // What is before the first drawn word counts as one.
     this.words = [...(data.first ? [data.hidden] : []), ...drawn.map(wordAt)];
-    this.rowsOf = (query) =>
-      Array.from({ length: layers * heads }, (_, pattern) => {
-        const start = placeInTriangles(pattern, data.tokens.length, query, 0);
-        const row = Array.from(all.subarray(start, start + query + 1));
-        return [...(data.first ? [hiddenShare(row)] : []), ...row.slice(data.first)];
+    const before = this.words.length - drawn.length;
+    const startOf = (row) => (row * (row + 1)) / 2 + row * before;
+    this.rowsOf = (query) => {
+      const row = drawn.indexOf(query);
+      return Array.from({ length: heads }, (_, head) => {
+        const start = head * startOf(drawn.length) + startOf(row);
+        return Array.from(all.subarray(start, start + before + row + 1));
       });
+    };
     byId("reading-ways").append(
       ...["hand", "last", "first", "best"].map((way) =>
         makeRadio("way", WORDS[`way_${way}`], way, way === this.way, () => {

@@ -81,6 +81,7 @@ drawers.softmax = {
   draw() {
     const temperature = 2 ** (Number(byId("temperature").value) / 5);
     byId("temperature-read").textContent = fixed(temperature);
+    byId("temperature").setAttribute("aria-valuetext", fixed(temperature));
     const { scores, weights } = rowOf(chosen.query, temperature);
     const most = Math.max(...scores.filter(Number.isFinite).map(Math.abs)) || 1;
     const line = (word, score, weight) => {
@@ -90,8 +91,8 @@ drawers.softmax = {
       row.style.setProperty("--score", score === null ? 0 : score / most);
       return row;
     };
-    const shown = drawn.filter((position) => position <= chosen.query);
-    const lines = shown.map((position) => line(wordAt(position), Number.isFinite(scores[position]) ? scores[position] : null, weights[position]));
+    const lines = drawn.map((position) => line(wordAt(position), Number.isFinite(scores[position]) ? scores[position] : null, weights[position] ?? 0));
+    lines.forEach((row, i) => row.classList.toggle("later", drawn[i] > chosen.query));
     if (data.first) lines.unshift(line(data.hidden, data.first === 1 ? scores[0] : null, hiddenShare(weights)));
     byId("softmax-bars").replaceChildren(...lines);
   },
@@ -126,7 +127,7 @@ drawers.mix = {
     const { weights } = rowOf();
     const kept = weights.map((weight, position) => (this.off.has(position) ? 0 : weight));
     for (const { position, line, button, strip } of this.lines) {
-      line.hidden = position > query;
+      line.classList.toggle("later", position > query);
       const on = !this.off.has(position);
       button.setAttribute("aria-pressed", on);
       line.classList.toggle("off", !on);
