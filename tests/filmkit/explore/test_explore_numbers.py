@@ -160,7 +160,7 @@ def test_the_mix_says_what_is_missing(
     hidden = format_share(shares[0])
     assert reads(page, "#mix-rows > div:not(:last-child) em") == list(map(format_share, shares[1:]))
     assert read(page, "#mix-read") == (
-        f"The beginning token gets {hidden}; its value is in the sum, and not drawn."
+        f"Not drawn, but part of the sum: beginning token, {hidden}."
     )
     kept = shares.copy()
     values = trace.get("v", view.layer)[: query + 1, trace.kv_head(head)].astype(float)
@@ -262,8 +262,8 @@ def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
             gigabytes = f"{taken / 1e9:.1f} GB"
             wanted.append(gigabytes if needed < 2 else f"{gigabytes}: {needed:,} GPUs")
             wanted.append(
-                f"One GPU is full after {int(gpu.memory_bytes // each):,} tokens; to read this "
-                f"takes {1000 * taken / gpu.bytes_per_second:.1f} ms for each new one."
+                f"One GPU is full after {int(gpu.memory_bytes // each):,} tokens. Reading this "
+                f"cache takes {1000 * taken / gpu.bytes_per_second:.1f} ms for each new token."
             )
         assert reads(page, "#memory-boxes :is(p, small)") == wanted, model.name
         own = page.locator("#memory-boxes .own b").text_content() or ""
