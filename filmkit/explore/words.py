@@ -29,6 +29,7 @@ WORDS = {
     "headLooks": N_("Head {head}: “{query}” gives “{key}” {value}."),
     "keptNumbers": N_("{count} numbers kept for each word and layer"),
     "moves": N_("{share} of the attention moves to other words"),
+    "keptAndMoved": N_("{kept}; {moved}."),
     "sharedByAll": N_("This is multi-query attention (MQA)."),
     "sharedByGroups": N_("This is grouped-query attention (GQA)."),
     "sharedByNone": N_("This is multi-head attention (MHA)."),

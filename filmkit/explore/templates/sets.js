@@ -92,7 +92,7 @@ drawers.sets = {
     const kept = keptNumbers(this.sets * (k.shape[2] + v.shape[2]));
     const trained = this.sets === data.trained && this.sets < data.heads ? WORDS.trained : "";
     const name = { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
-    byId("sets-read").textContent = [say("apart", { some: kept, more: words }) + ".", name, trained].filter(Boolean).join(" ");
+    byId("sets-read").textContent = [say("keptAndMoved", { kept, moved: words }), name, trained].filter(Boolean).join(" ");
     return share;
   },
 };
@@ -126,6 +126,6 @@ drawers.latent = {
     paint(canvas, shape, (row, channel) => (channel < rank ? latent.data[drawn[row] * shape[1] + channel] : null), normOf("latent"));
     this.plate.replaceChildren(canvas);
     const { words } = this.row.compute(keysOfLatent(latent, W_UK, rank, this.given));
-    byId("latent-read").textContent = say("apart", { some: keptNumbers(rank), more: words }) + ".";
+    byId("latent-read").textContent = say("keptAndMoved", { kept: keptNumbers(rank), moved: words });
   },
 };
