@@ -47,9 +47,7 @@ def write_explore(request: RenderRequest) -> bool:
         If a file cannot be written.
     """
     trace, settings = load_trace(request), request.settings
-    view = LayerView.of_prompt(
-        trace, settings.layer, show_first_token=settings.show_first_token
-    )
+    view = LayerView.of_prompt(trace, settings.layer, show_first_token=settings.show_first_token)
     head = view.head(settings.head).head
     parts = [part for part in PARTS if part.fits(trace)]
     folder, palette = request.out, settings.palette
