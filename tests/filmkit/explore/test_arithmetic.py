@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -12,13 +13,17 @@ import pytest
 from extract.attention.arithmetic import pool_heads, total_variation
 from extract.attention.arithmetic import softmax as softmax_of
 from extract.facts.architectures import ARCHITECTURES, Scheme, kv_cache_elements
+from extract.latent.duel import duel
+from extract.latent.naive_and_absorbed import both_forms
 from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.recompute.sharing import share_heads
 from extract.trace import Trace
+from extract.trace.contents.latents import fitted_latent
 from filmkit.explore.parts import sets_of
 from tests.support.browsing import browser, opened, wait_until
 from tests.support.checkout import SHIPPED
 from tests.support.exploring import explore_page
+from tests.support.latents import with_latent
 from tests.support.traces import make_trace
 
 if TYPE_CHECKING:
@@ -53,7 +58,7 @@ TRACES: dict[str, Callable[[], Trace]] = {
 # All rows of all heads, at the model's own temperature and at another one; and what they mix.
 COMPUTED = """(temperature) => {
   const heads = [...Array(data.heads).keys()];
-  const queries = [...data.tokens.keys()];
+  const queries = [...Array(layer.q.shape[0]).keys()];
   const rows = (at) => heads.map((head) => queries.map(
     (query) => attendRow(layer.q, layer.k, layer.scoring, head, query, at)));
   const own = rows(1);
@@ -256,3 +261,55 @@ def test_keys_that_are_read_hold_what_numpy_says(page: Page, name: str) -> None:
                 kept = way(weights, n)
                 assert {key for key in chosen if weights[0, key]} == set(np.flatnonzero(kept[0]))
                 np.testing.assert_allclose(share, kept.sum(axis=1).mean(), **EXACT)
+
+
+LATENTS: dict[str, Callable[[], Trace]] = {
+    "shipped": TRACES["shipped"],
+    "biases": lambda: with_latent(n_heads=4, d_head=16, biases=True),
+    "interleaved rotation": lambda: with_latent(
+        n_heads=4, n_kv_heads=2, d_head=16, positions="rotary", rotary_style="interleaved"
+    ),
+    "rotation of half a head, biases": lambda: with_latent(
+        n_heads=4, d_head=16, positions="rotary", rotary_dim=8, biases=True, n_generated=2
+    ),
+}
+
+FROM_LATENT = """async () => {
+  const file = await numbersOf("latent");
+  const { latent, W_UK, W_UV, cos, sin, k } = tensorsOf(file);
+  const { pairs, first } = file.numbers();
+  const rank = latent.shape[1];
+  const keys = keysOfLatent(latent, W_UK, rank,
+    { rotation: cos && { cos, sin, pairs }, own: k, first });
+  const heads = [...Array(data.heads).keys()];
+  return {
+    rank,
+    plain: Array.from(expand(latent, W_UK, rank).data),
+    values: Array.from(expand(latent, W_UV, rank).data),
+    fewer: Array.from(expand(latent, W_UK, 3).data),
+    keys: [keys.shape, Array.from(keys.data)],
+    patterns: heads.map((head) => attend(layer.q, keys, layer.scoring, head)),
+    moved: heads.map((head) => movedInPattern(
+      attend(layer.q, layer.k, layer.scoring, head), attend(layer.q, keys, layer.scoring, head))),
+  };
+}"""
+
+
+@pytest.mark.parametrize("name", LATENTS)
+def test_keys_of_a_latent_are_those_of_numpy(browser: Browser, tmp_path: Path, name: str) -> None:
+    trace = LATENTS[name]()
+    layer, count = trace.meta.featured.layer, trace.meta.n_prompt
+    forms, wanted = both_forms(trace, layer), duel(trace, layer)
+    with opened(browser, explore_page(trace, tmp_path)) as open_page:
+        page = open_page()
+        wait_until(page, "layer !== null")
+        found = page.evaluate(FROM_LATENT)
+    np.testing.assert_allclose(found["plain"], forms.k[:count].ravel(), **EXACT)
+    np.testing.assert_allclose(found["values"], forms.naive.v[:count].ravel(), **EXACT)
+    fitted = fitted_latent(trace, layer)
+    few = np.einsum("pr,rhc->phc", fitted.kv_latent[:count, :3], fitted.layer.W_UK[:3])
+    np.testing.assert_allclose(found["fewer"], few.ravel(), **EXACT)
+    pattern = wanted.latent.pattern[:, :count, :count]
+    np.testing.assert_allclose(found["patterns"], pattern, **EXACT)
+    np.testing.assert_allclose(np.mean(found["moved"]), wanted.latent.distance.mean, **STORED)
+    assert found["rank"] == wanted.latent.numbers

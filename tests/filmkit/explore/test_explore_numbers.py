@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
 
 from extract.attention.arithmetic import AttentionResult
 from extract.attention.arithmetic import softmax as softmax_of
-from extract.facts.architectures import ARCHITECTURES, Architecture, kv_cache_bytes
+from extract.facts.architectures import ARCHITECTURES, Architecture, Scheme, kv_cache_bytes
 from extract.facts.gpus import GPUS, H100_SXM, Chip
 from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.recompute.sharing import share_heads
 from extract.trace import Trace
 from filmkit.core.numbers import MINUS, format_share, whole_percent
 from filmkit.core.view import LayerView
+from filmkit.explore.words import explore_words
 from tests.support.browsing import browser, opened
 from tests.support.checkout import SHIPPED
 from tests.support.exploring import explore_page, open_parts
@@ -90,6 +90,11 @@ def written(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
+def said(name: str, **numbers: object) -> str:
+    """Return what the page shall say, by the name of its words."""
+    return explore_words()[name].format(**numbers)
+
+
 def words_of(trace: Trace) -> list[str]:
     return [token.strip() for token in trace.meta.tokens]
 
@@ -107,18 +112,25 @@ def test_a_score_is_the_sum_of_its_channels(
                 "y": (query - view.first + 0.5) / count * box["height"],
             }
         )
-        assert read(page, "#dot-read") == f"“{words[query]}” asks, “{words[key]}” answers"
+        assert read(page, "#dot-read") == said("asks", query=words[query], key=words[key])
         q = trace.queries(view.layer)[query, head].astype(float)
         k = trace.keys(view.layer)[key, trace.kv_head(head)].astype(float)
         score = attention.scores[head, query, key]
-        assert read(page, "#dot-total") == (
-            f"The sum is {written(q @ k)}; times {trace.meta.score_scale:.4f}, "
-            f"the score is {written(score)}."
+        assert read(page, "#dot-total") == said(
+            "score",
+            sum=written(q @ k),
+            scale=f"{trace.meta.score_scale:.4f}",
+            score=written(score),
         )
         slide(page, "#dot-count", 10)
-        assert read(page, "#dot-total") == (
-            f"10 of {len(q)} channels: {written(q[:10] @ k[:10])}. The last one adds "
-            f"{written(q[9])} × {written(k[9])} = {written(q[9] * k[9])}."
+        assert read(page, "#dot-total") == said(
+            "added",
+            added=10,
+            count=len(q),
+            sum=written(q[:10] @ k[:10]),
+            query=written(q[9]),
+            key=written(k[9]),
+            product=written(q[9] * k[9]),
         )
         sizes = page.evaluate(
             "[...document.querySelectorAll('.bars-of-channels i')].map((bar) =>"
@@ -159,9 +171,7 @@ def test_the_mix_says_what_is_missing(
     shares = attention.pattern[head, query, : query + 1]
     hidden = format_share(shares[0])
     assert reads(page, "#mix-rows > div:not(:last-child) em") == list(map(format_share, shares[1:]))
-    assert read(page, "#mix-read") == (
-        f"Not drawn, but part of the sum: beginning token, {hidden}."
-    )
+    assert read(page, "#mix-read") == said("withHidden", what="beginning token", share=hidden)
     kept = shares.copy()
     values = trace.get("v", view.layer)[: query + 1, trace.kv_head(head)].astype(float)
     whole = shares @ values
@@ -169,7 +179,7 @@ def test_the_mix_says_what_is_missing(
         page.locator("#mix-rows button").nth(position - view.first).click()
         kept[position] = 0
         missing = np.linalg.norm(whole - kept @ values) / np.linalg.norm(whole)
-        assert read(page, "#mix-read") == f"Without them, the sum is off by {format_share(missing)}."
+        assert read(page, "#mix-read") == said("without", off=format_share(missing))
         assert read(page, "#mix-rows .sum-of-rows em") == format_share(kept.sum())
     drawn = page.evaluate(
         "mix(rowOf().weights.map((w, i) => drawers.mix.off.has(i) ? 0 : w), layer.v, setOf(3))"
@@ -189,26 +199,30 @@ def test_a_head_says_where_it_looks(
         choose(page, 9, head)
         row = attention.pattern[head, 9, : view.stop]
         key = view.first + int(row[view.first :].argmax())
-        assert read(page, "#head-read") == (
-            f"Head {head}: “{words[9]}” gives “{words[key]}” {format_share(row[key])}."
+        assert read(page, "#head-read") == said(
+            "headLooks",
+            head=head,
+            query=words[9],
+            key=words[key],
+            value=format_share(row[key]),
         )
 
 
 def check_sets(page: Page, trace: Trace, layer: int, sets: int) -> None:
     meta = trace.meta
     page.locator(f"#sets-choice input[value='{sets}']").check(force=True)
-    kept = sets * (meta.d_qk + meta.d_v)
-    said = read(page, "#sets-read")
-    assert said.startswith(f"{kept:,} numbers kept for each word and layer; ")
+    text = read(page, "#sets-read")
+    numbers = said("keptNumbers", count=f"{sets * (meta.d_qk + meta.d_v):,}")
     if sets >= meta.n_kv_heads:
-        assert said.endswith("no attention moves")
-        assert set(page.locator("#sets-patterns b").all_text_contents()) == {""}
+        moved, of_heads = said("nothingMoves"), [""] * meta.n_heads
     else:
         distances = share_heads(trace, layer, sets).row_distances
-        moved = format_share(distances.mean())
-        assert said.endswith(f"; {moved} of the attention moves to other words")
+        moved = said("moves", share=format_share(distances.mean()))
         of_heads = list(map(format_share, distances.mean(axis=1)))
-        assert page.locator("#sets-patterns b").all_text_contents() == of_heads
+    assert numbers in text
+    assert moved in text
+    assert page.locator("#sets-patterns b").all_text_contents() == of_heads
+    assert (said("trained") in text) == (sets == meta.n_kv_heads < meta.n_heads)
     assert page.locator("#sets-plates > div").count() == sets
 
 
@@ -238,12 +252,7 @@ def fill(page: Page, model: Architecture, gpu: Chip, step: int) -> float:
 
 
 def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
-    schemes = {
-        "keys and values for each head": "mha",
-        "shared by groups of heads": "gqa",
-        "one set for all heads": "mqa",
-        "a latent": "mla",
-    }
+    schemes = {said(scheme): scheme for scheme in get_args(Scheme)}
     assert page.evaluate(
         "['model', 'gpu'].map((name) => byId(`memory-${name}`).selectedOptions[0].textContent)"
     ) == ["DeepSeek-V3/R1", H100_SXM.name]
@@ -259,18 +268,21 @@ def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
             each = kv_cache_bytes(model, schemes[name], 8 * BYTES)
             taken = each * tokens
             needed = int(np.ceil(taken / gpu.memory_bytes))
-            gigabytes = f"{taken / 1e9:.1f} GB"
-            wanted.append(gigabytes if needed < 2 else f"{gigabytes}: {needed:,} GPUs")
-            wanted.append(
-                f"One GPU is full after {int(gpu.memory_bytes // each):,} tokens. Reading this "
-                f"cache takes {1000 * taken / gpu.bytes_per_second:.1f} ms for each new token."
-            )
+            enough = "takes" if needed < 2 else "needsGpus"
+            wanted.append(said(enough, gigabytes=f"{taken / 1e9:.1f}", gpus=f"{needed:,}"))
+            time = f"{1000 * taken / gpu.bytes_per_second:.1f}"
+            wanted.append(said("fits", tokens=f"{int(gpu.memory_bytes // each):,}", time=time))
         assert reads(page, "#memory-boxes :is(p, small)") == wanted, model.name
         own = page.locator("#memory-boxes .own b").text_content() or ""
         assert schemes[own] == model.scheme
         source = read(page, "#memory-source")
-        assert f"Sizes: {model.source}. Memory: {gpu.source}." in source
-        assert ("hypothetical" in source) == (model.latent is None)
+        assert said("sources", model=model.source, gpu=gpu.source) in source
+        assert (said("hypothetical") in source) == (model.latent is None)
+
+
+def check_held(page: Page, share: float, count: int, heads: int) -> None:
+    numbers = {"number": 3, "count": count, "heads": heads}
+    assert said("held", share=format_share(share), **numbers) in read(page, "#reading-read")
 
 
 def test_words_that_are_read_hold_the_shares_of_the_film(
@@ -284,10 +296,7 @@ def test_words_that_are_read_hold_the_shares_of_the_film(
         page.locator("#reading-ways input").nth(number).check(force=True)
         share = way(rows, 3).sum(axis=1).mean()
         held[way.__name__] = whole_percent(share)
-        assert read(page, "#reading-read") == (
-            f"3 of {view.stop} words hold {format_share(share)} of the attention "
-            f"of {len(rows)} heads."
-        )
+        check_held(page, share, view.stop, len(rows))
     assert list(held.values()) == ["22%", "66%", "87%"], "what the film says"
     given = list(map(format_share, rows.mean(axis=0)))
     assert reads(page, "#reading-words em") == given
@@ -297,16 +306,13 @@ def test_words_that_are_read_hold_the_shares_of_the_film(
     for word in chosen:
         page.locator("#reading-words button").nth(word).click()
     share = rows[:, chosen].sum(axis=1).mean()
-    assert read(page, "#reading-read") == (
-        f"3 of {view.stop} words hold {format_share(share)} of the attention of {len(rows)} heads."
-    )
+    check_held(page, share, view.stop, len(rows))
 
 
 def test_the_opening_names_model_words_and_what_comes_next(page: Page, trace: Trace) -> None:
     meta = trace.meta
     assert reads(page, ".prompt span") == words_of(trace)[1 : meta.n_prompt]
     assert read(page, ".prompt b") == "blue"
-    assert meta.model in read(page, ".opening .about")
-    footer = read(page, "footer")
-    assert re.search(rf"layer {meta.featured.layer}, head {meta.featured.head}", footer)
-    assert "not drawn: beginning token" in footer
+    assert meta.model in read(page, ".opening")
+    assert f"layer {meta.featured.layer}" in read(page, "footer")
+    assert "beginning token" in read(page, "footer")
