@@ -20,6 +20,11 @@ WORDS = {
         "{added} of {count} channels: {sum}. The last one adds {query} × {key} = {product}."
     ),
     "score": N_("The sum is {sum}; times {scale}, the score is {score}."),
+    "scoreChanged": N_(
+        "The sum is {sum}; times {scale}, and with what this model changes in its scores, "
+        "the score is {score}."
+    ),
+    "scoreMasked": N_("The sum is {sum}; this model does not look back that far."),
     "without": N_(
         "Without them, the sum is off by {off}. "
         "This is not just their share: values differ in size, too."
