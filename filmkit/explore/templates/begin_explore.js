@@ -17,9 +17,10 @@ byId("query").append(
     makeRadio("query", wordAt(position), position, position === chosen.query, () => choose({ query: position }))
   )
 );
-showChosen();
 const light = matchMedia("(prefers-color-scheme: light)");
 useTheme(light.matches);
+showChosen();
+document.fonts.ready.then(showChosen); // whose words have other widths
 light.addEventListener("change", () => useTheme(light.matches));
 byId("theme").addEventListener("click", () => useTheme(themeName() === "dark"));
 

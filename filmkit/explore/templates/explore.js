@@ -50,9 +50,10 @@ function choose(changes) {
 function showChosen() {
   const radio = document.querySelector(`#query input[value="${chosen.query}"]`);
   radio.checked = true;
-  const [bar, { offsetLeft, offsetWidth }] = [byId("query"), radio.parentElement];
-  bar.scrollLeft = Math.min(offsetLeft, Math.max(bar.scrollLeft, offsetLeft + offsetWidth - bar.clientWidth));
   byId("chosen-head").textContent = data.heads > 1 ? say("head", chosen) : "";
+  const [bar, { offsetLeft, offsetWidth }] = [byId("query"), radio.parentElement];
+  // One pixel more, as the browser rounds them.
+  bar.scrollLeft = Math.min(offsetLeft, Math.max(bar.scrollLeft, offsetLeft + offsetWidth + 1 - bar.clientWidth));
 }
 
 // Themes.
