@@ -51,18 +51,19 @@ def write_explore(request: RenderRequest) -> bool:
     trace, settings = load_trace(request), request.settings
     view = LayerView.of_prompt(trace, settings.layer, show_first_token=settings.show_first_token)
     head = view.head(settings.head).head
-    parts = [part for part in PARTS if part.fits(trace)]
+    parts = [part for part in PARTS if part.fits(view)]
     folder, palette = request.out, settings.palette
-    written = [folder / f"{name}.js" for name in sorted({n for part in parts for n in part.needs})]
-    for path in written:
-        write_text(path, f"receive({as_json(_numbers(path.stem, view, palette))});\n")
-    vendored = files("filmkit.explore") / "vendor"
-    for name in (LIBRARY, "LICENSE.txt"):
-        written.append(folder / name.replace("LICENSE", LIBRARY.removesuffix(".js")))
-        write_text(written[-1], (vendored / name).read_text(encoding="utf-8"))
-    page = folder / "index.html"
-    write_text(page, _page(request, view, head, parts))
-    report_files(request, [page, *written])
+    # All is computed before the first file is written: what fails leaves no half of a page.
+    texts = {folder / "index.html": _page(request, view, head, parts)}
+    for name in sorted({name for part in parts for name in part.needs}):
+        texts[folder / f"{name}.js"] = f"receive({as_json(_numbers(name, view, palette))});\n"
+    if any(part.name == "heads" for part in parts):
+        for name in (LIBRARY, "LICENSE.txt"):
+            text = (files("filmkit.explore") / "vendor" / name).read_text(encoding="utf-8")
+            texts[folder / name.replace("LICENSE", LIBRARY.removesuffix(".js"))] = text
+    for path, text in texts.items():
+        write_text(path, text)
+    report_files(request, texts)
     return True
 
 
@@ -86,8 +87,8 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         live = LivePictures(view, ArrayStore(), maps)
         with use_theme(theme.name, palette):
             norms[theme.name] = norms_of(live)
-            if any(part.name == "rank" for part in parts):
-                live.rank()  # for its colour maps
+            # This also collects its colour maps.
+            rank = live.rank() if any(part.name == "rank" for part in parts) else None
     document: dict[str, Any] = {
         "words": explore_words(),
         "tokens": [printable(token) for token in meta.tokens[: view.stop]],
@@ -116,6 +117,7 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
             said=_said(request, trace, {"scene_sharing", CLOSING} | {part.scene for part in parts}),
             asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
             model=meta.model,
+            rank=rank,
             prompt=meta.prompt.strip(),
             next=printable(meta.top_tokens[view.stop - 1][0]) if meta.top_tokens else "",
             tokens=document["tokens"][view.first :],

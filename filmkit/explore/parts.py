@@ -20,6 +20,7 @@ from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from extract.trace.contents.latents import fitted_latent
 from filmkit.core.norm import Norm
+from filmkit.core.view import LayerView
 from filmkit.decks.live import LivePictures, is_converted
 from filmkit.mobjects.latent_view import LatentView
 
@@ -41,7 +42,7 @@ class Part:
     needs
         Names of the files with its numbers; see :data:`NUMBERS`.
     fits
-        Returns whether a trace has what it shows.
+        Returns whether the trace of a view has what it shows.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Part:
     question: str = ""
     answer: str = ""
     needs: tuple[str, ...] = ()
-    fits: Callable[[Trace], bool] = lambda trace: True
+    fits: Callable[[LayerView], bool] = lambda view: True
 
 
 def layer_numbers(live: LivePictures) -> dict[str, Any]:
@@ -175,23 +176,24 @@ NUMBERS = {
 """Functions that return the numbers of a file, by its name."""
 
 
-def _shares(trace: Trace) -> bool:
-    return trace.meta.attention != "mla" and trace.meta.n_heads > 1
+def _shares(view: LayerView) -> bool:
+    meta = view.trace.meta
+    return meta.attention != "mla" and meta.n_heads > 1
 
 
-def _has_latent(trace: Trace) -> bool:
-    meta = trace.meta
-    return meta.attention != "mla" and meta.n_kv_heads > 1 and bool(meta.latent)
+def _has_latent(view: LayerView) -> bool:
+    fitted = view.trace.meta.latent or {}
+    return view.trace.meta.n_kv_heads > 1 and str(view.layer) in fitted
 
 
 PARTS = (
     Part("dot", needs=("layer",)),
     Part("softmax", "scene_attention", "queries_and_keys", "softmax_of_a_row", ("layer",)),
     Part("mix", needs=("layer",)),
-    Part("heads", needs=("layer",), fits=lambda trace: trace.meta.n_heads > 1),
+    Part("heads", needs=("layer",), fits=lambda view: view.trace.meta.n_heads > 1),
     Part("sets", "scene_sharing", *2 * ("attention_moves",), ("layer",), _shares),
     Part("latent", "scene_mla", *2 * ("all_heads_compared",), ("layer", "latent"), _has_latent),
-    Part("rank", needs=("rank",), fits=is_converted),
+    Part("rank", needs=("rank",), fits=lambda view: is_converted(view.trace)),
     Part("memory", "scene_cache_size", *2 * ("one_gpu",), ("published",)),
     Part("reading", "scene_sparse", *2 * ("each_head_chooses",), ("patterns",)),
 )
@@ -204,7 +206,7 @@ def norms_of(live: LivePictures) -> dict[str, Any]:
     norms = {name: view.norm(name) for name in ("q", "k", "v")}
     # A product of a query and a key, channel by channel, and what they add up to.
     norms |= {"scores": view.scores_norm, "pattern": Norm.unit(), "z": view.norm("z")}
-    if _has_latent(view.trace):
+    if _has_latent(view):
         norms["latent"] = LatentView.of(view).latent_norm
     return {name: live.norm(norm) for name, norm in norms.items()}
 

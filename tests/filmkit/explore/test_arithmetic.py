@@ -14,7 +14,6 @@ from extract.attention.arithmetic import pool_heads, total_variation
 from extract.attention.arithmetic import softmax as softmax_of
 from extract.facts.architectures import ARCHITECTURES, Scheme, kv_cache_elements
 from extract.latent.duel import duel
-from extract.latent.naive_and_absorbed import both_forms
 from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.recompute.sharing import share_heads
 from extract.trace import Trace
@@ -276,7 +275,7 @@ LATENTS: dict[str, Callable[[], Trace]] = {
 
 FROM_LATENT = """async () => {
   const file = await numbersOf("latent");
-  const { latent, W_UK, W_UV, cos, sin, k } = tensorsOf(file);
+  const { latent, W_UK, W_UV, cos, sin, k } = read(file);
   const { pairs, first } = file.numbers();
   const rank = latent.shape[1];
   const keys = keysOfLatent(latent, W_UK, rank,
@@ -295,21 +294,39 @@ FROM_LATENT = """async () => {
 }"""
 
 
-@pytest.mark.parametrize("name", LATENTS)
-def test_keys_of_a_latent_are_those_of_numpy(browser: Browser, tmp_path: Path, name: str) -> None:
-    trace = LATENTS[name]()
+def in_32_bits(values: np.ndarray) -> np.ndarray:
+    """Return numbers as a file of the page holds them."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+@pytest.mark.parametrize("made", LATENTS)
+def test_keys_of_a_latent_are_those_of_numpy(browser: Browser, tmp_path: Path, made: str) -> None:
+    trace = LATENTS[made]()
     layer, count = trace.meta.featured.layer, trace.meta.n_prompt
-    forms, wanted = both_forms(trace, layer), duel(trace, layer)
     with opened(browser, explore_page(trace, tmp_path)) as open_page:
         page = open_page()
         wait_until(page, "layer !== null")
         found = page.evaluate(FROM_LATENT)
-    np.testing.assert_allclose(found["plain"], forms.k[:count].ravel(), **EXACT)
-    np.testing.assert_allclose(found["values"], forms.naive.v[:count].ravel(), **EXACT)
-    fitted = fitted_latent(trace, layer)
-    few = np.einsum("pr,rhc->phc", fitted.kv_latent[:count, :3], fitted.layer.W_UK[:3])
-    np.testing.assert_allclose(found["fewer"], few.ravel(), **EXACT)
-    pattern = wanted.latent.pattern[:, :count, :count]
+    fitted, film = fitted_latent(trace, layer), duel(trace, layer)
+    latent = in_32_bits(fitted.kv_latent)
+    keys, values, few = (
+        np.einsum("pr,rhc->phc", latent[:, : len(matrix)], in_32_bits(matrix))
+        for matrix in (fitted.layer.W_UK, fitted.layer.W_UV, fitted.layer.W_UK[:3])
+    )
+    for name, wanted in {"plain": keys, "values": values, "fewer": few}.items():
+        np.testing.assert_allclose(found[name], wanted[:count].ravel(), **EXACT)
+    if trace.has("b_K", layer):
+        lost = trace.get(trace.unrotated("k"), layer) - keys
+        keys = keys + lost[int(trace.meta.has_bos) : count].mean(axis=0)
+    if trace.rotates:
+        keys = trace.rotation(layer).apply(keys)
+    keys, values = keys[:count], values[:count]
+    np.testing.assert_allclose(as_tensor(found["keys"]), keys, **EXACT)
+    pattern = trace.attend(layer, trace.queries(layer)[:count], keys, values).pattern
     np.testing.assert_allclose(found["patterns"], pattern, **EXACT)
-    np.testing.assert_allclose(np.mean(found["moved"]), wanted.latent.distance.mean, **STORED)
-    assert found["rank"] == wanted.latent.numbers
+    # The film computes with the latent's 64 bits.
+    np.testing.assert_allclose(pattern, film.latent.pattern[:, :count, :count], rtol=0, atol=1e-5)
+    assert found["rank"] == film.latent.numbers
+    np.testing.assert_allclose(
+        np.mean(found["moved"]), film.latent.distance.mean, rtol=0, atol=1e-5
+    )
