@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 import pytest
 
-from extract.attention.arithmetic import AttentionResult
+from extract.attention.arithmetic import AttentionResult, total_variation
 from extract.attention.arithmetic import softmax as softmax_of
 from extract.facts.architectures import ARCHITECTURES, Architecture, Scheme, kv_cache_bytes
 from extract.facts.gpus import GPUS, H100_SXM, Chip
 from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.recompute.sharing import share_heads
 from extract.trace import Trace
+from extract.trace.contents.latents import fitted_latent
 from filmkit.core.numbers import MINUS, format_share, whole_percent
 from filmkit.core.view import LayerView
 from filmkit.explore.words import explore_words
@@ -241,6 +242,25 @@ def test_groups_of_a_model_with_own_keys_move_attention(browser: Browser, tmp_pa
         open_parts(page)
         for sets in (1, 4, 12):
             check_sets(page, trace, trace.meta.featured.layer, sets)
+
+
+def test_a_latent_says_what_moves(page: Page, trace: Trace, view: LayerView) -> None:
+    layer, count = view.layer, trace.meta.n_prompt
+    fitted = fitted_latent(trace, layer)
+    q, v = trace.queries(layer), trace.get("v", layer)
+    own = trace.attend(layer, q, trace.keys(layer), v).pattern[:, :count]
+    full = fitted.kv_latent.shape[1]
+    for rank in (1, full // 2, full):
+        slide(page, "#latent-rank", rank)
+        keys = np.einsum("pr,rhc->phc", fitted.kv_latent[:, :rank], fitted.layer.W_UK[:rank])
+        pattern = trace.attend(layer, q, trace.rotation(layer).apply(keys), v).pattern[:, :count]
+        distances = total_variation(own, pattern)[:, 1:]
+        of_heads = list(map(format_share, distances.mean(axis=1)))
+        assert page.locator("#latent-patterns b").all_text_contents() == of_heads
+        text = read(page, "#latent-read")
+        assert said("keptNumbers", count=f"{rank:,}") in text
+        assert said("moves", share=format_share(distances.mean())) in text
+        assert read(page, "#latent-count") == f"{rank:,}"
 
 
 def fill(page: Page, model: Architecture, gpu: Chip, step: int) -> float:
