@@ -90,7 +90,7 @@ EPILOG = "\n".join(
         "  deck        slides for a talk",
         "  script      the narration, with times",
         "  gallery     a web page of all scenes",
-        "  explore     a web page whose pictures answer to the hand",
+        "  explore     a web page on which readers try attention by hand",
         "  poster      pictures for print",
         "  cue         when each beat begins in your recording of a scene",
         "  new         a scene of your own, to start from",

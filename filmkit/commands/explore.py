@@ -43,10 +43,10 @@ __all__ = ["explore"]
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @click.pass_context
 def explore(ctx: click.Context, /, **options: Any) -> None:
-    """Make a web page that tells the story with pictures that answer to the hand.
+    """Make a web page that tells the story with pictures to try by hand.
 
-    Its numbers are computed in the browser from the trace. The folder works from disk and on any
-    web server, offline.
+    The browser computes what they show from the numbers of the trace. The folder works from disk
+    and on any web server, offline; docs/explore.md says more.
     """
 
     def action(request: RenderRequest) -> bool:

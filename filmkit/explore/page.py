@@ -8,7 +8,7 @@ from typing import Any
 
 from extract.support.files import write_text
 from extract.trace import Trace
-from filmkit.core.stage import QUESTION
+from filmkit.core.language import QUESTION
 from filmkit.core.theme import DARK, LIGHT, use_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView, best_match
@@ -32,8 +32,10 @@ LIBRARY = "twgl-full.min.js"
 """The library that draws in space; ``vendor/SOURCES.md`` says where it is from."""
 
 CLOSING = "scene_answer"
+"""The scene whose words end the page."""
 
 THEMES = (DARK, LIGHT)
+"""The themes between which a reader may switch."""
 
 
 def write_explore(request: RenderRequest) -> bool:
@@ -76,15 +78,18 @@ def _numbers(name: str, view: LayerView, palette: str) -> dict[str, Any]:
 
 
 def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part]) -> str:
+    """Return the page, with what it needs before any file of numbers."""
     trace, meta = view.trace, view.trace.meta
-    norms, maps, palette = {}, {}, request.settings.palette
+    palette = request.settings.palette
+    norms: dict[str, dict[str, Any]] = {}
+    maps: dict[str, str] = {}
     for theme in THEMES:
         live = LivePictures(view, ArrayStore(), maps)
         with use_theme(theme.name, palette):
             norms[theme.name] = norms_of(live)
             # This also collects its colour maps.
             rank = live.rank() if any(part.name == "rank" for part in parts) else None
-    document = {
+    document: dict[str, Any] = {
         "words": explore_words(),
         "tokens": [printable(token) for token in meta.tokens[: view.stop]],
         "first": view.first,

@@ -7,11 +7,12 @@ computes with these numbers as :mod:`extract.attention.arithmetic` does: see
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from extract.facts.architectures import ARCHITECTURES
 from extract.facts.gpus import GPUS, H100_SXM
@@ -73,11 +74,7 @@ def layer_numbers(live: LivePictures) -> dict[str, Any]:
         "scale": meta.score_scale,
         "cap": meta.score_cap,
         "window": trace.window(layer),
-        "tensors": {
-            name: {"array": live.arrays.add(values), "shape": values.shape}
-            for name, values in tensors.items()
-            if values is not None
-        },
+        "tensors": _stored(live, tensors),
     }
 
 
@@ -106,10 +103,16 @@ def latent_numbers(live: LivePictures) -> dict[str, Any]:
     return {
         "first": int(trace.meta.has_bos),
         "pairs": pairs,
-        "tensors": {
-            name: {"array": live.arrays.add(values), "shape": values.shape}
-            for name, values in tensors.items()
-        },
+        "tensors": _stored(live, tensors),
+    }
+
+
+def _stored(live: LivePictures, tensors: Mapping[str, npt.NDArray[Any] | None]) -> dict[str, Any]:
+    """Store the tensors that there are; return the number and the shape of each by its name."""
+    return {
+        name: {"array": live.arrays.add(values), "shape": values.shape}
+        for name, values in tensors.items()
+        if values is not None
     }
 
 

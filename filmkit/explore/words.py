@@ -20,16 +20,25 @@ WORDS = {
         "{added} of {count} channels: {sum}. The last one adds {query} × {key} = {product}."
     ),
     "score": N_("The sum is {sum}; times {scale}, the score is {score}."),
-    "without": N_("Without them, the sum is off by {off}: values differ in size, too."),
-    "withHidden": N_("The {what} gets {share}; its value is in the sum, and not drawn."),
+    "scoreChanged": N_(
+        "The sum is {sum}; times {scale}, and with what this model changes in its scores, "
+        "the score is {score}."
+    ),
+    "scoreMasked": N_("The sum is {sum}; this model does not look back that far."),
+    "without": N_(
+        "Without them, the sum is off by {off}. "
+        "This is not just their share: values differ in size, too."
+    ),
+    "withHidden": N_("Not drawn, but part of the sum: {what}, {share}."),
     "head": N_("head {head}"),
     "headLooks": N_("Head {head}: “{query}” gives “{key}” {value}."),
     "keptNumbers": N_("{count} numbers kept for each word and layer"),
     "moves": N_("{share} of the attention moves to other words"),
+    "keptAndMoved": N_("{kept}; {moved}."),
     "sharedByAll": N_("This is multi-query attention (MQA)."),
     "sharedByGroups": N_("This is grouped-query attention (GQA)."),
     "sharedByNone": N_("This is multi-head attention (MHA)."),
-    "trained": N_("The model was trained like that."),
+    "trained": N_("This is how the model was trained."),
     "light": N_("Light"),
     "dark": N_("Dark"),
     "nothingMoves": N_("no attention moves"),
@@ -40,15 +49,20 @@ WORDS = {
     "takes": N_("{gigabytes} GB"),
     "needsGpus": N_("{gigabytes} GB: {gpus} GPUs"),
     "fits": N_(
-        "One GPU is full after {tokens} tokens; to read this takes {time} ms for each new one."
+        "One GPU is full after {tokens} tokens. "
+        "Reading this cache takes {time} ms for each new token."
     ),
     "sources": N_("Sizes: {model}. Memory: {gpu}."),
-    "hypothetical": N_("Of this model, the latent is hypothetical, in DeepSeek’s proportions."),
-    "cacheAlone": N_("The cache alone, in 16 bits; weights need memory too."),
-    "way_hand": N_("you"),
+    "hypothetical": N_(
+        "This model has no latent: the one shown here is hypothetical, in DeepSeek’s proportions."
+    ),
+    "cacheAlone": N_(
+        "This is the cache alone, in numbers of 16 bits; the weights need memory, too."
+    ),
+    "way_hand": N_("your choice"),
     "way_last": N_("the last words"),
-    "way_first": N_("the first and the last"),
-    "way_best": N_("each head its best"),
+    "way_first": N_("the first and the last words"),
+    "way_best": N_("the best words of each head"),
     "held": N_("{number} of {count} words hold {share} of the attention of {heads} heads."),
     "notLoaded": N_("{what} could not be loaded; is it beside this page?"),
 }

@@ -36,8 +36,9 @@ const GAP = 1; // cells between two patterns
 function patternValue(layer, head, row, column) {
   if (column > row) return null;
   const { heads, words } = live.patterns;
-  const place = placeInTriangles(layer * heads + head, words.length, row, column);
-  return cells.values(live.patterns.cells)[place];
+  const size = (words.length * (words.length + 1)) / 2;
+  const at = (layer * heads + head) * size + (row * (row + 1)) / 2 + column;
+  return cells.values(live.patterns.cells)[at];
 }
 
 function openPatterns() {

@@ -77,14 +77,6 @@ function placeMark(mark, [rows, columns], row, column) {
   mark.style.height = `${100 / rows}%`;
 }
 
-/**
- * Where a cell of a pattern lies among the triangles that the causal mask leaves of many patterns,
- * each stored row by row.
- */
-function placeInTriangles(pattern, words, row, column) {
-  return (pattern * words * (words + 1) + row * (row + 1)) / 2 + column;
-}
-
 // Where a pointer is on an element, in shares of its width and height.
 function pointerOn(event, element) {
   const box = element.getBoundingClientRect();

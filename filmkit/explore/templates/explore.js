@@ -167,4 +167,6 @@ function fixed(value, digitsAfter = 2) {
   return value.toFixed(digitsAfter).replace("-", "−").replace(".", POINT);
 }
 
+const sentences = (...texts) => texts.filter(Boolean).join(" ");
+
 const counted = (value) => new Intl.NumberFormat(root.lang).format(value);

@@ -45,6 +45,6 @@ drawers.memory = {
       box.querySelector("small").textContent = say("fits", { tokens: counted(Math.floor(gpu.bytes / each)), time: fixed((1000 * taken) / gpu.speed, 1) });
     });
     const kind = model.latent.length ? "" : WORDS.hypothetical;
-    byId("memory-source").textContent = [say("sources", { model: model.source, gpu: gpu.source }), kind, WORDS.cacheAlone].filter(Boolean).join(" ");
+    byId("memory-source").textContent = sentences(say("sources", { model: model.source, gpu: gpu.source }), kind, WORDS.cacheAlone);
   },
 };

@@ -33,7 +33,7 @@ drawers.dot = {
     const { query, head } = chosen;
     const row = rowOf();
     if (this.key === null || this.key > query) this.key = strongestOf(row.weights);
-    const rowsOf = new Map(drawn.map((position) => [position, rowOf(position).scores]));
+    const rowsOf = new Map(drawn.map((position) => [position, rowOf(position).scores.map(unmasked)]));
     this.matrix.draw((asking, key) => rowsOf.get(asking)[key], normOf("scores"), query, this.key);
     const asked = channels(layer.q, query, head);
     const offered = channels(layer.k, this.key, setOf(head));
@@ -53,10 +53,19 @@ drawers.dot = {
     const sum = runningSums(asked, offered)[last];
     const all = added === parts.length;
     byId("dot-total").textContent = all
-      ? say("score", { sum: fixed(sum), scale: digits(layer.scoring.scale), score: fixed(row.scores[this.key]) })
+      ? this.result(sum, unmasked(row.scores[this.key]))
       : say("added", { added, count: parts.length, sum: fixed(sum), query: fixed(asked[last]), key: fixed(offered[last]), product: fixed(parts[last]) });
   },
+  // What becomes of the whole sum.
+  result(sum, score) {
+    if (score === null) return say("scoreMasked", { sum: fixed(sum) });
+    const { scale, bias, cap } = layer.scoring;
+    return say(bias || cap ? "scoreChanged" : "score", { sum: fixed(sum), scale: digits(scale), score: fixed(score) });
+  },
 };
+
+// A score; null if a key lies before the window of the one that asks.
+const unmasked = (score) => (Number.isFinite(score) ? score : null);
 
 // The drawn word with the most weight.
 function strongestOf(weights) {
@@ -91,7 +100,7 @@ drawers.softmax = {
       row.style.setProperty("--score", score === null ? 0 : score / most);
       return row;
     };
-    const lines = drawn.map((position) => line(wordAt(position), Number.isFinite(scores[position]) ? scores[position] : null, weights[position] ?? 0));
+    const lines = drawn.map((position) => line(wordAt(position), unmasked(scores[position]), weights[position] ?? 0));
     lines.forEach((row, i) => row.classList.toggle("later", drawn[i] > chosen.query));
     if (data.first) lines.unshift(line(data.hidden, data.first === 1 ? scores[0] : null, hiddenShare(weights)));
     byId("softmax-bars").replaceChildren(...lines);

@@ -19,7 +19,7 @@ class HeadRow {
     host.closest(".part").style.setProperty("--heads", data.heads);
   }
 
-  // Compute all patterns with other keys; return the share of attention that moved, and words on it.
+  // Compute all patterns with other keys; return words on how much attention moved.
   compute(k) {
     const patterns = patternsWith(k);
     const shares = patterns.map((pattern, head) => movedInPattern(ownPatterns()[head], pattern));
@@ -28,7 +28,7 @@ class HeadRow {
     });
     this.change(patterns);
     const share = shares.reduce((sum, each) => sum + each, 0) / shares.length;
-    return { share, words: share > LEAST_MOVED ? say("moves", { share: percent(share) }) : WORDS.nothingMoves };
+    return share > LEAST_MOVED ? say("moves", { share: percent(share) }) : WORDS.nothingMoves;
   }
 
   // Let the patterns on screen become others.
@@ -88,12 +88,11 @@ drawers.sets = {
         return box;
       })
     );
-    const { share, words } = this.row.compute(k);
+    const moved = this.row.compute(k);
     const kept = keptNumbers(this.sets * (k.shape[2] + v.shape[2]));
     const trained = this.sets === data.trained && this.sets < data.heads ? WORDS.trained : "";
     const name = { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
-    byId("sets-read").textContent = [say("apart", { some: kept, more: words }) + ".", name, trained].filter(Boolean).join(" ");
-    return share;
+    byId("sets-read").textContent = sentences(say("keptAndMoved", { kept, moved }), name, trained);
   },
 };
 
@@ -125,7 +124,7 @@ drawers.latent = {
     const canvas = makeCanvas(shape, "plate latent", WORDS.mla);
     paint(canvas, shape, (row, channel) => (channel < rank ? latent.data[drawn[row] * shape[1] + channel] : null), normOf("latent"));
     this.plate.replaceChildren(canvas);
-    const { words } = this.row.compute(keysOfLatent(latent, W_UK, rank, this.given));
-    byId("latent-read").textContent = say("apart", { some: keptNumbers(rank), more: words }) + ".";
+    const moved = this.row.compute(keysOfLatent(latent, W_UK, rank, this.given));
+    byId("latent-read").textContent = say("keptAndMoved", { kept: keptNumbers(rank), moved });
   },
 };
