@@ -12,9 +12,10 @@ Making one changes nothing; it reads where things are when it begins to play::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,9 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
+Change: TypeAlias = tuple[Callable[[Any], object], Any, Any]
+"""What sets a number or an array, and its values at the beginning and at the end."""
+
 
 def first_half(alpha: float) -> float:
     """Rate function: return ``alpha`` eased so that all happens in the first half of the time."""
@@ -71,7 +75,8 @@ class InPlaceAnimation(Animation):
     """Base of animations that set their mobject's state from ``alpha``.
 
     Manim's own animations copy the whole mobject when they begin, which takes long for heatmaps.
-    Subclasses save what they need in ``begin`` and implement :meth:`step`.
+    Subclasses say in :meth:`evenly` what goes evenly from one state to another; others save what
+    they need in ``begin`` and implement :meth:`step`.
 
     Attributes
     ----------
@@ -91,6 +96,10 @@ class InPlaceAnimation(Animation):
             run_time = getattr(current_theme().tempo, self.tempo)
         super().__init__(mobject, run_time=run_time, **kwargs)
 
+    def begin(self) -> None:
+        self._changes = list(self.evenly())
+        super().begin()
+
     def create_starting_mobject(self) -> Mobject:
         return self.mobject
 
@@ -102,7 +111,12 @@ class InPlaceAnimation(Animation):
 
     def step(self, alpha: float) -> None:
         """Set the state at ``alpha``, to which the rate function has been applied."""
-        raise NotImplementedError
+        for change, start, end in self._changes:
+            change((1 - alpha) * start + alpha * end)
+
+    def evenly(self) -> Iterator[Change]:
+        """Yield what changes evenly, as it is when the animation begins; nothing by default."""
+        yield from ()
 
 
 class Presence(InPlaceAnimation):
@@ -129,14 +143,9 @@ class Presence(InPlaceAnimation):
         self.to = to
         self.alone = alone
 
-    def begin(self) -> None:
-        family = [self.mobject] if self.alone else self.mobject.get_family()
-        self.start = {member: presence(member) for member in family}
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        for member, start in self.start.items():
-            member.presence = (1 - alpha) * start + alpha * self.to
+    def evenly(self) -> Iterator[Change]:
+        for member in [self.mobject] if self.alone else self.mobject.get_family():
+            yield partial(setattr, member, "presence"), presence(member), self.to
 
 
 def at_once(animation: Animation) -> None:
@@ -277,16 +286,9 @@ class Glide(InPlaceAnimation):
         super().__init__(mobject, **kwargs)
         self.target = target
 
-    def begin(self) -> None:
-        self.moves = [
-            (member, member.points.copy(), target.points.copy())
-            for member, target in _paired_parts(self.mobject, self.target)
-        ]
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        for member, start, end in self.moves:
-            member.points = (1 - alpha) * start + alpha * end
+    def evenly(self) -> Iterator[Change]:
+        for member, target in _paired_parts(self.mobject, self.target):
+            yield partial(setattr, member, "points"), member.points.copy(), target.points.copy()
 
 
 def _paired_parts(mobject: Mobject, other: Mobject) -> list[tuple[Mobject, Mobject]]:
@@ -340,13 +342,9 @@ class Settle(InPlaceAnimation):
         self.heatmap = heatmap
         self.box = box
 
-    def begin(self) -> None:
-        self.start = self.heatmap.points.copy()
-        self.end = self.heatmap.copy().place(self.box).points
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        self.heatmap.points = (1 - alpha) * self.start + alpha * self.end
+    def evenly(self) -> Iterator[Change]:
+        end = self.heatmap.copy().place(self.box).points
+        yield partial(setattr, self.heatmap, "points"), self.heatmap.points.copy(), end
 
 
 class Transpose(InPlaceAnimation):
@@ -456,7 +454,7 @@ class MoveFromCopy(Arrive):
         super().__init__(target, source, **kwargs)
 
     def begin(self) -> None:
-        self.changes = [
+        self.recoloured = [
             (there, here.copy(), there.copy())
             for there, here in _paired_parts(self.mobject, self.origin)
             if isinstance(here, Heatmap)
@@ -467,7 +465,7 @@ class MoveFromCopy(Arrive):
 
     def step(self, alpha: float) -> None:
         super().step(alpha)
-        for heatmap, start, end in self.changes:
+        for heatmap, start, end in self.recoloured:
             heatmap.set_between(start, end, alpha)
 
 
@@ -591,12 +589,8 @@ class ShowCells(InPlaceAnimation):
         self.heatmap = heatmap
         self.shown = np.broadcast_to(np.asarray(shown, dtype=float), heatmap.shape)
 
-    def begin(self) -> None:
-        self.start = self.heatmap.shown.copy()
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        self.heatmap.set_shown((1 - alpha) * self.start + alpha * self.shown)
+    def evenly(self) -> Iterator[Change]:
+        yield self.heatmap.set_shown, self.heatmap.shown.copy(), self.shown
 
 
 class Rise(InPlaceAnimation):

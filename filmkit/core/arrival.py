@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 from extract.trace import Trace
 from filmkit.core.animations import (
     Appear,
+    Change,
     InPlaceAnimation,
     Presence,
     first_half,
@@ -363,22 +365,13 @@ class Carry(InPlaceAnimation):
         super().__init__(mobject, **kwargs)
         self.target = target
 
-    def begin(self) -> None:
-        self.names = ["points"]
-        if isinstance(self.mobject, Heatmap):
-            self.names += ["opacity", "shown", "masked"]
+    def evenly(self) -> Iterator[Change]:
+        part, target = self.mobject, self.target
+        yield partial(setattr, part, "points"), part.points, target.points
+        if isinstance(part, Heatmap):
+            yield part.set_shown, part.shown, target.shown
+            yield part.set_masked, part.masked, target.masked
+            yield part.set_opacity, part.opacity, target.opacity
         else:
-            self.names.append("fill_rgbas")
-        self.ends = [
-            (name, getattr(self.mobject, name), getattr(self.target, name)) for name in self.names
-        ]
-        self.ends.append(("presence", presence(self.mobject), 1.0))
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        for name, start, end in self.ends:
-            value = (1 - alpha) * start + alpha * end
-            if isinstance(self.mobject, Heatmap) and name in ("shown", "masked"):
-                getattr(self.mobject, f"set_{name}")(value)
-            else:
-                setattr(self.mobject, name, value)
+            yield partial(setattr, part, "fill_rgbas"), part.fill_rgbas, target.fill_rgbas
+        yield partial(setattr, part, "presence"), presence(part), 1.0
