@@ -33,12 +33,14 @@ from filmkit.core.norm import TensorSource
 
 __all__ = [
     "QUANTITIES",
+    "NamedNumbers",
     "PanelCheck",
     "Quantity",
     "axes_of",
     "cells_of",
     "described",
     "draws_before",
+    "in_words",
     "layers_of",
     "place_of",
     "quantity",
@@ -54,23 +56,40 @@ TOLERANCE = 1e-5  # of a panel's largest number, by which its numbers may differ
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """Something that is computed from a trace.
+class NamedNumbers:
+    """What numbers are called, and their axes.
 
     Attributes
     ----------
     name, how
-        What it is, such as "scaled scores", and how it came about, such as "with shared keys", in
-        English; where its layer and head are said, they stand between both.
+        What they are, such as "scaled scores", and how they came about, such as "with shared keys",
+        in English; where their layer and head are said, they stand between both.
     axes
-        Names of its axes, as :meth:`extract.trace.Trace.axes` has them.
-    compute
-        Called with the trace and what it is computed from; returns it for all positions.
+        Names of their axes, as :meth:`extract.trace.Trace.axes` has them.
     """
 
     name: str
     how: str
     axes: tuple[str, ...]
+
+    def words(self, *, transposed: bool = False) -> tuple[str, str]:
+        """Return name and how in the language in use, for :func:`in_words`."""
+        name = _(self.name)
+        if transposed:
+            name = _("transposed {name}", name=name)
+        return name, _(self.how) if self.how else ""
+
+
+@dataclass(frozen=True)
+class Quantity(NamedNumbers):
+    """Something that is computed from a trace.
+
+    Attributes
+    ----------
+    compute
+        Called with the trace and what it is computed from; returns it for all positions.
+    """
+
     compute: Compute
 
     def of(self, trace: Trace, **given: Any) -> npt.NDArray[Any]:
@@ -90,16 +109,15 @@ class Quantity:
             )
         return found
 
-    def words(self, place: str = "", *, transposed: bool = False) -> str:
-        """Return what it is in the language in use, of a place such as " of head 3"."""
-        name, how = _(self.name), _(self.how) if self.how else ""
-        if transposed:
-            name = _("transposed {name}", name=name)
-        if not place:
-            return _("{name} {how}", name=name, how=how) if how else name
-        if how:
-            return _("{name}{place} {how}", name=name, place=place, how=how)
-        return _("{name}{place}", name=name, place=place)
+
+def in_words(name: str, how: str = "", where: str = "") -> str:
+    """Return in a few words what numbers are, how they came about, and where in a model."""
+    place = _(" of {where}", where=where) if where else ""
+    if not place:
+        return _("{name} {how}", name=name, how=how) if how else name
+    if how:
+        return _("{name}{place} {how}", name=name, place=place, how=how)
+    return _("{name}{place}", name=name, place=place)
 
 
 QUANTITIES: dict[str, Quantity] = {}
@@ -183,10 +201,8 @@ def described(source: TensorSource) -> str:
         return _("{tensor} of {model}", tensor=source.tensor, model=model) if model else ""
     if not source.quantity:
         return source.expression
-    where = ModelPlace.given(given).words()
-    words = QUANTITIES[source.quantity].words(
-        _(" of {where}", where=where) if where else "", transposed=source.transposed
-    )
+    name, how = QUANTITIES[source.quantity].words(transposed=source.transposed)
+    words = in_words(name, how, ModelPlace.given(given).words())
     return _("{what}, {model}", what=words, model=model) if model else words
 
 
