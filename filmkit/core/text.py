@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from bisect import bisect
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ RENDER_SIZE = 144
 UNBROKEN = 100_000  # width for Pango in pixels; no line is as long at the render size
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of lines in a formula, in manim's units at the size of `MathTypst`
+COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")  # of an SVG path, with its numbers
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 """Between words that :func:`break_lines` keeps on one line."""
@@ -151,32 +153,20 @@ def _curves(path: str) -> Points:
     """
     curves: list[list[complex]] = []
     here = start = 0j
-    parts = iter(path.split())
-
-    def point() -> complex:
-        return complex(float(next(parts)), float(next(parts)))
-
-    def line_to(end: complex) -> None:
-        if end != here:
-            curves.append([here, (2 * here + end) / 3, (here + 2 * end) / 3, end])
-
-    for command in parts:
-        if command == "M":
-            line_to(start)
-            here = start = point()
-        elif command == "L":
-            end = point()
-            line_to(end)
-            here = end
-        elif command == "C":
-            curves.append([here, point(), point(), end := point()])
-            here = end
-        elif command == "Z":
-            line_to(start)
-            here = start
+    # Whatever comes behind an outline, or nothing, closes it.
+    for command, numbers in (*COMMAND.findall(path), ("Z", "")):
+        each = map(float, numbers.split())
+        points = [complex(x, y) for x, y in zip(each, each, strict=True)]
+        if command == "C":
+            curves.append([here, *points])
+        elif command in "MLZ":
+            end = points[0] if command == "L" else start
+            if end != here:
+                curves.append([here, (2 * here + end) / 3, (here + 2 * end) / 3, end])
         else:
             raise ValueError(f"cairo wrote a path with {command!r}, which is not known here")
-    line_to(start)
+        here = points[-1] if points else start
+        start = here if command == "M" else start
     flat = np.array(curves, dtype=complex).reshape(-1)
     return np.stack([flat.real, flat.imag, np.zeros(len(flat))], axis=1)
 
