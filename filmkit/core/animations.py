@@ -12,7 +12,7 @@ Making one changes nothing; it reads where things are when it begins to play::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, TypeAlias
@@ -53,6 +53,7 @@ __all__ = [
     "presence",
     "second_half",
     "set_presence",
+    "visible_parts",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -164,6 +165,12 @@ def set_presence(mobject: Mobject, value: float) -> Mobject:
     for member in mobject.get_family():
         member.presence = value
     return mobject
+
+
+def visible_parts(mobjects: Iterable[Mobject]) -> list[Mobject]:
+    """Return every part of some mobjects with points and a presence above 0."""
+    parts = (part for mobject in mobjects for part in mobject.family_members_with_points())
+    return [part for part in parts if presence(part) > 0]
 
 
 class Appear(Presence):
@@ -339,12 +346,11 @@ class Settle(InPlaceAnimation):
 
     def __init__(self, heatmap: Heatmap, box: Box, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.box = box
 
     def evenly(self) -> Iterator[Change]:
-        end = self.heatmap.copy().place(self.box).points
-        yield partial(setattr, self.heatmap, "points"), self.heatmap.points.copy(), end
+        end = self.mobject.copy().place(self.box).points
+        yield partial(setattr, self.mobject, "points"), self.mobject.points.copy(), end
 
 
 class Transpose(InPlaceAnimation):
@@ -364,19 +370,18 @@ class Transpose(InPlaceAnimation):
 
     def __init__(self, heatmap: Heatmap, box: Box, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.box = box
 
     def begin(self) -> None:
-        self.origin = self.heatmap.box
-        self.turned = self.heatmap.transposed()
+        self.origin = self.mobject.box
+        self.turned = self.mobject.transposed()
         super().begin()
 
     def step(self, alpha: float) -> None:
         if alpha >= 1:
-            self.heatmap.copy_cells_from(self.turned).place(self.box)
+            self.mobject.copy_cells_from(self.turned).place(self.box)
             return
-        self.heatmap.set_corners(_flipped_corners(self.origin, self.box, alpha))
+        self.mobject.set_corners(_flipped_corners(self.origin, self.box, alpha))
 
 
 def _flipped_corners(start: Box, end: Box, alpha: float) -> Array:
@@ -555,19 +560,18 @@ class Reveal(InPlaceAnimation):
         **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.to = np.asarray(to, dtype=float)
         self.when = np.broadcast_to(np.asarray(when, dtype=float), heatmap.shape)
         self.spread = spread
 
     def begin(self) -> None:
-        self.start = self.heatmap.shown.copy()
+        self.start = self.mobject.shown.copy()
         super().begin()
 
     def step(self, alpha: float) -> None:
         grown = np.clip((alpha * (1 + self.spread) - self.when) / self.spread, 0.0, 1.0)
         changed = np.where(np.isnan(grown), self.start, np.maximum(self.start, grown * self.to))
-        self.heatmap.set_shown(changed)
+        self.mobject.set_shown(changed)
 
 
 class ShowCells(InPlaceAnimation):
@@ -586,11 +590,10 @@ class ShowCells(InPlaceAnimation):
 
     def __init__(self, heatmap: Heatmap, shown: npt.ArrayLike, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.shown = np.broadcast_to(np.asarray(shown, dtype=float), heatmap.shape)
 
     def evenly(self) -> Iterator[Change]:
-        yield self.heatmap.set_shown, self.heatmap.shown.copy(), self.shown
+        yield self.mobject.set_shown, self.mobject.shown.copy(), self.shown
 
 
 class Rise(InPlaceAnimation):
@@ -658,19 +661,18 @@ class Recolour(InPlaceAnimation):
         **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.values, self.norm, self.masked, self.source = values, norm, masked, source
 
     def begin(self) -> None:
-        self.start, self.end = self.heatmap.copy(), self.heatmap.copy()
+        self.start, self.end = self.mobject.copy(), self.mobject.copy()
         self.end.set_values(self.start.values if self.values is None else self.values, self.norm)
         if self.masked is not None:
             self.end.set_masked(self.masked)
-        self.heatmap.source = self.source or self.heatmap.source
+        self.mobject.source = self.source or self.mobject.source
         super().begin()
 
     def step(self, alpha: float) -> None:
-        self.heatmap.set_between(self.start, self.end, alpha)
+        self.mobject.set_between(self.start, self.end, alpha)
 
 
 class AnimateWith(InPlaceAnimation):

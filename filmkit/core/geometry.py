@@ -106,10 +106,11 @@ class Box:
     def grown(self, across: float, down: float | None = None) -> Box:
         """Return the box with ``across`` more on the left and right, ``down`` above and below.
 
-        ``down`` is as much as ``across`` by default.
+        ``down`` is as much as ``across`` by default. Too large negative ones leave an empty box.
         """
         down = across if down is None else down
-        return Box(self.x, self.y, self.width + 2 * across, self.height + 2 * down)
+        width, height = self.width + 2 * across, self.height + 2 * down
+        return Box(self.x, self.y, max(0.0, width), max(0.0, height))
 
     def moved(self, dx: float = 0.0, dy: float = 0.0) -> Box:
         """Return the box moved to the right and up."""
@@ -120,10 +121,7 @@ class Box:
 
         ``down`` is as much as ``across`` by default. Too large a margin leaves an empty box.
         """
-        down = across if down is None else down
-        return Box(
-            self.x, self.y, max(0.0, self.width - 2 * across), max(0.0, self.height - 2 * down)
-        )
+        return self.grown(-across, None if down is None else -down)
 
     def split_rows(self, weights: Sequence[float] | int, gap: float = 0.0) -> tuple[Box, ...]:
         """Cut the box into rows, from the top.

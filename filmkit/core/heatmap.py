@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -328,13 +329,9 @@ class Heatmap(AbstractImageMobject):
         """
         self._require_cells(rows, columns)
         (top, bottom), (left, right) = rows, columns
-        piece = self.copy()
-        piece.values = self.values[top:bottom, left:right].copy()
-        piece.masked = self.masked[top:bottom, left:right].copy()
-        piece.shown = self.shown[top:bottom, left:right].copy()
+        piece = self.copy()._take_cells(self, lambda cells: cells[top:bottom, left:right].copy())
         piece.source = self.source.part(rows, columns)
         piece.edged = False
-        piece._texture = None
         return piece.set_corners(
             [self.at(top, left), self.at(top, right), self.at(bottom, right), self.at(bottom, left)]
         )
@@ -346,8 +343,12 @@ class Heatmap(AbstractImageMobject):
 
     def copy_cells_from(self, other: Heatmap) -> Heatmap:
         """Take over another heatmap's cells and source, of any shape, but not its place."""
-        self.values, self.masked, self.shown = other.values, other.masked, other.shown
         self.source = other.source
+        return self._take_cells(other, np.asarray)
+
+    def _take_cells(self, other: Heatmap, take: Callable[[Array], Array]) -> Heatmap:
+        """Show what a function takes of another heatmap's numbers, mask and opacities."""
+        self.values, self.masked, self.shown = map(take, (other.values, other.masked, other.shown))
         self._texture = None
         return self
 
@@ -356,12 +357,8 @@ class Heatmap(AbstractImageMobject):
 
         ``heatmap.transposed().at(column, row)`` is the point ``heatmap.at(row, column)``.
         """
-        turned = self.copy()
-        turned.values = self.values.T.copy()
-        turned.masked = self.masked.T.copy()
-        turned.shown = self.shown.T.copy()
+        turned = self.copy()._take_cells(self, lambda cells: cells.T.copy())
         turned.source = replace(self.source, transposed=not self.source.transposed)
-        turned._texture = None
         return turned.set_corners(self.corners[[0, 3, 2, 1]])
 
     # Methods that manim calls
@@ -382,5 +379,4 @@ class Heatmap(AbstractImageMobject):
                 self.set_shown((1 - alpha) * mobject1.shown + alpha * mobject2.shown)
         elif alpha == 1:
             self.norm = mobject2.norm
-            self.values, self.masked = mobject2.values.copy(), mobject2.masked.copy()
-            self.shown, self._texture = mobject2.shown.copy(), None
+            self._take_cells(mobject2, np.copy)

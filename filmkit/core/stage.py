@@ -72,6 +72,7 @@ from filmkit.core.animations import (
     first_half,
     presence,
     second_half,
+    visible_parts,
 )
 from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.camera import Shot, pin_to_frame
@@ -775,12 +776,7 @@ class Stage(Scene):
 
     def visible_parts(self) -> list[Mobject]:
         """Return every mobject with points and a presence above 0."""
-        return [
-            member
-            for mobject in self.mobjects
-            for member in mobject.family_members_with_points()
-            if presence(member) > 0
-        ]
+        return visible_parts(self.mobjects)
 
     def dim(self, *mobjects: Mobject, to: float | None = None, **kwargs: Any) -> list[Animation]:
         """Return animations that fade mobjects into the background.
