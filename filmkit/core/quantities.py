@@ -51,7 +51,9 @@ Compute = Callable[..., npt.NDArray[Any]]
 Rows = tuple[int, int]
 
 KINDS = {"n_heads": HEAD, "n_kv_heads": KV_HEAD}  # of heads, by the names of their axes
+EACH_PAIR = ("query_pos", "key_pos")  # axes of what each query has with each key
 SHARED = N_("with shared keys and values")
+ROTATED_AFTER = N_("with keys from the latent, rotated after")
 TOLERANCE = 1e-5  # of a panel's largest number, by which its numbers may differ
 
 
@@ -278,14 +280,14 @@ class PanelCheck:
 # What is computed of one head
 
 
-@quantity(N_("dot products of queries and keys"), axes=("query_pos", "key_pos"))
+@quantity(N_("dot products of queries and keys"), axes=EACH_PAIR)
 def dot_products(trace: Trace, layer: int, head: int) -> Array:
     """Return the dot products of the queries and keys of a head, (query, key)."""
     q = _float(trace.get(trace.used("q"), layer))[:, head]
     return q @ _own(trace, layer, trace.kv_head(head), trace.used("k")).T
 
 
-@quantity(N_("scaled scores"), axes=("query_pos", "key_pos"))
+@quantity(N_("scaled scores"), axes=EACH_PAIR)
 def scores(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores of a head before the causal mask, (query, key)."""
     meta = trace.meta
@@ -396,13 +398,13 @@ def latent_values(trace: Trace, layer: int, kv_head: int, about: Rows | None = N
     return _less_mean(_Latent(trace, layer).values(kv_head), about)
 
 
-@quantity(N_("scaled scores"), N_("with keys from the latent"), axes=("query_pos", "key_pos"))
+@quantity(N_("scaled scores"), N_("with keys from the latent"), axes=EACH_PAIR)
 def latent_scores(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores with keys from the latent, (query, key)."""
     return sum(_Latent(trace, layer).parts(head), start=np.zeros(()))
 
 
-@quantity(N_("attention pattern"), N_("with keys from the latent"), axes=("query_pos", "key_pos"))
+@quantity(N_("attention pattern"), N_("with keys from the latent"), axes=EACH_PAIR)
 def latent_pattern(trace: Trace, layer: int, head: int) -> Array:
     """Return the pattern with keys from the latent, (query, key)."""
     return _Latent(trace, layer).pattern(head)
@@ -427,13 +429,13 @@ def mixed_latents(trace: Trace, layer: int, head: int) -> Array:
     return latent.pattern(head) @ latent.latents
 
 
-@quantity(N_("scaled scores"), N_("of the latent part"), axes=("query_pos", "key_pos"))
+@quantity(N_("scaled scores"), N_("of the latent part"), axes=EACH_PAIR)
 def scores_of_latents(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores of the part that is not rotated, (query, key)."""
     return _Latent(trace, layer).parts(head)[0]
 
 
-@quantity(N_("scaled scores"), N_("of the rotated part"), axes=("query_pos", "key_pos"))
+@quantity(N_("scaled scores"), N_("of the rotated part"), axes=EACH_PAIR)
 def scores_of_rotated(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores of the rotated part, (query, key)."""
     return _Latent(trace, layer).parts(head)[1]
@@ -464,11 +466,7 @@ def lost_keys(trace: Trace, layer: int, kv_head: int, about: Rows | None = None)
     return _less_mean(_Latent(trace, layer).keys(kv_head) - own, about)
 
 
-@quantity(
-    N_("attention pattern"),
-    N_("with keys from the latent, rotated after"),
-    axes=("query_pos", "key_pos"),
-)
+@quantity(N_("attention pattern"), ROTATED_AFTER, axes=EACH_PAIR)
 def rotated_latent_pattern(trace: Trace, layer: int, head: int) -> Array:
     """Return the pattern with keys from the latent that are rotated as the layer's own are."""
     latent, meta = _Latent(trace, layer), trace.meta
@@ -486,11 +484,7 @@ def rotated_latent_pattern(trace: Trace, layer: int, head: int) -> Array:
     return trace.attend(layer, trace.queries(layer), turned, values).pattern[head]
 
 
-@quantity(
-    N_("difference from the model’s own pattern"),
-    N_("with keys from the latent, rotated after"),
-    axes=("query_pos", "key_pos"),
-)
+@quantity(N_("difference from the model’s own pattern"), ROTATED_AFTER, axes=EACH_PAIR)
 def rotated_latent_difference(trace: Trace, layer: int, head: int) -> Array:
     """Return how far that pattern is from the model's own, (query, key)."""
     own = _float(trace.get("pattern", layer))[head]
@@ -515,13 +509,13 @@ def shared_values(trace: Trace, layer: int, heads: tuple[int, int]) -> Array:
     return _pooled(trace, layer, "v", heads)
 
 
-@quantity(N_("attention pattern"), SHARED, axes=("query_pos", "key_pos"))
+@quantity(N_("attention pattern"), SHARED, axes=EACH_PAIR)
 def shared_pattern(trace: Trace, layer: int, head: int, sets: int) -> Array:
     """Return the pattern with that many sets of keys and values, (query, key)."""
     return _shared(trace, layer, sets).pattern[head]
 
 
-@quantity(N_("difference from the model’s own pattern"), SHARED, axes=("query_pos", "key_pos"))
+@quantity(N_("difference from the model’s own pattern"), SHARED, axes=EACH_PAIR)
 def shared_difference(trace: Trace, layer: int, head: int, sets: int) -> Array:
     """Return how far that pattern is from the model's own, (query, key)."""
     own = _float(trace.get("pattern", layer))[head]

@@ -406,11 +406,15 @@ def fit_size(
     text: str, width: float, *, size: float | None = None, colour: str | None = None
 ) -> Label:
     """Return a label that is made smaller to fit a width, but no smaller than can be read."""
-    theme = current_theme()
-    size = theme.shape_size if size is None else size
-    if (length := text_width(text, size=size)) > width:
-        size = max(min(size, theme.min_text_size), size * width / length)
-    return Label(text, size=size, colour=colour)
+    preferred = current_theme().shape_size if size is None else size
+    return Label(text, size=_fitting_size(text, width, preferred), colour=colour)
+
+
+def _fitting_size(text: str, width: float, size: float) -> float:
+    """Return the size at which a label fits a width; a smaller one than can be read stays."""
+    length = text_width(text, size=size)
+    least = min(size, current_theme().min_text_size)
+    return max(least, size * width / length) if length > width else size
 
 
 class Tick(Label):
@@ -541,8 +545,7 @@ def fit_word(
     colour
         As for :class:`Label`.
     """
-    if (length := text_width(text, size=size)) > width:
-        size = min(size, max(current_theme().min_text_size, size * width / length))
+    size = _fitting_size(text, width, size)
     # Made just small enough, its width may be rounded up.
     room = width * (1 + 1e-9)
 
