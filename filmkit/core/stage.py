@@ -771,7 +771,7 @@ class Stage(Scene):
             s if isinstance(s, Box) else Box.between(s.get_corner(DL), s.get_corner(UR))
             for s in subjects
         ]
-        visible, _ = shot_box(Box.around(boxes), self.frame, pad=1.03, min_zoom=min_zoom)
+        visible = shot_box(Box.around(boxes), self.frame, min_zoom=min_zoom)
         return self.move_camera(Shot.of_box(visible), **kwargs)
 
     def visible_parts(self) -> list[Mobject]:

@@ -211,9 +211,9 @@ def _line(text: str, weight: str, font: str) -> Points:
 
 
 @lru_cache(maxsize=8192)
-def _ends(text: str, weight: str, font: str) -> tuple[float, float]:
+def _ends(text: str, font: str) -> tuple[float, float]:
     """Return the left and the right end of a line of text at the render size."""
-    along = _line(text, weight, font)[:, 0]
+    along = _line(text, "normal", font)[:, 0]
     return float(along.min()), float(along.max())
 
 
@@ -222,16 +222,16 @@ def _zoom(size: float, font: str) -> float:
     return size * FRAME_HEIGHT / _line_box(font)[0]
 
 
-def text_width(text: str, *, size: float | None = None, weight: str = "normal") -> float:
+def text_width(text: str, *, size: float | None = None) -> float:
     """Return the width of a :class:`Label` in scene units, which is not made for that.
 
     Parameters
     ----------
-    text, size, weight
+    text, size
         As for :class:`Label`.
     """
     theme = current_theme()
-    left, right = _ends(text, weight, theme.font)
+    left, right = _ends(text, theme.font)
     zoom = _zoom(theme.shape_size if size is None else size, theme.font)
     return right * zoom - left * zoom
 
@@ -402,19 +402,11 @@ def _filled(text: str, width: float, size: float | None) -> list[str]:
     return lines
 
 
-def fit_size(
-    text: str, width: float, *, size: float | None = None, colour: str | None = None
-) -> Label:
+def fit_size(text: str, width: float, *, size: float) -> Label:
     """Return a label that is made smaller to fit a width, but no smaller than can be read."""
-    preferred = current_theme().shape_size if size is None else size
-    return Label(text, size=_fitting_size(text, width, preferred), colour=colour)
-
-
-def _fitting_size(text: str, width: float, size: float) -> float:
-    """Return the size at which a label fits a width; a smaller one than can be read stays."""
-    length = text_width(text, size=size)
-    least = min(size, current_theme().min_text_size)
-    return max(least, size * width / length) if length > width else size
+    if (length := text_width(text, size=size)) > width:
+        size = max(min(size, current_theme().min_text_size), size * width / length)
+    return Label(text, size=size)
 
 
 class Tick(Label):
@@ -545,7 +537,7 @@ def fit_word(
     colour
         As for :class:`Label`.
     """
-    size = _fitting_size(text, width, size)
+    size = fit_size(text, width, size=size).size
     # Made just small enough, its width may be rounded up.
     room = width * (1 + 1e-9)
 

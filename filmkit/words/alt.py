@@ -174,7 +174,7 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         pale = [text for name, text in called.items() if name in faint_names]
     if pale:
         sentences.append(_("Faint: {names}.", names=semicolons(pale)))
-    text = _fitted([_capitalised(sentence) for sentence in sentences])
+    text = _fitted([sentence[:1].upper() + sentence[1:] for sentence in sentences])
     return _with_quotes(text, _unsaid(document))
 
 
@@ -366,10 +366,6 @@ def _counted(unit: str, number: int) -> str:
 def _number(value: float) -> str:
     """Return a number with up to three significant digits."""
     return format_exact(float(f"{value:.3g}"))
-
-
-def _capitalised(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
 
 
 def _joined(sentences: Iterable[str]) -> str:
