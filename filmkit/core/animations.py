@@ -262,14 +262,10 @@ class Drift(InPlaceAnimation):
     def step(self, alpha: float) -> None:
         share = float(np.sin(np.pi * alpha) ** 2) if 0 < alpha < 1 else 0.0
         shot = self.origin
-        if share:
-            flat = shot.theta == shot.phi == 0
-            shot = (
-                replace(shot, height=shot.height * (1 - self.closer * share))
-                if flat
-                else replace(shot, theta=shot.theta + self.degrees * share)
-            )
-        self.camera.shot = shot
+        if shot.theta == shot.phi == 0:
+            self.camera.shot = replace(shot, height=shot.height * (1 - self.closer * share))
+        else:
+            self.camera.shot = replace(shot, theta=shot.theta + self.degrees * share)
 
 
 class Glide(InPlaceAnimation):

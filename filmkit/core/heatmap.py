@@ -262,10 +262,11 @@ class Heatmap(AbstractImageMobject):
             (rows, columns), self.shape, ("rows", "columns"), strict=True
         ):
             if not 0 <= start <= stop <= count:
-                raise SceneCodeError(
-                    f"a heatmap of {self.shape[0]} x {self.shape[1]} has no {axis} "
-                    f"{start} to {stop - 1}; choose 0 to {count - 1}"
-                )
+                raise self._no_cells(f"{axis} {start} to {stop - 1}", f"0 to {count - 1}")
+
+    def _no_cells(self, what: str, choice: str) -> SceneCodeError:
+        rows, columns = self.shape
+        return SceneCodeError(f"a heatmap of {rows} x {columns} has no {what}; choose {choice}")
 
     def row(self, index: int) -> Box:
         """Return the box of a row; -1 is the last one.
@@ -289,10 +290,7 @@ class Heatmap(AbstractImageMobject):
         """Return start and stop of one row (axis 0) or column (axis 1)."""
         count, name = self.shape[axis], ("row", "column")[axis]
         if not -count <= index < count:
-            raise SceneCodeError(
-                f"a heatmap of {self.shape[0]} x {self.shape[1]} has no {name} {index}; "
-                f"choose 0 to {count - 1}, or -1 for the last one"
-            )
+            raise self._no_cells(f"{name} {index}", f"0 to {count - 1}, or -1 for the last one")
         return index % count, index % count + 1
 
     @property

@@ -41,7 +41,6 @@ __all__ = [
     "described",
     "draws_before",
     "in_words",
-    "layers_of",
     "place_of",
     "quantity",
 ]
@@ -161,22 +160,16 @@ def axes_of(trace: Trace, source: TensorSource) -> tuple[str, ...]:
     return QUANTITIES[source.quantity].axes if source.quantity in QUANTITIES else ()
 
 
-def layers_of(source: TensorSource) -> tuple[int, ...]:
-    """Return the layers that a source's numbers come from, as far as they are known."""
-    if source.tensor is not None:
-        return tuple(int(part) for part in source.tensor.split(".") if part.isdigit())[:1]
-    return ModelPlace.given(dict(source.given)).layers
-
-
 def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
     """Return the layers and heads that a source's numbers come from."""
     if source.tensor is None:
         return ModelPlace.given(dict(source.given))
+    layers = tuple(int(part) for part in source.tensor.split(".") if part.isdigit())[:1]
     for axis, place in zip(axes_of(trace, source), source.index, strict=False):
         if axis in KINDS:
             heads = (place,) if isinstance(place, int) else tuple(range(*place))
-            return ModelPlace(layers_of(source), heads, KINDS[axis])
-    return ModelPlace(layers_of(source))
+            return ModelPlace(layers, heads, KINDS[axis])
+    return ModelPlace(layers)
 
 
 def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:
