@@ -30,7 +30,7 @@ from filmkit.core.model_places import (
 from filmkit.core.norm import SCALE, has_name
 from filmkit.core.numbers import format_count, format_exact, listed
 from filmkit.core.quantities import QUANTITIES, NamedNumbers, in_words
-from filmkit.words.arrangement import FAINT, arrangement, faint_parts, own_texts, semicolons
+from filmkit.words.arrangement import FAINT, arrangement, own_texts, semicolons
 
 __all__ = ["MAX_LENGTH", "alt_text"]
 
@@ -167,10 +167,8 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
     pale = [in_words(group[0].name, group[0].how) for group in faint]
     if document["mosaic"]:
-        faint_names = {
-            *faint_parts(document),
-            *(e["part"] for e in entries if e["opacity"] < FAINT),
-        }
+        faint_names = {e["part"] for e in entries if e["opacity"] < FAINT}
+        faint_names |= {e["name"] for e in document["mosaic"]["parts"] if e["strength"] < FAINT}
         pale = [text for name, text in called.items() if name in faint_names]
     if pale:
         sentences.append(_("Faint: {names}.", names=semicolons(pale)))
