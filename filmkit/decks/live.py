@@ -216,12 +216,11 @@ def _colours_of_sets(meta: TraceMeta, sets: int) -> list[tuple[str, float]]:
 
 def _results(row: Row) -> dict[str, Any]:
     """Return what a row of the ladder measured, as text for the page."""
-    parts = [row.rank, row.rotated] if row.rotated else [row.rank]
     errors = {"k_error": row.key_error, "v_error": row.value_error}
     return {
         "numbers": row.numbers,
         "count": format_count(row.numbers),
-        "parts": [part for part in parts if part is not None],
+        "parts": [part for part in (row.rank, row.rotated) if part],
         "moved": format_share(row.moved),
         "next": format_share(row.next_word_probability),
         "says": as_said(row.continuation),
