@@ -21,9 +21,7 @@ from xml.etree import ElementTree
 import manimpango
 import numpy as np
 import numpy.typing as npt
-from manim import (
-    VMobject,
-)
+from manim import VMobject
 from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
@@ -402,11 +400,11 @@ def _filled(text: str, width: float, size: float | None) -> list[str]:
     return lines
 
 
-def fit_size(text: str, width: float, *, size: float) -> Label:
+def fit_size(text: str, width: float, *, size: float, colour: str | None = None) -> Label:
     """Return a label that is made smaller to fit a width, but no smaller than can be read."""
     if (length := text_width(text, size=size)) > width:
         size = max(min(size, current_theme().min_text_size), size * width / length)
-    return Label(text, size=size)
+    return Label(text, size=size, colour=colour)
 
 
 class Tick(Label):
@@ -517,13 +515,7 @@ def _formula(formula: str) -> MathTypst:
     return MathTypst(formula, use_svg_cache=False)  # which would be a copy of all pieces
 
 
-def fit_word(
-    text: str,
-    width: float,
-    *,
-    size: float,
-    colour: str | None = None,
-) -> Label:
+def fit_word(text: str, width: float, *, size: float, colour: str | None = None) -> Label:
     """Return a label that fits a width: first it is made smaller, then it is shortened.
 
     Parameters
@@ -537,15 +529,15 @@ def fit_word(
     colour
         As for :class:`Label`.
     """
-    size = fit_size(text, width, size=size).size
+    label = fit_size(text, width, size=size, colour=colour)
     # Made just small enough, its width may be rounded up.
     room = width * (1 + 1e-9)
+    if len(text) < 2 or text_width(text, size=label.size) <= room:
+        return label
 
     def shortened(kept: int) -> str:
         return text[:kept].rstrip() + "…"
 
-    if len(text) > 1 and text_width(text, size=size) > room:
-        counts = range(2, len(text))
-        kept = bisect(counts, room, key=lambda n: text_width(shortened(n), size=size))
-        text = shortened(1 + kept)
-    return Label(text, size=size, colour=colour)
+    counts = range(2, len(text))
+    kept = bisect(counts, room, key=lambda n: text_width(shortened(n), size=label.size))
+    return Label(shortened(1 + kept), size=label.size, colour=colour)
