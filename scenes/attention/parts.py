@@ -19,7 +19,7 @@ from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
-from filmkit.mobjects.clocks import Clocks
+from filmkit.mobjects.clocks import Clock
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
@@ -45,6 +45,7 @@ CHANNELS = 4  # of a sum that is done by hand
 TOTAL = 0.06  # size of the sum
 LEAST, LEAST_ROW = 0.01, 0.4  # share that has a number in rows that are lower than that
 TAG = 1.0  # room for the number of a share, in scene units
+FACE = 0.85  # diameter of a clock, as a share of its room
 FILLED, BETWEEN = 0.4, 0.5  # opacity between the hands of a clock, and radius by that of the face
 ASIDE, APART = 0.3, 0.2  # of lines from boxes, in scene units, and from their middle, as a share
 SHINE, BROAD = 4.0, 1.5  # how much light the path gives, and its width in that of bold lines
@@ -172,7 +173,7 @@ class DistanceClock(VGroup):
     positions
         Of the query and of the key.
     pitch
-        Its size, as for :class:`~filmkit.mobjects.clocks.Clocks`.
+        Side of its room, in scene units.
 
     Attributes
     ----------
@@ -182,37 +183,36 @@ class DistanceClock(VGroup):
     """
 
     def __init__(self, step: float, positions: tuple[int, int], pitch: float) -> None:
-        self.step, self.angle = step, 0.0
-        self.clocks = Clocks(np.array([step]), positions, columns=1, pitch=pitch)
-        self.between = VMobject(
-            stroke_width=0.0, fill_color=current_theme().ink, fill_opacity=FILLED
-        )
-        super().__init__(self.between, self.clocks)
+        theme, self.step, self.angle = current_theme(), step, 0.0
+        # The key's hand lies on top: the query's is the one that is seen to leave it.
+        self.clock = Clock(FACE * pitch, theme.query, theme.key)
+        self.between = VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=FILLED)
+        super().__init__(self.between, self.clock)
         self.turn_to(*positions)
 
     def turn_to(self, query: float, key: float) -> None:
         """Turn the hands to these positions of the query and of the key."""
-        self.clocks.turn_to(query, key)
+        self.clock.turn(self.step * query, self.step * key)
         # Hands turn clockwise, angles are counted the other way.
         self.angle = (self.step * (query - key) + np.pi) % (2 * np.pi) - np.pi
         sector = Sector(self._at(BETWEEN), start_angle=self._asks, angle=self.angle)
-        self.between.set_points(sector.shift(self.clocks.get_center()).points)
+        self.between.set_points(sector.shift(self.clock.get_center()).points)
 
     @property
     def beyond(self) -> Array:
         """The middle (3,) between what is filled and the edge."""
         angle = self._asks + self.angle / 2
         away = self._at((1 + BETWEEN) / 2) * np.array([np.cos(angle), np.sin(angle), 0.0])
-        return np.asarray(self.clocks.get_center() + away)
+        return np.asarray(self.clock.get_center() + away)
 
     @property
     def _asks(self) -> float:
         """Angle of the query's hand."""
-        return float(self.clocks[0][1].get_angle())
+        return float(self.clock[1].get_angle())
 
     def _at(self, share: float) -> float:
         """Return a share of the face's radius."""
-        return share * float(self.clocks[0][0].width) / 2
+        return share * float(self.clock[0].width) / 2
 
 
 @dataclass(frozen=True)
