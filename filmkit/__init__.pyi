@@ -44,7 +44,6 @@ from .core.view import HeadView as HeadView
 from .core.view import LayerView as LayerView
 from .mobjects.flow import Draw as Draw
 from .mobjects.flow import Wire as Wire
-from .mobjects.head_tensors import HeadPanel as HeadPanel
 from .mobjects.marks import CellLabels as CellLabels
 from .mobjects.marks import ColourBar as ColourBar
 from .mobjects.marks import Highlight as Highlight
@@ -54,6 +53,7 @@ from .mobjects.panel import Header as Header
 from .mobjects.panel import Panel as Panel
 from .mobjects.plot import Chart as Chart
 from .mobjects.whole_pattern import WholePattern as WholePattern
+from .pictures.head_panel import HeadPanel as HeadPanel
 from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
 from .pictures.stage import Stage as Stage

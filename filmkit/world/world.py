@@ -29,11 +29,13 @@ from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import HeadTensor, head_tensor
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.ribbon import filled, outline_points
 from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.parts import Matrix
 from filmkit.pictures.stage import Stage
+from filmkit.pictures.tensors import LATENT, head_tensor
 from filmkit.world.plan import Place, Plan, Points
 from filmkit.world.plates import INSET, HeadCard, Plate
 
@@ -158,8 +160,8 @@ class World(Group):
         else:
             latents = LatentView.of(view)
             values, norm, source = latents.latent, latents.latent_norm, latents.latent_source
-        tensor = HeadTensor(values, norm, source, None, _("latent"), "C", theme.latent)
-        return Plate(tensor, self.plan.latent)
+        look = _("latent"), "C", theme.latent
+        return Plate(Matrix(values, norm, source, TOKEN, LATENT, *look), self.plan.latent)
 
     # Places of the camera, and ways between the room and flat pictures
 

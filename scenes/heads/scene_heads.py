@@ -28,10 +28,9 @@ from filmkit.core.stage import beat
 from filmkit.core.text import Label
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import whole_head
+from filmkit.pictures.tensors import head_tensor, whole_head
 from filmkit.world.block import shot_of
 from filmkit.world.headline import Headline
 from filmkit.world.standing import words_at

@@ -21,8 +21,8 @@ from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cached_numbers import BITS
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.ribbon import outline_points
+from filmkit.pictures.tensors import head_tensor
 from filmkit.world.block import SIDES, TURN, UPRIGHT_TURN, Pose, Solid
 from filmkit.world.box import GlassBox, SketchBody
 from filmkit.world.lamps import LampCard

@@ -23,7 +23,6 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.quantities import quantity
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.head_tensors import HeadTensor
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN, Size
 from filmkit.pictures.parts import LONGEST, TEXT, Around, Matrix
@@ -298,10 +297,10 @@ class LightRoom(World):
         if view.mla.d_rope:
             theme, place, mla = current_theme(), self.plan.latent, view.mla
             norm = view.layer.norm("k_rope")
-            tensor = HeadTensor(view.rope, norm, view.rope_source, None, "", "", theme.key)
+            keys = Matrix(view.rope, norm, view.rope_source, columns=ROPE, colour=theme.key)
             width = place.width * mla.d_rope / mla.rank
             x, y, z = (float(v) for v in place.point((place.width + width) / 2 + ROPE_GAP, 0.0))
-            self.kept.add(Plate(tensor, replace(place, center=(x, y, z), width=width)))
+            self.kept.add(Plate(keys, replace(place, center=(x, y, z), width=width)))
         self.add(self.kept)
 
     def _beam(self, colour: str) -> VMobject:

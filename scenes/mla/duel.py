@@ -24,11 +24,11 @@ from filmkit.core.text import Label, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.mobjects.shared_view import SharedView
 from filmkit.pictures.parts import TEXT
+from filmkit.pictures.tensors import head_tensor
 from filmkit.pictures.texts import own_colour
 from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard

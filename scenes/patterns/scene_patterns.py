@@ -31,13 +31,12 @@ from filmkit.core.numbers import (
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, break_lines
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import head_matrix
+from filmkit.pictures.tensors import head_matrix, head_tensor
 from filmkit.pictures.texts import below_each_other
 from filmkit.world.headline import Headline
 from filmkit.world.published import LARGE, LARGE_NAME

@@ -23,10 +23,10 @@ from filmkit.core.quantities import (
     quantity,
 )
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import HEAD_TENSORS, head_tensor
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import ColourBar
 from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.tensors import OF_HEAD, head_tensor
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace
 
@@ -47,7 +47,7 @@ def test_panels_of_heads_are_what_their_sources_compute(kind: str) -> None:
     panels.append({name: shared.panel(name, 0) for name in ("k", "v")})
     panels.append({"pattern": shared.pattern(1), "difference": shared.difference(1)})
     panels.append({"latent": (latent.latent, latent.latent_source)})
-    tensors = [head_tensor(layer.head(1), name) for name in HEAD_TENSORS]
+    tensors = [head_tensor(layer.head(1), name) for name in OF_HEAD.values()]
     panels.append({tensor.name: (tensor.values, tensor.source) for tensor in tensors})
     for some in panels:
         for name, (values, source) in some.items():
