@@ -224,6 +224,11 @@ class Matrix:
         cells.label = self.name
         return cells.place(box)
 
+    def fill(self, cells: Heatmap) -> Heatmap:
+        """Let a heatmap show these numbers instead of its own, and return it."""
+        cells.source = self.source
+        return cells.set_values(self.values)
+
     @property
     def scale(self) -> Norm:
         """How its numbers become colours."""

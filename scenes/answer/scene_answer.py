@@ -32,9 +32,9 @@ from filmkit.core.light import glow
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import NO_BREAK_SPACE
 from filmkit.core.token_text import printable
-from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
-from filmkit.mobjects.shared_view import require_shareable
+from filmkit.pictures.latent_view import LatentView
+from filmkit.pictures.shared_view import require_shareable
 from filmkit.pictures.texts import own_colour
 from filmkit.world.headline import Headline
 from filmkit.world.words import fall
@@ -139,11 +139,10 @@ class Answer(Stage):
         for card, pair in zip(world.cards, world.pairs, strict=True):
             card.pattern.set_values(patterns[card.head])
             card.pattern.source = self.layer.computed("rotated_latent_pattern", head=card.head)
-            made = view.head(card.head).panels
+            made = view.head(card.head).naive
             for plate, name in zip(pair, "kv", strict=True):
-                values, plate.cells.source = made[name]
                 # All are made, whether they are equal or not.
-                cells = plate.cells.set_values(values).set_opacity(1.0).set_shown(0.0)
+                cells = made[name].fill(plate.cells).set_opacity(1.0).set_shown(0.0)
                 set_presence(cells, 1.0)
                 moves += [Appear(plate.body), Reveal(cells, in_rows(cells.shape))]
         cards = LaggedStart(*(Appear(card) for card in world.cards), lag_ratio=0.2)

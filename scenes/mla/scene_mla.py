@@ -35,8 +35,8 @@ from filmkit.core.numbers import (
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, Symbol
 from filmkit.core.token_text import printable
-from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import bracket
+from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
@@ -287,11 +287,11 @@ class LatentAttention(Stage):
         self.wait_for("From")
         self.play(world.rays(), run_time=SHINE)
         if is_fitted(self.trace):
-            made = [self.view.head(card.head).panels for card in world.cards]
+            made = [self.view.head(card.head).naive for card in world.cards]
             _shared, latent = self.models
             patterns = [
-                Recolour(card.pattern, values=values, source=source, run_time=SHINE)
-                for card, (values, source) in zip(world.cards, latent.patterns, strict=True)
+                Recolour(card.pattern, values=made.values, source=made.source, run_time=SHINE)
+                for card, made in zip(world.cards, latent.patterns, strict=True)
             ]
             self.play(world.rebuild(made, run_time=SHINE), *patterns)
 

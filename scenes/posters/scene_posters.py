@@ -17,7 +17,7 @@ from filmkit.core.numbers import counted_heads, counted_sets
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.core.text import NO_BREAK_SPACE, Label
-from filmkit.mobjects.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.stage import Stage
 from filmkit.world.headline import Headline
 from filmkit.world.world import World
