@@ -25,6 +25,7 @@ from .core.errors import SceneCodeError as SceneCodeError
 from .core.errors import StageError as StageError
 from .core.geometry import Box as Box
 from .core.geometry import Frame as Frame
+from .core.headline import Headline as Headline
 from .core.heatmap import Heatmap as Heatmap
 from .core.light import glow as glow
 from .core.light import mirrored as mirrored
@@ -62,7 +63,6 @@ from .world.block import CacheBlock as CacheBlock
 from .world.block import Pose as Pose
 from .world.box import GlassBox as GlassBox
 from .world.box import SketchBody as SketchBody
-from .world.headline import Headline as Headline
 from .world.plates import HeadCard as HeadCard
 from .world.plates import Plate as Plate
 from .world.world import World as World

@@ -23,6 +23,7 @@ __all__ = [
     "own_colour",
     "quiet",
     "sign",
+    "text_in",
 ]
 
 DISPLAY = 0.09  # size of the figure that matters
@@ -74,6 +75,12 @@ def heading(text: str, width: float) -> VGroup:
     """Return words as large as a figure, on several lines if one would be wider than `width`."""
     # Letters that are bold are wider than those that are measured.
     return below_each_other(*map(figure, break_lines(text, BOLD * width, size=DISPLAY)))
+
+
+def text_in(text: str, width: float, *, size: float = TEXT, colour: str | None = None) -> VGroup:
+    """Return a text on as many lines as it takes in a width, in scene units."""
+    lines = break_lines(text, width, size=size)
+    return below_each_other(*(Label(line, size=size, colour=colour) for line in lines))
 
 
 def sign(name: str) -> Free | None:

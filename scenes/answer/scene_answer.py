@@ -36,7 +36,6 @@ from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.shared_view import require_shareable
 from filmkit.pictures.texts import own_colour
-from filmkit.world.headline import Headline
 from filmkit.world.words import fall
 from filmkit.world.world import World
 from scenes.answer.parts import Lamps, credit_lines, won
@@ -123,7 +122,7 @@ class Answer(Stage):
                 heads=self.facts["heads"],
             )
         colour = self.theme.role("latent")
-        words = Headline(_("Keep one latent"), line, self.frame, colour=colour)
+        words = self.headline_of(_("Keep one latent"), line, colour=colour)
         self.play(*self.say(words))
 
     def _fill(self, filled: Array, row: int, alpha: float) -> None:
@@ -162,7 +161,7 @@ class Answer(Stage):
             tests=self.facts["tests"],
         )
         line = _("against models that keep all <key>keys</key> and <value>values</value>")
-        words = Headline(figure, line, self.frame, colour=self.theme.role("latent"))
+        words = self.headline_of(figure, line, colour=self.theme.role("latent"))
         self.lamps = Lamps(words.below(head=0.3), tall=self.frame.tall)
         self.play(Vanish(Group(*self.mobjects)))
         self.published = True

@@ -30,7 +30,6 @@ from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.shared_view import SharedView, require_shareable
-from filmkit.world.headline import Headline
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
 from scenes.sharing.scores import SOURCE, Scores, written
@@ -138,7 +137,7 @@ class Sharing(Stage):
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
         line = _("multi-head attention: <key>keys</key> and <value>values</value> for every head")
-        self.play(*self.say(Headline("MHA", line, self.frame)))
+        self.play(*self.say(self.headline_of("MHA", line)))
 
     @beat(
         when=has_groups,
@@ -154,7 +153,7 @@ class Sharing(Stage):
             groups=groups_of(self.trace),
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.say(Headline("GQA", line, self.frame)))
+        self.play(*self.say(self.headline_of("GQA", line)))
         self.share(groups_of(self.trace))
 
     @beat(
@@ -169,7 +168,7 @@ class Sharing(Stage):
             "all {heads} heads",
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.say(Headline("MQA", line, self.frame)))
+        self.play(*self.say(self.headline_of("MQA", line)))
         self.share(1)
 
     @beat(
@@ -184,7 +183,7 @@ class Sharing(Stage):
             heads=counted_heads(self.trace.meta.n_heads),
         )
         figure = _("Sharing moves {share} of the attention", share=self.moved)
-        words, world = Headline(figure, line, self.frame), self.world
+        words, world = self.headline_of(figure, line), self.world
         names = [card.name for card in world.cards if card.name is not None]
         rest = (world.lines, *world.pairs, *names)
         self.play(
@@ -247,7 +246,7 @@ class Sharing(Stage):
             number=fact("budget", meta.d_qk + meta.d_v),
         )
         self.play(Vanish(Group(*self.mobjects)))
-        words = Headline(_("Share something better?"), line, self.frame)
+        words = self.headline_of(_("Share something better?"), line)
         self.camera.shot = world.plan.below(words.below().top)
         self.play(world.arrive(run_time=SLIDE))
         self.play(*self.say(words), Appear(self.replaced()))
