@@ -12,7 +12,7 @@ from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme, mixed
 from filmkit.world.block import SIDES, Pose, Solid
 
-__all__ = ["GlassBox", "SketchBody", "hatched"]
+__all__ = ["GlassBox", "SketchBody", "hatched", "sketched"]
 
 Array = npt.NDArray[np.float64]
 
@@ -102,22 +102,11 @@ class SketchBody(Solid):
 
     def __init__(self, pose: Pose, colour: str) -> None:
         super().__init__()
-        theme = current_theme()
         self.faces, self.hatching = VGroup(), VGroup()
         for light in LIGHTS:
-            self.faces.add(
-                Polygon(
-                    *np.eye(4, 3),
-                    stroke_color=colour,
-                    stroke_width=theme.line,
-                    fill_color=mixed(theme.background, colour, light),
-                    fill_opacity=1.0,
-                    joint_type=LineJointType.ROUND,
-                )
-            )
-            lines = VMobject(stroke_color=mixed(theme.background, colour, LINES), fill_opacity=0.0)
-            self.hatching.add(lines.set_stroke(width=theme.thin))
-        for face, lines in zip(self.faces, self.hatching, strict=True):
+            face, lines = sketched(colour, light)
+            self.faces.add(face)
+            self.hatching.add(lines)
             self.add(face, lines)
         self.stand(pose)
         mirrored(self)
@@ -129,6 +118,28 @@ class SketchBody(Solid):
             face.set_points_as_corners(points)
             lines.points = hatched(points[:4])
         return self
+
+
+def sketched(colour: str, light: float) -> tuple[VMobject, VMobject]:
+    """Return a face of a sketch, and the lines on it, which are to get their points.
+
+    Parameters
+    ----------
+    colour
+        "#RRGGBB", of its edges and of the lines.
+    light
+        Share of the colour in the face.
+    """
+    theme = current_theme()
+    face = VMobject(
+        stroke_color=colour,
+        stroke_width=theme.line,
+        fill_color=mixed(theme.background, colour, light),
+        fill_opacity=1.0,
+        joint_type=LineJointType.ROUND,
+    )
+    lines = VMobject(stroke_color=mixed(theme.background, colour, LINES), fill_opacity=0.0)
+    return face, lines.set_stroke(width=theme.thin)
 
 
 def hatched(corners: Array) -> Array:

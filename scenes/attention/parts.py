@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from itertools import combinations
 
@@ -77,8 +77,7 @@ class WorkedSum(VGroup):
         factors = view.q_used[query], view.k_used[key]
         products = factors[0] * factors[1]
         channels, digits = _channels(products)
-        self.lines = VGroup()
-        columns: list[list[Label]] = [[], [], [], [], []]
+        rows: list[list[tuple[str, str]]] = []
         for channel in channels:
             a, b = (
                 fact("channel", float(row[channel]), _written(digits + 1), of=of, channel=channel)
@@ -87,8 +86,8 @@ class WorkedSum(VGroup):
             product = fact(
                 "product of", float(products[channel]), _written(digits), channel=channel
             )
-            texts = (a, theme.query), ("×", theme.muted), (b, theme.key), ("=", theme.muted)
-            self._add_line(columns, [*texts, (product, theme.ink)])
+            texts = [(a, theme.query), ("×", theme.muted), (b, theme.key), ("=", theme.muted)]
+            rows.append([*texts, (product, theme.ink)])
         rest = float(np.delete(products, list(channels)).sum())
         if len(products) > len(channels):
             more = _(
@@ -97,10 +96,11 @@ class WorkedSum(VGroup):
             )
             other = fact("others", rest, _written(digits), channels=channels)
             blank = ("", theme.muted)
-            self._add_line(
-                columns, [(more, theme.muted), blank, blank, blank, (other, theme.muted)]
-            )
-        _align(self.lines, columns)
+            rows.append([(more, theme.muted), blank, blank, blank, (other, theme.muted)])
+        self.lines = VGroup(
+            *(VGroup(*(Label(t, size=1.25 * TEXT, colour=c) for t, c in row)) for row in rows)
+        )
+        _align(self.lines)
         text = fact("dot", float(products.sum()), _written(max(1, digits)))
         self.rule = Line(
             [self.lines.get_left()[0], 0, 0],
@@ -116,14 +116,6 @@ class WorkedSum(VGroup):
             float(self.total.get_left()[0]) - 0.3 - self.meaning.width / 2, self.total.get_y()
         )
         self.add(self.lines, self.rule, self.meaning, self.total)
-
-    def _add_line(self, columns: list[list[Label]], texts: Sequence[tuple[str, str]]) -> None:
-        line = VGroup()
-        for column, (text, colour) in zip(columns, texts, strict=True):
-            label = Label(text, size=1.25 * TEXT, colour=colour)
-            column.append(label)
-            line.add(label)
-        self.lines.add(line)
 
 
 def _written(digits: int) -> Callable[[float], str]:
@@ -147,8 +139,9 @@ def _channels(products: Array) -> tuple[tuple[int, ...], int]:
     return tuple(largest[:count]), 3
 
 
-def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
+def _align(lines: VGroup) -> None:
     """Place the labels of each column flush right, line under line."""
+    columns = [*zip(*lines, strict=True)]
     pitch, gap, right = 1.6 * 1.25 * TEXT * FRAME_HEIGHT, 0.22, 0.0
     widths = [max(label.width for label in column) for column in columns]
     first = columns[0]
