@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.language import _
@@ -16,7 +17,15 @@ from filmkit.core.view import HeadView, LayerView
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 
-__all__ = ["CHANNEL", "TENSOR_NAMES", "HeadParts", "head_matrix", "head_tensor", "whole_head"]
+__all__ = [
+    "CHANNEL",
+    "TENSOR_NAMES",
+    "HeadParts",
+    "head_matrix",
+    "head_tensor",
+    "weights_of_head",
+    "whole_head",
+]
 
 CHANNEL, MODEL, LATENT = "channel", "model", "latent"
 
@@ -192,19 +201,35 @@ def head_tensor(view: HeadView, name: str) -> Matrix:
 
 def _weight(view: HeadView, name: str) -> Matrix:
     """Return the weights that make queries, keys or values of one head, (d_model, width)."""
-    layer, role = view.layer, WEIGHTS[name]
+    trace, layer = view.layer.trace, view.layer.layer
     number = view.head if name == "W_Q" else view.kv_head
-    whole = layer.trace.weights(name, layer.layer)
-    d_model, _heads, width = whole.shape
-    source = TensorSource(
-        layer.trace.tensor_name(name, layer.layer), index=((0, d_model), number, (0, width))
-    )
-    norm = Norm.stretched(whole, role=role)
-    values = whole[:, number].astype(np.float64)
-    return Matrix(
-        values, norm, source, MODEL, CHANNEL,
-        symbol=f"W_{name[-1]}", colour=current_theme().role(role),
-    )  # fmt: skip
+    whole, tensor = trace.weights(name, layer), trace.tensor_name(name, layer)
+    return weights_of_head(whole, tensor, number, MODEL, f"W_{name[-1]}", WEIGHTS[name])
+
+
+def weights_of_head(
+    whole: npt.NDArray[np.floating], tensor: str, head: int, rows: str, symbol: str, role: str
+) -> Matrix:
+    """Return the weights of one head, with the scale of all heads.
+
+    Parameters
+    ----------
+    whole : (rows, head, channel)
+        The weights of all heads.
+    tensor
+        Name of the tensor that has them.
+    head
+        Which of its heads.
+    rows
+        Axis of the rows.
+    symbol, role
+        As Typst mathematics, and the role of what they make.
+    """
+    height, _heads, width = whole.shape
+    source = TensorSource(tensor, index=((0, height), head, (0, width)))
+    norm, colour = Norm.stretched(whole, role=role), current_theme().role(role)
+    values = whole[:, head].astype(np.float64)
+    return Matrix(values, norm, source, rows, CHANNEL, symbol=symbol, colour=colour)
 
 
 def whole_head(layer: LayerView) -> tuple[str, str]:

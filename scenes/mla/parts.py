@@ -9,12 +9,12 @@ from manim import DOWN, RIGHT, VGroup
 
 from filmkit.core.geometry import Frame
 from filmkit.core.language import _
-from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.norm import TensorSource
 from filmkit.core.text import Symbol
 from filmkit.core.theme import current_theme
 from filmkit.pictures.latent_view import LatentHead, LatentView
 from filmkit.pictures.parts import LEAST, TEXT, Matrix
-from filmkit.pictures.tensors import CHANNEL, LATENT, MODEL, HeadParts
+from filmkit.pictures.tensors import LATENT, MODEL, HeadParts, weights_of_head
 
 __all__ = ["at_one_pitch", "latent_matrices", "latent_notes", "loss_parts", "named_arrow"]
 
@@ -59,17 +59,8 @@ def _weight(view: LatentView, name: str, head: int, role: str) -> Matrix:
     tensor = trace.tensor_name(name, view.layer.layer)
     if not view.mla.has_trained_latent:
         tensor = f"latent.{tensor.removeprefix(name + '.')}.{name}"
-    whole = trace[tensor].astype(float)
-    height, _heads, width = whole.shape
-    return Matrix(
-        whole[:, head],
-        Norm.stretched(whole, role=role),
-        TensorSource(tensor, index=((0, height), head, (0, width))),
-        LATENT,
-        CHANNEL,
-        symbol=f"W_({name[2]} {name[3]})",
-        colour=current_theme().role(role),
-    )
+    symbol = f"W_({name[2]} {name[3]})"
+    return weights_of_head(trace[tensor].astype(float), tensor, head, LATENT, symbol, role)
 
 
 def named_arrow(side: str, matrix: Matrix) -> VGroup:
