@@ -113,13 +113,8 @@ def own_colour(word: str) -> str:
     return colour if theme.name == "dark" else mixed(colour, theme.ink, 0.35)
 
 
-def quiet(*lines: str) -> Free | None:
-    """Return a part of small grey lines, one below the other; None without any."""
-    if not lines:
-        return None
-
-    def make() -> VGroup:
-        colour = current_theme().muted
-        return below_each_other(*(Label(text, size=TEXT, colour=colour) for text in lines))
-
-    return Free(make)
+def quiet(*lines: str) -> VGroup | None:
+    """Return small grey lines, one below the other; None without any."""
+    colour = current_theme().muted
+    labels = [Label(text, size=TEXT, colour=colour) for text in lines]
+    return below_each_other(*labels) if labels else None
