@@ -66,9 +66,9 @@ class SentencePart:
         return {"row words": sentence.words}
 
 
-def figure(text: str, *, colour: str | None = None) -> Label:
+def figure(text: str) -> Label:
     """Return the figure that matters in a picture."""
-    return Label(text, size=DISPLAY, colour=colour, weight="semibold")
+    return Label(text, size=DISPLAY, weight="semibold")
 
 
 def heading(text: str, width: float) -> VGroup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from manim import Group, VMobject
 
 from filmkit.core.camera import keep_upright
@@ -91,10 +92,6 @@ class HeadCard(Group):
         self.add(self.body, self.pattern)
         if self.name is not None:
             self.name.on_line(0.0, 0.0)
-            self.add(keep_upright(self.name, lambda shot: self.pattern.at(*self._name_at)))
-
-    @property
-    def _name_at(self) -> tuple[float, float]:
-        """Row and column at which its number stands: where the mask has removed all cells."""
-        rows, columns = self.pattern.shape
-        return NAME_AT[0] * rows, NAME_AT[1] * columns
+            # Where the mask has removed all cells.
+            at = np.multiply(NAME_AT, self.pattern.shape).tolist()
+            self.add(keep_upright(self.name, lambda shot: self.pattern.at(*at)))
