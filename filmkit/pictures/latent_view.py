@@ -130,14 +130,14 @@ class LatentHead:
     @cached_property
     def naive(self) -> dict[str, Matrix]:
         """Queries ("q"), (position, d_qk), and keys ("k") and values ("v") from the latent."""
-        mla, layer, kv_head = self.view.mla, self.view.layer, self.kv_head
+        mla, layer, kv = self.view.mla, self.view.layer, self.kv_head
+        d_qk, d_v = mla.q.shape[2], mla.naive.v.shape[2]
         own = layer.head(self.head)
         tensor = own.score_tensor("q") if mla.has_trained_latent else "q"
-        (d_qk, d_v), k, v = (mla.q.shape[2], mla.naive.v.shape[2]), "latent_keys", "latent_values"
         made = {
             "q": (mla.q[:, self.head], layer.source(tensor, self.head, (0, d_qk))),
-            "k": (mla.k[:, kv_head], layer.computed(k, d_qk, kv_head=kv_head)),
-            "v": (mla.naive.v[:, kv_head], layer.computed(v, d_v, kv_head=kv_head)),
+            "k": (mla.k[:, kv], layer.computed("latent_keys", d_qk, kv_head=kv)),
+            "v": (mla.naive.v[:, kv], layer.computed("latent_values", d_v, kv_head=kv)),
         }
         return {
             name: replace(head_tensor(own, name), values=self.view.rows(values), source=source)
@@ -151,24 +151,18 @@ class LatentHead:
         Queries ("q") and mixes of latents ("z"), (position, r); scores and pattern, (query, key).
         """
         view, layer, form, h = self.view, self.view.layer, self.view.mla.absorbed, self.head
-        rank, norm = view.mla.rank, view.norm(form.q_latent, "query")
-        asked, mixed = (view.rows(values)[:, h] for values in (form.q_latent, form.z_latent))
-        scores, pattern = (
-            view.rows(values[h])[:, layer.first : layer.stop]
-            for values in (form.scores, form.pattern)
-        )
+        rank, drawn = view.mla.rank, slice(layer.first, layer.stop)
+
+        def matrix(values: Array, norm: Norm | None, quantity: str, width: int = 0) -> Matrix:
+            source = layer.computed(quantity, width, head=h)
+            return Matrix(values, norm, source, columns=LATENT if width else TOKEN)
+
+        norm = view.norm(form.q_latent, "query")
         return {
-            "q": Matrix(
-                asked, norm, layer.computed("latent_queries", rank, head=h), columns=LATENT
-            ),
-            "z": Matrix(
-                mixed,
-                view.latent.norm,
-                layer.computed("mixed_latents", rank, head=h),
-                columns=LATENT,
-            ),
-            "scores": Matrix(scores, layer.scores_norm, layer.computed("latent_scores", head=h)),
-            "pattern": Matrix(
-                pattern, layer.norm("pattern"), layer.computed("latent_pattern", head=h)
+            "q": matrix(form.q_latent[drawn, h], norm, "latent_queries", rank),
+            "z": matrix(form.z_latent[drawn, h], view.latent.norm, "mixed_latents", rank),
+            "scores": matrix(form.scores[h, drawn, drawn], layer.scores_norm, "latent_scores"),
+            "pattern": matrix(
+                form.pattern[h, drawn, drawn], layer.norm("pattern"), "latent_pattern"
             ),
         }
