@@ -644,10 +644,8 @@ class Attention(Stage):
                 self.part(name, replace(self._matrix(name), words=()))
         show = partial(self.show, mosaic, headline=words, words="rows")
         show()
-        key = Label(self.pair["key"], size=TEXT, colour=theme.key)
         marks = (
-            Mark("Q", row=self.query, colour=theme.query),
-            Mark("Kt", column=self.key, colour=theme.key, label=key),
+            *self._pair_marks[:2],
             Mark("pattern", row=self.query, colour=theme.query),
             Mark("pattern", column=self.key, colour=theme.key),
             Mark("pattern", *self.match),
