@@ -403,12 +403,6 @@ def latent_pattern(trace: Trace, layer: int, head: int) -> Array:
     return _Latent(trace, layer).pattern(head)
 
 
-@quantity(N_("pattern times values"), N_("from the latent"), axes=("pos", "d_v"))
-def latent_mix(trace: Trace, layer: int, head: int) -> Array:
-    """Return the pattern times the values from the latent, (position, d_v)."""
-    return _Latent(trace, layer).mix(head)
-
-
 @quantity(N_("queries times W_UK, transposed"), axes=("pos", "r"))
 def latent_queries(trace: Trace, layer: int, head: int) -> Array:
     """Return the queries in the space of the latents, (position, r)."""

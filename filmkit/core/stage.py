@@ -80,6 +80,7 @@ from filmkit.core.card import Card, faded
 from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
 from filmkit.core.facts import Fact, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
+from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import (
     QUESTION,
@@ -562,6 +563,10 @@ class Stage(Scene):
 
     # Words over a picture
 
+    def headline_of(self, figure: str, line: str, *, colour: str | None = None) -> Headline:
+        """Return a headline for this frame; parameters are those of :class:`Headline`."""
+        return Headline(figure, line, self.frame, colour=colour)
+
     def say(self, words: Mobject | None = None) -> list[Animation]:
         """Return animations in which words take the place of those that were said before.
 
@@ -574,7 +579,7 @@ class Stage(Scene):
         --------
         ::
 
-            self.play(*self.say(Headline("GQA", line, self.frame)), world.slide_together(3))
+            self.play(*self.say(self.headline_of("GQA", line)), world.slide_together(3))
         """
         before = set(self.headline.get_family()) if self.headline is not None else set()
         there = [part for part in self.visible_parts() if part in before]
