@@ -107,7 +107,12 @@ def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals, cache: Cache) -> 
 
 
 def draw_apart(
-    entry: SceneEntry, request: RenderRequest, folder: Path, scratch: Path, messages: Connection
+    entry: SceneEntry,
+    request: RenderRequest,
+    trace: Trace,
+    folder: Path,
+    scratch: Path,
+    messages: Connection,
 ) -> None:
     """Draw the last pictures of a scene's beats in a process of its own.
 
@@ -118,8 +123,8 @@ def draw_apart(
     ----------
     entry
         The scene.
-    request
-        How it is drawn.
+    request, trace
+        How it is drawn, and the trace.
     folder, scratch
         Folders of the cache and of what cannot be kept; see :class:`Cache`.
     messages
@@ -133,7 +138,7 @@ def draw_apart(
         cache = Cache(folder, default_limit(), scratch=Cache(scratch, 0))
         draw_pictures(
             entry,
-            Trace.load(request.trace_file),
+            trace,
             rehearsals=Rehearsals(request, cache),
             cache=cache,
             on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
@@ -247,13 +252,15 @@ def _font(weight: str, size: int, *, east_asian: bool) -> ImageFont.FreeTypeFont
 
 def make_previews(request: RenderRequest) -> bool:
     """Write a contact sheet of each scene; return whether all succeeded."""
-    load_trace(request)
+    trace = load_trace(request)
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
         rehearsals = Rehearsals(request, cache)
         pictures = {entry: _known_pictures(entry, rehearsals, cache) for entry in request.scenes}
         errors: dict[SceneEntry, str] = {}
         folders = cache.folder, cache.scratch.folder
-        calls = {entry: (entry, request, *folders) for entry in pictures if not pictures[entry]}
+        calls = {
+            entry: (entry, request, trace, *folders) for entry in pictures if not pictures[entry]
+        }
         with make_meter(len(calls), quiet=request.quiet) as meter:
             for entry, message in run_apart(APART, calls, request.jobs):
                 if message["kind"] == "picture":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from filmkit.render.choice import named_choices
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
+from filmkit.render.recording import FILE, now
 from filmkit.render.traces import find_trace, provenance
 from filmkit.voice.clips import Voice
 
@@ -134,6 +136,10 @@ class RenderRequest:
         """The trace, and the one that it is compared with if any."""
         return [self.trace_file, *filter(None, [self.settings.compare])]
 
+    def loaded(self) -> Trace:
+        """Load the trace to draw; one that stays as it is is read and proved once in a process."""
+        return _loaded(self.trace_file, now(FILE, str(self.trace_file)))
+
     @property
     def verbosity(self) -> str:
         """Manim's log level."""
@@ -161,6 +167,11 @@ class RenderRequest:
 T = TypeVar("T")
 
 
+@lru_cache(maxsize=1)
+def _loaded(file: Path, content: str) -> Trace:
+    return Trace.load(file)
+
+
 def load_trace(request: RenderRequest) -> Trace:
     """Load the trace of a request, and check that it has the requested layer and head.
 
@@ -181,7 +192,9 @@ def load_trace(request: RenderRequest) -> Trace:
             "Python leaves out docstrings, in which the narration stands: run it without -OO, and "
             "with PYTHONOPTIMIZE unset"
         )
-    trace, *_ = map(Trace.load, request.trace_files)
+    trace = request.loaded()
+    if request.settings.compare:
+        Trace.load(request.settings.compare)
     if request.trace is None and not request.quiet:
         echo(provenance(trace, request.trace_file), err=True)
     if not request.quiet and lacks_fonts(trace.meta.tokens):

@@ -20,7 +20,7 @@ from filmkit.render.preview import OnPicture, draw_pictures
 from filmkit.render.processes import core_count
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, load_trace
-from filmkit.render.workers import FORK, LocalWorkerPool, RenderJob, WorkerPool
+from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool
 
 __all__ = ["SceneUpdate"]
 
@@ -107,5 +107,5 @@ class SceneUpdate:
         if not self._pool:
             size = min(self.request.jobs or core_count(), len(self._job.tasks))
             # Forks of this process, which has loaded all libraries and laid out all text already.
-            self._pool = self._pools.enter_context(LocalWorkerPool(self._job, size, FORK))
+            self._pool = self._pools.enter_context(LocalWorkerPool(self._job, size, fork=True))
         return finished_files(plan, target, self._pool, lambda frames: None)

@@ -34,7 +34,7 @@ from filmkit.render.errors import EditedError
 from filmkit.render.films import Plan, beat_film
 from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
 from filmkit.render.preview import save_sheet
-from filmkit.render.processes import DONE, ERROR, Apart, telling
+from filmkit.render.processes import DONE, ERROR, Apart, stop, telling
 from filmkit.render.recording import BEAT, FILE, FONTS, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.update import SceneUpdate
@@ -268,7 +268,7 @@ def _updating(
             threading.Thread(target=hear, daemon=True).start()
             yield
         finally:
-            update.stop()
+            stop(update)
 
 
 def print_line(request: RenderRequest, text: str) -> None:
