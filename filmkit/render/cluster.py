@@ -489,7 +489,7 @@ def _samples(
         For each part its pictures, by the numbers of their frames in it.
     """
     request = job.request
-    trace = request.loaded()
+    _, trace = request.with_trace()
     rehearsal = rehearse(entry, trace, request)
     samples: dict[tuple[str, bool], dict[int, Squares]] = {}
 

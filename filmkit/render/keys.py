@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -37,6 +38,7 @@ __all__ = [
     "Drawn",
     "project_digest",
     "project_uses",
+    "read_ahead",
     "surroundings",
     "translations_digest",
 ]
@@ -85,12 +87,14 @@ class BeatHasher:
     Attributes
     ----------
     traces
-        The trace, and the one that it is compared with if any, as they are now.
+        The trace as it was read, and the one that it is compared with if any.
     """
 
     def __init__(self, request: RenderRequest) -> None:
+        contents = request.content, ""
         self.traces: list[Use] = [
-            (FILE, str(file), now(FILE, str(file))) for file in request.trace_files
+            (FILE, str(file), content or now(FILE, str(file)))
+            for file, content in zip(request.trace_files, contents, strict=False)
         ]
         self.request = request
 
@@ -244,6 +248,16 @@ def project_uses(entry: SceneEntry, uses: Iterable[Use], language: str) -> list[
     words = [folder / f"{language}.po" for folder in folders]
     files = [*((OWN_CODE, str(file)) for file in code), *((WORDS, str(file)) for file in words)]
     return [(kind, name, now(kind, name)) for kind, name in files]
+
+
+def read_ahead(entries: Iterable[SceneEntry]) -> None:
+    """Read the code of scenes here, once for all processes that :class:`Apart` starts for them.
+
+    What cannot be read is left for those to tell.
+    """
+    for entry in entries:
+        with suppress(OSError, SyntaxError):
+            reached([*DRAWING, *_scene_code(entry, ())], without=BY_VALUE)
 
 
 class Drawn:

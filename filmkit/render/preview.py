@@ -20,6 +20,7 @@ from filmkit.core.theme import Theme, use_theme
 from filmkit.render import recording
 from filmkit.render.cache import Cache, default_limit, open_cache, seal
 from filmkit.render.errors import RenderError
+from filmkit.render.keys import read_ahead
 from filmkit.render.processes import DONE, ERROR, run_apart, telling
 from filmkit.render.progress import make_meter
 from filmkit.render.rehearsals import Rehearsals
@@ -252,7 +253,8 @@ def _font(weight: str, size: int, *, east_asian: bool) -> ImageFont.FreeTypeFont
 
 def make_previews(request: RenderRequest) -> bool:
     """Write a contact sheet of each scene; return whether all succeeded."""
-    trace = load_trace(request)
+    load_trace(request)
+    request, trace = request.with_trace()
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
         rehearsals = Rehearsals(request, cache)
         pictures = {entry: _known_pictures(entry, rehearsals, cache) for entry in request.scenes}
@@ -261,6 +263,7 @@ def make_previews(request: RenderRequest) -> bool:
         calls = {
             entry: (entry, request, trace, *folders) for entry in pictures if not pictures[entry]
         }
+        read_ahead(calls)
         with make_meter(len(calls), quiet=request.quiet) as meter:
             for entry, message in run_apart(APART, calls, request.jobs):
                 if message["kind"] == "picture":

@@ -88,6 +88,9 @@ class RenderRequest:
         Who speaks the narration; None for films without sound.
     speech
         When the voice says what; :func:`filmkit.render.voices.with_voice` finds it out.
+    content
+        What the trace file held when it was read, as :func:`filmkit.render.recording.now` has it;
+        what it holds now if empty.
     """
 
     scenes: tuple[SceneEntry, ...] = ()
@@ -110,6 +113,7 @@ class RenderRequest:
     captions: str = DEFAULT_CAPTIONS
     voice: Voice | None = None
     speech: SceneSpeech = field(default_factory=dict)
+    content: str = ""
 
     @classmethod
     def chosen(cls, **choices: Any) -> RenderRequest:
@@ -136,9 +140,13 @@ class RenderRequest:
         """The trace, and the one that it is compared with if any."""
         return [self.trace_file, *filter(None, [self.settings.compare])]
 
-    def loaded(self) -> Trace:
-        """Load the trace to draw; one that stays as it is is read and proved once in a process."""
-        return _loaded(self.trace_file, now(FILE, str(self.trace_file)))
+    def with_trace(self) -> tuple[RenderRequest, Trace]:
+        """Return a request for the trace as its file is now, and this trace, for other processes.
+
+        One that stays as it is is read and proved once in a process.
+        """
+        content = now(FILE, str(self.trace_file))
+        return replace(self, content=content), _loaded(self.trace_file, content)
 
     @property
     def verbosity(self) -> str:
@@ -192,7 +200,7 @@ def load_trace(request: RenderRequest) -> Trace:
             "Python leaves out docstrings, in which the narration stands: run it without -OO, and "
             "with PYTHONOPTIMIZE unset"
         )
-    trace = request.loaded()
+    _, trace = request.with_trace()
     if request.settings.compare:
         Trace.load(request.settings.compare)
     if request.trace is None and not request.quiet:

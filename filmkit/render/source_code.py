@@ -22,6 +22,7 @@ from types import CodeType
 from filmkit.core.project import PROJECT
 
 __all__ = [
+    "KNOWN",
     "PACKAGES",
     "Source",
     "code_with",
@@ -65,6 +66,10 @@ class Source:
     imports: frozenset[str]
 
 
+KNOWN: dict[tuple[str, bool], Source] = {}
+"""Files that were read, by a hash of their content and whether they are those of scenes."""
+
+
 def digest(parts: Iterable[str]) -> str:
     """Hash texts, in their order."""
     whole = sha256()
@@ -95,7 +100,11 @@ def read_source(file: Path) -> Source:
         If it cannot be read.
     """
     is_scene = not is_own(file) or file.is_relative_to(PROJECT / "scenes")
-    return _read(file.read_bytes(), is_scene=is_scene)
+    content = file.read_bytes()
+    key = sha256(content).hexdigest(), is_scene
+    if key not in KNOWN:
+        KNOWN[key] = _read(content, is_scene=is_scene)
+    return KNOWN[key]
 
 
 def reached(roots: Iterable[Path], without: Collection[str] = ()) -> list[Path]:
@@ -133,7 +142,6 @@ def code_with(sources: Iterable[Source], beats: Collection[str]) -> str:
 # Reading a file
 
 
-@lru_cache(maxsize=1024)
 def _read(content: bytes, *, is_scene: bool) -> Source:
     tree, words = ast.parse(content), _Words()
     words.take_out(tree)

@@ -24,15 +24,17 @@ from watchdog.observers import Observer
 from extract.support.files import write_text
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
+from extract.trace import Trace
 from filmkit.core.beat_records import Use
 from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
 from filmkit.render.delivery import target_of
-from filmkit.render.errors import EditedError
+from filmkit.render.errors import EditedError, explain
 from filmkit.render.films import Plan, beat_film
 from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
+from filmkit.render.keys import read_ahead
 from filmkit.render.preview import save_sheet
 from filmkit.render.processes import DONE, ERROR, Apart, stop, telling
 from filmkit.render.recording import BEAT, FILE, FONTS, VARIABLE, now
@@ -263,7 +265,15 @@ def _updating(
 
     function = f"{__name__}:{update_outputs.__name__}"
     with temporary_folder() as folder:
-        update = Apart(function, (request, shown, films, since), folder / "stacks")
+        try:
+            load_trace(replace(request, quiet=True))
+            request, trace = request.with_trace()
+        except Exception as error:
+            echo(f"Error: {explain(error, verbose=request.verbose)}", err=True)
+            yield
+            return
+        read_ahead(request.scenes)
+        update = Apart(function, (request, trace, shown, films, since), folder / "stacks")
         try:
             threading.Thread(target=hear, daemon=True).start()
             yield
@@ -278,7 +288,12 @@ def print_line(request: RenderRequest, text: str) -> None:
 
 
 def update_outputs(
-    request: RenderRequest, shown: Path, films: bool, since: float, messages: Connection
+    request: RenderRequest,
+    trace: Trace,
+    shown: Path,
+    films: bool,
+    since: float,
+    messages: Connection,
 ) -> None:
     """Bring the contact sheets and films of a request up to date.
 
@@ -290,6 +305,8 @@ def update_outputs(
     ----------
     request
         What to render. It must keep its cache, so that only changed beats are drawn.
+    trace
+        Its trace, which the watching process reads once as long as it stays as it is.
     shown
         A JSON file that stores, from one call to the next, which pictures the contact sheets and
         films show.
@@ -304,14 +321,19 @@ def update_outputs(
     with telling(messages, verbose=request.verbose) as tell:
         # An edit that came meanwhile ends it: another update follows.
         with suppress(SystemExit):
-            _update_outputs(request, shown, films, since, tell)
+            _update_outputs(request, trace, shown, films, since, tell)
         tell(DONE)
 
 
 def _update_outputs(
-    request: RenderRequest, shown: Path, films: bool, since: float, tell: Callable[..., None]
+    request: RenderRequest,
+    trace: Trace,
+    shown: Path,
+    films: bool,
+    since: float,
+    tell: Callable[..., None],
 ) -> None:
-    with _Update.of(request) as update:
+    with _Update.of(request, trace) as update:
         update.go_on_from(shown, since)
         drawn: dict[SceneEntry, None] = {}
         try:

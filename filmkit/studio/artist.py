@@ -58,14 +58,20 @@ READER = "filmkit.studio.frames:answer_questions"
 STEP_BACK = 5  # by how much the priority of what draws films is lowered, of at most 19
 
 
-def draw(request: RenderRequest, folder: Path, messages: Connection, questions: Connection) -> None:
+def draw(
+    request: RenderRequest,
+    trace: Trace,
+    folder: Path,
+    messages: Connection,
+    questions: Connection,
+) -> None:
     """Draw what is missing of a scene, then wait until this process is stopped.
 
     Parameters
     ----------
-    request
-        The scene, and how it is drawn. It must keep its cache, so that only changed beats are
-        drawn.
+    request, trace
+        The scene, how it is drawn, and its trace. It must keep its cache, so that only changed
+        beats are drawn.
     folder
         Where films of beats are kept.
     messages
@@ -74,23 +80,25 @@ def draw(request: RenderRequest, folder: Path, messages: Connection, questions: 
         Brings questions about frames; :func:`filmkit.studio.frames.answer_questions` answers them.
     """
     with telling(messages, verbose=request.verbose or None) as tell:
-        _Artist(request, folder, tell).draw(questions)
+        _Artist(request, trace, folder, tell).draw(questions)
     threading.Event().wait()  # further frames may be asked for
 
 
 class _Artist:
     """Draws a scene; see :func:`draw`."""
 
-    def __init__(self, request: RenderRequest, folder: Path, tell: Callable[..., None]) -> None:
+    def __init__(
+        self, request: RenderRequest, trace: Trace, folder: Path, tell: Callable[..., None]
+    ) -> None:
         self._request = request
+        self._trace = trace
         (self._entry,) = request.scenes
         self._folder = folder
         self._tell = tell
 
     def draw(self, questions: Connection) -> None:
-        request = self._request
-        with SceneUpdate.of(request) as update:
-            trace = update.trace
+        request, trace = self._request, self._trace
+        with SceneUpdate.of(request, trace) as update:
             self._tell_model(trace)
             try:
                 beats = request.beat_names(self._entry, trace)

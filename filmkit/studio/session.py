@@ -17,11 +17,13 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from extract.support.plain_text import error_line
+from extract.trace import Trace
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import explain
+from filmkit.render.keys import read_ahead
 from filmkit.render.processes import Apart, stop
-from filmkit.render.request import RenderRequest
+from filmkit.render.request import RenderRequest, load_trace
 from filmkit.render.watch import EditWatcher, syntax_errors
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
 
@@ -108,7 +110,7 @@ class Session:
         self._websocket = websocket
         self._entries = entries
         self._initial = initial
-        self._base = request
+        self._base = replace(request, quiet=True)
         self._choices = dict(choices)
         self._made = made
         self._loop = asyncio.get_running_loop()
@@ -244,8 +246,24 @@ class Session:
             return
         assert self._request is not None
         self._stop_artist()
-        self._artist = _DrawingProcess(self._request, self._made.folder, self._post_from)
+        started = time.monotonic()
+        try:
+            request, trace = await asyncio.to_thread(_read, self._request)
+        except Exception as error:
+            await self._fail(started, explain(error, verbose=None))
+            return
+        self._artist = _DrawingProcess(
+            (request, trace, self._made.folder), self._post_from, started
+        )
         await self._tell("drawing", edited=edited)
+
+    async def _fail(self, started: float, line: str) -> None:
+        """Tell why a scene could not be drawn, unless a file was written since that began."""
+        if self._watcher and self._watcher.last_event > started:
+            # It was renamed and put back, say: what is drawn now tells what is so.
+            await asyncio.to_thread(self._watcher.draw_again)
+        else:
+            await self._tell("error", text=line)
 
     def _stop_artist(self) -> None:
         if self._artist:
@@ -273,10 +291,8 @@ class Session:
                     await asyncio.to_thread(self._watcher.follow, uses)
                 return
             case "error":
-                if self._watcher and self._watcher.last_event > artist.started:
-                    # A file was renamed and put back, say: what is drawn now tells what is so.
-                    await asyncio.to_thread(self._watcher.draw_again)
-                    return
+                await self._fail(artist.started, message["text"])
+                return
             case "title":
                 assert self._entry is not None
                 if message["title"] != self._entry.title:
@@ -294,32 +310,41 @@ class Session:
         await self._tell("controls", controls=controls_of(self._entry, self._choices, self._facts))
 
 
+def _read(request: RenderRequest) -> tuple[RenderRequest, Trace]:
+    """Read what is drawn; what stays as it is is read once."""
+    load_trace(request)
+    read_ahead(request.scenes)
+    return request.with_trace()
+
+
 class _DrawingProcess:
     """The processes that draw a scene as it is after an edit.
 
     Parameters
     ----------
-    request, folder
-        As for :func:`filmkit.studio.artist.draw`.
+    arguments
+        Request, trace and folder for :func:`filmkit.studio.artist.draw`.
     post
         Takes this object and each message of the processes.
+    started
+        When the session began to start them, by :func:`time.monotonic`.
 
     Attributes
     ----------
     started
-        When they were started, by :func:`time.monotonic`.
+        As above.
     """
 
     def __init__(
         self,
-        request: RenderRequest,
-        folder: Path,
+        arguments: tuple[RenderRequest, Trace, Path],
         post: Callable[[_DrawingProcess, dict[str, Any]], None],
+        started: float,
     ) -> None:
-        self.started = time.monotonic()
+        self.started = started
         self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
         self._questions, answers = multiprocessing.Pipe()
-        self._apart = Apart(ARTIST, (replace(request, quiet=True), folder), further=[answers])
+        self._apart = Apart(ARTIST, arguments, further=[answers])
 
         def hear(receive: Callable[[], dict[str, Any] | None]) -> None:
             with suppress(EOFError, OSError):
