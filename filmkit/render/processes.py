@@ -40,7 +40,6 @@ __all__ = [
     "core_count",
     "run_apart",
     "stop",
-    "stop_with_parent",
     "stopping_with_parent",
     "telling",
 ]
@@ -81,7 +80,7 @@ def children_ignore_ctrl_c(*, forks: bool = False) -> Iterator[None]:
     ----------
     forks
         Whether they are forks of this process, which inherit how it handles SIGTERM: for them it is
-        blocked too until they can handle it (:func:`stop_with_parent`).
+        blocked too until they can handle it (:func:`stopping_with_parent`).
     """
     blocked = {signal.SIGINT, signal.SIGTERM, *ENDING_SIGNALS}
     came, handlers = list[int](), dict[int, Any]()
@@ -108,28 +107,21 @@ def children_ignore_ctrl_c(*, forks: bool = False) -> Iterator[None]:
 
 @contextmanager
 def stopping_with_parent() -> Iterator[None]:
-    """Call :func:`stop_with_parent`; restore the default SIGTERM at the end of the block.
+    """Stop this process on SIGTERM or when its parent ends, and ignore Ctrl-C.
 
-    After the block there are no unfinished files, so the process may be killed at once.
+    SIGTERM raises KeyboardInterrupt, so that unfinished files are removed on the way out. Ctrl-C is
+    handled by the parent alone. After the block there are no unfinished files, so SIGTERM is as it
+    is by default: the process may be killed at once.
     """
     try:
-        stop_with_parent()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupt_on_signals()
+        if hasattr(signal, "pthread_sigmask"):  # not on Windows
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        threading.Thread(target=_wait_for_parent, daemon=True).start()
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def stop_with_parent() -> None:
-    """Make this process stop on SIGTERM or when its parent ends, and ignore Ctrl-C.
-
-    SIGTERM raises KeyboardInterrupt, so that unfinished files are removed on the way out. Ctrl-C is
-    handled by the parent alone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    interrupt_on_signals()
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
 def _wait_for_parent() -> None:

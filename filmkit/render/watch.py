@@ -10,7 +10,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -25,7 +25,6 @@ from extract.support.files import write_text
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
 from extract.trace import Trace
-from filmkit.core.beat_records import Use
 from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
@@ -43,7 +42,7 @@ from filmkit.render.update import SceneUpdate
 from filmkit.render.workers import BeatTask
 from filmkit.words.captions import vtt
 
-__all__ = ["EditWatcher", "syntax_errors", "update_outputs", "watch"]
+__all__ = ["EditWatcher", "read_once", "syntax_errors", "update_outputs", "watch"]
 
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
@@ -126,7 +125,7 @@ class EditWatcher(FileSystemEventHandler):
             self.last_event = time.monotonic()
             self._changed.set()
 
-    def follow(self, uses: Iterable[Use]) -> None:
+    def follow(self, uses: Iterable[Sequence[str]]) -> None:
         """Watch other files and folders too, which a scene has used as they were then."""
         states = {Path(name): state for kind, name, state in uses if kind not in UNWATCHED}
         with self._lock:
@@ -259,26 +258,37 @@ def _updating(
     def hear() -> None:
         while message := update.receive():
             if message["kind"] == USES:
-                watcher.follow((kind, name, state) for kind, name, state in message["uses"])
+                watcher.follow(message["uses"])
             elif message["kind"] == ERROR:
                 echo(f"Error: {message['text']}", err=True)
 
     function = f"{__name__}:{update_outputs.__name__}"
     with temporary_folder() as folder:
         try:
-            load_trace(replace(request, quiet=True))
-            request, trace = request.with_trace()
+            read = read_once(request)
         except Exception as error:
             echo(f"Error: {explain(error, verbose=request.verbose)}", err=True)
             yield
             return
-        read_ahead(request.scenes)
-        update = Apart(function, (request, trace, shown, films, since), folder / "stacks")
+        update = Apart(function, (*read, shown, films, since), folder / "stacks")
         try:
             threading.Thread(target=hear, daemon=True).start()
             yield
         finally:
             stop(update)
+
+
+def read_once(request: RenderRequest) -> tuple[RenderRequest, Trace]:
+    """Read trace and code of a request for the process that draws it; what stays is read once.
+
+    Raises
+    ------
+    Exception
+        As for :func:`load_trace`.
+    """
+    load_trace(replace(request, quiet=True))
+    read_ahead(request.scenes)
+    return request.with_trace()
 
 
 def print_line(request: RenderRequest, text: str) -> None:
@@ -320,32 +330,20 @@ def update_outputs(
     """
     with telling(messages, verbose=request.verbose) as tell:
         # An edit that came meanwhile ends it: another update follows.
-        with suppress(SystemExit):
-            _update_outputs(request, trace, shown, films, since, tell)
+        with suppress(SystemExit), _Update.of(request, trace) as update:
+            update.go_on_from(shown, since)
+            drawn: dict[SceneEntry, None] = {}
+            try:
+                drawn = for_each_scene(request, request.scenes, update.sheet)
+            finally:
+                tell(USES, uses=update.uses(request.scenes))
+            plans = update.plan(drawn) if films else {}
+            for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))
+            for_each_scene(request, drawn, update.save_sheet)
+            filmed = for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
+            if len(filmed if films else drawn) == len(request.scenes):
+                update.tell_if_nothing()
         tell(DONE)
-
-
-def _update_outputs(
-    request: RenderRequest,
-    trace: Trace,
-    shown: Path,
-    films: bool,
-    since: float,
-    tell: Callable[..., None],
-) -> None:
-    with _Update.of(request, trace) as update:
-        update.go_on_from(shown, since)
-        drawn: dict[SceneEntry, None] = {}
-        try:
-            drawn = for_each_scene(request, request.scenes, update.sheet)
-        finally:
-            tell(USES, uses=update.uses(request.scenes))
-        plans = update.plan(drawn) if films else {}
-        for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))
-        for_each_scene(request, drawn, update.save_sheet)
-        filmed = for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
-        if len(filmed if films else drawn) == len(request.scenes):
-            update.tell_if_nothing()
 
 
 class _Update(SceneUpdate):

@@ -21,10 +21,9 @@ from extract.trace import Trace
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import explain
-from filmkit.render.keys import read_ahead
 from filmkit.render.processes import Apart, stop
-from filmkit.render.request import RenderRequest, load_trace
-from filmkit.render.watch import EditWatcher, syntax_errors
+from filmkit.render.request import RenderRequest
+from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
 
 __all__ = ["MadeFiles", "Session"]
@@ -248,7 +247,7 @@ class Session:
         self._stop_artist()
         started = time.monotonic()
         try:
-            request, trace = await asyncio.to_thread(_read, self._request)
+            request, trace = await asyncio.to_thread(read_once, self._request)
         except Exception as error:
             await self._fail(started, explain(error, verbose=None))
             return
@@ -287,8 +286,7 @@ class Session:
                 return
             case "uses":
                 if self._watcher:
-                    uses = [(kind, name, state) for kind, name, state in message["uses"]]
-                    await asyncio.to_thread(self._watcher.follow, uses)
+                    await asyncio.to_thread(self._watcher.follow, message["uses"])
                 return
             case "error":
                 await self._fail(artist.started, message["text"])
@@ -308,13 +306,6 @@ class Session:
     async def _tell_controls(self) -> None:
         assert self._entry is not None
         await self._tell("controls", controls=controls_of(self._entry, self._choices, self._facts))
-
-
-def _read(request: RenderRequest) -> tuple[RenderRequest, Trace]:
-    """Read what is drawn; what stays as it is is read once."""
-    load_trace(request)
-    read_ahead(request.scenes)
-    return request.with_trace()
 
 
 class _DrawingProcess:
