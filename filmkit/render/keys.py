@@ -37,7 +37,6 @@ __all__ = [
     "BeatHasher",
     "Drawn",
     "project_digest",
-    "project_uses",
     "read_ahead",
     "surroundings",
     "translations_digest",
@@ -230,26 +229,6 @@ def _scene_code(entry: SceneEntry, uses: Iterable[Use]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def project_uses(entry: SceneEntry, uses: Iterable[Use], language: str) -> list[Use]:
-    """Return the project's code and the catalogues of words that a scene uses, as they are now.
-
-    Parameters
-    ----------
-    entry
-        The scene.
-    uses
-        What it was seen to use.
-    language
-        Code of the language.
-    """
-    scene = _scene_code(entry, uses)
-    code = reached([*DRAWING, *scene], without=BY_VALUE)
-    folders = [*_catalogues(scene), KIT_CATALOGUES] if language != DEFAULT_LANGUAGE else []
-    words = [folder / f"{language}.po" for folder in folders]
-    files = [*((OWN_CODE, str(file)) for file in code), *((WORDS, str(file)) for file in words)]
-    return [(kind, name, now(kind, name)) for kind, name in files]
-
-
 def read_ahead(entries: Iterable[SceneEntry]) -> None:
     """Read the code of scenes here, once for all processes that :class:`Apart` starts for them.
 
@@ -269,12 +248,21 @@ class Drawn:
         The scene.
     language
         Code of the language.
+
+    Attributes
+    ----------
+    code
+        States of all code that was read, by file.
+    uses
+        The project's code and the catalogues of words among it, once :meth:`after` was called.
     """
 
     def __init__(self, entry: SceneEntry, language: str) -> None:
         self._entry = entry
         self._language = language
         self._seen: list[Use] | None = None
+        self.code: dict[str, str] = {}
+        self.uses: list[Use] = []
 
     def after(self, uses: Iterable[Use]) -> str:
         """Return :attr:`BeatRecord.code` of a beat, after which some things have been used."""
@@ -284,7 +272,7 @@ class Drawn:
         if seen != self._seen:  # most beats use nothing new
             self._seen = seen
             self._read(seen)
-        return digest([*self._rest, code_with(self._code, beats)])
+        return digest([*self._rest, code_with(self._sources, beats)])
 
     def _read(self, uses: Iterable[Use]) -> None:
         entry_file = _file(self._entry)
@@ -292,7 +280,15 @@ class Drawn:
         scene = _scene_code(self._entry, uses)
         files = reached([*DRAWING, *scene], without=BY_VALUE)
         files += [file for file in scene if not is_own(file)]
-        self._code = [read_source(file) for file in files]
+        self._sources = [read_source(file) for file in files]
+        self.code = {
+            str(file): source.content for file, source in zip(files, self._sources, strict=True)
+        }
+        catalogues = [folder / f"{self._language}.po" for folder in self._words(scene)]
+        self.uses = [
+            *((OWN_CODE, name, state) for name, state in self.code.items() if is_own(Path(name))),
+            *((WORDS, str(file), now(WORDS, str(file))) for file in catalogues),
+        ]
         self._rest = [
             *(_place(file, PROJECT if is_own(file) else folder) for file in files),
             words_digest(self._language, *_catalogues(scene), narrated=False),
@@ -304,6 +300,11 @@ class Drawn:
                 for text in (kind, _place(Path(name), folder), state)
             ),
         ]
+
+    def _words(self, code: Iterable[Path]) -> list[Path]:
+        """Return the folders of the catalogues that a translation needs."""
+        english = self._language == DEFAULT_LANGUAGE
+        return [] if english else [*_catalogues(code), KIT_CATALOGUES]
 
 
 def _catalogues(code: Iterable[Path]) -> list[Path]:

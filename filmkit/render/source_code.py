@@ -53,6 +53,8 @@ class Source:
 
     Attributes
     ----------
+    content
+        A hash of all that it holds, as :func:`filmkit.render.recording.now` has it.
     code
         A hash of its code without words and beats.
     beats
@@ -61,6 +63,7 @@ class Source:
         Names of the project's modules that are imported anywhere in the file.
     """
 
+    content: str
     code: str
     beats: Mapping[str, str]
     imports: frozenset[str]
@@ -103,7 +106,7 @@ def read_source(file: Path) -> Source:
     content = file.read_bytes()
     key = sha256(content).hexdigest(), is_scene
     if key not in KNOWN:
-        KNOWN[key] = _read(content, is_scene=is_scene)
+        KNOWN[key] = _read(content, *key)
     return KNOWN[key]
 
 
@@ -142,15 +145,16 @@ def code_with(sources: Iterable[Source], beats: Collection[str]) -> str:
 # Reading a file
 
 
-def _read(content: bytes, *, is_scene: bool) -> Source:
+def _read(content: bytes, whole: str, is_scene: bool) -> Source:
     tree, words = ast.parse(content), _Words()
     words.take_out(tree)
     code, modules = _compiled(tree)
     found = {name: _compiled(ast.Module(methods, [])) for name, methods in words.beats.items()}
     imports = words.imports.union(modules, *(modules for _, modules in found.values()))
     if is_scene and READS_WORDS.search(content):
-        return Source(sha256(content).hexdigest(), {}, frozenset(imports))
-    return Source(code, {name: code for name, (code, _) in found.items()}, frozenset(imports))
+        code, found = whole, {}
+    beats = {name: code for name, (code, _) in found.items()}
+    return Source(whole, code, beats, frozenset(imports))
 
 
 class _Words:
