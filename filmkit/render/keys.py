@@ -284,14 +284,16 @@ class Drawn:
         self.code = {
             str(file): source.content for file, source in zip(files, self._sources, strict=True)
         }
-        catalogues = [folder / f"{self._language}.po" for folder in self._words(scene)]
+        catalogues = _catalogues(scene)
+        translated = [*catalogues, KIT_CATALOGUES] if self._language != DEFAULT_LANGUAGE else []
+        words = [str(folder / f"{self._language}.po") for folder in translated]
         self.uses = [
             *((OWN_CODE, name, state) for name, state in self.code.items() if is_own(Path(name))),
-            *((WORDS, str(file), now(WORDS, str(file))) for file in catalogues),
+            *((WORDS, file, now(WORDS, file)) for file in words),
         ]
         self._rest = [
             *(_place(file, PROJECT if is_own(file) else folder) for file in files),
-            words_digest(self._language, *_catalogues(scene), narrated=False),
+            words_digest(self._language, *catalogues, narrated=False),
             # What was looked for and not there has drawn nothing.
             *(
                 text
@@ -300,11 +302,6 @@ class Drawn:
                 for text in (kind, _place(Path(name), folder), state)
             ),
         ]
-
-    def _words(self, code: Iterable[Path]) -> list[Path]:
-        """Return the folders of the catalogues that a translation needs."""
-        english = self._language == DEFAULT_LANGUAGE
-        return [] if english else [*_catalogues(code), KIT_CATALOGUES]
 
 
 def _catalogues(code: Iterable[Path]) -> list[Path]:

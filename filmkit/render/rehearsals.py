@@ -93,8 +93,9 @@ class Rehearsals:
     def prepare(self, entries: Iterable[SceneEntry]) -> None:
         """Run those of some scenes that are not known, as many at a time as there are cores."""
         ahead = [e for e in dict.fromkeys(entries) if e not in self._known and not self.find(e)]
-        # An exchanged trace is noticed in the end, by its state when the request was made.
-        calls = {entry: (entry, *self.request.with_trace()) for entry in ahead}
+        # An exchanged trace is noticed in the end, by its state when the keys were begun.
+        read = self.request.with_trace() if ahead else ()
+        calls = {entry: (entry, *read) for entry in ahead}
         for entry, message in run_apart(APART, calls, self.request.jobs):
             try:
                 if message["kind"] == ERROR:
