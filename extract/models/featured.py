@@ -10,7 +10,7 @@ import numpy.typing as npt
 from extract.trace import Featured
 from extract.trace.contents.byte_tokens import without_byte_tokens
 
-__all__ = ["CRITERION", "choose_featured", "strongest_pair", "structure_scores"]
+__all__ = ["CRITERION", "choose_featured", "structure_scores"]
 
 CRITERION = (
     "the head with the largest product of two numbers over the prompt: the mean weight that "
@@ -69,38 +69,6 @@ def _earlier_words(
     key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
     earlier = is_word[None, :] & (key < query)
     return earlier, earlier & (key < query - 1)
-
-
-def strongest_pair(
-    pattern: npt.NDArray[np.float32], tokens: Sequence[str], has_bos: bool
-) -> tuple[int, int]:
-    """Return query and key with the largest weight on a word that is not right before its query.
-
-    The first word does not count, nor does the last query, whose row is about the word to come.
-
-    Parameters
-    ----------
-    pattern : array
-        [query_pos, key_pos] of one head, prompt only.
-    tokens : sequence of str
-        [query_pos].
-    has_bos : bool
-
-    Returns
-    -------
-    query, key : int
-        If no word is far enough back, those of the largest weight on any earlier token, and the
-        last token twice if there is only one.
-    """
-    _, further = _earlier_words(tokens, int(has_bos))
-    # The last row is about the word to come; take a pair inside the prompt if there is one.
-    if further[:-1].any():
-        further[-1] = False
-    allowed = further if further.any() else np.tri(len(tokens), k=-1, dtype=np.bool_)
-    if not allowed.any():
-        return len(tokens) - 1, len(tokens) - 1
-    best = np.unravel_index(np.argmax(np.where(allowed, pattern, -1.0)), allowed.shape)
-    return int(best[0]), int(best[1])
 
 
 def choose_featured(
