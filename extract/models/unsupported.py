@@ -39,10 +39,7 @@ def refuse_unsupported(model: Any) -> None:
     """
     unsupported = list(dict.fromkeys((*_from_config(model.config), *_from_modules(model))))
     if unsupported:
-        name = type(model).__name__
-        raise UnsupportedModelError(
-            f"{name} cannot be traced truthfully: it has {', '.join(unsupported)}"
-        )
+        raise UnsupportedModelError(f"it has {', '.join(unsupported)}")
 
 
 def has_hidden_steps(model: Any) -> bool:

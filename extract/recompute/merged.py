@@ -7,7 +7,7 @@ far apart the two tokens are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,10 +37,10 @@ class MergedMatrix:
         queries = self.rotation.further(W_Q[:, self.head], distance)
         return np.asarray(queries @ W_K[:, self.kv_head].T)
 
-    def changes(self, distances: Iterable[int]) -> Array:
+    def changes(self, distances: Sequence[int]) -> Array:
         """Return how much M(d) differs from the M(d) of the first distance, relative to it."""
-        first, *others = (self.matrix(distance) for distance in distances)
-        lost = [0.0, *(np.linalg.norm(other - first) for other in others)]
+        first = self.matrix(distances[0])
+        lost = [float(np.linalg.norm(self.matrix(distance) - first)) for distance in distances]
         return as_float64(lost) / float(np.linalg.norm(first))
 
     def scores(self, query: int, key: int, distances: int) -> Array:
