@@ -19,6 +19,7 @@ from extract.commands.group import OneLineErrors
 from extract.commands.latent_table import latent_table
 from extract.commands.options import (
     calibration_option,
+    json_option,
     model_name,
     named_file,
     prompts_of_file,
@@ -48,9 +49,10 @@ from extract.models.loading import (
     load_model,
 )
 from extract.support.assets import traces_folder
-from extract.support.console import Console, echo
+from extract.support.console import Console
 from extract.support.interrupts import interrupt_on_signals
-from extract.support.plain_text import escaped_json, shortened
+from extract.support.plain_text import shortened
+from extract.support.printing import echo, print_json
 from extract.trace import ProofError, Trace
 from extract.trace.contents.conversion_report import (
     CONVERSION_TOKENS,
@@ -333,7 +335,7 @@ def _with_conversion(trace: Trace, loaded: LoadedModel, progress: TaskProgress) 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def info(file: Path, as_json: bool) -> None:
     """Print what a trace holds.
 
@@ -345,7 +347,7 @@ def info(file: Path, as_json: bool) -> None:
         proof = trace.prove()
     except ProofError as error:
         if as_json:
-            echo(json.dumps({"proof": finite(error.errors)}, indent=2))
+            print_json({"proof": finite(error.errors)})
         else:
             echo(f"{'proof':<12} {listed_errors(error.errors)}")
         raise
@@ -355,7 +357,7 @@ def info(file: Path, as_json: bool) -> None:
         document["sealed"] = trace.meta.schema > 1
         document["layers_with_weights"] = list(trace.layers_with_weights())
         document["tensors"] = {name: list(array.shape) for name, array in trace.tensors.items()}
-        echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
+        print_json(document)
         return
     for name, value in trace_facts(trace, proof):
         echo(f"{name:<12} {value}")
@@ -376,7 +378,7 @@ def seal(file: Path) -> None:
 
 @main.command("check")
 @click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def compare(file: Path, as_json: bool) -> None:
     """Compare a GPT-2 small trace with published figures.
 
@@ -384,7 +386,7 @@ def compare(file: Path, as_json: bool) -> None:
     """
     report = check(Trace.load(file))
     if as_json:
-        echo(escaped_json(json.dumps(report.as_json(), ensure_ascii=False, indent=2)))
+        print_json(report.as_json())
     for comparison in () if as_json else report.comparisons:
         verdict = "agrees" if comparison.agrees else "DIFFERS"
         counted = f"{comparison.parts_agreeing} of {comparison.parts} agree, "
@@ -414,7 +416,7 @@ def compare(file: Path, as_json: bool) -> None:
     help="Model of the trace, as for extraction.  [default: the one that the trace names]",
 )
 @calibration_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def fit_latent(
     file: Path,
     layer: int | None,
@@ -444,7 +446,7 @@ def fit_latent(
         progress.save(trace, file)
     if as_json:
         report = {"layer": layer, **(trace.meta.latent or {})[str(layer)]}
-        echo(escaped_json(json.dumps(report, ensure_ascii=False, indent=2)))
+        print_json(report)
         return
     Console().print(latent_table(trace, layer))
 
@@ -491,7 +493,7 @@ def fit_latent(
     help="Trace to store the conversion in; extracted first if there is none.  [default: nothing "
     "is stored]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def convert_model(
     model: str | None,
     rotated: int | None,
@@ -538,7 +540,7 @@ def convert_model(
     report = conversion_report(trace)
     if as_json:
         document = {"model": trace.meta.model, "prompt": trace.meta.prompt} | asdict(report)
-        echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
+        print_json(document)
         return
     Console().print(conversion_table(report))
     echo(f"peak memory {peak_memory() / 2**30:.2f} GiB", err=True)
@@ -616,7 +618,7 @@ def import_arrays(
     "--bits", type=click.IntRange(min=1), default=16, show_default=True, help="Bits per number."
 )
 @click.option("--newer", is_flag=True, help="Print only the schemes that came after MLA.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool) -> None:
     """Print the key/value cache sizes of published models, and what a chip does with them.
 
@@ -630,7 +632,7 @@ def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool)
         )
     if newer:
         if as_json:
-            echo(json.dumps([newer_row(s, bits, context) for s in NEWER_SCHEMES], indent=2))
+            print_json([newer_row(s, bits, context) for s in NEWER_SCHEMES])
         else:
             Console().print(newer_table(NEWER_SCHEMES, bits, context))
         return
@@ -640,7 +642,7 @@ def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool)
         raise click.BadParameter(str(error.args[0]), param_hint="--arch") from error
     rows = [cache_row(model, bits, context) for model in architectures]
     if as_json:
-        echo(json.dumps([row.as_json() for row in rows], indent=2))
+        print_json([row.as_json() for row in rows])
         return
     console = Console()
     console.print(cache_table(rows))

@@ -14,6 +14,7 @@ from extract.support.plain_text import escaped, shortened
 
 __all__ = [
     "calibration_option",
+    "json_option",
     "model_name",
     "named_file",
     "prompts_of_file",
@@ -116,3 +117,5 @@ calibration_option = click.option(
     callback=readable_text,
     help="Text file to fit and test the latent on.  [default: the project's own text]",
 )
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -90,7 +90,7 @@ def convert(
 
     # The windows to fit to depend on the settings, and have names of their own in the folder.
     key = [loaded.digest, _digest(read(1 if settings is None else settings.tokens))]
-    with kept_folder("conversion", key, lambda: progress("waiting for another run", 0, 1)) as kept:
+    with kept_folder("conversion", key, progress) as kept:
         wanted = settings or last_settings(kept)
         if wanted is None:
             wanted = Settings() if loaded.source.name == PACKAGED else QUICK

@@ -355,16 +355,12 @@ class LayerStatistics:
     query_energy: Tensor
     distances: Tensor
 
-    @property
-    def covariance(self) -> Tensor:
-        """The centred covariance of the inputs, (d_model, d_model)."""
-        return self.gram - torch.outer(self.mean, self.mean)
-
     @cached_property
     def root(self) -> Tensor:
         """S with S^T S the centred covariance, (d_model, d_model)."""
         # From eigenvalues it exists for a singular covariance too, unlike Cholesky's.
-        eigenvalues, vectors = torch.linalg.eigh(self.covariance)
+        covariance = self.gram - torch.outer(self.mean, self.mean)
+        eigenvalues, vectors = torch.linalg.eigh(covariance)
         root: Tensor = eigenvalues.clamp(min=0).sqrt()[:, None] * vectors.T
         return root
 
