@@ -6,7 +6,7 @@ step; see `extract.models.module_hooks`.  Needs torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,7 @@ class ModuleReader:
         first = records[0].calls[0]
         scales = {_scale(entry) for entry in records}
         caps = {float(entry.calls[0].options.get("softcap") or 0) for entry in records}
-        norms = {_norm(layer, entry) for layer, entry in enumerate(several)}
+        norms = {_before_rotation(layer, entry)[0] for layer, entry in enumerate(several)}
         if max(len(scales), len(caps), len(norms)) > 1:
             raise UnsupportedModelError("its layers scale, cap or normalise differently")
         sinks = {_sinks(entry) is not None for entry in records}
@@ -125,11 +125,9 @@ class ModuleReader:
         call = entry.calls[0]
         arrays = {"x": _of(entry.x), "pattern": as_numpy(call.pattern), "z": as_numpy(call.z)}
         arrays["out"] = _of(entry.out)
-        arrays |= _projected(layer, entry)
+        arrays |= _before_rotation(layer, entry)[1]
         if config.sinks:
             arrays["sinks"] = _of(_sinks(entry))
-        if config.qk_norm is not None:
-            arrays |= _normalised(layer, entry, arrays)
         rotation = self.rotations[layer]
         if rotation is not None:
             arrays |= rotated(rotation, arrays)
@@ -248,9 +246,26 @@ def _projected(layer: int, entry: ModuleRecord) -> dict[str, Floats]:
 # Norms
 
 
-def _norm_names(entry: ModuleRecord) -> tuple[str, str] | None:
-    """Return the names of the norms of queries and keys that a module calls."""
-    return next((pair for pair in _NORMS if set(pair) <= entry.outputs.keys()), None)
+def _before_rotation(layer: int, entry: ModuleRecord) -> tuple[HeadNorm | None, dict[str, Floats]]:
+    """Return the norm of queries and keys, None if the layer has none, and `_projected`.
+
+    With a norm, also queries and keys after it, and its gains and biases.
+    """
+    arrays = _projected(layer, entry)
+    names = next((pair for pair in _NORMS if set(pair) <= entry.outputs.keys()), None)
+    if names is None:
+        return None, arrays
+    norms = []
+    for letter, part in zip("qk", names, strict=True):
+        norm, output, gain, bias = _fitted_norm(entry, part, arrays[letter])
+        norms.append(norm)
+        arrays |= {f"{letter}_norm": output, f"g_{letter}_norm": gain}
+        if bias is not None:
+            arrays[f"b_{letter}_norm"] = bias
+    # With one head a head is all of the token, so what the queries show counts.
+    if norms[0] != norms[1] and arrays["k"].shape[1] > 1:
+        raise UnsupportedModelError("it normalises queries and keys differently")
+    return norms[0], arrays
 
 
 def _eps(module: Any) -> float:
@@ -259,38 +274,6 @@ def _eps(module: Any) -> float:
         if isinstance(value := getattr(module, name, None), float):
             return value
     raise UnsupportedModelError("the epsilon of a norm is not known")
-
-
-def _norm(layer: int, entry: ModuleRecord) -> HeadNorm | None:
-    """Return the norm of queries and keys, or None if the layer has none."""
-    names = _norm_names(entry)
-    if names is None:
-        return None
-    arrays = _projected(layer, entry)
-    found = [
-        _fitted_norm(entry, part, arrays[letter])[0]
-        for letter, part in zip(("q", "k"), names, strict=True)
-    ]
-    # With one head a head is all of the token, so what the queries show counts.
-    if found[0] != found[1] and arrays["k"].shape[1] > 1:
-        raise UnsupportedModelError("it normalises queries and keys differently")
-    return found[0]
-
-
-def _normalised(layer: int, entry: ModuleRecord, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Return queries and keys after their norm, and its gains and biases."""
-    names = _norm_names(entry)
-    if names is None:
-        raise UnsupportedModelError(
-            f"layer {layer} does not normalise queries and keys, and others do"
-        )
-    normalised: dict[str, Floats] = {}
-    for letter, part in zip(("q", "k"), names, strict=True):
-        _, output, gain, bias = _fitted_norm(entry, part, arrays[letter])
-        normalised |= {f"{letter}_norm": output, f"g_{letter}_norm": gain}
-        if bias is not None:
-            normalised[f"b_{letter}_norm"] = bias
-    return normalised
 
 
 def _fitted_norm(
@@ -349,9 +332,7 @@ def _fitted_norm(
 
 def _rotation(layer: int, entry: ModuleRecord) -> Rotation | None:
     """Return how a layer rotates; None if it does not."""
-    arrays = _projected(layer, entry)
-    if _norm_names(entry) is not None:
-        arrays |= _normalised(layer, entry, arrays)
+    _, arrays = _before_rotation(layer, entry)
     queries, keys = (arrays.get(f"{letter}_norm", arrays[letter]) for letter in ("q", "k"))
     return find_rotation(
         *(f"layer {layer}", entry.positions, queries, keys),
