@@ -25,7 +25,6 @@ from extract.commands.options import (
     prompts_of_file,
     range_of_rows,
     traceable_text,
-    traceable_texts,
 )
 from extract.commands.progress import TaskProgress, peak_memory, wait_quietly
 from extract.commands.summary import check_verdict, finite, listed_errors, trace_facts
@@ -82,14 +81,16 @@ __all__ = ["main"]
 )
 @click.option(
     "--name",
-    callback=model_name,
+    metavar="TEXT",
+    type=model_name,
     help="Name of the model in the pictures, and of the file without --out.  [default: its own]",
 )
 @click.option(
     "--prompt",
     "prompts",
     multiple=True,
-    callback=traceable_texts,
+    metavar="TEXT",
+    type=traceable_text,
     help="Text to trace; repeat the option to write a trace of each, numbered from 1.  [default: "
     f"{DEFAULT_PROMPT}]",
 )
@@ -104,7 +105,7 @@ __all__ = ["main"]
 @click.option(
     "--rows",
     metavar="A:B",
-    callback=range_of_rows,
+    type=range_of_rows,
     help="Draw only these tokens of a prompt that is too long for the pictures: from A up to the "
     "one before B, counted from 0.  [default: all]",
 )
@@ -118,7 +119,8 @@ __all__ = ["main"]
 @click.option(
     "--continue",
     "continuation",
-    callback=traceable_text,
+    metavar="TEXT",
+    type=traceable_text,
     help="Text that follows the prompt instead of generated tokens.",
 )
 @click.option(
@@ -569,13 +571,14 @@ def published(out: Path) -> None:
 @click.argument("file", metavar="FILE.npz", type=click.Path(path_type=Path))
 @click.option(
     "--name",
-    callback=model_name,
+    metavar="TEXT",
+    type=model_name,
     help="Name of the model in the pictures.  [default: that of the file]",
 )
 @click.option(
     "--rows",
     metavar="A:B",
-    callback=range_of_rows,
+    type=range_of_rows,
     help="Draw only these tokens, from A up to the one before B, counted from 0.  [default: all]",
 )
 @click.option(
