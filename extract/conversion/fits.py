@@ -433,21 +433,18 @@ def components(layer: AttentionLayer, statistics: LayerStatistics) -> Components
     return Components(s, U, size * turned.sum(dim=0)[:, None], size)
 
 
-class _Rotated(NamedTuple):
-    """The chosen components as weights, and what they leave of the keys."""
-
-    W_QR: Tensor
-    b_QR: Tensor
-    W_KR: Tensor
-    b_KR: Tensor
-    W_KN: Tensor
-    frequencies: Tensor
-
-
 def _choose(
     layer: AttentionLayer, parts: Components, frequency: Tensor, component: Tensor
-) -> _Rotated:
-    """Give the shared key the named components, and take them away from the keys."""
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Give the shared key the named components, and take them away from the keys.
+
+    Returns
+    -------
+    rotated : dict of str to tensor
+        Weights of an `MLALayer` for the shared key and its queries.
+    W_KN : (d_model, n_kv_heads, d_qk)
+        What is left of the keys.
+    """
     n_heads, n_kv_heads = layer.W_Q.shape[1], layer.W_K.shape[1]
     u = parts.U[frequency, :, component].T  # (n_kv_heads, d_R / 2)
     s = parts.s[:, frequency]
@@ -457,14 +454,14 @@ def _choose(
     kappa = (W_K[:, :, frequency] * to_key).sum(dim=1)
     left = W_K.clone()
     left.index_add_(2, frequency, -kappa[:, None] * (u / s))
-    return _Rotated(
-        W_QR=_real(_complex(layer.W_Q)[:, :, frequency] * to_query),
-        b_QR=_real(_complex(layer.b_Q)[:, frequency] * to_query),
-        W_KR=_real(kappa),
-        b_KR=_real((b_K[:, frequency] * to_key).sum(dim=0)),
-        W_KN=_real(left),
-        frequencies=layer.frequencies[frequency],
-    )
+    rotated = {
+        "W_QR": _real(_complex(layer.W_Q)[:, :, frequency] * to_query),
+        "b_QR": _real(_complex(layer.b_Q)[:, frequency] * to_query),
+        "W_KR": _real(kappa),
+        "b_KR": _real((b_K[:, frequency] * to_key).sum(dim=0)),
+        "frequencies": layer.frequencies[frequency],
+    }
+    return rotated, _real(left)
 
 
 # --- The joint latent -----------------------------------------------------------------------------
@@ -526,35 +523,26 @@ class JointFit(NamedTuple):
         )
 
 
-def _mean_output(layer: AttentionLayer, values: Tensor) -> Tensor:
-    """Return what constant values (n_kv_heads, d_v) add to the output, (d_model,)."""
-    per_head = values.repeat_interleave(len(layer.W_O) // len(values), dim=0)
-    return torch.einsum("hd,hdc->c", per_head, layer.W_O)
-
-
 def _assemble(
     layer: AttentionLayer,
     mean: Tensor,
-    rotated: _Rotated,
+    rotated: Mapping[str, Tensor],
     factors: tuple[Tensor, Tensor, Tensor],
 ) -> MLALayer:
     W_DKV, W_UK, W_UV = factors
     lost = layer.W_V - torch.einsum("cr,rgd->cgd", W_DKV, W_UV)
     constant = torch.einsum("c,cgd->gd", mean, lost) + layer.b_V
+    per_head = constant.repeat_interleave(len(layer.W_O) // len(constant), dim=0)
     return MLALayer(
         W_Q=layer.W_Q,
         b_Q=layer.b_Q,
-        W_QR=rotated.W_QR,
-        b_QR=rotated.b_QR,
-        W_KR=rotated.W_KR,
-        b_KR=rotated.b_KR,
         W_DKV=W_DKV,
         W_UK=W_UK,
         W_UV=W_UV,
         W_O=layer.W_O,
-        b_O=layer.b_O + _mean_output(layer, constant),
-        frequencies=rotated.frequencies,
+        b_O=layer.b_O + torch.einsum("hd,hdc->c", per_head, layer.W_O),
         scale=layer.scale,
+        **rotated,
     )
 
 
@@ -614,7 +602,7 @@ class LayerFit(NamedTuple):
             if kind == MQA:
                 keys = torch.zeros_like(keys)
             elif kind != LATENT:
-                rest = _choose(layer, parts, *parts.best(int(kind))).W_KN
+                _, rest = _choose(layer, parts, *parts.best(int(kind)))
                 left, whole = (root @ weight.flatten(1) for weight in (rest, layer.W_K))
                 # Rounding errors are no keys.
                 keys = rest * bool(left.norm() > _NOTHING_LEFT * whole.norm())
@@ -629,7 +617,7 @@ class LayerFit(NamedTuple):
         `mla`, so this is an MLA layer without un-rotated keys.
         """
         frequency = torch.arange(len(layer.frequencies))
-        rotated = _choose(layer, self.parts, frequency, self.parts.size.argmax(dim=1))
+        rotated, _ = _choose(layer, self.parts, frequency, self.parts.size.argmax(dim=1))
         factors = self.joint[MQA].factors(
             torch.zeros_like(layer.W_K), layer.W_V, layer.W_V.shape[2]
         )
@@ -651,8 +639,8 @@ class LayerFit(NamedTuple):
 
     def mla(self, layer: AttentionLayer, rotated: int, rank: int) -> MLALayer:
         """Return way (b): a shared rotated key of this width, and a latent of this rank."""
-        chosen = _choose(layer, self.parts, *self.parts.best(rotated))
-        factors = self.joint[str(rotated)].factors(chosen.W_KN, layer.W_V, rank)
+        chosen, left = _choose(layer, self.parts, *self.parts.best(rotated))
+        factors = self.joint[str(rotated)].factors(left, layer.W_V, rank)
         return _assemble(layer, self.mean, chosen, factors)
 
     def rebuilt(self, made: MLALayer, original: AttentionLayer, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,16 +29,12 @@ from extract.models.reader import (
     weights_of_projections,
     window_of,
 )
+from extract.models.unsupported import QK_NORMS
 from extract.trace.contents.meta import attention_kind
 
 __all__ = ["ModuleReader"]
 
 _OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj")
-_NORMS = (
-    ("q_norm", "k_norm"),
-    ("q_layernorm", "k_layernorm"),
-    ("query_layernorm", "key_layernorm"),
-)
 
 
 @dataclass(frozen=True)
@@ -252,7 +248,7 @@ def _before_rotation(layer: int, entry: ModuleRecord) -> tuple[HeadNorm | None, 
     With a norm, also queries and keys after it, and its gains and biases.
     """
     arrays = _projected(layer, entry)
-    names = next((pair for pair in _NORMS if set(pair) <= entry.outputs.keys()), None)
+    names = next((pair for pair in QK_NORMS if set(pair) <= entry.outputs.keys()), None)
     if names is None:
         return None, arrays
     norms = []
