@@ -234,18 +234,8 @@ def _extract(
     A latent is fitted if there is a text to fit it to, and the model is converted if it can be and
     is asked to.
     """
-    from extract.models.capture import trace_model
-
     with TaskProgress() as progress:
-        trace = trace_model(
-            loaded.model,
-            loaded.tokenizer,
-            prompt,
-            source=loaded.source,
-            random_weights=loaded.random_weights,
-            progress=progress.report,
-            **options,
-        )
+        trace = _traced(loaded, prompt, progress, **options)
         if calibration is not None:
             try:
                 trace = _with_latent(
@@ -262,6 +252,19 @@ def _extract(
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
         progress.save(trace, file)
     return trace
+
+
+def _traced(loaded: LoadedModel, prompt: str, progress: TaskProgress, **options: Any) -> Trace:
+    """Trace one prompt with a model."""
+    from extract.models.capture import trace_model
+
+    return trace_model(
+        *(loaded.model, loaded.tokenizer, prompt),
+        source=loaded.source,
+        random_weights=loaded.random_weights,
+        progress=progress.report,
+        **options,
+    )
 
 
 def _written(file: Path, trace: Trace) -> str:
@@ -307,6 +310,14 @@ def _load_for_prompts(
         )
     except PromptError as error:
         raise click.BadParameter(str(error), param_hint="--prompt") from error
+
+
+def _model_of(trace: Trace) -> str:
+    """Return the name of the model of a trace, as for extraction."""
+    source = trace.meta.source
+    if source.kind not in ("hub", "package"):
+        raise ExtractError(f"name the model of this trace ({source.name}) with --model")
+    return source.name
 
 
 def _with_latent(
@@ -435,15 +446,12 @@ def fit_latent(
     layer = trace.meta.featured.layer if layer is None else layer
     require_fittable(trace, layer, rank)
     source = trace.meta.source
-    if model is None and source.kind not in ("hub", "package"):
-        raise ExtractError(f"name the model of this trace ({source.name}) with --model")
+    model = model or _model_of(trace)
     # One from memory may have been saved since; any other had its random weights from its name.
     random_weights = trace.meta.random_weights and source.kind != "memory"
     wait_quietly()
     with TaskProgress() as progress:
-        loaded = load_model(
-            model or source.name, random_weights=random_weights, progress=progress.report
-        )
+        loaded = load_model(model, random_weights=random_weights, progress=progress.report)
         trace = _with_latent(trace, loaded, layer, calibration, progress, rank)
         progress.save(trace, file)
     if as_json:
@@ -513,27 +521,15 @@ def convert_model(
     """
     wait_quietly()
     trace = Trace.load(out) if out is not None and out.exists() else None
-    if model is None and trace is not None and trace.meta.source.kind not in ("hub", "package"):
-        raise ExtractError(f"name the model of this trace ({trace.meta.source.name}) with --model")
+    model = model or (_model_of(trace) if trace else PACKAGED)
     with TaskProgress() as progress:
-        loaded = load_model(
-            model or (trace.meta.source.name if trace else PACKAGED), progress=progress.report
-        )
+        loaded = load_model(model, progress=progress.report)
         from extract.conversion.convert import Settings, convert
         from extract.conversion.model import attention_layers
 
         attention_layers(loaded.model)  # refuses a model before any work
         if trace is None:
-            from extract.models.capture import trace_model
-
-            trace = trace_model(
-                loaded.model,
-                loaded.tokenizer,
-                DEFAULT_PROMPT,
-                name=loaded.name,
-                source=loaded.source,
-                progress=progress.report,
-            )
+            trace = _traced(loaded, DEFAULT_PROMPT, progress, name=loaded.name)
         tokens = tokens or (QUICK_TOKENS if quick else CONVERSION_TOKENS)
         settings = Settings(rotated, rank, tokens, heal, quick)
         trace = convert(trace, loaded, settings, progress.report)

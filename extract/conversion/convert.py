@@ -43,7 +43,13 @@ from extract.models.token_sequence import ProgressCallback
 from extract.support.kept import kept_folder
 from extract.trace import Trace
 from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, CONVERTED_WEIGHTS
-from extract.trace.contents.conversion_report import RUNG_WAYS, ConversionReport, PromptResult, Row
+from extract.trace.contents.conversion_report import (
+    RUNG_WAYS,
+    ConversionReport,
+    PromptResult,
+    Row,
+    rung_error,
+)
 
 __all__ = ["Settings", "convert"]
 
@@ -293,11 +299,10 @@ class _PromptRecorder:
         """Return a row of the ladder with the errors of its keys and values on the prompt."""
         if row.way not in RUNG_WAYS:
             return row
-        n, errors = self._trace.meta.n_prompt, []
-        for name in ("k", "v"):
-            made = _single(self._tensors[f"rung.{row.way}.{row.numbers}.{name}"])[:n]
-            own = self._trace.get(name, self._layer)[:n, self._kv_head]
-            errors.append(float(np.linalg.norm(made - own) / np.linalg.norm(own)))
+        errors = [
+            rung_error(self._trace, name, self._tensors[f"rung.{row.way}.{row.numbers}.{name}"])
+            for name in ("k", "v")
+        ]
         return replace(row, key_error=errors[0], value_error=errors[1])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

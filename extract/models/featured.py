@@ -47,28 +47,17 @@ def structure_scores(
     array
         Scores [...]; 0 for a prompt that is too short to have an earlier word to attend to.
     """
-    first = int(has_bos)  # position of the prompt's first word
-    earlier, further = _earlier_words(tokens, first)
+    first = int(has_bos)  # position of the prompt's first word, which does not count
+    is_word = np.array([any(map(str.isalnum, without_byte_tokens(token))) for token in tokens])
+    is_word[: first + 1] = False
+    key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
+    earlier, further = is_word & (key < query), is_word & (key < query - 1)
     rows = pattern.astype(np.float64)[..., first + 2 :, :]
     if not rows.shape[-2]:
         return np.zeros(pattern.shape[:-2])
     mean_weight: npt.NDArray[np.float64] = (rows * earlier[first + 2 :]).sum(axis=-1).mean(axis=-1)
     largest_weight: npt.NDArray[np.float64] = (rows * further[first + 2 :]).max(axis=(-1, -2))
     return mean_weight * largest_weight
-
-
-def _earlier_words(
-    tokens: Sequence[str], first: int
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return which keys are earlier words, and which of them are not right before their query.
-
-    Both [query_pos, key_pos]; the word at position `first` does not count.
-    """
-    is_word = np.array([any(map(str.isalnum, without_byte_tokens(token))) for token in tokens])
-    is_word[: first + 1] = False
-    key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
-    earlier = is_word[None, :] & (key < query)
-    return earlier, earlier & (key < query - 1)
 
 
 def choose_featured(

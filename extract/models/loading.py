@@ -239,11 +239,10 @@ def _hub_answers() -> bool:
 
 def _is_downloaded(name: str) -> bool:
     """Return whether a model is in the local cache, or has a name that the hub cannot have."""
-    from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+        return bool(_revision(name))
     except HFValidationError:
         return True
 

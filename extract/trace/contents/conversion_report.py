@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
 from extract.errors import TraceError
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.json_records import from_json
@@ -28,6 +31,7 @@ __all__ = [
     "WindowRow",
     "at_equal_size",
     "conversion_report",
+    "rung_error",
 ]
 
 WINDOW = 1024
@@ -257,6 +261,17 @@ def conversion_report(trace: Activations) -> ConversionReport:
             f"the report on the conversion is damaged ({error}); convert the model again"
         ) from error
     return report
+
+
+def rung_error(trace: Activations, name: str, made: npt.ArrayLike) -> float:
+    """Return the relative error of keys ("k") or values ("v") in place of the featured head's.
+
+    `made` are those of all positions, (position, width); those of the prompt are compared.
+    """
+    meta, n = trace.meta, trace.meta.n_prompt
+    own = trace.get(name, meta.featured.layer)[:n, trace.kv_head(meta.featured.head)]
+    own = own.astype(np.float64)
+    return float(np.linalg.norm(np.asarray(made)[:n] - own) / np.linalg.norm(own))
 
 
 def _obstacle(trace: Activations) -> str:

@@ -38,6 +38,7 @@ from extract.trace.contents.conversion_report import (
     ConversionReport,
     Row,
     conversion_report,
+    rung_error,
 )
 
 __all__ = ["conversion_errors", "report_errors"]
@@ -242,13 +243,9 @@ def _rung_differences(
     trace: Activations, report: ConversionReport
 ) -> Iterator[tuple[str, npt.ArrayLike]]:
     """Yield differences of the errors of keys and values."""
-    layer, n = trace.meta.featured.layer, trace.meta.n_prompt
-    kv_head = trace.kv_head(trace.meta.featured.head)
     for row in report.ladder:
         for name, reported in (("k", row.key_error), ("v", row.value_error)):
             if row.way not in RUNG_WAYS:
                 continue
-            made = as_float64(trace[f"rung.{row.way}.{row.numbers}.{name}"])[:n]
-            own = as_float64(trace.get(name, layer))[:n, kv_head]
-            error = np.linalg.norm(made - own) / np.linalg.norm(own)
+            error = rung_error(trace, name, trace[f"rung.{row.way}.{row.numbers}.{name}"])
             yield "errors", np.nan if reported is None else error - reported
