@@ -33,8 +33,8 @@ from extract.errors import ExtractError, PromptError, UnsupportedModelError
 from extract.facts.architectures import ARCHITECTURES, architecture
 from extract.facts.gpus import H100_SXM
 from extract.facts.newer_schemes import NEWER_SCHEMES
-from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, published_trace
-from extract.facts.published_check import check, has_figures
+from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, has_figures, published_trace
+from extract.facts.published_check import check
 from extract.latent.calibration import calibrate
 from extract.latent.fit import add_latent, require_fittable
 from extract.limits import MAX_TOKENS
