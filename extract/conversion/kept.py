@@ -204,12 +204,12 @@ class ModelConversion:
     @cached_property
     def fits(self) -> list[LayerFit]:
         """The fits of the ladder, one for each layer, in single precision."""
+        ranks = {MQA: self.layers[0].W_V.shape[2]}
+        for size in self._sizes:
+            for kind, rank in ((LATENT, size.numbers), (str(size.rotated), size.rank)):
+                ranks[kind] = max(rank, ranks.get(kind, 0))
 
         def make() -> list[dict[str, Any]]:
-            ranks = {MQA: self.layers[0].W_V.shape[2]}
-            for size in self._sizes:
-                for kind, rank in ((LATENT, size.numbers), (str(size.rotated), size.rank)):
-                    ranks[kind] = max(rank, ranks.get(kind, 0))
             return [
                 {
                     "parts": _single(fit.parts._asdict()),
@@ -219,13 +219,14 @@ class ModelConversion:
                 for _, _, fit in self._fitted("passages", self.text.passages, ranks)
             ]
 
+        name = hashlib.sha256(repr(ranks).encode()).hexdigest()[:8]
         return [
             LayerFit(
                 Components(**piece["parts"]),
                 piece["mean"],
                 {kind: JointFit(**tensors) for kind, tensors in piece["joint"].items()},
             )
-            for piece in self._piece("fits-quick" if self.settings.quick else "fits", make)
+            for piece in self._piece(f"fits-{name}", make)
         ]
 
     @cached_property
