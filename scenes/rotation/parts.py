@@ -11,8 +11,8 @@ import numpy.typing as npt
 from manim import DOWN, LEFT, RIGHT, Arc, Line, Rectangle, VGroup, VMobject
 
 from extract.attention.arithmetic import as_float64
+from extract.recompute.merged import MergedMatrix
 from extract.trace import Trace
-from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _

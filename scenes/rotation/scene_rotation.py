@@ -8,9 +8,9 @@ from functools import partial
 from manim import AnimationGroup, VGroup, linear
 
 from extract.errors import TraceError
+from extract.recompute.merged import MergedMatrix
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import conversion_report
-from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.animations import AnimateWith, Appear
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box

@@ -237,7 +237,7 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
         "limit": 10**10,
         "models": {},
     }
-    with kept_folder("calibration", "text") as folder:
+    with kept_folder("calibration", "text", lambda *told: None) as folder:
         (folder / "0.npz").write_bytes(bytes(10**7))
         assert f"{folder.parent}: 0.01 GB of models" in render("cache").out
         in_use = render("cache", "--clear")
