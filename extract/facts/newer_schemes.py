@@ -157,22 +157,27 @@ _V4_SOURCE = (
 _GLA_SOURCE = "README and code of Dao-AILab/grouped-latent-attention; arXiv 2505.21487"
 
 NEWER_SCHEMES: tuple[NewerScheme, ...] = (
-    # Scheme, model, year; what is cached; its layers; source.
     NewerScheme(
-        *("DSA", _V32.name, 2025),
+        "DSA",
+        _V32.name,
+        2025,
         "MLA, and a key for an indexer that chooses 2,048 tokens",
         _of_architecture(_V32),
         _V32.source,
     ),
     NewerScheme(
-        *("DSA", "GLM (glm_moe_dsa)", 2026),
+        "DSA",
+        "GLM (glm_moe_dsa)",
+        2026,
         "MLA, and a key for an indexer that chooses 2,048 tokens",
         (CachedLayers(78, 512 + 64, 128, top_k=2048),),
         "transformers 5.24, GlmMoeDsaConfig",
     ),
     # Key and value are one vector.  Every layer also keeps its last 128 tokens as they are.
     NewerScheme(
-        *("CSA + HCA", "DeepSeek-V4-Pro", 2026),
+        "CSA + HCA",
+        "DeepSeek-V4-Pro",
+        2026,
         "one shared key and value for 4 or for 128 tokens",
         (
             CachedLayers(30, 512, 128, pooling=V4_POOLING[0], top_k=1024),
@@ -182,7 +187,9 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
         _V4_SOURCE,
     ),
     NewerScheme(
-        *("CSA + HCA", "DeepSeek-V4-Flash", 2026),
+        "CSA + HCA",
+        "DeepSeek-V4-Flash",
+        2026,
         "one shared key and value for 4 or for 128 tokens",
         (
             CachedLayers(21, 512, 128, pooling=V4_POOLING[0], top_k=512),
@@ -195,7 +202,9 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
     # tokens, for itself and the last 19.  Four of these choose again among 16,384 entries at most,
     # and what the indexer reads for that is not counted.
     NewerScheme(
-        *("CSA2", "DeepSeek-V4.1-Flash", 2026),
+        "CSA2",
+        "DeepSeek-V4.1-Flash",
+        2026,
         "38 layers share the entries of 4, one for each token or for two",
         (
             CachedLayers(3, 512, 128, pooling=2, top_k=512, readers=6),
@@ -206,7 +215,9 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
     ),
     # The index keeps a key of each token; what is chosen are 16 blocks of 128 tokens.
     NewerScheme(
-        *("MSA", "MiniMax-M3", 2026),
+        "MSA",
+        "MiniMax-M3",
+        2026,
         "4 groups; an indexer chooses 2,048 tokens in 57 layers of 60",
         (
             CachedLayers(57, 2 * 4 * 128, 128, top_k=16 * 128),
@@ -216,33 +227,43 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
         "split of the layers from the documentation of TensorRT-LLM",
     ),
     NewerScheme(
-        *("KDA + MLA", "Kimi Linear 48B", 2025),
+        "KDA + MLA",
+        "Kimi Linear 48B",
+        2025,
         "MLA in 7 layers of 27, a state of fixed size in the others",
         (CachedLayers(7, 512 + 64), CachedLayers(20, state=32 * 128 * 128)),
         "tech_report.pdf of MoonshotAI/Kimi-Linear, arXiv 2510.26692; transformers 5.24, "
         "KimiLinearConfig; without the short convolutions",
     ),
     NewerScheme(
-        *("Gated DeltaNet + GQA", "Qwen3-Next 80B", 2025),
+        "Gated DeltaNet + GQA",
+        "Qwen3-Next 80B",
+        2025,
         "2 groups in 12 layers of 48, a state of fixed size in the others",
         (CachedLayers(12, 2 * 2 * 256), CachedLayers(36, state=32 * 128 * 128)),
         "transformers 5.24, Qwen3NextConfig; without the short convolutions",
     ),
     NewerScheme(
-        *("window + GQA", "gpt-oss-120b", 2025),
+        "window + GQA",
+        "gpt-oss-120b",
+        2025,
         "8 groups; every other layer keeps 128 tokens",
         (CachedLayers(18, 2 * 8 * 64), CachedLayers(18, 2 * 8 * 64, window=128)),
         "transformers 5.24, GptOssConfig",
     ),
     NewerScheme(
-        *("window + GQA", "gpt-oss-20b", 2025),
+        "window + GQA",
+        "gpt-oss-20b",
+        2025,
         "8 groups; every other layer keeps 128 tokens",
         (CachedLayers(12, 2 * 8 * 64), CachedLayers(12, 2 * 8 * 64, window=128)),
         "transformers 5.24, GptOssConfig; the number of layers from public copies of the model's "
         "config.json",
     ),
     NewerScheme(
-        *("window + MQA", "Gemma 3 1B", 2025),
+        "window + MQA",
+        "Gemma 3 1B",
+        2025,
         "5 of 6 layers keep 512 tokens",
         (CachedLayers(4, 2 * 256), CachedLayers(22, 2 * 256, window=512)),
         "transformers 5.24, Gemma3TextConfig (the pattern of six); sizes from public copies of the "
@@ -250,21 +271,27 @@ NEWER_SCHEMES: tuple[NewerScheme, ...] = (
     ),
     # The value of a head is its key, half of which is rotated and shared by all heads.
     NewerScheme(
-        *("GTA", _R1.name, 2025),
+        "GTA",
+        _R1.name,
+        2025,
         "keys that are values too, and one rotated half key",
         (CachedLayers(_R1.n_layers, 8 * _R1.d_head + _R1.d_head // 2),),
         f"{_GLA_SOURCE}; with 8 groups",
         hypothetical=True,
     ),
     NewerScheme(
-        *("GLA-2", _R1.name, 2025),
+        "GLA-2",
+        _R1.name,
+        2025,
         "two latents that two GPUs can share out, and the rotated key",
         (CachedLayers(_R1.n_layers, 2 * 256 + 64),),
         f"{_GLA_SOURCE}; with one rotated key, of which each GPU holds a copy",
         hypothetical=True,
     ),
     NewerScheme(
-        *("TPA", _R1.name, 2025),
+        "TPA",
+        _R1.name,
+        2025,
         "keys and values as sums of two products of short vectors",
         (CachedLayers(_R1.n_layers, (2 + 2) * (_R1.n_heads + _R1.d_head)),),
         "table 1 of arXiv 2501.06425, (R_K + R_V) (h + d_h) for each layer; ranks of 2 as in "
