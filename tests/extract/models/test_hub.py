@@ -15,9 +15,10 @@ from extract.models.loading import _reason
 from extract.trace import Trace
 from tests.support.checkout import PROJECT as ROOT
 from tests.support.hub import COMMIT, FakeHub
+from tests.support.needed import skip_without
 
-pytest.importorskip("torch")
-pytest.importorskip("transformer_lens")
+skip_without("torch")
+skip_without("transformer_lens")
 
 NAME = "tiny-gpt2"
 WEIGHTS = "model.safetensors"
