@@ -86,15 +86,8 @@ def stop_one(stop: signal.Signals, folder: Path) -> threading.Event:
     return done
 
 
-@pytest.mark.parametrize(
-    ("stop", "jobs"),
-    [
-        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, 2, marks=pytest.mark.slow),
-        pytest.param(signal.SIGSTOP, 1, marks=pytest.mark.slow),
-        pytest.param(signal.SIGSTOP, 2, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("stop", "jobs"), [(signal.SIGKILL, 2), (signal.SIGSTOP, 1)])
 def test_a_process_that_ends_or_hangs_is_replaced(
     stop: signal.Signals,
     jobs: int,
