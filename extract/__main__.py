@@ -19,12 +19,12 @@ from extract.commands.group import OneLineErrors
 from extract.commands.latent_table import latent_table
 from extract.commands.options import (
     calibration_option,
+    json_option,
     model_name,
     named_file,
     prompts_of_file,
     range_of_rows,
     traceable_text,
-    traceable_texts,
 )
 from extract.commands.progress import TaskProgress, peak_memory, wait_quietly
 from extract.commands.summary import check_verdict, finite, listed_errors, trace_facts
@@ -33,8 +33,8 @@ from extract.errors import ExtractError, PromptError, UnsupportedModelError
 from extract.facts.architectures import ARCHITECTURES, architecture
 from extract.facts.gpus import H100_SXM
 from extract.facts.newer_schemes import NEWER_SCHEMES
-from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, published_trace
-from extract.facts.published_check import check, has_figures
+from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, has_figures, published_trace
+from extract.facts.published_check import check
 from extract.latent.calibration import calibrate
 from extract.latent.fit import add_latent, require_fittable
 from extract.limits import MAX_TOKENS
@@ -48,9 +48,10 @@ from extract.models.loading import (
     load_model,
 )
 from extract.support.assets import traces_folder
-from extract.support.console import Console, echo
+from extract.support.console import Console
 from extract.support.interrupts import interrupt_on_signals
-from extract.support.plain_text import escaped_json, shortened
+from extract.support.plain_text import shortened
+from extract.support.printing import echo, print_json
 from extract.trace import ProofError, Trace
 from extract.trace.contents.conversion_report import (
     CONVERSION_TOKENS,
@@ -80,14 +81,16 @@ __all__ = ["main"]
 )
 @click.option(
     "--name",
-    callback=model_name,
+    metavar="TEXT",
+    type=model_name,
     help="Name of the model in the pictures, and of the file without --out.  [default: its own]",
 )
 @click.option(
     "--prompt",
     "prompts",
     multiple=True,
-    callback=traceable_texts,
+    metavar="TEXT",
+    type=traceable_text,
     help="Text to trace; repeat the option to write a trace of each, numbered from 1.  [default: "
     f"{DEFAULT_PROMPT}]",
 )
@@ -102,7 +105,7 @@ __all__ = ["main"]
 @click.option(
     "--rows",
     metavar="A:B",
-    callback=range_of_rows,
+    type=range_of_rows,
     help="Draw only these tokens of a prompt that is too long for the pictures: from A up to the "
     "one before B, counted from 0.  [default: all]",
 )
@@ -116,7 +119,8 @@ __all__ = ["main"]
 @click.option(
     "--continue",
     "continuation",
-    callback=traceable_text,
+    metavar="TEXT",
+    type=traceable_text,
     help="Text that follows the prompt instead of generated tokens.",
 )
 @click.option(
@@ -230,18 +234,8 @@ def _extract(
     A latent is fitted if there is a text to fit it to, and the model is converted if it can be and
     is asked to.
     """
-    from extract.models.capture import trace_model
-
     with TaskProgress() as progress:
-        trace = trace_model(
-            loaded.model,
-            loaded.tokenizer,
-            prompt,
-            source=loaded.source,
-            random_weights=loaded.random_weights,
-            progress=progress.report,
-            **options,
-        )
+        trace = _traced(loaded, prompt, progress, **options)
         if calibration is not None:
             try:
                 trace = _with_latent(
@@ -258,6 +252,19 @@ def _extract(
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
         progress.save(trace, file)
     return trace
+
+
+def _traced(loaded: LoadedModel, prompt: str, progress: TaskProgress, **options: Any) -> Trace:
+    """Trace one prompt with a model."""
+    from extract.models.capture import trace_model
+
+    return trace_model(
+        *(loaded.model, loaded.tokenizer, prompt),
+        source=loaded.source,
+        random_weights=loaded.random_weights,
+        progress=progress.report,
+        **options,
+    )
 
 
 def _written(file: Path, trace: Trace) -> str:
@@ -305,6 +312,14 @@ def _load_for_prompts(
         raise click.BadParameter(str(error), param_hint="--prompt") from error
 
 
+def _model_of(trace: Trace) -> str:
+    """Return the name of the model of a trace, as for extraction."""
+    source = trace.meta.source
+    if source.kind not in ("hub", "package"):
+        raise ExtractError(f"name the model of this trace ({source.name}) with --model")
+    return source.name
+
+
 def _with_latent(
     trace: Trace,
     loaded: LoadedModel,
@@ -333,7 +348,7 @@ def _with_conversion(trace: Trace, loaded: LoadedModel, progress: TaskProgress) 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def info(file: Path, as_json: bool) -> None:
     """Print what a trace holds.
 
@@ -345,7 +360,7 @@ def info(file: Path, as_json: bool) -> None:
         proof = trace.prove()
     except ProofError as error:
         if as_json:
-            echo(json.dumps({"proof": finite(error.errors)}, indent=2))
+            print_json({"proof": finite(error.errors)})
         else:
             echo(f"{'proof':<12} {listed_errors(error.errors)}")
         raise
@@ -355,7 +370,7 @@ def info(file: Path, as_json: bool) -> None:
         document["sealed"] = trace.meta.schema > 1
         document["layers_with_weights"] = list(trace.layers_with_weights())
         document["tensors"] = {name: list(array.shape) for name, array in trace.tensors.items()}
-        echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
+        print_json(document)
         return
     for name, value in trace_facts(trace, proof):
         echo(f"{name:<12} {value}")
@@ -376,7 +391,7 @@ def seal(file: Path) -> None:
 
 @main.command("check")
 @click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def compare(file: Path, as_json: bool) -> None:
     """Compare a GPT-2 small trace with published figures.
 
@@ -384,7 +399,7 @@ def compare(file: Path, as_json: bool) -> None:
     """
     report = check(Trace.load(file))
     if as_json:
-        echo(escaped_json(json.dumps(report.as_json(), ensure_ascii=False, indent=2)))
+        print_json(report.as_json())
     for comparison in () if as_json else report.comparisons:
         verdict = "agrees" if comparison.agrees else "DIFFERS"
         counted = f"{comparison.parts_agreeing} of {comparison.parts} agree, "
@@ -414,7 +429,7 @@ def compare(file: Path, as_json: bool) -> None:
     help="Model of the trace, as for extraction.  [default: the one that the trace names]",
 )
 @calibration_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def fit_latent(
     file: Path,
     layer: int | None,
@@ -431,20 +446,17 @@ def fit_latent(
     layer = trace.meta.featured.layer if layer is None else layer
     require_fittable(trace, layer, rank)
     source = trace.meta.source
-    if model is None and source.kind not in ("hub", "package"):
-        raise ExtractError(f"name the model of this trace ({source.name}) with --model")
+    model = model or _model_of(trace)
     # One from memory may have been saved since; any other had its random weights from its name.
     random_weights = trace.meta.random_weights and source.kind != "memory"
     wait_quietly()
     with TaskProgress() as progress:
-        loaded = load_model(
-            model or source.name, random_weights=random_weights, progress=progress.report
-        )
+        loaded = load_model(model, random_weights=random_weights, progress=progress.report)
         trace = _with_latent(trace, loaded, layer, calibration, progress, rank)
         progress.save(trace, file)
     if as_json:
         report = {"layer": layer, **(trace.meta.latent or {})[str(layer)]}
-        echo(escaped_json(json.dumps(report, ensure_ascii=False, indent=2)))
+        print_json(report)
         return
     Console().print(latent_table(trace, layer))
 
@@ -491,7 +503,7 @@ def fit_latent(
     help="Trace to store the conversion in; extracted first if there is none.  [default: nothing "
     "is stored]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def convert_model(
     model: str | None,
     rotated: int | None,
@@ -509,27 +521,15 @@ def convert_model(
     """
     wait_quietly()
     trace = Trace.load(out) if out is not None and out.exists() else None
-    if model is None and trace is not None and trace.meta.source.kind not in ("hub", "package"):
-        raise ExtractError(f"name the model of this trace ({trace.meta.source.name}) with --model")
+    model = model or (_model_of(trace) if trace else PACKAGED)
     with TaskProgress() as progress:
-        loaded = load_model(
-            model or (trace.meta.source.name if trace else PACKAGED), progress=progress.report
-        )
+        loaded = load_model(model, progress=progress.report)
         from extract.conversion.convert import Settings, convert
         from extract.conversion.model import attention_layers
 
         attention_layers(loaded.model)  # refuses a model before any work
         if trace is None:
-            from extract.models.capture import trace_model
-
-            trace = trace_model(
-                loaded.model,
-                loaded.tokenizer,
-                DEFAULT_PROMPT,
-                name=loaded.name,
-                source=loaded.source,
-                progress=progress.report,
-            )
+            trace = _traced(loaded, DEFAULT_PROMPT, progress, name=loaded.name)
         tokens = tokens or (QUICK_TOKENS if quick else CONVERSION_TOKENS)
         settings = Settings(rotated, rank, tokens, heal, quick)
         trace = convert(trace, loaded, settings, progress.report)
@@ -538,7 +538,7 @@ def convert_model(
     report = conversion_report(trace)
     if as_json:
         document = {"model": trace.meta.model, "prompt": trace.meta.prompt} | asdict(report)
-        echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
+        print_json(document)
         return
     Console().print(conversion_table(report))
     echo(f"peak memory {peak_memory() / 2**30:.2f} GiB", err=True)
@@ -567,13 +567,14 @@ def published(out: Path) -> None:
 @click.argument("file", metavar="FILE.npz", type=click.Path(path_type=Path))
 @click.option(
     "--name",
-    callback=model_name,
+    metavar="TEXT",
+    type=model_name,
     help="Name of the model in the pictures.  [default: that of the file]",
 )
 @click.option(
     "--rows",
     metavar="A:B",
-    callback=range_of_rows,
+    type=range_of_rows,
     help="Draw only these tokens, from A up to the one before B, counted from 0.  [default: all]",
 )
 @click.option(
@@ -616,7 +617,7 @@ def import_arrays(
     "--bits", type=click.IntRange(min=1), default=16, show_default=True, help="Bits per number."
 )
 @click.option("--newer", is_flag=True, help="Print only the schemes that came after MLA.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool) -> None:
     """Print the key/value cache sizes of published models, and what a chip does with them.
 
@@ -630,7 +631,7 @@ def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool)
         )
     if newer:
         if as_json:
-            echo(json.dumps([newer_row(s, bits, context) for s in NEWER_SCHEMES], indent=2))
+            print_json([newer_row(s, bits, context) for s in NEWER_SCHEMES])
         else:
             Console().print(newer_table(NEWER_SCHEMES, bits, context))
         return
@@ -640,7 +641,7 @@ def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool)
         raise click.BadParameter(str(error.args[0]), param_hint="--arch") from error
     rows = [cache_row(model, bits, context) for model in architectures]
     if as_json:
-        echo(json.dumps([row.as_json() for row in rows], indent=2))
+        print_json([row.as_json() for row in rows])
         return
     console = Console()
     console.print(cache_table(rows))

@@ -25,6 +25,7 @@ from .core.errors import SceneCodeError as SceneCodeError
 from .core.errors import StageError as StageError
 from .core.geometry import Box as Box
 from .core.geometry import Frame as Frame
+from .core.headline import Headline as Headline
 from .core.heatmap import Heatmap as Heatmap
 from .core.light import glow as glow
 from .core.light import mirrored as mirrored
@@ -44,7 +45,6 @@ from .core.view import HeadView as HeadView
 from .core.view import LayerView as LayerView
 from .mobjects.flow import Draw as Draw
 from .mobjects.flow import Wire as Wire
-from .mobjects.head_tensors import HeadPanel as HeadPanel
 from .mobjects.marks import CellLabels as CellLabels
 from .mobjects.marks import ColourBar as ColourBar
 from .mobjects.marks import Highlight as Highlight
@@ -54,6 +54,7 @@ from .mobjects.panel import Header as Header
 from .mobjects.panel import Panel as Panel
 from .mobjects.plot import Chart as Chart
 from .mobjects.whole_pattern import WholePattern as WholePattern
+from .pictures.head_panel import HeadPanel as HeadPanel
 from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
 from .pictures.stage import Stage as Stage
@@ -62,7 +63,6 @@ from .world.block import CacheBlock as CacheBlock
 from .world.block import Pose as Pose
 from .world.box import GlassBox as GlassBox
 from .world.box import SketchBody as SketchBody
-from .world.headline import Headline as Headline
 from .world.plates import HeadCard as HeadCard
 from .world.plates import Plate as Plate
 from .world.world import World as World

@@ -2,91 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from filmkit.core.scene_entry import SceneEntry
 
 __all__ = ["FORMER_NAMES", "POSTERS", "SCENES", "SHORT", "THUMBNAIL"]
 
 
+FORMER_NAMES = {
+    "scene_mqa": "scene_sharing",
+    "scene_gqa": "scene_sharing",
+    "scene_heads/around_the_rack": "scene_heads/along_the_heads",
+    "scene_kv_cache/the_rest_is_known": "scene_kv_cache/one_new_row",
+    "scene_cache_size/every_token_adds_a_box": "scene_cache_size/one_gpu",
+    "scene_cache_size/throughput_too": "scene_cache_size/the_published_saving",
+    "scene_cache_size/what_came_after": "scene_sparse/an_indexer_chooses",
+    "scene_answer/four_ways": "scene_answer/into_the_latent",
+    "scene_answer/what_each_costs": "scene_answer/into_the_latent",
+    "scene_mla/flatten": "scene_mla/down_to_the_latent",
+}
+"""Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
+
+
+def _scene(subject: str, title: str, cls: str, cover: str) -> SceneEntry:
+    """Return the scene of a subject, which has a folder; it knows which names its beats had."""
+    slug = f"scene_{subject}"
+    names = (name.split("/") for name in FORMER_NAMES if "/" in name)
+    former = {
+        beat: FORMER_NAMES[f"{scene}/{beat}"]
+        for scene, beat in names
+        if FORMER_NAMES.get(scene, scene) == slug
+    }
+    return SceneEntry(slug, title, f"scenes.{subject}.{slug}", cls, cover, former_beats=former)
+
+
+def _poster(slug: str, title: str, cls: str) -> SceneEntry:
+    return SceneEntry(slug, title, "scenes.posters.scene_posters", cls)
+
+
 SCENES: tuple[SceneEntry, ...] = (
-    SceneEntry(
-        "scene_question",
-        "Can a model remember less?",
-        "scenes.question.scene_question",
-        "Question",
-        cover="until_it_bursts",
-    ),
-    SceneEntry(
-        "scene_attention",
-        "One attention head, start to finish",
-        "scenes.attention.scene_attention",
-        "Attention",
-        cover="one_head",
-    ),
-    SceneEntry(
-        "scene_heads",
-        "Many heads, one output",
-        "scenes.heads.scene_heads",
-        "Heads",
-        cover="all_heads_slide_in",
-    ),
-    SceneEntry(
-        "scene_patterns",
-        "Every head’s pattern on one wall",
-        "scenes.patterns.scene_patterns",
-        "Patterns",
-        cover="many_more",
-    ),
-    SceneEntry(
-        "scene_kv_cache",
-        "Why keys and values are kept",
-        "scenes.kv_cache.scene_kv_cache",
-        "KVCache",
-        cover="the_whole_cache",
-    ),
-    SceneEntry(
-        "scene_sharing",
-        "Keys and values that heads share",
-        "scenes.sharing.scene_sharing",
-        "Sharing",
-        cover="one_set_for_all",
-    ),
-    SceneEntry(
-        "scene_mla",
-        "Multi-head latent attention",
-        "scenes.mla.scene_mla",
-        "LatentAttention",
-        cover="one_latent_for_all",
-    ),
-    SceneEntry(
-        "scene_rotation",
-        "Position in a few numbers",
-        "scenes.rotation.scene_rotation",
-        "RotationAndLatent",
-        cover="two_parts",
-    ),
-    SceneEntry(
-        "scene_cache_size",
-        "What the cache weighs",
-        "scenes.cache_size.scene_cache_size",
-        "CacheSize",
-        cover="how_often_it_fits",
-    ),
-    SceneEntry(
-        "scene_sparse",
-        "Which tokens to read?",
-        "scenes.sparse.scene_sparse",
-        "Sparse",
-        cover="each_head_chooses",
-    ),
-    SceneEntry(
-        "scene_answer",
-        "Less to remember",
-        "scenes.answer.scene_answer",
-        "Answer",
-        cover="into_the_latent",
-    ),
+    _scene("question", "Can a model remember less?", "Question", "until_it_bursts"),
+    _scene("attention", "One attention head, start to finish", "Attention", "one_head"),
+    _scene("heads", "Many heads, one output", "Heads", "all_heads_slide_in"),
+    _scene("patterns", "Every head’s pattern on one wall", "Patterns", "many_more"),
+    _scene("kv_cache", "Why keys and values are kept", "KVCache", "the_whole_cache"),
+    _scene("sharing", "Keys and values that heads share", "Sharing", "one_set_for_all"),
+    _scene("mla", "Multi-head latent attention", "LatentAttention", "one_latent_for_all"),
+    _scene("rotation", "Position in a few numbers", "RotationAndLatent", "two_parts"),
+    _scene("cache_size", "What the cache weighs", "CacheSize", "how_often_it_fits"),
+    _scene("sparse", "Which tokens to read?", "Sparse", "each_head_chooses"),
+    _scene("answer", "Less to remember", "Answer", "into_the_latent"),
 )
 """Every scene, in the order of the story."""
 
@@ -104,47 +67,13 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """The short film: names of scenes, and the beats of them that it shows, without questions."""
 
-FORMER_NAMES = {
-    "scene_mqa": "scene_sharing",
-    "scene_gqa": "scene_sharing",
-    "scene_heads/around_the_rack": "scene_heads/along_the_heads",
-    "scene_kv_cache/the_rest_is_known": "scene_kv_cache/one_new_row",
-    "scene_cache_size/every_token_adds_a_box": "scene_cache_size/one_gpu",
-    "scene_cache_size/throughput_too": "scene_cache_size/the_published_saving",
-    "scene_cache_size/what_came_after": "scene_sparse/an_indexer_chooses",
-    "scene_answer/four_ways": "scene_answer/into_the_latent",
-    "scene_answer/what_each_costs": "scene_answer/into_the_latent",
-    "scene_mla/flatten": "scene_mla/down_to_the_latent",
-}
-"""Names that scenes had, or beats ("scene_mla/flatten"), and what shows now what they showed."""
-
-
-def _with_former_beats(entry: SceneEntry) -> SceneEntry:
-    """Return a scene that knows which names its beats had."""
-    names = (name.split("/") for name in FORMER_NAMES if "/" in name)
-    former = {
-        beat: FORMER_NAMES[f"{scene}/{beat}"]
-        for scene, beat in names
-        if FORMER_NAMES.get(scene, scene) == entry.slug
-    }
-    return replace(entry, former_beats=former)
-
-
-SCENES = tuple(map(_with_former_beats, SCENES))
-
 POSTERS: tuple[SceneEntry, ...] = (
-    SceneEntry("mha", "Multi-head attention", "scenes.posters.scene_posters", "MultiHeadPoster"),
-    SceneEntry(
-        "gqa", "Grouped-query attention", "scenes.posters.scene_posters", "GroupedQueryPoster"
-    ),
-    SceneEntry("mqa", "Multi-query attention", "scenes.posters.scene_posters", "MultiQueryPoster"),
-    SceneEntry(
-        "mla", "Multi-head latent attention", "scenes.posters.scene_posters", "LatentPoster"
-    ),
+    _poster("mha", "Multi-head attention", "MultiHeadPoster"),
+    _poster("gqa", "Grouped-query attention", "GroupedQueryPoster"),
+    _poster("mqa", "Multi-query attention", "MultiQueryPoster"),
+    _poster("mla", "Multi-head latent attention", "LatentPoster"),
 )
 """Every poster, in the order of the sheet: the first two above the last two."""
 
-THUMBNAIL = SceneEntry(
-    "thumbnail", "One shared latent", "scenes.posters.scene_posters", "Thumbnail"
-)
+THUMBNAIL = _poster("thumbnail", "One shared latent", "Thumbnail")
 """The picture that stands for the film in lists of films."""

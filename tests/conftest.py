@@ -38,9 +38,13 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = ("test_contract.py", "test_commands.py", "test_shipped_conversion.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # One process reads all of a file: the longest comes first, so that the other has what is left.
-    items.sort(key=lambda item: item.path.name != "test_contract.py")
+    # One process reads all of a file: the longest come first, so that none is left for the end.
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True, scope="session")

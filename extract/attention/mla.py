@@ -33,7 +33,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from extract.attention.arithmetic import (
     Array,
-    Rotation,
     as_float64,
     attend,
     for_each_head,
@@ -81,8 +80,6 @@ class LatentLayer:
     scale : float
         Multiplies the dot products; DeepSeek uses ``1 / sqrt(d_qk + d_rope)``.
     b_O : (d_model,), optional
-    content_rotation : Rotation, optional
-        Rotates the queries and the expanded keys; only the naive form supports it.
     score_bias : broadcasts to (n_heads, query, key)
         Added to the scaled scores; models with ALiBi positions have one.
     """
@@ -92,7 +89,6 @@ class LatentLayer:
     W_O: NDArray[Any]
     scale: float
     b_O: NDArray[Any] | None = None
-    content_rotation: Rotation | None = None
     score_bias: ArrayLike = 0.0
 
 
@@ -193,10 +189,7 @@ def mla_naive(
     q = as_float64(q)
     k = project(kv_latent, layer.W_UK)
     v = project(kv_latent, layer.W_UV)
-    q_used, k_used = q, k
-    if layer.content_rotation is not None:
-        q_used, k_used = layer.content_rotation.apply(q), layer.content_rotation.apply(k)
-    q_used, k_used = _with_decoupled(q_used, k_used, decoupled)
+    q_used, k_used = _with_decoupled(q, k, decoupled)
     scores, pattern, z = attend(q_used, k_used, v, layer.scale, layer.score_bias)
     return NaiveMLA(k, v, scores, pattern, z, merge_heads(z, layer.W_O, layer.b_O))
 
@@ -204,20 +197,7 @@ def mla_naive(
 def mla_absorbed(
     q: ArrayLike, kv_latent: ArrayLike, layer: LatentLayer, decoupled: Decoupled | None = None
 ) -> AbsorbedMLA:
-    """Attend to the latents themselves; parameters as for `mla_naive`.
-
-    Raises
-    ------
-    ValueError
-        If the layer rotates its content keys, which makes absorption impossible.
-    """
-    if layer.content_rotation is not None:
-        raise ValueError(
-            "rotated content keys cannot be absorbed: the score q R(t-j) (c W_UK)^T has a rotation "
-            "that depends on the distance between the query and W_UK, so W_Q W_UK^T is no fixed "
-            "product; put the positions in the decoupled part (Decoupled) and leave the content "
-            "unrotated, or use mla_naive"
-        )
+    """Attend to the latents themselves; parameters as for `mla_naive`."""
     q_latent = absorb_into_query(q, layer.W_UK)
     latent_head = as_float64(kv_latent)[:, None, :]  # (position, 1, r): one head for all
     q_used, k_used = _with_decoupled(q_latent, latent_head, decoupled)

@@ -147,5 +147,9 @@ class PatternDistance:
     @classmethod
     def between(cls, pattern: npt.ArrayLike, other: npt.ArrayLike) -> PatternDistance:
         """Return the distance between two patterns, each (n_heads, query, key)."""
-        rows = total_variation(pattern, other)[:, 1:]
+        return cls.of_rows(total_variation(pattern, other)[:, 1:])
+
+    @classmethod
+    def of_rows(cls, rows: npt.NDArray[Any]) -> PatternDistance:
+        """Return the distance of patterns whose rows, without the first, are so far apart."""
         return cls(float(rows.mean()), float(rows.max())) if rows.size else cls(0.0, 0.0)

@@ -31,8 +31,6 @@ def conversion_table(report: ConversionReport) -> RenderableType:
     parts: list[RenderableType] = [
         _table(f"Nothing trained, {setting} the beginning token", report.ladder, report.next_word)
     ]
-    if report.without_bos:
-        parts.append(_table("Without it", report.without_bos, report.next_word))
     stored = [report.stored] if report.healed is None else [report.stored, report.healed]
     names = [f"{report.rotated}+{report.rank}", f"healed {report.heal_minutes:g} min"]
     parts.append(_table("Stored", stored, report.next_word, names))
@@ -47,16 +45,7 @@ def conversion_table(report: ConversionReport) -> RenderableType:
                 for row in report.windows[1:]
             )
         ),
-        Text(
-            f"Nothing dropped: logits differ by {report.exactness:.1e} of their size.  Absorbed "
-            f"against naive, all layers: {report.absorbed:.1e}."
-        ),
-        Text(
-            f"Merged matrices W_Q R(d) W_K^T change by {report.merged.median_change_1:.3f} from "
-            f"distance 0 to 1 and by {report.merged.median_change_5:.3f} to 5 (median of all "
-            f"heads); the best single matrix for distances 0 to 8 misses "
-            f"{report.merged.best_single:.0%} of the featured head's."
-        ),
+        Text(f"Absorbed against naive, all layers: {report.absorbed:.1e}."),
         Text(
             "Perplexity, agreement of the likeliest token and KL are on held-out text; moved is "
             "the attention that goes to other keys on the prompt. The ladder is fitted to passages "

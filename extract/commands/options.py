@@ -14,32 +14,23 @@ from extract.support.plain_text import escaped, shortened
 
 __all__ = [
     "calibration_option",
+    "json_option",
     "model_name",
     "named_file",
     "prompts_of_file",
     "range_of_rows",
     "traceable_text",
-    "traceable_texts",
 ]
 
 _LONGEST_NAME = 200
 """Bytes of a name that is also that of a file, which has an ending and may have a number."""
 
 
-def traceable_text(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+def traceable_text(text: str) -> str:
     """Refuse a text that cannot be traced, before a model is loaded."""
-    if value is not None and (fault := fault_of_prompt(value)):
-        raise click.BadParameter(fault, ctx, option)
-    return value
-
-
-def traceable_texts(
-    ctx: click.Context, option: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Refuse texts that cannot be traced, before a model is loaded."""
-    for value in values:
-        traceable_text(ctx, option, value)
-    return values
+    if fault := fault_of_prompt(text):
+        raise click.BadParameter(fault)
+    return text
 
 
 def prompts_of_file(
@@ -49,54 +40,47 @@ def prompts_of_file(
     if value is None:
         return ()
     try:
-        prompts = tuple(line for line in value.read_text("utf-8").splitlines() if line.strip())
+        lines = value.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{value}: it is not text in UTF-8", ctx, option) from error
+        raise click.BadParameter(f"{value}: it is not text in UTF-8") from error
+    prompts = tuple(traceable_text(line) for line in lines if line.strip())
     if not prompts:
-        raise click.BadParameter(f"{value}: it holds no prompt; write one a line", ctx, option)
-    return traceable_texts(ctx, option, prompts)
+        raise click.BadParameter(f"{value}: it holds no prompt; write one a line")
+    return prompts
 
 
-def range_of_rows(
-    ctx: click.Context, option: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
+def range_of_rows(text: str) -> tuple[int, int]:
     """Read a range of tokens, first:last + 1."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", value)
+    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", text)
     fewest, most = PICTURE_TOKENS
     start, stop = map(int, found.groups()) if found else (0, 0)
     if not fewest <= stop - start <= most:
         raise click.BadParameter(
-            f"'{shortened(value)}' does not name {fewest} to {most} tokens of the prompt, which is "
-            "what the pictures have room for; write 10:30 for the 20 tokens after the first 10",
-            ctx,
-            option,
+            f"'{shortened(text)}' does not name {fewest} to {most} tokens of the prompt, which is "
+            "what the pictures have room for; write 10:30 for the 20 tokens after the first 10"
         )
     return start, stop
 
 
-def model_name(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+def model_name(text: str) -> str:
     """Refuse a name that cannot be shown, or that cannot be that of a file."""
-    if value is not None and (
-        not value.strip(" .")
-        or "/" in value
-        or escaped(value) != value
-        or len(value.encode()) > _LONGEST_NAME
+    if (
+        not text.strip(" .")
+        or "/" in text
+        or escaped(text) != text
+        or len(text.encode()) > _LONGEST_NAME
     ):
         raise click.BadParameter(
-            f"{shortened(repr(value))} cannot name a model and its file; give a short name without "
-            "'/'",
-            ctx,
-            option,
+            f"{shortened(repr(text))} cannot name a model and its file; give a short name without "
+            "'/'"
         )
-    return value
+    return text
 
 
 def named_file(ctx: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
     """Refuse a file without a name, such as that of an empty variable of the shell."""
     if value is not None and not value.name:
-        raise click.BadParameter("it names no file", ctx, option)
+        raise click.BadParameter("it names no file")
     return value
 
 
@@ -105,7 +89,7 @@ def readable_text(ctx: click.Context, option: click.Parameter, value: Path) -> P
     try:
         read_calibration(value)
     except ExtractError as error:
-        raise click.BadParameter(str(error), ctx, option) from error
+        raise click.BadParameter(str(error)) from error
     return value
 
 
@@ -116,3 +100,5 @@ calibration_option = click.option(
     callback=readable_text,
     help="Text file to fit and test the latent on.  [default: the project's own text]",
 )
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -34,7 +34,6 @@ from extract.conversion.kept import (
     Settings,
     last_settings,
 )
-from extract.conversion.merged import merged_matrices
 from extract.conversion.model import Layer, attention_layers
 from extract.conversion.prompt import read_prompt
 from extract.conversion.text import ConversionText, read_texts
@@ -44,7 +43,13 @@ from extract.models.token_sequence import ProgressCallback
 from extract.support.kept import kept_folder
 from extract.trace import Trace
 from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, CONVERTED_WEIGHTS
-from extract.trace.contents.conversion_report import RUNG_WAYS, ConversionReport, PromptResult, Row
+from extract.trace.contents.conversion_report import (
+    RUNG_WAYS,
+    ConversionReport,
+    PromptResult,
+    Row,
+    rung_error,
+)
 
 __all__ = ["Settings", "convert"]
 
@@ -91,20 +96,16 @@ def convert(
 
     # The windows to fit to depend on the settings, and have names of their own in the folder.
     key = [loaded.digest, _digest(read(1 if settings is None else settings.tokens))]
-    with kept_folder("conversion", key, lambda: progress("waiting for another run", 0, 1)) as kept:
+    with kept_folder("conversion", key, progress) as kept:
         wanted = settings or last_settings(kept)
         if wanted is None:
             wanted = Settings() if loaded.source.name == PACKAGED else QUICK
         chosen = read(wanted.tokens)
         model = ModelConversion(
             *(loaded, layers, chosen, bool(start), wanted, kept, progress),
-            shipped=settings is None,
+            borrows=settings is None,
         )
-        # No picture shows the duel without the beginning token.
-        with_duel = settings is not None and not settings.quick
-        report, tensors = _report(
-            *(trace, loaded, layers, model, chosen, wanted.heal_minutes, with_duel, progress)
-        )
+        report, tensors = _report(trace, model)
         own = {
             name: array
             for name, array in trace.tensors.items()
@@ -118,7 +119,7 @@ def convert(
 
 def _digest(text: ConversionText) -> str:
     """Return the checksum of all tokens but those to fit to."""
-    parts = (text.validation, text.long, text.held_out, text.second, text.passages, text.short)
+    parts = (text.validation, text.long, text.held_out, text.second, text.passages)
     return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
 
 
@@ -140,59 +141,43 @@ def _require_same_model(trace: Trace, layer: AttentionLayer, n_layers: int) -> N
 
 
 def _report(
-    trace: Trace,
-    loaded: LoadedModel,
-    layers: Sequence[AttentionLayer],
-    model: ModelConversion,
-    text: ConversionText,
-    heal_minutes: float,
-    with_duel: bool,
-    progress: ProgressCallback,
+    trace: Trace, model: ModelConversion
 ) -> tuple[ConversionReport, dict[str, npt.NDArray[Any]]]:
     """Return the report on a conversion, and its tensors."""
-    meta, ids = trace.meta, trace.meta.token_ids
+    meta, loaded, text = trace.meta, model.loaded, model.text
     stored = [one for one in (model.stored, model.healed) if one]
     converted, windows = [*model.ladder, *stored], model.windows()
     n = len(model.ladder)
-    recorder = _PromptRecorder(trace, layers, model.fits, converted, n)
+    recorder = _PromptRecorder(trace, model.layers, model.fits, converted, n)
     read = read_prompt(
-        *(loaded.model, loaded.tokenizer, ids, meta.n_prompt),
-        *([one.layers for one in converted], recorder.watch, progress),
+        *(loaded.model, loaded.tokenizer, meta.token_ids, meta.n_prompt),
+        *([one.layers for one in converted], recorder.watch, model.progress),
     )
     rows = [_row(one, result, meta.has_bos) for one, result in zip(converted, read, strict=True)]
-    without: tuple[Row, ...] = ()
-    if meta.has_bos and with_duel:
-        duel = model.without_bos()
-        of_layers = [one.layers for one in duel]
-        again = read_prompt(loaded.model, loaded.tokenizer, ids[1:], meta.n_prompt - 1, of_layers)
-        without = tuple(_row(*pair, bos=False) for pair in zip(duel, again, strict=True))
-    merged, table = merged_matrices(trace, model.median_changes)
     report = ConversionReport(
         rotated=model.size.rotated,
         rank=model.size.rank,
-        cached=layers[0].cached,
+        cached=model.layers[0].cached,
         tokens=text.fitted.numel(),
         window=text.fitted.shape[1],
         bos=meta.has_bos,
         texts=text.sha256,
         next_word=meta.top_tokens[meta.n_prompt - 1][0],
-        exactness=model.exactness,
         absorbed=max(recorder.absorbed),
         ladder=tuple(recorder.with_errors(row) for row in rows[:n]),
-        without_bos=without,
         stored=rows[n],
         healed=rows[n + 1] if model.healed else None,
         windows=windows,
         window_first=model.window_first,
-        heal_minutes=heal_minutes,
+        heal_minutes=model.settings.heal_minutes,
         healing=model.healing,
-        merged=merged,
     )
-    return report, recorder.arrays() | table
+    return report, recorder.arrays()
 
 
 def _row(made: Converted, read: PromptResult, bos: bool) -> Row:
     """Return one row of a report, without errors of keys and values."""
+    held_out, *second = made.on_texts
     return Row(
         way=made.way,
         numbers=made.numbers,
@@ -200,8 +185,8 @@ def _row(made: Converted, read: PromptResult, bos: bool) -> Row:
         rank=made.rank,
         bos=bos,
         fitted_window=made.fitted_window,
-        second_text=made.on_texts.second,
-        **asdict(made.on_texts.held_out),
+        second_text=second[0] if second else None,
+        **asdict(held_out),
         **asdict(read),
     )
 
@@ -314,11 +299,10 @@ class _PromptRecorder:
         """Return a row of the ladder with the errors of its keys and values on the prompt."""
         if row.way not in RUNG_WAYS:
             return row
-        n, errors = self._trace.meta.n_prompt, []
-        for name in ("k", "v"):
-            made = _single(self._tensors[f"rung.{row.way}.{row.numbers}.{name}"])[:n]
-            own = self._trace.get(name, self._layer)[:n, self._kv_head]
-            errors.append(float(np.linalg.norm(made - own) / np.linalg.norm(own)))
+        errors = [
+            rung_error(self._trace, name, self._tensors[f"rung.{row.way}.{row.numbers}.{name}"])
+            for name in ("k", "v")
+        ]
         return replace(row, key_error=errors[0], value_error=errors[1])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.conversion.fits import AttentionLayer, LayerFit, LayerStatistics
+from extract.conversion.fits import AttentionLayer
 from extract.conversion.model import Layer, run
 from extract.trace.contents.conversion_report import TextResult
 
@@ -24,7 +24,6 @@ __all__ = [
     "Judge",
     "Size",
     "compare_on_windows",
-    "exactness",
     "ladder_sizes",
 ]
 
@@ -182,28 +181,3 @@ def compare_on_windows(
             total.add(run(model, ids, layers), log_probs, ids, first)
     progress(len(windows))
     return [total.result for total in sums]
-
-
-def exactness(
-    model: Any,
-    layers: Sequence[AttentionLayer],
-    statistics: Sequence[LayerStatistics],
-    ids: Sequence[int],
-) -> float:
-    """Return the largest difference of logits with nothing dropped, relative to their size.
-
-    Both ways are measured on one sequence of tokens.
-    """
-    heads, width, d_model = layers[0].W_K.shape[1], layers[0].W_K.shape[2], len(layers[0].W_K)
-    keys, values = heads * width, layers[0].W_V[0].numel()
-    whole, rest = min(d_model, keys + values), min(d_model, values)
-    tokens = torch.tensor([list(ids)])
-    own = run(model, tokens, layers)
-    made: list[list[Layer]] = [[], []]
-    for layer, known in zip(layers, statistics, strict=True):
-        exact = layer.to(torch.float64)
-        fit = LayerFit.of(exact, known, {LayerFit.LATENT: whole, str(keys): rest})
-        made[0].append(fit.latent(exact, whole).to(torch.float32))
-        made[1].append(fit.mla(exact, keys, rest).to(torch.float32))
-    errors = [(run(model, tokens, converted) - own).abs().max() for converted in made]
-    return float(max(errors) / own.abs().max())

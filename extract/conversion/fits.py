@@ -37,9 +37,9 @@ Fits run in float64; `AttentionLayer.to` and `MLALayer.to` give the type that a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -47,6 +47,8 @@ from torch import Tensor
 from extract.errors import ExtractError
 
 __all__ = [
+    "LATENT",
+    "MQA",
     "AttentionLayer",
     "Components",
     "JointFit",
@@ -62,13 +64,13 @@ __all__ = [
     "pattern",
     "rotate",
     "scores",
-    "with_weights",
 ]
+
+LATENT, MQA = "latent", "mqa"
+"""Names of the joint fits for `LayerFit.latent` and `LayerFit.mqa`."""
 
 _NOTHING_LEFT = 1e-9
 """Relative energy of the un-rotated keys below which they are rounding errors."""
-
-_Layer = TypeVar("_Layer", "AttentionLayer", "MLALayer")
 
 
 class Projected(NamedTuple):
@@ -87,23 +89,34 @@ class Projected(NamedTuple):
     v: Tensor
 
 
-def with_weights(layer: _Layer, weights: Mapping[str, Tensor]) -> _Layer:
-    """Return a layer with other tensors in place of those with these names."""
-    changes: dict[str, Any] = dict(weights)
-    return replace(layer, **changes)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Weights:
+    """What both kinds of layers have."""
+
+    W_Q: Tensor
+    W_O: Tensor
+    b_Q: Tensor
+    b_O: Tensor
+    frequencies: Tensor
+    scale: float
+
+    def with_weights(self, weights: Mapping[str, Tensor]) -> Self:
+        """Return the layer with other tensors in place of those with these names."""
+        changes: dict[str, Any] = dict(weights)
+        return replace(self, **changes)
+
+    def to(self, dtype: torch.dtype) -> Self:
+        """Return the layer with tensors of another type."""
+        tensors = {name: part for name, part in vars(self).items() if isinstance(part, Tensor)}
+        return self.with_weights({name: tensor.to(dtype) for name, tensor in tensors.items()})
+
+    def output(self, z: Tensor) -> Tensor:
+        """Return the output (batch, position, d_model) of z (batch, n_heads, position, d_v)."""
+        return _merge(z, self.W_O, self.b_O)
 
 
-def _to(layer: _Layer, dtype: torch.dtype) -> _Layer:
-    tensors = {
-        field.name: value.to(dtype)
-        for field in fields(layer)
-        if isinstance(value := getattr(layer, field.name), Tensor)
-    }
-    return with_weights(layer, tensors)
-
-
-@dataclass(frozen=True, eq=False)
-class AttentionLayer:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AttentionLayer(_Weights):
     """The weights of a rotary attention layer; biases are zeros where a model has none.
 
     Attributes
@@ -120,25 +133,15 @@ class AttentionLayer:
         Multiplies the dot products.
     """
 
-    W_Q: Tensor
     W_K: Tensor
     W_V: Tensor
-    W_O: Tensor
-    b_Q: Tensor
     b_K: Tensor
     b_V: Tensor
-    b_O: Tensor
-    frequencies: Tensor
-    scale: float
 
     @property
     def cached(self) -> int:
         """Numbers that the layer caches for each token."""
         return int(self.W_K[0].numel() + self.W_V[0].numel())
-
-    def to(self, dtype: torch.dtype) -> AttentionLayer:
-        """Return the layer with tensors of another type."""
-        return _to(self, dtype)
 
     def project(self, x: Tensor, first: int = 0) -> Projected:
         """Return rotated queries and keys, and values, of inputs (batch, position, d_model).
@@ -149,13 +152,9 @@ class AttentionLayer:
         k = rotate(_heads(x, self.W_K, self.b_K), self.frequencies, first)
         return Projected(q, k, _heads(x, self.W_V, self.b_V))
 
-    def output(self, z: Tensor) -> Tensor:
-        """Return the output (batch, position, d_model) of z (batch, n_heads, position, d_v)."""
-        return _merge(z, self.W_O, self.b_O)
 
-
-@dataclass(frozen=True, eq=False)
-class MLALayer:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MLALayer(_Weights):
     """The weights of a layer of multi-head latent attention, made from an `AttentionLayer`.
 
     It caches the latent ``c = x W_DKV`` and the rotated shared key of ``x W_KR``, and scores are
@@ -182,8 +181,6 @@ class MLALayer:
     scale : float
     """
 
-    W_Q: Tensor
-    b_Q: Tensor
     W_QR: Tensor
     b_QR: Tensor
     W_KR: Tensor
@@ -191,10 +188,6 @@ class MLALayer:
     W_DKV: Tensor
     W_UK: Tensor
     W_UV: Tensor
-    W_O: Tensor
-    b_O: Tensor
-    frequencies: Tensor
-    scale: float
 
     @property
     def cached(self) -> int:
@@ -210,10 +203,6 @@ class MLALayer:
     def rank(self) -> int:
         """Width of the latent, r."""
         return self.W_DKV.shape[1]
-
-    def to(self, dtype: torch.dtype) -> MLALayer:
-        """Return the layer with tensors of another type."""
-        return _to(self, dtype)
 
     def queries(self, x: Tensor, positions: Tensor | int = 0) -> Tensor:
         """Return the queries, (batch, n_heads, position, d_R + d_qk), rotated ones first.
@@ -244,10 +233,6 @@ class MLALayer:
         The input of the first position is at position `first`.
         """
         return Projected(self.queries(x, first), *self.keys_and_values(x, first))
-
-    def output(self, z: Tensor) -> Tensor:
-        """Return the output (batch, position, d_model) of z (batch, n_heads, position, d_v)."""
-        return _merge(z, self.W_O, self.b_O)
 
 
 def rotate(heads: Tensor, frequencies: Tensor, positions: Tensor | int = 0) -> Tensor:
@@ -370,16 +355,12 @@ class LayerStatistics:
     query_energy: Tensor
     distances: Tensor
 
-    @property
-    def covariance(self) -> Tensor:
-        """The centred covariance of the inputs, (d_model, d_model)."""
-        return self.gram - torch.outer(self.mean, self.mean)
-
     @cached_property
     def root(self) -> Tensor:
         """S with S^T S the centred covariance, (d_model, d_model)."""
         # From eigenvalues it exists for a singular covariance too, unlike Cholesky's.
-        eigenvalues, vectors = torch.linalg.eigh(self.covariance)
+        covariance = self.gram - torch.outer(self.mean, self.mean)
+        eigenvalues, vectors = torch.linalg.eigh(covariance)
         root: Tensor = eigenvalues.clamp(min=0).sqrt()[:, None] * vectors.T
         return root
 
@@ -452,21 +433,18 @@ def components(layer: AttentionLayer, statistics: LayerStatistics) -> Components
     return Components(s, U, size * turned.sum(dim=0)[:, None], size)
 
 
-class _Rotated(NamedTuple):
-    """The chosen components as weights, and what they leave of the keys."""
-
-    W_QR: Tensor
-    b_QR: Tensor
-    W_KR: Tensor
-    b_KR: Tensor
-    W_KN: Tensor
-    frequencies: Tensor
-
-
 def _choose(
     layer: AttentionLayer, parts: Components, frequency: Tensor, component: Tensor
-) -> _Rotated:
-    """Give the shared key the named components, and take them away from the keys."""
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Give the shared key the named components, and take them away from the keys.
+
+    Returns
+    -------
+    rotated : dict of str to tensor
+        Weights of an `MLALayer` for the shared key and its queries.
+    W_KN : (d_model, n_kv_heads, d_qk)
+        What is left of the keys.
+    """
     n_heads, n_kv_heads = layer.W_Q.shape[1], layer.W_K.shape[1]
     u = parts.U[frequency, :, component].T  # (n_kv_heads, d_R / 2)
     s = parts.s[:, frequency]
@@ -476,24 +454,14 @@ def _choose(
     kappa = (W_K[:, :, frequency] * to_key).sum(dim=1)
     left = W_K.clone()
     left.index_add_(2, frequency, -kappa[:, None] * (u / s))
-    return _Rotated(
-        W_QR=_real(_complex(layer.W_Q)[:, :, frequency] * to_query),
-        b_QR=_real(_complex(layer.b_Q)[:, frequency] * to_query),
-        W_KR=_real(kappa),
-        b_KR=_real((b_K[:, frequency] * to_key).sum(dim=0)),
-        W_KN=_real(left),
-        frequencies=layer.frequencies[frequency],
-    )
-
-
-def _chosen(layer: AttentionLayer, parts: Components, rotated: int) -> _Rotated:
-    """Give the shared key the components that most need rotation, `rotated` real numbers."""
-    if rotated % 2 or not 0 <= rotated <= layer.W_K[0].numel():
-        raise ExtractError(
-            f"{rotated} rotated numbers do not fit this model; give an even number of 0 to "
-            f"{layer.W_K[0].numel()}"
-        )
-    return _choose(layer, parts, *parts.best(rotated))
+    rotated = {
+        "W_QR": _real(_complex(layer.W_Q)[:, :, frequency] * to_query),
+        "b_QR": _real(_complex(layer.b_Q)[:, frequency] * to_query),
+        "W_KR": _real(kappa),
+        "b_KR": _real((b_K[:, frequency] * to_key).sum(dim=0)),
+        "frequencies": layer.frequencies[frequency],
+    }
+    return rotated, _real(left)
 
 
 # --- The joint latent -----------------------------------------------------------------------------
@@ -514,39 +482,38 @@ class JointFit(NamedTuple):
     directions: Tensor
 
     @classmethod
-    def of(
-        cls, W_K: Tensor, W_V: Tensor, root: Tensor, whole_keys: Tensor | None = None
-    ) -> JointFit:
-        """Fit keys (d_model, head, width) and values, for inputs of covariance root^T root.
+    def of(cls, layer: AttentionLayer, W_K: Tensor, root: Tensor, rank: int) -> JointFit:
+        """Fit some keys of a layer and its values, for inputs of covariance root^T root.
 
-        Keys count as a share of `whole_keys`, the keys with their rotated part; by default W_K.
-        """
-        seen = root @ torch.cat([W_K.flatten(1), W_V.flatten(1)], dim=1)
-        keys = root @ (W_K if whole_keys is None else whole_keys).flatten(1)
-        values = root @ W_V.flatten(1)
-        balance = torch.cat(
-            [seen.new_full((part.shape[1],), 1 / float(part.norm())) for part in (keys, values)]
-        )
-        return cls(balance, torch.linalg.svd(seen * balance, full_matrices=False).Vh.T)
-
-    def first(self, rank: int) -> JointFit:
-        """Return the first directions only.
+        Parameters
+        ----------
+        layer : AttentionLayer
+        W_K : (d_model, n_kv_heads, d_qk)
+            What is left of its keys.  They count as a share of the keys with their rotated part.
+        root : (d_model, d_model)
+        rank : int
+            How many directions are kept.
 
         Raises
         ------
         ExtractError
             If there are not as many.
         """
-        if not 1 <= rank <= self.directions.shape[1]:
+        seen = root @ torch.cat([W_K.flatten(1), layer.W_V.flatten(1)], dim=1)
+        wholes = (root @ weight.flatten(1) for weight in (layer.W_K, layer.W_V))
+        balance = torch.cat(
+            [seen.new_full((part.shape[1],), 1 / float(part.norm())) for part in wholes]
+        )
+        directions = torch.linalg.svd(seen * balance, full_matrices=False).Vh.T
+        if rank > directions.shape[1]:
             raise ExtractError(
-                f"a latent of this model can have a rank of 1 to {self.directions.shape[1]}, "
-                f"not {rank}"
+                f"a latent of this model can have a rank of 1 to {directions.shape[1]}, not {rank}"
             )
-        return self._replace(directions=self.directions[:, :rank])
+        return cls(balance, directions[:, :rank])
 
     def factors(self, W_K: Tensor, W_V: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return W_DKV (d_model, r), W_UK (r, head, d_qk) and W_UV (r, head, d_v) of a rank."""
-        V = self.first(rank).directions
+        V = self.directions[:, :rank]
         up = V.T / self.balance
         keys, values = up.tensor_split([W_K[0].numel()], dim=1)
         return (
@@ -556,35 +523,26 @@ class JointFit(NamedTuple):
         )
 
 
-def _mean_output(layer: AttentionLayer, values: Tensor) -> Tensor:
-    """Return what constant values (n_kv_heads, d_v) add to the output, (d_model,)."""
-    per_head = values.repeat_interleave(len(layer.W_O) // len(values), dim=0)
-    return torch.einsum("hd,hdc->c", per_head, layer.W_O)
-
-
 def _assemble(
     layer: AttentionLayer,
     mean: Tensor,
-    rotated: _Rotated,
+    rotated: Mapping[str, Tensor],
     factors: tuple[Tensor, Tensor, Tensor],
 ) -> MLALayer:
     W_DKV, W_UK, W_UV = factors
     lost = layer.W_V - torch.einsum("cr,rgd->cgd", W_DKV, W_UV)
     constant = torch.einsum("c,cgd->gd", mean, lost) + layer.b_V
+    per_head = constant.repeat_interleave(len(layer.W_O) // len(constant), dim=0)
     return MLALayer(
         W_Q=layer.W_Q,
         b_Q=layer.b_Q,
-        W_QR=rotated.W_QR,
-        b_QR=rotated.b_QR,
-        W_KR=rotated.W_KR,
-        b_KR=rotated.b_KR,
         W_DKV=W_DKV,
         W_UK=W_UK,
         W_UV=W_UV,
         W_O=layer.W_O,
-        b_O=layer.b_O + _mean_output(layer, constant),
-        frequencies=rotated.frequencies,
+        b_O=layer.b_O + torch.einsum("hd,hdc->c", per_head, layer.W_O),
         scale=layer.scale,
+        **rotated,
     )
 
 
@@ -594,17 +552,17 @@ def _assemble(
 def mqa_mean(layer: AttentionLayer) -> AttentionLayer:
     """Return multi-query attention: the mean of the key heads, and of the value heads."""
     names = ("W_K", "W_V", "b_K", "b_V")
-    return with_weights(
-        layer, {name: getattr(layer, name).mean(dim=-2, keepdim=True) for name in names}
+    return layer.with_weights(
+        {name: getattr(layer, name).mean(dim=-2, keepdim=True) for name in names}
     )
 
 
-class LayerFit:
+class LayerFit(NamedTuple):
     """What was fitted to a layer; a few products make the layer of any way and size from it.
 
     Layers are made in the type of the fit, which the original layer must have too.
 
-    Parameters
+    Attributes
     ----------
     parts : Components
     mean : (d_model,)
@@ -613,10 +571,9 @@ class LayerFit:
         By `LATENT`, `MQA` or, for `mla`, the width of the rotated key.
     """
 
-    LATENT, MQA = "latent", "mqa"
-
-    def __init__(self, parts: Components, mean: Tensor, joint: Mapping[str, JointFit]) -> None:
-        self.parts, self.mean, self.joint = parts, mean, joint
+    parts: Components
+    mean: Tensor
+    joint: Mapping[str, JointFit]
 
     @classmethod
     def of(
@@ -636,54 +593,21 @@ class LayerFit:
         Raises
         ------
         ExtractError
-            If a size does not fit the layer.
+            If a rank does not fit the layer.
         """
         parts, root = components(layer, statistics), statistics.root
         joint = {}
         for kind, rank in ranks.items():
-            if kind == cls.LATENT:
-                fit = JointFit.of(layer.W_K, layer.W_V, root)
-            elif kind == cls.MQA:
-                fit = JointFit.of(torch.zeros_like(layer.W_K), layer.W_V, root, layer.W_K)
-            else:
-                chosen = _chosen(layer, parts, int(kind))
-                left, whole = (root @ W.flatten(1) for W in (chosen.W_KN, layer.W_K))
+            keys = layer.W_K
+            if kind == MQA:
+                keys = torch.zeros_like(keys)
+            elif kind != LATENT:
+                _, rest = _choose(layer, parts, *parts.best(int(kind)))
+                left, whole = (root @ weight.flatten(1) for weight in (rest, layer.W_K))
                 # Rounding errors are no keys.
-                rest = chosen.W_KN * bool(left.norm() > _NOTHING_LEFT * whole.norm())
-                fit = JointFit.of(rest, layer.W_V, root, layer.W_K)
-            joint[kind] = fit.first(rank)
+                keys = rest * bool(left.norm() > _NOTHING_LEFT * whole.norm())
+            joint[kind] = JointFit.of(layer, keys, root, rank)
         return cls(parts, statistics.mean, joint)
-
-    def covers(self, ranks: Mapping[str, int]) -> bool:
-        """Return whether layers of all these sizes can be made from it; see `of`."""
-        return all(
-            kind in self.joint and rank <= self.joint[kind].directions.shape[1]
-            for kind, rank in ranks.items()
-        )
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the fit as tensors by name, for a file."""
-        parts = {f"parts.{name}": tensor for name, tensor in self.parts._asdict().items()}
-        joint = {
-            f"joint.{kind}.{name}": tensor
-            for kind, fit in self.joint.items()
-            for name, tensor in fit._asdict().items()
-        }
-        return {"mean": self.mean, **parts, **joint}
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> LayerFit:
-        """Return the fit of which these are the `tensors`."""
-        groups: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            group, _, field = name.rpartition(".")
-            groups.setdefault(group, {})[field] = tensor
-        joint = {
-            group.removeprefix("joint."): JointFit(**fields)
-            for group, fields in groups.items()
-            if group.startswith("joint.")
-        }
-        return cls(Components(**groups["parts"]), tensors["mean"], joint)
 
     def mqa(self, layer: AttentionLayer) -> MLALayer:
         """Return multi-query attention whose one key and one value are fitted.
@@ -693,8 +617,8 @@ class LayerFit:
         `mla`, so this is an MLA layer without un-rotated keys.
         """
         frequency = torch.arange(len(layer.frequencies))
-        rotated = _choose(layer, self.parts, frequency, self.parts.size.argmax(dim=1))
-        factors = self.joint[self.MQA].factors(
+        rotated, _ = _choose(layer, self.parts, frequency, self.parts.size.argmax(dim=1))
+        factors = self.joint[MQA].factors(
             torch.zeros_like(layer.W_K), layer.W_V, layer.W_V.shape[2]
         )
         return _assemble(layer, self.mean, rotated, factors)
@@ -705,7 +629,7 @@ class LayerFit:
         As the weights of keys and values, W_DKV W_UK and W_DKV W_UV; the mean of the inputs is kept
         in the biases.
         """
-        W_DKV, W_UK, W_UV = self.joint[self.LATENT].factors(layer.W_K, layer.W_V, rank)
+        W_DKV, W_UK, W_UV = self.joint[LATENT].factors(layer.W_K, layer.W_V, rank)
         W_K, W_V = (torch.einsum("cr,rgd->cgd", W_DKV, up) for up in (W_UK, W_UV))
         b_K, b_V = (
             bias + torch.einsum("c,cgd->gd", self.mean, true - own)
@@ -715,8 +639,8 @@ class LayerFit:
 
     def mla(self, layer: AttentionLayer, rotated: int, rank: int) -> MLALayer:
         """Return way (b): a shared rotated key of this width, and a latent of this rank."""
-        chosen = _chosen(layer, self.parts, rotated)
-        factors = self.joint[str(rotated)].factors(chosen.W_KN, layer.W_V, rank)
+        chosen, left = _choose(layer, self.parts, *self.parts.best(rotated))
+        factors = self.joint[str(rotated)].factors(left, layer.W_V, rank)
         return _assemble(layer, self.mean, chosen, factors)
 
     def rebuilt(self, made: MLALayer, original: AttentionLayer, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from extract.conversion.fits import MLALayer, Projected, mix, scores, with_weights
+from extract.conversion.fits import MLALayer, Projected, mix, scores
 from extract.trace.contents.conversion_report import LayerHealing
 
 __all__ = ["HealedLayer", "heal_layer", "unit_latent"]
@@ -92,7 +92,7 @@ def heal_layer(
     checked = torch.randperm(n_positions, generator=generator)[:n_queries].sort().values
 
     def current() -> MLALayer:
-        return with_weights(layer, {n: trained[n] * units[n] for n in _TRAINED})
+        return layer.with_weights({n: trained[n] * units[n] for n in _TRAINED})
 
     def check() -> float:
         with torch.no_grad():
@@ -116,7 +116,7 @@ def heal_layer(
             worse *= spent > 0.5
     stopped_early = worse >= _PATIENCE
     best, kept, _ = _keep_best(check(), best, trained, kept, worse)
-    healed = with_weights(layer, {n: kept[n] * units[n] for n in _TRAINED})
+    healed = layer.with_weights({n: kept[n] * units[n] for n in _TRAINED})
     return HealedLayer(healed, LayerHealing(before, best, steps, stopped_early))
 
 

@@ -16,16 +16,13 @@ Needs torch and transformers.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from zipfile import BadZipFile
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,11 +30,14 @@ from extract.conversion.evaluation import (
     Judge,
     Size,
     compare_on_windows,
-    exactness,
     ladder_sizes,
 )
 from extract.conversion.fits import (
+    LATENT,
+    MQA,
     AttentionLayer,
+    Components,
+    JointFit,
     LayerFit,
     LayerStatistics,
     MLALayer,
@@ -45,14 +45,13 @@ from extract.conversion.fits import (
     mqa_mean,
 )
 from extract.conversion.healing import heal_layer, unit_latent
-from extract.conversion.merged import median_changes
-from extract.conversion.model import Layer, LayerStream, gather_statistics
+from extract.conversion.model import Layer, LayerStream, gather_statistics, layer_by_layer
+from extract.conversion.pieces import keep, kept
 from extract.conversion.text import ConversionText
 from extract.errors import ExtractError, TraceError
 from extract.models.loading import LoadedModel
 from extract.models.token_sequence import ProgressCallback
 from extract.support.assets import asset
-from extract.support.files import atomic_write, write_text
 from extract.trace import Trace
 from extract.trace.contents.conversion_names import CONVERTED_WEIGHTS
 from extract.trace.contents.conversion_report import (
@@ -63,9 +62,8 @@ from extract.trace.contents.conversion_report import (
     WindowRow,
     conversion_report,
 )
-from extract.trace.contents.json_records import from_json
 
-__all__ = ["QUICK", "Converted", "ModelConversion", "Settings", "TextResults", "last_settings"]
+__all__ = ["QUICK", "Converted", "ModelConversion", "Settings", "last_settings"]
 
 _SHIPPED = asset("traces/smollm2-135m.safetensors")
 """The trace that comes with the project; its report holds what was measured of its model."""
@@ -74,11 +72,8 @@ _SEED = 0
 
 _Thing = TypeVar("_Thing")
 
-_LAST = "last"
-"""Name of the piece that says what the last finished run converted into."""
-
-_DAMAGE = (OSError, ValueError, KeyError, BadZipFile)
-"""What reading a piece may raise that is missing or damaged; it is then made again."""
+_LAST = "last.pt"
+"""The piece that says what the last finished run converted into."""
 
 
 @dataclass(frozen=True)
@@ -136,15 +131,7 @@ QUICK = Settings(tokens=QUICK_TOKENS, quick=True)
 """About a fifth of the work."""
 
 
-class TextResults(NamedTuple):
-    """Results on the held-out text and, where it was read too, on the second text."""
-
-    held_out: TextResult
-    second: TextResult | None
-
-
-@dataclass(frozen=True, eq=False)
-class Converted:
+class Converted(NamedTuple):
     """One converted model.
 
     Attributes
@@ -152,28 +139,27 @@ class Converted:
     way : str
         One of `extract.trace.contents.conversion_report.WAYS`.
     layers : sequence of Layer
+    fitted_window : int
+        Length of the windows that it was fitted to.
     numbers : int
         Cached for each token and layer.
     rotated, rank : int or None
         Where the way has them.
-    fitted_window : int
-        Length of the windows that it was fitted to.
-    on_texts : TextResults
+    on_texts : tuple of TextResult
+        On the held-out text and, where it was read too, on the second text; empty until it is
+        measured.
     """
 
     way: str
     layers: Sequence[Layer]
-    numbers: int
-    rotated: int | None
-    rank: int | None
     fitted_window: int
-    on_texts: TextResults
+    numbers: int
+    rotated: int | None = None
+    rank: int | None = None
+    on_texts: tuple[TextResult, ...] = ()
 
 
-_Way = tuple[str, Sequence[Layer], int, int | None, int | None]
-"""A converted model that waits to be measured: the first five attributes of `Converted`."""
-
-
+@dataclass(frozen=True, eq=False)
 class ModelConversion:
     """Converted models of all sizes, and what they do with texts.
 
@@ -190,157 +176,163 @@ class ModelConversion:
         Where finished pieces are kept.
     progress : callable
         Progress callback (task, done, total).
-    shipped : bool
+    borrows : bool
         Whether results that come with the project need not be measured again.
-
-    Attributes
-    ----------
-    size : Size
-        Of the conversion that is stored.
     """
 
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        layers: Sequence[AttentionLayer],
-        text: ConversionText,
-        bos: bool,
-        settings: Settings,
-        folder: Path,
-        progress: ProgressCallback,
-        shipped: bool,
-    ) -> None:
-        self._model, self._layers, self._text = loaded.model, layers, text
-        self._settings, self._folder, self._progress = settings, folder, progress
-        self._source, self._bos, self._borrows = loaded.source, bos, shipped
-        n_sets = layers[0].W_K.shape[1]
-        self._sizes = ladder_sizes(layers[0].cached, n_sets, quick=settings.quick)
-        self.size = settings.size(layers[0])
-        windows = hashlib.sha256(text.fitted.numpy().tobytes()).hexdigest()[:8]
-        self._stored = f"stored-{self.size.rotated}-{self.size.rank}-{windows}"
-        self._healed = f"{self._stored}-healed-{settings.heal_minutes:g}"
+    loaded: LoadedModel
+    layers: Sequence[AttentionLayer]
+    text: ConversionText
+    bos: bool
+    settings: Settings
+    folder: Path
+    progress: ProgressCallback
+    borrows: bool
+
+    @cached_property
+    def size(self) -> Size:
+        """The size of the conversion that is stored."""
+        return self.settings.size(self.layers[0])
 
     # The ladder
 
     @cached_property
+    def _sizes(self) -> tuple[Size, ...]:
+        own, quick = self.layers[0], self.settings.quick
+        return ladder_sizes(own.cached, own.W_K.shape[1], quick=quick)
+
+    @cached_property
     def fits(self) -> list[LayerFit]:
-        """The fits of the ladder, one for each layer."""
-        return self._fits("passages", self._text.passages, self._ranks(self._sizes))
+        """The fits of the ladder, one for each layer, in single precision."""
+        ranks = {MQA: self.layers[0].W_V.shape[2]}
+        for size in self._sizes:
+            for kind, rank in ((LATENT, size.numbers), (str(size.rotated), size.rank)):
+                ranks[kind] = max(rank, ranks.get(kind, 0))
+
+        def make() -> list[dict[str, Any]]:
+            return [
+                {
+                    "parts": _single(fit.parts._asdict()),
+                    "mean": fit.mean.float(),
+                    "joint": {kind: _single(one._asdict()) for kind, one in fit.joint.items()},
+                }
+                for _, _, fit in self._fitted("passages", self.text.passages, ranks)
+            ]
+
+        name = hashlib.sha256(repr(ranks).encode()).hexdigest()[:8]
+        return [
+            LayerFit(
+                Components(**piece["parts"]),
+                piece["mean"],
+                {kind: JointFit(**tensors) for kind, tensors in piece["joint"].items()},
+            )
+            for piece in self._piece(f"fits-{name}", make)
+        ]
 
     @cached_property
     def ladder(self) -> list[Converted]:
         """The model itself, two ways into multi-query attention, and both ways at every size."""
-        made = self._ways(self.fits, self._sizes)
-        window = self._text.passages.shape[1]
+        own, window = self.layers, self.text.passages.shape[1]
+        pairs = list(zip(self.fits, own, strict=True))
+        mean = [mqa_mean(layer) for layer in own]
+        one = [fit.mqa(layer) for fit, layer in pairs]
+        made = [
+            Converted("model", own, window, own[0].cached),
+            Converted("mqa", mean, window, mean[0].cached),
+            Converted("mqa_fitted", one, window, one[0].cached, one[0].rotated, one[0].rank),
+        ]
+        for size in self._sizes:
+            n, rotated, rank = size.numbers, size.rotated, size.rank
+            latent = [fit.latent(layer, n) for fit, layer in pairs]
+            mla = [fit.mla(layer, rotated, rank) for fit, layer in pairs]
+            made.append(Converted("latent_then_rotate", latent, window, n, 0, n))
+            made.append(Converted("mla", mla, window, n, rotated, rank))
         return [
-            Converted(*way, window, self._results(f"{way[0]}-{way[2]}", way[1]))
+            self._measured(f"{way.way}-{way.numbers}", way)
             for way in self._counted("checking on texts", made)
         ]
-
-    def without_bos(self) -> list[Converted]:
-        """Return the duel without the beginning token, at two heads' worth of numbers.
-
-        Fitted to passages without it, and measured on such.
-        """
-        numbers = 2 * self._layers[0].W_K.shape[2]
-        sizes = [size for size in self._sizes if size.numbers == numbers]
-        duel = self._ways(self._fits("short", self._text.short, self._ranks(sizes)), sizes)
-        judge = Judge(self._model, self._layers, self._text.short_held_out)
-        window = self._text.short.shape[1]
-        return [
-            Converted(
-                *way, window, TextResults(self._result(f"short-{way[0]}", judge, way[1]), None)
-            )
-            for way in self._counted("checking without the beginning token", duel)
-        ]
-
-    @cached_property
-    def exactness(self) -> float:
-        """The largest difference of logits with nothing dropped, relative to their size."""
-
-        def make() -> float:
-            statistics = self._statistics("passages", self._text.passages)
-            ids = self._text.held_out[0].tolist()
-            return exactness(self._model, self._layers, statistics, ids)
-
-        return float(self._piece("exactness", make))
-
-    @property
-    def median_changes(self) -> tuple[float, float]:
-        """How much merged matrices change with distance; see `median_changes`."""
-        one, five = self._piece("merged", lambda: median_changes(self._layers))
-        return float(one), float(five)
-
-    def _ranks(self, sizes: Sequence[Size]) -> dict[str, int]:
-        """Return what `LayerFit.of` needs to know for a ladder."""
-        ranks = {LayerFit.MQA: self._layers[0].W_V.shape[2]}
-        for size in sizes:
-            for kind, rank in ((LayerFit.LATENT, size.numbers), (str(size.rotated), size.rank)):
-                ranks[kind] = max(rank, ranks.get(kind, 0))
-        return ranks
-
-    def _ways(self, fits: Sequence[LayerFit], sizes: Sequence[Size]) -> list[_Way]:
-        """Return the models of a ladder."""
-        own = self._layers
-        mean = [mqa_mean(layer) for layer in own]
-        fitted = [fit.mqa(layer) for fit, layer in zip(fits, own, strict=True)]
-        one = fitted[0]
-        made: list[_Way] = [
-            ("model", own, own[0].cached, None, None),
-            ("mqa", mean, mean[0].cached, None, None),
-            ("mqa_fitted", fitted, one.cached, one.rotated, one.rank),
-        ]
-        for size in sizes:
-            n, pairs = size.numbers, list(zip(fits, own, strict=True))
-            latent = [fit.latent(layer, n) for fit, layer in pairs]
-            made.append(("latent_then_rotate", latent, n, 0, n))
-            mla = [fit.mla(layer, size.rotated, size.rank) for fit, layer in pairs]
-            made.append(("mla", mla, n, size.rotated, size.rank))
-        return made
 
     # What is stored
 
     @cached_property
     def stored(self) -> Converted:
         """The conversion that is stored, before any healing."""
-        return self._measured(self._stored, self._plain)
+        return self._stored(self._name, self._plain)
 
     @cached_property
     def healed(self) -> Converted | None:
         """The same after healing; None without."""
-        if not self._settings.heal_minutes:
+        if not self._healed:
             return None
-        return self._measured(self._healed, self._kept_layers(self._healed, self._heal))
+        return self._stored(self._healed_name, _restored(self.layers, self._healed))
 
-    @property
+    @cached_property
     def healing(self) -> tuple[LayerHealing, ...]:
         """How the healing of each layer went; empty without."""
-        n = len(self._layers) if self.healed else 0
-        reported = [self._piece(f"{self._healed}-{number}", dict) for number in range(n)]
-        reports: tuple[LayerHealing, ...] = from_json(tuple[LayerHealing, ...], reported)
-        return reports
+        return tuple(LayerHealing(**piece["report"]) for piece in self._healed)
+
+    @property
+    def _name(self) -> str:
+        windows = hashlib.sha256(self.text.fitted.numpy().tobytes()).hexdigest()[:8]
+        return f"stored-{self.size.rotated}-{self.size.rank}-{windows}"
+
+    @property
+    def _healed_name(self) -> str:
+        return f"{self._name}-healed-{self.settings.heal_minutes:g}"
 
     @cached_property
     def _plain(self) -> list[MLALayer]:
-        def make() -> list[MLALayer]:
-            made, (rotated, rank) = [], (self.size.rotated, self.size.rank)
-            known = self._statistics(self._stored, self._text.fitted)
-            pairs = list(zip(self._layers, known, strict=True))
-            for layer, statistics in self._counted("fitting", pairs):
-                exact = layer.to(torch.float64)
-                fit = LayerFit.of(exact, statistics, {str(rotated): rank})
+        """Converted layers before any healing."""
+        rotated, rank = self.size.rotated, self.size.rank
+
+        def make() -> list[dict[str, Tensor]]:
+            made = []
+            fitted = self._fitted(self._name, self.text.fitted, {str(rotated): rank})
+            for exact, statistics, fit in fitted:
                 converted = fit.mla(exact, rotated, rank).to(torch.float32)
-                made.append(unit_latent(converted, statistics.gram))
+                made.append(_halves(unit_latent(converted, statistics.gram)))
             return made
 
-        return self._kept_layers(self._stored, make)
+        return _restored(self.layers, self._piece(self._name, make))
 
-    def _measured(self, name: str, layers: Sequence[MLALayer]) -> Converted:
-        (results,) = (
-            self._results(name, one) for one in self._counted("checking what is stored", [layers])
+    @cached_property
+    def _healed(self) -> list[dict[str, Any]]:
+        """New weights of each layer and how its healing went; empty without healing.
+
+        Every layer is healed by itself, in the original model's stream.
+        """
+        if not self.settings.heal_minutes:
+            return []
+        plain, n_validation = self._plain, len(self.text.validation)
+        seconds = 60 * self.settings.heal_minutes / len(plain)
+
+        def make(number: int, stream: LayerStream) -> dict[str, Any]:
+            inputs: list[Tensor] = []
+            outputs: list[Tensor] = []
+
+            def watch(x: Tensor, projected: Projected, out: Tensor) -> None:
+                inputs.append(x)
+                outputs.append(out)
+
+            stream.through(number, watch)
+            windows = torch.stack(inputs), torch.stack(outputs)
+            seed = _SEED + number
+            healed = heal_layer(plain[number], *windows, n_validation, seconds, seed)
+            return _halves(healed.layer) | {"report": asdict(healed.report)}
+
+        return layer_by_layer(
+            *(self.loaded.model, self.layers, torch.cat([self.text.fitted, self.text.validation])),
+            *(self.folder / self._healed_name, make),
+            lambda done: self.progress("healing", done, len(plain)),
         )
-        size, window = self.size, self._text.fitted.shape[1]
-        return Converted("mla", layers, size.numbers, size.rotated, size.rank, window, results)
+
+    def _stored(self, name: str, layers: Sequence[MLALayer]) -> Converted:
+        size, window = self.size, self.text.fitted.shape[1]
+        made = Converted("mla", layers, window, size.numbers, size.rotated, size.rank)
+        (stored,) = (
+            self._measured(name, one) for one in self._counted("checking what is stored", [made])
+        )
+        return stored
 
     def windows(self) -> tuple[WindowRow, ...]:
         """Return the results at the full length of a window of the model and what is stored."""
@@ -348,83 +340,44 @@ class ModelConversion:
         kinds = (("model", False), ("mla", False), ("mla", True))
 
         def make() -> list[dict[str, Any]]:
-            n = len(self._text.long)
+            n = len(self.text.long)
             found = compare_on_windows(
-                *(self._model, self._layers, others, self._text.long, self.window_first),
-                lambda done: self._progress("checking long texts", done, n),
+                *(self.loaded.model, self.layers, others, self.text.long, self.window_first),
+                lambda done: self.progress("checking long texts", done, n),
             )
             return [asdict(result) for result in found]
 
-        name = self._healed if self.healed else self._stored
-        results = from_json(tuple[TextResult, ...], self._piece(f"{name}-windows", make))
-        rows = zip(kinds, results, strict=False)
-        return tuple(WindowRow(way, is_healed, result) for (way, is_healed), result in rows)
+        name = self._healed_name if self.healed else self._name
+        rows = zip(kinds, self._piece(f"{name}-windows", make), strict=False)
+        return tuple(
+            WindowRow(way, is_healed, TextResult(**result)) for (way, is_healed), result in rows
+        )
 
     @property
     def window_first(self) -> int:
         """First position of a window that is counted."""
-        return min(128, self._text.long.shape[1] // 2)
-
-    def _heal(self) -> list[MLALayer]:
-        """Heal layer by layer, in the original model's stream."""
-        plain = self._plain
-        windows = torch.cat([self._text.fitted, self._text.validation])
-        seconds = 60 * self._settings.heal_minutes / len(plain)
-        stream_file = self._folder / f"{self._healed}-stream.npz"
-        healed, stream = [], None
-        for number, layer in enumerate(self._counted("healing", plain)):
-            name = f"{self._healed}-{number}"
-            try:
-                (made,) = _load_layers(self._folder / f"{name}.npz", [self._layers[number]])
-                json.loads(self._file(name).read_text())
-            except _DAMAGE:
-                if stream is None:
-                    stream = LayerStream.restart(self._model, windows, stream_file)
-                while stream.layer < number:
-                    self._inputs_and_outputs(stream)
-                inputs, outputs = self._inputs_and_outputs(stream)
-                n_validation = len(self._text.validation)
-                result = heal_layer(layer, inputs, outputs, n_validation, seconds, _SEED + number)
-                made = result.layer
-                _save_layers([made], self._folder / f"{name}.npz")
-                write_text(self._file(name), json.dumps(asdict(result.report)))
-                stream.keep(stream_file)
-            healed.append(made)
-        stream_file.unlink(missing_ok=True)
-        return healed
-
-    def _inputs_and_outputs(self, stream: LayerStream) -> tuple[Tensor, Tensor]:
-        """Take a stream through its next layer; both are (window, position, d_model)."""
-        inputs: list[Tensor] = []
-        outputs: list[Tensor] = []
-
-        def watch(x: Tensor, projected: Projected, out: Tensor) -> None:
-            inputs.append(x)
-            outputs.append(out)
-
-        stream.step(self._layers[stream.layer], watch)
-        return torch.stack(inputs), torch.stack(outputs)
+        return min(128, self.text.long.shape[1] // 2)
 
     # Results on texts
 
     @cached_property
     def _judges(self) -> dict[str, Judge]:
-        texts = {"held-out": self._text.held_out, "second": self._text.second}
-        if self._settings.quick:
-            del texts["second"]
-        return {name: Judge(self._model, self._layers, text) for name, text in texts.items()}
+        texts = {"held-out": self.text.held_out}
+        if not self.settings.quick:
+            texts["second"] = self.text.second
+        return {name: Judge(self.loaded.model, self.layers, text) for name, text in texts.items()}
 
-    def _results(self, name: str, layers: Sequence[Layer]) -> TextResults:
-        """Return the results of a model, measured unless they are known."""
+    def _measured(self, name: str, made: Converted) -> Converted:
+        """Return a converted model with its results, measured unless they are known."""
+
+        def measure(judge: Judge) -> dict[str, float]:
+            return asdict(judge.result(made.layers))
+
         found = [
-            self._result(f"{name}-{text}", judge, layers) for text, judge in self._judges.items()
+            self._piece(f"{name}-{text}", partial(measure, judge))
+            for text, judge in self._judges.items()
         ]
-        return TextResults(found[0], found[1] if len(found) > 1 else None)
-
-    def _result(self, name: str, judge: Judge, layers: Sequence[Layer]) -> TextResult:
-        document = self._piece(name, lambda: asdict(judge.result(layers)))
-        result: TextResult = from_json(TextResult, document)
-        return result
+        return made._replace(on_texts=tuple(TextResult(**result) for result in found))
 
     @cached_property
     def _shipped(self) -> dict[str, Any]:
@@ -436,17 +389,15 @@ class ModelConversion:
         except TraceError:  # a trace without one is being made
             return known
         if (trace.meta.source.sha256, report.texts, report.bos) != (
-            *(self._source.sha256, self._text.sha256, self._bos),
+            *(self.loaded.source.sha256, self.text.sha256, self.bos),
         ):
             return known
-        known["exactness"] = report.exactness
-        known["merged"] = [report.merged.median_change_1, report.merged.median_change_5]
         rows = {f"{row.way}-{row.numbers}": row for row in report.ladder}
-        fitted = (self.size.rotated, self.size.rank, *self._text.fitted.shape)
+        fitted = (self.size.rotated, self.size.rank, *self.text.fitted.shape)
         if (report.rotated, report.rank, report.tokens // report.window, report.window) == fitted:
-            rows[self._stored] = report.stored
+            rows[self._name] = report.stored
             windows = [asdict(row.result) for row in report.windows if not row.healed]
-            known[f"{self._stored}-windows"] = windows
+            known[f"{self._name}-windows"] = windows
         for name, row in rows.items():
             known[f"{name}-held-out"] = asdict(TextResult(row.perplexity, row.agreement, row.kl))
             if row.second_text is not None:
@@ -457,120 +408,80 @@ class ModelConversion:
 
     def finish(self) -> None:
         """Remove what later runs do not need, and say what this one converted into."""
-        for folder in self._folder.glob("*.statistics"):
+        for folder in self.folder.glob("*.statistics"):
             shutil.rmtree(folder, ignore_errors=True)
-        write_text(self._file(_LAST), json.dumps(asdict(self._settings)))
+        keep(asdict(self.settings), self.folder / _LAST)
 
     def _counted(self, task: str, things: Sequence[_Thing]) -> Iterator[_Thing]:
         """Yield things, and report each one that is done."""
         for done, thing in enumerate(things):
-            self._progress(task, done, len(things))
+            self.progress(task, done, len(things))
             yield thing
-        self._progress(task, len(things), len(things))
-
-    def _file(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
+        self.progress(task, len(things), len(things))
 
     def _piece(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return a JSON document, made unless it is kept or comes with the project."""
-        try:
-            return json.loads(self._file(name).read_text())
-        except _DAMAGE:
-            if self._borrows and name in self._shipped:
-                return self._shipped[name]
-            document = make()
-            write_text(self._file(name), json.dumps(document))
-            return document
+        """Return a piece, made unless it is kept or comes with the project."""
+        file = self.folder / f"{name}.pt"
+        piece = kept(file)
+        if piece is None and self.borrows:
+            piece = self._shipped.get(name)
+        if piece is None:
+            piece = make()
+            keep(piece, file)
+        return piece
 
-    def _statistics(self, name: str, windows: Tensor) -> list[LayerStatistics]:
-        """Return the statistics of every layer on a text; they are kept until `finish`."""
-        n = len(self._layers)
-        return gather_statistics(
-            *(self._model, self._layers, windows, self._folder / f"{name}.statistics"),
-            lambda layer: self._progress("reading texts", layer + 1, n),
+    def _fitted(
+        self, name: str, windows: Tensor, ranks: Mapping[str, int]
+    ) -> Iterator[tuple[AttentionLayer, LayerStatistics, LayerFit]]:
+        """Yield each layer in float64, what is known of its inputs on a text, and its fit.
+
+        The statistics are kept until `finish`.
+        """
+        n = len(self.layers)
+        known = gather_statistics(
+            *(self.loaded.model, self.layers, windows, self.folder / f"{name}.statistics"),
+            lambda done: self.progress("reading texts", done, n),
         )
-
-    def _fits(self, name: str, windows: Tensor, ranks: Mapping[str, int]) -> list[LayerFit]:
-        """Return a fit for each layer, in single precision, made unless it is kept."""
-        file = self._folder / f"{name}.npz"
-        try:
-            fits = [LayerFit.from_tensors(group) for group in _load_groups(file)]
-            if all(fit.covers(ranks) for fit in fits):
-                return fits
-        except _DAMAGE:
-            pass
-        if name == "passages":
-            _ = self.exactness  # it needs the same statistics
-        known = self._statistics(name, windows)
-        groups = []
-        for layer, statistics in self._counted(
-            "fitting", list(zip(self._layers, known, strict=True))
-        ):
-            fit = LayerFit.of(layer.to(torch.float64), statistics, ranks)
-            groups.append({name: _single(tensor) for name, tensor in fit.tensors().items()})
-        _save_groups(groups, file)
-        return [LayerFit.from_tensors(group) for group in _load_groups(file)]
-
-    def _kept_layers(self, name: str, make: Callable[[], list[MLALayer]]) -> list[MLALayer]:
-        """Return converted layers, made unless they are kept."""
-        file = self._folder / f"{name}.npz"
-        try:
-            return _load_layers(file, self._layers)
-        except _DAMAGE:
-            _save_layers(make(), file)
-            return _load_layers(file, self._layers)
+        pairs = list(zip(self.layers, known, strict=True))
+        for layer, statistics in self._counted("fitting", pairs):
+            exact = layer.to(torch.float64)
+            yield exact, statistics, LayerFit.of(exact, statistics, ranks)
 
 
 def last_settings(folder: Path) -> Settings | None:
     """Return what a model was converted into last; None if nothing is kept of it."""
-    try:
-        settings: Settings = from_json(Settings, json.loads((folder / f"{_LAST}.json").read_text()))
-    except (*_DAMAGE, TypeError):
-        return None
-    return settings
+    piece = kept(folder / _LAST)
+    return None if piece is None else Settings(**piece)
 
 
-def _single(tensor: Tensor) -> Tensor:
-    """Return a tensor in single precision."""
-    return tensor.to(torch.complex64 if tensor.is_complex() else torch.float32)
+def _single(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors in single precision."""
+    return {
+        name: tensor.to(torch.complex64 if tensor.is_complex() else torch.float32)
+        for name, tensor in tensors.items()
+    }
 
 
-def _save_groups(groups: Sequence[Mapping[str, Tensor]], file: Path) -> None:
-    """Write a group of tensors for each layer."""
-    arrays = {f"{n}/{k}": t.numpy() for n, group in enumerate(groups) for k, t in group.items()}
-    with atomic_write(file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+def _halves(layer: MLALayer) -> dict[str, Tensor]:
+    """Return the new weights of a converted layer, in half precision as a trace holds them."""
+    halves = {name: getattr(layer, name).half() for name in CONVERTED_WEIGHTS}
+    if not all(bool(half.isfinite().all()) for half in halves.values()):
+        raise ExtractError("weights of the conversion do not fit into 16 bits; nothing is done")
+    return halves | {"frequencies": layer.frequencies}
 
 
-def _load_groups(file: Path) -> list[dict[str, Tensor]]:
-    groups: dict[int, dict[str, Tensor]] = {}
-    with np.load(file) as saved:
-        for key in saved.files:
-            number, _, name = key.partition("/")
-            groups.setdefault(int(number), {})[name] = torch.from_numpy(saved[key])
-    return [groups[number] for number in range(len(groups))]
-
-
-def _save_layers(layers: Sequence[MLALayer], file: Path) -> None:
-    """Write the new weights of converted layers, in half precision as a trace holds them."""
-    groups = []
-    for layer in layers:
-        halves = {name: getattr(layer, name).half() for name in CONVERTED_WEIGHTS}
-        if not all(bool(half.isfinite().all()) for half in halves.values()):
-            raise ExtractError("weights of the conversion do not fit into 16 bits; nothing is done")
-        groups.append(halves | {"frequencies": layer.frequencies})
-    _save_groups(groups, file)
-
-
-def _load_layers(file: Path, own: Sequence[AttentionLayer]) -> list[MLALayer]:
-    """Read the layers of `_save_layers`; `own` are the model's."""
+def _restored(
+    own: Sequence[AttentionLayer], pieces: Sequence[Mapping[str, Tensor]]
+) -> list[MLALayer]:
+    """Return the layers of `_halves`; `own` are the model's."""
+    new = (*CONVERTED_WEIGHTS, "frequencies")
     return [
         MLALayer(
             W_Q=layer.W_Q,
             b_Q=layer.b_Q,
             W_O=layer.W_O,
             scale=layer.scale,
-            **{name: tensor.float() for name, tensor in group.items()},
+            **{name: piece[name].float() for name in new},
         )
-        for layer, group in zip(own, _load_groups(file), strict=True)
+        for layer, piece in zip(own, pieces, strict=True)
     ]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,8 +23,8 @@ from extract.conversion.fits import (
     attend,
     scores,
 )
+from extract.conversion.pieces import keep, kept
 from extract.errors import ExtractError, UnsupportedModelError
-from extract.support.files import atomic_write
 from extract.trace.contents.conversion_report import WINDOW
 
 __all__ = [
@@ -35,6 +34,7 @@ __all__ = [
     "attention_layers",
     "attention_replaced",
     "gather_statistics",
+    "layer_by_layer",
     "run",
 ]
 
@@ -203,18 +203,21 @@ class LayerStream:
     Attributes
     ----------
     model : transformers.PreTrainedModel
+    layers : sequence of AttentionLayer
+        The model's own.
     hidden : (window, position, d_model)
         The input of the next layer.
-    layer : int
+    number : int
         That layer.
     """
 
     model: Any
+    layers: Sequence[AttentionLayer]
     hidden: Tensor
-    layer: int = 0
+    number: int = 0
 
     @classmethod
-    def start(cls, model: Any, windows: Tensor) -> LayerStream:
+    def start(cls, model: Any, layers: Sequence[AttentionLayer], windows: Tensor) -> LayerStream:
         """Embed the tokens of windows, (window, position)."""
         found: list[Tensor] = []
 
@@ -227,40 +230,42 @@ class LayerStream:
         try:
             with torch.inference_mode():
                 for window in windows:
-                    try:
+                    with suppress(_FirstLayerError):
                         model(input_ids=window[None], use_cache=False)
-                    except _FirstLayerError:
-                        continue
         finally:
             hook.remove()
-        return cls(model, torch.cat(found))
+        return cls(model, layers, torch.cat(found))
 
     @classmethod
-    def restart(cls, model: Any, windows: Tensor, file: Path) -> LayerStream:
+    def restart(
+        cls, model: Any, layers: Sequence[AttentionLayer], windows: Tensor, file: Path
+    ) -> LayerStream:
         """Go on from a file of `keep`, or from the tokens if there is none."""
-        if not file.exists():
-            return cls.start(model, windows)
-        with np.load(file) as saved:
-            return cls(model, torch.from_numpy(saved["hidden"]), int(saved["layer"]))
+        piece = kept(file)
+        return cls.start(model, layers, windows) if piece is None else cls(model, layers, **piece)
 
     def keep(self, file: Path) -> None:
         """Write the stream to a file."""
-        with atomic_write(file) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, hidden=self.hidden.numpy(), layer=self.layer)
+        keep({"hidden": self.hidden, "number": self.number}, file)
 
-    def step(self, layer: Layer, watcher: Callable[[Tensor, Projected, Tensor], None]) -> None:
-        """Take the stream through the next layer, whose attention is `layer`, window by window.
+    def through(
+        self, number: int, watcher: Callable[[Tensor, Projected, Tensor], None] | None
+    ) -> None:
+        """Take the stream to a layer and through it, window by window.
 
-        The watcher gets the input of the attention, its projections and output, for one window.
+        The watcher gets the input of this layer's attention, its projections and output, for one
+        window.
         """
-        number, block = self.layer, self.model.model.layers[self.layer]
-        rotary = self.model.model.rotary_emb
+        while self.number < number:
+            self.through(self.number, None)
+        block, rotary = self.model.model.layers[number], self.model.model.rotary_emb
         after = torch.empty_like(self.hidden)
 
         def watch(_: int, x: Tensor, projected: Projected, out: Tensor) -> None:
-            watcher(x[0], projected, out[0])
+            if watcher is not None:
+                watcher(x[0], projected, out[0])
 
-        module = _Replacement(number, layer, watch)
+        module = _Replacement(number, self.layers[number], watch)
         with torch.inference_mode(), attention_replaced(self.model, {number: module}):
             positions = torch.arange(self.hidden.shape[1])[None]
             for i, hidden in enumerate(self.hidden):
@@ -273,7 +278,47 @@ class LayerStream:
                     use_cache=False,
                 )
                 after[i] = made[0] if isinstance(made, Tensor) else made[0][0]
-        self.hidden, self.layer = after, number + 1
+        self.hidden, self.number = after, number + 1
+
+
+def layer_by_layer(
+    model: Any,
+    layers: Sequence[AttentionLayer],
+    windows: Tensor,
+    folder: Path,
+    make: Callable[[int, LayerStream], dict[str, Any]],
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[dict[str, Any]]:
+    """Make a piece of each layer of a model that reads windows of text.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+    layers : sequence of AttentionLayer
+        The model's own.
+    windows : (window, position) of int
+        Tokens; each window is read by itself.
+    folder : Path
+        Finished pieces are kept there, so that a run that was stopped goes on.
+    make : callable
+        Takes the stream through the layer of this number, and returns its piece.
+    progress : callable
+        Called with the number of layers that are done.
+    """
+    made, stream, stream_file = [], None, folder / "stream.pt"
+    for number in range(len(layers)):
+        progress(number)
+        file = folder / f"{number}.pt"
+        piece = kept(file)
+        if piece is None:
+            stream = stream or LayerStream.restart(model, layers, windows, stream_file)
+            piece = make(number, stream)
+            keep(piece, file)
+            stream.keep(stream_file)
+        made.append(piece)
+    stream_file.unlink(missing_ok=True)
+    progress(len(layers))
+    return made
 
 
 class _FirstLayerError(Exception):
@@ -332,51 +377,24 @@ def gather_statistics(
     layers: Sequence[AttentionLayer],
     windows: Tensor,
     folder: Path,
-    progress: Callable[[int], None] = lambda layer: None,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> list[LayerStatistics]:
-    """Run a model over windows of text and return the statistics of every layer.
+    """Return the statistics of every layer of a model that reads windows of text.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-    layers : sequence of AttentionLayer
-        The model's own.
-    windows : (window, position) of int
-        Tokens; each window is read by itself.
-    folder : Path
-        Finished layers are kept there, so that a run that was stopped goes on.
-    progress : callable
-        Called with the number of each layer when it is finished.
+    The parameters are those of `layer_by_layer`.
 
     Raises
     ------
     ExtractError
         If the model computes numbers that are not finite.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    stream = None
-    for number, layer in enumerate(layers):
-        file = folder / f"statistics-{number}.npz"
-        if not file.exists():
-            if stream is None:
-                stream = LayerStream.restart(model, windows, folder / "stream.npz")
-            sums = _Sums(layer, windows.shape[1])
-            stream.step(layer, sums.add)
-            if not stream.hidden.isfinite().all():
-                raise ExtractError(f"layer {number} of the model gives numbers that are not finite")
-            _save_statistics(sums.statistics(len(windows)), file)
-            stream.keep(folder / "stream.npz")
-        progress(number)
-    (folder / "stream.npz").unlink(missing_ok=True)
-    return [_load_statistics(folder / f"statistics-{n}.npz") for n in range(len(layers))]
 
+    def make(number: int, stream: LayerStream) -> dict[str, Any]:
+        sums = _Sums(layers[number], windows.shape[1])
+        stream.through(number, sums.add)
+        if not stream.hidden.isfinite().all():
+            raise ExtractError(f"layer {number} of the model gives numbers that are not finite")
+        return vars(sums.statistics(len(windows)))
 
-def _save_statistics(statistics: LayerStatistics, file: Path) -> None:
-    arrays = {field.name: getattr(statistics, field.name).numpy() for field in fields(statistics)}
-    with atomic_write(file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **arrays)
-
-
-def _load_statistics(file: Path) -> LayerStatistics:
-    with np.load(file) as saved:
-        return LayerStatistics(**{name: torch.from_numpy(saved[name]) for name in saved.files})
+    pieces = layer_by_layer(model, layers, windows, folder, make, progress)
+    return [LayerStatistics(**piece) for piece in pieces]

@@ -61,10 +61,6 @@ class ConversionText:
         The second text.
     passages : (passage, position)
         The fitted part of the calibration text in passages.
-    short : (passage, position)
-        The same without a beginning token.
-    short_held_out : (passage, position)
-        Its end, without a beginning token.
     sha256 : str
         Checksum of all texts.
     """
@@ -75,8 +71,6 @@ class ConversionText:
     held_out: Tensor
     second: Tensor
     passages: Tensor
-    short: Tensor
-    short_held_out: Tensor
     sha256: str
 
 
@@ -128,8 +122,6 @@ def read_texts(
         held_out=torch.tensor(_cut(own[n_own:], passage, start)),
         second=torch.tensor(_cut(second, passage, start)),
         passages=torch.tensor(_cut(own[:n_own], passage, start)),
-        short=torch.tensor(_cut(own[:n_own], passage, ())),
-        short_held_out=torch.tensor(_cut(own[n_own:], passage, ())),
         sha256=hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest(),
     )
 

@@ -7,8 +7,8 @@ The values are in ``assets/reference/gpt2_small.json``, which says where they ar
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "PUBLISHED",
     "figures",
     "gpt2_trace",
+    "has_figures",
     "has_published_twin",
     "is_gpt2_small",
     "published_trace",
@@ -46,14 +47,6 @@ _BY = (
     "RUB-EP1/Data-Analysis-Block-Course-2025 at f2ca0d43, lecture 4A, with transformers' eager "
     "attention"
 )
-
-_GPT2_SMALL = {
-    "attention": "mha",
-    "positions": "learned",
-    "n_layers": 12,
-    "n_heads": 12,
-    "d_model": 768,
-}
 
 
 @cache
@@ -101,9 +94,21 @@ def published_trace() -> Trace:
 
 def is_gpt2_small(meta: TraceMeta) -> bool:
     """Return whether a trace is of GPT-2 small, extracted or published."""
+    arch = architecture("GPT-2 small")
+    shape = meta.attention, meta.positions, meta.n_layers, meta.n_heads, meta.d_model
     return (
-        all(getattr(meta, name) == value for name, value in _GPT2_SMALL.items())
+        shape == (arch.scheme, "learned", arch.n_layers, arch.n_heads, arch.d_model)
         and meta.source.name.rsplit("/", 1)[-1] == "gpt2"
+    )
+
+
+def has_figures(trace: Trace) -> bool:
+    """Return whether a trace was extracted from GPT-2 small on the prompt of the figures."""
+    meta = trace.meta
+    return (
+        meta.published is None
+        and is_gpt2_small(meta)
+        and list(meta.tokens[: meta.n_prompt]) == figures()["tokens"]
     )
 
 
@@ -121,15 +126,8 @@ def gpt2_trace() -> Trace:
     TraceError
         If the published trace is damaged.
     """
-    own = _own_gpt2_trace(EXTRACTED_GPT2)
-    return Trace.load(PUBLISHED) if own is None else own
-
-
-def _own_gpt2_trace(path: Path) -> Trace | None:
-    """Return the user's trace of GPT-2 if it is of the published prompt and tokens."""
-    try:
-        trace = Trace.load(path)
-    except TraceError:
-        return None
-    same = list(trace.meta.tokens[: trace.meta.n_prompt]) == figures()["tokens"]
-    return trace if same and is_gpt2_small(trace.meta) else None
+    with suppress(TraceError):
+        own = Trace.load(EXTRACTED_GPT2)
+        if has_figures(own):
+            return own
+    return Trace.load(PUBLISHED)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from extract.errors import ExtractError
-from extract.facts.published import FIGURES, figures, is_gpt2_small, published_trace
+from extract.facts.published import figures, has_figures, published_trace
 from extract.trace import Trace
 
-__all__ = ["FIGURES", "CheckReport", "FigureComparison", "check", "has_figures"]
+__all__ = ["CheckReport", "FigureComparison", "check"]
 
 LAYER_0_LIMIT = 1e-4
 """Largest allowed difference in layer 0; the figures are printed to four decimals."""
@@ -84,16 +84,6 @@ class CheckReport:
             asdict(comparison) | {"agrees": comparison.agrees} for comparison in self.comparisons
         ]
         return {"figures": self.figures, "agrees": self.agrees, "comparisons": comparisons}
-
-
-def has_figures(trace: Trace) -> bool:
-    """Return whether a trace was extracted from GPT-2 small on the prompt of the figures."""
-    meta = trace.meta
-    return (
-        meta.published is None
-        and is_gpt2_small(meta)
-        and list(meta.tokens[: meta.n_prompt]) == figures()["tokens"]
-    )
 
 
 def check(trace: Trace) -> CheckReport:

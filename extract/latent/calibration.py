@@ -52,8 +52,6 @@ PASSAGE_TOKENS = 32
 
 _PASSAGES_PER_BATCH = 32
 
-_WAITING = "waiting for another run"
-
 # Largest relative error between the layer's input for the prompt and the trace's, for the model to
 # count as the one that made the trace.
 _SAME_MODEL_TOLERANCE = 1e-3
@@ -127,7 +125,7 @@ def calibrate(
     n_passage = int(min(PASSAGE_TOKENS, n_positions - len(prefix)))
     parts = [_batches(prefix, part, n_passage) for part in (ids[:n_fitted], ids[n_fitted:])]
     key = [loaded.digest, parts]
-    with kept_folder("calibration", key, lambda: progress(_WAITING, 0, 1)) as folder:
+    with kept_folder("calibration", key, progress) as folder:
         fitted, held_out = _kept(folder, layer) or _summed(model, parts, folder, layer, progress)
     description = CalibrationText(
         name=text.name,

@@ -43,13 +43,10 @@ class Duel:
     Attributes
     ----------
     own : (n_heads, query, key)
-    n_own : int
-        Numbers that the model itself caches for each token of the layer.
     shared, latent : Side
     """
 
     own: Array
-    n_own: int
     shared: Side
     latent: Side
 
@@ -80,7 +77,6 @@ def duel(trace: Trace, layer: int) -> Duel:
     width = meta.d_qk + meta.d_v
     return Duel(
         own=own,
-        n_own=meta.n_kv_heads * width,
         shared=side(width, share_heads(trace, layer, 1).pattern),
         latent=side(mla.n_cached, attention.pattern),
     )

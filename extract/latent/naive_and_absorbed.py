@@ -96,37 +96,26 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
     TraceError
         If the trace holds no latent of the layer; the message names the command that adds one.
     """
-    if trace.meta.attention == "mla":
-        return _trained_forms(trace, layer)
+    trained = trace.meta.attention == "mla"
     q = as_float64(trace.get("q", layer))
-    fitted = fitted_latent(trace, layer)
-    naive = mla_naive(q, fitted.kv_latent, fitted.layer)
-    return BothForms(
-        has_trained_latent=False,
-        kv_latent=as_float64(fitted.kv_latent),
-        k_rope=np.zeros((len(q), 0)),
-        q=q,
-        k=naive.k,
-        layer=fitted.layer,
-        naive=naive,
-        absorbed=mla_absorbed(q, fitted.kv_latent, fitted.layer),
-    )
-
-
-def _trained_forms(trace: Trace, layer: int) -> BothForms:
-    """Compute both forms of a layer that was trained with a latent."""
-    W_UK, W_UV, W_O = (as_float64(trace.weights(name, layer)) for name in ("W_UK", "W_UV", "W_O"))
-    b_O = trace.get("b_O", layer) if trace.has("b_O", layer) else None
-    latent_layer = LatentLayer(W_UK, W_UV, W_O, trace.meta.score_scale, b_O)
-    d_content = W_UK.shape[2]
-    q = as_float64(trace.get("q", layer))[..., :d_content]
-    q_rope = as_float64(trace.queries(layer))[..., d_content:]
-    kv_latent, k_rope = (as_float64(trace.get(name, layer)) for name in ("kv_latent", "k_rope"))
+    if trained:
+        W_UK, W_UV, W_O = (
+            as_float64(trace.weights(name, layer)) for name in ("W_UK", "W_UV", "W_O")
+        )
+        b_O = trace.get("b_O", layer) if trace.has("b_O", layer) else None
+        latent_layer = LatentLayer(W_UK, W_UV, W_O, trace.meta.score_scale, b_O)
+        q = q[..., : W_UK.shape[2]]
+        q_rope = as_float64(trace.queries(layer))[..., q.shape[2] :]
+        kv_latent, k_rope = (as_float64(trace.get(name, layer)) for name in ("kv_latent", "k_rope"))
+    else:
+        fitted = fitted_latent(trace, layer)
+        latent_layer, kv_latent = fitted.layer, as_float64(fitted.kv_latent)
+        q_rope, k_rope = q[..., :0], np.zeros((len(q), 0))
     decoupled = Decoupled(q_rope, k_rope)
     naive = mla_naive(q, kv_latent, latent_layer, decoupled)
     k_rope_per_head = for_each_head(k_rope[:, None], naive.k.shape[1])
     return BothForms(
-        has_trained_latent=True,
+        has_trained_latent=trained,
         kv_latent=kv_latent,
         k_rope=k_rope,
         q=np.concatenate([q, q_rope], axis=-1),

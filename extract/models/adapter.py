@@ -47,24 +47,17 @@ def run_with_cache(bridge: Any, ids: Sequence[int]) -> tuple[torch.Tensor, Cache
     UnsupportedModelError
         If the library cannot run it, or does not show its attention.
     """
-    name, layers = type(bridge.original_model).__name__, range(len(bridge.blocks))
+    layers = range(len(bridge.blocks))
     hooks = {f"blocks.{layer}.attn.{hook}" for layer in layers for hook in _HOOKS}
     with torch.inference_mode():
         tokens = torch.tensor([list(ids)], device=bridge.cfg.device)
         try:
             logits, cache = bridge.run_with_cache(tokens, names_filter=hooks.__contains__)
         except (AttributeError, TypeError) as error:  # a family that the library does not fit
-            raise UnsupportedModelError(
-                f"{name} cannot be traced: TransformerLens cannot run it "
-                f"({next(iter(str(error).splitlines()), type(error).__name__)})"
-            ) from error
-    for layer in layers:
-        for hook in _REQUIRED_HOOKS:
-            if f"blocks.{layer}.attn.{hook}" not in cache:
-                raise UnsupportedModelError(
-                    f"{name} cannot be traced: TransformerLens does not show '{hook}' of layer "
-                    f"{layer}, so it is not an attention layer that the library knows"
-                )
+            raise UnsupportedModelError("TransformerLens cannot run it") from error
+    required = {f"blocks.{layer}.attn.{hook}" for layer in layers for hook in _REQUIRED_HOOKS}
+    if not required <= cache.keys():
+        raise UnsupportedModelError("it has a layer that TransformerLens does not know")
     return logits[0].float().cpu(), cache
 
 
@@ -110,16 +103,14 @@ class TransformerLensAdapter:
         UnsupportedModelError
             If the scores depend on positions and the library does not show them, or how.
         """
-        name, n_layers = type(bridge.original_model).__name__, len(bridge.blocks)
+        n_layers = len(bridge.blocks)
         layers = [_layer_arrays(cache, layer) for layer in range(n_layers)]
         scales = {
             _score_scale(bridge.blocks[layer].attn.original_component, arrays, cache)
             for layer, arrays in enumerate(layers)
         }
         if len(scales) > 1:
-            raise UnsupportedModelError(
-                f"{name} cannot be traced: its layers scale scores differently"
-            )
+            raise UnsupportedModelError("its layers scale scores differently")
         (scale,) = scales
         first, embedding = _layer_arrays(several, 0), bridge.cfg.positional_embedding_type
         tables = tuple(
@@ -129,21 +120,16 @@ class TransformerLensAdapter:
         )
         rotation = slopes = None
         if (tables or embedding == "alibi") and "scores" not in first:
-            raise UnsupportedModelError(
-                f"{name} cannot be traced: TransformerLens does not show its scores"
-            )
+            raise UnsupportedModelError("TransformerLens does not show its scores")
         if embedding == "alibi":
             bias = first["scores"] - dot_products(first["q"], first["k"]) * scale
             slopes = (bias[:, -1, -1] - bias[:, -1, 0]) / (bias.shape[-1] - 1)
             slopes = slopes.astype(np.float32)
         elif tables:
             products = as_float64(first["scores"]) / scale
-            what = f"{name} cannot be traced: TransformerLens"
-            rotation = find_rotation(what, tables, first["q"], first["k"], products)
+            rotation = find_rotation("layer 0", tables, first["q"], first["k"], products)
         if embedding == "rotary" and rotation is None:
-            raise UnsupportedModelError(
-                f"{name} cannot be traced: TransformerLens does not show its rotation"
-            )
+            raise UnsupportedModelError("TransformerLens does not show its rotation")
         unrotated = "learned" if hasattr(bridge, "pos_embed") else "none"
         windows = tuple(_window(arrays["pattern"]) for arrays in layers)
         (_, n_heads, d_qk), (_, n_kv_heads, d_v) = first["q"].shape, first["v"].shape
@@ -212,13 +198,9 @@ def _layer_arrays(cache: Cache, layer: int) -> dict[str, Floats]:
         if len(shape) != len(axes) or any(
             want not in (None, have) for want, have in zip(axes, shape, strict=True)
         ):
-            raise UnsupportedModelError(
-                f"the model cannot be traced: '{name}' of layer {layer} has shape {list(shape)}"
-            )
+            raise UnsupportedModelError(f"'{name}' of layer {layer} has shape {list(shape)}")
     if np.triu(arrays["pattern"], k=1).any():
-        raise UnsupportedModelError(
-            f"the model cannot be traced: in layer {layer} queries see later keys (not causal)"
-        )
+        raise UnsupportedModelError(f"in layer {layer} queries see later keys (not causal)")
     # Where the library does not recompute attention itself, it gives the pattern again for scores.
     if f"blocks.{layer}.attn.hook_attn_scores" in cache:
         scores = hook("hook_attn_scores")

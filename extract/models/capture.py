@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -64,54 +64,59 @@ def trace_model(
 ) -> Trace:
     """Trace one prompt with a decoder in memory; see :func:`extract.trace`."""
     progress = progress or _ignore_progress
-    refuse_unsupported(model)
-    other_dtypes = {str(parameter.dtype) for parameter in model.parameters()} - {"torch.float32"}
-    if other_dtypes:
-        raise ExtractError(
-            f"the model holds {', '.join(sorted(other_dtypes))}; load it in torch.float32"
+    with _named(model):
+        refuse_unsupported(model)
+        other_dtypes = {str(parameter.dtype) for parameter in model.parameters()} - {
+            "torch.float32"
+        }
+        if other_dtypes:
+            raise ExtractError(
+                f"the model holds {', '.join(sorted(other_dtypes))}; load it in torch.float32"
+            )
+        name = name or type(model).__name__
+        unwrapped = _clone_sharing_weights(model)
+        bridge = _wrap_if_known(_clone_sharing_weights(model))
+        _check_range(
+            "layer", layers, len(bridge.blocks if bridge else attention_modules(unwrapped))
         )
-    name = name or type(model).__name__
-    unwrapped = _clone_sharing_weights(model)
-    bridge = _wrap_if_known(_clone_sharing_weights(model))
-    _check_range("layer", layers, len(bridge.blocks if bridge else attention_modules(unwrapped)))
-    n_heads = bridge.cfg.n_heads if bridge else model.config.num_attention_heads
-    _check_range("head", () if head is None else (head,), n_heads)
-    if bos is None:
-        # The library's own default for a family that it does not know is to prepend the token.
-        bos = bool(bridge.cfg.default_prepend_bos) if bridge else True
-    sequence = TokenSequence.from_prompt(unwrapped, tokenizer, prompt, continuation, bos)
-    drawn = _drawn_positions(rows, sequence)
-    if continuation is None:
-        sequence.generate(unwrapped, tokenizer, generate, progress)
-    progress("running", 0, 1)
-    logits, error, reader = _run_forward(unwrapped, bridge, sequence.ids)
-    progress("running", 1, 1)
+        n_heads = bridge.cfg.n_heads if bridge else model.config.num_attention_heads
+        _check_range("head", () if head is None else (head,), n_heads)
+        if bos is None:
+            # The library's own default for a family that it does not know is to prepend the token.
+            bos = bool(bridge.cfg.default_prepend_bos) if bridge else True
+        sequence = TokenSequence.from_prompt(unwrapped, tokenizer, prompt, continuation, bos)
+        drawn = _drawn_positions(rows, sequence)
+        if continuation is None:
+            sequence.generate(unwrapped, tokenizer, generate, progress)
+        progress("running", 0, 1)
+        logits, error, reader = _run_forward(unwrapped, bridge, sequence.ids)
+        progress("running", 1, 1)
 
-    texts = [token_text(tokenizer, token) for token in sequence.ids]
-    top_probs, top_ids = torch.topk(torch.softmax(logits, dim=-1), TOP_TOKENS)
-    meta = TraceMeta(
-        schema=SCHEMA,
-        model=name,
-        source=source or ModelSource("memory", name),
-        prompt=prompt,
-        tokens=tuple(texts),
-        token_ids=tuple(sequence.ids),
-        n_prompt=sequence.n_prompt,
-        has_bos=sequence.has_bos,
-        featured=Featured(0, 0),  # chosen below
-        featured_criterion="",
-        continued=continuation is not None,
-        random_weights=random_weights,
-        versions={library: version(library) for library in _LIBRARIES}
-        | {"python": platform.python_version()},
-        top_tokens=tuple(
-            tuple(token_text(tokenizer, int(token)) for token in row) for row in top_ids
-        ),
-        rows=drawn,
-        **vars(reader.config),
-    )
-    tensors, errors = _checked_tensors(reader, meta, progress)
-    errors = {"logits": error} | errors
+        texts = [token_text(tokenizer, token) for token in sequence.ids]
+        top_probs, top_ids = torch.topk(torch.softmax(logits, dim=-1), TOP_TOKENS)
+        meta = TraceMeta(
+            schema=SCHEMA,
+            model=name,
+            source=source or ModelSource("memory", name),
+            prompt=prompt,
+            tokens=tuple(texts),
+            token_ids=tuple(sequence.ids),
+            n_prompt=sequence.n_prompt,
+            has_bos=sequence.has_bos,
+            featured=Featured(0, 0),  # chosen below
+            featured_criterion="",
+            continued=continuation is not None,
+            random_weights=random_weights,
+            versions={library: version(library) for library in _LIBRARIES}
+            | {"python": platform.python_version()},
+            top_tokens=tuple(
+                tuple(token_text(tokenizer, int(token)) for token in row) for row in top_ids
+            ),
+            rows=drawn,
+            **vars(reader.config),
+        )
+        tensors, errors = _checked_tensors(reader, meta, progress)
+        errors = {"logits": error} | errors
     require_small_errors(errors, name)
     patterns = np.stack([tensors[f"pattern.{layer}"] for layer in range(meta.n_layers)])
     shown = slice(*drawn) if drawn else slice(meta.n_prompt)
@@ -162,6 +167,16 @@ def _checked_tensors(
 def _of_layer(arrays: Mapping[str, Floats], layer: int) -> dict[str, Floats]:
     """Return arrays by the names that they have in a trace."""
     return {Trace.tensor_name(name, layer): array for name, array in arrays.items()}
+
+
+@contextmanager
+def _named(model: Any) -> Iterator[None]:
+    """Begin the reason why a model cannot be traced with the model's class."""
+    try:
+        yield
+    except UnsupportedModelError as error:
+        name = type(model).__name__
+        raise UnsupportedModelError(f"{name} cannot be traced truthfully: {error}") from error
 
 
 def _clone_sharing_weights(model: Any) -> Any:
@@ -230,7 +245,7 @@ def _run_forward(
     eager_logits, records = record(eager, ids)
     error = error_of(eager_logits, "with eager attention")
     more = record(eager, several)[1] if several else records
-    return logits, error, ModuleReader.from_records(type(unwrapped).__name__, records, more)
+    return logits, error, ModuleReader.from_records(records, more)
 
 
 def _drawn_positions(rows: tuple[int, int] | None, sequence: TokenSequence) -> tuple[int, ...]:
@@ -275,4 +290,6 @@ def attention_inputs(
     unwrapped = _clone_sharing_weights(model)
     for batch in batches:
         tokens = torch.tensor(batch, device=model.device)
-        yield [as_numpy(inputs) for inputs in layer_inputs(unwrapped, tokens)]
+        with _named(model):
+            found = layer_inputs(unwrapped, tokens)
+        yield [as_numpy(inputs) for inputs in found]

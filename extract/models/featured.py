@@ -10,7 +10,7 @@ import numpy.typing as npt
 from extract.trace import Featured
 from extract.trace.contents.byte_tokens import without_byte_tokens
 
-__all__ = ["CRITERION", "choose_featured", "strongest_pair", "structure_scores"]
+__all__ = ["CRITERION", "choose_featured", "structure_scores"]
 
 CRITERION = (
     "the head with the largest product of two numbers over the prompt: the mean weight that "
@@ -47,60 +47,17 @@ def structure_scores(
     array
         Scores [...]; 0 for a prompt that is too short to have an earlier word to attend to.
     """
-    first = int(has_bos)  # position of the prompt's first word
-    earlier, further = _earlier_words(tokens, first)
+    first = int(has_bos)  # position of the prompt's first word, which does not count
+    is_word = np.array([any(map(str.isalnum, without_byte_tokens(token))) for token in tokens])
+    is_word[: first + 1] = False
+    key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
+    earlier, further = is_word & (key < query), is_word & (key < query - 1)
     rows = pattern.astype(np.float64)[..., first + 2 :, :]
     if not rows.shape[-2]:
         return np.zeros(pattern.shape[:-2])
     mean_weight: npt.NDArray[np.float64] = (rows * earlier[first + 2 :]).sum(axis=-1).mean(axis=-1)
     largest_weight: npt.NDArray[np.float64] = (rows * further[first + 2 :]).max(axis=(-1, -2))
     return mean_weight * largest_weight
-
-
-def _earlier_words(
-    tokens: Sequence[str], first: int
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return which keys are earlier words, and which of them are not right before their query.
-
-    Both [query_pos, key_pos]; the word at position `first` does not count.
-    """
-    is_word = np.array([any(map(str.isalnum, without_byte_tokens(token))) for token in tokens])
-    is_word[: first + 1] = False
-    key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
-    earlier = is_word[None, :] & (key < query)
-    return earlier, earlier & (key < query - 1)
-
-
-def strongest_pair(
-    pattern: npt.NDArray[np.float32], tokens: Sequence[str], has_bos: bool
-) -> tuple[int, int]:
-    """Return query and key with the largest weight on a word that is not right before its query.
-
-    The first word does not count, nor does the last query, whose row is about the word to come.
-
-    Parameters
-    ----------
-    pattern : array
-        [query_pos, key_pos] of one head, prompt only.
-    tokens : sequence of str
-        [query_pos].
-    has_bos : bool
-
-    Returns
-    -------
-    query, key : int
-        If no word is far enough back, those of the largest weight on any earlier token, and the
-        last token twice if there is only one.
-    """
-    _, further = _earlier_words(tokens, int(has_bos))
-    # The last row is about the word to come; take a pair inside the prompt if there is one.
-    if further[:-1].any():
-        further[-1] = False
-    allowed = further if further.any() else np.tri(len(tokens), k=-1, dtype=np.bool_)
-    if not allowed.any():
-        return len(tokens) - 1, len(tokens) - 1
-    best = np.unravel_index(np.argmax(np.where(allowed, pattern, -1.0)), allowed.shape)
-    return int(best[0]), int(best[1])
 
 
 def choose_featured(

@@ -14,7 +14,7 @@ import shutil
 import ssl
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.metadata import version
@@ -172,22 +172,16 @@ def load_model(
             f"{shortened(name_or_path)}: there is no such model ({reason}); name another with "
             "--model"
         ) from error
+    read = partial(_from_pretrained, random_weights=random_weights, check_tokenizer=check_tokenizer)
     if name_or_path == PACKAGED:
-        file = _packaged_file()
         revision = f"{_DISTRIBUTION} {version(_DISTRIBUTION)}"
-        return _load_gguf(
-            *(file, "package", PACKAGED, random_weights, revision),
-            check_tokenizer=check_tokenizer,
-            progress=progress,
-        )
+        source = ModelSource("package", PACKAGED, revision)
+        return _load_gguf(_packaged_file(), source, random_weights, read, progress)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ExtractError(f"{name_or_path}: there is no such file; name another with --model")
-        return _load_gguf(
-            *(path, "file", path.name, random_weights),
-            check_tokenizer=check_tokenizer,
-            progress=progress,
-        )
+        source = ModelSource("file", _shown_name(path.name))
+        return _load_gguf(path, source, random_weights, read, progress)
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ExtractError(
@@ -197,13 +191,11 @@ def load_model(
         weights = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
         name = _shown_name(path.resolve().name)
         progress(_READING, 0, 1)
-        model, tokenizer = _from_pretrained(
-            str(path), name_or_path, random_weights, check_tokenizer=check_tokenizer
-        )
+        pair = read(str(path), name_or_path)
         progress(_READING, 1, 1)
         sha256 = "" if random_weights else _sha256(weights)
         source = ModelSource("folder", name, sha256=sha256)
-        return LoadedModel(model, tokenizer, name, source, random_weights)
+        return LoadedModel(*pair, name, source, random_weights)
     if path.is_absolute() or name_or_path.startswith((".", "~")):
         raise ExtractError(f"{name_or_path}: there is no such folder; name another with --model")
     no_hub = not _hub_answers()
@@ -212,15 +204,9 @@ def load_model(
             f"{shortened(name_or_path, MAX_NAME)}: the Hugging Face hub cannot be reached; "
             f"{_PACKAGED_INSTEAD}"
         )
-    model, tokenizer = _from_pretrained(
-        name_or_path,
-        name_or_path,
-        random_weights,
-        check_tokenizer=check_tokenizer,
-        local_files_only=no_hub,
-    )
+    pair = read(name_or_path, name_or_path, local_files_only=no_hub)
     source = ModelSource("hub", name_or_path, _revision(name_or_path))
-    return LoadedModel(model, tokenizer, name_or_path, source, random_weights)
+    return LoadedModel(*pair, name_or_path, source, random_weights)
 
 
 def _hub_answers() -> bool:
@@ -253,11 +239,10 @@ def _hub_answers() -> bool:
 
 def _is_downloaded(name: str) -> bool:
     """Return whether a model is in the local cache, or has a name that the hub cannot have."""
-    from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+        return bool(_revision(name))
     except HFValidationError:
         return True
 
@@ -291,27 +276,24 @@ def _packaged_file() -> Path:
 
 def _load_gguf(
     file: Path,
-    kind: str,
-    source_name: str,
+    source: ModelSource,
     random_weights: bool,
-    revision: str = "",
-    *,
-    check_tokenizer: Callable[[Any], None],
+    read: Callable[..., tuple[Any, Any]],
     progress: Callable[[str, int, int], None],
 ) -> LoadedModel:
-    """Load a ``.gguf`` file; quantised weights are converted to float32."""
+    """Load a ``.gguf`` file; quantised weights are converted to float32.
+
+    `read` returns model and tokenizer, as `_from_pretrained`.
+    """
     progress(_READING, 0, 1)
     sha256 = _sha256([file])
     name = _shown_name(_QUANTISATION.sub(r" (\1)", file.stem))
-    source = ModelSource(kind, _shown_name(source_name), revision, "" if random_weights else sha256)
+    source = replace(source, sha256="" if random_weights else sha256)
 
     def load(path: Path, **options: Any) -> LoadedModel:
-        pair = _from_pretrained(
-            str(path), file.name, random_weights, check_tokenizer=check_tokenizer, **options
-        )
-        return LoadedModel(*pair, name, source, random_weights)
+        return LoadedModel(*read(str(path), file.name, **options), name, source, random_weights)
 
-    with kept_folder("gguf", sha256, lambda: progress("waiting for another run", 0, 1)) as folder:
+    with kept_folder("gguf", sha256, progress) as folder:
         loaded = None if random_weights else _kept_gguf(folder, load)
         if loaded is None:
             loaded = load(file.parent, gguf_file=file.name)
@@ -375,8 +357,8 @@ def _no_bars() -> Iterator[None]:
 def _from_pretrained(
     name_or_path: str,
     shown_name: str,
-    random_weights: bool,
     *,
+    random_weights: bool,
     check_tokenizer: Callable[[Any], None],
     **options: Any,
 ) -> tuple[Any, Any]:

@@ -94,9 +94,7 @@ def attention_modules(model: Any) -> list[Any]:
     inner = {id(child) for module in found for child in module.modules() if child is not module}
     modules = [module for module in found if id(module) not in inner]
     if not modules:
-        raise UnsupportedModelError(
-            f"{type(model).__name__} cannot be traced: it has no attention layers"
-        )
+        raise UnsupportedModelError("it has no attention layers")
     return modules
 
 
@@ -133,8 +131,7 @@ def record(model: Any, ids: Sequence[int]) -> tuple[torch.Tensor, list[ModuleRec
     for layer, entry in enumerate(records):
         if len(entry.calls) != 1 or entry.x is None:
             raise UnsupportedModelError(
-                f"{type(model).__name__} cannot be traced: layer {layer} does not compute its "
-                "attention where transformers lets it be seen"
+                f"layer {layer} does not compute its attention where transformers lets it be seen"
             )
     return logits.float().cpu(), records
 

@@ -6,7 +6,7 @@ step; see `extract.models.module_hooks`.  Needs torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,16 +29,12 @@ from extract.models.reader import (
     weights_of_projections,
     window_of,
 )
+from extract.models.unsupported import QK_NORMS
 from extract.trace.contents.meta import attention_kind
 
 __all__ = ["ModuleReader"]
 
 _OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj")
-_NORMS = (
-    ("q_norm", "k_norm"),
-    ("q_layernorm", "k_layernorm"),
-    ("query_layernorm", "key_layernorm"),
-)
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,6 @@ class ModuleReader:
 
     Attributes
     ----------
-    name : str
-        The model's class, for error messages.
     records : sequence of ModuleRecord
         One for each layer.
     config : AttentionConfig
@@ -58,7 +52,6 @@ class ModuleReader:
         Models with biases on positions are read by `TransformerLensAdapter`.
     """
 
-    name: str
     records: Sequence[ModuleRecord]
     config: AttentionConfig
     rotations: Sequence[Rotation | None]
@@ -66,13 +59,12 @@ class ModuleReader:
 
     @classmethod
     def from_records(
-        cls, name: str, records: Sequence[ModuleRecord], several: Sequence[ModuleRecord]
+        cls, records: Sequence[ModuleRecord], several: Sequence[ModuleRecord]
     ) -> ModuleReader:
         """Return a reader, after finding out which steps the model's attention has.
 
         Parameters
         ----------
-        name : str
         records : sequence of ModuleRecord
         several : sequence of ModuleRecord
             The same if they are of two tokens or more, else of a run with more tokens: position 0
@@ -83,26 +75,21 @@ class ModuleReader:
         UnsupportedModelError
             If there is a step that this project does not know.
         """
-        rotations = [_rotation(name, layer, entry) for layer, entry in enumerate(several)]
+        rotations = [_rotation(layer, entry) for layer, entry in enumerate(several)]
         styles = {rotation.style if rotation else "" for rotation in rotations}
         dims = {rotation.pairs.size if rotation else 0 for rotation in rotations}
         if len(styles) > 1 or len(dims) > 1:
-            raise UnsupportedModelError(
-                f"{name} cannot be traced truthfully: it has layers without rotation among rotated "
-                "ones"
-            )
+            raise UnsupportedModelError("it has layers without rotation among rotated ones")
         first = records[0].calls[0]
         scales = {_scale(entry) for entry in records}
         caps = {float(entry.calls[0].options.get("softcap") or 0) for entry in records}
-        norms = {_norm(name, layer, entry) for layer, entry in enumerate(several)}
+        norms = {_before_rotation(layer, entry)[0] for layer, entry in enumerate(several)}
         if max(len(scales), len(caps), len(norms)) > 1:
-            raise UnsupportedModelError(
-                f"{name} cannot be traced: its layers scale, cap or normalise differently"
-            )
+            raise UnsupportedModelError("its layers scale, cap or normalise differently")
         sinks = {_sinks(entry) is not None for entry in records}
         if len(sinks) > 1:
-            raise UnsupportedModelError(f"{name} cannot be traced: only some layers have sinks")
-        windows = tuple(_window(name, layer, entry.calls[0]) for layer, entry in enumerate(records))
+            raise UnsupportedModelError("only some layers have sinks")
+        windows = tuple(_window(layer, entry.calls[0]) for layer, entry in enumerate(records))
         (n_heads, _, d_qk), (n_kv_heads, _, d_v) = first.q.shape, first.v.shape
         (style,), (dim,) = styles, dims
         config = AttentionConfig(
@@ -123,7 +110,7 @@ class ModuleReader:
             score_cap=caps.pop(),
             sinks=sinks.pop(),
         )
-        return cls(name, records, config, rotations)
+        return cls(records, config, rotations)
 
     def activations(self, layer: int) -> dict[str, Floats]:
         """Return a layer's activations by their names in the trace, gains of norms among them.
@@ -134,11 +121,9 @@ class ModuleReader:
         call = entry.calls[0]
         arrays = {"x": _of(entry.x), "pattern": as_numpy(call.pattern), "z": as_numpy(call.z)}
         arrays["out"] = _of(entry.out)
-        arrays |= _projected(self.name, layer, entry)
+        arrays |= _before_rotation(layer, entry)[1]
         if config.sinks:
             arrays["sinks"] = _of(_sinks(entry))
-        if config.qk_norm is not None:
-            arrays |= _normalised(self.name, layer, entry, arrays)
         rotation = self.rotations[layer]
         if rotation is not None:
             arrays |= rotated(rotation, arrays)
@@ -153,13 +138,13 @@ class ModuleReader:
         entry, config = self.records[layer], self.config
         if config.attention == "mla":
             return _mla_weights(entry.module, config)
-        return weights_of_projections(_projections(self.name, entry.module, config), config)
+        return weights_of_projections(_projections(entry.module, config), config)
 
 
 def _of(tensor: Any) -> Floats:
     """Return a recorded tensor that is always there."""
     if tensor is None:
-        raise UnsupportedModelError("the model cannot be traced: a projection is never called")
+        raise UnsupportedModelError("a projection is never called")
     return as_numpy(tensor)
 
 
@@ -167,16 +152,14 @@ def _is_mla(entry: ModuleRecord) -> bool:
     return "kv_a_layernorm" in entry.outputs
 
 
-def _projections(
-    name: str, module: Any, config: AttentionConfig
-) -> dict[str, tuple[Floats, Floats | None]]:
+def _projections(module: Any, config: AttentionConfig) -> dict[str, tuple[Floats, Floats | None]]:
     """Return weight [in, out] and bias [out] of queries, keys, values and the output."""
     of_output = next((part for part in _OUTPUTS if hasattr(module, part)), None)
     apart = all(hasattr(module, f"{letter}_proj") for letter in "qkv")
     if of_output is None or not (apart or hasattr(module, "qkv_proj")):
         raise UnsupportedModelError(
-            f"{name} cannot be traced: its attention has no projections that are known (q_proj, "
-            f"k_proj and v_proj, or qkv_proj; {', '.join(_OUTPUTS)})"
+            "its attention has no projections that are known (q_proj, k_proj and v_proj, or "
+            f"qkv_proj; {', '.join(_OUTPUTS)})"
         )
     found = {"o": linear(getattr(module, of_output))}
     if apart:
@@ -195,7 +178,7 @@ def _mla_weights(module: Any, config: AttentionConfig) -> dict[str, Floats]:
     found = {name: linear(part) for name, part in parts.items() if part is not None}
     biased = [name for name, (_, bias) in found.items() if bias is not None]
     if biased:
-        raise UnsupportedModelError(f"MLA with biases cannot be traced ({', '.join(biased)})")
+        raise UnsupportedModelError(f"it has MLA with biases ({', '.join(biased)})")
     down, up = found["kv_a_proj_with_mqa"][0], found["kv_b_proj"][0]
     rank, d_content = len(up), config.d_qk - config.rotary_dim
     up = up.reshape(rank, config.n_heads, d_content + config.d_v)
@@ -219,7 +202,7 @@ def _mla_weights(module: Any, config: AttentionConfig) -> dict[str, Floats]:
     return weights | weights_of_projections(plain, config)
 
 
-def _projected(name: str, layer: int, entry: ModuleRecord) -> dict[str, Floats]:
+def _projected(layer: int, entry: ModuleRecord) -> dict[str, Floats]:
     """Return queries, keys and values before any norm and rotation; in MLA the latents too."""
     call = entry.calls[0]
     (n_heads, n_positions, d_qk), (n_kv_heads, _, d_v) = call.q.shape, call.v.shape
@@ -248,8 +231,8 @@ def _projected(name: str, layer: int, entry: ModuleRecord) -> dict[str, Floats]:
         queries, keys = as_numpy(outputs["q_proj"]), as_numpy(outputs["k_proj"])
     else:
         raise UnsupportedModelError(
-            f"{name} cannot be traced: layer {layer} does not show its queries and keys before "
-            "their rotation (q_proj and k_proj, or qkv_proj)"
+            f"layer {layer} does not show its queries and keys before their rotation (q_proj and "
+            "k_proj, or qkv_proj)"
         )
     arrays["q"] = queries.reshape(n_positions, n_heads, d_qk)
     arrays["k"] = keys.reshape(n_positions, n_kv_heads, d_qk)
@@ -259,9 +242,26 @@ def _projected(name: str, layer: int, entry: ModuleRecord) -> dict[str, Floats]:
 # Norms
 
 
-def _norm_names(entry: ModuleRecord) -> tuple[str, str] | None:
-    """Return the names of the norms of queries and keys that a module calls."""
-    return next((pair for pair in _NORMS if set(pair) <= entry.outputs.keys()), None)
+def _before_rotation(layer: int, entry: ModuleRecord) -> tuple[HeadNorm | None, dict[str, Floats]]:
+    """Return the norm of queries and keys, None if the layer has none, and `_projected`.
+
+    With a norm, also queries and keys after it, and its gains and biases.
+    """
+    arrays = _projected(layer, entry)
+    names = next((pair for pair in QK_NORMS if set(pair) <= entry.outputs.keys()), None)
+    if names is None:
+        return None, arrays
+    norms = []
+    for letter, part in zip("qk", names, strict=True):
+        norm, output, gain, bias = _fitted_norm(entry, part, arrays[letter])
+        norms.append(norm)
+        arrays |= {f"{letter}_norm": output, f"g_{letter}_norm": gain}
+        if bias is not None:
+            arrays[f"b_{letter}_norm"] = bias
+    # With one head a head is all of the token, so what the queries show counts.
+    if norms[0] != norms[1] and arrays["k"].shape[1] > 1:
+        raise UnsupportedModelError("it normalises queries and keys differently")
+    return norms[0], arrays
 
 
 def _eps(module: Any) -> float:
@@ -269,48 +269,11 @@ def _eps(module: Any) -> float:
     for name in ("variance_epsilon", "eps"):
         if isinstance(value := getattr(module, name, None), float):
             return value
-    raise UnsupportedModelError("the model cannot be traced: the epsilon of a norm is not known")
-
-
-def _norm(name: str, layer: int, entry: ModuleRecord) -> HeadNorm | None:
-    """Return the norm of queries and keys, or None if the layer has none."""
-    names = _norm_names(entry)
-    if names is None:
-        return None
-    arrays = _projected(name, layer, entry)
-    found = [
-        _fitted_norm(name, entry, part, arrays[letter])[0]
-        for letter, part in zip(("q", "k"), names, strict=True)
-    ]
-    # With one head a head is all of the token, so what the queries show counts.
-    if found[0] != found[1] and arrays["k"].shape[1] > 1:
-        raise UnsupportedModelError(
-            f"{name} cannot be traced: it normalises queries and keys differently"
-        )
-    return found[0]
-
-
-def _normalised(
-    name: str, layer: int, entry: ModuleRecord, arrays: Mapping[str, Floats]
-) -> dict[str, Floats]:
-    """Return queries and keys after their norm, and its gains and biases."""
-    names = _norm_names(entry)
-    if names is None:
-        raise UnsupportedModelError(
-            f"{name} cannot be traced: layer {layer} does not normalise queries and keys, and "
-            "others do"
-        )
-    normalised: dict[str, Floats] = {}
-    for letter, part in zip(("q", "k"), names, strict=True):
-        _, output, gain, bias = _fitted_norm(name, entry, part, arrays[letter])
-        normalised |= {f"{letter}_norm": output, f"g_{letter}_norm": gain}
-        if bias is not None:
-            normalised[f"b_{letter}_norm"] = bias
-    return normalised
+    raise UnsupportedModelError("the epsilon of a norm is not known")
 
 
 def _fitted_norm(
-    name: str, entry: ModuleRecord, part: str, heads: Floats
+    entry: ModuleRecord, part: str, heads: Floats
 ) -> tuple[HeadNorm, Floats, Floats, Floats | None]:
     """Return a norm, its output [pos, head, d_qk], its gain and its bias [head, d_qk].
 
@@ -330,8 +293,7 @@ def _fitted_norm(
     )
     if output is None or taken.size != heads.size:
         raise UnsupportedModelError(
-            f"{name} cannot be traced truthfully: it does not normalise queries and keys between "
-            "their projection and their rotation"
+            "it does not normalise queries and keys between their projection and their rotation"
         )
     module = getattr(entry.module, part)
     held = as_numpy(module.weight)
@@ -356,8 +318,7 @@ def _fitted_norm(
     norm, gain = min(candidates, key=error)
     if not error((norm, gain)) <= TOLERANCE:
         raise UnsupportedModelError(
-            f"{name} cannot be traced truthfully: it normalises queries and keys in a way that "
-            "this project does not know"
+            "it normalises queries and keys in a way that this project does not know"
         )
     return norm, output, np.array(gain), None if shift is None else np.array(shift)
 
@@ -365,14 +326,12 @@ def _fitted_norm(
 # Rotation, scale and mask
 
 
-def _rotation(name: str, layer: int, entry: ModuleRecord) -> Rotation | None:
+def _rotation(layer: int, entry: ModuleRecord) -> Rotation | None:
     """Return how a layer rotates; None if it does not."""
-    arrays = _projected(name, layer, entry)
-    if _norm_names(entry) is not None:
-        arrays |= _normalised(name, layer, entry, arrays)
+    _, arrays = _before_rotation(layer, entry)
     queries, keys = (arrays.get(f"{letter}_norm", arrays[letter]) for letter in ("q", "k"))
     return find_rotation(
-        *(f"{name} cannot be traced: layer {layer}", entry.positions, queries, keys),
+        *(f"layer {layer}", entry.positions, queries, keys),
         _own_products(entry.calls[0]),
         at_end=_is_mla(entry),
     )
@@ -398,14 +357,14 @@ def _sinks(entry: ModuleRecord) -> Any:
     return getattr(entry.module, "sinks", None) if given is None else given
 
 
-def _window(name: str, layer: int, call: AttentionCall) -> int:
+def _window(layer: int, call: AttentionCall) -> int:
     """Return how many keys a query sees at most, or 0 if it sees all before it."""
     if call.allowed is None:
         return 0
     window = window_of(call.allowed.cpu().numpy())
     if window is None:
         raise UnsupportedModelError(
-            f"{name} cannot be traced truthfully: layer {layer} hides keys that are neither later "
-            "ones nor those before a sliding window"
+            f"layer {layer} hides keys that are neither later ones nor those before a sliding "
+            "window"
         )
     return window

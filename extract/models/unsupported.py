@@ -7,20 +7,20 @@ is still caught by the self-check that every extraction makes (`extract.attentio
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from extract.errors import UnsupportedModelError
 
-__all__ = ["has_hidden_steps", "refuse_unsupported"]
+__all__ = ["QK_NORMS", "has_hidden_steps", "refuse_unsupported"]
 
-_QK_NORMS = (
-    "q_norm",
-    "k_norm",
-    "q_layernorm",
-    "k_layernorm",
-    "query_layernorm",
-    "key_layernorm",
+QK_NORMS = (
+    ("q_norm", "k_norm"),
+    ("q_layernorm", "k_layernorm"),
+    ("query_layernorm", "key_layernorm"),
 )
+"""Names of the norms of queries and of keys in an attention module."""
+
 _OTHER_LAYERS = ("linear_attention", "mamba", "recurrent", "conv", "compressed_sparse_attention")
 
 
@@ -39,10 +39,7 @@ def refuse_unsupported(model: Any) -> None:
     """
     unsupported = list(dict.fromkeys((*_from_config(model.config), *_from_modules(model))))
     if unsupported:
-        name = type(model).__name__
-        raise UnsupportedModelError(
-            f"{name} cannot be traced truthfully: it has {', '.join(unsupported)}"
-        )
+        raise UnsupportedModelError(f"it has {', '.join(unsupported)}")
 
 
 def has_hidden_steps(model: Any) -> bool:
@@ -60,7 +57,7 @@ def has_hidden_steps(model: Any) -> bool:
     return any(
         getattr(module, name, None) is not None
         for _, module in _attention_modules(model)
-        for name in (*_QK_NORMS, "sinks", "kv_a_layernorm")
+        for name in (*chain(*QK_NORMS), "sinks", "kv_a_layernorm")
     )
 
 

@@ -76,9 +76,7 @@ class SharedLayer:
     @property
     def pattern_distance(self) -> PatternDistance:
         """Distance between these patterns and the model's own, over all heads and rows."""
-        if not self.row_distances.size:
-            return PatternDistance(0.0, 0.0)
-        return PatternDistance(float(self.row_distances.mean()), float(self.row_distances.max()))
+        return PatternDistance.of_rows(self.row_distances)
 
     def group(self, head: int) -> int:
         """Return the group of a query head."""

@@ -49,7 +49,9 @@ def models_folder() -> Path:
 
 
 @contextmanager
-def kept_folder(kind: str, key: object, wait: Callable[[], None] = lambda: None) -> Iterator[Path]:
+def kept_folder(
+    kind: str, key: object, progress: Callable[[str, int, int], None]
+) -> Iterator[Path]:
     """Yield the folder of one piece, held against other processes.
 
     Parameters
@@ -58,8 +60,9 @@ def kept_folder(kind: str, key: object, wait: Callable[[], None] = lambda: None)
         "gguf", "calibration" or "conversion".
     key
         All that the piece depends on, as JSON can write it.
-    wait : callable
-        Called before it is waited for another process that holds the folder.
+    progress : callable
+        Progress callback (task, done, total), told of waiting for another process that holds the
+        folder.
 
     Yields
     ------
@@ -73,7 +76,7 @@ def kept_folder(kind: str, key: object, wait: Callable[[], None] = lambda: None)
             folder = models_folder() / name
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / _LOCK).exists() and not is_abandoned(folder / _LOCK):
-                wait()
+                progress("waiting for another run", 0, 1)
             stack.enter_context(held(folder / _LOCK))
         except (OSError, RuntimeError):
             folder = stack.enter_context(temporary_folder())

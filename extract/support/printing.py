@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import re
 import sys
@@ -17,9 +18,9 @@ from typing import TextIO
 
 import click
 
-from extract.support.plain_text import escaped
+from extract.support.plain_text import escaped, escaped_json
 
-__all__ = ["echo", "prints_as_messages", "send_nowhere", "tolerating_closed_output"]
+__all__ = ["echo", "print_json", "prints_as_messages", "send_nowhere", "tolerating_closed_output"]
 
 _NOBODY_READS = (errno.EPIPE, errno.EIO)
 """Error numbers of a pipe whose reader has ended, and of a terminal that is closed."""
@@ -48,6 +49,11 @@ def echo(message: object, *, err: bool = False, end: str = "\n") -> None:
     shown = text.encode(encoding, "backslashreplace").decode(encoding)
     with tolerating_closed_output(stream):
         click.echo(f"{shown}{end}", file=stream, nl=False)
+
+
+def print_json(document: object) -> None:
+    """Print a document as JSON, without characters that a terminal may act on."""
+    echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
 
 
 @contextmanager

@@ -31,6 +31,11 @@ _CHECKSUM_KEY = "sha256"
 """Of the content, not of the file: what version 1 had instead of a seal, in its last files."""
 
 
+_FORMER = "merged."
+"""How the names of tensors begin that former versions stored with a conversion; nothing shows
+them."""
+
+
 class Trace(Activations):
     """Activations of one model for one prompt, in a file; `extract.trace` lists the tensors.
 
@@ -99,7 +104,7 @@ class Trace(Activations):
                         "it holds tensors but is not a trace; make one with 'python -m extract'"
                     )
                 meta = TraceMeta.from_json(metadata[_METADATA_KEY])
-                names = file.keys()
+                names = [name for name in file.keys() if not name.startswith(_FORMER)]  # noqa: SIM118
                 tensors = {name: file.get_tensor(name) for name in names}
             trace = cls(meta, tensors)
             if meta.schema > 1 and not has_seal(path) and not sealed_again:

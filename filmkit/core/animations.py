@@ -12,9 +12,10 @@ Making one changes nothing; it reads where things are when it begins to play::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -52,9 +53,13 @@ __all__ = [
     "presence",
     "second_half",
     "set_presence",
+    "visible_parts",
 ]
 
 Array = npt.NDArray[np.float64]
+
+Change: TypeAlias = tuple[Callable[[Any], object], Any, Any]
+"""What sets a number or an array, and its values at the beginning and at the end."""
 
 
 def first_half(alpha: float) -> float:
@@ -71,7 +76,8 @@ class InPlaceAnimation(Animation):
     """Base of animations that set their mobject's state from ``alpha``.
 
     Manim's own animations copy the whole mobject when they begin, which takes long for heatmaps.
-    Subclasses save what they need in ``begin`` and implement :meth:`step`.
+    Subclasses say in :meth:`evenly` what goes evenly from one state to another; others save what
+    they need in ``begin`` and implement :meth:`step`.
 
     Attributes
     ----------
@@ -91,6 +97,10 @@ class InPlaceAnimation(Animation):
             run_time = getattr(current_theme().tempo, self.tempo)
         super().__init__(mobject, run_time=run_time, **kwargs)
 
+    def begin(self) -> None:
+        self._changes = list(self.evenly())
+        super().begin()
+
     def create_starting_mobject(self) -> Mobject:
         return self.mobject
 
@@ -102,7 +112,12 @@ class InPlaceAnimation(Animation):
 
     def step(self, alpha: float) -> None:
         """Set the state at ``alpha``, to which the rate function has been applied."""
-        raise NotImplementedError
+        for change, start, end in self._changes:
+            change((1 - alpha) * start + alpha * end)
+
+    def evenly(self) -> Iterator[Change]:
+        """Yield what changes evenly, as it is when the animation begins; nothing by default."""
+        yield from ()
 
 
 class Presence(InPlaceAnimation):
@@ -129,14 +144,9 @@ class Presence(InPlaceAnimation):
         self.to = to
         self.alone = alone
 
-    def begin(self) -> None:
-        family = [self.mobject] if self.alone else self.mobject.get_family()
-        self.start = {member: presence(member) for member in family}
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        for member, start in self.start.items():
-            member.presence = (1 - alpha) * start + alpha * self.to
+    def evenly(self) -> Iterator[Change]:
+        for member in [self.mobject] if self.alone else self.mobject.get_family():
+            yield partial(setattr, member, "presence"), presence(member), self.to
 
 
 def at_once(animation: Animation) -> None:
@@ -155,6 +165,12 @@ def set_presence(mobject: Mobject, value: float) -> Mobject:
     for member in mobject.get_family():
         member.presence = value
     return mobject
+
+
+def visible_parts(mobjects: Iterable[Mobject]) -> list[Mobject]:
+    """Return every part of some mobjects with points and a presence above 0."""
+    parts = (part for mobject in mobjects for part in mobject.family_members_with_points())
+    return [part for part in parts if presence(part) > 0]
 
 
 class Appear(Presence):
@@ -246,14 +262,10 @@ class Drift(InPlaceAnimation):
     def step(self, alpha: float) -> None:
         share = float(np.sin(np.pi * alpha) ** 2) if 0 < alpha < 1 else 0.0
         shot = self.origin
-        if share:
-            flat = shot.theta == shot.phi == 0
-            shot = (
-                replace(shot, height=shot.height * (1 - self.closer * share))
-                if flat
-                else replace(shot, theta=shot.theta + self.degrees * share)
-            )
-        self.camera.shot = shot
+        if shot.theta == shot.phi == 0:
+            self.camera.shot = replace(shot, height=shot.height * (1 - self.closer * share))
+        else:
+            self.camera.shot = replace(shot, theta=shot.theta + self.degrees * share)
 
 
 class Glide(InPlaceAnimation):
@@ -277,16 +289,9 @@ class Glide(InPlaceAnimation):
         super().__init__(mobject, **kwargs)
         self.target = target
 
-    def begin(self) -> None:
-        self.moves = [
-            (member, member.points.copy(), target.points.copy())
-            for member, target in _paired_parts(self.mobject, self.target)
-        ]
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        for member, start, end in self.moves:
-            member.points = (1 - alpha) * start + alpha * end
+    def evenly(self) -> Iterator[Change]:
+        for member, target in _paired_parts(self.mobject, self.target):
+            yield partial(setattr, member, "points"), member.points.copy(), target.points.copy()
 
 
 def _paired_parts(mobject: Mobject, other: Mobject) -> list[tuple[Mobject, Mobject]]:
@@ -337,16 +342,11 @@ class Settle(InPlaceAnimation):
 
     def __init__(self, heatmap: Heatmap, box: Box, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.box = box
 
-    def begin(self) -> None:
-        self.start = self.heatmap.points.copy()
-        self.end = self.heatmap.copy().place(self.box).points
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        self.heatmap.points = (1 - alpha) * self.start + alpha * self.end
+    def evenly(self) -> Iterator[Change]:
+        end = self.mobject.copy().place(self.box).points
+        yield partial(setattr, self.mobject, "points"), self.mobject.points.copy(), end
 
 
 class Transpose(InPlaceAnimation):
@@ -366,19 +366,18 @@ class Transpose(InPlaceAnimation):
 
     def __init__(self, heatmap: Heatmap, box: Box, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.box = box
 
     def begin(self) -> None:
-        self.origin = self.heatmap.box
-        self.turned = self.heatmap.transposed()
+        self.origin = self.mobject.box
+        self.turned = self.mobject.transposed()
         super().begin()
 
     def step(self, alpha: float) -> None:
         if alpha >= 1:
-            self.heatmap.copy_cells_from(self.turned).place(self.box)
+            self.mobject.copy_cells_from(self.turned).place(self.box)
             return
-        self.heatmap.set_corners(_flipped_corners(self.origin, self.box, alpha))
+        self.mobject.set_corners(_flipped_corners(self.origin, self.box, alpha))
 
 
 def _flipped_corners(start: Box, end: Box, alpha: float) -> Array:
@@ -456,7 +455,7 @@ class MoveFromCopy(Arrive):
         super().__init__(target, source, **kwargs)
 
     def begin(self) -> None:
-        self.changes = [
+        self.recoloured = [
             (there, here.copy(), there.copy())
             for there, here in _paired_parts(self.mobject, self.origin)
             if isinstance(here, Heatmap)
@@ -467,7 +466,7 @@ class MoveFromCopy(Arrive):
 
     def step(self, alpha: float) -> None:
         super().step(alpha)
-        for heatmap, start, end in self.changes:
+        for heatmap, start, end in self.recoloured:
             heatmap.set_between(start, end, alpha)
 
 
@@ -557,19 +556,18 @@ class Reveal(InPlaceAnimation):
         **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.to = np.asarray(to, dtype=float)
         self.when = np.broadcast_to(np.asarray(when, dtype=float), heatmap.shape)
         self.spread = spread
 
     def begin(self) -> None:
-        self.start = self.heatmap.shown.copy()
+        self.start = self.mobject.shown.copy()
         super().begin()
 
     def step(self, alpha: float) -> None:
         grown = np.clip((alpha * (1 + self.spread) - self.when) / self.spread, 0.0, 1.0)
         changed = np.where(np.isnan(grown), self.start, np.maximum(self.start, grown * self.to))
-        self.heatmap.set_shown(changed)
+        self.mobject.set_shown(changed)
 
 
 class ShowCells(InPlaceAnimation):
@@ -588,15 +586,10 @@ class ShowCells(InPlaceAnimation):
 
     def __init__(self, heatmap: Heatmap, shown: npt.ArrayLike, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.shown = np.broadcast_to(np.asarray(shown, dtype=float), heatmap.shape)
 
-    def begin(self) -> None:
-        self.start = self.heatmap.shown.copy()
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        self.heatmap.set_shown((1 - alpha) * self.start + alpha * self.shown)
+    def evenly(self) -> Iterator[Change]:
+        yield self.mobject.set_shown, self.mobject.shown.copy(), self.shown
 
 
 class Rise(InPlaceAnimation):
@@ -664,19 +657,18 @@ class Recolour(InPlaceAnimation):
         **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)
-        self.heatmap = heatmap
         self.values, self.norm, self.masked, self.source = values, norm, masked, source
 
     def begin(self) -> None:
-        self.start, self.end = self.heatmap.copy(), self.heatmap.copy()
+        self.start, self.end = self.mobject.copy(), self.mobject.copy()
         self.end.set_values(self.start.values if self.values is None else self.values, self.norm)
         if self.masked is not None:
             self.end.set_masked(self.masked)
-        self.heatmap.source = self.source or self.heatmap.source
+        self.mobject.source = self.source or self.mobject.source
         super().begin()
 
     def step(self, alpha: float) -> None:
-        self.heatmap.set_between(self.start, self.end, alpha)
+        self.mobject.set_between(self.start, self.end, alpha)
 
 
 class AnimateWith(InPlaceAnimation):

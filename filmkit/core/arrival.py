@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -20,11 +21,13 @@ from manim.utils.exceptions import EndSceneEarlyException
 from extract.trace import Trace
 from filmkit.core.animations import (
     Appear,
+    Change,
     InPlaceAnimation,
     Presence,
     first_half,
     presence,
     second_half,
+    visible_parts,
 )
 from filmkit.core.beat_records import ARRIVE
 from filmkit.core.camera import Shot
@@ -97,7 +100,7 @@ class ArrivingStage(Stage):
         last = self.last or self.origin.beat_names(self.trace)[-1]
         theirs, self.camera.shot = last_picture(self.origin, last, self.trace, self.settings)
         if mine:
-            targets = [part for part in _parts(mine) if presence(part) >= SEEN]
+            targets = list(_parts(mine))
         else:
             beginning = _beginning(self.scene, self.trace, self.settings)
             targets, shot = list(beginning.first_parts.values()), beginning.first_shot
@@ -113,8 +116,8 @@ class ArrivingStage(Stage):
         for origin, target in self._carried:
             if _is_pinned(origin) and not _is_pinned(target):
                 _stand_in_scene(origin, self.camera.shot, self.frame.height)
-        leaving = [part for part in _drawn(theirs) if part not in kept]
-        own = {part: presence(part) for part in _drawn(mine)}
+        leaving = [part for part in visible_parts(theirs) if part not in kept]
+        own = {part: presence(part) for part in visible_parts(mine)}
         for part in own:
             part.presence = 0.0
         self.clear()
@@ -186,13 +189,7 @@ def arriving(
     first, origin, last, chapter
         See :class:`ArrivingStage`.
     """
-    members = {
-        "scene": scene,
-        "first": first,
-        "origin": origin,
-        "last": last,
-        "chapter": chapter,
-    }
+    members = {"scene": scene, "first": first, "origin": origin, "last": last, "chapter": chapter}
     return type(scene.__name__, (ArrivingStage, scene), {"__module__": scene.__module__, **members})
 
 
@@ -243,17 +240,14 @@ class _Beginning(Stage):
     def play(self, *animations: Any, **kwargs: Any) -> None:
         if not self._has_begun and self.mobjects:
             self.at_once, self.first_shot = list(self.mobjects), self.camera.shot
-            self.first_parts = {
-                part: part for part in _parts(self.at_once) if presence(part) >= SEEN
-            }
+            self.first_parts = {part: part for part in _parts(self.at_once)}
             raise EndSceneEarlyException
         super().play(*animations, **kwargs)
         if not self._has_begun:
             self.first_shot, self._has_begun = self.camera.shot, True
         for part in _parts(self.mobjects):
-            if part in self.first_parts or presence(part) < SEEN:
-                continue
-            if self.camera.shot == self.first_shot or _is_pinned(part):
+            still = self.camera.shot == self.first_shot or _is_pinned(part)
+            if still and part not in self.first_parts:
                 self.first_parts[part] = part.copy()
 
 
@@ -266,30 +260,16 @@ def _beginning(scene: type[Stage], trace: Trace, settings: StageSettings) -> _Be
     return stage
 
 
-def _drawn(mobjects: Iterable[Mobject]) -> list[Mobject]:
-    """Return all parts that are seen."""
-    return [
-        part
-        for mobject in mobjects
-        for part in mobject.family_members_with_points()
-        if presence(part) > 0
-    ]
-
-
 def _parts(mobjects: Iterable[Mobject]) -> Iterator[Part]:
-    """Yield what can be carried among all parts that are simply where their points are."""
+    """Yield what is seen and can be carried, of all that is simply where its points are."""
     for mobject in mobjects:
         for part in mobject.get_family():
             word = isinstance(part, TextLine) and (
                 any(letter.isalpha() for letter in part.text) or part.text.strip() in MARKS
             )
-            shown = word or isinstance(part, Heatmap) or hasattr(part, "stands_for")
-            if shown and not _is_upright(part):
+            carried = word or isinstance(part, Heatmap) or hasattr(part, "stands_for")
+            if carried and presence(part) >= SEEN and getattr(part, "anchor", None) is None:
                 yield part
-
-
-def _is_upright(part: Mobject) -> bool:
-    return getattr(part, "anchor", None) is not None
 
 
 def _is_pinned(part: Mobject) -> bool:
@@ -321,7 +301,7 @@ def _matches(
     A part that is not fixed in the frame meets one that is only if the camera sees both alike.
     """
     still = start == end
-    free = [part for part in _parts(before) if presence(part) >= SEEN]
+    free = list(_parts(before))
     pairs = []
     for target in targets:
         alike = [
@@ -339,11 +319,9 @@ def _matches(
 
 
 def _is_there(target: Part, parts: Iterable[Part]) -> bool:
-    """Whether one of these parts is what was aimed at, fully seen in its place."""
+    """Whether one of these parts is what was aimed at, in its place."""
     return any(
-        presence(part) >= SEEN
-        and _look(part) == _look(target)
-        and np.allclose(part.points, target.points, atol=1e-6)
+        _look(part) == _look(target) and np.allclose(part.points, target.points, atol=1e-6)
         for part in parts
     )
 
@@ -363,22 +341,13 @@ class Carry(InPlaceAnimation):
         super().__init__(mobject, **kwargs)
         self.target = target
 
-    def begin(self) -> None:
-        self.names = ["points"]
-        if isinstance(self.mobject, Heatmap):
-            self.names += ["opacity", "shown", "masked"]
+    def evenly(self) -> Iterator[Change]:
+        part, target = self.mobject, self.target
+        yield partial(setattr, part, "points"), part.points, target.points
+        if isinstance(part, Heatmap):
+            yield part.set_shown, part.shown, target.shown
+            yield part.set_masked, part.masked, target.masked
+            yield part.set_opacity, part.opacity, target.opacity
         else:
-            self.names.append("fill_rgbas")
-        self.ends = [
-            (name, getattr(self.mobject, name), getattr(self.target, name)) for name in self.names
-        ]
-        self.ends.append(("presence", presence(self.mobject), 1.0))
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        for name, start, end in self.ends:
-            value = (1 - alpha) * start + alpha * end
-            if isinstance(self.mobject, Heatmap) and name in ("shown", "masked"):
-                getattr(self.mobject, f"set_{name}")(value)
-            else:
-                setattr(self.mobject, name, value)
+            yield partial(setattr, part, "fill_rgbas"), part.fill_rgbas, target.fill_rgbas
+        yield partial(setattr, part, "presence"), presence(part), 1.0

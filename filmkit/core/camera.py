@@ -290,14 +290,7 @@ class StageCamera(Camera):
             if isinstance(part, Heatmap):
                 self._paste(part, next(corners))
             else:
-                self.draw(part)
-
-    def draw(self, part: Heatmap | VMobject) -> None:
-        """Draw one mobject over the picture, without its submobjects."""
-        if isinstance(part, Heatmap):
-            self._paste(part, self.pixels(part, part.corners))
-        else:
-            self.display_vectorized(part, self.get_cairo_context(self.pixel_array))
+                self.display_vectorized(part, self.get_cairo_context(self.pixel_array))
 
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:
         """Draw a heatmap with its corners at pixel positions (4, 2)."""

@@ -30,6 +30,7 @@ CAPTION_STRIP = 0.11
 
 NOTE_LINE = 0.44  # height of a line of notes at the top of the frame, in scene units
 MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
+AIR = 1.03  # factor on the size of what the camera comes close to, for some air around it
 WIDE = 1.5  # a frame with a larger ratio of width to height is wide
 NARROW = 11.0  # a frame up to this width, in scene units, has two lines of notes, not one
 
@@ -106,10 +107,11 @@ class Box:
     def grown(self, across: float, down: float | None = None) -> Box:
         """Return the box with ``across`` more on the left and right, ``down`` above and below.
 
-        ``down`` is as much as ``across`` by default.
+        ``down`` is as much as ``across`` by default. Too large negative ones leave an empty box.
         """
         down = across if down is None else down
-        return Box(self.x, self.y, self.width + 2 * across, self.height + 2 * down)
+        width, height = self.width + 2 * across, self.height + 2 * down
+        return Box(self.x, self.y, max(0.0, width), max(0.0, height))
 
     def moved(self, dx: float = 0.0, dy: float = 0.0) -> Box:
         """Return the box moved to the right and up."""
@@ -120,10 +122,7 @@ class Box:
 
         ``down`` is as much as ``across`` by default. Too large a margin leaves an empty box.
         """
-        down = across if down is None else down
-        return Box(
-            self.x, self.y, max(0.0, self.width - 2 * across), max(0.0, self.height - 2 * down)
-        )
+        return self.grown(-across, None if down is None else -down)
 
     def split_rows(self, weights: Sequence[float] | int, gap: float = 0.0) -> tuple[Box, ...]:
         """Cut the box into rows, from the top.
@@ -283,9 +282,7 @@ def column_points(y: float, box: Box, count: int) -> tuple[tuple[float, float], 
     return tuple((box.left + pitch * (i + 0.5), y) for i in range(count))
 
 
-def shot_box(
-    box: Box, frame: Frame, *, pad: float = 1.02, min_zoom: float = 0.0
-) -> tuple[Box, float]:
+def shot_box(box: Box, frame: Frame, *, min_zoom: float = 0.0) -> Box:
     """Return what the camera must see so that a box fills the free part of the frame.
 
     The strips for captions and notes stay free, as in the full picture.
@@ -296,23 +293,13 @@ def shot_box(
         What is to be seen.
     frame
         The full picture.
-    pad
-        Factor on the size of the box, for some air around it.
     min_zoom
         The camera goes no closer than to see this fraction of the full picture's width.
-
-    Returns
-    -------
-    Box
-        The part of the scene that the frame shows.
-    float
-        Its size as a fraction of the full picture's: 0.5 is twice as close.
     """
     free = frame.free
     filled = max(box.width / free.width, box.height / free.height)
-    # Padding takes the camera no farther away than the full picture: there text has its size.
-    zoom = max(min_zoom, filled, min(1.0, pad * filled))
-    visible = Box(
+    # Some air takes the camera no farther away than the full picture: there text has its size.
+    zoom = max(min_zoom, filled, min(1.0, AIR * filled))
+    return Box(
         box.x - free.x * zoom, box.y - free.y * zoom, frame.width * zoom, frame.height * zoom
     )
-    return visible, zoom

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -261,10 +262,11 @@ class Heatmap(AbstractImageMobject):
             (rows, columns), self.shape, ("rows", "columns"), strict=True
         ):
             if not 0 <= start <= stop <= count:
-                raise SceneCodeError(
-                    f"a heatmap of {self.shape[0]} x {self.shape[1]} has no {axis} "
-                    f"{start} to {stop - 1}; choose 0 to {count - 1}"
-                )
+                raise self._no_cells(f"{axis} {start} to {stop - 1}", f"0 to {count - 1}")
+
+    def _no_cells(self, what: str, choice: str) -> SceneCodeError:
+        rows, columns = self.shape
+        return SceneCodeError(f"a heatmap of {rows} x {columns} has no {what}; choose {choice}")
 
     def row(self, index: int) -> Box:
         """Return the box of a row; -1 is the last one.
@@ -288,10 +290,7 @@ class Heatmap(AbstractImageMobject):
         """Return start and stop of one row (axis 0) or column (axis 1)."""
         count, name = self.shape[axis], ("row", "column")[axis]
         if not -count <= index < count:
-            raise SceneCodeError(
-                f"a heatmap of {self.shape[0]} x {self.shape[1]} has no {name} {index}; "
-                f"choose 0 to {count - 1}, or -1 for the last one"
-            )
+            raise self._no_cells(f"{name} {index}", f"0 to {count - 1}, or -1 for the last one")
         return index % count, index % count + 1
 
     @property
@@ -328,13 +327,9 @@ class Heatmap(AbstractImageMobject):
         """
         self._require_cells(rows, columns)
         (top, bottom), (left, right) = rows, columns
-        piece = self.copy()
-        piece.values = self.values[top:bottom, left:right].copy()
-        piece.masked = self.masked[top:bottom, left:right].copy()
-        piece.shown = self.shown[top:bottom, left:right].copy()
+        piece = self.copy()._take_cells(self, lambda cells: cells[top:bottom, left:right].copy())
         piece.source = self.source.part(rows, columns)
         piece.edged = False
-        piece._texture = None
         return piece.set_corners(
             [self.at(top, left), self.at(top, right), self.at(bottom, right), self.at(bottom, left)]
         )
@@ -346,8 +341,12 @@ class Heatmap(AbstractImageMobject):
 
     def copy_cells_from(self, other: Heatmap) -> Heatmap:
         """Take over another heatmap's cells and source, of any shape, but not its place."""
-        self.values, self.masked, self.shown = other.values, other.masked, other.shown
         self.source = other.source
+        return self._take_cells(other, np.asarray)
+
+    def _take_cells(self, other: Heatmap, take: Callable[[Array], Array]) -> Heatmap:
+        """Show what a function takes of another heatmap's numbers, mask and opacities."""
+        self.values, self.masked, self.shown = map(take, (other.values, other.masked, other.shown))
         self._texture = None
         return self
 
@@ -356,12 +355,8 @@ class Heatmap(AbstractImageMobject):
 
         ``heatmap.transposed().at(column, row)`` is the point ``heatmap.at(row, column)``.
         """
-        turned = self.copy()
-        turned.values = self.values.T.copy()
-        turned.masked = self.masked.T.copy()
-        turned.shown = self.shown.T.copy()
+        turned = self.copy()._take_cells(self, lambda cells: cells.T.copy())
         turned.source = replace(self.source, transposed=not self.source.transposed)
-        turned._texture = None
         return turned.set_corners(self.corners[[0, 3, 2, 1]])
 
     # Methods that manim calls
@@ -382,5 +377,4 @@ class Heatmap(AbstractImageMobject):
                 self.set_shown((1 - alpha) * mobject1.shown + alpha * mobject2.shown)
         elif alpha == 1:
             self.norm = mobject2.norm
-            self.values, self.masked = mobject2.values.copy(), mobject2.masked.copy()
-            self.shown, self._texture = mobject2.shown.copy(), None
+            self._take_cells(mobject2, np.copy)

@@ -209,7 +209,7 @@ def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelIte
         # In reverse order: everything drawn so far lies over the next mobject.
         for mobject in reversed(camera.drawing_order(mobjects)):
             if not isinstance(mobject, Heatmap):
-                camera.draw(mobject)
+                camera.draw_parts([mobject])
                 continue
             if not mobject.shown.any():
                 continue
@@ -222,7 +222,7 @@ def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelIte
             covered = bool((ink[..., 3] * inside).any())
             opacity = mobject.opacity * presence(mobject)
             items.append(PanelItem(mobject, corners, opacity, covered))
-            camera.draw(mobject)
+            camera.draw_parts([mobject])
     return items[::-1]
 
 

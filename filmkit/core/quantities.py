@@ -33,13 +33,14 @@ from filmkit.core.norm import TensorSource
 
 __all__ = [
     "QUANTITIES",
+    "NamedNumbers",
     "PanelCheck",
     "Quantity",
     "axes_of",
     "cells_of",
     "described",
     "draws_before",
-    "layers_of",
+    "in_words",
     "place_of",
     "quantity",
 ]
@@ -49,28 +50,47 @@ Compute = Callable[..., npt.NDArray[Any]]
 Rows = tuple[int, int]
 
 KINDS = {"n_heads": HEAD, "n_kv_heads": KV_HEAD}  # of heads, by the names of their axes
+EACH_PAIR = ("query_pos", "key_pos")  # axes of what each query has with each key
 SHARED = N_("with shared keys and values")
+ROTATED_AFTER = N_("with keys from the latent, rotated after")
 TOLERANCE = 1e-5  # of a panel's largest number, by which its numbers may differ
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """Something that is computed from a trace.
+class NamedNumbers:
+    """What numbers are called, and their axes.
 
     Attributes
     ----------
     name, how
-        What it is, such as "scaled scores", and how it came about, such as "with shared keys", in
-        English; where its layer and head are said, they stand between both.
+        What they are, such as "scaled scores", and how they came about, such as "with shared keys",
+        in English; where their layer and head are said, they stand between both.
     axes
-        Names of its axes, as :meth:`extract.trace.Trace.axes` has them.
-    compute
-        Called with the trace and what it is computed from; returns it for all positions.
+        Names of their axes, as :meth:`extract.trace.Trace.axes` has them.
     """
 
     name: str
     how: str
     axes: tuple[str, ...]
+
+    def words(self, *, transposed: bool = False) -> tuple[str, str]:
+        """Return name and how in the language in use, for :func:`in_words`."""
+        name = _(self.name)
+        if transposed:
+            name = _("transposed {name}", name=name)
+        return name, _(self.how) if self.how else ""
+
+
+@dataclass(frozen=True)
+class Quantity(NamedNumbers):
+    """Something that is computed from a trace.
+
+    Attributes
+    ----------
+    compute
+        Called with the trace and what it is computed from; returns it for all positions.
+    """
+
     compute: Compute
 
     def of(self, trace: Trace, **given: Any) -> npt.NDArray[Any]:
@@ -90,16 +110,15 @@ class Quantity:
             )
         return found
 
-    def words(self, place: str = "", *, transposed: bool = False) -> str:
-        """Return what it is in the language in use, of a place such as " of head 3"."""
-        name, how = _(self.name), _(self.how) if self.how else ""
-        if transposed:
-            name = _("transposed {name}", name=name)
-        if not place:
-            return _("{name} {how}", name=name, how=how) if how else name
-        if how:
-            return _("{name}{place} {how}", name=name, place=place, how=how)
-        return _("{name}{place}", name=name, place=place)
+
+def in_words(name: str, how: str = "", where: str = "") -> str:
+    """Return in a few words what numbers are, how they came about, and where in a model."""
+    place = _(" of {where}", where=where) if where else ""
+    if not place:
+        return _("{name} {how}", name=name, how=how) if how else name
+    if how:
+        return _("{name}{place} {how}", name=name, place=place, how=how)
+    return _("{name}{place}", name=name, place=place)
 
 
 QUANTITIES: dict[str, Quantity] = {}
@@ -141,22 +160,16 @@ def axes_of(trace: Trace, source: TensorSource) -> tuple[str, ...]:
     return QUANTITIES[source.quantity].axes if source.quantity in QUANTITIES else ()
 
 
-def layers_of(source: TensorSource) -> tuple[int, ...]:
-    """Return the layers that a source's numbers come from, as far as they are known."""
-    if source.tensor is not None:
-        return tuple(int(part) for part in source.tensor.split(".") if part.isdigit())[:1]
-    return ModelPlace.given(dict(source.given)).layers
-
-
 def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
     """Return the layers and heads that a source's numbers come from."""
     if source.tensor is None:
         return ModelPlace.given(dict(source.given))
+    layers = tuple(int(part) for part in source.tensor.split(".") if part.isdigit())[:1]
     for axis, place in zip(axes_of(trace, source), source.index, strict=False):
         if axis in KINDS:
             heads = (place,) if isinstance(place, int) else tuple(range(*place))
-            return ModelPlace(layers_of(source), heads, KINDS[axis])
-    return ModelPlace(layers_of(source))
+            return ModelPlace(layers, heads, KINDS[axis])
+    return ModelPlace(layers)
 
 
 def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:
@@ -183,10 +196,8 @@ def described(source: TensorSource) -> str:
         return _("{tensor} of {model}", tensor=source.tensor, model=model) if model else ""
     if not source.quantity:
         return source.expression
-    where = ModelPlace.given(given).words()
-    words = QUANTITIES[source.quantity].words(
-        _(" of {where}", where=where) if where else "", transposed=source.transposed
-    )
+    name, how = QUANTITIES[source.quantity].words(transposed=source.transposed)
+    words = in_words(name, how, ModelPlace.given(given).words())
     return _("{what}, {model}", what=words, model=model) if model else words
 
 
@@ -262,14 +273,14 @@ class PanelCheck:
 # What is computed of one head
 
 
-@quantity(N_("dot products of queries and keys"), axes=("query_pos", "key_pos"))
+@quantity(N_("dot products of queries and keys"), axes=EACH_PAIR)
 def dot_products(trace: Trace, layer: int, head: int) -> Array:
     """Return the dot products of the queries and keys of a head, (query, key)."""
     q = _float(trace.get(trace.used("q"), layer))[:, head]
     return q @ _own(trace, layer, trace.kv_head(head), trace.used("k")).T
 
 
-@quantity(N_("scaled scores"), axes=("query_pos", "key_pos"))
+@quantity(N_("scaled scores"), axes=EACH_PAIR)
 def scores(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores of a head before the causal mask, (query, key)."""
     meta = trace.meta
@@ -380,22 +391,16 @@ def latent_values(trace: Trace, layer: int, kv_head: int, about: Rows | None = N
     return _less_mean(_Latent(trace, layer).values(kv_head), about)
 
 
-@quantity(N_("scaled scores"), N_("with keys from the latent"), axes=("query_pos", "key_pos"))
+@quantity(N_("scaled scores"), N_("with keys from the latent"), axes=EACH_PAIR)
 def latent_scores(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores with keys from the latent, (query, key)."""
     return sum(_Latent(trace, layer).parts(head), start=np.zeros(()))
 
 
-@quantity(N_("attention pattern"), N_("with keys from the latent"), axes=("query_pos", "key_pos"))
+@quantity(N_("attention pattern"), N_("with keys from the latent"), axes=EACH_PAIR)
 def latent_pattern(trace: Trace, layer: int, head: int) -> Array:
     """Return the pattern with keys from the latent, (query, key)."""
     return _Latent(trace, layer).pattern(head)
-
-
-@quantity(N_("pattern times values"), N_("from the latent"), axes=("pos", "d_v"))
-def latent_mix(trace: Trace, layer: int, head: int) -> Array:
-    """Return the pattern times the values from the latent, (position, d_v)."""
-    return _Latent(trace, layer).mix(head)
 
 
 @quantity(N_("queries times W_UK, transposed"), axes=("pos", "r"))
@@ -411,13 +416,13 @@ def mixed_latents(trace: Trace, layer: int, head: int) -> Array:
     return latent.pattern(head) @ latent.latents
 
 
-@quantity(N_("scaled scores"), N_("of the latent part"), axes=("query_pos", "key_pos"))
+@quantity(N_("scaled scores"), N_("of the latent part"), axes=EACH_PAIR)
 def scores_of_latents(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores of the part that is not rotated, (query, key)."""
     return _Latent(trace, layer).parts(head)[0]
 
 
-@quantity(N_("scaled scores"), N_("of the rotated part"), axes=("query_pos", "key_pos"))
+@quantity(N_("scaled scores"), N_("of the rotated part"), axes=EACH_PAIR)
 def scores_of_rotated(trace: Trace, layer: int, head: int) -> Array:
     """Return the scaled scores of the rotated part, (query, key)."""
     return _Latent(trace, layer).parts(head)[1]
@@ -448,11 +453,7 @@ def lost_keys(trace: Trace, layer: int, kv_head: int, about: Rows | None = None)
     return _less_mean(_Latent(trace, layer).keys(kv_head) - own, about)
 
 
-@quantity(
-    N_("attention pattern"),
-    N_("with keys from the latent, rotated after"),
-    axes=("query_pos", "key_pos"),
-)
+@quantity(N_("attention pattern"), ROTATED_AFTER, axes=EACH_PAIR)
 def rotated_latent_pattern(trace: Trace, layer: int, head: int) -> Array:
     """Return the pattern with keys from the latent that are rotated as the layer's own are."""
     latent, meta = _Latent(trace, layer), trace.meta
@@ -470,11 +471,7 @@ def rotated_latent_pattern(trace: Trace, layer: int, head: int) -> Array:
     return trace.attend(layer, trace.queries(layer), turned, values).pattern[head]
 
 
-@quantity(
-    N_("difference from the model’s own pattern"),
-    N_("with keys from the latent, rotated after"),
-    axes=("query_pos", "key_pos"),
-)
+@quantity(N_("difference from the model’s own pattern"), ROTATED_AFTER, axes=EACH_PAIR)
 def rotated_latent_difference(trace: Trace, layer: int, head: int) -> Array:
     """Return how far that pattern is from the model's own, (query, key)."""
     own = _float(trace.get("pattern", layer))[head]
@@ -499,13 +496,13 @@ def shared_values(trace: Trace, layer: int, heads: tuple[int, int]) -> Array:
     return _pooled(trace, layer, "v", heads)
 
 
-@quantity(N_("attention pattern"), SHARED, axes=("query_pos", "key_pos"))
+@quantity(N_("attention pattern"), SHARED, axes=EACH_PAIR)
 def shared_pattern(trace: Trace, layer: int, head: int, sets: int) -> Array:
     """Return the pattern with that many sets of keys and values, (query, key)."""
     return _shared(trace, layer, sets).pattern[head]
 
 
-@quantity(N_("difference from the model’s own pattern"), SHARED, axes=("query_pos", "key_pos"))
+@quantity(N_("difference from the model’s own pattern"), SHARED, axes=EACH_PAIR)
 def shared_difference(trace: Trace, layer: int, head: int, sets: int) -> Array:
     """Return how far that pattern is from the model's own, (query, key)."""
     own = _float(trace.get("pattern", layer))[head]

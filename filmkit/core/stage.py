@@ -72,6 +72,7 @@ from filmkit.core.animations import (
     first_half,
     presence,
     second_half,
+    visible_parts,
 )
 from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.camera import Shot, pin_to_frame
@@ -79,6 +80,7 @@ from filmkit.core.card import Card, faded
 from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
 from filmkit.core.facts import Fact, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
+from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import (
     QUESTION,
@@ -561,6 +563,10 @@ class Stage(Scene):
 
     # Words over a picture
 
+    def headline_of(self, figure: str, line: str, *, colour: str | None = None) -> Headline:
+        """Return a headline for this frame; parameters are those of :class:`Headline`."""
+        return Headline(figure, line, self.frame, colour=colour)
+
     def say(self, words: Mobject | None = None) -> list[Animation]:
         """Return animations in which words take the place of those that were said before.
 
@@ -573,18 +579,13 @@ class Stage(Scene):
         --------
         ::
 
-            self.play(*self.say(Headline("GQA", line, self.frame)), world.slide_together(3))
+            self.play(*self.say(self.headline_of("GQA", line)), world.slide_together(3))
         """
         before = set(self.headline.get_family()) if self.headline is not None else set()
         there = [part for part in self.visible_parts() if part in before]
         leaving = [Vanish(Group(*there), rate_func=first_half)] if there else []
         self.headline = words
         return leaving if words is None else [*leaving, Appear(words, rate_func=second_half)]
-
-    def _show_card(self, card: Card, **kwargs: Any) -> None:
-        """Let the picture step back, and words appear over it."""
-        self._card, self._behind = card, {p: presence(p) for p in self.visible_parts()}
-        self.play(*faded(self._behind), Appear(card), **kwargs)
 
     def _put_away_card(self) -> None:
         """Let the words go, and the picture come back, if there are any."""
@@ -595,8 +596,10 @@ class Stage(Scene):
             self._card = None
 
     def _ask(self) -> None:
-        """Write the question of the beat that follows over the picture."""
-        self._show_card(Card(self.narration(self.playing).text, self.frame))
+        """Let the picture step back, and write the question of the beat that follows over it."""
+        self._card = Card(self.narration(self.playing).text, self.frame)
+        self._behind = {part: presence(part) for part in self.visible_parts()}
+        self.play(*faded(self._behind), Appear(self._card))
 
     def _wait_for_answer(self, seconds: float) -> None:
         """Hold a question while only its mark moves."""
@@ -623,7 +626,7 @@ class Stage(Scene):
         StageError
             If a translation does not fit.
         """
-        written, said = self._as_written(beat), self._as_said(beat)
+        written, said = self._told(beat)
         try:
             return Narration.of(said, self.facts)
         except NarrationError as error:
@@ -633,7 +636,7 @@ class Stage(Scene):
             raise SceneCodeError(str(error), place_of_code(method)) from error
 
     def _told(self, beat: str) -> tuple[str, str]:
-        """Return the variant of a narration, "" if there is but one, and its words in English."""
+        """Return a narration in English, and in the language in use; with its marks and braces."""
         name = beat.removeprefix(QUESTION)
         method = getattr(self, name)
         mark = method.beat
@@ -644,15 +647,8 @@ class Stage(Scene):
                 f"variant() chooses {variant!r}; {beat} has {', '.join(texts)}",
                 place_of_code(method),
             )
-        return variant, one_line(texts[variant])
-
-    def _as_written(self, beat: str) -> str:
-        """Return a narration in English, with its marks and the names of facts."""
-        return self._told(beat)[1]
-
-    def _as_said(self, beat: str) -> str:
-        """Return a narration as it is written in the language in use."""
-        return narrated(beat, *self._told(beat))
+        written = one_line(texts[variant])
+        return written, narrated(beat, variant, written)
 
     def wait_for(self, mark: str) -> None:
         """Hold the picture until the words of a mark are said.
@@ -672,7 +668,7 @@ class Stage(Scene):
         try:
             seconds = said.mark_seconds(mark, self.theme.tempo.per_word)
         except NarrationError as error:
-            written, translated = self._as_written(self.playing), self._as_said(self.playing)
+            written, translated = self._told(self.playing)
             if mark in Narration.of(written, self.facts).marks:
                 raise _misfit(translated, written, error) from error
             raise SceneCodeError(str(error)) from error
@@ -699,7 +695,8 @@ class Stage(Scene):
 
     def with_notes(self) -> list[Mobject]:
         """Return what is on screen, and the small notes at the top that a single picture has."""
-        return [*self.mobjects, pin_to_frame(self._notes())]
+        notes = notes_at_top(self.frame, *self.provenance_notes())
+        return [*self.mobjects, pin_to_frame(notes)]
 
     @property
     def carried(self) -> set[Mobject]:
@@ -779,17 +776,12 @@ class Stage(Scene):
             s if isinstance(s, Box) else Box.between(s.get_corner(DL), s.get_corner(UR))
             for s in subjects
         ]
-        visible, _ = shot_box(Box.around(boxes), self.frame, pad=1.03, min_zoom=min_zoom)
+        visible = shot_box(Box.around(boxes), self.frame, min_zoom=min_zoom)
         return self.move_camera(Shot.of_box(visible), **kwargs)
 
     def visible_parts(self) -> list[Mobject]:
         """Return every mobject with points and a presence above 0."""
-        return [
-            member
-            for mobject in self.mobjects
-            for member in mobject.family_members_with_points()
-            if presence(member) > 0
-        ]
+        return visible_parts(self.mobjects)
 
     def dim(self, *mobjects: Mobject, to: float | None = None, **kwargs: Any) -> list[Animation]:
         """Return animations that fade mobjects into the background.
@@ -903,10 +895,6 @@ class Stage(Scene):
             "the {number} tokens before take part but are not drawn",
             layer.first,
         )
-
-    def _notes(self) -> VGroup:
-        """Return the mobjects of the two notes at the top."""
-        return notes_at_top(self.frame, *self.provenance_notes())
 
 
 def _moves_camera(animation: Animation) -> bool:

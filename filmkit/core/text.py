@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from bisect import bisect
 from collections.abc import Iterator
@@ -20,9 +21,7 @@ from xml.etree import ElementTree
 import manimpango
 import numpy as np
 import numpy.typing as npt
-from manim import (
-    VMobject,
-)
+from manim import VMobject
 from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
@@ -60,6 +59,7 @@ RENDER_SIZE = 144
 UNBROKEN = 100_000  # width for Pango in pixels; no line is as long at the render size
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of lines in a formula, in manim's units at the size of `MathTypst`
+COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")  # of an SVG path, with its numbers
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 """Between words that :func:`break_lines` keeps on one line."""
@@ -151,32 +151,20 @@ def _curves(path: str) -> Points:
     """
     curves: list[list[complex]] = []
     here = start = 0j
-    parts = iter(path.split())
-
-    def point() -> complex:
-        return complex(float(next(parts)), float(next(parts)))
-
-    def line_to(end: complex) -> None:
-        if end != here:
-            curves.append([here, (2 * here + end) / 3, (here + 2 * end) / 3, end])
-
-    for command in parts:
-        if command == "M":
-            line_to(start)
-            here = start = point()
-        elif command == "L":
-            end = point()
-            line_to(end)
-            here = end
-        elif command == "C":
-            curves.append([here, point(), point(), end := point()])
-            here = end
-        elif command == "Z":
-            line_to(start)
-            here = start
+    # Whatever comes behind an outline, or nothing, closes it.
+    for command, numbers in (*COMMAND.findall(path), ("Z", "")):
+        each = map(float, numbers.split())
+        points = [complex(x, y) for x, y in zip(each, each, strict=True)]
+        if command == "C":
+            curves.append([here, *points])
+        elif command in "MLZ":
+            end = points[0] if command == "L" else start
+            if end != here:
+                curves.append([here, (2 * here + end) / 3, (here + 2 * end) / 3, end])
         else:
             raise ValueError(f"cairo wrote a path with {command!r}, which is not known here")
-    line_to(start)
+        here = points[-1] if points else start
+        start = here if command == "M" else start
     flat = np.array(curves, dtype=complex).reshape(-1)
     return np.stack([flat.real, flat.imag, np.zeros(len(flat))], axis=1)
 
@@ -221,9 +209,9 @@ def _line(text: str, weight: str, font: str) -> Points:
 
 
 @lru_cache(maxsize=8192)
-def _ends(text: str, weight: str, font: str) -> tuple[float, float]:
+def _ends(text: str, font: str) -> tuple[float, float]:
     """Return the left and the right end of a line of text at the render size."""
-    along = _line(text, weight, font)[:, 0]
+    along = _line(text, "normal", font)[:, 0]
     return float(along.min()), float(along.max())
 
 
@@ -232,16 +220,16 @@ def _zoom(size: float, font: str) -> float:
     return size * FRAME_HEIGHT / _line_box(font)[0]
 
 
-def text_width(text: str, *, size: float | None = None, weight: str = "normal") -> float:
+def text_width(text: str, *, size: float | None = None) -> float:
     """Return the width of a :class:`Label` in scene units, which is not made for that.
 
     Parameters
     ----------
-    text, size, weight
+    text, size
         As for :class:`Label`.
     """
     theme = current_theme()
-    left, right = _ends(text, weight, theme.font)
+    left, right = _ends(text, theme.font)
     zoom = _zoom(theme.shape_size if size is None else size, theme.font)
     return right * zoom - left * zoom
 
@@ -412,14 +400,10 @@ def _filled(text: str, width: float, size: float | None) -> list[str]:
     return lines
 
 
-def fit_size(
-    text: str, width: float, *, size: float | None = None, colour: str | None = None
-) -> Label:
+def fit_size(text: str, width: float, *, size: float, colour: str | None = None) -> Label:
     """Return a label that is made smaller to fit a width, but no smaller than can be read."""
-    theme = current_theme()
-    size = theme.shape_size if size is None else size
     if (length := text_width(text, size=size)) > width:
-        size = max(min(size, theme.min_text_size), size * width / length)
+        size = max(min(size, current_theme().min_text_size), size * width / length)
     return Label(text, size=size, colour=colour)
 
 
@@ -531,13 +515,7 @@ def _formula(formula: str) -> MathTypst:
     return MathTypst(formula, use_svg_cache=False)  # which would be a copy of all pieces
 
 
-def fit_word(
-    text: str,
-    width: float,
-    *,
-    size: float,
-    colour: str | None = None,
-) -> Label:
+def fit_word(text: str, width: float, *, size: float, colour: str | None = None) -> Label:
     """Return a label that fits a width: first it is made smaller, then it is shortened.
 
     Parameters
@@ -551,16 +529,15 @@ def fit_word(
     colour
         As for :class:`Label`.
     """
-    if (length := text_width(text, size=size)) > width:
-        size = min(size, max(current_theme().min_text_size, size * width / length))
+    label = fit_size(text, width, size=size, colour=colour)
     # Made just small enough, its width may be rounded up.
     room = width * (1 + 1e-9)
+    if len(text) < 2 or text_width(text, size=label.size) <= room:
+        return label
 
     def shortened(kept: int) -> str:
         return text[:kept].rstrip() + "…"
 
-    if len(text) > 1 and text_width(text, size=size) > room:
-        counts = range(2, len(text))
-        kept = bisect(counts, room, key=lambda n: text_width(shortened(n), size=size))
-        text = shortened(1 + kept)
-    return Label(text, size=size, colour=colour)
+    counts = range(2, len(text))
+    kept = bisect(counts, room, key=lambda n: text_width(shortened(n), size=label.size))
+    return Label(shortened(1 + kept), size=label.size, colour=colour)

@@ -304,13 +304,8 @@ PRINT = replace(
 _THEMES = dict(zip(THEMES, (DARK, LIGHT, PRINT), strict=True))
 # Viridis gets lighter all the way, so that it can be read in grey too. The colours of berlin and of
 # magma can be told apart with every colour vision, but in grey both signs of berlin look alike.
-_PALETTES = dict(
-    zip(
-        PALETTES,
-        (Palette(), Palette("viridis", "viridis"), Palette("berlin", "magma")),
-        strict=True,
-    )
-)
+_COLOUR_MAPS = Palette(), Palette("viridis", "viridis"), Palette("berlin", "magma")
+_PALETTES = dict(zip(PALETTES, _COLOUR_MAPS, strict=True))
 _current: ContextVar[Theme] = ContextVar("theme", default=DARK)
 
 

@@ -9,6 +9,8 @@ from extract.trace.contents.byte_tokens import BYTE_TOKENS
 
 __all__ = ["printable"]
 JOINERS = {"\u200c", "\u200d"}  # invisible; they change how their neighbours join
+SIGNS = {"\n": "↵", "\t": "⇥", "\r": "⏎", "\u00a0": "·"}
+HIDDEN = {"Cc", "Cf", "Cn", "Co", "Cs"}  # categories of characters that are not seen
 
 
 def printable(token: str, *, spaces: bool = False) -> str:
@@ -27,22 +29,16 @@ def printable(token: str, *, spaces: bool = False) -> str:
     >>> printable(" flag"), printable("\\n"), printable("<0xE7><0x8C>")
     ('flag', '↵', '‹E7 8C›')
     """
-    visible = {"\n": "↵", "\t": "⇥", "\r": "⏎", "\u00a0": "·"}
-    body = token if spaces or not token.strip(" ") else token.strip(" ")
-    joins = set(body) - JOINERS
-    out = []
-    for character in body:
-        if character == " ":
-            out.append("·" if spaces or not token.strip(" ") else " ")
-        elif character in JOINERS and joins:
-            out.append(character)
-        elif character in visible:
-            out.append(visible[character])
-        elif unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co", "Cs"}:
-            out.append("\N{REPLACEMENT CHARACTER}")
-        else:
-            out.append(character)
-    return BYTE_TOKENS.sub(_byte_digits, "".join(out)) or "∅"
+    blanks = spaces or not token.strip(" ")
+    body = token if blanks else token.strip(" ")
+    signs = SIGNS | ({" ": "·"} if blanks else {})
+    kept = JOINERS if set(body) - JOINERS else set()
+
+    def sign(letter: str) -> str:
+        hidden = unicodedata.category(letter) in HIDDEN and letter not in kept
+        return signs.get(letter, "\N{REPLACEMENT CHARACTER}" if hidden else letter)
+
+    return BYTE_TOKENS.sub(_byte_digits, "".join(map(sign, body))) or "∅"
 
 
 def _byte_digits(fragment: re.Match[str]) -> str:

@@ -34,13 +34,7 @@ DECK_KINDS = {
 
 DEFAULT_DECK_KIND = "web"
 
-SUFFIXES = {
-    "web": ".html",
-    "powerpoint": ".pptx",
-    "keynote": ".pptx",
-    "gslides": ".pptx",
-    "pdf": ".pdf",
-}
+SUFFIXES = dict.fromkeys(DECK_KINDS, ".pptx") | {"web": ".html", "pdf": ".pdf"}
 """File name suffix of each kind of deck."""
 
 GOES_ON = ("web", "powerpoint", "keynote")

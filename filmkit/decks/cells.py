@@ -109,10 +109,8 @@ def _values(panel: Mapping[str, Any]) -> npt.NDArray[np.float32]:
 
 
 def _name(panel: Mapping[str, Any], trace: Trace) -> str:
-    if not panel["tensor"]:
-        return str(panel["expression"])
-    base, _dot, layer = panel["tensor"].rpartition(".")
+    base, _dot, layer = (panel["tensor"] or "").rpartition(".")
     kind = TENSOR_KINDS.get(base)
     if kind is None:
-        return str(panel["tensor"])
+        return str(panel["tensor"] or panel["expression"])
     return _("{name}, layer {layer}", name=_(kind.name), layer=layer)

@@ -145,6 +145,7 @@ class LivePictures:
             return results(row) | {name: self.arrays.add(array) for name, array in arrays.items()}
 
         sizes = sorted({row.numbers for row in report.ladder if row.way in LATENTS})
+        shared = next(row.numbers for row in report.ladder if row.way == "mqa")
         return {
             "layer": view.layer,
             "head": featured.head,
@@ -152,7 +153,7 @@ class LivePictures:
             "width": {"k": own["k"].shape[1], "v": own["v"].shape[1]},
             "next": printable(report.next_word),
             "sizes": sizes,
-            "start": sizes.index(shared) if (shared := _shared_size(report.ladder)) in sizes else 0,
+            "start": sizes.index(shared) if shared in sizes else 0,
             "norms": {name: self.norm(view.norm(name)) for name in own},
             "model": results(model) | {name: self.arrays.add(array) for name, array in own.items()},
             "latents": [
@@ -214,22 +215,16 @@ def _colours_of_sets(meta: TraceMeta, sets: int) -> list[tuple[str, float]]:
 
 def _results(row: Row) -> dict[str, Any]:
     """Return what a row of the ladder measured, as text for the page."""
-    parts = [row.rank, row.rotated] if row.rotated else [row.rank]
     errors = {"k_error": row.key_error, "v_error": row.value_error}
     return {
         "numbers": row.numbers,
         "count": format_count(row.numbers),
-        "parts": [part for part in parts if part is not None],
+        "parts": [part for part in (row.rank, row.rotated) if part],
         "moved": format_share(row.moved),
         "next": format_share(row.next_word_probability),
         "says": as_said(row.continuation),
         **{name: None if error is None else format_share(error) for name, error in errors.items()},
     }
-
-
-def _shared_size(ladder: Iterable[Row]) -> int:
-    """Return how many numbers one shared set of keys and values has."""
-    return next(row.numbers for row in ladder if row.way == "mqa")
 
 
 def is_converted(trace: Trace) -> bool:

@@ -69,6 +69,11 @@ ENDLESS = (
     '<p:showPr xmlns:p="{p}" loop="1" showNarration="1" useTimings="1"><p:present/></p:showPr>'
 )
 
+NOTES_MASTERS = (
+    '<p:notesMasterIdLst xmlns:p="{p}" xmlns:r="{r}">'
+    '<p:notesMasterId r:id="{relationship}"/></p:notesMasterIdLst>'
+)
+
 
 def write_slides(
     target: Path,
@@ -198,7 +203,7 @@ def _element(template: str, **values: object) -> Any:
     """Return an element, parsed from one of the templates of XML."""
     from lxml import etree
 
-    text = template.format(p=NAMESPACES["p"], **values).strip().replace("\n", "")
+    text = template.format(**NAMESPACES, **values).strip().replace("\n", "")
     return etree.fromstring(text, etree.XMLParser(remove_blank_text=True))
 
 
@@ -236,7 +241,6 @@ def _begin_again(document: Any) -> None:
 
 
 def _fix_for_keynote(document: Any) -> None:
-    from lxml import etree
     from pptx.opc.constants import RELATIONSHIP_TYPE
 
     root = document.element
@@ -248,10 +252,5 @@ def _fix_for_keynote(document: Any) -> None:
             for key, relation in document.part.rels.items()
             if relation.reltype == RELATIONSHIP_TYPE.NOTES_MASTER
         )
-        masters = etree.SubElement(root, f"{{{NAMESPACES['p']}}}notesMasterIdLst")
-        etree.SubElement(
-            masters,
-            f"{{{NAMESPACES['p']}}}notesMasterId",
-            {f"{{{NAMESPACES['r']}}}id": relationship_id},
-        )
+        masters = _element(NOTES_MASTERS, relationship=relationship_id)
         root.find("p:sldMasterIdLst", NAMESPACES).addnext(masters)

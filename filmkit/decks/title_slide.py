@@ -16,7 +16,7 @@ from filmkit.core.stage import Stage, beat
 from filmkit.core.token_text import printable
 from filmkit.decks import DeckOptions
 from filmkit.decks.slides import Slide
-from filmkit.mobjects.head_tensors import HeadPanel
+from filmkit.pictures.head_panel import HeadPanel
 from filmkit.render.request import RenderRequest
 from filmkit.words.alt import alt_text
 

@@ -238,9 +238,10 @@ def colours_of(theme: Theme) -> dict[str, str]:
 def fonts() -> dict[int, str]:
     """Return the film's font by weight, as data URIs."""
     folder = Path(font_source_sans_pro.__file__).parent / "files"
+    files = {weight: folder / f"SourceSansPro-{name}.otf" for weight, name in WEIGHTS.items()}
     return {
-        weight: f"data:font/otf;base64,{_base64(folder / f'SourceSansPro-{name}.otf')}"
-        for weight, name in WEIGHTS.items()
+        weight: f"data:font/otf;base64,{b64encode(file.read_bytes()).decode()}"
+        for weight, file in files.items()
     }
 
 
@@ -249,7 +250,3 @@ def data_uri(picture: Image.Image) -> str:
     buffer = BytesIO()
     picture.save(buffer, format="webp", lossless=True, quality=50, method=3)
     return f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"
-
-
-def _base64(path: Path) -> str:
-    return b64encode(path.read_bytes()).decode()

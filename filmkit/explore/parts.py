@@ -22,7 +22,7 @@ from extract.trace.contents.latents import fitted_latent
 from filmkit.core.norm import Norm
 from filmkit.core.view import LayerView
 from filmkit.decks.live import LivePictures, is_converted
-from filmkit.mobjects.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView
 
 __all__ = ["NUMBERS", "PARTS", "Part", "norms_of", "sets_of"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from manim import LEFT, Mobject, VGroup, VMobject
 
 from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
-from filmkit.core.language import _
 from filmkit.core.numbers import format_decimal, format_number
 from filmkit.core.text import Label, Tick
 from filmkit.core.theme import current_theme
@@ -28,22 +26,11 @@ __all__ = [
     "ChartAxis",
     "Curve",
     "EndLabels",
-    "Span",
     "grow_bar",
-    "scheme_colour",
     "spread",
 ]
 
 GAP = 0.12  # between a mark and its label
-
-
-def scheme_colour(scheme: str) -> str:
-    """Return the theme's colour for a cache scheme: "mha", "gqa", "mqa" or "mla".
-
-    MLA has the colour of the latent; the others, which all cache keys and values, are greys.
-    """
-    theme = current_theme()
-    return {"mha": theme.ink, "gqa": theme.muted, "mqa": theme.flow, "mla": theme.latent}[scheme]
 
 
 def spread(
@@ -103,8 +90,6 @@ class ChartAxis:
         The few numbers that are written along it.
     title
         What it counts, with its unit.
-    log
-        Whether it is logarithmic; if so, its title always says it.
     write
         Function that formats a tick.
     """
@@ -113,7 +98,6 @@ class ChartAxis:
     high: float
     ticks: tuple[float, ...]
     title: str = ""
-    log: bool = False
     write: Callable[[float], str] = format_number
 
     @classmethod
@@ -150,17 +134,7 @@ class ChartAxis:
 
     def share(self, value: float) -> float:
         """Return how far along the axis a number is: 0 at its low end, 1 at its high end."""
-        low, high, at = self.low, self.high, value
-        if self.log:
-            low, high, at = (float(np.log(v)) for v in (low, high, value))
-        return (at - low) / (high - low)
-
-    @property
-    def full_title(self) -> str:
-        """Title and kind of scale, such as "rank, log scale"."""
-        if self.log:
-            return _("{title}, log scale", title=self.title) if self.title else _("log scale")
-        return self.title
+        return (value - self.low) / (self.high - self.low)
 
     @property
     def tick_labels(self) -> tuple[str, ...]:
@@ -244,10 +218,10 @@ class ChartAxes(VGroup):
             box.bottom
             + (line if below is None else below)
             + GAP
-            + (line + GAP if x.full_title else 0.0),
-            box.top - (line + GAP if y.full_title else 0.0),
+            + (line + GAP if x.title else 0.0),
+            box.top - (line + GAP if y.title else 0.0),
         )
-        self.rules = VGroup(*(self._rule() for _ in y.ticks))
+        self.rules = VGroup()
         self.base = _hairline(
             (self.plot.left, self.plot.bottom),
             (self.plot.right, self.plot.bottom),
@@ -257,14 +231,18 @@ class ChartAxes(VGroup):
         for label, tick in zip(self.x_ticks, x.ticks, strict=True):
             label.on_line(self.at(tick, y.low)[0], self.plot.bottom - GAP - line / 2)
         titles = []
-        if x.full_title:
-            title = Label(x.full_title, size=size, colour=theme.muted)
+        if x.title:
+            title = Label(x.title, size=size, colour=theme.muted)
             titles.append(title.on_line(self.plot.right - title.width / 2, box.bottom + line / 2))
-        if y.full_title:
-            title = Label(y.full_title, size=size, colour=theme.muted)
+        if y.title:
+            title = Label(y.title, size=size, colour=theme.muted)
             titles.append(title.on_line(box.left + title.width / 2, box.top - line / 2))
         self.titles = VGroup(*titles)
-        self._place_y()
+        for label, tick in zip(self.y_ticks, y.ticks, strict=True):
+            _x, level = self.at(x.low, tick)
+            ends = (self.plot.left, level), (self.plot.right, level)
+            self.rules.add(_hairline(*ends, theme.faint, theme.thin))
+            label.on_line(self.plot.left - GAP - label.width / 2, level)
         self.add(self.rules, self.base, self.x_ticks, self.y_ticks, self.titles)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
@@ -275,16 +253,6 @@ class ChartAxes(VGroup):
             plot.bottom + self.y.share(y) * plot.height,
         )
 
-    def _rule(self) -> VMobject:
-        theme, plot = current_theme(), self.plot
-        return _hairline((plot.left, 0.0), (plot.right, 0.0), theme.faint, theme.thin)
-
-    def _place_y(self) -> None:
-        for tick, rule, label in zip(self.y.ticks, self.rules, self.y_ticks, strict=True):
-            y = self.at(self.x.low, tick)[1]
-            rule.move_to([self.plot.x, y, 0.0])
-            label.on_line(self.plot.left - GAP - label.width / 2, y)
-
 
 class Curve(Wire):
     """A line through data; :class:`~filmkit.mobjects.flow.Draw` draws it from the left.
@@ -292,13 +260,18 @@ class Curve(Wire):
     Parameters
     ----------
     axes
-        Axes of the data; the line is cut off at the top of their plot.
+        Axes that cover the data.
     xs, ys
         The data, from the left.
     colour
         "#RRGGBB".
     width
         Line width in points; the theme's ``line`` by default.
+
+    Attributes
+    ----------
+    end
+        (x, y) of its end, in scene units.
     """
 
     def __init__(
@@ -311,32 +284,13 @@ class Curve(Wire):
         width: float | None = None,
     ) -> None:
         self.axes = axes
-        self.xs, self.ys = np.asarray(xs, dtype=float), np.asarray(ys, dtype=float)
-        super().__init__(self._points(), colour=colour, arrow=False, width=width)
-
-    def redraw(self) -> Curve:
-        """Draw the line again after a change of the axes, and return it."""
-        self._draw(np.array([[x, y, 0.0] for x, y in self._points()]))
-        return self
-
-    @property
-    def end(self) -> tuple[float, float]:
-        """(x, y) of the end of the line, in scene units."""
-        return self._points()[-1]
+        data = zip(np.asarray(xs, dtype=float), np.asarray(ys, dtype=float), strict=True)
+        points = [axes.at(x, y) for x, y in data]
+        self.end = points[-1]
+        super().__init__(points, colour=colour, arrow=False, width=width)
 
     def _draw(self, corners: npt.NDArray[np.float64]) -> None:
         self.line.set_points_as_corners(corners)
-
-    def _points(self) -> list[tuple[float, float]]:
-        """Return the data as points (x, y) in scene units, up to the top of the plot."""
-        points = [self.axes.at(x, y) for x, y in zip(self.xs, self.ys, strict=True)]
-        top = self.axes.plot.top
-        # Rounding must not cut a line off at a point on the top.
-        inside = [*takewhile(lambda point: point[1] <= top + 1e-9, points)]
-        if 0 < len(inside) < len(points):
-            (x, y), (beyond_x, beyond_y) = inside[-1], points[len(inside)]
-            inside.append((x + (top - y) / (beyond_y - y) * (beyond_x - x), top))
-        return inside
 
 
 class EndLabels(VGroup):
@@ -348,8 +302,6 @@ class EndLabels(VGroup):
         Lines on the same axes.
     texts
         Name of each line.
-    size
-        Text size; the theme's ``shape_size`` by default.
 
     Attributes
     ----------
@@ -357,46 +309,22 @@ class EndLabels(VGroup):
         For each curve its name, and a hairline from the line's end to the name.
     """
 
-    def __init__(
-        self, curves: Sequence[Curve], texts: Sequence[str], *, size: float | None = None
-    ) -> None:
+    def __init__(self, curves: Sequence[Curve], texts: Sequence[str]) -> None:
         super().__init__()
         theme = current_theme()
-        self.curves = tuple(curves)
         self.labels, self.ties = VGroup(), VGroup()
         for curve, text in zip(curves, texts, strict=True):
             colour = curve.line.get_stroke_color()
-            self.labels.add(Label(text, size=size, colour=colour))
+            self.labels.add(Label(text, colour=colour))
             self.ties.add(_hairline((0, 0), (1, 0), colour, theme.thin))
-        self.add(self.ties, self.labels)
-        self.redraw()
-
-    def redraw(self) -> EndLabels:
-        """Move names and hairlines to the present ends of the lines, and return the labels."""
-        ends = [curve.end for curve in self.curves]
+        ends = [curve.end for curve in curves]
         line = self.labels[0].line_height
-        low = self.curves[0].axes.plot.bottom - line / 2
+        low = curves[0].axes.plot.bottom - line / 2
         ys = spread([y for _, y in ends], [1.25 * line] * len(ends), low, np.inf)
         for label, tie, (x, start), y in zip(self.labels, self.ties, ends, ys, strict=True):
             label.on_line(x + 3 * GAP + label.width / 2, y)
             tie.set_points_as_corners([[x + 0.4 * GAP, start, 0.0], [x + 2.6 * GAP, y, 0.0]])
-        return self
-
-
-@dataclass(frozen=True)
-class Span:
-    """One piece of a bar.
-
-    Attributes
-    ----------
-    value
-        Its length in the unit of the chart.
-    colour
-        "#RRGGBB".
-    """
-
-    value: float
-    colour: str
+        self.add(self.ties, self.labels)
 
 
 def grow_bar(bar: Mobject) -> Arrive:

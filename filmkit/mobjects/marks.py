@@ -227,19 +227,10 @@ def _written(norm: Norm, value: float) -> str:
     return format_share(value) if norm == Norm.unit() else format_number(value, 2)
 
 
-def size_beside(pitch: float, *, maximum: float | None = None) -> float:
-    """Return the text size of words beside rows.
-
-    Parameters
-    ----------
-    pitch
-        Distance from one row to the next, in scene units.
-    maximum
-        Largest size; the theme's ``shape_size`` by default.
-    """
+def size_beside(pitch: float) -> float:
+    """Return the text size of words beside rows that are a pitch, in scene units, apart."""
     theme, row = current_theme(), pitch / FRAME_HEIGHT
-    maximum = theme.shape_size if maximum is None else maximum
-    return min(maximum, max(FILL * row, min(TIGHT * row, theme.min_text_size)))
+    return min(theme.shape_size, max(FILL * row, min(TIGHT * row, theme.min_text_size)))
 
 
 class CellLabels(VGroup):

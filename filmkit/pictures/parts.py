@@ -200,6 +200,35 @@ class Matrix:
             masked=None if self.masked is None else self.masked.T,
         )
 
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Matrix:
+        """Return some of its rows and columns, [start, stop), with the scale of all."""
+        cut = slice(*rows), slice(*columns)
+        return replace(
+            self,
+            values=self.values[cut],
+            norm=self.scale,
+            source=self.source.part(rows, columns),
+            masked=None if self.masked is None else self.masked[cut],
+        )
+
+    def heatmap(self, box: Box) -> Heatmap:
+        """Return it as a heatmap that fills a box."""
+        cells = Heatmap(
+            self.values,
+            self.scale,
+            width=box.width,
+            height=box.height,
+            masked=self.masked,
+            source=self.source,
+        )
+        cells.label = self.name
+        return cells.place(box)
+
+    def fill(self, cells: Heatmap) -> Heatmap:
+        """Let a heatmap show these numbers instead of its own, and return it."""
+        cells.source = self.source
+        return cells.set_values(self.values)
+
     @property
     def scale(self) -> Norm:
         """How its numbers become colours."""
@@ -326,27 +355,12 @@ class Cells(Group):
         for rows, strip in zip(spans[0], downs, strict=True):
             gap = ELLIPSIS if len(widths) > 1 else 0.0
             for columns, part in zip(spans[1], strip.split_columns(widths, gap), strict=True):
-                self.blocks.append(self._block(matrix, rows, columns, part))
+                self.blocks.append(matrix.part(rows, columns).heatmap(part))
                 self.cuts.append((rows, columns))
         self.add(*self.blocks)
         self.counts = len(heights), len(widths)
         self.dots = [self._dots(axis) for axis in (0, 1) if self.counts[axis] > 1]
         self.add(*self.dots)
-
-    @staticmethod
-    def _block(
-        matrix: Matrix, rows: tuple[int, int], columns: tuple[int, int], box: Box
-    ) -> Heatmap:
-        cut = slice(*rows), slice(*columns)
-        block = Heatmap(
-            matrix.values[cut],
-            matrix.scale,
-            width=box.width,
-            height=box.height,
-            masked=None if matrix.masked is None else matrix.masked[cut],
-            source=matrix.source.part(rows, columns),
-        )
-        return block.place(box)
 
     def _dots(self, axis: int) -> VGroup:
         """Return the ellipsis between the first and the last cells of an axis."""

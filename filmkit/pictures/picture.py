@@ -368,25 +368,17 @@ def _dressed(
     Words stand beside the leftmost part of each row of token panels, and above the topmost of
     each column; other words in the same row or column, of another prompt, stand at their part.
     """
-    rows: set[tuple[int, Sequence[str]]] = set()
-    columns: set[tuple[int, Sequence[str]]] = set()
-    by_column = sorted(mosaic.names, key=lambda name: mosaic.spans[name].columns)
-    beside = []
-    for name in by_column:
-        part, row = parts[name], mosaic.spans[name].rows[0]
-        if not (isinstance(part, Matrix) and part.rows == TOKEN and part.words):
-            continue
-        if (named := (row, tuple(part.words))) not in rows:
-            rows.add(named)
-            beside.append(name)
-    above = []
-    for name in sorted(mosaic.names, key=lambda name: mosaic.spans[name].rows):
-        part, column = parts[name], mosaic.spans[name].columns[0]
-        if not (isinstance(part, Matrix) and part.columns == TOKEN and part.words):
-            continue
-        if (named := (column, tuple(part.words))) not in columns:
-            columns.add(named)
-            above.append(name)
+
+    def first(axis: str, across: str) -> set[str]:
+        """Return the first part with some words of each row, or column, of the mosaic."""
+        found: dict[tuple[int, tuple[str, ...]], str] = {}
+        for name in sorted(mosaic.names, key=lambda name: getattr(mosaic.spans[name], across)):
+            part, track = parts[name], getattr(mosaic.spans[name], axis)[0]
+            if isinstance(part, Matrix) and getattr(part, axis) == TOKEN and part.words:
+                found.setdefault((track, tuple(part.words)), name)
+        return set(found.values())
+
+    beside, above = first("rows", "columns"), first("columns", "rows")
     for name in mosaic.names:
         own = around.get(name, Around())
         where = ""

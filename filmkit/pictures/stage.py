@@ -137,7 +137,7 @@ class Stage(PlainStage):
         bars
             Names of the parts with a colour bar.
         headline
-            Words at the top, such as a :class:`~filmkit.world.headline.Headline`, below which the
+            Words at the top, such as a :class:`~filmkit.core.headline.Headline`, below which the
             mosaic fills what is left. Those that were there stay if they say the same.
         origins
             Heatmaps that become the cells of new parts, by the names of these: a row of another

@@ -7,17 +7,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 
-__all__ = ["CHANNEL", "TENSOR_NAMES", "HeadParts", "head_matrix", "whole_head"]
+__all__ = [
+    "CHANNEL",
+    "TENSOR_NAMES",
+    "HeadParts",
+    "head_matrix",
+    "head_tensor",
+    "weights_of_head",
+    "whole_head",
+]
 
 CHANNEL, MODEL, LATENT = "channel", "model", "latent"
 
@@ -44,7 +52,7 @@ OF_HEAD = {
     "pattern": "pattern",
     "z": "z",
 }
-"""Names in mosaics, and those of :func:`filmkit.mobjects.head_tensors.head_tensor`."""
+"""Names in mosaics, and those of :func:`head_tensor`; ``k_t`` is K transposed."""
 
 WEIGHTS = {"W_Q": "query", "W_K": "key", "W_V": "value"}
 """Weights of a head, and the roles of what they make."""
@@ -136,57 +144,92 @@ def head_matrix(view: HeadView, name: str) -> Matrix | None:
         return replace(x, name=_("input"), symbol="X", words=layer.words)
     if name in WEIGHTS:
         return _weight(view, name)
-    if name in ("dots", "scaled"):
-        return _unmasked(view, name)
-    tensor = head_tensor(view, OF_HEAD[name])
-    return Matrix(
-        tensor.values,
-        tensor.norm,
-        tensor.source,
-        TOKEN if tensor.token_rows else CHANNEL,
-        TOKEN if tensor.token_columns else CHANNEL,
-        name=tensor.name,
-        symbol=tensor.symbol,
-        colour=tensor.colour or theme.ink,
-        masked=tensor.masked,
-        words=layer.words,
-    )
+    return head_tensor(view, OF_HEAD.get(name, name))
+
+
+def head_tensor(view: HeadView, name: str) -> Matrix:
+    """Return a matrix that every head has.
+
+    Parameters
+    ----------
+    view
+        The head.
+    name
+        "q" or "k" (as used in the scores), "k_t", "v", "scores", "pattern" or "z"; or without a
+        mask "dots", the dot products of queries and keys, or "scaled", their scaled scores.
+
+    Raises
+    ------
+    SceneCodeError
+        If there is no such matrix.
+    """
+    theme, layer, meta = current_theme(), view.layer, view.layer.trace.meta
+    match name:
+        case "q":
+            source = layer.source(view.score_tensor("q"), view.head, (0, meta.d_qk))
+            shown = view.q_used, layer.norm("q"), source
+            look = _("queries"), "Q", theme.query
+        case "k" | "k_t":
+            source = layer.source(view.score_tensor("k"), view.kv_head, (0, meta.d_qk))
+            shown = view.k_used, layer.norm("k"), source
+            look = _("keys"), "K", theme.key
+        case "v":
+            shown = view.v, layer.norm("v"), layer.source("v", view.kv_head, (0, meta.d_v))
+            look = _("values"), "V", theme.value
+        case "dots":
+            norm = layer.scores_norm.scaled(1 / meta.score_scale)
+            shown = view.dot_products, norm, layer.computed("dot_products", head=view.head)
+            look = _("scores"), "", theme.scores
+        case "scores" | "scaled":
+            shown = view.scores, layer.scores_norm, layer.computed("scores", head=view.head)
+            look = _("scores"), "", theme.scores
+        case "pattern":
+            shown = view.pattern, layer.norm("pattern"), view.pattern_source
+            look = _("pattern"), "A", theme.pattern
+        case "z":
+            shown = view.z, layer.norm("z"), layer.source("z", view.head, (0, meta.d_v))
+            look = _("head output"), "z", theme.z
+        case _:
+            raise SceneCodeError(
+                f"a head has no matrix {name!r}; there are {', '.join(OF_HEAD.values())}"
+            )
+    columns = TOKEN if name in ("dots", "scaled", "scores", "pattern") else CHANNEL
+    masked = view.causal_mask if name in ("scores", "pattern") else None
+    matrix = Matrix(*shown, TOKEN, columns, *look, masked=masked, words=layer.words)
+    return matrix.transposed if name == "k_t" else matrix
 
 
 def _weight(view: HeadView, name: str) -> Matrix:
     """Return the weights that make queries, keys or values of one head, (d_model, width)."""
-    layer, role = view.layer, WEIGHTS[name]
+    trace, layer = view.layer.trace, view.layer.layer
     number = view.head if name == "W_Q" else view.kv_head
-    whole = layer.trace.weights(name, layer.layer)
-    d_model, _heads, width = whole.shape
-    source = TensorSource(
-        layer.trace.tensor_name(name, layer.layer), index=((0, d_model), number, (0, width))
-    )
-    norm = Norm.stretched(whole, role=role)
-    values = whole[:, number].astype(np.float64)
-    return Matrix(
-        values, norm, source, MODEL, CHANNEL,
-        symbol=f"W_{name[-1]}", colour=current_theme().role(role),
-    )  # fmt: skip
+    whole, tensor = trace.weights(name, layer), trace.tensor_name(name, layer)
+    return weights_of_head(whole, tensor, number, MODEL, f"W_{name[-1]}", WEIGHTS[name])
 
 
-def _unmasked(view: HeadView, name: str) -> Matrix:
-    """Return the dot products of queries and keys, or their scaled scores, without a mask."""
-    layer, theme = view.layer, current_theme()
-    scale = layer.trace.meta.score_scale
-    norm, values, quantity = layer.scores_norm, view.scores, "scores"
-    if name == "dots":
-        norm, values, quantity = norm.scaled(1 / scale), view.dot_products, "dot_products"
-    return Matrix(
-        values,
-        norm,
-        layer.computed(quantity, head=view.head),
-        TOKEN,
-        TOKEN,
-        name=_("scores"),
-        colour=theme.scores,
-        words=layer.words,
-    )
+def weights_of_head(
+    whole: npt.NDArray[np.floating], tensor: str, head: int, rows: str, symbol: str, role: str
+) -> Matrix:
+    """Return the weights of one head, with the scale of all heads.
+
+    Parameters
+    ----------
+    whole : (rows, head, channel)
+        The weights of all heads.
+    tensor
+        Name of the tensor that has them.
+    head
+        Which of its heads.
+    rows
+        Axis of the rows.
+    symbol, role
+        As Typst mathematics, and the role of what they make.
+    """
+    height, _heads, width = whole.shape
+    source = TensorSource(tensor, index=((0, height), head, (0, width)))
+    norm, colour = Norm.stretched(whole, role=role), current_theme().role(role)
+    values = whole[:, head].astype(np.float64)
+    return Matrix(values, norm, source, rows, CHANNEL, symbol=symbol, colour=colour)
 
 
 def whole_head(layer: LayerView) -> tuple[str, str]:

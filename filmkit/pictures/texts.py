@@ -23,6 +23,7 @@ __all__ = [
     "own_colour",
     "quiet",
     "sign",
+    "text_in",
 ]
 
 DISPLAY = 0.09  # size of the figure that matters
@@ -65,15 +66,21 @@ class SentencePart:
         return {"row words": sentence.words}
 
 
-def figure(text: str, *, colour: str | None = None) -> Label:
+def figure(text: str) -> Label:
     """Return the figure that matters in a picture."""
-    return Label(text, size=DISPLAY, colour=colour, weight="semibold")
+    return Label(text, size=DISPLAY, weight="semibold")
 
 
 def heading(text: str, width: float) -> VGroup:
     """Return words as large as a figure, on several lines if one would be wider than `width`."""
     # Letters that are bold are wider than those that are measured.
     return below_each_other(*map(figure, break_lines(text, BOLD * width, size=DISPLAY)))
+
+
+def text_in(text: str, width: float, *, size: float = TEXT, colour: str | None = None) -> VGroup:
+    """Return a text on as many lines as it takes in a width, in scene units."""
+    lines = break_lines(text, width, size=size)
+    return below_each_other(*(Label(line, size=size, colour=colour) for line in lines))
 
 
 def sign(name: str) -> Free | None:
@@ -106,13 +113,8 @@ def own_colour(word: str) -> str:
     return colour if theme.name == "dark" else mixed(colour, theme.ink, 0.35)
 
 
-def quiet(*lines: str) -> Free | None:
-    """Return a part of small grey lines, one below the other; None without any."""
-    if not lines:
-        return None
-
-    def make() -> VGroup:
-        colour = current_theme().muted
-        return below_each_other(*(Label(text, size=TEXT, colour=colour) for text in lines))
-
-    return Free(make)
+def quiet(*lines: str) -> VGroup | None:
+    """Return small grey lines, one below the other; None without any."""
+    colour = current_theme().muted
+    labels = [Label(text, size=TEXT, colour=colour) for text in lines]
+    return below_each_other(*labels) if labels else None

@@ -29,7 +29,7 @@ from typing import Any
 
 import click
 
-__all__ = ["clean_process", "end_silent", "start_server", "write_stacks_to"]
+__all__ = ["clean_process", "end_silent", "forked_process", "start_server", "write_stacks_to"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 STACK_SECONDS = 1.0  # how long it takes at most to write where a process is
@@ -104,6 +104,24 @@ def clean_process(
     return process
 
 
+def forked_process(
+    function: str,
+    *arguments: object,
+    connections: Sequence[Connection] = (),
+    stacks: Path | None = None,
+) -> BaseProcess:
+    """Return a process, not yet started, that is a fork of this one; on Linux only, else a new one.
+
+    It starts at once, with all that this process has loaded. That is safe only where a single
+    thread is active. Parameters are as for :func:`clean_process`.
+    """
+    if sys.platform != "linux":
+        return clean_process(function, *arguments, connections=connections, stacks=stacks)
+    return multiprocessing.get_context("fork").Process(
+        target=_call, args=(function, arguments, connections, stacks), daemon=True
+    )
+
+
 def start_server() -> None:
     """Let the server process load the libraries, unless it does already; if there is one."""
     if HAS_SERVER:
@@ -149,18 +167,28 @@ def end_silent(process: BaseProcess) -> None:
     process.kill()
 
 
+def _call(
+    function: str,
+    arguments: Sequence[object],
+    connections: Sequence[Connection],
+    stacks: Path | str | None,
+) -> None:
+    """Call the function, until it ends or this process is stopped."""
+    if stacks:
+        write_stacks_to(stacks)
+    module, _, name = function.partition(":")
+    with suppress(KeyboardInterrupt):
+        getattr(import_module(module), name)(*arguments, *connections)
+
+
 def _run(
     function: str, arguments: bytes, connections: Sequence[Connection], stacks: str | None
 ) -> None:
     """Call the function; report an exception as one line and exit with code 1."""
     try:
-        if stacks:
-            write_stacks_to(stacks)
-        import_module("filmkit.render.recording").start()
-        module, _, name = function.partition(":")
-        getattr(import_module(module), name)(*pickle.loads(arguments), *connections)
-    except KeyboardInterrupt:
-        pass
+        with suppress(KeyboardInterrupt):
+            import_module("filmkit.render.recording").start()
+            _call(function, pickle.loads(arguments), connections, stacks)
     except Exception as error:
         lines = [
             f"{Path(frame.filename).relative_to(PROJECT)} line {frame.lineno}"

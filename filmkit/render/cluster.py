@@ -33,7 +33,6 @@ from extract.support.assets import installing
 from extract.support.files import OutputError, atomic_write, write_bytes
 from extract.support.plain_text import error_line, escaped
 from extract.support.printing import echo
-from extract.trace import Trace
 from filmkit.core.beat_records import Use
 from filmkit.core.project import PROJECT
 from filmkit.core.renderer import FrameReceiver, Pixels
@@ -490,7 +489,7 @@ def _samples(
         For each part its pictures, by the numbers of their frames in it.
     """
     request = job.request
-    trace = Trace.load(request.trace_file)
+    _, trace = request.with_trace()
     rehearsal = rehearse(entry, trace, request)
     samples: dict[tuple[str, bool], dict[int, Squares]] = {}
 

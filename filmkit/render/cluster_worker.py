@@ -34,7 +34,7 @@ from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Pixels, read_master
 from filmkit.render.recording import FILE, changed
 from filmkit.render.source_code import PACKAGES
-from filmkit.render.workers import AllClaims, RenderJob, SceneWorker, import_file
+from filmkit.render.workers import Claims, RenderJob, SceneWorker, import_file
 
 __all__ = [
     "CODE",
@@ -280,8 +280,10 @@ def draw(assignment: Assignment) -> bytes:
         )
         try:
             _require_same(assignment.elsewhere)
+            claims = Claims(Path(folder), "this")
+            claims.offer([0])
             with manim_config(job.request.quality, verbosity=job.request.verbosity):
-                SceneWorker(local_job, AllClaims(), report).render(entry)
+                SceneWorker(local_job, claims, report).render(entry)
             digest, _, _ = frames_of(master, job)
             result = Result(master.read_bytes(), digest)
         except Exception as error:
@@ -346,11 +348,9 @@ class _Report:
         self._unreported = 0  # frames
         self._last_report = time.monotonic()
 
-    def __call__(self, kind: str, content: Any) -> None:
-        if kind == "frames":
-            _, count = content
-            self._unreported += count
-            self.tell()
+    def __call__(self, kind: str, *, index: int, frames: int = 0) -> None:
+        self._unreported += frames
+        self.tell()
 
     def tell(self) -> None:
         """Send what was not sent yet, if the last message was some time ago."""

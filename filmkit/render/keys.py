@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -36,7 +37,7 @@ __all__ = [
     "BeatHasher",
     "Drawn",
     "project_digest",
-    "project_uses",
+    "read_ahead",
     "surroundings",
     "translations_digest",
 ]
@@ -85,12 +86,14 @@ class BeatHasher:
     Attributes
     ----------
     traces
-        The trace, and the one that it is compared with if any, as they are now.
+        The trace as it was read, and the one that it is compared with if any.
     """
 
     def __init__(self, request: RenderRequest) -> None:
+        contents = request.content, ""
         self.traces: list[Use] = [
-            (FILE, str(file), now(FILE, str(file))) for file in request.trace_files
+            (FILE, str(file), content or now(FILE, str(file)))
+            for file, content in zip(request.trace_files, contents, strict=False)
         ]
         self.request = request
 
@@ -226,24 +229,14 @@ def _scene_code(entry: SceneEntry, uses: Iterable[Use]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def project_uses(entry: SceneEntry, uses: Iterable[Use], language: str) -> list[Use]:
-    """Return the project's code and the catalogues of words that a scene uses, as they are now.
+def read_ahead(entries: Iterable[SceneEntry]) -> None:
+    """Read the code of scenes here, once for all processes that :class:`Apart` starts for them.
 
-    Parameters
-    ----------
-    entry
-        The scene.
-    uses
-        What it was seen to use.
-    language
-        Code of the language.
+    What cannot be read is left for those to tell.
     """
-    scene = _scene_code(entry, uses)
-    code = reached([*DRAWING, *scene], without=BY_VALUE)
-    folders = [*_catalogues(scene), KIT_CATALOGUES] if language != DEFAULT_LANGUAGE else []
-    words = [folder / f"{language}.po" for folder in folders]
-    files = [*((OWN_CODE, str(file)) for file in code), *((WORDS, str(file)) for file in words)]
-    return [(kind, name, now(kind, name)) for kind, name in files]
+    for entry in entries:
+        with suppress(OSError, SyntaxError):
+            reached([*DRAWING, *_scene_code(entry, ())], without=BY_VALUE)
 
 
 class Drawn:
@@ -255,12 +248,21 @@ class Drawn:
         The scene.
     language
         Code of the language.
+
+    Attributes
+    ----------
+    code
+        States of all code that was read, by file.
+    uses
+        The project's code and the catalogues of words among it, once :meth:`after` was called.
     """
 
     def __init__(self, entry: SceneEntry, language: str) -> None:
         self._entry = entry
         self._language = language
         self._seen: list[Use] | None = None
+        self.code: dict[str, str] = {}
+        self.uses: list[Use] = []
 
     def after(self, uses: Iterable[Use]) -> str:
         """Return :attr:`BeatRecord.code` of a beat, after which some things have been used."""
@@ -270,7 +272,7 @@ class Drawn:
         if seen != self._seen:  # most beats use nothing new
             self._seen = seen
             self._read(seen)
-        return digest([*self._rest, code_with(self._code, beats)])
+        return digest([*self._rest, code_with(self._sources, beats)])
 
     def _read(self, uses: Iterable[Use]) -> None:
         entry_file = _file(self._entry)
@@ -278,10 +280,20 @@ class Drawn:
         scene = _scene_code(self._entry, uses)
         files = reached([*DRAWING, *scene], without=BY_VALUE)
         files += [file for file in scene if not is_own(file)]
-        self._code = [read_source(file) for file in files]
+        self._sources = [read_source(file) for file in files]
+        self.code = {
+            str(file): source.content for file, source in zip(files, self._sources, strict=True)
+        }
+        catalogues = _catalogues(scene)
+        translated = [*catalogues, KIT_CATALOGUES] if self._language != DEFAULT_LANGUAGE else []
+        words = [str(folder / f"{self._language}.po") for folder in translated]
+        self.uses = [
+            *((OWN_CODE, name, state) for name, state in self.code.items() if is_own(Path(name))),
+            *((WORDS, file, now(WORDS, file)) for file in words),
+        ]
         self._rest = [
             *(_place(file, PROJECT if is_own(file) else folder) for file in files),
-            words_digest(self._language, *_catalogues(scene), narrated=False),
+            words_digest(self._language, *catalogues, narrated=False),
             # What was looked for and not there has drawn nothing.
             *(
                 text

@@ -20,6 +20,7 @@ from filmkit.core.theme import Theme, use_theme
 from filmkit.render import recording
 from filmkit.render.cache import Cache, default_limit, open_cache, seal
 from filmkit.render.errors import RenderError
+from filmkit.render.keys import read_ahead
 from filmkit.render.processes import DONE, ERROR, run_apart, telling
 from filmkit.render.progress import make_meter
 from filmkit.render.rehearsals import Rehearsals
@@ -107,7 +108,12 @@ def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals, cache: Cache) -> 
 
 
 def draw_apart(
-    entry: SceneEntry, request: RenderRequest, folder: Path, scratch: Path, messages: Connection
+    entry: SceneEntry,
+    request: RenderRequest,
+    trace: Trace,
+    folder: Path,
+    scratch: Path,
+    messages: Connection,
 ) -> None:
     """Draw the last pictures of a scene's beats in a process of its own.
 
@@ -118,8 +124,8 @@ def draw_apart(
     ----------
     entry
         The scene.
-    request
-        How it is drawn.
+    request, trace
+        How it is drawn, and the trace.
     folder, scratch
         Folders of the cache and of what cannot be kept; see :class:`Cache`.
     messages
@@ -133,7 +139,7 @@ def draw_apart(
         cache = Cache(folder, default_limit(), scratch=Cache(scratch, 0))
         draw_pictures(
             entry,
-            Trace.load(request.trace_file),
+            trace,
             rehearsals=Rehearsals(request, cache),
             cache=cache,
             on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
@@ -248,12 +254,16 @@ def _font(weight: str, size: int, *, east_asian: bool) -> ImageFont.FreeTypeFont
 def make_previews(request: RenderRequest) -> bool:
     """Write a contact sheet of each scene; return whether all succeeded."""
     load_trace(request)
+    request, trace = request.with_trace()
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
         rehearsals = Rehearsals(request, cache)
         pictures = {entry: _known_pictures(entry, rehearsals, cache) for entry in request.scenes}
         errors: dict[SceneEntry, str] = {}
         folders = cache.folder, cache.scratch.folder
-        calls = {entry: (entry, request, *folders) for entry in pictures if not pictures[entry]}
+        calls = {
+            entry: (entry, request, trace, *folders) for entry in pictures if not pictures[entry]
+        }
+        read_ahead(calls)
         with make_meter(len(calls), quiet=request.quiet) as meter:
             for entry, message in run_apart(APART, calls, request.jobs):
                 if message["kind"] == "picture":

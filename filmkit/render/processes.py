@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -22,8 +23,9 @@ from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.playing import hearing_of_beats
-from filmkit.render.clean_process import clean_process, end_silent
+from filmkit.render.clean_process import clean_process, end_silent, forked_process
 from filmkit.render.errors import explain, scene_place
+from filmkit.render.source_code import KNOWN, Source
 
 __all__ = [
     "BEAT",
@@ -33,14 +35,13 @@ __all__ = [
     "POLL_SECONDS",
     "SILENT_SECONDS",
     "Apart",
+    "call_knowing",
     "children_ignore_ctrl_c",
     "core_count",
-    "exit_text",
     "run_apart",
-    "stop_with_parent",
+    "stop",
     "stopping_with_parent",
     "telling",
-    "where_it_was",
 ]
 
 BEAT, DONE, ERROR = "beat", "done", "error"
@@ -56,6 +57,9 @@ POLL_SECONDS = 0.5
 CLEANUP_SECONDS = 10.0
 """How long a terminated process may take to remove unfinished files."""
 
+CALL = "filmkit.render.processes:call_knowing"
+LEAST_MEMORY = "; if it ran out of memory, --jobs 1 needs the least"
+
 
 def core_count() -> int:
     """Return the number of cores that this process may use."""
@@ -64,29 +68,30 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
-def exit_text(code: int | None) -> str:
-    """Say how a process ended, from its exit code as multiprocessing has it."""
-    if code is not None and code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}"
-
-
 @contextmanager
-def children_ignore_ctrl_c() -> Iterator[None]:
+def children_ignore_ctrl_c(*, forks: bool = False) -> Iterator[None]:
     """Keep Ctrl-C and a closed terminal from processes that start inside the ``with`` block.
 
     They inherit that these signals are blocked; this process stops them with SIGTERM instead. A
     signal that comes meanwhile, and SIGTERM too, reaches this process when the block ends: what the
     block starts has started then, and can be stopped.
+
+    Parameters
+    ----------
+    forks
+        Whether they are forks of this process, which inherit how it handles SIGTERM: for them it is
+        blocked too until they can handle it (:func:`stopping_with_parent`).
     """
-    terminal = {signal.SIGINT, *ENDING_SIGNALS} - {signal.SIGTERM}
+    blocked = {signal.SIGINT, signal.SIGTERM, *ENDING_SIGNALS}
     came, handlers = list[int](), dict[int, Any]()
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
         resource_tracker.ensure_running()  # which would unblock the signals when it starts
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, terminal)
+        before = signal.pthread_sigmask(
+            signal.SIG_BLOCK, blocked if forks else blocked - {signal.SIGTERM}
+        )
     # Only this thread has them blocked: if there are others, the process gets a signal through one.
     if threading.current_thread() is threading.main_thread():
-        for number in (*terminal, signal.SIGTERM):
+        for number in blocked:
             if callable(signal.getsignal(number)):
                 handlers[number] = signal.signal(number, lambda number, _: came.append(number))
     try:
@@ -102,28 +107,21 @@ def children_ignore_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def stopping_with_parent() -> Iterator[None]:
-    """Call :func:`stop_with_parent`; restore the default SIGTERM at the end of the block.
+    """Stop this process on SIGTERM or when its parent ends, and ignore Ctrl-C.
 
-    After the block there are no unfinished files, so the process may be killed at once.
+    SIGTERM raises KeyboardInterrupt, so that unfinished files are removed on the way out. Ctrl-C is
+    handled by the parent alone. After the block there are no unfinished files, so SIGTERM is as it
+    is by default: the process may be killed at once.
     """
     try:
-        stop_with_parent()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupt_on_signals()
+        if hasattr(signal, "pthread_sigmask"):  # not on Windows
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        threading.Thread(target=_wait_for_parent, daemon=True).start()
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def stop_with_parent() -> None:
-    """Make this process stop on SIGTERM or when its parent ends, and ignore Ctrl-C.
-
-    SIGTERM raises KeyboardInterrupt, so that unfinished files are removed on the way out. Ctrl-C is
-    handled by the parent alone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    interrupt_on_signals()
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
 def _wait_for_parent() -> None:
@@ -132,6 +130,26 @@ def _wait_for_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def call_knowing(
+    function: str,
+    arguments: Sequence[object],
+    known: Mapping[tuple[str, bool], Source],
+    *connections: Connection,
+) -> None:
+    """Call a function, given as "module:name", where it need not read again what another has read.
+
+    Parameters
+    ----------
+    function, arguments, connections
+        The function and its arguments.
+    known
+        What code its process has read; see :data:`filmkit.render.source_code.KNOWN`.
+    """
+    KNOWN.update(known)
+    module, _, name = function.partition(":")
+    getattr(import_module(module), name)(*arguments, *connections)
 
 
 T = TypeVar("T", bound=Hashable)
@@ -148,7 +166,11 @@ class Apart:
     arguments
         Its other arguments.
     stacks
-        A file for :func:`write_stacks_to`.
+        A file for :func:`write_stacks_to`, if it shall be said where the process has ended.
+    further
+        Ends of other pipes, which are the function's last arguments. They are closed here.
+    fork
+        Whether it is a fork of this process, with the code that this has loaded.
 
     Attributes
     ----------
@@ -156,36 +178,49 @@ class Apart:
         Where messages arrive.
     """
 
-    def __init__(self, function: str, arguments: Sequence[object], stacks: Path) -> None:
+    def __init__(
+        self,
+        function: str,
+        arguments: Sequence[object],
+        stacks: Path | None = None,
+        *,
+        further: Sequence[Connection] = (),
+        fork: bool = False,
+    ) -> None:
         self.connection, theirs = multiprocessing.Pipe(duplex=False)
         self._stacks = stacks
         self._beat, self._is_over, self._heard = "", False, time.monotonic()
+        start, ends = forked_process if fork else clean_process, [theirs, *further]
         try:
             # This process stops it, with SIGTERM. If that starts the server that forks processes,
             # it inherits this and outlives Ctrl-C too.
-            with children_ignore_ctrl_c():
-                self._process = clean_process(
-                    function, *arguments, connections=[theirs], stacks=stacks
+            with children_ignore_ctrl_c(forks=fork):
+                self.process = start(
+                    CALL, function, arguments, KNOWN, connections=ends, stacks=stacks
                 )
-                self._process.start()
+                self.process.start()
         except KeyboardInterrupt:
-            self.stop()
+            stop(self)
             raise
         finally:
-            # Only the process holds its end now, so that its death ends the connection.
-            theirs.close()
+            # Only the process holds its ends now, so that its death ends the connections.
+            for end in ends:
+                end.close()
 
     def receive(self) -> dict[str, Any] | None:
         """Wait for the next message, and return it; None if the process has ended.
 
-        If it ends without a last message, this is an error, with a ``text`` that says where.
+        If it ends without a last message, this is an error, with a ``text`` that says where and
+        how, and ``early``, which is true.
         """
         try:
             message: dict[str, Any] = json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
-            self._process.join()
-            ended = f"its process ended early ({exit_text(self._process.exitcode)})"
-            return None if self._is_over else self._error(ended)
+            self.process.join()
+            code = self.process.exitcode or 0
+            how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+            hint = LEAST_MEMORY if code == -9 else ""  # so systems end what takes too much
+            return None if self._is_over else self._error(f"its process ended early ({how}){hint}")
         self._heard = time.monotonic()
         self._is_over = message["kind"] in (DONE, ERROR)
         if message["kind"] == BEAT:
@@ -196,7 +231,12 @@ class Apart:
 
     def _error(self, what: str) -> dict[str, Any]:
         self._is_over = True
-        return {"kind": ERROR, "text": f"{where_it_was(self._stacks, self._beat)}{what}"}
+        stacks = self._stacks
+        found = stacks.read_text(errors="replace") if stacks and stacks.exists() else ""
+        place = ", ".join(
+            filter(None, [scene_place(found), self._beat and f"in beat {self._beat}"])
+        )
+        return {"kind": ERROR, "text": f"{place}: {what}" if place else what, "early": True}
 
     def ended_silent(self) -> dict[str, Any] | None:
         """Kill the process if nothing has come from it for long; return the error then.
@@ -206,25 +246,20 @@ class Apart:
         """
         silent = time.monotonic() - self._heard
         if self._is_over and silent > CLEANUP_SECONDS:
-            self._process.kill()
+            self.process.kill()
         elif not self._is_over and silent > SILENT_SECONDS:
-            end_silent(self._process)
+            end_silent(self.process)
             return self._error(f"there was no progress for {SILENT_SECONDS:.0f} seconds")
         return None
 
-    def stop(self) -> None:
-        """Stop the process, if it has not ended."""
-        self._is_over = True
-        self._process.terminate()
-        self._process.join(CLEANUP_SECONDS)
-        self._process.kill()
 
-
-def where_it_was(stacks: Path, beat: str) -> str:
-    """Say where a process has ended, as the beginning of a message; see :func:`write_stacks_to`."""
-    found = stacks.read_text(errors="replace") if stacks.exists() else ""
-    place = ", ".join(filter(None, [scene_place(found), beat and f"in beat {beat}"]))
-    return f"{place}: " if place else ""
+def stop(*processes: Apart) -> None:
+    """Stop processes, if they have not ended."""
+    for each in processes:
+        each.process.terminate()
+    for each in processes:
+        each.process.join(CLEANUP_SECONDS)
+        each.process.kill()
 
 
 def run_apart(
@@ -265,13 +300,12 @@ def run_apart(
                     elif connection in ready and not message:
                         del running[connection]
         finally:
-            for _, apart in running.values():
-                apart.stop()
+            stop(*(apart for _, apart in running.values()))
 
 
 @contextmanager
-def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., None]]:
-    """Send messages to the process that has called :func:`run_apart`, in a ``with`` block.
+def telling(messages: Connection, *, verbose: bool | None) -> Iterator[Callable[..., None]]:
+    """Send messages to the process that has started this :class:`Apart`, in a ``with`` block.
 
     An error inside the block is the last message. The block ends when that process does.
 
@@ -280,7 +314,7 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
     messages
         The connection to it.
     verbose
-        Whether that prints tracebacks.
+        Whether that prints tracebacks; None where there is no way to ask for them.
 
     Yields
     ------
@@ -293,7 +327,7 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
     def tell(kind: str, **content: Any) -> None:
         # Those that this process forks, to draw for it, have connections of their own.
         if os.getpid() == here:
-            messages.send_bytes(json.dumps({"kind": kind, **content}).encode())
+            messages.send_bytes(json.dumps({"kind": kind, **content}, default=str).encode())
 
     try:
         with stopping_with_parent(), hearing_of_beats(lambda beat: tell(BEAT, name=beat)):
@@ -302,4 +336,5 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
         way = "".join(format_exception(error)) if verbose else ""
         unfit = isinstance(error, StageError) and not isinstance(error, SceneCodeError)
         misfit = str(error) if unfit else ""
-        tell(ERROR, text=explain(error, verbose=False), misfit=misfit, traceback=way)
+        hint = None if verbose is None else False
+        tell(ERROR, text=explain(error, verbose=hint), misfit=misfit, traceback=way)

@@ -22,7 +22,7 @@ from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.errors import EditedError, RenderError
-from filmkit.render.keys import BeatHasher, Drawn, project_uses
+from filmkit.render.keys import BeatHasher, Drawn
 from filmkit.render.processes import ERROR, run_apart
 from filmkit.render.recording import CODE, OWN_CODE
 from filmkit.render.request import RenderRequest
@@ -93,7 +93,9 @@ class Rehearsals:
     def prepare(self, entries: Iterable[SceneEntry]) -> None:
         """Run those of some scenes that are not known, as many at a time as there are cores."""
         ahead = [e for e in dict.fromkeys(entries) if e not in self._known and not self.find(e)]
-        calls = {entry: (entry, self.request) for entry in ahead}
+        # An exchanged trace is noticed in the end, by its state when the keys were begun.
+        read = self.request.with_trace() if ahead else ()
+        calls = {entry: (entry, *read) for entry in ahead}
         for entry, message in run_apart(APART, calls, self.request.jobs):
             try:
                 if message["kind"] == ERROR:
@@ -149,7 +151,7 @@ class Rehearsals:
         def end(record: BeatRecord, stage: Stage) -> None:
             uses = recording.uses()
             code = drawn.after(uses)
-            self._require_unedited(entry, uses)
+            self._require_unedited(drawn, uses)
             on_beat_end(record, stage, code)
 
         recording.set_aside(*(name for _, name, _ in self.hasher.traces))
@@ -165,7 +167,6 @@ class Rehearsals:
         EditedError
             When code or a trace is not what it was when it was read.
         """
-        ours = self._require_unedited(entry, rehearsal.uses)
         seen = [use for use in rehearsal.uses if use[0] != OWN_CODE]
         obstacle = rehearsal.obstacle
         for name in recording.changed(seen):
@@ -175,7 +176,8 @@ class Rehearsals:
             replace(record, code=drawn.after(rehearsal.uses[:count]))
             for record, count in zip(rehearsal.beats, counts, strict=True)
         )
-        completed = replace(rehearsal, beats=beats, uses=(*ours, *seen), obstacle=obstacle)
+        self._require_unedited(drawn, rehearsal.uses)
+        completed = replace(rehearsal, beats=beats, uses=(*drawn.uses, *seen), obstacle=obstacle)
         if not obstacle:
             path = self._path(entry)
             self._made[path.name] = completed
@@ -186,16 +188,16 @@ class Rehearsals:
                 seal(path)
         return completed
 
-    def _require_unedited(self, entry: SceneEntry, uses: Sequence[Use]) -> list[Use]:
-        """Return the project's code that a scene uses; raise an EditedError if any is edited."""
-        ours = project_uses(entry, uses, self.request.settings.language)
-        loaded = {name: state for kind, name, state in uses if kind == OWN_CODE}
-        code = [use for use in uses if use[0] == CODE]
-        if any(loaded.get(name, state) != state for _, name, state in ours) or recording.changed(
-            [*code, *self.hasher.traces]
+    def _require_unedited(self, drawn: Drawn, uses: Iterable[Use]) -> None:
+        """Raise an EditedError unless the code that was read is what ran, and traces are as then.
+
+        Whatever is edited afterwards, a key is that of the pictures that are drawn.
+        """
+        ran = [(name, state) for kind, name, state in uses if kind in (CODE, OWN_CODE)]
+        if any(drawn.code.get(name, state) != state for name, state in ran) or recording.changed(
+            self.hasher.traces
         ):
             raise EditedError
-        return ours
 
     def _path(self, entry: SceneEntry) -> Path:
         return self._cache.path(self.hasher.rehearsal_key(entry), ".rehearsal.json")

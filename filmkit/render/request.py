@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from filmkit.render.choice import named_choices
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
+from filmkit.render.recording import FILE, now
 from filmkit.render.traces import find_trace, provenance
 from filmkit.voice.clips import Voice
 
@@ -86,6 +88,9 @@ class RenderRequest:
         Who speaks the narration; None for films without sound.
     speech
         When the voice says what; :func:`filmkit.render.voices.with_voice` finds it out.
+    content
+        What the trace file held when it was read, as :func:`filmkit.render.recording.now` has it;
+        what it holds now if empty.
     """
 
     scenes: tuple[SceneEntry, ...] = ()
@@ -108,6 +113,7 @@ class RenderRequest:
     captions: str = DEFAULT_CAPTIONS
     voice: Voice | None = None
     speech: SceneSpeech = field(default_factory=dict)
+    content: str = ""
 
     @classmethod
     def chosen(cls, **choices: Any) -> RenderRequest:
@@ -133,6 +139,14 @@ class RenderRequest:
     def trace_files(self) -> list[Path]:
         """The trace, and the one that it is compared with if any."""
         return [self.trace_file, *filter(None, [self.settings.compare])]
+
+    def with_trace(self) -> tuple[RenderRequest, Trace]:
+        """Return a request for the trace as its file is now, and this trace, for other processes.
+
+        One that stays as it is is read and proved once in a process.
+        """
+        content = now(FILE, str(self.trace_file))
+        return replace(self, content=content), _loaded(self.trace_file, content)
 
     @property
     def verbosity(self) -> str:
@@ -161,6 +175,11 @@ class RenderRequest:
 T = TypeVar("T")
 
 
+@lru_cache(maxsize=1)
+def _loaded(file: Path, content: str) -> Trace:
+    return Trace.load(file)
+
+
 def load_trace(request: RenderRequest) -> Trace:
     """Load the trace of a request, and check that it has the requested layer and head.
 
@@ -181,7 +200,9 @@ def load_trace(request: RenderRequest) -> Trace:
             "Python leaves out docstrings, in which the narration stands: run it without -OO, and "
             "with PYTHONOPTIMIZE unset"
         )
-    trace, *_ = map(Trace.load, request.trace_files)
+    _, trace = request.with_trace()
+    if request.settings.compare:
+        Trace.load(request.settings.compare)
     if request.trace is None and not request.quiet:
         echo(provenance(trace, request.trace_file), err=True)
     if not request.quiet and lacks_fonts(trace.meta.tokens):

@@ -104,7 +104,9 @@ def record(
     return rehearsal, counts
 
 
-def record_apart(entry: SceneEntry, request: RenderRequest, messages: Connection) -> None:
+def record_apart(
+    entry: SceneEntry, request: RenderRequest, trace: Trace, messages: Connection
+) -> None:
     """Rehearse a scene in a process of its own, and tell another one what comes of it.
 
     The last message holds the ``rehearsal`` and ``counts`` that :func:`record` returns; see
@@ -117,7 +119,7 @@ def record_apart(entry: SceneEntry, request: RenderRequest, messages: Connection
         manim_config(request.quality),
         prints_as_messages(),
     ):
-        rehearsal, counts = record(entry, Trace.load(request.trace_file), request)
+        rehearsal, counts = record(entry, trace, request)
         tell(DONE, rehearsal=asdict(rehearsal), counts=counts)
 
 

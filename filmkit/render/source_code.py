@@ -22,6 +22,7 @@ from types import CodeType
 from filmkit.core.project import PROJECT
 
 __all__ = [
+    "KNOWN",
     "PACKAGES",
     "Source",
     "code_with",
@@ -52,6 +53,8 @@ class Source:
 
     Attributes
     ----------
+    content
+        A hash of all that it holds, as :func:`filmkit.render.recording.now` has it.
     code
         A hash of its code without words and beats.
     beats
@@ -60,9 +63,14 @@ class Source:
         Names of the project's modules that are imported anywhere in the file.
     """
 
+    content: str
     code: str
     beats: Mapping[str, str]
     imports: frozenset[str]
+
+
+KNOWN: dict[tuple[str, bool], Source] = {}
+"""Files that were read, by a hash of their content and whether they are those of scenes."""
 
 
 def digest(parts: Iterable[str]) -> str:
@@ -95,7 +103,11 @@ def read_source(file: Path) -> Source:
         If it cannot be read.
     """
     is_scene = not is_own(file) or file.is_relative_to(PROJECT / "scenes")
-    return _read(file.read_bytes(), is_scene=is_scene)
+    content = file.read_bytes()
+    key = sha256(content).hexdigest(), is_scene
+    if key not in KNOWN:
+        KNOWN[key] = _read(content, *key)
+    return KNOWN[key]
 
 
 def reached(roots: Iterable[Path], without: Collection[str] = ()) -> list[Path]:
@@ -133,16 +145,16 @@ def code_with(sources: Iterable[Source], beats: Collection[str]) -> str:
 # Reading a file
 
 
-@lru_cache(maxsize=1024)
-def _read(content: bytes, *, is_scene: bool) -> Source:
+def _read(content: bytes, whole: str, is_scene: bool) -> Source:
     tree, words = ast.parse(content), _Words()
     words.take_out(tree)
     code, modules = _compiled(tree)
     found = {name: _compiled(ast.Module(methods, [])) for name, methods in words.beats.items()}
     imports = words.imports.union(modules, *(modules for _, modules in found.values()))
     if is_scene and READS_WORDS.search(content):
-        return Source(sha256(content).hexdigest(), {}, frozenset(imports))
-    return Source(code, {name: code for name, (code, _) in found.items()}, frozenset(imports))
+        code, found = whole, {}
+    beats = {name: code for name, (code, _) in found.items()}
+    return Source(whole, code, beats, frozenset(imports))
 
 
 class _Words:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord, Use
 from filmkit.core.language import use_language
 from filmkit.core.scene_entry import SceneEntry
@@ -19,8 +19,8 @@ from filmkit.render.manim_config import manim_config
 from filmkit.render.preview import OnPicture, draw_pictures
 from filmkit.render.processes import core_count
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.request import RenderRequest, load_trace
-from filmkit.render.workers import FORK, LocalWorkerPool, RenderJob, WorkerPool
+from filmkit.render.request import RenderRequest
+from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool
 
 __all__ = ["SceneUpdate"]
 
@@ -32,6 +32,8 @@ class SceneUpdate:
     ----------
     request
         What to render. It must keep its cache, so that only changed beats are drawn.
+    trace
+        Its trace.
     cache
         The cache that holds pictures, masters and segments.
     pools
@@ -39,15 +41,15 @@ class SceneUpdate:
 
     Attributes
     ----------
-    request
-        The request.
-    trace
-        The trace of the request.
+    request, trace
+        As above.
     """
 
-    def __init__(self, request: RenderRequest, cache: Cache, pools: ExitStack) -> None:
+    def __init__(
+        self, request: RenderRequest, trace: Trace, cache: Cache, pools: ExitStack
+    ) -> None:
         self.request = request
-        self.trace = load_trace(replace(request, quiet=True))
+        self.trace = trace
         self._cache = cache
         self._rehearsals = Rehearsals(request, cache)
         self._pools = pools
@@ -56,7 +58,7 @@ class SceneUpdate:
 
     @classmethod
     @contextmanager
-    def of(cls, request: RenderRequest) -> Iterator[Self]:
+    def of(cls, request: RenderRequest, trace: Trace) -> Iterator[Self]:
         """Yield an update for a request, in whose language and size its scenes are drawn."""
         with (
             use_language(request.settings.language),
@@ -64,7 +66,7 @@ class SceneUpdate:
             open_cache(request.cache, keep=True) as cache,
             ExitStack() as pools,
         ):
-            yield cls(request, cache, pools)
+            yield cls(request, trace, cache, pools)
 
     def draw(
         self,
@@ -107,5 +109,5 @@ class SceneUpdate:
         if not self._pool:
             size = min(self.request.jobs or core_count(), len(self._job.tasks))
             # Forks of this process, which has loaded all libraries and laid out all text already.
-            self._pool = self._pools.enter_context(LocalWorkerPool(self._job, size, FORK))
+            self._pool = self._pools.enter_context(LocalWorkerPool(self._job, size, fork=True))
         return finished_files(plan, target, self._pool, lambda frames: None)

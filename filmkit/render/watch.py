@@ -10,7 +10,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -24,24 +24,25 @@ from watchdog.observers import Observer
 from extract.support.files import write_text
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
-from filmkit.core.beat_records import Use
+from extract.trace import Trace
 from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
 from filmkit.render.delivery import target_of
-from filmkit.render.errors import EditedError
+from filmkit.render.errors import EditedError, explain
 from filmkit.render.films import Plan, beat_film
 from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
+from filmkit.render.keys import read_ahead
 from filmkit.render.preview import save_sheet
-from filmkit.render.processes import DONE, ERROR, Apart, telling
+from filmkit.render.processes import DONE, ERROR, Apart, stop, telling
 from filmkit.render.recording import BEAT, FILE, FONTS, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.update import SceneUpdate
 from filmkit.render.workers import BeatTask
 from filmkit.words.captions import vtt
 
-__all__ = ["EditWatcher", "syntax_errors", "update_outputs", "watch"]
+__all__ = ["EditWatcher", "read_once", "syntax_errors", "update_outputs", "watch"]
 
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
@@ -124,7 +125,7 @@ class EditWatcher(FileSystemEventHandler):
             self.last_event = time.monotonic()
             self._changed.set()
 
-    def follow(self, uses: Iterable[Use]) -> None:
+    def follow(self, uses: Iterable[Sequence[str]]) -> None:
         """Watch other files and folders too, which a scene has used as they were then."""
         states = {Path(name): state for kind, name, state in uses if kind not in UNWATCHED}
         with self._lock:
@@ -257,18 +258,37 @@ def _updating(
     def hear() -> None:
         while message := update.receive():
             if message["kind"] == USES:
-                watcher.follow((kind, name, state) for kind, name, state in message["uses"])
+                watcher.follow(message["uses"])
             elif message["kind"] == ERROR:
                 echo(f"Error: {message['text']}", err=True)
 
     function = f"{__name__}:{update_outputs.__name__}"
     with temporary_folder() as folder:
-        update = Apart(function, (request, shown, films, since), folder / "stacks")
+        try:
+            read = read_once(request)
+        except Exception as error:
+            echo(f"Error: {explain(error, verbose=request.verbose)}", err=True)
+            yield
+            return
+        update = Apart(function, (*read, shown, films, since), folder / "stacks")
         try:
             threading.Thread(target=hear, daemon=True).start()
             yield
         finally:
-            update.stop()
+            stop(update)
+
+
+def read_once(request: RenderRequest) -> tuple[RenderRequest, Trace]:
+    """Read trace and code of a request for the process that draws it; what stays is read once.
+
+    Raises
+    ------
+    Exception
+        As for :func:`load_trace`.
+    """
+    load_trace(replace(request, quiet=True))
+    read_ahead(request.scenes)
+    return request.with_trace()
 
 
 def print_line(request: RenderRequest, text: str) -> None:
@@ -278,7 +298,12 @@ def print_line(request: RenderRequest, text: str) -> None:
 
 
 def update_outputs(
-    request: RenderRequest, shown: Path, films: bool, since: float, messages: Connection
+    request: RenderRequest,
+    trace: Trace,
+    shown: Path,
+    films: bool,
+    since: float,
+    messages: Connection,
 ) -> None:
     """Bring the contact sheets and films of a request up to date.
 
@@ -290,6 +315,8 @@ def update_outputs(
     ----------
     request
         What to render. It must keep its cache, so that only changed beats are drawn.
+    trace
+        Its trace, which the watching process reads once as long as it stays as it is.
     shown
         A JSON file that stores, from one call to the next, which pictures the contact sheets and
         films show.
@@ -303,27 +330,20 @@ def update_outputs(
     """
     with telling(messages, verbose=request.verbose) as tell:
         # An edit that came meanwhile ends it: another update follows.
-        with suppress(SystemExit):
-            _update_outputs(request, shown, films, since, tell)
+        with suppress(SystemExit), _Update.of(request, trace) as update:
+            update.go_on_from(shown, since)
+            drawn: dict[SceneEntry, None] = {}
+            try:
+                drawn = for_each_scene(request, request.scenes, update.sheet)
+            finally:
+                tell(USES, uses=update.uses(request.scenes))
+            plans = update.plan(drawn) if films else {}
+            for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))
+            for_each_scene(request, drawn, update.save_sheet)
+            filmed = for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
+            if len(filmed if films else drawn) == len(request.scenes):
+                update.tell_if_nothing()
         tell(DONE)
-
-
-def _update_outputs(
-    request: RenderRequest, shown: Path, films: bool, since: float, tell: Callable[..., None]
-) -> None:
-    with _Update.of(request) as update:
-        update.go_on_from(shown, since)
-        drawn: dict[SceneEntry, None] = {}
-        try:
-            drawn = for_each_scene(request, request.scenes, update.sheet)
-        finally:
-            tell(USES, uses=update.uses(request.scenes))
-        plans = update.plan(drawn) if films else {}
-        for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))
-        for_each_scene(request, drawn, update.save_sheet)
-        filmed = for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
-        if len(filmed if films else drawn) == len(request.scenes):
-            update.tell_if_nothing()
 
 
 class _Update(SceneUpdate):

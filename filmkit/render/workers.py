@@ -8,11 +8,7 @@ beats before it have set up.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import sys
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -20,10 +16,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, Self
+from typing import Self
 
 from manim.utils.exceptions import EndSceneEarlyException
 
@@ -36,27 +30,15 @@ from filmkit.core.renderer import FrameReceiver
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
-from filmkit.render.clean_process import end_silent, write_stacks_to
 from filmkit.render.errors import EditedError, RenderError, explain
 from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Encoding, Movie, Pixels, master_pixels, open_movie, read_master
 from filmkit.render.overlay import NOTHING, Overlay, OverlayPainter
-from filmkit.render.processes import (
-    CLEANUP_SECONDS,
-    POLL_SECONDS,
-    SILENT_SECONDS,
-    children_ignore_ctrl_c,
-    exit_text,
-    stopping_with_parent,
-    where_it_was,
-)
+from filmkit.render.processes import DONE, POLL_SECONDS, Apart, stop, telling
 from filmkit.render.recording import CODE, OWN_CODE, changed
 from filmkit.render.request import RenderRequest
 
 __all__ = [
-    "FORK",
-    "SPAWN",
-    "AllClaims",
     "BeatTask",
     "Claims",
     "LocalWorkerPool",
@@ -66,16 +48,12 @@ __all__ = [
     "encode_segment",
     "import_file",
     "load_all",
+    "render_claimed",
     "require_unchanged",
 ]
 
-# Starts a new interpreter for each process: a fork would inherit the locks of this one's threads.
-SPAWN: Any = multiprocessing.get_context("spawn")
-# A fork starts at once. It is safe only in a process with a single active thread; on systems other
-# than Linux the libraries may have started more.
-FORK: Any = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
 MAX_ATTEMPTS = 3  # how often a beat is tried before it is given up
-STOP = "stop"
+RENDER = "filmkit.render.workers:render_claimed"
 
 
 @dataclass(frozen=True)
@@ -186,72 +164,54 @@ class WorkerPool(ABC):
         """Process the next message from the workers, or return after a while without one."""
 
 
-class Claims(ABC):
-    """Who renders which beat: every beat is claimed by one process at a time."""
+class Claims:
+    """Who renders which task: for each there is a file, which who renders it has renamed.
 
-    @abstractmethod
+    So every task is claimed by one process at a time, and no lock is shared between them: one that
+    is killed can leave none of them locked.
+
+    Parameters
+    ----------
+    folder
+        The folder of these files, which begins empty.
+    owner
+        By which name the process claims tasks.
+    """
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        self._folder = folder
+        self._owner = owner
+
+    def offer(self, indexes: Iterable[int]) -> None:
+        """Let tasks be claimed, by their indexes."""
+        for index in indexes:
+            self._free(index).touch()
+
     def claim(self, index: int) -> bool:
-        """Claim the task with this index; return False if another process has it."""
+        """Claim a task; return False if another process has it."""
+        try:
+            self._free(index).rename(self._own(index))
+        except FileNotFoundError:
+            return False
+        return True
 
-    @abstractmethod
+    def has(self, index: int) -> bool:
+        """Return whether the process has claimed a task."""
+        return self._own(index).exists()
+
+    def release(self, index: int) -> None:
+        """Let a task be claimed by others, after the process has ended."""
+        self._own(index).rename(self._free(index))
+
     def any_unclaimed(self, indexes: Iterable[int]) -> bool:
         """Return whether one of these tasks is not claimed yet."""
+        return any(self._free(index).exists() for index in indexes)
 
+    def _free(self, index: int) -> Path:
+        return self._folder / str(index)
 
-class AllClaims(Claims):
-    """All tasks belong to the one process that renders the job."""
-
-    def __init__(self) -> None:
-        self._claimed: set[int] = set()
-
-    def claim(self, index: int) -> bool:
-        free = index not in self._claimed
-        self._claimed.add(index)
-        return free
-
-    def any_unclaimed(self, indexes: Iterable[int]) -> bool:
-        return not self._claimed.issuperset(indexes)
-
-
-class _AskedClaims(Claims):
-    """Claims that the parent process keeps; this process asks for each over its connection.
-
-    No lock is shared between processes: one that is killed can leave none of them locked.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def claim(self, index: int) -> bool:
-        self._connection.send(("claim", index))
-        return bool(self._connection.recv())
-
-    def any_unclaimed(self, indexes: Iterable[int]) -> bool:
-        self._connection.send(("unclaimed", list(indexes)))
-        return bool(self._connection.recv())
-
-
-@dataclass
-class _Worker:
-    """A process of the pool, as the parent sees it.
-
-    Attributes
-    ----------
-    process, connection
-        The process, and the parent's end of the connection to it.
-    stacks
-        The file into which it writes where it is when it ends.
-    heard
-        When the last message came from it, by :func:`time.monotonic`.
-    is_silent
-        Whether it was ended because nothing came from it.
-    """
-
-    process: SpawnProcess
-    connection: Connection
-    stacks: Path
-    heard: float
-    is_silent: bool = False
+    def _own(self, index: int) -> Path:
+        return self._folder / f"{index} of {self._owner}"
 
 
 class LocalWorkerPool(WorkerPool):
@@ -266,231 +226,129 @@ class LocalWorkerPool(WorkerPool):
         The beats to render, and how.
     size
         Number of processes.
-    context
-        Start method of the processes: :data:`SPAWN` or :data:`FORK`.
+    fork
+        As for :class:`Apart`; processes that replace others are no forks.
     """
 
-    def __init__(self, job: RenderJob, size: int, context: Any = SPAWN) -> None:
+    def __init__(self, job: RenderJob, size: int, *, fork: bool = False) -> None:
         super().__init__(job)
         self._size = size
-        self._context = context
-        self._workers: dict[int, _Worker] = {}
-        # Guards the two lists, which the thread that answers the processes shares.
-        self._lock = threading.Lock()
-        self._owners: list[int | None] = [None] * len(job.tasks)
+        self._fork = fork
+        self._workers: dict[str, Apart] = {}
         self._frames = [0] * len(job.tasks)
         self._attempts = [0] * len(job.tasks)
-        self._messages: SimpleQueue[tuple[int, str, Any]] = SimpleQueue()
-        self._count = self._crashes = 0
-        # Tells the thread that there is another process, or to stop.
-        self._wake, self._waker = multiprocessing.Pipe(duplex=False)
-        self._thread = threading.Thread(target=self._answer, daemon=True)
+        self._started = self._crashes = 0
         self._temporary = ExitStack()
 
     def __enter__(self) -> Self:
         self._folder = self._temporary.enter_context(temporary_folder())
-        with children_ignore_ctrl_c(), _sigterm_blocked(self._context):
-            for i in range(self._size):
-                self._start(self._context, i / self._size)
-        self._thread.start()
+        Claims(self._folder, "the pool").offer(range(len(self._job.tasks)))
+        for i in range(self._size):
+            self._start(i / self._size, fork=self._fork)
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._waker.send(STOP)
-        self._thread.join()
-        workers = list(self._workers.values())
-        for worker in workers:
-            worker.process.terminate()
-        for worker in workers:
-            worker.process.join(CLEANUP_SECONDS)
-            worker.process.kill()
+        stop(*self._workers.values())
         self._temporary.close()
 
-    def _start(self, context: Any, start: float) -> None:
-        """Start another process."""
-        ours, theirs = context.Pipe()
-        stacks = self._folder / str(self._count)
-        process = context.Process(
-            target=_run_worker, args=(self._job, theirs, start, stacks), daemon=True
-        )
-        process.start()
-        # Only the process holds its end now, so that its death ends the connection.
-        theirs.close()
-        with self._lock:
-            self._workers[self._count] = _Worker(process, ours, stacks, time.monotonic())
-        self._count += 1
-
-    def _answer(self) -> None:
-        """Answer the processes' requests and pass on their messages; runs in a thread."""
-        while True:
-            with self._lock:
-                connections = {w.connection: number for number, w in self._workers.items()}
-            for ready in wait_for([*connections, self._wake]):
-                if ready is self._wake:
-                    if self._wake.recv() == STOP:
-                        return
-                    continue
-                assert isinstance(ready, Connection)
-                number = connections[ready]
-                try:
-                    kind, content = ready.recv()
-                    self._workers[number].heard = time.monotonic()
-                    if kind == "claim":
-                        ready.send(self._claim(content, number))
-                    elif kind == "unclaimed":
-                        with self._lock:
-                            ready.send(any(self._owners[index] is None for index in content))
-                    else:
-                        self._messages.put((number, kind, content))
-                except (EOFError, OSError):
-                    with self._lock:
-                        worker = self._workers.pop(number)
-                    self._messages.put((number, "gone", worker))
-
-    def _claim(self, index: int, number: int) -> bool:
-        with self._lock:
-            if self._owners[index] is not None:
-                return False
-            self._owners[index] = number
-            return True
+    def _start(self, first: float = 0.0, *, fork: bool = False) -> None:
+        """Start another process; see :func:`render_claimed`."""
+        name = f"process {self._started}"
+        arguments = self._job, self._folder, name, first
+        self._workers[name] = Apart(RENDER, arguments, self._folder / name, fork=fork)
+        self._started += 1
 
     def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
-        try:
-            number, kind, content = self._messages.get(timeout=POLL_SECONDS)
-        except Empty:
-            self._end_silent_workers()
-            return
-        if kind == "frames":
-            index, count = content
-            self._frames[index] += count
-            progress(count)
-        elif kind == "done":
-            self._unfinished.discard(self._job.tasks[content])
-        elif kind == "failed":
-            entry, message, unwritable = content
-            self._failures.setdefault(entry, RenderError(message, unwritable=unwritable))
-        elif kind == "gone":
-            self._replace(number, content, progress)
+        ready = wait_for([worker.connection for worker in self._workers.values()], POLL_SECONDS)
+        for name, worker in [*self._workers.items()]:
+            is_ready = worker.connection in ready
+            message = worker.receive() if is_ready else worker.ended_silent()
+            match message:
+                case {"kind": "frames", "index": index, "frames": frames}:
+                    self._frames[index] += frames
+                    progress(frames)
+                case {"kind": "drawn", "index": index}:
+                    self._unfinished.discard(self._job.tasks[index])
+                case {"kind": "failed", "index": index, "text": text, "unwritable": unwritable}:
+                    self._fail(index, text, unwritable=unwritable)
+                case {"kind": "error", "early": True, "text": text}:
+                    self._replace(name, text, progress)
+                case {"kind": "error", "text": text}:
+                    self._fail_all(text)
+                case None if is_ready:
+                    self._replace(name, "", progress)
 
-    def _replace(self, number: int, gone: _Worker, progress: Callable[[int], None]) -> None:
+    def _fail(self, index: int, text: str, *, unwritable: bool = False) -> None:
+        """Record that the scene of a task has failed."""
+        error = RenderError(text, unwritable=unwritable)
+        self._failures.setdefault(self._job.tasks[index].entry, error)
+
+    def _fail_all(self, text: str) -> None:
+        for index in range(len(self._job.tasks)):
+            self._fail(index, text)
+
+    def _replace(self, name: str, why: str, progress: Callable[[int], None]) -> None:
         """Free the beat of a process that has ended, and start another one if there is work."""
-        gone.process.join(CLEANUP_SECONDS)
-        code = gone.process.exitcode
-        with self._lock:
-            owned = [
-                index
-                for index, owner in enumerate(self._owners)
-                if owner == number and self._job.tasks[index] in self._unfinished
-            ]
-        if code != 0:
-            self._crashes += not owned
+        stop(self._workers.pop(name))
+        wanted = [
+            index
+            for index, task in enumerate(self._job.tasks)
+            if task in self._unfinished and task.entry not in self._failures
+        ]
+        claims = Claims(self._folder, name)
+        owned = [index for index in wanted if claims.has(index)]
+        self._crashes += bool(why) and not owned
         for index in owned:
-            task = self._job.tasks[index]
-            if task.entry in self._failures:
-                continue
             self._attempts[index] += 1
             if self._attempts[index] == MAX_ATTEMPTS:
-                where = where_it_was(gone.stacks, task.beat)
-                self._failures[task.entry] = RenderError(
-                    f"{where}no frame came for {SILENT_SECONDS:.0f} seconds, {MAX_ATTEMPTS} times"
-                    if gone.is_silent
-                    else f"{where}the process that drew it ended early {MAX_ATTEMPTS} times "
-                    f"({exit_text(code)}); if it ran out of memory, --jobs 1 needs the least"
-                )
+                self._fail(index, f"{why} (tried {MAX_ATTEMPTS} times)")
                 continue
             progress(-self._frames[index])
             self._frames[index] = 0
-            with self._lock:
-                self._owners[index] = None
-        with self._lock:
-            free = any(
-                owner is None and task.entry not in self._failures
-                for owner, task in zip(self._owners, self._job.tasks, strict=True)
-            )
-            if not free or (self._workers and not owned):
-                return
-        if self._crashes >= MAX_ATTEMPTS:
-            raise RenderError(
-                f"the processes that draw stop as soon as they start ({exit_text(code)})"
-            )
-        with children_ignore_ctrl_c():
-            # Never a fork: this process has more than one thread by now.
-            self._start(SPAWN, 0.0)
-        self._waker.send(None)
-
-    def _end_silent_workers(self) -> None:
-        """Kill processes from which nothing has come for a while; they are replaced then."""
-        with self._lock:
-            silent = [
-                worker
-                for worker in self._workers.values()
-                if time.monotonic() - worker.heard > SILENT_SECONDS
-            ]
-        for worker in silent:
-            worker.is_silent = True
-            end_silent(worker.process)
+            claims.release(index)
+        if not claims.any_unclaimed(wanted) or (self._workers and not owned):
+            return
+        if self._crashes < MAX_ATTEMPTS:
+            self._start()
+        else:
+            self._fail_all(f"the processes that draw stop as soon as they start: {why}")
 
 
-@contextmanager
-def _sigterm_blocked(context: Any) -> Iterator[None]:
-    """Block SIGTERM in processes that are forked inside the ``with`` block.
-
-    They inherit the mask and unblock the signal once they can handle it (:func:`stop_with_parent`),
-    so that none is killed with a traceback while it starts.
-    """
-    if context is SPAWN:
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _run_worker(job: RenderJob, connection: Connection, start: float, stacks: Path) -> None:
+def render_claimed(
+    job: RenderJob, folder: Path, name: str, first: float, messages: Connection
+) -> None:
     """Render all scenes of a job in this process, together with the other processes of the pool.
 
     Parameters
     ----------
     job
         The beats to render, and how.
-    connection
-        To the parent process, which keeps the claims and takes messages.
-    start
+    folder, name
+        Where tasks are claimed, and by which name; see :class:`Claims`.
+    first
         Which scene to start with, as a fraction of the list in [0, 1); after the last scene the
         first ones follow. Processes that start apart seldom run the same scene at the same time.
-    stacks
-        As for :func:`write_stacks_to`.
+    messages
+        Takes what :class:`SceneWorker` reports, and a message "failed" for a scene that has: the
+        ``index`` of one of its tasks, the ``text``, and whether a file was ``unwritable``; see
+        :func:`telling`.
     """
-    write_stacks_to(stacks)
-
-    def failed(entry: SceneEntry, error: Exception) -> None:
-        message = explain(error, verbose=job.request.verbose)
-        connection.send(("failed", (entry, message, isinstance(error, OutputError))))
-
-    entries = list(dict.fromkeys(task.entry for task in job.tasks))
-    first = int(start * len(entries))
-    try:
-        with (
-            stopping_with_parent(),
-            manim_config(job.request.quality, verbosity=job.request.verbosity),
-            prints_as_messages(),
-        ):
+    with (
+        telling(messages, verbose=job.request.verbose) as tell,
+        manim_config(job.request.quality, verbosity=job.request.verbosity),
+        prints_as_messages(),
+    ):
+        worker = SceneWorker(job, Claims(folder, name), tell)
+        indexes = {task.entry: index for index, task in enumerate(job.tasks)}
+        start = int(first * len(indexes))
+        for entry in [*indexes][start:] + [*indexes][:start]:
             try:
-                claims = _AskedClaims(connection)
-                worker = SceneWorker(job, claims, lambda *message: connection.send(message))
+                worker.render(entry)
             except Exception as error:
-                for entry in entries:
-                    failed(entry, error)
-                return
-            for entry in entries[first:] + entries[:first]:
-                try:
-                    worker.render(entry)
-                except Exception as error:
-                    failed(entry, error)
-    except (KeyboardInterrupt, BrokenPipeError):
-        pass  # the parent has stopped this process, or is gone
+                text = explain(error, verbose=job.request.verbose)
+                unwritable = isinstance(error, OutputError)
+                tell("failed", index=indexes[entry], text=text, unwritable=unwritable)
+        tell(DONE)
 
 
 def _open(path: Path, request: RenderRequest, encoding: Encoding) -> AbstractContextManager[Movie]:
@@ -543,8 +401,8 @@ class SceneWorker:
     claims
         Which beats this process renders.
     report
-        Called with "frames" and the index of a task with the number of newly drawn frames, and
-        with "done" and the index of a finished task.
+        Called with "frames", the ``index`` of a task and the number of newly drawn ``frames``, and
+        with "drawn" and the ``index`` of a finished task.
 
     Raises
     ------
@@ -552,7 +410,7 @@ class SceneWorker:
         When something that the job's cache keys were made from has changed.
     """
 
-    def __init__(self, job: RenderJob, claims: Claims, report: Callable[[str, Any], None]) -> None:
+    def __init__(self, job: RenderJob, claims: Claims, report: Callable[..., None]) -> None:
         self._job = job
         self._claims = claims
         self._report = report
@@ -575,7 +433,7 @@ class SceneWorker:
         for index, task in tasks.values():
             if is_sealed(task.master) and self._claims.claim(index):
                 encode_segment(self._job, task)
-                self._report("done", index)
+                self._report("drawn", index=index)
         if self._any_unclaimed(tasks):
             self._run_scene(entry, tasks)
 
@@ -606,14 +464,14 @@ class SceneWorker:
                     movie.write(pixels, repeat)
                     if write_segment:
                         write_segment(pixels, repeat)
-                    self._report("frames", (index, repeat))
+                    self._report("frames", index=index, frames=repeat)
 
                 yield write
             require_unchanged(self._unloaded)
             for file in written:
                 seal(file)
             encode_segment(self._job, task)
-            self._report("done", index)
+            self._report("drawn", index=index)
 
         def stop_when_all_is_claimed(*beat: object) -> None:
             if not self._any_unclaimed(tasks):

@@ -28,11 +28,9 @@ Pictures and films are paths of files.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from multiprocessing.connection import Connection
@@ -45,30 +43,35 @@ from filmkit.core.narration import Narration
 from filmkit.core.theme import use_theme
 from filmkit.core.token_text import printable
 from filmkit.decks.cells import axis_names, cell_words
+from filmkit.render.clean_process import forked_process
 from filmkit.render.delivery import deliver
-from filmkit.render.errors import explain
 from filmkit.render.films import Plan, beat_film
-from filmkit.render.processes import stopping_with_parent
+from filmkit.render.processes import DONE, telling
 from filmkit.render.request import RenderRequest
 from filmkit.render.update import SceneUpdate
-from filmkit.render.workers import FORK
 from filmkit.studio.controls import ModelFacts
-from filmkit.studio.frames import answer_questions
 from filmkit.words.script import words_per_minute
 
 __all__ = ["draw"]
 
+READER = "filmkit.studio.frames:answer_questions"
 STEP_BACK = 5  # by how much the priority of what draws films is lowered, of at most 19
 
 
-def draw(request: RenderRequest, folder: Path, messages: Connection, questions: Connection) -> None:
+def draw(
+    request: RenderRequest,
+    trace: Trace,
+    folder: Path,
+    messages: Connection,
+    questions: Connection,
+) -> None:
     """Draw what is missing of a scene, then wait until this process is stopped.
 
     Parameters
     ----------
-    request
-        The scene, and how it is drawn. It must keep its cache, so that only changed beats are
-        drawn.
+    request, trace
+        The scene, how it is drawn, and its trace. It must keep its cache, so that only changed
+        beats are drawn.
     folder
         Where films of beats are kept.
     messages
@@ -76,47 +79,32 @@ def draw(request: RenderRequest, folder: Path, messages: Connection, questions: 
     questions
         Brings questions about frames; :func:`filmkit.studio.frames.answer_questions` answers them.
     """
-    with stopping_with_parent():
-        artist = _Artist(request, folder, messages)
-        try:
-            artist.draw(questions)
-        except Exception as error:
-            artist.fail(explain(error, verbose=request.verbose or None))
-        threading.Event().wait()
+    with telling(messages, verbose=request.verbose or None) as tell:
+        _Artist(request, trace, folder, tell).draw(questions)
+    threading.Event().wait()  # further frames may be asked for
 
 
 class _Artist:
     """Draws a scene; see :func:`draw`."""
 
-    def __init__(self, request: RenderRequest, folder: Path, messages: Connection) -> None:
+    def __init__(
+        self, request: RenderRequest, trace: Trace, folder: Path, tell: Callable[..., None]
+    ) -> None:
         self._request = request
+        self._trace = trace
         (self._entry,) = request.scenes
         self._folder = folder
-        self._messages = messages
-        self._lock = threading.Lock()
-
-    def _tell(self, kind: str, **content: Any) -> None:
-        message = json.dumps({"kind": kind, **content}, default=str)
-        # The page may be gone: then this process is about to be stopped.
-        with self._lock, suppress(OSError):
-            self._messages.send_bytes(message.encode())
-
-    def fail(self, text: str) -> None:
-        self._tell("error", text=text)
+        self._tell = tell
 
     def draw(self, questions: Connection) -> None:
-        request = self._request
-        with SceneUpdate.of(request) as update:
-            trace = update.trace
+        request, trace = self._request, self._trace
+        with SceneUpdate.of(request, trace) as update:
             self._tell_model(trace)
             try:
                 beats = request.beat_names(self._entry, trace)
                 self._tell("title", title=self._entry.titled_anew.title)
                 # First, because the page waits for the numbers of the frame that it shows.
-                reader = FORK.Process(
-                    target=answer_questions, args=(request, trace, questions), daemon=True
-                )
-                reader.start()
+                forked_process(READER, request, trace, connections=[questions]).start()
                 questions.close()
                 self._draw_stills(update, beats)
             finally:
@@ -161,7 +149,7 @@ class _Artist:
                 transparent=False,
             )
             self._tell("film", beat=beat, film=target)
-        self._tell("done")
+        self._tell(DONE)
 
     def _film_of(self, plan: Plan, beat: str) -> Path:
         """Return the path of a beat's film, which names all that it is made of."""

@@ -11,21 +11,19 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from extract.support.plain_text import error_line
+from extract.trace import Trace
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.clean_process import clean_process
 from filmkit.render.errors import explain
-from filmkit.render.processes import CLEANUP_SECONDS
+from filmkit.render.processes import Apart, stop
 from filmkit.render.request import RenderRequest
-from filmkit.render.watch import EditWatcher, syntax_errors
+from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
 
 __all__ = ["MadeFiles", "Session"]
@@ -54,9 +52,13 @@ class MadeFiles:
         self._files: OrderedDict[str, Path] = OrderedDict()
 
     def with_addresses(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Return a message with the addresses of its picture and its film, if it has any."""
-        files = {kind: message[kind] for kind in ("still", "film") if message.get(kind)}
-        return message | {kind: self._address(Path(path)) for kind, path in files.items()}
+        """Return a message with the addresses of its pictures and films, if it has any."""
+        found = {kind: message[kind] for kind in ("still", "film") if message.get(kind)}
+        addresses = {kind: self._address(Path(path)) for kind, path in found.items()}
+        beats = (
+            {"beats": [*map(self.with_addresses, message["beats"])]} if "beats" in message else {}
+        )
+        return message | addresses | beats
 
     def _address(self, file: Path) -> str:
         """Return the address of a file."""
@@ -107,7 +109,7 @@ class Session:
         self._websocket = websocket
         self._entries = entries
         self._initial = initial
-        self._base = request
+        self._base = replace(request, quiet=True)
         self._choices = dict(choices)
         self._made = made
         self._loop = asyncio.get_running_loop()
@@ -243,8 +245,24 @@ class Session:
             return
         assert self._request is not None
         self._stop_artist()
-        self._artist = _DrawingProcess(self._request, self._made.folder, self._post_from)
+        started = time.monotonic()
+        try:
+            request, trace = await asyncio.to_thread(read_once, self._request)
+        except Exception as error:
+            await self._fail(started, explain(error, verbose=None))
+            return
+        self._artist = _DrawingProcess(
+            (request, trace, self._made.folder), self._post_from, started
+        )
         await self._tell("drawing", edited=edited)
+
+    async def _fail(self, started: float, line: str) -> None:
+        """Tell why a scene could not be drawn, unless a file was written since that began."""
+        if self._watcher and self._watcher.last_event > started:
+            # It was renamed and put back, say: what is drawn now tells what is so.
+            await asyncio.to_thread(self._watcher.draw_again)
+        else:
+            await self._tell("error", text=line)
 
     def _stop_artist(self) -> None:
         if self._artist:
@@ -253,33 +271,26 @@ class Session:
 
     # What is drawn
 
-    def _post_from(self, artist: _DrawingProcess, message: bytes | None) -> None:
+    def _post_from(self, artist: _DrawingProcess, message: dict[str, Any]) -> None:
         self._post(self._on_drawn, (artist, message))
 
-    async def _on_drawn(self, event: tuple[_DrawingProcess, bytes | None]) -> None:
-        artist, content = event
+    async def _on_drawn(self, event: tuple[_DrawingProcess, dict[str, Any]]) -> None:
+        artist, message = event
         if artist is not self._artist:
             return  # of before the last edit
-        if content is None:
-            if not artist.failed:
-                await self._tell_error("the process that draws has ended; save again")
-            return
-        message = json.loads(content, object_hook=self._made.with_addresses)
         match message["kind"]:
+            case "beat":
+                return
             case "frame":
                 await self._send(artist.answered(message))
                 return
             case "uses":
                 if self._watcher:
-                    uses = [(kind, name, state) for kind, name, state in message["uses"]]
-                    await asyncio.to_thread(self._watcher.follow, uses)
+                    await asyncio.to_thread(self._watcher.follow, message["uses"])
                 return
             case "error":
-                artist.failed = True
-                if self._watcher and self._watcher.last_event > artist.started:
-                    # A file was renamed and put back, say: what is drawn now tells what is so.
-                    await asyncio.to_thread(self._watcher.draw_again)
-                    return
+                await self._fail(artist.started, message["text"])
+                return
             case "title":
                 assert self._entry is not None
                 if message["title"] != self._entry.title:
@@ -290,7 +301,7 @@ class Session:
             case "model":
                 self._facts = ModelFacts(**message["facts"])
                 await self._tell_controls()
-        await self._send(json.dumps(message))
+        await self._send(json.dumps(self._made.with_addresses(message)))
 
     async def _tell_controls(self) -> None:
         assert self._entry is not None
@@ -302,46 +313,37 @@ class _DrawingProcess:
 
     Parameters
     ----------
-    request, folder
-        As for :func:`filmkit.studio.artist.draw`.
+    arguments
+        Request, trace and folder for :func:`filmkit.studio.artist.draw`.
     post
-        Takes this object and each message of the processes; None when they have ended.
+        Takes this object and each message of the processes.
+    started
+        When the session began to start them, by :func:`time.monotonic`.
 
     Attributes
     ----------
-    failed
-        Whether they have told what is wrong.
     started
-        When they were started, by :func:`time.monotonic`.
+        As above.
     """
 
     def __init__(
         self,
-        request: RenderRequest,
-        folder: Path,
-        post: Callable[[_DrawingProcess, bytes | None], None],
+        arguments: tuple[RenderRequest, Trace, Path],
+        post: Callable[[_DrawingProcess, dict[str, Any]], None],
+        started: float,
     ) -> None:
-        self.failed, self.started = False, time.monotonic()
-        self._post = post
+        self.started = started
         self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
-        messages, theirs = multiprocessing.Pipe(duplex=False)
         self._questions, answers = multiprocessing.Pipe()
-        self._process = clean_process(
-            ARTIST, replace(request, quiet=True), folder, connections=(theirs, answers)
-        )
-        self._process.start()
-        # Only the process holds its ends now, so that its death ends the connections.
-        theirs.close()
-        answers.close()
-        for connection, ends in ((messages, True), (self._questions, False)):
-            threading.Thread(target=self._receive, args=(connection, ends), daemon=True).start()
+        self._apart = Apart(ARTIST, arguments, further=[answers])
 
-    def _receive(self, connection: Connection, ends: bool) -> None:
-        with suppress(EOFError, OSError):
-            while True:
-                self._post(self, connection.recv_bytes())
-        if ends:
-            self._post(self, None)
+        def hear(receive: Callable[[], dict[str, Any] | None]) -> None:
+            with suppress(EOFError, OSError):
+                while message := receive():
+                    post(self, message)
+
+        for receive in (self._apart.receive, lambda: json.loads(self._questions.recv_bytes())):
+            threading.Thread(target=hear, args=(receive,), daemon=True).start()
 
     def ask(self, beat: str, frame: int, *, picture: bool) -> None:
         """Ask which numbers a frame shows; the answer comes as a message."""
@@ -365,11 +367,4 @@ class _DrawingProcess:
 
     def stop(self) -> None:
         """Stop drawing; unfinished files are removed by another thread."""
-        threading.Thread(target=_end, args=(self._process,)).start()
-
-
-def _end(process: BaseProcess) -> None:
-    process.terminate()
-    process.join(CLEANUP_SECONDS)
-    process.kill()
-    process.join()
+        threading.Thread(target=stop, args=(self._apart,)).start()

@@ -23,15 +23,14 @@ from filmkit.core.model_places import (
     LAYER,
     MAX_NAMED,
     ModelPlace,
-    both,
     counted,
     numbered,
     one_by_one,
 )
 from filmkit.core.norm import SCALE, has_name
 from filmkit.core.numbers import format_count, format_exact, listed
-from filmkit.core.quantities import QUANTITIES
-from filmkit.words.arrangement import FAINT, arrangement, faint_parts, own_texts, semicolons
+from filmkit.core.quantities import QUANTITIES, NamedNumbers, in_words
+from filmkit.words.arrangement import FAINT, arrangement, own_texts, semicolons
 
 __all__ = ["MAX_LENGTH", "alt_text"]
 
@@ -51,57 +50,31 @@ UNITS = {
     "n_kv_heads": KV_HEAD,
     "unit": KV_HEAD,
 }
-"""What one index of an axis of a quantity is; on any other axis it is a column."""
-
-
-@dataclass(frozen=True)
-class TensorKind:
-    """How alt texts name a tensor of the trace, its axes and its heads.
-
-    Attributes
-    ----------
-    name
-        Name of the tensor, in English.
-    head_axis
-        Index of the axis that counts heads; None if the tensor has no heads.
-    heads
-        What one index of that axis is: a head or a key/value head.
-    rows, columns
-        What a row and a column of a panel are.
-    """
-
-    name: str
-    head_axis: int | None = 1
-    heads: str = HEAD
-    rows: str = WORD
-    columns: str = COLUMN
-
-    def axes(self, count: int) -> list[str]:
-        """Return what one index of each of the tensor's axes is."""
-        names = [self.rows] * (count - 1) + [self.columns]
-        if self.head_axis is not None:
-            names[self.head_axis] = self.heads
-        return names
+"""What one index of an axis is; on any other axis it is a column."""
 
 
 TENSOR_KINDS = {
-    "x": TensorKind(N_("input X"), None),
-    "q": TensorKind(N_("queries")),
-    "q_norm": TensorKind(N_("normalised queries")),
-    "q_rot": TensorKind(N_("rotated queries")),
-    "k": TensorKind(N_("keys"), heads=KV_HEAD),
-    "k_norm": TensorKind(N_("normalised keys"), heads=KV_HEAD),
-    "k_rot": TensorKind(N_("rotated keys"), heads=KV_HEAD),
-    "v": TensorKind(N_("values"), heads=KV_HEAD),
-    "pattern": TensorKind(N_("attention pattern"), 0, columns=WORD),
-    "z": TensorKind(N_("mix of values Z")),
-    "out": TensorKind(N_("output of attention"), None),
-    "W_Q": TensorKind(N_("weights W_Q"), rows=COLUMN),
-    "W_K": TensorKind(N_("weights W_K"), heads=KV_HEAD, rows=COLUMN),
-    "W_V": TensorKind(N_("weights W_V"), heads=KV_HEAD, rows=COLUMN),
-    "kv_latent": TensorKind(N_("latent"), None),
-    "k_rope": TensorKind(N_("rotated key part of all heads"), None),
+    tensor: NamedNumbers(name, "", tuple(axes.split()))
+    for tensor, (name, axes) in {
+        "x": (N_("input X"), "pos d_model"),
+        "q": (N_("queries"), "pos n_heads d_qk"),
+        "q_norm": (N_("normalised queries"), "pos n_heads d_qk"),
+        "q_rot": (N_("rotated queries"), "pos n_heads d_qk"),
+        "k": (N_("keys"), "pos n_kv_heads d_qk"),
+        "k_norm": (N_("normalised keys"), "pos n_kv_heads d_qk"),
+        "k_rot": (N_("rotated keys"), "pos n_kv_heads d_qk"),
+        "v": (N_("values"), "pos n_kv_heads d_v"),
+        "pattern": (N_("attention pattern"), "n_heads query_pos key_pos"),
+        "z": (N_("mix of values Z"), "pos n_heads d_v"),
+        "out": (N_("output of attention"), "pos d_model"),
+        "W_Q": (N_("weights W_Q"), "d_model n_heads d_qk"),
+        "W_K": (N_("weights W_K"), "d_model n_kv_heads d_qk"),
+        "W_V": (N_("weights W_V"), "d_model n_kv_heads d_v"),
+        "kv_latent": (N_("latent"), "pos r"),
+        "k_rope": (N_("rotated key part of all heads"), "pos rotary_dim"),
+    }.items()
 }
+"""What alt texts call the tensors of a trace, by their names without a layer."""
 
 GREYISH = 0.25  # colours with a lower saturation have no hue
 HUES = {
@@ -115,8 +88,6 @@ HUES = {
     360: N_("red"),
 }
 """Hues in degrees, each with its name."""
-
-PLACE = "\0"  # stands in a panel's name where its layers and heads are said
 
 # Only texts with a word are quoted: numbers on axes and single letters mean nothing by themselves,
 # and a formula cannot be understood when a screen reader reads it aloud.
@@ -138,10 +109,8 @@ class _Panel:
 
     Attributes
     ----------
-    name
-        What it shows, with :data:`PLACE` where layers and heads are said.
-    plain_name
-        The same without a place for them.
+    name, how
+        What it shows, and how that came about, for :func:`filmkit.core.quantities.in_words`.
     place
         Its layers and heads, as far as they are known.
     spans
@@ -155,7 +124,7 @@ class _Panel:
     """
 
     name: str
-    plain_name: str
+    how: str
     place: ModelPlace
     spans: tuple[tuple[int, int], tuple[int, int]]
     units: tuple[str, str] | None
@@ -183,7 +152,7 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
     sentences = [_("{title}.", title=title)] if title else []
     maps = sorted({entry["cmap"] for entry in entries if has_name(entry["cmap"])})
     colours = listed(maps) if maps else ""
-    where = _layers(panels) if len(layers) == 1 else ""
+    where = "" if len(layers) != 1 else numbered(LAYER, *layers)
     if not entries:
         sentences.append(_("A drawing without heatmaps."))
     elif where and colours:
@@ -196,16 +165,14 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         sentences.append(_("Heatmaps."))
     sentences += arrangement(document, called)
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
-    pale = [group[0].plain_name for group in faint]
+    pale = [in_words(group[0].name, group[0].how) for group in faint]
     if document["mosaic"]:
-        faint_names = {
-            *faint_parts(document),
-            *(e["part"] for e in entries if e["opacity"] < FAINT),
-        }
+        faint_names = {e["part"] for e in entries if e["opacity"] < FAINT}
+        faint_names |= {e["name"] for e in document["mosaic"]["parts"] if e["strength"] < FAINT}
         pale = [text for name, text in called.items() if name in faint_names]
     if pale:
         sentences.append(_("Faint: {names}.", names=semicolons(pale)))
-    text = _fitted([_capitalised(sentence) for sentence in sentences])
+    text = _fitted([sentence[:1].upper() + sentence[1:] for sentence in sentences])
     return _with_quotes(text, _unsaid(document))
 
 
@@ -222,7 +189,7 @@ def _called(document: Mapping[str, Any]) -> dict[str, str]:
     for part in document["mosaic"]["parts"]:
         name, text = part["name"], _without_notation(part["words"])
         if not text and name in panels:
-            text = panels[name].plain_name
+            text = in_words(panels[name].name, panels[name].how)
         if not text:
             said = _without_notation(texts.get(name, ""))
             text = _("“{text}”", text=said) if said else _("drawing “{name}”", name=name)
@@ -231,8 +198,7 @@ def _called(document: Mapping[str, Any]) -> dict[str, str]:
     for name, text in names.items():
         # The same matrix of several heads.
         if name in panels and counts[text] > 1:
-            where = _where([panels[name]], with_layers=True)
-            names[name] = _("{name}{place}", name=text, place=_(" of {where}", where=where))
+            names[name] = in_words(text, "", panels[name].place.words())
     return names
 
 
@@ -254,13 +220,12 @@ def _groups(entries: Iterable[Mapping[str, Any]], called: Mapping[str, str]) -> 
 
     One whose numbers come from nowhere has the name of its part.
     """
-    groups: dict[str, list[_Panel]] = {}
+    groups: dict[tuple[str, str], list[_Panel]] = {}
     for entry in entries:
         panel = _panel(entry)
         if called and not panel.name:
-            name = called.get(entry["part"], "")
-            panel = replace(panel, name=name, plain_name=name)
-        groups.setdefault(panel.name, []).append(panel)
+            panel = replace(panel, name=called.get(entry["part"], ""))
+        groups.setdefault((panel.name, panel.how), []).append(panel)
     return list(groups.values())
 
 
@@ -268,30 +233,25 @@ def _panel(entry: Mapping[str, Any]) -> _Panel:
     """Read a panel from its entry in the picture map."""
     index, (rows, columns) = entry["index"], entry["shape"]
     spans = [(axis[0], axis[1]) for axis in index if not isinstance(axis, int)]
-    known, place = QUANTITIES.get(entry["quantity"]), ModelPlace()
     base, _dot, layer = (entry["tensor"] or "").rpartition(".")
-    kind = TENSOR_KINDS.get(base)
-    names, axes = (entry["tensor"] or entry["expression"],) * 2, list[str]()
-    if kind is not None:
-        axes = kind.axes(len(index))
-        head = None if kind.head_axis is None else index[kind.head_axis]
-        place = ModelPlace((int(layer),), (head,) if isinstance(head, int) else (), kind.heads)
-        name = _(kind.name)
-        if entry["transposed"]:
-            name = _("transposed {name}", name=name)
-        names = _("{name}{place}", name=name, place=PLACE), name
-    elif known is not None:
-        axes = [UNITS.get(axis, COLUMN) for axis in entry["axes"]]
-        place = ModelPlace.given(entry["given"])
-        turned = entry["transposed"]
-        names = known.words(PLACE, transposed=turned), known.words(transposed=turned)
+    known = TENSOR_KINDS.get(base) or QUANTITIES.get(entry["quantity"])
+    name, how, axes = entry["tensor"] or entry["expression"], "", list[str]()
+    if known:
+        name, how = known.words(transposed=entry["transposed"])
+        axes = [UNITS.get(axis, COLUMN) for axis in known.axes]
+    place = ModelPlace.given(entry["given"])
+    if base in TENSOR_KINDS:
+        heads = (each for each in zip(axes, index, strict=False) if each[0] in (HEAD, KV_HEAD))
+        kind, head = next(heads, (HEAD, None))
+        place = ModelPlace((int(layer),), (head,) if isinstance(head, int) else (), kind)
     units = [name for axis, name in zip(index, axes, strict=False) if not isinstance(axis, int)]
     if len(spans) != 2:
         spans = [(0, rows), (0, columns)]
     elif entry["transposed"]:
         spans, units = spans[::-1], units[::-1]
     return _Panel(
-        *names,
+        name,
+        how,
         place,
         (spans[0], spans[1]),
         (units[0], units[1]) if len(units) == 2 else None,
@@ -319,10 +279,7 @@ def _colour_name(colour: str) -> str:
 
 def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
     """Return a sentence about the panels of one name: what, how many, how large, which scale."""
-    where = _where(group, with_layers=with_layers)
-    name = group[0].plain_name
-    if where:
-        name = group[0].name.replace(PLACE, _(" of {where}", where=where))
+    name = in_words(group[0].name, group[0].how, _where(group, with_layers=with_layers))
     # Panels that show parts of one matrix are counted as one.
     matrices: dict[Any, list[_Panel]] = {}
     for i, panel in enumerate(group):
@@ -367,14 +324,7 @@ def _where(group: Sequence[_Panel], *, with_layers: bool) -> str:
     single = {(p.layers[0], p.heads[0]) for p in places if len(p.layers) == len(p.heads) == 1}
     if len({layer for layer, _head in single}) > 1 and len(single) <= MAX_NAMED:
         return one_by_one(kind, single)
-    return both(
-        numbered(LAYER, layers) if layers and with_layers else "",
-        numbered(kind, numbers) if numbers else "",
-    )
-
-
-def _layers(panels: Iterable[_Panel]) -> str:
-    return numbered(LAYER, {layer for panel in panels for layer in panel.place.layers})
+    return ModelPlace((*layers,) if with_layers else (), (*numbers,), kind).words()
 
 
 def _size(panels: Sequence[_Panel]) -> str:
@@ -414,10 +364,6 @@ def _counted(unit: str, number: int) -> str:
 def _number(value: float) -> str:
     """Return a number with up to three significant digits."""
     return format_exact(float(f"{value:.3g}"))
-
-
-def _capitalised(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
 
 
 def _joined(sentences: Iterable[str]) -> str:

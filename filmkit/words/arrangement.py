@@ -16,7 +16,7 @@ from filmkit.core.language import _
 from filmkit.core.numbers import format_count, listed
 from filmkit.core.token_text import printable
 
-__all__ = ["FAINT", "arrangement", "faint_parts", "own_texts", "semicolons"]
+__all__ = ["FAINT", "arrangement", "own_texts", "semicolons"]
 
 FAINT = 0.5
 """What has a lower presence or opacity counts as background."""
@@ -58,12 +58,6 @@ def arrangement(document: Document, names: Mapping[str, str]) -> list[str]:
         *([_("Of varying strength: {parts}.", parts=listed(uneven))] if uneven else []),
         *([_("Still empty: {parts}.", parts=listed(empty))] if empty else []),
     ]
-
-
-def faint_parts(document: Document) -> list[str]:
-    """Return the names of the parts of a picture map's mosaic that are background."""
-    parts = document["mosaic"]["parts"]
-    return [part["name"] for part in parts if part["strength"] < FAINT]
 
 
 def own_texts(document: Document) -> dict[str, str]:

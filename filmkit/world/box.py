@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from manim import LineJointType, Polygon, VGroup, VMobject
+from manim import Group, LineJointType, Polygon, VGroup, VMobject
 
 from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme, mixed
 from filmkit.world.block import SIDES, Pose, Solid
 
-__all__ = ["GlassBox", "SketchBody", "hatched"]
+__all__ = ["GlassBox", "SketchBody", "hatched", "keys_and_values", "sketched", "slices"]
 
 Array = npt.NDArray[np.float64]
 
@@ -102,22 +103,11 @@ class SketchBody(Solid):
 
     def __init__(self, pose: Pose, colour: str) -> None:
         super().__init__()
-        theme = current_theme()
         self.faces, self.hatching = VGroup(), VGroup()
         for light in LIGHTS:
-            self.faces.add(
-                Polygon(
-                    *np.eye(4, 3),
-                    stroke_color=colour,
-                    stroke_width=theme.line,
-                    fill_color=mixed(theme.background, colour, light),
-                    fill_opacity=1.0,
-                    joint_type=LineJointType.ROUND,
-                )
-            )
-            lines = VMobject(stroke_color=mixed(theme.background, colour, LINES), fill_opacity=0.0)
-            self.hatching.add(lines.set_stroke(width=theme.thin))
-        for face, lines in zip(self.faces, self.hatching, strict=True):
+            face, lines = sketched(colour, light)
+            self.faces.add(face)
+            self.hatching.add(lines)
             self.add(face, lines)
         self.stand(pose)
         mirrored(self)
@@ -129,6 +119,52 @@ class SketchBody(Solid):
             face.set_points_as_corners(points)
             lines.points = hatched(points[:4])
         return self
+
+
+def slices(whole: Pose, count: int, *, thin: float = 1.0) -> list[Pose]:
+    """Return where slices stand, side by side, of a solid whose face looks to the right.
+
+    Parameters
+    ----------
+    whole
+        The solid.
+    count
+        How many they are.
+    thin
+        How thick each is, as a share of its place.
+    """
+    x, y, z = whole.at
+    pitch = whole.thick / count
+    left = x - (whole.thick - pitch) / 2
+    return [replace(whole, at=(left + n * pitch, y, z), thick=thin * pitch) for n in range(count)]
+
+
+def keys_and_values(whole: Pose, count: int = 2, *, thin: float = 1.0) -> Group:
+    """Return sketches of keys and of values in turn, which fill a solid as :func:`slices` do."""
+    colours, poses = (current_theme().key, current_theme().value), slices(whole, count, thin=thin)
+    return Group(*(SketchBody(pose, colours[n % 2]) for n, pose in enumerate(poses)))
+
+
+def sketched(colour: str, light: float) -> tuple[VMobject, VMobject]:
+    """Return a face of a sketch, and the lines on it, which are to get their points.
+
+    Parameters
+    ----------
+    colour
+        "#RRGGBB", of its edges and of the lines.
+    light
+        Share of the colour in the face.
+    """
+    theme = current_theme()
+    face = VMobject(
+        stroke_color=colour,
+        stroke_width=theme.line,
+        fill_color=mixed(theme.background, colour, light),
+        fill_opacity=1.0,
+        joint_type=LineJointType.ROUND,
+    )
+    lines = VMobject(stroke_color=mixed(theme.background, colour, LINES), fill_opacity=0.0)
+    return face, lines.set_stroke(width=theme.thin)
 
 
 def hatched(corners: Array) -> Array:

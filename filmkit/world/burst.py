@@ -23,9 +23,9 @@ from manim import (
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.light import glow, mirrored
-from filmkit.core.theme import current_theme, mixed
+from filmkit.core.theme import current_theme
 from filmkit.world.block import SIDES
-from filmkit.world.box import LIGHTS, LINES, PANE, GlassBox, SketchBody, hatched
+from filmkit.world.box import LIGHTS, PANE, GlassBox, SketchBody, hatched, sketched
 
 __all__ = ["Burst"]
 
@@ -101,28 +101,17 @@ class FlyingSlab(VGroup):
 
     def __init__(self, body: SketchBody, flight: Flight, shot: Shot) -> None:
         super().__init__()
-        theme, self.flight, self.eye = current_theme(), flight, shot.eye()
+        self.flight, self.eye = flight, shot.eye()
         colour = str(body.faces[0].get_stroke_color().to_hex())
         self.middle = body.corners.mean(axis=0)
         self.sides: list[tuple[Array, Array, VGroup]] = []
-        for light, side in zip(LIGHTS, SIDES, strict=True):
-            near = np.array([body.pose.corner(*corner) for corner in side[:4]])
+        for light, path in zip(LIGHTS, SIDES, strict=True):
+            near = np.array([body.pose.corner(*corner) for corner in path[:4]])
             # The opposite side, by reflection in the middle.
             for corners in (near, 2 * self.middle - near):
-                fill = mixed(theme.background, colour, light)
-                face = Polygon(
-                    *corners,
-                    stroke_color=colour,
-                    stroke_width=theme.line,
-                    fill_color=fill,
-                    fill_opacity=1.0,
-                    joint_type=LineJointType.ROUND,
-                )
-                lines = VMobject(fill_opacity=0.0)
-                lines.set_stroke(mixed(theme.background, colour, LINES), width=theme.thin)
-                ends = hatched(corners)
-                self.sides.append((corners, ends, VGroup(face, lines)))
-                self.add(self.sides[-1][-1])
+                side = VGroup(*sketched(colour, light))
+                self.sides.append((corners, hatched(corners), side))
+                self.add(side)
         self.fly(0.0)
 
     def fly(self, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from manim import Group, VMobject
 
 from filmkit.core.camera import keep_upright
@@ -9,8 +10,8 @@ from filmkit.core.geometry import Box
 from filmkit.core.light import glow, mirrored
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.head_tensors import HeadTensor
 from filmkit.mobjects.marks import Outline
+from filmkit.pictures.parts import Matrix
 from filmkit.world.plan import Place
 
 __all__ = ["HeadCard", "Plate"]
@@ -23,7 +24,7 @@ NAME_AT = (0.13, 0.87)  # where a number stands on its pattern, as shares of row
 SHINE = {"pattern": 0.5, "plate": 1.2, "latent": 1.6}  # how much light they give
 
 
-def _body(place: Place, colour: str, *, grown: float = 0.0, radius: float = 0.0) -> VMobject:
+def _body(place: Place, colour: str | None, *, grown: float = 0.0, radius: float = 0.0) -> VMobject:
     """Return an opaque rectangle with a hairline, which stands at a place."""
     box = Box(0, 0, place.width, place.height).grown(grown)
     body = Outline(box, colour=colour, radius=radius)
@@ -45,13 +46,13 @@ class Plate(Group):
         Number of the head whose plate this is a copy of, or None.
     """
 
-    def __init__(self, tensor: HeadTensor, place: Place, *, copy_of: int | None = None) -> None:
+    def __init__(self, matrix: Matrix, place: Place, *, copy_of: int | None = None) -> None:
         super().__init__()
         self.copy_of = copy_of
-        self.body = _body(place, tensor.colour, grown=RIM * place.height)
-        self.cells = mirrored(tensor.heatmap(Box(0, 0, 1, 1)).set_corners(place.corners))
+        self.body = _body(place, matrix.colour, grown=RIM * place.height)
+        self.cells = mirrored(matrix.heatmap(Box(0, 0, 1, 1)).set_corners(place.corners))
         self.cells.edged = False
-        glow(self.cells, SHINE["latent" if tensor.symbol == "C" else "plate"])
+        glow(self.cells, SHINE["latent" if matrix.symbol == "C" else "plate"])
         if copy_of is not None:
             self.cells.set_opacity(COPY)
         self.add(self.body, self.cells)
@@ -72,7 +73,7 @@ class HeadCard(Group):
         Its number in a corner of the card, which faces the camera; None without room for it.
     """
 
-    def __init__(self, head: int, pattern: HeadTensor, place: Place, *, named: bool = True) -> None:
+    def __init__(self, head: int, pattern: Matrix, place: Place, *, named: bool = True) -> None:
         super().__init__()
         theme = current_theme()
         self.head = head
@@ -91,10 +92,6 @@ class HeadCard(Group):
         self.add(self.body, self.pattern)
         if self.name is not None:
             self.name.on_line(0.0, 0.0)
-            self.add(keep_upright(self.name, lambda shot: self.pattern.at(*self._name_at)))
-
-    @property
-    def _name_at(self) -> tuple[float, float]:
-        """Row and column at which its number stands: where the mask has removed all cells."""
-        rows, columns = self.pattern.shape
-        return NAME_AT[0] * rows, NAME_AT[1] * columns
+            # Where the mask has removed all cells.
+            at = np.multiply(NAME_AT, self.pattern.shape).tolist()
+            self.add(keep_upright(self.name, lambda shot: self.pattern.at(*at)))

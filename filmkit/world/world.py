@@ -29,11 +29,13 @@ from filmkit.core.light import glow
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import HeadTensor, head_tensor
-from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.ribbon import filled, outline_points
-from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.latent_view import LatentView
+from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.parts import Matrix
+from filmkit.pictures.shared_view import SharedView
 from filmkit.pictures.stage import Stage
+from filmkit.pictures.tensors import LATENT, head_tensor
 from filmkit.world.plan import Place, Plan, Points
 from filmkit.world.plates import INSET, HeadCard, Plate
 
@@ -48,9 +50,6 @@ HALF_LIGHT = 0.4  # presence of what is not lit
 # levels itself, which for many rays in one path is ten times as fast as in bands.
 BEAM = (0.36, 0.06)
 BEAMS = (1.0, 0.8, 0.58, 0.32)  # widths of the layers that make up a ray
-
-Panels = Mapping[str, tuple[npt.NDArray[np.float64], TensorSource]]
-"""Numbers and source of each panel of a head, by the panel's name."""
 
 
 class World(Group):
@@ -154,12 +153,11 @@ class World(Group):
             values = view.trace[converted].astype(np.float64)
             source = TensorSource(converted, index=((view.first, view.stop), (0, values.shape[1])))
             norm = Norm.stretched(values[int(view.trace.meta.has_bos) :], role="latent")
-            values = values[view.first : view.stop]
+            look = TOKEN, LATENT, _("latent"), "C", theme.latent
+            latent = Matrix(values[view.first : view.stop], norm, source, *look)
         else:
-            latents = LatentView.of(view)
-            values, norm, source = latents.latent, latents.latent_norm, latents.latent_source
-        tensor = HeadTensor(values, norm, source, None, _("latent"), "C", theme.latent)
-        return Plate(tensor, self.plan.latent)
+            latent = LatentView.of(view).latent
+        return Plate(latent, self.plan.latent)
 
     # Places of the camera, and ways between the room and flat pictures
 
@@ -356,8 +354,7 @@ class World(Group):
                 )
                 end = self._home[plate.cells].copy()
                 if shared is not None:
-                    values, end.source = shared.panel("kv"[side], number)
-                    end.set_values(values)
+                    shared.set_of("kv"[side], number).fill(end)
                 for member, target in (
                     (plate.body, self._home[plate.body].copy()),
                     (plate.cells, end),
@@ -381,8 +378,7 @@ class World(Group):
         if sets < self.view.trace.meta.n_kv_heads:
             shared = SharedView.of(self.view, sets)
             for card in self.cards:
-                values, card.pattern.source = shared.pattern(card.head)
-                card.pattern.set_values(values)
+                shared.pattern(card.head).fill(card.pattern)
 
     def _moved(self, member: Mobject, home: Place, place: Place) -> Points:
         """Return a member's points at another place than its home."""
@@ -397,13 +393,13 @@ class World(Group):
         kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Melting(self, **kwargs)
 
-    def rebuild(self, made: Sequence[Panels], **kwargs: Any) -> Animation:
+    def rebuild(self, made: Sequence[Mapping[str, Matrix]], **kwargs: Any) -> Animation:
         """Return an animation in which keys and values come to their places, row by row.
 
         Parameters
         ----------
         made
-            For each head the numbers of its keys ("k") and values ("v"), and their sources.
+            For each head its keys ("k") and values ("v").
         """
         kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Rebuilding(self, made, **kwargs)
@@ -641,7 +637,7 @@ class _Rebuilding(_RowByRow):
     Each is made, and none a copy: all have full light.
     """
 
-    def __init__(self, world: World, made: Sequence[Panels], **kwargs: Any) -> None:
+    def __init__(self, world: World, made: Sequence[Mapping[str, Matrix]], **kwargs: Any) -> None:
         super().__init__(world, **kwargs)
         self.made = made
 
@@ -652,8 +648,7 @@ class _Rebuilding(_RowByRow):
                     home = self.world._home[member]
                     member.points = home.points.copy()
                     member.interpolate_color(member, home, 1.0)
-                values, plate.cells.source = made[name]
-                plate.cells.set_values(values).set_opacity(1.0)
+                made[name].fill(plate.cells).set_opacity(1.0)
         super().begin()
 
     def step(self, alpha: float) -> None:

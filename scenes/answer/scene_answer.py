@@ -32,11 +32,10 @@ from filmkit.core.light import glow
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import NO_BREAK_SPACE
 from filmkit.core.token_text import printable
-from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
-from filmkit.mobjects.shared_view import require_shareable
+from filmkit.pictures.latent_view import LatentView
+from filmkit.pictures.shared_view import require_shareable
 from filmkit.pictures.texts import own_colour
-from filmkit.world.headline import Headline
 from filmkit.world.words import fall
 from filmkit.world.world import World
 from scenes.answer.parts import Lamps, credit_lines, won
@@ -123,7 +122,7 @@ class Answer(Stage):
                 heads=self.facts["heads"],
             )
         colour = self.theme.role("latent")
-        words = Headline(_("Keep one latent"), line, self.frame, colour=colour)
+        words = self.headline_of(_("Keep one latent"), line, colour=colour)
         self.play(*self.say(words))
 
     def _fill(self, filled: Array, row: int, alpha: float) -> None:
@@ -139,11 +138,10 @@ class Answer(Stage):
         for card, pair in zip(world.cards, world.pairs, strict=True):
             card.pattern.set_values(patterns[card.head])
             card.pattern.source = self.layer.computed("rotated_latent_pattern", head=card.head)
-            made = view.head(card.head).panels
+            made = view.head(card.head).naive
             for plate, name in zip(pair, "kv", strict=True):
-                values, plate.cells.source = made[name]
                 # All are made, whether they are equal or not.
-                cells = plate.cells.set_values(values).set_opacity(1.0).set_shown(0.0)
+                cells = made[name].fill(plate.cells).set_opacity(1.0).set_shown(0.0)
                 set_presence(cells, 1.0)
                 moves += [Appear(plate.body), Reveal(cells, in_rows(cells.shape))]
         cards = LaggedStart(*(Appear(card) for card in world.cards), lag_ratio=0.2)
@@ -163,7 +161,7 @@ class Answer(Stage):
             tests=self.facts["tests"],
         )
         line = _("against models that keep all <key>keys</key> and <value>values</value>")
-        words = Headline(figure, line, self.frame, colour=self.theme.role("latent"))
+        words = self.headline_of(figure, line, colour=self.theme.role("latent"))
         self.lamps = Lamps(words.below(head=0.3), tall=self.frame.tall)
         self.play(Vanish(Group(*self.mobjects)))
         self.published = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from itertools import combinations
 
@@ -19,7 +19,7 @@ from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
-from filmkit.mobjects.clocks import Clocks
+from filmkit.mobjects.clocks import Clock
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
@@ -45,6 +45,7 @@ CHANNELS = 4  # of a sum that is done by hand
 TOTAL = 0.06  # size of the sum
 LEAST, LEAST_ROW = 0.01, 0.4  # share that has a number in rows that are lower than that
 TAG = 1.0  # room for the number of a share, in scene units
+FACE = 0.85  # diameter of a clock, as a share of its room
 FILLED, BETWEEN = 0.4, 0.5  # opacity between the hands of a clock, and radius by that of the face
 ASIDE, APART = 0.3, 0.2  # of lines from boxes, in scene units, and from their middle, as a share
 SHINE, BROAD = 4.0, 1.5  # how much light the path gives, and its width in that of bold lines
@@ -76,8 +77,7 @@ class WorkedSum(VGroup):
         factors = view.q_used[query], view.k_used[key]
         products = factors[0] * factors[1]
         channels, digits = _channels(products)
-        self.lines = VGroup()
-        columns: list[list[Label]] = [[], [], [], [], []]
+        rows: list[list[tuple[str, str]]] = []
         for channel in channels:
             a, b = (
                 fact("channel", float(row[channel]), _written(digits + 1), of=of, channel=channel)
@@ -86,8 +86,8 @@ class WorkedSum(VGroup):
             product = fact(
                 "product of", float(products[channel]), _written(digits), channel=channel
             )
-            texts = (a, theme.query), ("×", theme.muted), (b, theme.key), ("=", theme.muted)
-            self._add_line(columns, [*texts, (product, theme.ink)])
+            texts = [(a, theme.query), ("×", theme.muted), (b, theme.key), ("=", theme.muted)]
+            rows.append([*texts, (product, theme.ink)])
         rest = float(np.delete(products, list(channels)).sum())
         if len(products) > len(channels):
             more = _(
@@ -96,10 +96,11 @@ class WorkedSum(VGroup):
             )
             other = fact("others", rest, _written(digits), channels=channels)
             blank = ("", theme.muted)
-            self._add_line(
-                columns, [(more, theme.muted), blank, blank, blank, (other, theme.muted)]
-            )
-        _align(self.lines, columns)
+            rows.append([(more, theme.muted), blank, blank, blank, (other, theme.muted)])
+        self.lines = VGroup(
+            *(VGroup(*(Label(t, size=1.25 * TEXT, colour=c) for t, c in row)) for row in rows)
+        )
+        _align(self.lines)
         text = fact("dot", float(products.sum()), _written(max(1, digits)))
         self.rule = Line(
             [self.lines.get_left()[0], 0, 0],
@@ -115,14 +116,6 @@ class WorkedSum(VGroup):
             float(self.total.get_left()[0]) - 0.3 - self.meaning.width / 2, self.total.get_y()
         )
         self.add(self.lines, self.rule, self.meaning, self.total)
-
-    def _add_line(self, columns: list[list[Label]], texts: Sequence[tuple[str, str]]) -> None:
-        line = VGroup()
-        for column, (text, colour) in zip(columns, texts, strict=True):
-            label = Label(text, size=1.25 * TEXT, colour=colour)
-            column.append(label)
-            line.add(label)
-        self.lines.add(line)
 
 
 def _written(digits: int) -> Callable[[float], str]:
@@ -146,8 +139,9 @@ def _channels(products: Array) -> tuple[tuple[int, ...], int]:
     return tuple(largest[:count]), 3
 
 
-def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
+def _align(lines: VGroup) -> None:
     """Place the labels of each column flush right, line under line."""
+    columns = [*zip(*lines, strict=True)]
     pitch, gap, right = 1.6 * 1.25 * TEXT * FRAME_HEIGHT, 0.22, 0.0
     widths = [max(label.width for label in column) for column in columns]
     first = columns[0]
@@ -172,7 +166,7 @@ class DistanceClock(VGroup):
     positions
         Of the query and of the key.
     pitch
-        Its size, as for :class:`~filmkit.mobjects.clocks.Clocks`.
+        Side of its room, in scene units.
 
     Attributes
     ----------
@@ -182,37 +176,36 @@ class DistanceClock(VGroup):
     """
 
     def __init__(self, step: float, positions: tuple[int, int], pitch: float) -> None:
-        self.step, self.angle = step, 0.0
-        self.clocks = Clocks(np.array([step]), positions, columns=1, pitch=pitch)
-        self.between = VMobject(
-            stroke_width=0.0, fill_color=current_theme().ink, fill_opacity=FILLED
-        )
-        super().__init__(self.between, self.clocks)
+        theme, self.step, self.angle = current_theme(), step, 0.0
+        # The key's hand lies on top: the query's is the one that is seen to leave it.
+        self.clock = Clock(FACE * pitch, theme.query, theme.key)
+        self.between = VMobject(stroke_width=0.0, fill_color=theme.ink, fill_opacity=FILLED)
+        super().__init__(self.between, self.clock)
         self.turn_to(*positions)
 
     def turn_to(self, query: float, key: float) -> None:
         """Turn the hands to these positions of the query and of the key."""
-        self.clocks.turn_to(query, key)
+        self.clock.turn(self.step * query, self.step * key)
         # Hands turn clockwise, angles are counted the other way.
         self.angle = (self.step * (query - key) + np.pi) % (2 * np.pi) - np.pi
         sector = Sector(self._at(BETWEEN), start_angle=self._asks, angle=self.angle)
-        self.between.set_points(sector.shift(self.clocks.get_center()).points)
+        self.between.set_points(sector.shift(self.clock.get_center()).points)
 
     @property
     def beyond(self) -> Array:
         """The middle (3,) between what is filled and the edge."""
         angle = self._asks + self.angle / 2
         away = self._at((1 + BETWEEN) / 2) * np.array([np.cos(angle), np.sin(angle), 0.0])
-        return np.asarray(self.clocks.get_center() + away)
+        return np.asarray(self.clock.get_center() + away)
 
     @property
     def _asks(self) -> float:
         """Angle of the query's hand."""
-        return float(self.clocks[0][1].get_angle())
+        return float(self.clock[1].get_angle())
 
     def _at(self, share: float) -> float:
         """Return a share of the face's radius."""
-        return share * float(self.clocks[0][0].width) / 2
+        return share * float(self.clock[0].width) / 2
 
 
 @dataclass(frozen=True)

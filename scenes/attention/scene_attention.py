@@ -21,6 +21,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import WORD_GAP, Box
+from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
@@ -32,7 +33,7 @@ from filmkit.core.numbers import (
     spoken_share,
 )
 from filmkit.core.stage import beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from filmkit.mobjects.flow import Draw, Wire
@@ -41,8 +42,7 @@ from filmkit.pictures.parts import MANY, TEXT, Matrix
 from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Mark, PlacedPart
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
-from filmkit.pictures.texts import SentencePart, below_each_other, legend, quiet
-from filmkit.world.headline import Headline
+from filmkit.pictures.texts import SentencePart, below_each_other, legend, quiet, text_in
 from scenes.attention.parts import (
     DistanceClock,
     Product,
@@ -151,7 +151,7 @@ class Attention(Stage):
         self.part("sum", lambda: WorkedSum(head, query, key))
         if self.trace.rotates:
             self.places = layer.first + query, layer.first + key
-            self.apart = self._words(
+            self.apart = self.headline_of(
                 _("Only the distance counts"),
                 _(
                     "position turns <query>query</query> and <key>key</key> alike: "
@@ -204,26 +204,14 @@ class Attention(Stage):
 
     def _column(self, name: str) -> Matrix:
         """Return the row of the query of the scores or the pattern, as a column."""
-        matrix = self._matrix(name)
-        rows = slice(self.query, self.query + 1)
-        source = matrix.source.part((rows.start, rows.stop), (0, self.layer.count))
-        masked = None if matrix.masked is None else matrix.masked[rows]
-        row = replace(matrix, values=matrix.values[rows], source=source, masked=masked, symbol="")
-        return replace(row.transposed, name="", columns="query")
+        row = self._matrix(name).part((self.query, self.query + 1), (0, self.layer.count))
+        return replace(row.transposed, name="", symbol="", columns="query")
 
     def _mix(self) -> Matrix:
         """Return the sum of all rows of the values, each times its share, in their colours."""
         z, v = self._matrix("z"), self._matrix("V")
-        rows = self.query, self.query + 1
-        return replace(
-            v,
-            values=z.values[slice(*rows)],
-            source=z.source.part(rows, (0, z.values.shape[1])),
-            rows="query",
-            name=z.name,
-            symbol="",
-            words=(),
-        )
+        mix = z.part((self.query, self.query + 1), (0, z.values.shape[1]))
+        return replace(mix, norm=v.norm, rows="query", symbol="", colour=v.colour, words=())
 
     def _hidden(self, *, share: bool) -> Matrix | None:
         """Return the share of the beginning that is not drawn, or its values; None if all is."""
@@ -272,14 +260,9 @@ class Attention(Stage):
             Mark("dots", *self.match),
         )
 
-    def _words(self, figure: str, line: str, *, colour: str | None = None) -> Headline:
-        return Headline(figure, line, self.frame, colour=colour)
-
     def _lines(self, text: str, share: float = 1.0, *, colour: str | None = None) -> Mobject:
         """Return a text on as many lines as it takes in a share of the frame's width."""
-        size = 1.2 * TEXT
-        lines = break_lines(text, share * self.frame.free.width, size=size)
-        return below_each_other(*(Label(line, size=size, colour=colour) for line in lines))
+        return text_in(text, share * self.frame.free.width, size=1.2 * TEXT, colour=colour)
 
     def _clock(self, title: str, moved: int) -> Mobject:
         """Return a clock of one pair of channels where both tokens are, or moved by positions."""
@@ -371,7 +354,7 @@ class Attention(Stage):
         """Inside the model, each token of the sentence becomes a row of {width} numbers."""
         self.show("sentence")
         width = fact("width", self.trace.meta.d_model)
-        words = self._words(
+        words = self.headline_of(
             _("One word = {number} numbers", number=width),
             _("each row is a word, each cell a number"),
         )
@@ -396,7 +379,7 @@ class Attention(Stage):
         self.show(
             "Q K\nasks offers",
             tall="Q K\nasks asks\noffers offers",
-            headline=self._words(
+            headline=self.headline_of(
                 _("Queries ask, keys answer"),
                 _("a loose reading of one <query>query</query> and one <key>key</key>"),
             ),
@@ -407,7 +390,7 @@ class Attention(Stage):
     @beat
     def transpose_the_keys(self) -> None:
         """Turn the keys, and each becomes a column."""
-        words = self._words(
+        words = self.headline_of(
             _("How well do they match?"),
             _("each <query>query</query> is a row, each <key>key</key> a column"),
         )
@@ -442,7 +425,7 @@ class Attention(Stage):
             "<query>query of “{query}”</query> and <key>key of “{key}”</key>, number by number",
             **self.pair,
         )
-        self._show_sum(self._words(_("Multiply, then add"), line), later="sum")
+        self._show_sum(self.headline_of(_("Multiply, then add"), line), later="sum")
         done = self.parts["sum"].whole[0]
         self.play(LaggedStart(*(Appear(line) for line in done.lines), lag_ratio=0.5, run_time=2.4))
         cell = self.parts["dots"].cells.cell(*self.match)
@@ -459,7 +442,7 @@ class Attention(Stage):
     @beat
     def one_cell(self) -> None:
         """The sum fills the cell where they cross: {dot}."""
-        words = self._words(
+        words = self.headline_of(
             _("One score: {number}", number=self._dot()),
             _(
                 "how well <key>“{key}”</key> answers what <query>“{query}”</query> asks",
@@ -500,7 +483,7 @@ class Attention(Stage):
     @beat
     def all_scores(self) -> None:
         """Every query meets every key, in one matrix product."""
-        words = self._words(
+        words = self.headline_of(
             _("All scores at once"),
             _(
                 "each query meets each key, as <query>“{query}”</query> meets <key>“{key}”</key>",
@@ -521,7 +504,7 @@ class Attention(Stage):
             mark = Mark("scaled", *self.match, label=label)
             self.show("scaled", marks=(mark,), words="rows")
         self.wait_for("mask")
-        words = self._words(
+        words = self.headline_of(
             _("No word sees the future"), _("each reads only itself and what came before")
         )
         self.show("scores notes", tall="scores\nnotes", headline=words)
@@ -541,7 +524,7 @@ class Attention(Stage):
     def softmax_of_a_row(self) -> None:
         """Softmax turns a row into shares that add up to one:
         “{query}” gives {share} to “{key}”."""
-        words = self._words(
+        words = self.headline_of(
             _("Scores become shares"),
             _("softmax: how “{query}” shares out its attention", **self.pair),
         )
@@ -565,7 +548,7 @@ class Attention(Stage):
         line = _("“{query}” gives {share} of its attention to “{key}”", share=share, **self.pair)
         # The words above the columns of a long prompt leave no room for it.
         long = self.layer.count > MANY
-        words = None if long else self._words(_("Attention pattern"), line)
+        words = None if long else self.headline_of(_("Attention pattern"), line)
         show = partial(self.show, "pattern", titles=long, headline=words)
         show(lit={"pattern": only})
         show()
@@ -580,7 +563,7 @@ class Attention(Stage):
         latent="The latent makes values too: what a token hands on when it is read.",
     )
     def values(self) -> None:
-        words = self._words(
+        words = self.headline_of(
             _("Values"), _("what a word hands on when it is read"), colour=self.theme.value
         )
         way = self._way_to_values()
@@ -602,7 +585,7 @@ class Attention(Stage):
         """Scale each row of values by its share. The sum of them all is one row of z."""
         hidden = DIM + (1 - DIM) * light(self.head.hidden_attention[self.query])
         lit = self._lit("V") | {"v0": hidden}
-        words = self._words(
+        words = self.headline_of(
             _("A mix of values"), _("each row is weighted by its share, then all are added")
         )
         mark = Mark("pattern", row=self.query)
@@ -625,7 +608,7 @@ class Attention(Stage):
     @beat
     def every_row(self) -> None:
         """Pattern times values: that is all this head has to say."""
-        words = self._words(
+        words = self.headline_of(
             _("Every word at once"),
             _("each row of the pattern makes one mix of <value>values</value>"),
         )
@@ -645,7 +628,7 @@ class Attention(Stage):
     def one_head(self) -> None:
         """This is one attention head. The model runs {heads} in {layers}."""
         theme = self.theme
-        words = self._words(
+        words = self.headline_of(
             _("One attention head"),
             _(
                 "<query>“{query}” asks</query>, <key>“{key}” answers</key>, "
@@ -661,10 +644,8 @@ class Attention(Stage):
                 self.part(name, replace(self._matrix(name), words=()))
         show = partial(self.show, mosaic, headline=words, words="rows")
         show()
-        key = Label(self.pair["key"], size=TEXT, colour=theme.key)
         marks = (
-            Mark("Q", row=self.query, colour=theme.query),
-            Mark("Kt", column=self.key, colour=theme.key, label=key),
+            *self._pair_marks[:2],
             Mark("pattern", row=self.query, colour=theme.query),
             Mark("pattern", column=self.key, colour=theme.key),
             Mark("pattern", *self.match),

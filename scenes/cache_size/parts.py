@@ -22,7 +22,7 @@ from filmkit.core.light import glow, mirrored
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.ribbon import filled
 from filmkit.world.block import Pose, Solid, shot_of
-from filmkit.world.box import GlassBox, SketchBody
+from filmkit.world.box import GlassBox, SketchBody, keys_and_values, slices
 from filmkit.world.lamps import LampCard
 from filmkit.world.words import words_in_columns
 
@@ -48,14 +48,6 @@ OVER, LARGER = 0.1, 1.02  # from a latent to its word, and a factor on the size 
 LIT, DIM = 1.4, 0.7  # how much light latents give, and keys and values
 
 
-def slices(whole: Pose, count: int) -> list[Pose]:
-    """Return where equal slices stand, side by side, of a solid whose face looks to the right."""
-    x, y, z = whole.at
-    thick = whole.thick / count
-    left = x - (whole.thick - thick) / 2
-    return [replace(whole, at=(left + n * thick, y, z), thick=thick) for n in range(count)]
-
-
 def filling(whole: Pose, count: int) -> list[Pose]:
     """Return where equal bodies stand that fill a solid from its foot, in rows.
 
@@ -70,13 +62,6 @@ def filling(whole: Pose, count: int) -> list[Pose]:
     height = whole.height / rows
     feet = [replace(whole, at=(0.0, row * height, 0.0), height=height) for row in range(rows)]
     return [pose for foot in feet for pose in slices(foot, COLUMNS)]
-
-
-def keys_and_values(whole: Pose, tokens: int = 1) -> Group:
-    """Return sketches of the keys and values of tokens, which fill a solid side by side."""
-    colours = current_theme().key, current_theme().value
-    poses = slices(whole, 2 * tokens)
-    return glow(Group(*(SketchBody(pose, colours[n % 2]) for n, pose in enumerate(poses))), DIM)
 
 
 def opening(halves: Group) -> Animation:
@@ -109,7 +94,7 @@ class Token(Solid):
         number, latent = KEY / arch.d_head, current_theme().latent
         size = 2 * KEY, number * arch.n_heads, number * arch.n_layers
         self.pose = Pose((0.0, 0.0, 0.0), 0.0, *size)
-        self.halves = keys_and_values(self.pose)
+        self.halves = glow(keys_and_values(self.pose), DIM)
         times = kv_cache_elements(arch, "mha") / kv_cache_elements(arch)
         poses = filling(self.pose, round(times))
         self.latents = glow(Group(*(SketchBody(pose, latent) for pose in poses)), LIT)
@@ -164,7 +149,8 @@ class Gpu(Solid):
         x, z = float(aside * np.cos(turn)), float(-aside * np.sin(turn))
         self.pose = Pose((x, 0.0, z), 0.0, CUBE, CUBE, CUBE)
         self.counts = PAIRS * (round(times) // COLUMNS), COLUMNS, 1
-        self.glass, self.slabs = GlassBox(self.pose), keys_and_values(self.pose, PAIRS)
+        self.glass = GlassBox(self.pose)
+        self.slabs = glow(keys_and_values(self.pose, 2 * PAIRS), DIM)
         self.latents = glow(SketchBody(self.pose, theme.latent), LIT)
         self.cuts = VMobject(stroke_color=theme.latent, stroke_width=theme.thin)
         mirrored(self.cuts)
@@ -280,7 +266,7 @@ class Shrinking(Group):
                 aside, back = np.cos(np.radians(turn)), np.sin(np.radians(turn))
                 at = x + away * float(aside), 0.0, z - away * float(back)
             poses.append(replace(pose, at=at))
-        self.halves, colour = keys_and_values(first), current_theme().latent
+        self.halves, colour = glow(keys_and_values(first), DIM), current_theme().latent
         self.steps = Group(*(glow(SketchBody(pose, colour), LIT) for pose in poses[1:]))
         self.corners = np.concatenate([pose.corners for pose in poses])
 

@@ -19,6 +19,7 @@ from extract.facts.v2_report import V2_SAVING
 from filmkit.core.animations import Appear, Glide, Vanish, second_half
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
 from filmkit.core.facts import fact, named_facts
+from filmkit.core.headline import Headline
 from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
@@ -35,7 +36,6 @@ from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import TEXT
 from filmkit.world.block import Pose, shot_of
 from filmkit.world.box import SketchBody
-from filmkit.world.headline import Headline
 from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.cache_size.parts import CARD, Gpu, Readers, Row, Shrinking, Token, opening
@@ -116,10 +116,6 @@ class CacheSize(Stage):
         into = below.below(head=BELOW, foot=FOOT)
         return shot_of(corners, self.frame, into=into, turn=turn, tilt=tilt, words=names)
 
-    def words(self, figure: str, line: str) -> Headline:
-        """Return the words of a picture."""
-        return Headline(figure, line, self.frame)
-
     # One token
 
     @beat
@@ -136,7 +132,7 @@ class CacheSize(Stage):
             "or a <latent>latent</latent>",
             model=LARGE_NAME,
         )
-        words = self.words(_("A latent is far smaller"), line)
+        words = self.headline_of(_("A latent is far smaller"), line)
         whole, latent = (
             words_at(cache.size_fact(), body.pose.corner(*TOP), away=ABOVE, size=BIG)
             for cache, body in ((EVERY_HEAD, token), (LATENT, token.one))
@@ -161,7 +157,7 @@ class CacheSize(Stage):
         """Where its keys and values were, {times} latents fit."""
         token = self.token
         line = _("in the room of one token’s <key>keys</key> and <value>values</value>")
-        words = self.words(_("{times} latents fit", times=self.facts["about"]), line)
+        words = self.headline_of(_("{times} latents fit", times=self.facts["about"]), line)
         shot = self.seen(token.corners, words)
         stand(self, shot, token.halves, token.one, moves=[opening(token.halves)])
         stand_at_once(self, token.latents, token.halves, token.one)
@@ -180,7 +176,7 @@ class CacheSize(Stage):
             "as <latent>latents</latent>, not as <key>keys</key> and <value>values</value>, in one "
             "GPU"
         )
-        words = self.words(_("{times} times as many tokens", times=self.facts["about"]), line)
+        words = self.headline_of(_("{times} times as many tokens", times=self.facts["about"]), line)
         corners = np.concatenate([gpu.glass.pose.corners for gpu in self.gpus])
         memory = fact("memory", GPU_BYTES, format_gigabytes)
         labels = [
@@ -218,7 +214,7 @@ class CacheSize(Stage):
             "while one number is fetched, the chip could do {ridge} calculations",
             ridge=self.facts["ridge"],
         )
-        words = self.words(_("Read once, use often"), line)
+        words = self.headline_of(_("Read once, use often"), line)
         shared = fact("readers", GROUP, sets=COMPARED_GROUPS)
         uses = (
             (_("{count} times", count=shared), _("a key that some heads share")),
@@ -259,7 +255,7 @@ class CacheSize(Stage):
             old=OLD.name.replace(" ", NO_BREAK_SPACE),
             product=self.facts["smaller"],
         )
-        words = self.words(_("{saving} less cache", saving=self.facts["saving"]), line)
+        words = self.headline_of(_("{saving} less cache", saving=self.facts["saving"]), line)
 
         def beside(name: str, pose: Pose) -> VGroup:
             if upright:
@@ -301,7 +297,7 @@ class CacheSize(Stage):
         """That's all that is left to keep: a latent for each token, in every layer."""
         self.published = (LARGE_NAME,)
         line = _("all that is kept: one <latent>latent</latent> in each layer, for all heads")
-        words = self.words(_("One latent per token: {size}", size=LATENT.size_fact()), line)
+        words = self.headline_of(_("One latent per token: {size}", size=LATENT.size_fact()), line)
         row = Row(self.layer.words, words.below(head=0.3, foot=0.4), self.frame)
         moves = [self.come_from(self.saved.steps[-1].pose, row.latents[-1])]
         stand(self, row.shot, *row.latents, row.words, moves=moves)

@@ -28,12 +28,10 @@ from filmkit.core.stage import beat
 from filmkit.core.text import Label
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import whole_head
+from filmkit.pictures.tensors import head_tensor, whole_head
 from filmkit.world.block import shot_of
-from filmkit.world.headline import Headline
 from filmkit.world.standing import words_at
 from filmkit.world.world import World
 from scenes.heads.parts import WAY, WideRow, way_through
@@ -67,16 +65,15 @@ class Heads(Stage):
         )
         self.world = World(layer, self.frame)
         self.names = VGroup()
-        self.same = Headline(
+        self.same = self.headline_of(
             counted_patterns(meta.n_heads),
             _("of the same words: “{words}”", words=printable("".join(layer.words)).strip()),
-            self.frame,
         )
         self.plates = [*self.world.pairs, self.world.lines]
         for plate in (*self.world.keys, *self.world.values):
             # Before they slide together every head has its pair, as bright as the others.
             plate.cells.set_opacity(1.0)
-        self.wide = Headline(
+        self.wide = self.headline_of(
             _(
                 "{columns} numbers for “{query}”",
                 columns=self.facts["columns"],
@@ -87,12 +84,10 @@ class Heads(Stage):
                 heads=counted_heads(meta.n_heads),
                 own=meta.d_v,
             ),
-            self.frame,
         )
-        self.one = Headline(
+        self.one = self.headline_of(
             _("One output for “{query}”", query=self.facts["query"]),
             _("the output matrix mixes the numbers of all heads"),
-            self.frame,
         )
         self.room = self.one.below().height - GAPS - WAY
         self.part(
@@ -174,7 +169,7 @@ class Heads(Stage):
         self.show("pattern pattern\nK V")
         self.names = self._names(head)
         line = _("head {head} of layer {layer}", head=head, layer=self.facts["layer"])
-        words = Headline(_("One head"), line, self.frame)
+        words = self.headline_of(_("One head"), line)
         plan, ahead = world.plan, world.shot("card", head)
         places = plan.card(head), plan.plate(head, 0), plan.plate(head, 1)
         shot = shot_of(
@@ -208,7 +203,7 @@ class Heads(Stage):
                 "multi-head attention (MHA)"
             )
         )
-        self.play(*self.say(Headline(counted_heads(count), name, self.frame)))
+        self.play(*self.say(self.headline_of(counted_heads(count), name)))
 
     @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
@@ -226,7 +221,7 @@ class Heads(Stage):
             if sets > 1
             else _("of <key>keys</key> and <value>values</value>: multi-query attention (MQA)")
         )
-        words = Headline(self.facts["sets"], sets_of, self.frame)
+        words = self.headline_of(self.facts["sets"], sets_of)
         self.play(*self.say(words), *world.spotlight(world))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)

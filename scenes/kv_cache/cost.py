@@ -21,10 +21,10 @@ from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cached_numbers import BITS
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.ribbon import outline_points
+from filmkit.pictures.tensors import head_tensor
 from filmkit.world.block import SIDES, TURN, UPRIGHT_TURN, Pose, Solid
-from filmkit.world.box import GlassBox, SketchBody
+from filmkit.world.box import GlassBox, SketchBody, keys_and_values
 from filmkit.world.lamps import LampCard
 from filmkit.world.plan import Place
 from filmkit.world.plates import SHINE, Plate
@@ -154,17 +154,14 @@ class Memory(Solid):
 
     def __init__(self) -> None:
         super().__init__()
-        theme, slabs = current_theme(), Group()
-        for number in range(2 * SLABS):
-            at = ((number + 0.5 - SLABS) * THICK, 0.0, 0.0)
-            role = ROLES[number % 2]
-            slab = SketchBody(Pose(at, 0.0, 0.94 * THICK, TALL, TALL), theme.role(role))
+        inside = Pose((0.0, 0.0, 0.0), 0.0, 2 * SLABS * THICK, TALL, TALL)
+        slabs = keys_and_values(inside, 2 * SLABS, thin=0.94)
+        for number, slab in enumerate(slabs):
             # In the order in which a plate has its corners: it becomes one in the next scene.
             low, high, over, under, _low = (slab.pose.corner(*corner) for corner in SIDES[0])
             slab.faces[0].set_points_as_corners([over, high, low, under, over])
-            stand_for(slab.faces[0], role)
-            slabs.add(slab)
-        glass = GlassBox(Pose((0.0, 0.0, 0.0), 0.0, 2 * SLABS * THICK, TALL, TALL))
+            stand_for(slab.faces[0], ROLES[number % 2])
+        glass = GlassBox(inside)
         self.pose = glass.pose
         self.add(glass.back, slabs, glass.front)
 

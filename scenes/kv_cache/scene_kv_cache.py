@@ -29,6 +29,7 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box
+from filmkit.core.headline import Headline
 from filmkit.core.language import _, ngettext
 from filmkit.core.model_places import HEAD, numbered
 from filmkit.core.numbers import (
@@ -40,7 +41,7 @@ from filmkit.core.numbers import (
     spoken_bytes,
 )
 from filmkit.core.stage import StageError, beat
-from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
+from filmkit.core.text import NO_BREAK_SPACE
 from filmkit.core.token_text import printable
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.marks import Highlight, bracket
@@ -48,10 +49,9 @@ from filmkit.pictures.become import Become
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import head_matrix
-from filmkit.pictures.texts import SentencePart, below_each_other, heading, legend, own_colour
+from filmkit.pictures.tensors import head_matrix, head_tensor
+from filmkit.pictures.texts import SentencePart, heading, legend, own_colour, text_in
 from filmkit.world.block import TILT, CacheBlock, Pose, shot_of
-from filmkit.world.headline import Headline
 from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.kv_cache.cost import (
@@ -181,9 +181,7 @@ class KVCache(Stage):
         ):
             # In a narrow column, so that words do not push matrices apart that stand side by side.
             share = 1.0 if name == "agree" or self.frame.tall else 0.4
-            lines = break_lines(text, share * free.width, size=TEXT)
-            said = below_each_other(*(Label(line, size=TEXT) for line in lines))
-            self.part(name, said if lines else None)
+            self.part(name, text_in(text, share * free.width) if text else None)
         self._extend(self.steps)
 
     def variant(self, beat: str) -> str:
@@ -202,14 +200,10 @@ class KVCache(Stage):
         view = self.layer.until(self.trace.meta.n_prompt + more).head(self.head.head)
         for name in ("Q", "Kt", "scores", "pattern"):
             self.part(name, head_matrix(view, name))
-        output = head_matrix(view, "z")
-        assert output is not None
         # Where it stands alone in its row, its words are those of the pattern.
-        self.part("z", replace(output, words=()))
+        self.part("z", replace(head_tensor(view, "z"), words=()))
         for name, again in product(("K", "V"), ("", "again_")):
-            matrix = head_matrix(view, name)
-            assert matrix is not None
-            self.part(again + name, matrix)
+            self.part(again + name, head_matrix(view, name))
 
     def _rows(self, old: float, new: float = 1.0) -> npt.NDArray[np.float64]:
         """Return opacities of the rows of the prompt, and of the new one."""
@@ -254,7 +248,7 @@ class KVCache(Stage):
             word=self.facts["word"],
             chosen=self.facts["chosen"],
         )
-        words = Headline(_("The next word"), line, self.frame)
+        words = self.headline_of(_("The next word"), line)
         room, tokens = words.below(), self.layer.until(self.trace.meta.n_prompt + 1).words
         colours = [*[self.theme.ink] * self.old, own_colour(tokens[-1])]
         self.part("sentence", SentencePart(tokens, room.width, 0.3 * room.height, colours))
@@ -282,7 +276,7 @@ class KVCache(Stage):
         known, grey = self._rows(1.0, 0.0), self._rows(GREY)
         lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
         line = _("one new query, one new key, one new row of scores")
-        show = partial(self._show_product, headline=Headline(_("One new row"), line, self.frame))
+        show = partial(self._show_product, headline=self.headline_of(_("One new row"), line))
         marks = self._new_marks
         show(lit=lit)
         for count, mark in enumerate(marks, start=1):
@@ -310,7 +304,7 @@ class KVCache(Stage):
         shares = head.pattern[-1]
         mixed_in = (LEAST + (1 - LEAST) * shares / shares.max())[:, None]
         line = _("the new row of the pattern mixes all values")
-        words = Headline(_("One new output"), line, self.frame)
+        words = self.headline_of(_("One new output"), line)
         self._show_product("pattern", lit=lit, marks=(mixing,), headline=words)
         show = partial(self.show, MIX, tall=TALL_MIX, words="rows", headline=words)
         lit = {"pattern": grey, "V": known, "z": grey * known}
@@ -350,7 +344,7 @@ class KVCache(Stage):
             self.steps,
             number=fact("decoded", self.steps),
         )
-        words = Headline(_("A cache saves work"), line, self.frame)
+        words = self.headline_of(_("A cache saves work"), line)
         show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles="K V", headline=words)
         again = ("again_K", "again_V")
         self._count_work(0)
@@ -382,9 +376,6 @@ class KVCache(Stage):
 
     # The cache as a block
 
-    def _words(self, figure: str, line: str) -> Headline:
-        return Headline(figure, line, self.frame)
-
     def _below(self, words: Headline) -> Box:
         return words.below(head=BELOW, foot=FOOT)
 
@@ -403,7 +394,7 @@ class KVCache(Stage):
         several="These are one head's keys and values. Its layer keeps {like_them} such sets.",
     )
     def cache_of_a_layer(self) -> None:
-        words = self._words(
+        words = self.headline_of(
             _("{sets} for {heads}", sets=self.facts["sets"], heads=self.facts["heads"]),
             _("the <key>keys</key> and <value>values</value> that this layer keeps"),
         )
@@ -440,9 +431,8 @@ class KVCache(Stage):
     def the_whole_cache(self) -> None:
         """Every layer has its own: all of it is the cache. And every new token adds one slice."""
         block, tempo, meta = self.block, self.theme.tempo, self.trace.meta
-        words = self._words(
-            _("The whole cache"),
-            _("<key>keys</key> and <value>values</value> of every token"),
+        words = self.headline_of(
+            _("The whole cache"), _("<key>keys</key> and <value>values</value> of every token")
         )
         last, at, end = self._last_apart(), block.pose.corner, 1 - 1 / block.count
         names = [
@@ -510,7 +500,7 @@ class KVCache(Stage):
         line = _(
             "<key>keys</key> and <value>values</value>, {count} bytes a number", count=BITS // 8
         )
-        words = self._words(_("{size} per token", size=size), line)
+        words = self.headline_of(_("{size} per token", size=size), line)
         poses = keys, values = block.lifted(block.shot(self.frame), stacked=self.frame.tall)
         over = partial(words_at, away=(0.0, 0.65), width=self._above)
         names = [
@@ -546,7 +536,7 @@ class KVCache(Stage):
         """DeepSeek-R1 has {all_heads} in {all_layers}. With keys and values for each, a token would
         take {all_bytes}."""
         self.published = (LARGE_NAME,)
-        words = self._words(
+        words = self.headline_of(
             _("{size} per token", size=EVERY_HEAD.size_fact()),
             _(
                 "{model}, if every head kept its own <key>keys</key> and <value>values</value> "
@@ -582,7 +572,7 @@ class KVCache(Stage):
     def as_shipped(self) -> None:
         """In fact, DeepSeek-R1 keeps only what fits into the small box."""
         self.published = (LARGE_NAME,)
-        words = self._words(
+        words = self.headline_of(
             _("What is in the small box?"),
             _("{model} keeps only the small box for each token", model=LARGE_NAME),
         )
@@ -609,7 +599,7 @@ class KVCache(Stage):
         do {slots} multiply-adds, but there is only one to do."""
         self.published = (LARGE_NAME, CHIP_NAME)
         idle = fact("idle", CHIP.ridge() - decoding_work(LARGE, "mha").per_number)
-        words = self._words(
+        words = self.headline_of(
             _("{idle} of every {slots} multipliers wait", idle=idle, slots=self.facts["slots"]),
             _("while one number comes from memory"),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +18,14 @@ from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
-from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.norm import Norm
 from filmkit.core.quantities import quantity
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.head_tensors import HeadTensor
-from filmkit.mobjects.latent_view import LatentHead, LatentView
+from filmkit.pictures.latent_view import ROPE, LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN, Size
 from filmkit.pictures.parts import LONGEST, TEXT, Around, Matrix
 from filmkit.pictures.parts import Place as Field
-from filmkit.pictures.tensors import CHANNEL, LATENT
 from filmkit.world.block import shot_of
 from filmkit.world.plates import Plate
 from filmkit.world.world import World
@@ -37,13 +34,12 @@ from scenes.mla.parts import latent_matrices
 __all__ = ["LightRoom", "RebuiltKeys", "Towers", "absorbed_parts", "formula_parts", "output_parts"]
 
 Array = npt.NDArray[np.float64]
-Panel: TypeAlias = tuple[Array, TensorSource]
 
 ALLEY, DEEP = 0.2, (0.24, 0.18)  # between towers of keys, and their depth, in widths of one
 NEAR_TILT = 7.0  # the same of what is kept
 BACK = 0.4  # opacity of rows that step back
 ROOM = 0.012  # between cells and a frame around them, in scene units of the room
-ROPE, ROPE_GAP = "rope", 0.12  # axis of the rotated part, and its distance from the latent
+ROPE_GAP = 0.12  # from the latent to rotated keys
 
 
 @quantity(N_("difference of the outputs"), N_("of both forms"), axes=("pos", "d_model"))
@@ -71,50 +67,28 @@ def absorbed_parts(of: LatentHead) -> dict[str, Matrix]:
         share and the rotated part of the query; they are left out without them.
     """
     view, layer, mla, theme = of.view, of.view.layer, of.view.mla, current_theme()
-    new, words = (layer.count - 1, layer.count), layer.words
-    rank, (content, d_qk) = mla.rank, (mla.layer.W_UK.shape[2], of.q.shape[1])
+    content, d_qk = mla.layer.W_UK.shape[2], mla.q.shape[2]
 
-    def part(panel: Panel, norm: Norm, columns: str, **how: Any) -> Matrix:
-        values, source = panel
-        return Matrix(values, norm, source, TOKEN, columns, **how)
+    def row(
+        matrix: Matrix, name: str, colour: str, columns: tuple[int, int] | None = None
+    ) -> Matrix:
+        """Return the new token's row of a matrix, or some columns of it."""
+        new = matrix.part((layer.count - 1, layer.count), columns or (0, matrix.values.shape[1]))
+        return replace(new, rows="new", name=name, symbol="", colour=colour, words=())
 
-    def row(panel: Panel, norm: Norm, cut: tuple[int, int], columns: str, **how: Any) -> Matrix:
-        """Return some columns of the new token's row."""
-        values, source = panel
-        its = values[-1:, slice(*cut)], source.part(new, cut)
-        return replace(part(its, norm, columns, **how), rows="new")
-
-    naive, absorbed, queries = of.panels, of.absorbed_panels, layer.norm("q")
+    naive, absorbed = of.naive, of.absorbed
+    query = row(naive["q"], _("query"), theme.query, (0, content))
+    shares = row(absorbed["pattern"], _("attention"), theme.pattern).transposed
     parts = {
-        "query": row(
-            naive["q"], queries, (0, content), CHANNEL,
-            name=_("query"), symbol="q", colour=theme.query,
-        ),
-        "asked": row(
-            absorbed["q"], view.q_latent_norm, (0, rank), LATENT,
-            name=_("new query"), colour=theme.query,
-        ),
-        "scored": replace(
-            row(absorbed["scores"], layer.scores_norm, (0, layer.count), TOKEN).transposed,
-            columns="new", name=_("scores"), colour=theme.scores,
-        ),
-        "shares": replace(
-            row(absorbed["pattern"], layer.norm("pattern"), (0, layer.count), TOKEN).transposed,
-            columns="new", name=_("attention"), colour=theme.pattern, words=words,
-        ),
-        "mix": row(
-            absorbed["z"], view.latent_norm, (0, rank), LATENT,
-            name=_("mix of latents"), colour=theme.latent,
-        ),
-    }  # fmt: skip
+        "query": replace(query, symbol="q"),
+        "asked": row(absorbed["q"], _("new query"), theme.query),
+        "scored": row(absorbed["scores"], _("scores"), theme.scores).transposed,
+        "shares": replace(shares, words=layer.words),
+        "mix": row(absorbed["z"], _("mix of latents"), theme.latent),
+    }
     if mla.d_rope:
-        parts["rope"] = part(
-            (view.rope, view.rope_source), layer.norm("k_rope"), ROPE,
-            name=_("rotated keys"), colour=theme.key, words=words,
-        )  # fmt: skip
-        parts["rope_query"] = row(
-            naive["q"], queries, (content, d_qk), ROPE, name=_("rotated query"), colour=theme.query
-        )
+        asked = row(naive["q"], _("rotated query"), theme.query, (content, d_qk))
+        parts |= {"rope": view.rope, "rope_query": replace(asked, columns=ROPE)}
     return parts
 
 
@@ -134,13 +108,12 @@ def formula_parts(of: LatentHead) -> dict[str, Matrix]:
         name=_("latents"),
         words=(),
     )
-    _drawn, source = of.absorbed_panels["scores"]
-    new = stop - 1, stop
-    row = Matrix(
-        view.mla.absorbed.scores[of.head, slice(*new), :stop],
-        view.layer.scores_norm,
-        replace(source, index=(new, (0, stop))),
-        "new",
+    scores, new = of.absorbed["scores"], (stop - 1, stop)
+    row = replace(
+        scores,
+        values=view.mla.absorbed.scores[of.head, slice(*new), :stop],
+        source=replace(scores.source, index=(new, (0, stop))),
+        rows="new",
         name=_("scores"),
         colour=theme.scores,
     )
@@ -157,7 +130,7 @@ def output_parts(view: LatentView) -> dict[str, Matrix]:
     outputs = [view.rows(out)[:, :LONGEST] for out in (mla.naive.out, mla.absorbed.out)]
     source = layer.computed("latent_output", outputs[0].shape[1])
     built, read = (
-        Matrix(out, view.out_norm, source, TOKEN, "model", name, words=layer.words)
+        Matrix(out, view.norm(mla.naive.out), source, TOKEN, "model", name, words=layer.words)
         for out, name in zip(outputs, (_("with keys"), _("without keys")), strict=True)
     )
     # A thousandth of the largest output would be white.
@@ -292,16 +265,13 @@ class LightRoom(World):
         super().__init__(view.layer, frame, alone=True)
         self.remove(self.lines, *self.pairs)
         for card in self.cards:
-            values, card.pattern.source = view.head(card.head).absorbed_panels["pattern"]
-            card.pattern.set_values(values)
+            view.head(card.head).absorbed["pattern"].fill(card.pattern)
         self.kept = Group(self.latent)
         if view.mla.d_rope:
-            theme, place, mla = current_theme(), self.plan.latent, view.mla
-            norm = view.layer.norm("k_rope")
-            tensor = HeadTensor(view.rope, norm, view.rope_source, None, "", "", theme.key)
-            width = place.width * mla.d_rope / mla.rank
+            place = self.plan.latent
+            width = place.width * view.mla.d_rope / view.mla.rank
             x, y, z = (float(v) for v in place.point((place.width + width) / 2 + ROPE_GAP, 0.0))
-            self.kept.add(Plate(tensor, replace(place, center=(x, y, z), width=width)))
+            self.kept.add(Plate(view.rope, replace(place, center=(x, y, z), width=width)))
         self.add(self.kept)
 
     def _beam(self, colour: str) -> VMobject:

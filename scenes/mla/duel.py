@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +15,19 @@ from extract.trace.contents.conversion_report import Contest, Row
 from filmkit.core.animations import AnimateWith, Appear, Arrive, Glide, Recolour, second_half
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Box
-from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.light import glow
-from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.norm import Norm
 from filmkit.core.numbers import whole_percent
 from filmkit.core.text import Label, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import head_tensor
-from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sentence import Sentence
-from filmkit.mobjects.shared_view import SharedView
-from filmkit.pictures.parts import TEXT
+from filmkit.pictures.latent_view import LatentView
+from filmkit.pictures.parts import TEXT, Matrix
+from filmkit.pictures.shared_view import SharedView
+from filmkit.pictures.tensors import head_tensor
 from filmkit.pictures.texts import own_colour
 from filmkit.world.plan import Place
 from filmkit.world.plates import HeadCard
@@ -36,8 +35,6 @@ from filmkit.world.plates import HeadCard
 __all__ = ["Continuations", "DuelSide", "Model", "change_scale", "own_cards"]
 
 Array = npt.NDArray[np.float64]
-Panel = tuple[Array, TensorSource]
-Kept = tuple[Array, Norm, TensorSource]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
 NAME, SHARE = 0.045, 0.06  # sizes of the name of a side, and of how much moves there
@@ -64,9 +61,9 @@ class Model:
     row
         What the whole model did; None without a conversion.
     patterns, differences
-        For each head its pattern, and how far that is from the model's own, with their sources.
+        For each head its pattern, and how far that is from the model's own.
     kept
-        What is kept: matrices side by side, with their norms and sources.
+        What is kept: matrices side by side.
     """
 
     name: str
@@ -74,9 +71,9 @@ class Model:
     colour: str
     side: Side
     row: Row | None
-    patterns: Sequence[Panel]
-    differences: Sequence[Panel]
-    kept: Sequence[Kept]
+    patterns: Sequence[Matrix]
+    differences: Sequence[Matrix]
+    kept: Sequence[Matrix]
 
     @classmethod
     def both(cls, view: LatentView, numbers: Duel, contest: Contest | None) -> tuple[Model, Model]:
@@ -85,15 +82,11 @@ class Model:
         shared, latent, sets = numbers.shared, numbers.latent, SharedView.of(view.layer, 1)
         drawn = slice(layer.first, layer.stop)
 
-        def panels(values: Array, quantity: str, **given: int) -> list[Panel]:
+        def of_heads(values: Array, quantity: str, **given: int) -> list[Matrix]:
             return [
-                (one[drawn, drawn], layer.computed(quantity, head=head, **given))
+                Matrix(one[drawn, drawn], source=layer.computed(quantity, head=head, **given))
                 for head, one in enumerate(values)
             ]
-
-        def matrix(name: str) -> Kept:
-            values, source = sets.panel(name, 0)
-            return values, sets.norms[name], source
 
         return (
             cls(
@@ -102,9 +95,9 @@ class Model:
                 colour=theme.ink,
                 side=shared,
                 row=contest.mean if contest else None,
-                patterns=panels(shared.pattern, "shared_pattern", sets=1),
-                differences=panels(np.abs(shared.pattern - own), "shared_difference", sets=1),
-                kept=[matrix("k"), matrix("v")],
+                patterns=of_heads(shared.pattern, "shared_pattern", sets=1),
+                differences=of_heads(np.abs(shared.pattern - own), "shared_difference", sets=1),
+                kept=[sets.set_of(name, 0) for name in "kv"],
             ),
             cls(
                 name=_("one latent"),
@@ -112,9 +105,9 @@ class Model:
                 colour=theme.latent,
                 side=latent,
                 row=contest.latent if contest else None,
-                patterns=panels(latent.pattern, "rotated_latent_pattern"),
-                differences=panels(np.abs(latent.pattern - own), "rotated_latent_difference"),
-                kept=[(view.latent, view.latent_norm, view.latent_source)],
+                patterns=of_heads(latent.pattern, "rotated_latent_pattern"),
+                differences=of_heads(np.abs(latent.pattern - own), "rotated_latent_difference"),
+                kept=[view.latent],
             ),
         )
 
@@ -123,15 +116,14 @@ class Model:
         """Share of the attention that goes to other words, in this layer."""
         return self.side.distance.mean
 
-    def plate(self, box: Box, rows: slice = slice(None)) -> Group:
-        """Return some rows of what is kept, side by side in a box."""
-        widths = [values.shape[1] for values, _norm, _source in self.kept]
-        plate = Group()
-        for (values, norm, source), part in zip(self.kept, box.split_columns(widths), strict=True):
-            start, stop, _step = rows.indices(len(values))
-            span = source.part((start, stop), (0, values.shape[1]))
-            plate.add(Heatmap(values[rows], norm, source=span).place(part))
-        return glow(plate)
+    def plate(self, box: Box) -> Group:
+        """Return what is kept, side by side in a box."""
+        parts = box.split_columns([matrix.values.shape[1] for matrix in self.kept])
+        plates = (
+            replace(matrix, name="").heatmap(part)
+            for matrix, part in zip(self.kept, parts, strict=True)
+        )
+        return glow(Group(*plates))
 
 
 def grid_of(room: Box, count: int) -> list[Box]:
@@ -278,11 +270,11 @@ class DuelSide(Group):
         """Return animations in which the cards leave others for their places."""
         return [Arrive(card, was.copy()) for card, was in zip(self.cards, own, strict=True)]
 
-    def recolour(self, panels: Sequence[Panel], norm: Norm | None = None) -> list[Animation]:
-        """Return animations in which the patterns become other panels, one for each head."""
+    def recolour(self, matrices: Sequence[Matrix], norm: Norm | None = None) -> list[Animation]:
+        """Return animations in which the patterns become other matrices, one for each head."""
         return [
-            Recolour(card.pattern, values=values, source=source, norm=norm)
-            for card, (values, source) in zip(self.cards, panels, strict=True)
+            Recolour(card.pattern, values=matrix.values, source=matrix.source, norm=norm)
+            for card, matrix in zip(self.cards, matrices, strict=True)
         ]
 
     def count(self) -> Animation:
@@ -333,7 +325,7 @@ def change_scale(models: tuple[Model, Model]) -> Norm:
     Its colours are those of moved attention elsewhere.
     """
     theme = current_theme()
-    every = [values for model in models for values, _source in model.differences]
+    every = [matrix.values for model in models for matrix in model.differences]
     limit = float(np.percentile(np.stack(every), PERCENTILE)) or 1.0
     return Norm(0.0, min(1.0, limit), theme.rising(theme.highlight), percentile=PERCENTILE)
 

@@ -9,13 +9,12 @@ from manim import DOWN, RIGHT, VGroup
 
 from filmkit.core.geometry import Frame
 from filmkit.core.language import _
-from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.norm import TensorSource
 from filmkit.core.text import Symbol
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.latent_view import LatentHead, LatentView
-from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.latent_view import LatentHead, LatentView
 from filmkit.pictures.parts import LEAST, TEXT, Matrix
-from filmkit.pictures.tensors import CHANNEL, LATENT, MODEL, HeadParts
+from filmkit.pictures.tensors import LATENT, MODEL, HeadParts, weights_of_head
 
 __all__ = ["at_one_pitch", "latent_matrices", "latent_notes", "loss_parts", "named_arrow"]
 
@@ -25,23 +24,17 @@ AROUND = 3.6  # room of what stands beside both, in scene units
 
 ARROW = 0.07  # size of arrows
 
-ROLES = {"K": "key", "V": "value"}
-
 
 def latent_matrices(head: LatentHead) -> dict[str, Matrix]:
     """Return the latent, keys and values of a head made of it, and the matrices that make these.
 
     Their names in mosaics are C, K, V, W_UK and W_UV.
     """
-    view, layer = head.view, head.view.layer
-    c = Matrix(
-        view.latent, view.latent_norm, view.latent_source, TOKEN, LATENT,
-        name=_("latent"), symbol="C", colour=current_theme().latent, words=layer.words,
-    )  # fmt: skip
+    view = head.view
     return {
-        "C": c,
-        "K": _made(head, "K", _("keys")),
-        "V": _made(head, "V", _("values")),
+        "C": view.latent,
+        "K": head.naive["k"],
+        "V": head.naive["v"],
         "W_UK": _weight(view, "W_UK", head.kv_head, "key"),
         "W_UV": _weight(view, "W_UV", head.kv_head, "value"),
     }
@@ -60,33 +53,14 @@ def at_one_pitch(head: LatentHead, latent: Matrix, frame: Frame) -> tuple[Matrix
     return replace(x, kept=kept, least=least), replace(latent, columns=MODEL, least=least)
 
 
-def _made(head: LatentHead, symbol: str, name: str) -> Matrix:
-    """Return the keys or values of a head that are made of the latent."""
-    layer, tensor = head.view.layer, symbol.lower()
-    values, source = head.panels[tensor]
-    return Matrix(
-        values, layer.norm(tensor), source, TOKEN, CHANNEL,
-        name=name, symbol=symbol, colour=current_theme().role(ROLES[symbol]), words=layer.words,
-    )  # fmt: skip
-
-
 def _weight(view: LatentView, name: str, head: int, role: str) -> Matrix:
     """Return a matrix that makes keys or values of a head of the latent."""
     trace = view.layer.trace
     tensor = trace.tensor_name(name, view.layer.layer)
     if not view.mla.has_trained_latent:
         tensor = f"latent.{tensor.removeprefix(name + '.')}.{name}"
-    whole = trace[tensor].astype(float)
-    height, _heads, width = whole.shape
-    return Matrix(
-        whole[:, head],
-        Norm.stretched(whole, role=role),
-        TensorSource(tensor, index=((0, height), head, (0, width))),
-        LATENT,
-        CHANNEL,
-        symbol=f"W_({name[2]} {name[3]})",
-        colour=current_theme().role(role),
-    )
+    symbol = f"W_({name[2]} {name[3]})"
+    return weights_of_head(trace[tensor].astype(float), tensor, head, LATENT, symbol, role)
 
 
 def named_arrow(side: str, matrix: Matrix) -> VGroup:
@@ -114,7 +88,7 @@ def loss_parts(head: LatentHead) -> dict[str, Matrix]:
     Their names in mosaics are "rebuilt", "true" and "lost".
     """
     compared = head.comparison("k")
-    made = replace(_made(head, "K", ""), symbol="")
+    made = replace(head.naive["k"], symbol="")
     cmap = current_theme().colour_map()
     values = compared.rebuilt, compared.true, compared.rebuilt - compared.true
     titles = _("rebuilt keys"), _("true keys"), _("difference")

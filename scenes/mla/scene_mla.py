@@ -25,6 +25,7 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.facts import fact, named_facts
+from filmkit.core.headline import Headline
 from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import (
     counted_heads,
@@ -35,12 +36,11 @@ from filmkit.core.numbers import (
 from filmkit.core.stage import beat
 from filmkit.core.text import Label, Symbol
 from filmkit.core.token_text import printable
-from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import bracket
+from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.world.headline import Headline
 from filmkit.world.standing import stand
 from filmkit.world.world import World
 from scenes.mla.absorbed import (
@@ -274,7 +274,7 @@ class LatentAttention(Stage):
             "multi-head latent attention: one <latent>latent</latent> makes all <key>keys</key> "
             "and <value>values</value>"
         )
-        words = self.say(Headline("MLA", line, self.frame))
+        words = self.say(self.headline_of("MLA", line))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
             # What the scene before ended on: all heads share the mean of their sets.
             world.share_at_once(1)
@@ -287,11 +287,11 @@ class LatentAttention(Stage):
         self.wait_for("From")
         self.play(world.rays(), run_time=SHINE)
         if is_fitted(self.trace):
-            made = [self.view.head(card.head).panels for card in world.cards]
+            made = [self.view.head(card.head).naive for card in world.cards]
             _shared, latent = self.models
             patterns = [
-                Recolour(card.pattern, values=values, source=source, run_time=SHINE)
-                for card, (values, source) in zip(world.cards, latent.patterns, strict=True)
+                Recolour(card.pattern, values=made.values, source=made.source, run_time=SHINE)
+                for card, made in zip(world.cards, latent.patterns, strict=True)
             ]
             self.play(world.rebuild(made, run_time=SHINE), *patterns)
 
@@ -311,7 +311,7 @@ class LatentAttention(Stage):
             self.play(*self.say(), *gone, run_time=0.4)
             self.show(BEFORE, origins=origins, run_time=self.theme.tempo.swing)
             self.wait_for("Now")
-        words = Headline(
+        words = self.headline_of(
             _(
                 "{width} → {rank} numbers",
                 width=fact("width", self.trace.meta.d_model),
@@ -320,7 +320,6 @@ class LatentAttention(Stage):
             _("a token’s row becomes a short <latent>latent</latent>; a rotated key is kept too")
             if self.view.mla.d_rope
             else _("a token’s row becomes a short <latent>latent</latent>, and only that is kept"),
-            self.frame,
         )
         latent = self.view.head(self.head.head)
         for name, part in zip("XC", at_one_pitch(latent, self.made["C"], self.frame), strict=True):
@@ -335,8 +334,8 @@ class LatentAttention(Stage):
         """Two more matrices make this head's keys and values from it."""
         self.part("C", self.made["C"])
         line = _("one matrix makes <key>keys</key>, another <value>values</value>")
-        words = Headline(
-            _("Rebuilt from the latent"), "; ".join([line, *latent_notes(self.view)]), self.frame
+        words = self.headline_of(
+            _("Rebuilt from the latent"), "; ".join([line, *latent_notes(self.view)])
         )
         mosaic = TALL_CIRCUIT if self.frame.tall else CIRCUIT
         show = partial(self.show, mosaic, headline=words)
@@ -363,7 +362,7 @@ class LatentAttention(Stage):
         error = fact("relative error", head.comparison("k").error, format_share, of="k")
         line = _("off by <key>{share} of the keys’ size</key>", share=error)
         about = [_("without their mean row")] if self.view.biased else []
-        words = Headline(_("Close, but not exact"), "; ".join([line, *about]), self.frame)
+        words = self.headline_of(_("Close, but not exact"), "; ".join([line, *about]))
         show = partial(self.show, TALL_LOSS if self.frame.tall else LOSS, headline=words)
         show(later="lost", lit={"lost": 0.0})
         self.wait_for("difference")
@@ -399,7 +398,7 @@ class LatentAttention(Stage):
                     _("attention that moved to another word, layer by layer and on average"),
                 )
             )
-        return tuple(Headline(*one, self.frame) for one in said)
+        return tuple(self.headline_of(*one) for one in said)
 
     @beat(
         when=can_duel,
@@ -410,7 +409,7 @@ class LatentAttention(Stage):
     )
     def the_same_budget(self) -> None:
         words = self._duel_words()
-        own_words = Headline("", _("the model’s own patterns"), self.frame)
+        own_words = self.headline_of("", _("the model’s own patterns"))
         self.arena = room = min((one.below(head=DUEL_HEAD) for one in words), key=attrgetter("top"))
         rows = zip((None, *self.models), room.split_rows(3, SIDE_GAP), strict=True)
         original, *self.sides = sides = [
@@ -474,7 +473,7 @@ class LatentAttention(Stage):
         first, stop = int(self.trace.meta.has_bos), self.trace.meta.n_prompt
         prompt = printable("".join(self.trace.meta.tokens[first:stop]).strip())
         line = _("{budget} numbers for each token, in each layer", budget=self.facts["budget"])
-        words = Headline(_("Same prompt, same budget"), line, self.frame)
+        words = self.headline_of(_("Same prompt, same budget"), line)
         room, upright = words.below(head=GAP), self.frame.upright
         said = Continuations(self.models, contest, prompt, room, upright=upright)
         self.continuations = said
@@ -511,10 +510,9 @@ class LatentAttention(Stage):
         token?"""
         self._make_formula()
         keys = RebuiltKeys(self.view, self.frame.free)
-        words = Headline(
+        words = self.headline_of(
             _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),
             _("for one new token: {product}", product=keys.product()),
-            self.frame,
         )
         self.show(REBUILT, tall=TALL_REBUILT, headline=words, later="named keys")
         towers, left, right = self.parts["keys"].whole[0], self.parts["open"], self.parts["close"]
@@ -546,13 +544,12 @@ class LatentAttention(Stage):
         """No: [move] the bracket. Then [no] key is ever built: the matrix is [applied] to the one
         new query."""
         self._make_formula()
-        words = Headline(
+        words = self.headline_of(
             _("Change the query, not the keys"),
             _(
                 "{number} keys rebuilt: the weights are applied to the one query",
                 number=fact("rebuilt keys", 0),
             ),
-            self.frame,
         )
         self.show(REBUILT, tall=TALL_REBUILT, headline=words)
         self.wait_for("move")
@@ -583,10 +580,8 @@ class LatentAttention(Stage):
             self.part(name, self.absorbed.get(name))
         best = int(self.absorbed["scored"].values.argmax())
         marks = Mark("C", row=best), Mark("scored", row=best, label=Label(_("highest"), size=TEXT))
-        words = Headline(
-            _("The query reads the latent"),
-            _("each row gives a score; no key is needed"),
-            self.frame,
+        words = self.headline_of(
+            _("The query reads the latent"), _("each row gives a score; no key is needed")
         )
         show = partial(self.show, SCORES, tall=TALL_SCORES, headline=words)
         show(later="scored")
@@ -600,13 +595,12 @@ class LatentAttention(Stage):
             self.part(name, self.absorbed[name])
         best = int(self.absorbed["shares"].values.argmax())
         marks = Mark("C", row=best), Mark("shares", row=best)
-        words = Headline(
+        words = self.headline_of(
             _("No value is built either"),
             _(
                 "attention of “{word}” mixes the <latent>latents</latent> themselves",
                 word=printable(self.layer.words[-1]),
             ),
-            self.frame,
         )
         show = partial(
             self.show, MIX, headline=words, titles="shares C mix", words="rows", marks=marks
@@ -636,7 +630,7 @@ class LatentAttention(Stage):
                 drawn=fact("drawn width", LONGEST),
                 width=fact("width", width),
             )
-        words = Headline(_("The same output"), line, self.frame)
+        words = self.headline_of(_("The same output"), line)
         largest = fact("rounding", self.view.mla.largest_difference, format_decimal)
         nothing = Label(_("≈ {number}", number=largest), size=NOTHING, weight="semibold")
         show = partial(self.show, OUTPUTS, tall=TALL_OUTPUTS, headline=words)
@@ -675,10 +669,9 @@ class LatentAttention(Stage):
     def every_head_reads_it(self) -> None:
         """Every head reads the same latent, and each asks in its own way."""
         self.room = LightRoom(self.view, self.frame)
-        words = Headline(
+        words = self.headline_of(
             counted_heads(self.trace.meta.n_heads),
             _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
-            self.frame,
         )
         stand(self, self.room.shot("arc"), self.room)
         self.play(self.room.rays(to_cards=True), *self.say(words))
@@ -699,7 +692,7 @@ class LatentAttention(Stage):
                 heads=count,
             )
         )
-        words = Headline(_("{number} numbers", number=self.facts["cached"]), line, self.frame)
+        words = self.headline_of(_("{number} numbers", number=self.facts["cached"]), line)
         middle = 0.0 if self.frame.upright else WORD
         room = words.below(head=2 * GAP, foot=GAP, left=WORD, right=middle)
         self.play(

@@ -20,6 +20,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.facts import fact, named_facts
+from filmkit.core.headline import Headline
 from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.numbers import (
@@ -29,17 +30,15 @@ from filmkit.core.numbers import (
     format_large_share,
 )
 from filmkit.core.stage import beat
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import head_matrix
-from filmkit.pictures.texts import below_each_other
-from filmkit.world.headline import Headline
+from filmkit.pictures.tensors import head_tensor
+from filmkit.pictures.texts import text_in
 from filmkit.world.published import LARGE, LARGE_NAME
 from filmkit.world.standing import words_at
 from scenes.patterns.parts import (
@@ -123,9 +122,9 @@ class Patterns(Stage):
             first=self.facts["first"],
         )
         count = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
-        self.resting = Headline(count, line, self.frame)
+        self.resting = self.headline_of(count, line)
         line = _("{size}, all of the same words", size=size)
-        self.words = Headline(self.facts["total"], line, self.frame)
+        self.words = self.headline_of(self.facts["total"], line)
         rooms = (words.below() for words in (self.words, self.resting))
         room = min(rooms, key=lambda box: box.top)
         self.wall = glow(Wall(self.layer, self.frame, room))
@@ -170,8 +169,7 @@ class Patterns(Stage):
         What the mask removes is as black as all that nobody looks at.
         """
         head = replace(view, layer=find.layer).head(find.head)
-        matrix = head_matrix(head, "pattern")
-        assert matrix is not None
+        matrix = head_tensor(head, "pattern")
         plain = replace(matrix, name="", symbol="", columns=columns, masked=None)
         if not first or not view.hides_first:
             return plain
@@ -258,7 +256,7 @@ class Patterns(Stage):
     def through_the_model(self) -> None:
         """Layer after layer, from the first to the last."""
         line = _("from the first, far away, to the last")
-        words, down = Headline(self.facts["layers"], line, self.frame), self.wall.downward
+        words, down = self.headline_of(self.facts["layers"], line), self.wall.downward
         turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
         room = words.below(foot=2 * ONE_LAYER) if down else words.below(right=BESIDE)
         end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
@@ -287,7 +285,7 @@ class Patterns(Stage):
         """Some heads have a habit. This one looks one word back."""
         share = fact("habit", self.back.value, format_large_share, habit_name="previous")
         line = _("{share} of this head’s attention goes to the word just before", share=share)
-        words = Headline(_("One word back"), line, self.frame)
+        words = self.headline_of(_("One word back"), line)
         self._come_close("back", (self.back.layer, self.back.head), words)
         cells = self.parts["back"].cells
         before = (cells.cell(row, row - 1) for row in range(1, self.layer.count))
@@ -321,7 +319,7 @@ class Patterns(Stage):
         """The same words in {gpt2}: another model, and the same habits."""
         self.play(*self._back_to_patterns())
         own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
-        words = Headline(_("Two models, the same habits"), "", self.frame)
+        words = self.headline_of(_("Two models, the same habits"), "")
         pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
         faint, quiet = self.theme.faint, self.theme.muted
         start = Label(_("‹start›"), size=TEXT, colour=quiet)
@@ -369,17 +367,12 @@ class Patterns(Stage):
             heads=self.facts["many_heads"],
         )
         line = _("in {model}: {size}", model=LARGE_NAME, size=size)
-        words = Headline(counted_patterns(LARGE.n_layers * LARGE.n_heads), line, self.frame)
+        words = self.headline_of(counted_patterns(LARGE.n_layers * LARGE.n_heads), line)
         total = self.facts["total"]
-        note = below_each_other(
-            *(
-                Label(text, size=TEXT, colour=self.theme.muted)
-                for text in break_lines(
-                    _("drawn with this model’s {total}, repeated", total=total),
-                    self.frame.free.width,
-                    size=TEXT,
-                )
-            )
+        note = text_in(
+            _("drawn with this model’s {total}, repeated", total=total),
+            self.frame.free.width,
+            colour=self.theme.muted,
         )
         pin_to_frame(note.next_to(words, DOWN, buff=NOTE))
         rows, columns = shape = LARGE.n_layers, LARGE.n_heads

@@ -17,9 +17,8 @@ from filmkit.core.numbers import counted_heads, counted_sets
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.core.text import NO_BREAK_SPACE, Label
-from filmkit.mobjects.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.stage import Stage
-from filmkit.world.headline import Headline
 from filmkit.world.world import World
 
 __all__ = [
@@ -74,7 +73,7 @@ class Poster(Stage):
         kept = fact("kept numbers", self.sets * (meta.d_qk + meta.d_v), sets=self.sets)
         idea = _(self.idea, sets=counted_sets(self.sets), heads=counted_heads(meta.n_heads))
         line = _("{idea}: {kept} numbers per token", idea=idea, kept=kept)
-        return Headline(_(self.name), line, self.frame)
+        return self.headline_of(_(self.name), line)
 
     def remark(self) -> str:
         """Return what nobody has trained in this picture; "" if all of it is the model's own."""
@@ -162,7 +161,7 @@ class LatentPoster(Poster):
         name = _(self.name)
         # In wide frames it stands on one line, and is smaller if need be: cards are below.
         words = name if self.frame.upright else name.replace(" ", NO_BREAK_SPACE)
-        return Headline(words, line, self.frame)
+        return self.headline_of(words, line)
 
     def remark(self) -> str:
         return "" if self.trained else _("the latent is fitted, not trained")

@@ -13,7 +13,6 @@ from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.text import Label, TextLine
-from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.world.block import (
     DEPTH,
@@ -26,7 +25,7 @@ from filmkit.world.block import (
     Pose,
     shot_of,
 )
-from filmkit.world.box import SketchBody
+from filmkit.world.box import keys_and_values
 
 __all__ = ["Candidates", "Row"]
 
@@ -118,19 +117,12 @@ class Row(Group):
 
     def __init__(self, block: CacheBlock, frame: Frame) -> None:
         super().__init__()
-        theme, length = current_theme(), UPRIGHT_LENGTH if frame.upright else LENGTH
+        length = UPRIGHT_LENGTH if frame.upright else LENGTH
         self.pose = Pose((0.0, 0.0, 0.0), 0.0, length, HEIGHT, DEPTH)
         count = 2 * round(length / min(PITCH, OWN * length / block.count))
-        thick = length / count
-        self.homes = [
-            replace(self.pose, at=((n + 0.5) * thick - length / 2, 0.0, 0.0), thick=THIN * thick)
-            for n in range(count)
-        ]
+        self.bodies = keys_and_values(self.pose, count, thin=THIN)
+        self.homes = [body.pose for body in self.bodies]
         self.starts = [slab.pose for slab in block.slabs]
-        colours = theme.key, theme.value
-        self.bodies = Group(
-            *(SketchBody(pose, colours[n % 2]) for n, pose in enumerate(self.homes))
-        )
         set_presence(self.bodies, 0.0)
         self.own = Group(*self.bodies[: len(self.starts)])
         for body, start in zip(self.own, self.starts, strict=True):

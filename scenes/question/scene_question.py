@@ -33,7 +33,6 @@ from filmkit.pictures.texts import COLOURS, own_colour
 from filmkit.world.block import CacheBlock, Pose, Slab, shot_of
 from filmkit.world.box import GlassBox
 from filmkit.world.burst import Burst
-from filmkit.world.headline import Headline
 from filmkit.world.published import LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import words_at
 from filmkit.world.words import fall
@@ -137,10 +136,9 @@ class Question(Stage):
         self.block = block = CacheBlock(self.view)
         upper = Box(free.x, free.top - UPPER / 2, free.width, UPPER)
         raised = self._sentence(upper, RAISED)
-        words = Headline(
+        words = self.headline_of(
             _("Every token is kept"),
             _("as a slab of <key>keys</key> and a slab of <value>values</value>"),
-            self.frame,
         )
         self.play(
             Vanish(VGroup(*self.candidates, self.cursor)), Glide(sentence.words, raised.words)
@@ -169,14 +167,13 @@ class Question(Stage):
         """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
         tokens, a GPU with {gigabytes} [gigabytes] is full."""
         tempo = self.theme.tempo
-        words = Headline(
+        words = self.headline_of(
             _("{capacity} tokens fill one GPU", capacity=self.facts["capacity"]),
             _(
                 "if {model} keeps all <key>keys</key> and <value>values</value>; "
                 "one more bursts it",
                 model=LARGE_NAME,
             ),
-            self.frame,
         )
         row = Row(self.block, self.frame)
         glass = GlassBox(row.pose)

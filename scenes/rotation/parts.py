@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy.typing as npt
 from manim import DOWN, LEFT, RIGHT, Arc, Line, Rectangle, VGroup, VMobject
 
 from extract.attention.arithmetic import as_float64
+from extract.recompute.merged import MergedMatrix
 from extract.trace import Trace
-from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
@@ -24,7 +25,7 @@ from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.clocks import Clock
-from filmkit.mobjects.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.tensors import MODEL
@@ -255,9 +256,7 @@ def latent_of(layer: LayerView) -> Matrix | None:
     names = f"kv_latent.{layer.layer}", f"latent.{layer.layer}.W_DKV"
     if not any(name in layer.trace.tensors for name in names):
         return None
-    view, theme = LatentView.of(layer), current_theme()
-    look = _("latent"), "C", theme.latent, None, layer.words
-    return Matrix(view.latent, view.latent_norm, view.latent_source, TOKEN, "kept", *look)
+    return replace(LatentView.of(layer).latent, columns="kept")
 
 
 def kept_of(layer: LayerView) -> dict[str, Matrix]:

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from manim import AnimationGroup, Mobject, VGroup, linear
+from manim import AnimationGroup, VGroup, linear
 
 from extract.errors import TraceError
+from extract.recompute.merged import MergedMatrix
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import conversion_report
-from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.animations import AnimateWith, Appear
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box
+from filmkit.core.headline import Headline
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import format_number, spoken_share, whole_percent
 from filmkit.core.stage import StageError, beat
-from filmkit.core.text import Label, break_lines
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import SentencePart, below_each_other, own_colour
-from filmkit.world.headline import Headline
+from filmkit.pictures.texts import SentencePart, own_colour, text_in
 from scenes.rotation.parts import (
     GAP,
     NUMBER,
@@ -106,7 +105,7 @@ class RotationAndLatent(Stage):
             self.part(name, part)
         widths = [part.values.shape[1] for part in self.kept.values()]
         total = _("{number} numbers", number=fact("kept numbers", sum(widths), part="both"))
-        self.total = Headline(total, _("kept of each token, for all heads"), self.frame)
+        self.total = self.headline_of(total, _("kept of each token, for all heads"))
         for name, what in (
             ("latent", _("latent: no position")),
             ("rope", _("key: with position")),
@@ -163,7 +162,7 @@ class RotationAndLatent(Stage):
         changes, apart = merged.changes(range(FAR[-1] + 1)), query - key
         width = 0.95 * self.frame.free.width / (2 if self.frame.upright else len(FAR))
         line = _("query and key matrix in one: its first numbers, at three distances")
-        self.merging = Headline(_("Every distance, another matrix"), line, self.frame)
+        self.merging = self.headline_of(_("Every distance, another matrix"), line)
         for distance in FAR:
             change = fact("change", changes[distance], whole_percent, distance=distance)
             said = _("{share} changed", share=change) if distance else _("not turned")
@@ -206,7 +205,7 @@ class RotationAndLatent(Stage):
         figure = _("{part} of {whole} numbers", part=part, whole=whole)
         self._say("half", figure, _("kept of each token, and what the model then says"))
         line = _("how much more unsure than the original model: shorter is better")
-        self.part("about", self._broken(line, self.theme.ink))
+        self.part("about", text_in(line, free.width, size=WORDS))
         done = _("after {minutes} of training", minutes=self.facts["minutes"])
         count = len(worse)
         names = [_("converted to latents, untrained"), done][:count]
@@ -217,11 +216,6 @@ class RotationAndLatent(Stage):
         colours = (self.theme.muted, self.theme.latent)[-count:]
         box = Box(0, 0, free.width, PRICE * free.height)
         self.part("price", lambda: Amounts(worse, texts, names, colours, box))
-
-    def _broken(self, line: str, colour: str) -> Callable[[], Mobject]:
-        """Return what makes a line of text, on several lines if the frame is too narrow."""
-        lines = break_lines(line, self.frame.free.width, size=WORDS)
-        return lambda: below_each_other(*(Label(t, size=WORDS, colour=colour) for t in lines))
 
     def variant(self, beat: str) -> str:
         if beat == "a_few_numbers":

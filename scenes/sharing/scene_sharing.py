@@ -16,7 +16,6 @@ from manim import (
     squish_rate_func,
 )
 
-from extract.attention.arithmetic import Array
 from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
@@ -25,18 +24,15 @@ from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
-from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.norm import Norm
 from filmkit.core.numbers import counted_heads, format_rough, spoken_share, whole_percent
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
-from filmkit.mobjects.shared_view import SharedView, require_shareable
-from filmkit.pictures.parts import TEXT
-from filmkit.world.headline import Headline
+from filmkit.pictures.parts import TEXT, Matrix
+from filmkit.pictures.shared_view import SharedView, require_shareable
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
 from scenes.sharing.scores import SOURCE, Scores, written
-
-Panel = tuple[Array, TensorSource]
 
 # Seconds in which heads rise, plates slide, patterns change, and lines of scores go on.
 RISE, SLIDE, COMPUTE, DRAW = 4.0, 3.0, 3.0, 3.0
@@ -113,13 +109,17 @@ class Sharing(Stage):
         if view.shared.pooled:
             self.play(*(self.recolour(card, view.pattern(card.head)) for card in self.world.cards))
 
-    def recolour(self, card: HeadCard, panel: Panel, norm: Norm | None = None) -> Recolour:
-        """Return an animation in which a pattern becomes another panel, one head after another."""
-        values, source = panel
+    def recolour(self, card: HeadCard, matrix: Matrix, norm: Norm | None = None) -> Recolour:
+        """Return an animation in which a pattern becomes another matrix, one head after another."""
         begin = LAG * card.head / (self.trace.meta.n_heads - 1)
         turn = squish_rate_func(smooth, begin, begin + 1 - LAG)
         return Recolour(
-            card.pattern, values=values, norm=norm, source=source, rate_func=turn, run_time=COMPUTE
+            card.pattern,
+            values=matrix.values,
+            norm=norm,
+            source=matrix.source,
+            rate_func=turn,
+            run_time=COMPUTE,
         )
 
     @beat(
@@ -137,7 +137,7 @@ class Sharing(Stage):
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
         line = _("multi-head attention: <key>keys</key> and <value>values</value> for every head")
-        self.play(*self.say(Headline("MHA", line, self.frame)))
+        self.play(*self.say(self.headline_of("MHA", line)))
 
     @beat(
         when=has_groups,
@@ -153,7 +153,7 @@ class Sharing(Stage):
             groups=groups_of(self.trace),
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.say(Headline("GQA", line, self.frame)))
+        self.play(*self.say(self.headline_of("GQA", line)))
         self.share(groups_of(self.trace))
 
     @beat(
@@ -168,7 +168,7 @@ class Sharing(Stage):
             "all {heads} heads",
             heads=self.trace.meta.n_heads,
         )
-        self.play(*self.say(Headline("MQA", line, self.frame)))
+        self.play(*self.say(self.headline_of("MQA", line)))
         self.share(1)
 
     @beat(
@@ -183,7 +183,7 @@ class Sharing(Stage):
             heads=counted_heads(self.trace.meta.n_heads),
         )
         figure = _("Sharing moves {share} of the attention", share=self.moved)
-        words, world = Headline(figure, line, self.frame), self.world
+        words, world = self.headline_of(figure, line), self.world
         names = [card.name for card in world.cards if card.name is not None]
         rest = (world.lines, *world.pairs, *names)
         self.play(
@@ -246,7 +246,7 @@ class Sharing(Stage):
             number=fact("budget", meta.d_qk + meta.d_v),
         )
         self.play(Vanish(Group(*self.mobjects)))
-        words = Headline(_("Share something better?"), line, self.frame)
+        words = self.headline_of(_("Share something better?"), line)
         self.camera.shot = world.plan.below(words.below().top)
         self.play(world.arrive(run_time=SLIDE))
         self.play(*self.say(words), Appear(self.replaced()))

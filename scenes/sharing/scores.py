@@ -11,6 +11,7 @@ from extract.facts.v2_report import DENSE_7B
 from filmkit.core.animations import AnimateWith, Appear, second_half
 from filmkit.core.facts import fact
 from filmkit.core.geometry import Frame
+from filmkit.core.headline import Headline
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.numbers import format_decimal, format_percent
@@ -19,7 +20,6 @@ from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import figure
-from filmkit.world.headline import Headline
 
 __all__ = ["SOURCE", "Scores", "written"]
 

@@ -23,7 +23,6 @@ from filmkit.core.numbers import counted_heads, spoken_share, whole_percent
 from filmkit.core.stage import Stage, beat
 from filmkit.core.token_text import printable
 from filmkit.pictures.become import Become
-from filmkit.world.headline import Headline
 from filmkit.world.published import published_notes
 from filmkit.world.standing import stand, stand_at_once
 from scenes.sparse.parts import HeadsAtWords, Pooling, TokenFloor, by_word
@@ -76,14 +75,13 @@ class Sparse(Stage):
         self.given = by_word(self.rows, layer.first)
         mean = self.given.mean(axis=0)
         share, most = fact("most", float(mean.max()), whole_percent), words[mean.argmax()]
-        self.mean = Headline(
+        self.mean = self.headline_of(
             _(
                 "{share} goes to {word}",
                 share=share,
                 word=most if most == self.hidden else printable(most),
             ),
             _("attention from “{word}”, mean of {heads}", word=word, heads=heads),
-            self.frame,
         )
         n = self.n
         held = {name: fact(name, share, whole_percent) for name, share in self.held.items()}
@@ -107,13 +105,11 @@ class Sparse(Stage):
                 ),
             ),
         }
-        self.said = {name: Headline(*pair, self.frame) for name, pair in texts.items()}
+        self.said = {name: self.headline_of(*pair) for name, pair in texts.items()}
         lowest = min((self.mean, *self.said.values()), key=lambda words: words.get_bottom()[1])
         self.heads = HeadsAtWords(layer, words, lowest.below(head=BELOW, foot=FOOT))
-        self.merged = Headline(
-            _("Merge before keeping"),
-            _("{model} keeps one entry for several tokens", model=V4),
-            self.frame,
+        self.merged = self.headline_of(
+            _("Merge before keeping"), _("{model} keeps one entry for several tokens", model=V4)
         )
         floor = self.merged.below(head=BELOW, foot=FOOT)
         self.floor = TokenFloor(V32_CONTEXT, self.chosen, floor, self.frame)
@@ -188,7 +184,7 @@ class Sparse(Stage):
         self.wait_for("chooses")
         self.play(Appear(floor.lights))
         self.wait_for("less")
-        self.play(*self.say(Headline(number, line, self.frame)))
+        self.play(*self.say(self.headline_of(number, line)))
 
     @beat
     def pooled_before(self) -> None:

@@ -17,15 +17,25 @@ from pathlib import Path
 
 import pytest
 
+from docs.draw_recipes import recipes
+from docs.draw_reference import documented_objects
 from tests.support import pages
 from tests.support.checkout import PROJECT, copy_project, run_python
-from tests.support.pages import PAGES, blocks_of, code_spans, parse, parse_option
+from tests.support.pages import (
+    PAGES,
+    blocks_of,
+    code_spans,
+    parse,
+    parse_option,
+    shows_something,
+)
 from tests.support.voices import speech_like, tone, write_sound
 
 LANGUAGES = {"sh", "python", "{eval-rst}", "{toctree}"}
 DATA = {"csv", "json", "po", "text"}
 COMMAND = re.compile(r"^(?:\$ |python |make |pip )", re.MULTILINE)
 RECIPES = "docs/recipes.md"  # its Python files are drawn by test_recipes.py
+RECIPE_NAMES = recipes(PROJECT / RECIPES).keys()
 TINY = "\nQUALITIES.update(dict.fromkeys(QUALITIES, Quality(160, 90, 2)))\n"
 COPIED = ("Makefile", "README.md", "CONTRIBUTING.md")
 MADE = {
@@ -194,10 +204,20 @@ def test_python_files_have_no_mistakes_of_style(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_make_docs_makes_the_pages_without_a_warning(project: Path) -> None:
+def test_make_docs_makes_the_pages_and_their_pictures_without_a_warning(project: Path) -> None:
     done = run(project, ["make", "docs"])
     assert done.returncode == 0, done.stderr
     site = project / "docs" / "_build"
     index = (site / "index.html").read_text(encoding="utf-8")
     assert "the attention-film authors" in index.partition("<footer")[2]
     assert 'id="filmkit.show"' in (site / "api.html").read_text(encoding="utf-8")
+    for kind in documented_objects():
+        page = (site / "reference" / f"{kind.__name__}.html").read_text(encoding="utf-8")
+        assert f'id="{kind.__module__}.{kind.__name__}"' in page
+    stage = (site / "reference" / "Stage.html").read_text(encoding="utf-8")
+    assert all(
+        f'Stage.{name}"' in stage for name in ("show", "part", "prepare", "wait_for", "hold")
+    )
+    assert (site / "_images" / "Appear.png").is_file()
+    drawn = {name: project / "docs" / "pictures" / f"{name}.png" for name in RECIPE_NAMES}
+    assert [name for name, picture in drawn.items() if not shows_something(picture)] == []

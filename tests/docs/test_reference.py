@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from manim import Group
-from PIL import Image
 
-from docs.draw_recipes import recipes
-from docs.draw_reference import ReferencePictures, add_scene, documented_objects, write_pages
+from docs.draw_reference import ReferencePictures, add_scene
 from filmkit.core.animations import Appear, Glide
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
@@ -22,10 +15,8 @@ from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
-from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
-DOCS = PROJECT / "docs"
 WIDTH, HEIGHT = 640, 360  # so large that a thin line is a pixel wide
 
 
@@ -87,36 +78,3 @@ def test_an_animation_is_shown_at_three_moments(pictures: ReferencePictures) -> 
     moments = np.hsplit(pictures.taken[Appear], 3)
     lights = [light(moment, "left") for moment in moments]
     assert lights[0] < 60 < lights[1] < 180 < lights[2]
-
-
-@pytest.mark.slow
-def test_every_mobject_and_animation_has_a_page_without_a_warning(
-    pictures: ReferencePictures, tmp_path: Path
-) -> None:
-    # As in the project: pages may show what lies beside their folder.
-    docs, site = tmp_path / "docs", tmp_path / "site"
-    (docs / "pictures").mkdir(parents=True)
-    (tmp_path / "assets").symlink_to(PROJECT / "assets")
-    for path in (DOCS / "conf.py", *DOCS.glob("*.md"), *DOCS.glob("*.ipynb")):
-        shutil.copy(path, docs)
-    for name in recipes(DOCS / "recipes.md"):
-        Image.new("RGB", (16, 9)).save(docs / "pictures" / f"{name}.png")
-    write_pages(pictures, documented_objects(), docs / "reference")
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(docs), str(site)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PYTHONPATH": str(DOCS.parent), "PATH": ""},
-    )
-    assert done.returncode == 0, done.stderr
-    for kind in documented_objects():
-        page = (site / "reference" / f"{kind.__name__}.html").read_text()
-        assert f'id="{kind.__module__}.{kind.__name__}"' in page
-    stage = (site / "reference" / "Stage.html").read_text()
-    assert all(
-        f'Stage.{name}"' in stage for name in ("show", "part", "prepare", "wait_for", "hold")
-    )
-    pictured = site / "_images" / "Highlight.png"
-    assert Image.open(pictured).size == (WIDTH, HEIGHT)

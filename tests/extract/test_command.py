@@ -304,10 +304,11 @@ def test_weights_that_are_damaged(folder: Path, tmp_path: Path) -> None:
 def test_a_quantised_file_says_so_in_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[tuple[str, str, bool, dict[str, str]]] = []
+    calls: list[tuple[str, str, dict[str, str]]] = []
 
     def from_pretrained(*arguments: Any, **options: Any) -> tuple[None, None]:
         assert options.pop("check_tokenizer")
+        assert not options.pop("random_weights")
         calls.append((*arguments, options))
         return None, None
 
@@ -326,7 +327,7 @@ def test_a_quantised_file_says_so_in_its_name(
         assert loaded.name == name
         assert (loaded.source.kind, loaded.source.name) == ("file", file)
         assert loaded.source.sha256.startswith("ba7816bf")
-        assert calls[-1] == (str(tmp_path), file, False, {"gguf_file": file})
+        assert calls[-1] == (str(tmp_path), file, {"gguf_file": file})
 
 
 def test_a_failure_reason_is_one_line() -> None:

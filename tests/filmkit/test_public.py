@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -43,16 +42,3 @@ def test_importing_it_loads_no_manim_until_a_name_is_used() -> None:
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert ran.stdout == "False True\nTrue\n"
-
-
-def test_type_checkers_know_the_names(tmp_path: Path) -> None:
-    scene = tmp_path / "scene.py"
-    scene.write_text("from filmkit import Heatmap\n\nHeatmap([[1]], width='wide')\n")
-    ran = subprocess.run(
-        [sys.executable, "-m", "mypy", str(scene)],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert 'Argument "width" to "Heatmap" has incompatible type "str"' in ran.stdout

@@ -54,7 +54,8 @@ def last_pictures(
 
 @pytest.mark.parametrize(
     "aspect",
-    [DEFAULT_ASPECT, *(pytest.param(a, marks=pytest.mark.slow) for a in ASPECTS if a != "16:9")],
+    # A wide and a high picture: what is in it does not depend on its shape otherwise.
+    [DEFAULT_ASPECT, pytest.param("9:16", marks=pytest.mark.slow)],
 )
 def test_a_beat_alone_ends_as_it_does_after_all_others(aspect: str) -> None:
     trace = trace_of_kind(SHIPPED_KIND)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 import transformers as hf
 
+import extract
 from extract.conversion.fits import AttentionLayer, LayerStatistics
-from extract.models.capture import trace_model
 from extract.models.loading import DEFAULT_PROMPT, LoadedModel
 from extract.trace import Trace
 from extract.trace.contents.meta import ModelSource
@@ -84,4 +84,4 @@ def loaded(model: Any) -> LoadedModel:
 
 def traced(model: Any, bos: bool = True) -> Trace:
     """Return the trace of a model on the default prompt."""
-    return trace_model(model, TOKENIZER, DEFAULT_PROMPT, bos=bos)
+    return extract.trace(model, TOKENIZER, DEFAULT_PROMPT, bos=bos)

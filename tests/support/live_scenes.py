@@ -14,7 +14,7 @@ from filmkit.core.view import LayerView
 from filmkit.decks import DeckOptions
 from filmkit.decks.slides import slides_of
 from filmkit.decks.web import write_web
-from filmkit.mobjects.head_tensors import HeadPanel
+from filmkit.pictures.head_panel import HeadPanel
 from filmkit.render.runner import manim_config, rehearse
 from tests.support.filming import render_request
 

@@ -30,7 +30,7 @@ MEANINGS = {
     "SmolLM2": {"pattern"},
     "made": {"pattern"},
     "GPT-2 small": {"pattern"},
-    "head output": {"z", "latent_mix"},
+    "head output": {"z"},
     "learned": {"W_V"},
     "latent": {"kv_latent", "latents", "mla.c"},
     "latents": {"kv_latent", "latents"},

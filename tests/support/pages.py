@@ -15,16 +15,28 @@ import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+from PIL import Image
 
 from extract.__main__ import main as extract_command
 from filmkit.commands.cli import COMMANDS, render
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT
 
-__all__ = ["PAGES", "Block", "Command", "blocks_of", "code_spans", "parse", "parse_option"]
+__all__ = [
+    "PAGES",
+    "Block",
+    "Command",
+    "blocks_of",
+    "code_spans",
+    "parse",
+    "parse_option",
+    "shows_something",
+]
 
 PAGES = tuple(
     str(path.relative_to(PROJECT))
@@ -196,3 +208,9 @@ def _parse_words(command: click.Command, words: list[str]) -> list[str]:
         if name.startswith("scene_") and name not in known and not name.endswith("NAME"):
             raise click.UsageError(f"there is no scene {name}")
     return list(rest)
+
+
+def shows_something(picture: Path) -> bool:
+    """Whether more of a picture than a speck is bright."""
+    pixels = np.asarray(Image.open(picture).convert("RGB"))
+    return bool((pixels.max(axis=-1) > 60).mean() > 0.01)

@@ -20,9 +20,9 @@ from extract.facts.architectures import ARCHITECTURES, Architecture
 from extract.facts.gpus import GPU_BYTES, H100_SXM
 from extract.facts.published import gpt2_trace
 from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, QualityColumn
+from extract.recompute.merged import MergedMatrix
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import ConversionReport, Row, conversion_report
-from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.quantities import QUANTITIES
 from filmkit.core.stage import Stage
 from filmkit.core.token_text import printable

@@ -132,11 +132,6 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
         with_tensor("rung.mla.16.q_used", larger),
         of_stage("rung.mla.16.pattern"),
     ),
-    "change of the merged matrix": (with_tensor("merged.change", larger), of_report("merged")),
-    "score at a distance": (
-        with_tensor("merged.score", lambda s: s[::-1]),
-        of_report("merged"),
-    ),
     "a share that moves": (
         reported(lambda r: r["healed"].update(moved=r["healed"]["moved"] / 2)),
         of_report("moved"),
@@ -164,18 +159,6 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     "the model disagrees with itself": (
         reported(lambda r: r["ladder"][0].update(agreement=0.5)),
         of_report("model"),
-    ),
-    "change from one to five": (
-        reported(lambda r: r["merged"].update(change_1_to_5=0.1)),
-        of_report("merged"),
-    ),
-    "the best single matrix": (
-        reported(lambda r: r["merged"].update(best_single=0.1)),
-        of_report("merged"),
-    ),
-    "a word that there is not": (
-        reported(lambda r: r["merged"].update(query=99)),
-        f"{UNFIT}it names a word that there is not",
     ),
     "rank": (
         reported(lambda r: r.update(rank=127)),
@@ -211,7 +194,7 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
         f"{UNFIT}its tensors and its metadata contradict one another",
     ),
     "no tensors": (
-        removed("mla.", "rung.", "merged."),
+        removed("mla.", "rung."),
         f"{UNFIT}its tensors and its metadata contradict one another",
     ),
     "an endless continuation": (

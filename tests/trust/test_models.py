@@ -17,9 +17,10 @@ from extract.__main__ import main
 from extract.errors import ExtractError
 from extract.models.loading import load_model
 from extract.trace import Trace
+from tests.support.needed import skip_without
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformer_lens")
+skip_without("transformer_lens")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 

@@ -23,7 +23,7 @@ __all__ = [
 CONVERTED_WEIGHTS = ("W_QR", "W_KR", "W_DKV", "W_UK", "W_UV", "b_QR", "b_KR", "b_O")
 """The new weights of a converted layer, stored as float16."""
 
-CONVERSION_PREFIXES = ("mla.", "rung.", "merged.")
+CONVERSION_PREFIXES = ("mla.", "rung.")
 """How the names of a conversion's tensors begin."""
 
 _OPTIONAL_WEIGHTS = ("b_QR", "b_KR")
@@ -78,7 +78,6 @@ def conversion_axes(
             required[f"mla.{featured}.{name}"] = axes
     for layer in range(n_layers):
         required[f"mla.{layer}.pattern"] = ("n_heads", "pos", "pos")
-    required |= {"merged.change": ("distance",), "merged.score": ("distance",)}
     return required, optional
 
 
@@ -99,7 +98,6 @@ def conversion_sizes(tensors: Tensors, featured: int) -> dict[str, int]:
         ("mla_rotated", f"mla.{featured}.W_KR"),
         ("mla_rank", f"mla.{featured}.W_DKV"),
         ("mla_pairs", f"mla.{featured}.frequencies"),
-        ("distance", "merged.change"),
     ):
         # A missing tensor is reported by its name, not by its axis.
         sizes[axis] = tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
@@ -112,7 +110,7 @@ def conversion_sizes(tensors: Tensors, featured: int) -> dict[str, int]:
 def conversion_dtype(name: str) -> np.dtype[Any] | None:
     """Return the type of a tensor of a conversion, or None for any other tensor."""
     parts = name.split(".")
-    if parts[0] not in ("mla", "rung", "merged"):
+    if parts[0] not in ("mla", "rung"):
         return None
     half = parts[0] == "mla" and parts[-1] in CONVERTED_WEIGHTS
     return np.dtype(np.float16 if half else np.float32)

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
 from extract.errors import TraceError
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.json_records import from_json
@@ -22,13 +25,13 @@ __all__ = [
     "Contest",
     "ConversionReport",
     "LayerHealing",
-    "MergedMatrices",
     "PromptResult",
     "Row",
     "TextResult",
     "WindowRow",
     "at_equal_size",
     "conversion_report",
+    "rung_error",
 ]
 
 WINDOW = 1024
@@ -47,6 +50,9 @@ WAYS = ("model", "mqa", "mqa_fitted", "latent_then_rotate", "mla")
 """The ways that a row can be about: the model itself, MQA by the mean, MQA with a fitted key and
 value, a latent whose keys are rotated (a), and MLA with a rotated shared key (b)."""
 
+
+FORMER_FIELDS = ("exactness", "without_bos", "merged")
+"""Of the reports in files of former versions; nothing shows them."""
 
 RUNG_WAYS = WAYS[3:]
 """The ways whose keys, values and pattern a trace holds at every size of the ladder."""
@@ -175,30 +181,6 @@ class LayerHealing:
 
 
 @dataclass(frozen=True)
-class MergedMatrices:
-    """Why rotation blocks absorption: a merged matrix ``W_Q R(d) W_K^T`` for each distance d.
-
-    Attributes
-    ----------
-    query, key : int
-        Positions of the pair of words whose score at each distance is stored.
-    change_1_to_5 : float
-        Relative change of the featured head's matrix from d = 1 to d = 5.
-    best_single : float
-        What the best single matrix for d = 0 to 8 misses, relative.
-    median_change_1, median_change_5 : float
-        Median over all heads of the relative change from d = 0 to d = 1, and to d = 5.
-    """
-
-    query: int
-    key: int
-    change_1_to_5: float
-    best_single: float
-    median_change_1: float
-    median_change_5: float
-
-
-@dataclass(frozen=True)
 class ConversionReport:
     """Report on the conversion of a whole model into MLA.
 
@@ -218,16 +200,11 @@ class ConversionReport:
         SHA-256 of the texts.
     next_word : str
         The model's own next word after the prompt.
-    exactness : float
-        Largest difference of logits with nothing dropped, relative to their size.
     absorbed : float
         Largest relative error of the absorbed form against the naive one, over all layers.
     ladder : tuple of Row
         All in one setting, nothing trained: fitted to short passages of the project's own text,
         with the beginning token if the prompt has it.
-    without_bos : tuple of Row
-        The duel at two heads' worth of numbers in the same setting without the beginning token;
-        empty if the prompt has none.
     stored : Row
         The stored conversion, before any healing.
     healed : Row or None
@@ -240,7 +217,6 @@ class ConversionReport:
         Time that was given to the healing; 0 without.
     healing : tuple of LayerHealing
         For each layer; empty without.
-    merged : MergedMatrices
     """
 
     rotated: int
@@ -251,17 +227,14 @@ class ConversionReport:
     bos: bool
     texts: str
     next_word: str
-    exactness: float
     absorbed: float
     ladder: tuple[Row, ...]
-    without_bos: tuple[Row, ...]
     stored: Row
     healed: Row | None
     windows: tuple[WindowRow, ...]
     window_first: int
     heal_minutes: float
     healing: tuple[LayerHealing, ...]
-    merged: MergedMatrices
 
 
 @lru_cache(maxsize=1)  # a trace does not change
@@ -278,13 +251,27 @@ def conversion_report(trace: Activations) -> ConversionReport:
         if reason := _obstacle(trace):
             raise TraceError(f"{without}, and can have none: {reason}")
         raise TraceError(f"{without}; add one with: python -m extract convert --out FILE")
+    document = {
+        name: value for name, value in trace.meta.conversion.items() if name not in FORMER_FIELDS
+    }
     try:
-        report: ConversionReport = from_json(ConversionReport, trace.meta.conversion)
+        report: ConversionReport = from_json(ConversionReport, document)
     except (KeyError, TypeError) as error:
         raise TraceError(
             f"the report on the conversion is damaged ({error}); convert the model again"
         ) from error
     return report
+
+
+def rung_error(trace: Activations, name: str, made: npt.ArrayLike) -> float:
+    """Return the relative error of keys ("k") or values ("v") in place of the featured head's.
+
+    `made` are those of all positions, (position, width); those of the prompt are compared.
+    """
+    meta, n = trace.meta, trace.meta.n_prompt
+    own = trace.get(name, meta.featured.layer)[:n, trace.kv_head(meta.featured.head)]
+    own = own.astype(np.float64)
+    return float(np.linalg.norm(np.asarray(made)[:n] - own) / np.linalg.norm(own))
 
 
 def _obstacle(trace: Activations) -> str:

@@ -1,9 +1,9 @@
 """Compute a stored conversion again, and what its report says of it: part of a trace's proof.
 
-Checked are the tensors ``mla.*``, ``rung.*`` and ``merged.*`` and every figure of the report that
-follows from them: how much attention moves in the stored conversion, the errors of the rungs' keys
-and values, the merged matrices, and the rows about the model itself.  What was measured on texts
-that a trace does not hold, such as perplexities, only the seal of the file protects.
+Checked are the tensors ``mla.*`` and ``rung.*`` and every figure of the report that follows from
+them: how much attention moves in the stored conversion, the errors of the rungs' keys and values,
+and the rows about the model itself.  What was measured on texts that a trace does not hold, such as
+perplexities, only the seal of the file protects.
 
 Needs numpy only.
 """
@@ -38,8 +38,8 @@ from extract.trace.contents.conversion_report import (
     ConversionReport,
     Row,
     conversion_report,
+    rung_error,
 )
-from extract.trace.proof.merged import MergedMatrix
 
 __all__ = ["conversion_errors", "report_errors"]
 
@@ -89,9 +89,7 @@ def report_errors(trace: Activations) -> dict[str, float]:
         return {}
     report = conversion_report(trace)
     _require_fitting(trace, report)
-    differences = chain(
-        _row_differences(trace, report), _rung_differences(trace, report), _merged(trace, report)
-    )
+    differences = chain(_row_differences(trace, report), _rung_differences(trace, report))
     errors: dict[str, float] = {}
     for name, difference in differences:
         # np.maximum, because max() passes over what is not a number.
@@ -203,7 +201,7 @@ def _require_fitting(trace: Activations, report: ConversionReport) -> None:
 
 def _rows(report: ConversionReport) -> list[Row]:
     healed = [report.healed] if report.healed else []
-    return [*report.ladder, *report.without_bos, report.stored, *healed]
+    return [*report.ladder, report.stored, *healed]
 
 
 def _shares(row: Row) -> tuple[float, ...]:
@@ -245,29 +243,9 @@ def _rung_differences(
     trace: Activations, report: ConversionReport
 ) -> Iterator[tuple[str, npt.ArrayLike]]:
     """Yield differences of the errors of keys and values."""
-    layer, n = trace.meta.featured.layer, trace.meta.n_prompt
-    kv_head = trace.kv_head(trace.meta.featured.head)
     for row in report.ladder:
         for name, reported in (("k", row.key_error), ("v", row.value_error)):
             if row.way not in RUNG_WAYS:
                 continue
-            made = as_float64(trace[f"rung.{row.way}.{row.numbers}.{name}"])[:n]
-            own = as_float64(trace.get(name, layer))[:n, kv_head]
-            error = np.linalg.norm(made - own) / np.linalg.norm(own)
+            error = rung_error(trace, name, trace[f"rung.{row.way}.{row.numbers}.{name}"])
             yield "errors", np.nan if reported is None else error - reported
-
-
-def _merged(trace: Activations, report: ConversionReport) -> Iterator[tuple[str, npt.ArrayLike]]:
-    """Yield differences of the merged matrices and of their scores."""
-    featured, reported = trace.meta.featured, report.merged
-    if not all(
-        0 <= position < len(trace.meta.tokens) for position in (reported.query, reported.key)
-    ):
-        raise _unfit("it names a word that there is not")
-    merged = MergedMatrix(trace, featured.layer, featured.head)
-    n_distances = len(trace["merged.change"])
-    yield "merged", merged.changes(range(n_distances)) - trace["merged.change"]
-    score = merged.scores(reported.query, reported.key, n_distances)
-    yield "merged", (score - trace["merged.score"]) / np.abs(score).max()
-    yield "merged", merged.changes((1, 5))[1] - reported.change_1_to_5
-    yield "merged", merged.best_single(range(9)) - reported.best_single

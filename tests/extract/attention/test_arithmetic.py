@@ -534,29 +534,3 @@ def test_key_bias_is_ignored_and_value_bias_moves_to_the_output() -> None:
     before, after = (multi_head(layer.x, w, layer.scale) for w in (weights, without_biases))
     np.testing.assert_allclose(after.pattern, before.pattern, **EXACT)
     np.testing.assert_allclose(after.out, before.out, **EXACT)
-
-
-def rotated_content(n_tokens: int) -> tuple[Array, Array, LatentLayer]:
-    rng = np.random.default_rng(5)
-    layer = LatentLayer(
-        rng.normal(size=(5, 3, 4)),
-        rng.normal(size=(5, 3, 2)),
-        rng.normal(size=(3, 2, 8)),
-        scale=0.5,
-        content_rotation=Rotation.by_angles(rotary_angles(np.arange(n_tokens), 4, base=10.0)),
-    )
-    return rng.normal(size=(n_tokens, 3, 4)), rng.normal(size=(n_tokens, 5)), layer
-
-
-def test_the_naive_form_can_rotate_its_expanded_keys() -> None:
-    q, kv_latent, layer = rotated_content(6)
-    assert layer.content_rotation is not None
-    rotated_q = layer.content_rotation.apply(q)
-    rotated_k = layer.content_rotation.apply(project(kv_latent, layer.W_UK))
-    expected = attend(rotated_q, rotated_k, project(kv_latent, layer.W_UV), layer.scale)
-    np.testing.assert_allclose(mla_naive(q, kv_latent, layer).pattern, expected.pattern, **EXACT)
-
-
-def test_rotated_content_keys_cannot_be_absorbed() -> None:
-    with pytest.raises(ValueError, match=r"cannot be absorbed.*decoupled part"):
-        mla_absorbed(*rotated_content(6))

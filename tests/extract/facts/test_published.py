@@ -18,11 +18,12 @@ from extract.facts.published import (
     PUBLISHED,
     figures,
     gpt2_trace,
+    has_figures,
     has_published_twin,
     is_gpt2_small,
     published_trace,
 )
-from extract.facts.published_check import check, has_figures
+from extract.facts.published_check import check
 from extract.trace import ModelSource, Published, Trace, TraceError
 from tests.support.traces import make_trace, replaced
 

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from extract.__main__ import main
 from extract.errors import ExtractError
-from extract.facts.published_check import FIGURES, check, has_figures
+from extract.facts.published import FIGURES, has_figures
+from extract.facts.published_check import check
 from extract.trace import TOP_TOKENS, ModelSource, Trace
 from tests.support.checkout import REFERENCE
 from tests.support.traces import make_trace, replaced, with_pattern

@@ -17,10 +17,11 @@ from extract.models.loading import LoadedModel
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes
 from extract.trace import ModelSource, Trace
 from tests.support.checkout import SHIPPED
+from tests.support.needed import skip_without
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-pytest.importorskip("transformer_lens")
+skip_without("transformer_lens")
 
 BOS = 0
 

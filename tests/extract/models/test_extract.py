@@ -1,4 +1,4 @@
-"""Test extraction from tiny models of every kind against the models themselves."""
+"""Extraction from tiny models of every kind; test_families.py compares it with the models."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import extract
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.trace import Featured, ModelSource, Trace
 from extract.trace.contents.byte_tokens import BYTE_TOKENS
+from tests.support.needed import skip_without
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformer_lens")
+skip_without("transformer_lens")
 
 from tests.support.extract_models import (  # noqa: E402
     KINDS,
@@ -62,38 +63,14 @@ def run_unwrapped(model: Any, trace: Trace, **options: Any) -> Any:
 # Every kind of model
 
 
-def test_a_trace_is_proved_by_what_it_holds(kind: str, traces: dict[str, Trace]) -> None:
-    assert max(traces[kind].prove().values()) < 1e-5
-
-
-def test_the_trace_says_what_kind_of_attention_it_is(kind: str, traces: dict[str, Trace]) -> None:
-    meta = traces[kind].meta
-    assert (meta.attention, meta.positions, meta.rotary_dim, meta.rotary_style) == KINDS[kind][1]
-    assert meta.random_weights
-
-
 def test_the_self_check_passes_at_every_stage(kind: str, traces: dict[str, Trace]) -> None:
     errors = traces[kind].meta.self_check
+    assert traces[kind].meta.random_weights
     assert {"logits", "q", "k", "v", "pattern", "z", "out"} <= set(errors)
     # For OPT the library's hook of the scores holds the pattern, so there are no scores to compare.
     assert ("scores" in errors) == (kind != "opt")
     assert ("kv_latent" in errors) == kind.startswith("deepseek")
     assert max(errors.values()) < 1e-5
-
-
-# Without Falcon: its eager attention in Hugging Face omits the causal mask.
-@pytest.mark.parametrize("name", [name for name in KINDS if name != "falcon"])
-def test_patterns_are_the_unwrapped_models(
-    name: str, models: Models, traces: dict[str, Trace]
-) -> None:
-    model, trace = models[name], traces[name]
-    implementation = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    attentions = run_unwrapped(model, trace, output_attentions=True).attentions
-    model.set_attn_implementation(implementation)
-    assert len(attentions) == trace.meta.n_layers
-    for layer, pattern in enumerate(attentions):
-        np.testing.assert_allclose(trace.get("pattern", layer), pattern[0], atol=1e-5)
 
 
 def test_next_tokens_are_the_unwrapped_models(
@@ -119,19 +96,6 @@ def test_generated_tokens_are_the_models_own_greedy_ones(
         prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=4, do_sample=False
     )
     assert list(meta.token_ids) == ids[0].tolist()
-
-
-def test_scores_and_pattern_agree_in_the_stored_file(
-    kind: str, traces: dict[str, Trace], tmp_path: Path
-) -> None:
-    file = tmp_path / "trace.safetensors"
-    traces[kind].save(file)
-    trace = Trace.load(file)
-    for layer in range(trace.meta.n_layers):
-        scores = trace.scores(layer, masked=True).filled(-np.inf)
-        pattern = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        pattern /= pattern.sum(axis=-1, keepdims=True)
-        np.testing.assert_allclose(trace.get("pattern", layer), pattern, atol=1e-5)
 
 
 def test_an_mla_trace_holds_what_the_model_would_cache(traces: dict[str, Trace]) -> None:
@@ -308,17 +272,10 @@ def test_any_text_comes_back_from_its_tokens(gpt2: Any) -> None:
     assert "".join(trace.meta.tokens) == prompt
 
 
-def test_one_word_and_no_first_token(models: Models) -> None:
-    for name, model in models.items():
-        trace = extract.trace(model, TOKENIZER, ",", generate=0, bos=False)
-        assert trace["pattern.0"].shape == (4, 1, 1), name
-        meta = trace.meta
-        kind = (meta.attention, meta.positions, meta.rotary_dim, meta.rotary_style)
-        assert kind == KINDS[name][1], name
-        if meta.positions == "alibi":
-            np.testing.assert_allclose(
-                trace["alibi_slopes"], [0.25, 0.0625, 2**-6, 2**-8], rtol=1e-4
-            )
+def test_one_word_shows_the_slopes_of_alibi(models: Models) -> None:
+    trace = extract.trace(models["bloom"], TOKENIZER, ",", generate=0, bos=False)
+    assert trace["pattern.0"].shape == (4, 1, 1)
+    np.testing.assert_allclose(trace["alibi_slopes"], [0.25, 0.0625, 2**-6, 2**-8], rtol=1e-4)
 
 
 def test_a_sentencepiece_keeps_its_space(gpt2: Any) -> None:

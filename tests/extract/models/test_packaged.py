@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +13,11 @@ from extract.models import loading
 from extract.models.loading import DEFAULT_PROMPT, PACKAGED, LoadedModel
 from extract.support.kept import kept_sizes
 from extract.trace import Trace
-from tests.support.checkout import PROJECT as ROOT
+from tests.support.needed import skip_without
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformer_lens")
+skip_without("transformer_lens")
 pytestmark = [pytest.mark.model, pytest.mark.slow]
-
-SHIPPED = ROOT / "assets" / "traces" / "smollm2-135m.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -122,68 +116,3 @@ def test_it_is_read_once_and_then_from_a_folder(
         assert all(torch.equal(own, other) for other in others)
     # No bars of other libraries.
     assert capfd.readouterr().err == ""
-
-
-# The command, in a subprocess: its output and its memory
-
-
-@pytest.fixture(scope="module")
-def command(
-    packaged_model: LoadedModel, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, str]:
-    """Make the shipped trace again in a subprocess, as ``make trace`` does.
-
-    `packaged_model` is only needed to skip these tests if the model is not installed.
-
-    Returns
-    -------
-    path : Path
-        The new trace.
-    output : str
-        What the command printed.
-    """
-    out = tmp_path_factory.mktemp("trace") / "again.safetensors"
-    result = subprocess.run(
-        [sys.executable, "-m", "extract", "--model", PACKAGED, "--out", str(out)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return out, result.stdout
-
-
-def test_the_shipped_trace_can_be_made_again(command: tuple[Path, str]) -> None:
-    again, shipped = Trace.load(command[0]), Trace.load(SHIPPED)
-    # The conversion, which another command heals, has tests of its own.
-    measured = ("versions", "self_check", "latent", "conversion")
-    for field in set(vars(shipped.meta)) - set(measured):
-        assert getattr(again.meta, field) == getattr(shipped.meta, field), field
-    assert again.tensors.keys() == shipped.tensors.keys()
-    actual, expected = comparable(again), comparable(shipped)
-    for name, array in expected.items():
-        if name.startswith("mla."):
-            continue
-        scale = np.abs(array).max()
-        np.testing.assert_allclose(actual[name], array, atol=1e-4 * scale, rtol=0, err_msg=name)
-    np.testing.assert_array_equal(again["top_ids"], shipped["top_ids"])
-
-
-def comparable(trace: Trace) -> dict[str, np.ndarray]:
-    """Return a trace's tensors, with the factors of a fitted latent replaced by their products.
-
-    Only the products are unique: the factors of two fits can differ, for instance by a sign.
-    """
-    tensors = dict(trace.tensors)
-    for down in [name for name in tensors if name.endswith(".W_DKV")]:
-        for up in (down.replace("W_DKV", "W_UK"), down.replace("W_DKV", "W_UV")):
-            tensors[up] = np.einsum("mr,rhd->mhd", tensors[down], tensors[up])
-        del tensors[down]
-    return tensors
-
-
-def test_the_command_reports_a_moderate_peak_memory(command: tuple[Path, str]) -> None:
-    peak = re.search(r"peak memory ([\d.]+) GiB", command[1])
-    assert peak is not None, command[1]
-    assert 0.5 < float(peak[1]) < 2.5

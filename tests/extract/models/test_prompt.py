@@ -18,9 +18,10 @@ from extract.__main__ import main
 from extract.limits import PICTURE_TOKENS
 from filmkit.core.view import MAX_TOKENS, MIN_TOKENS
 from tests.support.checkout import PROJECT as ROOT
+from tests.support.needed import skip_without
 
-pytest.importorskip("torch")
-pytest.importorskip("transformer_lens")
+skip_without("torch")
+skip_without("transformer_lens")
 
 
 @pytest.fixture(scope="module")

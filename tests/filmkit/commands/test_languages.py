@@ -198,7 +198,7 @@ def test_a_watched_film_is_in_the_language(folder: Path) -> None:
         cache=folder / "cache",
         language="fr",
     )
-    arguments = (request, folder / "shown.json", True, 0.0)
+    arguments = (request, request.with_trace()[1], folder / "shown.json", True, 0.0)
     function = f"{update_outputs.__module__}:update_outputs"
     messages, theirs = Pipe(duplex=False)
     process = clean_process(function, *arguments, connections=[theirs])

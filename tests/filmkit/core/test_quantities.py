@@ -23,10 +23,10 @@ from filmkit.core.quantities import (
     quantity,
 )
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import HEAD_TENSORS, head_tensor
-from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import ColourBar
-from filmkit.mobjects.shared_view import SharedView
+from filmkit.pictures.latent_view import LatentView
+from filmkit.pictures.shared_view import SharedView
+from filmkit.pictures.tensors import OF_HEAD, head_tensor
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace
 
@@ -43,17 +43,15 @@ def test_panels_of_heads_are_what_their_sources_compute(kind: str) -> None:
     layer = LayerView.of_prompt(trace, None, show_first_token=False)
     check, latent = PanelCheck(trace), LatentView.of(layer)
     shared = SharedView.of(layer, 1)
-    panels = [latent.head(1).panels, latent.head(1).absorbed_panels]
-    panels.append({name: shared.panel(name, 0) for name in ("k", "v")})
-    panels.append({"pattern": shared.pattern(1), "difference": shared.difference(1)})
-    panels.append({"latent": (latent.latent, latent.latent_source)})
-    tensors = [head_tensor(layer.head(1), name) for name in HEAD_TENSORS]
-    panels.append({tensor.name: (tensor.values, tensor.source) for tensor in tensors})
-    for some in panels:
-        for name, (values, source) in some.items():
-            assert check.untrue(Heatmap(values, source=source)) == "", name
-            other = values * np.linspace(1, 1.001, values.size).reshape(values.shape)
-            assert "shows other numbers" in check.untrue(Heatmap(other, source=source)), name
+    matrices = [*latent.head(1).naive.values(), *latent.head(1).absorbed.values(), latent.latent]
+    matrices += [shared.set_of("k", 0), shared.set_of("v", 0)]
+    matrices += [shared.pattern(1), shared.difference(1)]
+    matrices += [head_tensor(layer.head(1), name) for name in OF_HEAD.values()]
+    for matrix in matrices:
+        values, source = matrix.values, matrix.source
+        assert check.untrue(Heatmap(values, source=source)) == "", source
+        other = values * np.linspace(1, 1.001, values.size).reshape(values.shape)
+        assert "shows other numbers" in check.untrue(Heatmap(other, source=source)), source
 
 
 def test_a_panel_of_another_shape_is_untrue() -> None:

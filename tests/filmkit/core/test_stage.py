@@ -27,7 +27,7 @@ from filmkit.core.stage import SceneCodeError, Stage, StageError, beat, notes_at
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
-from filmkit.mobjects.head_tensors import HeadPanel
+from filmkit.pictures.head_panel import HeadPanel
 from filmkit.render.quality import ASPECTS, Quality, quality_of
 from filmkit.render.runner import manim_config
 from scenes.registry import SCENES

@@ -15,7 +15,7 @@ from filmkit.core.norm import Norm, colour_table
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.core.view import LayerView
-from filmkit.mobjects.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView
 from tests.support.contrast import LINE_CONTRAST, LUMINANCE, TEXT_CONTRAST, contrast
 from tests.support.latents import with_latent
 
@@ -161,7 +161,7 @@ def test_a_tensor_s_largest_number_has_the_colour_of_its_name(name: str) -> None
     with use_theme(name, "roles") as theme:
         norms = {tensor: layer.norm(tensor) for tensor in ("x", "q", "k", "v", "pattern", "z")}
         norms |= {"scores": layer.scores_norm, "out": layer.norm("out")}
-        norms["latent"] = LatentView.of(layer).latent_norm
+        norms["latent"] = LatentView.of(layer).latent.norm
         drawn = {tensor: norm.colours(norm.vmax) / 255 for tensor, norm in norms.items()}
         named = {"x": "ink", "q": "query", "k": "key", "v": "value", "out": "z"}
         for tensor, colours in drawn.items():

@@ -15,7 +15,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
-from filmkit.render import processes, workers
+from filmkit.render import processes
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
 
@@ -324,13 +324,13 @@ def test_the_line_is_named_at_which_drawing_stays(
     calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Longer than it takes to start a process on a busy machine.
-    monkeypatch.setattr(workers, "SILENT_SECONDS", 15.0)
+    monkeypatch.setattr(processes, "SILENT_SECONDS", 15.0)
     code = scene_with("time.sleep(1e9 if self.renderer.receiver else 0)")
     (tmp_path / "mine.py").write_text(code)
     number = next(n for n, text in enumerate(code.splitlines(), 1) if "HERE" in text)
     done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong"
-    assert_one_line(done, 1, f"{where}: no frame came for 15 seconds, 3 times")
+    assert_one_line(done, 1, f"{where}: there was no progress for 15 seconds (tried 3 times)")
 
 
 def test_what_a_scene_prints_is_no_part_of_a_list(tmp_path: Path) -> None:

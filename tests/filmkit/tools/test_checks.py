@@ -15,7 +15,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import ALPHABETIC
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.stage import Stage, beat
+from filmkit.core.stage import Stage, beat, notes_at_top
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.mobjects.marks import CellLabels
@@ -206,7 +206,7 @@ def test_words_and_panels_under_the_notes_are_seen_in_a_close_view_too() -> None
         def only(self) -> None:
             """It stands."""
             self.camera.shot = Shot.of_box(Box(0, 0, 64 / 9, 4))
-            left, right = self._notes()
+            left, right = notes_at_top(self.frame, *self.provenance_notes())
             word = Label("word", size=0.012).move_to(np.array(left.get_center()) / 2)
             x, y, _z = right.get_center() / 2
             panel = cells(0.3, Box(x, y, 1, 0.5))

@@ -14,8 +14,8 @@ from filmkit.core.stage import Stage, beat
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import THEMES
-from filmkit.mobjects.head_tensors import HeadPanel
 from filmkit.mobjects.marks import ColourBar
+from filmkit.pictures.head_panel import HeadPanel
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
 from filmkit.words.alt import MAX_LENGTH, alt_text

@@ -15,7 +15,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.quantities import PanelCheck
 from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_tensors import head_tensor
+from filmkit.pictures.tensors import head_tensor
 from filmkit.world.block import CacheBlock, Slab, shot_of
 from filmkit.world.standing import words_at
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture

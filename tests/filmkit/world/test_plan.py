@@ -13,8 +13,8 @@ from filmkit.core.animations import Drift
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box, Frame
+from filmkit.core.headline import Headline
 from filmkit.render.quality import ASPECTS, frame_size
-from filmkit.world.headline import Headline
 from filmkit.world.plan import SHOTS, Place, Plan
 
 HEADS = [(1, 1), (2, 1), (4, 2), (6, 1), (9, 3), (12, 1), (14, 7), (16, 16), (25, 5), (32, 4),

@@ -13,12 +13,13 @@ from extract.trace import Trace
 from filmkit.core.animations import Vanish
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Frame
+from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.core.view import LayerView
+from filmkit.pictures.parts import Matrix
 from filmkit.pictures.stage import Stage
-from filmkit.world.headline import Headline
 from filmkit.world.plates import Plate
 from filmkit.world.world import LINES, World
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
@@ -237,7 +238,7 @@ def test_plates_come_back_with_other_numbers_row_by_row() -> None:
         before = places(world)
         made = [
             {
-                name: (p.cells.values + 1.0, p.cells.source)
+                name: Matrix(p.cells.values + 1.0, source=p.cells.source)
                 for name, p in zip("kv", pair, strict=True)
             }
             for pair in world.pairs
@@ -255,7 +256,7 @@ def test_plates_come_back_with_other_numbers_row_by_row() -> None:
         assert len(visible(world)) == 2 * len(world.cards)
         for head, pair in enumerate(world.pairs):
             for plate, name in zip(pair, "kv", strict=True):
-                np.testing.assert_array_equal(plate.cells.values, made[head][name][0])
+                np.testing.assert_array_equal(plate.cells.values, made[head][name].values)
                 np.testing.assert_allclose(plate.cells.points, before[plate.cells])
         # Each is made, and none a copy.
         assert all(plate.cells.opacity == 1 for pair in world.pairs for plate in pair)

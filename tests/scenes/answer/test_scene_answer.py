@@ -10,7 +10,7 @@ from extract.latent.duel import duel
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.stage import Stage, StageError
-from filmkit.mobjects.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView
 from scenes.answer.parts import won
 from scenes.answer.scene_answer import Answer
 from tests.support.kinds import trace_of_kind
@@ -41,12 +41,12 @@ def test_all_that_stands_at_heads_is_made_of_the_latent(trace: Trace) -> None:
         world, layer = stage.world, stage.layer
         span, latents = slice(layer.first, layer.stop), LatentView.of(layer)
         patterns = duel(trace, layer.layer).latent.pattern
-        assert np.array_equal(world.latent.cells.values, latents.latent)
+        assert np.array_equal(world.latent.cells.values, latents.latent.values)
         assert (world.latent.cells.shown == 1).all()
         for card, keys, values in zip(world.cards, world.keys, world.values, strict=True):
             made = latents.head(card.head)
-            assert np.array_equal(keys.cells.values, made.panels["k"][0])
-            assert np.array_equal(values.cells.values, made.panels["v"][0])
+            assert np.array_equal(keys.cells.values, made.naive["k"].values)
+            assert np.array_equal(values.cells.values, made.naive["v"].values)
             assert np.array_equal(card.pattern.values, patterns[card.head, span, span])
         ends.append(record.name)
 

@@ -11,7 +11,7 @@ from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
 from filmkit.core.stage import Stage
 from filmkit.core.view import LayerView
-from filmkit.mobjects.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView
 from scenes.mla.absorbed import RebuiltKeys
 from scenes.mla.scene_mla import LatentAttention
 from tests.support.latents import with_latent
@@ -117,7 +117,7 @@ def test_one_row_of_attention_mixes_the_latents(
     view = LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False))
     # What is not drawn is the share of the beginning token.
     hidden = (1 - shares.sum()) * view.mla.kv_latent[:1]
-    mix = shares.T @ view.latent + hidden
+    mix = shares.T @ view.latent.values + hidden
     drawn = [p for p in panels if p.source.quantity == "mixed_latents"]
     assert drawn
     for cells in drawn:

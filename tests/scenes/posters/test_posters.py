@@ -11,10 +11,10 @@ from manim import tempconfig
 from PIL import Image
 
 from extract.trace import Trace
+from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.quantities import PanelCheck
 from filmkit.render import posters as engine
-from filmkit.world.headline import Headline
 from scenes.posters.scene_posters import (
     GroupedQueryPoster,
     LatentPoster,

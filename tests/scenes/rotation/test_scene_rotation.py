@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from manim import Mobject
 
+from extract.recompute.merged import MergedMatrix
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import conversion_report
-from extract.trace.proof.merged import MergedMatrix
 from filmkit.core.errors import StageError
 from filmkit.core.geometry import Box
 from filmkit.core.stage_settings import StageSettings
@@ -55,17 +55,13 @@ def head_of(trace: Trace, number: int | None = None) -> HeadView:
     return LayerView.of_prompt(trace, None, show_first_token=False).head(number)
 
 
-def test_the_merged_matrix_changes_as_the_trace_says(trace: Trace) -> None:
+def test_the_merged_matrix_changes_with_the_distance(trace: Trace) -> None:
+    """The figures of the film."""
     featured = trace.meta.featured
-    merged = MergedMatrix(trace, featured.layer, featured.head)
-    report = conversion_report(trace).merged
-    for distance in (0, 1, 5):
-        assert merged.changes((0, distance))[1] == pytest.approx(
-            float(trace["merged.change"][distance]), abs=1e-5
-        )
-    np.testing.assert_allclose(
-        merged.scores(report.query, report.key, 11), trace["merged.score"][:11], atol=1e-4
-    )
+    changes = MergedMatrix(trace, featured.layer, featured.head).changes(range(101))
+    expected = {0: 0, 1: 0.148, 2: 0.277, 5: 0.459, 10: 0.577, 30: 0.787, 100: 0.863}
+    for distance, value in expected.items():
+        assert changes[distance] == pytest.approx(value, abs=0.002)
 
 
 def test_at_their_true_distance_two_words_have_their_true_score(trace: Trace) -> None:
@@ -80,10 +76,12 @@ def test_at_their_true_distance_two_words_have_their_true_score(trace: Trace) ->
 def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, BeatPicture]) -> None:
     report = conversion_report(trace)
     changed = [text for text in shown(pictures["it_depends_on_the_distance"]) if "%" in text]
-    changes = trace["merged.change"]
-    assert changed == [f"{100 * changes[distance]:.0f}% changed" for distance in FAR[1:]]
-    distance = report.merged.query - report.merged.key
-    product = trace["merged.score"][distance] / trace.meta.score_scale
+    head = head_of(trace)
+    merged = MergedMatrix(trace, head.layer.layer, head.head)
+    matrices = [merged.matrix(distance) for distance in FAR]
+    norms = [np.linalg.norm(matrix - matrices[0]) for matrix in matrices]
+    assert changed == [f"{100 * n / np.linalg.norm(matrices[0]):.0f}% changed" for n in norms[1:]]
+    product = head.scores[best_match(head)] / trace.meta.score_scale
     assert f"{product:.1f}" in shown(pictures["the_score_slides"])
     model, converted, healed = (row.result.perplexity for row in report.windows)
     said = shown(pictures["what_it_says"])

@@ -7,10 +7,10 @@ import pytest
 from manim import color_to_rgb
 
 from filmkit.core.geometry import Frame
+from filmkit.core.headline import LINE, Headline
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.render.quality import ASPECTS, frame_size
-from filmkit.world.headline import LINE, Headline
 
 WORDS = "one set of <key>keys</key> and <value>values</value> for all nine heads of it"
 FRAMES = {name: Frame(*frame_size(*(120 * side for side in ASPECTS[name]))) for name in ASPECTS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,9 +11,11 @@ import numpy.typing as npt
 from extract.recompute.sharing import SharedLayer, share_heads
 from extract.trace import Trace
 from filmkit.core.errors import StageError
-from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.norm import Norm
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
+from filmkit.pictures.parts import Matrix
+from filmkit.pictures.tensors import head_tensor
 
 __all__ = ["SharedView", "require_shareable"]
 
@@ -58,38 +60,33 @@ class SharedView:
         """The positions that are drawn."""
         return slice(self.layer.first, self.layer.stop)
 
-    @cached_property
-    def norms(self) -> dict[str, Norm]:
-        """Norms of keys ("k") and values ("v"): the layer's own, to compare colours."""
-        return {name: self.layer.norm(name) for name in ("k", "v")}
+    def set_of(self, name: str, group: int) -> Matrix:
+        """Return the keys ("k") or values ("v") of a group, (position, channel).
 
-    # Groups
-
-    def panel(self, name: str, group: int) -> tuple[Array, TensorSource]:
-        """Return the keys ("k") or values ("v") of a group and their source.
-
-        They are (position, channel); keys are those used in the scores.
+        Keys are those used in the scores. The colours are those of the layer's own.
         """
-        values = getattr(self.shared, name)[self.span, group]
-        width = (0, values.shape[1])
+        heads = self.shared.heads(group)
+        own = head_tensor(self.layer.head(heads[0]), name)
         if not self.shared.pooled:
-            tensor = self.layer.head(0).score_tensor("k") if name == "k" else "v"
-            return values, self.layer.source(tensor, group, width)
-        first, *_between, last = self.shared.heads(group)
+            return own
+        values = getattr(self.shared, name)[self.span, group]
         quantity = {"k": "shared_keys", "v": "shared_values"}[name]
-        return values, self.layer.computed(quantity, width[1], heads=(first, last))
+        source = self.layer.computed(quantity, values.shape[1], heads=(heads[0], heads[-1]))
+        return replace(own, values=values, source=source)
 
     # Heads
 
-    def pattern(self, head: int) -> tuple[Array, TensorSource]:
-        """Return the pattern of a head and its source."""
+    def pattern(self, head: int) -> Matrix:
+        """Return the pattern of a head."""
         values = self.shared.pattern[head, self.span, self.span]
-        return values, self._source("shared_pattern", head)
+        return self._matrix(values, "shared_pattern", head, self.layer.norm("pattern"))
 
-    def difference(self, head: int) -> tuple[Array, TensorSource]:
-        """Return how far the pattern of a head is from the model's own, and the source of that."""
-        moved = np.abs(self.pattern(head)[0] - self.layer.head(head).pattern)
-        return moved, self._source("shared_difference", head)
+    def difference(self, head: int) -> Matrix:
+        """Return how far the pattern of a head is from the model's own."""
+        return self._matrix(self._moved(head), "shared_difference", head, self.difference_norm)
+
+    def _moved(self, head: int) -> Array:
+        return np.abs(self.pattern(head).values - self.layer.head(head).pattern)
 
     @cached_property
     def difference_norm(self) -> Norm:
@@ -98,9 +95,10 @@ class SharedView:
         They have a colour of their own, so that nobody takes them for patterns.
         """
         theme, heads = current_theme(), range(self.layer.trace.meta.n_heads)
-        most = max(float(self.difference(head)[0].max()) for head in heads)
+        most = max(float(self._moved(head).max()) for head in heads)
         return Norm(0.0, most or 1.0, theme.rising(theme.highlight))
 
-    def _source(self, quantity: str, head: int) -> TensorSource:
-        """Return the source of a matrix that was computed with shared keys and values."""
-        return self.layer.computed(quantity, head=head, sets=self.shared.n_groups)
+    def _matrix(self, values: Array, quantity: str, head: int, norm: Norm) -> Matrix:
+        """Return a matrix that was computed with shared keys and values."""
+        source = self.layer.computed(quantity, head=head, sets=self.shared.n_groups)
+        return Matrix(values, norm, source)
