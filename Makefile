@@ -25,7 +25,7 @@ help:
 	@echo "make trace        make the traces that come with the project again"
 	@echo "make constraints  write the versions installed here to filmkit/constraints.txt"
 	@echo "make messages     bring the catalogues of other languages up to date with the code"
-	@echo "make bench        measure how long an edit takes to its picture, and a second of film"
+	@echo "make bench        measure how fast edits, films and the page to explore are"
 	@echo "make readme       draw the pictures of the README again"
 	@echo "make docs         build the documentation as a website"
 	@echo "make clean        remove the environment and caches; videos stay"
@@ -68,6 +68,7 @@ lint: $(TESTS_READY)
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
+	$(VENV_PYTHON) -m scripts.check_pages
 
 trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract --model smollm2-packaged --no-conversion \

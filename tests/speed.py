@@ -1,4 +1,4 @@
-"""Measure how long an edit takes to its picture, and a second of film: ``make bench``.
+"""Measure how fast an edit becomes a picture, films are made and the page turns: ``make bench``.
 
     python -m tests.speed --runs 3
 
@@ -6,7 +6,8 @@ An edit is measured in the studio, and with ``--watch``: both work on the same s
 other, because other programs may keep the machine busy. Films are made of a scene of flat pictures
 and one in space, in full HD with two processes and an empty cache. What a second of film takes,
 start-up, rehearsal and encoding included, is said by the clock and in time of the processors. Where
-other programs run meanwhile, only the latter says something. It is known on Linux alone.
+other programs run meanwhile, only the latter says something. It is known on Linux alone. The arc of
+heads on the page to explore turns in a browser that draws without a graphics card.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ import av
 import click
 
 from extract.support.temporary import temporary_folder
+from tests.support.browsing import find_browser, open_browser
 from tests.support.checkout import PROJECT
+from tests.support.exploring import explore_page, open_part
 from tests.support.studio import StudioClient, program, studio_program
 
-__all__ = ["edit_times", "film_times"]
+__all__ = ["edit_times", "film_times", "turning_rate"]
 
 SCENE = '''
 from manim import DOWN
@@ -52,6 +55,7 @@ class Edited(Stage):
         self.play(pattern.animate.shift(DOWN * {place}))
 '''
 TOUCHED = "pattern"  # the beat that the edits touch
+TURNS = 3.0  # seconds for which the arc of heads turns
 ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: processes that lose their parent become children
 FILMS = ("scene_attention", "scene_heads")  # one of flat pictures, and one in space
 
@@ -143,12 +147,55 @@ def film_times(scene: str, frame_rate: int) -> tuple[float, float]:
     return (after.elapsed - before.elapsed) / length, processors / length
 
 
+def turning_rate() -> float:
+    """Turn the arc of heads on the page to explore for a while; return its frames a second.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no browser.
+    """
+    path = find_browser()
+    if path is None:
+        raise RuntimeError("there is no browser: install chromium")
+    with temporary_folder() as folder, open_browser(path) as browser:
+        file = explore_page(None, folder)
+        page = browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme="dark")
+        page.goto(file.as_uri())
+        open_part(page, "heads")
+        frames: int = page.evaluate(
+            """(seconds) => new Promise((done) => {
+                const { heads } = drawers;
+                const end = performance.now() + 1000 * seconds;
+                let frames = 0;
+                const turn = (now) => {
+                    if (now > end) return done(frames);
+                    frames += 1;
+                    heads.turn = heads.placeOf(4 + 4 * Math.sin(now / 500));
+                    heads.render();
+                    // To read a pixel waits until the picture is there.
+                    heads.gl.readPixels(0, 0, 1, 1, heads.gl.RGBA, heads.gl.UNSIGNED_BYTE,
+                        new Uint8Array(4));
+                    requestAnimationFrame(turn);
+                };
+                requestAnimationFrame(turn);
+            })""",
+            TURNS,
+        )
+    return frames / TURNS
+
+
 @click.command(help=(__doc__ or "").splitlines()[0])
 @click.option("--runs", default=3, show_default=True, help="How often each thing is measured.")
 def main(runs: int) -> None:
     for what, found in edit_times(runs).items():
         least, most = min(found), max(found)
         click.echo(f"{what}: {least:.2f} to {most:.2f} s, median {statistics.median(found):.2f} s")
+    rates = [turning_rate() for _run in range(runs)]
+    click.echo(
+        f"the arc of heads turns with {min(rates):.0f} to {max(rates):.0f} frames a second, "
+        f"median {statistics.median(rates):.0f}"
+    )
     for scene in FILMS:
         for frame_rate in (30, 60):
             taken = [film_times(scene, frame_rate) for _run in range(runs)]

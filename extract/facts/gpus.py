@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from extract.facts.architectures import Architecture, Scheme, kv_cache_elements, latent_size
 
-__all__ = ["GPU_BYTES", "H100_SXM", "Chip", "DecodingWork", "decoding_work"]
+__all__ = ["GPUS", "GPU_BYTES", "H100_SXM", "Chip", "DecodingWork", "decoding_work"]
 
 GPU_BYTES = 80 * 10**9
 """Memory of one GPU in bytes, to compare caches with: an NVIDIA A100, H100 or H800 (80 GB)."""
@@ -23,12 +23,14 @@ class Chip:
         At the precision of the source; a multiply-add counts as two.
     bytes_per_second : float
         From its memory.
+    memory_bytes : int
     source : str
     """
 
     name: str
     operations_per_second: float
     bytes_per_second: float
+    memory_bytes: int
     source: str
 
     def ridge(self, bits: int = 16) -> float:
@@ -49,12 +51,34 @@ H100_SXM = Chip(
     name="NVIDIA H100 SXM",
     operations_per_second=989.4e12,
     bytes_per_second=3.35e12,
+    memory_bytes=GPU_BYTES,
     source="NVIDIA H100 Tensor Core GPU datasheet: 3.35 TB/s, and 1,979 TFLOP/s in BF16 with "
     "sparsity, half of it without; the NVIDIA H100 Tensor Core GPU Architecture white paper has "
     "989.4 for the SXM5 board: 132 multiprocessors of 4,096 operations at 1.83 GHz",
 )
 """The chip to compare with: dense BF16.  The datasheet prints the rate for sparse matrices, which
 is twice as high, and attention is not sparse in that sense."""
+
+GPUS = (
+    Chip(
+        name="NVIDIA GeForce RTX 4090",
+        operations_per_second=165.2e12,
+        bytes_per_second=1.008e12,
+        memory_bytes=24 * 10**9,
+        source="NVIDIA Ada GPU Architecture white paper: 24 GB of GDDR6X, 384 bits at 21 Gbit/s; "
+        "165.2 TFLOP/s in FP16 with FP32 accumulation, without sparsity",
+    ),
+    H100_SXM,
+    Chip(
+        name="NVIDIA H200 SXM",
+        operations_per_second=989.4e12,
+        bytes_per_second=4.8e12,
+        memory_bytes=141 * 10**9,
+        source="NVIDIA H200 Tensor Core GPU datasheet: 141 GB at 4.8 TB/s; the multiprocessors of "
+        "the H100 SXM",
+    ),
+)
+"""Chips whose memory a cache may fill, from the smallest; all are sold as GPUs."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from filmkit.commands.check import check
 from filmkit.commands.cue import cue
 from filmkit.commands.deck import deck, gallery
 from filmkit.commands.doctor import doctor
+from filmkit.commands.explore import explore
 from filmkit.commands.new import new
 from filmkit.commands.options import (
     ALL_SCENES,
@@ -89,6 +90,7 @@ EPILOG = "\n".join(
         "  deck        slides for a talk",
         "  script      the narration, with times",
         "  gallery     a web page of all scenes",
+        "  explore     a web page on which readers try attention by hand",
         "  poster      pictures for print",
         "  cue         when each beat begins in your recording of a scene",
         "  new         a scene of your own, to start from",
@@ -442,6 +444,7 @@ COMMANDS: dict[str, click.Command] = {
     "cue": cue,
     "deck": deck,
     "doctor": doctor,
+    "explore": explore,
     "gallery": gallery,
     "new": new,
     "poster": poster,

@@ -53,8 +53,8 @@ class ArrayStore:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
 
-    def add(self, array: npt.NDArray[np.float32]) -> int:
-        """Store an array and return its number, counted from 0."""
+    def add(self, array: npt.NDArray[Any]) -> int:
+        """Store an array as float32 and return its number, counted from 0."""
         return self._numbers.setdefault(array.astype("<f4").tobytes(), len(self._numbers))
 
     def encoded(self) -> list[str]:

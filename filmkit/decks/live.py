@@ -27,7 +27,7 @@ from filmkit.decks.cells import ArrayStore
 from filmkit.decks.slides import Slide
 from filmkit.render.errors import RenderError
 
-__all__ = ["LIVE_PICTURES", "LivePictures"]
+__all__ = ["LIVE_PICTURES", "LivePictures", "is_converted"]
 
 LIVE_PICTURES = {
     "rank": "how small the latent is, as a dial",
@@ -56,12 +56,15 @@ class LivePictures:
         The layer that is shown, cut to the positions that are drawn.
     arrays
         Receives all arrays.
+    maps
+        Receives the colour maps by their names: base64 of 256 colours, each red, green and blue in
+        8 bits.
     """
 
     view: LayerView
     arrays: ArrayStore
+    maps: dict[str, str] = field(default_factory=dict)
     _made: dict[str, Any] = field(default_factory=dict)
-    _maps: dict[str, str] = field(default_factory=dict)
 
     def of_slide(self, slide: Slide, panels: Iterable[Mapping[str, Any]]) -> str | None:
         """Return which live picture a slide has; None if it has none.
@@ -88,23 +91,19 @@ class LivePictures:
             )
         if name == "rows":
             return name if any(_has_tokens(panel) for panel in panels) else None
-        if name == "rank" and not _is_converted(self.view.trace):
+        if name == "rank" and not is_converted(self.view.trace):
             return None
         if name not in self._made:
-            self._made[name] = self._rank() if name == "rank" else self._patterns()
+            self._made[name] = self.rank() if name == "rank" else self._patterns()
         return name
 
     def document(self) -> dict[str, Any]:
-        """Return the live pictures by name, None if no slide has it, and ``maps``: colour maps.
+        """Return the live pictures by name, None if no slide has it."""
+        return {"rank": None, "patterns": None} | self._made
 
-        A colour map is the base64 of 256 colours, each red, green and blue in 8 bits.
-        """
-        none = {"rank": None, "patterns": None}
-        return none | self._made | {"maps": self._maps}
-
-    def _norm(self, norm: Norm) -> dict[str, Any]:
+    def norm(self, norm: Norm) -> dict[str, Any]:
         """Return a norm for the page; ``width`` is the linear width, null for a linear norm."""
-        self._maps.setdefault(norm.cmap, b64encode(colour_table(norm.cmap).tobytes()).decode())
+        self.maps.setdefault(norm.cmap, b64encode(colour_table(norm.cmap).tobytes()).decode())
         width = None if norm.is_linear else norm.linear_width
         return {"map": norm.cmap, "vmin": norm.vmin, "vmax": norm.vmax, "width": width}
 
@@ -114,7 +113,7 @@ class LivePictures:
 
     # The rank as a dial
 
-    def _rank(self) -> dict[str, Any]:
+    def rank(self) -> dict[str, Any]:
         """Return the ladder of the conversion: pictures of the featured head, and results."""
         trace = self.view.trace
         report, featured = conversion_report(trace), trace.meta.featured
@@ -155,7 +154,7 @@ class LivePictures:
             "next": printable(report.next_word),
             "sizes": sizes,
             "start": sizes.index(shared) if shared in sizes else 0,
-            "norms": {name: self._norm(view.norm(name)) for name in own},
+            "norms": {name: self.norm(view.norm(name)) for name in own},
             "model": results(model) | {name: self.arrays.add(array) for name, array in own.items()},
             "latents": [
                 {"name": _(name), "rungs": [rung(rows[way, size]) for size in sizes]}
@@ -191,7 +190,7 @@ class LivePictures:
             "words": self._words,
             "layer": view.layer,
             "head": meta.featured.head,
-            "norm": self._norm(Norm.unit()),
+            "norm": self.norm(Norm.unit()),
             "cells": self.arrays.add(np.stack(triangles)),
             "previous": [list(map(format_share, previous)) for previous, _ in habits],
             "first": [list(map(format_share, first)) for _, first in habits],
@@ -228,7 +227,7 @@ def _results(row: Row) -> dict[str, Any]:
     }
 
 
-def _is_converted(trace: Trace) -> bool:
+def is_converted(trace: Trace) -> bool:
     """Return whether a trace has the ladder of a conversion, with the pictures of its rungs."""
     return trace.meta.conversion is not None and any(n.startswith("rung.") for n in trace.tensors)
 

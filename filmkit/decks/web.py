@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import font_source_sans_pro
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -32,7 +32,10 @@ from filmkit.decks.slides import Slide
 
 __all__ = ["SCRIPTS", "colours_of", "data_uri", "fonts", "render_page", "write_web"]
 
-SCRIPTS = ("cells.js", "deck.js", "talk.js", "live.js", "begin.js")
+SCRIPTS = (
+    *("cells.js", "page.js", "paint.js", "rank.js"),
+    *("deck.js", "talk.js", "live.js", "begin.js"),
+)
 """Templates of the page's script, in the order in which they run."""
 
 WEIGHTS = {400: "Regular", 600: "Semibold"}
@@ -102,6 +105,7 @@ def write_web(
         "pause": PAUSE,
         "minutes": options.minutes,
         "live": live_pictures,
+        "maps": live.maps,
         "words": page_words(),
         "slides": slide_data,
     }
@@ -142,22 +146,29 @@ def _slide_data(
     }
 
 
-def render_page(template: str, theme: Theme, **values: Any) -> str:
-    """Return a page as HTML, made from one of this package's templates.
+def render_page(
+    template: str, theme: Theme, *, package: str = "filmkit.decks", **values: Any
+) -> str:
+    """Return a page as HTML, made from a template.
 
     Parameters
     ----------
     template
-        File name in the ``templates`` folder.
+        File name in the ``templates`` folder of a package.
     theme
         Gives the colours of the page.
+    package
+        The package; its pages may also use templates and scripts of this one.
     **values
         The template's other variables.
     """
     environment = Environment(
-        loader=PackageLoader("filmkit.decks"), autoescape=True, undefined=StrictUndefined
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("filmkit.decks")]),
+        autoescape=True,
+        undefined=StrictUndefined,
     )
 
+    # A browser imports no module from disk, so that the scripts of a page are joined to one.
     def source(*names: str) -> Markup:
         loader = environment.loader
         texts = [loader.get_source(environment, name)[0] for name in names]  # type: ignore[union-attr]

@@ -38,14 +38,6 @@ function project(m, x, y) {
   return [(m[0] * x + m[1] * y + m[2]) / w, (m[3] * x + m[4] * y + m[5]) / w];
 }
 
-// The corners of a cell on the picture, as the points of a polygon.
-function outline({ panel, row, column }) {
-  const [rows, columns] = panel.shape;
-  return [[0, 0], [1, 0], [1, 1], [0, 1]]
-    .map(([x, y]) => project(panel.toPicture, (column + x) / columns, (row + y) / rows).join(","))
-    .join(" ");
-}
-
 // The index of a cell along each axis of its tensor.
 function tensorIndex({ panel, row, column }) {
   const spans = panel.index.filter(Array.isArray).length;
@@ -61,20 +53,29 @@ function digits(value) {
   return text.replaceAll("-", "−").replace(".", POINT);
 }
 
-// Reads cells of panels whose values are in "arrays"; "tokens", "axes" and "words" name what they
-// stand for.
+/** Reads arrays, and cells of the panels that show them. */
 class CellReader {
   #decoded = new Map();
 
-  constructor({ arrays, tokens, axes, words }) {
-    Object.assign(this, { arrays, tokens, axes, words });
+  /**
+   * @param {object} given
+   * @param {string[]} given.arrays base64 of 32-bit floats
+   * @param {string[]} [given.tokens] what describe() needs: the tokens,
+   * @param {Object<string, string>} [given.axes] a word for one step along each axis by its name,
+   * @param {Object<string, string>} [given.words] and the other words, as cells.py has them
+   */
+  constructor({ arrays, tokens = [], axes = {}, words = {} }) {
+    this.arrays = arrays;
+    this.tokens = tokens;
+    this.axes = axes;
+    this.words = words;
   }
 
-  // The numbers of an array.
+  /** The numbers of an array, whose bytes stand in the order of every machine that has a browser. */
   values(number) {
     if (!this.#decoded.has(number)) {
       const bytes = Uint8Array.from(atob(this.arrays[number]), (c) => c.charCodeAt(0));
-      this.#decoded.set(number, new DataView(bytes.buffer));
+      this.#decoded.set(number, new Float32Array(bytes.buffer));
     }
     return this.#decoded.get(number);
   }
@@ -83,7 +84,7 @@ class CellReader {
   cell(panel, row, column) {
     panel.toPicture ??= toCorners(panel.corners);
     if (!panel.toPicture) return null;
-    const value = this.values(panel.values).getFloat32(4 * (row * panel.shape[1] + column), true);
+    const value = this.values(panel.values)[row * panel.shape[1] + column];
     return Number.isNaN(value) ? null : { panel, row, column, value, masked: value === Infinity };
   }
 
@@ -102,6 +103,14 @@ class CellReader {
       if (cell) return cell;
     }
     return null;
+  }
+
+  // The corners of a cell on the picture, as the points of a polygon.
+  outline({ panel, row, column }) {
+    const [rows, columns] = panel.shape;
+    return [[0, 0], [1, 0], [1, 1], [0, 1]]
+      .map(([x, y]) => project(panel.toPicture, (column + x) / columns, (row + y) / rows).join(","))
+      .join(" ");
   }
 
   // Three lines about a cell: its value, what its row and column stand for, its place in the trace.

@@ -1,17 +1,39 @@
-const data = JSON.parse(document.getElementById("data").textContent);
-// Every word that the scripts put on the page, in its language.
-const WORDS = data.words;
+/**
+ * The page's data, as filmkit/decks/web.py writes it.
+ * @typedef {object} PageData
+ * @property {string} title
+ * @property {string[]} tokens
+ * @property {Object<string, string>} axes words for one step along each axis
+ * @property {string[]} arrays base64 of 32-bit floats
+ * @property {boolean} sound whether a film has any
+ * @property {boolean} auto whether the deck goes on by itself
+ * @property {number} pause seconds that it then waits after a beat
+ * @property {?number} minutes of the talk; null if none are given
+ * @property {any} live what live.js and rank.js draw, by its name
+ * @property {Object<string, string>} maps base64 of the 256 colours of each map
+ * @property {Object<string, string>} words
+ * @property {Slide[]} slides
+ *
+ * @typedef {object} Slide
+ * @property {string} scene
+ * @property {string} title
+ * @property {string} narration
+ * @property {string} notes
+ * @property {string} alt
+ * @property {[number, number, string][]} cues when a caption begins and ends, in seconds, and its text
+ * @property {number} seconds
+ * @property {number[]} frame width and height of the picture, in pixels
+ * @property {string} still the address of its last picture
+ * @property {string} [film] the address of its film, if that is a file of its own
+ * @property {boolean} moves whether it has a film
+ * @property {any[]} panels that the pointer reads; see filmkit/decks/cells.py
+ * @property {?string} live the name of its live picture
+ */
 
-// One of them with its {names} filled in.
-function say(name, values) {
-  return filled(WORDS[name], values);
-}
 const slides = data.slides;
-const byId = (id) => document.getElementById(id);
 const deck = byId("deck"), stage = byId("stage"), still = byId("still"), tip = byId("tip");
 const players = [...stage.querySelectorAll("video")];
 const marks = [...byId("marks").children];
-const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const STARTS_SCENE = slides.map((slide, i) => i === 0 || slide.scene !== slides[i - 1].scene);
 
 // Which beat is on the stage, and its mode: it "plays", is "paused", or "holds" its last picture.
@@ -123,7 +145,7 @@ function hold() {
   still.src = slides[index].still;
   still.hidden = false;
   setMode("holds");
-  goOnAfter(slides[index].seconds + data.pause * slides[index].moves);
+  goOnAfter(slides[index].seconds + (slides[index].moves ? data.pause : 0));
   if (!slides[index].moves) return load(players[1 - front], index + 1);
   const back = Number(players[front].dataset.index) === index ? front : 1 - front;
   const player = players[back];
@@ -215,12 +237,6 @@ function showTexts() {
 
 const paragraphs = (text) => text.split("\n\n").map((part) => makeElement("p", part));
 
-function makeElement(tag, text) {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  return element;
-}
-
 function showCaption() {
   const caption = byId("caption");
   const slide = slides[state.index];
@@ -275,7 +291,7 @@ const cells = new CellReader(data);
 
 function cellUnder(event) {
   const { panels, frame: [width, height] } = slides[state.index];
-  const { x, y } = share(event, stage);
+  const { x, y } = pointerOn(event, stage);
   return cells.at(panels, x * width, y * height);
 }
 
@@ -292,7 +308,7 @@ function showTip(event) {
   const texts = cells.describe(cell);
   [...tip.children].forEach((line, i) => (line.textContent = texts[i]));
   tip.dataset.value = cell.masked ? "masked" : texts[0];
-  marks.forEach((mark) => mark.setAttribute("points", outline(cell)));
+  marks.forEach((mark) => mark.setAttribute("points", cells.outline(cell)));
   tip.hidden = false;
   const { width: w, height: h } = tip.getBoundingClientRect();
   const gap = event.pointerType === "touch" ? 34 : 18;

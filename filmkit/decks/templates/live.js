@@ -20,209 +20,12 @@ function openLive(page) {
   else openPatterns();
 }
 
-// Numbers and colours.
-
-const maps = new Map();
-
-function colours(name) {
-  if (!maps.has(name)) maps.set(name, Uint8Array.from(atob(live.maps[name]), (c) => c.charCodeAt(0)));
-  return maps.get(name);
-}
-
-// Where a value lies in the 256 colours of a norm; as filmkit.core.norm has it.
-function level(value, { vmin, vmax, width }) {
-  const stretch = (x) => (width === null ? x : Math.asinh(x / width));
-  const place = (stretch(value) - stretch(vmin)) / (stretch(vmax) - stretch(vmin));
-  return Math.round(255 * Math.min(1, Math.max(0, place)));
-}
-
-const MASKED_COLOUR = (getComputedStyle(document.documentElement).getPropertyValue("--masked").match(/\w\w/g) ?? [])
-  .map((part) => parseInt(part, 16));
-
-// Draw values, one pixel each; null is a cell that the causal mask removes.
-function paint(canvas, [rows, columns], valueAt, norm, left = 0, top = 0) {
-  const table = colours(norm.map);
-  const image = new ImageData(columns, rows);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const value = valueAt(row, column);
-      const start = value === null ? 0 : 3 * level(value, norm);
-      const rgb = value === null ? MASKED_COLOUR : table.subarray(start, start + 3);
-      image.data.set([...rgb, 255], 4 * (row * columns + column));
-    }
-  }
-  canvas.getContext("2d").putImageData(image, left, top);
-}
-
-function makeCanvas([rows, columns], kind, label) {
-  const canvas = document.createElement("canvas");
-  canvas.width = columns;
-  canvas.height = rows;
-  canvas.className = kind;
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", label);
-  return canvas;
-}
-
-// Which cell of a picture a pointer is on.
-function cellOf(event, canvas) {
-  const { x, y } = share(event, canvas);
-  const limit = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
-  return { row: limit(y, canvas.height), column: limit(x, canvas.width) };
-}
-
-// A share of attention, as the film writes it.
-function percent(value) {
-  const text = (100 * value).toFixed(100 * value >= 9.95 ? 0 : 1);
-  const percents = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
-  return percents.format(0).replace("0", text.replace(".", POINT));
-}
-
-// The rank as a dial. All pictures of one kind stand beside each other: the model's own, then one
-// for each kind of latent, and a mark shows the same cell in all of them.
-
-const rank = { size: null, mark: null };
-
-const rankSides = () => [
-  { name: WORDS.model, ...live.rank.model },
-  ...live.rank.latents.map(({ name, rungs }) => ({ name, ...rungs[rank.size] })),
-];
-
-function rankShape(kind) {
-  const count = live.rank.words.length;
-  return [count, kind === "pattern" ? count : live.rank.width[kind]];
-}
-
-function rankValue(side, kind, row, column) {
-  if (kind === "pattern" && column > row) return null;
-  return cells.values(side[kind]).getFloat32(4 * (row * rankShape(kind)[1] + column), true);
-}
+// The rank as a dial; see rank.js.
 
 function openRank() {
-  if (rank.size === null) buildRank();
+  if (rank.size === null) buildRank(live.rank, (array) => cells.values(array));
   openDialog(byId("rank"));
   byId("rank-dial").focus();
-}
-
-function buildRank() {
-  const { sizes, start, words } = live.rank;
-  const dial = byId("rank-dial");
-  dial.max = sizes.length - 1;
-  dial.value = rank.size = start;
-  byId("rank-ticks").replaceChildren(...sizes.map((size) => makeElement("span", size)));
-  byId("rank-sides").replaceChildren(
-    ...rankSides().map((side) => {
-      const figure = document.createElement("figure");
-      const text = document.createElement("figcaption");
-      text.append(makeElement("b", side.name), makeElement("span", ""));
-      const names = makeElement("ol", "");
-      names.append(...words.map((word) => makeElement("li", word)));
-      names.setAttribute("aria-hidden", "true");
-      const pictures = ["pattern", "k", "v"].map((kind) => {
-        const what = { pattern: say("place", live.rank), k: WORDS.keys, v: WORDS.values }[kind];
-        const box = document.createElement("div");
-        box.className = `picture ${kind}`;
-        box.append(makeCanvas(rankShape(kind), "cells", `${side.name}: ${what}`), makeElement("i", ""));
-        if (kind !== "pattern") box.append(makeElement("small", what));
-        box.firstChild.addEventListener("pointermove", (event) => markRank(kind, cellOf(event, box.firstChild)));
-        box.firstChild.addEventListener("click", (event) => markRank(kind, cellOf(event, box.firstChild)));
-        return box;
-      });
-      figure.append(text, names, ...pictures, makeElement("p", ""));
-      return figure;
-    })
-  );
-  dial.addEventListener("input", () => turnRank(Number(dial.value)));
-  turnRank(start);
-  markRank("pattern", strongestCell());
-}
-
-// The cell where a word gives most to another one, the first drawn one left out, which often
-// collects attention that is needed nowhere else.
-function strongestCell() {
-  let best = { row: 0, column: 0 };
-  let most = -1;
-  for (let row = 2; row < live.rank.words.length; row++) {
-    for (let column = 1; column < row; column++) {
-      const value = rankValue(live.rank.model, "pattern", row, column);
-      if (value > most) [best, most] = [{ row, column }, value];
-    }
-  }
-  return best;
-}
-
-const sizeWords = (side) =>
-  side.parts.length === 2
-    ? say("together", { first: side.parts[0], second: side.parts[1] })
-    : say("numbers", side);
-
-function turnRank(size) {
-  rank.size = size;
-  const { sizes, model, shared } = live.rank;
-  const count = say("ofCached", { count: sizes[size], cached: model.count });
-  byId("rank-count").textContent = count;
-  byId("rank-dial").setAttribute("aria-valuetext", say("numbers", { count: sizes[size] }));
-  const sides = rankSides();
-  [...byId("rank-sides").children].forEach((figure, i) => {
-    const side = sides[i];
-    figure.querySelector("span").textContent = sizeWords(side);
-    for (const kind of ["pattern", "k", "v"]) {
-      const draw = (row, column) => rankValue(side, kind, row, column);
-      paint(figure.querySelector(`.${kind} canvas`), rankShape(kind), draw, live.rank.norms[kind]);
-    }
-    figure.querySelector("p").textContent = side.k_error
-      ? say("lost", { k: side.k_error, v: side.v_error })
-      : WORDS.nothingLost;
-  });
-  const heads = byId("rank").querySelector("thead tr").cells;
-  byId("rank-rows").replaceChildren(
-    ...[...sides, ...shared].map((side) => {
-      const row = document.createElement("tr");
-      const name = makeElement("th", side.name);
-      name.scope = "row";
-      const fixed = side.k_error === null && side !== sides[0];
-      name.append(makeElement("small", fixed ? say("fixed", side) : sizeWords(side)));
-      const bar = document.createElement("td");
-      for (const [colour, count] of side.pieces) {
-        bar.append(makeElement("span", ""));
-        bar.lastChild.style.background = colour;
-        bar.lastChild.style.width = `${(100 * count) / model.numbers}%`;
-      }
-      row.append(name, bar, ...[side.moved, side.next, side.says].map((text) => makeElement("td", text)));
-      [...row.cells].forEach((cell, i) => (cell.dataset.label = heads[i].textContent));
-      row.classList.toggle("same", side.numbers === sizes[size]);
-      return row;
-    })
-  );
-  if (rank.mark) markRank(rank.mark.kind, rank.mark);
-}
-
-function markRank(kind, { row, column }) {
-  if (kind === "pattern" && column > row) return;
-  rank.mark = { kind, row, column };
-  const [rows, columns] = rankShape(kind);
-  byId("rank-sides").querySelectorAll(".picture").forEach((box) => {
-    const mark = box.querySelector("i");
-    mark.hidden = !box.classList.contains(kind);
-    mark.style.inset = `${(100 * row) / rows}% auto auto ${(100 * column) / columns}%`;
-    mark.style.width = `${100 / columns}%`;
-    mark.style.height = `${100 / rows}%`;
-  });
-  const words = live.rank.words;
-  const shown = rankSides().map((side) => {
-    const value = rankValue(side, kind, row, column);
-    return say("valueOf", { value: kind === "pattern" ? percent(value) : digits(value), name: side.name });
-  });
-  const values = shown.reduce((some, more) => say("apart", { some, more }));
-  byId("rank-read").textContent =
-    kind === "pattern"
-      ? say("looks", { query: words[row], key: words[column], values })
-      : say("channelOf", {
-          what: kind === "k" ? WORDS.keys : WORDS.values,
-          word: words[row],
-          channel: column,
-          values,
-        });
 }
 
 // Every pattern: a wall with a column for each layer, and one of them large.
@@ -235,7 +38,7 @@ function patternValue(layer, head, row, column) {
   const { heads, words } = live.patterns;
   const size = (words.length * (words.length + 1)) / 2;
   const at = (layer * heads + head) * size + (row * (row + 1)) / 2 + column;
-  return cells.values(live.patterns.cells).getFloat32(4 * at, true);
+  return cells.values(live.patterns.cells)[at];
 }
 
 function openPatterns() {
@@ -259,7 +62,7 @@ function buildWall() {
     }
   }
   const headAt = (event) => {
-    const { x, y } = share(event, canvas);
+    const { x, y } = pointerOn(event, canvas);
     return [Math.min(layers - 1, Math.floor(x * layers)), Math.min(heads - 1, Math.floor(y * heads))];
   };
   canvas.addEventListener("click", (event) => {
@@ -304,10 +107,7 @@ function onWallKey(event) {
 function choosePattern(layer, head) {
   const { layers, heads, previous, first, hides_first, words, norm } = live.patterns;
   [wall.layer, wall.head] = [layer, head];
-  const mark = byId("wall-mark");
-  mark.style.inset = `${(100 * head) / heads}% auto auto ${(100 * layer) / layers}%`;
-  mark.style.width = `${100 / layers}%`;
-  mark.style.height = `${100 / heads}%`;
+  placeMark(byId("wall-mark"), [heads, layers], head, layer);
   const place = say("place", { layer, head });
   byId("wall-place").textContent = place;
   byId("pattern-place").textContent = place;
@@ -338,7 +138,7 @@ function readPattern({ row, column }) {
   const { words } = live.patterns;
   const mark = byId("pattern-mark");
   mark.hidden = value === null;
-  mark.style.inset = `${(100 * row) / words.length}% auto auto ${(100 * column) / words.length}%`;
+  placeMark(mark, [words.length, words.length], row, column);
   byId("pattern-read").textContent =
     value === null
       ? WORDS.masked

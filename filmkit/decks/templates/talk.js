@@ -16,12 +16,6 @@ let click = 0;
 let waiting = 0;
 let alone = 0;
 
-// Where a pointer is on an element, in shares of its width and height.
-function share(event, element) {
-  const box = element.getBoundingClientRect();
-  return { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
-}
-
 // End what belongs to one picture: zoom, a token that is followed, whatever lies over it.
 function leave() {
   clearTimeout(click);
@@ -71,12 +65,12 @@ stage.addEventListener("pointerdown", (event) => {
   clearTimeout(press?.timer);
   press = { x: event.clientX, y: event.clientY, type: event.pointerType };
   if (press.type === "touch" || event.button) return;
-  const at = share(event, stage);
+  const at = pointerOn(event, stage);
   press.timer = setTimeout(() => pointHeld(at), HELD);
 });
 stage.addEventListener("pointermove", (event) => {
   if (event.pointerType === "touch") return;
-  talk.pointer = share(event, stage);
+  talk.pointer = pointerOn(event, stage);
   const pressed = press && event.buttons & 1;
   if (pressed && Math.hypot(event.clientX - press.x, event.clientY - press.y) > DRAGGED) {
     pointHeld(talk.pointer);
@@ -111,7 +105,7 @@ stage.addEventListener("click", (event) => {
   }
   clearTimeout(click);
   if (event.detail === 1) click = setTimeout(() => go(state.index + 1, true), DOUBLE);
-  else if (event.detail === 2) toggleZoom(share(event, stage));
+  else if (event.detail === 2) toggleZoom(pointerOn(event, stage));
 });
 
 // Zoom.
@@ -282,7 +276,7 @@ function openSpeaker() {
   });
   // Pointing at the picture there points at the same place here.
   const point = (event) => {
-    if (talk.laser || event.buttons & 1) showLaser(share(event, at("now")));
+    if (talk.laser || event.buttons & 1) showLaser(pointerOn(event, at("now")));
     else hideLaser();
   };
   ["pointerdown", "pointermove", "pointerup"].forEach((name) => at("now").addEventListener(name, point));

@@ -768,7 +768,7 @@ function showControls(controls) {
 function choose(name, value) {
   const choices = { ...state.choices, [name]: value };
   // Another model may not have that layer and head.
-  if (name === "trace") choices.layer = choices.head = "";
+  if (name === "trace") Object.assign(choices, { layer: "", head: "" });
   show(state.scene, choices);
 }
 
@@ -795,7 +795,7 @@ function showCell(cell) {
     if (line.textContent !== lines[i]) line.textContent = lines[i];
   });
   byId("value").classList.toggle("masked", Boolean(cell?.masked));
-  marks.forEach((mark) => mark.setAttribute("points", cell ? outline(cell) : ""));
+  marks.forEach((mark) => mark.setAttribute("points", cell ? frames.reader.outline(cell) : ""));
   byId("hint").hidden = Boolean(cell);
 }
 
@@ -896,8 +896,9 @@ function fieldsOf({ grid, fields, parts }) {
   );
   return empty.concat(
     parts.flatMap(({ name, field: [rows, columns], box, sides: [down, across] }) => {
-      const [first, last] = [fields[rows[0]][columns[0]], fields[rows[1] - 1][columns[1] - 1]];
-      const field = placed([...first.slice(0, 2), ...last.slice(2)], "part");
+      const [left, top] = fields[rows[0]][columns[0]];
+      const [, , right, bottom] = fields[rows[1] - 1][columns[1] - 1];
+      const field = placed([left, top, right, bottom], "part");
       field.append(element("span", name, { class: "name" }));
       const cells = placed(box, "cells");
       for (const [side, kind] of [[across, "across"], [down, "down"]]) {

@@ -1,0 +1,139 @@
+"""The page to explore: what it shows is computed in the browser, from numbers of the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Any
+
+from extract.support.files import write_text
+from extract.trace import Trace
+from filmkit.core.language import QUESTION
+from filmkit.core.theme import DARK, LIGHT, use_theme
+from filmkit.core.token_text import printable
+from filmkit.core.view import LayerView, best_match
+from filmkit.decks.cells import ArrayStore
+from filmkit.decks.live import LivePictures
+from filmkit.decks.web import as_json, colours_of, render_page
+from filmkit.explore.parts import NUMBERS, PARTS, Part, norms_of, sets_of
+from filmkit.explore.words import explore_words
+from filmkit.render.request import RenderRequest, load_trace, report_files
+from filmkit.render.runner import manim_config, rehearse
+
+__all__ = ["LIBRARY", "SCRIPTS", "write_explore"]
+
+SCRIPTS = (
+    *("cells.js", "page.js", "paint.js", "rank.js", "arithmetic.js", "explore.js"),
+    *("matrix.js", "rows.js", "heads.js", "sets.js", "memory.js", "reading.js", "begin_explore.js"),
+)
+"""Modules of the page, in the order in which they run."""
+
+LIBRARY = "twgl-full.min.js"
+"""The library that draws in space; ``vendor/SOURCES.md`` says where it is from."""
+
+CLOSING = "scene_answer"
+"""The scene whose words end the page."""
+
+THEMES = (DARK, LIGHT)
+"""The themes between which a reader may switch."""
+
+
+def write_explore(request: RenderRequest) -> bool:
+    """Write the page and the files that it loads to the request's folder; return True.
+
+    Raises
+    ------
+    StageError
+        If the trace has no such layer, or too few or too many tokens.
+    OutputError
+        If a file cannot be written.
+    """
+    trace, settings = load_trace(request), request.settings
+    view = LayerView.of_prompt(trace, settings.layer, show_first_token=settings.show_first_token)
+    head = view.head(settings.head).head
+    parts = [part for part in PARTS if part.fits(view)]
+    folder, palette = request.out, settings.palette
+    # All is computed before the first file is written: what fails leaves no half of a page.
+    texts = {folder / "index.html": _page(request, view, head, parts)}
+    for name in sorted({name for part in parts for name in part.needs}):
+        texts[folder / f"{name}.js"] = f"receive({as_json(_numbers(name, view, palette))});\n"
+    if any(part.name == "heads" for part in parts):
+        for name in (LIBRARY, "LICENSE.txt"):
+            text = (files("filmkit.explore") / "vendor" / name).read_text(encoding="utf-8")
+            texts[folder / name.replace("LICENSE", LIBRARY.removesuffix(".js"))] = text
+    for path, text in texts.items():
+        write_text(path, text)
+    report_files(request, texts)
+    return True
+
+
+def _numbers(name: str, view: LayerView, palette: str) -> dict[str, Any]:
+    """Return what a file holds: its numbers for each theme, and the arrays that they name."""
+    arrays = ArrayStore()
+    numbers = {}
+    for theme in THEMES:
+        with use_theme(theme.name, palette):
+            numbers[theme.name] = NUMBERS[name](LivePictures(view, arrays))
+    return {"name": name, "numbers": numbers, "arrays": arrays.encoded()}
+
+
+def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part]) -> str:
+    """Return the page, with what it needs before any file of numbers."""
+    trace, meta = view.trace, view.trace.meta
+    palette = request.settings.palette
+    norms: dict[str, dict[str, Any]] = {}
+    maps: dict[str, str] = {}
+    for theme in THEMES:
+        live = LivePictures(view, ArrayStore(), maps)
+        with use_theme(theme.name, palette):
+            norms[theme.name] = norms_of(live)
+            # This also collects its colour maps.
+            rank = live.rank() if any(part.name == "rank" for part in parts) else None
+    document: dict[str, Any] = {
+        "words": explore_words(),
+        "tokens": [printable(token) for token in meta.tokens[: view.stop]],
+        "first": view.first,
+        "hidden": view.hidden_name if view.hides_first else "",
+        "layer": view.layer,
+        "head": head,
+        "query": view.first + best_match(view.head(head))[0],
+        "heads": meta.n_heads,
+        "sets": sets_of(trace),
+        "trained": meta.n_kv_heads,
+        "norms": norms,
+        "maps": maps,
+        "library": LIBRARY,
+        "needs": {part.name: part.needs for part in parts},
+    }
+    with use_theme("dark") as theme:
+        return render_page(
+            "explore.html",
+            theme,
+            package="filmkit.explore",
+            light=colours_of(LIGHT),
+            scripts=SCRIPTS,
+            document=as_json(document),
+            parts=[part.name for part in parts],
+            said=_said(request, trace, {"scene_sharing", CLOSING} | {part.scene for part in parts}),
+            asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
+            model=meta.model,
+            rank=rank,
+            prompt=meta.prompt.strip(),
+            next=printable(meta.top_tokens[view.stop - 1][0]) if meta.top_tokens else "",
+            tokens=document["tokens"][view.first :],
+            first=view.first,
+            view=view,
+            head=head,
+        )
+
+
+def _said(request: RenderRequest, trace: Trace, scenes: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return what scenes of the film say, by their names and those of their beats."""
+    entries = [entry for entry in request.scenes if entry.slug in scenes]
+    with manim_config(request.quality, verbosity=request.verbosity):
+        return {
+            entry.slug: {
+                record.name: record.narration for record in rehearse(entry, trace, request).beats
+            }
+            for entry in entries
+        }

@@ -1,0 +1,64 @@
+// The dial of ranks, which decks have too; and the beginning.
+
+drawers.rank = {
+  build({ numbers, values }) {
+    buildRank(numbers(), values);
+    this.numbers = numbers;
+  },
+  draw() {
+    if (rank.picture === this.numbers()) return; // they are of the theme, and of no word
+    rank.picture = this.numbers();
+    turnRank(rank.size);
+  },
+};
+
+byId("query").append(
+  ...drawn.map((position) =>
+    makeRadio("query", wordAt(position), position, position === chosen.query, () => choose({ query: position }))
+  )
+);
+const light = matchMedia("(prefers-color-scheme: light)");
+useTheme(light.matches);
+showChosen();
+document.fonts.ready.then(showChosen); // whose words have other widths
+light.addEventListener("change", () => useTheme(light.matches));
+byId("theme").addEventListener("click", () => useTheme(themeName() === "dark"));
+
+document.querySelectorAll(".asked button").forEach((button) =>
+  button.addEventListener("click", () => {
+    const section = button.closest(".part");
+    section.querySelector(".shown").hidden = false;
+    section.querySelector(".asked").classList.add("answered");
+    const words = section.querySelector(".answer");
+    words.hidden = false;
+    words.focus({ preventScroll: true }); // which would be lost with the button
+    button.remove();
+    answered.add(section.dataset.part);
+    if (ready.has(section.dataset.part)) answer(section.dataset.part);
+  })
+);
+
+// What a screen reader says when the hand rests: the texts of the part in use. Another word changes
+// the texts of all parts, and a drag changes one many times.
+const REST = 400; // milliseconds
+const SAID = ".read, .total, .own :is(p, small)";
+let resting = null;
+
+function sayAtRest(target) {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    const inView = [...document.querySelectorAll(".part")].find((part) => part.getBoundingClientRect().bottom > innerHeight / 2);
+    const part = target.closest(".part") ?? inView;
+    byId("said").textContent = [...(part?.querySelectorAll(SAID) ?? [])].map((text) => text.textContent).join(" ");
+  }, REST);
+}
+for (const kind of ["input", "click", "keyup", "pointerup"]) {
+  document.body.addEventListener(kind, (event) => sayAtRest(event.target));
+}
+
+// A part is loaded when it comes near.
+const watcher = new IntersectionObserver(
+  (entries) => entries.forEach((entry) => entry.isIntersecting && show(entry.target)),
+  { rootMargin: "30% 0px" }
+);
+document.querySelectorAll(".part").forEach((section) => watcher.observe(section));

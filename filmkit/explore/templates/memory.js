@@ -1,0 +1,50 @@
+// What a cache takes of a GPU, in each kind of cache, and how long it takes to be read.
+
+const SCHEMES = ["mha", "gqa", "mqa", "mla"];
+const BYTES = 2; // of a number of 16 bits
+
+drawers.memory = {
+  build({ numbers }) {
+    this.published = numbers();
+    const { models, gpus } = this.published;
+    for (const [id, options] of [["memory-model", models], ["memory-gpu", gpus]]) {
+      byId(id).replaceChildren(...options.map(({ name }, i) => Object.assign(makeElement("option", name), { value: i })));
+      byId(id).addEventListener("input", () => this.draw());
+    }
+    byId("memory-model").value = models.findIndex(({ name }) => name === this.published.model);
+    byId("memory-gpu").value = gpus.findIndex(({ name }) => name === this.published.gpu);
+    byId("memory-tokens").value = 40;
+    byId("memory-tokens").addEventListener("input", () => this.draw());
+    this.boxes = SCHEMES.map((scheme) => {
+      const box = makeElement("figure", "");
+      const glass = makeElement("div", "");
+      glass.className = "glass";
+      glass.append(makeElement("i", ""));
+      box.append(makeElement("b", WORDS[scheme]), glass, makeElement("p", ""), makeElement("small", ""));
+      return box;
+    });
+    byId("memory-boxes").replaceChildren(...this.boxes);
+  },
+  draw() {
+    const model = this.published.models[byId("memory-model").value];
+    const gpu = this.published.gpus[byId("memory-gpu").value];
+    const tokens = Number((1000 * 10 ** (Number(byId("memory-tokens").value) / 20)).toPrecision(1));
+    byId("memory-count").textContent = counted(tokens);
+    byId("memory-tokens").setAttribute("aria-valuetext", counted(tokens));
+    SCHEMES.forEach((scheme, i) => {
+      const each = BYTES * cacheNumbers(model, scheme);
+      const taken = each * tokens;
+      const [box, own] = [this.boxes[i], scheme === model.scheme];
+      box.classList.toggle("own", own);
+      box.hidden = scheme === "gqa" && (model.sets === model.heads || model.sets === 1);
+      box.classList.toggle("full", taken > gpu.bytes);
+      box.style.setProperty("--taken", Math.min(1, taken / gpu.bytes));
+      const needed = Math.ceil(taken / gpu.bytes);
+      box.style.setProperty("--gpus", needed);
+      box.querySelector("p").textContent = say(needed > 1 ? "needsGpus" : "takes", { gigabytes: fixed(taken / 1e9, 1), gpus: counted(needed) });
+      box.querySelector("small").textContent = say("fits", { tokens: counted(Math.floor(gpu.bytes / each)), time: fixed((1000 * taken) / gpu.speed, 1) });
+    });
+    const kind = model.latent.length ? "" : WORDS.hypothetical;
+    byId("memory-source").textContent = sentences(say("sources", { model: model.source, gpu: gpu.source }), kind, WORDS.cacheAlone);
+  },
+};

@@ -1,0 +1,157 @@
+// One row of attention: the sum behind a score, the softmax, and the mix of values.
+
+// The dot product of a query and a key, channel by channel.
+
+drawers.dot = {
+  key: null,
+  build() {
+    const width = layer.q.shape[2];
+    this.matrix = makeMatrix(byId("dot-matrix"), {
+      positions: drawn,
+      label: WORDS.scores,
+      onChoose: (query, key) => {
+        this.key = key;
+        choose({ query });
+      },
+    });
+    this.strips = ["query", "key"].map((role) => makeStrip(role, WORDS[role]));
+    this.bars = makeElement("div", "");
+    this.bars.className = "bars-of-channels";
+    this.bars.append(...Array.from({ length: width }, () => makeElement("i", "")));
+    const lines = [...this.strips.map(({ canvas }) => canvas), this.bars];
+    const names = ["query", "key", "product"].map((role) => makeElement("span", WORDS[role]));
+    byId("dot-channels").replaceChildren(...lines.flatMap((line, i) => [names[i], line]));
+    this.count = byId("dot-count");
+    this.count.max = this.count.value = width;
+    this.count.addEventListener("input", () => this.draw());
+    byId("dot-channels").addEventListener("pointermove", (event) => {
+      this.count.value = Math.ceil(width * Math.min(1, Math.max(0, pointerOn(event, this.bars).x)));
+      this.draw();
+    });
+  },
+  draw() {
+    const { query, head } = chosen;
+    const row = rowOf();
+    if (this.key === null || this.key > query) this.key = strongestOf(row.weights);
+    const rowsOf = new Map(drawn.map((position) => [position, rowOf(position).scores.map(unmasked)]));
+    this.matrix.draw((asking, key) => rowsOf.get(asking)[key], normOf("scores"), query, this.key);
+    const asked = channels(layer.q, query, head);
+    const offered = channels(layer.k, this.key, setOf(head));
+    this.strips[0].draw(asked, normOf("q"));
+    this.strips[1].draw(offered, normOf("k"));
+    const parts = products(asked, offered);
+    const most = Math.max(...parts.map(Math.abs)) || 1;
+    const added = Number(this.count.value);
+    [...this.bars.children].forEach((bar, channel) => {
+      bar.style.setProperty("--size", Math.abs(parts[channel]) / most);
+      bar.className = parts[channel] < 0 ? "below" : "above";
+      bar.classList.toggle("waits", channel >= added);
+    });
+    const last = added - 1;
+    const words = { query: wordAt(query), key: wordAt(this.key) };
+    byId("dot-read").textContent = say("asks", words);
+    const sum = runningSums(asked, offered)[last];
+    const all = added === parts.length;
+    byId("dot-total").textContent = all
+      ? this.result(sum, unmasked(row.scores[this.key]))
+      : say("added", { added, count: parts.length, sum: fixed(sum), query: fixed(asked[last]), key: fixed(offered[last]), product: fixed(parts[last]) });
+  },
+  // What becomes of the whole sum.
+  result(sum, score) {
+    if (score === null) return say("scoreMasked", { sum: fixed(sum) });
+    const { scale, bias, cap } = layer.scoring;
+    return say(bias || cap ? "scoreChanged" : "score", { sum: fixed(sum), scale: digits(scale), score: fixed(score) });
+  },
+};
+
+// A score; null if a key lies before the window of the one that asks.
+const unmasked = (score) => (Number.isFinite(score) ? score : null);
+
+// The drawn word with the most weight.
+function strongestOf(weights) {
+  return drawn.filter((position) => position < weights.length)
+    .reduce((best, position) => (weights[position] > weights[best] ? position : best), drawn[0]);
+}
+
+// What is before the first drawn word counts as one.
+function hiddenShare(weights) {
+  return weights.slice(0, data.first).reduce((sum, weight) => sum + weight, 0);
+}
+
+// The softmax, with its temperature.
+
+drawers.softmax = {
+  build() {
+    byId("temperature").addEventListener("input", () => this.draw());
+  },
+  answer() {
+    choose({ query: data.query });
+  },
+  draw() {
+    const temperature = 2 ** (Number(byId("temperature").value) / 5);
+    byId("temperature-read").textContent = fixed(temperature);
+    byId("temperature").setAttribute("aria-valuetext", fixed(temperature));
+    const { scores, weights } = rowOf(chosen.query, temperature);
+    const most = Math.max(...scores.filter(Number.isFinite).map(Math.abs)) || 1;
+    const line = (word, score, weight) => {
+      const row = makeElement("div", "");
+      row.append(makeElement("span", word), makeElement("b", score === null ? "" : fixed(score)), makeElement("i", ""), makeElement("em", percent(weight)));
+      row.style.setProperty("--share", weight);
+      row.style.setProperty("--score", score === null ? 0 : score / most);
+      return row;
+    };
+    const lines = drawn.map((position) => line(wordAt(position), unmasked(scores[position]), weights[position] ?? 0));
+    lines.forEach((row, i) => row.classList.toggle("later", drawn[i] > chosen.query));
+    if (data.first) lines.unshift(line(data.hidden, data.first === 1 ? scores[0] : null, hiddenShare(weights)));
+    byId("softmax-bars").replaceChildren(...lines);
+  },
+};
+
+// The weighted mix of the values.
+
+drawers.mix = {
+  off: new Set(),
+  build() {
+    const lines = drawn.map((position) => {
+      const line = makeElement("div", "");
+      const button = makeElement("button", wordAt(position));
+      button.addEventListener("click", () => {
+        if (!this.off.delete(position)) this.off.add(position);
+        this.draw();
+      });
+      const strip = makeStrip("value", `${WORDS.value}: ${wordAt(position)}`);
+      line.append(button, makeElement("em", ""), strip.canvas);
+      return { position, line, button, strip };
+    });
+    this.lines = lines;
+    this.sum = makeStrip("z", WORDS.mixed);
+    const last = makeElement("div", "");
+    last.className = "sum-of-rows";
+    last.append(makeElement("b", WORDS.mixed), makeElement("em", ""), this.sum.canvas);
+    this.last = last;
+    byId("mix-rows").replaceChildren(...lines.map(({ line }) => line), last);
+  },
+  draw() {
+    const { query, head } = chosen;
+    const { weights } = rowOf();
+    const kept = weights.map((weight, position) => (this.off.has(position) ? 0 : weight));
+    for (const { position, line, button, strip } of this.lines) {
+      line.classList.toggle("later", position > query);
+      const on = !this.off.has(position);
+      button.setAttribute("aria-pressed", on);
+      line.classList.toggle("off", !on);
+      line.style.setProperty("--share", on ? weights[position] ?? 0 : 0);
+      line.querySelector("em").textContent = percent(weights[position] ?? 0);
+      strip.draw(channels(layer.v, position, setOf(head)), normOf("v"));
+    }
+    const all = mix(weights, layer.v, setOf(head));
+    const some = mix(kept, layer.v, setOf(head));
+    this.sum.draw(some, normOf("z"));
+    const share = kept.reduce((sum, weight) => sum + weight, 0);
+    this.last.querySelector("em").textContent = percent(share);
+    const off = Math.hypot(...all.map((value, i) => value - some[i])) / (Math.hypot(...all) || 1);
+    byId("mix-read").textContent = this.off.size
+      ? say("without", { off: percent(off) })
+      : data.first ? say("withHidden", { share: percent(hiddenShare(weights)), what: data.hidden }) : "";
+  },
+};

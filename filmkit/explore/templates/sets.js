@@ -1,0 +1,130 @@
+// Less to keep, and attention moves: sets of keys and values that heads share, and one latent.
+
+const LEAST_MOVED = 5e-7; // a smaller share is one of rounding
+const SECONDS_TO_CHANGE = 0.9;
+
+// The patterns of all heads in a row, with the share of its attention that moved below each.
+class HeadRow {
+  constructor(host) {
+    this.shown = ownPatterns();
+    this.heads = this.shown.map((_, head) => {
+      const figure = makeElement("figure", "");
+      const canvas = makeCanvas([drawn.length, drawn.length], "cells", say("head", { head }));
+      const caption = makeElement("figcaption", "");
+      caption.append(makeElement("span", say("head", { head })), makeElement("b", ""));
+      figure.append(canvas, caption);
+      return { figure, canvas, moved: caption.lastChild };
+    });
+    host.replaceChildren(...this.heads.map(({ figure }) => figure));
+    host.closest(".part").style.setProperty("--heads", data.heads);
+  }
+
+  // Compute all patterns with other keys; return words on how much attention moved.
+  compute(k) {
+    const patterns = patternsWith(k);
+    const shares = patterns.map((pattern, head) => movedInPattern(ownPatterns()[head], pattern));
+    shares.forEach((share, head) => {
+      this.heads[head].moved.textContent = share > LEAST_MOVED ? percent(share) : "";
+    });
+    this.change(patterns);
+    const share = shares.reduce((sum, each) => sum + each, 0) / shares.length;
+    return share > LEAST_MOVED ? say("moves", { share: percent(share) }) : WORDS.nothingMoves;
+  }
+
+  // Let the patterns on screen become others.
+  change(patterns) {
+    const [before, start] = [this.shown, performance.now()];
+    cancelAnimationFrame(this.frame);
+    const step = (now) => {
+      const done = lessMotion.matches ? 1 : Math.min(1, (now - start) / SECONDS_TO_CHANGE / 1000);
+      const eased = done * done * (3 - 2 * done);
+      this.shown = patterns.map((pattern, head) =>
+        pattern.map((row, query) => row.map((weight, key) => before[head][query][key] + eased * (weight - before[head][query][key])))
+      );
+      this.shown.forEach((pattern, head) => paintPattern(this.heads[head].canvas, pattern));
+      if (done < 1) this.frame = requestAnimationFrame(step);
+    };
+    step(start);
+  }
+}
+
+// A plate of the drawn rows of one set of a tensor (position, set, channel).
+function makePlate(tensor, set, name, role) {
+  const canvas = makeCanvas([drawn.length, tensor.shape[2]], `plate ${role}`, WORDS[role]);
+  paintPlate(canvas, name, tensor, set);
+  return canvas;
+}
+
+const keptNumbers = (count) => say("keptNumbers", { count: counted(count) });
+
+drawers.sets = {
+  build() {
+    this.sets = data.sets[0];
+    byId("sets-choice").append(
+      ...data.sets.map((sets) =>
+        makeRadio("sets", counted(sets), sets, sets === this.sets, () => {
+          this.sets = sets;
+          this.draw();
+        })
+      )
+    );
+    this.row = new HeadRow(byId("sets-patterns"));
+  },
+
+  answer() {
+    this.sets = 1;
+  },
+
+  draw() {
+    byId("sets-choice").querySelector(`[value="${this.sets}"]`).checked = true;
+    const [k, v] = [layer.k, layer.v].map((tensor) => (this.sets < tensor.shape[1] ? pool(tensor, this.sets) : tensor));
+    // A plate of each set stands over the heads that share it.
+    byId("sets-plates").replaceChildren(
+      ...Array.from({ length: this.sets }, (_, set) => {
+        const own = Math.floor((set * k.shape[1]) / this.sets); // more sets than the model has are copies
+        const box = makeElement("div", "");
+        box.style.gridColumn = `span ${data.heads / this.sets}`;
+        box.append(makePlate(k, own, "k", "key"), makePlate(v, own, "v", "value"));
+        return box;
+      })
+    );
+    const moved = this.row.compute(k);
+    const kept = keptNumbers(this.sets * (k.shape[2] + v.shape[2]));
+    const trained = this.sets === data.trained && this.sets < data.heads ? WORDS.trained : "";
+    const name = { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
+    byId("sets-read").textContent = sentences(say("keptAndMoved", { kept, moved }), name, trained);
+  },
+};
+
+drawers.latent = {
+  build(_, file) {
+    this.parts = read(file);
+    const { pairs, first } = file.numbers();
+    const { cos, sin, k } = this.parts;
+    this.given = { rotation: cos && { cos, sin, pairs }, own: k, first };
+    this.rank = byId("latent-rank");
+    this.rank.max = this.rank.value = this.parts.latent.shape[1];
+    this.rank.addEventListener("input", () => this.draw());
+    this.row = new HeadRow(byId("latent-patterns"));
+    const plate = makeElement("div", "");
+    plate.style.gridColumn = "1 / -1";
+    byId("latent-plate").append(plate);
+    this.plate = plate;
+  },
+
+  answer() {
+    this.rank.value = this.rank.max;
+  },
+
+  draw() {
+    const rank = Number(this.rank.value);
+    const { latent, W_UK } = this.parts;
+    byId("latent-count").textContent = counted(rank);
+    const shape = [drawn.length, latent.shape[1]];
+    const canvas = makeCanvas(shape, "plate latent", WORDS.mla);
+    paint(canvas, shape, (row, channel) => (channel < rank ? latent.data[drawn[row] * shape[1] + channel] : null), normOf("latent"));
+    this.plate.replaceChildren(canvas);
+    const moved = this.row.compute(keysOfLatent(latent, W_UK, rank, this.given));
+    byId("latent-read").textContent = say("keptAndMoved", { kept: keptNumbers(rank), moved });
+  },
+};

@@ -1,0 +1,351 @@
+"""The page to explore answers to pointer, keys and fingers, and speaks to a screen reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.browsing import Open, browser, opened, wait_until
+from tests.support.exploring import ASKED, explore_page, open_part, open_parts
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+__all__ = ["browser"]
+
+CHOSEN = "[chosen.query, chosen.head]"
+STILL = {"reduced_motion": "reduce", "color_scheme": "dark"}
+CONTROLS = {"button", "radio", "slider", "combobox", "application", "image", "checkbox", "group"}
+"""Roles that must have a name; those of groups are of sets of radio buttons."""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return explore_page(None, tmp_path_factory.mktemp("explore"))
+
+
+@pytest.fixture
+def open_page(browser: Browser, file: Path) -> Iterator[Open]:
+    with opened(browser, file) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def opened_page(browser: Browser, file: Path) -> Iterator[Page]:
+    with opened(browser, file) as open_page:
+        page = open_page(**STILL)
+        open_parts(page)
+        yield page
+
+
+@pytest.fixture
+def page(opened_page: Page) -> Page:
+    """The page with all parts open, as it is at first."""
+    opened_page.evaluate("choose({ query: 7, head: 3 })")
+    return opened_page
+
+
+def tree(page: Page) -> list[dict[str, Any]]:
+    """Return what a screen reader sees: roles, names and states, in the order of the page."""
+    session = page.context.new_cdp_session(page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    return [
+        {
+            "role": node["role"]["value"],
+            "name": node.get("name", {}).get("value", ""),
+            **{each["name"]: each["value"].get("value") for each in node.get("properties", [])},
+        }
+        for node in nodes
+        if not node["ignored"]
+    ]
+
+
+def middle_of_cell(canvas: Locator, row: int, column: int, count: int) -> dict[str, float]:
+    box = canvas.bounding_box()
+    assert box
+    return {
+        "x": (column + 0.5) / count * box["width"],
+        "y": (row + 0.5) / count * box["height"],
+    }
+
+
+def query_everywhere(page: Page) -> set[str]:
+    """Return the words that the parts say or mark as the one that looks."""
+    return set(
+        page.evaluate(
+            """[
+            document.querySelector('#query :checked').parentElement.textContent,
+            document.querySelector('#dot-matrix .rows .at').textContent,
+            document.querySelector('#head-matrix .rows .at').textContent,
+            byId('dot-read').textContent.split('”')[0].slice(1),
+            byId('head-read').textContent.split('“')[1].split('”')[0],
+            [...document.querySelectorAll('#softmax-bars > div:not(.later) span')]
+                .at(-1).textContent,
+            [...document.querySelectorAll('#mix-rows > div:not(.later) button')]
+                .at(-1).textContent,
+            [...document.querySelectorAll('#reading-words button:not([hidden]) span')]
+                .at(-1).textContent,
+        ]"""
+        )
+    )
+
+
+def test_a_pointer_chooses_a_cell_for_all_parts(page: Page) -> None:
+    words = page.evaluate("data.tokens.slice(data.first)")
+    for name in ("#dot-matrix", "#head-matrix"):
+        canvas = page.locator(f"{name} canvas")
+        for row, column in ((3, 1), (8, 8)):
+            canvas.click(position=middle_of_cell(canvas, row, column, len(words)))
+            assert query_everywhere(page) == {words[row]}
+            marked = page.locator(f"{name} .columns .at").text_content()
+            assert marked == words[column]
+        # A cell that the mask hides cannot be chosen.
+        canvas.click(position=middle_of_cell(canvas, 2, 6, len(words)))
+        assert query_everywhere(page) == {words[8]}
+
+
+def test_a_pointer_that_is_dragged_chooses_what_it_passes(page: Page) -> None:
+    canvas = page.locator("#dot-matrix canvas")
+    canvas.scroll_into_view_if_needed()
+    box, count = canvas.bounding_box(), 9
+    assert box
+    start, end = (middle_of_cell(canvas, row, 0, count) for row in (2, 6))
+    page.mouse.move(box["x"] + start["x"], box["y"] + start["y"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + end["x"], box["y"] + end["y"], steps=4)
+    page.mouse.up()
+    assert page.evaluate(CHOSEN) == [7, 3]
+    page.mouse.move(box["x"] + start["x"], box["y"] + start["y"])
+    assert page.evaluate(CHOSEN) == [7, 3], "a pointer that hovers chooses nothing"
+
+
+@pytest.mark.parametrize("part", ["dot", "head"])
+def test_arrow_keys_choose_a_cell(page: Page, part: str) -> None:
+    words = page.evaluate("data.tokens.slice(data.first)")
+    canvas = page.locator(f"#{part}-matrix canvas")
+    canvas.click(position=middle_of_cell(canvas, 4, 2, len(words)))
+    for key, (row, column) in {
+        "ArrowDown": (5, 2),
+        "ArrowRight": (5, 3),
+        "ArrowLeft": (5, 2),
+        "ArrowUp": (4, 2),
+    }.items():
+        canvas.press(key)
+        assert query_everywhere(page) == {words[row]}
+        assert page.locator(f"#{part}-matrix .columns .at").text_content() == words[column]
+    for _ in range(10):
+        canvas.press("ArrowLeft")
+        canvas.press("ArrowUp")
+    assert query_everywhere(page) == {words[0]}, "it stays at the edge"
+    box = canvas.bounding_box()
+    canvas.press("ArrowDown")
+    assert canvas.bounding_box() == box, "the page does not move away below the hand"
+
+
+def test_words_are_chosen_with_keys(page: Page) -> None:
+    open_part(page, "heads")
+    at = page.locator("#arc").bounding_box()
+    page.locator("#query input[value='7']").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(CHOSEN) == [8, 3]
+    assert page.locator("#arc").bounding_box() == at, "what is looked at does not move"
+    words = page.evaluate("data.tokens")
+    assert query_everywhere(page) == {words[8]}
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(CHOSEN) == [7, 3]
+    page.set_viewport_size({"width": 390, "height": 844})
+    for query in (9, 1, 5):
+        page.evaluate(f"choose({{ query: {query} }})")
+        bar, word = (
+            page.locator(name).bounding_box() for name in ("#query", "#query label:has(:checked)")
+        )
+        assert bar
+        assert word
+        assert bar["x"] <= word["x"]
+        assert word["x"] + word["width"] <= bar["x"] + bar["width"], "the chosen word is in view"
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
+def test_radio_buttons_and_buttons_obey_keys(page: Page) -> None:
+    page.locator("#sets-choice input:checked").focus()
+    before = page.text_content("#sets-read")
+    page.keyboard.press("ArrowRight")  # from the last one to the first
+    assert page.evaluate("drawers.sets.sets") == page.evaluate("data.sets[0]")
+    assert page.text_content("#sets-read") != before
+    page.keyboard.press("ArrowLeft")
+    assert page.text_content("#sets-read") == before
+    page.locator("#mix-rows button").first.focus()
+    for key, pressed in (("Enter", "false"), ("Space", "true")):
+        page.keyboard.press(key)
+        assert page.locator("#mix-rows button").first.get_attribute("aria-pressed") == pressed
+    page.locator("#reading-ways input").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("drawers.reading.way") == "last"
+    # Who switches one of these words chooses by hand from then on, beginning with them.
+    last = page.evaluate("byId('reading-count').value")
+    page.locator("#reading-words button").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#reading-ways input").first.is_checked()
+    pressed = "#reading-words button[aria-pressed=true]:visible"
+    assert page.locator(pressed).count() == int(last) + 1
+    page.locator("#theme").focus()
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    for theme, other in (("Light", "Dark"), ("Dark", "Light")):
+        assert page.text_content("#theme") == theme
+        page.keyboard.press("Enter")
+        assert page.text_content("#theme") == other
+        assert (page.evaluate(background) == dark) == (theme == "Dark")
+
+
+def test_the_arc_turns_by_keys_and_enter_chooses(page: Page) -> None:
+    arc = page.locator("#arc")
+    arc.focus()
+    for key, front in (("ArrowRight", 4), ("ArrowRight", 5), ("ArrowLeft", 4)):
+        page.keyboard.press(key)
+        assert arc.get_attribute("aria-valuetext") == f"head {front}"
+        assert page.evaluate(CHOSEN) == [7, 3], "to turn is not to choose"
+    page.keyboard.press("Enter")
+    assert page.evaluate(CHOSEN) == [7, 4]
+    assert (page.text_content("#head-read") or "").startswith("Head 4:")
+    for _ in range(9):
+        page.keyboard.press("ArrowRight")
+    assert arc.get_attribute("aria-valuenow") == arc.get_attribute("aria-valuemax") == "8"
+    page.keyboard.press("Space")
+    assert page.evaluate(CHOSEN) == [7, 8]
+
+
+def test_the_arc_is_dragged_and_a_click_chooses(page: Page) -> None:
+    arc = page.locator("#arc")
+    arc.scroll_into_view_if_needed()
+    box = arc.bounding_box()
+    assert box
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] - 0.4 * box["width"], middle[1], steps=3)
+    page.mouse.up()
+    front = page.evaluate("drawers.heads.inFront")
+    assert page.evaluate(CHOSEN) == [7, 3], "a drag chooses nothing"
+    assert front > 3
+    wait_until(page, "drawers.heads.frame === null")
+    # The card that is in front of all others is the chosen one, so the middle may be behind it.
+    x, y = page.evaluate(
+        """(head) => {
+            const { heads } = drawers;
+            const matrix = twgl.m4.multiply(heads.camera, heads.placed(head, QUADS.pattern));
+            const [x, y] = twgl.m4.transformPoint(matrix, [0, 0, 0]);
+            return [(1 + x) / 2, (1 - y) / 2];
+        }""",
+        front,
+    )
+    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    assert page.evaluate(CHOSEN) == [7, front]
+
+
+def test_fingers_choose_and_turn(open_page: Open) -> None:
+    page = open_page(
+        has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844}, **STILL
+    )
+    open_part(page, "dot")
+    canvas = page.locator("#dot-matrix canvas")
+    canvas.tap(position=middle_of_cell(canvas, 4, 2, 9))
+    assert page.evaluate("[chosen.query, drawers.dot.key]") == [5, 3]
+    page.locator("#query label").last.tap()
+    assert page.evaluate("chosen.query") == 9
+    open_part(page, "mix")
+    page.locator("#mix-rows button").first.tap()
+    assert page.locator("#mix-rows .off").count() == 1
+    open_part(page, "heads")
+    box = page.locator("#arc").bounding_box()
+    assert box
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: float) -> None:
+        points = [{"x": x, "y": box["y"] + box["height"] / 2} for x in places]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    front = page.evaluate("drawers.heads.inFront")
+    touch("touchStart", 300)
+    for x in (260, 200, 120, 60):
+        touch("touchMove", x)
+    touch("touchEnd")
+    assert page.evaluate("drawers.heads.inFront") > front
+    assert page.evaluate("chosen.head") == 3
+
+
+def test_a_question_stands_before_its_answer(open_page: Open) -> None:
+    page = open_page(**STILL)
+    for name, question in ASKED.items():
+        assert not page.locator(f"#{name} .answer").is_visible()
+        page.evaluate(f"byId('{name}').scrollIntoView({{ behavior: 'instant' }})")
+        wait_until(page, f"byId('{name}').dataset.state === 'ready'")
+        assert page.locator(f"#{name} .asked p").first.text_content() == question
+        assert not page.locator(f"#{name} .shown").is_visible()
+    said = {node["name"] for node in tree(page)}
+    assert set(ASKED.values()) <= said
+    answers = ("Temperature", "Sets of keys and values", "GPU", "What is read")
+    assert not said.intersection(answers), "a screen reader reads no answer before it is asked for"
+    for name in ASKED:
+        page.locator(f"#{name} .asked button").focus()
+        page.keyboard.press("Enter")
+        assert page.locator(f"#{name} .shown").is_visible()
+        assert page.locator(f"#{name} .asked p").first.is_visible(), "the question stays"
+        assert page.locator(f"#{name} .answer").text_content() == f"The answer of {name}."
+        assert page.locator(f"#{name} .asked button").count() == 0
+        # The next key goes on from the answer, not from the beginning of the page.
+        assert page.evaluate("document.activeElement.closest('.part')?.id") == name
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('.part')?.id") == name
+    assert set(answers) <= {node["name"] for node in tree(page)}
+
+
+@pytest.mark.parametrize("viewport", [(1280, 720), (390, 844)], ids=["desk", "telephone"])
+def test_every_control_has_a_name(page: Page, viewport: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": viewport[0], "height": viewport[1]})
+    nodes = tree(page)
+    assert {"button", "radio", "slider", "combobox", "application", "group"} <= {
+        node["role"] for node in nodes
+    }
+    nameless = [
+        node
+        for node in nodes
+        if not node["name"].strip() and (node["role"] in CONTROLS or node.get("focusable"))
+        # The page itself and the words of an answer receive the focus, and are no controls.
+        if node["role"] not in ("RootWebArea", "paragraph")
+    ]
+    assert nameless == []
+    for slider, text in (("memory-tokens", "100,000"), ("temperature", "1.00")):
+        assert page.get_attribute(f"#{slider}", "aria-valuetext") == text, "not where it stands"
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
+def test_what_the_hand_finds_is_said_once_it_rests(page: Page) -> None:
+    spoken = """[...document.querySelectorAll('[role=status], [role=alert], [aria-live]')]
+        .filter((each) => each.getAttribute('aria-live') !== 'off').map((each) => each.id)"""
+    assert page.evaluate(spoken) == ["rank-read", "said"]
+    page.wait_for_timeout(600)
+    page.evaluate(
+        """window.heard = [];
+        window.listener = new MutationObserver(() => heard.push(byId('said').textContent));
+        listener.observe(byId('said'), { childList: true, characterData: true, subtree: true });
+        window.other = new MutationObserver(() => heard.push('rank'));
+        other.observe(byId('rank-read'), { childList: true });"""
+    )
+    slider = page.locator("#dot-count")
+    slider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(600)
+    total = page.text_content("#dot-total") or ""
+    assert total.startswith("59 of 64")
+    assert page.evaluate("heard") == [f"{page.text_content('#dot-read')} {total}"]
+    slider.press("End")
+    page.evaluate("byId('heads').scrollIntoView({ behavior: 'instant' })")
+    page.locator("#query input[value='7']").press("ArrowLeft")
+    page.wait_for_timeout(600)
+    assert page.evaluate("heard.slice(1)") == [page.text_content("#head-read")]
+    page.evaluate("listener.disconnect(); other.disconnect()")

@@ -1,0 +1,338 @@
+"""What the page to explore says is what the trace holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+import pytest
+
+from extract.attention.arithmetic import AttentionResult, total_variation
+from extract.attention.arithmetic import softmax as softmax_of
+from extract.facts.architectures import ARCHITECTURES, Architecture, Scheme, kv_cache_bytes
+from extract.facts.gpus import GPUS, H100_SXM, Chip
+from extract.recompute.reading import best, first_and_last, last, rows_of_query
+from extract.recompute.sharing import share_heads
+from extract.trace import Trace
+from extract.trace.contents.latents import fitted_latent
+from filmkit.core.numbers import MINUS, format_share, whole_percent
+from filmkit.core.view import LayerView
+from filmkit.explore.words import explore_words
+from tests.support.browsing import browser, opened
+from tests.support.checkout import SHIPPED
+from tests.support.exploring import explore_page, open_parts
+from tests.support.traces import make_trace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+__all__ = ["browser"]
+
+BYTES = 2  # of a number of 16 bits
+STILL = {"reduced_motion": "reduce"}
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return Trace.load(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def view(trace: Trace) -> LayerView:
+    return LayerView.of_prompt(trace, None, show_first_token=False)
+
+
+@pytest.fixture(scope="module")
+def attention(trace: Trace, view: LayerView) -> AttentionResult:
+    """What numpy computes of the layer that is shown."""
+    q, k, v = trace.queries(view.layer), trace.keys(view.layer), trace.get("v", view.layer)
+    return trace.attend(view.layer, *(tensor[: view.stop] for tensor in (q, k, v)))
+
+
+@pytest.fixture(scope="module")
+def opened_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    file = explore_page(None, tmp_path_factory.mktemp("explore"))
+    with opened(browser, file) as open_page:
+        page = open_page(**STILL)
+        open_parts(page)
+        yield page
+
+
+@pytest.fixture
+def page(opened_page: Page) -> Page:
+    """The page of the project's trace, all parts open, as it is at first."""
+    choose(opened_page, 7, 3)
+    return opened_page
+
+
+def choose(page: Page, query: int, head: int) -> None:
+    page.evaluate(f"choose({{ query: {query}, head: {head} }})")
+
+
+def slide(page: Page, selector: str, value: int) -> None:
+    """Bring a slider to a value, as a hand does."""
+    page.locator(selector).evaluate(
+        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }",
+        value,
+    )
+
+
+def read(page: Page, selector: str) -> str:
+    return page.locator(selector).text_content() or ""
+
+
+def reads(page: Page, selector: str) -> list[str]:
+    return page.locator(f"{selector}:visible").all_text_contents()
+
+
+def written(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def said(name: str, **numbers: object) -> str:
+    """Return what the page shall say, by the name of its words."""
+    return explore_words()[name].format(**numbers)
+
+
+def words_of(trace: Trace) -> list[str]:
+    return [token.strip() for token in trace.meta.tokens]
+
+
+def test_a_score_is_the_sum_of_its_channels(
+    page: Page, trace: Trace, view: LayerView, attention: AttentionResult
+) -> None:
+    words, count = words_of(trace), view.count
+    box = page.locator("#dot-matrix canvas").bounding_box()
+    for head, query, key in ((3, 7, 5), (0, 9, 1), (8, 4, 4)):
+        choose(page, query, head)
+        page.locator("#dot-matrix canvas").click(
+            position={
+                "x": (key - view.first + 0.5) / count * box["width"],
+                "y": (query - view.first + 0.5) / count * box["height"],
+            }
+        )
+        assert read(page, "#dot-read") == said("asks", query=words[query], key=words[key])
+        q = trace.queries(view.layer)[query, head].astype(float)
+        k = trace.keys(view.layer)[key, trace.kv_head(head)].astype(float)
+        score = attention.scores[head, query, key]
+        assert read(page, "#dot-total") == said(
+            "score",
+            sum=written(q @ k),
+            scale=f"{trace.meta.score_scale:.4f}",
+            score=written(score),
+        )
+        slide(page, "#dot-count", 10)
+        assert read(page, "#dot-total") == said(
+            "added",
+            added=10,
+            count=len(q),
+            sum=written(q[:10] @ k[:10]),
+            query=written(q[9]),
+            key=written(k[9]),
+            product=written(q[9] * k[9]),
+        )
+        sizes = page.evaluate(
+            "[...document.querySelectorAll('.bars-of-channels i')].map((bar) =>"
+            "Number(bar.style.getPropertyValue('--size')) * (bar.matches('.below') ? -1 : 1))"
+        )
+        np.testing.assert_allclose(sizes, q * k / np.abs(q * k).max(), rtol=1e-6)
+        assert page.locator(".bars-of-channels .waits").count() == len(q) - 10
+        slide(page, "#dot-count", len(q))
+
+
+@pytest.mark.parametrize("step", [0, 7, -14])
+def test_shares_are_the_softmax_at_the_temperature(
+    page: Page, trace: Trace, view: LayerView, attention: AttentionResult, step: int
+) -> None:
+    slide(page, "#temperature", step)
+    temperature = 2 ** (step / 5)
+    assert read(page, "#temperature-read") == written(temperature)
+    for query, head in ((7, 3), (3, 5)):
+        choose(page, query, head)
+        scores = attention.scores[head, query, : query + 1]
+        shares = softmax_of(scores / temperature)
+        names = ["beginning token", *words_of(trace)[view.first : query + 1]]
+        assert reads(page, "#softmax-bars span") == names
+        assert reads(page, "#softmax-bars b") == list(map(written, scores))
+        assert reads(page, "#softmax-bars em") == list(map(format_share, shares))
+        lengths = page.evaluate(
+            "[...document.querySelectorAll('#softmax-bars > div:not(.later)')]"
+            ".map((bar) => bar.style.getPropertyValue('--share'))"
+        )
+        np.testing.assert_allclose(np.array(lengths, dtype=float), shares, rtol=1e-6)
+    slide(page, "#temperature", 0)
+
+
+def test_the_mix_says_what_is_missing(
+    page: Page, trace: Trace, view: LayerView, attention: AttentionResult
+) -> None:
+    query, head, off = 7, 3, (5, 4)
+    shares = attention.pattern[head, query, : query + 1]
+    hidden = format_share(shares[0])
+    assert reads(page, "#mix-rows > div:not(:last-child) em") == list(map(format_share, shares[1:]))
+    assert read(page, "#mix-read") == said("withHidden", what="beginning token", share=hidden)
+    kept = shares.copy()
+    values = trace.get("v", view.layer)[: query + 1, trace.kv_head(head)].astype(float)
+    whole = shares @ values
+    for position in off:
+        page.locator("#mix-rows button").nth(position - view.first).click()
+        kept[position] = 0
+        missing = np.linalg.norm(whole - kept @ values) / np.linalg.norm(whole)
+        assert read(page, "#mix-read") == said("without", off=format_share(missing))
+        assert read(page, "#mix-rows .sum-of-rows em") == format_share(kept.sum())
+    drawn = page.evaluate(
+        "mix(rowOf().weights.map((w, i) => drawers.mix.off.has(i) ? 0 : w), layer.v, setOf(3))"
+    )
+    np.testing.assert_allclose(drawn, kept @ values, rtol=1e-6, atol=1e-9)
+    for position in off:
+        page.locator("#mix-rows button").nth(position - view.first).click()
+
+
+def test_a_head_says_where_it_looks(
+    page: Page, trace: Trace, view: LayerView, attention: AttentionResult
+) -> None:
+    words = words_of(trace)
+    page.evaluate("drawers.heads.key = null")
+    for head in range(trace.meta.n_heads):
+        page.evaluate("drawers.heads.key = null")
+        choose(page, 9, head)
+        row = attention.pattern[head, 9, : view.stop]
+        key = view.first + int(row[view.first :].argmax())
+        assert read(page, "#head-read") == said(
+            "headLooks",
+            head=head,
+            query=words[9],
+            key=words[key],
+            value=format_share(row[key]),
+        )
+
+
+def check_sets(page: Page, trace: Trace, layer: int, sets: int) -> None:
+    meta = trace.meta
+    page.locator(f"#sets-choice input[value='{sets}']").check(force=True)
+    text = read(page, "#sets-read")
+    numbers = said("keptNumbers", count=f"{sets * (meta.d_qk + meta.d_v):,}")
+    if sets >= meta.n_kv_heads:
+        moved, of_heads = said("nothingMoves"), [""] * meta.n_heads
+    else:
+        distances = share_heads(trace, layer, sets).row_distances
+        moved = said("moves", share=format_share(distances.mean()))
+        of_heads = list(map(format_share, distances.mean(axis=1)))
+    assert numbers in text
+    assert moved in text
+    assert page.locator("#sets-patterns b").all_text_contents() == of_heads
+    assert (said("trained") in text) == (sets == meta.n_kv_heads < meta.n_heads)
+    assert page.locator("#sets-plates > div").count() == sets
+
+
+def test_sets_say_what_moves(page: Page, trace: Trace, view: LayerView) -> None:
+    for sets in (1, 3, 9):
+        check_sets(page, trace, view.layer, sets)
+    page.locator("#sets-choice input[value='1']").check(force=True)
+    assert "33%" in read(page, "#sets-read"), "the film says so too"
+    page.locator("#sets-choice input[value='9']").check(force=True)
+
+
+def test_groups_of_a_model_with_own_keys_move_attention(browser: Browser, tmp_path: Path) -> None:
+    trace = make_trace(n_heads=12, n_tokens=5)
+    with opened(browser, explore_page(trace, tmp_path)) as open_page:
+        page = open_page(**STILL)
+        open_parts(page)
+        for sets in (1, 4, 12):
+            check_sets(page, trace, trace.meta.featured.layer, sets)
+
+
+def test_a_latent_says_what_moves(page: Page, trace: Trace, view: LayerView) -> None:
+    layer, count = view.layer, trace.meta.n_prompt
+    fitted = fitted_latent(trace, layer)
+    q, v = trace.queries(layer), trace.get("v", layer)
+    own = trace.attend(layer, q, trace.keys(layer), v).pattern[:, :count]
+    full = fitted.kv_latent.shape[1]
+    for rank in (1, full // 2, full):
+        slide(page, "#latent-rank", rank)
+        keys = np.einsum("pr,rhc->phc", fitted.kv_latent[:, :rank], fitted.layer.W_UK[:rank])
+        pattern = trace.attend(layer, q, trace.rotation(layer).apply(keys), v).pattern[:, :count]
+        distances = total_variation(own, pattern)[:, 1:]
+        of_heads = list(map(format_share, distances.mean(axis=1)))
+        assert page.locator("#latent-patterns b").all_text_contents() == of_heads
+        text = read(page, "#latent-read")
+        assert said("keptNumbers", count=f"{rank:,}") in text
+        assert said("moves", share=format_share(distances.mean())) in text
+        assert read(page, "#latent-count") == f"{rank:,}"
+
+
+def fill(page: Page, model: Architecture, gpu: Chip, step: int) -> float:
+    """Choose what fills the box; return the number of tokens."""
+    page.select_option("#memory-model", label=model.name)
+    page.select_option("#memory-gpu", label=gpu.name)
+    slide(page, "#memory-tokens", step)
+    return round(1000 * 10 ** (step / 20))
+
+
+def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
+    schemes = {said(scheme): scheme for scheme in get_args(Scheme)}
+    assert page.evaluate(
+        "['model', 'gpu'].map((name) => byId(`memory-${name}`).selectedOptions[0].textContent)"
+    ) == ["DeepSeek-V3/R1", H100_SXM.name]
+    for number, model in enumerate(ARCHITECTURES):
+        gpu, step = GPUS[number % len(GPUS)], (0, 40, 60)[number % 3]
+        tokens = fill(page, model, gpu, step)
+        assert read(page, "#memory-count") == f"{tokens:,}"
+        shared = 1 < model.n_kv_heads < model.n_heads
+        shown = [name for name in schemes if shared or schemes[name] != "gqa"]
+        assert reads(page, "#memory-boxes b") == shown
+        wanted = []
+        for name in shown:
+            each = kv_cache_bytes(model, schemes[name], 8 * BYTES)
+            taken = each * tokens
+            needed = int(np.ceil(taken / gpu.memory_bytes))
+            enough = "takes" if needed < 2 else "needsGpus"
+            wanted.append(said(enough, gigabytes=f"{taken / 1e9:.1f}", gpus=f"{needed:,}"))
+            time = f"{1000 * taken / gpu.bytes_per_second:.1f}"
+            wanted.append(said("fits", tokens=f"{int(gpu.memory_bytes // each):,}", time=time))
+        assert reads(page, "#memory-boxes :is(p, small)") == wanted, model.name
+        own = page.locator("#memory-boxes .own b").text_content() or ""
+        assert schemes[own] == model.scheme
+        source = read(page, "#memory-source")
+        assert said("sources", model=model.source, gpu=gpu.source) in source
+        assert (said("hypothetical") in source) == (model.latent is None)
+
+
+def check_held(page: Page, share: float, count: int, heads: int) -> None:
+    numbers = {"number": 3, "count": count, "heads": heads}
+    assert said("held", share=format_share(share), **numbers) in read(page, "#reading-read")
+
+
+def test_words_that_are_read_hold_the_shares_of_the_film(
+    page: Page, trace: Trace, view: LayerView
+) -> None:
+    choose(page, view.stop - 1, 3)
+    rows = rows_of_query(trace, view.stop - 1)
+    slide(page, "#reading-count", 3)
+    held = {}
+    for number, way in enumerate((last, first_and_last, best), 1):
+        page.locator("#reading-ways input").nth(number).check(force=True)
+        share = way(rows, 3).sum(axis=1).mean()
+        held[way.__name__] = whole_percent(share)
+        check_held(page, share, view.stop, len(rows))
+    assert list(held.values()) == ["22%", "66%", "87%"], "what the film says"
+    given = list(map(format_share, rows.mean(axis=0)))
+    assert reads(page, "#reading-words em") == given
+    page.locator("#reading-ways input").first.check(force=True)
+    page.evaluate("document.querySelector('#reading-words [aria-pressed=true]').click()")
+    chosen = [view.stop - 1, 0, 4]
+    for word in chosen:
+        page.locator("#reading-words button").nth(word).click()
+    share = rows[:, chosen].sum(axis=1).mean()
+    check_held(page, share, view.stop, len(rows))
+
+
+def test_the_opening_names_model_words_and_what_comes_next(page: Page, trace: Trace) -> None:
+    meta = trace.meta
+    assert reads(page, ".prompt span") == words_of(trace)[1 : meta.n_prompt]
+    assert read(page, ".prompt b") == "blue"
+    assert meta.model in read(page, ".opening")
+    assert f"layer {meta.featured.layer}" in read(page, "footer")
+    assert "beginning token" in read(page, "footer")
