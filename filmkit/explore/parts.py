@@ -207,7 +207,8 @@ def norms_of(live: LivePictures) -> dict[str, Any]:
     # A product of a query and a key, channel by channel, and what they add up to.
     norms |= {"scores": view.scores_norm, "pattern": Norm.unit(), "z": view.norm("z")}
     if _has_latent(view):
-        norms["latent"] = LatentView.of(view).latent_norm
+        latents = LatentView.of(view)
+        norms["latent"] = latents.norm(latents.mla.kv_latent, "latent")
     return {name: live.norm(norm) for name, norm in norms.items()}
 
 
