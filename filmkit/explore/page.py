@@ -103,6 +103,8 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         "norms": norms,
         "maps": maps,
         "library": LIBRARY,
+        # Else the page begins with the theme of the reader's system.
+        "light": request.settings.theme != DARK.name,
         "needs": {part.name: part.needs for part in parts},
     }
     with use_theme("dark") as theme:
