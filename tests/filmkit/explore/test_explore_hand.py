@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["browser"]
 
 CHOSEN = "[chosen.query, chosen.head]"
-STILL = {"reduced_motion": "reduce", "color_scheme": "dark"}
+STILL: dict[str, Any] = {"reduced_motion": "reduce", "color_scheme": "dark"}
 CONTROLS = {"button", "radio", "slider", "combobox", "application", "image", "checkbox", "group"}
 """Roles that must have a name; those of groups are of sets of radio buttons."""
 
@@ -63,7 +63,7 @@ def tree(page: Page) -> list[dict[str, Any]]:
     ]
 
 
-def middle_of_cell(canvas: Locator, row: int, column: int, count: int) -> dict[str, float]:
+def middle_of_cell(canvas: Locator, row: int, column: int, count: int) -> Any:
     box = canvas.bounding_box()
     assert box
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["browser"]
 
 BYTES = 2  # of a number of 16 bits
-STILL = {"reduced_motion": "reduce"}
+STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,7 @@ def test_a_score_is_the_sum_of_its_channels(
 ) -> None:
     words, count = words_of(trace), view.count
     box = page.locator("#dot-matrix canvas").bounding_box()
+    assert box
     for head, query, key in ((3, 7, 5), (0, 9, 1), (8, 4, 4)):
         choose(page, query, head)
         page.locator("#dot-matrix canvas").click(
@@ -180,7 +181,7 @@ def test_the_mix_says_what_is_missing(
         page.locator("#mix-rows button").nth(position - view.first).click()
         kept[position] = 0
         missing = np.linalg.norm(whole - kept @ values) / np.linalg.norm(whole)
-        assert read(page, "#mix-read") == said("without", off=format_share(missing))
+        assert read(page, "#mix-read") == said("without", off=format_share(float(missing)))
         assert read(page, "#mix-rows .sum-of-rows em") == format_share(kept.sum())
     drawn = page.evaluate(
         "mix(rowOf().weights.map((w, i) => drawers.mix.off.has(i) ? 0 : w), layer.v, setOf(3))"

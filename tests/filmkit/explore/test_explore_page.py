@@ -9,13 +9,13 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from shutil import copytree
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from extract.trace import Trace
-from filmkit.core.stage import QUESTION
+from filmkit.core.language import QUESTION
 from filmkit.explore.page import CLOSING, LIBRARY
 from filmkit.explore.parts import PARTS
 from scenes.registry import SCENES
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["browser"]
 
-STILL = {"reduced_motion": "reduce"}
+STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 SIZES = {"telephone": (390, 844), "desk": (1280, 720), "4K": (3840, 2160)}
 MOST_BYTES = 6_000_000
 
