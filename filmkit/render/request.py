@@ -141,12 +141,13 @@ class RenderRequest:
         return [self.trace_file, *filter(None, [self.settings.compare])]
 
     def with_trace(self) -> tuple[RenderRequest, Trace]:
-        """Return a request for the trace as its file is now, and this trace, for other processes.
+        """Return a request that names its trace and what its file holds now, and this trace.
 
         One that stays as it is is read and proved once in a process.
         """
         content = now(FILE, str(self.trace_file))
-        return replace(self, content=content), _loaded(self.trace_file, content)
+        request = replace(self, trace=self.trace_file, content=content)
+        return request, _loaded(self.trace_file, content)
 
     @property
     def verbosity(self) -> str:

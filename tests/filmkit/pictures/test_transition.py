@@ -178,7 +178,7 @@ def test_what_leaves_may_go_into_a_row(parts: dict[str, Any]) -> None:
     before = picture("K", parts)
     going = Transition(before.pieces, picture("Q", parts), into={"K": ("Q", 2)})
     (settle,) = (each for each in going.moves if isinstance(each, Settle))
-    assert settle.heatmap is before.parts["K"].cells.whole
+    assert settle.mobject is before.parts["K"].cells.whole
     assert settle.box == going.after.parts["Q"].cells.row(2)
     assert going.finished == [before.parts["K"].cells]
     assert not any(isinstance(each.mobject, Cells) for each in going.leaving)
