@@ -390,6 +390,8 @@ def test_choices_are_kept_and_a_trace_may_be_typed(page: Page) -> None:
     page.wait_for_selector("#error:has-text('nowhere.safetensors')")
     page.select_option("#control-trace", "")
     page.wait_for_selector("#error", state="hidden")
+    page.select_option("#control-aspect", "16:9")  # the tests below see a wide film
+    wait_until(page, "state.frame[0] > state.frame[1]")
 
 
 def test_a_trace_that_is_gone_can_be_left(browser: Browser, studio: Studio) -> None:
