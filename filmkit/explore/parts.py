@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extract.facts.architectures import ARCHITECTURES
+from extract.facts.architectures import ARCHITECTURES, architecture
 from extract.facts.gpus import GPUS, H100_SXM
 from extract.recompute.sharing import groups_for
 from extract.trace import Trace
@@ -81,17 +81,16 @@ def layer_numbers(live: LivePictures) -> dict[str, Any]:
 def latent_numbers(live: LivePictures) -> dict[str, Any]:
     """Return the latent that was fitted to a layer, at all positions of the prompt.
 
-    ``latent`` (position, rank), the most important channels first; ``W_UK`` and ``W_UV`` (rank,
-    key/value head, channel); for a model that rotates keys ``cos`` and ``sin`` (position, pair) and
-    the two channels of each pair; ``k`` (position, key/value head, channel) before its rotation, if
-    keys have a bias: the latent is fitted to what differs from key to key.
+    ``latent`` (position, rank), the most important channels first; ``W_UK`` (rank, key/value head,
+    channel); for a model that rotates keys ``cos`` and ``sin`` (position, pair) and the two channels
+    of each pair; ``k`` (position, key/value head, channel) before its rotation, if keys have a bias:
+    the latent is fitted to what differs from key to key.
     """
     trace, layer = live.view.trace, live.view.layer
     fitted, prompt = fitted_latent(trace, layer), slice(0, trace.meta.n_prompt)
     tensors = {
         "latent": fitted.kv_latent[prompt],
         "W_UK": fitted.layer.W_UK,
-        "W_UV": fitted.layer.W_UV,
     }
     if trace.has("b_K", layer):
         tensors["k"] = trace.get(trace.unrotated("k"), layer)[prompt]
@@ -152,7 +151,7 @@ def published_numbers(live: LivePictures) -> dict[str, Any]:
             for model in ARCHITECTURES
         ],
         # Those that the film shows are chosen at first.
-        "model": "DeepSeek-V3/R1",
+        "model": architecture("DeepSeek-V3/R1").name,
         "gpu": H100_SXM.name,
         "gpus": [
             {

@@ -275,7 +275,7 @@ LATENTS: dict[str, Callable[[], Trace]] = {
 
 FROM_LATENT = """async () => {
   const file = await numbersOf("latent");
-  const { latent, W_UK, W_UV, cos, sin, k } = read(file);
+  const { latent, W_UK, cos, sin, k } = read(file);
   const { pairs, first } = file.numbers();
   const rank = latent.shape[1];
   const keys = keysOfLatent(latent, W_UK, rank,
@@ -284,7 +284,6 @@ FROM_LATENT = """async () => {
   return {
     rank,
     plain: Array.from(expand(latent, W_UK, rank).data),
-    values: Array.from(expand(latent, W_UV, rank).data),
     fewer: Array.from(expand(latent, W_UK, 3).data),
     keys: [keys.shape, Array.from(keys.data)],
     patterns: heads.map((head) => attend(layer.q, keys, layer.scoring, head)),
@@ -309,18 +308,18 @@ def test_keys_of_a_latent_are_those_of_numpy(browser: Browser, tmp_path: Path, m
         found = page.evaluate(FROM_LATENT)
     fitted, film = fitted_latent(trace, layer), duel(trace, layer)
     latent = in_32_bits(fitted.kv_latent)
-    keys, values, few = (
+    keys, few = (
         np.einsum("pr,rhc->phc", latent[:, : len(matrix)], in_32_bits(matrix))
-        for matrix in (fitted.layer.W_UK, fitted.layer.W_UV, fitted.layer.W_UK[:3])
+        for matrix in (fitted.layer.W_UK, fitted.layer.W_UK[:3])
     )
-    for name, wanted in {"plain": keys, "values": values, "fewer": few}.items():
+    for name, wanted in {"plain": keys, "fewer": few}.items():
         np.testing.assert_allclose(found[name], wanted[:count].ravel(), **EXACT)
     if trace.has("b_K", layer):
         lost = trace.get(trace.unrotated("k"), layer) - keys
         keys = keys + lost[int(trace.meta.has_bos) : count].mean(axis=0)
     if trace.rotates:
         keys = trace.rotation(layer).apply(keys)
-    keys, values = keys[:count], values[:count]
+    keys, values = keys[:count], trace.get("v", layer)[:count]  # no pattern depends on them
     np.testing.assert_allclose(as_tensor(found["keys"]), keys, **EXACT)
     pattern = trace.attend(layer, trace.queries(layer)[:count], keys, values).pattern
     np.testing.assert_allclose(found["patterns"], pattern, **EXACT)
