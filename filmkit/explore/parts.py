@@ -20,6 +20,7 @@ from extract.recompute.sharing import groups_for
 from extract.trace import Trace
 from extract.trace.contents.latents import fitted_latent
 from filmkit.core.norm import Norm
+from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.decks.live import LivePictures, is_converted
 from filmkit.pictures.latent_view import LatentView
@@ -82,9 +83,9 @@ def latent_numbers(live: LivePictures) -> dict[str, Any]:
     """Return the latent that was fitted to a layer, at all positions of the prompt.
 
     ``latent`` (position, rank), the most important channels first; ``W_UK`` (rank, key/value head,
-    channel); for a model that rotates keys ``cos`` and ``sin`` (position, pair) and the two channels
-    of each pair; ``k`` (position, key/value head, channel) before its rotation, if keys have a bias:
-    the latent is fitted to what differs from key to key.
+    channel); for a model that rotates keys ``cos`` and ``sin`` (position, pair) and the two
+    channels of each pair; ``k`` (position, key/value head, channel) before its rotation, if keys
+    have a bias: the latent is fitted to what differs from key to key.
     """
     trace, layer = live.view.trace, live.view.layer
     fitted, prompt = fitted_latent(trace, layer), slice(0, trace.meta.n_prompt)
@@ -205,6 +206,8 @@ def norms_of(live: LivePictures) -> dict[str, Any]:
     norms = {name: view.norm(name) for name in ("q", "k", "v")}
     # A product of a query and a key, channel by channel, and what they add up to.
     norms |= {"scores": view.scores_norm, "pattern": Norm.unit(), "z": view.norm("z")}
+    theme = current_theme()
+    norms["moved"] = Norm(0.0, 1.0, theme.rising(theme.highlight))
     if _has_latent(view):
         latents = LatentView.of(view)
         norms["latent"] = latents.norm(latents.mla.kv_latent, "latent")

@@ -32,6 +32,7 @@ WORDS = {
     "withHidden": N_("Not drawn, but part of the sum: {what}, {share}."),
     "head": N_("head {head}"),
     "headLooks": N_("Head {head}: “{query}” gives “{key}” {value}."),
+    "movedIn": N_("attention that moved in head {head}"),
     "keptNumbers": N_("{count} numbers kept for each word and layer"),
     "moves": N_("{share} of the attention moves to other words"),
     "keptAndMoved": N_("{kept}; {moved}."),

@@ -170,4 +170,5 @@ function fixed(value, digitsAfter = 2) {
 
 const sentences = (...texts) => texts.filter(Boolean).join(" ");
 
-const counted = (value) => new Intl.NumberFormat(root.lang).format(value);
+// A number with its thousands set apart, and one digit after the point at most.
+const counted = (value) => new Intl.NumberFormat(root.lang, { maximumFractionDigits: 1 }).format(value);

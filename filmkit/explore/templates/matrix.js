@@ -55,10 +55,10 @@ function makeMatrix(figure, { positions, label, onChoose }) {
   };
 }
 
-/** Draw the pattern of a head, of the drawn words. */
-function paintPattern(canvas, pattern) {
+/** Draw the pattern of a head, of the drawn words; or what is "moved" in it. */
+function paintPattern(canvas, pattern, norm = "pattern") {
   const size = [drawn.length, drawn.length];
-  paint(canvas, size, (row, column) => (column > row ? null : pattern[drawn[row]][drawn[column]]), normOf("pattern"));
+  paint(canvas, size, (row, column) => (column > row ? null : pattern[drawn[row]][drawn[column]]), normOf(norm));
 }
 
 /**

@@ -1,6 +1,6 @@
 // What a cache takes of a GPU, in each kind of cache, and how long it takes to be read.
 
-const SCHEMES = ["mha", "gqa", "mqa", "mla"];
+const SCHEMES = ["mha", "mla", "gqa", "mqa"];
 const BYTES = 2; // of a number of 16 bits
 
 drawers.memory = {
@@ -18,7 +18,7 @@ drawers.memory = {
     this.boxes = SCHEMES.map((scheme) => {
       const box = makeElement("figure", "");
       const glass = makeElement("div", "");
-      glass.className = "glass";
+      glass.className = `glass ${scheme}`;
       glass.append(makeElement("i", ""));
       box.append(makeElement("b", WORDS[scheme]), glass, makeElement("p", ""), makeElement("small", ""));
       return box;
@@ -41,8 +41,9 @@ drawers.memory = {
       box.style.setProperty("--taken", Math.min(1, taken / gpu.bytes));
       const needed = Math.ceil(taken / gpu.bytes);
       box.style.setProperty("--gpus", needed);
-      box.querySelector("p").textContent = say(needed > 1 ? "needsGpus" : "takes", { gigabytes: fixed(taken / 1e9, 1), gpus: counted(needed) });
-      box.querySelector("small").textContent = say("fits", { tokens: counted(Math.floor(gpu.bytes / each)), time: fixed((1000 * taken) / gpu.speed, 1) });
+      box.style.setProperty("--filled", needed > 1 ? 0.9 : 1); // the rest is the gap between two
+      box.querySelector("p").textContent = say(needed > 1 ? "needsGpus" : "takes", { gigabytes: counted(taken / 1e9), gpus: counted(needed) });
+      box.querySelector("small").textContent = say("fits", { tokens: counted(Math.floor(gpu.bytes / each)), time: counted((1000 * taken) / gpu.speed) });
     });
     const kind = model.latent.length ? "" : WORDS.hypothetical;
     byId("memory-source").textContent = sentences(say("sources", { model: model.source, gpu: gpu.source }), kind, WORDS.cacheAlone);

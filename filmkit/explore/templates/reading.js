@@ -55,6 +55,7 @@ drawers.reading = {
     const slide = byId("reading-count");
     slide.max = count;
     const n = Math.min(count, Number(slide.value));
+    byId("reading-number").textContent = counted(n);
     slide.closest("label").classList.toggle("idle", this.way === "hand");
     const byHand = [...this.read].filter((key) => key < count);
     const keysOf = (row) => (this.way === "hand" ? byHand : chosenKeys(row, this.way, n));

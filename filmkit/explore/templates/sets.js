@@ -10,10 +10,12 @@ class HeadRow {
     this.heads = this.shown.map((_, head) => {
       const figure = makeElement("figure", "");
       const canvas = makeCanvas([drawn.length, drawn.length], "cells", say("head", { head }));
+      // What moved stands below the pattern, alone.
+      const glowing = makeCanvas([drawn.length, drawn.length], "cells", say("movedIn", { head }));
       const caption = makeElement("figcaption", "");
       caption.append(makeElement("span", say("head", { head })), makeElement("b", ""));
-      figure.append(canvas, caption);
-      return { figure, canvas, moved: caption.lastChild };
+      figure.append(canvas, glowing, caption);
+      return { figure, canvas, glowing, moved: caption.lastChild };
     });
     host.replaceChildren(...this.heads.map(({ figure }) => figure));
     host.closest(".part").style.setProperty("--heads", data.heads);
@@ -41,7 +43,12 @@ class HeadRow {
       this.shown = patterns.map((pattern, head) =>
         pattern.map((row, query) => row.map((weight, key) => before[head][query][key] + eased * (weight - before[head][query][key])))
       );
-      this.shown.forEach((pattern, head) => paintPattern(this.heads[head].canvas, pattern));
+      this.shown.forEach((pattern, head) => {
+        const { canvas, glowing } = this.heads[head];
+        const own = ownPatterns()[head];
+        paintPattern(canvas, pattern);
+        paintPattern(glowing, pattern.map((row, query) => row.map((weight, key) => Math.abs(weight - own[query][key]))), "moved");
+      });
       if (done < 1) this.frame = requestAnimationFrame(step);
     };
     step(start);

@@ -287,7 +287,7 @@ def test_a_question_stands_before_its_answer(open_page: Open) -> None:
         assert not page.locator(f"#{name} .shown").is_visible()
     said = {node["name"] for node in tree(page)}
     assert set(ASKED.values()) <= said
-    answers = ("Temperature", "Sets of keys and values", "GPU", "What is read")
+    answers = ("Temperature, for this picture", "Sets of keys and values", "GPU", "What is read")
     assert not said.intersection(answers), "a screen reader reads no answer before it is asked for"
     for name in ASKED:
         page.locator(f"#{name} .asked button").focus()

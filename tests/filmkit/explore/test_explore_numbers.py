@@ -251,7 +251,7 @@ def test_a_latent_says_what_moves(page: Page, trace: Trace, view: LayerView) -> 
     q, v = trace.queries(layer), trace.get("v", layer)
     own = trace.attend(layer, q, trace.keys(layer), v).pattern[:, :count]
     full = fitted.kv_latent.shape[1]
-    for rank in (1, full // 2, full):
+    for rank in (2, full // 2, full):
         slide(page, "#latent-rank", rank)
         keys = np.einsum("pr,rhc->phc", fitted.kv_latent[:, :rank], fitted.layer.W_UK[:rank])
         pattern = trace.attend(layer, q, trace.rotation(layer).apply(keys), v).pattern[:, :count]
@@ -272,8 +272,14 @@ def fill(page: Page, model: Architecture, gpu: Chip, step: int) -> float:
     return round(1000 * 10 ** (step / 20))
 
 
+def in_tenths(value: float) -> str:
+    """Return a number as the page writes it, with one digit after the point if it is not 0."""
+    return f"{value:,.1f}".removesuffix(".0")
+
+
 def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
-    schemes = {said(scheme): scheme for scheme in get_args(Scheme)}
+    schemes = {said(scheme): scheme for scheme in ("mha", "mla", "gqa", "mqa")}
+    assert set(schemes.values()) == set(get_args(Scheme))
     assert page.evaluate(
         "['model', 'gpu'].map((name) => byId(`memory-${name}`).selectedOptions[0].textContent)"
     ) == ["DeepSeek-V3/R1", H100_SXM.name]
@@ -290,8 +296,8 @@ def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
             taken = each * tokens
             needed = int(np.ceil(taken / gpu.memory_bytes))
             enough = "takes" if needed < 2 else "needsGpus"
-            wanted.append(said(enough, gigabytes=f"{taken / 1e9:.1f}", gpus=f"{needed:,}"))
-            time = f"{1000 * taken / gpu.bytes_per_second:.1f}"
+            wanted.append(said(enough, gigabytes=in_tenths(taken / 1e9), gpus=f"{needed:,}"))
+            time = in_tenths(1000 * taken / gpu.bytes_per_second)
             wanted.append(said("fits", tokens=f"{int(gpu.memory_bytes // each):,}", time=time))
         assert reads(page, "#memory-boxes :is(p, small)") == wanted, model.name
         own = page.locator("#memory-boxes .own b").text_content() or ""
