@@ -8,6 +8,7 @@ from typing import Any
 
 from extract.support.files import write_text
 from extract.trace import Trace
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.language import QUESTION
 from filmkit.core.theme import DARK, LIGHT, use_theme
 from filmkit.core.token_text import printable
@@ -129,13 +130,13 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         )
 
 
-def _said(request: RenderRequest, trace: Trace, scenes: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return what scenes of the film say, by their names and those of their beats."""
+def _said(
+    request: RenderRequest, trace: Trace, scenes: Iterable[str]
+) -> dict[str, dict[str, BeatRecord]]:
+    """Return the beats of scenes of the film, by their names and those of the scenes."""
     entries = [entry for entry in request.scenes if entry.slug in scenes]
     with manim_config(request.quality, verbosity=request.verbosity):
         return {
-            entry.slug: {
-                record.name: record.narration for record in rehearse(entry, trace, request).beats
-            }
+            entry.slug: {record.name: record for record in rehearse(entry, trace, request).beats}
             for entry in entries
         }
