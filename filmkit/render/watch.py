@@ -393,9 +393,9 @@ class _Update(SceneUpdate):
         pictures, now = self._pictures[entry], entry.titled_anew
         shown = {"": now.shown_title} | {beat: str(path) for beat, path in pictures.items()}
         if shown != self._shown.get(entry.slug):
-            self._print_path(save_sheet(self.request, now, self._beats(entry), pictures))
-            self._shown[entry.slug] = shown
-            write_text(self._shown_file, json.dumps(self._shown))
+            path = save_sheet(self.request, now, self._beats(entry), pictures)
+            self._remember(entry.slug, shown)
+            self._print_path(path)
 
     def _changed_tasks(self, plan: Plan) -> list[BeatTask]:
         """Return the parts that the written film does not show yet as they are now."""
@@ -406,7 +406,7 @@ class _Update(SceneUpdate):
         """Write the film of the first changed beat alone, unless all beats have changed."""
         changed = self._changed_tasks(plan)
         if changed and len({task.beat for task in changed}) < len(plan.beats):
-            self._deliver(beat_film(plan, changed[0].beat))
+            self._print_path(self._deliver(beat_film(plan, changed[0].beat)))
 
     def film(self, plan: Plan) -> None:
         """Write a scene's film, if it differs from the one that was written before.
@@ -418,21 +418,24 @@ class _Update(SceneUpdate):
         if self.request.captions in ("files", "mux"):
             keys["captions"] = vtt(film_cues(self.records(plan), self.request.quality))
         if self._shown.get(key) != keys:
-            self._deliver(plan)
-            self._shown[key] = keys
-            write_text(self._shown_file, json.dumps(self._shown))
+            path = self._deliver(plan)
+            self._remember(key, keys)
+            self._print_path(path)
 
-    def _deliver(self, plan: Plan) -> None:
-        """Write a film, and print its path."""
+    def _remember(self, key: str, shown: dict[str, str]) -> None:
+        """Store what a file that was written shows, before it is reported: an edit may follow."""
+        self._shown[key] = shown
+        write_text(self._shown_file, json.dumps(self._shown))
+
+    def _deliver(self, plan: Plan) -> Path:
+        """Write a film; return its path."""
         request, records = self.request, self.records(plan)
         target = target_of(request.out / plan.name, request.file_format)
         files = self.files(plan, target)
         cues = film_cues(records, request.quality)
         chapters = beat_chapters(records, request.quality)
         title = plan.entry.shown_title
-        self._print_path(
-            write_film(request, plan.name, files, title=title, cues=cues, chapters=chapters)
-        )
+        return write_film(request, plan.name, files, title=title, cues=cues, chapters=chapters)
 
     def _print_path(self, path: Path) -> None:
         """Print the path of a written file, and the seconds since the edit."""

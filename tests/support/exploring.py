@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from extract.trace import Trace
 from filmkit.core.language import use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
 from filmkit.explore.page import write_explore
-from tests.support.browsing import wait_until
+from tests.support.browsing import Open, opened, wait_until
 from tests.support.checkout import SHIPPED
 from tests.support.filming import render_request
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
-__all__ = ["ASKED", "ASKING", "explore_page", "open_part", "open_parts", "parts_of"]
+__all__ = [
+    "ASKED",
+    "ASKING",
+    "STILL",
+    "explore_page",
+    "file",
+    "open_page",
+    "open_part",
+    "open_parts",
+    "opened_page",
+    "page",
+    "parts_of",
+]
 
 ASKED = {
     "softmax": "Which word is read most?",
@@ -27,6 +42,10 @@ ASKED = {
     "reading": "What do the best ones hold?",
 }
 """Questions of the parts that have one."""
+
+
+STILL: dict[str, Any] = {"reduced_motion": "reduce", "color_scheme": "dark"}
+"""Options of a page on which nothing moves by itself."""
 
 
 class Asks(Stage):
@@ -116,3 +135,32 @@ def open_parts(page: Page) -> list[str]:
     for name in names:
         open_part(page, name)
     return names
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the project's trace."""
+    return explore_page(None, tmp_path_factory.mktemp("explore"))
+
+
+@pytest.fixture
+def open_page(browser: Browser, file: Path) -> Iterator[Open]:
+    """Function that opens it."""
+    with opened(browser, file) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def opened_page(browser: Browser, file: Path) -> Iterator[Page]:
+    """The page with all parts open, which has had no error in the end."""
+    with opened(browser, file) as open_page:
+        page = open_page(**STILL)
+        open_parts(page)
+        yield page
+
+
+@pytest.fixture
+def page(opened_page: Page) -> Page:
+    """The page with all parts open, as it is at first."""
+    opened_page.evaluate("choose({ query: 7, head: 3 })")
+    return opened_page

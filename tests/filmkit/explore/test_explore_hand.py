@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browsing import Open, browser, opened, wait_until
-from tests.support.exploring import ASKED, explore_page, open_part, open_parts
+from tests.support.browsing import Open, browser, wait_until
+from tests.support.exploring import (
+    ASKED,
+    STILL,
+    file,
+    open_page,
+    open_part,
+    opened_page,
+    page,
+)
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
-__all__ = ["browser"]
+__all__ = ["browser", "file", "open_page", "opened_page", "page"]
 
 CHOSEN = "[chosen.query, chosen.head]"
-STILL: dict[str, Any] = {"reduced_motion": "reduce", "color_scheme": "dark"}
 CONTROLS = {"button", "radio", "slider", "combobox", "application", "image", "checkbox", "group"}
 """Roles that must have a name; those of groups are of sets of radio buttons."""
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return explore_page(None, tmp_path_factory.mktemp("explore"))
-
-
-@pytest.fixture
-def open_page(browser: Browser, file: Path) -> Iterator[Open]:
-    with opened(browser, file) as open_page:
-        yield open_page
-
-
-@pytest.fixture(scope="module")
-def opened_page(browser: Browser, file: Path) -> Iterator[Page]:
-    with opened(browser, file) as open_page:
-        page = open_page(**STILL)
-        open_parts(page)
-        yield page
-
-
-@pytest.fixture
-def page(opened_page: Page) -> Page:
-    """The page with all parts open, as it is at first."""
-    opened_page.evaluate("choose({ query: 7, head: 3 })")
-    return opened_page
 
 
 def tree(page: Page) -> list[dict[str, Any]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
@@ -22,16 +21,15 @@ from filmkit.core.view import LayerView
 from filmkit.explore.words import explore_words
 from tests.support.browsing import browser, opened
 from tests.support.checkout import SHIPPED
-from tests.support.exploring import explore_page, open_parts
+from tests.support.exploring import STILL, explore_page, file, open_parts, opened_page, page
 from tests.support.traces import make_trace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser"]
+__all__ = ["browser", "file", "opened_page", "page"]
 
 BYTES = 2  # of a number of 16 bits
-STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="module")
@@ -49,22 +47,6 @@ def attention(trace: Trace, view: LayerView) -> AttentionResult:
     """What numpy computes of the layer that is shown."""
     q, k, v = trace.queries(view.layer), trace.keys(view.layer), trace.get("v", view.layer)
     return trace.attend(view.layer, *(tensor[: view.stop] for tensor in (q, k, v)))
-
-
-@pytest.fixture(scope="module")
-def opened_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    file = explore_page(None, tmp_path_factory.mktemp("explore"))
-    with opened(browser, file) as open_page:
-        page = open_page(**STILL)
-        open_parts(page)
-        yield page
-
-
-@pytest.fixture
-def page(opened_page: Page) -> Page:
-    """The page of the project's trace, all parts open, as it is at first."""
-    choose(opened_page, 7, 3)
-    return opened_page
 
 
 def choose(page: Page, query: int, head: int) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from shutil import copytree
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,15 +21,23 @@ from filmkit.explore.parts import PARTS
 from scenes.registry import SCENES
 from tests.support.browsing import Open, browser, opened, record_problems, wait_until
 from tests.support.checkout import SHIPPED
-from tests.support.exploring import ASKED, explore_page, open_part, open_parts, parts_of
+from tests.support.exploring import (
+    ASKED,
+    STILL,
+    explore_page,
+    file,
+    open_page,
+    open_part,
+    open_parts,
+    parts_of,
+)
 from tests.support.traces import make_trace, replaced
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser"]
+__all__ = ["browser", "file", "open_page"]
 
-STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 SIZES = {"telephone": (390, 844), "desk": (1280, 720), "4K": (3840, 2160)}
 MOST_BYTES = 6_000_000
 
@@ -77,17 +85,6 @@ DRAWN = """[...document.querySelectorAll("canvas")].filter((each) => each.checkV
   })"""
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return explore_page(None, tmp_path_factory.mktemp("explore"))
-
-
-@pytest.fixture
-def open_page(browser: Browser, file: Path) -> Iterator[Open]:
-    with opened(browser, file) as open_page:
-        yield open_page
-
-
 def check_room(page: Page, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CLIPPED) == []
@@ -104,7 +101,7 @@ def check_canvases(page: Page) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_all_fits_and_is_drawn_in_both_themes(open_page: Open, size: str) -> None:
     width, height = SIZES[size]
-    page = open_page(viewport={"width": width, "height": height}, color_scheme="dark", **STILL)
+    page = open_page(viewport={"width": width, "height": height}, **STILL)
     assert open_parts(page) == [part.name for part in PARTS]
     check_room(page, width)
     background = "getComputedStyle(document.body).backgroundColor"
