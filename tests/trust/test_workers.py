@@ -576,6 +576,7 @@ def secure_scheduler(
         yield address
 
 
+@pytest.mark.slow
 def test_certificates_encrypt_the_connections(
     shapes: RenderRequest,
     film: bytes,
@@ -588,6 +589,7 @@ def test_certificates_encrypt_the_connections(
     assert film_of(shapes) == film
 
 
+@pytest.mark.slow
 def test_without_certificates_it_says_how_to_name_them(
     shapes: RenderRequest, secure_scheduler: str
 ) -> None:
@@ -595,6 +597,7 @@ def test_without_certificates_it_says_how_to_name_them(
         make_films(replace(shapes, cluster=secure_scheduler))
 
 
+@pytest.mark.slow
 def test_a_plain_connection_to_an_encrypted_cluster_is_one_line(
     shapes: RenderRequest, secure_scheduler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
