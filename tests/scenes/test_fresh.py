@@ -52,11 +52,9 @@ def last_pictures(
     return pictures
 
 
-@pytest.mark.parametrize(
-    "aspect",
-    # A wide and a high picture: what is in it does not depend on its shape otherwise.
-    [DEFAULT_ASPECT, pytest.param("9:16", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+# A wide and a high picture: what is in it does not depend on its shape otherwise.
+@pytest.mark.parametrize("aspect", [DEFAULT_ASPECT, "9:16"])
 def test_a_beat_alone_ends_as_it_does_after_all_others(aspect: str) -> None:
     trace = trace_of_kind(SHIPPED_KIND)
     differing = []

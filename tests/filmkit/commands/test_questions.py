@@ -163,6 +163,7 @@ def test_a_cue_sheet_has_both(calling: Calling, folder: Path) -> None:
     assert [beat["narration"] for beat in spoken["beats"]] == ANSWERS
 
 
+@pytest.mark.slow
 def test_the_pause_is_not_counted_as_a_still_picture(calling: Calling, folder: Path) -> None:
     done = calling("check", "asking.py", "--json", *TRACE, folder=folder)
     (report,) = json.loads(done.stdout)

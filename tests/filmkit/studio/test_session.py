@@ -50,6 +50,7 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
+@pytest.mark.slow
 def test_whatever_becomes_of_the_file_is_told_and_the_scene_comes_back(tmp_path: Path) -> None:
     """Text that is not UTF-8, a pipe, no file, an error whose message holds half a character."""
     with open_studio(tmp_path) as studio, StudioClient(studio.address) as page:

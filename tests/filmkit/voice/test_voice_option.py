@@ -65,6 +65,7 @@ def test_a_table_for_a_translator(
     }
 
 
+@pytest.mark.slow
 def test_a_check_measures_with_the_voice(calling: Calling, folder: Path) -> None:
     arguments = ("check", "story.py", "--json", "--trace", "trace.safetensors", "--quiet")
     written, spoken = (
