@@ -1,4 +1,4 @@
-"""What is wrong with the scripts of a page is told where it was written."""
+"""The check of a page names each fault in its scripts with file and line."""
 
 from __future__ import annotations
 
