@@ -24,7 +24,7 @@ from extract.facts.architectures import (
     kv_cache_elements,
     latent_size,
 )
-from extract.facts.gpus import GPU_BYTES, H100_SXM, decoding_work
+from extract.facts.gpus import GPU_BYTES, GPUS, H100_SXM, decoding_work
 from extract.facts.newer_schemes import NEWER_SCHEMES, CachedLayers, NewerScheme
 from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, v2_cache_claim
 
@@ -245,6 +245,14 @@ def test_the_ridge_of_the_chip() -> None:
     assert H100_SXM.operations_per_second == pytest.approx(1979e12 / 2, rel=2e-4)
     assert "datasheet" in H100_SXM.source
     assert GPU_BYTES == 80_000_000_000
+
+
+def test_gpus_hold_and_read_what_is_published() -> None:
+    gaming, data_centre, newer = GPUS
+    assert [chip.memory_bytes / 1e9 for chip in GPUS] == [24, 80, 141]
+    assert gaming.bytes_per_second == 384 * 21e9 / 8  # its bus, and the rate of one line of it
+    assert newer.operations_per_second == data_centre.operations_per_second
+    assert all(chip.source for chip in GPUS)
 
 
 # --- Newer schemes --------------------------------------------------------------------------------
