@@ -95,7 +95,6 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         "tokens": [printable(token) for token in meta.tokens[: view.stop]],
         "first": view.first,
         "hidden": view.hidden_name if view.hides_first else "",
-        "layer": view.layer,
         "head": head,
         "query": view.first + best_match(view.head(head))[0],
         "heads": meta.n_heads,
@@ -121,10 +120,8 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
             asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
             model=meta.model,
             rank=rank,
-            prompt=meta.prompt.strip(),
             next=printable(meta.top_tokens[view.stop - 1][0]) if meta.top_tokens else "",
             tokens=document["tokens"][view.first :],
-            first=view.first,
             view=view,
             head=head,
         )

@@ -18,7 +18,7 @@ byId("query").append(
   )
 );
 const light = matchMedia("(prefers-color-scheme: light)");
-useTheme(light.matches);
+useTheme(data.light || light.matches);
 showChosen();
 document.fonts.ready.then(showChosen); // whose words have other widths
 light.addEventListener("change", () => useTheme(light.matches));

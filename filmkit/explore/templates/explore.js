@@ -8,7 +8,6 @@
  * @property {string[]} tokens of the prompt
  * @property {number} first position of the first one that is drawn
  * @property {string} hidden a name for those before; empty if all are drawn
- * @property {number} layer that is shown
  * @property {number} head that is chosen at first
  * @property {number} query position of the word that is chosen at first
  * @property {number} heads how many a layer has
@@ -17,6 +16,7 @@
  * @property {Object<string, Object<string, Norm>>} norms by theme, and by what is drawn
  * @property {Object<string, string>} maps base64 of the 256 colours of each map
  * @property {string} library file that draws in space
+ * @property {boolean} light whether it begins light, whatever the reader's system has
  * @property {Object<string, string[]>} needs names of the files of numbers that each part needs
  *
  * A file of numbers that has arrived.

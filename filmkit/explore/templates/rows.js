@@ -92,12 +92,10 @@ drawers.softmax = {
     byId("temperature-read").textContent = fixed(temperature);
     byId("temperature").setAttribute("aria-valuetext", fixed(temperature));
     const { scores, weights } = rowOf(chosen.query, temperature);
-    const most = Math.max(...scores.filter(Number.isFinite).map(Math.abs)) || 1;
     const line = (word, score, weight) => {
       const row = makeElement("div", "");
       row.append(makeElement("span", word), makeElement("b", score === null ? "" : fixed(score)), makeElement("i", ""), makeElement("em", percent(weight)));
       row.style.setProperty("--share", weight);
-      row.style.setProperty("--score", score === null ? 0 : score / most);
       return row;
     };
     const lines = drawn.map((position) => line(wordAt(position), unmasked(scores[position]), weights[position] ?? 0));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -86,8 +87,13 @@ def test_another_layer_and_head_are_shown(calling: Calling, folder: Path) -> Non
     explore(calling, folder, "--layer", 0, "--head", 1, "--out", "other")
     page = page_in(folder / "other")
     document = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
-    assert (document["layer"], document["head"]) == (0, 1)
+    assert document["head"] == 1
     assert "layer 0" in page.rpartition("<footer>")[2]
+    file = (folder / "other" / "layer.js").read_text().removeprefix("receive(").rstrip(");\n")
+    numbers, trace = json.loads(file), Trace.load(folder / "trace.safetensors")
+    stored = numbers["arrays"][numbers["numbers"]["dark"]["tensors"]["q"]["array"]]
+    wanted = trace.queries(0)[: trace.meta.n_prompt].astype("<f4").tobytes()
+    assert b64decode(stored) == wanted
 
 
 @pytest.mark.parametrize("made", ["a file", "a folder for the page"])

@@ -343,3 +343,13 @@ def test_the_first_token_is_drawn_if_asked_for(browser: Browser, tmp_path: Path)
         open_parts(page)
         assert page.locator("#query label").count() == 5
         assert page.text_content("#mix-read") == ""
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_it_begins_with_the_theme_that_is_asked_for(
+    browser: Browser, tmp_path: Path, theme: str
+) -> None:
+    """In a browser whose system is dark."""
+    file = explore_page(make_trace(n_tokens=4), tmp_path, theme=theme)
+    with opened(browser, file) as open_page:
+        assert open_page(**STILL).evaluate("themeName()") == theme
