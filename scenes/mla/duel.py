@@ -410,6 +410,6 @@ def _quoted(text: str) -> list[str]:
 
 def _flush(words: Sequence[str], room: Box) -> VGroup:
     """Return words in their own colours, flush left in a room."""
-    colours = [own_colour(word.strip(f" .,“”«»{NO_BREAK_SPACE}")) for word in words]
+    colours = [own_colour(word.strip(f" .,“”„«»{NO_BREAK_SPACE}")) for word in words]
     sentence = Sentence(words, room, size=CONTINUATION, colours=colours)
     return sentence.words.shift([room.left - sentence.words.get_left()[0], 0, 0])
