@@ -93,6 +93,13 @@ PHRASES = {
         "ce ces cette chaque la le les leur leurs ne pas sa se ses son tous tout toute toutes un "
         "une",
     ),
+    "es": _Phrases.of(
+        "era es están está son",
+        "a al como con cuando cuánto de del desde donde e en entre frente ni o para pero por "
+        "porque que quién según si sin sobre tras u y",
+        "cada el este esta esto la las le les lo los no se su sus toda todas todo todos un una "
+        "unos",
+    ),
     "zh": _Phrases.of(
         "是 有 就 都 也 却 只 正是 就是 没有 可以 得到 变成 算出 生成 共享 保留 仍然",
         "在 从 把 被 由 用 让 向 对 和 与 或 而 但 所以 因为 如果 假如 不论 "

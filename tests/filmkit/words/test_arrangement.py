@@ -90,6 +90,11 @@ def test_the_same_matrix_of_several_heads_is_told_apart() -> None:
 
 
 TRANSLATED = {
+    "es": (
+        "De izquierda a derecha: consultas Q, luego puntuaciones (encima: claves K transpuesta).",
+        "Enmarcado: consultas Q (fila «red»).",
+        "Tenue: puntuaciones.",
+    ),
     "fr": (
         "De gauche à droite\u00a0: requêtes Q, puis scores (au-dessus\u00a0: clés K transposée).",
         "Encadré\u00a0: requêtes Q (ligne «\u00a0red\u00a0»).",

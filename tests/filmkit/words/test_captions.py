@@ -142,28 +142,37 @@ FRENCH = (
     "de début 12\u202f345\u202f; le reste va à la tête 3. Qu’en dire\u202f? Que les clés et les "
     "valeurs de chaque couche restent en mémoire\u202f!"
 )
+SPANISH = (
+    "La softmax convierte una fila en partes: «flag» se lleva el 33\u00a0%, el token inicial, "
+    "12.345; el resto va a la cabeza 3. ¿Y qué decir? ¡Que las claves y los valores de cada capa "
+    "se quedan en la memoria!"
+)
 CHINESE = (
     "Softmax 把一行变成总和为一的占比：第 3 个头把 33% 给了“flag”，起始词元得到 4.2%。如果什么都"
     "不共享，DeepSeek-R1 每个词元要占 12,345 个数；而这里所有的头只用同一个潜在向量——"
     "词元越多，差别越大！"
 )
-LETTERS = {"fr": "abé \u00a0\u202f:;»«’7%,.", "zh": "键值查询的 aB“”（），。：；、！？——…7%·"}
-OPENING = "«“‘（(《「"
+LETTERS = {
+    "es": "abñ \u00a0:;»«¿?¡!7%,.",
+    "fr": "abé \u00a0\u202f:;»«’7%,.",
+    "zh": "键值查询的 aB“”（），。：；、！？——…7%·",
+}
+OPENING = "«“‘（(《「¿¡"
 
 
-@pytest.mark.parametrize(("code", "text"), [("fr", FRENCH), ("zh", CHINESE)])
+@pytest.mark.parametrize(("code", "text"), [("es", SPANISH), ("fr", FRENCH), ("zh", CHINESE)])
 def test_captions_in_other_languages(code: str, text: str) -> None:
     language = Language(code)
     with use_language(code):
         said = Narration.of(text, {})
         cues = captions([beat(said.text, 0.0, said.seconds(0.1))])
         lines = [line for cue in cues for line in cue.lines]
-        assert max(map(len, lines)) <= max_line_length() == {"fr": 42, "zh": 18}[code]
+        assert max(map(len, lines)) <= max_line_length() == {"es": 42, "fr": 42, "zh": 18}[code]
         for cue in cues:
             assert len(cue.lines) <= MAX_LINES
             speed = len(cue.text) / (cue.end - cue.start)
             assert speed <= language.letters_a_second + 1e-6
-    assert language.letters_a_second == {"fr": 17, "zh": 9}[code]
+    assert language.letters_a_second == {"es": 17, "fr": 17, "zh": 9}[code]
     for line in lines:
         assert line[0].isalnum() or line[0] in OPENING, line
         assert line[-1] not in OPENING
@@ -173,6 +182,7 @@ def test_captions_in_other_languages(code: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("code", "text", "whole"),
     [
+        ("es", SPANISH, ["«flag»", "33\u00a0%", "12.345;", "¿Y ", "¡Que ", "memoria!"]),
         ("fr", FRENCH, ["«\u00a0drapeau\u00a0»", "33\u00a0%", "12\u202f345\u202f;", "dire\u202f?"]),
         (
             "zh",
