@@ -77,6 +77,7 @@ function go(index, playing) {
   players.forEach((player) => player.pause());
   startTimer();
   leave();
+  pen.stroke = null;
   if (index !== state.index) talk.loop = false;
   state.index = index;
   stage.dataset.index = index;
@@ -88,7 +89,7 @@ function go(index, playing) {
 
 // The beat and the speaker's time outlive a reload of the page.
 function remember() {
-  history.replaceState(timer, "", `#${state.index + 1}`);
+  history.replaceState({ ...timer, drawn: pen.drawn }, "", `#${state.index + 1}`);
 }
 
 // Whether a beat has a film that may be shown.
@@ -233,6 +234,7 @@ function showTexts() {
   byId("forward").disabled = !next;
   offerLive();
   updateSpeaker();
+  showPen();
 }
 
 const paragraphs = (text) => text.split("\n\n").map((part) => makeElement("p", part));

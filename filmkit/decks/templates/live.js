@@ -11,6 +11,7 @@ function offerLive() {
 function openLive(page) {
   const kind = slides[state.index].live;
   if (!kind) return showMessage(WORDS.noLive, page);
+  stopDrawing();
   if (kind === "rows") return following.token === null ? startFollowing() : stopFollowing();
   const opened = document.querySelector("dialog.live[open]");
   leave();

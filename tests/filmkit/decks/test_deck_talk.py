@@ -597,7 +597,7 @@ def test_dialogs_fit_the_screen(open_deck: Open) -> None:
 
 def test_every_word_that_the_script_shows_is_in_one_place() -> None:
     folder = PROJECT / "filmkit" / "decks" / "templates"
-    for name in ("deck.js", "talk.js", "live.js", "begin.js"):
+    for name in ("deck.js", "talk.js", "pen.js", "live.js", "begin.js"):
         code = re.sub(r"//.*", "", (folder / name).read_text())
         for text in re.findall(r"\"([^\"]*)\"|`([^`]*)`", code):
             words = re.sub(r"\$\{[^}]*\}", "", "".join(text))
