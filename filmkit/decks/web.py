@@ -141,6 +141,7 @@ def _slide_data(
         "frame": slide.picture_map["frame"],
         "still": data_uri(slide.picture),
         "moves": slide.video is not None,
+        "loop": slide.loop,
         "panels": panels,
         "live": live.of_slide(slide, panels),
     }

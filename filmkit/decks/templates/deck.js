@@ -26,6 +26,7 @@
  * @property {string} still the address of its last picture
  * @property {string} [film] the address of its film, if that is a file of its own
  * @property {boolean} moves whether it has a film
+ * @property {boolean} loop whether that plays over and over
  * @property {any[]} panels that the pointer reads; see filmkit/decks/cells.py
  * @property {?string} live the name of its live picture
  */
@@ -37,7 +38,8 @@ const marks = [...byId("marks").children];
 const STARTS_SCENE = slides.map((slide, i) => i === 0 || slide.scene !== slides[i - 1].scene);
 
 // Which beat is on the stage, and its mode: it "plays", is "paused", or "holds" its last picture.
-const state = { index: -1, mode: "holds" };
+// A beat that is repeated has said its words: it is silent.
+const state = { index: -1, mode: "holds", silent: false };
 let front = 0;
 let muted = false;
 
@@ -78,7 +80,7 @@ function go(index, playing) {
   startTimer();
   leave();
   pen.stroke = null;
-  if (index !== state.index) talk.loop = false;
+  if (index !== state.index) talk.loop = slides[index].loop && hasFilm(index) && !talk.auto;
   state.index = index;
   stage.dataset.index = index;
   if (playing && hasFilm(index)) play();
@@ -95,10 +97,11 @@ function remember() {
 // Whether a beat has a film that may be shown.
 const hasFilm = (index) => slides[index].moves && !lessMotion.matches;
 
-function play() {
+function play(silent = false) {
   const index = state.index;
   if (!slides[index].moves) return hold();
   stopWaiting();
+  state.silent = silent;
   const back = 1 - front;
   const chosen = Number(players[front].dataset.index) === index ? front : back;
   load(players[chosen], index);
@@ -117,7 +120,7 @@ let told = false;
 
 // Browsers let a page speak only after the first key or click on it: until then it plays silently.
 function start(player) {
-  player.muted = !data.sound || muted;
+  player.muted = !data.sound || muted || state.silent;
   const plays = player.play().then(() => player.muted || withdrawMessage(WORDS.pressForVoice));
   return plays.catch((error) => {
     // Another step, or a pause, came before the film began: what it does is wanted.

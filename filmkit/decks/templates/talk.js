@@ -163,7 +163,7 @@ function stopWaiting() {
 // Called when a picture stands: what comes after it, in seconds from now.
 function goOnAfter(seconds) {
   stopWaiting();
-  if (talk.loop && hasFilm(state.index)) waiting = setTimeout(play, AGAIN);
+  if (talk.loop && hasFilm(state.index)) waiting = setTimeout(() => play(true), AGAIN);
   else if (talk.auto) waiting = setTimeout(goOn, 1000 * seconds);
 }
 
@@ -175,6 +175,7 @@ function toggleAuto(page) {
   talk.auto = talk.stand = !talk.auto;
   clearTimeout(alone);
   showMessage(talk.auto ? WORDS.autoOn : WORDS.autoOff, page);
+  if (talk.auto) talk.loop = false;
   if (!talk.auto) stopWaiting();
   else if (state.mode === "holds") goOnAfter(data.pause);
   else if (state.mode === "paused") pauseOrResume();
