@@ -309,8 +309,11 @@ def test_a_guess_stays_beside_what_is_right(
     assert page.text_content("#sets .answer") == f"{heard}The answer of sets."
     (pressed,) = page.locator("#sets [aria-pressed=true]").all_text_contents()
     assert pressed.startswith(guess)
-    styles = choices.evaluate_all("(all) => all.map((each) => getComputedStyle(each).border)")
-    assert len(set(styles)) == len(set(marked)), "in another shape, too"
+    shapes = choices.evaluate_all(
+        "(all) => all.map((each) => getComputedStyle(each)).map(({ borderStyle, borderWidth }) => "
+        "`${borderWidth} ${borderStyle}`)"
+    )
+    assert len(set(shapes)) == len(set(marked)), "not told by its colour alone"
     choices.first.evaluate("(choice) => choice.click()")
     assert page.locator("#sets [aria-pressed=true]").all_text_contents() == [pressed]
 
