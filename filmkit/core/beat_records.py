@@ -90,6 +90,12 @@ class BeatRecord:
         A hash of all that its pictures depend on besides trace and settings; "" if not known.
     pause
         How long a question waits for an answer after it has been said, in seconds; 0 for all else.
+    choices
+        The answers between which a question lets choose; empty if it offers none.
+    answer
+        Which of them is right, counted from 0; None if that is not told.
+    loop
+        Whether a deck plays it over and over until the next step.
     """
 
     name: str
@@ -104,6 +110,9 @@ class BeatRecord:
     title: str = ""
     code: str = ""
     pause: float = 0.0
+    choices: tuple[str, ...] = ()
+    answer: int | None = None
+    loop: bool = False
 
     @property
     def written(self) -> tuple[str, ...]:

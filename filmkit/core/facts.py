@@ -22,7 +22,7 @@ from filmkit.core.numbers import format_count
 
 __all__ = ["Fact", "fact", "keep_facts", "named_facts"]
 
-Value = float | str
+Value = float | str | tuple[str, ...]
 
 _ledger: ContextVar[list[Fact] | None] = ContextVar("ledger", default=None)
 
@@ -35,7 +35,7 @@ class Fact(str):
     name
         What it is.
     value
-        The number, or the word.
+        The number, or the word, or several words.
     given
         What it was computed from, beside the scene's own layer and head.
     beside
@@ -65,7 +65,7 @@ def fact(
     name
         What it is, such as "relative error".
     value
-        The number; or a word, which is written as it is.
+        The number; or a word, which is written as it is; or several words.
     write
         How the number becomes text, such as :func:`filmkit.core.numbers.format_share`.
     beside
@@ -85,7 +85,8 @@ def fact(
 def named_facts(**facts: Value | tuple[Value, Callable[[Any], str]]) -> dict[str, str]:
     """Return facts by their names in the narration.
 
-    Each is given as a number or a word, or as a number and a function that writes it.
+    Each is given as a number or a word, or as a number, or several words, and a function that
+    writes it.
     """
     return {
         name: fact(name, *(what if isinstance(what, tuple) else (what,)))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Formatter
 
 from filmkit.core.language import current_language
@@ -39,6 +39,8 @@ class Narration:
         The words, on one line, with facts filled in and without brackets.
     marks
         For each mark, the number of characters that are said before it.
+    words
+        For each mark, its words.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class Narration:
 
     text: str
     marks: Mapping[str, int]
+    words: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, written: str, facts: Mapping[str, str]) -> Narration:
@@ -70,7 +73,7 @@ class Narration:
             or braces do not match.
         """
         plain = one_line(written).replace("'", "’")
-        text, marks, end = "", {}, 0
+        text, marks, marked, end = "", {}, {}, 0
         for match in MARK.finditer(plain):
             text += _filled(plain[end : match.start()], facts)
             before, bar, after = match[1].partition("|")
@@ -80,9 +83,10 @@ class Narration:
             if name in marks:
                 raise NarrationError(f"two marks are called [{name}]; mark other words")
             marks[name] = len(text)
-            text += _filled(words, facts)
+            marked[name] = _filled(words, facts)
+            text += marked[name]
             end = match.end()
-        return cls(text + _filled(plain[end:], facts), marks)
+        return cls(text + _filled(plain[end:], facts), marks, marked)
 
     def seconds(self, per_word: float) -> float:
         """Return how long it takes to say.

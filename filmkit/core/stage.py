@@ -41,6 +41,11 @@ waits for some seconds, and a deck for a key. The beat's own narration is the an
             \"""Head {head} does.\"""
             ...
 
+Square brackets in a question mark the answers that it offers; ``answer`` names the fact that is
+right, so that pages can show it beside what was guessed::
+
+        @beat(ask="How many heads look back? [{few}], [{some}] or [{many}]?", answer="few")
+
 Whatever several beats need is made in :meth:`Stage.prepare` and kept as an attribute. Beats must be
 deterministic and use no time-based updaters: then the picture at which a beat begins depends on
 the trace, the settings and the theme alone, and each beat can be rendered by itself.
@@ -137,11 +142,17 @@ class _BeatMark:
         Narration by the names of :meth:`Stage.variant`; if empty, the docstring is the narration.
     questions
         What it asks, by the same names, or "" if it asks the same in all; empty if it asks nothing.
+    answer
+        Name of the fact that is the right one of the answers that it offers; "" if none is.
+    loop
+        Whether a deck repeats it.
     """
 
     when: Callable[[Trace], bool]
     variants: Mapping[str, str]
     questions: Mapping[str, str]
+    answer: str
+    loop: bool
 
 
 @overload
@@ -153,6 +164,8 @@ def beat(
     *,
     when: Callable[[Trace], bool] | None = None,
     ask: str | Mapping[str, str] = "",
+    answer: str = "",
+    loop: bool = False,
     **variants: str,
 ) -> Callable[[BeatT], BeatT]: ...
 
@@ -163,6 +176,8 @@ def beat(
     *,
     when: Callable[[Trace], bool] | None = None,
     ask: str | Mapping[str, str] = "",
+    answer: str = "",
+    loop: bool = False,
     **variants: str,
 ) -> BeatT | Callable[[BeatT], BeatT]:
     """Mark a method of a :class:`Stage` as a beat; a decorator with or without arguments.
@@ -174,7 +189,12 @@ def beat(
         plays.
     ask
         A question that is asked before the beat, with facts in braces; or one for each variant, by
-        its name. It is a step of its own, which is called "ask\\_" and the beat's name.
+        its name. It is a step of its own, which is called "ask\\_" and the beat's name. Words in
+        square brackets are answers that it offers; a fact that lists several words offers each.
+    answer
+        Name of the fact that is the right one of these answers.
+    loop
+        Whether a deck plays the beat over and over until the next step.
     **variants
         Several versions of the narration, instead of the docstring; :meth:`Stage.variant` returns
         the name of the one to use.
@@ -218,7 +238,9 @@ def beat(
             sys.audit("filmkit.beat", name)
             method(*arguments, **options)
 
-        announced.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants, questions)
+        announced.__dict__["beat"] = _BeatMark(
+            when or (lambda trace: True), variants, questions, answer, loop
+        )
         return cast(BeatT, announced)
 
     body = sys._getframe(1).f_locals
@@ -527,6 +549,7 @@ class Stage(Scene):
             error.add_note(f"in beat {name}")
             raise
         marks = tuple(self._waited_for.items())
+        choices = self._choices(said) if asks else ()
         record = BeatRecord(
             name,
             said.text,
@@ -535,10 +558,13 @@ class Stage(Scene):
             tail,
             marks,
             self.provenance_notes(),
-            tuple(said.marks.items()),
+            () if asks else tuple(said.marks.items()),
             speech,
             title_of_beat(name),
             pause=pause,
+            choices=choices,
+            answer=self._right_answer(name, choices) if choices else None,
+            loop=_is_beat(method) and cast(Any, method).beat.loop,
         )
         self.beats.append(record)
         if self.on_beat_end:
@@ -607,6 +633,28 @@ class Stage(Scene):
             self.wait(seconds)
         else:
             self.play(self._card.breathe(seconds), self.drift(), run_time=seconds)
+
+    def _choices(self, question: Narration) -> tuple[str, ...]:
+        """Return the answers that a question offers: its marked words, one by one."""
+        words: list[str] = []
+        for name, marked in question.words.items():
+            value = getattr(self.facts.get(name), "value", None)
+            words += value if isinstance(value, tuple) else [marked]
+        return tuple(dict.fromkeys(words))
+
+    def _right_answer(self, question: str, choices: tuple[str, ...]) -> int | None:
+        """Return which of its answers is right; None if the scene does not say."""
+        method = getattr(self, question.removeprefix(QUESTION))
+        name = method.beat.answer
+        if not name:
+            return None
+        if self.facts.get(name) not in choices:
+            raise SceneCodeError(
+                f"answer={name!r} is no fact that the question offers; it offers "
+                + ", ".join(choices),
+                place_of_code(method),
+            )
+        return choices.index(self.facts[name])
 
     def drift(self) -> Animation:
         """Return the motion of a picture while it is talked about.

@@ -62,6 +62,11 @@ class Slide:
         The beat's film, an mp4 file; None if only pictures were drawn, and for a title slide.
     sound
         Whether a voice speaks in the film.
+    choices, answer
+        The answers that a question offers, and which of them is right; as in a
+        :class:`~filmkit.core.beat_records.BeatRecord`.
+    loop
+        Whether it plays over and over until the next step.
     is_title
         Whether it is the title slide of the deck, which has no film.
     """
@@ -78,6 +83,9 @@ class Slide:
     alt: str
     video: Path | None = None
     sound: bool = False
+    choices: tuple[str, ...] = ()
+    answer: int | None = None
+    loop: bool = False
     is_title: bool = False
 
     @classmethod
@@ -108,6 +116,9 @@ class Slide:
             picture=Image.fromarray(stage.snapshot(notes=True)[..., :3]),
             picture_map=document,
             alt=alt_text(document, record.title),
+            choices=record.choices,
+            answer=record.answer,
+            loop=record.loop,
         )
 
 

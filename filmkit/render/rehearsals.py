@@ -260,12 +260,13 @@ def _misfit(rehearsals: Rehearsals, entry: SceneEntry) -> str:
 def _record(stored: dict[str, Any]) -> BeatRecord:
     marks, marked = _pairs(stored.pop("marks")), _pairs(stored.pop("marked"))
     model, hidden = stored.pop("notes")
-    speech = stored.pop("speech")
+    speech, choices = stored.pop("speech"), tuple(stored.pop("choices"))
     return BeatRecord(
         **stored,
         marks=marks,
         notes=(model, hidden),
         marked=marked,
+        choices=choices,
         speech=speech and Speech(**speech | {"places": _pairs(speech["places"])}),
     )
 

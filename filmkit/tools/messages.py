@@ -48,6 +48,7 @@ __all__ = ["catalogue_sources", "faults_of", "messages_of", "update"]
 
 WORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 MARK = re.compile(r"\[([^\[\]|]*)(?:\|[^\[\]]*)?\]")
+UNSAID = ("when", "answer", "loop")  # arguments of a beat that are no words
 WIDTH = 99
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)  # a date that does not change from run to run
 
@@ -94,7 +95,7 @@ def _narrated(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
         for method, decorator in beats:
             yield BEAT_TITLE, beat_title(method.name), []
             given = decorator.keywords if isinstance(decorator, ast.Call) else []
-            said = {str(each.arg): each.value for each in given if each.arg != "when"}
+            said = {str(each.arg): each.value for each in given if each.arg not in UNSAID}
             asked = ast.literal_eval(said.pop("ask", ast.Constant("")))
             narrations = {name: ast.literal_eval(text) for name, text in said.items()}
             narrations = narrations or {"": ast.get_docstring(method) or ""}

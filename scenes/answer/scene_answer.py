@@ -149,8 +149,9 @@ class Answer(Stage):
         self.play(*moves, cards, run_time=SHINE)
 
     @beat(
-        ask="In {tests} comparisons, how often did models with a latent do better? {few}, {some} "
-        "or {better} times?"
+        ask="In {tests} comparisons, how often did models with a latent do better? [{few}], "
+        "[{some}] or [{better}] times?",
+        answer="better",
     )
     def the_answer(self) -> None:
         """And still think just as well? Trained that way, DeepSeek's models did better in {better}

@@ -138,7 +138,7 @@ class Attention(Stage):
         self.facts |= named_facts(
             width=meta.d_model,
             **self.pair,
-            offered=separated([self.words[place] for place in self._offered()]),
+            offered=(tuple(self.words[place] for place in self._offered()), separated),
             dot=(float(head.dot_products[self.match]), format_number),
             share=(self.share, spoken_weight),
             scaling=(meta.score_scale, scaling),
@@ -363,11 +363,12 @@ class Attention(Stage):
         show(marks=(Mark("X", row=self.query),), lit={WORDS: self._rows(self.query)})
 
     @beat(
-        ask="Which word matters most to “{query}”: {offered}?",
+        ask="Which word matters most to “{query}”: [{offered}]?",
         straight="Two learned matrices make each row a query and a key. Read loosely, queries ask "
         "and keys answer.",
         latent="Learned matrices make each row a query and a key, here by way of a short latent. "
         "Read loosely, queries ask and keys answer.",
+        answer="key",
     )
     def queries_and_keys(self) -> None:
         self.show(". W_Q . W_K\nX Q C K\nway way way way", reveal="Q C K")

@@ -167,8 +167,9 @@ class CacheSize(Stage):
     # One GPU
 
     @beat(
-        ask="One GPU was full after {full} tokens. How many fit as latents: about {few}, {some} or "
-        "{many}?"
+        ask="One GPU was full after {full} tokens. How many fit as latents: about [{few}], "
+        "[{some}] or [{many}]?",
+        answer="many",
     )
     def one_gpu(self) -> None:
         """Where the [keys] and values of {full} tokens are, the [latents] of {latent_full} fit."""

@@ -591,8 +591,9 @@ class KVCache(Stage):
         self._name(names)
 
     @beat(
-        ask="While one number arrives, how many multiply-adds could the chip do? {few}, {about} or "
-        "{many}?"
+        ask="While one number arrives, how many multiply-adds could the chip do? [{few}], "
+        "[{about}] or [{many}]?",
+        answer="about",
     )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could

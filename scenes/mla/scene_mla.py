@@ -434,8 +434,9 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        ask="One shared set moves {shared_layer} of the attention. And one latent: {shared_again}, "
-        "{between} or {latent_layer} percent?",
+        ask="One shared set moves {shared_layer} of the attention. And one latent: "
+        "[{shared_again}], [{between}] or [{latent_layer}] percent?",
+        answer="latent_layer",
     )
     def all_heads_compared(self) -> None:
         """What glows is attention that lands on other words: {shared_layer} with one [shared]

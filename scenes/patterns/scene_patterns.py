@@ -293,9 +293,11 @@ class Patterns(Stage):
 
     @beat(
         ask={
-            "many": "How many of {all} heads look mostly at {first}? {few}, {some} or {resting}?",
+            "many": "How many of {all} heads look mostly at {first}? [{few}], [{some}] or "
+            "[{resting}]?",
             "few": "How many of {all} heads look mostly at {first}?",
         },
+        answer="resting",
     )
     def a_place_to_rest(self) -> None:
         """{resting} give it more than half of their attention. A head with nothing to look for can

@@ -160,8 +160,9 @@ class Question(Stage):
         self.play(*self.say(words))
 
     @beat(
-        ask="How many tokens of DeepSeek-R1 fill a GPU, if nothing is shared? {few}, {about} or "
-        "{many}?"
+        ask="How many tokens of DeepSeek-R1 fill a GPU, if nothing is shared? [{few}], [{about}] "
+        "or [{many}]?",
+        answer="about",
     )
     def until_it_bursts(self) -> None:
         """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}

@@ -25,7 +25,13 @@ from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
 from filmkit.core.norm import Norm
-from filmkit.core.numbers import counted_heads, format_rough, spoken_share, whole_percent
+from filmkit.core.numbers import (
+    counted_heads,
+    format_decimal,
+    format_rough,
+    spoken_share,
+    whole_percent,
+)
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.pictures.parts import TEXT, Matrix
@@ -85,6 +91,7 @@ class Sharing(Stage):
                 moved=(share, spoken_share),
                 few=(10 * share, format_rough),
                 some=(30 * share, format_rough),
+                percent=(100 * share, format_decimal),
             )
 
     def variant(self, beat: str) -> str:
@@ -173,7 +180,8 @@ class Sharing(Stage):
 
     @beat(
         when=has_several,
-        ask="How much of the attention moves? {few}, {some} or {moved}?",
+        ask="How much of the attention moves? [{few}], [{some}] or [{percent}] percent?",
+        answer="percent",
     )
     def attention_moves(self) -> None:
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model

@@ -152,7 +152,8 @@ class Sparse(Stage):
 
     @beat(
         when=has_choice,
-        ask="And if each head chose its own {n} tokens? {best}, {some} or {few}?",
+        ask="And if each head chose its own {n} tokens? [{best}], [{some}] or [{few}]?",
+        answer="best",
     )
     def each_head_chooses(self) -> None:
         """{best}, if it looks at all tokens first. But a model has to choose before it reads."""

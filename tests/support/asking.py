@@ -24,7 +24,7 @@ class Asking(Stage):
         """A square is here."""
         self.play(Appear(self.squares[0]), run_time=0.4)
 
-    @beat(ask="How many sides does it have? {wrong} or {sides}?")
+    @beat(ask="How many sides does it have? [{wrong}] or [{sides}]?", answer="sides")
     def sides(self):
         """It has {sides}, as all of them have."""
         self.play(Appear(self.squares[1]), run_time=0.4)

@@ -88,12 +88,12 @@ def false_facts(stage: Stage, facts: Iterable[Fact]) -> Iterator[str]:
             yield f"{fact.name} {fact.given or ''} is {expected}, not {fact.value} ({fact})"
 
 
-def _same(value: float | str, expected: object) -> bool:
+def _same(value: float | str | tuple[str, ...], expected: object) -> bool:
     if isinstance(expected, Interval):
         return expected[0] <= float(value) <= expected[1]
     if isinstance(expected, set):
         return value in expected
-    if isinstance(value, str) or isinstance(expected, str):
+    if isinstance(value, (str, tuple)) or isinstance(expected, (str, tuple)):
         return value == expected
     return math.isclose(value, expected, rel_tol=1e-6, abs_tol=1e-9)  # type: ignore[arg-type]
 

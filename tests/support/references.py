@@ -129,11 +129,11 @@ def word_of_match(stage: Stage) -> set[str]:
 
 
 @fact("offered")
-def offered(stage: Stage) -> str:
+def offered(stage: Stage) -> tuple[str, ...]:
     """The key, and the two words before the query that are nearest to it."""
     (query, key), words = best_match(stage.head), stage.layer.words
     spelt = [i for i in range(query) if i != key and re.search(r"\w", words[i].replace("_", ""))]
-    return ", ".join(printable(words[i]) for i in sorted({key, *(spelt[-2:] or [query])}))
+    return tuple(printable(words[i]) for i in sorted({key, *(spelt[-2:] or [query])}))
 
 
 @fact("dot", "product")
@@ -573,6 +573,7 @@ REFERENCES.update(
         "kv_cache.few": lambda s: ridge() / 10,
         "kv_cache.about": lambda s: ridge(),
         "kv_cache.many": lambda s: 10 * ridge(),
+        "sharing.percent": lambda s: 100 * shared_layer(s),
         "sharing.few": lambda s: 10 * shared_layer(s),
         "sharing.some": lambda s: 30 * shared_layer(s),
         "saving": lambda s: V2_SAVING,

@@ -19,6 +19,7 @@ def test_facts_are_filled_in_and_brackets_are_not_shown() -> None:
     said = Narration.of("The query of [{row}] meets\n    the key of [red].", FACTS)
     assert said.text == "The query of white meets the key of red."
     assert said.marks == {"row": 13, "red": 36}
+    assert said.words == {"row": "white", "red": "red"}
     assert said.text[13:].startswith("white")
     assert said.text[36:].startswith("red")
 
@@ -40,7 +41,10 @@ def test_facts_are_filled_in_and_brackets_are_not_shown() -> None:
 def test_what_is_written_becomes_what_is_said(
     written: str, text: str, marks: dict[str, int]
 ) -> None:
-    assert Narration.of(written, FACTS) == Narration(text, marks)
+    said = Narration.of(written, FACTS)
+    assert (said.text, said.marks) == (text, marks)
+    assert said.words.keys() == marks.keys()
+    assert all(text[marks[name] :].startswith(words) for name, words in said.words.items())
 
 
 @pytest.mark.parametrize(

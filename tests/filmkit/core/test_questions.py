@@ -16,7 +16,9 @@ from filmkit.commands.scene_files import find_scene
 from filmkit.core.animations import Drift, presence
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.errors import SceneCodeError
+from filmkit.core.facts import named_facts
 from filmkit.core.language import title_of_beat, use_language
+from filmkit.core.numbers import separated
 from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import Stage, beat
 from filmkit.core.stage_settings import StageSettings
@@ -157,6 +159,49 @@ def test_a_question_has_a_title_in_each_language() -> None:
     assert title_of_beat("ask_one_gpu") == "Question: One GPU"
     with use_language("fr"):
         assert title_of_beat("ask_one_gpu") == "Question : One GPU"
+
+
+def test_marked_words_of_a_question_are_the_answers_that_it_offers(played: Played) -> None:
+    asked = played.records["ask_sides"]
+    assert asked.choices == ("5", "4")
+    assert asked.answer == 1
+    assert not asked.marked  # which are places in time
+    assert played.records["ask_others"].choices == played.records["sides"].choices == ()
+    assert played.records["ask_others"].answer is None
+
+
+def test_a_fact_that_lists_words_offers_each_of_them_once() -> None:
+    class Several(Stage):
+        def prepare(self) -> None:
+            self.facts |= named_facts(words=(("a", "b", "a"), separated), right="b")
+
+        @beat(ask="Which is it: [{words}] or [none|no word]?", answer="right", loop=True)
+        def only(self) -> None:
+            """It is."""
+            self.hold()
+
+    asked, answered = Several.rehearse(make_trace()).beats
+    assert asked.narration == "Which is it: a, b, a or no word?"
+    assert asked.choices == ("a", "b", "no word")
+    assert asked.answer == 1
+    assert (asked.loop, answered.loop) == (False, True)
+
+
+@pytest.mark.parametrize("answer", ["last", "nothing"])
+def test_an_answer_that_a_question_does_not_offer_is_refused_at_its_beat(answer: str) -> None:
+    class Wrong(Stage):
+        def prepare(self) -> None:
+            self.facts |= {"first": "1", "last": "9"}
+
+        @beat(ask="Is it [{first}] or [2]?", answer=answer)
+        def only(self) -> None:
+            """It is."""
+            self.hold()
+
+    message = f"answer='{answer}' is no fact that the question offers; it offers 1, 2"
+    with pytest.raises(SceneCodeError, match=message) as raised:
+        Wrong.rehearse(make_trace())
+    assert raised.value.place.startswith(Path(__file__).name)
 
 
 def test_a_fact_that_a_question_lacks_is_named_at_its_beat() -> None:
