@@ -89,9 +89,14 @@ function go(index, playing) {
   showTexts();
 }
 
-// The beat and the speaker's time outlive a reload of the page.
+// The beat, the speaker's time and what is drawn outlive a reload of the page. A browser may refuse
+// to keep so much, or so often: the talk goes on.
 function remember() {
-  history.replaceState({ ...timer, drawn: pen.drawn }, "", `#${state.index + 1}`);
+  try {
+    history.replaceState({ ...timer, drawn: pen.drawn }, "", `#${state.index + 1}`);
+  } catch {
+    return;
+  }
 }
 
 // Whether a beat has a film that may be shown.

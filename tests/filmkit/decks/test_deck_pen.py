@@ -127,6 +127,19 @@ def test_strokes_belong_to_their_slide_and_outlive_a_reload(open_deck: Open) -> 
     check_ends(page)
 
 
+def test_a_browser_that_keeps_no_more_does_not_end_the_talk(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    page.evaluate(
+        "history.replaceState = () => { throw new DOMException('', 'SecurityError'); }; null"
+    )
+    page.keyboard.press("d")
+    draw(page, *ENDS)
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("[stage.ariaLabel.split('.')[0], slides[1].title]") == ["Panels", "Panels"]
+    page.keyboard.press("ArrowLeft")
+    check_ends(page)
+
+
 def test_undo_takes_back_strokes_and_a_clearing(open_deck: Open) -> None:
     page = open_deck(**STILL)
     page.keyboard.press("d")
