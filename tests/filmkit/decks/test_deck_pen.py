@@ -140,7 +140,7 @@ def test_a_browser_that_keeps_no_more_does_not_end_the_talk(open_deck: Open) -> 
     check_ends(page)
 
 
-def test_undo_takes_back_strokes_and_a_clearing(open_deck: Open) -> None:
+def test_keys_undo_and_clear_and_choose_a_colour(open_deck: Open) -> None:
     page = open_deck(**STILL)
     page.keyboard.press("d")
     for height in (0.2, 0.4, 0.6):
@@ -151,23 +151,17 @@ def test_undo_takes_back_strokes_and_a_clearing(open_deck: Open) -> None:
         counts.append(page.evaluate(COUNT))
     assert counts == [2, 0, 2, 1, 0, 0, 0]
     assert page.is_disabled("#undo")
+    # On a French keyboard digits need a shift.
+    for key, code in (("é", "Digit2"), ("(", "Digit5")):
+        event = {"bubbles": True, "key": key, "code": code}
+        page.evaluate("(keys) => stage.dispatchEvent(new KeyboardEvent('keydown', keys))", event)
+    assert page.locator("#palette [aria-pressed=true]").all_text_contents() == ["2"]
     # Without the pen these keys are the browser's.
     draw(page, (0.1, 0.2), (0.9, 0.2))
     page.keyboard.press("d")
     for key in ("u", "Delete", "Control+z"):
         page.keyboard.press(key)
     assert page.evaluate(COUNT) == 1
-
-
-def test_digits_need_no_shift_on_a_french_keyboard(open_deck: Open) -> None:
-    page = open_deck(**STILL)
-    page.keyboard.press("d")
-    press = "stage.dispatchEvent(new KeyboardEvent('keydown', {bubbles: true, key: %r, code: %r}))"
-    page.evaluate(press % ("é", "Digit2"))
-    assert page.evaluate("pen.colour") == 1
-    page.evaluate(press % ("5", "Digit5"))
-    assert page.evaluate("pen.colour") == 1, "there are four"
-    assert page.locator("#palette [aria-pressed=true]").text_content() == "2"
 
 
 def test_the_speaker_draws_in_their_window_too(open_deck: Open) -> None:
@@ -256,6 +250,7 @@ def test_there_is_one_tool_at_a_time(open_deck: Open) -> None:
     assert page.evaluate("following.token !== null")
 
 
+@pytest.mark.slow
 def test_who_comes_to_a_stand_finds_clean_pictures(open_deck: Open) -> None:
     page = open_deck(**STILL)
     page.clock.install()

@@ -167,7 +167,7 @@ def test_nothing_is_loaded_before_it_is_near(browser: Browser, file: Path) -> No
     page.close()
 
 
-@pytest.mark.parametrize("name", ["latent", "reading"])
+@pytest.mark.parametrize("name", ["reading", pytest.param("latent", marks=pytest.mark.slow)])
 def test_the_contents_lead_to_each_part(open_page: Open, name: str) -> None:
     page = open_page(**STILL)
     links = page.locator(".contents a")
