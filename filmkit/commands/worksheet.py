@@ -88,11 +88,10 @@ def worksheet(
         raise click.UsageError("name scenes or give --all, not both")
     if ctx.get_parameter_source("theme") is not ParameterSource.COMMANDLINE:
         options["theme"] = PRINT
-    # What is chosen by default is not named.
-    theme = THEMES[0] if options["theme"] == PRINT else options["theme"]
-    more = named_choices(theme, DEFAULT_ASPECT, options["language"])
-    if paper != next(iter(PAPERS)):
-        more.append(paper)
+    # What is so by default is not named: here that is another theme than in films.
+    more = [options["theme"]] if options["theme"] != PRINT else []
+    more += named_choices(THEMES[0], DEFAULT_ASPECT, options["language"])
+    more += [paper] if paper != next(iter(PAPERS)) else []
     slugs = [entry.slug for entry in scenes] or ["all" if all_scenes else "exercises"]
     target = out or Path("worksheets") / f"{deck_name(slugs, more=more)}.pdf"
     if target.suffix != ".pdf":
