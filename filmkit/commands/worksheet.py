@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
-from click.core import ParameterSource
 from cloup.constraints import mutually_exclusive
 
 from filmkit.commands.options import (
@@ -35,12 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["worksheet"]
 
-PAPERS = {"a4": "a4", "letter": "us-letter"}
-"""Sizes of paper, with the names that Typst has for them."""
-PRINT = "print"
+PAPERS = {"a4": "a4", "letter": "us-letter"}  # with the names that Typst has for them
+PRINT = "print"  # the theme, unless another one is chosen
 
 
-@cloup.command(context_settings=CONTEXT_SETTINGS)
+@cloup.command(context_settings=CONTEXT_SETTINGS | {"default_map": {"theme": PRINT}})
 @cloup.argument(
     "scenes", nargs=-1, metavar="[SCENE...]", callback=lambda ctx, param, names: scenes_named(names)
 )
@@ -81,13 +79,10 @@ def worksheet(
 
     Without a scene: a dot product, a softmax and a weighted mix to do by hand, in small numbers of
     the trace, and their solutions. With scenes: a page for each, with its picture and its
-    questions, and their answers. With --all: all of these. Solutions come last. The theme is print
-    unless you choose another.
+    questions, and their answers. With --all: all of these. Solutions come last.
     """
     if scenes and all_scenes:
         raise click.UsageError("name scenes or give --all, not both")
-    if ctx.get_parameter_source("theme") is not ParameterSource.COMMANDLINE:
-        options["theme"] = PRINT
     # What is so by default is not named: here that is another theme than in films.
     more = [options["theme"]] if options["theme"] != PRINT else []
     more += named_choices(THEMES[0], DEFAULT_ASPECT, options["language"])

@@ -325,6 +325,11 @@ def test_printed_numbers_are_those_of_the_trace_rounded(
     read = range(max(0, at + 1 - window) if window else 0, at + 1)
     left_out = [k for k in read if k not in shown]
     assert max(pattern[left_out], default=0) <= min(pattern[list(shown)]), "the largest shares"
+    first = made.view.layer.first
+    for key in sorted(shown, key=lambda k: scores[k]):
+        if first <= key != at and key != best and meta.tokens[key].strip().isalnum():
+            assert printable(meta.tokens[key]) == tables[1].word, "the lowest score of these"
+            break
     largest = float(max(numbers[0] for numbers in shown.values()))
     together = {
         f"{len(left_out)} other{'s' * (len(left_out) > 1)}": np.exp(
