@@ -16,7 +16,6 @@ const STEADY = 0.55; // share of the way to the pointer that a line goes with ea
 const SAVED = 250; // milliseconds after which strokes are kept; browsers allow only so many a second
 const PENS = 4;
 
-// What was drawn, by the number of the slide: strokes, and null where all before were cleared.
 /** @type {{ page: ?Document, colour: number, stroke: ?Stroke, pointer: number, stylus: boolean, drawn: Object<string, ?Stroke[]> }} */
 const pen = {
   page: null, // in which the speaker draws: that of the deck, or of their window
@@ -24,7 +23,7 @@ const pen = {
   stroke: null, // that is being drawn
   pointer: 0, // which draws it
   stylus: false, // whether there is one: then a hand that rests on the screen draws nothing
-  drawn,
+  drawn, // by the number of the slide: strokes, and null where all before were cleared
 };
 let saving = 0;
 
@@ -88,8 +87,9 @@ function keepStrokes() {
 const PEN_KEYS = { u: undo, Delete: clearStrokes, Escape: stopDrawing };
 
 function penAction(event, key) {
-  if (!windows().includes(pen.page)) return undefined; // the speaker may have closed theirs
-  if (event.ctrlKey || event.metaKey) return key === "z" && !event.altKey && !event.shiftKey ? undo : undefined;
+  // The speaker may have closed their window.
+  if (event.altKey || !windows().includes(pen.page)) return undefined;
+  if (event.ctrlKey || event.metaKey) return key === "z" && !event.shiftKey ? undo : undefined;
   const digit = Number(/^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1]);
   return digit >= 1 && digit <= PENS ? () => choosePen(digit - 1) : PEN_KEYS[key];
 }

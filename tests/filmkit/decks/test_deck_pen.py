@@ -156,6 +156,8 @@ def test_keys_undo_and_clear_and_choose_a_colour(open_deck: Open) -> None:
         event = {"bubbles": True, "key": key, "code": code}
         page.evaluate("(keys) => stage.dispatchEvent(new KeyboardEvent('keydown', keys))", event)
     assert page.locator("#palette [aria-pressed=true]").all_text_contents() == ["2"]
+    page.keyboard.press("Alt+3")
+    assert page.evaluate("pen.colour") == 1, "it is the browser's"
     # Without the pen these keys are the browser's.
     draw(page, (0.1, 0.2), (0.9, 0.2))
     page.keyboard.press("d")
