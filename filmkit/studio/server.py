@@ -34,7 +34,11 @@ __all__ = ["Studio", "application", "serve"]
 
 REFUSAL = "Refused: open the address that the studio printed in its terminal, token included.\n"
 
-SCRIPTS = {"cells.js": "filmkit.decks", "studio.js": "filmkit.studio"}
+SCRIPTS = {
+    "filled.js": "filmkit.decks",
+    "cells.js": "filmkit.decks",
+    "studio.js": "filmkit.studio",
+}
 """Scripts of the page, and the packages in whose templates they are."""
 
 POLICY = (
