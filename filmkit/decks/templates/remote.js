@@ -12,6 +12,7 @@ watch.observe(byId("black"), { attributes: true, attributeFilter: ["open"] });
 setInterval(report, 1000); // the speaker's window may have started the time again
 
 function report() {
+  tellRight();
   const { started, minutes } = timer;
   const now = { kind: "at", index: state.index, black: byId("black").open, minutes };
   const told = JSON.stringify([now, started]);
@@ -86,6 +87,13 @@ function showVote(vote) {
   byId("vote-bars").hidden = vote.open;
   byId("vote-count").textContent = say("votes", { count: vote.count });
   if (!vote.open) byId("vote-bars").replaceChildren(...voteBars(vote));
+  tellRight();
+}
+
+// Which choice is right is said once the film of the answer has been seen.
+function tellRight() {
+  const told = state.mode === "holds" || panel.classList.contains("told");
+  panel.classList.toggle("told", told && typeof remote.vote?.right === "number");
 }
 
 function resultOrCode() {

@@ -169,6 +169,14 @@ def test_a_talk_is_given_from_a_telephone(
     screen.wait_for_selector("#vote-bars li")
     assert screen.inner_text("#vote-count") == "Votes: 2"
 
+    # A film of the answer is seen first; if it is played again, all know.
+    right = screen.locator("#vote .right b")
+    for mode, told in (("plays", False), ("holds", True), ("plays", True)):
+        screen.evaluate(f"state.index = stage.dataset.index = {QUESTION + 1}; setMode('{mode}')")
+        right.wait_for(state="attached")
+        wait_until(screen, f"panel.classList.contains('told') === {str(told).lower()}")
+        assert right.is_visible() == told
+
 
 def test_black_and_pointer_come_from_the_telephone(screen: Page, telephone: Page) -> None:
     telephone.tap("#black")
