@@ -32,7 +32,7 @@ COLOURS = ("#2a4d69", "#4b3869", "#285943", "#693838")
 NOTES = "What to say about {title}, with a pause after it.\n\nBeat of the talk; then the next one."
 
 
-def _slides() -> list[Slide]:
+def _slides(film: Path | None) -> list[Slide]:
     names = ("01_queries", "02_ask_scores", "03_scores", "04_the_end")
     frame = (640, 360)
     return [
@@ -47,6 +47,7 @@ def _slides() -> list[Slide]:
             picture=Image.new("RGB", frame, colour),
             picture_map={"frame": list(frame), "panels": []},
             alt=f"A stand-in for {title}.",
+            video=film,
             choices=CHOICES if number == QUESTION else (),
             answer=1 if number == QUESTION else None,
         )
@@ -54,12 +55,16 @@ def _slides() -> list[Slide]:
     ]
 
 
-def talk_of(folder: Path) -> Talk:
-    """Write a web deck of stand-in slides to deck.html in a folder; return its talk."""
+def talk_of(folder: Path, film: Path | None = None) -> Talk:
+    """Write a web deck of stand-in slides to deck.html in a folder; return its talk.
+
+    A film, if there is one, is that of every slide, and lies beside the deck.
+    """
     view = LayerView.of_prompt(make_trace(n_tokens=4), None, show_first_token=False)
-    options, slides = DeckOptions(minutes=10), _slides()
+    options, slides = DeckOptions(minutes=10), _slides(film)
+    beside = film is not None
     deck = write_web(
-        folder / "deck.html", slides, view, DARK, "A talk", options, films_beside=False
+        folder / "deck.html", slides, view, DARK, "A talk", options, films_beside=beside
     )
     return Talk.of(slides, deck, "A talk", options)
 

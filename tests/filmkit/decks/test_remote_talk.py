@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -269,6 +270,24 @@ def test_without_its_server_the_talk_goes_on(browser: Browser, talk: Talk) -> No
     assert telephone.is_disabled("#forward")
     wait_until(voter, "document.getElementById('state').textContent.startsWith('No connection')")
     for page in pages.values():
+        page.context.close()
+
+
+@pytest.mark.slow
+def test_without_a_film_of_the_server_its_last_picture_is_shown(
+    browser: Browser, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"no film")
+    with served(talk_of(tmp_path, film)) as server:
+        page = browser.new_context(**OPTIONS["screen"]).new_page()
+        page.goto(server.entrances["screen"].address)
+        for number in range(3):
+            page.wait_for_selector("#stage[data-mode=holds]")
+            assert page.evaluate("still.hidden") is False
+            assert page.evaluate("still.src === slides[state.index].still")
+            assert index(page) == number
+            page.keyboard.press("ArrowRight")
         page.context.close()
 
 
