@@ -320,19 +320,11 @@ function startTimer() {
   if (state.index >= 0) timer.started ||= Date.now();
 }
 
-const two = (n) => String(n).padStart(2, "0");
-const clock = (seconds) => `${Math.floor(seconds / 60)}:${two(Math.floor(seconds) % 60)}`;
-
 function updateClock() {
   if (!speaker || speaker.closed) return;
   const at = (id) => speaker.document.getElementById(id);
   const seconds = timer.started ? (Date.now() - timer.started) / 1000 : 0;
   const now = new Date();
-  at("timer").textContent = clock(seconds);
-  at("clock").textContent = `${two(now.getHours())}:${two(now.getMinutes())}`;
-  const rest = timer.minutes === null ? null : Math.ceil(60 * timer.minutes - Math.floor(seconds));
-  at("rest").hidden = rest === null;
-  if (rest === null) return;
-  at("rest").textContent = say(rest < 0 ? "over" : "left", { time: clock(Math.abs(rest)) });
-  at("rest").dataset.state = rest < 0 ? "over" : rest < 6 * timer.minutes ? "soon" : "";
+  at("clock").textContent = `${twoDigits(now.getHours())}:${twoDigits(now.getMinutes())}`;
+  showTime(at("timer"), at("rest"), seconds, timer.minutes);
 }
