@@ -16,7 +16,7 @@ from pathlib import Path
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
 from filmkit.core.project import PROJECT
-from filmkit.decks import web
+from filmkit.decks import talk, web
 from filmkit.explore import page
 from filmkit.studio import server
 
@@ -24,6 +24,9 @@ __all__ = ["faults"]
 
 PAGES = {
     "deck": web.SCRIPTS,
+    "served": web.SERVED_SCRIPTS,
+    "telephone": talk.TELEPHONE_SCRIPTS,
+    "voting": talk.VOTING_SCRIPTS,
     "gallery": ("gallery.js",),
     "explore": page.SCRIPTS,
     "studio": tuple(server.SCRIPTS),

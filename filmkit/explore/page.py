@@ -24,7 +24,7 @@ from filmkit.render.runner import manim_config, rehearse
 __all__ = ["LIBRARY", "SCRIPTS", "write_explore"]
 
 SCRIPTS = (
-    *("cells.js", "page.js", "paint.js", "rank.js", "arithmetic.js", "explore.js"),
+    *("filled.js", "cells.js", "page.js", "paint.js", "rank.js", "arithmetic.js", "explore.js"),
     *("matrix.js", "rows.js", "heads.js", "sets.js", "memory.js", "reading.js", "begin_explore.js"),
 )
 """Modules of the page, in the order in which they run."""
