@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 __all__ = [
+    "NO_SPACE",
     "Open",
     "browser",
     "find_browser",
@@ -31,6 +32,12 @@ OFFLINE = ("file:", "data:", "blob:", "about:")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 """Programs that can draw the pages, in order of preference."""
+
+NO_SPACE = """const { getContext } = HTMLCanvasElement.prototype;
+HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
+  return kind === "webgl" ? null : getContext.call(this, kind, ...options);
+};"""
+"""A script in whose pages the browser does not draw in space."""
 
 MAC_BROWSER = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 

@@ -47,5 +47,6 @@ drawers.memory = {
     });
     const kind = model.latent.length ? "" : WORDS.hypothetical;
     byId("memory-source").textContent = sentences(say("sources", { model: model.source, gpu: gpu.source }), kind, WORDS.cacheAlone);
+    announce();
   },
 };
