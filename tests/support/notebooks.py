@@ -14,7 +14,7 @@ from tests.support.browsing import opened, wait_until
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Frame, Page
 
-__all__ = ["cell", "choose", "framed", "shown", "value"]
+__all__ = ["cell", "choose", "click_cell", "framed", "shown", "value"]
 
 # What a notebook does with a widget: its model, as anywidget gives it, and an element for its view.
 HOST = """<!doctype html><meta charset="utf-8"><body style="margin: 0"><div id="cell"></div>
