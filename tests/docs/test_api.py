@@ -45,7 +45,9 @@ def run(name: str, namespace: dict[str, Any]) -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("function", [filmkit.show, filmkit.widget, extract.trace], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "function", [filmkit.show, filmkit.widget, extract.trace], ids=lambda each: each.__name__
+)
 def test_every_option_is_documented(function: Any) -> None:
     documented = re.findall(r"^(\w+)(?: : .+)?\n    \S", inspect.getdoc(function) or "", re.M)
     assert [name for name in inspect.signature(function).parameters if name not in documented] == []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Frame, Page
 
 __all__ = [
     "NO_SPACE",
@@ -125,7 +125,7 @@ def record_problems(page: Page) -> list[str]:
     return problems
 
 
-def wait_until(page: Page, condition: str, timeout: float = 30.0) -> None:
+def wait_until(page: Page | Frame, condition: str, timeout: float = 30.0) -> None:
     """Wait until a JavaScript expression is true in a page, for at most ``timeout`` seconds.
 
     Playwright's ``wait_for_function`` evaluates text within the page, which the security policy of

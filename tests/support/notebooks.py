@@ -21,7 +21,7 @@ HOST = """<!doctype html><meta charset="utf-8"><body style="margin: 0"><div id="
 <script type="module">
 %(esm)s
 const state = %(state)s;
-const hearers = new Set();
+globalThis.hearers = new Set();
 globalThis.saved = 0;
 globalThis.model = {
   get: (name) => state[name],
