@@ -102,27 +102,30 @@ class Choices:
                 f"{', '.join(self.values)}"
             )
         known = self.values[name]
-        if name == "temperature":
-            if isinstance(chosen, float | int) and known[0] <= chosen <= known[-1]:
-                return float(chosen)
-            raise ValueError(f"temperature is {chosen!r}; it may be {known[0]} to {known[-1]}")
         if name == "off":
             positions = chosen if isinstance(chosen, Iterable) else [chosen]
-            return [_one_of(known, position, "word") for position in positions]
+            return [_one_of(known, position, name) for position in positions]
+        if name == "temperature" and isinstance(chosen, float | int):
+            least, most = known
+            if least <= chosen <= most:
+                return float(chosen)
+            raise _refusal(known, chosen, name)
         return _one_of(known, chosen, name)
 
 
 def _one_of(known: Sequence[float], chosen: Any, name: str) -> float:
+    """Return the one that is chosen as it is known: a notebook takes none of NumPy's numbers."""
     for one in known:
         if one == chosen:
             return one
-    if len(known) == 1:
-        there_are = f"there is only {known[0]}"
-    elif isinstance(known, range):
-        there_are = f"there are {known[0]} to {known[-1]}"
-    else:
-        there_are = f"there are {', '.join(map(str, known))}"
-    raise ValueError(f"there is no {name} {chosen!r} here; {there_are}")
+    raise _refusal(known, chosen, name)
+
+
+def _refusal(known: Sequence[float], chosen: Any, name: str) -> ValueError:
+    among = f"{known[0]} to {known[-1]}"
+    if not isinstance(known, range) and name != "temperature":
+        among = ", ".join(map(str, known))
+    return ValueError(f"{name} is {chosen!r}; it may be {among}")
 
 
 class LiveWidget(anywidget.AnyWidget):

@@ -16,7 +16,7 @@ const aboutCell = (key) => ({ ...aboutHead(), key, key_word: wordAt(key) });
 /**
  * What each part tells of what is chosen in it, and how it takes a choice of Python's; the names are
  * those that filmkit/explore/widget.py writes down.
- * @type {Object<string, { value: () => object, take?: (value: any) => void }>}
+ * @type {Object<string, { value: () => object, take: (value: any) => void }>}
  */
 const told = {
   pattern: {
@@ -114,12 +114,12 @@ addEventListener("message", async (event) => {
   if (event.source !== parent || !port) return;
   await built;
   port.onmessage = ({ data: { query = chosen.query, head = chosen.head, ...value } }) => {
-    // Nothing is told before what Python has chosen has come, if it is nothing.
+    // First comes what Python has chosen so far, perhaps nothing: only then is anything told.
     if (notebook !== port) {
       [notebook, last] = [port, ""];
       tellHeight();
     }
-    parts.forEach((name) => told[name].take?.(value));
+    parts.forEach((name) => told[name].take(value));
     choose({ query, head });
   };
 });
