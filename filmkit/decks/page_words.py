@@ -32,6 +32,7 @@ WORDS = {
     "autoPaused": N_("Paused. It goes on by itself after a minute without a key, or with A."),
     "laserOn": N_("The pointer is on; press L to switch it off."),
     "laserOff": N_("The pointer is off."),
+    "pen": N_("Pen {number}"),
     "noLive": N_("This beat has no live picture."),
     "live_rank": N_("Turn the rank"),
     "live_patterns": N_("Open a pattern"),

@@ -34,7 +34,7 @@ __all__ = ["SCRIPTS", "colours_of", "data_uri", "fonts", "render_page", "write_w
 
 SCRIPTS = (
     *("cells.js", "page.js", "paint.js", "rank.js"),
-    *("deck.js", "talk.js", "live.js", "begin.js"),
+    *("deck.js", "talk.js", "pen.js", "live.js", "begin.js"),
 )
 """Templates of the page's script, in the order in which they run."""
 
@@ -141,6 +141,7 @@ def _slide_data(
         "frame": slide.picture_map["frame"],
         "still": data_uri(slide.picture),
         "moves": slide.video is not None,
+        "loop": slide.loop,
         "panels": panels,
         "live": live.of_slide(slide, panels),
     }

@@ -169,6 +169,22 @@ def test_nothing_is_loaded_before_it_is_near(browser: Browser, file: Path) -> No
     page.close()
 
 
+@pytest.mark.parametrize("name", ["reading", pytest.param("latent", marks=pytest.mark.slow)])
+def test_the_contents_lead_to_each_part(open_page: Open, name: str) -> None:
+    page = open_page(**STILL)
+    links = page.locator(".contents a")
+    titles = page.locator(".part h2").all_text_contents()
+    assert links.all_text_contents() == titles
+    assert [link.get_attribute("href") for link in links.all()] == [
+        f"#{part}" for part in parts_of(page)
+    ]
+    links.nth(parts_of(page).index(name)).click()
+    wait_until(page, f"byId('{name}').dataset.state === 'ready'")
+    page.wait_for_timeout(300)  # in which parts above it get their pictures
+    top = f"byId('{name}').getBoundingClientRect().top"
+    assert 0 <= page.evaluate(top) < 100
+
+
 def test_the_page_is_small(file: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in file.parent.iterdir()}
     assert set(sizes) == {
