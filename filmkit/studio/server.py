@@ -10,7 +10,7 @@ import threading
 import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from os import environ
 from typing import NoReturn
@@ -36,6 +36,7 @@ from filmkit.render.processes import children_ignore_ctrl_c
 from filmkit.render.request import RenderRequest, load_trace
 from filmkit.studio.controls import choices_of
 from filmkit.studio.session import MadeFiles, Session
+from filmkit.studio.tracer import SentenceTracer
 
 __all__ = ["Studio", "application", "serve"]
 
@@ -81,6 +82,8 @@ class Studio:
         The secret that a page must have.
     port
         The port of the server.
+    tracer
+        Traces sentences that are typed on pages.
     """
 
     entries: dict[str, SceneEntry]
@@ -90,6 +93,7 @@ class Studio:
     made: MadeFiles
     token: str
     port: int
+    tracer: SentenceTracer = field(default_factory=SentenceTracer)
 
     @property
     def cookie(self) -> str:
@@ -213,6 +217,7 @@ def application(studio: Studio) -> ASGIApp:
             request=studio.request,
             choices=choices_of(studio.request, studio.aspect),
             made=studio.made,
+            tracer=studio.tracer,
         ).run()
 
     routes = [
