@@ -214,4 +214,4 @@ def file_stem(model: str, prompt: str) -> str:
     parts = (prompt.lower(), r"\w+"), (model.rsplit("/", 1)[-1], r"[\w.]+")
     names = ("-".join(re.findall(kind, text)).encode() for text, kind in parts)
     short = (name[:LONGEST_NAME].decode(errors="ignore").strip("-.") for name in names)
-    return "-".join(filter(None, short))
+    return "-".join(filter(None, short)) or "sentence"
