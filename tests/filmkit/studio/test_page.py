@@ -450,7 +450,7 @@ def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -
     assert page.evaluate("sent.at(-1)") == {"kind": "give_up", "model": "made-up"}
     tell("traced", number + 2, file=file, notes=[], more=False)  # on its way by then
     assert page.inner_text("#own-told") == ""
-    page.evaluate("send = realSend; choose = realChoose")
+    page.evaluate("[send, choose] = [realSend, realChoose]")
     page.reload()
     wait_for_all(page)
 
