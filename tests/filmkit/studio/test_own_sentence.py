@@ -80,6 +80,16 @@ def test_a_sentence_becomes_a_trace_and_the_scene(page: Page, studio: Studio) ->
     assert page.inner_text("#control-trace option:checked").endswith(f"traces/{file.name}")
 
 
+def test_a_sentence_that_has_its_trace_is_only_shown(page: Page, studio: Studio) -> None:
+    (file,) = (studio.folder / "traces").iterdir()
+    before = file.stat().st_mtime_ns
+    page.select_option("#control-trace", str(studio.folder / "trace.safetensors"))
+    page.press("#sentence", "Enter")
+    wait_until(page, f"state.choices.trace === {str(file)!r}", TIMEOUT)
+    page.wait_for_selector("#stop-it", state="hidden")
+    assert file.stat().st_mtime_ns == before
+
+
 def test_an_error_leaves_the_picture(page: Page, studio: Studio) -> None:
     tokens = page.evaluate("state.tokens")
     for prompt, words in (

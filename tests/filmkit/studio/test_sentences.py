@@ -317,11 +317,12 @@ def test_a_process_that_ends_is_told_and_started_again(processes: list[FakeProce
     def check(all_pages: SentenceTracer) -> None:
         heard: list[dict[str, Any]] = []
         all_pages.trace("one", "A cat", "m", heard.append)
-        processes[0]._hear(processes[0], {"kind": "error", "text": "it has ended", "early": True})
+        ended = {"kind": "error", "text": "it has ended", "early": True}
+        processes[0]._hear(processes[0], ended)
         assert heard == [{"kind": "refused", "text": "it has ended"}]
         all_pages.trace("one", "A cat", "m", heard.append)
-        processes[0].tell("step", **STEP)  # of the one that has ended
-        assert (len(processes), len(heard)) == (2, 1)
+        processes[0]._hear(processes[0], ended)  # which does not concern the new one
+        assert (len(processes), len(heard), processes[1].stopped) == (2, 1, False)
 
     in_loop(check)
 
