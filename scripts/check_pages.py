@@ -16,7 +16,7 @@ from pathlib import Path
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
 from filmkit.core.project import PROJECT
-from filmkit.decks import web
+from filmkit.decks import talk, web
 from filmkit.explore import page
 from filmkit.studio import server
 
@@ -24,8 +24,13 @@ __all__ = ["faults"]
 
 PAGES = {
     "deck": web.SCRIPTS,
+    "served": web.SERVED_SCRIPTS,
+    "telephone": talk.TELEPHONE_SCRIPTS,
+    "voting": talk.VOTING_SCRIPTS,
     "gallery": ("gallery.js",),
     "explore": page.SCRIPTS,
+    "widget": (*page.SCRIPTS, "widget.js"),
+    "notebook": ("notebook.js",),
     "studio": tuple(server.SCRIPTS),
 }
 """Scripts of each page, in the order in which they run."""
@@ -78,7 +83,9 @@ def _join(target: Path, paths: Iterable[Path]) -> list[str]:
             lines.append("" if line == STRICT else line)
             places.append(f"{path}:{number}")
     # A module: what nothing in it uses, nothing uses.
-    target.write_text("\n".join([*lines, "export {};", ""]), encoding="utf-8")
+    if not any(line.startswith("export ") for line in lines):
+        lines.append("export {};")
+    target.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return [*places, f"{target.stem}:end"]
 
 

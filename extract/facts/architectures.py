@@ -98,6 +98,8 @@ class Architecture:
         Only for a model with a latent.
     indexer : SparseIndexer, optional
         Only for a model whose attention reads some tokens of its cache.
+    address : str
+        Of a page that the source names; empty if there is none.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Architecture:
     source: str
     latent: LatentSize | None = None
     indexer: SparseIndexer | None = None
+    address: str = ""
 
 
 ARCHITECTURES: tuple[Architecture, ...] = (
@@ -122,6 +125,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=64,
         d_model=768,
         source="huggingface.co/openai-community/gpt2, config.json",
+        address="https://huggingface.co/openai-community/gpt2",
     ),
     Architecture(
         name="SmolLM2-135M",
@@ -142,6 +146,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=128,
         d_model=4096,
         source="public copies of meta-llama/Meta-Llama-3-8B, config.json",
+        address="https://huggingface.co/meta-llama/Meta-Llama-3-8B",
     ),
     Architecture(
         name="Llama-3 70B",
@@ -152,6 +157,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=128,
         d_model=8192,
         source="public copies of meta-llama/Meta-Llama-3-70B, config.json",
+        address="https://huggingface.co/meta-llama/Meta-Llama-3-70B",
     ),
     # Version 0.1 attends to the last 4096 tokens only, so its cache stops growing there.
     Architecture(
@@ -163,6 +169,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=128,
         d_model=4096,
         source="public copies of mistralai/Mistral-7B-v0.2, config.json",
+        address="https://huggingface.co/mistralai/Mistral-7B-v0.2",
     ),
     # The one key and value head is in its weights too: keys, values and queries together are
     # 4672 = (71 + 2) x 64 wide.  Ignore the `num_kv_heads` of some copies of its configuration.
@@ -175,6 +182,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=64,
         d_model=4544,
         source="public copies of tiiuae/falcon-7b, config.json (multi_query)",
+        address="https://huggingface.co/tiiuae/falcon-7b",
     ),
     Architecture(
         name="DeepSeek 67B",
@@ -186,6 +194,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_model=8192,
         source="README of deepseek-ai/DeepSeek-LLM (grouped-query attention); sizes from the "
         "config.json of two public derivatives of deepseek-llm-67b-base",
+        address="https://github.com/deepseek-ai/DeepSeek-LLM",
     ),
     Architecture(
         name="DeepSeek-V2-Lite",
@@ -198,6 +207,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         latent=LatentSize(kv_rank=512, rope_dim=64),
         source="deepseek-ai/DeepSeek-V3@9b4e978, inference/configs/config_16B.json; "
         "V2 report, p. 29",
+        address="https://github.com/deepseek-ai/DeepSeek-V3/blob/9b4e978/inference/configs/config_16B.json",
     ),
     Architecture(
         name="DeepSeek-V2",
@@ -210,6 +220,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         latent=LatentSize(kv_rank=512, rope_dim=64),
         source="deepseek-ai/DeepSeek-V3@9b4e978, inference/configs/config_236B.json; "
         "V2 report, p. 12",
+        address="https://github.com/deepseek-ai/DeepSeek-V3/blob/9b4e978/inference/configs/config_236B.json",
     ),
     # Without the one extra layer for multi-token prediction, which serves training and drafting.
     Architecture(
@@ -222,6 +233,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_model=7168,
         latent=LatentSize(kv_rank=512, rope_dim=64),
         source="deepseek-ai/DeepSeek-V3@9b4e978, inference/configs/config_671B.json",
+        address="https://github.com/deepseek-ai/DeepSeek-V3/blob/9b4e978/inference/configs/config_671B.json",
     ),
     Architecture(
         name="DeepSeek-V3.2",
@@ -235,6 +247,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         indexer=SparseIndexer(n_heads=64, top_k=2048),
         source="deepseek-ai/DeepSeek-V3.2-Exp@3b99a53, inference/config_671B_v3.2.json and "
         "Indexer in inference/model.py",
+        address="https://github.com/deepseek-ai/DeepSeek-V3.2-Exp/blob/3b99a53/inference/config_671B_v3.2.json",
     ),
 )
 """All models in the order of the printed table: general models first, then DeepSeek's by age."""

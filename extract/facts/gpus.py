@@ -25,6 +25,8 @@ class Chip:
         From its memory.
     memory_bytes : int
     source : str
+    address : str
+        Of a page that has these numbers.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Chip:
     bytes_per_second: float
     memory_bytes: int
     source: str
+    address: str
 
     def ridge(self, bits: int = 16) -> float:
         """Return how many multiply-adds it can make in the time that one number takes to be read.
@@ -55,6 +58,7 @@ H100_SXM = Chip(
     source="NVIDIA H100 Tensor Core GPU datasheet: 3.35 TB/s, and 1,979 TFLOP/s in BF16 with "
     "sparsity, half of it without; the NVIDIA H100 Tensor Core GPU Architecture white paper has "
     "989.4 for the SXM5 board: 132 multiprocessors of 4,096 operations at 1.83 GHz",
+    address="https://www.nvidia.com/en-us/data-center/h100/",
 )
 """The chip to compare with: dense BF16.  The datasheet prints the rate for sparse matrices, which
 is twice as high, and attention is not sparse in that sense."""
@@ -67,6 +71,8 @@ GPUS = (
         memory_bytes=24 * 10**9,
         source="NVIDIA Ada GPU Architecture white paper: 24 GB of GDDR6X, 384 bits at 21 Gbit/s; "
         "165.2 TFLOP/s in FP16 with FP32 accumulation, without sparsity",
+        address="https://images.nvidia.com/aem-dam/Solutions/geforce/ada/"
+        "nvidia-ada-gpu-architecture.pdf",
     ),
     H100_SXM,
     Chip(
@@ -76,6 +82,7 @@ GPUS = (
         memory_bytes=141 * 10**9,
         source="NVIDIA H200 Tensor Core GPU datasheet: 141 GB at 4.8 TB/s; the multiprocessors of "
         "the H100 SXM",
+        address="https://www.nvidia.com/en-us/data-center/h200/",
     ),
 )
 """Chips whose memory a cache may fill, from the smallest; all are sold as GPUs."""

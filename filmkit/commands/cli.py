@@ -47,6 +47,7 @@ from filmkit.commands.options import (
 )
 from filmkit.commands.script import script
 from filmkit.commands.studio import studio
+from filmkit.commands.worksheet import worksheet
 from filmkit.core.project import page_of_docs
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render.cache import Cache, cache_folder, default_folder, default_limit
@@ -89,6 +90,7 @@ EPILOG = "\n".join(
         "  film        all scenes in one film, with chapters",
         "  deck        slides for a talk",
         "  script      the narration, with times",
+        "  worksheet   a PDF for a lesson: exercises to do by hand, and questions",
         "  gallery     a web page of all scenes",
         "  explore     a web page on which readers try attention by hand",
         "  poster      pictures for print",
@@ -445,6 +447,7 @@ COMMANDS: dict[str, click.Command] = {
     "deck": deck,
     "doctor": doctor,
     "explore": explore,
+    "worksheet": worksheet,
     "gallery": gallery,
     "new": new,
     "poster": poster,

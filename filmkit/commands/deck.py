@@ -6,6 +6,7 @@ Nothing here loads Manim, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import re
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,7 @@ from filmkit.decks import (
 )
 from filmkit.render.choice import named_choices
 from filmkit.render.quality import DEFAULT_QUALITY, quality_of
+from filmkit.serving.addresses import network_addresses
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -92,6 +94,27 @@ _CODE_HERE = (
 )
 
 _PPTX_MISSING = f"slides need python-pptx: {installing('decks')}"
+
+
+_SERVER_LIBRARIES = ("segno", "starlette", "uvicorn", "websockets")
+
+
+def _addresses(network: bool) -> list[str]:
+    """Return the addresses at which a talk is served besides those of this machine alone.
+
+    Raises
+    ------
+    click.ClickException
+        If it cannot be served, before anything is drawn.
+    """
+    if any(find_spec(library) is None for library in _SERVER_LIBRARIES):
+        raise click.ClickException(f"--remote needs a server: {installing('studio')}")
+    found = network_addresses() if network else []
+    if network and not found:
+        raise click.ClickException(
+            "this machine is in no network: connect it to one, or leave out --network"
+        )
+    return found
 
 
 @cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)
@@ -153,6 +176,21 @@ _PPTX_MISSING = f"slides need python-pptx: {installing('decks')}"
         "of several scenes, of chosen beats, and of a theme or aspect that you choose, are added]",
     ),
 )
+@cloup.option_group(
+    "A talk",
+    cloup.option(
+        "--remote",
+        is_flag=True,
+        help="Then serve the web deck until Ctrl-C: a telephone steps it and shows your notes, and "
+        "the audience votes on its questions. Only this machine can reach it.",
+    ),
+    cloup.option(
+        "--network",
+        is_flag=True,
+        help="With --remote: let telephones of the same network in. Only in a network that you "
+        "trust: it is plain http.",
+    ),
+)
 @WHAT_TO_SHOW
 @cloup.option_group(
     "How to make it",
@@ -181,6 +219,8 @@ def deck(
     auto: bool,
     minutes: float | None,
     films_beside: bool,
+    remote: bool,
+    network: bool,
     out: Path | None,
     quality: str,
     aspect: str,
@@ -208,6 +248,10 @@ def deck(
             "--minutes is for web decks, which have a speaker's window: leave it out, or use "
             "--for web"
         )
+    if network and not remote:
+        raise click.UsageError("--network is for a deck that is served: add --remote")
+    if remote and kind != "web":
+        raise click.UsageError("--remote is for web decks: leave it out, or use --for web")
     suffix = SUFFIXES[kind]
     entries = scenes or whole_story(options["compare"])
     more = named_choices(options["theme"], aspect, options["language"])
@@ -219,12 +263,18 @@ def deck(
         )
     if suffix == ".pptx" and find_spec("pptx") is None:
         raise click.ClickException(_PPTX_MISSING)
+    addresses = _addresses(network) if remote else []
 
     def action(request: RenderRequest) -> bool:
         from filmkit.decks.make import make_deck
 
+        serve = None
+        if remote:
+            from filmkit.decks.remote import serve_talk
+
+            serve = partial(serve_talk, addresses=addresses, quiet=request.quiet)
         plan = DeckOptions(beats, title, author, auto, minutes)
-        return make_deck(request, kind, target, plan, films_beside=films_beside)
+        return make_deck(request, kind, target, plan, films_beside=films_beside, serve=serve)
 
     size = quality_of(quality, aspect, fps)
     run(ctx, action, scenes=entries, whole=not scenes, quality=size, out=target.parent, **options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from extract.trace.contents.meta import TraceMeta
 from filmkit.core.language import N_, _, ngettext
-from filmkit.core.numbers import counted_heads, counted_layers, listed
+from filmkit.core.numbers import counted_heads, counted_layers, format_exact, listed
 
 __all__ = [
     "HEAD",
@@ -20,6 +20,7 @@ __all__ = [
     "counted",
     "numbered",
     "one_by_one",
+    "origin_notes",
     "place_in_words",
 ]
 
@@ -153,3 +154,16 @@ def place_in_words(places: Iterable[ModelPlace], meta: TraceMeta) -> str:
         _("all layers") if everywhere else numbered(LAYER, layers),
         (_("all heads") if len(heads) == count else numbered(HEAD, heads)) if heads else "",
     )
+
+
+def origin_notes(meta: TraceMeta) -> list[str]:
+    """Return what has to be said of where a trace's numbers come from, besides its model's name."""
+    notes = []
+    if meta.source.kind == "imported":
+        notes.append(_("imported"))
+    elif meta.published is not None:
+        precision = format_exact(meta.published.precision)
+        notes.append(_("published values, within {precision}", precision=precision))
+    if meta.random_weights:
+        notes.append(_("random weights"))
+    return notes

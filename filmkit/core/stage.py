@@ -97,10 +97,9 @@ from filmkit.core.language import (
     use_language,
 )
 from filmkit.core.light import LitCamera, gives_light
-from filmkit.core.model_places import place_in_words
+from filmkit.core.model_places import origin_notes, place_in_words
 from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
-from filmkit.core.numbers import format_exact
 from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
 from filmkit.core.quantities import draws_before, place_of
@@ -896,15 +895,8 @@ class Stage(Scene):
         own = [source for source in shown if not source.model]
         models = dict.fromkeys([meta.model, *(source.model for source in shown)])
         places = [place_of(self.trace, source) for source in own]
-        parts = [*models, place_in_words(places, meta)]
-        if meta.random_weights:
-            # First, because a note that is too long for the frame loses its end.
-            parts.insert(0, _("random weights"))
-        if meta.source.kind == "imported":
-            parts.insert(0, _("imported"))
-        elif meta.published is not None:
-            precision = format_exact(meta.published.precision)
-            parts.insert(0, _("published values, within {precision}", precision=precision))
+        # The rest comes first, because a note that is too long for the frame loses its end.
+        parts = [*origin_notes(meta), *models, place_in_words(places, meta)]
         drawn = any(draws_before(self.trace, source, self.layer.first) for source in own)
         return "  ·  ".join(filter(None, parts)), "" if drawn else self.hidden_note()
 

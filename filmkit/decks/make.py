@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from filmkit.decks import DeckOptions
 from filmkit.decks.pdf import write_pdf
 from filmkit.decks.pptx import write_slides
 from filmkit.decks.slides import Slide, chosen_beats, drawn_slides, filmed_slides, title_of
+from filmkit.decks.talk import Talk
 from filmkit.decks.title_slide import title_slide
 from filmkit.decks.web import copy_film, write_web
 from filmkit.render.request import RenderRequest, load_trace, report_files
@@ -55,6 +57,7 @@ def make_deck(
     options: DeckOptions | None = None,
     *,
     films_beside: bool = False,
+    serve: Callable[[Talk], None] | None = None,
 ) -> bool:
     """Write a deck; return whether everything succeeded.
 
@@ -70,6 +73,8 @@ def make_deck(
         Which beats it has, its title slide, and how it is shown; as it is by default.
     films_beside
         Whether the films of a web deck are written to a folder beside it, not into the page.
+    serve
+        Called with the talk of a web deck, at the end.
     """
     trace, options = load_trace(request), options or DeckOptions()
     if options.beats:
@@ -82,6 +87,7 @@ def make_deck(
         with manim_config(request.quality, verbosity=request.verbosity):
             cover = [title_slide(request, trace, options, title)]
     shown = request.settings
+    talk = None
     with use_theme(shown.theme, shown.palette, background=shown.background) as theme:
         paths = [target]
         if kind == "pdf":
@@ -98,9 +104,12 @@ def make_deck(
                     view = LayerView.of_prompt(
                         trace, shown.layer, show_first_token=shown.show_first_token
                     )
-                    paths = write_web(
+                    deck = write_web(
                         target, slides, view, theme, title, options, films_beside=films_beside
                     )
+                    paths = deck.paths
+                    if serve is not None:
+                        talk = Talk.of(slides, deck, title, options)
                 else:
                     write_slides(target, slides, theme, title, options, films=kind != "gslides")
                 if kind == "gslides":
@@ -112,6 +121,8 @@ def make_deck(
         if (size := target.stat().st_size) > LARGE_DECK:
             advice = "--films-beside or --quality hd" if kind == "web" else "--quality hd"
             echo(f"{target} is {size / 1e6:.0f} MB; {advice} makes it smaller", err=True)
+    if talk is not None and serve is not None:
+        serve(talk)
     return True
 
 

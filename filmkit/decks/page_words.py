@@ -8,7 +8,7 @@ from __future__ import annotations
 from filmkit.core.language import N_, _
 from filmkit.decks.cells import cell_words
 
-__all__ = ["page_words"]
+__all__ = ["page_words", "remote_words", "telephone_words", "voting_words"]
 
 WORDS = {
     "plays": N_("Pause"),
@@ -32,6 +32,7 @@ WORDS = {
     "autoPaused": N_("Paused. It goes on by itself after a minute without a key, or with A."),
     "laserOn": N_("The pointer is on; press L to switch it off."),
     "laserOff": N_("The pointer is off."),
+    "pen": N_("Pen {number}"),
     "noLive": N_("This beat has no live picture."),
     "live_rank": N_("Turn the rank"),
     "live_patterns": N_("Open a pattern"),
@@ -64,6 +65,58 @@ WORDS = {
 """By the names that the script asks for; names in braces are filled in by it."""
 
 
+REMOTE = {
+    "telephones": N_("Telephones (T)"),
+    "alone": N_("The server is gone: telephones no longer step this deck. The talk goes on."),
+    "replaced": N_("The deck is open in another window, which telephones step now."),
+    "telephonesNow": N_("Telephones that step this deck now: {count}"),
+    "votes": N_("Votes: {count}"),
+    "right": N_("right"),
+}
+"""More words, of a deck that a server shows."""
+
+LOST = {"noConnection": N_("No connection. Trying again…")}
+"""Words of every telephone."""
+
+TELEPHONE = LOST | {
+    "noScreen": N_("The deck is not open on the screen."),
+    "voteOpen": N_("only you see this"),
+    "voteShown": N_("on the screen now"),
+    "showResult": N_("Result"),
+    "voteAgain": N_("Vote again"),
+    **{name: WORDS[name] for name in ("end", "left", "over")},
+    **{name: REMOTE[name] for name in ("votes", "right")},
+}
+"""Words of the speaker's telephone."""
+
+VOTING = LOST | {
+    "wait": N_("The next question comes here by itself."),
+    "choose": N_("Choose one."),
+    "chosen": N_("You chose “{choice}”. You can change it until the vote is closed."),
+    "closed": N_("The vote is closed."),
+}
+"""Words of a telephone of the audience."""
+
+
 def page_words() -> dict[str, str]:
     """Return the words of the page by their names."""
-    return {name: _(text) for name, text in WORDS.items()} | cell_words()
+    return _translated(WORDS) | cell_words()
+
+
+def remote_words() -> dict[str, str]:
+    """Return the words that the page of a deck has besides, when a server shows it."""
+    return _translated(REMOTE)
+
+
+def telephone_words() -> dict[str, str]:
+    """Return the words of the speaker's telephone by their names."""
+    return _translated(TELEPHONE)
+
+
+def voting_words() -> dict[str, str]:
+    """Return the words of a telephone of the audience by their names."""
+    return _translated(VOTING)
+
+
+def _translated(words: dict[str, str]) -> dict[str, str]:
+    return {name: _(text) for name, text in words.items()}

@@ -1,15 +1,15 @@
-"""A deck as a PDF for print and handouts, one page per beat."""
+"""PDFs for print: a deck as handouts, one page per beat, and what else Typst sets."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from importlib.resources import as_file, files
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
-from shutil import copyfile
 from typing import Any, Final
 
 import typst
+from PIL import Image
 
 from extract.support.files import OutputError, atomic_write
 from extract.support.temporary import temporary_folder
@@ -20,9 +20,7 @@ from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide
 from filmkit.decks.web import colours_of
 
-__all__ = ["write_pdf"]
-
-TEMPLATE = files("filmkit.decks") / "templates" / "deck.typ"
+__all__ = ["typeset", "write_pdf"]
 
 # PDF/UA, the standard for accessible documents: tagged, with alt texts.
 STANDARD: Final = "ua-1"
@@ -54,53 +52,74 @@ def write_pdf(
     OutputError
         When the file cannot be written.
     """
-    with (
-        temporary_folder() as scratch,
-        as_file(TEMPLATE) as template,
-        atomic_write(target) as part,
-    ):
-        document = {
-            "title": title,
-            "author": author or _(FILM_TITLE),
-            "project": _(FILM_TITLE),
-            "language": current_language().main_code,
-            "colours": colours_of(theme),
-            "background": theme.background,
+    slide_data = [
+        {
+            "file": f"{i}.png",
+            "ratio": slide.picture.width / slide.picture.height,
+            "title": slide.title,
+            "scene": "" if slide.is_title else slide.entry.shown_title,
+            "is_title": slide.is_title,
+            "narration": slide.narration,
+            "alt": slide.alt,
         }
+        for i, slide in enumerate(slides)
+    ]
+    document = {"title": title, "author": author, "slides": slide_data}
+    pictures = {f"{i}.png": slide.picture for i, slide in enumerate(slides)}
+    typeset(target, "deck.typ", theme, document, pictures)
+
+
+def typeset(
+    target: Path,
+    template: str,
+    theme: Theme,
+    document: Mapping[str, Any],
+    pictures: Mapping[str, Image.Image],
+) -> None:
+    """Write a PDF that Typst sets from a template; a failure leaves no partial file.
+
+    Parameters
+    ----------
+    target
+        The file to write.
+    template
+        File name in the ``templates`` folder.
+    theme
+        Gives the colours of the text and of the pages.
+    document
+        What the template shows, as plain data: its title, its author if it is not the project, and
+        more.
+    pictures
+        The pictures, by the names of files that the document gives them.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    source = files("filmkit.decks") / "templates" / template
+    whole = {
+        **document,
+        "author": document.get("author") or _(FILM_TITLE),
+        "project": _(FILM_TITLE),
+        "language": current_language().main_code,
+        "colours": colours_of(theme),
+        "background": theme.background,
+    }
+    with temporary_folder() as root, atomic_write(target) as part:
         try:
-            part.write_bytes(_compile(scratch, template, slides, document))
+            (root / template).write_bytes(source.read_bytes())
+            (root / "document.json").write_text(json.dumps(whole), encoding="utf-8")
+            for name, picture in pictures.items():
+                picture.save(root / name)
+            pages = typst.compile(
+                root / template,
+                root=root,
+                font_paths=sorted({file.parent for file in (*font_files(), *east_asian_fonts())}),
+                ignore_system_fonts=False,  # words of a prompt may be in any script
+                sys_inputs={"document": "document.json"},
+                pdf_standards=[STANDARD],
+            )
+            part.write_bytes(bytes(pages))
         except OSError as error:
             raise OutputError(target, error) from error
-
-
-def _compile(
-    root: Path, template: Path, slides: Sequence[Slide], document: dict[str, Any]
-) -> bytes:
-    """Return the PDF, typeset by Typst in the empty folder ``root``."""
-    copyfile(template, root / "deck.typ")
-    slide_data = []
-    for i, slide in enumerate(slides):
-        slide.picture.save(root / f"{i}.png")
-        slide_data.append(
-            {
-                "file": f"{i}.png",
-                "ratio": slide.picture.width / slide.picture.height,
-                "title": slide.title,
-                "scene": "" if slide.is_title else slide.entry.shown_title,
-                "is_title": slide.is_title,
-                "narration": slide.narration,
-                "alt": slide.alt,
-            }
-        )
-    text = json.dumps(document | {"slides": slide_data})
-    (root / "deck.json").write_text(text, encoding="utf-8")
-    return bytes(
-        typst.compile(
-            root / "deck.typ",
-            root=root,
-            font_paths=sorted({file.parent for file in (*font_files(), *east_asian_fonts())}),
-            ignore_system_fonts=False,  # words of a prompt may be in any script
-            sys_inputs={"document": "deck.json"},
-            pdf_standards=[STANDARD],
-        )
-    )

@@ -34,8 +34,8 @@ NAMESPACES = {
     "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
 }
 
-# The film is played once, from its beginning, as soon as its slide is shown, and then stops at its
-# last picture. A click on the film pauses and resumes it.
+# The film is played from its beginning as soon as its slide is shown, once or until the next step.
+# Then it stops at its last picture. A click on the film pauses and resumes it.
 TIMING = """
 <p:timing xmlns:p="{p}"><p:tnLst><p:par><p:cTn id="1" dur="indefinite" restart="never"
  nodeType="tmRoot"><p:childTnLst>
@@ -54,7 +54,7 @@ TIMING = """
 <p:nextCondLst><p:cond evt="onNext" delay="0"><p:tgtEl><p:sldTgt/></p:tgtEl></p:cond>
 </p:nextCondLst>
 </p:seq>
-<p:video><p:cMediaNode><p:cTn id="7" fill="hold" display="0"><p:stCondLst>
+<p:video><p:cMediaNode><p:cTn id="7"{repeat} fill="hold" display="0"><p:stCondLst>
 <p:cond delay="indefinite"/></p:stCondLst></p:cTn><p:tgtEl><p:spTgt spid="{shape}"/></p:tgtEl>
 </p:cMediaNode></p:video>
 </p:childTnLst></p:cTn></p:par></p:tnLst></p:timing>
@@ -118,7 +118,8 @@ def write_slides(
     properties.language = current_language().tag
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)
     for slide in slides:
-        page = _add_slide(document, layout, slide, theme, films=films)
+        repeats = slide.loop and not options.auto  # or the show would never go on
+        page = _add_slide(document, layout, slide, theme, films=films, repeats=repeats)
         if options.auto:
             _go_on_after(page, slide.seconds + PAUSE * (not slide.is_title))
     if options.auto:
@@ -159,6 +160,7 @@ def _add_slide(
     theme: Theme,
     *,
     films: bool,
+    repeats: bool,
 ) -> Any:
     """Add a slide, and return it."""
     width, height = document.slide_width, document.slide_height
@@ -172,7 +174,7 @@ def _add_slide(
         shape = page.shapes.add_movie(
             str(slide.video), 0, 0, width, height, poster_frame_image=poster, mime_type="video/mp4"
         )
-        _play_on_entry(page, shape.shape_id, slide.seconds)
+        _play_on_entry(page, shape.shape_id, slide.seconds, repeats=repeats)
     else:
         shape = page.shapes.add_picture(poster, 0, 0, width, height)
     shape.name = slide.name
@@ -216,11 +218,12 @@ def _insert(root: Any, element: Any, before: Sequence[str]) -> None:
         follower.addprevious(element)
 
 
-def _play_on_entry(page: Any, shape: int, seconds: float) -> None:
+def _play_on_entry(page: Any, shape: int, seconds: float, *, repeats: bool) -> None:
     root = page.element
     for timing in root.findall("p:timing", NAMESPACES):
         root.remove(timing)
-    timing = _element(TIMING, shape=shape, milliseconds=round(1000 * seconds))
+    repeat = ' repeatCount="indefinite"' if repeats else ""
+    timing = _element(TIMING, shape=shape, milliseconds=round(1000 * seconds), repeat=repeat)
     _insert(root, timing, ["p:extLst"])
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -27,16 +28,49 @@ from filmkit.core.view import LayerView
 from filmkit.decks import PAUSE, DeckOptions, is_link
 from filmkit.decks.cells import ArrayStore, axis_names, panels_of
 from filmkit.decks.live import LivePictures
-from filmkit.decks.page_words import page_words
+from filmkit.decks.page_words import page_words, remote_words
 from filmkit.decks.slides import Slide
 
-__all__ = ["SCRIPTS", "colours_of", "data_uri", "fonts", "render_page", "write_web"]
+__all__ = [
+    "SCRIPTS",
+    "SERVED_SCRIPTS",
+    "WebDeck",
+    "as_json",
+    "colours_of",
+    "data_uri",
+    "fonts",
+    "render_page",
+    "write_web",
+]
 
 SCRIPTS = (
-    *("cells.js", "page.js", "paint.js", "rank.js"),
-    *("deck.js", "talk.js", "live.js", "begin.js"),
+    *("filled.js", "cells.js", "page.js", "paint.js", "rank.js", "times.js"),
+    *("deck.js", "talk.js", "pen.js", "live.js", "begin.js"),
 )
 """Templates of the page's script, in the order in which they run."""
+
+SERVED_SCRIPTS = (*SCRIPTS, "session.js", "votes.js", "remote.js")
+"""The same of a page that a server shows; see :mod:`filmkit.decks.remote`."""
+
+
+@dataclass(frozen=True)
+class WebDeck:
+    """A web deck that was written.
+
+    Attributes
+    ----------
+    paths
+        The page, and the folder of the films if there is one.
+    films
+        The films beside the page, by their addresses in it.
+    served
+        Returns the same page for a server: telephones step it, and vote on its questions.
+    """
+
+    paths: list[Path]
+    films: dict[str, Path]
+    served: Callable[[], str]
+
 
 WEIGHTS = {400: "Regular", 600: "Semibold"}
 
@@ -50,7 +84,7 @@ def write_web(
     options: DeckOptions,
     *,
     films_beside: bool,
-) -> list[Path]:
+) -> WebDeck:
     """Write a deck for browsers.
 
     Parameters
@@ -70,11 +104,6 @@ def write_web(
     films_beside
         Whether the films are written to a folder beside the page, not into it.
 
-    Returns
-    -------
-    list of Path
-        The page, and the folder of the films if there is one.
-
     Raises
     ------
     OutputError
@@ -84,7 +113,7 @@ def write_web(
     trace, arrays = view.trace, ArrayStore()
     live = LivePictures(view, arrays)
     slide_data = [_slide_data(slide, trace, arrays, live) for slide in slides]
-    films = {}
+    films, files_beside = {}, {}
     for number, (slide, data) in enumerate(zip(slides, slide_data, strict=True)):
         if slide.video is None:
             continue
@@ -92,6 +121,7 @@ def write_web(
             file = folder / f"{slide.entry.slug}_{slide.name}.mp4"
             copy_film(slide.video, file)
             data["film"] = quote(f"{folder.name}/{file.name}")
+            files_beside[f"{folder.name}/{file.name}"] = file
         else:
             films[number] = b64encode(slide.video.read_bytes()).decode()
     live_pictures = live.document()
@@ -106,24 +136,29 @@ def write_web(
         "minutes": options.minutes,
         "live": live_pictures,
         "maps": live.maps,
-        "words": page_words(),
         "slides": slide_data,
     }
-    text = render_page(
-        "deck.html",
-        theme,
-        title=title,
-        author=options.author,
-        scripts=SCRIPTS,
-        live=live_pictures,
-        model=trace.meta.model,
-        document=as_json(document),
-        films=films,
-        films_beside=films_beside,
-        sound=document["sound"],
-    )
-    write_text(target, text)
-    return [target, folder] if films_beside else [target]
+
+    def page(*, served: bool = False) -> str:
+        words = page_words() | (remote_words() if served else {})
+        return render_page(
+            "deck.html",
+            theme,
+            title=title,
+            author=options.author,
+            scripts=SERVED_SCRIPTS if served else SCRIPTS,
+            served=served,
+            live=live_pictures,
+            model=trace.meta.model,
+            document=as_json(document | {"words": words}),
+            films=films,
+            films_beside=films_beside,
+            sound=document["sound"],
+        )
+
+    write_text(target, page())
+    paths = [target, folder] if films_beside else [target]
+    return WebDeck(paths, files_beside, partial(page, served=True))
 
 
 def _slide_data(
@@ -141,6 +176,7 @@ def _slide_data(
         "frame": slide.picture_map["frame"],
         "still": data_uri(slide.picture),
         "moves": slide.video is not None,
+        "loop": slide.loop,
         "panels": panels,
         "live": live.of_slide(slide, panels),
     }
@@ -160,7 +196,7 @@ def render_page(
     package
         The package; its pages may also use templates and scripts of this one.
     **values
-        The template's other variables.
+        The template's other variables; ``fonts``, to use others than the film's.
     """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("filmkit.decks")]),
@@ -183,8 +219,7 @@ def render_page(
         language=current_language(),
         colours=colours_of(theme),
         scheme="dark" if theme.name == "dark" else "light",
-        fonts=fonts(),
-        **values,
+        **{"fonts": fonts()} | values,
     )
 
 

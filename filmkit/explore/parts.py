@@ -148,6 +148,7 @@ def published_numbers(live: LivePictures) -> dict[str, Any]:
                 "width": model.d_head,
                 "latent": list(model.latent or ()),
                 "source": model.source,
+                "address": model.address,
             }
             for model in ARCHITECTURES
         ],
@@ -160,6 +161,7 @@ def published_numbers(live: LivePictures) -> dict[str, Any]:
                 "bytes": gpu.memory_bytes,
                 "speed": gpu.bytes_per_second,
                 "source": gpu.source,
+                "address": gpu.address,
             }
             for gpu in GPUS
         ],

@@ -65,6 +65,9 @@ WORDS = {
     "way_first": N_("the first and the last words"),
     "way_best": N_("the best words of each head"),
     "held": N_("{number} of {count} words hold {share} of the attention of {heads} heads."),
+    "guessed": N_("your guess"),
+    "right": N_("right"),
+    "guessedRight": N_("your guess, and right"),
     "notLoaded": N_("{what} could not be loaded; is it beside this page?"),
 }
 """By the names that the script asks for; names in braces are filled in by it."""

@@ -260,7 +260,7 @@ def _misfit(rehearsals: Rehearsals, entry: SceneEntry) -> str:
 def _record(stored: dict[str, Any]) -> BeatRecord:
     marks, marked = _pairs(stored.pop("marks")), _pairs(stored.pop("marked"))
     model, hidden = stored.pop("notes")
-    speech, choices = stored.pop("speech"), tuple(stored.pop("choices"))
+    speech, choices = stored.pop("speech"), tuple(stored.pop("choices", ()))
     return BeatRecord(
         **stored,
         marks=marks,

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from extract.support.assets import installing
+from filmkit.core.project import page_of_docs
 from filmkit.voice.clips import Voice
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.recordings import Folder, recording_at
@@ -47,7 +48,7 @@ def chosen_voice(text: str) -> Voice:
         return recording_at(path)
     raise ValueError(
         f"'{text}' is neither a folder of recordings nor a recording, nor piper, piper:VOICE.onnx "
-        "or 'program {text} {out}'"
+        f"or 'program {{text}} {{out}}'; see {page_of_docs('voice.md')}"
     )
 
 

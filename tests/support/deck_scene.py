@@ -19,7 +19,7 @@ LENGTHS = (2.6, 4.8, 1.8)
 
 
 class Cells(Stage):
-    """Queries, a pattern over them, and both seen from the side."""
+    """Queries, a pattern over them, and both seen from the side, over and over."""
 
     title = "Cells"
     tensors = ("q", "pattern")
@@ -49,7 +49,7 @@ class Cells(Stage):
         self.add(self.scores)
         self.play(self._slide(), run_time=SECONDS)
 
-    @beat
+    @beat(loop=True)
     def from_the_side(self) -> None:
         """Seen from the side."""
         self.play(self.move_camera(Shot(theta=35, phi=20)), run_time=SECONDS)

@@ -36,7 +36,7 @@ __all__ = [
 
 ASKED = {
     "softmax": "Which word is read most?",
-    "sets": "How much attention moves?",
+    "sets": "How much attention moves: a tenth, a third or half?",
     "latent": "How small can it be?",
     "memory": "How many tokens fit?",
     "reading": "What do the best ones hold?",
@@ -51,6 +51,9 @@ STILL: dict[str, Any] = {"reduced_motion": "reduce", "color_scheme": "dark"}
 class Asks(Stage):
     """Says all that scenes say on the page; each of its entries stands in for one of them."""
 
+    def prepare(self) -> None:
+        self.facts |= {"tenth": "a tenth", "third": "a third", "half": "half"}
+
     @beat(ask=ASKED["softmax"])
     def queries_and_keys(self) -> None:
         """Scores."""
@@ -61,7 +64,7 @@ class Asks(Stage):
         """The answer of softmax."""
         self.hold(1)
 
-    @beat(ask=ASKED["sets"])
+    @beat(ask="How much attention moves: [{tenth}], [{third}] or [{half}]?", answer="third")
     def attention_moves(self) -> None:
         """The answer of sets."""
         self.hold(1)

@@ -7,12 +7,14 @@ from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from filmkit.core.theme import DARK
 from filmkit.decks import is_link
-from filmkit.decks.web import SCRIPTS, render_page, require_link
+from filmkit.decks.talk import TELEPHONE_SCRIPTS, VOTING_SCRIPTS
+from filmkit.decks.web import SCRIPTS, SERVED_SCRIPTS, render_page, require_link
 from tests.support.calling import SCENE, Calling, assert_one_line, calling
 
 __all__ = ["calling"]
@@ -81,24 +83,30 @@ class Page(HTMLParser):
             self._in_script = False
 
 
-PAGES = {
-    "deck.html": {
-        "title": "Title",
-        "author": "Author",
-        "scripts": SCRIPTS,
-        "films_beside": False,
-        "document": "{}",
-        "films": {0: "film"},
-        "live": {"rank": {"layer": 0, "head": 0, "next": "next"}, "patterns": {"layers": 1}},
-        "sound": True,
-    },
-    "gallery.html": {"scenes": [], "prompt": "prompt", "ratio": "16 / 9"},
+DECK = {
+    "title": "Title",
+    "author": "Author",
+    "scripts": SCRIPTS,
+    "served": False,
+    "films_beside": False,
+    "document": "{}",
+    "films": {0: "film"},
+    "live": {"rank": {"layer": 0, "head": 0, "next": "next"}, "patterns": {"layers": 1}},
+    "sound": True,
 }
+PHONE = {"title": "Title", "document": "{}"}
+PAGES = [
+    ("deck.html", DECK),
+    ("deck.html", DECK | {"scripts": SERVED_SCRIPTS, "served": True}),
+    ("telephone.html", PHONE | {"scripts": TELEPHONE_SCRIPTS}),
+    ("vote.html", PHONE | {"scripts": VOTING_SCRIPTS}),
+    ("gallery.html", {"scenes": [], "prompt": "prompt", "ratio": "16 / 9"}),
+]
 
 
-@pytest.mark.parametrize("template", PAGES)
-def test_a_page_runs_its_own_script_alone(template: str) -> None:
-    text = render_page(template, DARK, model="model", **PAGES[template])
+@pytest.mark.parametrize(("template", "values"), PAGES)
+def test_a_page_runs_its_own_script_alone(template: str, values: dict[str, Any]) -> None:
+    text = render_page(template, DARK, model="model", **values)
     page = Page(text)
     (script,) = page.scripts
     digest = b64encode(sha256(script.encode()).digest()).decode()

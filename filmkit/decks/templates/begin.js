@@ -23,6 +23,7 @@ const KEYS = {
   b: toggleBlack,
   ".": toggleBlack,
   l: toggleLaser,
+  d: toggleDrawing,
   z: () => toggleZoom(),
   g: (page) => openGoTo.get(page)(),
   e: toggleLoop,
@@ -37,7 +38,8 @@ const ONLY_WITH_OTHERS = ["Shift", "Control", "Alt", "Meta"];
 
 function onKey(event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (event.ctrlKey || event.metaKey || event.altKey || ONLY_WITH_OTHERS.includes(key)) return;
+  const wanted = penAction(event, key);
+  if (((event.ctrlKey || event.metaKey || event.altKey) && !wanted) || ONLY_WITH_OTHERS.includes(key)) return;
   if (event.repeat) return; // a key that is held counts once
   const page = event.target.ownerDocument ?? document;
   if (byId("black").open) {
@@ -51,13 +53,14 @@ function onKey(event) {
   if (open && !(open.classList.contains("live") && WITH_LIVE.includes(key))) return;
   // Space presses the button that has the focus.
   if (key === " " && event.target.closest?.("button")) return;
-  const action = KEYS[key];
+  const action = wanted ?? KEYS[key];
   if (!action) return;
   event.preventDefault();
   action(page);
 }
 document.addEventListener("keydown", onKey);
-document.addEventListener("pointerdown", () => noticeSomebody());
+// Before anything else has a click: the pen keeps those on the picture to itself.
+document.addEventListener("pointerdown", () => noticeSomebody(), true);
 
 const BUTTONS = {
   back: () => go(state.index - 1, false),
@@ -66,6 +69,7 @@ const BUTTONS = {
   captions: toggleCaptions,
   "notes-button": () => toggleNotes(),
   mute: toggleMute,
+  "pen-button": toggleDrawing,
   speaker: openSpeaker,
   "overview-button": () => openOverview(),
   full: toggleFull,
@@ -86,7 +90,7 @@ function wake() {
   clearTimeout(idle);
   idle = setTimeout(() => document.documentElement.classList.add("idle"), 2500);
 }
-["pointermove", "pointerdown", "keydown"].forEach((name) => document.addEventListener(name, wake));
+["pointermove", "pointerdown", "keydown"].forEach((name) => document.addEventListener(name, wake, true));
 
 function openDialog(dialog) {
   hideTip();

@@ -8,11 +8,6 @@ const POINT = new Intl.NumberFormat(document.documentElement.lang)
   .formatToParts(0.5)
   .find((part) => part.type === "decimal").value;
 
-// A text with its {names} filled in.
-function filled(text, values) {
-  return text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
-}
-
 // The projective map from the unit square to four corners, as a 3 x 3 matrix in row order.
 function toCorners([[x0, y0], [x1, y1], [x2, y2], [x3, y3]]) {
   const [dx1, dx2, dx3] = [x1 - x2, x3 - x2, x0 - x1 + x2 - x3];

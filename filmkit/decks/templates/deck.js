@@ -26,6 +26,7 @@
  * @property {string} still the address of its last picture
  * @property {string} [film] the address of its film, if that is a file of its own
  * @property {boolean} moves whether it has a film
+ * @property {boolean} loop whether that plays over and over
  * @property {any[]} panels that the pointer reads; see filmkit/decks/cells.py
  * @property {?string} live the name of its live picture
  */
@@ -37,7 +38,8 @@ const marks = [...byId("marks").children];
 const STARTS_SCENE = slides.map((slide, i) => i === 0 || slide.scene !== slides[i - 1].scene);
 
 // Which beat is on the stage, and its mode: it "plays", is "paused", or "holds" its last picture.
-const state = { index: -1, mode: "holds" };
+// A beat that is repeated has said its words: it is silent.
+const state = { index: -1, mode: "holds", silent: false };
 let front = 0;
 let muted = false;
 
@@ -77,7 +79,8 @@ function go(index, playing) {
   players.forEach((player) => player.pause());
   startTimer();
   leave();
-  if (index !== state.index) talk.loop = false;
+  pen.stroke = null;
+  if (index !== state.index) talk.loop = slides[index].loop && hasFilm(index) && !talk.auto;
   state.index = index;
   stage.dataset.index = index;
   if (playing && hasFilm(index)) play();
@@ -86,18 +89,24 @@ function go(index, playing) {
   showTexts();
 }
 
-// The beat and the speaker's time outlive a reload of the page.
+// The beat, the speaker's time and what is drawn outlive a reload of the page. A browser may refuse
+// to keep so much, or so often: the talk goes on.
 function remember() {
-  history.replaceState(timer, "", `#${state.index + 1}`);
+  try {
+    history.replaceState({ ...timer, drawn: pen.drawn }, "", `#${state.index + 1}`);
+  } catch {
+    return;
+  }
 }
 
 // Whether a beat has a film that may be shown.
 const hasFilm = (index) => slides[index].moves && !lessMotion.matches;
 
-function play() {
+function play(silent = false) {
   const index = state.index;
   if (!slides[index].moves) return hold();
   stopWaiting();
+  state.silent = silent;
   const back = 1 - front;
   const chosen = Number(players[front].dataset.index) === index ? front : back;
   load(players[chosen], index);
@@ -116,7 +125,7 @@ let told = false;
 
 // Browsers let a page speak only after the first key or click on it: until then it plays silently.
 function start(player) {
-  player.muted = !data.sound || muted;
+  player.muted = !data.sound || muted || state.silent;
   const plays = player.play().then(() => player.muted || withdrawMessage(WORDS.pressForVoice));
   return plays.catch((error) => {
     // Another step, or a pause, came before the film began: what it does is wanted.
@@ -233,6 +242,7 @@ function showTexts() {
   byId("forward").disabled = !next;
   offerLive();
   updateSpeaker();
+  showPen();
 }
 
 const paragraphs = (text) => text.split("\n\n").map((part) => makeElement("p", part));

@@ -11,6 +11,9 @@ function offerLive() {
 function openLive(page) {
   const kind = slides[state.index].live;
   if (!kind) return showMessage(WORDS.noLive, page);
+  stopDrawing();
+  talk.loop = false; // or the film would begin again below
+  stopWaiting();
   if (kind === "rows") return following.token === null ? startFollowing() : stopFollowing();
   const opened = document.querySelector("dialog.live[open]");
   leave();

@@ -10,6 +10,8 @@ const ALONE = 60000; // after which a deck at a stand goes on
 const SHOWN = 12; // beats at most in the list of "go to"
 
 const laser = byId("laser");
+// What outlives a reload of the page.
+const { drawn = {}, ...kept } = history.state ?? {};
 const talk = { laser: false, loop: false, auto: data.auto, stand: data.auto, pointer: null };
 let press = null;
 let click = 0;
@@ -40,12 +42,17 @@ function hideLaser() {
   laser.hidden = true;
 }
 
-function toggleLaser(page) {
-  talk.laser = !talk.laser;
-  stage.classList.toggle("points", talk.laser);
-  showMessage(talk.laser ? WORDS.laserOn : WORDS.laserOff, page);
-  if (talk.laser && talk.pointer) showLaser(talk.pointer);
+function switchLaser(on) {
+  talk.laser = on;
+  stage.classList.toggle("points", on);
+  if (on && talk.pointer) showLaser(talk.pointer);
   else hideLaser();
+}
+
+function toggleLaser(page) {
+  stopDrawing();
+  switchLaser(!talk.laser);
+  showMessage(talk.laser ? WORDS.laserOn : WORDS.laserOff, page);
 }
 
 function pointHeld(at) {
@@ -156,7 +163,7 @@ function stopWaiting() {
 // Called when a picture stands: what comes after it, in seconds from now.
 function goOnAfter(seconds) {
   stopWaiting();
-  if (talk.loop && hasFilm(state.index)) waiting = setTimeout(play, AGAIN);
+  if (talk.loop && hasFilm(state.index)) waiting = setTimeout(() => play(true), AGAIN);
   else if (talk.auto) waiting = setTimeout(goOn, 1000 * seconds);
 }
 
@@ -168,6 +175,7 @@ function toggleAuto(page) {
   talk.auto = talk.stand = !talk.auto;
   clearTimeout(alone);
   showMessage(talk.auto ? WORDS.autoOn : WORDS.autoOff, page);
+  if (talk.auto) talk.loop = false;
   if (!talk.auto) stopWaiting();
   else if (state.mode === "holds") goOnAfter(data.pause);
   else if (state.mode === "paused") pauseOrResume();
@@ -182,6 +190,7 @@ function noticeSomebody(page) {
   clearTimeout(alone);
   alone = setTimeout(() => {
     talk.auto = true;
+    clearAll();
     goOn();
   }, ALONE);
 }
@@ -241,7 +250,7 @@ const openGoTo = new Map([[document, prepareGoTo(document)]]);
 
 let speaker = null;
 let speakerClock = 0;
-const timer = { started: 0, minutes: data.minutes, ...history.state };
+const timer = { started: 0, minutes: data.minutes, ...kept };
 
 function openSpeaker() {
   if (speaker && !speaker.closed) return speaker.focus();
@@ -281,6 +290,7 @@ function openSpeaker() {
   };
   ["pointerdown", "pointermove", "pointerup"].forEach((name) => at("now").addEventListener(name, point));
   at("now").addEventListener("pointerleave", hideLaser);
+  preparePen(page);
   updateSpeaker();
   clearInterval(speakerClock);
   speakerClock = setInterval(updateClock, 500);
@@ -310,19 +320,11 @@ function startTimer() {
   if (state.index >= 0) timer.started ||= Date.now();
 }
 
-const two = (n) => String(n).padStart(2, "0");
-const clock = (seconds) => `${Math.floor(seconds / 60)}:${two(Math.floor(seconds) % 60)}`;
-
 function updateClock() {
   if (!speaker || speaker.closed) return;
   const at = (id) => speaker.document.getElementById(id);
   const seconds = timer.started ? (Date.now() - timer.started) / 1000 : 0;
   const now = new Date();
-  at("timer").textContent = clock(seconds);
-  at("clock").textContent = `${two(now.getHours())}:${two(now.getMinutes())}`;
-  const rest = timer.minutes === null ? null : Math.ceil(60 * timer.minutes - Math.floor(seconds));
-  at("rest").hidden = rest === null;
-  if (rest === null) return;
-  at("rest").textContent = say(rest < 0 ? "over" : "left", { time: clock(Math.abs(rest)) });
-  at("rest").dataset.state = rest < 0 ? "over" : rest < 6 * timer.minutes ? "soon" : "";
+  at("clock").textContent = `${twoDigits(now.getHours())}:${twoDigits(now.getMinutes())}`;
+  showTime(at("timer"), at("rest"), seconds, timer.minutes);
 }

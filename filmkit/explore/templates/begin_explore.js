@@ -18,11 +18,29 @@ byId("query").append(
   )
 );
 const light = matchMedia("(prefers-color-scheme: light)");
-useTheme(data.light || light.matches);
+useTheme(data.light ?? light.matches);
 showChosen();
 document.fonts.ready.then(showChosen); // whose words have other widths
-light.addEventListener("change", () => useTheme(light.matches));
+if (data.light === null) light.addEventListener("change", () => useTheme(light.matches));
 byId("theme").addEventListener("click", () => useTheme(themeName() === "dark"));
+
+// A guess stays beside what is right: told in words and by shapes, and to a screen reader with the
+// answer.
+function markGuess(guess, answer) {
+  const heard = [];
+  for (const choice of guess.parentElement.children) {
+    const right = "right" in choice.dataset;
+    choice.disabled = true;
+    choice.setAttribute("aria-pressed", choice === guess);
+    if (choice !== guess && !right) continue;
+    const mark = choice !== guess ? WORDS.right : right ? WORDS.guessedRight : WORDS.guessed;
+    heard.push(`${choice.textContent}: ${mark}. `);
+    choice.append(makeElement("small", mark));
+  }
+  const words = makeElement("span", heard.join(""));
+  words.className = "unseen";
+  answer.prepend(words);
+}
 
 document.querySelectorAll(".asked button").forEach((button) =>
   button.addEventListener("click", () => {
@@ -32,7 +50,8 @@ document.querySelectorAll(".asked button").forEach((button) =>
     const words = section.querySelector(".answer");
     words.hidden = false;
     words.focus({ preventScroll: true }); // which would be lost with the button
-    button.remove();
+    if (button.closest(".guesses")) markGuess(button, words);
+    else button.remove();
     answered.add(section.dataset.part);
     if (ready.has(section.dataset.part)) answer(section.dataset.part);
   })

@@ -3,6 +3,12 @@
 const SCHEMES = ["mha", "mla", "gqa", "mqa"];
 const BYTES = 2; // of a number of 16 bits
 
+// What was published where, as a link to it if there is a page.
+function cited({ source, address }) {
+  if (!address) return source;
+  return Object.assign(makeElement("a", source), { href: address, target: "_blank", rel: "noreferrer" });
+}
+
 drawers.memory = {
   build({ numbers }) {
     this.published = numbers();
@@ -46,6 +52,11 @@ drawers.memory = {
       box.querySelector("small").textContent = say("fits", { tokens: counted(Math.floor(gpu.bytes / each)), time: counted((1000 * taken) / gpu.speed) });
     });
     const kind = model.latent.length ? "" : WORDS.hypothetical;
-    byId("memory-source").textContent = sentences(say("sources", { model: model.source, gpu: gpu.source }), kind, WORDS.cacheAlone);
+    const sources = { model: cited(model), gpu: cited(gpu) };
+    byId("memory-source").replaceChildren(
+      ...WORDS.sources.split(/\{(\w+)\}/).map((text, i) => (i % 2 ? sources[text] : text)),
+      ` ${sentences(kind, WORDS.cacheAlone)}`
+    );
+    announce();
   },
 };

@@ -800,6 +800,7 @@ const own = {
   control: "", // what the last one will be: "trace" or "compare"; empty while none is traced
   prepared: "",
   began: 0,
+  seconds: "", // how long it took, as text
   task: "",
   taskBegan: 0,
 
@@ -839,7 +840,7 @@ const own = {
     const prompt = byId("sentence").value.trim();
     if (!prompt) return;
     this.number += 1;
-    Object.assign(this, { control, began: performance.now(), task: "" });
+    Object.assign(this, { control, began: performance.now(), seconds: "", task: "" });
     byId("steps").replaceChildren();
     byId("own-error").textContent = "";
     byId("own-told").textContent = WORDS.wait;
@@ -870,9 +871,9 @@ const own = {
 
   traced(file, notes, more) {
     const { control } = this;
-    const seconds = one((performance.now() - this.began) / 1000);
+    this.seconds ||= one((performance.now() - this.began) / 1000);
     const name = file.split(/[\\/]/).pop();
-    byId("own-told").textContent = [WORDS.traced(seconds, name), ...notes].join("\n");
+    byId("own-told").textContent = [WORDS.traced(this.seconds, name), ...notes].join("\n");
     if (!more) {
       this.end();
       byId("steps").replaceChildren();

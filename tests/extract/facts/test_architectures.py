@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import product
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ from extract.facts.architectures import (
     kv_cache_elements,
     latent_size,
 )
-from extract.facts.gpus import GPU_BYTES, GPUS, H100_SXM, decoding_work
+from extract.facts.gpus import GPU_BYTES, GPUS, H100_SXM, Chip, decoding_work
 from extract.facts.newer_schemes import NEWER_SCHEMES, CachedLayers, NewerScheme
 from extract.facts.v2_report import DENSE_7B, MOE, V2_SAVING, v2_cache_claim
 
@@ -72,6 +74,22 @@ def test_heads_and_widths_fit_the_scheme(arch: Architecture) -> None:
 def test_every_architecture_is_listed_with_a_source() -> None:
     assert {arch.name for arch in ARCHITECTURES} == set(BYTES_PER_TOKEN)
     assert all(arch.source for arch in ARCHITECTURES)
+
+
+@pytest.mark.parametrize("fact", [*ARCHITECTURES, *GPUS], ids=lambda fact: fact.name)
+def test_an_address_is_of_what_the_source_names(fact: Architecture | Chip) -> None:
+    if fact.name == "SmolLM2-135M":  # a file in a package
+        assert not fact.address
+        return
+    address = urlsplit(fact.address)
+    assert address.scheme == "https"
+    if (address.hostname or "").endswith("nvidia.com"):
+        (product_name,) = re.findall(r"/(ada|h\d+)/", address.path)
+        assert f"nvidia {product_name} " in fact.source.lower()
+        return
+    assert address.hostname in ("github.com", "huggingface.co")
+    for part in address.path.replace("/blob/", "/").split("/")[1:]:
+        assert part in fact.source
 
 
 def test_r1_cache_is_57_times_smaller_than_multi_head() -> None:

@@ -186,10 +186,10 @@ def test_the_film_plays_on_entry_and_stays_at_its_end(package: Package, number: 
     assert (call.get("type"), call.get("cmd")) == ("call", "playFrom(0.0)")
     (length,) = select(call, ".//p:cTn/@dur")
     assert int(length) == pytest.approx(1000 * LENGTHS[number], abs=1)
-    # Not rewound, not hidden, not repeated.
+    # Not rewound, not hidden; only the last beat is repeated.
     (node,) = select(timing, ".//p:video/p:cMediaNode/p:cTn")
     assert node.get("fill") == "hold"
-    assert node.get("repeatCount") is None
+    assert node.get("repeatCount") == (None, None, "indefinite")[number]
     assert select(timing, ".//p:video/p:cMediaNode")[0].get("showWhenStopped", "1") == "1"
     numbers = [int(number) for number in select(timing, ".//p:cTn/@id")]
     assert numbers == list(range(1, len(numbers) + 1))
@@ -329,6 +329,7 @@ def test_slides_go_on_after_their_films_and_begin_again(chosen: Path) -> None:
     assert lengths[1:3] == pytest.approx(
         [1000 * LENGTHS[0] + 2000, 1000 * LENGTHS[2] + 2000], abs=1
     )
+    assert not any(select(package.xml(name), "//@repeatCount") for name in slide_names(package))
     properties = package.xml("ppt/presProps.xml")
     (show,) = select(properties, "p:showPr")
     assert show.get("loop") == "1"

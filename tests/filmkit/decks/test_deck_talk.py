@@ -326,16 +326,21 @@ def test_the_deck_of_the_manual_has_the_beats_that_it_names(folder: Path) -> Non
 # A beat over and over, and a deck at a stand
 
 
+COUNT_PLAYS = """window.plays = 0;
+players.forEach((p) => {
+  p.defaultPlaybackRate = p.playbackRate = 8;
+  p.addEventListener("play", () => plays++);
+});"""
+"""Counts from now on, and films are fast."""
+
+
 @pytest.mark.slow
 def test_a_beat_plays_over_and_over_until_e_is_pressed(open_deck: Open) -> None:
-    page = open_deck("#4")
+    page = open_deck("#3")
     page.keyboard.press("e")
-    page.evaluate(
-        "players.forEach((p) => { p.defaultPlaybackRate = p.playbackRate = 8; });"
-        "window.plays = 0; players.forEach((p) => p.addEventListener('play', () => plays++))"
-    )
+    page.evaluate(COUNT_PLAYS)
     wait_until(page, "plays >= 2")
-    assert index(page) == 3
+    assert index(page) == 2
     page.keyboard.press("e")
     page.wait_for_selector("#stage[data-mode=holds]")
     count = page.evaluate("plays")
@@ -348,6 +353,40 @@ def test_a_step_ends_the_repetition(open_deck: Open) -> None:
     page.keyboard.press("e")
     page.keyboard.press("ArrowRight")
     assert page.evaluate("talk.loop") is False
+
+
+def test_a_beat_that_asks_for_it_plays_over_and_over_by_itself(open_deck: Open) -> None:
+    page = open_deck("#3")
+    page.evaluate(f"data.sound = true; {COUNT_PLAYS}")
+    assert page.evaluate("talk.loop") is False
+    page.keyboard.press("ArrowRight")
+    wait_until(page, "plays === 1")
+    assert page.evaluate("[talk.loop, players[front].muted]") == [True, False]
+    wait_until(page, "plays === 2")
+    assert page.evaluate("[state.index, players[front].muted]") == [
+        3,
+        True,
+    ], "its words are said once"
+    page.keyboard.press("e")
+    assert page.text_content("#toast") == "Each beat plays once."
+    page.wait_for_selector("#stage[data-mode=holds]")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("talk.loop"), "when it is shown again"
+    page.keyboard.press("a")
+    wait_until(page, "state.index === 4")
+
+
+def test_such_a_beat_plays_once_at_a_stand(open_stand: Open) -> None:
+    page = open_stand("#2")
+    page.evaluate(f"data.pause = 0.05; {COUNT_PLAYS}; go(2, true)")
+    wait_until(page, "state.index === 3", timeout=8)
+
+
+def test_such_a_beat_is_a_picture_where_motion_is_reduced(open_deck: Open) -> None:
+    page = open_deck("#4", **STILL)
+    page.wait_for_timeout(1200)
+    assert page.evaluate("[state.mode, talk.loop]") == ["holds", False]
 
 
 def test_a_black_screen_does_not_end_the_repetition(open_deck: Open) -> None:
@@ -597,7 +636,7 @@ def test_dialogs_fit_the_screen(open_deck: Open) -> None:
 
 def test_every_word_that_the_script_shows_is_in_one_place() -> None:
     folder = PROJECT / "filmkit" / "decks" / "templates"
-    for name in ("deck.js", "talk.js", "live.js", "begin.js"):
+    for name in ("deck.js", "talk.js", "pen.js", "live.js", "begin.js"):
         code = re.sub(r"//.*", "", (folder / name).read_text())
         for text in re.findall(r"\"([^\"]*)\"|`([^`]*)`", code):
             words = re.sub(r"\$\{[^}]*\}", "", "".join(text))

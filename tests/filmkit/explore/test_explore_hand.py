@@ -269,17 +269,53 @@ def test_a_question_stands_before_its_answer(open_page: Open) -> None:
     answers = ("Temperature, for this picture", "Sets of keys and values", "GPU", "What is read")
     assert not said.intersection(answers), "a screen reader reads no answer before it is asked for"
     for name in ASKED:
-        page.locator(f"#{name} .asked button").focus()
+        page.locator(f"#{name} .asked button").first.focus()
         page.keyboard.press("Enter")
         assert page.locator(f"#{name} .shown").is_visible()
         assert page.locator(f"#{name} .asked p").first.is_visible(), "the question stays"
-        assert page.locator(f"#{name} .answer").text_content() == f"The answer of {name}."
-        assert page.locator(f"#{name} .asked button").count() == 0
+        answer = page.locator(f"#{name} .answer").text_content() or ""
+        assert answer.endswith(f"The answer of {name}.")
+        assert page.locator(f"#{name} .asked button:enabled").count() == 0
         # The next key goes on from the answer, not from the beginning of the page.
         assert page.evaluate("document.activeElement.closest('.part')?.id") == name
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.closest('.part')?.id") == name
     assert set(answers) <= {node["name"] for node in tree(page)}
+
+
+@pytest.mark.parametrize(
+    ("guess", "marked", "heard"),
+    [
+        ("half", ["", "right", "your guess"], "a third: right. half: your guess. "),
+        ("a third", ["", "your guess, and right", ""], "a third: your guess, and right. "),
+    ],
+)
+def test_a_guess_stays_beside_what_is_right(
+    open_page: Open, guess: str, marked: list[str], heard: str
+) -> None:
+    page = open_page(has_touch=True, viewport={"width": 390, "height": 844}, **STILL)
+    choices = page.locator("#sets .guesses button")
+    assert choices.all_text_contents() == ["a tenth", "a third", "half"]
+    for choice in choices.all():
+        box = choice.bounding_box()
+        assert box
+        assert min(box["width"], box["height"]) >= 44
+        assert choice.get_attribute("aria-pressed") == "false"
+    assert not {"right", "your guess"} & {node["name"] for node in tree(page)}
+    choices.get_by_text(guess).tap()
+    page.wait_for_selector("#sets .shown")  # a tap becomes a click a moment later
+    told = choices.evaluate_all("(all) => all.map((each) => each.children[0]?.textContent ?? '')")
+    assert told == marked
+    assert page.text_content("#sets .answer") == f"{heard}The answer of sets."
+    (pressed,) = page.locator("#sets [aria-pressed=true]").all_text_contents()
+    assert pressed.startswith(guess)
+    shapes = choices.evaluate_all(
+        "(all) => all.map((each) => getComputedStyle(each)).map(({ borderStyle, borderWidth }) => "
+        "`${borderWidth} ${borderStyle}`)"
+    )
+    assert len(set(shapes)) == len(set(marked)), "not told by its colour alone"
+    choices.first.evaluate("(choice) => choice.click()")
+    assert page.locator("#sets [aria-pressed=true]").all_text_contents() == [pressed]
 
 
 @pytest.mark.parametrize("viewport", [(1280, 720), (390, 844)], ids=["desk", "telephone"])

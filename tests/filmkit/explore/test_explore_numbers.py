@@ -286,6 +286,10 @@ def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
         assert schemes[own] == model.scheme
         source = read(page, "#memory-source")
         assert said("sources", model=model.source, gpu=gpu.source) in source
+        links = page.locator("#memory-source a")
+        cited = {each.source: each.address for each in (model, gpu) if each.address}
+        leads = links.evaluate_all("(all) => all.map((link) => [link.textContent, link.href])")
+        assert dict(leads) == cited
         assert (said("hypothetical") in source) == (model.latent is None)
 
 

@@ -19,7 +19,14 @@ from filmkit.core.language import QUESTION
 from filmkit.explore.page import CLOSING, LIBRARY
 from filmkit.explore.parts import PARTS
 from scenes.registry import SCENES
-from tests.support.browsing import Open, browser, opened, record_problems, wait_until
+from tests.support.browsing import (
+    NO_SPACE,
+    Open,
+    browser,
+    opened,
+    record_problems,
+    wait_until,
+)
 from tests.support.checkout import SHIPPED
 from tests.support.exploring import (
     ASKED,
@@ -40,11 +47,6 @@ __all__ = ["browser", "file", "open_page"]
 
 SIZES = {"telephone": (390, 844), "desk": (1280, 720), "4K": (3840, 2160)}
 MOST_BYTES = 6_000_000
-
-NO_SPACE = """const { getContext } = HTMLCanvasElement.prototype;
-HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
-  return kind === "webgl" ? null : getContext.call(this, kind, ...options);
-};"""
 
 COUNT_FRAMES = """window.frames_ = 0;
 const { requestAnimationFrame: request } = window;
@@ -165,6 +167,22 @@ def test_nothing_is_loaded_before_it_is_near(browser: Browser, file: Path) -> No
         assert not far & (set(loaded) - before)
     assert len(loaded) == len(set(loaded)), "each file is loaded once"
     page.close()
+
+
+@pytest.mark.parametrize("name", ["reading", pytest.param("latent", marks=pytest.mark.slow)])
+def test_the_contents_lead_to_each_part(open_page: Open, name: str) -> None:
+    page = open_page(**STILL)
+    links = page.locator(".contents a")
+    titles = page.locator(".part h2").all_text_contents()
+    assert links.all_text_contents() == titles
+    assert [link.get_attribute("href") for link in links.all()] == [
+        f"#{part}" for part in parts_of(page)
+    ]
+    links.nth(parts_of(page).index(name)).click()
+    wait_until(page, f"byId('{name}').dataset.state === 'ready'")
+    page.wait_for_timeout(300)  # in which parts above it get their pictures
+    top = f"byId('{name}').getBoundingClientRect().top"
+    assert 0 <= page.evaluate(top) < 100
 
 
 def test_the_page_is_small(file: Path) -> None:

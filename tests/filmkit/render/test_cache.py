@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -21,6 +22,10 @@ from filmkit.render.cache import (
     open_cache,
     seal,
 )
+from filmkit.render.rehearsals import Rehearsals
+from tests.support.checkout import SHIPPED
+from tests.support.deck_scene import CELLS
+from tests.support.filming import render_request
 
 HOUR = 3600.0
 
@@ -212,3 +217,20 @@ def test_folder_is_read_from_the_environment(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     monkeypatch.setattr("sys.platform", "linux")
     assert default_folder() == tmp_path / "user" / "attention-film" / "renders"
+
+
+@pytest.mark.slow
+def test_rehearsals_of_an_earlier_version_can_be_read(tmp_path: Path) -> None:
+    """Whose beats had no choices; what has changed since is among what they have used."""
+    request = render_request((), SHIPPED, tmp_path, cache=tmp_path / "cache")
+    with open_cache(request.cache, keep=True) as cache:
+        Rehearsals(request, cache).get(CELLS)
+        (path,) = cache.folder.rglob("*.rehearsal.json")
+        stored = json.loads(path.read_text())
+        for record in stored["beats"]:
+            del record["choices"], record["answer"], record["loop"]
+        path.write_text(json.dumps(stored))
+        seal(path)
+        found = Rehearsals(request, cache).find(CELLS)
+    assert found is not None
+    assert [record.choices for record in found.beats] == [(), (), ()]

@@ -1,0 +1,165 @@
+// The speaker's telephone: it steps the deck, points, and shows what to say.
+
+/**
+ * The page's data, as filmkit/decks/talk.py writes it.
+ * @typedef {object} PageData
+ * @property {?number} minutes of the talk; null if none are given
+ * @property {Object<string, string>} words
+ * @property {{ title: string, notes: string, alt: string, picture: string }[]} slides
+ */
+
+const slides = data.slides;
+/** Where the talk is, as the server says it. */
+const here = { index: 0, screen: false, connected: false, since: 0, minutes: data.minutes, running: false };
+const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connected) => {
+  here.connected = connected;
+  showConnection();
+});
+
+const HEAR = {
+  at({ index, black, elapsed, minutes, screen }) {
+    Object.assign(here, { index, minutes, screen, running: elapsed !== null });
+    here.since = Date.now() - 1000 * (elapsed ?? 0);
+    byId("black").setAttribute("aria-pressed", black);
+    showConnection();
+    showSlide();
+    showTimes();
+  },
+  vote(vote) {
+    byId("votes").hidden = vote.slide === null;
+    byId("result").hidden = vote.slide !== here.index;
+    if (vote.slide === null) return;
+    byId("votes-count").textContent = say("votes", { count: vote.count });
+    byId("votes-state").textContent = vote.open ? WORDS.voteOpen : WORDS.voteShown;
+    byId("result").textContent = vote.open ? WORDS.showResult : WORDS.voteAgain;
+    byId("votes-bars").replaceChildren(...voteBars(vote));
+  },
+};
+
+function showConnection() {
+  const works = here.connected && here.screen;
+  byId("connection").textContent = works ? "" : here.connected ? WORDS.noScreen : WORDS.noConnection;
+  byId("connection").hidden = works;
+  document.body.classList.toggle("works", works);
+  document.querySelectorAll("footer button").forEach((button) => (button.disabled = !works));
+  document.querySelectorAll("#goto-list button").forEach((button) => (button.disabled = !works));
+}
+
+function showSlide() {
+  const slide = slides[here.index];
+  const next = slides[here.index + 1];
+  byId("where").textContent = `${here.index + 1} / ${slides.length}`;
+  if (byId("title").textContent !== slide.title) byId("notes").scrollTop = 0;
+  byId("title").textContent = slide.title;
+  showPicture(byId("now"), slide);
+  byId("now").alt = slide.alt;
+  byId("next").textContent = next ? next.title : WORDS.end;
+  byId("then").hidden = !next;
+  if (next) showPicture(byId("then"), next);
+  byId("notes").replaceChildren(...slide.notes.split("\n\n").map((part) => makeElement("p", part)));
+}
+
+function showPicture(image, { picture }) {
+  if (image.getAttribute("src") !== picture) image.src = picture;
+}
+
+function showTimes() {
+  const seconds = here.running ? (Date.now() - here.since) / 1000 : 0;
+  showTime(byId("timer"), byId("rest"), seconds, here.minutes);
+}
+setInterval(showTimes, 500);
+
+// Steps.
+
+function press(message) {
+  if (!document.body.classList.contains("works")) return;
+  if (!lessMotion.matches) navigator.vibrate?.(15); // felt without a look
+  tell(message);
+}
+
+const step = (by) => press({ kind: "step", by });
+const BUTTONS = {
+  back: () => step(-1),
+  forward: () => step(1),
+  black: () => press({ kind: "black" }),
+  result: () => press({ kind: "result" }),
+  "goto-button": openGoTo,
+};
+Object.entries(BUTTONS).forEach(([id, action]) => byId(id).addEventListener("click", action));
+
+const KEYS = {
+  ArrowRight: BUTTONS.forward,
+  PageDown: BUTTONS.forward,
+  " ": BUTTONS.forward,
+  ArrowLeft: BUTTONS.back,
+  PageUp: BUTTONS.back,
+  Backspace: BUTTONS.back,
+  b: BUTTONS.black,
+  ".": BUTTONS.black,
+  v: () => byId("result").hidden || BUTTONS.result(),
+  g: openGoTo,
+};
+document.addEventListener("keydown", (event) => {
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || byId("goto").open) return;
+  if (key === " " && event.target.closest("button")) return;
+  if (!KEYS[key]) return;
+  event.preventDefault();
+  KEYS[key]();
+});
+
+// Going to a beat.
+
+byId("goto-list").append(
+  ...slides.map((slide, index) => {
+    const button = makeElement("button", `${index + 1}  ${slide.title}`);
+    button.addEventListener("click", () => {
+      byId("goto").close();
+      press({ kind: "go", index });
+    });
+    return button;
+  })
+);
+
+function openGoTo() {
+  [...byId("goto-list").children].forEach((button, i) => {
+    if (i === here.index) button.setAttribute("aria-current", "step");
+    else button.removeAttribute("aria-current");
+  });
+  byId("goto").showModal();
+  byId("goto-list").querySelector("[aria-current]").focus();
+}
+byId("goto").addEventListener("click", (event) => event.target === byId("goto") && byId("goto").close());
+
+// Pointing: a finger on the picture is the laser on the screen.
+
+const LASER_EVERY = 33; // milliseconds
+const now = byId("now");
+const dot = byId("dot");
+let pointed = 0;
+
+function point(event) {
+  const box = now.getBoundingClientRect();
+  const at = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  const inside = at.every((part) => part >= 0 && part <= 1);
+  dot.hidden = !inside;
+  if (!inside) return tell({ kind: "laser", at: null });
+  dot.style.left = `${100 * at[0]}%`;
+  dot.style.top = `${100 * at[1]}%`;
+  if (Date.now() - pointed < LASER_EVERY) return;
+  pointed = Date.now();
+  tell({ kind: "laser", at: at.map((part) => Number(part.toFixed(4))) });
+}
+
+function stopPointing() {
+  if (dot.hidden) return;
+  dot.hidden = true;
+  tell({ kind: "laser", at: null });
+}
+
+now.addEventListener("pointerdown", (event) => {
+  now.setPointerCapture(event.pointerId);
+  point(event);
+});
+now.addEventListener("pointermove", (event) => now.hasPointerCapture(event.pointerId) && point(event));
+["pointerup", "pointercancel"].forEach((name) => now.addEventListener(name, stopPointing));

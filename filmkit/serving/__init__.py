@@ -1,0 +1,1 @@
+"""Servers for pages of this machine: who may enter, and how much they may do."""

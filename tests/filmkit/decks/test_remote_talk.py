@@ -1,0 +1,313 @@
+"""A talk that is given from a telephone, in browsers: the screen, the speaker, and two who vote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from filmkit.decks.talk import Talk
+from tests.support.browsing import browser, wait_until
+from tests.support.talks import CHOICES, QUESTION, TITLES, served, talk_of
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from filmkit.decks.remote import TalkServer
+
+__all__ = ["browser"]
+
+SCREEN = {"width": 1366, "height": 768}
+TELEPHONE = {"width": 390, "height": 844}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "screen": {"viewport": SCREEN},
+    "speaker": {"viewport": TELEPHONE, "has_touch": True},
+    "vote": {"viewport": TELEPHONE, "has_touch": True},
+}
+WORKS = "document.body.classList.contains('works')"
+
+OpenPage = Callable[[str], "Page"]
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Talk:
+    return talk_of(tmp_path_factory.mktemp("talk"))
+
+
+@pytest.fixture(scope="module")
+def server(talk: Talk) -> Iterator[TalkServer]:
+    with served(talk) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def open_page(browser: Browser, server: TalkServer) -> Iterator[OpenPage]:
+    """Return a function that opens the page of a role; at the end none may have had an error."""
+    contexts, problems = [], []
+    hosts = {host for entrance in server.entrances.values() for host in entrance.hosts}
+
+    def note(address: str) -> None:
+        host = address.partition("://")[2].split("/")[0]
+        if not address.startswith(("data:", "blob:")) and host not in hosts:
+            problems.append(address)
+
+    def open_page(role: str) -> Page:
+        context = browser.new_context(**OPTIONS[role])
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: note(request.url))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+        page.goto(server.entrances[role].address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture(scope="module")
+def opened_screen(open_page: OpenPage) -> Page:
+    page = open_page("screen")
+    page.wait_for_selector("#remote-button[data-state=connected]")
+    return page
+
+
+@pytest.fixture(scope="module")
+def opened_telephone(opened_screen: Page, open_page: OpenPage) -> Page:
+    page = open_page("speaker")
+    wait_until(page, WORKS)
+    return page
+
+
+@pytest.fixture
+def screen(opened_screen: Page) -> Page:
+    """The screen, at the first slide."""
+    opened_screen.evaluate("go(0, false)")
+    return opened_screen
+
+
+@pytest.fixture
+def telephone(screen: Page, opened_telephone: Page) -> Page:
+    """The speaker's telephone, at the first slide."""
+    wait_for_slide(opened_telephone, 0)
+    return opened_telephone
+
+
+def index(page: Page) -> int:
+    return int(page.evaluate("state.index"))
+
+
+def wait_for_slide(page: Page, number: int) -> None:
+    """Wait until the screen, or a telephone, shows a slide."""
+    wait_until(page, f"document.getElementById('where').textContent.startsWith('{number + 1} / 4')")
+
+
+def test_a_talk_is_given_from_a_telephone(
+    screen: Page, telephone: Page, open_page: OpenPage
+) -> None:
+    # The secrets have left the addresses, and no script can read them.
+    for page in (screen, telephone):
+        assert "token" not in page.url
+        assert page.evaluate("document.cookie") == ""
+    assert telephone.inner_text("#title") == TITLES[0]
+    assert telephone.inner_text("#next") == TITLES[1]
+    assert telephone.inner_text("#notes p").startswith(f"What to say about {TITLES[0]}")
+    wait_until(telephone, "document.getElementById('now').naturalWidth === 640")
+    assert screen.is_hidden("#vote")
+
+    # The question: two vote, one of them twice; the screen counts and tells no more.
+    telephone.tap("#forward")
+    wait_for_slide(screen, QUESTION)
+    wait_for_slide(telephone, QUESTION)
+    one, other = open_page("vote"), open_page("vote")
+    for page, choices in ((one, (1, 2)), (other, (2,))):
+        page.wait_for_selector("#choices button:enabled")
+        assert page.inner_text("#question") == "Which token does it look at?"
+        assert page.locator("#choices button").all_inner_texts() == list(CHOICES)
+        for choice in choices:
+            page.locator("#choices button").nth(choice).tap()
+            wait_until(
+                page,
+                f"document.querySelectorAll('#choices button')[{choice}].ariaPressed === 'true'",
+            )
+        assert page.locator("#choices [aria-pressed=true]").count() == 1
+        assert CHOICES[2] in page.inner_text("#state")
+    wait_until(screen, "document.getElementById('vote-count').textContent === 'Votes: 2'")
+    assert screen.is_visible("#vote img")
+    assert screen.is_hidden("#vote-bars")
+    assert telephone.locator("#votes output").all_inner_texts() == ["0%", "0%", "100%"]
+    stage, panel = (screen.locator(name).bounding_box() for name in ("#stage", "#vote"))
+    assert stage
+    assert panel
+    assert stage["x"] + stage["width"] <= panel["x"], "it covers nothing of the picture"
+
+    # The result, when the speaker wants it; the right one is marked with the answer only.
+    telephone.tap("#result")
+    screen.wait_for_selector("#vote-bars li")
+    assert screen.locator("#vote output").all_inner_texts() == ["0%", "0%", "100%"]
+    assert screen.locator("#vote .right").count() == 0
+    wait_until(one, "[...document.querySelectorAll('#choices button')].every((b) => b.disabled)")
+    telephone.tap("#result")
+    one.wait_for_selector("#choices button:enabled")
+    screen.wait_for_selector("#vote-bars", state="hidden")
+    assert screen.is_visible("#vote img")
+    telephone.tap("#forward")
+    screen.wait_for_selector("#vote .right b", state="visible")
+    assert screen.inner_text("#vote .right span") == f"{CHOICES[1]} right"
+
+    # On, back to what was kept, and to a beat by its name.
+    telephone.tap("#forward")
+    wait_for_slide(screen, 3)
+    screen.wait_for_selector("#vote", state="hidden")
+    wait_until(other, "document.getElementById('choices').hidden")
+    telephone.tap("#goto-button")
+    telephone.get_by_role("button", name=TITLES[1]).tap()
+    wait_for_slide(screen, QUESTION)
+    screen.wait_for_selector("#vote-bars li")
+    assert screen.inner_text("#vote-count") == "Votes: 2"
+
+    # A film of the answer is seen first; if it is played again, all know.
+    right = screen.locator("#vote .right b")
+    for mode, told in (("plays", False), ("holds", True), ("plays", True)):
+        screen.evaluate(f"state.index = stage.dataset.index = {QUESTION + 1}; setMode('{mode}')")
+        right.wait_for(state="attached")
+        wait_until(screen, f"panel.classList.contains('told') === {str(told).lower()}")
+        assert right.is_visible() == told
+
+
+def test_black_and_pointer_come_from_the_telephone(screen: Page, telephone: Page) -> None:
+    telephone.tap("#black")
+    screen.wait_for_selector("#black[open]")
+    telephone.wait_for_selector("#black[aria-pressed=true]")
+    telephone.tap("#forward")
+    screen.wait_for_selector("#black:not([open])", state="attached")
+    telephone.wait_for_selector("#black[aria-pressed=false]")
+    assert index(screen) == 0, "the picture comes back, and nothing else happens"
+    now = telephone.locator("#now").bounding_box()
+    assert now
+    telephone.mouse.move(now["x"] + now["width"] / 4, now["y"] + now["height"] / 2)
+    telephone.mouse.down()
+    wait_until(screen, "!laser.hidden")
+    stage, dot = (screen.locator(name).bounding_box() for name in ("#stage", "#laser"))
+    assert stage
+    assert dot
+    across = (dot["x"] + dot["width"] / 2 - stage["x"]) / stage["width"]
+    assert across == pytest.approx(0.25, abs=0.02)
+    telephone.mouse.up()
+    wait_until(screen, "laser.hidden")
+
+
+@pytest.mark.slow
+def test_keys_work_on_the_telephone_and_on_the_screen(screen: Page, telephone: Page) -> None:
+    telephone.keyboard.press("PageDown")
+    wait_for_slide(screen, 1)
+    wait_for_slide(telephone, 1)
+    screen.keyboard.press("ArrowRight")
+    wait_for_slide(telephone, 2)
+    telephone.keyboard.press("ArrowLeft")
+    wait_for_slide(screen, 1)
+    telephone.keyboard.press("b")
+    screen.wait_for_selector("#black[open]")
+
+
+@pytest.mark.slow
+def test_codes_are_shown_when_a_key_asks(screen: Page, server: TalkServer) -> None:
+    assert screen.is_hidden("#telephone")
+    screen.keyboard.press("t")
+    assert screen.inner_text("#telephone p.address") == server.entrances["speaker"].address
+    wait_until(screen, "document.querySelector('#telephone img').naturalWidth > 0")
+    screen.keyboard.press("Escape")
+    screen.keyboard.press("v")
+    assert screen.inner_text("#join p.address") == server.entrances["vote"].address
+
+
+def test_a_telephone_that_wakes_connects_again(screen: Page, open_page: OpenPage) -> None:
+    """Its connection may be dead without a word; and so may be that of one that hears nothing."""
+    telephone = open_page("speaker")
+    wait_until(telephone, WORKS)
+    for slept, wakes in ((5, True), (20, False)):
+        with telephone.expect_websocket():
+            telephone.clock.set_fixed_time(telephone.evaluate("Date.now()") / 1000 + slept)
+            if wakes:
+                telephone.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        screen.keyboard.press("ArrowRight")
+        wait_until(telephone, WORKS)
+    wait_for_slide(telephone, 2)
+    telephone.tap("#forward")
+    wait_for_slide(screen, 3)
+
+
+@pytest.mark.slow
+def test_the_time_is_that_of_the_screen(screen: Page, telephone: Page) -> None:
+    telephone.tap("#forward")
+    wait_for_slide(telephone, 1)
+    screen.evaluate("timer.started = Date.now() - 605000")
+    wait_until(telephone, "document.getElementById('timer').textContent.startsWith('10:')")
+    assert telephone.inner_text("#rest").endswith("over")
+    assert telephone.get_attribute("#rest", "data-state") == "over"
+
+
+@pytest.mark.slow
+def test_without_its_server_the_talk_goes_on(browser: Browser, talk: Talk) -> None:
+    with served(talk) as server:
+        pages = {}
+        for role in ("screen", "speaker", "vote"):
+            pages[role] = browser.new_context(**OPTIONS[role]).new_page()
+            pages[role].goto(server.entrances[role].address)
+        wait_until(pages["speaker"], WORKS)
+    screen, telephone, voter = pages.values()
+    screen.wait_for_selector("#remote-button[data-state=alone]")
+    for number in range(1, 4):
+        screen.keyboard.press("ArrowRight")
+        assert index(screen) == number
+        wait_until(screen, "still.naturalWidth > 0")
+    wait_until(telephone, f"!{WORKS}")
+    assert telephone.inner_text("#connection").startswith("No connection")
+    assert telephone.is_disabled("#forward")
+    wait_until(voter, "document.getElementById('state').textContent.startsWith('No connection')")
+    for page in pages.values():
+        page.context.close()
+
+
+@pytest.mark.slow
+def test_without_a_film_of_the_server_its_last_picture_is_shown(
+    browser: Browser, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"no film")
+    with served(talk_of(tmp_path, film)) as server:
+        page = browser.new_context(**OPTIONS["screen"]).new_page()
+        page.goto(server.entrances["screen"].address)
+        for number in range(3):
+            page.wait_for_selector("#stage[data-mode=holds]")
+            assert page.evaluate("still.hidden") is False
+            assert page.evaluate("still.src === slides[state.index].still")
+            assert index(page) == number
+            page.keyboard.press("ArrowRight")
+        page.context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 390])
+def test_buttons_are_large_and_in_sight(
+    screen: Page, telephone: Page, open_page: OpenPage, width: int
+) -> None:
+    voter = open_page("vote")
+    screen.keyboard.press("ArrowRight")
+    wait_for_slide(telephone, QUESTION)
+    voter.wait_for_selector("#choices button")
+    for page, names in ((telephone, "footer button"), (voter, "#choices button")):
+        page.set_viewport_size({"width": width, "height": 640})
+        for button in page.locator(names).all():
+            box = button.bounding_box()
+            assert box
+            assert box["height"] >= 44
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert box["y"] + box["height"] <= 640
+    notes = telephone.locator("#notes p").first
+    assert notes.evaluate("(p) => parseFloat(getComputedStyle(p).fontSize)") >= 22
