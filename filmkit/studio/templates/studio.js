@@ -112,7 +112,7 @@ function connect() {
   socket.addEventListener("close", () => {
     tell(WORDS.ended);
     pause();
-    own.end();
+    own.lost();
     if (answered) lost();
     setTimeout(connect, RETRY);
   });
@@ -871,6 +871,8 @@ const own = {
 
   traced(file, notes, more) {
     const { control } = this;
+    // Once: while its model is converted, another trace may have been chosen.
+    const first = !this.seconds;
     this.seconds ||= one((performance.now() - this.began) / 1000);
     const name = file.split(/[\\/]/).pop();
     byId("own-told").textContent = [WORDS.traced(this.seconds, name), ...notes].join("\n");
@@ -878,7 +880,7 @@ const own = {
       this.end();
       byId("steps").replaceChildren();
     }
-    if (state.choices[control] !== file) choose(control, file);
+    if (first && state.choices[control] !== file) choose(control, file);
   },
 
   refused(text) {
@@ -892,6 +894,12 @@ const own = {
     this.finishStep(performance.now());
     Object.assign(this, { control: "", prepared: "", task: "" });
     byId("stop-it").hidden = true;
+  },
+
+  // The studio has ended, and with it the process that traces.
+  lost() {
+    if (this.control) this.stop();
+    this.prepared = "";
   },
 
   stop() {
