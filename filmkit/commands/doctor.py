@@ -69,6 +69,7 @@ EXTRAS = {
     "decks": "slides for PowerPoint, Keynote and Google Slides",
     "docs": "the documentation as a website, with make docs",
     "extract": "traces of other prompts and models, with python -m extract",
+    "notebook": "live pictures in notebooks, with filmkit.widget",
     "studio": "a page that shows a scene while you edit it, with render.py studio",
     "voice": "speaking the narration, with --voice piper, or recording it",
 }

@@ -1,4 +1,4 @@
-"""Films in notebooks: the function ``show``, imported with ``from filmkit import show``."""
+"""Films and live pictures in notebooks: the functions ``show`` and ``widget`` of filmkit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from extract.support.assets import installing
 from extract.support.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.commands.options import require_language, scenes_named
@@ -23,7 +26,10 @@ from filmkit.render.choice import choose, choose_beginning, now_called
 from filmkit.render.quality import ASPECTS, QUALITIES, quality_of
 from filmkit.render.traces import find_trace
 
-__all__ = ["NotebookFilm", "show"]
+if TYPE_CHECKING:
+    from filmkit.explore.widget import LiveWidget
+
+__all__ = ["NotebookFilm", "show", "widget"]
 
 CLASS = "attention-film"  # CSS class of the video element; by default browsers draw large captions
 
@@ -210,6 +216,108 @@ def show(
             height=request.quality.height,
             language=spoken,
         )
+
+
+def widget(
+    picture: str,
+    *,
+    trace: Trace | Path | str | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+    theme: str = THEMES[0],
+    palette: str = PALETTES[0],
+    language: str = DEFAULT_LANGUAGE,
+) -> LiveWidget:
+    """Return a picture of attention to try by hand; what is chosen in it comes back to Python.
+
+    It needs anywidget: ``pip install -e '.[notebook]'``.
+
+    Parameters
+    ----------
+    picture
+        "pattern": the attention pattern of a head, and the product behind each of its cells;
+        "rows": one row of it, with the temperature of its softmax and the values that it mixes;
+        "heads": all heads on an arc, and how many sets of keys and values they share;
+        "rank": a converted model, and how many numbers its latent keeps for each word.
+    trace
+        The trace to draw: what ``extract.trace(model, tokenizer, prompt)`` returns, or the path of
+        a trace file; the default one of the command line if None.
+    layer
+        Layer to show, counted from 0; the one that the trace features if None. A conversion was
+        measured in that one only.
+    head
+        Head that is chosen at first, counted from 0; the one that the trace features if None.
+    theme
+        Colours of text, lines and background: "dark", "light" or "print", which is light, too.
+    palette
+        Colours of the heatmaps: "roles", "film" or "signed".
+    language
+        Language of its words: "en", "fr" or "zh".
+
+    Returns
+    -------
+    LiveWidget
+        Displayed by the notebook when it is the last expression of a cell. Its ``value`` is a dict
+        with what is chosen and what that gives; it is empty until the picture is drawn. All
+        positions are those in the prompt, from 0.
+
+        - "pattern": ``layer``, ``head``, ``query`` and ``key`` with ``query_word`` and
+          ``key_word``, ``score`` (None where the model does not look) and ``weight``;
+        - "rows": ``layer``, ``head``, ``query`` with ``query_word``, ``temperature``, the
+          ``scores`` and ``weights`` of the keys up to the query, and the words that are ``off``;
+        - "heads": as "pattern" without ``score``, the number of ``sets``, and the share of
+          attention that ``moved``;
+        - "rank": ``layer``, ``head``, ``numbers`` kept for each word and layer, and for each way
+          ("latent_then_rotate", "mla") a dict with the share of attention ``moved``, the
+          probability of the ``next_word``, ``key_error`` and ``value_error``.
+
+        Set it, wholly or in part, and the picture follows: ``picture.value = {"query": 5}``. What
+        follows from other entries is computed anew.
+
+    Raises
+    ------
+    ImportError
+        When anywidget is not installed.
+    ValueError
+        When there is no such picture, layer, head, theme, palette or language, or the trace lacks
+        what the picture shows; also when ``value`` is set to what cannot be chosen.
+    extract.TraceError
+        When the trace cannot be read.
+
+    Examples
+    --------
+    >>> from filmkit import widget
+    >>> pattern = widget("pattern", layer=11, head=3)
+    >>> pattern.value = {"query": 5, "key": 2}
+    >>> pattern.value
+    {'query': 5, 'key': 2}
+    """
+    if find_spec("anywidget") is None:
+        raise ImportError(f"a live picture needs anywidget: {installing('notebook')}")
+    from filmkit.core.errors import StageError
+    from filmkit.core.view import LayerView
+    from filmkit.explore.widget import PICTURES, make_widget
+    from filmkit.render.request import require_layer_and_head
+
+    try:
+        for option, name, known in (
+            ("picture", picture, PICTURES),
+            ("theme", theme, THEMES),
+            ("palette", palette, PALETTES),
+        ):
+            choose(name, known, option, option)
+        language = language.replace("-", "_")
+        require_language(language, [])
+        if not isinstance(trace, Trace):
+            trace = Trace.load(find_trace(Path(trace) if trace is not None else None))
+        require_layer_and_head(trace, layer, head)
+        with use_language(language):
+            view = LayerView.of_prompt(trace, layer, show_first_token=False)
+            return make_widget(picture, view, head, palette=palette, theme=theme)
+    except click.ClickException as error:
+        raise ValueError(error.message) from error
+    except StageError as error:
+        raise ValueError(str(error)) from error
 
 
 @contextmanager

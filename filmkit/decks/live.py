@@ -27,7 +27,7 @@ from filmkit.decks.cells import ArrayStore
 from filmkit.decks.slides import Slide
 from filmkit.render.errors import RenderError
 
-__all__ = ["LIVE_PICTURES", "LivePictures", "is_converted"]
+__all__ = ["LATENTS", "LIVE_PICTURES", "LivePictures", "is_converted"]
 
 LIVE_PICTURES = {
     "rank": "how small the latent is, as a dial",
@@ -137,12 +137,19 @@ class LivePictures:
 
         def rung(row: Row) -> dict[str, Any]:
             prefix = f"rung.{row.way}.{row.numbers}"
+            measured = {
+                "moved": row.moved,
+                "next_word": row.next_word_probability,
+                "key_error": row.key_error,
+                "value_error": row.value_error,
+            }
             arrays = {
                 "k": trace[f"{prefix}.k"][drawn],
                 "v": trace[f"{prefix}.v"][drawn],
                 "pattern": trace[f"{prefix}.pattern"][drawn, drawn],
             }
-            return results(row) | {name: self.arrays.add(array) for name, array in arrays.items()}
+            numbers = {name: self.arrays.add(array) for name, array in arrays.items()}
+            return results(row) | numbers | {"measured": measured}
 
         sizes = sorted({row.numbers for row in report.ladder if row.way in LATENTS})
         shared = next(row.numbers for row in report.ladder if row.way == "mqa")
@@ -157,7 +164,7 @@ class LivePictures:
             "norms": {name: self.norm(view.norm(name)) for name in own},
             "model": results(model) | {name: self.arrays.add(array) for name, array in own.items()},
             "latents": [
-                {"name": _(name), "rungs": [rung(rows[way, size]) for size in sizes]}
+                {"way": way, "name": _(name), "rungs": [rung(rows[way, size]) for size in sizes]}
                 for way, name in LATENTS.items()
                 if all((way, size) in rows for size in sizes)
             ],

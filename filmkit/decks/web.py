@@ -196,7 +196,7 @@ def render_page(
     package
         The package; its pages may also use templates and scripts of this one.
     **values
-        The template's other variables.
+        The template's other variables; ``fonts``, to use others than the film's.
     """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("filmkit.decks")]),
@@ -219,8 +219,7 @@ def render_page(
         language=current_language(),
         colours=colours_of(theme),
         scheme="dark" if theme.name == "dark" else "light",
-        fonts=fonts(),
-        **values,
+        **{"fonts": fonts()} | values,
     )
 
 

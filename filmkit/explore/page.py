@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from extract.support.files import write_text
 from extract.trace import Trace
+from extract.trace.contents.conversion_report import conversion_report
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.language import QUESTION
 from filmkit.core.theme import DARK, LIGHT, use_theme
@@ -21,13 +22,25 @@ from filmkit.explore.words import explore_words
 from filmkit.render.request import RenderRequest, load_trace, report_files
 from filmkit.render.runner import manim_config, rehearse
 
-__all__ = ["LIBRARY", "SCRIPTS", "write_explore"]
+__all__ = [
+    "LIBRARY",
+    "SCRIPTS",
+    "STYLES",
+    "document_of",
+    "numbers_of",
+    "page_of",
+    "vendored",
+    "write_explore",
+]
 
 SCRIPTS = (
     *("filled.js", "cells.js", "page.js", "paint.js", "rank.js", "arithmetic.js", "explore.js"),
     *("matrix.js", "rows.js", "heads.js", "sets.js", "memory.js", "reading.js", "begin_explore.js"),
 )
 """Modules of the page, in the order in which they run."""
+
+STYLES = ("live.css", "explore.css")
+"""Styles of the page."""
 
 LIBRARY = "twgl-full.min.js"
 """The library that draws in space; ``vendor/SOURCES.md`` says where it is from."""
@@ -53,44 +66,61 @@ def write_explore(request: RenderRequest) -> bool:
     view = LayerView.of_prompt(trace, settings.layer, show_first_token=settings.show_first_token)
     head = view.head(settings.head).head
     parts = [part for part in PARTS if part.fits(view)]
-    folder, palette = request.out, settings.palette
+    folder = request.out
+    document = document_of(view, head, parts, settings.palette)
+    document |= {
+        "library": LIBRARY,
+        # Else the page has the theme of the reader's system.
+        "light": True if settings.theme != DARK.name else None,
+        "files": {},
+    }
+    said = _said(request, trace, {"scene_sharing", CLOSING} | {part.scene for part in parts})
     # All is computed before the first file is written: what fails leaves no half of a page.
-    texts = {folder / "index.html": _page(request, view, head, parts)}
-    for name in sorted({name for part in parts for name in part.needs}):
-        texts[folder / f"{name}.js"] = f"receive({as_json(_numbers(name, view, palette))});\n"
+    texts = {folder / "index.html": page_of(view, parts, document, scripts=SCRIPTS, said=said)}
+    for name, numbers in numbers_of(view, parts, settings.palette).items():
+        texts[folder / f"{name}.js"] = f"receive({as_json(numbers)});\n"
     if any(part.name == "heads" for part in parts):
         for name in (LIBRARY, "LICENSE.txt"):
-            text = (files("filmkit.explore") / "vendor" / name).read_text(encoding="utf-8")
-            texts[folder / name.replace("LICENSE", LIBRARY.removesuffix(".js"))] = text
+            texts[folder / name.replace("LICENSE", LIBRARY.removesuffix(".js"))] = vendored(name)
     for path, text in texts.items():
         write_text(path, text)
     report_files(request, texts)
     return True
 
 
-def _numbers(name: str, view: LayerView, palette: str) -> dict[str, Any]:
-    """Return what a file holds: its numbers for each theme, and the arrays that they name."""
-    arrays = ArrayStore()
-    numbers = {}
-    for theme in THEMES:
-        with use_theme(theme.name, palette):
-            numbers[theme.name] = NUMBERS[name](LivePictures(view, arrays))
-    return {"name": name, "numbers": numbers, "arrays": arrays.encoded()}
+def vendored(name: str) -> str:
+    """Return the text of a file of a library that others wrote."""
+    return (files("filmkit.explore") / "vendor" / name).read_text(encoding="utf-8")
 
 
-def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part]) -> str:
-    """Return the page, with what it needs before any file of numbers."""
+def numbers_of(view: LayerView, parts: Sequence[Part], palette: str) -> dict[str, Any]:
+    """Return what the files that some parts need hold, by their names.
+
+    Each holds its numbers for each theme, and the arrays that they name.
+    """
+    contents = {}
+    for name in sorted({name for part in parts for name in part.needs}):
+        arrays = ArrayStore()
+        numbers = {}
+        for theme in THEMES:
+            with use_theme(theme.name, palette):
+                numbers[theme.name] = NUMBERS[name](LivePictures(view, arrays))
+        contents[name] = {"name": name, "numbers": numbers, "arrays": arrays.encoded()}
+    return contents
+
+
+def document_of(view: LayerView, head: int, parts: Sequence[Part], palette: str) -> dict[str, Any]:
+    """Return what the scripts of a page need before any file of numbers."""
     trace, meta = view.trace, view.trace.meta
-    palette = request.settings.palette
     norms: dict[str, dict[str, Any]] = {}
     maps: dict[str, str] = {}
     for theme in THEMES:
         live = LivePictures(view, ArrayStore(), maps)
         with use_theme(theme.name, palette):
             norms[theme.name] = norms_of(live)
-            # This also collects its colour maps.
-            rank = live.rank() if any(part.name == "rank" for part in parts) else None
-    document: dict[str, Any] = {
+            if any(part.name == "rank" for part in parts):
+                live.rank()  # which collects its colour maps
+    return {
         "words": explore_words(),
         "tokens": [printable(token) for token in meta.tokens[: view.stop]],
         "first": view.first,
@@ -102,28 +132,58 @@ def _page(request: RenderRequest, view: LayerView, head: int, parts: list[Part])
         "trained": meta.n_kv_heads,
         "norms": norms,
         "maps": maps,
-        "library": LIBRARY,
-        # Else the page begins with the theme of the reader's system.
-        "light": request.settings.theme != DARK.name,
         "needs": {part.name: part.needs for part in parts},
     }
+
+
+def page_of(
+    view: LayerView,
+    parts: Sequence[Part],
+    document: Mapping[str, Any],
+    *,
+    said: Mapping[str, Mapping[str, BeatRecord]],
+    template: str = "explore.html",
+    styles: Sequence[str] = STYLES,
+    **values: Any,
+) -> str:
+    """Return a page.
+
+    Parameters
+    ----------
+    view
+        The layer that it shows.
+    parts
+        Its parts.
+    document
+        What its scripts need; see :func:`document_of`.
+    said
+        The beats whose words it shows, by their names and those of their scenes.
+    template, styles
+        Files in the ``templates`` folder.
+    **values
+        Other variables of the template.
+    """
+    meta = view.trace.meta
+    ranks = any(part.name == "rank" for part in parts)
     with use_theme("dark") as theme:
         return render_page(
-            "explore.html",
+            template,
             theme,
             package="filmkit.explore",
             light=colours_of(LIGHT),
-            scripts=SCRIPTS,
+            styles=styles,
             document=as_json(document),
             parts=[part.name for part in parts],
-            said=_said(request, trace, {"scene_sharing", CLOSING} | {part.scene for part in parts}),
+            said=said,
             asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
             model=meta.model,
-            rank=rank,
+            featured=meta.featured,
+            next_word=printable(conversion_report(view.trace).next_word) if ranks else "",
             next=printable(meta.top_tokens[view.stop - 1][0]) if meta.top_tokens else "",
             tokens=document["tokens"][view.first :],
             view=view,
-            head=head,
+            head=document["head"],
+            **values,
         )
 
 

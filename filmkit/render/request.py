@@ -35,6 +35,7 @@ __all__ = [
     "for_each_scene",
     "load_trace",
     "report_files",
+    "require_layer_and_head",
 ]
 
 
@@ -211,15 +212,26 @@ def load_trace(request: RenderRequest) -> Trace:
             f"Some tokens need fonts that are not installed: {installing('cjk')}",
             err=True,
         )
+    require_layer_and_head(trace, request.settings.layer, request.settings.head)
+    return trace
+
+
+def require_layer_and_head(trace: Trace, layer: int | None, head: int | None) -> None:
+    """Check that a model has the layer and the head that are asked for, if any.
+
+    Raises
+    ------
+    click.BadParameter
+        When it has not.
+    """
     for option, index, count in (
-        ("--layer", request.settings.layer, trace.meta.n_layers),
-        ("--head", request.settings.head, trace.meta.n_heads),
+        ("--layer", layer, trace.meta.n_layers),
+        ("--head", head, trace.meta.n_heads),
     ):
         if index is not None and not 0 <= index < count:
             raise click.BadParameter(
                 f"{trace.meta.model} has {option[2:]}s 0 to {count - 1}", param_hint=option
             )
-    return trace
 
 
 def for_each_scene(

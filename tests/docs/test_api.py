@@ -22,7 +22,7 @@ from tests.support.checkout import PROJECT
 
 PAGE = (PROJECT / "docs" / "api.md").read_text(encoding="utf-8")
 DOCUMENTED = re.findall(r"^\.\. auto(?:function|class):: (\S+)$", PAGE, re.MULTILINE)
-NEED_NO_MODEL = ("Trace", "architecture", "attend", "decoding_work", "kv_cache_bytes")
+NEED_NO_MODEL = ("Trace", "architecture", "attend", "decoding_work", "kv_cache_bytes", "widget")
 
 
 def object_named(name: str) -> Any:
@@ -45,7 +45,9 @@ def run(name: str, namespace: dict[str, Any]) -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("function", [filmkit.show, extract.trace], ids=["show", "trace"])
+@pytest.mark.parametrize(
+    "function", [filmkit.show, filmkit.widget, extract.trace], ids=lambda each: each.__name__
+)
 def test_every_option_is_documented(function: Any) -> None:
     documented = re.findall(r"^(\w+)(?: : .+)?\n    \S", inspect.getdoc(function) or "", re.M)
     assert [name for name in inspect.signature(function).parameters if name not in documented] == []

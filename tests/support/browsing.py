@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Frame, Page
 
 __all__ = [
+    "NO_SPACE",
     "Open",
     "browser",
     "find_browser",
@@ -31,6 +32,12 @@ OFFLINE = ("file:", "data:", "blob:", "about:")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 """Programs that can draw the pages, in order of preference."""
+
+NO_SPACE = """const { getContext } = HTMLCanvasElement.prototype;
+HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
+  return kind === "webgl" ? null : getContext.call(this, kind, ...options);
+};"""
+"""A script in whose pages the browser does not draw in space."""
 
 MAC_BROWSER = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
@@ -118,7 +125,7 @@ def record_problems(page: Page) -> list[str]:
     return problems
 
 
-def wait_until(page: Page, condition: str, timeout: float = 30.0) -> None:
+def wait_until(page: Page | Frame, condition: str, timeout: float = 30.0) -> None:
     """Wait until a JavaScript expression is true in a page, for at most ``timeout`` seconds.
 
     Playwright's ``wait_for_function`` evaluates text within the page, which the security policy of

@@ -115,6 +115,7 @@ function turnRank(size) {
     })
   );
   if (rank.mark) markRank(rank.mark.kind, rank.mark);
+  announce();
 }
 
 function markRank(kind, { row, column }) {

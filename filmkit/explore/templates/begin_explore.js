@@ -18,10 +18,10 @@ byId("query").append(
   )
 );
 const light = matchMedia("(prefers-color-scheme: light)");
-useTheme(data.light || light.matches);
+useTheme(data.light ?? light.matches);
 showChosen();
 document.fonts.ready.then(showChosen); // whose words have other widths
-light.addEventListener("change", () => useTheme(light.matches));
+if (data.light === null) light.addEventListener("change", () => useTheme(light.matches));
 byId("theme").addEventListener("click", () => useTheme(themeName() === "dark"));
 
 // A guess stays beside what is right: told in words and by shapes, and to a screen reader with the

@@ -15,11 +15,17 @@
  * @property {number} trained how many it has
  * @property {Object<string, Object<string, Norm>>} norms by theme, and by what is drawn
  * @property {Object<string, string>} maps base64 of the 256 colours of each map
- * @property {string} library file that draws in space
- * @property {boolean} light whether it begins light, whatever the reader's system has
+ * @property {string} library file that draws in space; empty if it stands in the page
+ * @property {?boolean} light whether it is light; null if as the reader's system is
+ * @property {Object<string, NumbersFile>} files those that stand in the page, by their names
  * @property {Object<string, string[]>} needs names of the files of numbers that each part needs
+ * @property {number} [layer] in a notebook: the layer that is shown,
+ * @property {boolean} [chooses_head] and whether a head is chosen from a list
  *
- * A file of numbers that has arrived.
+ * A file of numbers: by theme, what filmkit/explore/parts.py returns; arrays are numbered there.
+ * @typedef {{ name: string, numbers: Object<string, object>, arrays: string[] }} NumbersFile
+ *
+ * One that has arrived.
  * @typedef {object} Numbers
  * @property {() => any} numbers for the theme in use, as filmkit/explore/parts.py returns them
  * @property {(array: number) => Float32Array} values
@@ -74,16 +80,23 @@ const files = new Map(); // by name, a promise of what arrives
 const arrivals = {}; // by name, what keeps it
 
 /**
- * Each file of numbers calls it.
- * @param {{ name: string, numbers: Object<string, object>, arrays: string[] }} file by theme, the
- *   numbers that filmkit/explore/parts.py returns; arrays are numbered there
+ * @param {NumbersFile} file
+ * @returns {Numbers}
  */
-// oxlint-disable-next-line no-unused-vars
-function receive(file) {
+function readerOf(file) {
   const reader = new CellReader({ arrays: file.arrays });
   const values = (array) => reader.values(array);
   const tensor = ({ array, shape }) => ({ data: Float64Array.from(values(array)), shape });
-  arrivals[file.name]({ numbers: () => file.numbers[themeName()], values, tensor });
+  return { numbers: () => file.numbers[themeName()], values, tensor };
+}
+
+/**
+ * Each file of numbers calls it.
+ * @param {NumbersFile} file
+ */
+// oxlint-disable-next-line no-unused-vars
+function receive(file) {
+  arrivals[file.name](readerOf(file));
 }
 
 function loadScript(address) {
@@ -97,6 +110,7 @@ function loadScript(address) {
 }
 
 function numbersOf(name) {
+  if (name in data.files) return readerOf(data.files[name]);
   if (!files.has(name)) {
     const arrival = new Promise((resolve) => (arrivals[name] = resolve));
     files.set(name, loadScript(`${name}.js`).then(() => arrival));

@@ -55,7 +55,7 @@ drawers.heads = {
     }
     this.patterns = ownPatterns();
     this.turn = this.goal = this.placeOf(chosen.head);
-    await Promise.all([loadScript(data.library), document.fonts.ready]);
+    await Promise.all([data.library && loadScript(data.library), document.fonts.ready]);
     const canvas = byId("arc");
     this.gl = canvas.getContext("webgl", { antialias: true, alpha: true, premultipliedAlpha: true });
     if (this.gl) this.prepare(canvas);
@@ -275,5 +275,6 @@ drawers.heads = {
         button.setAttribute("aria-pressed", each === head);
       });
     }
+    announce();
   },
 };

@@ -57,5 +57,6 @@ drawers.memory = {
       ...WORDS.sources.split(/\{(\w+)\}/).map((text, i) => (i % 2 ? sources[text] : text)),
       ` ${sentences(kind, WORDS.cacheAlone)}`
     );
+    announce();
   },
 };

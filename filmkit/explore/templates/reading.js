@@ -73,5 +73,6 @@ drawers.reading = {
     const share = shareHeld(rows, keysOf);
     const number = this.way === "hand" ? byHand.length : n;
     byId("reading-read").textContent = say("held", { number, count, share: percent(share), heads: rows.length });
+    announce();
   },
 };

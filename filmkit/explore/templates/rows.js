@@ -4,11 +4,12 @@
 
 drawers.dot = {
   key: null,
+  shows: "scores",
   build() {
     const width = layer.q.shape[2];
     this.matrix = makeMatrix(byId("dot-matrix"), {
       positions: drawn,
-      label: WORDS.scores,
+      label: WORDS[this.shows],
       onChoose: (query, key) => {
         this.key = key;
         choose({ query });
@@ -33,8 +34,8 @@ drawers.dot = {
     const { query, head } = chosen;
     const row = rowOf();
     if (this.key === null || this.key > query) this.key = strongestOf(row.weights);
-    const rowsOf = new Map(drawn.map((position) => [position, rowOf(position).scores.map(unmasked)]));
-    this.matrix.draw((asking, key) => rowsOf.get(asking)[key], normOf("scores"), query, this.key);
+    const rowsOf = new Map(drawn.map((position) => [position, this.cellsOf(rowOf(position))]));
+    this.matrix.draw((asking, key) => rowsOf.get(asking)[key], normOf(this.shows), query, this.key);
     const asked = channels(layer.q, query, head);
     const offered = channels(layer.k, this.key, setOf(head));
     this.strips[0].draw(asked, normOf("q"));
@@ -49,13 +50,16 @@ drawers.dot = {
     });
     const last = added - 1;
     const words = { query: wordAt(query), key: wordAt(this.key) };
-    byId("dot-read").textContent = say("asks", words);
+    byId("dot-read").textContent = this.reading({ ...words, weight: row.weights[this.key] });
     const sum = runningSums(asked, offered)[last];
     const all = added === parts.length;
     byId("dot-total").textContent = all
       ? this.result(sum, unmasked(row.scores[this.key]))
       : say("added", { added, count: parts.length, sum: fixed(sum), query: fixed(asked[last]), key: fixed(offered[last]), product: fixed(parts[last]) });
+    announce();
   },
+  cellsOf: (row) => row.scores.map(unmasked),
+  reading: (words) => say("asks", words),
   // What becomes of the whole sum.
   result(sum, score) {
     if (score === null) return say("scoreMasked", { sum: fixed(sum) });
@@ -87,8 +91,11 @@ drawers.softmax = {
   answer() {
     choose({ query: data.query });
   },
+  get temperature() {
+    return 2 ** (Number(byId("temperature").value) / 5);
+  },
   draw() {
-    const temperature = 2 ** (Number(byId("temperature").value) / 5);
+    const { temperature } = this;
     byId("temperature-read").textContent = fixed(temperature);
     byId("temperature").setAttribute("aria-valuetext", fixed(temperature));
     const { scores, weights } = rowOf(chosen.query, temperature);
@@ -102,6 +109,7 @@ drawers.softmax = {
     lines.forEach((row, i) => row.classList.toggle("later", drawn[i] > chosen.query));
     if (data.first) lines.unshift(line(data.hidden, data.first === 1 ? scores[0] : null, hiddenShare(weights)));
     byId("softmax-bars").replaceChildren(...lines);
+    announce();
   },
 };
 
@@ -151,5 +159,6 @@ drawers.mix = {
     byId("mix-read").textContent = this.off.size
       ? say("without", { off: percent(off) })
       : data.first ? say("withHidden", { share: percent(hiddenShare(weights)), what: data.hidden }) : "";
+    announce();
   },
 };

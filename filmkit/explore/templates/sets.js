@@ -29,8 +29,8 @@ class HeadRow {
       this.heads[head].moved.textContent = share > LEAST_MOVED ? percent(share) : "";
     });
     this.change(patterns);
-    const share = shares.reduce((sum, each) => sum + each, 0) / shares.length;
-    return share > LEAST_MOVED ? say("moves", { share: percent(share) }) : WORDS.nothingMoves;
+    this.moved = shares.reduce((sum, each) => sum + each, 0) / shares.length;
+    return this.moved > LEAST_MOVED ? say("moves", { share: percent(this.moved) }) : WORDS.nothingMoves;
   }
 
   // Let the patterns on screen become others.
@@ -100,6 +100,7 @@ drawers.sets = {
     const trained = this.sets === data.trained && this.sets < data.heads ? WORDS.trained : "";
     const name = { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
     byId("sets-read").textContent = sentences(say("keptAndMoved", { kept, moved }), name, trained);
+    announce();
   },
 };
 
@@ -133,5 +134,6 @@ drawers.latent = {
     this.plate.replaceChildren(canvas);
     const moved = this.row.compute(keysOfLatent(latent, W_UK, rank, this.given));
     byId("latent-read").textContent = say("keptAndMoved", { kept: keptNumbers(rank), moved });
+    announce();
   },
 };

@@ -78,9 +78,10 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
         if "text/html" in output.get("data", {})
     ]
     # No cell has any other output, such as a warning.
-    assert len(pages) == 2, [page[:500] for page in pages]
+    assert len(pages) == 3, [page[:500] for page in pages]
     check(pages[0], tmp_path, "No: move the bracket.")
-    check(pages[1], tmp_path, "All rows together are the attention")
+    assert pages[1].startswith("<iframe"), "the picture to try by hand, without Python"
+    check(pages[2], tmp_path, "All rows together are the attention")
 
 
 def test_beats_that_the_pages_show_are_beats() -> None:

@@ -303,7 +303,7 @@ def test_a_guess_stays_beside_what_is_right(
         assert choice.get_attribute("aria-pressed") == "false"
     assert not {"right", "your guess"} & {node["name"] for node in tree(page)}
     choices.get_by_text(guess).tap()
-    assert page.is_visible("#sets .shown")
+    page.wait_for_selector("#sets .shown")  # a tap becomes a click a moment later
     told = choices.evaluate_all("(all) => all.map((each) => each.children[0]?.textContent ?? '')")
     assert told == marked
     assert page.text_content("#sets .answer") == f"{heard}The answer of sets."

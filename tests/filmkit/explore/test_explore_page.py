@@ -19,7 +19,14 @@ from filmkit.core.language import QUESTION
 from filmkit.explore.page import CLOSING, LIBRARY
 from filmkit.explore.parts import PARTS
 from scenes.registry import SCENES
-from tests.support.browsing import Open, browser, opened, record_problems, wait_until
+from tests.support.browsing import (
+    NO_SPACE,
+    Open,
+    browser,
+    opened,
+    record_problems,
+    wait_until,
+)
 from tests.support.checkout import SHIPPED
 from tests.support.exploring import (
     ASKED,
@@ -40,11 +47,6 @@ __all__ = ["browser", "file", "open_page"]
 
 SIZES = {"telephone": (390, 844), "desk": (1280, 720), "4K": (3840, 2160)}
 MOST_BYTES = 6_000_000
-
-NO_SPACE = """const { getContext } = HTMLCanvasElement.prototype;
-HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
-  return kind === "webgl" ? null : getContext.call(this, kind, ...options);
-};"""
 
 COUNT_FRAMES = """window.frames_ = 0;
 const { requestAnimationFrame: request } = window;
