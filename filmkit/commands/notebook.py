@@ -252,7 +252,7 @@ def widget(
     palette
         Colours of the heatmaps: "roles", "film" or "signed".
     language
-        Language of its words: "en", "fr" or "zh".
+        Language of its words: "en", "es", "fr" or "zh".
 
     Returns
     -------
