@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,12 @@ import click
 
 from extract.commands.cache_table import cache_row, cache_table
 from extract.commands.conversion_table import conversion_table
+from extract.commands.extraction import (
+    traced,
+    traced_with_latent,
+    with_conversion,
+    with_latent,
+)
 from extract.commands.group import OneLineErrors
 from extract.commands.latent_table import latent_table
 from extract.commands.options import (
@@ -29,14 +35,13 @@ from extract.commands.options import (
 from extract.commands.progress import TaskProgress, peak_memory, wait_quietly
 from extract.commands.summary import check_verdict, finite, listed_errors, trace_facts
 from extract.commands.work_table import newer_row, newer_table, work_table
-from extract.errors import ExtractError, PromptError, UnsupportedModelError
+from extract.errors import ExtractError, PromptError
 from extract.facts.architectures import ARCHITECTURES, architecture
 from extract.facts.gpus import H100_SXM
 from extract.facts.newer_schemes import NEWER_SCHEMES
-from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, has_figures, published_trace
+from extract.facts.published import EXTRACTED_GPT2, PUBLISHED, published_trace
 from extract.facts.published_check import check
-from extract.latent.calibration import calibrate
-from extract.latent.fit import add_latent, require_fittable
+from extract.latent.fit import require_fittable
 from extract.limits import MAX_TOKENS
 from extract.models.imported import imported_trace
 from extract.models.loading import (
@@ -235,36 +240,17 @@ def _extract(
     is asked to.
     """
     with TaskProgress() as progress:
-        trace = _traced(loaded, prompt, progress, **options)
-        if calibration is not None:
-            try:
-                trace = _with_latent(
-                    trace, loaded, trace.meta.featured.layer, calibration, progress
-                )
-            except ExtractError as error:
-                echo(f"no latent is stored: {error}", err=True)
+        made = loaded, prompt, calibration, progress.report, _note
+        trace = traced_with_latent(*made, **options)
         if conversion:
-            try:
-                trace = _with_conversion(trace, loaded, progress)
-            except UnsupportedModelError as error:
-                echo(f"no conversion is stored: {error}", err=True)
-        if has_figures(trace):
-            trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
+            trace = with_conversion(trace, loaded, progress.report, _note)
         progress.save(trace, file)
     return trace
 
 
-def _traced(loaded: LoadedModel, prompt: str, progress: TaskProgress, **options: Any) -> Trace:
-    """Trace one prompt with a model."""
-    from extract.models.capture import trace_model
-
-    return trace_model(
-        *(loaded.model, loaded.tokenizer, prompt),
-        source=loaded.source,
-        random_weights=loaded.random_weights,
-        progress=progress.report,
-        **options,
-    )
+def _note(line: str) -> None:
+    """Print what a trace does not hold."""
+    echo(line, err=True)
 
 
 def _written(file: Path, trace: Trace) -> str:
@@ -297,7 +283,9 @@ def _load_for_prompts(
         from extract.models.token_sequence import require_length_for_pictures
 
         for prompt in prompts:
-            require_length_for_pictures(tokenizer, prompt, chosen_rows=chosen_rows)
+            require_length_for_pictures(
+                tokenizer, prompt, chosen_rows=chosen_rows, instead=", or choose --rows"
+            )
 
     try:
         if not all(prompts):
@@ -318,32 +306,6 @@ def _model_of(trace: Trace) -> str:
     if source.kind not in ("hub", "package"):
         raise ExtractError(f"name the model of this trace ({source.name}) with --model")
     return source.name
-
-
-def _with_latent(
-    trace: Trace,
-    loaded: LoadedModel,
-    layer: int,
-    calibration: Path,
-    progress: TaskProgress,
-    rank: int | None = None,
-) -> Trace:
-    """Return the trace with a latent fitted to a layer of its model."""
-    require_fittable(trace, layer, rank)
-    calibrated = calibrate(trace, loaded, layer, calibration, progress.report)
-    progress.report("fitting a latent", 0, 1)
-    fitted = add_latent(trace, layer, calibrated, rank)
-    progress.report("fitting a latent", 1, 1)
-    return fitted
-
-
-def _with_conversion(trace: Trace, loaded: LoadedModel, progress: TaskProgress) -> Trace:
-    """Return the trace with a conversion of its model, as it was converted last."""
-    from extract.conversion.convert import convert
-
-    if loaded.random_weights:
-        raise UnsupportedModelError("the weights are random numbers, and would say nothing")
-    return convert(trace, loaded, progress=progress.report)
 
 
 @main.command()
@@ -452,7 +414,7 @@ def fit_latent(
     wait_quietly()
     with TaskProgress() as progress:
         loaded = load_model(model, random_weights=random_weights, progress=progress.report)
-        trace = _with_latent(trace, loaded, layer, calibration, progress, rank)
+        trace = with_latent(trace, loaded, layer, calibration, progress.report, rank)
         progress.save(trace, file)
     if as_json:
         report = {"layer": layer, **(trace.meta.latent or {})[str(layer)]}
@@ -529,7 +491,7 @@ def convert_model(
 
         attention_layers(loaded.model)  # refuses a model before any work
         if trace is None:
-            trace = _traced(loaded, DEFAULT_PROMPT, progress, name=loaded.name)
+            trace = traced(loaded, DEFAULT_PROMPT, progress.report)
         tokens = tokens or (QUICK_TOKENS if quick else CONVERSION_TOKENS)
         settings = Settings(rotated, rank, tokens, heal, quick)
         trace = convert(trace, loaded, settings, progress.report)

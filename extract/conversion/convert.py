@@ -9,7 +9,7 @@ Needs torch and transformers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -60,6 +60,7 @@ def convert(
     settings: Settings | None = None,
     progress: ProgressCallback = lambda task, done, total: None,
     text: ConversionText | None = None,
+    first: Callable[[], None] = lambda: None,
 ) -> Trace:
     """Convert a model and return its trace with the conversion.
 
@@ -76,6 +77,9 @@ def convert(
         Progress callback (task, done, total).
     text : ConversionText, optional
         What to fit to and to test on; by default the project's texts.
+    first : callable
+        Called before the model is converted if no settings are given and nothing is kept of it:
+        that takes minutes.
 
     Raises
     ------
@@ -99,6 +103,7 @@ def convert(
     with kept_folder("conversion", key, progress) as kept:
         wanted = settings or last_settings(kept)
         if wanted is None:
+            first()
             wanted = Settings() if loaded.source.name == PACKAGED else QUICK
         chosen = read(wanted.tokens)
         model = ModelConversion(

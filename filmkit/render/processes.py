@@ -171,6 +171,8 @@ class Apart:
         Ends of other pipes, which are the function's last arguments. They are closed here.
     fork
         Whether it is a fork of this process, with the code that this has loaded.
+    memory_hint
+        What is said of a process that the system has killed.
 
     Attributes
     ----------
@@ -186,7 +188,9 @@ class Apart:
         *,
         further: Sequence[Connection] = (),
         fork: bool = False,
+        memory_hint: str = LEAST_MEMORY,
     ) -> None:
+        self._memory_hint = memory_hint
         self.connection, theirs = multiprocessing.Pipe(duplex=False)
         self._stacks = stacks
         self._beat, self._is_over, self._heard = "", False, time.monotonic()
@@ -219,7 +223,7 @@ class Apart:
             self.process.join()
             code = self.process.exitcode or 0
             how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
-            hint = LEAST_MEMORY if code == -9 else ""  # so systems end what takes too much
+            hint = self._memory_hint if code == -9 else ""  # so systems end what takes too much
             return None if self._is_over else self._error(f"its process ended early ({how}){hint}")
         self._heard = time.monotonic()
         self._is_over = message["kind"] in (DONE, ERROR)

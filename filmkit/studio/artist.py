@@ -161,6 +161,8 @@ class _Artist:
         self._tell(
             "model",
             name=meta.model,
+            source=meta.source.name,
+            prompt=meta.prompt,
             facts=asdict(ModelFacts.of(trace)),
             tokens=[printable(token) for token in meta.tokens],
             axes=axis_names(),

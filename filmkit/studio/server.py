@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import NoReturn
 
@@ -29,6 +29,7 @@ from filmkit.serving.guard import LOCAL_HEADERS, Entrance, Guard, hosts_of
 from filmkit.serving.running import listening, open_in_browser, run, server_of
 from filmkit.studio.controls import choices_of
 from filmkit.studio.session import MadeFiles, Session
+from filmkit.studio.tracer import SentenceTracer
 
 __all__ = ["Studio", "application", "serve"]
 
@@ -70,6 +71,8 @@ class Studio:
         The secret that a page must have.
     port
         The port of the server.
+    tracer
+        Traces sentences that are typed on pages.
     """
 
     entries: dict[str, SceneEntry]
@@ -79,6 +82,7 @@ class Studio:
     made: MadeFiles
     token: str
     port: int
+    tracer: SentenceTracer = field(default_factory=SentenceTracer)
 
     @property
     def entrance(self) -> Entrance:
@@ -128,6 +132,7 @@ def application(studio: Studio) -> ASGIApp:
             request=studio.request,
             choices=choices_of(studio.request, studio.aspect),
             made=studio.made,
+            tracer=studio.tracer,
         ).run()
 
     routes = [

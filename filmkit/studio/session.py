@@ -16,6 +16,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from extract.limits import fault_of_prompt
 from extract.support.plain_text import error_line
 from extract.trace import Trace
 from filmkit.core.project import PROJECT
@@ -25,10 +26,12 @@ from filmkit.render.processes import Apart, stop
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
+from filmkit.studio.tracer import SentenceTracer, sentence_models
 
 __all__ = ["MadeFiles", "Session"]
 
 ARTIST = "filmkit.studio.artist:draw"
+LONGEST_SENTENCE = 500  # characters; the pictures have room for 24 tokens
 KEPT_FRAMES = 64  # answers about frames that are kept while nothing is edited
 KEPT_FILMS = 400  # films of beats that are kept, of all edits together
 
@@ -94,6 +97,8 @@ class Session:
         What the controls begin with.
     made
         Receives what is drawn.
+    tracer
+        Traces sentences of the page.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Session:
         request: RenderRequest,
         choices: Choices,
         made: MadeFiles,
+        tracer: SentenceTracer,
     ) -> None:
         self._websocket = websocket
         self._entries = entries
@@ -112,6 +118,7 @@ class Session:
         self._base = replace(request, quiet=True)
         self._choices = dict(choices)
         self._made = made
+        self._tracer = tracer
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[Handler, Any]] = asyncio.Queue()
         self._entry: SceneEntry | None = None
@@ -128,11 +135,14 @@ class Session:
         await self._websocket.accept()
         listener = asyncio.create_task(self._listen())
         try:
+            models, missing = await asyncio.to_thread(sentence_models)
             await self._tell(
                 "hello",
                 scenes=self._scenes(),
                 scene=self._initial,
                 choices=self._choices,
+                models=models,
+                missing=missing,
             )
             while not self._closed:
                 handler, content = await self._events.get()
@@ -146,6 +156,7 @@ class Session:
             pass  # the page was closed while it was told something
         finally:
             listener.cancel()
+            self._tracer.leave(self)
             self._watching.close()
             self._stop_artist()
 
@@ -196,6 +207,30 @@ class Session:
                         await self._send(answer)
                     else:
                         self._artist.ask(beat, frame, picture=too)
+            case {"kind": "trace", "number": int(n), "prompt": str(prompt), "model": str(model)}:
+                await self._trace(n, prompt, model)
+            case {"kind": "prepare", "model": str(model)}:
+                self._tracer.prepare(self, model)
+            case {"kind": "give_up", "model": str(model)}:
+                self._tracer.give_up(self, model)
+
+    async def _trace(self, number: int, prompt: str, model: str) -> None:
+        """Trace a sentence that was typed on the page, which has given it a number."""
+
+        def tell(message: dict[str, Any]) -> None:
+            self._post(self._on_sentence, message | {"number": number})
+
+        sentence = " ".join(prompt.split())
+        fault = fault_of_prompt(sentence) if sentence else "write at least two words"
+        if len(sentence) > LONGEST_SENTENCE:
+            fault = f"it has {len(sentence):,} characters, and there is room for {LONGEST_SENTENCE}"
+        if fault:
+            tell({"kind": "refused", "text": fault})
+        else:
+            self._tracer.trace(self, sentence, model, tell)
+
+    async def _on_sentence(self, message: dict[str, Any]) -> None:
+        await self._send(json.dumps(message))
 
     async def _show(self, name: str, choices: Mapping[Any, Any]) -> None:
         """Show a scene with some choices."""

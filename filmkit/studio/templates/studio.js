@@ -39,6 +39,10 @@ const WORDS = {
   pitches: (axis, size) => `a cell of ${axis} is ${size} px of 1080`,
   leftOut: (words) => `no room for ${words}`,
   noMosaic: "This picture is not made from a mosaic.",
+  starting: "starting",
+  share: (done, total) => `${done} of ${total}`,
+  traced: (seconds, file) => `Traced after ${seconds} s: ${file}`,
+  wait: "The scene is drawn from it as soon as it is traced.",
 };
 
 const MANY_PANELS = 60;
@@ -108,6 +112,7 @@ function connect() {
   socket.addEventListener("close", () => {
     tell(WORDS.ended);
     pause();
+    own.lost();
     if (answered) lost();
     setTimeout(connect, RETRY);
   });
@@ -148,8 +153,9 @@ function show(scene, choices) {
 }
 
 const HANDLERS = {
-  hello({ scenes, scene, choices }) {
+  hello({ scenes, scene, choices, models, missing }) {
     HANDLERS.scenes({ scenes });
+    own.showModels(models, missing);
     tell("");
     const kept = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
     const wanted = scenes.some(({ name }) => name === kept.scene) ? kept.scene : scene;
@@ -176,9 +182,22 @@ const HANDLERS = {
     frames.settle();
   },
 
-  model({ name, tokens, axes, words }) {
+  model({ name, source, prompt, tokens, axes, words }) {
     Object.assign(state, { tokens, axes, words });
     byId("model").textContent = WORDS.model(name);
+    own.showTrace(source, prompt);
+  },
+
+  step({ number, task, done, total }) {
+    if (own.awaits(number)) own.step(task, done, total);
+  },
+
+  traced({ number, file, notes, more }) {
+    if (own.awaits(number)) own.traced(file, notes, more);
+  },
+
+  refused({ number, text }) {
+    if (own.awaits(number)) own.refused(text);
   },
 
   controls({ controls }) {
@@ -727,6 +746,7 @@ let controlled = "";
 
 function showControls(controls) {
   const wanted = JSON.stringify(controls);
+  byId("compare-it").hidden = !controls.some(({ name }) => name === "compare");
   if (wanted === controlled) return; // lest a list closes that the user has just opened
   controlled = wanted;
   const focused = document.activeElement?.id;
@@ -771,6 +791,124 @@ function choose(name, value) {
   if (name === "trace") Object.assign(choices, { layer: "", head: "" });
   show(state.scene, choices);
 }
+
+// A sentence of the user's own: its trace is made by the studio, and shown when it is there.
+
+const own = {
+  source: "", // the model of the trace that is shown
+  number: 0, // how many sentences there were
+  control: "", // what the last one will be: "trace" or "compare"; empty while none is traced
+  prepared: "",
+  began: 0,
+  seconds: "", // how long it took, as text
+  task: "",
+  taskBegan: 0,
+
+  showModels(models, missing) {
+    byId("own").hidden = !models.length;
+    byId("own-told").textContent = missing;
+    byId("sentence-model").replaceChildren(...models.map((name) => element("option", name, { value: name })));
+    byId("own-model").hidden = models.length < 2;
+    this.chooseModel();
+  },
+
+  // The model of the trace that is shown comes first, if it is here.
+  chooseModel() {
+    const select = byId("sentence-model");
+    if ([...select.options].some(({ value }) => value === this.source)) select.value = this.source;
+  },
+
+  showTrace(source, prompt) {
+    byId("sentence").placeholder = prompt;
+    if (source === this.source) return;
+    this.source = source;
+    this.chooseModel();
+  },
+
+  prepare() {
+    const model = byId("sentence-model").value;
+    if (this.prepared === model) return;
+    this.prepared = model;
+    send({ kind: "prepare", model });
+  },
+
+  awaits(number) {
+    return this.control && number === this.number;
+  },
+
+  trace(control) {
+    const prompt = byId("sentence").value.trim();
+    if (!prompt) return;
+    this.number += 1;
+    Object.assign(this, { control, began: performance.now(), seconds: "", task: "" });
+    byId("steps").replaceChildren();
+    byId("own-error").textContent = "";
+    byId("own-told").textContent = WORDS.wait;
+    byId("stop-it").hidden = false;
+    this.step(WORDS.starting, 0, 1);
+    send({ kind: "trace", number: this.number, prompt, model: byId("sentence-model").value });
+  },
+
+  step(task, done, total) {
+    const now = performance.now();
+    if (task !== this.task) {
+      this.finishStep(now);
+      Object.assign(this, { task, taskBegan: now });
+      const item = element("li", "", { class: "now" });
+      item.append(element("span", task), element("span"));
+      byId("steps").append(item);
+    }
+    const share = total > 1 && done < total ? WORDS.share(done, total) : "";
+    byId("steps").lastElementChild.lastElementChild.textContent = share;
+  },
+
+  finishStep(now) {
+    const item = byId("steps").lastElementChild;
+    if (!item) return;
+    item.classList.remove("now");
+    item.lastElementChild.textContent = WORDS.seconds(one((now - this.taskBegan) / 1000));
+  },
+
+  traced(file, notes, more) {
+    const { control } = this;
+    // Once: while its model is converted, another trace may have been chosen.
+    const first = !this.seconds;
+    this.seconds ||= one((performance.now() - this.began) / 1000);
+    const name = file.split(/[\\/]/).pop();
+    byId("own-told").textContent = [WORDS.traced(this.seconds, name), ...notes].join("\n");
+    if (!more) {
+      this.end();
+      byId("steps").replaceChildren();
+    }
+    if (first && state.choices[control] !== file) choose(control, file);
+  },
+
+  refused(text) {
+    this.end();
+    byId("steps").replaceChildren();
+    byId("own-told").textContent = "";
+    byId("own-error").textContent = text;
+  },
+
+  end() {
+    this.finishStep(performance.now());
+    Object.assign(this, { control: "", prepared: "", task: "" });
+    byId("stop-it").hidden = true;
+  },
+
+  // The studio has ended, and with it the process that traces.
+  lost() {
+    if (this.control) this.stop();
+    this.prepared = "";
+  },
+
+  stop() {
+    send({ kind: "give_up", model: byId("sentence-model").value });
+    this.end();
+    byId("steps").replaceChildren();
+    byId("own-told").textContent = "";
+  },
+};
 
 // The inspector: the cell under the pointer, or the one that the arrow keys have reached.
 
@@ -959,7 +1097,7 @@ const KEYS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
-  if (event.target.closest("select, input[type=text]")) return;
+  if (event.target.closest("select, input[type=text], textarea")) return;
   // Space presses the button that has the focus.
   if (event.key === " " && event.target.closest("button")) return;
   const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
@@ -979,6 +1117,17 @@ byId("follow").addEventListener("click", () => toggle("follow"));
 byId("mosaic").addEventListener("click", toggleMosaic);
 byId("speed").addEventListener("change", () => setSpeed(byId("speed").value));
 byId("help-button").addEventListener("click", () => byId("help").showModal());
+byId("own").addEventListener("submit", (event) => {
+  event.preventDefault();
+  own.trace(event.submitter?.id === "compare-it" ? "compare" : "trace");
+});
+byId("sentence").addEventListener("input", () => own.prepare());
+byId("sentence").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  byId("own").requestSubmit(byId("trace-it"));
+});
+byId("stop-it").addEventListener("click", () => own.stop());
 byId("scene").addEventListener("change", () => show(byId("scene").value, state.choices));
 
 document.documentElement.style.setProperty("--ratio", 16 / 9);

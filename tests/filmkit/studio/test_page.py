@@ -394,6 +394,69 @@ def test_choices_are_kept_and_a_trace_may_be_typed(page: Page) -> None:
     wait_until(page, "state.frame[0] > state.frame[1]")
 
 
+def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -> None:
+    """What the studio would tell is told by the test: no model is loaded."""
+    wait_for_all(page)
+    page.evaluate(
+        """window.sent = []; window.realSend = send; send = (message) => sent.push(message);
+        window.realChoose = choose; choose = (...choice) => sent.push(choice);
+        own.showModels(["Org/one", "made-up"], ""); own.source = "Org/one";
+        own.showTrace("made-up", "The American flag")"""
+    )
+    number = page.evaluate("own.number") + 1
+
+    def tell(kind: str, number: int = number, **content: object) -> None:
+        page.evaluate(
+            "(told) => HANDLERS[told.kind](told)", {"kind": kind, "number": number, **content}
+        )
+
+    field = page.locator("#sentence")
+    assert field.get_attribute("placeholder") == "The American flag"
+    assert page.input_value("#sentence-model") == "made-up"  # that of the trace that is shown
+    field.type("A cat m")  # a key of the page, which is none here
+    assert page.get_attribute("#mosaic", "aria-pressed") == "false"
+    field.press("Enter")
+    assert page.evaluate("sent") == [
+        {"kind": "prepare", "model": "made-up"},
+        {"kind": "trace", "number": number, "prompt": "A cat m", "model": "made-up"},
+    ]
+    tell("step", task="reading weights", done=0, total=1)
+    tell("step", task="checking", done=3, total=30)
+    tell("step", number - 1, task="of a sentence before", done=0, total=1)
+    steps = page.locator("#steps li")
+    assert [text.split("\n")[0] for text in steps.all_inner_texts()] == [
+        "starting", "reading weights", "checking"
+    ]  # fmt: skip
+    assert steps.nth(2).inner_text().endswith("3 of 30")
+    assert re.search(r"\d\.\d s$", steps.nth(1).inner_text())
+    tell("refused", text="the prompt is too short")
+    assert page.inner_text("#own-error") == "the prompt is too short"
+    assert (steps.count(), page.is_visible("#stop-it")) == (0, False)
+    assert page.is_hidden("#error")  # the picture stays as it is
+
+    field.press("Enter")
+    file = "/there/a-cat.safetensors"
+    tell("traced", number + 1, file=file, notes=["One thing."], more=True)
+    told = page.inner_text("#own-told")
+    assert re.fullmatch(r"Traced after \d\.\d s: a-cat\.safetensors\nOne thing\.", told)
+    assert page.is_visible("#stop-it")
+    tell("traced", number + 1, file=file, notes=[], more=False)  # by then another may be shown
+    assert page.is_hidden("#stop-it")
+    assert page.evaluate("sent.filter(Array.isArray)") == [["trace", file]]
+
+    field.press("Enter")
+    page.click("#stop-it")
+    assert page.evaluate("sent.at(-1)") == {"kind": "give_up", "model": "made-up"}
+    tell("traced", number + 2, file=file, notes=[], more=False)  # on its way by then
+    assert page.inner_text("#own-told") == ""
+    field.press("Enter")
+    page.evaluate("own.lost()")  # as when the studio ends
+    assert (steps.count(), page.inner_text("#own-told")) == (0, "")
+    page.evaluate("[send, choose] = [realSend, realChoose]")
+    page.reload()
+    wait_for_all(page)
+
+
 def test_a_trace_that_is_gone_can_be_left(browser: Browser, studio: Studio) -> None:
     context = browser.new_context()
     page = context.new_page()

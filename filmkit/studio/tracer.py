@@ -1,0 +1,186 @@
+"""Trace sentences for all pages of the studio, in one process; the session's side of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from extract.models.at_hand import models_at_hand
+from extract.models.loading import NO_PACKAGE, not_installed
+from extract.support.assets import traces_folder
+from filmkit.render.processes import ERROR, Apart, stop
+
+__all__ = ["SentenceTracer", "sentence_models"]
+
+PROCESS = "filmkit.studio.sentences:trace_sentences"
+
+IDLE_SECONDS = 600.0
+"""How long the process keeps its model in memory after a sentence."""
+
+MEMORY_HINT = "; if it ran out of memory, close other programs, or choose a smaller model"
+
+OTHER_PAGE = "Another page has asked for a sentence, so this one was given up."
+
+Tell = Callable[[dict[str, Any]], None]
+"""Takes the messages about a sentence; see :mod:`filmkit.studio.sentences`."""
+
+
+def sentence_models() -> tuple[list[str], str]:
+    """Return the models that can trace a sentence here; if there is none, also what to install."""
+    if missing := not_installed():
+        return [], missing
+    models = models_at_hand()
+    return models, "" if models else NO_PACKAGE
+
+
+class SentenceTracer:
+    """Traces one sentence at a time, the newest; for use in one event loop.
+
+    The process belongs to whom asked last, and ends when they leave, or some time after their last
+    sentence.
+    """
+
+    def __init__(self) -> None:
+        self._process: _Process | None = None
+        self._owner: object = None
+        self._number = 0
+        self._tell: Tell | None = None  # None while nothing is being traced
+        self._loading = 0  # the number of the last request that only loads a model
+        self._loaded: dict[str, Any] = {}  # how far that is
+        self._idle: asyncio.TimerHandle | None = None
+
+    def prepare(self, owner: object, model: str) -> None:
+        """Load a model ahead of somebody's sentence, unless there is a process already."""
+        if self._process is None:
+            self._owner = owner
+            self._ask("", model)
+            self._rest()
+
+    def trace(self, owner: object, prompt: str, model: str, tell: Tell) -> None:
+        """Trace a sentence, and end what is being traced for another one.
+
+        Parameters
+        ----------
+        owner
+            Who asks.
+        prompt, model
+            The sentence, and the name of a model.
+        tell
+            Takes messages until the trace is whole or refused.
+        """
+        if self._tell and self._owner is not owner:
+            self._tell({"kind": "refused", "text": OTHER_PAGE})
+        self._keep_awake()
+        self._owner, self._tell = owner, tell
+        self._ask(prompt, model)
+        if self._loaded:
+            tell(self._loaded)
+
+    def give_up(self, owner: object, model: str) -> None:
+        """End what is being traced for somebody; the model stays in memory."""
+        if self._process and self._owner is owner:
+            self._tell = None
+            self._ask("", model)
+            self._rest()
+
+    def _ask(self, prompt: str, model: str) -> None:
+        self._number += 1
+        if self._process is None:
+            self._process = _Process(asyncio.get_running_loop(), self._heard)
+            self._loaded = {}
+        if not prompt:
+            self._loading = self._number
+        self._process.ask(number=self._number, prompt=prompt, model=model)
+
+    def leave(self, owner: object) -> None:
+        """End the process if it is somebody's."""
+        if self._owner is owner:
+            self._end()
+
+    def _heard(self, process: _Process, message: dict[str, Any]) -> None:
+        """Pass on what the process says of the last sentence."""
+        if process is not self._process:
+            return
+        kind, tell = message["kind"], self._tell
+        if message.get("number") == self._loading:
+            # A sentence that has come meanwhile waits for it.
+            under_way = kind == "step" and message["done"] < message["total"]
+            self._loaded = message if under_way else {}
+            message["number"] = self._number if kind == "step" else self._loading
+        if kind == ERROR:
+            self._end()
+            message = {"kind": "refused", "text": message["text"]}
+        elif message.get("number") != self._number or tell is None:
+            return
+        elif kind == "refused" or (kind == "traced" and not message["more"]):
+            self._tell = None
+            self._rest()
+        if tell:
+            tell(message)
+
+    def _rest(self) -> None:
+        self._keep_awake()
+        self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end)
+
+    def _keep_awake(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+            self._idle = None
+
+    def _end(self) -> None:
+        self._keep_awake()
+        if self._process:
+            self._process.stop()
+        self._process, self._owner, self._tell = None, None, None
+
+
+class _Process:
+    """The process that traces, and what is sent to it.
+
+    Parameters
+    ----------
+    loop
+        Where to call `hear`.
+    hear
+        Takes this object and each message of the process.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, hear: Callable[[_Process, dict[str, Any]], None]
+    ) -> None:
+        self._requests, theirs = multiprocessing.Pipe()
+        folder = sentences_folder()
+        self._apart = Apart(PROCESS, [folder], further=[theirs], memory_hint=MEMORY_HINT)
+
+        def listen() -> None:
+            # The loop is closed when the studio ends.
+            with suppress(EOFError, OSError, RuntimeError):
+                while message := self._apart.receive():
+                    loop.call_soon_threadsafe(hear, self, message)
+
+        threading.Thread(target=listen, daemon=True).start()
+
+    def ask(self, **request: Any) -> None:
+        """Send a request; see :mod:`filmkit.studio.sentences`."""
+        with suppress(OSError):  # it has ended, which is told as a message
+            self._requests.send_bytes(json.dumps(request).encode())
+
+    def stop(self) -> None:
+        """Stop it; unfinished files are removed by another thread."""
+        threading.Thread(target=stop, args=(self._apart,)).start()
+
+
+def sentences_folder() -> Path:
+    """Return the folder for traces of sentences, of which the page lists all traces.
+
+    It is the folder "traces" where the studio was started, if there is one, else that of all
+    traces.
+    """
+    here = Path("traces").resolve()
+    return here if here.is_dir() else traces_folder().resolve()

@@ -1,0 +1,128 @@
+"""A sentence typed in a real browser: a model reads it, and the scene is drawn from its trace."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from extract.trace import Trace
+from tests.support.browsing import browser, wait_until
+from tests.support.studio import Studio, open_studio
+
+pytest.importorskip("torch")
+pytest.importorskip("transformer_lens")
+
+from tests.support.extract_models import KINDS, TOKENIZER, tiny_model
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+__all__ = ["browser"]
+
+pytestmark = pytest.mark.slow
+
+TIMEOUT = 120.0  # seconds; far more than anything here takes on a busy machine
+TINY, COMMIT = "Org/tiny", "b" * 40
+SENTENCE, SECOND = "The American flag", "The red, white flag"
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """The studio on a machine where a tiny model has been downloaded."""
+    home, folder = tmp_path_factory.mktemp("hub"), tmp_path_factory.mktemp("studio")
+    model = home / "hub" / f"models--{TINY.replace('/', '--')}"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(COMMIT)
+    for part in (tiny_model(KINDS["llama"][0]), TOKENIZER):
+        part.save_pretrained(model / "snapshots" / COMMIT)
+    (folder / "traces").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(home))
+        with open_studio(folder) as studio:
+            yield studio
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, studio: Studio) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(1000 * TIMEOUT)
+    page.goto(studio.address)
+    page.wait_for_selector("#beats button")
+    if page.locator("#sentence-model option").count() > 1:
+        page.select_option("#sentence-model", TINY)
+    yield page
+    context.close()
+
+
+def test_a_sentence_becomes_a_trace_and_the_scene(page: Page, studio: Studio) -> None:
+    page.fill("#sentence", SENTENCE)
+    page.press("#sentence", "Enter")
+    page.wait_for_selector("#steps li:has-text('loading libraries'), #steps li:nth-child(2)")
+    # What depends on the model alone is not there yet, and the scene is drawn meanwhile.
+    page.wait_for_selector("#own-told:has-text('is being converted')")
+    (file,) = (studio.folder / "traces").glob("[!.]*")
+    assert file.name == "the-american-flag-tiny.safetensors"
+    early = Trace.load(file)  # which proves it
+    page.wait_for_selector("#stop-it", state="hidden")
+    assert page.inner_text("#own-told").endswith(file.name)
+    whole = Trace.load(file)
+    assert (early.meta.conversion, whole.meta.conversion is not None) == (None, True)
+    assert early.tensors.keys() < whole.tensors.keys()
+    meta = whole.meta
+    assert (meta.prompt, meta.source.name, meta.source.revision) == (SENTENCE, TINY, COMMIT)
+    assert meta.latent is not None
+    wait_until(page, f"state.choices.trace === {str(file)!r}", TIMEOUT)
+    wait_until(page, f"state.tokens.length === {len(meta.tokens)}", TIMEOUT)
+    assert page.inner_text("#control-trace option:checked").endswith(f"traces/{file.name}")
+
+
+def test_a_sentence_that_has_its_trace_is_only_shown(page: Page, studio: Studio) -> None:
+    (file,) = (studio.folder / "traces").iterdir()
+    before = file.stat().st_mtime_ns
+    page.select_option("#control-trace", str(studio.folder / "trace.safetensors"))
+    page.press("#sentence", "Enter")
+    wait_until(page, f"state.choices.trace === {str(file)!r}", TIMEOUT)
+    page.wait_for_selector("#stop-it", state="hidden")
+    assert file.stat().st_mtime_ns == before
+
+
+def test_an_error_leaves_the_picture(page: Page, studio: Studio) -> None:
+    tokens = page.evaluate("state.tokens")
+    for prompt, words in (
+        ("The", "has 1 token, and the pictures have room for 2 to 24; give a longer one"),
+        ("flag " * 40, "and the pictures have room for 2 to 24; give a shorter one"),
+    ):
+        page.fill("#sentence", prompt)
+        page.press("#sentence", "Enter")
+        page.wait_for_selector(f"#own-error:has-text('{words}')")
+        assert page.inner_text("#own-error").endswith(words)
+    assert page.evaluate("state.tokens") == tokens
+    assert page.is_hidden("#error")
+    assert len([*(studio.folder / "traces").iterdir()]) == 1
+
+
+def test_a_second_sentence_is_one_to_compare_with(page: Page, studio: Studio) -> None:
+    assert page.is_hidden("#compare-it")
+    studio.edit("self.clear()", "self.clear(); self.compared")
+    page.wait_for_selector("#error:has-text('name the second')")
+    page.fill("#sentence", SECOND)
+    page.click("#compare-it")
+    page.wait_for_selector("#own-told:has-text('Traced after')")
+    page.wait_for_selector("#error", state="hidden")
+    file = studio.folder / "traces" / "the-red-white-flag-tiny.safetensors"
+    assert page.evaluate("state.choices.compare") == str(file)
+    assert page.evaluate("state.choices.trace").endswith("the-american-flag-tiny.safetensors")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_a_closed_page_ends_the_process_and_leaves_whole_files(page: Page, studio: Studio) -> None:
+    page.fill("#sentence", "white and red")
+    page.press("#sentence", "Enter")
+    page.goto("about:blank")
+    studio.wait_until_idle()
+    for file in (studio.folder / "traces").iterdir():
+        Trace.load(file)

@@ -1,0 +1,355 @@
+"""Traces of typed sentences: what is written and told, and who is served; without a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extract.errors import ExtractError, TraceError
+from extract.models.loading import LoadedModel
+from extract.trace import ModelSource, Trace
+from filmkit.studio import sentences, tracer
+from filmkit.studio.sentences import CONVERTING, NO_MEMORY, _SentenceTracer, file_stem
+from filmkit.studio.tracer import OTHER_PAGE, SentenceTracer
+from tests.support.traces import make_trace
+
+MODEL = LoadedModel(None, None, "Org/tiny", ModelSource("hub", "Org/tiny", "a1"))
+PROMPT = "The cat sat"
+NAME = "the-cat-sat-tiny.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "stem"),
+    [
+        ("Org/gpt2", "The cat, it sat.", "the-cat-it-sat-gpt2"),
+        ("SmolLM2-135M (Q4_1)", "a/../b", "a-b-SmolLM2-135M-Q4_1"),
+        ("gpt2", "...", "gpt2"),
+        ("..", "« »", "sentence"),
+        ("gpt2", "猫" * 40, f"{'猫' * 26}-gpt2"),
+        ("gpt2", "word " * 30, f"{'word-' * 16}gpt2"),
+    ],
+)
+def test_a_file_is_named_after_sentence_and_model(model: str, prompt: str, stem: str) -> None:
+    assert file_stem(model, prompt) == stem
+    assert len(file_stem(model * 300, prompt * 300).encode()) <= 161
+
+
+class Told:
+    """What the process tells, and whether there is another request."""
+
+    def __init__(self, folder: Path) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.is_newer = False
+        self.tracer = _SentenceTracer(folder, self._tell, self._has_newer)
+
+    def _tell(self, kind: str, **content: Any) -> None:
+        self.messages.append({"kind": kind, **content})
+
+    def _has_newer(self) -> bool:
+        return self.is_newer
+
+    def answer(self, prompt: str = PROMPT, number: int = 1) -> list[dict[str, Any]]:
+        """Return what is told about a sentence, without the steps."""
+        self.messages.clear()
+        self.tracer.answer(number, prompt, "Org/tiny")
+        assert {message["number"] for message in self.messages} <= {number}
+        return [message for message in self.messages if message["kind"] != "step"]
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    made = make_trace(n_tokens=4)
+    return replace_meta(made, prompt=PROMPT, source=MODEL.source)
+
+
+def replace_meta(trace: Trace, **changes: Any) -> Trace:
+    return Trace(replace(trace.meta, **changes), dict(trace.tensors))
+
+
+@pytest.fixture
+def told(tmp_path: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """A process whose model needs no time, and cannot be converted."""
+
+    def traced(loaded: Any, prompt: str, text: Any, progress: Any, note: Any) -> Trace:
+        progress("running", 0, 1)
+        return replace_meta(trace, prompt=prompt)
+
+    def converted(trace: Trace, loaded: Any, progress: Any, note: Any, first: Any) -> Trace:
+        note("no conversion is stored: it is tiny")
+        return trace
+
+    monkeypatch.setattr(sentences, "traced_with_latent", traced)
+    monkeypatch.setattr(sentences, "with_conversion", converted)
+    monkeypatch.setattr(_SentenceTracer, "_load", lambda *_: MODEL)
+    return Told(tmp_path)
+
+
+def test_a_sentence_is_traced_and_what_the_trace_lacks_is_told(told: Told, tmp_path: Path) -> None:
+    file = tmp_path / NAME
+    notes = ["no conversion is stored: it is tiny"]
+    assert told.answer() == [
+        {"kind": "traced", "number": 1, "file": str(file), "notes": notes, "more": False}
+    ]
+    assert Trace.load(file).meta.prompt == PROMPT
+    assert [m["task"] for m in told.messages if m["kind"] == "step"] == [
+        "running", "saving", "saving"
+    ]  # fmt: skip
+
+
+def test_a_sentence_that_is_traced_already_is_only_shown(told: Told, tmp_path: Path) -> None:
+    told.answer()
+    before = (tmp_path / NAME).stat()
+    (again,) = told.answer(number=2)
+    assert (again["file"], again["more"]) == (str(tmp_path / NAME), False)
+    after = (tmp_path / NAME).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("other", ["prompt", "revision", "continued", "no trace", "link"])
+def test_no_other_file_is_replaced(told: Told, trace: Trace, tmp_path: Path, other: str) -> None:
+    file = tmp_path / NAME
+    changes: dict[str, Any] = {
+        "prompt": {"prompt": "The cat, sat!"},
+        "revision": {"source": replace(MODEL.source, revision="b2")},
+        "continued": {"continued": True},
+    }
+    if other in changes:
+        replace_meta(trace, **changes[other]).save(file)
+    elif other == "link":
+        file.symlink_to(tmp_path / "nowhere")
+    else:
+        file.write_text("mine")
+    before = None if other == "link" else file.read_bytes()
+    (message,) = told.answer()
+    assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
+    assert file.is_symlink() if before is None else file.read_bytes() == before
+
+
+def test_a_file_that_comes_meanwhile_is_not_replaced_either(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced = sentences.traced_with_latent
+
+    def slowly(*arguments: Any) -> Trace:
+        (tmp_path / NAME).write_text("mine")
+        return traced(*arguments)
+
+    monkeypatch.setattr(sentences, "traced_with_latent", slowly)
+    (message,) = told.answer()
+    assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
+    assert (tmp_path / NAME).read_text() == "mine"
+
+
+def test_a_newer_request_leaves_nothing_behind(told: Told, tmp_path: Path) -> None:
+    told.is_newer = True
+    assert told.answer() == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_trace_is_there_before_its_model_is_converted(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is whole afterwards, in the same file; ended in between, it is made whole later."""
+    file, ended = tmp_path / NAME, [True]
+
+    def converted(trace: Trace, loaded: Any, progress: Any, note: Any, first: Any) -> Trace:
+        first()
+        if ended.pop():
+            told.is_newer = True
+        progress("converting", 0, 1)
+        # Stands for a conversion: another trace that is not refused.
+        return replace_meta(trace, featured_criterion="converted")
+
+    monkeypatch.setattr(sentences, "with_conversion", converted)
+    (early,) = told.answer()
+    assert (early["more"], early["notes"]) == (True, [CONVERTING])
+    assert Trace.load(file).meta.featured_criterion != "converted"
+    told.is_newer, ended[:] = False, [False]
+    early, whole = told.answer(number=2)
+    assert (early["more"], whole["more"], whole["notes"]) == (True, False, [])
+    assert early["file"] == whole["file"] == str(file)
+    assert Trace.load(file).meta.featured_criterion == "converted"
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ExtractError("no such model"), "no such model"),
+        (TraceError("cannot write it"), "cannot write it"),
+        (MemoryError("Unable to allocate 1 GiB"), NO_MEMORY),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 12"), NO_MEMORY),
+        (ExtractError("it cannot be loaded: can't allocate memory"), NO_MEMORY),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    told: Told, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
+) -> None:
+    def fail(*_: Any) -> LoadedModel:
+        raise error
+
+    monkeypatch.setattr(_SentenceTracer, "_load", fail)
+    assert told.answer() == [{"kind": "refused", "number": 1, "text": text}]
+
+
+def test_a_model_that_is_not_here_is_never_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither on the hub nor in a folder, whoever asks for it."""
+    monkeypatch.setattr(sentences, "models_at_hand", lambda: ["Org/other"])
+    monkeypatch.setattr(sentences, "load_model", None)
+    (message,) = Told(tmp_path).answer()
+    assert message["text"] == "the model 'Org/tiny' is not on this machine; choose another"
+
+
+# The side of the sessions
+
+
+class FakeProcess:
+    """Stands for the process; all that there were are in a list."""
+
+    made: list[FakeProcess]
+
+    def __init__(self, loop: Any, hear: Callable[[Any, dict[str, Any]], None]) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.stopped = False
+        self._hear = hear
+        self.made.append(self)
+
+    def ask(self, **request: Any) -> None:
+        self.requests.append(request)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def tell(self, kind: str, **content: Any) -> None:
+        """Tell something of the last request."""
+        self._hear(self, {"kind": kind, "number": self.requests[-1]["number"], **content})
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[FakeProcess]:
+    monkeypatch.setattr(FakeProcess, "made", [], raising=False)
+    monkeypatch.setattr(tracer, "_Process", FakeProcess)
+    return FakeProcess.made
+
+
+def in_loop(check: Callable[[SentenceTracer], None]) -> None:
+    """Run a check in an event loop."""
+
+    async def run() -> None:
+        check(SentenceTracer())
+
+    asyncio.run(run())
+
+
+STEP = {"task": "running", "done": 0, "total": 1}
+WHOLE = {"file": "a", "notes": [], "more": False}
+
+
+def test_the_newest_sentence_counts_and_one_process_does_all(processes: list[FakeProcess]) -> None:
+    def check(all_pages: SentenceTracer) -> None:
+        one: list[dict[str, Any]] = []
+        other: list[dict[str, Any]] = []
+        all_pages.trace("one", "A cat", "m", one.append)
+        (process,) = processes
+        process.tell("step", **STEP)
+        old = process.requests[-1]["number"]
+        all_pages.trace("other", "A dog", "m", other.append)
+        assert one[-1] == {"kind": "refused", "text": OTHER_PAGE}
+        process._hear(process, {"kind": "traced", "number": old, **WHOLE})  # of before
+        assert (len(one), other) == (2, [])
+        process.tell("traced", **WHOLE | {"more": True})
+        process.tell("traced", **WHOLE)
+        process.tell("step", **STEP)  # nothing follows the whole trace
+        assert [message["kind"] for message in other] == ["traced", "traced"]
+        all_pages.leave("one")
+        assert not process.stopped
+        all_pages.leave("other")
+        assert process.stopped
+        assert processes == [process]
+
+    in_loop(check)
+
+
+def test_a_model_is_loaded_ahead_and_who_comes_meanwhile_sees_it(
+    processes: list[FakeProcess],
+) -> None:
+    def check(all_pages: SentenceTracer) -> None:
+        heard: list[dict[str, Any]] = []
+        all_pages.prepare("one", "m")
+        all_pages.prepare("two", "n")
+        (process,) = processes
+        loading = process.requests[-1]["number"]
+        reading = {"kind": "step", "number": loading, "task": "reading", "done": 0, "total": 1}
+        process._hear(process, dict(reading))
+        all_pages.trace("one", "A cat", "m", heard.append)
+        assert [message["task"] for message in heard] == ["reading"]
+        process._hear(process, reading | {"done": 1})
+        assert heard[-1]["done"] == 1
+        assert [request["prompt"] for request in process.requests] == ["", "A cat"]
+
+    in_loop(check)
+
+
+def test_what_is_given_up_is_told_no_more(processes: list[FakeProcess]) -> None:
+    def check(all_pages: SentenceTracer) -> None:
+        heard: list[dict[str, Any]] = []
+        all_pages.give_up("one", "m")
+        all_pages.trace("one", "A cat", "m", heard.append)
+        (process,) = processes
+        all_pages.give_up("other", "m")
+        assert len(process.requests) == 1
+        all_pages.give_up("one", "m")
+        assert process.requests[-1]["prompt"] == ""
+        process.tell("step", **STEP)
+        assert (heard, process.stopped) == ([], False)
+
+    in_loop(check)
+
+
+def test_a_process_that_ends_is_told_and_started_again(processes: list[FakeProcess]) -> None:
+    def check(all_pages: SentenceTracer) -> None:
+        heard: list[dict[str, Any]] = []
+        all_pages.trace("one", "A cat", "m", heard.append)
+        ended = {"kind": "error", "text": "it has ended", "early": True}
+        processes[0]._hear(processes[0], ended)
+        assert heard == [{"kind": "refused", "text": "it has ended"}]
+        all_pages.trace("one", "A cat", "m", heard.append)
+        processes[0]._hear(processes[0], ended)  # which does not concern the new one
+        assert (len(processes), len(heard), processes[1].stopped) == (2, 1, False)
+
+    in_loop(check)
+
+
+def test_the_model_leaves_the_memory_after_a_while(
+    processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracer, "IDLE_SECONDS", 0.0)
+
+    async def run() -> None:
+        all_pages = SentenceTracer()
+        all_pages.trace("one", "A cat", "m", lambda message: None)
+        await asyncio.sleep(0.01)
+        assert not processes[0].stopped  # it works
+        processes[0].tell("refused", text="too short")
+        await asyncio.sleep(0.01)
+        assert processes[0].stopped
+
+    asyncio.run(run())
+
+
+def test_traces_are_where_the_page_lists_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    monkeypatch.setattr(tracer, "traces_folder", lambda: elsewhere)
+    assert tracer.sentences_folder() == elsewhere
+    (tmp_path / "traces").mkdir()
+    assert tracer.sentences_folder() == tmp_path / "traces"
