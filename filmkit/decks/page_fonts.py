@@ -99,9 +99,10 @@ def _ranges(letters: frozenset[str]) -> str:
 def _subset(face: harfbuzz.Face, letters: frozenset[str]) -> bytes:
     """Return a font with some of the letters of another, as WOFF."""
     wanted = harfbuzz.SubsetInput()
-    wanted.unicode_set.set(set(map(ord, letters)))
+    wanted.unicode_set.update(set(map(ord, letters)))
     wanted.layout_feature_tag_set.add(FIGURES)
-    wanted.name_id_set.set(NAMES)
+    wanted.name_id_set.clear()
+    wanted.name_id_set.update(NAMES)
     # Its programs of letters do without calls, which compress worse than what is written out.
     wanted.flags |= harfbuzz.SubsetFlags.DESUBROUTINIZE
     return _woff(harfbuzz.subset(face, wanted).blob.data)
@@ -118,7 +119,8 @@ def _woff(font: bytes) -> bytes:
     for number in range(count):
         tag, checksum, offset, length = struct.unpack_from(">4sIII", font, 12 + 16 * number)
         table = font[offset : offset + length]
-        table = min(zlib.compress(table, 9), table, key=len)
+        # A table as long as it was counts as not compressed: of two alike, `min` takes the first.
+        table = min(table, zlib.compress(table, 9), key=len)
         entries.append(struct.pack(">4s4I", tag, place, len(table), length, checksum))
         tables.append(table + bytes(-len(table) % 4))
         size += length + -length % 4
