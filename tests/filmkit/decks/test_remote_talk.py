@@ -225,6 +225,16 @@ def test_codes_are_shown_when_a_key_asks(screen: Page, server: TalkServer) -> No
     assert screen.inner_text("#join p.address") == server.entrances["vote"].address
 
 
+def test_the_code_of_the_speaker_goes_when_it_has_been_scanned(
+    screen: Page, open_page: OpenPage
+) -> None:
+    screen.keyboard.press("t")
+    assert screen.is_visible("#telephone")
+    telephone = open_page("speaker")
+    screen.wait_for_selector("#telephone", state="hidden")
+    telephone.close()
+
+
 def test_a_telephone_that_wakes_connects_again(screen: Page, open_page: OpenPage) -> None:
     """Its connection may be dead without a word; and so may be that of one that hears nothing."""
     telephone = open_page("speaker")
