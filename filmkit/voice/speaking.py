@@ -61,7 +61,7 @@ PAUSES = {
 }
 
 # How a program says what stands for a word.
-SAID = {"’": "'", "“": '"', "”": '"'}
+SAID = {"’": "'", "„": '"', "“": '"', "”": '"'}
 
 
 def parts_of(record: BeatRecord) -> list[tuple[int, str]]:

@@ -12,7 +12,6 @@ from manim import (
     LaggedStart,
 )
 
-from extract.facts.v2_report import MOE
 from extract.latent.duel import duel
 from filmkit.core.animations import (
     Appear,
@@ -27,7 +26,7 @@ from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import named_facts
 from filmkit.core.geometry import Box
-from filmkit.core.language import _
+from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import NO_BREAK_SPACE
@@ -42,6 +41,7 @@ from scenes.answer.parts import Lamps, credit_lines, won
 
 Array = npt.NDArray[np.float64]
 
+SOURCE = N_("DeepSeek-V2 technical report, table 9, appendix D, pp. 31-32")
 LICENCES = {"SmolLM2": "Apache 2.0"}  # of models, by how their names begin
 LARGE = 0.1  # size of the title over the credits
 ROWS = 0.3, 0.7  # of the credits: title and lines
@@ -84,7 +84,7 @@ class Answer(Stage):
     def provenance_notes(self) -> tuple[str, str]:
         if self.published:
             note = _("published scores, not the traced model")
-            return f"{note}  ·  {_(MOE.source)}", ""
+            return f"{note}  ·  {_(SOURCE)}", ""
         about, hidden = super().provenance_notes()
         return about, hidden if self.playing != "credits" else ""
 

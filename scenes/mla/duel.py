@@ -19,7 +19,7 @@ from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import whole_percent
-from filmkit.core.text import Label, fit_size, stacked_lines
+from filmkit.core.text import NO_BREAK_SPACE, Label, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
@@ -371,7 +371,7 @@ class Continuations(VGroup):
         super().__init__()
         shared, latent = models
         above, *boxes = room.split_rows(4, GAP)
-        self.prompt = _flush([f" {word}" for word in f"“{prompt} …”".split()], above)
+        self.prompt = _flush(_quoted(f"{' '.join(prompt.split())} …"), above)
         self.names, self.quotes = VGroup(), VGroup()
         for name, colour, row, box in zip(
             (_("one shared set: the mean"), _("one shared set: best fit"), latent.name),
@@ -399,11 +399,17 @@ def in_quotes(text: str) -> list[str]:
     """
     said = printable(" ".join(text.split()))
     end = "" if said[-1:] in ".!?" else " …"
-    return [f" {word}" for word in f"“{said}{end}”".split(" ")]
+    return _quoted(f"{said}{end}")
+
+
+def _quoted(text: str) -> list[str]:
+    """Return the words of a text, in the quotation marks of the language in use."""
+    # A mark may have a blank of its own, at which no line is broken: it belongs to the word.
+    return [f" {word}" for word in _("“{text}”", text=text).split(" ")]
 
 
 def _flush(words: Sequence[str], room: Box) -> VGroup:
     """Return words in their own colours, flush left in a room."""
-    colours = [own_colour(word.strip(" .,“”")) for word in words]
+    colours = [own_colour(word.strip(f" .,“”„«»{NO_BREAK_SPACE}")) for word in words]
     sentence = Sentence(words, room, size=CONTINUATION, colours=colours)
     return sentence.words.shift([room.left - sentence.words.get_left()[0], 0, 0])

@@ -13,9 +13,6 @@ function say(name, values) {
 
 const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-// Tell whoever listens, as a notebook does, that something was chosen in a picture.
-const announce = () => document.dispatchEvent(new Event("choice"));
-
 const byId = (id) => document.getElementById(id);
 
 function makeElement(tag, text) {

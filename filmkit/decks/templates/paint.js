@@ -1,4 +1,7 @@
-// How numbers become cells of a picture, and which cell a pointer is on.
+// How numbers become cells of a picture, which cell a pointer is on, and that one was chosen.
+
+// Tell whoever listens, as a notebook does, that something was chosen in a picture.
+const announce = () => document.dispatchEvent(new Event("choice"));
 
 const maps = new Map();
 

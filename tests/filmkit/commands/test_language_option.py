@@ -45,9 +45,9 @@ def run(
 @pytest.mark.parametrize(
     ("language", "hint"),
     [
-        ("es", "there are en, fr, zh; docs/translating.md tells how to add one"),
-        ("pt-BR", "there are en, fr, zh; docs/translating.md tells how to add one"),
-        ("", "there are en, fr, zh; docs/translating.md tells how to add one"),
+        ("it", "there are en, de, es, fr, zh; docs/translating.md tells how to add one"),
+        ("pt-BR", "there are en, de, es, fr, zh; docs/translating.md tells how to add one"),
+        ("", "there are en, de, es, fr, zh; docs/translating.md tells how to add one"),
         ("fr_FR", "did you mean fr?"),
         ("zh-Hans", "did you mean zh?"),
     ],
@@ -85,18 +85,18 @@ def test_a_scene_of_ones_own_speaks_every_language_that_it_is_translated_into(
 ) -> None:
     """English where a sentence is missing, and although the kit does not know the language."""
     (tmp_path / "mine.py").write_text(OWN)
-    call = ("script", "mine.py", "--json", "--quiet", "--language", "es")
+    call = ("script", "mine.py", "--json", "--quiet", "--language", "it")
     assert run(*call)[0] == 2
-    messages.main(["es", "mine.py"])
+    messages.main(["it", "mine.py"])
     capsys.readouterr()
-    catalogue = tmp_path / "locale" / "es.po"
+    catalogue = tmp_path / "locale" / "it.po"
     written = 'msgid "A sentence of mine."\nmsgstr "'
     assert written in catalogue.read_text()
-    catalogue.write_text(catalogue.read_text().replace(written, f"{written}Una frase mía."))
+    catalogue.write_text(catalogue.read_text().replace(written, f"{written}Una frase mia."))
     code, output, errors = run(*call)
     assert (code, errors) == (0, "")
     beats = json.loads(output)[0]["beats"]
-    assert [beat["narration"] for beat in beats] == ["Una frase mía.", "It is said in English."]
+    assert [beat["narration"] for beat in beats] == ["Una frase mia.", "It is said in English."]
     # One that others of the scenes do not have is not there, nor is what is no language.
     assert run("script", "mine.py", "scene_question", *call[2:])[0] == 2
     catalogue.rename(catalogue.with_stem("nonsense"))

@@ -355,7 +355,7 @@ def test_what_cannot_be_chosen_is_refused(
         ({"picture": "patern"}, "there is no picture 'patern'; did you mean pattern?"),
         ({"theme": "drak"}, "did you mean dark"),
         ({"palette": "grey"}, "there is no palette 'grey'"),
-        ({"language": "es"}, "no language 'es'"),
+        ({"language": "it"}, "no language 'it'"),
         ({"layer": 99}, "has layers 0 to 1"),
         ({"head": -1}, "has heads 0 to 3"),
         ({"picture": "rank"}, "no conversion is in this trace: python -m extract convert"),

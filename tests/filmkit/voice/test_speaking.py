@@ -60,6 +60,11 @@ def log(folder: Path) -> list[str]:
             {},
             [(0, "Two parts."), (11, "And “this.”"), (23, "Is 2.5!")],
         ),
+        (
+            "Zwei Teile. „Und der.“ Das ist 2,5!",
+            {},
+            [(0, "Zwei Teile."), (12, "„Und der.“"), (23, "Das ist 2,5!")],
+        ),
         (TEXT, {"red": RED}, [(0, "It waits until"), (RED, TEXT[RED:])]),
         ("Red is first.", {"red": 0}, [(0, "Red is first.")]),
         ("At the end.", {"the": 3, "end": 7}, [(0, "At"), (3, "the"), (7, "end.")]),
@@ -115,8 +120,8 @@ def test_a_program_speaks_each_text_once(tmp_path: Path) -> None:
 
 
 def test_a_program_gets_words_it_can_say(tmp_path: Path) -> None:
-    speak(program(tmp_path), tmp_path, "It’s 4 × “{out}”.")
-    assert log(tmp_path) == ['It\'s 4 times "{out}".']
+    speak(program(tmp_path), tmp_path, "It’s 4 × “{out}”.", "Das ist „{out}“.")
+    assert log(tmp_path) == ['It\'s 4 times "{out}".', 'Das ist "{out}".']
 
 
 def test_a_program_that_fails_in_the_middle_is_named_and_the_rest_is_kept(

@@ -219,6 +219,21 @@ PICTURES = {
         "pattern; The; American; flag; is; red; white; and; "
         "SmolLM2-135M-Instruct (Q4_1) · layer 11, head 3."
     ),
+    "de": (
+        "Softmax. Heatmaps (Schicht 11). Skalierte Scores (Kopf 3): 9\u00a0Wörter mal "
+        "9\u00a0Wörter, von −7,75 bis 7,75, Grau bis Grün. Attention-Muster (Kopf 3): "
+        "9\u00a0Wörter mal 9\u00a0Wörter, von 0 bis 1, Schwarz bis Weiß. Blass: rotierte "
+        "Keys, transponiert. "
+        "Texte: Scores; Keys; K transponiert; Muster; The; American; flag; is; red; white; and; "
+        "SmolLM2-135M-Instruct (Q4_1) · Schicht 11, Kopf 3."
+    ),
+    "es": (
+        "Softmax. Mapas de calor (capa 11). Puntuaciones escaladas (cabeza 3): 9 palabras por 9 "
+        "palabras, de −7,75 a 7,75, del gris al verde. Patrón de atención (cabeza 3): 9 palabras "
+        "por 9 palabras, de 0 a 1, del negro al blanco. Tenue: claves rotadas, matriz transpuesta. "
+        "Textos: puntuaciones; claves; K transpuesta; patrón; The; American; flag; is; red; "
+        "white; and; SmolLM2-135M-Instruct (Q4_1) · capa 11, cabeza 3."
+    ),
     "fr": (
         "Softmax. Cartes de chaleur (couche 11). Scores mis à l’échelle (tête "
         "3)\u00a0: 9 mots sur 9 mots, de −7,75 à 7,75, du gris au vert. Motif d’attention (tête "
@@ -239,7 +254,7 @@ PICTURES = {
 
 
 def test_a_picture_is_described_in_its_own_language_one_after_another() -> None:
-    for code in ("fr", "zh", "en", "fr"):
+    for code in ("fr", "zh", "de", "es", "en", "fr"):
         assert picture_of_one_head(code) == PICTURES[code]
 
 

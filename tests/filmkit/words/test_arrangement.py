@@ -90,6 +90,16 @@ def test_the_same_matrix_of_several_heads_is_told_apart() -> None:
 
 
 TRANSLATED = {
+    "de": (
+        "Von links nach rechts: Queries Q, dann Scores (darüber: Keys K transponiert).",
+        "Gerahmt: Queries Q (Zeile „red“).",
+        "Blass: Scores.",
+    ),
+    "es": (
+        "De izquierda a derecha: consultas Q, luego puntuaciones (encima: claves K transpuesta).",
+        "Enmarcado: consultas Q (fila «red»).",
+        "Tenue: puntuaciones.",
+    ),
     "fr": (
         "De gauche à droite\u00a0: requêtes Q, puis scores (au-dessus\u00a0: clés K transposée).",
         "Encadré\u00a0: requêtes Q (ligne «\u00a0red\u00a0»).",

@@ -60,6 +60,7 @@ def test_the_published_comparison_is_counted(pictures: dict[str, BeatPicture]) -
     assert len(results) == 8
     assert len(MOE.columns) == 4
     assert "The latent wins 7 of 8" in texts(pictures["the_answer"])
+    assert any(MOE.source in text for text in texts(pictures["the_answer"]))
     assert pictures["ask_the_answer"].record.narration.endswith("2, 4 or 7 times?")
 
 

@@ -16,6 +16,7 @@ from extract.trace import Trace
 from extract.trace.contents.conversion_report import at_equal_size
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
+from filmkit.core.language import use_language
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.theme import current_theme
 from scenes.mla.duel import grid_of, in_quotes
@@ -240,8 +241,17 @@ def test_the_whole_models_shares_and_words_are_those_of_the_trace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [(" it is a girl.\n\n", " “it is a girl.”"), (" blue.\n\nThe flag", " “blue. The flag …”")],
+    ("text", "code", "said"),
+    [
+        (" it is a girl.\n\n", "en", " “it is a girl.”"),
+        (" blue.\n\nThe flag", "en", " “blue. The flag …”"),
+        (" blue.\n\nThe flag", "fr", " «\u00a0blue. The flag …\u00a0»"),
+        (" blue.\n\nThe flag", "de", " „blue. The flag …“"),
+        (" blue.\n\nThe flag", "es", " «blue. The flag …»"),
+    ],
 )
-def test_what_goes_on_is_in_quotes_and_ends_with_an_ellipsis(text: str, said: str) -> None:
-    assert "".join(in_quotes(text)) == said
+def test_what_goes_on_is_in_quotes_and_ends_with_an_ellipsis(
+    text: str, code: str, said: str
+) -> None:
+    with use_language(code):
+        assert "".join(in_quotes(text)) == said
