@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from filmkit.decks import hall
 from filmkit.decks.talk import Talk
 from tests.support.browsing import browser, wait_until
 from tests.support.talks import CHOICES, QUESTION, TITLES, served, talk_of
@@ -235,8 +236,11 @@ def test_the_code_of_the_speaker_goes_when_it_has_been_scanned(
     telephone.close()
 
 
-def test_a_telephone_that_wakes_connects_again(screen: Page, open_page: OpenPage) -> None:
+def test_a_telephone_that_wakes_connects_again(
+    screen: Page, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its connection may be dead without a word; and so may be that of one that hears nothing."""
+    monkeypatch.setattr(hall, "HERE_SECONDS", 60.0)  # a word in between would be of that time
     telephone = open_page("speaker")
     wait_until(telephone, WORKS)
     for slept, wakes in ((5, True), (20, False)):
