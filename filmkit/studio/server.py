@@ -19,11 +19,11 @@ from starlette.websockets import WebSocket
 
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
-from filmkit.core.language import KIT_CATALOGUES, catalogue_folder
+from filmkit.core.language import KIT_CATALOGUES, catalogue_folder, use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import DARK, LIGHT
 from filmkit.decks.page_fonts import font_faces
-from filmkit.decks.web import colours_of
+from filmkit.decks.web import as_json, colours_of, render_page
 from filmkit.render.cache import open_cache
 from filmkit.render.clean_process import start_server
 from filmkit.render.processes import children_ignore_ctrl_c
@@ -31,6 +31,7 @@ from filmkit.render.request import RenderRequest, load_trace
 from filmkit.serving.guard import LOCAL_HEADERS, Entrance, Guard, hosts_of
 from filmkit.serving.running import listening, open_in_browser, run, server_of
 from filmkit.studio.controls import choices_of
+from filmkit.studio.page_words import page_words
 from filmkit.studio.session import MadeFiles, Session
 from filmkit.studio.tracer import SentenceTracer
 
@@ -67,7 +68,7 @@ class Studio:
     initial
         Name of the scene to begin with; "" to let pages choose.
     request
-        How scenes are drawn; it keeps its cache.
+        How scenes are drawn; it keeps its cache. The page is in its language.
     aspect
         Aspect of the pictures to begin with.
     made
@@ -106,7 +107,9 @@ def application(studio: Studio) -> ASGIApp:
         autoescape=True,
         undefined=StrictUndefined,
     )
-    page = environment.get_template("studio.html").render()
+    with use_language(studio.request.settings.language):
+        words = as_json(page_words())
+        page = render_page("studio.html", DARK, package="filmkit.studio", words=words)
     scripts = {
         name: (files(package) / "templates" / name).read_text(encoding="utf-8")
         for name, package in SCRIPTS.items()
