@@ -27,6 +27,7 @@ from filmkit.render.processes import Apart, stop
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
+from filmkit.studio.page_words import STEPS
 from filmkit.studio.tracer import SentenceTracer, sentence_models
 
 __all__ = ["MadeFiles", "Session"]
@@ -237,8 +238,11 @@ class Session:
             self._tracer.trace(self, sentence, model, tell)
 
     async def _on_sentence(self, message: dict[str, Any]) -> None:
+        if message.get("task") in STEPS:
+            message["task"] = _(message["task"])
         # What no catalogue has, as what an extraction notes or refuses, stays English.
-        message |= {part: _(message[part]) for part in ("task", "text") if part in message}
+        if "text" in message:
+            message["text"] = _(message["text"])
         if "notes" in message:
             message["notes"] = [*map(_, message["notes"])]
         await self._send(json.dumps(message))
