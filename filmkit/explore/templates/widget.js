@@ -10,6 +10,12 @@ drawers.pattern = {
 
 const parts = Object.keys(data.needs);
 
+// The heads of a notebook are those that share sets below them.
+if (parts.includes("sets")) {
+  Object.defineProperty(drawers.heads, "shown", { get: () => drawers.sets.shared });
+  drawers.heads.about = () => (drawers.sets.sets < data.trained ? drawers.sets.named : "");
+}
+
 const aboutHead = () => ({ layer: data.layer, head: chosen.head, query: chosen.query, query_word: wordAt(chosen.query) });
 const aboutCell = (key) => ({ ...aboutHead(), key, key_word: wordAt(key) });
 
@@ -48,7 +54,7 @@ const told = {
   heads: {
     value() {
       const { key } = drawers.heads;
-      return { ...aboutCell(key), weight: ownPatterns()[chosen.head][chosen.query][key] };
+      return { ...aboutCell(key), weight: drawers.heads.shown.patterns[chosen.head][chosen.query][key] };
     },
     take({ key = drawers.heads.key }) {
       drawers.heads.key = key;
