@@ -34,6 +34,7 @@ void main() {
 
 drawers.heads = {
   key: null, // the word that is compared with the one that looks
+  widest: Infinity, // a picture that is wider leaves out what is above and below
   near: Array(data.heads).fill(0), // how far each head has come forward, from 0 to 1
 
   // The keys and values that heads read, and their patterns.
@@ -167,7 +168,8 @@ drawers.heads = {
     const { m4 } = twgl;
     const { width, height } = this.gl.canvas;
     // A narrow picture sees as far to the sides as a square one, and less of the floor.
-    const field = FIELD * Math.max(1, Math.min(1.5, 1.25 / (width / height)));
+    const narrow = Math.max(1, Math.min(1.5, 1.25 / (width / height)));
+    const field = FIELD * narrow * Math.min(1, this.widest / (width / height));
     const projection = m4.perspective(field, width / height, 0.5, 40);
     return m4.multiply(projection, m4.inverse(m4.lookAt(EYE, TARGET, [0, 1, 0])));
   },

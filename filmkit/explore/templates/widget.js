@@ -10,6 +10,8 @@ drawers.pattern = {
 
 const parts = Object.keys(data.needs);
 
+drawers.heads.widest = 2.4; // a cell is not high
+
 // The heads of a notebook are those that share sets below them.
 if (parts.includes("sets")) {
   Object.defineProperty(drawers.heads, "shown", { get: () => drawers.sets.shared });
