@@ -83,7 +83,7 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
     assert len(pictures) == 4, [page[:500] for page in pages]
     for picture in pictures:
         assert picture.startswith("<iframe"), "the picture to try by hand, without Python"
-    check(beat, tmp_path, "Softmax turns a row into shares")
+    check(beat, tmp_path, "Softmax turns a row")
     check(own, tmp_path, "All rows together are the attention")
 
 
