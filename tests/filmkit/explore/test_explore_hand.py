@@ -342,6 +342,7 @@ def test_what_tells_an_answer_waits_for_it(open_page: Open) -> None:
 
 def test_a_question_may_be_guessed_again(open_page: Open) -> None:
     page = open_page(**STILL)
+    assert page.evaluate("[drawers.sets.sets, ...data.sets]") == [3, 9, 3, 1], "first as trained"
     choices = page.locator("#sets .guesses button")
     choices.first.click()
     assert page.is_visible("#latent .told")
