@@ -18,9 +18,10 @@ from starlette.websockets import WebSocket
 
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
+from filmkit.core.language import use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import DARK, LIGHT
-from filmkit.decks.web import colours_of, fonts
+from filmkit.decks.web import as_json, colours_of, fonts, render_page
 from filmkit.render.cache import open_cache
 from filmkit.render.clean_process import start_server
 from filmkit.render.processes import children_ignore_ctrl_c
@@ -28,6 +29,7 @@ from filmkit.render.request import RenderRequest, load_trace
 from filmkit.serving.guard import LOCAL_HEADERS, Entrance, Guard, hosts_of
 from filmkit.serving.running import listening, open_in_browser, run, server_of
 from filmkit.studio.controls import choices_of
+from filmkit.studio.page_words import page_words
 from filmkit.studio.session import MadeFiles, Session
 from filmkit.studio.tracer import SentenceTracer
 
@@ -62,7 +64,7 @@ class Studio:
     initial
         Name of the scene to begin with; "" to let pages choose.
     request
-        How scenes are drawn; it keeps its cache.
+        How scenes are drawn; it keeps its cache. The page is in its language.
     aspect
         Aspect of the pictures to begin with.
     made
@@ -98,7 +100,9 @@ def application(studio: Studio) -> ASGIApp:
         autoescape=True,
         undefined=StrictUndefined,
     )
-    page = environment.get_template("studio.html").render()
+    with use_language(studio.request.settings.language):
+        words = as_json(page_words())
+        page = render_page("studio.html", DARK, package="filmkit.studio", words=words)
     style = environment.get_template("studio.css").render(
         colours=colours_of(DARK), light=colours_of(LIGHT), scheme="dark", fonts=fonts()
     )

@@ -1,8 +1,8 @@
 // What a deck does while a server runs for its talk: telephones step it, and the audience votes.
 
 const panel = byId("vote");
-/** What it has told of itself, and the vote that it shows. */
-const remote = { told: "", vote: null };
+/** What it has told of itself, the vote that it shows, and how many telephones step it. */
+const remote = { told: "", vote: null, telephones: 0 };
 const tell = keepConnected((message) => HEAR[message.kind]?.(message), showConnection);
 
 // The stage says in its attributes where the talk is.
@@ -40,6 +40,9 @@ const HEAR = {
     document.querySelectorAll("p.only-here").forEach((line) => (line.hidden = network));
   },
   telephones({ count }) {
+    // The code has been scanned: it does not stay where the audience could scan it too.
+    if (count > remote.telephones) byId("telephone").close();
+    remote.telephones = count;
     byId("telephone-state").textContent = say("telephonesNow", { count });
     byId("remote-button").classList.toggle("steps", count > 0);
   },
