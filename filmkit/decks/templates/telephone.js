@@ -97,11 +97,12 @@ function press(message) {
 }
 
 const TWICE = 300; // milliseconds in which a thumb that trembles touches a button again
-let stepped = 0;
+const stepped = { by: 0, at: 0 };
 
 function step(by) {
-  if (Math.abs(Date.now() - stepped) < TWICE) return;
-  stepped = Date.now();
+  const at = Date.now();
+  if (by === stepped.by && at - stepped.at < TWICE) return;
+  Object.assign(stepped, { by, at });
   press({ kind: "step", by, seen: here.index });
 }
 
