@@ -97,10 +97,10 @@ function press(message) {
 }
 
 const TWICE = 300; // milliseconds in which a thumb that trembles touches a button again
-const stepped = { by: 0, at: 0 };
+const stepped = { by: 0, at: -TWICE };
 
 function step(by) {
-  const at = Date.now();
+  const at = performance.now();
   if (by === stepped.by && at - stepped.at < TWICE) return;
   Object.assign(stepped, { by, at });
   press({ kind: "step", by, seen: here.index });
