@@ -7,20 +7,28 @@ say; the audience can do nothing but vote.
 =========  ==========================================  ============================================
 kind       what else it holds                          from, to
 =========  ==========================================  ============================================
-at         index, black, elapsed, minutes [, screen]   screen, speaker: where the talk is
-step       by: 1 or -1                                 speaker, screen
-go         index                                       speaker, screen
-black                                                  speaker, screen: switch it on or off
+at         index, black, mode, elapsed, minutes        screen, speaker: where the talk is
+           told: whether the answer was seen           screen
+           screen: whether it is there                 speaker
+step       by: 1 or -1, seen                           speaker, screen
+go         index, seen                                 speaker, screen
+black      on                                          speaker, screen: switch it on or off
+play       mode                                        speaker, screen: again, pause, or resume
 laser      at: [x, y] as shares of the picture; null   speaker, screen: where the pointer is
 result                                                 screen or speaker: show it, or open the vote
 vote       slide, choice                               audience: choose
-vote       slide, question, choices, open, mine        to the audience; slide is null without one
+vote       slide, question, choices, open, mine,       to the audience; slide is null without one
+           right: once it is told
 vote       slide, choices, open, count, counts, right  to screen and speaker
+           shown: whether the result is
 telephones count                                       to the screen: how many step it
-hello      telephone, audience, network                to the screen: addresses and codes
+hello      telephone, audience, network, place         to the screen: addresses and codes; where
+                                                       the talk is, if it began on another page
 here                                                   to all: the server is there
 =========  ==========================================  ============================================
 
+What a telephone asks may come late. It says what it has ``seen``: the number of the slide, or the
+mode of its film; the screen does nothing if that is not so any more.
 A page that sends anything else, or too much, is closed.
 """
 
@@ -53,6 +61,7 @@ HERE_SECONDS = 3.0  # after which a page is told that the server is there
 COUNTING_SECONDS = 0.2  # between two counts of votes that are told
 MAX_WAITING = 64  # messages for one page; it loses the oldest
 MAX_SECONDS = 1e6
+MODES = ("plays", "paused", "holds")  # of a film; see deck.js
 
 Message = Mapping[str, Any]
 
@@ -132,6 +141,13 @@ def _whole(value: Any, bound: int) -> int:
     return value
 
 
+def _one_of(value: Any, *known: Any) -> Any:
+    """Return a value that is one of those known."""
+    if not any(type(value) is type(each) and value == each for each in known):
+        raise _Refused
+    return value
+
+
 def _seconds(value: Any) -> float | None:
     """Return a length that the screen tells; None if it tells none, or no sensible one."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -171,6 +187,9 @@ class Hall:
         self._audience: dict[_Line, str] = {}
         self._index = 0
         self._black = False
+        self._mode = "holds"
+        self._is_told = False  # the answer, to those who see the screen
+        self._is_hidden = False  # the result of a vote while the question is answered
         self._minutes: float | None = None
         self._began: float | None = None  # by the clock of time.monotonic
         self._counting = False
@@ -184,7 +203,8 @@ class Hall:
         if self._screen is not None:
             self._screen.close(REPLACED)
         self._screen = line
-        line.post({"kind": "hello", **self._hello})
+        place = None if self._began is None else self._place()
+        line.post({"kind": "hello", **self._hello, "place": place})
         self._tell_telephones()
         self._tell_votes()
         try:
@@ -238,30 +258,37 @@ class Hall:
         if message.get("kind") != "at":
             raise _Refused
         before, self._index = self._index, _whole(message.get("index"), self._slides)
+        was_told, self._is_told = self._is_told, message.get("told") is True
         self._black = message.get("black") is True
+        self._mode = _one_of(message.get("mode"), *MODES)
         self._minutes = _seconds(message.get("minutes"))
         elapsed = _seconds(message.get("elapsed"))
         self._began = None if elapsed is None else time.monotonic() - elapsed
         self._tell_place()
         vote = self._votes.get(self._index)
-        if before in self._votes and before != self._index:
-            self._votes[before].is_open = False
+        if before != self._index:
+            self._is_hidden = False
+            if before in self._votes:
+                self._votes[before].is_open = False
         if vote and not vote.count:
             vote.is_open = True
-        if before != self._index or (vote and vote.is_open):
+        if (before, was_told) != (self._index, self._is_told) or (vote and vote.is_open):
             self._tell_votes()
 
     def _hear_speaker(self, message: Message) -> None:
         match message.get("kind"):
             case "step":
-                if message.get("by") not in (1, -1):
-                    raise _Refused
-                self._post_screen({"kind": "step", "by": message["by"]}, replacing=False)
+                by, seen = _one_of(message.get("by"), 1, -1), self._number(message, "seen")
+                self._post_screen({"kind": "step", "by": by, "seen": seen}, replacing=False)
             case "go":
-                index = _whole(message.get("index"), self._slides)
-                self._post_screen({"kind": "go", "index": index}, replacing=False)
+                index, seen = (self._number(message, name) for name in ("index", "seen"))
+                self._post_screen({"kind": "go", "index": index, "seen": seen}, replacing=False)
             case "black":
-                self._post_screen({"kind": "black"}, replacing=False)
+                on = _one_of(message.get("on"), True, False)
+                self._post_screen({"kind": "black", "on": on}, replacing=False)
+            case "play":
+                mode = _one_of(message.get("mode"), *MODES)
+                self._post_screen({"kind": "play", "mode": mode}, replacing=False)
             case "laser":
                 self._post_screen({"kind": "laser", "at": _point(message.get("at"))})
             case "result":
@@ -279,12 +306,23 @@ class Hall:
         self._count_soon()
         line.post(self._vote_asked(voter))
 
+    def _number(self, message: Message, name: str) -> int:
+        """Return the number of a slide that a message tells."""
+        return _whole(message.get(name), self._slides)
+
     def _switch_result(self) -> None:
-        """Close the vote and show its result, or hide it and let everybody vote again."""
-        vote = self._votes.get(self._index)
-        if vote and vote.count:
+        """Close the vote and show its result, or hide it and let everybody vote again.
+
+        Where the question is answered, the result is shown or hidden, and nobody votes.
+        """
+        slide, vote = self._vote_here() or (None, None)
+        if vote is None or not vote.count:
+            return
+        if slide == self._index:
             vote.is_open = not vote.is_open
-            self._tell_votes()
+        else:
+            self._is_hidden = not self._is_hidden
+        self._tell_votes()
 
     # What they are told
 
@@ -298,6 +336,7 @@ class Hall:
             "kind": "at",
             "index": self._index,
             "black": self._black,
+            "mode": self._mode,
             "minutes": self._minutes,
             "elapsed": elapsed,
             "screen": self._screen is not None,
@@ -350,12 +389,14 @@ class Hall:
             "count": vote.count,
             "counts": None if vote.is_open and not counts else vote.counts,
             "right": question.answer if slide != self._index else None,
+            "shown": not (vote.is_open or self._is_hidden),
         }
 
     def _vote_asked(self, voter: str) -> Message:
         """Return what a telephone of the audience shows."""
         found = self._vote_here()
         slide, vote = found if found else (None, None)
+        is_told = self._is_told and slide != self._index
         return {
             "kind": "vote",
             "slide": slide,
@@ -363,6 +404,7 @@ class Hall:
             "choices": vote.question.choices if vote else (),
             "open": vote is not None and vote.is_open,
             "mine": vote.choice_of(voter) if vote else None,
+            "right": vote.question.answer if vote and is_told else None,
         }
 
 

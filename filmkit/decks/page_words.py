@@ -71,11 +71,17 @@ REMOTE = {
     "replaced": N_("The deck is open in another window, which telephones step now."),
     "telephonesNow": N_("Telephones that step this deck now: {count}"),
     "votes": N_("Votes: {count}"),
+    "noVotes": N_("Nobody has voted yet."),
+    "voteOpen": N_("The vote is open."),
+    "closed": N_("The vote is closed."),
     "right": N_("right"),
 }
 """More words, of a deck that a server shows."""
 
-LOST = {"noConnection": N_("No connection. Trying again…")}
+LOST = {
+    "noConnection": N_("No connection. Trying again…"),
+    "late": N_("Waiting for an answer…"),
+}
 """Words of every telephone."""
 
 TELEPHONE = LOST | {
@@ -84,8 +90,9 @@ TELEPHONE = LOST | {
     "voteShown": N_("on the screen now"),
     "showResult": N_("Result"),
     "voteAgain": N_("Vote again"),
-    **{name: WORDS[name] for name in ("end", "left", "over")},
-    **{name: REMOTE[name] for name in ("votes", "right")},
+    "hideResult": N_("Hide"),
+    **{name: WORDS[name] for name in ("end", "left", "over", "plays", "paused", "holds")},
+    **{name: REMOTE[name] for name in ("votes", "noVotes", "right")},
 }
 """Words of the speaker's telephone."""
 
@@ -93,7 +100,10 @@ VOTING = LOST | {
     "wait": N_("The next question comes here by itself."),
     "choose": N_("Choose one."),
     "chosen": N_("You chose “{choice}”. You can change it until the vote is closed."),
-    "closed": N_("The vote is closed."),
+    "closed": REMOTE["closed"],
+    "wasRight": N_("You are right: “{right}”."),
+    "wasWrong": N_("You chose “{choice}”; “{right}” is right."),
+    "isRight": N_("“{right}” is right."),
 }
 """Words of a telephone of the audience."""
 

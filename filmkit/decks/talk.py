@@ -78,7 +78,8 @@ class Talk:
             "slides": [
                 {
                     "title": slide.title,
-                    "notes": slide.notes,
+                    # The page itself says what is next, and how long the talk takes.
+                    "notes": slide.notes.rpartition("\n\n")[0] or slide.notes,
                     "alt": slide.alt,
                     "picture": f"pictures/{name}",
                 }

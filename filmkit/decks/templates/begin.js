@@ -32,8 +32,11 @@ const KEYS = {
   "?": () => openDialog(byId("help")),
 };
 
-// Keys that work while a live picture is open: those that a presenter's remote sends, and its own.
-const WITH_LIVE = ["PageDown", "PageUp", "b", ".", "x"];
+// Keys that work while something lies over the deck: those that a presenter's remote sends, and those
+// that open and close it.
+const OF_REMOTES = ["PageDown", "PageUp", "b", "."];
+const WITH_LIVE = [...OF_REMOTES, "x"];
+const WITH_DIALOG = [...OF_REMOTES, "ArrowLeft", "ArrowRight", "o", "?", "v", "t"];
 const ONLY_WITH_OTHERS = ["Shift", "Control", "Alt", "Meta"];
 
 function onKey(event) {
@@ -50,7 +53,7 @@ function onKey(event) {
   if (key !== "a") noticeSomebody(page);
   if (event.target.closest?.("input:not([type=range])") && !key.startsWith("Page")) return;
   const open = page.querySelector("dialog[open]");
-  if (open && !(open.classList.contains("live") && WITH_LIVE.includes(key))) return;
+  if (open && !(open.classList.contains("live") ? WITH_LIVE : WITH_DIALOG).includes(key)) return;
   // Space presses the button that has the focus.
   if (key === " " && event.target.closest?.("button")) return;
   const action = wanted ?? KEYS[key];
@@ -92,9 +95,12 @@ function wake() {
 }
 ["pointermove", "pointerdown", "keydown"].forEach((name) => document.addEventListener(name, wake, true));
 
+// Open a dialog instead of another; close it if it is open.
 function openDialog(dialog) {
+  const opened = document.querySelector("dialog[open]");
   hideTip();
-  dialog.showModal();
+  opened?.close();
+  if (opened !== dialog) dialog.showModal();
 }
 
 function openOverview() {

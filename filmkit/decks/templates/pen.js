@@ -12,7 +12,10 @@ const LONG = 1000; // units of a picture's longer side
 const LINE = 4; // width of a line
 const EDGE = 1.5; // by which its edge is wider on each side: colours can be told from any picture
 const APART = 1; // points that are nearer to each other tell no more
-const STEADY = 0.55; // share of the way to the pointer that a line goes with each point
+const STEADY = 0.55; // share of the way to the pointer that a line goes with each point, at least
+const FAST = 20; // way after which it goes all of it: a fast hand does not tremble
+const SHARP = 50; // degrees by which a line turns at a corner
+const DOT = 3; // times as wide as a line
 const SAVED = 250; // milliseconds after which strokes are kept; browsers allow only so many a second
 const PENS = 4;
 
@@ -106,7 +109,8 @@ function extend(event, ink) {
   const lifted = event.type === "pointerup";
   const pressed = Math.round(2 * LINE * (0.5 + pressure)) / 2; // rounded: a curve in a few pieces
   const last = points.at(-1) ?? [...goal, pressed];
-  const step = lifted ? 1 : STEADY;
+  const away = Math.hypot(goal[0] - last[0], goal[1] - last[1]);
+  const step = lifted ? 1 : Math.min(1, STEADY + ((1 - STEADY) * away) / FAST);
   const [x, y] = goal.map((place, axis) => Math.round(10 * (last[axis] + step * (place - last[axis]))) / 10);
   if (points.length && Math.hypot(x - last[0], y - last[1]) < APART) return;
   points.push([x, y, lifted ? last[2] : pressed]);
@@ -197,11 +201,14 @@ function showEnd() {
 
 const makeShape = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
 
-function strokeIn(layer, { colour, points }) {
+function strokeIn(layer, stroke) {
+  const { colour, points } = stroke;
   const group = makeShape("g");
   group.dataset.pen = `${colour}`;
   const wider = layer.classList.contains("edges") ? 2 * EDGE : 0;
-  for (const { width, curve } of curves(points)) {
+  const [first] = points;
+  const isDot = stroke !== pen.stroke && points.every((point) => Math.hypot(point[0] - first[0], point[1] - first[1]) < LINE);
+  for (const { width, curve } of curves(isDot ? [[first[0], first[1], DOT * first[2]]] : points)) {
     const path = makeShape("path");
     path.setAttribute("d", curve);
     path.setAttribute("stroke-width", width + wider);
@@ -210,7 +217,12 @@ function strokeIn(layer, { colour, points }) {
   return group;
 }
 
-// A smooth curve through the middles between points, in a piece for each width.
+function isSharp([ax, ay], [bx, by], [cx, cy]) {
+  const turn = Math.abs(Math.atan2(cy - by, cx - bx) - Math.atan2(by - ay, bx - ax));
+  return Math.min(turn, 2 * Math.PI - turn) > (SHARP * Math.PI) / 180;
+}
+
+// A smooth curve through the middles between points, in a piece for each width; corners stay.
 function curves(points) {
   const pieces = [];
   let from = points[0];
@@ -219,7 +231,8 @@ function curves(points) {
     const next = points[i + 1] ?? point;
     const to = [(x + next[0]) / 2, (y + next[1]) / 2];
     if (pieces.at(-1)?.width !== width) pieces.push({ width, curve: `M${from[0]} ${from[1]}` });
-    pieces.at(-1).curve += `Q${x} ${y} ${to[0]} ${to[1]}`;
+    const corner = i > 0 && i < points.length - 1 && isSharp(points[i - 1], point, next);
+    pieces.at(-1).curve += corner ? `L${x} ${y}L${to[0]} ${to[1]}` : `Q${x} ${y} ${to[0]} ${to[1]}`;
     from = /** @type {[number, number, number]} */ ([...to, width]);
   });
   return pieces;

@@ -2,7 +2,8 @@
 
 const panel = byId("vote");
 /** What it has told of itself, the vote that it shows, and how many telephones step it. */
-const remote = { told: "", vote: null, telephones: 0 };
+const remote = { told: "", vote: null, telephones: 0, greeted: false, fresh: requested < 0, pointing: 0 };
+const POINTING = 1000; // milliseconds without a word from a telephone after which it points no more
 const tell = keepConnected((message) => HEAR[message.kind]?.(message), showConnection);
 
 // The stage says in its attributes where the talk is.
@@ -13,31 +14,69 @@ setInterval(report, 1000); // the speaker's window may have started the time aga
 
 function report() {
   tellRight();
+  showVoteToSpeaker();
+  if (!remote.greeted) return;
   const { started, minutes } = timer;
-  const now = { kind: "at", index: state.index, black: byId("black").open, minutes };
+  const now = {
+    kind: "at",
+    index: state.index,
+    black: byId("black").open,
+    mode: state.mode,
+    minutes,
+    told: panel.classList.contains("told"),
+  };
   const told = JSON.stringify([now, started]);
   if (told === remote.told) return;
   remote.told = told;
   tell({ ...now, elapsed: started ? (Date.now() - started) / 1000 : null });
 }
 
-function showConnection(connected, replaced) {
+function showConnection(connection) {
   const button = byId("remote-button");
+  const connected = connection === "works";
   button.dataset.state = connected ? "connected" : "alone";
-  button.title = connected ? WORDS.telephones : replaced ? WORDS.replaced : WORDS.alone;
-  byId("telephone-state").textContent = connected ? "" : button.title;
+  button.title = connected ? WORDS.telephones : connection === "replaced" ? WORDS.replaced : WORDS.alone;
+  remote.greeted = false;
+  if (connected) return;
+  showVote({ slide: null });
+  // Nobody can use what stands in them.
+  [byId("join"), byId("telephone")].forEach((dialog) => dialog.close());
+}
+
+// What a telephone asks. It waits for a word, also if nothing came of it.
+const ASKED = {
+  step: ({ by, seen }) => seen === state.index && unlessBlack(() => go(state.index + by, by > 0)),
+  go: ({ index, seen }) => seen === state.index && unlessBlack(() => go(index, false)),
+  black: ({ on }) => on !== byId("black").open && toggleBlack(),
+  play: ({ mode }) => mode === state.mode && unlessBlack(pauseOrResume),
+};
+
+// As with a key: whatever is pressed, the picture comes back, and nothing else happens.
+function unlessBlack(action) {
+  if (byId("black").open) byId("black").close();
+  else action();
+}
+
+function answer(message) {
+  noticeSomebody();
+  ASKED[message.kind](message);
   remote.told = "";
-  if (connected) report();
-  else showVote({ slide: null });
+  report();
 }
 
 const HEAR = {
-  hello({ telephone, audience, network }) {
+  hello({ telephone, audience, network, place }) {
     for (const [name, { address, code }] of Object.entries({ telephone, audience })) {
       document.querySelectorAll(`img.${name}`).forEach((image) => (image.src = code));
       document.querySelectorAll(`p.${name}`).forEach((line) => (line.textContent = address));
     }
     document.querySelectorAll("p.only-here").forEach((line) => (line.hidden = network));
+    if (place && remote.fresh) {
+      timer.started = Date.now() - 1000 * place.elapsed;
+      go(place.index, false);
+    }
+    Object.assign(remote, { greeted: true, fresh: false, told: "" });
+    report();
   },
   telephones({ count }) {
     // The code has been scanned: it does not stay where the audience could scan it too.
@@ -46,24 +85,12 @@ const HEAR = {
     byId("telephone-state").textContent = say("telephonesNow", { count });
     byId("remote-button").classList.toggle("steps", count > 0);
   },
-  step({ by }) {
-    noticeSomebody();
-    // As with a key: whatever is pressed, the picture comes back, and nothing else happens.
-    if (byId("black").open) byId("black").close();
-    else go(state.index + by, by > 0);
-  },
-  go({ index }) {
-    noticeSomebody();
-    if (byId("black").open) byId("black").close();
-    go(index, false);
-  },
-  black() {
-    noticeSomebody();
-    toggleBlack();
-  },
+  ...Object.fromEntries(Object.keys(ASKED).map((kind) => [kind, answer])),
   laser({ at }) {
-    if (at) showLaser({ x: at[0], y: at[1] });
-    else hideLaser();
+    clearTimeout(remote.pointing);
+    if (!at) return hideLaser();
+    showLaser({ x: at[0], y: at[1] });
+    remote.pointing = setTimeout(hideLaser, POINTING);
   },
   vote: showVote,
 };
@@ -84,29 +111,59 @@ players.forEach((player) =>
 
 function showVote(vote) {
   remote.vote = vote;
-  panel.hidden = vote.slide === null;
-  if (panel.hidden) return;
+  panel.hidden = !vote.open && !vote.shown;
   byId("vote-join").hidden = !vote.open;
-  byId("vote-bars").hidden = vote.open;
-  byId("vote-count").textContent = say("votes", { count: vote.count });
-  if (!vote.open) byId("vote-bars").replaceChildren(...voteBars(vote));
-  tellRight();
+  byId("vote-bars").hidden = !vote.shown;
+  byId("vote-count").textContent = say("votes", vote);
+  if (vote.shown) byId("vote-bars").replaceChildren(...voteBars(vote));
+  report();
+}
+
+function showVoteToSpeaker() {
+  if (!speaker || speaker.closed) return;
+  const at = (id) => speaker.document.getElementById(id);
+  const { vote } = remote;
+  at("votes").hidden = !vote || vote.slide === null;
+  if (at("votes").hidden) return;
+  at("votes-count").textContent = say("votes", vote);
+  at("votes-state").textContent = vote.open ? WORDS.voteOpen : WORDS.closed;
+  at("votes").classList.toggle("told", panel.classList.contains("told"));
+  at("votes-bars").replaceChildren(...(vote.open ? [] : voteBars(vote)));
 }
 
 // Which choice is right is said once the film of the answer has been seen.
 function tellRight() {
+  const { slide, right } = remote.vote ?? {};
   const told = state.mode === "holds" || panel.classList.contains("told");
-  panel.classList.toggle("told", told && typeof remote.vote?.right === "number");
+  panel.classList.toggle("told", told && typeof right === "number" && slide === state.index - 1);
 }
 
-function resultOrCode() {
-  if (remote.vote?.slide === state.index) tell({ kind: "result" });
-  else openDialog(byId("join"));
+function resultOrCode(page) {
+  const { vote } = remote;
+  const isHere = vote && vote.slide !== null && [0, 1].includes(state.index - vote.slide);
+  if (byId("join").open || !isHere) return openJoin(page);
+  if (!vote.count) return showMessage(WORDS.noVotes, page);
+  tell({ kind: "result" });
 }
 
-Object.assign(KEYS, { v: resultOrCode, t: () => openDialog(byId("telephone")) });
-panel.querySelector("img").addEventListener("click", () => openDialog(byId("join")));
-byId("remote-button").addEventListener("click", () => openDialog(byId("telephone")));
+function openJoin(page) {
+  if (!remote.greeted) return showMessage(byId("remote-button").title, page);
+  openDialog(byId("join"));
+}
+
+// The code steps the deck, and everybody sees it: it is shown at a second word only.
+function openTelephone(page) {
+  if (!remote.greeted) return showMessage(byId("remote-button").title, page);
+  const covered = byId("telephone").open && byId("telephone-code").hidden;
+  byId("telephone-code").hidden = !covered;
+  byId("telephone-warning").hidden = covered;
+  if (!covered) openDialog(byId("telephone"));
+  byId("telephone").querySelector(covered ? "form button" : "#telephone-show").focus();
+}
+
+Object.assign(KEYS, { v: resultOrCode, t: openTelephone });
+panel.querySelector("img").addEventListener("click", () => openJoin());
+[byId("remote-button"), byId("telephone-show")].forEach((button) => button.addEventListener("click", () => openTelephone()));
 [byId("join"), byId("telephone")].forEach((dialog) =>
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close())
 );

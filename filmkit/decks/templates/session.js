@@ -3,13 +3,18 @@
 const FIRST_WAIT = 300; // milliseconds before it is tried again, and then twice as long each time
 const LONGEST_WAIT = 3000;
 const SILENCE = 9000; // after which the server, which says every few seconds that it is there, is not
+const LATE = 500; // milliseconds after which somebody who asked for something is told to wait
 const REPLACED = 4000; // the code with which the server leaves this page for another one
 
 /**
- * Keep a connection, and return the function that sends a message if there is one.
+ * How a connection is: it "waits" while an answer is late, and is "replaced" by that of another page.
+ * @typedef {"works" | "waits" | "lost" | "replaced"} Connection
+ *
+ * Keep a connection, and return the function that sends a message if there is one. That function
+ * is also told whether the message is answered.
  * @param {(message: any) => void} hear is called with each message
- * @param {(connected: boolean, replaced: boolean) => void} changed is called when it begins and ends
- * @returns {(message: object) => void}
+ * @param {(connection: Connection) => void} changed is called when it changes
+ * @returns {(message: object, answered?: boolean) => void}
  */
 function keepConnected(hear, changed) {
   /** @type {?WebSocket} */
@@ -17,24 +22,31 @@ function keepConnected(hear, changed) {
   let wait = FIRST_WAIT;
   let next = 0;
   let heard = 0;
+  let late = 0;
+  let replaced = false;
 
   function connect() {
     clearTimeout(next);
     leaveOld();
+    replaced = false;
     heard = Date.now();
     socket = new WebSocket(new URL("session", location.href.replace("http", "ws")));
     socket.onopen = () => {
       wait = FIRST_WAIT;
-      changed(true, false);
+      changed("works");
     };
     socket.onmessage = (event) => {
       heard = Date.now();
+      if (late) changed("works");
+      forgetLate();
       hear(JSON.parse(event.data));
     };
     socket.onclose = (event) => {
       socket = null;
-      changed(false, event.code === REPLACED);
-      if (event.code !== REPLACED) again();
+      forgetLate();
+      replaced = event.code === REPLACED;
+      changed(replaced ? "replaced" : "lost");
+      if (!replaced) again();
     };
   }
 
@@ -43,7 +55,13 @@ function keepConnected(hear, changed) {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
     socket = null;
-    changed(false, false);
+    forgetLate();
+    changed("lost");
+  }
+
+  function forgetLate() {
+    clearTimeout(late);
+    late = 0;
   }
 
   function again() {
@@ -58,11 +76,16 @@ function keepConnected(hear, changed) {
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && Date.now() - heard > SILENCE / 2) connect();
   });
+  // Of two pages, the one that is used has the connection.
+  const use = () => replaced && connect();
+  ["focus", "keydown", "pointerdown"].forEach((name) => addEventListener(name, use, true));
   connect();
   // The secret is in a cookie now: it leaves the address, so that no history keeps it.
   history.replaceState(history.state, "", location.pathname + location.hash);
 
-  return (message) => {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+  return (message, answered = false) => {
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    socket.send(JSON.stringify(message));
+    if (answered) late ||= setTimeout(() => changed("waits"), LATE);
   };
 }

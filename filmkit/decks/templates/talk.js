@@ -21,7 +21,7 @@ let alone = 0;
 // End what belongs to one picture: zoom, a token that is followed, whatever lies over it.
 function leave() {
   clearTimeout(click);
-  document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+  for (const page of windows()) page.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
   zoomOut();
   stopFollowing();
   hideTip();

@@ -10,38 +10,57 @@
 
 const slides = data.slides;
 /** Where the talk is, as the server says it. */
-const here = { index: 0, screen: false, connected: false, since: 0, minutes: data.minutes, running: false };
-const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connected) => {
-  here.connected = connected;
+const here = {
+  index: 0,
+  black: false,
+  mode: "holds",
+  since: 0,
+  minutes: data.minutes,
+  running: false,
+  screen: false,
+  connection: "lost",
+  votes: 0,
+};
+const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connection) => {
+  here.connection = connection;
   showConnection();
 });
 
 const HEAR = {
-  at({ index, black, elapsed, minutes, screen }) {
-    Object.assign(here, { index, minutes, screen, running: elapsed !== null });
+  at({ index, black, mode, elapsed, minutes, screen }) {
+    Object.assign(here, { index, black, mode, minutes, screen, running: elapsed !== null });
     here.since = Date.now() - 1000 * (elapsed ?? 0);
     byId("black").setAttribute("aria-pressed", black);
+    byId("play").dataset.mode = mode;
+    byId("play").ariaLabel = byId("play").title = WORDS[mode];
     showConnection();
     showSlide();
     showTimes();
   },
   vote(vote) {
     byId("votes").hidden = vote.slide === null;
-    byId("result").hidden = vote.slide !== here.index;
+    byId("result").hidden = vote.slide === null;
+    here.votes = vote.count ?? 0;
+    showConnection();
     if (vote.slide === null) return;
     byId("votes-count").textContent = say("votes", { count: vote.count });
-    byId("votes-state").textContent = vote.open ? WORDS.voteOpen : WORDS.voteShown;
-    byId("result").textContent = vote.open ? WORDS.showResult : WORDS.voteAgain;
+    byId("votes-state").textContent = vote.shown ? WORDS.voteShown : WORDS.voteOpen;
+    byId("result").textContent = vote.shown ? (vote.right === null ? WORDS.voteAgain : WORDS.hideResult) : WORDS.showResult;
     byId("votes-bars").replaceChildren(...voteBars(vote));
   },
 };
 
 function showConnection() {
-  const works = here.connected && here.screen;
-  byId("connection").textContent = works ? "" : here.connected ? WORDS.noScreen : WORDS.noConnection;
+  const { connection, screen } = here;
+  const works = connection === "works" && screen;
+  const why = { works: WORDS.noScreen, waits: WORDS.late, lost: WORDS.noConnection };
+  byId("connection").textContent = works ? "" : why[connection];
   byId("connection").hidden = works;
   document.body.classList.toggle("works", works);
+  // A button that is switched off would keep the keys to itself.
+  if (!works && document.activeElement instanceof HTMLButtonElement) document.activeElement.blur();
   document.querySelectorAll("footer button").forEach((button) => (button.disabled = !works));
+  byId("result").disabled ||= !here.votes;
   document.querySelectorAll("#goto-list button").forEach((button) => (button.disabled = !works));
 }
 
@@ -74,15 +93,25 @@ setInterval(showTimes, 500);
 function press(message) {
   if (!document.body.classList.contains("works")) return;
   if (!lessMotion.matches) navigator.vibrate?.(15); // felt without a look
-  tell(message);
+  tell(message, true);
 }
 
-const step = (by) => press({ kind: "step", by });
+const TWICE = 300; // milliseconds in which a thumb that trembles touches a button again
+const stepped = { by: 0, at: -TWICE };
+
+function step(by) {
+  const at = performance.now();
+  if (by === stepped.by && at - stepped.at < TWICE) return;
+  Object.assign(stepped, { by, at });
+  press({ kind: "step", by, seen: here.index });
+}
+
 const BUTTONS = {
   back: () => step(-1),
   forward: () => step(1),
-  black: () => press({ kind: "black" }),
-  result: () => press({ kind: "result" }),
+  black: () => press({ kind: "black", on: !here.black }),
+  play: () => press({ kind: "play", mode: here.mode }),
+  result: () => byId("result").disabled || press({ kind: "result" }),
   "goto-button": openGoTo,
 };
 Object.entries(BUTTONS).forEach(([id, action]) => byId(id).addEventListener("click", action));
@@ -98,6 +127,8 @@ const KEYS = {
   ".": BUTTONS.black,
   v: () => byId("result").hidden || BUTTONS.result(),
   g: openGoTo,
+  r: BUTTONS.play,
+  p: BUTTONS.play,
 };
 document.addEventListener("keydown", (event) => {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -115,7 +146,7 @@ byId("goto-list").append(
     const button = makeElement("button", `${index + 1}  ${slide.title}`);
     button.addEventListener("click", () => {
       byId("goto").close();
-      press({ kind: "go", index });
+      press({ kind: "go", index, seen: here.index });
     });
     return button;
   })
@@ -134,24 +165,33 @@ byId("goto").addEventListener("click", (event) => event.target === byId("goto") 
 // Pointing: a finger on the picture is the laser on the screen.
 
 const LASER_EVERY = 33; // milliseconds
+const LASER_STILL = 300; // milliseconds after which a finger that rests is told again
 const now = byId("now");
 const dot = byId("dot");
 let pointed = 0;
+let resting = 0;
 
 function point(event) {
   const box = now.getBoundingClientRect();
   const at = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   const inside = at.every((part) => part >= 0 && part <= 1);
   dot.hidden = !inside;
-  if (!inside) return tell({ kind: "laser", at: null });
+  if (!inside) {
+    clearInterval(resting);
+    return tell({ kind: "laser", at: null });
+  }
   dot.style.left = `${100 * at[0]}%`;
   dot.style.top = `${100 * at[1]}%`;
   if (Date.now() - pointed < LASER_EVERY) return;
   pointed = Date.now();
-  tell({ kind: "laser", at: at.map((part) => Number(part.toFixed(4))) });
+  const tellPlace = () => tell({ kind: "laser", at: at.map((part) => Number(part.toFixed(4))) });
+  tellPlace();
+  clearInterval(resting);
+  resting = setInterval(tellPlace, LASER_STILL);
 }
 
 function stopPointing() {
+  clearInterval(resting);
   if (dot.hidden) return;
   dot.hidden = true;
   tell({ kind: "laser", at: null });

@@ -7,15 +7,15 @@
  * @property {Object<string, string>} words
  */
 
-const asked = { slide: null, open: false, mine: null, connected: false };
-const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connected) => {
-  asked.connected = connected;
+const asked = { slide: null, open: false, mine: null, right: null, connection: "lost" };
+const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connection) => {
+  asked.connection = connection;
   showState();
 });
 
 const HEAR = {
-  vote({ slide, question, choices, open, mine }) {
-    Object.assign(asked, { slide, open, mine });
+  vote({ slide, question, choices, open, mine, right }) {
+    Object.assign(asked, { slide, open, mine, right });
     byId("question").textContent = slide === null ? data.title : question;
     byId("choices").hidden = slide === null;
     byId("choices").replaceChildren(...choices.map(choiceButton));
@@ -27,20 +27,26 @@ function choiceButton(choice, i) {
   const button = makeElement("button", choice);
   button.addEventListener("click", () => {
     if (!lessMotion.matches) navigator.vibrate?.(15);
-    tell({ kind: "vote", slide: asked.slide, choice: i });
+    tell({ kind: "vote", slide: asked.slide, choice: i }, true);
   });
   return button;
 }
 
 function showState() {
-  const { slide, open, mine, connected } = asked;
-  [...byId("choices").children].forEach((button, i) => {
+  const { slide, open, mine, right, connection } = asked;
+  const works = connection === "works";
+  const buttons = [...byId("choices").children];
+  buttons.forEach((button, i) => {
     button.setAttribute("aria-pressed", i === mine);
-    button.disabled = !open || !connected;
+    button.classList.toggle("right", i === right);
+    button.disabled = !open || !works;
   });
-  const choice = mine === null ? "" : byId("choices").children[mine].textContent;
+  const choice = buttons[mine]?.textContent;
+  const told = buttons[right]?.textContent;
   const chosen = choice ? say("chosen", { choice }) : WORDS.choose;
-  const text = slide === null ? WORDS.wait : open ? chosen : WORDS.closed;
-  byId("state").textContent = connected ? text : WORDS.noConnection;
-  document.body.classList.toggle("works", connected);
+  const closed = told ? say(mine === right ? "wasRight" : choice ? "wasWrong" : "isRight", { choice, right: told }) : WORDS.closed;
+  const text = slide === null ? WORDS.wait : open ? chosen : closed;
+  byId("state").textContent = works ? text : connection === "waits" ? WORDS.late : WORDS.noConnection;
+  byId("state").classList.toggle("lost", !works);
+  byId("state").classList.toggle("told", Boolean(told));
 }

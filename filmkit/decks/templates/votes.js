@@ -1,4 +1,4 @@
-// What was chosen, as bars.
+// What was chosen, as bars: each choice, and below it its share.
 
 /**
  * What is known of the votes on a question.
@@ -19,11 +19,16 @@ function voteBars({ choices, counts, count, right }) {
     const share = count ? counts[i] / count : 0;
     const line = makeElement("li", "");
     const name = makeElement("span", choice);
-    if (i === right) line.className = "right";
-    if (i === right) name.append(" ", makeElement("b", WORDS.right));
+    if (i === right) {
+      const mark = makeElement("b", "✓ ");
+      mark.role = "img";
+      mark.ariaLabel = WORDS.right;
+      name.prepend(mark);
+      line.className = "right";
+    }
     const bar = document.createElement("i");
     bar.style.setProperty("--share", share);
-    line.append(name, makeElement("output", percents.format(share)), bar);
+    line.append(name, bar, makeElement("output", percents.format(share)));
     return line;
   });
 }

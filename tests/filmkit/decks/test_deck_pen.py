@@ -49,6 +49,18 @@ def open_deck(browser: Any, deck: Path) -> Iterator[Open]:
         yield open_page
 
 
+NEAREST = """(places) => places.map(([x, y]) => {
+  const all = [...byId("ink").querySelectorAll(".lines path")].flatMap((path) => {
+    const matrix = path.getScreenCTM();
+    const length = path.getTotalLength();
+    const at = (i) => path.getPointAtLength((i / 1999) * length).matrixTransform(matrix);
+    return Array.from({ length: 2000 }, (_, i) => at(i));
+  });
+  return Math.min(...all.map((point) => Math.hypot(point.x - x, point.y - y)));
+})"""
+"""Returns how far from the one line each of some places of the screen is, in pixels."""
+
+
 def place(page: Page, x: float, y: float, picture: str = "#still") -> tuple[float, float]:
     """Return a place on a picture, given as shares of it, in pixels of the screen."""
     box = page.locator(picture).bounding_box()
@@ -88,6 +100,26 @@ def test_a_stroke_stays_in_its_place_and_no_step_is_made(open_deck: Open) -> Non
     page.keyboard.press("Escape")
     page.mouse.click(*place(page, 0.5, 0.5))
     wait_until(page, "state.index === 1")
+
+
+def test_a_fast_hand_draws_corners_and_a_click_a_dot(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    page.keyboard.press("d")
+    corners = [(0.2, 0.6), (0.23, 0.5), (0.26, 0.6), (0.29, 0.5), (0.32, 0.6)]
+    points = [place(page, *each) for each in corners]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for x, y in points[1:]:
+        page.mouse.move(x, y, steps=2)
+    page.mouse.up()
+    nearest = page.evaluate(NEAREST, [list(each) for each in points])
+    assert max(nearest) < 1, "pixels from a corner to the line"
+    page.mouse.click(*place(page, 0.8, 0.8))
+    widths = (
+        "[...ink.querySelectorAll('.lines path')].map((path) => +path.getAttribute('stroke-width'))"
+    )
+    line, *_, dot = page.evaluate(f"(() => {{ const ink = byId('ink'); return {widths}; }})()")
+    assert dot >= 2.5 * line
 
 
 def test_what_is_drawn_in_a_zoomed_picture_is_in_its_place(open_deck: Open) -> None:

@@ -93,7 +93,7 @@ def visit(client: TestClient, server: TalkServer) -> Any:
 
 
 def at(index: int) -> dict[str, Any]:
-    return {"index": index, "black": False, "elapsed": 65.0, "minutes": 10}
+    return {"index": index, "black": False, "elapsed": 65.0, "minutes": 10, "mode": "plays"}
 
 
 # Who may enter
@@ -263,23 +263,24 @@ def test_a_telephone_steps_the_deck_and_is_told_where_it_is(visit: Any) -> None:
         assert hello["network"] is True
         screen.hear("telephones", count=1)
         for message in (
-            *({"kind": "step", "by": by} for by in (1, 1, -1)),
-            {"kind": "go", "index": 3},
-            {"kind": "black"},
+            *({"kind": "step", "by": by, "seen": 2} for by in (1, 1, -1)),
+            {"kind": "go", "index": 3, "seen": 0},
+            {"kind": "black", "on": True},
+            {"kind": "play", "mode": "paused"},
             {"kind": "laser", "at": [0.25, 1.0]},
             {"kind": "laser", "at": None},
         ):
             telephone.send(**message)
             assert screen.hear(message["kind"]) == message
         screen.send("at", **at(2))
-        place = telephone.hear("at", index=2, screen=True, black=False, minutes=10)
+        place = telephone.hear("at", index=2, screen=True, black=False, minutes=10, mode="plays")
         assert 65 <= place["elapsed"] < 75
 
 
 def test_two_steps_at_once_are_two(visit: Any) -> None:
     with visit("screen") as screen, visit("speaker") as telephone:
         for _ in range(2):
-            telephone.send("step", by=1)
+            telephone.send("step", by=1, seen=0)
         for _ in range(2):
             screen.hear("step", by=1)
 
@@ -302,7 +303,7 @@ def test_a_telephone_is_told_that_the_deck_is_closed(visit: Any) -> None:
             screen.send("at", **at(1))
             telephone.hear("at", screen=True, index=1)
         telephone.hear("at", screen=False, index=1)
-        telephone.send("step", by=1)  # is nobody's
+        telephone.send("step", by=1, seen=0)  # is nobody's
         with visit("screen") as screen:
             screen.send("at", **at(1))
             telephone.hear("at", screen=True)
@@ -311,10 +312,21 @@ def test_a_telephone_is_told_that_the_deck_is_closed(visit: Any) -> None:
 def test_a_deck_that_is_opened_again_replaces_the_one_before(visit: Any) -> None:
     with visit("screen") as first, visit("speaker") as telephone, visit("screen") as second:
         assert first.ended() == REPLACED
-        telephone.send("step", by=1)
+        telephone.send("step", by=1, seen=0)
         second.hear("step")
         second.send("at", **at(2))
         telephone.hear("at", index=2, screen=True)
+
+
+def test_a_deck_on_another_page_is_told_where_the_talk_is(visit: Any) -> None:
+    with visit("screen") as first, visit("speaker") as telephone:
+        assert first.hear("hello")["place"] is None, "it has not begun"
+        first.send("at", **at(2))
+        telephone.hear("at", index=2)
+        with visit("screen") as second:
+            place = second.hear("hello")["place"]
+            assert place["index"] == 2
+            assert 65 <= place["elapsed"] < 75
 
 
 def test_the_pointer_goes_with_its_telephone(visit: Any) -> None:
@@ -385,6 +397,40 @@ def test_a_vote_is_closed_by_the_next_step_and_its_result_is_kept(visit: Any) ->
         screen.send("at", **at(QUESTION))
         screen.hear("vote", open=False, counts=[0, 1, 0], right=None)
         telephone.hear("vote", slide=QUESTION, open=False)
+
+
+def test_the_result_can_be_hidden_where_the_question_is_answered(visit: Any) -> None:
+    with visit("screen") as screen, visit("speaker") as telephone, visit("vote") as one:
+        screen.send("at", **at(QUESTION))
+        one.send("vote", slide=QUESTION, choice=1)
+        screen.hear("vote", count=1, shown=False)
+        screen.send("at", **at(QUESTION + 1))
+        screen.hear("vote", shown=True)
+        telephone.send("result")
+        screen.hear("vote", shown=False, open=False, right=1)
+        one.send("vote", slide=QUESTION, choice=0)
+        one.hear("vote", open=False, mine=1)
+        screen.send("result")
+        screen.hear("vote", shown=True)
+        telephone.send("result")
+        screen.hear("vote", shown=False)
+        for index in (QUESTION, QUESTION + 1):
+            screen.send("at", **at(index))
+            screen.hear("vote", shown=True)
+
+
+def test_who_votes_is_told_the_answer_once_the_screen_has_shown_it(visit: Any) -> None:
+    with visit("screen") as screen, visit("vote") as one:
+        screen.send("at", **at(QUESTION) | {"told": True})
+        one.hear("vote", open=True, right=None)
+        one.send("vote", slide=QUESTION, choice=2)
+        one.hear("vote", mine=2)
+        screen.send("at", **at(QUESTION + 1))
+        one.hear("vote", open=False, right=None)
+        screen.send("at", **at(QUESTION + 1) | {"told": True})
+        one.hear("vote", mine=2, right=1)
+        screen.send("at", **at(QUESTION))
+        one.hear("vote", right=None)
 
 
 def test_a_question_without_votes_is_asked_again(visit: Any) -> None:
@@ -475,12 +521,17 @@ GARBAGE = [
 ]
 WRONG = {
     "screen": [
-        *({"kind": "at", "index": index} for index in (-1, 4, "1", None, 1.0, True, 10**30)),
+        *(at(0) | {"kind": "at", "index": n} for n in (-1, 4, "1", None, 1.0, True, 10**30)),
+        *(at(0) | {"kind": "at", "mode": mode} for mode in ("", None, ["plays"], {})),
         *({"kind": kind} for kind in ("step", "go", "black", "laser", "vote", "hello")),
     ],
     "speaker": [
-        *({"kind": "step", "by": by} for by in (0, 2, "1", None, [1])),
-        *({"kind": "go", "index": index} for index in (-1, 4, "x", None)),
+        *({"kind": "step", "by": by, "seen": 0} for by in (0, 2, "1", None, [1], True, 1.0)),
+        *({"kind": "step", "by": 1, "seen": seen} for seen in (-1, 4, None, True)),
+        *({"kind": "go", "index": index, "seen": 0} for index in (-1, 4, "x", None)),
+        *({"kind": "go", "index": 0, "seen": seen} for seen in (-1, 4, None)),
+        *({"kind": "black", "on": on} for on in (None, 1, "true")),
+        *({"kind": "play", "mode": mode} for mode in (None, "", ["plays"])),
         *({"kind": "laser", "at": at} for at in ([2, 0], [0], "x", [0, "1"], {"x": 1}, [0, -1])),
         *({"kind": kind} for kind in ("at", "vote", "hello", "telephones")),
     ],
@@ -523,7 +574,7 @@ def test_a_flood_of_the_audience_ends_itself_and_nothing_else(visit: Any) -> Non
             for number in range(60):
                 flood.send("vote", slide=QUESTION, choice=number % 3)
             assert flood.ended() == 1008
-        telephone.send("step", by=1)
+        telephone.send("step", by=1, seen=0)
         screen.hear("step")
         quiet.send("vote", slide=QUESTION, choice=0)
         quiet.hear("vote", mine=0)
@@ -547,12 +598,12 @@ def test_a_slow_reader_gets_every_step_and_the_newest_of_all_else() -> None:
     talk._screen = line = hall._Line(_Slow(), 1.0, 1.0)
     for place in (0.1, 0.2, 0.3):
         talk._hear_speaker({"kind": "laser", "at": [place, place]})
-        talk._hear_speaker({"kind": "step", "by": 1})
+        talk._hear_speaker({"kind": "step", "by": 1, "seen": 0})
     kinds = [message["kind"] for message in line._waiting]
     assert sorted(kinds) == ["laser", "step", "step", "step"]
     assert {"kind": "laser", "at": [0.3, 0.3]} in line._waiting
     for _ in range(1000):
-        talk._hear_speaker({"kind": "step", "by": 1})
+        talk._hear_speaker({"kind": "step", "by": 1, "seen": 0})
     assert len(line._waiting) == hall.MAX_WAITING
 
 

@@ -27,6 +27,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "speaker": {"viewport": TELEPHONE, "has_touch": True},
     "vote": {"viewport": TELEPHONE, "has_touch": True},
 }
+TWICE = 310  # milliseconds after which a second tap is meant
+HELD_BACK = """(() => {
+  const held = [];
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (text) { held.push([this, text]); };
+  window.release = () => {
+    WebSocket.prototype.send = send;
+    held.forEach(([socket, text]) => socket.send(text));
+    return held.length;
+  };
+})()"""
+"""Keeps what a page sends, as a network that is gone for a while does."""
+
 WORKS = "document.body.classList.contains('works')"
 
 OpenPage = Callable[[str], "Page"]
@@ -158,9 +171,23 @@ def test_a_talk_is_given_from_a_telephone(
     assert screen.is_visible("#vote img")
     telephone.tap("#forward")
     screen.wait_for_selector("#vote .right b", state="visible")
-    assert screen.inner_text("#vote .right span") == f"{CHOICES[1]} right"
+    assert screen.inner_text("#vote .right span") == f"✓ {CHOICES[1]}"
+    assert screen.get_by_role("img", name="right").is_visible()
+    told = f"You chose “{CHOICES[2]}”; “{CHOICES[1]}” is right."
+    wait_until(one, f"document.getElementById('state').textContent === '{told}'")
+    assert one.locator("#choices .right").all_inner_texts() == [CHOICES[1]]
+
+    # The picture is large again when the speaker says so, and nobody is asked to vote.
+    screen.keyboard.press("v")
+    screen.wait_for_selector("#vote", state="hidden")
+    assert screen.is_hidden("#join")
+    wait_until(telephone, "document.getElementById('result').textContent === 'Result'")
+    telephone.tap("#result")
+    screen.wait_for_selector("#vote-bars li")
+    wait_until(telephone, "document.getElementById('result').textContent === 'Hide'")
 
     # On, back to what was kept, and to a beat by its name.
+    telephone.wait_for_timeout(TWICE)
     telephone.tap("#forward")
     wait_for_slide(screen, 3)
     screen.wait_for_selector("#vote", state="hidden")
@@ -202,6 +229,154 @@ def test_black_and_pointer_come_from_the_telephone(screen: Page, telephone: Page
     wait_until(screen, "laser.hidden")
 
 
+def test_steps_that_come_late_are_one(screen: Page, telephone: Page) -> None:
+    """And who taps sees soon that the deck does not hear it."""
+    telephone.evaluate(HELD_BACK)
+    telephone.tap("#forward")
+    telephone.evaluate("tell({ kind: 'step', by: 1, seen: 0 })")
+    telephone.evaluate("tell({ kind: 'go', index: 3, seen: 0 })")
+    telephone.evaluate("tell({ kind: 'black', on: false })")
+    # The server says every three seconds that it is there.
+    wait_until(telephone, f"!{WORKS}", 2)
+    assert telephone.inner_text("#connection") == "Waiting for an answer…"
+    assert telephone.is_disabled("#forward")
+    assert telephone.evaluate("release()") == 4
+    wait_for_slide(screen, 1)
+    wait_until(telephone, WORKS)
+    telephone.wait_for_timeout(300)
+    assert index(screen) == 1
+
+
+def test_a_thumb_that_trembles_steps_once(screen: Page, telephone: Page) -> None:
+    telephone.tap("#forward")
+    telephone.tap("#forward")
+    wait_for_slide(telephone, 1)
+    telephone.wait_for_timeout(TWICE)
+    assert index(screen) == 1
+    telephone.tap("#forward")
+    wait_for_slide(telephone, 2)
+
+
+def test_a_vote_that_is_late_says_so(browser: Browser, talk: Talk) -> None:
+    with served(talk) as server:
+        screen, voter = pages = [
+            browser.new_context(**OPTIONS[role]).new_page() for role in ("screen", "vote")
+        ]
+        for page, role in zip(pages, ("screen", "vote"), strict=True):
+            page.goto(server.entrances[role].address)
+        screen.keyboard.press("ArrowRight")
+        voter.wait_for_selector("#choices button:enabled")
+        voter.evaluate(HELD_BACK)
+        voter.locator("#choices button").first.tap()
+        wait_until(voter, "byId('state').textContent.startsWith('Waiting')", 2)
+        assert voter.locator("#choices button").first.is_disabled()
+        background = voter.evaluate("getComputedStyle(byId('state')).backgroundColor")
+        assert background not in ("rgba(0, 0, 0, 0)", "rgb(0, 0, 0)"), "its letters are dark"
+        voter.evaluate("release()")
+        voter.wait_for_selector("#choices [aria-pressed=true]:enabled")
+        assert voter.get_attribute("#state", "class") == ""
+        for page in pages:
+            page.context.close()
+
+
+def test_the_pointer_goes_when_its_telephone_is_silent(screen: Page, telephone: Page) -> None:
+    now = telephone.locator("#now").bounding_box()
+    assert now
+    telephone.mouse.move(now["x"] + now["width"] / 4, now["y"] + now["height"] / 2)
+    telephone.mouse.down()
+    wait_until(screen, "!laser.hidden")
+    telephone.wait_for_timeout(1200)
+    assert not screen.evaluate("laser.hidden"), "a finger may rest"
+    telephone.evaluate(HELD_BACK)
+    wait_until(screen, "laser.hidden", 2)
+    telephone.mouse.up()
+    telephone.evaluate("release()")
+
+
+def test_a_remote_goes_on_whatever_lies_over_the_deck(screen: Page) -> None:
+    for number, (key, name) in enumerate([("v", "join"), ("t", "telephone"), ("?", "help")]):
+        screen.evaluate("go(0, false)")
+        screen.keyboard.press(key)
+        assert screen.is_visible(f"#{name}")
+        screen.keyboard.press("b")
+        assert screen.is_visible("#black"), name
+        screen.keyboard.press("b")
+        screen.keyboard.press(("PageDown", "ArrowRight")[number % 2])
+        assert index(screen) == 1
+        assert screen.locator("dialog[open]").count() == 0
+        screen.keyboard.press("PageUp")
+    for key, name in (("v", "join"), ("o", "overview"), ("?", "help")):
+        screen.keyboard.press(key)
+        assert screen.is_visible(f"#{name}")
+        assert screen.locator("dialog[open]").count() == 1
+        screen.keyboard.press(key)
+        assert screen.locator("dialog[open]").count() == 0, name
+    screen.keyboard.press("g")
+    screen.keyboard.press("PageDown")
+    assert (index(screen), screen.is_visible("#goto")) == (1, False)
+
+
+def test_the_code_of_the_telephone_is_shown_at_a_second_word(screen: Page) -> None:
+    for second in ("t", "Enter"):
+        screen.keyboard.press("t")
+        assert screen.is_visible("#telephone-warning")
+        assert screen.is_hidden("#telephone img")
+        screen.keyboard.press(second)
+        assert screen.is_visible("#telephone img")
+        assert screen.is_hidden("#telephone-warning")
+        screen.keyboard.press("t")
+        assert screen.is_hidden("#telephone")
+
+
+def test_a_deck_opened_twice_goes_on_there_and_comes_back_when_used(
+    screen: Page, telephone: Page, open_page: OpenPage
+) -> None:
+    screen.keyboard.press("End")
+    wait_for_slide(telephone, 3)
+    other = open_page("screen")
+    screen.wait_for_selector("#remote-button[data-state=alone]")
+    wait_until(other, "state.index === 3")
+    telephone.tap("#back")
+    wait_for_slide(other, 2)
+    assert index(screen) == 3
+    other.close()
+    wait_until(telephone, f"!{WORKS}")
+    screen.keyboard.press("ArrowLeft")
+    wait_until(telephone, WORKS)
+    screen.keyboard.press("ArrowLeft")
+    wait_for_slide(telephone, 1)
+
+
+def test_without_votes_there_is_no_result(browser: Browser, talk: Talk) -> None:
+    """The speaker's window says how many votes there are, and whether people may vote."""
+    with served(talk) as server:
+        screen, telephone, voter = pages = [
+            browser.new_context(**OPTIONS[role]).new_page() for role in OPTIONS
+        ]
+        for page, role in zip(pages, OPTIONS, strict=True):
+            page.goto(server.entrances[role].address)
+        screen.wait_for_selector("#remote-button[data-state=connected]")
+        with screen.context.expect_page() as opened:
+            screen.keyboard.press("s")
+        speaker = opened.value
+        screen.evaluate("go(1, false)")
+        telephone.wait_for_selector("#result:disabled")
+        screen.wait_for_selector("#vote-join img")
+        speaker.keyboard.press("v")
+        assert speaker.inner_text("#toast") == "Nobody has voted yet."
+        speaker.wait_for_selector("#votes")
+        assert speaker.inner_text("#votes p").split("V ") == ["Votes: 0 The vote is open. V"]
+        voter.wait_for_selector("#choices button:enabled")
+        voter.locator("#choices button").nth(1).tap()
+        telephone.wait_for_selector("#result:enabled")
+        speaker.keyboard.press("v")
+        speaker.wait_for_selector("#votes-bars li")
+        assert speaker.inner_text("#votes p") == "Votes: 1 The vote is closed. V"
+        assert speaker.locator("#votes output").all_inner_texts() == ["0%", "100%", "0%"]
+        for page in pages:
+            page.context.close()
+
+
 @pytest.mark.slow
 def test_keys_work_on_the_telephone_and_on_the_screen(screen: Page, telephone: Page) -> None:
     telephone.keyboard.press("PageDown")
@@ -218,6 +393,7 @@ def test_keys_work_on_the_telephone_and_on_the_screen(screen: Page, telephone: P
 @pytest.mark.slow
 def test_codes_are_shown_when_a_key_asks(screen: Page, server: TalkServer) -> None:
     assert screen.is_hidden("#telephone")
+    screen.keyboard.press("t")
     screen.keyboard.press("t")
     assert screen.inner_text("#telephone p.address") == server.entrances["speaker"].address
     wait_until(screen, "document.querySelector('#telephone img').naturalWidth > 0")
@@ -282,6 +458,9 @@ def test_without_its_server_the_talk_goes_on(browser: Browser, talk: Talk) -> No
     wait_until(telephone, f"!{WORKS}")
     assert telephone.inner_text("#connection").startswith("No connection")
     assert telephone.is_disabled("#forward")
+    screen.keyboard.press("v")
+    assert screen.is_hidden("#join"), "its address is dead"
+    assert "server is gone" in screen.inner_text("#toast")
     wait_until(voter, "document.getElementById('state').textContent.startsWith('No connection')")
     for page in pages.values():
         page.context.close()
