@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,10 +19,10 @@ from filmkit.core.numbers import (
     separated,
 )
 from filmkit.core.token_text import printable
-from filmkit.core.view import HeadView
+from filmkit.core.view import HeadView, LayerView
 from filmkit.decks.exercises import Exercises, Pair, Word, digits, exercises_of, power
 
-__all__ = ["Block", "Page", "exercise_pages"]
+__all__ = ["Block", "Page", "exercise_pages", "sentence"]
 
 Block = dict[str, Any]
 """A part of a page, as the template reads it: its "kind" and what it shows."""
@@ -63,7 +63,7 @@ def exercise_pages(view: HeadView) -> list[Page]:
         Page(
             _("How well do two words match?"),
             [
-                _sentence(view, tasks),
+                sentence(layer, _roles(tasks)),
                 _heading(1, _("A dot product")),
                 *_match_text(tasks),
                 *(_match_table(tasks, pair) for pair in tasks.pairs),
@@ -107,10 +107,13 @@ def exercise_pages(view: HeadView) -> list[Page]:
 # --- A dot product --------------------------------------------------------------------------------
 
 
-def _sentence(view: HeadView, tasks: Exercises) -> Block:
-    """Return the words that are drawn, with their numbers; those that meet have the colours."""
-    layer = view.layer
-    roles = {pair.word.number: "key" for pair in tasks.pairs} | {tasks.word.number: "query"}
+def _roles(tasks: Exercises) -> dict[int, str]:
+    """Return the roles of the words that meet, by their numbers."""
+    return {pair.word.number: "key" for pair in tasks.pairs} | {tasks.word.number: "query"}
+
+
+def sentence(layer: LayerView, roles: Mapping[int, str]) -> Block:
+    """Return the words that are drawn, with their numbers, and the colours of their roles."""
     first = layer.first + 1 - layer.trace.meta.has_bos
     words = [
         {"number": format_count(number), "text": printable(text), "role": roles.get(number, "")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from filmkit.core.language import QUESTION, _, current_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView
-from filmkit.decks.exercise_pages import Block, Page, exercise_pages
+from filmkit.decks.exercise_pages import Block, Page, exercise_pages, sentence
 from filmkit.decks.pdf import typeset
 from filmkit.decks.slides import Slide, drawn_slides, title_of
 from filmkit.render.request import RenderRequest, load_trace, report_files
@@ -50,21 +51,29 @@ def make_worksheet(request: RenderRequest, target: Path, paper: str, *, exercise
     pages: list[Page] = []
     pictures: dict[str, Image.Image] = {}
     with use_theme(settings.theme, settings.palette, background=settings.background) as theme:
+        view_of = partial(
+            LayerView.of_prompt, trace, settings.layer, show_first_token=settings.show_first_token
+        )
         if exercises:
-            view = LayerView.of_prompt(
-                trace, settings.layer, show_first_token=settings.show_first_token
-            )
-            pages += exercise_pages(view.head(settings.head))
+            pages += exercise_pages(view_of().head(settings.head))
         if request.scenes:
             asked = [beats for entry in request.scenes for beats in _asked(request, entry, trace)]
             slides = _slides(request, trace, asked)
             if not slides:
                 return False
+            # What published sizes answer needs no sentence.
+            traced = any(trace.meta.model in slides[it.entry, it.answers].source for it in asked)
+            begin = [sentence(view_of(), {})] if traced else []
             pages += [
                 Page(
-                    title, [_block(beats, slides, pictures, solved) for beats in asked], "", solved
+                    title,
+                    [*start, *(_block(beats, slides, pictures, solved) for beats in asked)],
+                    solved=solved,
                 )
-                for title, solved in ((_("Questions"), False), (_("Answers"), True))
+                for title, start, solved in (
+                    (_("Questions"), begin, False),
+                    (_("Answers"), [], True),
+                )
             ]
         document = {
             "title": _("Attention by hand") if exercises else title_of(request.scenes),
@@ -84,15 +93,15 @@ class Asked(NamedTuple):
     ----------
     entry
         The scene.
-    seen
-        The beats before, at most two, whose pictures and words lead to the question.
+    before
+        The beats before, at most two.
     asks, answers
         The beats that ask and answer; both are one for a scene that asks nothing: there it is said
         what is seen.
     """
 
     entry: SceneEntry
-    seen: tuple[str, ...]
+    before: tuple[str, ...]
     asks: str
     answers: str
 
@@ -121,7 +130,7 @@ def _slides(request: RenderRequest, trace: Trace, asked: list[Asked]) -> Slides:
     """Draw the beats of all questions; return none if a scene could not be rehearsed."""
     selection: dict[SceneEntry, dict[str, None]] = {}
     for beats in asked:
-        names = (*beats.seen, beats.asks, beats.answers)
+        names = (*beats.before, beats.asks, beats.answers)
         selection.setdefault(beats.entry, {}).update(dict.fromkeys(names))
     chosen = {entry: tuple(names) for entry, names in selection.items()}
     drawn = drawn_slides(replace(request, selection=chosen), trace)
@@ -129,10 +138,14 @@ def _slides(request: RenderRequest, trace: Trace, asked: list[Asked]) -> Slides:
 
 
 def _block(asked: Asked, slides: Slides, pictures: dict[str, Image.Image], solved: bool) -> Block:
-    """Return a question as a block, with what leads to it and room, or with its answer."""
+    """Return a question as a block, with what leads to it and room, or with its answer.
+
+    What was seen and said before leads to it if its numbers come from where those of the answer do.
+    """
     entry, space = asked.entry, current_language().space
     asks, answers = slides[entry, asked.asks], slides[entry, asked.answers]
-    seen = [slides[entry, name] for name in asked.seen]
+    before = [slides[entry, name] for name in asked.before]
+    seen = [slide for slide in before if slide.source == answers.source]
     described = asks is answers
     return {
         "kind": "question",

@@ -446,6 +446,22 @@ def test_two_questions_share_a_page_and_answers_come_last(calling: Calling, fold
     assert (document.metadata.title, document.metadata.author) == ("Asking", FILM_TITLE)
 
 
+def test_what_comes_from_elsewhere_does_not_lead_to_a_question(
+    calling: Calling, folder: Path
+) -> None:
+    notes = """
+    def provenance_notes(self):
+        return self.trace.meta.model if self.playing != "others" else "published", ""
+
+    def variant("""
+    (folder / "mixed.py").write_text(ASKING.replace("\n    def variant(", notes))
+    questions, answers = (p.extract_text() for p in make(calling, folder, "mixed.py").pages)
+    assert "American\n2\nflag\n3" in questions, "the sentence that the model reads"
+    assert SAID[0] in questions
+    assert SAID[2] not in questions, "what was said of the model, before published sizes"
+    assert SAID[4] in answers
+
+
 def test_the_right_answer_is_ticked_among_the_answers_alone(calling: Calling, folder: Path) -> None:
     pages = make(calling, folder, "asking.py", "--out", "ticked.pdf").pages
     drawn = [page.get_contents().get_data().split() for page in pages]
