@@ -78,8 +78,8 @@ def worksheet(
     """Make a worksheet for a lesson, a PDF to print.
 
     Without a scene: a dot product, a softmax and a weighted mix to do by hand, in small numbers of
-    the trace, and their solutions. With scenes: a page for each, with its picture and its
-    questions, and their answers. With --all: all of these. Solutions come last.
+    the trace, and their solutions. With scenes: their questions, with the pictures before
+    each, and their answers. With --all: all of these. Solutions come last.
     """
     if scenes and all_scenes:
         raise click.UsageError("name scenes or give --all, not both")

@@ -419,6 +419,25 @@ class Stage(Scene):
         )
 
     @classmethod
+    def answering_beat(cls, question: str, trace: Trace) -> str:
+        """Return the name of the beat that answers a question.
+
+        Several beats may lead to an answer: it is the last one that says the right one, named by
+        its fact. If none does, it is the one that follows the question.
+        """
+        own = question.removeprefix(QUESTION)
+        names = cls.beat_names(trace, questions=False)
+        marks = dict(cls._marks())
+        right = "{" + marks[own].answer + "}"
+        saying = [
+            name
+            for name in names[names.index(own) :]
+            for text in marks[name].variants.values() or [getattr(cls, name).__doc__ or ""]
+            if right in text
+        ]
+        return saying[-1] if saying else own
+
+    @classmethod
     def _marks(cls) -> Iterator[tuple[str, _BeatMark]]:
         """Yield the name and the mark of each beat, those of base classes first.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,10 +19,10 @@ from filmkit.core.numbers import (
     separated,
 )
 from filmkit.core.token_text import printable
-from filmkit.core.view import HeadView
+from filmkit.core.view import HeadView, LayerView
 from filmkit.decks.exercises import Exercises, Pair, Word, digits, exercises_of, power
 
-__all__ = ["Block", "Page", "exercise_pages"]
+__all__ = ["Block", "Page", "exercise_pages", "sentence"]
 
 Block = dict[str, Any]
 """A part of a page, as the template reads it: its "kind" and what it shows."""
@@ -63,9 +63,9 @@ def exercise_pages(view: HeadView) -> list[Page]:
         Page(
             _("How well do two words match?"),
             [
-                _sentence(view, tasks),
+                sentence(layer, _roles(tasks)),
                 _heading(1, _("A dot product")),
-                *_match_text(tasks, rotates=layer.trace.rotates),
+                *_match_text(tasks),
                 *(_match_table(tasks, pair) for pair in tasks.pairs),
                 *_match_end(tasks),
                 {"kind": "squares"},
@@ -82,6 +82,7 @@ def exercise_pages(view: HeadView) -> list[Page]:
                 _heading(3, _("A weighted mix")),
                 *_mix_text(tasks),
                 _mix_table(tasks),
+                {"kind": "squares"},
             ],
             source,
         ),
@@ -106,10 +107,13 @@ def exercise_pages(view: HeadView) -> list[Page]:
 # --- A dot product --------------------------------------------------------------------------------
 
 
-def _sentence(view: HeadView, tasks: Exercises) -> Block:
-    """Return the words that are drawn, with their numbers; those that meet have the colours."""
-    layer = view.layer
-    roles = {pair.word.number: "key" for pair in tasks.pairs} | {tasks.word.number: "query"}
+def _roles(tasks: Exercises) -> dict[int, str]:
+    """Return the roles of the words that meet, by their numbers."""
+    return {pair.word.number: "key" for pair in tasks.pairs} | {tasks.word.number: "query"}
+
+
+def sentence(layer: LayerView, roles: Mapping[int, str]) -> Block:
+    """Return the words that are drawn, with their numbers, and the colours of their roles."""
     first = layer.first + 1 - layer.trace.meta.has_bos
     words = [
         {"number": format_count(number), "text": printable(text), "role": roles.get(number, "")}
@@ -119,8 +123,8 @@ def _sentence(view: HeadView, tasks: Exercises) -> Block:
     return {"kind": "sentence", "words": words, "begins": "…" if cut else ""}
 
 
-def _match_text(tasks: Exercises, *, rotates: bool) -> list[Block]:
-    query, key = tasks.word.text, tasks.pairs[0].word.text
+def _match_text(tasks: Exercises) -> list[Block]:
+    query, keys = tasks.word.text, [pair.word.text for pair in tasks.pairs]
     width = format_count(tasks.width)
     sentences = [
         _(
@@ -131,20 +135,34 @@ def _match_text(tasks: Exercises, *, rotates: bool) -> list[Block]:
             width=width,
         )
     ]
-    if len(tasks.channels) < tasks.width:
-        sentences.append(
-            _(
-                "The tables have {count} of these {width} channels, rounded: those with the "
-                "largest products for “{key}”. The products of the others are added up for you.",
-                count=format_count(len(tasks.channels)),
-                width=width,
-                key=key,
-            )
-        )
+    count = format_count(len(tasks.channels))
+    if len(tasks.channels) == tasks.width:
+        sentences += [
+            _("The tables have all of them, rounded."),
+            _("The rest is what was lost by rounding."),
+        ]
     else:
-        sentences.append(_("The tables have all of them, rounded."))
-    if rotates:
-        sentences.append(_("Queries and keys are rotated by their positions already."))
+        sentences += [
+            _(
+                "The tables have {count} of these {width} channels, rounded: those whose products "
+                "favour “{key}” over “{other}” most.",
+                count=count,
+                width=width,
+                key=keys[0],
+                other=keys[1],
+            )
+            if len(keys) > 1
+            else _(
+                "The tables have {count} of these {width} channels, rounded: those with the "
+                "largest products.",
+                count=count,
+                width=width,
+            ),
+            _(
+                "The rest is added up for you: the products of all other channels, and what was "
+                "lost by rounding."
+            ),
+        ]
     steps = [
         _("Multiply the two numbers of each channel."),
         _("Add up all products: that is the sum."),
@@ -157,23 +175,28 @@ def _match_text(tasks: Exercises, *, rotates: bool) -> list[Block]:
 
 
 def _step_to_score(tasks: Exercises) -> str:
-    number = format_exact(float(tasks.scale.number))
-    if not tasks.scale.divides:
-        return _("Multiply the sum by {number}: that is the score.", number=number)
-    if tasks.scale.number == 1:
+    if tasks.divisor == 1:
         return _("The sum is the score.")
-    return _("Divide the sum by {number}: that is the score.", number=number)
+    number, width = format_exact(float(tasks.divisor)), format_count(tasks.width)
+    step = _("Divide the sum by {number}: that is the score.", number=number)
+    if not tasks.is_root:
+        return step
+    equals = "=" if tasks.divisor**2 == tasks.width else "≈"
+    return (
+        step
+        + current_language().space
+        + _(
+            "{root} keeps sums of {width} products moderate.",
+            root=f"√{width} {equals} {number}",
+            width=width,
+        )
+    )
 
 
 def _match_table(tasks: Exercises, pair: Pair, *, solved: bool = False) -> Block:
     query, key = tasks.word.text, pair.word.text
-    top = [_("channel"), *map(format_count, tasks.channels)]
-    results = [*map(_task, pair.products)]
-    if left_out := tasks.width - len(tasks.channels):
-        top.append(_others(left_out))
-        results.append(_given(pair.others))
-    top.append(_("sum"))
-    results.append(_task(pair.total))
+    top = [_("channel"), *map(format_count, tasks.channels), _("the rest"), _("sum")]
+    results = [*map(_task, pair.products), _given(pair.rest), _task(pair.total)]
     if pair.bias is not None:
         top.append(_("distance"))
         results.append(_given(pair.bias))
@@ -239,12 +262,15 @@ def _softmax_text(tasks: Exercises) -> list[Block]:
         sentences.append(
             _("The {count} words with the largest shares have rows of their own.", count=count)
         )
+        sentences.append(
+            _("The powers of all others are found in the same way, and added up for you.")
+        )
     if 0 < len(tasks.left_out) <= MOST_NAMED:
         # The beginning token is no word.
         names = separated(
             [_("“{word}”", word=word.text) if word.number else word.text for word in tasks.left_out]
         )
-        sentences.append(_("The others, together: {words}.", words=names))
+        sentences.append(_("All others: {words}.", words=names))
     for word in tasks.hidden:
         if word.number > tasks.word.number:
             masked = _(
@@ -297,7 +323,7 @@ def _softmax_table(tasks: Exercises, *, solved: bool = False) -> Block:
     last = [
         _line(name, [FREE, FREE, _given(each.power), _task(each.share), *own(each.model_share)])
         for each, name in (
-            (tasks.others, _others(len(tasks.left_out))),
+            (tasks.others, _others(tasks)),
             (tasks.sink, _("the sink")),
         )
         if each is not None
@@ -348,20 +374,24 @@ def _sum_of_shares(tasks: Exercises) -> str:
 
 def _mix_text(tasks: Exercises) -> list[Block]:
     query = tasks.word.text
-    text = _(
-        "Each word has values, too: {width} numbers. “{query}” takes from the values of each word "
-        "the word’s share. Here are the channels in which the result is largest, rounded.",
-        width=format_count(tasks.value_width),
-        query=query,
-    )
+    sentences = [
+        _(
+            "Each word has values, too: {width} numbers. “{query}” takes from the values of each "
+            "word the word’s share. Here are the channels in which the result is largest, rounded.",
+            width=format_count(tasks.value_width),
+            query=query,
+        )
+    ]
+    if tasks.left_out:
+        sentences.append(_("Of all others there is the mean, weighted by their shares."))
     steps = [
-        _("Copy the shares. Multiply each value by the share of its word."),
+        _("Copy the shares. Multiply each value by the share of its word; do not round."),
         _(
             "Add up the products of each channel: that is what the head gives “{query}”.",
             query=query,
         ),
     ]
-    return [_text(text), {"kind": "steps", "items": steps}]
+    return [_text(*sentences), {"kind": "steps", "items": steps}]
 
 
 def _mix_table(tasks: Exercises, *, solved: bool = False) -> Block:
@@ -370,9 +400,7 @@ def _mix_table(tasks: Exercises, *, solved: bool = False) -> Block:
 
     lines = [
         line(
-            _numbered(each.word)
-            if each.word
-            else _("{others}, mean", others=_others(len(tasks.left_out))),
+            _numbered(each.word) if each.word else _others(tasks),
             _task(each.share),
             zip(map(_given, each.values), map(_task, each.products), strict=True),
             "value",
@@ -437,5 +465,5 @@ def _numbered(word: Word) -> str:
     return f"{format_count(word.number)}  {word.text}" if word.number else word.text
 
 
-def _others(count: int) -> str:
-    return ngettext("{number} other", "{number} others", count)
+def _others(tasks: Exercises) -> str:
+    return _("all others ({number})", number=format_count(len(tasks.left_out)))

@@ -3,7 +3,8 @@
 The numbers are those of one query of a head, rounded. They are decimals, as they are printed, and
 the solutions are computed from them, not from what the model computed: a product and a sum are
 exact, and what has to be rounded is rounded half up, as at school. What is left out stands in the
-exercise as one number, so that results come close to those of the model.
+exercise as one number. That of a dot product makes up for all rounding, so that a score found by
+hand is the model's own, rounded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from filmkit.core.language import _
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, best_match
 
-__all__ = ["Exercises", "Mixed", "Pair", "Row", "Scale", "Word", "digits", "exercises_of", "power"]
+__all__ = ["Exercises", "Mixed", "Pair", "Row", "Word", "digits", "exercises_of", "power"]
 
 CHANNELS = 4
 """Channels of a query and a key that are multiplied by hand."""
@@ -57,29 +57,6 @@ def _rounded_alike(numbers: Array) -> tuple[Decimal, ...]:
     return tuple(rounded(float(number), places) for number in numbers.flat)
 
 
-class Scale(NamedTuple):
-    """What a sum of products becomes a score by: a number, and whether it divides the sum."""
-
-    number: Decimal
-    divides: bool
-
-    @classmethod
-    def of(cls, factor: float) -> Scale:
-        """Return a factor as it is printed: as a whole number that divides, or with three digits.
-
-        >>> Scale.of(0.125), Scale.of(0.0903)
-        (Scale(number=Decimal('8'), divides=True), Scale(number=Decimal('0.0903'), divides=False))
-        """
-        whole = round(1 / factor)
-        if whole and abs(whole * factor - 1) < 1e-6:
-            return cls(Decimal(whole), divides=True)
-        return cls(Decimal(f"{factor:.3g}"), divides=False)
-
-    def score(self, total: Decimal) -> Decimal:
-        """Return the score of a sum, not rounded."""
-        return total / self.number if self.divides else total * self.number
-
-
 @dataclass(frozen=True)
 class Word:
     """A token of the prompt: its number, 1 for the first word, and its text."""
@@ -100,14 +77,15 @@ class Pair:
         Its numbers in the chosen channels.
     products
         Those of query and key, exact.
-    others
-        The sum of the products in all other channels.
+    rest
+        What the model's sum has besides: the products in all other channels, and what was lost by
+        rounding; so that the score is the model's own, rounded.
     total
         The sum of all of these.
     bias
         What the model adds to the score for the distance of the two words; None in most models.
     score
-        The scaled sum with this bias, with one digit after its point.
+        The sum divided, with this bias, with one digit after its point.
     model_total, model_score
         What the model has for sum and score, before any cap.
     """
@@ -115,7 +93,7 @@ class Pair:
     word: Word
     key: tuple[Decimal, ...]
     products: tuple[Decimal, ...]
-    others: Decimal
+    rest: Decimal
     total: Decimal
     bias: Decimal | None
     score: Decimal
@@ -185,8 +163,9 @@ class Exercises:
         The channels that are multiplied by hand, from 0, and the query's numbers in them.
     width
         Number of channels of queries and keys.
-    scale
-        What the sum of products becomes a score by.
+    divisor, is_root
+        What the sum of products is divided by, with four digits, and whether it is the square root
+        of the width.
     cap
         The model squeezes scores between minus and plus this number; 0 if it does not.
     pairs
@@ -215,7 +194,8 @@ class Exercises:
     channels: tuple[int, ...]
     query: tuple[Decimal, ...]
     width: int
-    scale: Scale
+    divisor: Decimal
+    is_root: bool
     cap: float
     pairs: tuple[Pair, ...]
     rows: tuple[Row, ...]
@@ -240,11 +220,11 @@ class Exercises:
 def exercises_of(view: HeadView) -> Exercises:
     """Return the exercises for the query of a head that shows best what a match is.
 
-    They are chosen by rules. The channels that are multiplied are those with the largest products
-    for the key that this query matches best. The words of the softmax are those with the largest
-    shares. The other key of the dot product is, of these, the one with the lowest score: another
-    word than the query's own, and no punctuation, if there is one. The channels that are mixed are
-    those in which the output is largest.
+    They are chosen by rules. The words of the softmax are those with the largest shares. The query
+    meets the key that it matches best, and of these the one with the lowest score: another word
+    than the query's own, and no punctuation, if there is one. The channels that are multiplied are
+    those whose products favour the best key most, so that they decide. The channels that are mixed
+    are those in which the output is largest.
     """
     return _Sheet(view).exercises()
 
@@ -259,6 +239,8 @@ class _Sheet:
         self.at, self.best = layer.first + row, layer.first + best
         self.window = self.trace.window(self.layer)
         self.read = range(max(0, self.at + 1 - self.window) if self.window else 0, self.at + 1)
+        # 8 for a factor of 0.125, and 13.86 for 0.07217.
+        self.divisor = Decimal(f"{1 / self.trace.meta.score_scale:.4g}")
         self.scores = self.trace.scores(self.layer, view.head)[self.at]
         self.shares = self._tensor("pattern")[view.head, self.at]
         count = len(self.read) if len(self.read) <= MOST_WORDS else MOST_WORDS - 1
@@ -278,7 +260,9 @@ class _Sheet:
         meta, view = self.trace.meta, self.view
         query = self._tensor(view.score_tensor("q"))[self.at, view.head]
         keys = self._tensor(view.score_tensor("k"))[:, view.kv_head]
-        channels = _largest(query * keys[self.best], CHANNELS)
+        met = [self.best, *self._other_keys()[:1]]
+        lead = keys[self.best] - keys[met[1]] if len(met) > 1 else keys[self.best]
+        channels = _largest(query * lead, CHANNELS)
         numbers = _rounded_alike(query[channels])
         total, rows, others, sink = self._softmax()
         output = self._tensor("z")[self.at, view.head]
@@ -290,12 +274,10 @@ class _Sheet:
             channels=tuple(channels.tolist()),
             query=numbers,
             width=meta.d_qk,
-            scale=Scale.of(meta.score_scale),
+            divisor=self.divisor,
+            is_root=bool(np.isclose(meta.score_scale**2 * meta.d_qk, 1)),
             cap=meta.score_cap,
-            pairs=tuple(
-                self._pair(key, query, keys[key], numbers, channels)
-                for key in (self.best, *self._other_keys()[:1])
-            ),
+            pairs=tuple(self._pair(key, query, keys[key], numbers, channels) for key in met),
             rows=rows,
             left_out=tuple(map(self._word, self.left_out)),
             others=others,
@@ -332,25 +314,26 @@ class _Sheet:
         numbers: tuple[Decimal, ...],
         channels: Places,
     ) -> Pair:
-        meta = self.trace.meta
-        scale, rounded_key = Scale.of(meta.score_scale), _rounded_alike(key[channels])
+        meta, rounded_key = self.trace.meta, _rounded_alike(key[channels])
         products = tuple(a * b for a, b in zip(numbers, rounded_key, strict=True))
-        exact = query * key
-        rest = float(np.delete(exact, channels).sum())
-        others = rounded(rest, max(map(digits, products)))
-        total = _sum((*products, others))
         added = float(self.trace.position_bias(self.layer)[self.view.head, self.at, position])
         bias = rounded(added, 2) if meta.positions == "alibi" else None
+        model_total = float((query * key).sum())
+        model_score = model_total * meta.score_scale + added
+        score, places = rounded(model_score, 1), max(map(digits, products))
+        total = rounded(model_total, places)
+        if rounded(total / self.divisor + (bias or 0), 1) != score:  # rounded twice
+            total = rounded((score - (bias or 0)) * self.divisor, places)
         return Pair(
             word=self._word(position),
             key=rounded_key,
             products=products,
-            others=others,
+            rest=total - _sum(products),
             total=total,
             bias=bias,
-            score=rounded(scale.score(total) + (bias or 0), 1),
-            model_total=float(exact.sum()),
-            model_score=float(exact.sum()) * meta.score_scale + added,
+            score=score,
+            model_total=model_total,
+            model_score=model_score,
         )
 
     def _softmax(self) -> tuple[Decimal, tuple[Row, ...], Summand | None, Summand | None]:

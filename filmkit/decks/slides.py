@@ -58,6 +58,8 @@ class Slide:
         The map of ``picture`` with the values of its cells; see :mod:`filmkit.core.picture_map`.
     alt
         Alt text of ``picture``.
+    source
+        Where the numbers of ``picture`` come from, as it says itself.
     video
         The beat's film, an mp4 file; None if only pictures were drawn, and for a title slide.
     sound
@@ -81,6 +83,7 @@ class Slide:
     picture: Image.Image
     picture_map: dict[str, Any]
     alt: str
+    source: str = ""
     video: Path | None = None
     sound: bool = False
     choices: tuple[str, ...] = ()
@@ -116,6 +119,7 @@ class Slide:
             picture=Image.fromarray(stage.snapshot(notes=True)[..., :3]),
             picture_map=document,
             alt=alt_text(document, record.title),
+            source=record.notes[0],
             choices=record.choices,
             answer=record.answer,
             loop=record.loop,

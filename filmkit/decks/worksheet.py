@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
 from extract.trace import Trace
-from filmkit.core.language import QUESTION, _
+from filmkit.core.language import QUESTION, _, current_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView
-from filmkit.decks.exercise_pages import Block, Page, exercise_pages
+from filmkit.decks.exercise_pages import Block, Page, exercise_pages, sentence
 from filmkit.decks.pdf import typeset
 from filmkit.decks.slides import Slide, drawn_slides, title_of
 from filmkit.render.request import RenderRequest, load_trace, report_files
 
 __all__ = ["make_worksheet"]
+
+LEADING = 2  # beats before a question that lead to it
 
 
 def make_worksheet(request: RenderRequest, target: Path, paper: str, *, exercises: bool) -> bool:
@@ -47,22 +51,30 @@ def make_worksheet(request: RenderRequest, target: Path, paper: str, *, exercise
     pages: list[Page] = []
     pictures: dict[str, Image.Image] = {}
     with use_theme(settings.theme, settings.palette, background=settings.background) as theme:
+        view_of = partial(
+            LayerView.of_prompt, trace, settings.layer, show_first_token=settings.show_first_token
+        )
         if exercises:
-            view = LayerView.of_prompt(
-                trace, settings.layer, show_first_token=settings.show_first_token
-            )
-            pages += exercise_pages(view.head(settings.head))
+            pages += exercise_pages(view_of().head(settings.head))
         if request.scenes:
-            asked = {entry: _asked(request, entry, trace) for entry in request.scenes}
+            asked = [beats for entry in request.scenes for beats in _asked(request, entry, trace)]
             slides = _slides(request, trace, asked)
             if not slides:
                 return False
+            # What published sizes answer needs no sentence.
+            traced = any(trace.meta.model in slides[it.entry, it.answers].source for it in asked)
+            begin = [sentence(view_of(), {})] if traced else []
             pages += [
-                _question_page(entry, beats, slides, pictures)
-                for entry, some in asked.items()
-                for beats in some
+                Page(
+                    title,
+                    [*start, *(_block(beats, slides, pictures, solved) for beats in asked)],
+                    solved=solved,
+                )
+                for title, start, solved in (
+                    (_("Questions"), begin, False),
+                    (_("Answers"), [], True),
+                )
             ]
-            pages.append(_answers(asked, slides, pictures))
         document = {
             "title": _("Attention by hand") if exercises else title_of(request.scenes),
             "paper": paper,
@@ -74,85 +86,84 @@ def make_worksheet(request: RenderRequest, target: Path, paper: str, *, exercise
     return True
 
 
-Asked = tuple[str, str, str]
-"""The beats whose picture is seen, that asks, and that answers; the last two are one for a scene
-that asks nothing, which says what is seen."""
+class Asked(NamedTuple):
+    """A question of a scene.
+
+    Attributes
+    ----------
+    entry
+        The scene.
+    before
+        The beats before, at most two.
+    asks, answers
+        The beats that ask and answer; both are one for a scene that asks nothing: there it is said
+        what is seen.
+    """
+
+    entry: SceneEntry
+    before: tuple[str, ...]
+    asks: str
+    answers: str
+
 
 Slides = dict[tuple[SceneEntry, str], Slide]
 
 
 def _asked(request: RenderRequest, entry: SceneEntry, trace: Trace) -> list[Asked]:
-    """Return the questions of a scene, each with the beat before, whose picture tells no answer."""
-    names = request.beat_names(entry, trace)
+    """Return the questions of a scene."""
+    names, scene = request.beat_names(entry, trace), entry.load()
     found = [
-        (names[max(0, i - 1)], name, name.removeprefix(QUESTION))
+        Asked(
+            entry,
+            tuple(n for n in names[max(0, i - LEADING) : i] if not n.startswith(QUESTION)),
+            name,
+            scene.answering_beat(name, trace),
+        )
         for i, name in enumerate(names)
         if name.startswith(QUESTION)
     ]
     cover = entry.cover if entry.cover in names else names[-1]
-    return found or [(cover, cover, cover)]
+    return found or [Asked(entry, (cover,), cover, cover)]
 
 
-def _slides(request: RenderRequest, trace: Trace, asked: dict[SceneEntry, list[Asked]]) -> Slides:
+def _slides(request: RenderRequest, trace: Trace, asked: list[Asked]) -> Slides:
     """Draw the beats of all questions; return none if a scene could not be rehearsed."""
-    selection = {
-        entry: tuple(dict.fromkeys(name for beats in some for name in beats))
-        for entry, some in asked.items()
-    }
-    drawn = drawn_slides(replace(request, selection=selection), trace)
+    selection: dict[SceneEntry, dict[str, None]] = {}
+    for beats in asked:
+        names = (*beats.before, beats.asks, beats.answers)
+        selection.setdefault(beats.entry, {}).update(dict.fromkeys(names))
+    chosen = {entry: tuple(names) for entry, names in selection.items()}
+    drawn = drawn_slides(replace(request, selection=chosen), trace)
     return {(slide.entry, slide.name.partition("_")[2]): slide for slide in drawn}
 
 
-def _question_page(
-    entry: SceneEntry, asked: Asked, slides: Slides, pictures: dict[str, Image.Image]
-) -> Page:
-    """Return the page of a question: what is seen and said before it, and room to answer."""
-    seen, asks, answers = (slides[entry, name] for name in asked)
-    blocks = [_picture(seen, pictures)]
-    if seen is not asks:
-        blocks.append({"kind": "text", "text": seen.narration})
-    blocks.append(
-        {
-            "kind": "question",
-            "text": _question(asks, answers),
-            "choices": asks.choices,
-            "right": None,
-            "reason": "" if asks is answers else _("Why do you think so?"),
-        }
-    )
-    return Page(entry.shown_title, blocks)
+def _block(asked: Asked, slides: Slides, pictures: dict[str, Image.Image], solved: bool) -> Block:
+    """Return a question as a block, with what leads to it and room, or with its answer.
 
-
-def _answers(
-    asked: dict[SceneEntry, list[Asked]], slides: Slides, pictures: dict[str, Image.Image]
-) -> Page:
-    """Return the page of the answers to all questions of some scenes."""
-    blocks: list[Block] = []
-    for entry, some in asked.items():
-        for _seen, asking, answering in some:
-            asks, answers = slides[entry, asking], slides[entry, answering]
-            blocks.append(
-                {
-                    "kind": "answer",
-                    "scene": entry.shown_title,
-                    "question": _question(asks, answers),
-                    "choices": asks.choices,
-                    "right": asks.answer,
-                    "text": answers.narration,
-                    "picture": _picture(answers, pictures),
-                }
-            )
-    return Page(_("Answers"), blocks, solved=True)
-
-
-def _question(asks: Slide, answers: Slide) -> str:
-    if asks is answers:
-        return _("What does this picture show? Say it in your own words.")
-    return asks.narration
+    What was seen and said before leads to it if its numbers come from where those of the answer do.
+    """
+    entry, space = asked.entry, current_language().space
+    asks, answers = slides[entry, asked.asks], slides[entry, asked.answers]
+    before = [slides[entry, name] for name in asked.before]
+    seen = [slide for slide in before if slide.source == answers.source]
+    described = asks is answers
+    return {
+        "kind": "question",
+        "scene": entry.shown_title,
+        "pictures": [_picture(slide, pictures) for slide in ([answers] if solved else seen)],
+        "before": "" if solved or described else space.join(slide.narration for slide in seen),
+        "text": _("What does this picture show? Say it in your own words.")
+        if described
+        else asks.narration,
+        "choices": asks.choices,
+        "right": asks.answer if solved else None,
+        "after": answers.narration if solved else "" if described else _("Why do you think so?"),
+        "solved": solved,
+    }
 
 
 def _picture(slide: Slide, pictures: dict[str, Image.Image]) -> Block:
     """Return the picture of a slide as a block, and keep it."""
     file = f"{slide.entry.slug}-{slide.name}.png"
     pictures[file] = slide.picture
-    return {"kind": "picture", "file": file, "alt": slide.alt}
+    return {"file": file, "alt": slide.alt}

@@ -238,11 +238,12 @@ class Session:
             self._tracer.trace(self, sentence, model, tell)
 
     async def _on_sentence(self, message: dict[str, Any]) -> None:
-        if message.get("task") in STEPS:
-            message["task"] = _(message["task"])
         # What no catalogue has, as what an extraction notes or refuses, stays English.
-        if "text" in message:
-            message["text"] = _(message["text"])
+        task, text = message.get("task"), message.get("text")
+        if task in STEPS:
+            message["task"] = _(task)
+        if text is not None:
+            message["text"] = _(text)
         if "notes" in message:
             message["notes"] = [*map(_, message["notes"])]
         await self._send(json.dumps(message))

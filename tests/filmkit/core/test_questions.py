@@ -187,6 +187,32 @@ def test_a_fact_that_lists_words_offers_each_of_them_once() -> None:
     assert (asked.loop, answered.loop) == (False, True)
 
 
+def test_the_last_beat_that_says_what_is_right_answers() -> None:
+    class Leading(Stage):
+        @beat
+        def before(self) -> None:
+            """It was {right}."""
+
+        @beat(ask="Is it [{wrong}] or [{right}]?", answer="right")
+        def begins(self) -> None:
+            """Let us see."""
+
+        @beat(one="It is {right}.", two="They are {right}.")
+        def finds(self) -> None: ...
+
+        @beat(when=lambda trace: trace.meta.sinks)
+        def not_played(self) -> None:
+            """Still {right}."""
+
+        @beat(ask="Are you sure?")
+        def ends(self) -> None:
+            """Yes."""
+
+    trace = make_trace()
+    assert Leading.answering_beat("ask_begins", trace) == "finds"
+    assert Leading.answering_beat("ask_ends", trace) == "ends"
+
+
 @pytest.mark.parametrize("answer", ["last", "nothing"])
 def test_an_answer_that_a_question_does_not_offer_is_refused_at_its_beat(answer: str) -> None:
     class Wrong(Stage):

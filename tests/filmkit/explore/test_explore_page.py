@@ -322,12 +322,14 @@ def test_without_space_the_heads_stand_in_a_row(browser: Browser, file: Path) ->
 
 def test_questions_are_those_of_the_film() -> None:
     trace = Trace.load(SHIPPED)
-    beats = {entry.slug: entry.load().beat_names(trace) for entry in SCENES}
+    scenes = {entry.slug: entry.load() for entry in SCENES}
+    beats = {slug: scene.beat_names(trace) for slug, scene in scenes.items()}
     asking = [part for part in PARTS if part.question]
     assert [part.name for part in asking] == list(ASKED)
     for part in asking:
-        said = {QUESTION + part.question, part.answer, *part.premise}
-        assert said <= set(beats[part.scene]), part.name
+        question = QUESTION + part.question
+        assert {question, *part.premise} <= set(beats[part.scene]), part.name
+        assert part.answer == scenes[part.scene].answering_beat(question, trace), "as on worksheets"
     assert "what_it_costs" in beats["scene_sharing"]
     assert {"into_the_latent", "the_answer", "the_word"} <= set(beats[CLOSING])
 
