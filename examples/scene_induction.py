@@ -124,10 +124,10 @@ class Induction(Stage):
 
     @beat
     def all_heads(self):
-        """This is the score of every head of the model. In {many} of {heads}, more than half of the
-        attention is on that line. They are called [induction] heads."""
+        """This is the score of every head of the model. In [{many}] of {heads}, more than half of
+        the attention is on that line. They are called induction heads."""
         self.show("all", reveal="all", bars="all")
-        self.wait_for("induction")
+        self.wait_for("many")
         mark = Mark("all", *self.best, label=Label(self.facts["score"], size=0.05))
         lit = {"all": np.where(self.scores > 0.5, 1, 0.4)}
         words = self.headline_of(_("{many} of {heads}", **self.facts), _("heads follow that line"))
@@ -136,10 +136,10 @@ class Induction(Stage):
     @beat(ask="But how does “{last}” find a word that is not “{last}”?")
     def its_helper(self):
         """In layer {helps_layer}, “{copied}” gives the word before {helps_share} and can note it:
-        “{last}”. In layer {copies_layer}, the last “{last}” can [look] for such a note."""
+        “{last}”. In layer [{copies_layer}], the last “{last}” can look for such a note."""
         marks = Mark("helps", self.copied, self.copied - 1), Mark("copies", -1, self.copied)
         self.show("helps copies", marks=marks[:1])
-        self.wait_for("look")
+        self.wait_for("copies_layer")
         self.show("helps copies", marks=marks)
 
     @beat
