@@ -1,0 +1,110 @@
+"""The example about induction heads: short, translated, with questions, and drawn from a trace."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from extract import Trace
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "examples" / "scene_induction.py"
+# How many answers each offers.
+QUESTIONS = {"ask_the_first_time": 3, "ask_where_it_looks": 3, "ask_its_helper": 0}
+PROMPT = "Two whales borrowed my umbrella. Two whales borrowed my"
+
+
+def run(*arguments):
+    """Run Python in the project's folder, and return what it printed."""
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def scene():
+    spec = importlib.util.spec_from_file_location("examples_scene_induction", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Induction
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory):
+    """Return the trace that the file of the scene tells how to make."""
+    path = tmp_path_factory.mktemp("induction") / "twice.safetensors"
+    model = ("--model", "smollm2-packaged", "--no-latent", "--no-conversion")
+    run("-m", "extract", *model, "--prompt", PROMPT, "--out", path)
+    return path
+
+
+def test_it_is_short():
+    assert len(FILE.read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_the_file_names_its_prompt():
+    assert f'--prompt "{PROMPT}"' in FILE.read_text(encoding="utf-8")
+
+
+def test_it_asks(scene):
+    names = scene.beat_names()
+    assert 6 <= len(scene.beat_names(questions=False)) <= 9
+    assert [name for name in names if name.startswith("ask_")] == list(QUESTIONS)
+
+
+def test_its_catalogue_is_complete(tmp_path):
+    """On a copy, as the command brings the catalogue up to date."""
+    copy = shutil.copytree(FILE.parent, tmp_path / "examples")
+    run("-m", "filmkit.tools.messages", "de", copy / FILE.name)
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_its_pictures_are_drawn(twice, scene, tmp_path):
+    choice = ("--trace", twice, "--quality", "draft", "--still", "all")
+    run("render.py", FILE, *choice, "--out", tmp_path, "--cache", tmp_path / "cache")
+    pictures = sorted(tmp_path.glob("scene_induction/*.png"))
+    assert [picture.stem[3:] for picture in pictures] == list(scene.beat_names())
+    for picture in pictures:
+        with Image.open(picture) as image:
+            assert image.convert("L").getextrema()[1] > 150, picture.name
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_its_numbers_are_those_of_the_trace(twice, scene):
+    """The best head, and both guesses, computed again without the scene."""
+    trace = Trace.load(twice)
+    words = [token.strip() for token in trace.meta.tokens[: trace.meta.n_prompt]]
+    second = [n for n, word in enumerate(words) if n > 1 and word in words[1:n]]
+    after = [words.index(words[n]) + 1 for n in second]
+    scores = {
+        (layer, head): trace.get("pattern", layer)[head][second, after].mean()
+        for layer in range(trace.meta.n_layers)
+        for head in range(trace.meta.n_heads)
+    }
+    layer, head = max(scores, key=scores.get)
+    script = run("render.py", "script", FILE, "--trace", twice)
+    assert f"Head {head} of layer {layer} gives it" in script
+    assert f"{scores[layer, head]:.0%}, is the score" in script
+    assert f"In {sum(score > 0.5 for score in scores.values())} of {len(scores)}," in script
+    first, last = trace.meta.top_tokens[after[-1] - 1], trace.meta.top_tokens[second[-1]]
+    assert f"It says “{first[0].strip()}”" in script
+    assert f"it says “{last[0].strip()}”" in script
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_questions_offer_different_answers_and_the_right_one(twice, scene):
+    records = {record.name: record for record in scene.rehearse(Trace.load(twice)).beats}
+    for name, count in QUESTIONS.items():
+        choices = records[name].choices
+        assert len(set(choices)) == len(choices) == count
+        if choices:
+            answer = records[name.removeprefix("ask_")].narration
+            assert f"“{choices[records[name].answer]}”" in answer
