@@ -130,8 +130,8 @@ def show(
     palette
         Colours of the heatmaps: "roles", "film" or "signed", as ``--palette`` of a render.
     language
-        Language of words and narration: "en", "es", "fr" or "zh", or another one into which a
-        scene of your own is translated.
+        Language of words and narration: "en", "de", "es", "fr" or "zh", or another one into which
+        a scene of your own is translated.
     jobs
         Number of processes that draw; one per core if None.
 
@@ -252,7 +252,7 @@ def widget(
     palette
         Colours of the heatmaps: "roles", "film" or "signed".
     language
-        Language of its words: "en", "es", "fr" or "zh".
+        Language of its words: "en", "de", "es", "fr" or "zh".
 
     Returns
     -------

@@ -15,10 +15,12 @@ __all__ = [
     "FONT_RULES",
     "SIMPLIFIED_CHINESE",
     "east_asian_fonts",
+    "fallback_files",
     "font_files",
     "is_east_asian",
     "is_wide",
     "lacks_fonts",
+    "theme_files",
 ]
 
 WEIGHTS = ("Regular", "Semibold")
@@ -36,11 +38,28 @@ SIMPLIFIED_CHINESE = 2
 """Number of the face for simplified Chinese in the file of :func:`east_asian_fonts`."""
 
 
+def theme_files() -> list[Path]:
+    """Return the files of the theme's font, one for each weight."""
+    folder = Path(font_source_sans_pro.__file__).parent / "files"
+    return [folder / f"SourceSansPro-{weight}.otf" for weight in WEIGHTS]
+
+
 def font_files() -> list[Path]:
     """Return the font files that come with the dependencies that are always there."""
-    folder = Path(font_source_sans_pro.__file__).parent / "files"
-    files = [folder / f"SourceSansPro-{weight}.otf" for weight in WEIGHTS]
-    return files + sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
+    return theme_files() + sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
+
+
+def fallback_files() -> list[tuple[Path, int]]:
+    """Return the files for what the theme's font lacks, in the film's order, and their faces."""
+    # The last of the preferred families is that of the fonts for East Asia.
+    preferred = [f"{family.replace(' ', '')}[wght].ttf" for family in FALLBACKS[:-1]]
+    files = {path.name: path for path in font_files() if path not in theme_files()}
+    first = [files.pop(name) for name in preferred]
+    return [
+        *((path, 0) for path in first),
+        *((path, SIMPLIFIED_CHINESE) for path in east_asian_fonts()),
+        *((path, 0) for path in files.values()),
+    ]
 
 
 def east_asian_fonts() -> list[Path]:

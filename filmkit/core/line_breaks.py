@@ -11,8 +11,11 @@ from filmkit.core.fonts import is_east_asian
 
 __all__ = ["CLOSING", "break_units", "sentences", "split_at"]
 
-CLOSING = r"(?:[”’\"')]|[\u00a0\u202f]?»)*"
-"""Pattern of the marks that may stand between the end of a sentence and a blank."""
+CLOSING = r"(?:[”“’\"')]|[\u00a0\u202f]?»)*"
+"""Pattern of the marks that may stand between the end of a sentence and a blank.
+
+In German, “ closes what „ opens.
+"""
 
 # Behind Chinese and Japanese marks there is no blank.
 NEXT_SENTENCE = re.compile(rf"(?<=[.?!]){CLOSING}\s+|(?<=[。？！])[”’）」』]*")

@@ -43,6 +43,7 @@ def cell_words() -> dict[str, str]:
     return {
         "channel": _("channel"),
         "cell": _("row {row}, column {column}"),
+        "step": _("{axis} “{word}” ({position})"),
         "masked": _("masked: the word comes later"),
     }
 

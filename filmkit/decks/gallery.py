@@ -73,6 +73,7 @@ def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) ->
         return render_page(
             "gallery.html",
             theme,
+            told="".join(scene["cues"] for scene in scenes),
             scenes=scenes,
             model=trace.meta.model,
             prompt=trace.meta.prompt.strip(),
@@ -87,14 +88,15 @@ def _scene_data(
     entry = slide.entry
     file = "/".join(entry.module.split(".")) + ".py"
     link = f"{code_url.rstrip('/')}/{file}" if code_url else quote(_relative(PROJECT / file, out))
-    cues = b64encode(vtt(captions(rehearsal.beats)).encode()).decode()
+    cues = vtt(captions(rehearsal.beats))
     return {
         "slug": entry.slug,
         "title": entry.shown_title,
         "poster": f"{name}.png",
         "film": f"{name}.mp4",
         # Captions are inside the page: from disk a browser refuses to read a file beside it.
-        "captions": f"data:text/vtt;base64,{cues}",
+        "captions": f"data:text/vtt;base64,{b64encode(cues.encode()).decode()}",
+        "cues": cues,
         "alt": slide.alt,
         "length": _clock(round(rehearsal.duration)),
         "opening": rehearsal.beats[0].narration,

@@ -242,7 +242,8 @@ class Hall:
         self._audience[line] = voter
         line.post(self._vote_asked(voter))
         try:
-            await line.run(lambda message: self._hear_audience(line, voter, message))
+            address = websocket.client.host if websocket.client else ""
+            await line.run(lambda message: self._hear_audience(line, voter, address, message))
         finally:
             del self._audience[line]
 
@@ -295,13 +296,13 @@ class Hall:
             case _:
                 raise _Refused
 
-    def _hear_audience(self, line: _Line, voter: str, message: Message) -> None:
+    def _hear_audience(self, line: _Line, voter: str, address: str, message: Message) -> None:
         if message.get("kind") != "vote":
             raise _Refused
         vote = self._votes.get(_whole(message.get("slide"), self._slides))
         if vote is None:
             raise _Refused
-        vote.choose(voter, _whole(message.get("choice"), len(vote.question.choices)))
+        vote.choose(voter, _whole(message.get("choice"), len(vote.question.choices)), address)
         self._count_soon()
         line.post(self._vote_asked(voter))
 

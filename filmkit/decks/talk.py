@@ -86,28 +86,33 @@ class Talk:
                 for slide, name in zip(slides, names, strict=True)
             ],
         }
+        questions = {
+            number: Question(
+                slide.narration, slide.choices, slide.answer, _is_answered_next(slides, number)
+            )
+            for number, slide in enumerate(slides)
+            if slide.choices
+        }
+        asked = "".join(text for q in questions.values() for text in (q.text, *q.choices))
+        vote = {"title": title, "words": voting_words()}
         return cls(
             screen=deck.served(),
-            telephone=_page("telephone.html", TELEPHONE_SCRIPTS, title, document),
-            voting=_page(
-                "vote.html", VOTING_SCRIPTS, title, {"title": title, "words": voting_words()}
-            ),
+            telephone=_page("telephone.html", TELEPHONE_SCRIPTS, title, document, asked),
+            voting=_page("vote.html", VOTING_SCRIPTS, title, vote, asked),
             films=deck.films,
             pictures=dict(zip(names, small, strict=True)),
             slides=len(slides),
-            questions={
-                number: Question(
-                    slide.narration, slide.choices, slide.answer, _is_answered_next(slides, number)
-                )
-                for number, slide in enumerate(slides)
-                if slide.choices
-            },
+            questions=questions,
         )
 
 
-def _page(template: str, scripts: Sequence[str], title: str, document: dict[str, Any]) -> str:
+def _page(
+    template: str, scripts: Sequence[str], title: str, document: dict[str, Any], asked: str
+) -> str:
     # Dark in every theme: a lecture hall is, and a light telephone would be seen in it.
-    return render_page(template, DARK, title=title, scripts=scripts, document=as_json(document))
+    return render_page(
+        template, DARK, told=asked, title=title, scripts=scripts, document=as_json(document)
+    )
 
 
 def _small(picture: Image.Image) -> bytes:

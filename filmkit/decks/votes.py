@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["Question", "Vote"]
 
-MAX_VOTERS = 2000  # on one question
+MAX_VOTERS, MAX_VOTERS_EACH = 2000, 64  # on one question: in all, and from one address
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,20 @@ class Vote:
         self.question = question
         self.is_open = False
         self._chosen: dict[str, int] = {}
+        self._addresses: Counter[str] = Counter()  # from which they voted first
 
-    def choose(self, voter: str, choice: int) -> None:
-        """Count the choice of somebody, instead of an earlier one, while the vote is open."""
-        is_new = voter not in self._chosen
-        if self.is_open and not (is_new and len(self._chosen) >= MAX_VOTERS):
-            self._chosen[voter] = choice
+    def choose(self, voter: str, choice: int, address: str) -> None:
+        """Count the choice of somebody, instead of an earlier one, while the vote is open.
+
+        Names of voters cost nothing, so that one address has only so many.
+        """
+        if not self.is_open:
+            return
+        if voter not in self._chosen:
+            if self.count >= MAX_VOTERS or self._addresses[address] >= MAX_VOTERS_EACH:
+                return
+            self._addresses[address] += 1
+        self._chosen[voter] = choice
 
     def choice_of(self, voter: str) -> int | None:
         """Return what somebody has chosen."""

@@ -14,7 +14,6 @@ from shutil import copyfile
 from typing import Any
 from urllib.parse import quote
 
-import font_source_sans_pro
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
@@ -28,6 +27,7 @@ from filmkit.core.view import LayerView
 from filmkit.decks import PAUSE, DeckOptions, is_link
 from filmkit.decks.cells import ArrayStore, axis_names, panels_of
 from filmkit.decks.live import LivePictures
+from filmkit.decks.page_fonts import font_faces
 from filmkit.decks.page_words import page_words, remote_words
 from filmkit.decks.slides import Slide
 
@@ -38,7 +38,6 @@ __all__ = [
     "as_json",
     "colours_of",
     "data_uri",
-    "fonts",
     "render_page",
     "write_web",
 ]
@@ -72,7 +71,8 @@ class WebDeck:
     served: Callable[[], str]
 
 
-WEIGHTS = {400: "Regular", 600: "Semibold"}
+FONTS = Markup("<fonts>")
+"""Stands for the fonts of a page while it is written; no text of a page can have its signs."""
 
 
 def write_web(
@@ -144,6 +144,7 @@ def write_web(
         return render_page(
             "deck.html",
             theme,
+            told="".join(choice for slide in slides for choice in slide.choices),
             title=title,
             author=options.author,
             scripts=SERVED_SCRIPTS if served else SCRIPTS,
@@ -183,7 +184,7 @@ def _slide_data(
 
 
 def render_page(
-    template: str, theme: Theme, *, package: str = "filmkit.decks", **values: Any
+    template: str, theme: Theme, *, package: str = "filmkit.decks", told: str = "", **values: Any
 ) -> str:
     """Return a page as HTML, made from a template.
 
@@ -195,8 +196,10 @@ def render_page(
         Gives the colours of the page.
     package
         The package; its pages may also use templates and scripts of this one.
+    told
+        Text that the page shows and does not hold: its fonts have the letters of both.
     **values
-        The template's other variables; ``fonts``, to use others than the film's.
+        The template's other variables.
     """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("filmkit.decks")]),
@@ -215,12 +218,14 @@ def render_page(
     environment.filters["link"] = require_link
     environment.globals["_"] = _
     environment.globals["keys"] = _keys
-    return environment.get_template(template).render(
+    page = environment.get_template(template).render(
         language=current_language(),
         colours=colours_of(theme),
         scheme="dark" if theme.name == "dark" else "light",
-        **{"fonts": fonts()} | values,
+        fonts=FONTS,
+        **values,
     )
+    return page.replace(FONTS, font_faces(page + told))
 
 
 def _keys(*names: str) -> Markup:
@@ -268,16 +273,6 @@ def colours_of(theme: Theme) -> dict[str, str]:
     """Return the colours of a theme by role, as "#RRGGBB"."""
     values = {field.name: getattr(theme, field.name) for field in fields(theme)}
     return {name: v for name, v in values.items() if isinstance(v, str) and v.startswith("#")}
-
-
-def fonts() -> dict[int, str]:
-    """Return the film's font by weight, as data URIs."""
-    folder = Path(font_source_sans_pro.__file__).parent / "files"
-    files = {weight: folder / f"SourceSansPro-{name}.otf" for weight, name in WEIGHTS.items()}
-    return {
-        weight: f"data:font/otf;base64,{b64encode(file.read_bytes()).decode()}"
-        for weight, file in files.items()
-    }
 
 
 def data_uri(picture: Image.Image) -> str:

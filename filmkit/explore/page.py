@@ -76,9 +76,13 @@ def write_explore(request: RenderRequest) -> bool:
     }
     said = _said(request, trace, {"scene_sharing", CLOSING} | {part.scene for part in parts})
     # All is computed before the first file is written: what fails leaves no half of a page.
-    texts = {folder / "index.html": page_of(view, parts, document, scripts=SCRIPTS, said=said)}
-    for name, numbers in numbers_of(view, parts, settings.palette).items():
-        texts[folder / f"{name}.js"] = f"receive({as_json(numbers)});\n"
+    numbers = {
+        folder / f"{name}.js": f"receive({as_json(numbers)});\n"
+        for name, numbers in numbers_of(view, parts, settings.palette).items()
+    }
+    told = "".join(numbers.values())
+    page = page_of(view, parts, document, scripts=SCRIPTS, said=said, told=told)
+    texts = {folder / "index.html": page, **numbers}
     if any(part.name == "heads" for part in parts):
         for name in (LIBRARY, "LICENSE.txt"):
             texts[folder / name.replace("LICENSE", LIBRARY.removesuffix(".js"))] = vendored(name)
@@ -161,7 +165,7 @@ def page_of(
     template, styles
         Files in the ``templates`` folder.
     **values
-        Other variables of the template.
+        Other arguments of :func:`~filmkit.decks.web.render_page`, and variables of the template.
     """
     meta = view.trace.meta
     ranks = any(part.name == "rank" for part in parts)

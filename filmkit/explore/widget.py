@@ -212,7 +212,6 @@ def make_widget(
         library=Markup(vendored(LIBRARY) if picture == "heads" else ""),
         hash_of=source_hash,
         title=title,
-        fonts={},
     )
     if picture == "rank":
         sizes = numbers["rank"]["numbers"][DARK.name]["sizes"]

@@ -53,6 +53,7 @@ def server_of(application: ASGIApp, place: socket.socket, **options: Any) -> Ser
             log_config=None,
             log_level="critical",
             access_log=False,
+            proxy_headers=False,  # nobody stands before it, who could say whom they speak for
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             **options,
         ),

@@ -14,7 +14,7 @@ from typing import Any
 from extract.support.assets import traces_folder
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
-from filmkit.core.language import Language, catalogue_folder, known_languages
+from filmkit.core.language import N_, Language, _, catalogue_folder, known_languages
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.core.view import LayerView
@@ -30,7 +30,15 @@ Choices = Mapping[str, str]
 Option = tuple[str, str]
 """A value, and what stands for it on the page."""
 
-UNKNOWN: list[Option] = [("", "default")]
+_WORDS = {
+    "dark": N_("dark"),
+    "light": N_("light"),
+    "print": N_("print"),
+    "roles": N_("roles"),
+    "film": N_("film"),
+    "signed": N_("signed"),
+}
+"""Names of themes and palettes."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Control:
     name
         Its name in :data:`Choices`.
     label
-        What it is called on the page.
+        What it is called on the page, in English.
     options
         Lists what there is to choose from for a scene; without facts, as far as it is known.
     others
@@ -83,20 +91,28 @@ class Control:
     shown: Callable[[SceneEntry], bool] = lambda entry: True
 
 
+def _default(value: object) -> str:
+    return _("{value} (default)", value=value)
+
+
+def _unknown() -> list[Option]:
+    return [("", _("default"))]
+
+
 def _numbers(count: int, default: int) -> list[Option]:
-    return [("", f"{default} (default)"), *((str(i), str(i)) for i in range(count))]
+    return [("", _default(default)), *((str(i), str(i)) for i in range(count))]
 
 
 def _layers(facts: ModelFacts | None, entry: SceneEntry) -> list[Option]:
-    return _numbers(facts.layers, facts.layer) if facts else UNKNOWN
+    return _numbers(facts.layers, facts.layer) if facts else _unknown()
 
 
 def _heads(facts: ModelFacts | None, entry: SceneEntry) -> list[Option]:
-    return _numbers(facts.heads, facts.head) if facts else UNKNOWN
+    return _numbers(facts.heads, facts.head) if facts else _unknown()
 
 
 def _names(names: Mapping[str, Any] | tuple[str, ...]) -> list[Option]:
-    return [(name, name) for name in names]
+    return [(name, _(_WORDS.get(name, name))) for name in names]
 
 
 def _languages(entry: SceneEntry) -> list[Option]:
@@ -117,25 +133,25 @@ def _trace_files() -> list[Option]:
 
 
 CONTROLS: tuple[Control, ...] = (
-    Control("layer", "Layer", _layers),
-    Control("head", "Head", _heads),
+    Control("layer", N_("Layer"), _layers),
+    Control("head", N_("Head"), _heads),
     Control(
         "trace",
-        "Trace",
-        lambda facts, entry: [("", f"{find_trace(None).stem} (default)"), *_trace_files()],
+        N_("Trace"),
+        lambda facts, entry: [("", _default(find_trace(None).stem)), *_trace_files()],
         others=True,
     ),
     Control(
         "compare",
-        "Second trace",
-        lambda facts, entry: [("", "none"), *_trace_files()],
+        N_("Second trace"),
+        lambda facts, entry: [("", _("none")), *_trace_files()],
         others=True,
         shown=lambda entry: entry.compares,
     ),
-    Control("theme", "Theme", lambda facts, entry: _names(THEMES)),
-    Control("palette", "Palette", lambda facts, entry: _names(PALETTES)),
-    Control("aspect", "Aspect", lambda facts, entry: _names(ASPECTS)),
-    Control("language", "Language", lambda facts, entry: _languages(entry)),
+    Control("theme", N_("Theme"), lambda facts, entry: _names(THEMES)),
+    Control("palette", N_("Palette"), lambda facts, entry: _names(PALETTES)),
+    Control("aspect", N_("Aspect"), lambda facts, entry: _names(ASPECTS)),
+    Control("language", N_("Language"), lambda facts, entry: _languages(entry)),
 )
 """All controls, in the order in which they stand on the page."""
 
@@ -167,7 +183,7 @@ def requested(request: RenderRequest, entry: SceneEntry, choices: Choices) -> Re
         ("theme", THEMES),
         ("palette", PALETTES),
         ("aspect", ASPECTS),
-        ("language", [code for code, _ in _languages(entry)]),
+        ("language", [code for code, _name in _languages(entry)]),
     ):
         if choices[name] not in known:
             raise ValueError(f"there is no {name} {choices[name]!r}; there are {', '.join(known)}")
@@ -213,7 +229,7 @@ def controls_of(
         controls.append(
             {
                 "name": control.name,
-                "label": control.label,
+                "label": _(control.label),
                 "value": value,
                 "options": options,
                 "others": control.others,

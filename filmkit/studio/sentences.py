@@ -35,16 +35,19 @@ from extract.latent.calibration import CALIBRATION_TEXT
 from extract.models.at_hand import models_at_hand
 from extract.models.loading import LoadedModel, load_model
 from extract.trace import Trace
+from filmkit.core.language import N_
 from filmkit.render.processes import telling
 
 __all__ = ["trace_sentences"]
 
-CONVERTING = (
+CONVERTING = N_(
     "The model is being converted into MLA, once for all its sentences. Until that is done, this "
     "trace has no conversion, and scenes of one cannot show it."
 )
 
-NO_MEMORY = "there is not enough memory for this model; close other programs, or choose a smaller"
+NO_MEMORY = N_(
+    "there is not enough memory for this model; close other programs, or choose a smaller"
+)
 
 LONGEST_NAME = 80
 """Bytes of a sentence, and of a model's name, in the name of a file."""

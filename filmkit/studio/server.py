@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from pathlib import Path
 from typing import NoReturn
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -18,9 +19,11 @@ from starlette.websockets import WebSocket
 
 from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
+from filmkit.core.language import KIT_CATALOGUES, catalogue_folder, use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import DARK, LIGHT
-from filmkit.decks.web import colours_of, fonts
+from filmkit.decks.page_fonts import font_faces
+from filmkit.decks.web import as_json, colours_of, render_page
 from filmkit.render.cache import open_cache
 from filmkit.render.clean_process import start_server
 from filmkit.render.processes import children_ignore_ctrl_c
@@ -28,6 +31,7 @@ from filmkit.render.request import RenderRequest, load_trace
 from filmkit.serving.guard import LOCAL_HEADERS, Entrance, Guard, hosts_of
 from filmkit.serving.running import listening, open_in_browser, run, server_of
 from filmkit.studio.controls import choices_of
+from filmkit.studio.page_words import page_words
 from filmkit.studio.session import MadeFiles, Session
 from filmkit.studio.tracer import SentenceTracer
 
@@ -47,6 +51,8 @@ POLICY = (
     "font-src data:; media-src 'self'; connect-src 'self' {websockets}; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+# Of words that are written while the page is open: Latin ones with marks, and Greek ones.
+LETTERS = "".join(map(chr, (*range(0xA1, 0x180), *range(0x391, 0x3CA))))
 MAX_MESSAGE = 1 << 16  # bytes
 MADE_CACHING = "private, max-age=86400, immutable"  # the name of what was made says all about it
 
@@ -62,7 +68,7 @@ class Studio:
     initial
         Name of the scene to begin with; "" to let pages choose.
     request
-        How scenes are drawn; it keeps its cache.
+        How scenes are drawn; it keeps its cache. The page is in its language.
     aspect
         Aspect of the pictures to begin with.
     made
@@ -71,6 +77,8 @@ class Studio:
         The secret that a page must have.
     port
         The port of the server.
+    words
+        Those of the trace to begin with.
     tracer
         Traces sentences that are typed on pages.
     """
@@ -82,6 +90,7 @@ class Studio:
     made: MadeFiles
     token: str
     port: int
+    words: str = ""
     tracer: SentenceTracer = field(default_factory=SentenceTracer)
 
     @property
@@ -98,9 +107,18 @@ def application(studio: Studio) -> ASGIApp:
         autoescape=True,
         undefined=StrictUndefined,
     )
-    page = environment.get_template("studio.html").render()
+    with use_language(studio.request.settings.language):
+        words = as_json(page_words())
+        page = render_page("studio.html", DARK, package="filmkit.studio", words=words)
+    scripts = {
+        name: (files(package) / "templates" / name).read_text(encoding="utf-8")
+        for name, package in SCRIPTS.items()
+    }
     style = environment.get_template("studio.css").render(
-        colours=colours_of(DARK), light=colours_of(LIGHT), scheme="dark", fonts=fonts()
+        colours=colours_of(DARK),
+        light=colours_of(LIGHT),
+        scheme="dark",
+        fonts=font_faces("".join((page, *scripts.values(), *_words(studio)))),
     )
 
     async def show_page(request: Request) -> Response:
@@ -113,10 +131,9 @@ def application(studio: Studio) -> ASGIApp:
 
     async def show_script(request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in SCRIPTS:
+        if name not in scripts:
             return PlainTextResponse("There is no such script.\n", 404)
-        text = (files(SCRIPTS[name]) / "templates" / name).read_text(encoding="utf-8")
-        return Response(text, media_type="text/javascript")
+        return Response(scripts[name], media_type="text/javascript")
 
     async def show_made(request: Request) -> Response:
         file = studio.made.find(request.path_params["name"])
@@ -147,6 +164,17 @@ def application(studio: Studio) -> ASGIApp:
     return Guard(Starlette(routes=routes), entrance, REFUSAL, LOCAL_HEADERS | policy)
 
 
+def _words(studio: Studio) -> Iterator[str]:
+    """Yield what the page may be told: the scenes, in all languages, and the words of the trace."""
+    yield LETTERS
+    yield studio.words
+    sources = [Path(entry.source_file) for entry in studio.entries.values()]
+    folders = {KIT_CATALOGUES, *map(catalogue_folder, sources)}
+    for path in (*sources, *(file for folder in folders for file in folder.glob("*.po"))):
+        if path.is_file():
+            yield path.read_text(encoding="utf-8", errors="ignore")
+
+
 def serve(
     request: RenderRequest, entries: Sequence[SceneEntry], *, aspect: str, browser: bool
 ) -> NoReturn:
@@ -168,7 +196,7 @@ def serve(
     KeyboardInterrupt
         On Ctrl-C or SIGTERM, as every command that is stopped.
     """
-    load_trace(request)
+    trace = load_trace(request)
     # The server that forks processes has to outlive Ctrl-C while it loads libraries too.
     with children_ignore_ctrl_c():
         start_server()
@@ -186,6 +214,7 @@ def serve(
             made=MadeFiles(folder),
             token=secrets.token_urlsafe(),
             port=place.getsockname()[1],
+            words="".join(trace.meta.tokens),
         )
         address = studio.entrance.address
         echo(address)

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from extract.limits import fault_of_prompt
 from extract.support.plain_text import error_line
 from extract.trace import Trace
+from filmkit.core.language import _, use_language
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import explain
@@ -26,6 +27,7 @@ from filmkit.render.processes import Apart, stop
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
+from filmkit.studio.page_words import STEPS
 from filmkit.studio.tracer import SentenceTracer, sentence_models
 
 __all__ = ["MadeFiles", "Session"]
@@ -92,7 +94,7 @@ class Session:
     initial
         Name of the scene to begin with; "" to let the page choose.
     request
-        How scenes are drawn; it keeps its cache.
+        How scenes are drawn; it keeps its cache. The page is in its language.
     choices
         What the controls begin with.
     made
@@ -132,6 +134,10 @@ class Session:
 
     async def run(self) -> None:
         """Serve the page until it is closed; then nothing is drawn any more."""
+        with use_language(self._base.settings.language):
+            await self._serve()
+
+    async def _serve(self) -> None:
         await self._websocket.accept()
         listener = asyncio.create_task(self._listen())
         try:
@@ -161,7 +167,9 @@ class Session:
             self._stop_artist()
 
     def _scenes(self) -> list[dict[str, str]]:
-        return [{"name": entry.slug, "title": entry.title} for entry in self._entries.values()]
+        return [
+            {"name": entry.slug, "title": entry.shown_title} for entry in self._entries.values()
+        ]
 
     async def _tell(self, kind: str, **content: Any) -> None:
         await self._send(json.dumps({"kind": kind, **content}))
@@ -230,6 +238,13 @@ class Session:
             self._tracer.trace(self, sentence, model, tell)
 
     async def _on_sentence(self, message: dict[str, Any]) -> None:
+        if message.get("task") in STEPS:
+            message["task"] = _(message["task"])
+        # What no catalogue has, as what an extraction notes or refuses, stays English.
+        if "text" in message:
+            message["text"] = _(message["text"])
+        if "notes" in message:
+            message["notes"] = [*map(_, message["notes"])]
         await self._send(json.dumps(message))
 
     async def _show(self, name: str, choices: Mapping[Any, Any]) -> None:

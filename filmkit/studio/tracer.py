@@ -14,6 +14,7 @@ from typing import Any
 from extract.models.at_hand import models_at_hand
 from extract.models.loading import NO_PACKAGE, not_installed
 from extract.support.assets import traces_folder
+from filmkit.core.language import N_
 from filmkit.render.processes import ERROR, Apart, stop
 
 __all__ = ["SentenceTracer", "sentence_models"]
@@ -25,7 +26,7 @@ IDLE_SECONDS = 600.0
 
 MEMORY_HINT = "; if it ran out of memory, close other programs, or choose a smaller model"
 
-OTHER_PAGE = "Another page has asked for a sentence, so this one was given up."
+OTHER_PAGE = N_("Another page has asked for a sentence, so this one was given up.")
 
 Tell = Callable[[dict[str, Any]], None]
 """Takes the messages about a sentence; see :mod:`filmkit.studio.sentences`."""

@@ -61,7 +61,7 @@ PAUSES = {
 }
 
 # How a program says what stands for a word.
-SAID = {"’": "'", "“": '"', "”": '"'}
+SAID = {"’": "'", "„": '"', "“": '"', "”": '"'}
 
 
 def parts_of(record: BeatRecord) -> list[tuple[int, str]]:
@@ -147,7 +147,7 @@ class _Speaker(Voice):
         if self.notice:
             tell(self.notice)
         keys = {
-            said: sha256(f"{identity}\n{said}".encode()).hexdigest()
+            said: sha256(f"{identity}\n{_spoken_form(said)}".encode()).hexdigest()
             for record in text.beats
             for _, said in parts_of(record)
         }
@@ -213,7 +213,8 @@ class _Speaker(Voice):
 
 def _spoken_form(text: str) -> str:
     """Return a text as programs say it."""
-    signs = {"×": f" {_('times')} ", "−": f"{_('minus')} "}
+    times, minus = _("times"), _("minus")  # outside the braces, where catalogues see them
+    signs = {"×": f" {times} ", "−": f"{minus} "}
     for written, said in (SAID | signs).items():
         text = text.replace(written, said)
     return " ".join(text.split())

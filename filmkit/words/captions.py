@@ -93,6 +93,16 @@ PHRASES = {
         "ce ces cette chaque la le les leur leurs ne pas sa se ses son tous tout toute toutes un "
         "une",
     ),
+    "de": _Phrases.of(
+        "hat haben ist sind war waren werden wird",
+        "aber als also am an ans auf aus bei beim bis damit dass denn durch für gegen im in ins "
+        "mit nach neben ob oder ohne seit sodass sogar über um und unter vom von vor was weil wenn "
+        "wer wie wo während zu zum zur zwischen",
+        "alle aller das dem den der des die diese diesen dieser dieses ein eine einem einen einer "
+        "eines ihr ihre ihrem ihren ihrer jede jedem jeden jeder jedes kein keine keinen nicht nur "
+        "sein seine seinem seinen seiner seines so",
+        "sich",
+    ),
     "es": _Phrases.of(
         "era es están está son",
         "a al como con cuando cuánto de del desde donde e en entre frente ni o para pero por "
@@ -265,7 +275,7 @@ def _cost_of_ending(words: Sequence[str], end: int) -> float:
     """Return the cost of ending a cue after the first ``end`` words."""
     phrases = PHRASES.get(current_language().code, _Phrases())
     last = words[end - 1].rstrip()
-    bare = last.rstrip("”’»\"')）")
+    bare = last.rstrip("”“’»\"')）")
     if end == len(words) or bare[-1:] in SENTENCE_ENDS:
         return SENTENCE
     if bare[-1:] in CLAUSE_ENDS:

@@ -117,7 +117,8 @@ class CellReader {
     const words = panel.axes.map((axis, i) => {
       const step = this.axes[axis] ?? this.words.channel;
       const at = index[i];
-      return axis.endsWith("pos") ? `${step} “${this.tokens[at]}” (${at})` : `${step} ${at}`;
+      if (!axis.endsWith("pos")) return `${step} ${at}`;
+      return filled(this.words.step, { axis: step, word: this.tokens[at], position: at });
     });
     const entry = panel.tensor ? `${panel.tensor}[${index.join(", ")}]` : `[${index.join(", ")}]`;
     return [number, words.join("  ·  "), `${panel.name}  ·  ${entry}`];

@@ -1,8 +1,8 @@
 // What a deck does while a server runs for its talk: telephones step it, and the audience votes.
 
 const panel = byId("vote");
-/** What it has told of itself, and the vote that it shows. */
-const remote = { told: "", vote: null, greeted: false, fresh: requested < 0, pointing: 0 };
+/** What it has told of itself, the vote that it shows, and how many telephones step it. */
+const remote = { told: "", vote: null, telephones: 0, greeted: false, fresh: requested < 0, pointing: 0 };
 const POINTING = 1000; // milliseconds without a word from a telephone after which it points no more
 const tell = keepConnected((message) => HEAR[message.kind]?.(message), showConnection);
 
@@ -79,6 +79,9 @@ const HEAR = {
     report();
   },
   telephones({ count }) {
+    // The code has been scanned: it does not stay where the audience could scan it too.
+    if (count > remote.telephones) byId("telephone").close();
+    remote.telephones = count;
     byId("telephone-state").textContent = say("telephonesNow", { count });
     byId("remote-button").classList.toggle("steps", count > 0);
   },

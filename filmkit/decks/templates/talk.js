@@ -262,6 +262,7 @@ function openSpeaker() {
   page.close();
   page.documentElement.lang = document.documentElement.lang;
   page.title = say("speaker", { title: data.title });
+  page.head.append(page.importNode(byId("fonts"), true));
   page.body.append(page.importNode(byId("window").content, true));
   const at = (id) => page.getElementById(id);
   page.addEventListener("keydown", onKey);

@@ -1,49 +1,7 @@
 "use strict";
 // The studio's page. The server tells what was drawn, in messages that filmkit/studio/artist.py
-// describes; the page shows it, and asks for the numbers of the frame on which it stands.
-
-// Every word that is not in studio.html.
-const WORDS = {
-  connecting: "connecting…",
-  ended: "The studio has ended; start it again in its terminal.",
-  chooseScene: "choose a scene",
-  drawing: "drawing…",
-  picture: (seconds) => `picture after ${seconds} s`,
-  films: (ready, count) => `films ${ready} of ${count}`,
-  done: (seconds) => `all drawn after ${seconds} s`,
-  failed: "there is a mistake",
-  play: "Play",
-  pause: "Pause",
-  beat: (number, title) => `${number}: ${title}`,
-  beatDrawing: "being drawn",
-  seconds: (seconds) => `${seconds} s`,
-  facts: (number, count, seconds, speed) =>
-    `beat ${number} of ${count}  ·  ${seconds} s  ·  ${speed} words a minute`,
-  now: (now, whole) => `${now} / ${whole} s`,
-  frame: (frame, frames) => `frame ${frame} of ${frames}`,
-  position: (title, frame) => `${title}, frame ${frame}`,
-  markWaited: (seconds) => `Said ${seconds} s after the beat begins; the beat waits for it`,
-  mark: (seconds) => `Said ${seconds} s after the beat begins`,
-  model: (name) => `Numbers from ${name}`,
-  otherFile: "another file…",
-  otherLabel: (label) => `${label}: path of a file`,
-  otherHint: "path of a file",
-  pointAt: "Point at a cell to see its value.",
-  pauseFirst: "Pause to see values.",
-  reading: "Reading the numbers of this frame…",
-  noPanels: "No tensor is on this frame.",
-  shape: (rows, columns) => `${rows} × ${columns}`,
-  morePanels: (count) => `and ${count} more`,
-  axis: (axis, count, drawn) => `${axis} ${count}` + (drawn < count ? ` (${drawn} drawn)` : ""),
-  pitch: (size) => ` × ${size} px`,
-  pitches: (axis, size) => `a cell of ${axis} is ${size} px of 1080`,
-  leftOut: (words) => `no room for ${words}`,
-  noMosaic: "This picture is not made from a mosaic.",
-  starting: "starting",
-  share: (done, total) => `${done} of ${total}`,
-  traced: (seconds, file) => `Traced after ${seconds} s: ${file}`,
-  wait: "The scene is drawn from it as soon as it is traced.",
-};
+// describes; the page shows it, and asks for the numbers of the frame on which it stands. Its words
+// are those of studio.html and filmkit/studio/page_words.py.
 
 const MANY_PANELS = 60;
 const SETTLE = 120; // milliseconds that a frame must be stood on before its numbers are asked for
@@ -51,6 +9,11 @@ const RETRY = 1000; // milliseconds between two attempts to reach the studio
 const SPEEDS = ["0.5", "1", "2"];
 
 const byId = (id) => document.getElementById(id);
+
+/** @type {Object<string, string>} every word that is not in studio.html */
+const WORDS = JSON.parse(byId("page-words").textContent);
+const say = (name, values) => filled(WORDS[name], values);
+
 const stage = byId("stage"), picture = byId("picture"), scrubber = byId("scrubber");
 const players = [...stage.querySelectorAll("video")];
 const marks = [...byId("outline").children];
@@ -62,7 +25,9 @@ function element(tag, text = "", attributes = {}) {
   return made;
 }
 
-const one = (seconds) => seconds.toFixed(1);
+// A number with so many digits after its point, as the language of the page writes it.
+const written = (number, digits) => number.toFixed(digits).replace(".", POINT);
+const one = (seconds) => written(seconds, 1);
 
 // What the page shows. A beat has, once they are known: "still" and "film", addresses of its last
 // picture and its film; "stale" while these are being drawn again; "start" and "frames", "seconds",
@@ -184,7 +149,7 @@ const HANDLERS = {
 
   model({ name, source, prompt, tokens, axes, words }) {
     Object.assign(state, { tokens, axes, words });
-    byId("model").textContent = WORDS.model(name);
+    byId("model").textContent = say("model", { name });
     own.showTrace(source, prompt);
   },
 
@@ -254,7 +219,7 @@ const HANDLERS = {
     if (!beat) return;
     Object.assign(beat, { film: address, stale: false });
     const ready = state.beats.filter(film).length;
-    tell(WORDS.films(ready, state.beats.length), { aloud: false });
+    tell(say("films", { ready, count: state.beats.length }), { aloud: false });
     showBeat(beat);
     showTrack();
     if (name !== state.name) return;
@@ -263,7 +228,7 @@ const HANDLERS = {
   },
 
   done() {
-    tell(WORDS.done(one(sinceEdit())));
+    tell(say("done", { seconds: one(sinceEdit()) }));
   },
 
   // The last good films stay.
@@ -297,7 +262,7 @@ const sinceEdit = () => (performance.now() - state.began) / 1000;
 function tellPicture() {
   if (state.pictured) return;
   state.pictured = true;
-  tell(WORDS.picture(sinceEdit().toFixed(2)));
+  tell(say("picture", { seconds: written(sinceEdit(), 2) }));
 }
 
 // The numbers of frames. One question is under way at a time; of those that come meanwhile, the
@@ -609,7 +574,7 @@ function showScene() {
   if (!state.scene) return;
   byId("scene").value = state.scene;
   const entry = state.scenes.find(({ name }) => name === state.scene);
-  document.title = `${entry ? entry.title : state.scene} · Studio`;
+  document.title = `${entry ? entry.title : state.scene} · ${WORDS.studio}`;
 }
 
 function letChoose(on) {
@@ -652,11 +617,10 @@ function showBeat(beat) {
   blank.hidden = Boolean(beat.still);
   count.textContent = number;
   title.textContent = beat.title;
-  seconds.textContent = beat.seconds ? WORDS.seconds(one(beat.seconds)) : "";
+  seconds.textContent = beat.seconds ? say("seconds", { seconds: one(beat.seconds) }) : "";
   const stale = beat.stale && !beat.redrawn && !beat.film;
   button.dataset.stale = stale;
-  const told = WORDS.beat(number, beat.title);
-  button.setAttribute("aria-label", stale ? `${told}, ${WORDS.beatDrawing}` : told);
+  button.setAttribute("aria-label", say(stale ? "beatDrawing" : "beat", { number, title: beat.title }));
 }
 
 function showTrack() {
@@ -702,17 +666,19 @@ function showPosition() {
   const at = number - beat.start;
   scrubber.max = state.total - 1;
   scrubber.value = number;
-  const position = WORDS.position(beat.title, at + 1);
+  const position = say("position", { title: beat.title, frame: at + 1 });
   scrubber.setAttribute("aria-valuetext", position);
   stage.setAttribute("aria-label", position);
   stage.dataset.frame = number;
   const [now, whole] = [number / state.rate, state.total / state.rate];
-  byId("now").textContent = WORDS.now(now.toFixed(2), one(whole));
-  byId("frame").textContent = WORDS.frame(at + 1, beat.frames);
-  const count = state.beats.indexOf(beat) + 1;
-  byId("facts").textContent = WORDS.facts(
-    count, state.beats.length, one(beat.seconds), Math.round(beat.words_per_minute)
-  );
+  byId("now").textContent = say("now", { now: written(now, 2), whole: one(whole) });
+  byId("frame").textContent = say("frame", { frame: at + 1, frames: beat.frames });
+  byId("facts").textContent = say("facts", {
+    number: state.beats.indexOf(beat) + 1,
+    count: state.beats.length,
+    seconds: one(beat.seconds),
+    speed: Math.round(beat.words_per_minute),
+  });
   if (narrated !== beat.narration || byId("narration").dataset.beat !== beat.name) narrate(beat);
 }
 
@@ -727,10 +693,10 @@ function narrate(beat) {
     const end = space < 0 ? letters.length : space;
     parts.push(letters.slice(done, mark.letters).join(""));
     const button = element("button", letters.slice(mark.letters, end).join(""));
-    const time = one(mark.seconds);
-    button.title = mark.waited ? WORDS.markWaited(time) : WORDS.mark(time);
+    const time = { seconds: one(mark.seconds) };
+    button.title = say(mark.waited ? "markWaited" : "mark", time);
     button.classList.toggle("quiet", !mark.waited);
-    button.append(" ", element("small", WORDS.seconds(time)));
+    button.append(" ", element("small", say("seconds", time)));
     button.addEventListener("click", () => stand(beat.name, Math.round(mark.seconds * state.rate)));
     parts.push(button);
     done = end;
@@ -769,7 +735,7 @@ function showControls(controls) {
       const field = element("input", "", {
         type: "text",
         placeholder: WORDS.otherHint,
-        "aria-label": WORDS.otherLabel(label),
+        "aria-label": say("otherLabel", { label }),
         spellcheck: "false",
         hidden: "",
       });
@@ -858,7 +824,7 @@ const own = {
       item.append(element("span", task), element("span"));
       byId("steps").append(item);
     }
-    const share = total > 1 && done < total ? WORDS.share(done, total) : "";
+    const share = total > 1 && done < total ? say("share", { done, total }) : "";
     byId("steps").lastElementChild.lastElementChild.textContent = share;
   },
 
@@ -866,7 +832,7 @@ const own = {
     const item = byId("steps").lastElementChild;
     if (!item) return;
     item.classList.remove("now");
-    item.lastElementChild.textContent = WORDS.seconds(one((now - this.taskBegan) / 1000));
+    item.lastElementChild.textContent = say("seconds", { seconds: one((now - this.taskBegan) / 1000) });
   },
 
   traced(file, notes, more) {
@@ -874,8 +840,8 @@ const own = {
     // Once: while its model is converted, another trace may have been chosen.
     const first = !this.seconds;
     this.seconds ||= one((performance.now() - this.began) / 1000);
-    const name = file.split(/[\\/]/).pop();
-    byId("own-told").textContent = [WORDS.traced(this.seconds, name), ...notes].join("\n");
+    const told = say("traced", { seconds: this.seconds, file: file.split(/[\\/]/).pop() });
+    byId("own-told").textContent = [told, ...notes].join("\n");
     if (!more) {
       this.end();
       byId("steps").replaceChildren();
@@ -963,7 +929,7 @@ function showPanels(panels) {
   const items = panels.slice(0, MANY_PANELS).map((panel) => {
     const item = element("li");
     const button = element("button", panel.name);
-    button.append(element("span", WORDS.shape(...panel.shape)));
+    button.append(element("span", panel.shape.join(" × ")));
     button.addEventListener("click", () => moveCursor(panel, 0, 0));
     button.addEventListener("keydown", (event) => {
       const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
@@ -976,7 +942,7 @@ function showPanels(panels) {
     return item;
   });
   const more = panels.length - items.length;
-  if (more > 0) items.push(element("li", WORDS.morePanels(more)));
+  if (more > 0) items.push(element("li", say("morePanels", { count: more })));
   byId("panels").replaceChildren(...items);
 }
 
@@ -1000,7 +966,7 @@ stage.addEventListener("pointerleave", () => {
 
 // The mosaic from which the picture was made: what its author may move.
 
-const pixels = (size) => ((size * 1080) / Math.min(...state.frame)).toFixed(1);
+const pixels = (size) => written((size * 1080) / Math.min(...state.frame), 1);
 
 function showMosaic() {
   const answer = pressed("mosaic") && frames.known?.panels ? frames.known : null;
@@ -1010,8 +976,8 @@ function showMosaic() {
   byId("fields").replaceChildren(...(mosaic ? fieldsOf(mosaic) : []));
   const sides = (mosaic?.parts ?? []).flatMap(({ sides }) => sides.filter(Boolean));
   const sizes = new Map(sides.map(({ axis, pitch }) => [axis, pitch]));
-  const lines = [...sizes].map(([axis, pitch]) => WORDS.pitches(axis, pixels(pitch)));
-  lines.push(...(mosaic?.left_out ?? []).map(WORDS.leftOut));
+  const lines = [...sizes].map(([axis, pitch]) => say("pitch", { axis, size: pixels(pitch) }));
+  lines.push(...(mosaic?.left_out ?? []).map((words) => say("leftOut", { words })));
   if (answer && !mosaic) lines.push(WORDS.noMosaic);
   byId("axes").replaceChildren(...lines.map((line) => element("li", line)));
 }
@@ -1041,8 +1007,10 @@ function fieldsOf({ grid, fields, parts }) {
       const cells = placed(box, "cells");
       for (const [side, kind] of [[across, "across"], [down, "down"]]) {
         if (!side) continue;
-        const told = element("span", WORDS.axis(side.axis, side.count, side.drawn), { class: kind });
-        told.append(element("small", WORDS.pitch(pixels(side.pitch))));
+        const { axis, count, drawn } = side;
+        const words = drawn < count ? say("axisDrawn", { axis, count, drawn }) : `${axis} ${count}`;
+        const told = element("span", words, { class: kind });
+        told.append(element("small", ` × ${pixels(side.pitch)} px`));
         cells.append(told);
       }
       return down || across ? [field, cells] : [field];

@@ -45,9 +45,9 @@ def run(
 @pytest.mark.parametrize(
     ("language", "hint"),
     [
-        ("it", "there are en, es, fr, zh; docs/translating.md tells how to add one"),
-        ("pt-BR", "there are en, es, fr, zh; docs/translating.md tells how to add one"),
-        ("", "there are en, es, fr, zh; docs/translating.md tells how to add one"),
+        ("it", "there are en, de, es, fr, zh; docs/translating.md tells how to add one"),
+        ("pt-BR", "there are en, de, es, fr, zh; docs/translating.md tells how to add one"),
+        ("", "there are en, de, es, fr, zh; docs/translating.md tells how to add one"),
         ("fr_FR", "did you mean fr?"),
         ("zh-Hans", "did you mean zh?"),
     ],

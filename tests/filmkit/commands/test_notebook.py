@@ -160,7 +160,7 @@ def test_a_scene_of_one_s_own_is_shown_from_its_file(
         ({"scene": "scene_sharing", "theme": "drak"}, "did you mean dark"),
         (
             {"scene": "scene_sharing", "language": "it"},
-            "no language 'it'; there are en, es, fr, zh;",
+            "no language 'it'; there are en, de, es, fr, zh;",
         ),
         ({"scene": "scene_sharing", "layer": 99}, "has layers 0 to"),
         ({"scene": "scene_sharing", "head": -1}, "has heads 0 to"),

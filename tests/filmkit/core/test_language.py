@@ -175,8 +175,9 @@ def test_the_date_of_a_catalogue_is_no_word(folder: Path) -> None:
 
 
 def test_what_is_different_in_a_language() -> None:
-    assert {code: Language(code).name for code in ("en", "es", "fr", "zh", "pt_BR")} == {
+    assert {code: Language(code).name for code in ("en", "de", "es", "fr", "zh", "pt_BR")} == {
         "en": "English",
+        "de": "Deutsch",
         "es": "español",
         "fr": "français",
         "zh": "中文",
@@ -229,7 +230,7 @@ def test_chinese_characters_count_as_parts_of_words(text: str, words: float) -> 
 
 def test_a_language_is_known_by_the_kits_catalogue() -> None:
     assert known_languages()[0] == "en"
-    assert {"es", "fr", "zh"} <= set(known_languages())
+    assert {"de", "es", "fr", "zh"} <= set(known_languages())
 
 
 def test_catalogues_lie_beside_the_code() -> None:

@@ -458,6 +458,7 @@ def test_the_time_runs_from_the_first_step_and_counts_down_to_the_target(open_de
     speaker = speaker_of(page)
     assert speaker.text_content("#timer") == "0:00"
     assert speaker.input_value("#minutes") == "20"
+    assert speaker.evaluate("document.fonts.size") == page.evaluate("document.fonts.size") > 0
     assert speaker.text_content("#rest") == "20:00 left"
     page.keyboard.press("ArrowRight")
     for minutes, elapsed, rest, state in (

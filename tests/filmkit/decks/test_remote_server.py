@@ -484,8 +484,22 @@ def test_a_question_has_at_most_so_many_voters(monkeypatch: pytest.MonkeyPatch, 
     vote = votes.Vote(talk.questions[QUESTION])
     vote.is_open = True
     for voter, choice in (("a", 0), ("b", 0), ("c", 0), ("b", 1)):
-        vote.choose(voter, choice)
+        vote.choose(voter, choice, ADDRESS)
     assert (vote.counts, vote.choice_of("c")) == ([1, 1, 0], None)
+
+
+def test_an_address_has_at_most_so_many_votes(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program can call itself what it likes, and would keep everybody else from voting."""
+    monkeypatch.setattr(votes, "MAX_VOTERS_EACH", 2)
+    with visit("screen") as screen:
+        screen.send("at", **at(QUESTION))
+        for voter, mine in (("a", 0), ("b", 0), ("c", None), ("a", 0)):
+            with visit("vote", voter) as one:
+                one.hear("vote", open=True)
+                one.send("vote", slide=QUESTION, choice=0)
+                one.hear("vote", mine=mine)
+        screen.send("result")
+        screen.hear("vote", counts=[2, 0, 0])
 
 
 def test_only_the_beat_that_answers_shows_which_is_right(talk: Talk, visit: Any) -> None:
@@ -494,7 +508,7 @@ def test_only_the_beat_that_answers_shows_which_is_right(talk: Talk, visit: Any)
     assert question.answer == 1
     alone = hall.Hall(4, {QUESTION: replace(question, is_answered_next=False)}, {})
     alone._votes[QUESTION].is_open = True
-    alone._votes[QUESTION].choose("a", 1)
+    alone._votes[QUESTION].choose("a", 1, ADDRESS)
     alone._index = QUESTION + 1
     assert alone._vote_shown(counts=True)["slide"] is None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from filmkit.decks import hall
 from filmkit.decks.talk import Talk
 from tests.support.browsing import browser, wait_until
 from tests.support.talks import CHOICES, QUESTION, TITLES, served, talk_of
@@ -401,8 +402,22 @@ def test_codes_are_shown_when_a_key_asks(screen: Page, server: TalkServer) -> No
     assert screen.inner_text("#join p.address") == server.entrances["vote"].address
 
 
-def test_a_telephone_that_wakes_connects_again(screen: Page, open_page: OpenPage) -> None:
+def test_the_code_of_the_speaker_goes_when_it_has_been_scanned(
+    screen: Page, open_page: OpenPage
+) -> None:
+    screen.keyboard.press("t")
+    screen.keyboard.press("t")
+    assert screen.is_visible("#telephone")
+    telephone = open_page("speaker")
+    screen.wait_for_selector("#telephone", state="hidden")
+    telephone.close()
+
+
+def test_a_telephone_that_wakes_connects_again(
+    screen: Page, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its connection may be dead without a word; and so may be that of one that hears nothing."""
+    monkeypatch.setattr(hall, "HERE_SECONDS", 60.0)  # a word in between would be of that time
     telephone = open_page("speaker")
     wait_until(telephone, WORKS)
     for slept, wakes in ((5, True), (20, False)):

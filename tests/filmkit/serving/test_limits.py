@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from starlette.applications import Starlette
@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from filmkit.serving import addresses, limits
 from filmkit.serving.addresses import network_addresses
@@ -87,11 +87,22 @@ def is_ended(connection: socket.socket) -> bool:
 
 
 def answers(connection: socket.socket) -> bool:
-    """Return whether a request is answered."""
+    """Send a request; return whether it is answered, and the whole answer was read."""
+    received = b""
     with suppress(ConnectionError):
         connection.sendall(HELLO)
-        return connection.recv(12) == b"HTTP/1.1 200"
-    return False
+        while not received.endswith(b"hello") and (part := connection.recv(1 << 10)):
+            received += part
+    return received.startswith(b"HTTP/1.1 200") and received.endswith(b"hello")
+
+
+@contextmanager
+def echo_at(port: int) -> Iterator[ClientConnection]:
+    """Open a websocket that sends back what it is sent, once it has done so."""
+    with connect(f"ws://127.0.0.1:{port}/echo", compression=None) as websocket:
+        websocket.send("hello")
+        assert websocket.recv(timeout=10) == "hello"
+        yield websocket
 
 
 def test_a_rate_allows_so_much_at_once_and_then_so_much_a_second(
@@ -107,17 +118,55 @@ def test_a_rate_allows_so_much_at_once_and_then_so_much_a_second(
     assert not rate.allows(4.0)
 
 
-def test_one_address_gets_so_many_connections_and_no_more(
-    open_one: Connect, monkeypatch: pytest.MonkeyPatch
+def test_one_address_gets_so_many_websockets_and_no_more(
+    port: int, open_one: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MAX_CONNECTIONS_EACH", 3)
-    first = [open_one() for _ in range(3)]
-    assert all(map(answers, first))
-    assert not answers(open_one())
-    first[0].close()
+    monkeypatch.setattr(limits, "MAX_CONNECTIONS_EACH", 2)
+    with ExitStack() as stack:
+        echoes = [stack.enter_context(echo_at(port)) for _ in range(2)]
+        assert not answers(open_one())
+        for echo in echoes:
+            echo.send("hello")
+            assert echo.recv(timeout=10) == "hello"
     deadline = time.monotonic() + 5
     while not answers(open_one()):
         assert time.monotonic() < deadline, "the place of one that has left is free"
+
+
+@pytest.mark.parametrize("bound", ["MAX_CONNECTIONS", "MAX_CONNECTIONS_EACH"])
+def test_who_only_holds_places_keeps_nobody_out(
+    port: int, open_one: Connect, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(limits, bound, 3)
+    with echo_at(port) as echo:
+        oldest, newer = open_one(), open_one()
+        assert answers(newer)
+        assert answers(open_one())
+        assert is_ended(oldest)
+        assert answers(newer)
+        echo.send("hello")
+        assert echo.recv(timeout=10) == "hello"
+
+
+def test_an_address_comes_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By connections, and by requests in them; an open websocket goes on."""
+    monkeypatch.setattr(limits, "ARRIVALS_A_SECOND", 0.0)
+    monkeypatch.setattr(limits, "ARRIVALS_AT_ONCE", 5)
+    with _serving() as port, echo_at(port) as echo:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
+            assert [answers(one) for _ in range(5)] == [True] * 4 + [False]
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
+            assert not answers(other)
+        echo.send("still here")
+        assert echo.recv(timeout=10) == "still here"
+
+
+def test_the_addresses_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_ADDRESSES", 2)
+    monkeypatch.setattr(limits, "ARRIVALS_AT_ONCE", 1)
+    arrivals = limits._Arrivals()
+    came = [arrivals.allows(address) for address in "abbcab"]
+    assert came == [True, True, False, True, True, True], "the longest absent is forgotten"
 
 
 def test_all_together_get_so_many_connections(
@@ -131,11 +180,24 @@ def test_one_that_says_nothing_is_closed(
     open_one: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.1)
-    slow, silent = open_one(), open_one()
+    slow, silent, slow_again = open_one(), open_one(), open_one()
     slow.sendall(HELLO[:10])  # a request that never ends is none
-    assert is_ended(silent)
-    assert is_ended(slow)
+    assert answers(slow_again)
+    slow_again.sendall(HELLO[:10])
+    assert all(map(is_ended, (silent, slow, slow_again)))
     assert answers(open_one())
+
+
+@pytest.mark.parametrize("more", [b"Transfer-Encoding: chunked\r\n", 150 * b"A: b\r\n"])
+def test_a_request_that_begins_no_websocket_is_closed(
+    open_one: Connect, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
+    """HTTP allows it, and the library for websockets does not answer it."""
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.1)
+    connection = open_one()
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    connection.sendall(HELLO[:-2] + upgrade + more + b"\r\n")
+    assert is_ended(connection)
 
 
 def test_long_headers_are_refused(open_one: Connect) -> None:
@@ -156,22 +218,31 @@ def test_one_that_reads_nothing_is_closed(port: int, monkeypatch: pytest.MonkeyP
         assert received < LARGE
 
 
-@pytest.mark.parametrize("kind", ["messages", "pings"])
-def test_a_flood_through_a_websocket_ends_it(port: int, kind: str) -> None:
-    with connect(f"ws://127.0.0.1:{port}/echo", compression=None) as websocket:
-        websocket.send("hello")
-        assert websocket.recv(timeout=10) == "hello"
-        with pytest.raises((ConnectionClosed, OSError)):
-            for number in range(2000):
-                text = f"{number:0120}"
-                if kind == "messages":
-                    websocket.send(text)
-                else:
-                    websocket.ping(text.encode())
+@pytest.mark.parametrize("kind", ["messages", "pings", "fragments"])
+def test_a_flood_through_a_websocket_ends_it(
+    port: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one of frames without content, which are few bytes."""
+    monkeypatch.setattr(limits, "FRAME_BYTES_AT_ONCE", 1 << 20)
+    with echo_at(port) as websocket, pytest.raises((ConnectionClosed, OSError)):
+        for number in range(2000):
+            if kind == "messages":
+                websocket.send(f"{number}")
+            elif kind == "pings":
+                websocket.ping(f"{number}")
+            else:
+                websocket.send(iter(["a", *100 * [""]]))
+
+
+def test_many_bytes_through_a_websocket_end_it(port: int) -> None:
+    with echo_at(port) as websocket, pytest.raises((ConnectionClosed, OSError)):
+        for _ in range(limits.FRAMES_AT_ONCE // 2):
+            websocket.send(200 * "x")
+            websocket.recv(timeout=10)
 
 
 def test_a_long_message_ends_the_websocket(port: int) -> None:
-    with connect(f"ws://127.0.0.1:{port}/echo", compression=None) as websocket:
+    with echo_at(port) as websocket:
         websocket.send((limits.MAX_MESSAGE + 1) * "x")
         with pytest.raises(ConnectionClosed) as ended:
             websocket.recv(timeout=10)

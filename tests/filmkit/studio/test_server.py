@@ -13,11 +13,13 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from extract.models import loading
+from filmkit.core.fonts import east_asian_fonts
 from filmkit.studio import session, tracer
 from filmkit.studio.server import Studio, application
 from filmkit.studio.session import MadeFiles
 from scenes.registry import SCENES
 from tests.support.filming import render_request
+from tests.support.page_fonts import letters_of
 
 PORT = 50123
 HOME = f"http://127.0.0.1:{PORT}"
@@ -271,6 +273,16 @@ def test_only_what_was_made_is_served(studio: Studio, page: TestClient, tmp_path
 @pytest.mark.parametrize("name", ["deck.js", "base.css", "studio.html", "..%2fsession.py"])
 def test_other_files_of_the_project_are_not_served(page: TestClient, name: str) -> None:
     assert page.get(f"/{name}").status_code == 404
+
+
+def test_the_page_has_the_letters_of_all_that_it_may_show(studio: Studio, page: TestClient) -> None:
+    told = TestClient(application(replace(studio, words="שלום")), base_url=HOME)
+    told.get(f"/?token={TOKEN}")
+    letters = letters_of(told.get("/studio.css").text)
+    assert set("Ñβ½↑“שלום") <= letters, "of the page, of what is written later, and of a trace"
+    assert not set("שלום") & letters_of(page.get("/studio.css").text)
+    if east_asian_fonts():
+        assert set("头注意力") <= letters, "of the scenes in Chinese"
 
 
 def test_nothing_can_be_sent(page: TestClient) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from filmkit.core.language import use_language
 from filmkit.voice.choice import chosen_voice
 from filmkit.voice.clips import Clip
 from filmkit.voice.errors import VoiceError
@@ -59,6 +60,11 @@ def log(folder: Path) -> list[str]:
             "Two parts. And “this.” Is 2.5!",
             {},
             [(0, "Two parts."), (11, "And “this.”"), (23, "Is 2.5!")],
+        ),
+        (
+            "Zwei Teile. „Und der.“ Das ist 2,5!",
+            {},
+            [(0, "Zwei Teile."), (12, "„Und der.“"), (23, "Das ist 2,5!")],
         ),
         (TEXT, {"red": RED}, [(0, "It waits until"), (RED, TEXT[RED:])]),
         ("Red is first.", {"red": 0}, [(0, "Red is first.")]),
@@ -115,8 +121,16 @@ def test_a_program_speaks_each_text_once(tmp_path: Path) -> None:
 
 
 def test_a_program_gets_words_it_can_say(tmp_path: Path) -> None:
-    speak(program(tmp_path), tmp_path, "It’s 4 × “{out}”.")
-    assert log(tmp_path) == ['It\'s 4 times "{out}".']
+    speak(program(tmp_path), tmp_path, "It’s 4 × “{out}”.", "Das ist „{out}“.")
+    assert log(tmp_path) == ['It\'s 4 times "{out}".', 'Das ist "{out}".']
+
+
+def test_a_program_gets_signs_in_the_words_of_the_language(tmp_path: Path) -> None:
+    """Also where it has said the same text in another language before."""
+    speak(program(tmp_path), tmp_path, "4 × −3")
+    with use_language("de"):
+        speak(program(tmp_path), tmp_path, "4 × −3")
+    assert log(tmp_path) == ["4 times minus 3", "4 mal minus 3"]
 
 
 def test_a_program_that_fails_in_the_middle_is_named_and_the_rest_is_kept(

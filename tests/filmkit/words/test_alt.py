@@ -219,6 +219,14 @@ PICTURES = {
         "pattern; The; American; flag; is; red; white; and; "
         "SmolLM2-135M-Instruct (Q4_1) · layer 11, head 3."
     ),
+    "de": (
+        "Softmax. Heatmaps (Schicht 11). Skalierte Scores (Kopf 3): 9\u00a0Wörter mal "
+        "9\u00a0Wörter, von −7,75 bis 7,75, Grau bis Grün. Attention-Muster (Kopf 3): "
+        "9\u00a0Wörter mal 9\u00a0Wörter, von 0 bis 1, Schwarz bis Weiß. Blass: rotierte "
+        "Keys, transponiert. "
+        "Texte: Scores; Keys; K transponiert; Muster; The; American; flag; is; red; white; and; "
+        "SmolLM2-135M-Instruct (Q4_1) · Schicht 11, Kopf 3."
+    ),
     "es": (
         "Softmax. Mapas de calor (capa 11). Puntuaciones escaladas (cabeza 3): 9 palabras por 9 "
         "palabras, de −7,75 a 7,75, del gris al verde. Patrón de atención (cabeza 3): 9 palabras "
@@ -246,7 +254,7 @@ PICTURES = {
 
 
 def test_a_picture_is_described_in_its_own_language_one_after_another() -> None:
-    for code in ("fr", "zh", "es", "en", "fr"):
+    for code in ("fr", "zh", "de", "es", "en", "fr"):
         assert picture_of_one_head(code) == PICTURES[code]
 
 

@@ -90,6 +90,11 @@ def test_the_same_matrix_of_several_heads_is_told_apart() -> None:
 
 
 TRANSLATED = {
+    "de": (
+        "Von links nach rechts: Queries Q, dann Scores (darüber: Keys K transponiert).",
+        "Gerahmt: Queries Q (Zeile „red“).",
+        "Blass: Scores.",
+    ),
     "es": (
         "De izquierda a derecha: consultas Q, luego puntuaciones (encima: claves K transpuesta).",
         "Enmarcado: consultas Q (fila «red»).",

@@ -147,12 +147,18 @@ SPANISH = (
     "12.345; el resto va a la cabeza 3. ¿Y qué decir? ¡Que las claves y los valores de cada capa "
     "se quedan en la memoria!"
 )
+GERMAN = (
+    "Softmax macht aus einer Zeile Anteile: „flag“ bekommt 33\u00a0%, das Start-Token 12.345; der "
+    "Rest geht an Kopf 3. Was heißt das? „Es bleibt.“ Und alle Keys und Values jeder Schicht "
+    "bleiben im Speicher!"
+)
 CHINESE = (
     "Softmax 把一行变成总和为一的占比：第 3 个头把 33% 给了“flag”，起始词元得到 4.2%。如果什么都"
     "不共享，DeepSeek-R1 每个词元要占 12,345 个数；而这里所有的头只用同一个潜在向量——"
     "词元越多，差别越大！"
 )
 LETTERS = {
+    "de": "abß \u00a0:;„“‚‘7%,.!",
     "es": "abñ \u00a0:;»«¿?¡!7%,.",
     "fr": "abé \u00a0\u202f:;»«’7%,.",
     "zh": "键值查询的 aB“”（），。：；、！？——…7%·",
@@ -160,28 +166,32 @@ LETTERS = {
 OPENING = "«“‘（(《「¿¡"
 
 
-@pytest.mark.parametrize(("code", "text"), [("es", SPANISH), ("fr", FRENCH), ("zh", CHINESE)])
+@pytest.mark.parametrize(
+    ("code", "text"), [("de", GERMAN), ("es", SPANISH), ("fr", FRENCH), ("zh", CHINESE)]
+)
 def test_captions_in_other_languages(code: str, text: str) -> None:
     language = Language(code)
     with use_language(code):
         said = Narration.of(text, {})
         cues = captions([beat(said.text, 0.0, said.seconds(0.1))])
         lines = [line for cue in cues for line in cue.lines]
-        assert max(map(len, lines)) <= max_line_length() == {"es": 42, "fr": 42, "zh": 18}[code]
+        assert max(map(len, lines)) <= max_line_length() == {"zh": 18}.get(code, 42)
         for cue in cues:
             assert len(cue.lines) <= MAX_LINES
             speed = len(cue.text) / (cue.end - cue.start)
             assert speed <= language.letters_a_second + 1e-6
-    assert language.letters_a_second == {"es": 17, "fr": 17, "zh": 9}[code]
+    assert language.letters_a_second == {"zh": 9}.get(code, 17)
+    opening = "„‚(" if code == "de" else OPENING  # in German, “ closes
     for line in lines:
-        assert line[0].isalnum() or line[0] in OPENING, line
-        assert line[-1] not in OPENING
+        assert line[0].isalnum() or line[0] in opening, line
+        assert line[-1] not in opening
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 @pytest.mark.parametrize(
     ("code", "text", "whole"),
     [
+        ("de", GERMAN, ["„flag“", "33\u00a0%", "12.345;", "„Es ", "bleibt.“"]),
         ("es", SPANISH, ["«flag»", "33\u00a0%", "12.345;", "¿Y ", "¡Que ", "memoria!"]),
         ("fr", FRENCH, ["«\u00a0drapeau\u00a0»", "33\u00a0%", "12\u202f345\u202f;", "dire\u202f?"]),
         (
@@ -199,6 +209,18 @@ def test_what_belongs_together_stays_on_a_line(code: str, text: str, whole: list
         for part in whole:
             if part in text[start:]:
                 assert any(part.rstrip() in line for line in lines), (part, lines)
+
+
+def test_german_cues_end_where_a_quoted_sentence_ends() -> None:
+    text = (
+        "Der Kopf fragt jedes Wort davor: „Wer passt zu mir?“ Die Keys antworten ihm alle zugleich."
+    )
+    with use_language("de"):
+        cues = captions([beat(text)])
+    assert [cue.lines for cue in cues] == [
+        ("Der Kopf fragt jedes Wort davor:", "„Wer passt zu mir?“"),
+        ("Die Keys antworten ihm alle zugleich.",),
+    ]
 
 
 @pytest.mark.parametrize("code", LETTERS)

@@ -246,6 +246,7 @@ def test_the_whole_models_shares_and_words_are_those_of_the_trace() -> None:
         (" it is a girl.\n\n", "en", " “it is a girl.”"),
         (" blue.\n\nThe flag", "en", " “blue. The flag …”"),
         (" blue.\n\nThe flag", "fr", " «\u00a0blue. The flag …\u00a0»"),
+        (" blue.\n\nThe flag", "de", " „blue. The flag …“"),
         (" blue.\n\nThe flag", "es", " «blue. The flag …»"),
     ],
 )
