@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,13 +168,14 @@ def show(
         ("theme", theme, THEMES),
         ("palette", palette, PALETTES),
     )
+    _require_numbers(layer=layer, head=head, jobs=jobs)
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs is {jobs}; at least 1 process has to draw")
     with temporary_folder() as folder:
         try:
             (entry,) = scenes_named([scene])
             for option, name, known in choices:
-                choose(name, known, option, option)
+                _choose(name, known, option)
             language = language.replace("-", "_")
             require_language(language, [entry])
             file = folder / "trace.safetensors"
@@ -201,7 +203,7 @@ def show(
             if not succeeded:
                 raise RuntimeError(f"{scene} could not be rendered; the message above says why")
         except click.ClickException as error:
-            raise ValueError(error.message) from error
+            raise ValueError(error.message) from None
         (film,) = request.out.rglob("*.mp4")
         with use_language(language) as spoken:
             title = entry.shown_title
@@ -259,20 +261,23 @@ def widget(
     LiveWidget
         Displayed by the notebook when it is the last expression of a cell. Its ``value`` is a dict
         with what is chosen and what that gives; it is empty until the picture is drawn. All
-        positions are those in the prompt, from 0.
+        positions are those in the prompt, from 0; a beginning token, which is not drawn, counts,
+        but cannot be chosen.
 
         - "pattern": ``layer``, ``head``, ``query`` and ``key`` with ``query_word`` and
           ``key_word``, ``score`` (None where the model does not look) and ``weight``;
         - "rows": ``layer``, ``head``, ``query`` with ``query_word``, ``temperature``, the
           ``scores`` and ``weights`` of the keys up to the query, and the words that are ``off``;
         - "heads": as "pattern" without ``score``, the number of ``sets``, and the share of
-          attention that ``moved``;
+          attention that ``moved``; with fewer sets than the model has, ``weight`` is theirs;
         - "rank": ``layer``, ``head``, ``numbers`` kept for each word and layer, and for each way
           ("latent_then_rotate", "mla") a dict with the share of attention ``moved``, the
           probability of the ``next_word``, ``key_error`` and ``value_error``.
 
-        Set it, wholly or in part, and the picture follows: ``picture.value = {"query": 5}``. What
-        follows from other entries is computed anew.
+        Set it, wholly or in part, and the picture follows: ``picture.value = {"query": 5}``, or
+        ``{"query": "white"}`` if the word stands there once. In "rank", ``numbers`` is what can be
+        set: ``{"numbers": 48}``. What follows from that is computed by the picture, so ``value`` is
+        whole again in the next cell.
 
     Raises
     ------
@@ -300,12 +305,13 @@ def widget(
     from filmkit.render.request import require_layer_and_head
 
     try:
+        _require_numbers(layer=layer, head=head)
         for option, name, known in (
             ("picture", picture, PICTURES),
             ("theme", theme, THEMES),
             ("palette", palette, PALETTES),
         ):
-            choose(name, known, option, option)
+            _choose(name, known, option)
         language = language.replace("-", "_")
         require_language(language, [])
         if not isinstance(trace, Trace):
@@ -315,9 +321,26 @@ def widget(
             view = LayerView.of_prompt(trace, layer, show_first_token=False)
             return make_widget(picture, view, head, palette=palette, theme=theme)
     except click.ClickException as error:
-        raise ValueError(error.message) from error
+        raise ValueError(error.message) from None
     except StageError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error)) from None
+
+
+def _choose(name: object, known: Collection[str], kind: str) -> None:
+    """Check that a name is known; the error lists those that are."""
+    try:
+        choose(str(name), known, kind, kind)
+    except click.BadParameter as error:
+        listed = ", ".join(known)
+        if listed in error.message:
+            raise
+        raise ValueError(f"{error.message} There are {listed}") from None
+
+
+def _require_numbers(**given: object) -> None:
+    for name, number in given.items():
+        if number is not None and not isinstance(number, Integral):
+            raise ValueError(f"{name} is {number!r}; it has to be a whole number")
 
 
 @contextmanager

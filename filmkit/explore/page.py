@@ -169,6 +169,7 @@ def page_of(
     """
     meta = view.trace.meta
     ranks = any(part.name == "rank" for part in parts)
+    asking = {p.name for p in parts if QUESTION + p.question in said.get(p.scene, {})}
     with use_theme("dark") as theme:
         return render_page(
             template,
@@ -180,6 +181,8 @@ def page_of(
             parts=[part.name for part in parts],
             said=said,
             asked={p.name: (p.scene, QUESTION + p.question, p.answer) for p in parts},
+            premises={p.name: p.premise for p in parts},
+            waiting={p.name: p.waits for p in parts if p.waits in asking},
             model=meta.model,
             featured=meta.featured,
             next_word=printable(conversion_report(view.trace).next_word) if ranks else "",

@@ -40,6 +40,10 @@ class Part:
         The scene of the film that asks its question and answers it; "" if it asks none.
     question, answer
         The beats that are asked and answered there.
+    premise
+        Beats before that question, without which it cannot be understood.
+    waits
+        The part whose answer it tells, and for which it waits therefore; "" if it tells none.
     needs
         Names of the files with its numbers; see :data:`NUMBERS`.
     fits
@@ -50,6 +54,8 @@ class Part:
     scene: str = ""
     question: str = ""
     answer: str = ""
+    premise: tuple[str, ...] = ()
+    waits: str = ""
     needs: tuple[str, ...] = ()
     fits: Callable[[LayerView], bool] = lambda view: True
 
@@ -190,14 +196,37 @@ def _has_latent(view: LayerView) -> bool:
 
 PARTS = (
     Part("dot", needs=("layer",)),
-    Part("softmax", "scene_attention", "queries_and_keys", "softmax_of_a_row", ("layer",)),
-    Part("mix", needs=("layer",)),
-    Part("heads", needs=("layer",), fits=lambda view: view.trace.meta.n_heads > 1),
-    Part("sets", "scene_sharing", *2 * ("attention_moves",), ("layer",), _shares),
-    Part("latent", "scene_mla", *2 * ("all_heads_compared",), ("layer", "latent"), _has_latent),
+    Part("softmax", "scene_attention", "queries_and_keys", "softmax_of_a_row", needs=("layer",)),
+    Part("mix", needs=("layer",), waits="softmax"),
+    Part("heads", needs=("layer",), fits=lambda view: view.trace.meta.n_heads > 1, waits="softmax"),
+    Part(
+        "sets",
+        *("scene_sharing", *2 * ("attention_moves",)),
+        needs=("layer",),
+        fits=_shares,
+        premise=("one_set_for_all",),
+    ),
+    Part(
+        "latent",
+        *("scene_mla", *2 * ("all_heads_compared",)),
+        needs=("layer", "latent"),
+        fits=_has_latent,
+        premise=("the_same_budget",),
+        waits="sets",
+    ),
     Part("rank", needs=("rank",), fits=lambda view: is_converted(view.trace)),
-    Part("memory", "scene_cache_size", *2 * ("one_gpu",), ("published",)),
-    Part("reading", "scene_sparse", *2 * ("each_head_chooses",), ("patterns",)),
+    Part(
+        "memory",
+        *("scene_cache_size", *2 * ("one_gpu",)),
+        needs=("published",),
+        premise=("one_token",),
+    ),
+    Part(
+        "reading",
+        *("scene_sparse", *2 * ("each_head_chooses",)),
+        needs=("patterns",),
+        premise=("the_last_ones", "the_first_one"),
+    ),
 )
 """The parts of the page, in the order of the story."""
 

@@ -74,23 +74,36 @@ class Choices:
     values
         What each choice may be, by its name in the value of the picture; of a temperature, the
         least and the greatest.
+    words
+        The word at each position that may be chosen.
     """
 
     picture: str
     values: Mapping[str, Sequence[float]]
+    words: Mapping[int, str]
 
-    def check(self, value: Mapping[str, Any]) -> dict[str, Any]:
+    def check(self, value: object) -> dict[str, Any]:
         """Return a value of the picture, or a part of one, in plain numbers.
 
         Raises
         ------
+        TraitError
+            If it is no dict.
         ValueError
             If there is no such choice.
         """
+        if not isinstance(value, Mapping):
+            example = {name: known[-1] for name, known in [*self.values.items()][-1:]}
+            raise traitlets.TraitError(
+                f"value is {value!r}; expected a dict of what to choose, such as {example}"
+            )
         checked = {name: self._checked(name, chosen) for name, chosen in value.items()}
         query, key = checked.get("query"), checked.get("key")
         if query is not None and key is not None and key > query:
-            raise ValueError(f"key {key} comes after query {query}, and no word looks ahead")
+            words = f"“{self.words[key]}” after “{self.words[query]}”"
+            raise ValueError(
+                f"key {key} comes after query {query}, {words}, and no word looks ahead"
+            )
         return checked
 
     def _checked(self, name: str, chosen: Any) -> Any:
@@ -103,14 +116,31 @@ class Choices:
             )
         known = self.values[name]
         if name == "off":
-            positions = chosen if isinstance(chosen, Iterable) else [chosen]
-            return [_one_of(known, position, name) for position in positions]
+            several = isinstance(chosen, Iterable) and not isinstance(chosen, str)
+            positions = chosen if several else [chosen]
+            return [self._position(position, name) for position in positions]
+        if name in {"query", "key"}:
+            return self._position(chosen, name)
         if name == "temperature" and isinstance(chosen, float | int):
             least, most = known
             if least <= chosen <= most:
                 return float(chosen)
             raise _refusal(known, chosen, name)
         return _one_of(known, chosen, name)
+
+    def _position(self, chosen: Any, name: str) -> float:
+        """Return the position of a word, which may be given as a word."""
+        if not isinstance(chosen, str):
+            return _one_of(self.values[name], chosen, name)
+        places = [place for place, word in self.words.items() if word == chosen.strip()]
+        if len(places) == 1:
+            return places[0]
+        if places:
+            raise ValueError(f"{name} is {chosen!r}, which stands at {_listed(places)}: choose one")
+        raise ValueError(
+            f"{name} is {chosen!r}; it may be {_listed(self.values[name])}, or one of the words "
+            f"{', '.join(dict.fromkeys(self.words.values()))}"
+        )
 
 
 def _one_of(known: Sequence[float], chosen: Any, name: str) -> float:
@@ -122,10 +152,14 @@ def _one_of(known: Sequence[float], chosen: Any, name: str) -> float:
 
 
 def _refusal(known: Sequence[float], chosen: Any, name: str) -> ValueError:
-    among = f"{known[0]} to {known[-1]}"
-    if not isinstance(known, range) and name != "temperature":
-        among = ", ".join(map(str, known))
+    among = f"{known[0]} to {known[-1]}" if name == "temperature" else _listed(known)
     return ValueError(f"{name} is {chosen!r}; it may be {among}")
+
+
+def _listed(known: Sequence[float]) -> str:
+    if isinstance(known, range):
+        return f"{known[0]} to {known[-1]}"
+    return ", ".join(map(str, known))
 
 
 class LiveWidget(anywidget.AnyWidget):
@@ -142,6 +176,10 @@ class LiveWidget(anywidget.AnyWidget):
     def __init__(self, choices: Choices, page: str, title: str) -> None:
         self._choices = choices
         super().__init__(_page=page, _title=title)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Checked before traitlets has it, whose calls would stand between a mistake and its line.
+        super().__setattr__(name, self._choices.check(value) if name == "value" else value)
 
     @traitlets.validate("value")
     def _check(self, proposal: Any) -> dict[str, Any]:
@@ -225,4 +263,5 @@ def make_widget(
             choices |= {"key": words}
         if any(part.name == "sets" for part in parts):
             choices |= {"sets": sets_of(trace)}
-    return LiveWidget(Choices(picture, choices), page, title)
+    drawn = {position: document["tokens"][position] for position in range(view.first, view.stop)}
+    return LiveWidget(Choices(picture, choices, drawn), page, title)

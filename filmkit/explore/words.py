@@ -30,6 +30,10 @@ WORDS = {
         "This is not just their share: values differ in size, too."
     ),
     "withHidden": N_("Not drawn, but part of the sum: {what}, {share}."),
+    "atTemperature": N_("At temperature {temperature}, not the model’s own of 1."),
+    "masked": N_("This cell is masked: “{key}” comes after “{query}”, and no word looks ahead."),
+    "rowOf": N_("How “{query}” shares out its attention"),
+    "asAsked": N_("“{query}”, as in the question"),
     "head": N_("head {head}"),
     "headLooks": N_("Head {head}: “{query}” gives “{key}” {value}."),
     "movedIn": N_("attention that moved in head {head}"),
@@ -39,6 +43,7 @@ WORDS = {
     "sharedByAll": N_("This is multi-query attention (MQA)."),
     "sharedByGroups": N_("This is grouped-query attention (GQA)."),
     "sharedByNone": N_("This is multi-head attention (MHA)."),
+    "asTrained": N_("{count}, as trained"),
     "trained": N_("This is how the model was trained."),
     "light": N_("Light"),
     "dark": N_("Dark"),

@@ -64,6 +64,11 @@ class Asks(Stage):
         """The answer of softmax."""
         self.hold(1)
 
+    @beat
+    def one_set_for_all(self) -> None:
+        """The premise of sets."""
+        self.hold(1)
+
     @beat(ask="How much attention moves: [{tenth}], [{third}] or [{half}]?", answer="third")
     def attention_moves(self) -> None:
         """The answer of sets."""
@@ -126,8 +131,12 @@ def parts_of(page: Page) -> list[str]:
 
 
 def open_part(page: Page, name: str) -> None:
-    """Scroll to a part, answer its question if it asks one, and wait until it is drawn."""
+    """Scroll to a part, answer its question if it asks one, and wait until it is drawn.
+
+    A part that waits for the answer of another one is shown without it.
+    """
     page.evaluate(f"byId('{name}').scrollIntoView({{ behavior: 'instant' }})")
+    page.evaluate(f"document.querySelector('#{name} .waiting:not([hidden]) button')?.click()")
     page.evaluate(f"document.querySelector('#{name} .asked button')?.click()")
     wait_until(page, f"['ready', 'failed'].includes(byId('{name}').dataset.state)")
 

@@ -42,20 +42,52 @@ function markGuess(guess, answer) {
   answer.prepend(words);
 }
 
-document.querySelectorAll(".asked button").forEach((button) =>
-  button.addEventListener("click", () => {
-    const section = button.closest(".part");
-    section.querySelector(".shown").hidden = false;
-    section.querySelector(".asked").classList.add("answered");
-    const words = section.querySelector(".answer");
-    words.hidden = false;
-    words.focus({ preventScroll: true }); // which would be lost with the button
-    if (button.closest(".guesses")) markGuess(button, words);
-    else button.remove();
-    answered.add(section.dataset.part);
-    if (ready.has(section.dataset.part)) answer(section.dataset.part);
-  })
-);
+function unmarkGuess(choices) {
+  for (const choice of choices) {
+    choice.disabled = false;
+    choice.setAttribute("aria-pressed", false);
+    choice.querySelector("small")?.remove();
+  }
+}
+
+const sections = [...document.querySelectorAll(".part")];
+
+// A part shows its answer, or asks again; what would tell the answer below it waits until then.
+function showAnswer(section, shown) {
+  const { part } = section.dataset;
+  if (shown) answered.add(part);
+  else answered.delete(part);
+  section.querySelector(".asked").classList.toggle("answered", shown);
+  const waiting = sections.filter(({ dataset }) => dataset.waits === part);
+  const own = section.querySelectorAll(".shown, .answer, .again");
+  for (const each of [...own, ...waiting.map((other) => other.querySelector(".told"))]) each.hidden = !shown;
+  for (const other of waiting) other.querySelector(".waiting").hidden = shown;
+}
+
+for (const section of sections) {
+  const words = section.querySelector(".answer");
+  section.querySelectorAll(".asked button").forEach((button) =>
+    button.addEventListener("click", () => {
+      showAnswer(section, true);
+      words.focus({ preventScroll: true }); // which would be lost with the button
+      if (button.closest(".guesses")) markGuess(button, words);
+      else button.remove();
+      if (ready.has(section.dataset.part)) answer(section.dataset.part);
+    })
+  );
+  section.querySelector(".again button")?.addEventListener("click", () => {
+    const choices = section.querySelector(".guesses").children;
+    showAnswer(section, false);
+    unmarkGuess(choices);
+    words.querySelector(".unseen").remove();
+    choices[0].focus();
+  });
+  section.querySelector(".waiting button")?.addEventListener("click", () => {
+    section.querySelector(".waiting").hidden = true;
+    section.querySelector(".told").hidden = false;
+    section.querySelector("h2").focus({ preventScroll: true });
+  });
+}
 
 // What a screen reader says when the hand rests: the texts of the part in use. Another word changes
 // the texts of all parts, and a drag changes one many times.
@@ -66,7 +98,7 @@ let resting = null;
 function sayAtRest(target) {
   clearTimeout(resting);
   resting = setTimeout(() => {
-    const inView = [...document.querySelectorAll(".part")].find((part) => part.getBoundingClientRect().bottom > innerHeight / 2);
+    const inView = sections.find((part) => part.getBoundingClientRect().bottom > innerHeight / 2);
     const part = target.closest(".part") ?? inView;
     byId("said").textContent = [...(part?.querySelectorAll(SAID) ?? [])].map((text) => text.textContent).join(" ");
   }, REST);
@@ -80,4 +112,4 @@ const watcher = new IntersectionObserver(
   (entries) => entries.forEach((entry) => entry.isIntersecting && show(entry.target)),
   { rootMargin: "30% 0px" }
 );
-document.querySelectorAll(".part").forEach((section) => watcher.observe(section));
+sections.forEach((section) => watcher.observe(section));

@@ -46,10 +46,35 @@ const ready = new Set();
 
 const redraw = () => ready.forEach((name) => drawers[name].draw());
 
+let byHand = false; // whether the reader has chosen a word or a head
+
 function choose(changes) {
+  byHand = true;
   Object.assign(chosen, changes);
   showChosen();
   redraw();
+}
+
+// The word that a question was about, unless the reader has chosen another one.
+function askAbout(query) {
+  if (byHand) return;
+  choose({ query });
+  byHand = false;
+}
+
+// Whose row a part shows; and a way back to the word that its question was about.
+function nameRow(part) {
+  const { asked } = drawers[part];
+  const host = byId(`${part}-row`);
+  host.replaceChildren(say("rowOf", { query: wordAt(chosen.query) }));
+  if (!answered.has(part)) return;
+  const back = makeElement("button", say("asAsked", { query: wordAt(asked) }));
+  back.addEventListener("click", () => {
+    choose({ query: asked });
+    /** @type {HTMLElement} */ (document.querySelector("#query :checked")).focus({ preventScroll: true }); // the button is gone
+  });
+  back.classList.toggle("later", chosen.query === asked); // it keeps its room
+  host.append(" ", back);
 }
 
 // What is chosen, in the bar at the top, which scrolls to the side and never moves the page.
@@ -131,7 +156,7 @@ function readLayer(file) {
   layer ??= { q, k, v, scoring: { scale, cap, window, bias, sinks } };
 }
 
-const setOf = (head) => Math.floor((head * layer.k.shape[1]) / layer.q.shape[1]);
+const setOf = (head, k = layer.k) => Math.floor((head * k.shape[1]) / layer.q.shape[1]);
 const rowOf = (query = chosen.query, temperature = 1) =>
   attendRow(layer.q, layer.k, layer.scoring, chosen.head, query, temperature);
 

@@ -34,7 +34,16 @@ void main() {
 
 drawers.heads = {
   key: null, // the word that is compared with the one that looks
+  widest: Infinity, // a picture that is wider leaves out what is above and below
   near: Array(data.heads).fill(0), // how far each head has come forward, from 0 to 1
+
+  // The keys and values that heads read, and their patterns.
+  get shown() {
+    return { k: layer.k, v: layer.v, patterns: ownPatterns() };
+  },
+
+  // What is said of them beside what a head does.
+  about: () => "",
 
   async build() {
     const matrix = makeMatrix(byId("head-matrix"), {
@@ -44,6 +53,7 @@ drawers.heads = {
         this.key = key;
         choose({ query });
       },
+      read: byId("head-read"),
     });
     this.matrix = matrix;
     this.plates = {};
@@ -53,7 +63,6 @@ drawers.heads = {
       figure.append(this.plates[name], makeElement("figcaption", words));
       byId("head-plates").append(figure);
     }
-    this.patterns = ownPatterns();
     this.turn = this.goal = this.placeOf(chosen.head);
     await Promise.all([data.library && loadScript(data.library), document.fonts.ready]);
     const canvas = byId("arc");
@@ -103,7 +112,7 @@ drawers.heads = {
     byId("arc").hidden = true;
     byId("no-space").hidden = byId("row-of-heads").hidden = false;
     byId("row-of-heads").replaceChildren(
-      ...this.patterns.map((_, head) => {
+      ...this.near.map((_, head) => {
         const button = makeElement("button", "");
         button.append(makeCanvas([drawn.length, drawn.length], "cells", ""), makeElement("span", say("head", { head })));
         button.addEventListener("click", () => choose({ head }));
@@ -159,7 +168,8 @@ drawers.heads = {
     const { m4 } = twgl;
     const { width, height } = this.gl.canvas;
     // A narrow picture sees as far to the sides as a square one, and less of the floor.
-    const field = FIELD * Math.max(1, Math.min(1.5, 1.25 / (width / height)));
+    const narrow = Math.max(1, Math.min(1.5, 1.25 / (width / height)));
+    const field = FIELD * narrow * Math.min(1, this.widest / (width / height));
     const projection = m4.perspective(field, width / height, 0.5, 40);
     return m4.multiply(projection, m4.inverse(m4.lookAt(EYE, TARGET, [0, 1, 0])));
   },
@@ -179,7 +189,7 @@ drawers.heads = {
     const mirrored = m4.multiply(camera, m4.scaling([1, -1, 1]));
     // From the sides to the middle, so that what is nearer covers what is farther.
     const far = (head) => Math.abs(this.placeOf(head) - this.turn) - 10 * this.near[head];
-    const order = this.patterns.map((_, head) => head).sort((a, b) => far(b) - far(a));
+    const order = this.near.map((_, head) => head).sort((a, b) => far(b) - far(a));
     const colours = Object.fromEntries(["ink", "faint", "key", "value"].map((name) => [name, themeColour(name).map((part) => part / 255)]));
     for (const [view, light] of [[mirrored, MIRROR], [camera, 1]]) {
       if (light < 1 && themeName() === "light") continue;
@@ -204,7 +214,7 @@ drawers.heads = {
     const { m4 } = twgl;
     const { x, y } = pointerOn(event, canvas);
     const camera = this.camera;
-    const hit = this.patterns.map((_, head) => head).filter((head) => {
+    const hit = this.near.map((_, head) => head).filter((head) => {
       const matrix = m4.multiply(camera, this.placed(head, { ...QUADS.pattern, y: 0.75, height: 2.1 }));
       const [left, right] = [-0.5, 0.5].map((side) => m4.transformPoint(matrix, [side, 0, 0]));
       const [top, bottom] = [0.5, -0.5].map((side) => m4.transformPoint(matrix, [0, side, 0]));
@@ -239,15 +249,16 @@ drawers.heads = {
   },
 
   // Textures for the theme in use.
-  paintCards() {
-    if (this.painted === themeName()) return;
-    this.painted = themeName();
+  paintCards({ patterns, ...tensors }) {
+    const { theme, of } = this.painted ?? {};
+    if (theme === themeName() && of === patterns) return;
+    this.painted = { theme: themeName(), of: patterns };
     const { gl } = this;
     (this.textures ?? []).forEach((quads) => Object.values(quads).forEach((texture) => gl.deleteTexture(texture)));
     const count = drawn.length;
-    this.textures = this.patterns.map((pattern, head) => {
+    this.textures = patterns.map((pattern, head) => {
       const plate = (name) =>
-        this.texture([count, layer[name].shape[2]], (canvas) => paintPlate(canvas, name, layer[name], setOf(head)));
+        this.texture([count, layer[name].shape[2]], (canvas) => paintPlate(canvas, name, tensors[name], setOf(head, tensors.k)));
       return {
         pattern: this.texture([count, count], (canvas) => paintPattern(canvas, pattern)),
         name: this.nameTexture(head),
@@ -259,19 +270,21 @@ drawers.heads = {
 
   draw() {
     const { head, query } = chosen;
-    const pattern = this.patterns[head];
+    const { shown } = this;
+    const pattern = shown.patterns[head];
     if (this.key === null || this.key > query) this.key = strongestOf(pattern[query].slice(0, query + 1));
     this.matrix.draw((asking, key) => pattern[asking][key], normOf("pattern"), query, this.key);
     for (const [name, canvas] of Object.entries(this.plates)) {
-      paintPlate(canvas, name, layer[name], setOf(head));
+      paintPlate(canvas, name, shown[name], setOf(head, shown.k));
     }
-    byId("head-read").textContent = say("headLooks", { head, query: wordAt(query), key: wordAt(this.key), value: percent(pattern[query][this.key]) });
+    const looks = say("headLooks", { head, query: wordAt(query), key: wordAt(this.key), value: percent(pattern[query][this.key]) });
+    byId("head-read").textContent = sentences(looks, this.about());
     if (this.gl) {
-      this.paintCards();
+      this.paintCards(shown);
       this.turnTo(this.placeOf(head));
     } else {
       [...byId("row-of-heads").children].forEach((button, each) => {
-        paintPattern(button.firstChild, this.patterns[each]);
+        paintPattern(button.firstChild, shown.patterns[each]);
         button.setAttribute("aria-pressed", each === head);
       });
     }

@@ -3,9 +3,10 @@
 /**
  * A matrix in a figure: pointer and arrow keys choose a cell.
  * @param {HTMLElement} figure
- * @param {{ positions: number[], label: string, onChoose?: (query: number, key: number) => void }} given
+ * @param {{ positions: number[], label: string, onChoose: (query: number, key: number) => void, read: HTMLElement }} given
+ *   "read" says what is chosen, or why a cell cannot be
  */
-function makeMatrix(figure, { positions, label, onChoose }) {
+function makeMatrix(figure, { positions, label, onChoose, read }) {
   const count = positions.length;
   const canvas = makeCanvas([count, count], "cells", label);
   const columns = makeElement("ol", "");
@@ -22,26 +23,28 @@ function makeMatrix(figure, { positions, label, onChoose }) {
   figure.style.setProperty("--count", count);
   figure.replaceChildren(columns, rows, box);
   const at = { row: count - 1, column: 0 };
-  if (onChoose) {
-    const pick = (row, column) => column <= row && onChoose(positions[row], positions[column]);
-    canvas.tabIndex = 0;
-    canvas.setAttribute("role", "application");
-    const pointed = (event) => {
-      const cell = cellOf(event, canvas);
-      pick(cell.row, cell.column);
-    };
-    // A finger chooses by a tap: when it moves, it scrolls the page.
-    canvas.addEventListener("click", pointed);
-    canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && event.buttons & 1 && pointed(event));
-    canvas.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      const limited = (place) => Math.min(count - 1, Math.max(0, place));
-      const row = limited(at.row + step[0]);
-      pick(row, Math.min(row, limited(at.column + step[1])));
-    });
-  }
+  const pick = (row, column) => {
+    if (column <= row) return onChoose(positions[row], positions[column]);
+    read.querySelector("small")?.remove();
+    read.append(makeElement("small", say("masked", { query: wordAt(positions[row]), key: wordAt(positions[column]) })));
+  };
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  const pointed = (event) => {
+    const cell = cellOf(event, canvas);
+    pick(cell.row, cell.column);
+  };
+  // A finger chooses by a tap: when it moves, it scrolls the page.
+  canvas.addEventListener("click", pointed);
+  canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && event.buttons & 1 && pointed(event));
+  canvas.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const limited = (place) => Math.min(count - 1, Math.max(0, place));
+    const row = limited(at.row + step[0]);
+    pick(row, Math.min(row, limited(at.column + step[1])));
+  });
   return {
     // Draw values by query and key, and mark one of them.
     draw(valueAt, norm, query, key) {

@@ -2,6 +2,7 @@
 
 drawers.reading = {
   way: "hand",
+  asked: data.tokens.length - 1,
   build({ numbers, values }) {
     const { cells, heads } = numbers();
     const all = values(cells);
@@ -46,7 +47,7 @@ drawers.reading = {
   },
   answer() {
     this.use("best");
-    choose({ query: data.tokens.length - 1 });
+    askAbout(this.asked);
   },
   draw() {
     const rows = this.rowsOf(chosen.query);
@@ -72,6 +73,7 @@ drawers.reading = {
     this.common = this.columns.flatMap((_, key) => (read.every((keys) => keys.includes(key)) ? [key] : []));
     const share = shareHeld(rows, keysOf);
     const number = this.way === "hand" ? byHand.length : n;
+    nameRow("reading");
     byId("reading-read").textContent = say("held", { number, count, share: percent(share), heads: rows.length });
     announce();
   },

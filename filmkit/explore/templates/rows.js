@@ -14,6 +14,7 @@ drawers.dot = {
         this.key = key;
         choose({ query });
       },
+      read: byId("dot-read"),
     });
     this.strips = ["query", "key"].map((role) => makeStrip(role, WORDS[role]));
     this.bars = makeElement("div", "");
@@ -86,11 +87,12 @@ function hiddenShare(weights) {
 
 drawers.softmax = {
   build() {
-    byId("temperature").addEventListener("input", () => this.draw());
+    byId("temperature").addEventListener("input", redraw); // what is passed on follows
   },
   answer() {
-    choose({ query: data.query });
+    askAbout(this.asked);
   },
+  asked: data.query,
   get temperature() {
     return 2 ** (Number(byId("temperature").value) / 5);
   },
@@ -109,6 +111,7 @@ drawers.softmax = {
     lines.forEach((row, i) => row.classList.toggle("later", drawn[i] > chosen.query));
     if (data.first) lines.unshift(line(data.hidden, data.first === 1 ? scores[0] : null, hiddenShare(weights)));
     byId("softmax-bars").replaceChildren(...lines);
+    nameRow("softmax");
     announce();
   },
 };
@@ -139,7 +142,8 @@ drawers.mix = {
   },
   draw() {
     const { query, head } = chosen;
-    const { weights } = rowOf();
+    const { temperature } = drawers.softmax;
+    const { weights } = rowOf(query, temperature);
     const kept = weights.map((weight, position) => (this.off.has(position) ? 0 : weight));
     for (const { position, line, button, strip } of this.lines) {
       line.classList.toggle("later", position > query);
@@ -156,9 +160,11 @@ drawers.mix = {
     const share = kept.reduce((sum, weight) => sum + weight, 0);
     this.last.querySelector("em").textContent = percent(share);
     const off = Math.hypot(...all.map((value, i) => value - some[i])) / (Math.hypot(...all) || 1);
-    byId("mix-read").textContent = this.off.size
+    const missing = this.off.size
       ? say("without", { off: percent(off) })
       : data.first ? say("withHidden", { share: percent(hiddenShare(weights)), what: data.hidden }) : "";
+    byId("mix-read").textContent = sentences(temperature === 1 ? "" : say("atTemperature", { temperature: fixed(temperature) }), missing);
+    nameRow("mix");
     announce();
   },
 };

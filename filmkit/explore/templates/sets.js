@@ -21,9 +21,8 @@ class HeadRow {
     host.closest(".part").style.setProperty("--heads", data.heads);
   }
 
-  // Compute all patterns with other keys; return words on how much attention moved.
-  compute(k) {
-    const patterns = patternsWith(k);
+  // Show other patterns of all heads; return words on how much attention moved.
+  compare(patterns) {
     const shares = patterns.map((pattern, head) => movedInPattern(ownPatterns()[head], pattern));
     shares.forEach((share, head) => {
       this.heads[head].moved.textContent = share > LEAST_MOVED ? percent(share) : "";
@@ -65,15 +64,33 @@ function makePlate(tensor, set, name, role) {
 const keptNumbers = (count) => say("keptNumbers", { count: counted(count) });
 
 drawers.sets = {
+  sets: data.trained,
+
+  // The keys and values of so many sets, and what heads that share them look at.
+  get shared() {
+    const { sets } = this;
+    if (this.made?.sets !== sets) {
+      const fewer = sets < data.trained;
+      const [k, v] = [layer.k, layer.v].map((tensor) => (fewer ? pool(tensor, sets) : tensor));
+      this.made = { sets, k, v, patterns: fewer ? patternsWith(k) : ownPatterns() };
+    }
+    return this.made;
+  },
+
+  // What it is called when heads share so many.
+  get named() {
+    return { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
+  },
+
   build() {
-    this.sets = data.sets[0];
     byId("sets-choice").append(
-      ...data.sets.map((sets) =>
-        makeRadio("sets", counted(sets), sets, sets === this.sets, () => {
+      ...data.sets.map((sets) => {
+        const count = counted(sets);
+        return makeRadio("sets", sets === data.trained ? say("asTrained", { count }) : count, sets, sets === this.sets, () => {
           this.sets = sets;
-          this.draw();
-        })
-      )
+          redraw();
+        });
+      })
     );
     this.row = new HeadRow(byId("sets-patterns"));
   },
@@ -84,7 +101,7 @@ drawers.sets = {
 
   draw() {
     byId("sets-choice").querySelector(`[value="${this.sets}"]`).checked = true;
-    const [k, v] = [layer.k, layer.v].map((tensor) => (this.sets < tensor.shape[1] ? pool(tensor, this.sets) : tensor));
+    const { k, v, patterns } = this.shared;
     // A plate of each set stands over the heads that share it.
     byId("sets-plates").replaceChildren(
       ...Array.from({ length: this.sets }, (_, set) => {
@@ -95,11 +112,10 @@ drawers.sets = {
         return box;
       })
     );
-    const moved = this.row.compute(k);
+    const moved = this.row.compare(patterns);
     const kept = keptNumbers(this.sets * (k.shape[2] + v.shape[2]));
     const trained = this.sets === data.trained && this.sets < data.heads ? WORDS.trained : "";
-    const name = { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
-    byId("sets-read").textContent = sentences(say("keptAndMoved", { kept, moved }), name, trained);
+    byId("sets-read").textContent = sentences(say("keptAndMoved", { kept, moved }), this.named, trained);
     announce();
   },
 };
@@ -132,7 +148,7 @@ drawers.latent = {
     const canvas = makeCanvas(shape, "plate latent", WORDS.mla);
     paint(canvas, shape, (row, channel) => (channel < rank ? latent.data[drawn[row] * shape[1] + channel] : null), normOf("latent"));
     this.plate.replaceChildren(canvas);
-    const moved = this.row.compute(keysOfLatent(latent, W_UK, rank, this.given));
+    const moved = this.row.compare(patternsWith(keysOfLatent(latent, W_UK, rank, this.given)));
     byId("latent-read").textContent = say("keptAndMoved", { kept: keptNumbers(rank), moved });
     announce();
   },

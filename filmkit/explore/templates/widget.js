@@ -10,6 +10,14 @@ drawers.pattern = {
 
 const parts = Object.keys(data.needs);
 
+drawers.heads.widest = 2.4; // a cell is not high
+
+// The heads of a notebook are those that share sets below them.
+if (parts.includes("sets")) {
+  Object.defineProperty(drawers.heads, "shown", { get: () => drawers.sets.shared });
+  drawers.heads.about = () => (drawers.sets.sets < data.trained ? drawers.sets.named : "");
+}
+
 const aboutHead = () => ({ layer: data.layer, head: chosen.head, query: chosen.query, query_word: wordAt(chosen.query) });
 const aboutCell = (key) => ({ ...aboutHead(), key, key_word: wordAt(key) });
 
@@ -48,7 +56,7 @@ const told = {
   heads: {
     value() {
       const { key } = drawers.heads;
-      return { ...aboutCell(key), weight: ownPatterns()[chosen.head][chosen.query][key] };
+      return { ...aboutCell(key), weight: drawers.heads.shown.patterns[chosen.head][chosen.query][key] };
     },
     take({ key = drawers.heads.key }) {
       drawers.heads.key = key;

@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 
 import filmkit
 from filmkit.core import fonts
+from filmkit.explore.widget import PICTURES
 from filmkit.render.cache import FOLDER_VARIABLE
 from scenes.registry import SCENES
 from tests.support.calling import SCENE
@@ -78,10 +79,26 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
         if "text/html" in output.get("data", {})
     ]
     # No cell has any other output, such as a warning.
-    assert len(pages) == 3, [page[:500] for page in pages]
-    check(pages[0], tmp_path, "No: move the bracket.")
-    assert pages[1].startswith("<iframe"), "the picture to try by hand, without Python"
-    check(pages[2], tmp_path, "All rows together are the attention")
+    *pictures, beat, own = pages
+    assert len(pictures) == 4, [page[:500] for page in pages]
+    for picture in pictures:
+        assert picture.startswith("<iframe"), "the picture to try by hand, without Python"
+    check(beat, tmp_path, "Softmax turns a row")
+    check(own, tmp_path, "All rows together are the attention")
+
+
+def test_the_lesson_has_each_picture_and_a_task_for_it() -> None:
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    assert sum("**Task.**" in cell.source for cell in cells) == 6
+    names: dict[str, Any] = {}
+    for cell in cells:
+        if "show" in cell.source and cell.cell_type == "code":
+            break  # it renders
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+    for picture in PICTURES:
+        assert repr(names[picture]).startswith(f"<{picture} of ")
+    assert names["pattern"].value == {"query": 7, "key": 5}
 
 
 def test_beats_that_the_pages_show_are_beats() -> None:

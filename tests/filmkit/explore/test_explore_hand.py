@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from filmkit.explore.parts import PARTS
 from tests.support.browsing import Open, browser, wait_until
 from tests.support.exploring import (
     ASKED,
@@ -260,13 +261,19 @@ def test_a_question_stands_before_its_answer(open_page: Open) -> None:
     page = open_page(**STILL)
     for name, question in ASKED.items():
         assert not page.locator(f"#{name} .answer").is_visible()
+        page.evaluate(f"document.querySelector('#{name} .waiting button')?.click()")
         page.evaluate(f"byId('{name}').scrollIntoView({{ behavior: 'instant' }})")
         wait_until(page, f"byId('{name}').dataset.state === 'ready'")
         assert page.locator(f"#{name} .asked p").first.text_content() == question
         assert not page.locator(f"#{name} .shown").is_visible()
+    assert page.locator(".premise").all_text_contents() == ["The premise of sets."]
+    assert page.is_visible("#sets .premise")
     said = {node["name"] for node in tree(page)}
     assert set(ASKED.values()) <= said
-    answers = ("Temperature, for this picture", "Sets of keys and values", "GPU", "What is read")
+    answers = (
+        *("Temperature, here and in what is passed on", "Sets of keys and values", "GPU"),
+        "What is read",
+    )
     assert not said.intersection(answers), "a screen reader reads no answer before it is asked for"
     for name in ASKED:
         page.locator(f"#{name} .asked button").first.focus()
@@ -316,6 +323,69 @@ def test_a_guess_stays_beside_what_is_right(
     assert len(set(shapes)) == len(set(marked)), "not told by its colour alone"
     choices.first.evaluate("(choice) => choice.click()")
     assert page.locator("#sets [aria-pressed=true]").all_text_contents() == [pressed]
+
+
+def test_what_tells_an_answer_waits_for_it(open_page: Open) -> None:
+    page = open_page(**STILL)
+    waiting = {part.name: part.waits for part in PARTS if part.waits}
+    assert set(waiting) == {"mix", "heads", "latent"}
+    told = {name: page.locator(f"#{name} .told") for name in waiting}
+    assert not any(each.is_visible() for each in told.values())
+    page.click("#softmax .asked button")
+    assert {name for name, each in told.items() if each.is_visible()} == {"mix", "heads"}
+    assert not page.is_visible("#mix .waiting")
+    page.locator("#latent .waiting button").focus()
+    page.keyboard.press("Enter")
+    assert told["latent"].is_visible(), "who wants to see it may"
+    assert page.evaluate("document.activeElement.id") == "latent-title"
+
+
+def test_a_question_may_be_guessed_again(open_page: Open) -> None:
+    page = open_page(**STILL)
+    assert page.evaluate("[drawers.sets.sets, ...data.sets]") == [3, 9, 3, 1], "first as trained"
+    choices = page.locator("#sets .guesses button")
+    choices.first.click()
+    assert page.is_visible("#latent .told")
+    page.click("#sets .again button")
+    for selector in ("#sets .answer", "#sets .shown", "#sets .again", "#latent .told"):
+        assert not page.is_visible(selector), selector
+    assert choices.all_text_contents() == ["a tenth", "a third", "half"]
+    assert page.locator("#sets .guesses [aria-pressed=true]").count() == 0
+    assert page.evaluate("document.activeElement.textContent") == "a tenth", "keys go on there"
+    choices.nth(1).click()
+    heard = "a third: your guess, and right. The answer of sets."
+    assert page.text_content("#sets .answer") == heard
+
+
+def test_an_answer_keeps_the_word_that_a_reader_has_chosen(open_page: Open) -> None:
+    page = open_page(**STILL)
+    words = page.evaluate("data.tokens")
+    open_part(page, "softmax")
+    row = page.locator("#softmax-row")
+    assert (row.text_content() or "").startswith(f"How “{words[7]}” shares out its attention")
+    assert not page.is_visible("#softmax-row button")
+    open_part(page, "reading")
+    assert page.evaluate("chosen.query") == 9, "the question is about the last word"
+    assert (row.text_content() or "").startswith(f"How “{words[9]}” "), "and the bars say whose"
+    page.check("#query input[value='4']", force=True)
+    page.evaluate("answer('softmax'); answer('reading')")
+    assert page.evaluate("chosen.query") == 4
+    assert (row.text_content() or "").startswith(f"How “{words[4]}” ")
+    page.click("#softmax-row button")
+    assert page.evaluate("chosen.query") == 7, "a way back to the word of the question"
+    assert page.evaluate("document.activeElement.value") == "7"
+
+
+def test_a_masked_cell_says_why(page: Page) -> None:
+    words = page.evaluate("data.tokens.slice(data.first)")
+    for name in ("dot", "head"):
+        canvas = page.locator(f"#{name}-matrix canvas")
+        for _ in range(2):
+            canvas.click(position=middle_of_cell(canvas, 2, 6, len(words)))
+        (why,) = page.locator(f"#{name}-read small").all_text_contents()
+        assert why.startswith(f"This cell is masked: “{words[6]}” comes after “{words[2]}”")
+        canvas.click(position=middle_of_cell(canvas, 2, 1, len(words)))
+        assert page.locator(f"#{name}-read small").count() == 0
 
 
 @pytest.mark.parametrize("viewport", [(1280, 720), (390, 844)], ids=["desk", "telephone"])

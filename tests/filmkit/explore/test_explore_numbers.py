@@ -145,6 +145,10 @@ def test_shares_are_the_softmax_at_the_temperature(
             ".map((bar) => bar.style.getPropertyValue('--share'))"
         )
         np.testing.assert_allclose(np.array(lengths, dtype=float), shares, rtol=1e-6)
+        passed = reads(page, "#mix-rows > div:not(:last-child) em")
+        assert passed == list(map(format_share, shares[1:])), "what is passed on follows"
+        told = said("atTemperature", temperature=written(temperature))
+        assert (told in read(page, "#mix-read")) == (step != 0)
     slide(page, "#temperature", 0)
 
 

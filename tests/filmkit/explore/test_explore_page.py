@@ -326,7 +326,8 @@ def test_questions_are_those_of_the_film() -> None:
     asking = [part for part in PARTS if part.question]
     assert [part.name for part in asking] == list(ASKED)
     for part in asking:
-        assert {QUESTION + part.question, part.answer} <= set(beats[part.scene]), part.name
+        said = {QUESTION + part.question, part.answer, *part.premise}
+        assert said <= set(beats[part.scene]), part.name
     assert "what_it_costs" in beats["scene_sharing"]
     assert {"into_the_latent", "the_answer", "the_word"} <= set(beats[CLOSING])
 

@@ -21,6 +21,7 @@ import traitlets
 import filmkit
 from extract.attention.arithmetic import AttentionResult
 from extract.attention.arithmetic import softmax as softmax_of
+from extract.recompute.sharing import share_heads
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import conversion_report
 from filmkit.commands import notebook
@@ -236,9 +237,19 @@ def test_heads_are_chosen_in_space_or_in_a_row(
         picture.click("#row-of-heads button >> nth=0")
     assert picture.is_visible("#arc") == space
     told = wait_for(page, head=0)
-    assert (told["sets"], told["moved"]) == (small.meta.n_heads, 0)
+    assert (told["sets"], told["moved"]) == (small.meta.n_kv_heads, 0)
+    before = told["weight"]
     picture.click("#sets-choice label >> nth=-1")
-    assert 0 < wait_for(page, sets=1)["moved"] < 1
+    told = wait_for(page, sets=1)
+    shared = share_heads(small, small.meta.featured.layer, 1)
+    assert told["moved"] == pytest.approx(shared.row_distances.mean(), abs=1e-5)
+    assert told["weight"] != pytest.approx(before, abs=1e-3), "what heads look at follows"
+    weight = shared.pattern[0, told["query"], told["key"]]
+    assert told["weight"] == pytest.approx(weight, abs=1e-5)
+    assert format_share(weight) in picture.inner_text("#head-read")
+    assert "multi-query attention" in picture.inner_text("#head-read")
+    marked = picture.locator("#sets-choice label").all_inner_texts()
+    assert marked == [f"{small.meta.n_heads}, as trained", "2", "1"]
 
 
 @pytest.mark.slow
@@ -321,10 +332,12 @@ def test_without_python_it_is_a_page_by_itself(
     [
         ("pattern", {"querry": 3}, "no 'querry' to choose in this picture; there are layer, head,"),
         ("pattern", {"query": 9}, "query is 9; it may be 1 to 8"),
-        ("pattern", {"query": "is"}, "query is 'is'; it may be 1 to 8"),
+        ("pattern", {"query": "it"}, "query is 'it'; it may be 1 to 8, or one of the words The,"),
+        ("pattern", {"query": ","}, "query is ',', which stands at 6, 8: choose one"),
+        ("rows", {"off": ["is", "it"]}, "off is 'it'; it may be"),
         ("pattern", {"query": 0}, "query is 0; it may be 1 to 8"),
         ("pattern", {"key": None}, "key is None; it may be"),
-        ("pattern", {"query": 2, "key": 3}, "key 3 comes after query 2"),
+        ("pattern", {"query": 2, "key": 3}, "key 3 comes after query 2, “flag” after “American”,"),
         ("pattern", {"layer": 0}, "layer is 0; it may be 1"),
         ("pattern", {"head": 4}, "head is 4; it may be 0 to 3"),
         ("rows", {"temperature": 0}, "temperature is 0; it may be 0.0625 to 16.0"),
@@ -345,14 +358,33 @@ def test_what_cannot_be_chosen_is_refused(
     with pytest.raises(ValueError, match=re.escape(message)):
         widget.value = wrong
     assert widget.value == before
-    with pytest.raises(traitlets.TraitError, match="expected a dict"):
-        widget.value = 5
+    no_dict: Any
+    for no_dict in (5, None, [("query", 3)]):
+        with pytest.raises(
+            traitlets.TraitError, match="expected a dict of what to choose"
+        ) as error:
+            widget.value = no_dict
+        assert len(error.traceback) < 4, "the line is not lost among calls of others"
+        assert "\n" not in str(error.value)
+
+
+def test_a_word_may_stand_for_its_position(small: Trace) -> None:
+    words = [token.strip() for token in small.meta.tokens]
+    widget = filmkit.widget("rows", trace=small)
+    widget.value = {"query": "white", "off": ["red", 1]}
+    assert widget.value == {"query": words.index("white"), "off": [words.index("red"), 1]}
+    widget.value = {"off": "red"}
+    assert widget.value == {"off": [words.index("red")]}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"picture": "patern"}, "there is no picture 'patern'; did you mean pattern?"),
+        ({"picture": "cat"}, "There are pattern, rank, rows, heads"),
+        ({"picture": 5}, "there is no picture '5'; there are pattern,"),
+        ({"layer": "x"}, "layer is 'x'; it has to be a whole number"),
+        ({"head": 1.5}, "head is 1.5; it has to be a whole number"),
         ({"theme": "drak"}, "did you mean dark"),
         ({"palette": "grey"}, "there is no palette 'grey'"),
         ({"language": "it"}, "no language 'it'"),
@@ -371,6 +403,8 @@ def test_wrong_arguments_are_explained(
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         filmkit.widget(**({"picture": "pattern", "trace": small} | arguments))
     assert "\n" not in str(error.value)
+    assert error.value.__cause__ is None, "no other error stands before it"
+    assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
 def test_without_anywidget_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
