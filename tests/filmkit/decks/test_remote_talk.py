@@ -406,6 +406,7 @@ def test_the_code_of_the_speaker_goes_when_it_has_been_scanned(
     screen: Page, open_page: OpenPage
 ) -> None:
     screen.keyboard.press("t")
+    screen.keyboard.press("t")
     assert screen.is_visible("#telephone")
     telephone = open_page("speaker")
     screen.wait_for_selector("#telephone", state="hidden")
