@@ -231,6 +231,7 @@ def test_black_and_pointer_come_from_the_telephone(screen: Page, telephone: Page
 
 def test_steps_that_come_late_are_one(screen: Page, telephone: Page) -> None:
     """And who taps sees soon that the deck does not hear it."""
+    telephone.wait_for_timeout(TWICE)
     telephone.evaluate(HELD_BACK)
     telephone.tap("#forward")
     telephone.evaluate("tell({ kind: 'step', by: 1, seen: 0 })")
