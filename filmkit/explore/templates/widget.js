@@ -88,8 +88,11 @@ if (data.chooses_head) {
   heads.addEventListener("input", () => choose({ head: Number(heads.value) }));
 }
 
-// Each part is built at once: a frame does not know what its notebook shows of it.
-const built = Promise.all([...document.querySelectorAll(".part")].map(show));
+// Each part is built at the beginning: a frame does not know what its notebook shows of it. The last
+// one is the first, as the heads show what the sets below them give.
+const built = (async () => {
+  for (const part of [...document.querySelectorAll(".part")].reverse()) await show(part);
+})();
 
 /** @type {?MessagePort} */
 let notebook = null;
