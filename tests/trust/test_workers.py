@@ -526,6 +526,7 @@ def loaded_otherwise(module: str, digest: str) -> None:
         del cluster_worker.LOADED[module]
 
 
+@pytest.mark.slow
 def test_a_worker_that_loaded_older_code_is_refused(
     shapes: RenderRequest, client: Client, scheduler: str
 ) -> None:

@@ -300,6 +300,7 @@ def test_malformed_address_is_a_usage_error(
     assert "write it as tcp://HOST:PORT" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_interrupt_cancels_unfinished_beats(
     client: Client, scheduler: str, trace_file: Path, tmp_path: Path
 ) -> None:
