@@ -324,7 +324,7 @@ class Hall:
             self._is_hidden = not self._is_hidden
         self._tell_votes()
 
-    # What they are told
+    # Messages to the pages
 
     def _post_screen(self, message: Message, *, replacing: bool = True) -> None:
         if self._screen is not None:

@@ -1,4 +1,4 @@
-"""Who may enter a server of this machine: whoever has its secret, from its own pages."""
+"""Refuse requests to a server that lack its secret, or come from pages of others."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Entrance:
 
     @property
     def address(self) -> str:
-        """The address that is told to users."""
+        """The address of the page by the first of the names, secret included."""
         return self.addresses[0]
 
     def remember(self, response: Response) -> None:

@@ -62,7 +62,7 @@ def server_of(application: ASGIApp, place: socket.socket, **options: Any) -> Ser
 
 
 def run(*servers: Server) -> None:
-    """Run servers until the process is told to stop, by Ctrl-C or SIGTERM.
+    """Run servers until Ctrl-C or SIGTERM.
 
     At a second signal they do not wait for their connections.
     """

@@ -165,7 +165,7 @@ def application(studio: Studio) -> ASGIApp:
 
 
 def _words(studio: Studio) -> Iterator[str]:
-    """Yield what the page may be told: the scenes, in all languages, and the words of the trace."""
+    """Yield texts whose letters the page needs: of scenes, in all languages, and of the trace."""
     yield LETTERS
     yield studio.words
     sources = [Path(entry.source_file) for entry in studio.entries.values()]

@@ -27,6 +27,7 @@ from filmkit.render.runner import manim_config
 from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.filming import render_request
 from tests.support.live_scenes import LIVE
+from tests.support.pdfs import alt_texts_of
 from tests.support.traces import make_trace
 
 SMALL = Quality(640, 360, 10)
@@ -253,19 +254,6 @@ def test_pdf_has_selectable_text_and_alt_texts(folder: Path) -> None:
     assert catalog["/Lang"] == "en"
     alt_texts = list(alt_texts_of(catalog["/StructTreeRoot"]))
     assert [text.partition(".")[0] for text in alt_texts] == TITLES
-
-
-def alt_texts_of(node: Any) -> Any:
-    """Yield the alt texts of a document's structure tree, in order."""
-    node = node.get_object()
-    if isinstance(node, list):
-        for child in node:
-            yield from alt_texts_of(child)
-    elif isinstance(node, dict):
-        if "/Alt" in node:
-            yield str(node["/Alt"])
-        if "/K" in node:
-            yield from alt_texts_of(node["/K"])
 
 
 # A title slide, chosen beats, and slides that go on by themselves

@@ -247,7 +247,7 @@ def test_the_page_for_the_server_has_what_the_file_has_not(talk: Talk, tmp_path:
     for page in (talk.screen, talk.telephone, talk.voting):
         assert page.count("connect-src ") == 1
         assert "default-src 'none'; script-src 'sha256-" in page
-    # Who votes is told nothing of the talk but its title.
+    # The audience's page has the title of the talk, and nothing else of it.
     assert "What to say" not in talk.voting
     assert CHOICES[0] not in talk.voting
 

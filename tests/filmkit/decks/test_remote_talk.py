@@ -417,7 +417,7 @@ def test_the_code_of_the_speaker_goes_when_it_has_been_scanned(
 def test_a_telephone_that_wakes_connects_again(
     screen: Page, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its connection may be dead without a word; and so may be that of one that hears nothing."""
+    """So does one that has heard nothing for long, though nobody has closed its connection."""
     monkeypatch.setattr(hall, "HERE_SECONDS", 60.0)  # a word in between would be of that time
     telephone = open_page("speaker")
     wait_until(telephone, WORKS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from math import tanh
@@ -25,6 +25,7 @@ from tests.support.asking import ASKING, SAID
 from tests.support.calling import Calling, assert_one_line, calling
 from tests.support.filming import render_request
 from tests.support.kinds import KINDS, SHIPPED_KIND, trace_of_kind
+from tests.support.pdfs import alt_texts_of
 from tests.support.traces import make_trace, replaced
 
 __all__ = ["calling"]
@@ -412,19 +413,6 @@ def make(calling: Calling, folder: Path, *arguments: object) -> PdfReader:
     )
     assert done.returncode == 0, done.stderr
     return PdfReader(folder / done.stdout.strip())
-
-
-def alt_texts_of(node: Any) -> Iterator[str]:
-    """Yield the alt texts of a document's structure tree, in order."""
-    node = node.get_object()
-    if isinstance(node, list):
-        for child in node:
-            yield from alt_texts_of(child)
-    elif isinstance(node, dict):
-        if "/Alt" in node:
-            yield str(node["/Alt"])
-        if "/K" in node:
-            yield from alt_texts_of(node["/K"])
 
 
 def test_two_questions_share_a_page_and_answers_come_last(calling: Calling, folder: Path) -> None:

@@ -395,7 +395,7 @@ def test_choices_are_kept_and_a_trace_may_be_typed(page: Page) -> None:
 
 
 def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -> None:
-    """What the studio would tell is told by the test: no model is loaded."""
+    """The test sends the messages of an extraction itself, so that no model is loaded."""
     wait_for_all(page)
     page.evaluate(
         """window.sent = []; window.realSend = send; send = (message) => sent.push(message);
