@@ -59,9 +59,16 @@ def deck(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def open_deck(browser: Browser, deck: Path) -> Iterator[Open]:
-    """Function that opens the deck."""
+    """Function that opens the deck, in which each beat plays once."""
+
+    def open_to_play_once(*fragment: str, **options: Any) -> Page:
+        page = open_page(*fragment, **options)
+        # The last beat repeats itself after a second, in which a busy machine may not have looked.
+        page.evaluate("talk.loop = false; slides.forEach((slide) => (slide.loop = false))")
+        return page
+
     with opened(browser, deck, script=RECORD_MODES) as open_page:
-        yield open_page
+        yield open_to_play_once
 
 
 def index(page: Page) -> int:
