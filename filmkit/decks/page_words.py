@@ -5,10 +5,12 @@ What never changes stands in the templates.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from filmkit.core.language import N_, _
 from filmkit.decks.cells import cell_words
 
-__all__ = ["page_words", "remote_words", "telephone_words", "voting_words"]
+__all__ = ["page_words", "remote_words", "telephone_words", "translated", "voting_words"]
 
 WORDS = {
     "plays": N_("Pause"),
@@ -110,23 +112,24 @@ VOTING = LOST | {
 
 def page_words() -> dict[str, str]:
     """Return the words of the page by their names."""
-    return _translated(WORDS) | cell_words()
+    return translated(WORDS) | cell_words()
 
 
 def remote_words() -> dict[str, str]:
     """Return the words that the page of a deck has besides, when a server shows it."""
-    return _translated(REMOTE)
+    return translated(REMOTE)
 
 
 def telephone_words() -> dict[str, str]:
     """Return the words of the speaker's telephone by their names."""
-    return _translated(TELEPHONE)
+    return translated(TELEPHONE)
 
 
 def voting_words() -> dict[str, str]:
     """Return the words of a telephone of the audience by their names."""
-    return _translated(VOTING)
+    return translated(VOTING)
 
 
-def _translated(words: dict[str, str]) -> dict[str, str]:
+def translated(words: Mapping[str, str]) -> dict[str, str]:
+    """Return texts that are marked for translation, by their names, in the language in use."""
     return {name: _(text) for name, text in words.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from filmkit.core.card import FILM_TITLE
 from filmkit.core.fonts import east_asian_fonts, font_files
 from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme
+from filmkit.decks.exercises import written
 from filmkit.decks.slides import Slide
 from filmkit.decks.web import colours_of
 
@@ -87,8 +89,8 @@ def typeset(
     theme
         Gives the colours of the text and of the pages.
     document
-        What the template shows, as plain data: its title, its author if it is not the project, and
-        more.
+        What the template shows: its title, its author if it is not the project, and more. Decimals
+        are written as the language in use does, and objects by their attributes.
     pictures
         The pictures, by the names of files that the document gives them.
 
@@ -109,7 +111,9 @@ def typeset(
     with temporary_folder() as root, atomic_write(target) as part:
         try:
             (root / template).write_bytes(source.read_bytes())
-            (root / "document.json").write_text(json.dumps(whole), encoding="utf-8")
+            (root / "document.json").write_text(
+                json.dumps(whole, default=_as_data), encoding="utf-8"
+            )
             for name, picture in pictures.items():
                 picture.save(root / name)
             pages = typst.compile(
@@ -123,3 +127,7 @@ def typeset(
             part.write_bytes(bytes(pages))
         except OSError as error:
             raise OutputError(target, error) from error
+
+
+def _as_data(value: Any) -> Any:
+    return written(value) if isinstance(value, Decimal) else vars(value)

@@ -5,21 +5,31 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from extract.trace import Trace
-from filmkit.core.language import QUESTION, _, current_language
+from filmkit.core.language import N_, QUESTION, _, current_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
+from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
-from filmkit.decks.exercise_pages import Block, Page, exercise_pages, sentence
+from filmkit.decks.exercise_pages import exercises_on_paper
+from filmkit.decks.page_words import translated
 from filmkit.decks.pdf import typeset
 from filmkit.decks.slides import Slide, drawn_slides, title_of
 from filmkit.render.request import RenderRequest, load_trace, report_files
 
 __all__ = ["make_worksheet"]
+
+WORDS = {
+    "name": N_("Name"),
+    "date": N_("Date"),
+    "questions": N_("Questions"),
+    "answers": N_("Answers"),
+}
+"""By the names that the template has for them."""
 
 LEADING = 2  # beats before a question that lead to it
 
@@ -48,42 +58,40 @@ def make_worksheet(request: RenderRequest, target: Path, paper: str, *, exercise
         If the file cannot be written.
     """
     trace, settings = load_trace(request), request.settings
-    pages: list[Page] = []
     pictures: dict[str, Image.Image] = {}
+    view = partial(
+        LayerView.of_prompt, trace, settings.layer, show_first_token=settings.show_first_token
+    )
     with use_theme(settings.theme, settings.palette, background=settings.background) as theme:
-        view_of = partial(
-            LayerView.of_prompt, trace, settings.layer, show_first_token=settings.show_first_token
-        )
-        if exercises:
-            pages += exercise_pages(view_of().head(settings.head))
+        document: dict[str, Any] = {
+            "title": _("Attention by hand") if exercises else title_of(request.scenes),
+            "paper": paper,
+            "words": translated(WORDS),
+            "exercises": exercises_on_paper(view().head(settings.head)) if exercises else None,
+            "questions": [],
+            "traced": False,
+        }
         if request.scenes:
             asked = [beats for entry in request.scenes for beats in _asked(request, entry, trace)]
             slides = _slides(request, trace, asked)
             if not slides:
                 return False
+            document["questions"] = [_question(beats, slides, pictures) for beats in asked]
             # What published sizes answer needs no sentence.
-            traced = any(trace.meta.model in slides[it.entry, it.answers].source for it in asked)
-            begin = [sentence(view_of(), {})] if traced else []
-            pages += [
-                Page(
-                    title,
-                    [*start, *(_block(beats, slides, pictures, solved) for beats in asked)],
-                    solved=solved,
-                )
-                for title, start, solved in (
-                    (_("Questions"), begin, False),
-                    (_("Answers"), [], True),
-                )
-            ]
-        document = {
-            "title": _("Attention by hand") if exercises else title_of(request.scenes),
-            "paper": paper,
-            "pages": [vars(page) for page in sorted(pages, key=lambda page: page.solved)],
-            "words": {"name": _("Name"), "date": _("Date")},
-        }
+            sources = [slides[beats.entry, beats.answers].source for beats in asked]
+            document["traced"] = any(trace.meta.model in source for source in sources)
+        if exercises or document["traced"]:
+            document["sentence"] = _sentence(view())
         typeset(target, "worksheet.typ", theme, document, pictures)
     report_files(request, [target])
     return True
+
+
+def _sentence(view: LayerView) -> dict[str, Any]:
+    """Return the words that are drawn, with their numbers, and whether there are some before."""
+    bos = view.trace.meta.has_bos
+    words = map(printable, view.words)
+    return {"words": [*enumerate(words, view.first + 1 - bos)], "cut": view.first > bos}
 
 
 class Asked(NamedTuple):
@@ -137,33 +145,32 @@ def _slides(request: RenderRequest, trace: Trace, asked: list[Asked]) -> Slides:
     return {(slide.entry, slide.name.partition("_")[2]): slide for slide in drawn}
 
 
-def _block(asked: Asked, slides: Slides, pictures: dict[str, Image.Image], solved: bool) -> Block:
-    """Return a question as a block, with what leads to it and room, or with its answer.
+def _question(asked: Asked, slides: Slides, pictures: dict[str, Image.Image]) -> dict[str, Any]:
+    """Return a question with what leads to it, and its answer.
 
     What was seen and said before leads to it if its numbers come from where those of the answer do.
     """
-    entry, space = asked.entry, current_language().space
+    entry, described = asked.entry, asked.asks == asked.answers
     asks, answers = slides[entry, asked.asks], slides[entry, asked.answers]
     before = [slides[entry, name] for name in asked.before]
     seen = [slide for slide in before if slide.source == answers.source]
-    described = asks is answers
+    said = current_language().space.join(slide.narration for slide in seen)
+    task = _("What does this picture show? Say it in your own words.")
     return {
-        "kind": "question",
         "scene": entry.shown_title,
-        "pictures": [_picture(slide, pictures) for slide in ([answers] if solved else seen)],
-        "before": "" if solved or described else space.join(slide.narration for slide in seen),
-        "text": _("What does this picture show? Say it in your own words.")
-        if described
-        else asks.narration,
+        "seen": [_picture(slide, pictures) for slide in seen],
+        "before": "" if described else said,
+        "text": task if described else asks.narration,
         "choices": asks.choices,
-        "right": asks.answer if solved else None,
-        "after": answers.narration if solved else "" if described else _("Why do you think so?"),
-        "solved": solved,
+        "right": asks.answer,
+        "why": "" if described else _("Why do you think so?"),
+        "picture": _picture(answers, pictures),
+        "answer": answers.narration,
     }
 
 
-def _picture(slide: Slide, pictures: dict[str, Image.Image]) -> Block:
-    """Return the picture of a slide as a block, and keep it."""
+def _picture(slide: Slide, pictures: dict[str, Image.Image]) -> dict[str, str]:
+    """Keep the picture of a slide; return its file and what it shows."""
     file = f"{slide.entry.slug}-{slide.name}.png"
     pictures[file] = slide.picture
     return {"file": file, "alt": slide.alt}
