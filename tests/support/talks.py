@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -75,22 +73,18 @@ def served(talk: Talk) -> Iterator[TalkServer]:
     # Loaded here: they are an extra of the project.
     from filmkit.decks.remote import TalkServer
     from filmkit.serving.limits import BOUNDED
-    from filmkit.serving.running import listening, serve_all, server_of
+    from filmkit.serving.running import listening, server_of
+    from tests.support.serving import serving
 
     with ExitStack() as stack:
         inside, outside = (stack.enter_context(listening()) for _ in range(2))
         server = TalkServer(
             talk, inside=inside.getsockname()[1], outside=outside.getsockname()[1], addresses=()
         )
-        both = (
-            server_of(server.inside(), inside),
-            server_of(server.outside(), outside, **BOUNDED),
+        stack.enter_context(
+            serving(
+                server_of(server.inside(), inside),
+                server_of(server.outside(), outside, **BOUNDED),
+            )
         )
-        thread = threading.Thread(target=lambda: asyncio.run(serve_all(*both)))
-        thread.start()
-        try:
-            yield server
-        finally:
-            for each in both:
-                each.should_exit = True
-            thread.join()
+        yield server

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 from filmkit.serving import addresses, limits
 from filmkit.serving.addresses import network_addresses
 from filmkit.serving.limits import BOUNDED, Rate
-from filmkit.serving.running import listening, serve_all, server_of
+from filmkit.serving.running import listening, server_of
+from tests.support.serving import serving
 
 LARGE = 8 << 20  # bytes; more than the system keeps for a reader
 HELLO = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -48,15 +47,8 @@ async def _echo(websocket: WebSocket) -> None:
 def _serving() -> Iterator[int]:
     """Serve with the bounds, and yield the port."""
     routes = [Route("/", _answer), Route("/long", _answer_long), WebSocketRoute("/echo", _echo)]
-    with listening() as place:
-        server = server_of(Starlette(routes=routes), place, **BOUNDED)
-        thread = threading.Thread(target=lambda: asyncio.run(serve_all(server)))
-        thread.start()
-        try:
-            yield place.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join()
+    with listening() as place, serving(server_of(Starlette(routes=routes), place, **BOUNDED)):
+        yield place.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
