@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from extract.trace import TraceMeta
-from filmkit.core.language import N_, _, current_language, ngettext
+from filmkit.core.language import _, current_language, ngettext
 from filmkit.core.model_places import origin_notes
 from filmkit.core.numbers import (
     MINUS,
@@ -21,41 +21,8 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.view import HeadView
 from filmkit.decks.exercises import Exercises, power, written
-from filmkit.decks.page_words import translated
 
 __all__ = ["exercises_on_paper"]
-
-WORDS = {
-    "matching": N_("How well do two words match?"),
-    "sharing": N_("From scores to shares, from shares to a mix"),
-    "solutions": N_("Solutions"),
-    "product": N_("A dot product"),
-    "softmax": N_("Softmax"),
-    "mix": N_("A weighted mix"),
-    "asks": N_("“{query}” asks, “{key}” answers"),
-    "of_query": N_("query of “{word}”"),
-    "of_key": N_("key of “{word}”"),
-    "better": N_("Which of the two matches “{query}” better?"),
-    "channel": N_("channel"),
-    "rest": N_("the rest"),
-    "sum": N_("sum"),
-    "distance": N_("distance"),
-    "score": N_("score"),
-    "products": N_("products"),
-    "word": N_("word"),
-    "power": N_("e to that power"),
-    "share": N_("share"),
-    "one_channel": N_("channel {number}"),
-    "one_product": N_("product"),
-    "masked": N_("masked"),
-    "powers": N_("e to the power of {number} stands in the row of {whole}, below {tenth}"),
-    "own": N_("the model’s own"),
-    "own_score": N_(
-        "The model’s own, with all {width} channels and not rounded: sum {sum}, score {score}."
-    ),
-    "rounding": N_("What differs from the model’s own numbers was lost by rounding."),
-}
-"""By the names that the template has for them; it fills in names in braces."""
 
 POWER_ROWS = 6  # of the table of powers of e: beyond them all are 0.00
 MOST_NAMED = 6  # words that have no row of their own, by their names
@@ -66,7 +33,6 @@ def exercises_on_paper(view: HeadView) -> dict[str, Any]:
     tasks, meta = Exercises(view), view.layer.trace.meta
     place = _("layer {layer}, head {head}", layer=view.layer.layer, head=view.head)
     return {
-        "words": translated(WORDS),
         "source": "  ·  ".join([*origin_notes(meta), meta.model, place]),
         "word": tasks.word,
         "match": _match(tasks, meta),

@@ -19,6 +19,7 @@ from filmkit.core.fonts import east_asian_fonts, font_files
 from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme
 from filmkit.decks.exercises import written
+from filmkit.decks.page_words import script_words
 from filmkit.decks.slides import Slide
 from filmkit.decks.web import colours_of
 
@@ -107,6 +108,7 @@ def typeset(
         "language": current_language().main_code,
         "colours": colours_of(theme),
         "background": theme.background,
+        "translated": script_words(source.read_text(encoding="utf-8")),
     }
     with temporary_folder() as root, atomic_write(target) as part:
         try:

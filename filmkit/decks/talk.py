@@ -14,7 +14,6 @@ from PIL import Image
 from filmkit.core.language import QUESTION
 from filmkit.core.theme import DARK
 from filmkit.decks import DeckOptions
-from filmkit.decks.page_words import telephone_words, voting_words
 from filmkit.decks.slides import Slide
 from filmkit.decks.votes import Question
 from filmkit.decks.web import WebDeck, as_json, render_page
@@ -74,7 +73,6 @@ class Talk:
         names = [f"{sha256(picture).hexdigest()[:16]}.webp" for picture in small]
         document: dict[str, Any] = {
             "minutes": options.minutes,
-            "words": telephone_words(),
             "slides": [
                 {
                     "title": slide.title,
@@ -94,7 +92,7 @@ class Talk:
             if slide.choices
         }
         asked = "".join(text for q in questions.values() for text in (q.text, *q.choices))
-        vote = {"title": title, "words": voting_words()}
+        vote = {"title": title}
         return cls(
             screen=deck.served(),
             telephone=_page("telephone.html", TELEPHONE_SCRIPTS, title, document, asked),

@@ -25,10 +25,10 @@ from filmkit.core.theme import Theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.decks import PAUSE, DeckOptions, is_link
-from filmkit.decks.cells import ArrayStore, axis_names, panels_of
+from filmkit.decks.cells import ArrayStore, axis_names, cell_words, panels_of
 from filmkit.decks.live import LivePictures
 from filmkit.decks.page_fonts import font_faces
-from filmkit.decks.page_words import page_words, remote_words
+from filmkit.decks.page_words import script_words
 from filmkit.decks.slides import Slide
 
 __all__ = [
@@ -129,6 +129,7 @@ def write_web(
         "title": title,
         "tokens": [printable(token) for token in trace.meta.tokens],
         "axes": axis_names(),
+        "words": cell_words(),
         "arrays": arrays.encoded(),
         "sound": any(slide.sound for slide in slides),
         "auto": options.auto,
@@ -140,7 +141,6 @@ def write_web(
     }
 
     def page(*, served: bool = False) -> str:
-        words = page_words() | (remote_words() if served else {})
         return render_page(
             "deck.html",
             theme,
@@ -151,7 +151,7 @@ def write_web(
             served=served,
             live=live_pictures,
             model=trace.meta.model,
-            document=as_json(document | {"words": words}),
+            document=as_json(document),
             films=films,
             films_beside=films_beside,
             sound=document["sound"],
@@ -186,7 +186,7 @@ def _slide_data(
 def render_page(
     template: str, theme: Theme, *, package: str = "filmkit.decks", told: str = "", **values: Any
 ) -> str:
-    """Return a page as HTML, made from a template.
+    """Return a page as HTML, or its style sheet, made from a template.
 
     Parameters
     ----------
@@ -214,6 +214,7 @@ def render_page(
         return Markup("".join(texts).replace("\r\n", "\n"))  # as a browser reads it
 
     environment.globals["source"] = source
+    environment.globals["translated"] = lambda *names: as_json(script_words(source(*names)))
     environment.globals["source_hash"] = lambda *names: source_hash(source(*names))
     environment.filters["link"] = require_link
     environment.globals["_"] = _

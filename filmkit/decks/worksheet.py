@@ -10,26 +10,17 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from extract.trace import Trace
-from filmkit.core.language import N_, QUESTION, _, current_language
+from filmkit.core.language import QUESTION, _, current_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.decks.exercise_pages import exercises_on_paper
-from filmkit.decks.page_words import translated
 from filmkit.decks.pdf import typeset
 from filmkit.decks.slides import Slide, drawn_slides, title_of
 from filmkit.render.request import RenderRequest, load_trace, report_files
 
 __all__ = ["make_worksheet"]
-
-WORDS = {
-    "name": N_("Name"),
-    "date": N_("Date"),
-    "questions": N_("Questions"),
-    "answers": N_("Answers"),
-}
-"""By the names that the template has for them."""
 
 LEADING = 2  # beats before a question that lead to it
 
@@ -66,7 +57,6 @@ def make_worksheet(request: RenderRequest, target: Path, paper: str, *, exercise
         document: dict[str, Any] = {
             "title": _("Attention by hand") if exercises else title_of(request.scenes),
             "paper": paper,
-            "words": translated(WORDS),
             "exercises": exercises_on_paper(view().head(settings.head)) if exercises else None,
             "questions": [],
             "traced": False,

@@ -18,7 +18,6 @@ from filmkit.decks.cells import ArrayStore
 from filmkit.decks.live import LivePictures
 from filmkit.decks.web import as_json, colours_of, render_page
 from filmkit.explore.parts import NUMBERS, PARTS, Part, norms_of, sets_of
-from filmkit.explore.words import explore_words
 from filmkit.render.request import RenderRequest, load_trace, report_files
 from filmkit.render.runner import manim_config, rehearse
 
@@ -125,7 +124,6 @@ def document_of(view: LayerView, head: int, parts: Sequence[Part], palette: str)
             if any(part.name == "rank" for part in parts):
                 live.rank()  # which collects its colour maps
     return {
-        "words": explore_words(),
         "tokens": [printable(token) for token in meta.tokens[: view.stop]],
         "first": view.first,
         "hidden": view.hidden_name if view.hides_first else "",

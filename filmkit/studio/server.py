@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
@@ -22,8 +21,7 @@ from extract.support.temporary import temporary_folder
 from filmkit.core.language import KIT_CATALOGUES, catalogue_folder, use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import DARK, LIGHT
-from filmkit.decks.page_fonts import font_faces
-from filmkit.decks.web import as_json, colours_of, render_page
+from filmkit.decks.web import colours_of, render_page
 from filmkit.render.cache import open_cache
 from filmkit.render.clean_process import start_server
 from filmkit.render.processes import children_ignore_ctrl_c
@@ -31,7 +29,6 @@ from filmkit.render.request import RenderRequest, load_trace
 from filmkit.serving.guard import LOCAL_HEADERS, Entrance, Guard, hosts_of
 from filmkit.serving.running import listening, open_in_browser, run, server_of
 from filmkit.studio.controls import choices_of
-from filmkit.studio.page_words import page_words
 from filmkit.studio.session import MadeFiles, Session
 from filmkit.studio.tracer import SentenceTracer
 
@@ -102,23 +99,15 @@ class Studio:
 def application(studio: Studio) -> ASGIApp:
     """Return the application: the page, its scripts, what was made, and the websocket."""
     entrance = studio.entrance
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("filmkit.studio"), PackageLoader("filmkit.decks")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    with use_language(studio.request.settings.language):
-        words = as_json(page_words())
-        page = render_page("studio.html", DARK, package="filmkit.studio", words=words)
     scripts = {
         name: (files(package) / "templates" / name).read_text(encoding="utf-8")
         for name, package in SCRIPTS.items()
     }
-    style = environment.get_template("studio.css").render(
-        colours=colours_of(DARK),
-        light=colours_of(LIGHT),
-        scheme="dark",
-        fonts=font_faces("".join((page, *scripts.values(), *_words(studio)))),
+    with use_language(studio.request.settings.language):
+        page = render_page("studio.html", DARK, package="filmkit.studio", scripts=tuple(SCRIPTS))
+    told = "".join((page, *scripts.values(), *_words(studio)))
+    style = render_page(
+        "studio.css", DARK, package="filmkit.studio", told=told, light=colours_of(LIGHT)
     )
 
     async def show_page(request: Request) -> Response:

@@ -27,8 +27,7 @@ from filmkit.render.processes import Apart, stop
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
-from filmkit.studio.page_words import STEPS
-from filmkit.studio.tracer import SentenceTracer, sentence_models
+from filmkit.studio.tracer import STEPS, SentenceTracer, sentence_models
 
 __all__ = ["MadeFiles", "Session"]
 

@@ -17,7 +17,7 @@ from extract.support.assets import traces_folder
 from filmkit.core.language import N_
 from filmkit.render.processes import ERROR, Apart, stop
 
-__all__ = ["SentenceTracer", "sentence_models"]
+__all__ = ["STEPS", "SentenceTracer", "sentence_models"]
 
 PROCESS = "filmkit.studio.sentences:trace_sentences"
 
@@ -25,6 +25,25 @@ IDLE_SECONDS = 600.0
 """How long the process keeps its model in memory after a sentence."""
 
 MEMORY_HINT = "; if it ran out of memory, close other programs, or choose a smaller model"
+
+STEPS = (
+    N_("waiting for another run"),
+    N_("loading libraries"),
+    N_("reading weights"),
+    N_("running"),
+    N_("checking"),
+    N_("calibrating"),
+    N_("fitting a latent"),
+    N_("saving"),
+    N_("reading texts"),
+    N_("fitting"),
+    N_("healing"),
+    N_("checking on texts"),
+    N_("checking what is stored"),
+    N_("checking long texts"),
+    N_("converting"),
+)
+"""What is done for a sentence, as an extraction calls it; the session translates it."""
 
 OTHER_PAGE = N_("Another page has asked for a sentence, so this one was given up.")
 

@@ -42,11 +42,19 @@ from filmkit.core.language import (
 )
 from filmkit.core.narration import one_line
 from filmkit.core.project import PROJECT
+from filmkit.decks.page_words import EXTRACTION
 from filmkit.render.errors import explain
 
 __all__ = ["catalogue_sources", "faults_of", "messages_of", "update"]
 
 WORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+EXTRACTIONS: dict[str, dict[str, Any]] = {
+    ".py": {"method": "python", "keywords": WORDS},
+    ".html": {"method": "jinja2.ext:babel_extract", "keywords": WORDS},
+    ".js": EXTRACTION,
+    ".typ": EXTRACTION,
+}
+"""How messages are found in a file, by the ending of its name."""
 MARK = re.compile(r"\[([^\[\]|]*)(?:\|[^\[\]]*)?\]")
 UNSAID = ("when", "answer", "loop")  # arguments of a beat that are no words
 WIDTH = 99
@@ -55,7 +63,8 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)  # a date that does not change from 
 
 def catalogue_sources() -> dict[Path, list[Path]]:
     """Return the files whose messages each of the project's folders of catalogues holds."""
-    kit = [*(PROJECT / "filmkit").rglob("*.py"), *(PROJECT / "filmkit").rglob("templates/*.html")]
+    kinds = ("*.py", "templates/*.html", "templates/*.js", "templates/*.typ")
+    kit = [path for kind in kinds for path in (PROJECT / "filmkit").rglob(kind)]
     scenes = {path.parent for path in PROJECT.glob("scenes/*/*.py")}
     return {KIT_CATALOGUES: sorted(kit)} | {
         folder / CATALOGUES: sorted(folder.glob("*.py")) for folder in sorted(scenes)
@@ -69,8 +78,8 @@ def messages_of(files: Iterable[Path]) -> Catalog:
         place: Any = [(_relative(file), None)]  # without a line, which would change all the time
         code = file.read_bytes()
         tree = ast.parse(code, file.name) if file.suffix == ".py" else None
-        method = "python" if tree else "jinja2.ext:babel_extract"
-        for _line, message, _comments, context in extract(method, BytesIO(code), keywords=WORDS):
+        found = extract(fileobj=BytesIO(code), **EXTRACTIONS[file.suffix])
+        for _line, message, _comments, context in found:
             catalog.add(message, locations=place, context=context)
         if tree:
             for context, text, comment in _narrated(tree):

@@ -11,7 +11,7 @@
  * @property {?number} minutes of the talk; null if none are given
  * @property {any} live what live.js and rank.js draw, by its name
  * @property {Object<string, string>} maps base64 of the 256 colours of each map
- * @property {Object<string, string>} words
+ * @property {Object<string, string>} words what else is said of a cell
  * @property {Slide[]} slides
  *
  * @typedef {object} Slide
@@ -121,18 +121,19 @@ function play(silent = false) {
   });
 }
 
+const pressForVoice = say("Press M to hear the voice: the browser wants a key or a click first.");
 let told = false;
 
 // Browsers let a page speak only after the first key or click on it: until then it plays silently.
 function start(player) {
   player.muted = !data.sound || muted || state.silent;
-  const plays = player.play().then(() => player.muted || withdrawMessage(WORDS.pressForVoice));
+  const plays = player.play().then(() => player.muted || withdrawMessage(pressForVoice));
   return plays.catch((error) => {
     // Another step, or a pause, came before the film began: what it does is wanted.
     if (error.name === "AbortError") return;
     if (error.name !== "NotAllowedError" || player.muted) return hold();
     player.muted = true;
-    if (!told) showMessage(WORDS.pressForVoice);
+    if (!told) showMessage(pressForVoice);
     told = true;
     return player.play().catch(hold);
   });
@@ -145,7 +146,7 @@ function toggleMute() {
   muted = state.mode === "plays" && player.muted ? false : !muted;
   players.forEach((each) => (each.muted = muted));
   byId("mute").setAttribute("aria-pressed", muted);
-  withdrawMessage(WORDS.pressForVoice);
+  withdrawMessage(pressForVoice);
 }
 
 // Show the last picture at once: the still is the same picture, and is there before the film is.
@@ -187,7 +188,7 @@ function pauseOrResume() {
 
 function setMode(mode) {
   state.mode = stage.dataset.mode = mode;
-  byId("play").setAttribute("aria-label", WORDS[mode]);
+  byId("play").setAttribute("aria-label", PLAY_WORDS[mode]);
   byId("play").dataset.mode = mode;
   if (mode === "plays") {
     hideTip();

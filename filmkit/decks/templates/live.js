@@ -2,15 +2,18 @@
 
 const live = data.live;
 
+/** @type {Object<string, string>} what is offered, by the kind of the picture */
+const LIVE_WORDS = { rank: say("Turn the rank"), patterns: say("Open a pattern"), rows: say("Follow a token") };
+
 function offerLive() {
   const kind = slides[state.index].live;
   byId("live-button").hidden = !kind;
-  if (kind) byId("live-words").textContent = WORDS[`live_${kind}`];
+  if (kind) byId("live-words").textContent = LIVE_WORDS[kind];
 }
 
 function openLive(page) {
   const kind = slides[state.index].live;
-  if (!kind) return showMessage(WORDS.noLive, page);
+  if (!kind) return showMessage(say("This beat has no live picture."), page);
   stopDrawing();
   talk.loop = false; // or the film would begin again below
   stopWaiting();
@@ -111,17 +114,18 @@ function choosePattern(layer, head) {
   const { layers, heads, previous, first, hides_first, words, norm } = live.patterns;
   [wall.layer, wall.head] = [layer, head];
   placeMark(byId("wall-mark"), [heads, layers], head, layer);
-  const place = say("place", { layer, head });
+  const place = say("layer {layer}, head {head}", { layer, head });
   byId("wall-place").textContent = place;
   byId("pattern-place").textContent = place;
+  const onFirst = { share: first[layer][head] };
   byId("pattern-habits").replaceChildren(
-    makeElement("li", say("previous", { share: previous[layer][head] })),
-    makeElement("li", say(hides_first ? "firstHidden" : "first", { share: first[layer][head] }))
+    makeElement("li", say("{share} of its attention goes to the token right before", { share: previous[layer][head] })),
+    makeElement("li", hides_first ? say("{share} goes to the first token, which is not drawn", onFirst) : say("{share} goes to the first token", onFirst))
   );
   const draw = (row, column) => patternValue(layer, head, row, column);
   paint(byId("pattern-cells"), [words.length, words.length], draw, norm);
   byId("pattern-mark").hidden = true;
-  byId("pattern-read").textContent = WORDS.pointAtCell;
+  byId("pattern-read").textContent = say("Point at a cell to see its value.");
 }
 
 function openPattern() {
@@ -144,8 +148,8 @@ function readPattern({ row, column }) {
   placeMark(mark, [words.length, words.length], row, column);
   byId("pattern-read").textContent =
     value === null
-      ? WORDS.masked
-      : say("oneLook", { query: words[row], key: words[column], value: percent(value) });
+      ? data.words.masked
+      : say("“{query}” gives “{key}” {value}", { query: words[row], key: words[column], value: percent(value) });
 }
 
 // Following a token: frames around its rows, and around its columns where it is read as a key.
@@ -225,6 +229,8 @@ function followToken(token) {
   }
   byId("rows").replaceChildren(...frames);
   const where = { word: data.tokens[token], position: token };
-  byId("follow-words").textContent = say(columns ? "followColumns" : "follow", where);
+  byId("follow-words").textContent = columns
+    ? say("“{word}” ({position}): its numbers in every panel, in pink; in yellow, how the words look at it.", where)
+    : say("“{word}” ({position}): its numbers in every panel, in pink.", where);
   byId("follow").hidden = false;
 }

@@ -3,14 +3,6 @@
 /** @type {PageData} which each page describes in a script of its own */
 const data = JSON.parse(document.getElementById("data").textContent);
 
-// Every word that the scripts put on the page, in its language.
-const WORDS = data.words;
-
-// One of them with its {names} filled in.
-function say(name, values) {
-  return filled(WORDS[name], values);
-}
-
 const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 const byId = (id) => document.getElementById(id);

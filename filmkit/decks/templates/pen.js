@@ -163,7 +163,7 @@ function preparePen(page) {
     ...Array.from({ length: PENS }, (_, colour) => {
       const button = makeElement("button", `${colour + 1}`);
       button.dataset.pen = `${colour}`;
-      button.ariaLabel = button.title = say("pen", { number: colour + 1 });
+      button.ariaLabel = button.title = say("Pen {number}", { number: colour + 1 });
       button.addEventListener("click", () => choosePen(colour));
       return button;
     })

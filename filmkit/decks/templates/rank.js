@@ -6,7 +6,7 @@
 const rank = { picture: null, values: null, size: null, mark: null };
 
 const rankSides = () => [
-  { name: WORDS.model, ...rank.picture.model },
+  { name: say("the model itself"), ...rank.picture.model },
   ...rank.picture.latents.map(({ name, rungs }) => ({ name, ...rungs[rank.size] })),
 ];
 
@@ -36,7 +36,7 @@ function buildRank(picture, values) {
       names.append(...words.map((word) => makeElement("li", word)));
       names.setAttribute("aria-hidden", "true");
       const pictures = ["pattern", "k", "v"].map((kind) => {
-        const what = { pattern: say("place", rank.picture), k: WORDS.keys, v: WORDS.values }[kind];
+        const what = { pattern: say("layer {layer}, head {head}", rank.picture), k: say("keys"), v: say("values") }[kind];
         const box = document.createElement("div");
         box.className = `picture ${kind}`;
         const canvas = makeCanvas(rankShape(kind), "cells", `${side.name}: ${what}`);
@@ -72,15 +72,15 @@ function strongestCell() {
 
 const sizeWords = (side) =>
   side.parts.length === 2
-    ? say("together", { first: side.parts[0], second: side.parts[1] })
-    : say("numbers", side);
+    ? say("{first} + {second} numbers", { first: side.parts[0], second: side.parts[1] })
+    : say("{count} numbers", side);
 
 function turnRank(size) {
   rank.size = size;
   const { sizes, model, shared } = rank.picture;
-  const count = say("ofCached", { count: sizes[size], cached: model.count });
+  const count = say("{count} of {cached}", { count: sizes[size], cached: model.count });
   byId("rank-count").textContent = count;
-  byId("rank-dial").setAttribute("aria-valuetext", say("numbers", { count: sizes[size] }));
+  byId("rank-dial").setAttribute("aria-valuetext", say("{count} numbers", { count: sizes[size] }));
   const sides = rankSides();
   [...byId("rank-sides").children].forEach((figure, i) => {
     const side = sides[i];
@@ -90,8 +90,8 @@ function turnRank(size) {
       paint(figure.querySelector(`.${kind} canvas`), rankShape(kind), draw, rank.picture.norms[kind]);
     }
     figure.querySelector("p").textContent = side.k_error
-      ? say("lost", { k: side.k_error, v: side.v_error })
-      : WORDS.nothingLost;
+      ? say("keys are off by {k}, values by {v}", { k: side.k_error, v: side.v_error })
+      : say("its own keys and values");
   });
   const heads = byId("rank").querySelector("thead tr").cells;
   byId("rank-rows").replaceChildren(
@@ -100,7 +100,7 @@ function turnRank(size) {
       const name = makeElement("th", side.name);
       name.scope = "row";
       const fixed = side.k_error === null && side !== sides[0];
-      name.append(makeElement("small", fixed ? say("fixed", side) : sizeWords(side)));
+      name.append(makeElement("small", fixed ? say("always {count} numbers", side) : sizeWords(side)));
       const bar = document.createElement("td");
       for (const [colour, count] of side.pieces) {
         const piece = makeElement("span", "");
@@ -129,17 +129,13 @@ function markRank(kind, { row, column }) {
   const words = rank.picture.words;
   const shown = rankSides().map((side) => {
     const value = rankValue(side, kind, row, column);
-    return say("valueOf", { value: kind === "pattern" ? percent(value) : digits(value), name: side.name });
+    return say("{name} {value}", { value: kind === "pattern" ? percent(value) : digits(value), name: side.name });
   });
-  const values = shown.reduce((some, more) => say("apart", { some, more }));
+  const values = shown.reduce((some, more) => say("{some}; {more}", { some, more }));
+  const what = kind === "k" ? say("keys") : say("values");
   byId("rank-read").textContent =
     kind === "pattern"
-      ? say("looks", { query: words[row], key: words[column], values })
-      : say("channelOf", {
-          what: kind === "k" ? WORDS.keys : WORDS.values,
-          word: words[row],
-          channel: column,
-          values,
-        });
+      ? say("“{query}” gives “{key}”: {values}", { query: words[row], key: words[column], values })
+      : say("{what} of “{word}”, channel {channel}: {values}", { what, word: words[row], channel: column, values });
 }
 

@@ -35,7 +35,10 @@ function showConnection(connection) {
   const button = byId("remote-button");
   const connected = connection === "works";
   button.dataset.state = connected ? "connected" : "alone";
-  button.title = connected ? WORDS.telephones : connection === "replaced" ? WORDS.replaced : WORDS.alone;
+  const alone = connection === "replaced"
+    ? say("The deck is open in another window, which telephones step now.")
+    : say("The server is gone: telephones no longer step this deck. The talk goes on.");
+  button.title = connected ? say("Telephones (T)") : alone;
   remote.greeted = false;
   if (connected) return;
   showVote({ slide: null });
@@ -82,7 +85,7 @@ const HEAR = {
     // The code has been scanned: it does not stay where the audience could scan it too.
     if (count > remote.telephones) byId("telephone").close();
     remote.telephones = count;
-    byId("telephone-state").textContent = say("telephonesNow", { count });
+    byId("telephone-state").textContent = say("Telephones that step this deck now: {count}", { count });
     byId("remote-button").classList.toggle("steps", count > 0);
   },
   ...Object.fromEntries(Object.keys(ASKED).map((kind) => [kind, answer])),
@@ -114,7 +117,7 @@ function showVote(vote) {
   panel.hidden = !vote.open && !vote.shown;
   byId("vote-join").hidden = !vote.open;
   byId("vote-bars").hidden = !vote.shown;
-  byId("vote-count").textContent = say("votes", vote);
+  byId("vote-count").textContent = say("Votes: {count}", vote);
   if (vote.shown) byId("vote-bars").replaceChildren(...voteBars(vote));
   report();
 }
@@ -125,8 +128,8 @@ function showVoteToSpeaker() {
   const { vote } = remote;
   at("votes").hidden = !vote || vote.slide === null;
   if (at("votes").hidden) return;
-  at("votes-count").textContent = say("votes", vote);
-  at("votes-state").textContent = vote.open ? WORDS.voteOpen : WORDS.closed;
+  at("votes-count").textContent = say("Votes: {count}", vote);
+  at("votes-state").textContent = vote.open ? say("The vote is open.") : say("The vote is closed.");
   at("votes").classList.toggle("told", panel.classList.contains("told"));
   at("votes-bars").replaceChildren(...(vote.open ? [] : voteBars(vote)));
 }
@@ -142,7 +145,7 @@ function resultOrCode(page) {
   const { vote } = remote;
   const isHere = vote && vote.slide !== null && [0, 1].includes(state.index - vote.slide);
   if (byId("join").open || !isHere) return openJoin(page);
-  if (!vote.count) return showMessage(WORDS.noVotes, page);
+  if (!vote.count) return showMessage(say("Nobody has voted yet."), page);
   tell({ kind: "result" });
 }
 

@@ -52,7 +52,7 @@ function switchLaser(on) {
 function toggleLaser(page) {
   stopDrawing();
   switchLaser(!talk.laser);
-  showMessage(talk.laser ? WORDS.laserOn : WORDS.laserOff, page);
+  showMessage(talk.laser ? say("The pointer is on; press L to switch it off.") : say("The pointer is off."), page);
 }
 
 function pointHeld(at) {
@@ -149,9 +149,9 @@ function toggleBlack() {
 // Repeating a beat, and going on without anybody.
 
 function toggleLoop(page) {
-  if (!talk.loop && !hasFilm(state.index)) return showMessage(WORDS.loopStill, page);
+  if (!talk.loop && !hasFilm(state.index)) return showMessage(say("There is no film to repeat here."), page);
   talk.loop = !talk.loop;
-  showMessage(talk.loop ? WORDS.loopOn : WORDS.loopOff, page);
+  showMessage(talk.loop ? say("This beat plays over and over; press E to end it.") : say("Each beat plays once."), page);
   if (!talk.loop) stopWaiting();
   else if (state.mode !== "plays") play();
 }
@@ -174,7 +174,7 @@ function goOn() {
 function toggleAuto(page) {
   talk.auto = talk.stand = !talk.auto;
   clearTimeout(alone);
-  showMessage(talk.auto ? WORDS.autoOn : WORDS.autoOff, page);
+  showMessage(talk.auto ? say("The deck goes on by itself; any key pauses it.") : say("The deck waits for you."), page);
   if (talk.auto) talk.loop = false;
   if (!talk.auto) stopWaiting();
   else if (state.mode === "holds") goOnAfter(data.pause);
@@ -184,7 +184,7 @@ function toggleAuto(page) {
 // Somebody is there: a deck that goes on by itself waits until they have left.
 function noticeSomebody(page) {
   if (!talk.stand) return;
-  if (talk.auto) showMessage(WORDS.autoPaused, page);
+  if (talk.auto) showMessage(say("Paused. It goes on by itself after a minute without a key, or with A."), page);
   talk.auto = false;
   stopWaiting();
   clearTimeout(alone);
@@ -216,14 +216,14 @@ function prepareGoTo(page) {
   };
   const list = () => {
     const found = beatsCalled(at("goto-name").value);
-    at("goto-none").textContent = found.length ? "" : WORDS.noBeat;
+    at("goto-none").textContent = found.length ? "" : say("No beat has this number or name.");
     at("goto-list").replaceChildren(
       ...found.slice(0, SHOWN).map((i, place) => {
         const button = page.createElement("button");
         button.type = "button";
         button.textContent = `${i + 1}  ${slides[i].title}`;
         if (place === 0 && at("goto-name").value) button.append(page.createElement("kbd"));
-        if (button.lastElementChild) button.lastElementChild.textContent = WORDS.enter;
+        if (button.lastElementChild) button.lastElementChild.textContent = say("Enter");
         button.addEventListener("click", () => choose(i));
         return button;
       })
@@ -255,13 +255,13 @@ const timer = { started: 0, minutes: data.minutes, ...kept };
 function openSpeaker() {
   if (speaker && !speaker.closed) return speaker.focus();
   speaker = window.open("", "attention-film-speaker", "popup,width=1000,height=680");
-  if (!speaker) return showMessage(WORDS.noWindow);
+  if (!speaker) return showMessage(say("The browser blocked the speaker’s window: allow pop-ups for this page, or press N."));
   const page = speaker.document;
   page.open();
   page.write("<!doctype html><html><head><meta charset='utf-8'></head><body></body></html>");
   page.close();
   page.documentElement.lang = document.documentElement.lang;
-  page.title = say("speaker", { title: data.title });
+  page.title = say("Speaker: {title}", { title: data.title });
   page.head.append(page.importNode(byId("fonts"), true));
   page.body.append(page.importNode(byId("window").content, true));
   const at = (id) => page.getElementById(id);
@@ -310,7 +310,7 @@ function updateSpeaker() {
   at("now").src = slide.still;
   at("now").alt = slide.alt;
   at("notes-text").replaceChildren(...paragraphs(slide.notes));
-  at("next").textContent = next ? next.title : WORDS.end;
+  at("next").textContent = next ? next.title : say("The end");
   at("then").hidden = !next;
   if (next) at("then").src = next.still;
   updateClock();

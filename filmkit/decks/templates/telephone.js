@@ -4,7 +4,6 @@
  * The page's data, as filmkit/decks/talk.py writes it.
  * @typedef {object} PageData
  * @property {?number} minutes of the talk; null if none are given
- * @property {Object<string, string>} words
  * @property {{ title: string, notes: string, alt: string, picture: string }[]} slides
  */
 
@@ -32,7 +31,7 @@ const HEAR = {
     here.since = Date.now() - 1000 * (elapsed ?? 0);
     byId("black").setAttribute("aria-pressed", black);
     byId("play").dataset.mode = mode;
-    byId("play").ariaLabel = byId("play").title = WORDS[mode];
+    byId("play").ariaLabel = byId("play").title = PLAY_WORDS[mode];
     showConnection();
     showSlide();
     showTimes();
@@ -43,9 +42,9 @@ const HEAR = {
     here.votes = vote.count ?? 0;
     showConnection();
     if (vote.slide === null) return;
-    byId("votes-count").textContent = say("votes", { count: vote.count });
-    byId("votes-state").textContent = vote.shown ? WORDS.voteShown : WORDS.voteOpen;
-    byId("result").textContent = vote.shown ? (vote.right === null ? WORDS.voteAgain : WORDS.hideResult) : WORDS.showResult;
+    byId("votes-count").textContent = say("Votes: {count}", { count: vote.count });
+    byId("votes-state").textContent = vote.shown ? say("on the screen now") : say("only you see this");
+    byId("result").textContent = vote.shown ? (vote.right === null ? say("Vote again") : say("Hide")) : say("Result");
     byId("votes-bars").replaceChildren(...voteBars(vote));
   },
 };
@@ -53,7 +52,7 @@ const HEAR = {
 function showConnection() {
   const { connection, screen } = here;
   const works = connection === "works" && screen;
-  const why = { works: WORDS.noScreen, waits: WORDS.late, lost: WORDS.noConnection };
+  const why = { works: say("The deck is not open on the screen."), waits: say("Waiting for an answer…"), lost: say("No connection. Trying again…") };
   byId("connection").textContent = works ? "" : why[connection];
   byId("connection").hidden = works;
   document.body.classList.toggle("works", works);
@@ -72,7 +71,7 @@ function showSlide() {
   byId("title").textContent = slide.title;
   showPicture(byId("now"), slide);
   byId("now").alt = slide.alt;
-  byId("next").textContent = next ? next.title : WORDS.end;
+  byId("next").textContent = next ? next.title : say("The end");
   byId("then").hidden = !next;
   if (next) showPicture(byId("then"), next);
   byId("notes").replaceChildren(...slide.notes.split("\n\n").map((part) => makeElement("p", part)));

@@ -4,7 +4,6 @@
  * The page's data, as filmkit/decks/talk.py writes it.
  * @typedef {object} PageData
  * @property {string} title
- * @property {Object<string, string>} words
  */
 
 const asked = { slide: null, open: false, mine: null, right: null, connection: "lost" };
@@ -43,10 +42,14 @@ function showState() {
   });
   const choice = buttons[mine]?.textContent;
   const told = buttons[right]?.textContent;
-  const chosen = choice ? say("chosen", { choice }) : WORDS.choose;
-  const closed = told ? say(mine === right ? "wasRight" : choice ? "wasWrong" : "isRight", { choice, right: told }) : WORDS.closed;
-  const text = slide === null ? WORDS.wait : open ? chosen : closed;
-  byId("state").textContent = works ? text : connection === "waits" ? WORDS.late : WORDS.noConnection;
+  const chosen = choice ? say("You chose “{choice}”. You can change it until the vote is closed.", { choice }) : say("Choose one.");
+  const isRight = choice
+    ? say("You chose “{choice}”; “{right}” is right.", { choice, right: told })
+    : say("“{right}” is right.", { right: told });
+  const answer = mine === right ? say("You are right: “{right}”.", { right: told }) : isRight;
+  const closed = told ? answer : say("The vote is closed.");
+  const text = slide === null ? say("The next question comes here by itself.") : open ? chosen : closed;
+  byId("state").textContent = works ? text : connection === "waits" ? say("Waiting for an answer…") : say("No connection. Trying again…");
   byId("state").classList.toggle("lost", !works);
   byId("state").classList.toggle("told", Boolean(told));
 }

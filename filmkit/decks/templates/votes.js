@@ -22,7 +22,7 @@ function voteBars({ choices, counts, count, right }) {
     if (i === right) {
       const mark = makeElement("b", "✓ ");
       mark.role = "img";
-      mark.ariaLabel = WORDS.right;
+      mark.ariaLabel = say("right");
       name.prepend(mark);
       line.className = "right";
     }

@@ -33,7 +33,7 @@ function markGuess(guess, answer) {
     choice.disabled = true;
     choice.setAttribute("aria-pressed", choice === guess);
     if (choice !== guess && !right) continue;
-    const mark = choice !== guess ? WORDS.right : right ? WORDS.guessedRight : WORDS.guessed;
+    const mark = choice !== guess ? say("right") : right ? say("your guess, and right") : say("your guess");
     heard.push(`${choice.textContent}: ${mark}. `);
     choice.append(makeElement("small", mark));
   }

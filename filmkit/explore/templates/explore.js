@@ -4,7 +4,6 @@
 /**
  * The page's data, as filmkit/explore/page.py writes it.
  * @typedef {object} PageData
- * @property {Object<string, string>} words
  * @property {string[]} tokens of the prompt
  * @property {number} first position of the first one that is drawn
  * @property {string} hidden a name for those before; empty if all are drawn
@@ -40,6 +39,16 @@ const chosen = { query: data.query, head: data.head };
 const drawn = data.tokens.map((_, position) => position).slice(data.first);
 const wordAt = (position) => data.tokens[position];
 
+/** @type {Object<string, string>} what is drawn, by its name in scripts and styles */
+const NAMES = {
+  query: say("query"),
+  key: say("key"),
+  value: say("value"),
+  product: say("products"),
+  scores: say("scores"),
+  pattern: say("attention pattern"),
+};
+
 /** @type {Object<string, Drawer>} by the names of their parts */
 const drawers = {};
 const ready = new Set();
@@ -66,9 +75,9 @@ function askAbout(query) {
 function nameRow(part) {
   const { asked } = drawers[part];
   const host = byId(`${part}-row`);
-  host.replaceChildren(say("rowOf", { query: wordAt(chosen.query) }));
+  host.replaceChildren(say("How “{query}” shares out its attention", { query: wordAt(chosen.query) }));
   if (!answered.has(part)) return;
-  const back = makeElement("button", say("asAsked", { query: wordAt(asked) }));
+  const back = makeElement("button", say("“{query}”, as in the question", { query: wordAt(asked) }));
   back.addEventListener("click", () => {
     choose({ query: asked });
     /** @type {HTMLElement} */ (document.querySelector("#query :checked")).focus({ preventScroll: true }); // the button is gone
@@ -81,7 +90,7 @@ function nameRow(part) {
 function showChosen() {
   const radio = document.querySelector(`#query input[value="${chosen.query}"]`);
   radio.checked = true;
-  byId("chosen-head").textContent = data.heads > 1 ? say("head", chosen) : "";
+  byId("chosen-head").textContent = data.heads > 1 ? say("head {head}", chosen) : "";
   const [bar, { offsetLeft, offsetWidth }] = [byId("query"), radio.parentElement];
   // One pixel more, as the browser rounds them.
   bar.scrollLeft = Math.min(offsetLeft, Math.max(bar.scrollLeft, offsetLeft + offsetWidth + 1 - bar.clientWidth));
@@ -95,7 +104,7 @@ const normOf = (name) => data.norms[themeName()][name];
 
 function useTheme(light) {
   root.classList.toggle("light", light);
-  byId("theme").textContent = light ? WORDS.dark : WORDS.light;
+  byId("theme").textContent = light ? say("Dark") : say("Light");
   redraw();
 }
 
@@ -188,7 +197,7 @@ async function show(section) {
     section.dataset.state = "ready";
   } catch (error) {
     section.dataset.state = "failed";
-    section.append(makeElement("p", say("notLoaded", { what: error.message })));
+    section.append(makeElement("p", say("{what} could not be loaded; is it beside this page?", { what: error.message })));
   }
 }
 

@@ -48,7 +48,7 @@ drawers.heads = {
   async build() {
     const matrix = makeMatrix(byId("head-matrix"), {
       positions: drawn,
-      label: WORDS.pattern,
+      label: NAMES.pattern,
       onChoose: (query, key) => {
         this.key = key;
         choose({ query });
@@ -57,7 +57,7 @@ drawers.heads = {
     });
     this.matrix = matrix;
     this.plates = {};
-    for (const [name, words] of [["k", WORDS.keys], ["v", WORDS.values]]) {
+    for (const [name, words] of [["k", say("keys")], ["v", say("values")]]) {
       this.plates[name] = makeCanvas([drawn.length, layer[name].shape[2]], "plate", words);
       const figure = makeElement("figure", "");
       figure.append(this.plates[name], makeElement("figcaption", words));
@@ -114,7 +114,7 @@ drawers.heads = {
     byId("row-of-heads").replaceChildren(
       ...this.near.map((_, head) => {
         const button = makeElement("button", "");
-        button.append(makeCanvas([drawn.length, drawn.length], "cells", ""), makeElement("span", say("head", { head })));
+        button.append(makeCanvas([drawn.length, drawn.length], "cells", ""), makeElement("span", say("head {head}", { head })));
         button.addEventListener("click", () => choose({ head }));
         return button;
       })
@@ -131,7 +131,7 @@ drawers.heads = {
     this.goal = Math.min(limit, Math.max(-limit, goal));
     const arc = byId("arc");
     arc.setAttribute("aria-valuenow", this.inFront);
-    arc.setAttribute("aria-valuetext", say("head", { head: this.inFront }));
+    arc.setAttribute("aria-valuetext", say("head {head}", { head: this.inFront }));
     if (lessMotion.matches) this.turn = this.goal;
     this.wake();
   },
@@ -244,7 +244,7 @@ drawers.heads = {
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.fillStyle = getComputedStyle(root).getPropertyValue("--muted");
-    context.fillText(say("head", { head }), 180, 32);
+    context.fillText(say("head {head}", { head }), 180, 32);
     return this.textureOf(canvas, this.gl.LINEAR);
   },
 
@@ -277,7 +277,8 @@ drawers.heads = {
     for (const [name, canvas] of Object.entries(this.plates)) {
       paintPlate(canvas, name, shown[name], setOf(head, shown.k));
     }
-    const looks = say("headLooks", { head, query: wordAt(query), key: wordAt(this.key), value: percent(pattern[query][this.key]) });
+    const value = percent(pattern[query][this.key]);
+    const looks = say("Head {head}: “{query}” gives “{key}” {value}.", { head, query: wordAt(query), key: wordAt(this.key), value });
     byId("head-read").textContent = sentences(looks, this.about());
     if (this.gl) {
       this.paintCards(shown);

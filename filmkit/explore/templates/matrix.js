@@ -26,7 +26,8 @@ function makeMatrix(figure, { positions, label, onChoose, read }) {
   const pick = (row, column) => {
     if (column <= row) return onChoose(positions[row], positions[column]);
     read.querySelector("small")?.remove();
-    read.append(makeElement("small", say("masked", { query: wordAt(positions[row]), key: wordAt(positions[column]) })));
+    const words = { query: wordAt(positions[row]), key: wordAt(positions[column]) };
+    read.append(makeElement("small", say("This cell is masked: “{key}” comes after “{query}”, and no word looks ahead.", words)));
   };
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");

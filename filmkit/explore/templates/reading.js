@@ -1,5 +1,12 @@
 // How much of the attention of all heads some words hold.
 
+const WAYS = {
+  hand: say("your choice"),
+  last: say("the last words"),
+  first: say("the first and the last words"),
+  best: say("the best words of each head"),
+};
+
 drawers.reading = {
   way: "hand",
   asked: data.tokens.length - 1,
@@ -18,8 +25,8 @@ drawers.reading = {
       });
     };
     byId("reading-ways").append(
-      ...["hand", "last", "first", "best"].map((way) =>
-        makeRadio("way", WORDS[`way_${way}`], way, way === this.way, () => {
+      ...Object.entries(WAYS).map(([way, name]) =>
+        makeRadio("way", name, way, way === this.way, () => {
           this.way = way;
           this.draw();
         })
@@ -74,7 +81,10 @@ drawers.reading = {
     const share = shareHeld(rows, keysOf);
     const number = this.way === "hand" ? byHand.length : n;
     nameRow("reading");
-    byId("reading-read").textContent = say("held", { number, count, share: percent(share), heads: rows.length });
+    byId("reading-read").textContent = say(
+      "{number} of {count} words hold {share} of the attention of {heads} heads.",
+      { number, count, share: percent(share), heads: rows.length }
+    );
     announce();
   },
 };

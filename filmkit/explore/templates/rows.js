@@ -9,19 +9,19 @@ drawers.dot = {
     const width = layer.q.shape[2];
     this.matrix = makeMatrix(byId("dot-matrix"), {
       positions: drawn,
-      label: WORDS[this.shows],
+      label: NAMES[this.shows],
       onChoose: (query, key) => {
         this.key = key;
         choose({ query });
       },
       read: byId("dot-read"),
     });
-    this.strips = ["query", "key"].map((role) => makeStrip(role, WORDS[role]));
+    this.strips = ["query", "key"].map((role) => makeStrip(role, NAMES[role]));
     this.bars = makeElement("div", "");
     this.bars.className = "bars-of-channels";
     this.bars.append(...Array.from({ length: width }, () => makeElement("i", "")));
     const lines = [...this.strips.map(({ canvas }) => canvas), this.bars];
-    const names = ["query", "key", "product"].map((role) => makeElement("span", WORDS[role]));
+    const names = ["query", "key", "product"].map((role) => makeElement("span", NAMES[role]));
     byId("dot-channels").replaceChildren(...lines.flatMap((line, i) => [names[i], line]));
     this.count = byId("dot-count");
     this.count.max = this.count.value = width;
@@ -56,16 +56,26 @@ drawers.dot = {
     const all = added === parts.length;
     byId("dot-total").textContent = all
       ? this.result(sum, unmasked(row.scores[this.key]))
-      : say("added", { added, count: parts.length, sum: fixed(sum), query: fixed(asked[last]), key: fixed(offered[last]), product: fixed(parts[last]) });
+      : say("{added} of {count} channels: {sum}. The last one adds {query} × {key} = {product}.", {
+          added,
+          count: parts.length,
+          sum: fixed(sum),
+          query: fixed(asked[last]),
+          key: fixed(offered[last]),
+          product: fixed(parts[last]),
+        });
     announce();
   },
   cellsOf: (row) => row.scores.map(unmasked),
-  reading: (words) => say("asks", words),
+  reading: (words) => say("“{query}” asks, “{key}” answers", words),
   // What becomes of the whole sum.
   result(sum, score) {
-    if (score === null) return say("scoreMasked", { sum: fixed(sum) });
+    if (score === null) return say("The sum is {sum}; this model does not look back that far.", { sum: fixed(sum) });
     const { scale, bias, cap } = layer.scoring;
-    return say(bias || cap ? "scoreChanged" : "score", { sum: fixed(sum), scale: digits(scale), score: fixed(score) });
+    const numbers = { sum: fixed(sum), scale: digits(scale), score: fixed(score) };
+    return bias || cap
+      ? say("The sum is {sum}; times {scale}, and with what this model changes in its scores, the score is {score}.", numbers)
+      : say("The sum is {sum}; times {scale}, the score is {score}.", numbers);
   },
 };
 
@@ -128,15 +138,15 @@ drawers.mix = {
         if (!this.off.delete(position)) this.off.add(position);
         this.draw();
       });
-      const strip = makeStrip("value", `${WORDS.value}: ${wordAt(position)}`);
+      const strip = makeStrip("value", `${NAMES.value}: ${wordAt(position)}`);
       line.append(button, makeElement("em", ""), strip.canvas);
       return { position, line, button, strip };
     });
     this.lines = lines;
-    this.sum = makeStrip("z", WORDS.mixed);
+    this.sum = makeStrip("z", say("sum"));
     const last = makeElement("div", "");
     last.className = "sum-of-rows";
-    last.append(makeElement("b", WORDS.mixed), makeElement("em", ""), this.sum.canvas);
+    last.append(makeElement("b", say("sum")), makeElement("em", ""), this.sum.canvas);
     this.last = last;
     byId("mix-rows").replaceChildren(...lines.map(({ line }) => line), last);
   },
@@ -161,9 +171,10 @@ drawers.mix = {
     this.last.querySelector("em").textContent = percent(share);
     const off = Math.hypot(...all.map((value, i) => value - some[i])) / (Math.hypot(...all) || 1);
     const missing = this.off.size
-      ? say("without", { off: percent(off) })
-      : data.first ? say("withHidden", { share: percent(hiddenShare(weights)), what: data.hidden }) : "";
-    byId("mix-read").textContent = sentences(temperature === 1 ? "" : say("atTemperature", { temperature: fixed(temperature) }), missing);
+      ? say("Without them, the sum is off by {off}. This is not just their share: values differ in size, too.", { off: percent(off) })
+      : data.first ? say("Not drawn, but part of the sum: {what}, {share}.", { share: percent(hiddenShare(weights)), what: data.hidden }) : "";
+    const other = say("At temperature {temperature}, not the model’s own of 1.", { temperature: fixed(temperature) });
+    byId("mix-read").textContent = sentences(temperature === 1 ? "" : other, missing);
     nameRow("mix");
     announce();
   },

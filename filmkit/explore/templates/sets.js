@@ -9,11 +9,11 @@ class HeadRow {
     this.shown = ownPatterns();
     this.heads = this.shown.map((_, head) => {
       const figure = makeElement("figure", "");
-      const canvas = makeCanvas([drawn.length, drawn.length], "cells", say("head", { head }));
+      const canvas = makeCanvas([drawn.length, drawn.length], "cells", say("head {head}", { head }));
       // What moved stands below the pattern, alone.
-      const glowing = makeCanvas([drawn.length, drawn.length], "cells", say("movedIn", { head }));
+      const glowing = makeCanvas([drawn.length, drawn.length], "cells", say("attention that moved in head {head}", { head }));
       const caption = makeElement("figcaption", "");
-      caption.append(makeElement("span", say("head", { head })), makeElement("b", ""));
+      caption.append(makeElement("span", say("head {head}", { head })), makeElement("b", ""));
       figure.append(canvas, glowing, caption);
       return { figure, canvas, glowing, moved: caption.lastChild };
     });
@@ -29,7 +29,8 @@ class HeadRow {
     });
     this.change(patterns);
     this.moved = shares.reduce((sum, each) => sum + each, 0) / shares.length;
-    return this.moved > LEAST_MOVED ? say("moves", { share: percent(this.moved) }) : WORDS.nothingMoves;
+    if (this.moved <= LEAST_MOVED) return say("no attention moves");
+    return say("{share} of the attention moves to other words", { share: percent(this.moved) });
   }
 
   // Let the patterns on screen become others.
@@ -56,12 +57,12 @@ class HeadRow {
 
 // A plate of the drawn rows of one set of a tensor (position, set, channel).
 function makePlate(tensor, set, name, role) {
-  const canvas = makeCanvas([drawn.length, tensor.shape[2]], `plate ${role}`, WORDS[role]);
+  const canvas = makeCanvas([drawn.length, tensor.shape[2]], `plate ${role}`, NAMES[role]);
   paintPlate(canvas, name, tensor, set);
   return canvas;
 }
 
-const keptNumbers = (count) => say("keptNumbers", { count: counted(count) });
+const keptNumbers = (count) => say("{count} numbers kept for each word and layer", { count: counted(count) });
 
 drawers.sets = {
   sets: data.trained,
@@ -79,14 +80,16 @@ drawers.sets = {
 
   // What it is called when heads share so many.
   get named() {
-    return { 1: WORDS.sharedByAll, [data.heads]: WORDS.sharedByNone }[this.sets] ?? WORDS.sharedByGroups;
+    if (this.sets === 1) return say("This is multi-query attention (MQA).");
+    const own = this.sets === data.heads;
+    return own ? say("This is multi-head attention (MHA).") : say("This is grouped-query attention (GQA).");
   },
 
   build() {
     byId("sets-choice").append(
       ...data.sets.map((sets) => {
         const count = counted(sets);
-        return makeRadio("sets", sets === data.trained ? say("asTrained", { count }) : count, sets, sets === this.sets, () => {
+        return makeRadio("sets", sets === data.trained ? say("{count}, as trained", { count }) : count, sets, sets === this.sets, () => {
           this.sets = sets;
           redraw();
         });
@@ -114,8 +117,8 @@ drawers.sets = {
     );
     const moved = this.row.compare(patterns);
     const kept = keptNumbers(this.sets * (k.shape[2] + v.shape[2]));
-    const trained = this.sets === data.trained && this.sets < data.heads ? WORDS.trained : "";
-    byId("sets-read").textContent = sentences(say("keptAndMoved", { kept, moved }), this.named, trained);
+    const trained = this.sets === data.trained && this.sets < data.heads ? say("This is how the model was trained.") : "";
+    byId("sets-read").textContent = sentences(say("{kept}; {moved}.", { kept, moved }), this.named, trained);
     announce();
   },
 };
@@ -145,11 +148,11 @@ drawers.latent = {
     const { latent, W_UK } = this.parts;
     byId("latent-count").textContent = counted(rank);
     const shape = [drawn.length, latent.shape[1]];
-    const canvas = makeCanvas(shape, "plate latent", WORDS.mla);
+    const canvas = makeCanvas(shape, "plate latent", say("one latent (MLA)"));
     paint(canvas, shape, (row, channel) => (channel < rank ? latent.data[drawn[row] * shape[1] + channel] : null), normOf("latent"));
     this.plate.replaceChildren(canvas);
     const moved = this.row.compare(patternsWith(keysOfLatent(latent, W_UK, rank, this.given)));
-    byId("latent-read").textContent = say("keptAndMoved", { kept: keptNumbers(rank), moved });
+    byId("latent-read").textContent = say("{kept}; {moved}.", { kept: keptNumbers(rank), moved });
     announce();
   },
 };

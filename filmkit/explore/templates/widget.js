@@ -5,7 +5,7 @@ drawers.pattern = {
   ...drawers.dot,
   shows: "pattern",
   cellsOf: (row) => row.weights,
-  reading: ({ weight, ...words }) => say("headLooks", { ...words, head: chosen.head, value: percent(weight) }),
+  reading: ({ weight, ...words }) => say("Head {head}: “{query}” gives “{key}” {value}.", { ...words, head: chosen.head, value: percent(weight) }),
 };
 
 const parts = Object.keys(data.needs);
@@ -84,7 +84,7 @@ const heads = byId("head");
 if (data.chooses_head) {
   heads.hidden = false;
   byId("chosen-head").hidden = true;
-  heads.append(...Array.from({ length: data.heads }, (_, head) => Object.assign(makeElement("option", say("head", { head })), { value: head })));
+  heads.append(...Array.from({ length: data.heads }, (_, head) => Object.assign(makeElement("option", say("head {head}", { head })), { value: head })));
   heads.addEventListener("input", () => choose({ head: Number(heads.value) }));
 }
 

@@ -1,7 +1,6 @@
 "use strict";
 // The studio's page. The server tells what was drawn, in messages that filmkit/studio/artist.py
-// describes; the page shows it, and asks for the numbers of the frame on which it stands. Its words
-// are those of studio.html and filmkit/studio/page_words.py.
+// describes; the page shows it, and asks for the numbers of the frame on which it stands.
 
 const MANY_PANELS = 60;
 const SETTLE = 120; // milliseconds that a frame must be stood on before its numbers are asked for
@@ -9,10 +8,6 @@ const RETRY = 1000; // milliseconds between two attempts to reach the studio
 const SPEEDS = ["0.5", "1", "2"];
 
 const byId = (id) => document.getElementById(id);
-
-/** @type {Object<string, string>} every word that is not in studio.html */
-const WORDS = JSON.parse(byId("page-words").textContent);
-const say = (name, values) => filled(WORDS[name], values);
 
 const stage = byId("stage"), picture = byId("picture"), scrubber = byId("scrubber");
 const players = [...stage.querySelectorAll("video")];
@@ -75,7 +70,7 @@ function connect() {
     HANDLERS[message.kind](message);
   });
   socket.addEventListener("close", () => {
-    tell(WORDS.ended);
+    tell(say("The studio has ended; start it again in its terminal."));
     pause();
     own.lost();
     if (answered) lost();
@@ -140,7 +135,7 @@ const HANDLERS = {
   },
 
   drawing({ edited }) {
-    tell(WORDS.drawing);
+    tell(say("drawing…"));
     Object.assign(state, { edited, began: performance.now(), pictured: false, unsure: true });
     frames.forget();
     // The frame on the page comes first.
@@ -149,7 +144,7 @@ const HANDLERS = {
 
   model({ name, source, prompt, tokens, axes, words }) {
     Object.assign(state, { tokens, axes, words });
-    byId("model").textContent = say("model", { name });
+    byId("model").textContent = say("Numbers from {name}", { name });
     own.showTrace(source, prompt);
   },
 
@@ -219,7 +214,7 @@ const HANDLERS = {
     if (!beat) return;
     Object.assign(beat, { film: address, stale: false });
     const ready = state.beats.filter(film).length;
-    tell(say("films", { ready, count: state.beats.length }), { aloud: false });
+    tell(say("films {ready} of {count}", { ready, count: state.beats.length }), { aloud: false });
     showBeat(beat);
     showTrack();
     if (name !== state.name) return;
@@ -228,14 +223,14 @@ const HANDLERS = {
   },
 
   done() {
-    tell(say("done", { seconds: one(sinceEdit()) }));
+    tell(say("all drawn after {seconds} s", { seconds: one(sinceEdit()) }));
   },
 
   // The last good films stay.
   error({ text }) {
     state.unsure = false;
     showError(text);
-    tell(WORDS.failed);
+    tell(say("there is a mistake"));
     resume();
   },
 
@@ -262,7 +257,7 @@ const sinceEdit = () => (performance.now() - state.began) / 1000;
 function tellPicture() {
   if (state.pictured) return;
   state.pictured = true;
-  tell(say("picture", { seconds: written(sinceEdit(), 2) }));
+  tell(say("picture after {seconds} s", { seconds: written(sinceEdit(), 2) }));
 }
 
 // The numbers of frames. One question is under way at a time; of those that come meanwhile, the
@@ -483,7 +478,7 @@ players.forEach((player, index) => {
 function setPlaying(on) {
   state.playing = on;
   byId("play").setAttribute("aria-pressed", on);
-  byId("play").setAttribute("aria-label", on ? WORDS.pause : WORDS.play);
+  byId("play").setAttribute("aria-label", on ? say("Pause") : say("Play"));
 }
 
 function play() {
@@ -555,7 +550,7 @@ function afterBeat() {
 function showScenes() {
   const select = byId("scene");
   select.replaceChildren(
-    element("option", WORDS.chooseScene, { value: "", disabled: "", selected: "" }),
+    element("option", say("choose a scene"), { value: "", disabled: "", selected: "" }),
     ...state.scenes.map(({ name, title }) => element("option", title, { value: name }))
   );
   byId("scenes").replaceChildren(
@@ -574,7 +569,7 @@ function showScene() {
   if (!state.scene) return;
   byId("scene").value = state.scene;
   const entry = state.scenes.find(({ name }) => name === state.scene);
-  document.title = `${entry ? entry.title : state.scene} · ${WORDS.studio}`;
+  document.title = `${entry ? entry.title : state.scene} · ${say("Studio")}`;
 }
 
 function letChoose(on) {
@@ -617,10 +612,11 @@ function showBeat(beat) {
   blank.hidden = Boolean(beat.still);
   count.textContent = number;
   title.textContent = beat.title;
-  seconds.textContent = beat.seconds ? say("seconds", { seconds: one(beat.seconds) }) : "";
+  seconds.textContent = beat.seconds ? say("{seconds} s", { seconds: one(beat.seconds) }) : "";
   const stale = beat.stale && !beat.redrawn && !beat.film;
+  const named = { number, title: beat.title };
   button.dataset.stale = stale;
-  button.setAttribute("aria-label", say(stale ? "beatDrawing" : "beat", { number, title: beat.title }));
+  button.setAttribute("aria-label", stale ? say("{number}: {title}, being drawn", named) : say("{number}: {title}", named));
 }
 
 function showTrack() {
@@ -666,14 +662,14 @@ function showPosition() {
   const at = number - beat.start;
   scrubber.max = state.total - 1;
   scrubber.value = number;
-  const position = say("position", { title: beat.title, frame: at + 1 });
+  const position = say("{title}, frame {frame}", { title: beat.title, frame: at + 1 });
   scrubber.setAttribute("aria-valuetext", position);
   stage.setAttribute("aria-label", position);
   stage.dataset.frame = number;
   const [now, whole] = [number / state.rate, state.total / state.rate];
-  byId("now").textContent = say("now", { now: written(now, 2), whole: one(whole) });
-  byId("frame").textContent = say("frame", { frame: at + 1, frames: beat.frames });
-  byId("facts").textContent = say("facts", {
+  byId("now").textContent = say("{now} / {whole} s", { now: written(now, 2), whole: one(whole) });
+  byId("frame").textContent = say("frame {frame} of {frames}", { frame: at + 1, frames: beat.frames });
+  byId("facts").textContent = say("beat {number} of {count}  ·  {seconds} s  ·  {speed} words a minute", {
     number: state.beats.indexOf(beat) + 1,
     count: state.beats.length,
     seconds: one(beat.seconds),
@@ -694,9 +690,11 @@ function narrate(beat) {
     parts.push(letters.slice(done, mark.letters).join(""));
     const button = element("button", letters.slice(mark.letters, end).join(""));
     const time = { seconds: one(mark.seconds) };
-    button.title = say(mark.waited ? "markWaited" : "mark", time);
+    button.title = mark.waited
+      ? say("Said {seconds} s after the beat begins; the beat waits for it", time)
+      : say("Said {seconds} s after the beat begins", time);
     button.classList.toggle("quiet", !mark.waited);
-    button.append(" ", element("small", say("seconds", time)));
+    button.append(" ", element("small", say("{seconds} s", time)));
     button.addEventListener("click", () => stand(beat.name, Math.round(mark.seconds * state.rate)));
     parts.push(button);
     done = end;
@@ -719,7 +717,7 @@ function showControls(controls) {
   byId("controls").replaceChildren(
     ...controls.flatMap(({ name, label, value, options, others }) => {
       const select = element("select", "", { id: `control-${name}` });
-      const all = others ? [...options, [null, WORDS.otherFile]] : options;
+      const all = others ? [...options, [null, say("another file…")]] : options;
       select.append(
         ...all.map(([choice, text]) => {
           const option = element("option", text, { value: choice ?? "\u0000" });
@@ -734,8 +732,8 @@ function showControls(controls) {
       }
       const field = element("input", "", {
         type: "text",
-        placeholder: WORDS.otherHint,
-        "aria-label": say("otherLabel", { label }),
+        placeholder: say("path of a file"),
+        "aria-label": say("{label}: path of a file", { label }),
         spellcheck: "false",
         hidden: "",
       });
@@ -809,9 +807,9 @@ const own = {
     Object.assign(this, { control, began: performance.now(), seconds: "", task: "" });
     byId("steps").replaceChildren();
     byId("own-error").textContent = "";
-    byId("own-told").textContent = WORDS.wait;
+    byId("own-told").textContent = say("The scene is drawn from it as soon as it is traced.");
     byId("stop-it").hidden = false;
-    this.step(WORDS.starting, 0, 1);
+    this.step(say("starting"), 0, 1);
     send({ kind: "trace", number: this.number, prompt, model: byId("sentence-model").value });
   },
 
@@ -824,7 +822,7 @@ const own = {
       item.append(element("span", task), element("span"));
       byId("steps").append(item);
     }
-    const share = total > 1 && done < total ? say("share", { done, total }) : "";
+    const share = total > 1 && done < total ? say("{done} of {total}", { done, total }) : "";
     byId("steps").lastElementChild.lastElementChild.textContent = share;
   },
 
@@ -832,7 +830,7 @@ const own = {
     const item = byId("steps").lastElementChild;
     if (!item) return;
     item.classList.remove("now");
-    item.lastElementChild.textContent = say("seconds", { seconds: one((now - this.taskBegan) / 1000) });
+    item.lastElementChild.textContent = say("{seconds} s", { seconds: one((now - this.taskBegan) / 1000) });
   },
 
   traced(file, notes, more) {
@@ -840,7 +838,7 @@ const own = {
     // Once: while its model is converted, another trace may have been chosen.
     const first = !this.seconds;
     this.seconds ||= one((performance.now() - this.began) / 1000);
-    const told = say("traced", { seconds: this.seconds, file: file.split(/[\\/]/).pop() });
+    const told = say("Traced after {seconds} s: {file}", { seconds: this.seconds, file: file.split(/[\\/]/).pop() });
     byId("own-told").textContent = [told, ...notes].join("\n");
     if (!more) {
       this.end();
@@ -884,11 +882,11 @@ function showHint() {
   const beat = current();
   const answer = frames.known;
   const reads = byId("error").hidden && socket?.readyState === WebSocket.OPEN;
-  let text = reads ? WORDS.reading : "";
+  let text = reads ? say("Reading the numbers of this frame…") : "";
   if (!beat?.frames) text = "";
-  else if (state.playing) text = WORDS.pauseFirst;
+  else if (state.playing) text = say("Pause to see values.");
   else if (answer?.error) text = byId("error").hidden ? answer.error : "";
-  else if (answer) text = answer.panels.length ? WORDS.pointAt : WORDS.noPanels;
+  else if (answer) text = answer.panels.length ? say("Point at a cell to see its value.") : say("No tensor is on this frame.");
   byId("hint").textContent = text;
   stage.dataset.numbers = answer && !answer.error ? `${answer.beat} ${answer.frame}` : "";
 }
@@ -942,7 +940,7 @@ function showPanels(panels) {
     return item;
   });
   const more = panels.length - items.length;
-  if (more > 0) items.push(element("li", say("morePanels", { count: more })));
+  if (more > 0) items.push(element("li", say("and {count} more", { count: more })));
   byId("panels").replaceChildren(...items);
 }
 
@@ -976,9 +974,9 @@ function showMosaic() {
   byId("fields").replaceChildren(...(mosaic ? fieldsOf(mosaic) : []));
   const sides = (mosaic?.parts ?? []).flatMap(({ sides }) => sides.filter(Boolean));
   const sizes = new Map(sides.map(({ axis, pitch }) => [axis, pitch]));
-  const lines = [...sizes].map(([axis, pitch]) => say("pitch", { axis, size: pixels(pitch) }));
-  lines.push(...(mosaic?.left_out ?? []).map((words) => say("leftOut", { words })));
-  if (answer && !mosaic) lines.push(WORDS.noMosaic);
+  const lines = [...sizes].map(([axis, pitch]) => say("a cell of {axis} is {size} px of 1080", { axis, size: pixels(pitch) }));
+  lines.push(...(mosaic?.left_out ?? []).map((words) => say("no room for {words}", { words })));
+  if (answer && !mosaic) lines.push(say("This picture is not made from a mosaic."));
   byId("axes").replaceChildren(...lines.map((line) => element("li", line)));
 }
 
@@ -1008,7 +1006,7 @@ function fieldsOf({ grid, fields, parts }) {
       for (const [side, kind] of [[across, "across"], [down, "down"]]) {
         if (!side) continue;
         const { axis, count, drawn } = side;
-        const words = drawn < count ? say("axisDrawn", { axis, count, drawn }) : `${axis} ${count}`;
+        const words = drawn < count ? say("{axis} {count} ({drawn} drawn)", { axis, count, drawn }) : `${axis} ${count}`;
         const told = element("span", words, { class: kind });
         told.append(element("small", ` × ${pixels(side.pitch)} px`));
         cells.append(told);
@@ -1099,7 +1097,7 @@ byId("stop-it").addEventListener("click", () => own.stop());
 byId("scene").addEventListener("change", () => show(byId("scene").value, state.choices));
 
 document.documentElement.style.setProperty("--ratio", 16 / 9);
-tell(WORDS.connecting);
+tell(say("connecting…"));
 // The token is in a cookie now: nobody needs to see it in the address.
 history.replaceState(null, "", `/${location.hash}`);
 connect();

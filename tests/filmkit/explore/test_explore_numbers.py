@@ -18,7 +18,6 @@ from extract.trace import Trace
 from extract.trace.contents.latents import fitted_latent
 from filmkit.core.numbers import MINUS, format_share, whole_percent
 from filmkit.core.view import LayerView
-from filmkit.explore.words import explore_words
 from tests.support.browsing import browser, opened
 from tests.support.checkout import SHIPPED
 from tests.support.exploring import STILL, explore_page, file, open_parts, opened_page, page
@@ -73,11 +72,6 @@ def written(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
-def said(name: str, **numbers: object) -> str:
-    """Return what the page shall say, by the name of its words."""
-    return explore_words()[name].format(**numbers)
-
-
 def words_of(trace: Trace) -> list[str]:
     return [token.strip() for token in trace.meta.tokens]
 
@@ -96,25 +90,18 @@ def test_a_score_is_the_sum_of_its_channels(
                 "y": (query - view.first + 0.5) / count * box["height"],
             }
         )
-        assert read(page, "#dot-read") == said("asks", query=words[query], key=words[key])
+        assert read(page, "#dot-read") == f"“{words[query]}” asks, “{words[key]}” answers"
         q = trace.queries(view.layer)[query, head].astype(float)
         k = trace.keys(view.layer)[key, trace.kv_head(head)].astype(float)
         score = attention.scores[head, query, key]
-        assert read(page, "#dot-total") == said(
-            "score",
-            sum=written(q @ k),
-            scale=f"{trace.meta.score_scale:.4f}",
-            score=written(score),
+        assert read(page, "#dot-total") == (
+            f"The sum is {written(q @ k)}; times {trace.meta.score_scale:.4f}, "
+            f"the score is {written(score)}."
         )
         slide(page, "#dot-count", 10)
-        assert read(page, "#dot-total") == said(
-            "added",
-            added=10,
-            count=len(q),
-            sum=written(q[:10] @ k[:10]),
-            query=written(q[9]),
-            key=written(k[9]),
-            product=written(q[9] * k[9]),
+        assert read(page, "#dot-total") == (
+            f"10 of {len(q)} channels: {written(q[:10] @ k[:10])}. "
+            f"The last one adds {written(q[9])} × {written(k[9])} = {written(q[9] * k[9])}."
         )
         sizes = page.evaluate(
             "[...document.querySelectorAll('.bars-of-channels i')].map((bar) =>"
@@ -147,7 +134,7 @@ def test_shares_are_the_softmax_at_the_temperature(
         np.testing.assert_allclose(np.array(lengths, dtype=float), shares, rtol=1e-6)
         passed = reads(page, "#mix-rows > div:not(:last-child) em")
         assert passed == list(map(format_share, shares[1:])), "what is passed on follows"
-        told = said("atTemperature", temperature=written(temperature))
+        told = f"At temperature {written(temperature)}, not the model’s own of 1."
         assert (told in read(page, "#mix-read")) == (step != 0)
     slide(page, "#temperature", 0)
 
@@ -159,7 +146,8 @@ def test_the_mix_says_what_is_missing(
     shares = attention.pattern[head, query, : query + 1]
     hidden = format_share(shares[0])
     assert reads(page, "#mix-rows > div:not(:last-child) em") == list(map(format_share, shares[1:]))
-    assert read(page, "#mix-read") == said("withHidden", what="beginning token", share=hidden)
+    not_drawn = f"Not drawn, but part of the sum: beginning token, {hidden}."
+    assert read(page, "#mix-read") == not_drawn
     kept = shares.copy()
     values = trace.get("v", view.layer)[: query + 1, trace.kv_head(head)].astype(float)
     whole = shares @ values
@@ -167,7 +155,10 @@ def test_the_mix_says_what_is_missing(
         page.locator("#mix-rows button").nth(position - view.first).click()
         kept[position] = 0
         missing = np.linalg.norm(whole - kept @ values) / np.linalg.norm(whole)
-        assert read(page, "#mix-read") == said("without", off=format_share(float(missing)))
+        assert read(page, "#mix-read") == (
+            f"Without them, the sum is off by {format_share(float(missing))}. "
+            "This is not just their share: values differ in size, too."
+        )
         assert read(page, "#mix-rows .sum-of-rows em") == format_share(kept.sum())
     drawn = page.evaluate(
         "mix(rowOf().weights.map((w, i) => drawers.mix.off.has(i) ? 0 : w), layer.v, setOf(3))"
@@ -187,30 +178,29 @@ def test_a_head_says_where_it_looks(
         choose(page, 9, head)
         row = attention.pattern[head, 9, : view.stop]
         key = view.first + int(row[view.first :].argmax())
-        assert read(page, "#head-read") == said(
-            "headLooks",
-            head=head,
-            query=words[9],
-            key=words[key],
-            value=format_share(row[key]),
-        )
+        share = format_share(row[key])
+        said = f"Head {head}: “{words[9]}” gives “{words[key]}” {share}."
+        assert read(page, "#head-read") == said
 
 
 def check_sets(page: Page, trace: Trace, layer: int, sets: int) -> None:
     meta = trace.meta
     page.locator(f"#sets-choice input[value='{sets}']").check(force=True)
     text = read(page, "#sets-read")
-    numbers = said("keptNumbers", count=f"{sets * (meta.d_qk + meta.d_v):,}")
+    count = sets * (meta.d_qk + meta.d_v)
+    numbers = f"{count:,} numbers kept for each word and layer"
     if sets >= meta.n_kv_heads:
-        moved, of_heads = said("nothingMoves"), [""] * meta.n_heads
+        moved, of_heads = "no attention moves", [""] * meta.n_heads
     else:
         distances = share_heads(trace, layer, sets).row_distances
-        moved = said("moves", share=format_share(distances.mean()))
+        moved = f"{format_share(distances.mean())} of the attention moves to other words"
         of_heads = list(map(format_share, distances.mean(axis=1)))
     assert numbers in text
     assert moved in text
     assert page.locator("#sets-patterns b").all_text_contents() == of_heads
-    assert (said("trained") in text) == (sets == meta.n_kv_heads < meta.n_heads)
+    assert ("This is how the model was trained." in text) == (
+        sets == meta.n_kv_heads < meta.n_heads
+    )
     assert page.locator("#sets-plates > div").count() == sets
 
 
@@ -245,8 +235,8 @@ def test_a_latent_says_what_moves(page: Page, trace: Trace, view: LayerView) -> 
         of_heads = list(map(format_share, distances.mean(axis=1)))
         assert page.locator("#latent-patterns b").all_text_contents() == of_heads
         text = read(page, "#latent-read")
-        assert said("keptNumbers", count=f"{rank:,}") in text
-        assert said("moves", share=format_share(distances.mean())) in text
+        assert f"{rank:,} numbers kept for each word and layer" in text
+        assert f"{format_share(distances.mean())} of the attention moves to other words" in text
         assert read(page, "#latent-count") == f"{rank:,}"
 
 
@@ -264,7 +254,12 @@ def in_tenths(value: float) -> str:
 
 
 def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
-    schemes = {said(scheme): scheme for scheme in ("mha", "mla", "gqa", "mqa")}
+    schemes = {
+        "keys and values for each head (MHA)": "mha",
+        "one latent (MLA)": "mla",
+        "shared by groups of heads (GQA)": "gqa",
+        "one set for all heads (MQA)": "mqa",
+    }
     assert set(schemes.values()) == set(get_args(Scheme))
     assert page.evaluate(
         "['model', 'gpu'].map((name) => byId(`memory-${name}`).selectedOptions[0].textContent)"
@@ -281,25 +276,34 @@ def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
             each = kv_cache_bytes(model, schemes[name], 8 * BYTES)
             taken = each * tokens
             needed = int(np.ceil(taken / gpu.memory_bytes))
-            enough = "takes" if needed < 2 else "needsGpus"
-            wanted.append(said(enough, gigabytes=in_tenths(taken / 1e9), gpus=f"{needed:,}"))
+            enough = "{gigabytes} GB" if needed < 2 else "{gigabytes} GB: {gpus} GPUs"
+            wanted.append(enough.format(gigabytes=in_tenths(taken / 1e9), gpus=f"{needed:,}"))
             time = in_tenths(1000 * taken / gpu.bytes_per_second)
-            wanted.append(said("fits", tokens=f"{int(gpu.memory_bytes // each):,}", time=time))
+            wanted.append(
+                f"One GPU is full after {int(gpu.memory_bytes // each):,} tokens. "
+                f"Reading this cache takes {time} ms for each new token."
+            )
         assert reads(page, "#memory-boxes :is(p, small)") == wanted, model.name
         own = page.locator("#memory-boxes .own b").text_content() or ""
         assert schemes[own] == model.scheme
         source = read(page, "#memory-source")
-        assert said("sources", model=model.source, gpu=gpu.source) in source
+        assert f"Sizes: {model.source}. Memory: {gpu.source}." in source
         links = page.locator("#memory-source a")
         cited = {each.source: each.address for each in (model, gpu) if each.address}
         leads = links.evaluate_all("(all) => all.map((link) => [link.textContent, link.href])")
         assert dict(leads) == cited
-        assert (said("hypothetical") in source) == (model.latent is None)
+        hypothetical = (
+            "This model has no latent: the one shown here is hypothetical, "
+            "in DeepSeek’s proportions."
+        )
+        assert (hypothetical in source) == (model.latent is None)
 
 
 def check_held(page: Page, share: float, count: int, heads: int) -> None:
     numbers = {"number": 3, "count": count, "heads": heads}
-    assert said("held", share=format_share(share), **numbers) in read(page, "#reading-read")
+    assert "{number} of {count} words hold {share} of the attention of {heads} heads.".format(
+        share=format_share(share), **numbers
+    ) in read(page, "#reading-read")
 
 
 def test_words_that_are_read_hold_the_shares_of_the_film(

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
 from babel.messages.pofile import write_po
 
-from filmkit.core.language import DEFAULT_LANGUAGE, known_languages, read_catalogue
+from filmkit.core.language import (
+    DEFAULT_LANGUAGE,
+    KIT_CATALOGUES,
+    known_languages,
+    read_catalogue,
+    use_language,
+)
+from filmkit.decks.page_words import EXTRACTION, script_words
 from filmkit.tools.messages import (
     catalogue_sources,
     faults_of,
@@ -68,6 +77,34 @@ def scene(tmp_path: Path) -> Path:
 def test_every_marked_word_and_every_narration_is_found(scene: Path) -> None:
     found = messages_of([scene])
     assert {(message.context, message.id) for message in found if message.id} == MESSAGES
+
+
+def test_every_word_that_a_script_says_is_found(tmp_path: Path) -> None:
+    """Also where it is said in the middle of a text; a page translates what is found there."""
+    script = tmp_path / "page.js"
+    script.write_text(
+        """
+// say("nothing")
+const told = count > 1 ? say("{count} “words”", { count }) : say(
+  "One" +
+    " word",
+);
+const place = `${say("Here")}: ${name}`;
+"""
+    )
+    assert [each[1] for each in found_in(script)] == ["{count} “words”", "One word", "Here"]
+    assert {text for _, text in ids_of(messages_of([script]))} >= {"One word", "Here"}
+    with use_language("de"):
+        assert script_words('tell(say("Resume"))') == {"Resume": "Weiter"}
+    kit = catalogue_sources()[KIT_CATALOGUES]
+    for path in (path for path in kit if path.suffix in (".js", ".typ")):
+        code = re.sub(r"^ *//.*$|function say|#let say", "", path.read_text(), flags=re.MULTILINE)
+        assert len(re.findall(r"\bsay\(", code)) == len(found_in(path)), path
+
+
+def found_in(path: Path) -> list[Any]:
+    with path.open("rb") as file:
+        return [each for each in extract(fileobj=file, **EXTRACTION) if isinstance(each[1], str)]
 
 
 def test_a_new_catalogue_has_everything_to_do(scene: Path, capsys: pytest.CaptureFixture) -> None:
