@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import threading
 import time
 from collections import OrderedDict
@@ -23,9 +22,9 @@ from filmkit.core.language import _, use_language
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import explain
-from filmkit.render.processes import Apart, stop
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
+from filmkit.studio.asked import AskedProcess
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
 from filmkit.studio.tracer import STEPS, SentenceTracer, sentence_models
 
@@ -213,7 +212,7 @@ class Session:
                     if answer := self._artist.known(beat, frame, picture=too):
                         await self._send(answer)
                     else:
-                        self._artist.ask(beat, frame, picture=too)
+                        self._artist.ask(beat=beat, frame=frame, picture=too)
             case {"kind": "trace", "number": int(n), "prompt": str(prompt), "model": str(model)}:
                 await self._trace(n, prompt, model)
             case {"kind": "prepare", "model": str(model)}:
@@ -358,14 +357,14 @@ class Session:
         await self._tell("controls", controls=controls_of(self._entry, self._choices, self._facts))
 
 
-class _DrawingProcess:
-    """The processes that draw a scene as it is after an edit.
+class _DrawingProcess(AskedProcess):
+    """The processes that draw a scene as it is after an edit, and answer what frames show.
 
     Parameters
     ----------
     arguments
         Request, trace and folder for :func:`filmkit.studio.artist.draw`.
-    post
+    hear
         Takes this object and each message of the processes.
     started
         When the session began to start them, by :func:`time.monotonic`.
@@ -379,27 +378,12 @@ class _DrawingProcess:
     def __init__(
         self,
         arguments: tuple[RenderRequest, Trace, Path],
-        post: Callable[[_DrawingProcess, dict[str, Any]], None],
+        hear: Callable[[_DrawingProcess, dict[str, Any]], None],
         started: float,
     ) -> None:
+        super().__init__(ARTIST, arguments, hear)
         self.started = started
         self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
-        self._questions, answers = multiprocessing.Pipe()
-        self._apart = Apart(ARTIST, arguments, further=[answers])
-
-        def hear(receive: Callable[[], dict[str, Any] | None]) -> None:
-            with suppress(EOFError, OSError):
-                while message := receive():
-                    post(self, message)
-
-        for receive in (self._apart.receive, lambda: json.loads(self._questions.recv_bytes())):
-            threading.Thread(target=hear, args=(receive,), daemon=True).start()
-
-    def ask(self, beat: str, frame: int, *, picture: bool) -> None:
-        """Ask which numbers a frame shows; the answer comes as a message."""
-        question = {"beat": beat, "frame": frame, "picture": picture}
-        with suppress(OSError):
-            self._questions.send_bytes(json.dumps(question).encode())
 
     def answered(self, message: dict[str, Any]) -> str:
         """Keep an answer, and return it as text."""
@@ -414,7 +398,3 @@ class _DrawingProcess:
     def known(self, beat: str, frame: int, *, picture: bool) -> str | None:
         """Return an answer that is kept."""
         return self._frames.get((beat, frame, picture))
-
-    def stop(self) -> None:
-        """Stop drawing; unfinished files are removed by another thread."""
-        threading.Thread(target=stop, args=(self._apart,)).start()

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import multiprocessing
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,8 @@ from extract.models.at_hand import models_at_hand
 from extract.models.loading import NO_PACKAGE, not_installed
 from extract.support.assets import traces_folder
 from filmkit.core.language import N_
-from filmkit.render.processes import ERROR, Apart, stop
+from filmkit.render.processes import ERROR
+from filmkit.studio.asked import AskedProcess
 
 __all__ = ["STEPS", "SentenceTracer", "sentence_models"]
 
@@ -67,7 +64,7 @@ class SentenceTracer:
     """
 
     def __init__(self) -> None:
-        self._process: _Process | None = None
+        self._process: AskedProcess | None = None
         self._owner: object = None
         self._number = 0
         self._tell: Tell | None = None  # None while nothing is being traced
@@ -112,7 +109,9 @@ class SentenceTracer:
     def _ask(self, prompt: str, model: str) -> None:
         self._number += 1
         if self._process is None:
-            self._process = _Process(asyncio.get_running_loop(), self._heard)
+            self._process = AskedProcess(
+                PROCESS, [sentences_folder()], self._heard, memory_hint=MEMORY_HINT
+            )
             self._loaded = {}
         if not prompt:
             self._loading = self._number
@@ -123,7 +122,7 @@ class SentenceTracer:
         if self._owner is owner:
             self._end()
 
-    def _heard(self, process: _Process, message: dict[str, Any]) -> None:
+    def _heard(self, process: AskedProcess, message: dict[str, Any]) -> None:
         """Pass on what the process says of the last sentence."""
         if process is not self._process:
             return
@@ -158,42 +157,6 @@ class SentenceTracer:
         if self._process:
             self._process.stop()
         self._process, self._owner, self._tell = None, None, None
-
-
-class _Process:
-    """The process that traces, and what is sent to it.
-
-    Parameters
-    ----------
-    loop
-        Where to call `hear`.
-    hear
-        Takes this object and each message of the process.
-    """
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, hear: Callable[[_Process, dict[str, Any]], None]
-    ) -> None:
-        self._requests, theirs = multiprocessing.Pipe()
-        folder = sentences_folder()
-        self._apart = Apart(PROCESS, [folder], further=[theirs], memory_hint=MEMORY_HINT)
-
-        def listen() -> None:
-            # The loop is closed when the studio ends.
-            with suppress(EOFError, OSError, RuntimeError):
-                while message := self._apart.receive():
-                    loop.call_soon_threadsafe(hear, self, message)
-
-        threading.Thread(target=listen, daemon=True).start()
-
-    def ask(self, **request: Any) -> None:
-        """Send a request; see :mod:`filmkit.studio.sentences`."""
-        with suppress(OSError):  # it has ended, which is told as a message
-            self._requests.send_bytes(json.dumps(request).encode())
-
-    def stop(self) -> None:
-        """Stop it; unfinished files are removed by another thread."""
-        threading.Thread(target=stop, args=(self._apart,)).start()
 
 
 def sentences_folder() -> Path:

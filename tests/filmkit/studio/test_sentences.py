@@ -215,7 +215,13 @@ class FakeProcess:
 
     made: list[FakeProcess]
 
-    def __init__(self, loop: Any, hear: Callable[[Any, dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        function: str,
+        arguments: list[Path],
+        hear: Callable[[Any, dict[str, Any]], None],
+        **options: Any,
+    ) -> None:
         self.requests: list[dict[str, Any]] = []
         self.stopped = False
         self._hear = hear
@@ -235,7 +241,7 @@ class FakeProcess:
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> list[FakeProcess]:
     monkeypatch.setattr(FakeProcess, "made", [], raising=False)
-    monkeypatch.setattr(tracer, "_Process", FakeProcess)
+    monkeypatch.setattr(tracer, "AskedProcess", FakeProcess)
     return FakeProcess.made
 
 
