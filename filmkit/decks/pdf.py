@@ -106,6 +106,7 @@ def typeset(
         "author": document.get("author") or _(FILM_TITLE),
         "project": _(FILM_TITLE),
         "language": current_language().main_code,
+        "space": current_language().space,
         "colours": colours_of(theme),
         "background": theme.background,
         "translated": script_words(source.read_text(encoding="utf-8")),
