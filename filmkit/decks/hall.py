@@ -40,6 +40,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -141,7 +142,7 @@ def _whole(value: Any, bound: int) -> int:
     return value
 
 
-def _one_of(value: Any, *known: Any) -> Any:
+def _one_of(value: Any, known: Iterable[Any]) -> Any:
     """Return a value that is one of those known."""
     if not any(type(value) is type(each) and value == each for each in known):
         raise _Refused
@@ -193,6 +194,15 @@ class Hall:
         self._minutes: float | None = None
         self._began: float | None = None  # by the clock of time.monotonic
         self._counting = False
+        slide = partial(_whole, bound=slides)
+        # What a telephone of the speaker may ask of the screen.
+        self._asked_of_screen: dict[str, dict[str, Callable[[Any], Any]]] = {
+            "step": {"by": partial(_one_of, known=(1, -1)), "seen": slide},
+            "go": {"index": slide, "seen": slide},
+            "black": {"on": partial(_one_of, known=(True, False))},
+            "play": {"mode": partial(_one_of, known=MODES)},
+            "laser": {"at": _point},
+        }
 
     # Those who come
 
@@ -260,7 +270,7 @@ class Hall:
         before, self._index = self._index, _whole(message.get("index"), self._slides)
         was_told, self._is_told = self._is_told, message.get("told") is True
         self._black = message.get("black") is True
-        self._mode = _one_of(message.get("mode"), *MODES)
+        self._mode = _one_of(message.get("mode"), MODES)
         self._minutes = _seconds(message.get("minutes"))
         elapsed = _seconds(message.get("elapsed"))
         self._began = None if elapsed is None else time.monotonic() - elapsed
@@ -276,25 +286,13 @@ class Hall:
             self._tell_votes()
 
     def _hear_speaker(self, message: Message) -> None:
-        match message.get("kind"):
-            case "step":
-                by, seen = _one_of(message.get("by"), 1, -1), self._number(message, "seen")
-                self._post_screen({"kind": "step", "by": by, "seen": seen}, replacing=False)
-            case "go":
-                index, seen = (self._number(message, name) for name in ("index", "seen"))
-                self._post_screen({"kind": "go", "index": index, "seen": seen}, replacing=False)
-            case "black":
-                on = _one_of(message.get("on"), True, False)
-                self._post_screen({"kind": "black", "on": on}, replacing=False)
-            case "play":
-                mode = _one_of(message.get("mode"), *MODES)
-                self._post_screen({"kind": "play", "mode": mode}, replacing=False)
-            case "laser":
-                self._post_screen({"kind": "laser", "at": _point(message.get("at"))})
-            case "result":
-                self._switch_result()
-            case _:
-                raise _Refused
+        kind = message.get("kind")
+        if kind == "result":
+            self._switch_result()
+            return
+        checks = self._asked_of_screen[_one_of(kind, self._asked_of_screen)]
+        wanted = {name: check(message.get(name)) for name, check in checks.items()}
+        self._post_screen({"kind": kind, **wanted}, replacing=kind == "laser")
 
     def _hear_audience(self, line: _Line, voter: str, address: str, message: Message) -> None:
         if message.get("kind") != "vote":
@@ -305,10 +303,6 @@ class Hall:
         vote.choose(voter, _whole(message.get("choice"), len(vote.question.choices)), address)
         self._count_soon()
         line.post(self._vote_asked(voter))
-
-    def _number(self, message: Message, name: str) -> int:
-        """Return the number of a slide that a message tells."""
-        return _whole(message.get(name), self._slides)
 
     def _switch_result(self) -> None:
         """Close the vote and show its result, or hide it and let everybody vote again.
