@@ -36,6 +36,7 @@ from .core.numbers import format_share as format_share
 from .core.stage import beat as beat
 from .core.stage_settings import StageSettings as StageSettings
 from .core.text import Label as Label
+from .core.text import LabelGroup as LabelGroup
 from .core.text import Number as Number
 from .core.text import Symbol as Symbol
 from .core.theme import Theme as Theme
