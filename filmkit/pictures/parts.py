@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Protocol
+from math import inf
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,13 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.text import TextLine
 from filmkit.core.theme import Theme, current_theme
 from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 
-__all__ = ["Around", "Free", "Matrix", "Part", "Place", "opacities"]
+__all__ = ["Around", "Filling", "Free", "Matrix", "Part", "Place", "opacities"]
 
 Array = npt.NDArray[np.float64]
 
@@ -42,6 +44,7 @@ WORD = 1.75  # largest width of a word of TEXT size, in scene units
 BAR = 0.95  # room for a colour bar below a part
 BAR_ZOOM = 1.39  # of its numbers, which are to be read
 TITLE_GAP = 0.12
+LEAST_FILLED = 0.5  # least size of what fills its place, as a share of its own size
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Around:
         Whether it has a colour bar.
     small
         Whether its words are small, because there is little room.
+    scale
+        Size of a part without cells, as a share of its own.
     beside, over, under
         Room for the labels of marks, at its right, above its words and below its colour bar, in
         scene units.
@@ -70,6 +75,7 @@ class Around:
     title: bool = True
     bar: bool = False
     small: bool = False
+    scale: float = 1.0
     beside: float = 0.0
     over: float = 0.0
     under: float = 0.0
@@ -104,9 +110,20 @@ class Part(Protocol):
         """
 
 
+@runtime_checkable
+class Filling(Protocol):
+    """A mobject that can be made anew for any place, such as a chart."""
+
+    def filling(self, box: Box) -> Mobject:
+        """Return it anew, as large as a box allows, with letters of the same size."""
+
+
 @dataclass(frozen=True)
 class Free:
     """A part without cells: a text, a formula, a figure, anything that has a size.
+
+    Where there is no room for it, it is made smaller, but no smaller than its words can be read. A
+    mobject that is :class:`Filling` is as large as its place.
 
     Attributes
     ----------
@@ -117,13 +134,28 @@ class Free:
     make: Callable[[], Mobject]
 
     def size(self, around: Around) -> Size:
-        """Return its own size."""
+        """Return its own size, or the least one of what fills its place."""
         mobject = self.make()
-        return Size(width=float(mobject.width), height=float(mobject.height))
+        fills = isinstance(mobject, Filling)
+        scale = around.scale * LEAST_FILLED if fills else _scale(mobject, around)
+        width, height = scale * float(mobject.width), scale * float(mobject.height)
+        return Size(width=width, height=height, fills=fills)
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return it in the middle of its place."""
-        return {"whole": self.make().move_to(place.box.center)}
+        mobject = self.make()
+        if isinstance(mobject, Filling):
+            return {"whole": mobject.filling(place.box)}
+        if (scale := _scale(mobject, around)) < 1:
+            mobject.scale(scale)
+        return {"whole": mobject.move_to(place.box.center)}
+
+
+def _scale(mobject: Mobject, around: Around) -> float:
+    """Return how large a mobject is drawn, as a share of its own size."""
+    lines = [part.line_height for part in mobject.get_family() if isinstance(part, TextLine)]
+    least = current_theme().min_text_size * FRAME_HEIGHT / min(lines, default=inf)
+    return min(1.0, max(around.scale, least))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,9 +26,13 @@ WORDS, COLUMN_WORDS = "words", "column words"
 LABEL_GAP = 0.35  # between a part and the labels of its marks, in scene units
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
 BELOW_HEADLINE = 0.2  # and between a headline and a picture
+HALVINGS = 7  # in which the largest size of parts that are made smaller is found
 
 Key = tuple[str, str]
 """Name of a part, and which of its pieces."""
+
+Arranged = tuple[Mosaic, Mapping[str, Around], Arrangement]
+"""A mosaic, what stands around its parts, and where they are."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,7 @@ class Picture:
                 absent.add(name)
             else:
                 chosen[name] = part
-        if not chosen:
+        if absent and not chosen:
             raise SceneCodeError(f"{mosaics[0]}: this model has none of its parts")
         variants = [mosaic.without(absent) for mosaic in mosaics]
         mosaic = variants[0]
@@ -213,9 +217,7 @@ class Picture:
                 errors.append(error)
         if not tried:
             raise errors[0]
-        self.mosaic, self.dressing, self.arrangement = max(
-            tried, key=lambda one: (one[2].pitches.get(TOKEN, 0.0), *one[2].pitches.values())
-        )
+        self.mosaic, self.dressing, self.arrangement = max(tried, key=_largeness)
         self.pitches = self.arrangement.pitches
         wanted = dict(_dressed(self.mosaic, chosen, around, words))
         self.left_out = tuple(_left_out(wanted, self.dressing))
@@ -284,13 +286,21 @@ class Picture:
         return found if self.headline is None else found | {("headline", "whole"): self.headline}
 
 
+def _largeness(arranged: Arranged) -> tuple[float, ...]:
+    """Return how large what a mosaic shows is: first what has no cells, then the cells."""
+    _mosaic, dressing, arrangement = arranged
+    scale = min((one.scale for one in dressing.values()), default=1.0)
+    return scale, arrangement.pitches.get(TOKEN, 0.0), *arrangement.pitches.values()
+
+
 def _arranged(
     mosaic: Mosaic, dressing: Mapping[str, Around], size: Callable[[str, Around], Size], room: Box
-) -> tuple[Mosaic, Mapping[str, Around], Arrangement]:
+) -> Arranged:
     """Return a mosaic, what stands around its parts, and where they are.
 
     Where there is no room, it is not kept away from the notes; then colour bars are left out, then
-    only the rows at the left have words, then these are small, and last there are none.
+    only the rows at the left have words, then these are small, then there are none. Where that does
+    not help, all words stay, and parts without cells are made smaller.
     """
     lower = Box.of(room.left, room.right, room.bottom, room.top - BELOW_NOTES)
     bare = {name: replace(one, bar=False) for name, one in dressing.items()}
@@ -300,17 +310,31 @@ def _arranged(
     }
     small = {name: replace(one, small=True) for name, one in fewer.items()}
     none = {name: replace(one, row_words="") for name, one in small.items()}
+
+    def tried(one: Mapping[str, Around], free: Box) -> Arranged:
+        sizes = {name: size(name, around) for name, around in one.items()}
+        return mosaic, one, arrange(mosaic, sizes, free)
+
     errors = []
     for one, free in (
         (dressing, lower),
         *((o, room) for o in (dressing, bare, fewer, small, none)),
     ):
-        sizes = {name: size(name, around) for name, around in one.items()}
         try:
-            return mosaic, one, arrange(mosaic, sizes, free)
+            return tried(one, free)
         except SceneCodeError as error:
             errors.append(error)
-    raise errors[-1]
+    found, low, high = None, 0.0, 1.0
+    for _ in range(HALVINGS):
+        scale = (low + high) / 2
+        try:
+            found = tried({n: replace(one, scale=scale) for n, one in dressing.items()}, room)
+            low = scale
+        except SceneCodeError:
+            high = scale
+    if found is None:
+        raise errors[-1]
+    return found
 
 
 def _with_labels(around: Around, marks: Iterable[Mark], *, upright: bool) -> Around:
