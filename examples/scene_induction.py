@@ -8,7 +8,7 @@
 from dataclasses import replace
 
 import numpy as np
-from manim import DOWN, GrowFromEdge, VGroup
+from manim import DOWN, GrowFromEdge
 
 import filmkit as kit
 from filmkit import Label, Mark, Stage, beat, format_share, printable
@@ -57,10 +57,8 @@ class Induction(Stage):
     def rounds(self, words):
         """Return the words of both rounds, the second below the first; the last one stands out."""
         colours = {words[-1]: self.theme.accent}
-        labels = VGroup(*(Label(word, size=0.075, colour=colours.get(word)) for word in words))
-        for n, label in enumerate(labels.arrange(buff=0.35)):
-            label.on_line(labels[n % self.period].get_x(), -1.8 * (n // self.period))
-        return labels.scale(min(1, self.frame.free.width / labels.width))
+        labels = [Label(word, size=0.075, colour=colours.get(word)) for word in words]
+        return kit.LabelGroup(*labels).arrange_in_grid(cols=self.period, buff=(0.35, 1.2))
 
     def add_head(self, name, scores, cell):
         """Make a part of the head with the largest score, and facts; return its head and layer."""
@@ -80,8 +78,9 @@ class Induction(Stage):
         self.facts["first"], self.facts["other"], _third, self.facts["second"] = names[:4]
         self.facts["first_share"], self.facts["second_share"] = map(format_share, shares[[0, 3]])
         box, colours = self.frame.free, [self.theme.muted] * 3 + [self.theme.accent] * 3
-        look = {"width": box.width / 1.6, "height": box.height / 1.9, "write": format_share}
-        return kit.Chart(shares, names=names, colour=colours, **look).scale(1.6).move_to(box.center)
+        look = {"size": 0.038, "y_range": (0, 1), "write": format_share}
+        size = {"width": box.width, "height": 0.84 * box.height}
+        return kit.Chart(shares, names=names, colour=colours, **look, **size).move_to(box.center)
 
     def grow(self, some, words):
         """Let some bars of the chart grow, with words below."""
@@ -119,8 +118,8 @@ class Induction(Stage):
     def a_line(self):
         """Each word of the second round looks at the one after its first time, and that makes a
         line. The mean of its cells, {score}, is the score of this head."""
-        line = 0.25 + 0.75 * np.eye(self.layer.count, k=1 - self.period)
-        self.show("copies", lit={"copies": line})
+        line = np.eye(self.layer.count, k=1 - self.period)
+        self.show("copies", focus={"copies": line})
 
     @beat
     def all_heads(self):
