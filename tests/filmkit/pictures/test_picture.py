@@ -155,6 +155,7 @@ def test_what_is_too_large_is_made_smaller_and_all_words_stay() -> None:
     assert WIDE.free.contains(room)
     assert (rectangle.width, rectangle.height) == pytest.approx((room.width, room.width / 30))
     assert room.right > WIDE.free.right - 0.1
+    assert room.width > 8
     assert words_of(made) == words_of(picture("Q V"))
 
 
