@@ -212,8 +212,8 @@ def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
     for axis, place in zip(axes_of(trace, source), source.index, strict=False):
         numbers = (place,) if isinstance(place, int) else tuple(range(*place))
         if (kind := KINDS.get(axis)) == LAYER:
-            said = replace(said, layers=said.layers or numbers)
-        elif kind is not None and not said.heads:
+            said = replace(said, layers=numbers)
+        elif kind is not None:
             said = replace(said, heads=numbers, kind=kind)
     return said
 
