@@ -5,8 +5,6 @@
     python render.py examples/scene_induction.py --trace twice.safetensors
 """
 
-from dataclasses import replace
-
 import numpy as np
 from manim import DOWN, GrowFromEdge
 
@@ -41,13 +39,10 @@ class Induction(Stage):
         self.part("question", self.rounds([*words, "?"]))
         self.part("answer", self.rounds([*words, copied]))
         self.chart = self.guesses()
-        meta, first = self.trace.meta, self.layer.first
-        given = (("distance", self.period - 1), ("first", first + self.period))
-        cells = ((0, meta.n_heads), (0, meta.n_layers))
-        source = kit.TensorSource(quantity="attention_at", given=given, index=cells)
+        first, period = self.layer.first, self.period
+        source = self.layer.computed("attention_at", distance=period - 1, first=first + period)
         scores = self.scores = cells_of(self.trace, source)
-        wall = kit.Matrix(scores, kit.Norm.unit(), source, rows="head", columns="layer")
-        self.part("all", replace(wall, name=_("heads down, layers across")))
+        self.part("all", kit.Matrix(scores, kit.Norm.unit(), source))
         self.facts |= {"heads": str(scores.size), "many": str((scores > 0.5).sum())}
         self.facts["score"] = format_share(scores.max())
         self.best = self.add_head("copies", scores, (-1, self.copied))
@@ -63,9 +58,9 @@ class Induction(Stage):
     def add_head(self, name, scores, cell):
         """Make a part of the head with the largest score, and facts; return its head and layer."""
         head, layer = map(int, np.unravel_index(scores.argmax(), scores.shape))
-        pattern = kit.head_matrix(self.layer.at(layer).head(head), "pattern")
         title = _("layer {layer}, head {head}", layer=layer, head=head)
-        self.part(name, replace(pattern, name=title, symbol=""))
+        pattern = kit.head_matrix(self.layer.at(layer).head(head), "pattern", title=title)
+        self.part(name, pattern)
         self.facts |= {f"{name}_layer": str(layer), f"{name}_head": str(head)}
         self.facts[f"{name}_share"] = format_share(pattern.values[cell])
         return head, layer

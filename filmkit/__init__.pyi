@@ -47,6 +47,7 @@ from .core.view import HeadView as HeadView
 from .core.view import LayerView as LayerView
 from .mobjects.flow import Draw as Draw
 from .mobjects.flow import Wire as Wire
+from .mobjects.marks import AxisNumbers as AxisNumbers
 from .mobjects.marks import CellLabels as CellLabels
 from .mobjects.marks import ColourBar as ColourBar
 from .mobjects.marks import Highlight as Highlight

@@ -929,7 +929,7 @@ class Stage(Scene):
                 continue
             corners = self.camera.pixels(part, part.corners)
             inside = whole.overlap(Box.between(corners.min(axis=0), corners.max(axis=0)))
-            if min(inside) > 0 and (part.source.tensor or part.source.given):
+            if min(inside) > 0 and (part.source.tensor or part.source.quantity):
                 sources.append(part.source)
         return [source for source in dict.fromkeys(sources) if not source.is_scale]
 

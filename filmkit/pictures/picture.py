@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import index
@@ -187,7 +187,7 @@ class Picture:
             top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
             room = Box.of(room.left, room.right, room.bottom, top)
         around = {
-            name: _with_labels((around or {}).get(name, Around()), own, upright=frame.upright)
+            name: _with_marks((around or {}).get(name, Around()), own, upright=frame.upright)
             for name in mosaics[0].names
             for own in [[mark for mark in marks if mark.part == name]]
         }
@@ -337,8 +337,8 @@ def _arranged(
     return found
 
 
-def _with_labels(around: Around, marks: Iterable[Mark], *, upright: bool) -> Around:
-    """Return what stands around a part, with the room that labels of its marks take."""
+def _with_marks(around: Around, marks: Sequence[Mark], *, upright: bool) -> Around:
+    """Return what stands around a part, with what its marks pick out, and room for their labels."""
     room = {"beside": 0.0, "over": 0.0, "under": 0.0}
     for mark in marks:
         if mark.label is not None:
@@ -346,6 +346,11 @@ def _with_labels(around: Around, marks: Iterable[Mark], *, upright: bool) -> Aro
             length = mark.label.width if where == "beside" else mark.label.height
             gap = WORD_GAP if where == "over" else LABEL_GAP
             room[where] = max(room[where], float(length) + gap)
+    rows, columns = (
+        tuple(number for mark in marks if (number := getattr(mark, axis)) is not None)
+        for axis in ("row", "column")
+    )
+    around = replace(around, marked=(rows, columns))
     return replace(around, beside=room["beside"], over=room["over"], under=room["under"])
 
 
@@ -355,7 +360,7 @@ def _label(mark: Mark, frame: Highlight, part: PlacedPart, *, upright: bool) -> 
     label, pieces, box = mark.label.copy(), part.pieces, part.box
     cells, half = pieces["cells"], (label.width / 2, label.height / 2)
     if (where := mark.place(upright=upright)) == "over":
-        top = float(pieces.get("column words", cells).get_top()[1])
+        top = float(pieces.get("column words", pieces.get("column numbers", cells)).get_top()[1])
         return label.move_to([frame.get_x(), top + WORD_GAP + half[1], 0])
     if where == "under":
         y = box.bottom - BAR * ("bar" in pieces) - LABEL_GAP - half[1]
@@ -363,7 +368,7 @@ def _label(mark: Mark, frame: Highlight, part: PlacedPart, *, upright: bool) -> 
         ends = frame.get_bottom(), label.get_top() + WORD_GAP * UP
     else:
         title = pieces.get("title", cells)
-        left = float(pieces.get("row words", cells).get_right()[0])
+        left = float(pieces.get("row words", pieces.get("row numbers", cells)).get_right()[0])
         above = title.get_left()[0] < box.right
         top = box.top if above else float(title.get_bottom()[1]) - WORD_GAP
         y = max(box.bottom + half[1], min(top - half[1], frame.get_y()))
@@ -389,17 +394,17 @@ def _dressed(
 ) -> Iterator[tuple[str, Around]]:
     """Yield what stands around each part.
 
-    Words stand beside the leftmost part of each row of token panels, and above the topmost of
-    each column; other words in the same row or column, of another prompt, stand at their part.
+    Words and numbers stand beside the leftmost part of each row of panels, and above the topmost of
+    each column; others in the same row or column, such as words of another prompt, at their part.
     """
 
     def first(axis: str, across: str) -> set[str]:
-        """Return the first part with some words of each row, or column, of the mosaic."""
+        """Return the first part with something of its own at each row, or column, of the mosaic."""
         found: dict[tuple[int, tuple[str, ...]], str] = {}
         for name in sorted(mosaic.names, key=lambda name: getattr(mosaic.spans[name], across)):
             part, track = parts[name], getattr(mosaic.spans[name], axis)[0]
-            if isinstance(part, Matrix) and getattr(part, axis) == TOKEN and part.words:
-                found.setdefault((track, tuple(part.words)), name)
+            if isinstance(part, Matrix) and (label := part.at_axis(axis == "columns")):
+                found.setdefault((track, label), name)
         return set(found.values())
 
     beside, above = first("rows", "columns"), first("columns", "rows")
