@@ -17,8 +17,7 @@ from filmkit.core.quantities import cells_of, quantity
 @quantity("mean attention at a distance", axes=("head", "layer"))
 def attention_at(trace, distance, first):
     """Return how much heads (down) of layers (across) look back by `distance`, from row `first`."""
-    rows = np.arange(first, trace.meta.n_prompt)
-    layers = range(trace.meta.n_layers)
+    rows, layers = np.arange(first, trace.meta.n_prompt), range(trace.meta.n_layers)
     return np.mean([trace.get("pattern", n)[:, rows, rows - distance] for n in layers], axis=2).T
 
 
@@ -79,47 +78,48 @@ class Induction(Stage):
 
     def grow(self, some, words):
         """Let some bars of the chart grow, with words below."""
-        chart = self.chart
-        title = Label(words, size=0.045).next_to(chart.names[some], DOWN)
-        news = chart.names[some], chart.numbers[some], title
-        self.play(*map(kit.Appear, news), GrowFromEdge(chart.bars[some], DOWN))
+        title = Label(words, size=0.045).next_to(self.chart.names[some], DOWN)
+        news = self.chart.names[some], self.chart.numbers[some], title
+        self.play(*map(kit.Appear, news), GrowFromEdge(self.chart.bars[some], DOWN))
 
     @beat
     def two_rounds(self):
         """A language model reads a sentence, and then its beginning once more. What comes next?"""
         self.show("question")
 
-    @beat(ask="After “{start}”, does it expect [{first}], [{other}] or [{copied}]?", answer="first")
+    @beat(ask="After just “{start}”, does a model expect [{first}] or [{copied}]?", answer="first")
     def the_first_time(self):
-        """It says “{first}”, with {first_share}: it is far from sure. A model never looks ahead, so
-        this is all that it knows without a second round."""
+        """“{first}”, though with {first_share} it is far from sure. No word looks ahead, so nothing
+        tells it yet how the sentence ends."""
         self.play(kit.Vanish(self.parts["question"].whole), kit.Appear(self.chart.axes))
         self.grow(slice(0, 3), _("the first time"))
 
     @beat
     def the_second_time(self):
-        """When it reads these words once more, it says “{second}”, with {second_share}. Some heads
-        must have looked that up."""
+        """The second time, “{second}” has {second_share}: some heads must have looked it up."""
         self.grow(slice(3, 6), _("the second time"))
 
-    @beat(ask="Where does “{last}” look: [{before}], [{last}] or [{copied}]?", answer="copied")
+    @beat(
+        ask="In “{prompt}”, at which word does the last “{last}” look most, in head {copies_head} "
+        "of layer {copies_layer}: [{before}], [{last}] or [{copied}]?",
+        answer="copied",
+    )
     def where_it_looks(self):
-        """At “{copied}”, the word after the first “{last}”. Head {copies_head} of layer
-        {copies_layer} gives it {copies_share} of its attention."""
+        """At “{copied}”, which came after the first “{last}”: {copies_share} of its attention."""
         share = Label(self.facts["copies_share"], size=0.05)
         self.show("copies", marks=(Mark("copies", -1, self.copied, label=share),))
 
     @beat
     def a_line(self):
-        """Each word of the second round looks at the one after its first time, and that makes a
-        line. The mean of its cells, {score}, is the score of this head."""
+        """Each word of the second round looks at the word that followed it in the first, and that
+        makes a line. The mean of its cells, {score}, is the score of this head."""
         line = np.eye(self.layer.count, k=1 - self.period)
         self.show("copies", focus={"copies": line})
 
     @beat
     def all_heads(self):
         """This is the score of every head of the model. In [{many}] of {heads}, more than half of
-        the attention is on that line. They are called induction heads."""
+        the attention is on that line. Heads that do this are called induction heads."""
         self.show("all", reveal="all", bars="all")
         self.wait_for("many")
         mark = Mark("all", *self.best, label=Label(self.facts["score"], size=0.05))
@@ -127,10 +127,10 @@ class Induction(Stage):
         words = self.headline_of(_("{many} of {heads}", **self.facts), _("heads follow that line"))
         self.show("all", marks=(mark,), bars="all", lit=lit, headline=words)
 
-    @beat(ask="But how does “{last}” find a word that is not “{last}”?")
+    @beat(ask="The last “{last}” finds “{copied}”. How can “{copied}” tell what came before it?")
     def its_helper(self):
-        """In layer {helps_layer}, “{copied}” gives the word before {helps_share} and can note it:
-        “{last}”. In layer [{copies_layer}], the last “{last}” can look for such a note."""
+        """In layer {helps_layer}, a head looks from “{copied}” one word back, with {helps_share},
+        and notes that word. In layer [{copies_layer}], the last “{last}” looks for such a note."""
         marks = Mark("helps", self.copied, self.copied - 1), Mark("copies", -1, self.copied)
         self.show("helps copies", marks=marks[:1])
         self.wait_for("copies_layer")
@@ -138,6 +138,6 @@ class Induction(Stage):
 
     @beat
     def said_again(self):
-        """And so it says “{copied}” again. Nothing was trained for that, no weight has changed: the
-        model has learned it while it read."""
+        """All heads that follow the line, strongly or weakly, make the model say “{copied}”. No
+        weight has changed: training made heads that copy, and the prompt tells them what."""
         self.show("answer")

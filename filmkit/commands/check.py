@@ -67,8 +67,8 @@ def check(
     headlines it has, how many pieces of text are in its last picture (the words of an axis are
     one), and how much of the frame that fills. Below are the faults of that picture: texts that
     overlap, lie across a panel, leave the frame, are too small or too faint. The exit code is 1
-    if there is a fault. What has too little room is named too: cells under 0.33 % of the frame,
-    3.6 pixels of 1080, text under 36 of them, and words that were left out.
+    if there is a fault. What has too little room is named too: cells smaller than 3.6 pixels and
+    text smaller than 36 in a frame 1080 pixels high, and words that were left out.
     """
     if bool(scenes) == all_scenes:
         raise click.UsageError("name scenes or give --all")

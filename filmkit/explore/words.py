@@ -15,7 +15,7 @@ WORDS = {
     "scores": N_("scores"),
     "pattern": N_("attention pattern"),
     "mixed": N_("sum"),
-    "asks": N_("“{query}” asks, “{key}” answers"),
+    "asks": N_("The query of “{query}” meets the key of “{key}”"),
     "added": N_(
         "{added} of {count} channels: {sum}. The last one adds {query} × {key} = {product}."
     ),

@@ -3,7 +3,7 @@
 // The dot product of a query and a key, channel by channel.
 
 drawers.dot = {
-  key: null,
+  key: drawn[0], // and not the strongest, for which the page asks below
   shows: "scores",
   build() {
     const width = layer.q.shape[2];

@@ -3,6 +3,7 @@
 // The pattern of a head: the page to explore has its scores instead.
 drawers.pattern = {
   ...drawers.dot,
+  key: null,
   shows: "pattern",
   cellsOf: (row) => row.weights,
   reading: ({ weight, ...words }) => say("headLooks", { ...words, head: chosen.head, value: percent(weight) }),
