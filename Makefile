@@ -13,7 +13,7 @@ TESTS_READY := $(VENV)/.ready-tests
 # Two processes fit a small machine: each may hold torch and a model.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup test test-slow test-all lint trace constraints messages coverage bench readme docs clean always
+.PHONY: help setup test test-slow test-all lint trace constraints messages coverage bench readme docs publish clean always
 
 help:
 	@echo "make scene_NAME   render a scene to videos/ (see: python render.py --list)"
@@ -27,7 +27,8 @@ help:
 	@echo "make messages     bring the catalogues of other languages up to date with the code"
 	@echo "make bench        measure how fast edits, films and the page to explore are"
 	@echo "make readme       draw the pictures of the README again"
-	@echo "make docs         build the documentation as a website"
+	@echo "make docs         build the website: films, gallery, documentation (40 minutes at first)"
+	@echo "make publish      build it, and push it to the branch gh-pages (SITE=https://its.address/)"
 	@echo "make clean        remove the environment and caches; videos stay"
 
 setup: $(RENDER_READY)
@@ -88,11 +89,20 @@ bench: $(TESTS_READY)
 readme: $(TESTS_READY)
 	$(VENV_PYTHON) -m tests.readme_pictures
 
+# Where the website will be, which networks that show a link to it have to know.
+export SITE
+
 docs: $(DOCS_READY)
+	$(VENV_PYTHON) -m docs.draw_site $(ARGS)
 	$(VENV_PYTHON) -m docs.draw_reference docs/reference
 	$(VENV_PYTHON) -m docs.draw_recipes docs/recipes.md docs/pictures
 	$(VENV_PYTHON) -m sphinx -q -W --keep-going -b html docs docs/_build
 	@echo docs/_build/index.html
+
+publish:
+	@test -n "$(SITE)" || { echo "say where it will be: make publish SITE=https://its.address/" >&2; exit 2; }
+	$(MAKE) docs
+	$(VENV)/bin/ghp-import --no-jekyll --push docs/_build
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,19 +1,39 @@
 """Settings of the documentation: ``make docs``."""
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from filmkit.core.project import TITLE
+from filmkit.core.theme import DARK, LIGHT
+from filmkit.decks.web import colours_of
 
 project = TITLE
 copyright = "2026 the attention-film authors; MIT licence"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinxext.opengraph",
+]
+exclude_patterns = ["_build", "files", "templates"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = project
+html_favicon = "favicon.svg"
+html_static_path = ["scenes/static", "../filmkit/decks/templates/gallery.js"]
+html_css_files = ["site.css"]
+html_js_files = [("gallery.js", {"defer": "defer"})]
+html_extra_path = ["files"]
+html_show_sourcelink = False
+# Where the website will be: networks that show a link to it ask for whole addresses of pictures.
+html_baseurl = os.environ.get("SITE", "")
+ogp_site_url = html_baseurl
+ogp_image = "social.png"
+ogp_social_cards = {"enable": False}
 napoleon_google_docstring = False
 # What docstrings put into single backquotes is code.
 default_role = "code"
@@ -21,3 +41,20 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
+
+
+def _colours(theme: str) -> dict[str, str]:
+    """Return a theme's colours, as those of the website."""
+    colours = colours_of({"dark": DARK, "light": LIGHT}[theme])
+    return {
+        "color-background-primary": colours["background"],
+        "color-foreground-primary": colours["ink"],
+        "color-brand-primary": colours["accent"],
+        "color-brand-content": colours["query"],
+    }
+
+
+html_theme_options = {
+    "dark_css_variables": _colours("dark"),
+    "light_css_variables": _colours("light"),
+}

@@ -5,10 +5,8 @@
     python render.py examples/scene_induction.py --trace twice.safetensors
 """
 
-from dataclasses import replace
-
 import numpy as np
-from manim import DOWN, GrowFromEdge, VGroup
+from manim import DOWN, GrowFromEdge
 
 import filmkit as kit
 from filmkit import Label, Mark, Stage, beat, format_share, printable
@@ -19,8 +17,7 @@ from filmkit.core.quantities import cells_of, quantity
 @quantity("mean attention at a distance", axes=("head", "layer"))
 def attention_at(trace, distance, first):
     """Return how much heads (down) of layers (across) look back by `distance`, from row `first`."""
-    rows = np.arange(first, trace.meta.n_prompt)
-    layers = range(trace.meta.n_layers)
+    rows, layers = np.arange(first, trace.meta.n_prompt), range(trace.meta.n_layers)
     return np.mean([trace.get("pattern", n)[:, rows, rows - distance] for n in layers], axis=2).T
 
 
@@ -41,13 +38,10 @@ class Induction(Stage):
         self.part("question", self.rounds([*words, "?"]))
         self.part("answer", self.rounds([*words, copied]))
         self.chart = self.guesses()
-        meta, first = self.trace.meta, self.layer.first
-        given = (("distance", self.period - 1), ("first", first + self.period))
-        cells = ((0, meta.n_heads), (0, meta.n_layers))
-        source = kit.TensorSource(quantity="attention_at", given=given, index=cells)
+        first, period = self.layer.first, self.period
+        source = self.layer.computed("attention_at", distance=period - 1, first=first + period)
         scores = self.scores = cells_of(self.trace, source)
-        wall = kit.Matrix(scores, kit.Norm.unit(), source, rows="head", columns="layer")
-        self.part("all", replace(wall, name=_("heads down, layers across")))
+        self.part("all", kit.Matrix(scores, kit.Norm.unit(), source))
         self.facts |= {"heads": str(scores.size), "many": str((scores > 0.5).sum())}
         self.facts["score"] = format_share(scores.max())
         self.best = self.add_head("copies", scores, (-1, self.copied))
@@ -57,17 +51,15 @@ class Induction(Stage):
     def rounds(self, words):
         """Return the words of both rounds, the second below the first; the last one stands out."""
         colours = {words[-1]: self.theme.accent}
-        labels = VGroup(*(Label(word, size=0.075, colour=colours.get(word)) for word in words))
-        for n, label in enumerate(labels.arrange(buff=0.35)):
-            label.on_line(labels[n % self.period].get_x(), -1.8 * (n // self.period))
-        return labels.scale(min(1, self.frame.free.width / labels.width))
+        labels = [Label(word, size=0.075, colour=colours.get(word)) for word in words]
+        return kit.LabelGroup(*labels).arrange_in_grid(cols=self.period, buff=(0.35, 1.2))
 
     def add_head(self, name, scores, cell):
         """Make a part of the head with the largest score, and facts; return its head and layer."""
         head, layer = map(int, np.unravel_index(scores.argmax(), scores.shape))
-        pattern = kit.head_matrix(self.layer.at(layer).head(head), "pattern")
         title = _("layer {layer}, head {head}", layer=layer, head=head)
-        self.part(name, replace(pattern, name=title, symbol=""))
+        pattern = kit.head_matrix(self.layer.at(layer).head(head), "pattern", title=title)
+        self.part(name, pattern)
         self.facts |= {f"{name}_layer": str(layer), f"{name}_head": str(head)}
         self.facts[f"{name}_share"] = format_share(pattern.values[cell])
         return head, layer
@@ -80,52 +72,54 @@ class Induction(Stage):
         self.facts["first"], self.facts["other"], _third, self.facts["second"] = names[:4]
         self.facts["first_share"], self.facts["second_share"] = map(format_share, shares[[0, 3]])
         box, colours = self.frame.free, [self.theme.muted] * 3 + [self.theme.accent] * 3
-        look = {"width": box.width / 1.6, "height": box.height / 1.9, "write": format_share}
-        return kit.Chart(shares, names=names, colour=colours, **look).scale(1.6).move_to(box.center)
+        look = {"size": 0.038, "y_range": (0, 1), "write": format_share}
+        size = {"width": box.width, "height": 0.84 * box.height}
+        return kit.Chart(shares, names=names, colour=colours, **look, **size).move_to(box.center)
 
     def grow(self, some, words):
         """Let some bars of the chart grow, with words below."""
-        chart = self.chart
-        title = Label(words, size=0.045).next_to(chart.names[some], DOWN)
-        news = chart.names[some], chart.numbers[some], title
-        self.play(*map(kit.Appear, news), GrowFromEdge(chart.bars[some], DOWN))
+        title = Label(words, size=0.045).next_to(self.chart.names[some], DOWN)
+        news = self.chart.names[some], self.chart.numbers[some], title
+        self.play(*map(kit.Appear, news), GrowFromEdge(self.chart.bars[some], DOWN))
 
     @beat
     def two_rounds(self):
         """A language model reads a sentence, and then its beginning once more. What comes next?"""
         self.show("question")
 
-    @beat(ask="After “{start}”, does it expect [{first}], [{other}] or [{copied}]?", answer="first")
+    @beat(ask="After just “{start}”, does a model expect [{first}] or [{copied}]?", answer="first")
     def the_first_time(self):
-        """It says “{first}”, with {first_share}: it is far from sure. A model never looks ahead, so
-        this is all that it knows without a second round."""
+        """“{first}”, though with {first_share} it is far from sure. No word looks ahead, so nothing
+        tells it yet how the sentence ends."""
         self.play(kit.Vanish(self.parts["question"].whole), kit.Appear(self.chart.axes))
         self.grow(slice(0, 3), _("the first time"))
 
     @beat
     def the_second_time(self):
-        """When it reads these words once more, it says “{second}”, with {second_share}. Some heads
-        must have looked that up."""
+        """The second time, “{second}” has {second_share}: some heads must have looked it up."""
         self.grow(slice(3, 6), _("the second time"))
 
-    @beat(ask="Where does “{last}” look: [{before}], [{last}] or [{copied}]?", answer="copied")
+    @beat(
+        ask="In “{prompt}”, at which word does the last “{last}” look most, in head {copies_head} "
+        "of layer {copies_layer}: [{before}], [{last}] or [{copied}]?",
+        answer="copied",
+    )
     def where_it_looks(self):
-        """At “{copied}”, the word after the first “{last}”. Head {copies_head} of layer
-        {copies_layer} gives it {copies_share} of its attention."""
+        """At “{copied}”, which came after the first “{last}”: {copies_share} of its attention."""
         share = Label(self.facts["copies_share"], size=0.05)
         self.show("copies", marks=(Mark("copies", -1, self.copied, label=share),))
 
     @beat
     def a_line(self):
-        """Each word of the second round looks at the one after its first time, and that makes a
-        line. The mean of its cells, {score}, is the score of this head."""
-        line = 0.25 + 0.75 * np.eye(self.layer.count, k=1 - self.period)
-        self.show("copies", lit={"copies": line})
+        """Each word of the second round looks at the word that followed it in the first, and that
+        makes a line. The mean of its cells, {score}, is the score of this head."""
+        line = np.eye(self.layer.count, k=1 - self.period)
+        self.show("copies", focus={"copies": line})
 
     @beat
     def all_heads(self):
         """This is the score of every head of the model. In [{many}] of {heads}, more than half of
-        the attention is on that line. They are called induction heads."""
+        the attention is on that line. Heads that do this are called induction heads."""
         self.show("all", reveal="all", bars="all")
         self.wait_for("many")
         mark = Mark("all", *self.best, label=Label(self.facts["score"], size=0.05))
@@ -133,10 +127,10 @@ class Induction(Stage):
         words = self.headline_of(_("{many} of {heads}", **self.facts), _("heads follow that line"))
         self.show("all", marks=(mark,), bars="all", lit=lit, headline=words)
 
-    @beat(ask="But how does “{last}” find a word that is not “{last}”?")
+    @beat(ask="The last “{last}” finds “{copied}”. How can “{copied}” tell what came before it?")
     def its_helper(self):
-        """In layer {helps_layer}, “{copied}” gives the word before {helps_share} and can note it:
-        “{last}”. In layer [{copies_layer}], the last “{last}” can look for such a note."""
+        """In layer {helps_layer}, a head looks from “{copied}” one word back, with {helps_share},
+        and notes that word. In layer [{copies_layer}], the last “{last}” looks for such a note."""
         marks = Mark("helps", self.copied, self.copied - 1), Mark("copies", -1, self.copied)
         self.show("helps copies", marks=marks[:1])
         self.wait_for("copies_layer")
@@ -144,6 +138,6 @@ class Induction(Stage):
 
     @beat
     def said_again(self):
-        """And so it says “{copied}” again. Nothing was trained for that, no weight has changed: the
-        model has learned it while it read."""
+        """All heads that follow the line, strongly or weakly, make the model say “{copied}”. No
+        weight has changed: training made heads that copy, and the prompt tells them what."""
         self.show("answer")

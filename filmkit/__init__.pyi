@@ -36,6 +36,7 @@ from .core.numbers import format_share as format_share
 from .core.stage import beat as beat
 from .core.stage_settings import StageSettings as StageSettings
 from .core.text import Label as Label
+from .core.text import LabelGroup as LabelGroup
 from .core.text import Number as Number
 from .core.text import Symbol as Symbol
 from .core.theme import Theme as Theme
@@ -46,6 +47,7 @@ from .core.view import HeadView as HeadView
 from .core.view import LayerView as LayerView
 from .mobjects.flow import Draw as Draw
 from .mobjects.flow import Wire as Wire
+from .mobjects.marks import AxisNumbers as AxisNumbers
 from .mobjects.marks import CellLabels as CellLabels
 from .mobjects.marks import ColourBar as ColourBar
 from .mobjects.marks import Highlight as Highlight

@@ -28,6 +28,7 @@ from filmkit.commands.options import (
 from filmkit.render.quality import DEFAULT_QUALITY
 
 if TYPE_CHECKING:
+    from filmkit.core.scene_entry import SceneEntry
     from filmkit.render.request import RenderRequest
     from filmkit.tools.checks import SceneReport
 
@@ -66,32 +67,42 @@ def check(
     headlines it has, how many pieces of text are in its last picture (the words of an axis are
     one), and how much of the frame that fills. Below are the faults of that picture: texts that
     overlap, lie across a panel, leave the frame, are too small or too faint. The exit code is 1
-    if there is a fault. What has too little room is named too: cells under 0.33 % of the frame,
-    3.6 pixels of 1080, text under 36 of them, and words that were left out.
+    if there is a fault. What has too little room is named too: cells smaller than 3.6 pixels and
+    text smaller than 36 in a frame 1080 pixels high, and words that were left out.
     """
     if bool(scenes) == all_scenes:
         raise click.UsageError("name scenes or give --all")
 
     def action(request: RenderRequest) -> bool:
+        from filmkit.render.progress import make_meter
         from filmkit.render.request import for_each_scene, load_trace
         from filmkit.render.voices import timed
         from filmkit.tools.checks import SceneReport, check_scene
 
         trace, size = load_trace(request), request.quality
         spoken = timed(request)
-        reports = for_each_scene(
+        asked = spoken.settings.questions
+        beats = for_each_scene(
             request,
             spoken.scenes,
-            lambda entry: check_scene(
-                entry.slug,
-                entry.load(),
-                trace,
-                spoken.settings,
-                width=size.width,
-                height=size.height,
-                speech=spoken.speech_of(entry),
-            ),
+            lambda entry: entry.load().beat_names(trace, questions=asked),
         )
+        with make_meter(sum(map(len, beats.values())), quiet=request.quiet) as meter:
+
+            def report_of(entry: SceneEntry) -> SceneReport:
+                meter.describe(entry.slug)
+                return check_scene(
+                    entry.slug,
+                    entry.load(),
+                    trace,
+                    spoken.settings,
+                    width=size.width,
+                    height=size.height,
+                    speech=spoken.speech_of(entry),
+                    measured=lambda: meter.advance(1),
+                )
+
+            reports = for_each_scene(request, beats, report_of)
         if as_json:
             document = [_record(report) for report in reports.values()]
             echo(escaped_json(json.dumps(document, indent=2, ensure_ascii=False)))
@@ -99,8 +110,8 @@ def check(
             for report in reports.values():
                 echo(_table(report))
             if len(reports) > 1:
-                beats = tuple(beat for report in reports.values() for beat in report.beats)
-                echo(_summary(SceneReport("all scenes", beats)))
+                measured = tuple(beat for report in reports.values() for beat in report.beats)
+                echo(_summary(SceneReport("all scenes", measured)))
         faultless = not any(report.faults for report in reports.values())
         return faultless and len(reports) == len(request.scenes)
 

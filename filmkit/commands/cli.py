@@ -93,7 +93,7 @@ EPILOG = "\n".join(
         "  worksheet   a PDF for a lesson: exercises to do by hand, and questions",
         "  gallery     a web page of all scenes",
         "  explore     a web page on which readers try attention by hand",
-        "  poster      pictures for print",
+        "  poster      four kinds of attention side by side, for print",
         "  cue         when each beat begins in your recording of a scene",
         "  new         a scene of your own, to start from",
         "  studio      a page that shows a scene while you edit it",
@@ -154,7 +154,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         is_flag=True,
         help="List scenes with title, length, size of the film, beats and tensors; render nothing.",
     ),
-    cloup.option("--json", "as_json", is_flag=True, help="Print the list as JSON."),
+    cloup.option("--json", "as_json", is_flag=True, help="With --list: print it as JSON."),
     cloup.option(
         "--still",
         callback=_beat_name,
@@ -172,7 +172,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
     cloup.option(
         "--short",
         is_flag=True,
-        help=f"With {FILM}: a film of a minute and a half that stands alone.",
+        help=f"With {FILM}: the story in a minute and a half.",
     ),
     cloup.option(
         "--preview",
@@ -268,11 +268,11 @@ def render(
     file_format: str | None,
     **options: Any,
 ) -> None:
-    """Render scenes to videos.
+    """Make a film of how attention works in a language model, scene by scene.
 
-    A scene is a sequence of beats: short steps, each with its own narration. Every number on
-    screen comes from a trace, a file that holds what a real language model computed for one
-    prompt.
+    A scene is a sequence of beats: short steps, each with its own narration. The numbers on screen
+    come from a trace, a file that holds what a real language model computed for one prompt, or
+    from published sources.
     """
     if scenes and all_scenes:
         raise click.UsageError("name scenes or give --all, not both")
@@ -386,10 +386,11 @@ def render(
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @click.pass_context
 def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
-    """Draw posters for print: MHA, GQA, MQA and MLA, from the same camera.
+    """Draw posters for print: four kinds of attention, MHA, GQA, MQA and MLA, from one camera.
 
-    They differ only in where keys and values are stored. A sheet with all four, which can be
-    printed as large as A2, and a thumbnail of 1280 x 720 are drawn too.
+    They differ only in what is kept of each token: keys and values for every head, for groups of
+    heads, for all heads together, or one latent. A sheet with all four, which can be printed as
+    large as A2, and a thumbnail of 1280 x 720 are drawn too.
     """
     size = QUALITIES[quality]
 
@@ -409,7 +410,7 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     metavar="DIR",
     help="Cache folder of rendered beats to look at, instead of the default ones.",
 )
-@cloup.option("--clear", is_flag=True, help="Remove everything from it.")
+@cloup.option("--clear", is_flag=True, help="Remove all that is kept.")
 @cloup.option(
     "--json", "as_json", is_flag=True, help="Print JSON for other programs, with sizes in bytes."
 )

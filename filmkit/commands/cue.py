@@ -70,7 +70,7 @@ def cue(
     force: bool,
     **options: Any,
 ) -> None:
-    """Note when each beat and each marked word begins in a recording of a scene.
+    """Note when each beat, and each word at which something happens, begins in a recording.
 
     The recording is played, if there is a program that can play it, or made with --record. Each
     sentence is shown: press Enter when it begins, and again at its marked words. The result, a cue

@@ -181,14 +181,15 @@ def _addresses(network: bool) -> list[str]:
     cloup.option(
         "--remote",
         is_flag=True,
-        help="Then serve the web deck until Ctrl-C: a telephone steps it and shows your notes, and "
-        "the audience votes on its questions. Only this machine can reach it.",
+        help="Then serve the web deck until Ctrl-C: your telephone goes from step to step and "
+        "shows your notes, and the audience votes on questions. Without --network, only this "
+        "machine can reach it.",
     ),
     cloup.option(
         "--network",
         is_flag=True,
         help="With --remote: let telephones of the same network in. Only in a network that you "
-        "trust: it is plain http.",
+        "trust: nothing is encrypted (plain http).",
     ),
 )
 @WHAT_TO_SHOW

@@ -226,13 +226,13 @@ WHAT_TO_SHOW = cloup.option_group(
         "--layer",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Layer to show, instead of the one that the trace features.",
+        help="Layer to show, counted from 0, instead of the one that was chosen for the trace.",
     ),
     cloup.option(
         "--head",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Head to show, instead of the one that the trace features.",
+        help="Head to show, counted from 0, instead of the one that was chosen for the trace.",
     ),
     cloup.option(
         "--show-first-token",
@@ -304,9 +304,9 @@ VOICE = cloup.option(
     "--voice",
     callback=_voice,
     metavar="WHAT",
-    help="Who speaks the narration: a folder of recordings (NN_BEAT.wav) or one recording with a "
-    "cue sheet (see the command cue), piper, piper:VOICE.onnx, or another program: "
-    "'program {text} {out}'. The film keeps pace with the voice.",
+    help="Who speaks the narration: a folder of recordings (NN_BEAT.wav); one recording with a cue "
+    "sheet, which the command cue makes; piper or piper:VOICE.onnx, a program that speaks; or "
+    "another such program, as 'program {text} {out}'. The film keeps pace with the voice.",
 )
 
 FPS = cloup.option(

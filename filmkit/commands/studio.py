@@ -67,11 +67,10 @@ def studio(
 ) -> None:
     """Open a page that shows a scene while you edit it, until Ctrl-C.
 
-    The page has the beats, the film at draft quality with a scrubber, the narration, and the value
-    of every cell under the pointer in any frame. When you save the scene, a mobject or the trace,
-    what the edit touches is drawn again; a mistake is shown with its file and line. Without a
-    SCENE, you choose one on the page. Only your own browser can open it: the address holds a
-    secret.
+    The page has the beats, the film at draft quality with a slider to any frame, the narration,
+    and the value of the cell under the pointer. When you save code or the trace, what the edit
+    touches is drawn again; a mistake is shown with its file and line. Without a SCENE, you choose
+    one on the page. Only your own browser can open it: the address holds a secret.
     """
     if any(find_spec(library) is None for library in LIBRARIES):
         raise click.ClickException(

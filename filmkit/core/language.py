@@ -68,6 +68,9 @@ BEAT_TITLE = "title of a beat"
 QUESTION = "ask_"
 """Begins the name of the question that a beat asks; the name of the beat follows."""
 
+CHOICE = "choice"
+"""Ends the context of the message that says how an answer is written where it stands alone."""
+
 CATALOGUES, NARRATION = "locale", "narration"
 
 ALPHABETIC, EAST_ASIAN = 17.0, 9.0

@@ -80,7 +80,8 @@ numbers:
         with symbols in Typst notation, or ""; its ``field`` as above; the ``box`` of its cells;
         ``strength``, the largest presence in it, 0 to 1; and ``sides``, of which each is null or
         has the ``axis``, the ``count`` of its cells, how many are ``drawn``, the ``pitch`` of a
-        cell in pixels, and the ``words`` of tokens.
+        cell in pixels, the ``words`` of tokens, and the number of the ``first`` cell, null where no
+        numbers stand.
     ``marks``
         One entry for each frame: ``part``, ``row`` and ``column``, which are null for all.
     ``left_out``

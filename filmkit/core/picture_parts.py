@@ -25,6 +25,8 @@ class SideItem:
         Size of a cell, in scene units.
     words
         Texts of its tokens, or none.
+    first
+        Number of its first cell, where numbers stand there; None where there are none.
     """
 
     axis: str
@@ -32,6 +34,7 @@ class SideItem:
     drawn: int
     pitch: float
     words: tuple[str, ...]
+    first: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ decorator :func:`quantity`::
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from extract.trace import Trace, TraceError
 from filmkit.core.errors import SceneCodeError, place_of_code
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
-from filmkit.core.model_places import HEAD, KV_HEAD, ModelPlace
+from filmkit.core.model_places import HEAD, KV_HEAD, LAYER, ModelPlace
 from filmkit.core.norm import TensorSource
 
 __all__ = [
@@ -49,7 +50,20 @@ Array = npt.NDArray[np.float64]
 Compute = Callable[..., npt.NDArray[Any]]
 Rows = tuple[int, int]
 
-KINDS = {"n_heads": HEAD, "n_kv_heads": KV_HEAD}  # of heads, by the names of their axes
+POSITIONS = ("pos", "query_pos", "key_pos")
+"""Axes that count the positions of a prompt."""
+
+KINDS = {"n_heads": HEAD, "n_kv_heads": KV_HEAD, "n_layers": LAYER}
+"""Axes that count heads or layers, and what these are."""
+
+PLAIN_NAMES = {
+    **dict.fromkeys(("position", "token"), "pos"),
+    "query": "query_pos",
+    "key": "key_pos",
+    "head": "n_heads",
+    "kv_head": "n_kv_heads",
+    "layer": "n_layers",
+}  # other names for the axes of a quantity, and those that traces have for them
 EACH_PAIR = ("query_pos", "key_pos")  # axes of what each query has with each key
 SHARED = N_("with shared keys and values")
 ROTATED_AFTER = N_("with keys from the latent, rotated after")
@@ -66,12 +80,17 @@ class NamedNumbers:
         What they are, such as "scaled scores", and how they came about, such as "with shared keys",
         in English; where their layer and head are said, they stand between both.
     axes
-        Names of their axes, as :meth:`extract.trace.Trace.axes` has them.
+        Names of their axes, as :meth:`extract.trace.Trace.axes` has them; or plainly "token",
+        "query", "key", "head", "kv_head" and "layer", which become those names.
     """
 
     name: str
     how: str
     axes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        named = tuple(PLAIN_NAMES.get(axis, axis) for axis in self.axes)
+        object.__setattr__(self, "axes", named)
 
     def words(self, *, transposed: bool = False) -> tuple[str, str]:
         """Return name and how in the language in use, for :func:`in_words`."""
@@ -93,19 +112,43 @@ class Quantity(NamedNumbers):
 
     compute: Compute
 
+    def takes(self, name: str) -> bool:
+        """Return whether its function has an argument of a name, or takes any."""
+        arguments = signature(self.compute).parameters
+        return name in arguments or any(a.kind is a.VAR_KEYWORD for a in arguments.values())
+
+    def require(self, **given: Any) -> None:
+        """Raise a SceneCodeError unless its function takes these arguments beside the trace."""
+        try:
+            signature(self.compute).bind(None, **given)
+        except TypeError as error:
+            raise SceneCodeError(
+                f"the quantity {self.compute.__name__} is called with other arguments than its "
+                f"function has: {error}",
+                place_of_code(self.compute),
+            ) from None
+
     def of(self, trace: Trace, **given: Any) -> npt.NDArray[Any]:
         """Compute it from a trace.
 
         Raises
         ------
         SceneCodeError
-            If it is no array of rows and columns.
+            If its function takes other arguments, or returns no array of rows and columns, or one
+            with other axes.
         """
+        self.require(**given)
         found = self.compute(trace, **given)
         if np.ndim(found) < 2:
             raise SceneCodeError(
                 f"the quantity {self.compute.__name__} returns an array of shape "
                 f"{np.shape(found)}; let it return rows and columns",
+                place_of_code(self.compute),
+            )
+        if self.axes and np.ndim(found) != len(self.axes):
+            raise SceneCodeError(
+                f"the quantity {self.compute.__name__} returns an array of shape "
+                f"{np.shape(found)}, and names the axes {', '.join(self.axes)}; name one for each",
                 place_of_code(self.compute),
             )
         return found
@@ -162,14 +205,17 @@ def axes_of(trace: Trace, source: TensorSource) -> tuple[str, ...]:
 
 def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
     """Return the layers and heads that a source's numbers come from."""
-    if source.tensor is None:
-        return ModelPlace.given(dict(source.given))
-    layers = tuple(int(part) for part in source.tensor.split(".") if part.isdigit())[:1]
+    said = ModelPlace.given(dict(source.given))
+    if source.tensor is not None:
+        layers = tuple(int(part) for part in source.tensor.split(".") if part.isdigit())[:1]
+        said = ModelPlace(layers)
     for axis, place in zip(axes_of(trace, source), source.index, strict=False):
-        if axis in KINDS:
-            heads = (place,) if isinstance(place, int) else tuple(range(*place))
-            return ModelPlace(layers, heads, KINDS[axis])
-    return ModelPlace(layers)
+        numbers = (place,) if isinstance(place, int) else tuple(range(*place))
+        if (kind := KINDS.get(axis)) == LAYER:
+            said = replace(said, layers=numbers)
+        elif kind is not None:
+            said = replace(said, heads=numbers, kind=kind)
+    return said
 
 
 def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:
@@ -214,12 +260,22 @@ def cells_of(trace: Trace, source: TensorSource) -> Array:
     Raises
     ------
     SceneCodeError
-        If a quantity is no array of rows and columns.
+        If a quantity is no array of rows and columns, or has fewer cells than the source names.
     """
     if source.tensor is not None:
         whole = trace[source.tensor]
     else:
-        whole = QUANTITIES[source.quantity].of(trace, **dict(source.given))
+        quantity = QUANTITIES[source.quantity]
+        whole = quantity.of(trace, **dict(source.given))
+        for count, place in zip(whole.shape, source.index, strict=False):
+            if isinstance(place, tuple) and place[1] > count:
+                # Slices end without a word where an array does.
+                raise SceneCodeError(
+                    f"the quantity {source.quantity} returns an array of shape {whole.shape}, and "
+                    f"the cells {place[0]} to {place[1] - 1} of an axis are shown; return it for "
+                    f"all positions, those that are not drawn too",
+                    place_of_code(quantity.compute),
+                )
     index = tuple(slice(*axis) if isinstance(axis, tuple) else axis for axis in source.index)
     cells = np.atleast_2d(np.asarray(whole, dtype=np.float64)[index])
     return cells.T if source.transposed else cells

@@ -88,6 +88,7 @@ from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import (
+    CHOICE,
     QUESTION,
     _,
     catalogue_folder,
@@ -143,6 +144,8 @@ class _BeatMark:
         What it asks, by the same names, or "" if it asks the same in all; empty if it asks nothing.
     answer
         Name of the fact that is the right one of the answers that it offers; "" if none is.
+    choice
+        How such an answer is written where it stands alone.
     loop
         Whether a deck repeats it.
     """
@@ -151,6 +154,7 @@ class _BeatMark:
     variants: Mapping[str, str]
     questions: Mapping[str, str]
     answer: str
+    choice: str
     loop: bool
 
 
@@ -164,6 +168,7 @@ def beat(
     when: Callable[[Trace], bool] | None = None,
     ask: str | Mapping[str, str] = "",
     answer: str = "",
+    choice: str = "{choice}",
     loop: bool = False,
     **variants: str,
 ) -> Callable[[BeatT], BeatT]: ...
@@ -176,6 +181,7 @@ def beat(
     when: Callable[[Trace], bool] | None = None,
     ask: str | Mapping[str, str] = "",
     answer: str = "",
+    choice: str = "{choice}",
     loop: bool = False,
     **variants: str,
 ) -> BeatT | Callable[[BeatT], BeatT]:
@@ -192,6 +198,9 @@ def beat(
         square brackets are answers that it offers; a fact that lists several words offers each.
     answer
         Name of the fact that is the right one of these answers.
+    choice
+        How an answer is written on a button or on paper, such as "{choice} tokens": there a number
+        needs its unit.
     loop
         Whether a deck plays the beat over and over until the next step.
     **variants
@@ -238,7 +247,7 @@ def beat(
             method(*arguments, **options)
 
         announced.__dict__["beat"] = _BeatMark(
-            when or (lambda trace: True), variants, questions, answer, loop
+            when or (lambda trace: True), variants, questions, answer, choice, loop
         )
         return cast(BeatT, announced)
 
@@ -567,7 +576,7 @@ class Stage(Scene):
             error.add_note(f"in beat {name}")
             raise
         marks = tuple(self._waited_for.items())
-        choices = self._choices(said) if asks else ()
+        choices, answer = self._answers(name, said) if asks else ((), None)
         record = BeatRecord(
             name,
             said.text,
@@ -581,7 +590,7 @@ class Stage(Scene):
             title_of_beat(name),
             pause=pause,
             choices=choices,
-            answer=self._right_answer(name, choices) if choices else None,
+            answer=answer,
             loop=_is_beat(method) and cast(Any, method).beat.loop,
         )
         self.beats.append(record)
@@ -652,27 +661,31 @@ class Stage(Scene):
         else:
             self.play(self._card.breathe(seconds), self.drift(), run_time=seconds)
 
-    def _choices(self, question: Narration) -> tuple[str, ...]:
-        """Return the answers that a question offers: its marked words, one by one."""
+    def _answers(self, question: str, said: Narration) -> tuple[tuple[str, ...], int | None]:
+        """Return the answers that a question offers, its marked words, and which is right.
+
+        Each is written so that it can stand alone. None is right if the scene does not say so.
+        """
         words: list[str] = []
-        for name, marked in question.words.items():
+        for name, marked in said.words.items():
             value = getattr(self.facts.get(name), "value", None)
             words += value if isinstance(value, tuple) else [marked]
-        return tuple(dict.fromkeys(words))
-
-    def _right_answer(self, question: str, choices: tuple[str, ...]) -> int | None:
-        """Return which of its answers is right; None if the scene does not say."""
+        offered = tuple(dict.fromkeys(words))
         method = getattr(self, question.removeprefix(QUESTION))
-        name = method.beat.answer
-        if not name:
-            return None
-        if self.facts.get(name) not in choices:
+        name, written = method.beat.answer, method.beat.choice
+        translated = narrated(question, CHOICE, written)
+        alone = tuple(
+            self._filled_in(question, written, translated, choice=one).text for one in offered
+        )
+        if not (offered and name):
+            return alone, None
+        if self.facts.get(name) not in offered:
             raise SceneCodeError(
                 f"answer={name!r} is no fact that the question offers; it offers "
-                + ", ".join(choices),
+                + ", ".join(offered),
                 place_of_code(method),
             )
-        return choices.index(self.facts[name])
+        return alone, offered.index(self.facts[name])
 
     def drift(self) -> Animation:
         """Return the motion of a picture while it is talked about.
@@ -692,9 +705,12 @@ class Stage(Scene):
         StageError
             If a translation does not fit.
         """
-        written, said = self._told(beat)
+        return self._filled_in(beat, *self._told(beat))
+
+    def _filled_in(self, beat: str, written: str, said: str, **more: str) -> Narration:
+        """Read a text of a beat, written in English and said in the language in use."""
         try:
-            return Narration.of(said, self.facts)
+            return Narration.of(said, self.facts | more)
         except NarrationError as error:
             if said != written:
                 raise _misfit(said, written, error) from error
@@ -929,7 +945,7 @@ class Stage(Scene):
                 continue
             corners = self.camera.pixels(part, part.corners)
             inside = whole.overlap(Box.between(corners.min(axis=0), corners.max(axis=0)))
-            if min(inside) > 0 and (part.source.tensor or part.source.given):
+            if min(inside) > 0 and (part.source.tensor or part.source.quantity):
                 sources.append(part.source)
         return [source for source in dict.fromkeys(sources) if not source.is_scale]
 

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 import manimpango
 import numpy as np
 import numpy.typing as npt
-from manim import VMobject
+from manim import VGroup, VMobject
 from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
@@ -42,6 +42,7 @@ from filmkit.core.theme import current_theme
 __all__ = [
     "NO_BREAK_SPACE",
     "Label",
+    "LabelGroup",
     "Number",
     "Symbol",
     "TextLine",
@@ -327,6 +328,35 @@ class Label(TextLine):
         super().__init__(size=size, colour=colour, **kwargs)
         self.text = text
         self._set_points(_line(text, weight, self.font))
+
+
+class LabelGroup(VGroup):
+    """Texts that are arranged as lines: side by side they stand on one, whatever letters they have.
+
+    Manim's own groups arrange texts by their letters, so that "no" hangs lower than "yes".
+
+    Examples
+    --------
+    ::
+
+        LabelGroup(*map(Label, ("yes", "no"))).arrange(buff=0.3)
+        LabelGroup(*map(Label, words)).arrange_in_grid(cols=4, buff=(0.3, 0.5))
+    """
+
+    def arrange(self, *args: Any, **kwargs: Any) -> LabelGroup:
+        """Arrange the texts side by side or below each other, as Manim does; return the group."""
+        return self._on_lines(lambda boxes: boxes.arrange(*args, **kwargs))
+
+    def arrange_in_grid(self, *args: Any, **kwargs: Any) -> LabelGroup:
+        """Arrange the texts in rows and columns, as Manim does; return the group."""
+        return self._on_lines(lambda boxes: boxes.arrange_in_grid(*args, **kwargs))
+
+    def _on_lines(self, arrange: Callable[[VGroup], VGroup]) -> LabelGroup:
+        """Move each text to where what arranges them has put the box of its line."""
+        boxes = VGroup(*(VMobject().set_points(text.points[-text.CORNERS :]) for text in self))
+        for text, box in zip(self, arrange(boxes), strict=True):
+            text.on_line(*box.get_center()[:2])
+        return self
 
 
 def break_lines(text: str, width: float, *, size: float | None = None) -> list[str]:

@@ -15,7 +15,7 @@ from extract.trace import Trace
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.language import _, ngettext
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.quantities import QUANTITIES
+from filmkit.core.quantities import POSITIONS, QUANTITIES
 
 __all__ = [
     "MAX_TOKENS",
@@ -172,7 +172,9 @@ class LayerView:
         return self.trace.meta.model if self.compared else ""
 
     def computed(self, quantity: str, width: int = 0, **given: Any) -> TensorSource:
-        """Return the source of a matrix that was computed for the drawn positions of this layer.
+        """Return the source of a matrix that was computed from this layer, or from all of them.
+
+        Of axes that count positions it names those that are drawn; every other axis is whole.
 
         Parameters
         ----------
@@ -181,25 +183,38 @@ class LayerView:
         width
             Number of columns, if they are not positions; if it is not given, it is computed.
         **given
-            What it was computed from, beside the layer.
+            What it was computed from, beside the layer: its function is given that if it takes it.
 
         Raises
         ------
         SceneCodeError
-            If there is no such quantity.
+            If there is no such quantity, its function takes other arguments, or its axes are not
+            those of rows and columns.
         """
         if quantity not in QUANTITIES:
             raise SceneCodeError(
                 f"there is no quantity {quantity!r}; write @quantity above the function that "
                 f"computes it, or give TensorSource(expression=...) if words will do"
             )
-        drawn, given = (self.first, self.stop), {"layer": self.layer, **given}
         found = QUANTITIES[quantity]
-        if not width and not found.axes[-1].endswith("pos"):
-            width = found.of(self.trace, **given).shape[-1]
+        if len(found.axes) != 2:
+            axes = ", ".join(found.axes) or "none"
+            raise SceneCodeError(
+                f"a panel has rows and columns, and the axes of the quantity {quantity} are "
+                f"{axes}; choose its cells with TensorSource(quantity=..., given=..., index=...)"
+            )
+        if found.takes("layer"):
+            given = {"layer": self.layer, **given}
+        found.require(**given)
+        drawn = [(self.first, self.stop) if axis in POSITIONS else None for axis in found.axes]
+        if width:
+            drawn[1] = (0, width)
+        if None in drawn:
+            whole = found.of(self.trace, **given).shape
+            drawn = [span or (0, count) for span, count in zip(drawn, whole, strict=True)]
         return TensorSource(
             quantity=quantity,
-            index=(drawn, (0, width) if width else drawn),
+            index=tuple(filter(None, drawn)),
             given=tuple(given.items()),
             model=self._model,
         )

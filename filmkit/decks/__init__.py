@@ -27,7 +27,7 @@ DECK_KINDS = {
     "web": "one HTML file for any browser, offline",
     "powerpoint": "slides whose films start by themselves",
     "keynote": "the same, in a file that Keynote opens without warnings",
-    "gslides": "slides with pictures, and a folder of films to upload to Google Drive",
+    "gslides": "pictures for Google Slides, and a folder of films to upload to Google Drive",
     "pdf": "one page per beat, for print and handouts",
 }
 """Kinds of deck, each with a description for ``--help``."""

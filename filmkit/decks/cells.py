@@ -26,6 +26,7 @@ _AXES = {
     "key_pos": N_("key"),
     "n_heads": N_("head"),
     "n_kv_heads": N_("key/value head"),
+    "n_layers": N_("layer"),
     "unit": N_("key/value head"),
     "r": N_("latent channel"),
     "r_q": N_("latent channel"),

@@ -22,7 +22,14 @@ from filmkit.render.runner import manim_config, rehearse, write_png
 from filmkit.render.voices import timed
 from filmkit.words.captions import captions, vtt
 
-__all__ = ["make_gallery", "page_name", "write_gallery"]
+__all__ = [
+    "captions_data",
+    "cover_of",
+    "make_gallery",
+    "page_name",
+    "scene_data",
+    "write_gallery",
+]
 
 
 def page_name(request: RenderRequest) -> str:
@@ -51,12 +58,14 @@ def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
 
     def describe(entry: SceneEntry) -> dict[str, Any]:
         rehearsal = rehearse(entry, trace, spoken)
-        beats = [record.name for record in rehearsal.beats]
-        cover = entry.cover if entry.cover in beats else beats[-1]
+        cover = cover_of(entry, rehearsal)
         (slide,) = slides_of(entry, rehearsal, trace=trace, request=spoken, beats=(cover,))
         name = request.file_name(entry.slug)
         write_png(slide.picture, request.out / f"{name}.png")
-        return _scene_data(slide, name, rehearsal, request.out, code_url)
+        file = "/".join(entry.module.split(".")) + ".py"
+        here = quote(_relative(PROJECT / file, request.out))
+        link = f"{code_url.rstrip('/')}/{file}" if code_url else here
+        return scene_data(slide, name, rehearsal) | {"more": link, "where": file}
 
     with manim_config(request.quality, verbosity=request.verbosity):
         drawn = for_each_scene(request, spoken.scenes, describe)
@@ -65,6 +74,12 @@ def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
     write_text(request.out / page_name(request), _page(request, trace, list(drawn.values())))
     report_files(request, [request.out / page_name(request)])
     return True
+
+
+def cover_of(entry: SceneEntry, rehearsal: Rehearsal) -> str:
+    """Return the name of the beat whose last picture stands for a scene."""
+    beats = [record.name for record in rehearsal.beats]
+    return entry.cover if entry.cover in beats else beats[-1]
 
 
 def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) -> str:
@@ -82,26 +97,28 @@ def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) ->
         )
 
 
-def _scene_data(
-    slide: Slide, name: str, rehearsal: Rehearsal, out: Path, code_url: str | None
-) -> dict[str, Any]:
+def scene_data(slide: Slide, name: str, rehearsal: Rehearsal) -> dict[str, Any]:
+    """Return what a page says of a scene, apart from where there is more.
+
+    Parameters
+    ----------
+    slide
+        Its cover.
+    name
+        What its film and its poster are called, without a suffix.
+    rehearsal
+        Its rehearsal.
+    """
     entry = slide.entry
-    file = "/".join(entry.module.split(".")) + ".py"
-    link = f"{code_url.rstrip('/')}/{file}" if code_url else quote(_relative(PROJECT / file, out))
-    cues = vtt(captions(rehearsal.beats))
     return {
         "slug": entry.slug,
         "title": entry.shown_title,
         "poster": f"{name}.png",
         "film": f"{name}.mp4",
-        # Captions are inside the page: from disk a browser refuses to read a file beside it.
-        "captions": f"data:text/vtt;base64,{b64encode(cues.encode()).decode()}",
-        "cues": cues,
+        **captions_data(vtt(captions(rehearsal.beats))),
         "alt": slide.alt,
         "length": _clock(round(rehearsal.duration)),
         "opening": rehearsal.beats[0].narration,
-        "file": file,
-        "code": link,
         "tensors": entry.load().tensors,
         "chapters": [
             {
@@ -112,6 +129,15 @@ def _scene_data(
             for record in rehearsal.beats
         ],
     }
+
+
+def captions_data(cues: str) -> dict[str, str]:
+    """Return captions in WebVTT as they are, and as an address.
+
+    From disk a browser refuses to read a file beside the page: the address is the captions.
+    """
+    address = f"data:text/vtt;base64,{b64encode(cues.encode()).decode()}"
+    return {"captions": address, "cues": cues}
 
 
 def _relative(path: Path, folder: Path) -> str:

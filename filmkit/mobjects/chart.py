@@ -219,7 +219,7 @@ class ChartAxes(VGroup):
             + (line if below is None else below)
             + GAP
             + (line + GAP if x.title else 0.0),
-            box.top - (line + GAP if y.title else 0.0),
+            box.top - (line + max(GAP, 0.6 * line) if y.title else 0.0),
         )
         self.rules = VGroup()
         self.base = _hairline(
@@ -302,6 +302,8 @@ class EndLabels(VGroup):
         Lines on the same axes.
     texts
         Name of each line.
+    size
+        Text size; the theme's ``shape_size`` by default.
 
     Attributes
     ----------
@@ -309,13 +311,15 @@ class EndLabels(VGroup):
         For each curve its name, and a hairline from the line's end to the name.
     """
 
-    def __init__(self, curves: Sequence[Curve], texts: Sequence[str]) -> None:
+    def __init__(
+        self, curves: Sequence[Curve], texts: Sequence[str], *, size: float | None = None
+    ) -> None:
         super().__init__()
         theme = current_theme()
         self.labels, self.ties = VGroup(), VGroup()
         for curve, text in zip(curves, texts, strict=True):
             colour = curve.line.get_stroke_color()
-            self.labels.add(Label(text, colour=colour))
+            self.labels.add(Label(text, size=size, colour=colour))
             self.ties.add(_hairline((0, 0), (1, 0), colour, theme.thin))
         ends = [curve.end for curve in curves]
         line = self.labels[0].line_height

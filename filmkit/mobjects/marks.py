@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,16 +20,17 @@ from manim import (
 
 from filmkit.core.contrast import readable_on
 from filmkit.core.errors import SceneCodeError
-from filmkit.core.geometry import FRAME_HEIGHT, Box
+from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource, has_name
-from filmkit.core.numbers import format_number, format_share, separated
+from filmkit.core.numbers import format_count, format_number, format_share, separated
 from filmkit.core.text import Label, Tick, break_lines, fit_word, text_width
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 
 __all__ = [
+    "AxisNumbers",
     "CellLabels",
     "ColourBar",
     "Highlight",
@@ -295,6 +296,97 @@ class CellLabels(VGroup):
         fits = [min(room / (label.width, label.line_height)) for label in self]
         for label in self:
             label.scale(min(1.0, *fits))
+
+
+class AxisNumbers(VGroup):
+    """Numbers of some rows or columns of a panel, and a title that says what they count.
+
+    Parameters
+    ----------
+    places
+        Where each number stands along its axis, x or y in scene units. A number that would touch
+        one before it is left out.
+    box
+        Box of the cells.
+    side
+        Where they stand: "left" or "right" of rows, or "above" columns.
+    title
+        Such as "heads"; it stands along the axis, beyond the numbers. "" for none.
+    marked
+        Numbers that stand out.
+    size
+        Text size; the theme's ``shape_size`` by default.
+
+    Attributes
+    ----------
+    ends, marked
+        The title and the quiet numbers; and those that stand out.
+
+    Examples
+    --------
+    ::
+
+        cells = Heatmap(scores)  # nine heads
+        places = {number: cells.row(number).y for number in (0, 8)}
+        self.add(cells, AxisNumbers(places, cells.box, "left", title=_("heads")))
+    """
+
+    APART = 0.5  # least distance of numbers side by side, in heights of a line
+    ASCENT = 0.06  # by which letters such as "h" are higher than a line, in heights of a line
+
+    def __init__(
+        self,
+        places: Mapping[int, float],
+        box: Box,
+        side: str,
+        *,
+        title: str = "",
+        marked: Collection[int] = (),
+        size: float | None = None,
+    ) -> None:
+        super().__init__()
+        theme = current_theme()
+        self.ends, self.marked = VGroup(), VGroup()
+        upright, kept = side != "above", list[tuple[float, float]]()
+        low, high = (box.bottom, box.top) if upright else (box.left, box.right)
+
+        def place(label: Label, at: float, away: float) -> None:
+            across = {"left": box.left - away, "right": box.right + away, "above": box.top + away}
+            label.move_to([across[side], at, 0] if upright else [at, across[side], 0])
+
+        for number, at in places.items():
+            colour = theme.ink if number in marked else theme.muted
+            tick = Tick(format_count(number), size=size, colour=colour)
+            half = (tick.line_height if upright else tick.width) / 2
+            if high - low > 2 * half:
+                # Those at the ends stay beside the cells where these are small.
+                at = min(max(at, low + half), high - half)
+            half += 0.0 if upright else self.APART / 2 * tick.line_height
+            if all(abs(at - other) >= half + its for other, its in kept):
+                kept.append((at, half))
+                place(tick, at, WORD_GAP + (tick.width if upright else tick.line_height) / 2)
+                (self.marked if number in marked else self.ends).add(tick)
+        if title:
+            label = Label(title, size=size, colour=theme.muted)
+            half, reach = label.width / 2, self.reach(places, side, title=title, size=size)
+            # Along the middle of the cells, and not before the first one if there are few.
+            at = min(box.y, box.top - half) if upright else max(box.x, box.left + half)
+            away = reach - (0.5 + self.ASCENT) * label.line_height
+            place(label.rotate(PI / 2 * upright), at, away)
+            self.ends.add(label)
+        self.add(self.ends, self.marked)
+
+    @classmethod
+    def reach(
+        cls, numbers: Iterable[int], side: str, *, title: str = "", size: float | None = None
+    ) -> float:
+        """Return how far they reach from the cells, in scene units; parameters as above."""
+        line = (current_theme().shape_size if size is None else size) * FRAME_HEIGHT
+        digits = max(len(format_count(number)) for number in numbers)
+        depth = line if side == "above" else text_width("0" * digits, size=size)
+        # Along a side, letters such as "p" reach towards the numbers.
+        gap = WORD_GAP / 2 if side == "above" else WORD_GAP
+        return WORD_GAP + depth + (gap + (1 + cls.ASCENT) * line) * bool(title)
 
 
 class TokenLabels(VGroup):

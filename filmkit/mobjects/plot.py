@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain, cycle
 
 import numpy as np
@@ -45,14 +47,20 @@ class Chart(VGroup):
         Where the points of lines without names are, from left to right; 0, 1, 2, ... by default.
     x, y
         Titles of the axes.
+    y_range
+        The numbers at both ends of the vertical axis; round ones around all numbers by default.
     width, height
-        Size with all labels, in scene units.
+        Size with all labels, in scene units. As a part of a mosaic, the chart fills its place,
+        which is at least half as large.
+    size
+        Text size, such as 0.034, which the last row of a hall can read; by default the theme's
+        ``note_size``, and its ``shape_size`` at the ends of lines.
     colour
         "#RRGGBB": of all bars, or one for each; the theme's ``accent`` by default.
     line_colours
         "#RRGGBB" of each line; colours of the theme by default.
     write
-        Function that formats the number of a bar.
+        Function that formats the numbers of bars and of the vertical axis.
 
     Attributes
     ----------
@@ -66,7 +74,8 @@ class Chart(VGroup):
     Raises
     ------
     SceneCodeError
-        If there is nothing to draw, numbers are missing or not finite, or lengths differ.
+        If there is nothing to draw, numbers are missing, not finite or beyond ``y_range``, or
+        lengths differ.
 
     Examples
     --------
@@ -88,46 +97,64 @@ class Chart(VGroup):
         xs: npt.ArrayLike | None = None,
         x: str = "",
         y: str = "",
+        y_range: tuple[float, float] | None = None,
         width: float = 11.0,
         height: float = 5.5,
+        size: float | None = None,
         colour: str | Sequence[str] | None = None,
         line_colours: Sequence[str] = (),
-        write: Callable[[float], str] = format_short,
+        write: Callable[[float], str] | None = None,
     ) -> None:
         super().__init__()
+        self._anew = partial(
+            Chart,
+            bars,
+            names=names,
+            lines=lines,
+            xs=xs,
+            x=x,
+            y=y,
+            y_range=y_range,
+            size=size,
+            colour=colour,
+            line_colours=line_colours,
+            write=write,
+        )
         theme = current_theme()
+        letters = size or theme.note_size
         heights = _finite("bars", bars)
         series = {name: _finite(f"line {name!r}", ys) for name, ys in (lines or {}).items()}
         places = _places(heights, series, names, xs)
         # Bars and names have a place each, of which half is free at both ends.
         placed = bool(len(heights) or names)
         from_zero = [0.0] * bool(len(heights))
-        y_axis = ChartAxis.covering([*heights, *chain(*series.values()), *from_zero], y, whole=True)
+        y_axis = _y_axis([*heights, *chain(*series.values()), *from_zero], y, y_range, write)
         x_axis = ChartAxis.covering(places, x)
         if placed:
             x_axis = ChartAxis(-0.5, len(places) - 0.5, (), x)
-        line = theme.note_size * FRAME_HEIGHT + GAP
+        line = letters * FRAME_HEIGHT + GAP
         # Above the highest bar there is room for its number, and below one that hangs down.
         foot = line * bool(len(heights) and heights.min() < 0)
         top = height / 2 - line * bool(len(heights))
         box = Box.of(-width / 2, width / 2, -height / 2, top)
-        right = max((text_width(name) + 4 * GAP for name in series), default=0.0)
-        ticks = max(text_width(text, size=theme.note_size) for text in y_axis.tick_labels)
+        right = max((text_width(name, size=size) + 4 * GAP for name in series), default=0.0)
+        ticks = max(text_width(text, size=letters) for text in y_axis.tick_labels)
         pitch = (width - ticks - GAP - right) / (x_axis.high - x_axis.low)
         if pitch <= 0:
             raise SceneCodeError(f"a chart {width:g} wide has no room for its words; make it wider")
-        self.names = _names(names, 0.94 * pitch, NAMES * height)
+        self.names = _names(names, 0.94 * pitch, NAMES * height, letters)
         below = foot + self.names.height if placed else None
-        self.axes = ChartAxes(x_axis, y_axis, box, right=right, below=below)
+        self.axes = ChartAxes(x_axis, y_axis, box, right=right, below=below, size=size)
         level = self.axes.at(x_axis.low, min(max(0.0, y_axis.low), y_axis.high))[1]
         self.axes.base.set_y(level)
         for name, place in zip(self.names, places, strict=False):
             top = self.axes.plot.bottom - foot - GAP
-            name.move_to([self.axes.at(place, 0.0)[0], top - name.height / 2, 0.0])
+            name.shift([self.axes.at(place, 0.0)[0], top, 0.0])
         fill = [colour or theme.accent] if colour is None or isinstance(colour, str) else colour
         self.bars, self.numbers = VGroup(), VGroup()
         for place, value, one in zip(places, heights, cycle(fill), strict=False):
-            self._add_bar(place, float(value), one, BAR * pitch, write)
+            number = Label((write or format_short)(float(value)), size=letters)
+            self._add_bar(place, float(value), one, BAR * pitch, number)
         if any(number.width > 0.94 * pitch for number in self.numbers):
             self.numbers = VGroup()
         own = (theme.accent, theme.latent, theme.query, theme.value, theme.ink)
@@ -138,14 +165,13 @@ class Chart(VGroup):
                 for ys, stroke in zip(series.values(), strokes, strict=False)
             )
         )
-        self.ends = EndLabels(list(self.curves), list(series)) if series else VGroup()
+        self.ends = EndLabels(list(self.curves), list(series), size=size) if series else VGroup()
         self.add(self.axes, self.names, self.bars, self.numbers, self.curves, self.ends)
 
     def _add_bar(
-        self, place: float, value: float, colour: str, width: float, write: Callable[[float], str]
+        self, place: float, value: float, colour: str, width: float, number: Label
     ) -> None:
         """Add the bar of a number, from zero, and the number at its end."""
-        theme = current_theme()
         x, end = self.axes.at(place, value)
         zero = self.axes.at(place, 0.0)[1]
         bar = Rectangle(
@@ -157,7 +183,6 @@ class Chart(VGroup):
         )
         side = 1 if value >= 0 else -1
         self.bars.add(bar.move_to([x, zero + side * bar.height / 2, 0.0]))
-        number = Label(write(value), size=theme.note_size)
         away = bar.height + GAP / 2 + number.line_height / 2
         self.numbers.add(number.on_line(x, zero + side * away))
 
@@ -170,6 +195,14 @@ class Chart(VGroup):
             growing.append(Arrive(bar, bar.copy().stretch(1e-3, 1, about_edge=edge)))
         numbers = [Appear(self.numbers, rate_func=second_half)] if len(self.numbers) else []
         return AnimationGroup(LaggedStart(*growing, lag_ratio=0.15), *numbers, **kwargs)
+
+    def filling(self, box: Box) -> Chart:
+        """Return the chart anew, as large as a box, but no higher than wide.
+
+        Its words and letters are the same. What was changed by hand since it was made is lost.
+        """
+        height = min(box.height, box.width)
+        return self._anew(width=box.width, height=height).shift(box.center)
 
 
 def _finite(what: str, values: npt.ArrayLike) -> Array:
@@ -209,12 +242,38 @@ def _places(
     return places
 
 
-def _names(names: Sequence[str], width: float, height: float) -> VGroup:
-    """Return labels of names as wide as there is room, or all of them on end."""
-    theme = current_theme()
-    size, least = theme.note_size, theme.min_text_size
+def _y_axis(
+    values: Sequence[float],
+    title: str,
+    ends: tuple[float, float] | None,
+    write: Callable[[float], str] | None,
+) -> ChartAxis:
+    """Return the vertical axis for numbers, or refuse ends between which they are not."""
+    if ends is None:
+        axis = ChartAxis.covering(values, title, whole=True)
+    else:
+        both = _finite("y_range", ends)
+        if len(both) != 2 or not (both[0] <= min(values) and max(values) <= both[1] > both[0]):
+            raise SceneCodeError(
+                f"y_range of a chart is two numbers around all that it shows: bars from 0, lines, "
+                f"here {min(values):g} to {max(values):g}"
+            )
+        axis = ChartAxis.covering(both, title)
+    if (own := write) is None:
+        return axis
+    return replace(axis, write=lambda tick: own(tick) if tick else "0")
+
+
+def _names(names: Sequence[str], width: float, height: float, size: float) -> VGroup:
+    """Return labels of names as wide as there is room, or all of them on end.
+
+    They hang from the origin.
+    """
+    least = current_theme().min_text_size
     widest = max((text_width(name, size=size) for name in names), default=0.0)
     if widest * least <= width * size:
         size = min(size, size * width / max(widest, 1e-9))
-        return VGroup(*(Label(name, size=size) for name in names))
-    return VGroup(*(fit_word(name, height, size=size).rotate(PI / 2) for name in names))
+        labels = [Label(name, size=size) for name in names]
+        return VGroup(*(label.on_line(0, -label.line_height / 2) for label in labels))
+    labels = [fit_word(name, height, size=size).rotate(PI / 2) for name in names]
+    return VGroup(*(label.on_line(0, -label.height / 2) for label in labels))

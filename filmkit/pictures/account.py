@@ -54,18 +54,21 @@ def _item(picture: Picture, placed: PlacedPart) -> PartItem:
     words = part.words if isinstance(part, Matrix) else ()
     called = (part.name, part.symbol) if isinstance(part, Matrix) else ()
 
-    def side(axis: Axis | None, count: int | None) -> SideItem | None:
+    def side(number: int, axis: Axis | None) -> SideItem | None:
         if axis is None:
             return None
         texts = tuple(words) if axis.name == TOKEN else ()
-        pitch = picture.pitches[axis.name]
-        return SideItem(axis.name, count or axis.count, axis.count, pitch, texts)
+        pitch, count = picture.pitches[axis.name], counts[number] or axis.count
+        first = None
+        if isinstance(part, Matrix) and part.title_of(number):
+            first = part.numbers(number)[0]
+        return SideItem(axis.name, count, axis.count, pitch, texts, first)
 
     return PartItem(
         name,
         " ".join(filter(None, called)),
         (span.rows, span.columns),
         placed.box,
-        (side(size.rows, counts[0]), side(size.columns, counts[1])),
+        (side(0, size.rows), side(1, size.columns)),
         frozenset(member for piece in placed.pieces.values() for member in piece.get_family()),
     )

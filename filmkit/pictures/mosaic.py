@@ -78,12 +78,12 @@ class Mosaic:
         Raises
         ------
         SceneCodeError
-            If it names no part, rows differ in length, the fields of a name are no rectangle, or a
+            If it has no field, rows differ in length, the fields of a name are no rectangle, or a
             joint does not run through all rows; the message shows the mosaic with the place marked.
         """
         grid = tuple(tuple(line.split()) for line in text.splitlines() if line.strip())
-        if {name for row in grid for name in row} <= {EMPTY}:
-            raise SceneCodeError(f"{_shown(grid, ())} is empty; name at least one part")
+        if not grid:
+            raise SceneCodeError("mosaic is empty; name at least one part, or write . for nothing")
         for index, row in enumerate(grid):
             if len(row) != len(grid[0]):
                 raise SceneCodeError(
@@ -124,9 +124,8 @@ class Mosaic:
         for name in names.split():
             if name not in self.spans:
                 near = get_close_matches(name, self.names, n=1, cutoff=0.0)
-                raise SceneCodeError(
-                    f"{what}={name!r} is no part of the {self}; do you mean {near[0]}?"
-                )
+                advice = "".join(f"; do you mean {other}?" for other in near)
+                raise SceneCodeError(f"{what}={name!r} is no part of the {self}{advice}")
         return tuple(names.split())
 
     def without(self, absent: Container[str]) -> Mosaic:
@@ -255,6 +254,8 @@ class Size:
         Its axes; None for a side without cells, which is as long as ``height`` or ``width``.
     width, height
         Least size without the room around, in scene units.
+    fills
+        Whether a part without cells is as large as its place, which takes the room that is left.
     left, right, above, below
         Fixed room around the cells, for words or a colour bar.
     beside
@@ -267,6 +268,7 @@ class Size:
     columns: Axis | None = None
     width: float = 0.0
     height: float = 0.0
+    fills: bool = False
     left: float = 0.0
     right: float = 0.0
     above: float = 0.0
@@ -408,6 +410,8 @@ class _Layout:
     def arrangement(self) -> Arrangement:
         """Return where everything is."""
         pitch = self._pitches(*self.units)
+        self.across.stretch(pitch, self.room.width)
+        self.down.stretch(pitch, self.room.height)
         left = self.room.x - self.across.total(pitch) / 2
         top = self.room.y + self.down.total(pitch) / 2
 
@@ -490,6 +494,8 @@ class _Side:
         Whether the room before it may reach into the track before, which is empty there.
     beside
         Room that something else takes at the beginning of that track.
+    fills
+        Whether it is as long as the tracks.
     """
 
     axis: Axis | None
@@ -501,6 +507,7 @@ class _Side:
     stop: int
     reaches: bool
     beside: float
+    fills: bool
 
     def cells(self, pitch: Mapping[str, float]) -> float:
         """Return the length of its cells, or of a part without cells."""
@@ -549,7 +556,7 @@ class _Tracks:
             )
             taken = beside.get(name, 0.0)
             reaches = mosaic.is_empty_before(name, across=across) and taken < inf
-            self.sides[name] = _Side(*parts, reaches, taken)
+            self.sides[name] = _Side(*parts, reaches, taken, size.fills)
         sides = self.sides.values()
         self._by_span = sorted(sides, key=lambda side: side.stop - side.start)
         self.margins = [
@@ -559,6 +566,18 @@ class _Tracks:
             )
             for t in range(self.count)
         ]
+        self.more = [0.0] * self.count
+
+    def stretch(self, pitch: Mapping[str, float], length: float) -> None:
+        """Share what is left of a length among the tracks of what fills its place.
+
+        Those with cells keep their length, as cells begin where their tracks do.
+        """
+        sides, left = self.sides.values(), max(0.0, length - self.total(pitch))
+        tracks = {t for side in sides if side.fills for t in range(side.start, side.stop)}
+        tracks -= {t for side in sides if side.axis for t in range(side.start, side.stop)}
+        for track in tracks:
+            self.more[track] = left / len(tracks)
 
     def total(self, pitch: Mapping[str, float]) -> float:
         """Return the length of all tracks, gaps included."""
@@ -594,8 +613,10 @@ class _Tracks:
             lack = side.length(pitch) - inner - sum(middles[side.start : side.stop])
             middles[side.stop - 1] += max(0.0, lack)
         starts = [0.0]
-        for (before, after), middle, gap in zip(margins, middles, gaps, strict=True):
-            starts.append(starts[-1] + before + middle + after + gap)
+        for (before, after), middle, more, gap in zip(
+            margins, middles, self.more, gaps, strict=True
+        ):
+            starts.append(starts[-1] + before + (middle + more) + after + gap)
         return starts
 
     def rooms(self, pitch: Mapping[str, float]) -> list[tuple[float, float]]:
@@ -607,13 +628,16 @@ class _Tracks:
         """Return start and end of the cells of each part, from the start of the first track.
 
         Cells begin where those of all parts in the track begin; a part without cells is in the
-        middle of its tracks.
+        middle of its tracks, or fills them.
         """
         starts, places = self._starts(pitch), {}
         for name, side in self.sides.items():
             start = starts[side.start] + self.margins[side.start][0]
+            length = side.cells(pitch)
             if side.axis is None:
                 end = starts[side.stop] - self.gaps[side.stop - 1] - self.margins[side.stop - 1][1]
-                start += (end - start - side.length(pitch)) / 2
-            places[name] = start, start + side.cells(pitch)
+                if side.fills:
+                    length = end - start
+                start += (end - start - max(length, side.title)) / 2
+            places[name] = start, start + length
         return places

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Protocol
+from math import inf
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,27 @@ from manim import Dot, Group, Mobject, VGroup
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.quantities import POSITIONS, QUANTITIES
+from filmkit.core.text import TextLine, text_width
 from filmkit.core.theme import Theme, current_theme
-from filmkit.mobjects.marks import ColourBar, TokenLabels
+from filmkit.mobjects.marks import AxisNumbers, ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 
-__all__ = ["Around", "Free", "Matrix", "Part", "Place", "opacities"]
+__all__ = [
+    "CHANNEL",
+    "LATENT",
+    "MODEL",
+    "Around",
+    "Filling",
+    "Free",
+    "Matrix",
+    "Part",
+    "Place",
+    "opacities",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -42,6 +57,16 @@ WORD = 1.75  # largest width of a word of TEXT size, in scene units
 BAR = 0.95  # room for a colour bar below a part
 BAR_ZOOM = 1.39  # of its numbers, which are to be read
 TITLE_GAP = 0.12
+LEAST_FILLED = 0.5  # least size of what fills its place, as a share of its own size
+
+HEAD, KV_HEAD, LAYER = "head", "kv_head", "layer"
+CHANNEL, MODEL, LATENT = "channel", "model", "latent"
+SIDES = {
+    **dict.fromkeys(POSITIONS, TOKEN),
+    **{"n_heads": HEAD, "n_kv_heads": KV_HEAD, "n_layers": LAYER},
+    **{"d_qk": CHANNEL, "d_v": CHANNEL, "d_model": MODEL, "r": LATENT},
+}  # what the axes of quantities are called in pictures
+COUNTED = {HEAD: N_("heads"), KV_HEAD: N_("key/value heads"), LAYER: N_("layers")}
 
 
 @dataclass(frozen=True)
@@ -51,15 +76,19 @@ class Around:
     Attributes
     ----------
     row_words
-        Where the words of its rows stand: "left", "right", or "" for nowhere.
+        Where the words or numbers of its rows stand: "left", "right", or "" for nowhere.
     column_words
         Whether those of its columns stand above.
+    marked
+        Rows and columns that marks pick out, whose numbers stand there too.
     title
         Whether it has a title.
     bar
         Whether it has a colour bar.
     small
         Whether its words are small, because there is little room.
+    scale
+        Size of a part without cells, as a share of its own.
     beside, over, under
         Room for the labels of marks, at its right, above its words and below its colour bar, in
         scene units.
@@ -67,9 +96,11 @@ class Around:
 
     row_words: str = ""
     column_words: bool = False
+    marked: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     title: bool = True
     bar: bool = False
     small: bool = False
+    scale: float = 1.0
     beside: float = 0.0
     over: float = 0.0
     under: float = 0.0
@@ -104,9 +135,20 @@ class Part(Protocol):
         """
 
 
+@runtime_checkable
+class Filling(Protocol):
+    """A mobject that can be made anew for any place, such as a chart."""
+
+    def filling(self, box: Box) -> Mobject:
+        """Return it anew, as large as a box allows, with letters of the same size."""
+
+
 @dataclass(frozen=True)
 class Free:
     """A part without cells: a text, a formula, a figure, anything that has a size.
+
+    Where there is no room for it, it is made smaller, but no smaller than its words can be read. A
+    mobject that is :class:`Filling` is as large as its place.
 
     Attributes
     ----------
@@ -117,13 +159,28 @@ class Free:
     make: Callable[[], Mobject]
 
     def size(self, around: Around) -> Size:
-        """Return its own size."""
+        """Return its own size, or the least one of what fills its place."""
         mobject = self.make()
-        return Size(width=float(mobject.width), height=float(mobject.height))
+        fills = isinstance(mobject, Filling)
+        scale = around.scale * LEAST_FILLED if fills else _scale(mobject, around)
+        width, height = scale * float(mobject.width), scale * float(mobject.height)
+        return Size(width=width, height=height, fills=fills)
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return it in the middle of its place."""
-        return {"whole": self.make().move_to(place.box.center)}
+        mobject = self.make()
+        if isinstance(mobject, Filling):
+            return {"whole": mobject.filling(place.box)}
+        if (scale := _scale(mobject, around)) < 1:
+            mobject.scale(scale)
+        return {"whole": mobject.move_to(place.box.center)}
+
+
+def _scale(mobject: Mobject, around: Around) -> float:
+    """Return how large a mobject is drawn, as a share of its own size."""
+    lines = [part.line_height for part in mobject.get_family() if isinstance(part, TextLine)]
+    least = current_theme().min_text_size * FRAME_HEIGHT / min(lines, default=inf)
+    return min(1.0, max(around.scale, least))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +194,13 @@ class Matrix:
     norm, source
         How they become colours, :meth:`Norm.of_values` by default; and where they come from.
     rows, columns
-        What runs down and across: "token", or a name of its own for each other axis. Equal names
-        have equal pitch in a picture.
+        What runs down and across: "token", "head", "layer", "kv_head", or a name of its own for
+        each other axis. Equal names have equal pitch in a picture. By default they follow from the
+        axes of the quantity that is the source, or are tokens.
+    row_title, column_title
+        What is counted down and across, such as _("distances"): it stands there with the numbers of
+        the first and the last cell and of those that marks pick out, counted as the source does.
+        By default "heads" and "layers" where rows or columns are these; "" for none.
     name, symbol
         In words, and as Typst mathematics.
     colour
@@ -169,8 +231,8 @@ class Matrix:
     values: npt.NDArray[np.float64]
     norm: Norm | None = None
     source: TensorSource = field(default_factory=TensorSource)
-    rows: str = TOKEN
-    columns: str = TOKEN
+    rows: str = ""
+    columns: str = ""
     name: str = ""
     symbol: str = ""
     colour: str | None = None
@@ -178,14 +240,27 @@ class Matrix:
     words: Sequence[str] = ()
     kept: tuple[int, int] = KEPT
     least: float = LEAST
+    row_title: str | None = None
+    column_title: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
+        for side, axis in zip(("rows", "columns"), self._axes_of_source(), strict=True):
+            object.__setattr__(self, side, getattr(self, side) or axis)
         if self.values.ndim != 2 or not self.values.size:
             raise SceneCodeError(
                 f"a Matrix takes rows and columns of numbers, not an array of shape "
                 f"{self.values.shape}"
             )
+
+    def _axes_of_source(self) -> tuple[str, str]:
+        """Return what the axes of the source are called in pictures; tokens if it names none."""
+        known, index = QUANTITIES.get(self.source.quantity), self.source.index
+        named = zip(known.axes if known else (), index, strict=False)
+        axes = [SIDES.get(axis, axis) for axis, span in named if isinstance(span, tuple)]
+        if self.source.transposed:
+            axes.reverse()
+        return (axes[0], axes[1]) if len(axes) == 2 else (TOKEN, TOKEN)
 
     @property
     def transposed(self) -> Matrix:
@@ -196,6 +271,8 @@ class Matrix:
             source=replace(self.source, transposed=not self.source.transposed),
             rows=self.columns,
             columns=self.rows,
+            row_title=self.column_title,
+            column_title=self.row_title,
             symbol=f"{self.symbol}^top" if self.symbol else "",
             masked=None if self.masked is None else self.masked.T,
         )
@@ -247,17 +324,23 @@ class Matrix:
                     f'give the axis a name of its own, such as columns="head"'
                 )
         letters, title = self.letters(around), self._title()
-        longest, tallest = _largest_word(tuple(self.words), letters, current_theme())
-        longest += WORD_GAP
+        _longest, tallest = _largest_word(tuple(self.words), letters, current_theme())
         # Signs of some scripts are taller than the size of their letters.
         line = max(LINE * letters * FRAME_HEIGHT, INK * tallest)
+        labelled = bool(around.row_words), around.column_words
+        beside, above = (self._reach(n, letters) * labelled[n] for n in (0, 1))
+        down, across = (line * (labelled[n] and self._has_words(n)) for n in (0, 1))
+        # What is counted stands along cells that may be shorter.
+        height, width = (text_width(self.title_of(n), size=letters) * labelled[n] for n in (0, 1))
         return Size(
-            rows=self._axis(0, line * bool(around.row_words)),
-            columns=self._axis(1, line * around.column_words),
-            left=longest * (around.row_words == "left"),
-            right=longest * (around.row_words == "right"),
+            rows=self._axis(0, down),
+            columns=self._axis(1, across),
+            width=width,
+            height=height,
+            left=beside * (around.row_words == "left"),
+            right=beside * (around.row_words == "right"),
             beside=around.beside,
-            above=longest * around.column_words + around.over,
+            above=above + around.over,
             below=BAR * around.bar + around.under,
             title=(float(title.width), title.size * FRAME_HEIGHT + TITLE_GAP)
             if around.title and title.submobjects
@@ -266,27 +349,22 @@ class Matrix:
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return cells, title, words and colour bar."""
-        box = place.box
-        pieces: dict[str, Mobject] = {"cells": self._cells(box, self.name * around.title)}
+        box, cells = place.box, self._cells(place.box, self.name * around.title)
+        pieces: dict[str, Mobject] = {"cells": cells}
         above = Box.of(box.left, box.right, box.bottom, box.top + around.over)
         beside = box
-        if around.row_words:
-            points = row_points(box.left - WORD_GAP, box, len(self.words))
-            pieces["row words"] = words = _labels(self.words, points, self.letters(around))
-            if around.row_words == "right":
-                for word in words:
-                    word.shift([box.width + 2 * WORD_GAP + word.width, 0, 0])
+        if around.row_words and (found := self._labels(0, around.row_words, cells, around)):
+            pieces |= found
+            labels = Group(*found.values())
             beside = Box.of(
-                min(box.left, words.get_left()[0]),
-                max(box.right, words.get_right()[0]),
+                min(box.left, labels.get_left()[0]),
+                max(box.right, labels.get_right()[0]),
                 box.bottom,
                 box.top,
             )
-        if around.column_words:
-            points = column_points(box.top + WORD_GAP, box, len(self.words))
-            letters = self.letters(around)
-            pieces["column words"] = words = _labels(self.words, points, letters, vertical=True)
-            top = float(words.get_top()[1]) + around.over
+        if around.column_words and (found := self._labels(1, "above", cells, around)):
+            pieces |= found
+            top = float(Group(*found.values()).get_top()[1]) + around.over
             above = Box.of(box.left, box.right, box.bottom, top)
         title = self._title()
         if around.title and title.submobjects:
@@ -296,6 +374,71 @@ class Matrix:
                 self.scale, "", Box(box.x, box.bottom - 0.2, box.width, 0.12), zoom=BAR_ZOOM
             )
         return pieces
+
+    # What stands at its rows (axis 0) and columns (axis 1)
+
+    def title_of(self, axis: int) -> str:
+        """Return what is counted along an axis; "" where nothing says so, or words stand there."""
+        if self._has_words(axis):
+            return ""
+        given = (self.row_title, self.column_title)[axis]
+        known = COUNTED.get((self.rows, self.columns)[axis], "")
+        return given if given is not None else known and _(known)
+
+    def at_axis(self, axis: int) -> tuple[str, ...]:
+        """Return what can stand at an axis: words, or a title and its numbers; () for nothing."""
+        if self._has_words(axis):
+            return tuple(self.words)
+        title = self.title_of(axis)
+        return (title, *map(str, self.numbers(axis))) if title else ()
+
+    def numbers(self, axis: int) -> range:
+        """Return the numbers of its rows or columns, counted as the source does."""
+        spans = [span for span in self.source.index if isinstance(span, tuple)]
+        if self.source.transposed:
+            spans.reverse()
+        first = spans[axis][0] if len(spans) == 2 else 0
+        return range(first, first + self.values.shape[axis])
+
+    def _has_words(self, axis: int) -> bool:
+        return (self.rows, self.columns)[axis] == TOKEN and bool(self.words)
+
+    def _reach(self, axis: int, letters: float) -> float:
+        """Return how far what stands at an axis reaches from the cells."""
+        if self._has_words(axis):
+            return _largest_word(tuple(self.words), letters, current_theme())[0] + WORD_GAP
+        if title := self.title_of(axis):
+            side = ("left", "above")[axis]
+            return AxisNumbers.reach(self.numbers(axis)[-1:], side, title=title, size=letters)
+        return 0.0
+
+    def _labels(self, axis: int, side: str, cells: Cells, around: Around) -> dict[str, Mobject]:
+        """Return what stands at an axis, by what each is."""
+        what, letters, box = ("row", "column")[axis], self.letters(around), cells.box
+        if self._has_words(axis):
+            points = (
+                column_points(box.top + WORD_GAP, box, len(self.words))
+                if axis
+                else row_points(box.left - WORD_GAP, box, len(self.words))
+            )
+            words = _labels(self.words, points, letters, vertical=bool(axis))
+            if side == "right":
+                for word in words:
+                    word.shift([box.width + 2 * WORD_GAP + word.width, 0, 0])
+            return {f"{what} words": words}
+        if not (title := self.title_of(axis)):
+            return {}
+        numbers = self.numbers(axis)
+        marked = [index % len(numbers) for index in around.marked[axis]]
+        places = {
+            numbers[index]: middle
+            for index in (*marked, 0, len(numbers) - 1)
+            if (middle := cells.middle(axis, index)) is not None
+        }
+        those = [numbers[index] for index in marked]
+        labels = AxisNumbers(places, box, side, title=title, marked=those, size=letters)
+        found = {f"{what} numbers": labels.ends, f"{what} marks": labels.marked}
+        return {kind: group for kind, group in found.items() if group.submobjects}
 
     def _axis(self, axis: int, least: float) -> Axis:
         """Return its axis 0 (down) or 1 (across)."""
@@ -385,6 +528,14 @@ class Cells(Group):
         opacity = opacities(shown, self.shape, "cells")
         for block, (down, across) in zip(self.blocks, self.cuts, strict=True):
             block.set_shown(opacity[slice(*down), slice(*across)])
+
+    def middle(self, axis: int, index: int) -> float | None:
+        """Return y of a row (axis 0) or x of a column (axis 1), None if it is not drawn."""
+        for block, cut in zip(self.blocks, self.cuts, strict=True):
+            start, stop = cut[axis]
+            if start <= index < stop:
+                return block.column(index - start).x if axis else block.row(index - start).y
+        return None
 
     @property
     def blocks_by_column(self) -> list[Heatmap]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import index
@@ -26,9 +26,13 @@ WORDS, COLUMN_WORDS = "words", "column words"
 LABEL_GAP = 0.35  # between a part and the labels of its marks, in scene units
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
 BELOW_HEADLINE = 0.2  # and between a headline and a picture
+HALVINGS = 7  # in which the largest size of parts that are made smaller is found
 
 Key = tuple[str, str]
 """Name of a part, and which of its pieces."""
+
+Arranged = tuple[Mosaic, Mapping[str, Around], Arrangement]
+"""A mosaic, what stands around its parts, and where they are."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ class Picture:
             top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
             room = Box.of(room.left, room.right, room.bottom, top)
         around = {
-            name: _with_labels((around or {}).get(name, Around()), own, upright=frame.upright)
+            name: _with_marks((around or {}).get(name, Around()), own, upright=frame.upright)
             for name in mosaics[0].names
             for own in [[mark for mark in marks if mark.part == name]]
         }
@@ -196,7 +200,7 @@ class Picture:
                 absent.add(name)
             else:
                 chosen[name] = part
-        if not chosen:
+        if absent and not chosen:
             raise SceneCodeError(f"{mosaics[0]}: this model has none of its parts")
         variants = [mosaic.without(absent) for mosaic in mosaics]
         mosaic = variants[0]
@@ -213,9 +217,7 @@ class Picture:
                 errors.append(error)
         if not tried:
             raise errors[0]
-        self.mosaic, self.dressing, self.arrangement = max(
-            tried, key=lambda one: (one[2].pitches.get(TOKEN, 0.0), *one[2].pitches.values())
-        )
+        self.mosaic, self.dressing, self.arrangement = max(tried, key=_largeness)
         self.pitches = self.arrangement.pitches
         wanted = dict(_dressed(self.mosaic, chosen, around, words))
         self.left_out = tuple(_left_out(wanted, self.dressing))
@@ -284,13 +286,21 @@ class Picture:
         return found if self.headline is None else found | {("headline", "whole"): self.headline}
 
 
+def _largeness(arranged: Arranged) -> tuple[float, ...]:
+    """Return how large what a mosaic shows is: first what has no cells, then the cells."""
+    _mosaic, dressing, arrangement = arranged
+    scale = min((one.scale for one in dressing.values()), default=1.0)
+    return scale, arrangement.pitches.get(TOKEN, 0.0), *arrangement.pitches.values()
+
+
 def _arranged(
     mosaic: Mosaic, dressing: Mapping[str, Around], size: Callable[[str, Around], Size], room: Box
-) -> tuple[Mosaic, Mapping[str, Around], Arrangement]:
+) -> Arranged:
     """Return a mosaic, what stands around its parts, and where they are.
 
     Where there is no room, it is not kept away from the notes; then colour bars are left out, then
-    only the rows at the left have words, then these are small, and last there are none.
+    only the rows at the left have words, then these are small, then there are none. Where that does
+    not help, all words stay, and parts without cells are made smaller.
     """
     lower = Box.of(room.left, room.right, room.bottom, room.top - BELOW_NOTES)
     bare = {name: replace(one, bar=False) for name, one in dressing.items()}
@@ -300,21 +310,35 @@ def _arranged(
     }
     small = {name: replace(one, small=True) for name, one in fewer.items()}
     none = {name: replace(one, row_words="") for name, one in small.items()}
+
+    def tried(one: Mapping[str, Around], free: Box) -> Arranged:
+        sizes = {name: size(name, around) for name, around in one.items()}
+        return mosaic, one, arrange(mosaic, sizes, free)
+
     errors = []
     for one, free in (
         (dressing, lower),
         *((o, room) for o in (dressing, bare, fewer, small, none)),
     ):
-        sizes = {name: size(name, around) for name, around in one.items()}
         try:
-            return mosaic, one, arrange(mosaic, sizes, free)
+            return tried(one, free)
         except SceneCodeError as error:
             errors.append(error)
-    raise errors[-1]
+    found, low, high = None, 0.0, 1.0
+    for _ in range(HALVINGS):
+        scale = (low + high) / 2
+        try:
+            found = tried({n: replace(one, scale=scale) for n, one in dressing.items()}, room)
+            low = scale
+        except SceneCodeError:
+            high = scale
+    if found is None:
+        raise errors[-1]
+    return found
 
 
-def _with_labels(around: Around, marks: Iterable[Mark], *, upright: bool) -> Around:
-    """Return what stands around a part, with the room that labels of its marks take."""
+def _with_marks(around: Around, marks: Sequence[Mark], *, upright: bool) -> Around:
+    """Return what stands around a part, with what its marks pick out, and room for their labels."""
     room = {"beside": 0.0, "over": 0.0, "under": 0.0}
     for mark in marks:
         if mark.label is not None:
@@ -322,6 +346,11 @@ def _with_labels(around: Around, marks: Iterable[Mark], *, upright: bool) -> Aro
             length = mark.label.width if where == "beside" else mark.label.height
             gap = WORD_GAP if where == "over" else LABEL_GAP
             room[where] = max(room[where], float(length) + gap)
+    rows, columns = (
+        tuple(number for mark in marks if (number := getattr(mark, axis)) is not None)
+        for axis in ("row", "column")
+    )
+    around = replace(around, marked=(rows, columns))
     return replace(around, beside=room["beside"], over=room["over"], under=room["under"])
 
 
@@ -331,7 +360,7 @@ def _label(mark: Mark, frame: Highlight, part: PlacedPart, *, upright: bool) -> 
     label, pieces, box = mark.label.copy(), part.pieces, part.box
     cells, half = pieces["cells"], (label.width / 2, label.height / 2)
     if (where := mark.place(upright=upright)) == "over":
-        top = float(pieces.get("column words", cells).get_top()[1])
+        top = float(pieces.get("column words", pieces.get("column numbers", cells)).get_top()[1])
         return label.move_to([frame.get_x(), top + WORD_GAP + half[1], 0])
     if where == "under":
         y = box.bottom - BAR * ("bar" in pieces) - LABEL_GAP - half[1]
@@ -339,7 +368,7 @@ def _label(mark: Mark, frame: Highlight, part: PlacedPart, *, upright: bool) -> 
         ends = frame.get_bottom(), label.get_top() + WORD_GAP * UP
     else:
         title = pieces.get("title", cells)
-        left = float(pieces.get("row words", cells).get_right()[0])
+        left = float(pieces.get("row words", pieces.get("row numbers", cells)).get_right()[0])
         above = title.get_left()[0] < box.right
         top = box.top if above else float(title.get_bottom()[1]) - WORD_GAP
         y = max(box.bottom + half[1], min(top - half[1], frame.get_y()))
@@ -365,17 +394,17 @@ def _dressed(
 ) -> Iterator[tuple[str, Around]]:
     """Yield what stands around each part.
 
-    Words stand beside the leftmost part of each row of token panels, and above the topmost of
-    each column; other words in the same row or column, of another prompt, stand at their part.
+    Words and numbers stand beside the leftmost part of each row of panels, and above the topmost of
+    each column; others in the same row or column, such as words of another prompt, at their part.
     """
 
     def first(axis: str, across: str) -> set[str]:
-        """Return the first part with some words of each row, or column, of the mosaic."""
+        """Return the first part with something of its own at each row, or column, of the mosaic."""
         found: dict[tuple[int, tuple[str, ...]], str] = {}
         for name in sorted(mosaic.names, key=lambda name: getattr(mosaic.spans[name], across)):
             part, track = parts[name], getattr(mosaic.spans[name], axis)[0]
-            if isinstance(part, Matrix) and getattr(part, axis) == TOKEN and part.words:
-                found.setdefault((track, tuple(part.words)), name)
+            if isinstance(part, Matrix) and (label := part.at_axis(axis == "columns")):
+                found.setdefault((track, label), name)
         return set(found.values())
 
     beside, above = first("rows", "columns"), first("columns", "rows")

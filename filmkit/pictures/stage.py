@@ -61,8 +61,9 @@ class Stage(PlainStage):
             Its name in mosaics.
         part
             A :class:`~filmkit.pictures.parts.Matrix`; a mobject, of which copies are shown; or a
-            function that makes one when it is shown, such as ``lambda: Symbol("Q K^top")``. None
-            for nothing: mosaics leave it out.
+            function that makes one when it is shown, such as ``lambda: Symbol("Q K^top")``. One
+            that is too large is made smaller, and a :class:`~filmkit.mobjects.plot.Chart` fills
+            its place. None for nothing: mosaics leave it out.
 
         Raises
         ------
@@ -89,7 +90,7 @@ class Stage(PlainStage):
         tall: str = "",
         reveal: str = "",
         later: str = "",
-        focus: str | None = None,
+        focus: str | Mapping[str, npt.ArrayLike] | None = None,
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
         titles: str | bool = True,
@@ -109,9 +110,10 @@ class Stage(PlainStage):
         Parameters
         ----------
         mosaic
-            The names of its parts as they stand, a row in each line and ``.`` for nothing; between
-            the columns beside a column of ``|`` there is no gap. The signs ``×``, ``=``, ``≠``,
-            ``→``, ``↓`` and ``Σ`` stand for themselves; a second one of a kind is written ``×2``.
+            The names of its parts as they stand, a row in each line and ``.`` for nothing, which
+            may be all; between the columns beside a column of ``|`` there is no gap. The signs
+            ``×``, ``=``, ``≠``, ``→``, ``↓`` and ``Σ`` stand for themselves; a second one of a kind
+            is written ``×2``.
         tall
             Another mosaic of the same parts, for frames that are no wider than high; it is taken if
             its cells are larger.
@@ -122,7 +124,9 @@ class Stage(PlainStage):
             Names of new parts that are not shown yet, because the beat brings them in itself; if it
             brings all of them, then the headline too.
         focus
-            Names of the parts at full strength; the others are background. All by default.
+            Names of the parts at full strength, all by default; the others are background. With
+            an array for each name, such as ``{"pattern": numbers > 0.5}``, so are the cells where
+            it is False or 0.
         marks
             Frames around cells, rows and columns. Each goes to where the one of the same number is
             in the next picture.
@@ -161,6 +165,10 @@ class Stage(PlainStage):
         drawn.listed("into", " ".join(target for target, _row in into.values()))
         drawn.listed("marks", " ".join(mark.part for mark in marks))
         drawn.listed("lit", " ".join(name for name in lit if name not in (WORDS, COLUMN_WORDS)))
+        if isinstance(focus, Mapping):
+            dim = self.theme.dim
+            lit = {**lit, **{name: np.where(cells, 1.0, dim) for name, cells in focus.items()}}
+            focus = " ".join(focus)
         known = _Known(self._own, HeadParts(self.head))
         origins = {n: o for n, o in origins.items() if n in drawn.names or n not in known}
         picture = Picture(
@@ -217,6 +225,7 @@ class Stage(PlainStage):
             return
         self._picture, self.headline = way.after, way.after.headline
         for old, new in way.replaced:
+            self._add_whole(old)
             self.replace(old, new)
         if way.moves:
             self.play(*way.crossfade, *way.moves, run_time=run_time)
@@ -229,10 +238,11 @@ class Stage(PlainStage):
             self._reveal(way.after, name, shown)
 
     def _add_whole(self, piece: Mobject | None) -> None:
-        """Let a piece take the place of its heatmaps, which animations have brought one by one."""
+        """Let a piece take the place of its parts, which animations have brought one by one."""
         if piece is None or piece in self.mobjects:
             return
-        found = [mobject for mobject in self.mobjects if mobject in piece.submobjects]
+        family = set(piece.get_family())
+        found = [mobject for mobject in self.mobjects if mobject in family]
         if found:
             self.mobjects[self.mobjects.index(found[0])] = piece
             self.mobjects[:] = [mobject for mobject in self.mobjects if mobject not in found]

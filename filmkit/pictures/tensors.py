@@ -15,10 +15,12 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import Matrix
+from filmkit.pictures.parts import CHANNEL, LATENT, MODEL, Matrix
 
 __all__ = [
     "CHANNEL",
+    "LATENT",
+    "MODEL",
     "TENSOR_NAMES",
     "HeadParts",
     "head_matrix",
@@ -26,8 +28,6 @@ __all__ = [
     "weights_of_head",
     "whole_head",
 ]
-
-CHANNEL, MODEL, LATENT = "channel", "model", "latent"
 
 HEAD = """
     .  ×  Kt       .  .  .   .
@@ -102,7 +102,7 @@ def _named(name: str, head: int) -> str:
     return _("head {head}", head=head)
 
 
-def head_matrix(view: HeadView, name: str) -> Matrix | None:
+def head_matrix(view: HeadView, name: str, *, title: str = "") -> Matrix | None:
     """Return one matrix of a head as a part, None if its model has none.
 
     It is for other heads than those that mosaics can name: of another layer or another prompt.
@@ -113,6 +113,8 @@ def head_matrix(view: HeadView, name: str) -> Matrix | None:
         The head.
     name
         Its name in mosaics, without a number: one of :data:`TENSOR_NAMES`.
+    title
+        What stands above it instead of its own name and symbol.
 
     Raises
     ------
@@ -123,9 +125,13 @@ def head_matrix(view: HeadView, name: str) -> Matrix | None:
     --------
     ::
 
-        self.part("early", head_matrix(self.layer.at(0).head(3), "pattern"))
+        early = self.layer.at(0).head(3)
+        self.part("early", head_matrix(early, "pattern", title=_("in layer 0")))
         self.show("early pattern[3]")
     """
+    if title:
+        matrix = head_matrix(view, name)
+        return None if matrix is None else replace(matrix, name=title, symbol="")
     if name not in TENSOR_NAMES:
         raise SceneCodeError(f"there is no matrix {name!r}; take one of {', '.join(TENSOR_NAMES)}")
     layer, theme = view.layer, current_theme()

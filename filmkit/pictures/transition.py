@@ -85,7 +85,7 @@ class Transition:
             if name in self.after.parts
             for piece in self.after.parts[name].pieces.values()
         ]
-        if self.after.parts.keys() <= set(self.later):
+        if self.later and self.after.parts.keys() <= set(self.later):
             self._later.append(self.after.headline)
         self.moves: list[Animation] = []
         self.arrivals: list[Animation] = []
@@ -111,10 +111,14 @@ class Transition:
 
     @property
     def is_none(self) -> bool:
-        """Whether the picture is there already."""
-        return self.before.keys() == self._new.keys() and all(
-            alike(piece, self.before[key]) and same(piece, self.before[key])
-            for key, piece in self._new.items()
+        """Whether the picture is there already, and nothing else."""
+        return (
+            not self.strangers
+            and self.before.keys() == self._new.keys()
+            and all(
+                alike(piece, self.before[key]) and same(piece, self.before[key])
+                for key, piece in self._new.items()
+            )
         )
 
     @property

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from itertools import combinations, groupby
@@ -543,6 +543,7 @@ def check_scene(
     height: int = HEIGHT,
     rate: int = RATE,
     speech: Mapping[str, Speech] | None = None,
+    measured: Callable[[], None] = lambda: None,
 ) -> SceneReport:
     """Run a scene, draw small frames of it, and measure it.
 
@@ -556,6 +557,8 @@ def check_scene(
         Size of the picture in pixels.
     rate
         Frames a second.
+    measured
+        Called after each beat.
     """
     settings = settings or StageSettings()
     scale = SMALL / min(width, height)
@@ -595,6 +598,7 @@ def check_scene(
                 headlines=stage.headlines(record),
             )
         )
+        measured()
 
     check = PanelCheck(trace, *others)
     watched = type(scene.__name__, (_WatchedStage, scene), {"__module__": scene.__module__})

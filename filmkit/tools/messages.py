@@ -31,6 +31,7 @@ from filmkit.core.errors import StageError
 from filmkit.core.language import (
     BEAT_TITLE,
     CATALOGUES,
+    CHOICE,
     DEFAULT_LANGUAGE,
     KIT_CATALOGUES,
     QUESTION,
@@ -106,13 +107,17 @@ def _narrated(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
             given = decorator.keywords if isinstance(decorator, ast.Call) else []
             said = {str(each.arg): each.value for each in given if each.arg not in UNSAID}
             asked = ast.literal_eval(said.pop("ask", ast.Constant("")))
+            choice = ast.literal_eval(said.pop("choice", ast.Constant("")))
             narrations = {name: ast.literal_eval(text) for name, text in said.items()}
             narrations = narrations or {"": ast.get_docstring(method) or ""}
             questions = asked if isinstance(asked, dict) else {"": asked}
-            for beat, texts in ((QUESTION + method.name, questions), (method.name, narrations)):
+            asking = QUESTION + method.name
+            for beat, texts in ((asking, questions), (method.name, narrations)):
                 for variant, text in texts.items():
                     if line := one_line(text):
                         yield narration_context(beat, variant), line, []
+            if choice:
+                yield narration_context(asking, CHOICE), choice, []
 
 
 def _name(node: ast.expr) -> str:

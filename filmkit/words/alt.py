@@ -29,7 +29,7 @@ from filmkit.core.model_places import (
 )
 from filmkit.core.norm import SCALE, has_name
 from filmkit.core.numbers import format_count, format_exact, listed
-from filmkit.core.quantities import QUANTITIES, NamedNumbers, in_words
+from filmkit.core.quantities import KINDS, POSITIONS, QUANTITIES, NamedNumbers, in_words
 from filmkit.words.arrangement import FAINT, arrangement, own_texts, semicolons
 
 __all__ = ["MAX_LENGTH", "alt_text"]
@@ -42,14 +42,7 @@ MORE = N_("And more.")  # replaces the sentences that do not fit
 
 
 WORD, COLUMN = "word", "column"
-UNITS = {
-    "pos": WORD,
-    "query_pos": WORD,
-    "key_pos": WORD,
-    "n_heads": HEAD,
-    "n_kv_heads": KV_HEAD,
-    "unit": KV_HEAD,
-}
+UNITS = {**dict.fromkeys(POSITIONS, WORD), **KINDS, "unit": KV_HEAD}
 """What one index of an axis is; on any other axis it is a column."""
 
 

@@ -155,13 +155,16 @@ def _place(
 
 
 def _label(side: Document | None, index: int | None) -> str:
-    """Return the word of a row or column, or its number, counted from 1."""
+    """Return the word of a row or column, or its number: as numbers there count, or from 1."""
     if index is None:
         return ""
     words = side["words"] if side else []
     if words:
         return _("“{text}”", text=printable(words[index]))
-    return format_count(index % side["count"] + 1 if side else index + 1)
+    if side is None:
+        return format_count(index + 1)
+    first = 1 if side["first"] is None else side["first"]
+    return format_count(first + index % side["count"])
 
 
 def _lit(document: Document, names: Mapping[str, str]) -> tuple[list[str], list[str]]:

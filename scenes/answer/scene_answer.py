@@ -149,9 +149,11 @@ class Answer(Stage):
         self.play(*moves, cards, run_time=SHINE)
 
     @beat(
-        ask="In {tests} comparisons, how often did models with a latent do better? [{few}], "
-        "[{some}] or [{better}] times?",
+        ask="DeepSeek trained models with a latent, and others with keys and values for every "
+        "head. In {tests} comparisons, how often did the latent do better: [{few}], [{some}] or "
+        "[{better}] times?",
         answer="better",
+        choice="{choice} of {tests} comparisons",
     )
     def the_answer(self) -> None:
         """And still think just as well? Trained that way, DeepSeek's models did better in {better}

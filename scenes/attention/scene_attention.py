@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -86,6 +86,12 @@ TALL_LIT = """
 """
 
 
+def one_of(words: Sequence[str]) -> str:
+    """Return words among which to choose, such as "“flag”, “is” or “red”"."""
+    *others, last = (_("“{word}”", word=word) for word in words)
+    return _("{some} or {last}", some=separated(others), last=last) if others else last
+
+
 def spoken_weight(share: float) -> str:
     """Return a share of attention for narration, with a decimal if it is small."""
     return spoken_share(share, 0 if 100 * share >= 9.95 else 1)
@@ -138,7 +144,9 @@ class Attention(Stage):
         self.facts |= named_facts(
             width=meta.d_model,
             **self.pair,
-            offered=(tuple(self.words[place] for place in self._offered()), separated),
+            # Without the beginning token, if that is drawn.
+            sentence=printable("".join(layer.words[max(0, meta.has_bos - layer.first) :])),
+            offered=(tuple(self.words[place] for place in self._offered()), one_of),
             dot=(float(head.dot_products[self.match]), format_number),
             share=(self.share, spoken_weight),
             scaling=(meta.score_scale, scaling),
@@ -363,7 +371,7 @@ class Attention(Stage):
         show(marks=(Mark("X", row=self.query),), lit={WORDS: self._rows(self.query)})
 
     @beat(
-        ask="Which word matters most to “{query}”: [{offered}]?",
+        ask="In “{sentence}”, which word matters most to “{query}”: [{offered}]?",
         straight="Two learned matrices make each row a query and a key. Read loosely, queries ask "
         "and keys answer.",
         latent="Learned matrices make each row a query and a key, here by way of a short latent. "

@@ -167,9 +167,10 @@ class CacheSize(Stage):
     # One GPU
 
     @beat(
-        ask="One GPU was full after {full} tokens. How many fit as latents: about [{few}], "
-        "[{some}] or [{many}]?",
+        ask="Keys and values of {full} tokens of DeepSeek-R1 fill one GPU. How many tokens fit "
+        "there as latents: about [{few}], [{some}] or [{many}]?",
         answer="many",
+        choice="about {choice} tokens",
     )
     def one_gpu(self) -> None:
         """Where the [keys] and values of {full} tokens are, the [latents] of {latent_full} fit."""

@@ -591,9 +591,10 @@ class KVCache(Stage):
         self._name(names)
 
     @beat(
-        ask="While one number arrives, how many multiply-adds could the chip do? [{few}], "
-        "[{about}] or [{many}]?",
+        ask="For each new token, a chip reads all keys and values from memory. How many "
+        "multiply-adds could it do while one number arrives: about [{few}], [{about}] or [{many}]?",
         answer="about",
+        choice="about {choice} multiply-adds",
     )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could

@@ -434,9 +434,16 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        ask="One shared set moves {shared_layer} of the attention. And one latent: "
-        "[{shared_again}], [{between}] or [{latent_layer}] percent?",
+        ask={
+            "equal": "One set of keys and values for all heads moves {shared_layer} of the "
+            "attention to other words. How much does one latent of the same size move: "
+            "[{shared_again}], [{between}] or [{latent_layer}] percent?",
+            "unequal": "One set of keys and values for all heads moves {shared_layer} of the "
+            "attention to other words. How much does one latent move: "
+            "[{shared_again}], [{between}] or [{latent_layer}] percent?",
+        },
         answer="latent_layer",
+        choice="{choice} percent",
     )
     def all_heads_compared(self) -> None:
         """What glows is attention that lands on other words: {shared_layer} with one [shared]

@@ -293,11 +293,13 @@ class Patterns(Stage):
 
     @beat(
         ask={
-            "many": "How many of {all} heads look mostly at {first}? [{few}], [{some}] or "
-            "[{resting}]?",
-            "few": "How many of {all} heads look mostly at {first}?",
+            "many": "This model has {all} heads. How many of them give {first} more than half of "
+            "their attention: [{few}], [{some}] or [{resting}]?",
+            "few": "This model has {all} heads. How many of them give {first} more than half of "
+            "their attention?",
         },
         answer="resting",
+        choice="{choice} of {all} heads",
     )
     def a_place_to_rest(self) -> None:
         """{resting} give it more than half of their attention. A head with nothing to look for can

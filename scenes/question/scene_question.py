@@ -160,9 +160,10 @@ class Question(Stage):
         self.play(*self.say(words))
 
     @beat(
-        ask="How many tokens of DeepSeek-R1 fill a GPU, if nothing is shared? [{few}], [{about}] "
-        "or [{many}]?",
+        ask="Suppose a large model, DeepSeek-R1, kept all its keys and values. How many tokens "
+        "would fill a GPU with {gigabytes} gigabytes: about [{few}], [{about}] or [{many}]?",
         answer="about",
+        choice="about {choice} tokens",
     )
     def until_it_bursts(self) -> None:
         """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}

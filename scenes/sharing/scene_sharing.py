@@ -180,8 +180,10 @@ class Sharing(Stage):
 
     @beat(
         when=has_several,
-        ask="How much of the attention moves? [{few}], [{some}] or [{percent}] percent?",
+        ask="If all heads of a layer use the mean of their keys and values, how much of the "
+        "attention moves to other words: [{few}], [{some}] or [{percent}] percent?",
         answer="percent",
+        choice="{choice} percent",
     )
     def attention_moves(self) -> None:
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model

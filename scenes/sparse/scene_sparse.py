@@ -152,7 +152,8 @@ class Sparse(Stage):
 
     @beat(
         when=has_choice,
-        ask="And if each head chose its own {n} tokens? [{best}], [{some}] or [{few}]?",
+        ask="Let each head read only the {n} tokens that it attends to most. How much of the "
+        "attention do these hold: [{best}], [{some}] or [{few}]?",
         answer="best",
     )
     def each_head_chooses(self) -> None:

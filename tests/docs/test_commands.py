@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from html import unescape
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
 
 from docs.draw_recipes import recipes
 from docs.draw_reference import documented_objects
+from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
+from scenes.registry import SCENES
 from tests.support import pages
-from tests.support.checkout import PROJECT, copy_project, run_python
+from tests.support.browsing import browser, opened, wait_until
+from tests.support.checkout import PROJECT, SHIPPED, copy_project, run_python
+from tests.support.links import Links
 from tests.support.pages import (
     PAGES,
     blocks_of,
@@ -31,7 +41,12 @@ from tests.support.pages import (
 )
 from tests.support.voices import speech_like, tone, write_sound
 
-LANGUAGES = {"sh", "python", "{eval-rst}", "{toctree}"}
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+__all__ = ["browser"]
+
+LANGUAGES = {"sh", "python", "{eval-rst}", "{include}", "{toctree}"}
 DATA = {"csv", "json", "po", "text"}
 COMMAND = re.compile(r"^(?:\$ |python |make |pip )", re.MULTILINE)
 RECIPES = "docs/recipes.md"  # its Python files are drawn by test_recipes.py
@@ -54,6 +69,8 @@ MADE = {
 """Files that must be there after the commands of a page; more are named in its comments."""
 
 FILE = re.compile(r"\b[\w-]+/[\w./-]+\.\w+\b")
+MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
+ADDRESS = "https://example.org/film/"
 MAKE = re.compile(r"make ([\w-]+)")
 
 
@@ -67,7 +84,7 @@ def test_every_block_is_one_that_is_run_or_marked(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_is_one_that_the_program_takes(page: str) -> None:
-    targets = re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE)
     lines = [
         command.line
         for block in blocks_of(page)
@@ -121,7 +138,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_project(tmp_path_factory.mktemp("project"))
     for name in COPIED:
         shutil.copy(PROJECT / name, folder)
-    made = shutil.ignore_patterns("_build", "pictures", "reference")
+    made = shutil.ignore_patterns("_build", "files", "pictures", "reference", "scenes")
     for name in ("docs", "scripts"):
         shutil.copytree(PROJECT / name, folder / name, ignore=made)
     with (folder / "filmkit" / "render" / "quality.py").open("a") as module:
@@ -203,11 +220,18 @@ def test_python_files_have_no_mistakes_of_style(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.slow
-def test_make_docs_makes_the_pages_and_their_pictures_without_a_warning(project: Path) -> None:
-    done = run(project, ["make", "docs"])
+@pytest.fixture(scope="module")
+def site(project: Path) -> Path:
+    """The website, whose films are tiny too."""
+    done = run(project, ["make", "docs", f"SITE={ADDRESS}"])
     assert done.returncode == 0, done.stderr
-    site = project / "docs" / "_build"
+    return project / "docs" / "_build"
+
+
+@pytest.mark.slow
+def test_make_docs_makes_the_pages_and_their_pictures_without_a_warning(
+    project: Path, site: Path
+) -> None:
     index = (site / "index.html").read_text(encoding="utf-8")
     assert "the attention-film authors" in index.partition("<footer")[2]
     assert 'id="filmkit.show"' in (site / "api.html").read_text(encoding="utf-8")
@@ -221,3 +245,125 @@ def test_make_docs_makes_the_pages_and_their_pictures_without_a_warning(project:
     assert (site / "_images" / "Appear.png").is_file()
     drawn = {name: project / "docs" / "pictures" / f"{name}.png" for name in RECIPE_NAMES}
     assert [name for name, picture in drawn.items() if not shows_something(picture)] == []
+
+
+@pytest.mark.slow
+def test_every_link_of_the_website_leads_somewhere(site: Path) -> None:
+    pages = {path: Links.of(path) for path in site.rglob("*.html")}
+    assert len(pages) > 100
+    missing = []
+    for path, links in pages.items():
+        for address in links.addresses:
+            scheme, _, file, _, fragment = urlsplit(address)
+            if scheme:
+                assert scheme in ("https", "data", "mailto"), address
+                continue
+            target = (path.parent / unquote(file)).resolve() if file else path
+            known = pages[target].names if target in pages else {fragment}
+            if "_modules" in path.parts:
+                # Sphinx leads from code to its page by the name of its module, also where the page
+                # has the public name.
+                known = {fragment}
+            if not target.is_file() or (fragment and fragment not in known):
+                missing.append(f"{path.relative_to(site)}: {address}")
+    assert missing == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", SCENES, ids=lambda entry: entry.slug)
+def test_each_scene_has_a_page_with_film_script_questions_tensors_and_code(
+    entry: SceneEntry, site: Path
+) -> None:
+    page = (site / "scenes" / f"{entry.slug}.html").read_text(encoding="utf-8")
+    text = " ".join(unescape(re.sub("<[^>]+>", "", page)).split())
+    rehearsal = entry.load().rehearse(Trace.load(SHIPPED))
+    for record in rehearsal.beats:
+        assert " ".join(record.narration.split()) in text
+        assert f'id="{entry.slug.replace("_", "-")}-{record.name.replace("_", "-")}"' in page
+        assert all(choice in text for choice in record.choices)
+    assert (site / "films" / f"{entry.slug}.mp4").stat().st_size > 0
+    pictures = list((site / "films" / entry.slug).glob("*.webp"))
+    assert len(pictures) == len(entry.load().beat_names(questions=False))
+    assert f"class {entry.cls}(" in text
+    for command in re.findall(r"python render.py \w+.*", text):
+        parse(command.strip())
+
+
+@pytest.mark.slow
+def test_networks_find_a_picture_and_words_for_each_page(site: Path) -> None:
+    for page, picture in {"index": "social", "scenes/scene_mla": "films/scene_mla"}.items():
+        tags = (site / f"{page}.html").read_text(encoding="utf-8")
+        assert f'<meta property="og:image" content="{ADDRESS}{picture}.png"' in tags
+        assert '<meta property="og:description"' in tags
+    with Image.open(site / "social.png") as image:
+        assert image.size == (1200, 630)
+
+
+@pytest.mark.slow
+def test_the_website_works_from_disk(browser: Browser, site: Path) -> None:
+    with opened(browser, site / "index.html") as open_page:
+        page = open_page()
+        for width in (1366, 768, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            for name in ("index", "scenes/index", "scenes/scene_sparse", "scenes/explore"):
+                page.goto((site / f"{name}.html").as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        page.frame_locator("iframe.explore").locator("h1").wait_for()
+        page.goto((site / "index.html").as_uri())
+        page.evaluate("document.querySelector('video').play()")
+        wait_until(page, "document.querySelector('.said').textContent.length > 0")
+        page.goto((site / "scenes" / "scene_sparse.html").as_uri())
+        button = page.locator("button.time").nth(1)
+        start = button.get_attribute("data-start")
+        button.click()
+        wait_until(page, f"document.querySelector('video').currentTime >= {start}")
+
+
+@pytest.mark.slow
+def test_the_website_is_searched_from_disk(browser: Browser, site: Path) -> None:
+    page = browser.new_page()
+    page.goto((site / "search.html").as_uri() + "?q=indexer")
+    page.wait_for_selector("#search-results li a[href*=scene_sparse]")
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_website_is_published_as_a_branch_that_keeps_what_was_there(
+    site: Path, tmp_path: Path
+) -> None:
+    publish = re.search(r"bin/(ghp-import .+) docs/_build$", MAKEFILE, re.MULTILINE)
+    assert publish
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    names = {
+        f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path / "work"), *arguments]
+        return subprocess.run(
+            command, env=os.environ | names, capture_output=True, text=True, check=True
+        ).stdout
+
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "origin")], check=True)
+    (tmp_path / "work").mkdir()
+    git("init", "-q", "-b", "main")
+    git("remote", "add", "origin", str(tmp_path / "origin"))
+    git("commit", "-q", "--allow-empty", "-m", "First")
+    for text in ("one", "two"):
+        (pages / "index.html").write_text(text)
+        subprocess.run(
+            [
+                Path(sys.executable).with_name("ghp-import"),
+                *shlex.split(publish[1])[1:],
+                str(pages),
+            ],
+            cwd=tmp_path / "work",
+            env=os.environ | names,
+            check=True,
+        )
+    git("fetch", "-q")
+    assert git("show", "origin/gh-pages:index.html") == "two"
+    assert git("show", "origin/gh-pages~1:index.html") == "one", "nothing is lost"
+    assert ".nojekyll" in git("ls-tree", "--name-only", "origin/gh-pages")
+    assert git("log", "--format=%s", "main") == "First\n"

@@ -174,6 +174,8 @@ def test_what_is_said_can_be_followed(case: Case, performance: Performance) -> N
     records = tuple(beat.record for beat in performance.beats)
     notes = speaker_notes(Rehearsal(records, records[-1].end))
     for record in records:
+        # Read alone, on a button, a number needs its unit.
+        assert not [choice for choice in record.choices if re.fullmatch(r"[\d.,\s]+", choice)]
         assert re.fullmatch(r"(Question: )?[A-Z][\w ,-]*", record.title)
         assert notes[record.name].startswith(record.narration)
         assert re.search(r"[.?!]$", record.narration), record

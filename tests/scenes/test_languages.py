@@ -5,6 +5,7 @@ In each language a scene is shown in 16:9 and in one of the other shapes, in tur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -79,6 +80,8 @@ def test_every_picture_can_be_read(entry: SceneEntry, code: str, aspect: str) ->
     if entry in POSTERS:
         return
     records = [picture.record for picture in pictures]
+    # Read alone, on a button, a number needs its unit.
+    assert not [a for record in records for a in record.choices if re.fullmatch(r"[\d.,\s]+", a)]
     fastest = Language(code).letters_a_second
     with use_language(code):
         for cue in captions(records):

@@ -136,6 +136,15 @@ def offered(stage: Stage) -> tuple[str, ...]:
     return tuple(printable(words[i]) for i in sorted({key, *(spelt[-2:] or [query])}))
 
 
+@fact("sentence")
+def sentence(stage: Stage) -> str:
+    """The words that are drawn, as they were written; the beginning token is none of them."""
+    meta, layer = stage.trace.meta, stage.layer
+    words = meta.tokens[1:] if meta.has_bos else meta.tokens
+    drawn = slice(max(0, layer.first - meta.has_bos), layer.stop - meta.has_bos)
+    return printable("".join(words[drawn]))
+
+
 @fact("dot", "product")
 def dot(stage: Stage) -> float:
     query, key = matched(stage)

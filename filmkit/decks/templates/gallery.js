@@ -14,6 +14,19 @@ for (const button of document.querySelectorAll("[data-film]")) {
     }
   });
 }
+// What a film says stands below it, where it covers nothing; in a film that fills the screen, the
+// browser shows it.
+for (const film of document.querySelectorAll("video")) {
+  const { track } = film.querySelector("track");
+  const place = () => (track.mode = document.fullscreenElement === film ? "showing" : "hidden");
+  place();
+  film.addEventListener("fullscreenchange", place);
+  track.addEventListener("cuechange", () => {
+    const words = [...track.activeCues].map((cue) => cue.text).join(" ");
+    // Between two captions the first one stays, so that nothing below moves.
+    if (words) film.nextElementSibling.textContent = words;
+  });
+}
 // One film at a time.
 document.addEventListener("play", (event) => {
   for (const film of document.querySelectorAll("video")) if (film !== event.target) film.pause();

@@ -3,7 +3,7 @@
 // The dot product of a query and a key, channel by channel.
 
 drawers.dot = {
-  key: null,
+  key: drawn[0], // and not the strongest, for which the page asks below
   shows: "scores",
   build() {
     const width = layer.q.shape[2];
@@ -67,7 +67,7 @@ drawers.dot = {
     announce();
   },
   cellsOf: (row) => row.scores.map(unmasked),
-  reading: (words) => say("“{query}” asks, “{key}” answers", words),
+  reading: (words) => say("The query of “{query}” meets the key of “{key}”", words),
   // What becomes of the whole sum.
   result(sum, score) {
     if (score === null) return say("The sum is {sum}; this model does not look back that far.", { sum: fixed(sum) });

@@ -3,6 +3,7 @@
 // The pattern of a head: the page to explore has its scores instead.
 drawers.pattern = {
   ...drawers.dot,
+  key: null,
   shows: "pattern",
   cellsOf: (row) => row.weights,
   reading: ({ weight, ...words }) => say("Head {head}: “{query}” gives “{key}” {value}.", { ...words, head: chosen.head, value: percent(weight) }),

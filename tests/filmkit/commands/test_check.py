@@ -78,7 +78,9 @@ def test_json_holds_the_same_numbers(calling: Calling, folder: Path) -> None:
     assert opening["letters_a_second"] == pytest.approx(8 / opening["seconds"], abs=0.001)
     assert first["still_seconds"] == overlapping["still_seconds"] >= 3
     # A table says the same.
-    table = calling("check", "mine.py", folder=folder).stdout
+    done = calling("check", "mine.py", folder=folder)
+    assert re.findall(r"^mine: (\d+) %, 0:\d\d left$", done.stderr, re.M) == ["50", "100"]
+    table = done.stdout
     assert f"{opening['seconds']:.1f} s" in table
     (percent,) = re.findall(r"fills (\d+)% of the frame", table)
     assert int(percent) == pytest.approx(100 * first["fill"], abs=0.6)
@@ -116,7 +118,7 @@ def test_a_mistake_in_one_scene_is_one_line_and_the_others_are_measured(
     calling: Calling, folder: Path
 ) -> None:
     (folder / "wrong.py").write_text(SCENE.replace('"""A panel."""', '"""A {panle}."""'))
-    done = calling("check", "wrong.py", "faultless.py", folder=folder)
+    done = calling("check", "wrong.py", "faultless.py", "--quiet", folder=folder)
     assert done.stdout.startswith("faultless: ")
     assert_one_line(
         done,

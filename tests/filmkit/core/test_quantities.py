@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy.typing as npt
 import pytest
 
 from extract.trace import Trace
-from filmkit.core.errors import SceneCodeError
+from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import use_language
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.quantities import (
+    EACH_PAIR,
     QUANTITIES,
     PanelCheck,
     Quantity,
@@ -147,6 +149,81 @@ def test_a_quantity_may_have_columns_that_are_no_positions(
     layer = LayerView.of_prompt(trace, 1, show_first_token=False)
     norms = cells_of(trace, layer.computed("value_norm"))
     np.testing.assert_allclose(norms[:, 0], np.linalg.norm(trace.get("v", 1)[1:10, 0], axis=-1))
+
+
+@pytest.fixture
+def of_axes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., LayerView]:
+    """Return a function that makes `mine` a quantity, and returns a layer of the trace."""
+
+    def add(axes: tuple[str, ...], compute: Callable[..., npt.NDArray[np.float64]]) -> LayerView:
+        monkeypatch.setitem(QUANTITIES, "mine", Quantity("mine", "", axes, compute))
+        trace = make_trace(n_layers=3, n_heads=4, n_tokens=9)
+        return LayerView.of_prompt(trace, 1, show_first_token=False)
+
+    return add
+
+
+def of_all_heads(trace: Trace, size: float = 1.0) -> npt.NDArray[np.float64]:
+    """Return a number for each head (down) of each layer (across)."""
+    meta = trace.meta
+    return size * np.arange(meta.n_heads * meta.n_layers).reshape(meta.n_heads, -1)
+
+
+def test_only_axes_that_are_positions_are_cut(of_axes: Callable[..., LayerView]) -> None:
+    layer = of_axes(("head", "layer"), of_all_heads)
+    source = layer.computed("mine", size=2.0)
+    np.testing.assert_array_equal(cells_of(layer.trace, source), of_all_heads(layer.trace, 2.0))
+    assert source.given == (("size", 2.0),)
+    place = place_of(layer.trace, source)
+    assert (place.layers, place.heads) == ((0, 1, 2), (0, 1, 2, 3))
+    assert place_of(layer.trace, source.part((1, 2), (2, 3))).words() == "layer 2, head 1"
+
+
+@pytest.mark.parametrize("axes", [("key", "head"), ("token", "head"), ("pos", "n_heads")])
+def test_axes_have_plain_names_too(
+    axes: tuple[str, str], of_axes: Callable[..., LayerView]
+) -> None:
+    def given(trace: Trace, layer: int) -> npt.NDArray[np.float64]:
+        return trace.get("pattern", layer)[:, -1].T
+
+    layer = of_axes(axes, given)
+    drawn = given(layer.trace, 1)[layer.first : layer.stop]
+    np.testing.assert_allclose(cells_of(layer.trace, layer.computed("mine")), drawn)
+    turned = of_axes(axes[::-1], lambda trace, layer: given(trace, layer).T)
+    np.testing.assert_allclose(cells_of(layer.trace, turned.computed("mine")), drawn.T)
+
+
+@pytest.mark.parametrize(
+    ("axes", "compute", "given", "message"),
+    [
+        (("head", "layer"), of_all_heads, {"siez": 2}, r"an unexpected keyword argument 'siez'"),
+        (("pos", "d_v"), lambda trace, layer, head: 0, {}, "missing a required argument: 'head'"),
+        (
+            ("pos", "head", "d_v"),
+            of_all_heads,
+            {},
+            "the axes of the quantity mine are pos, n_heads",
+        ),
+        (
+            ("pos",),
+            of_all_heads,
+            {},
+            r"rows and columns, and the axes of the quantity mine are pos",
+        ),
+        (("head", "d_v"), lambda trace: np.zeros((4, 3, 2)), {}, "names the axes .* one for each"),
+        (EACH_PAIR, lambda trace: np.zeros((8, 8)), {}, r"cells 1 to 9 .* return it for all"),
+    ],
+)
+def test_calls_that_make_no_sense_are_refused(
+    axes: tuple[str, ...],
+    compute: Callable[..., npt.NDArray[np.float64]],
+    given: dict[str, int],
+    message: str,
+    of_axes: Callable[..., LayerView],
+) -> None:
+    layer = of_axes(axes, compute)
+    with pytest.raises(StageError, match=message):
+        cells_of(layer.trace, layer.computed("mine", **given))
 
 
 def test_what_is_no_quantity_is_refused() -> None:

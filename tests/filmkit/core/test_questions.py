@@ -187,6 +187,22 @@ def test_a_fact_that_lists_words_offers_each_of_them_once() -> None:
     assert (asked.loop, answered.loop) == (False, True)
 
 
+def test_an_answer_has_its_unit_where_it_stands_alone() -> None:
+    class Counted(Stage):
+        def prepare(self) -> None:
+            self.facts |= named_facts(few=2, many=7, all=8)
+
+        @beat(ask="How many: [{few}] or [{many}]?", answer="many", choice="{choice} of {all} legs")
+        def only(self) -> None:
+            """It has {many}."""
+            self.hold()
+
+    asked, _answered = Counted.rehearse(make_trace()).beats
+    assert asked.narration == "How many: 2 or 7?"
+    assert asked.choices == ("2 of 8 legs", "7 of 8 legs")
+    assert asked.answer == 1
+
+
 def test_the_last_beat_that_says_what_is_right_answers() -> None:
     class Leading(Stage):
         @beat
@@ -241,6 +257,19 @@ def test_a_fact_that_a_question_lacks_is_named_at_its_beat() -> None:
     with pytest.raises(SceneCodeError, match=message) as raised:
         Forgetful.rehearse(make_trace())
     assert raised.value.__notes__ == ["in beat ask_only"]
+    assert raised.value.place.startswith(Path(__file__).name)
+
+
+def test_a_fact_that_an_answer_lacks_is_named_at_its_beat() -> None:
+    class Forgetful(Stage):
+        @beat(ask="Is it [one]?", choice="{choice} of {all}")
+        def only(self) -> None:
+            """Yes."""
+            self.hold()
+
+    message = r"there is no fact \{all\}; there are choice"
+    with pytest.raises(SceneCodeError, match=message) as raised:
+        Forgetful.rehearse(make_trace())
     assert raised.value.place.startswith(Path(__file__).name)
 
 

@@ -99,6 +99,7 @@ def test_films_play_from_a_chapter_on_without_the_network(browser: Browser, gall
     start = LENGTHS[0]
     page.click(f"button[data-start='{start}']")
     wait_until(page, f"document.querySelector('video').currentTime >= {start}")
+    wait_until(page, "document.querySelector('.said').textContent.includes('over the queries')")
     loaded = page.evaluate(
         "[...document.querySelectorAll('video')].map((v) => v.textTracks[0].cues?.length ?? 0)"
     )

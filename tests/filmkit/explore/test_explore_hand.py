@@ -60,7 +60,7 @@ def query_everywhere(page: Page) -> set[str]:
             document.querySelector('#query :checked').parentElement.textContent,
             document.querySelector('#dot-matrix .rows .at').textContent,
             document.querySelector('#head-matrix .rows .at').textContent,
-            byId('dot-read').textContent.split('”')[0].slice(1),
+            byId('dot-read').textContent.split('“')[1].split('”')[0],
             byId('head-read').textContent.split('“')[1].split('”')[0],
             [...document.querySelectorAll('#softmax-bars > div:not(.later) span')]
                 .at(-1).textContent,
@@ -259,6 +259,9 @@ def test_fingers_choose_and_turn(open_page: Open) -> None:
 
 def test_a_question_stands_before_its_answer(open_page: Open) -> None:
     page = open_page(**STILL)
+    open_part(page, "dot")
+    assert "“white”" in page.inner_text("#dot-read")
+    assert "“red”" not in page.inner_text("#dot-read"), "nothing above the question answers it"
     for name, question in ASKED.items():
         assert not page.locator(f"#{name} .answer").is_visible()
         page.evaluate(f"document.querySelector('#{name} .waiting button')?.click()")

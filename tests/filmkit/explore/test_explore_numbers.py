@@ -90,7 +90,8 @@ def test_a_score_is_the_sum_of_its_channels(
                 "y": (query - view.first + 0.5) / count * box["height"],
             }
         )
-        assert read(page, "#dot-read") == f"“{words[query]}” asks, “{words[key]}” answers"
+        met = f"The query of “{words[query]}” meets the key of “{words[key]}”"
+        assert read(page, "#dot-read") == met
         q = trace.queries(view.layer)[query, head].astype(float)
         k = trace.keys(view.layer)[key, trace.kv_head(head)].astype(float)
         score = attention.scores[head, query, key]

@@ -18,7 +18,16 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_number, format_share
-from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, break_lines, fit_word
+from filmkit.core.text import (
+    RENDER_SIZE,
+    Label,
+    LabelGroup,
+    Number,
+    Symbol,
+    TextLine,
+    break_lines,
+    fit_word,
+)
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
 from filmkit.core.token_text import printable
 from filmkit.mobjects.flow import Wire
@@ -139,6 +148,23 @@ def test_lines_share_height_and_baseline_whatever_their_letters() -> None:
         assert label.line_height == pytest.approx(size)
     feet = [label.points[-12][1] for label in labels]
     assert feet == pytest.approx([feet[0]] * len(labels))
+
+
+def test_texts_are_arranged_on_lines_whatever_their_letters() -> None:
+    def feet(group: LabelGroup) -> list[float]:
+        return [label.points[-12][1] for label in group]
+
+    words = ["acme", "gypsy", ",", "HÄ", "yes", "(no)"]
+    row = LabelGroup(*map(Label, words)).arrange(buff=0.3)
+    assert feet(row) == pytest.approx([feet(row)[0]] * 6)
+    gaps = [b.get_left()[0] - a.get_right()[0] for a, b in pairwise(row)]
+    assert gaps == pytest.approx([0.3] * 5)
+    grid = LabelGroup(*map(Label, words)).arrange_in_grid(cols=3, buff=(0.3, 0.5))
+    first, second = feet(grid)[:3], feet(grid)[3:]
+    line = grid[0].line_height
+    assert first == pytest.approx([first[0]] * 3)
+    assert second == pytest.approx([first[0] - line - 0.5] * 3)
+    assert [grid[n].get_x() for n in range(3)] == pytest.approx([w.get_x() for w in grid[3:]])
 
 
 @pytest.mark.parametrize(("kind", "content"), [(Label, "flag"), (Number, -1.5), (Symbol, "W_Q")])

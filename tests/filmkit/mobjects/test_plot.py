@@ -13,6 +13,7 @@ from manim import DL, UR, Mobject, tempconfig
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
+from filmkit.core.numbers import format_share
 from filmkit.mobjects.plot import Chart
 
 
@@ -68,6 +69,45 @@ def test_bars_and_lines_share_their_axes() -> None:
     )
 
 
+def test_names_stand_on_one_line() -> None:
+    chart = Chart([1, 2, 3], names=["gypsy", "boat", "no"])
+    feet = [name.points[-12][1] for name in chart.names]
+    assert feet == pytest.approx([feet[0]] * 3)
+
+
+def test_all_letters_have_the_size_that_is_chosen() -> None:
+    chart = Chart([1, 2], names=["a", "b"], lines={"mean": [1, 2]}, x="x", y="y", size=0.05)
+    axes = chart.axes
+    texts = (axes.x_ticks, axes.y_ticks, axes.titles, chart.names, chart.numbers, chart.ends.labels)
+    assert {label.size for group in texts for label in group} == {0.05}
+    assert Box(0, 0, 11, 5.5).contains(box_of(chart), slack=0.05)
+    top, title = box_of(axes.y_ticks[-1]).top, box_of(axes.titles[-1]).bottom
+    assert title > top
+
+
+def test_the_vertical_axis_has_the_ends_and_the_writing_that_are_chosen() -> None:
+    chart = Chart([0.2, 0.1], y_range=(0, 1), write=format_share)
+    assert (chart.axes.y.low, chart.axes.y.high) == (0, 1)
+    unit = chart.axes.at(0, 1)[1] - chart.axes.at(0, 0)[1]
+    assert unit == pytest.approx(chart.axes.plot.height)
+    assert chart.bars[0].height == pytest.approx(0.2 * unit)
+    assert [tick.text for tick in chart.axes.y_ticks] == ["0", "20%", "40%", "60%", "80%", "100%"]
+    assert [number.text for number in chart.numbers] == ["20%", "10%"]
+    assert Chart(lines={"level": [0.5, 0.5]}, y_range=(0.5, 1)).axes.y.low == 0.5
+
+
+def test_a_chart_fills_its_place_with_letters_of_the_same_size() -> None:
+    small = Chart([1, 2], names=["gypsy", "boat"], size=0.03, colour="#ff0000", y_range=(0, 4))
+    place = Box(1.0, -2.0, 9.0, 4.0)
+    chart = small.copy().filling(place)
+    assert place.contains(box_of(chart), slack=0.05)
+    assert chart.width > 0.95 * place.width
+    assert {label.size for label in (*chart.names, *chart.axes.y_ticks)} == {0.03}
+    assert chart.axes.y.high == 4
+    assert chart.bars[0].get_fill_color().to_hex() == "#FF0000"
+    assert small.filling(Box(0, 0, 4.0, 9.0)).height < 4.05  # no higher than wide
+
+
 def test_bars_grow_from_zero() -> None:
     with tempconfig({"dry_run": True}):
         chart = Chart([2.0, -1.0])
@@ -98,6 +138,13 @@ REFUSED: dict[str, tuple[Callable[[], Chart], str]] = {
     ),
     "one point": (lambda: Chart(lines={"a": [1]}), "a line needs two points or more"),
     "back and forth": (lambda: Chart(lines={"a": [1, 2]}, xs=[1, 1]), "must grow from left"),
+    "bars that do not begin at zero": (
+        lambda: Chart([2, 3], y_range=(1, 4)),
+        "is two numbers around all that it shows: bars from 0, lines, here 0 to 3",
+    ),
+    "too low an end": (lambda: Chart(lines={"a": [1, 2]}, y_range=(0, 1)), "here 1 to 2"),
+    "no range": (lambda: Chart(lines={"a": [1, 1]}, y_range=(1, 1)), "y_range of a chart is two"),
+    "three ends": (lambda: Chart([1], y_range=(0, 1, 2)), "y_range of a chart is two"),  # type: ignore[arg-type]
     "places of bars": (lambda: Chart([1, 2], xs=[1, 2]), "xs is for lines alone"),
     "no room": (lambda: Chart(lines={"a long name": [1, 2]}, width=1), "make it wider"),
 }

@@ -76,6 +76,9 @@ MISTAKES = {
     'self.show("Q", lit={"words": np.ones(5)})': (
         "opacities of shape (5,) do not broadcast to 9 words"
     ),
+    'self.show("Q", focus={"Q": np.ones(5)})': (
+        "opacities of shape (5,) do not broadcast to 9 x 8 cells"
+    ),
     'self.show("Q note", reveal="note")': "the part 'note' has no cells",
     'self.show("note", lit={"note": 0.5})': "the part 'note' has no cells",
 }

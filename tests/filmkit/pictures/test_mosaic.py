@@ -92,8 +92,7 @@ def test_fields_before_a_part_are_empty_or_not() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("  \n ", "mosaic is empty; name at least one part"),
-        (". .", "mosaic . . is empty; name at least one part"),
+        ("  \n ", "mosaic is empty; name at least one part, or write . for nothing"),
         (
             ". Kt\nQ scores z",
             "mosaic . Kt / >Q< >scores< >z<: rows differ in length, 3 here and 2 in the first; "
@@ -231,6 +230,46 @@ def test_a_part_without_cells_is_in_the_middle_of_its_fields() -> None:
     note, field = arranged.boxes["note"], arranged.fields[0, 1]
     assert note.center == pytest.approx(field.center)
     assert (note.width, note.height) == pytest.approx((1.0, 0.4))
+
+
+CHART = Size(width=2.0, height=1.0, fills=True)
+
+
+def test_what_fills_its_place_takes_the_room_that_is_left_beside_cells() -> None:
+    free = FRAMES["16:9"].free
+    sizes = {"Q": Size(token(9), channel(8), left=1.2, above=0.5), "chart": CHART}
+    boxes = arrange(Mosaic.parse("Q chart"), sizes, free).boxes
+    assert boxes["chart"].right == pytest.approx(free.right)
+    assert boxes["chart"].left - boxes["Q"].right == pytest.approx(GAP)
+    assert (boxes["chart"].bottom, boxes["chart"].top) == (boxes["Q"].bottom, boxes["Q"].top)
+    alone = arrange(Mosaic.parse("Q"), sizes, free).boxes["Q"]
+    assert boxes["Q"].height == pytest.approx(alone.height)
+
+
+def test_what_fills_its_place_is_as_wide_as_the_cells_below_it() -> None:
+    free = FRAMES["16:9"].free
+    sizes = {"Q": Size(token(9), channel(8)), "chart": CHART}
+    boxes = arrange(Mosaic.parse("chart\nQ"), sizes, free).boxes
+    assert (boxes["chart"].left, boxes["chart"].right) == (boxes["Q"].left, boxes["Q"].right)
+    assert boxes["chart"].height >= CHART.height - SLACK
+
+
+def test_what_fills_its_place_shares_the_room_over_words() -> None:
+    free, word = FRAMES["16:9"].free, Size(width=1.0, height=0.4)
+    sizes = {"chart": CHART, "other": CHART, "a": word, "b": word}
+    boxes = arrange(Mosaic.parse("chart chart\na b"), sizes, free).boxes
+    assert (boxes["chart"].width, boxes["chart"].top) == pytest.approx((free.width, free.top))
+    assert boxes["a"].width == word.width
+    boxes = arrange(Mosaic.parse("chart other"), sizes, free).boxes
+    assert boxes["chart"].width == pytest.approx((free.width - GAP) / 2)
+
+
+def test_an_empty_picture_has_no_parts() -> None:
+    nothing = Mosaic.parse(". .")
+    assert not nothing.names
+    assert not arrange(nothing, {}, FRAMES["16:9"].free).boxes
+    with pytest.raises(SceneCodeError, match=r"^marks='Q' is no part of the mosaic \. \.$"):
+        nothing.listed("marks", "Q")
 
 
 @pytest.mark.parametrize(

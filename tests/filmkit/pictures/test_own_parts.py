@@ -137,6 +137,15 @@ def test_matrices_of_other_layers_are_parts(trace: Trace, layer: LayerView) -> N
     assert np.allclose(matrix.values, trace.get("pattern", other.layer)[0, drawn, drawn])
 
 
+def test_matrices_have_another_title(layer: LayerView) -> None:
+    plain, titled = (head_matrix(layer.head(0), "pattern", title=t) for t in ("", "in layer 0"))
+    assert plain is not None
+    assert titled is not None
+    assert (plain.name, plain.symbol) == ("pattern", "A")
+    assert (titled.name, titled.symbol, titled.source) == ("in layer 0", "", plain.source)
+    assert head_matrix(layer.head(0), "C", title="a latent") is None  # this model has none
+
+
 def test_layers_and_matrices_that_there_are_not_are_named(trace: Trace, layer: LayerView) -> None:
     count = trace.meta.n_layers
     with pytest.raises(SceneCodeError, match=f"has no layer {count}; its layers are 0 to"):

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from manim import Square
+from manim import Mobject, Square, VGroup
 
 from filmkit.core.errors import SceneCodeError
-from filmkit.core.geometry import Box
+from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
 from filmkit.pictures.mosaic import Axis
 from filmkit.pictures.parts import (
     ELLIPSIS,
@@ -226,3 +228,30 @@ def test_a_part_without_cells_is_made_anew_in_the_middle_of_its_place() -> None:
     one, other = (part.pieces(Place(BOX), Around())["whole"] for _ in range(2))
     assert one is not other
     assert box_of(one).center == pytest.approx(BOX.center, abs=SLACK)
+
+
+def test_a_part_without_cells_is_made_smaller_while_its_words_can_be_read() -> None:
+    least = current_theme().min_text_size
+    part = Free(lambda: VGroup(Square(2.0), Label("word", size=2 * least)))
+    for scale, drawn in {1.0: 1.0, 0.7: 0.7, 0.1: 0.5}.items():
+        around = Around(scale=scale)
+        square, word = part.pieces(Place(BOX), around)["whole"]
+        assert square.width == pytest.approx(2 * drawn)
+        assert word.line_height == pytest.approx(2 * drawn * least * FRAME_HEIGHT)
+        assert part.size(around).width == pytest.approx(2 * drawn)
+
+
+class Elastic(Square):
+    """A square that can be made anew for any place."""
+
+    def filling(self, box: Box) -> Mobject:
+        """Return it as large as a box."""
+        return Square().stretch_to_fit_width(box.width).stretch_to_fit_height(box.height)
+
+
+def test_what_can_fill_its_place_is_made_for_it() -> None:
+    part = Free(lambda: Elastic(2.0))
+    size = part.size(Around())
+    assert (size.width, size.height, size.fills) == (1.0, 1.0, True)
+    whole = part.pieces(Place(BOX), Around())["whole"]
+    assert (whole.width, whole.height) == pytest.approx((BOX.width, BOX.height))

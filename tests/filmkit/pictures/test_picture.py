@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from manim import DL, UR
+from manim import DL, UR, Rectangle
 
 from filmkit.core.animations import presence
 from filmkit.core.errors import SceneCodeError
@@ -15,7 +15,7 @@ from filmkit.core.geometry import Box, Frame
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.text import Label
 from filmkit.pictures.mosaic import Mosaic
-from filmkit.pictures.parts import Around, Matrix
+from filmkit.pictures.parts import Around, Free, Matrix
 from filmkit.pictures.picture import Mark, Picture
 from filmkit.pictures.texts import sign
 
@@ -142,6 +142,28 @@ def test_if_no_mosaic_fits_that_of_the_first_is_told() -> None:
     message = r"^mosaic >Q< V z: words, titles and the smallest cells are \d\.\d units high, and"
     with pytest.raises(SceneCodeError, match=message):
         Picture([row, column], long, Frame(8.0, 2.5))
+
+
+# What is too large
+
+
+def test_what_is_too_large_is_made_smaller_and_all_words_stay() -> None:
+    own = parts() | {"wide": Free(lambda: Rectangle(width=30.0, height=1.0))}
+    made = Picture([Mosaic.parse("Q wide")], own, WIDE)
+    rectangle = made.parts["wide"].pieces["whole"]
+    room = made.parts["wide"].box
+    assert WIDE.free.contains(room)
+    assert (rectangle.width, rectangle.height) == pytest.approx((room.width, room.width / 30))
+    assert room.right > WIDE.free.right - 0.1
+    assert room.width > 8
+    assert words_of(made) == words_of(picture("Q V"))
+
+
+def test_a_row_becomes_a_column_before_anything_is_made_smaller() -> None:
+    own = {name: Free(lambda: Rectangle(width=6.0, height=1.0)) for name in ("one", "other")}
+    made = Picture([Mosaic.parse("one other")], own, TALL)
+    assert made.mosaic == Mosaic.parse("one\nother")
+    assert made.parts["one"].box.width == 6.0
 
 
 # Labels of marks

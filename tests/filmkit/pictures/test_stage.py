@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from manim import Square
+from manim import Square, VGroup
 
 from filmkit import Heatmap, Highlight, Label, Mark, Shot, Stage
 from filmkit.core.animations import presence
@@ -106,10 +106,51 @@ def test_what_is_out_of_focus_is_background() -> None:
     assert presence(stage.parts["K"].cells.whole) == 1
 
 
+def test_cells_that_are_out_of_focus_are_background() -> None:
+    line = np.eye(9, k=-2)
+    stage = perform(shows("Q pattern", focus={"pattern": line}))
+    shown = stage.parts["pattern"].cells.whole.shown
+    np.testing.assert_array_equal(shown, np.where(line, 1, stage.theme.dim))
+    assert presence(stage.parts["Q"].cells.whole) == stage.theme.dim
+    assert presence(stage.parts["pattern"].cells.whole) == 1
+
+
+def test_an_empty_picture_clears_the_stage() -> None:
+    words = Label("a headline").move_to([0, 2, 0])
+    stage = perform(
+        shows("Q K"),
+        shows("."),
+        lambda stage: stage.add(Square()),
+        shows("."),
+        shows(".", headline=words),
+        shows("."),
+    )
+    assert not stage.parts
+    dark = stage.pictures[1]
+    assert stage.played == [1, 1, 0, 1, 1, 1]
+    for n in (3, 5):
+        np.testing.assert_array_equal(stage.pictures[n], dark)
+    assert (stage.pictures[4] != dark).any()
+
+
 def test_what_is_shown_later_has_its_place_and_is_not_there() -> None:
     stage = perform(shows("Q note", later="note"))
     assert stage.parts["note"].box.left > stage.parts["Q"].box.right
     assert stage.parts["note"].whole[0] not in stage.mobjects
+
+
+def test_what_was_brought_in_piece_by_piece_is_one_part_of_the_next_picture() -> None:
+    def bring(stage: Stage) -> None:
+        stage.part("pair", VGroup(VGroup(Square(), Square()).arrange(), Square()))
+        stage.show("pair", later="pair")
+        (one, other), _last = stage.parts["pair"].whole[0]
+        stage.add(one, other)
+
+    stage = perform(bring, shows("Q pair"), shows("Q"))
+    assert not [mobject for mobject in stage.mobjects if isinstance(mobject, Square)]
+    alone = perform(bring, shows("Q"), shows("Q pair"))
+    assert np.abs(stage.pictures[1] - alone.pictures[2]).max() <= NOISE
+    assert np.abs(stage.pictures[2] - alone.pictures[1]).max() <= NOISE
 
 
 def test_a_headline_comes_when_the_first_part_does() -> None:

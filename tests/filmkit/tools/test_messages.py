@@ -44,7 +44,13 @@ class Mine(Stage):
         {count} queries."""
         self.add(Label(_("layer {layer}", layer=3)), Label(ngettext("one boat", "boats", 2)))
 
-    @beat(when=None, own="Each has its " "own.", shared="All share one.")
+    @beat(
+        when=None,
+        ask="Has each [one] or [two]?",
+        choice="{choice} of them",
+        own="Each has its " "own.",
+        shared="All share one.",
+    )
     def keys_of_mla(self):
         self.add(Label("not translated"), Label(_("outer {inner}", inner=_("inner"))))
 
@@ -60,6 +66,8 @@ MESSAGES = {
     (None, "outer {inner}"),
     (None, "inner"),
     ("narration, opening", "The key of [red] meets {count} queries."),
+    ("narration, ask_keys_of_mla", "Has each [one] or [two]?"),
+    ("narration, ask_keys_of_mla, choice", "{choice} of them"),
     ("narration, keys_of_mla, own", "Each has its own."),
     ("narration, keys_of_mla, shared", "All share one."),
     ("title of a beat", "Opening"),
