@@ -92,11 +92,10 @@ class Talk:
             if slide.choices
         }
         asked = "".join(text for q in questions.values() for text in (q.text, *q.choices))
-        vote = {"title": title}
         return cls(
             screen=deck.served(),
             telephone=_page("telephone.html", TELEPHONE_SCRIPTS, title, document, asked),
-            voting=_page("vote.html", VOTING_SCRIPTS, title, vote, asked),
+            voting=_page("vote.html", VOTING_SCRIPTS, title, {"title": title}, asked),
             films=deck.films,
             pictures=dict(zip(names, small, strict=True)),
             slides=len(slides),
