@@ -117,10 +117,13 @@ function choosePattern(layer, head) {
   const place = say("layer {layer}, head {head}", { layer, head });
   byId("wall-place").textContent = place;
   byId("pattern-place").textContent = place;
-  const onFirst = { share: first[layer][head] };
+  const share = first[layer][head];
+  const onFirst = hides_first
+    ? say("{share} goes to the first token, which is not drawn", { share })
+    : say("{share} goes to the first token", { share });
   byId("pattern-habits").replaceChildren(
     makeElement("li", say("{share} of its attention goes to the token right before", { share: previous[layer][head] })),
-    makeElement("li", hides_first ? say("{share} goes to the first token, which is not drawn", onFirst) : say("{share} goes to the first token", onFirst))
+    makeElement("li", onFirst)
   );
   const draw = (row, column) => patternValue(layer, head, row, column);
   paint(byId("pattern-cells"), [words.length, words.length], draw, norm);

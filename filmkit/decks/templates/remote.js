@@ -35,10 +35,10 @@ function showConnection(connection) {
   const button = byId("remote-button");
   const connected = connection === "works";
   button.dataset.state = connected ? "connected" : "alone";
-  const alone = connection === "replaced"
+  const why = connection === "replaced"
     ? say("The deck is open in another window, which telephones step now.")
     : say("The server is gone: telephones no longer step this deck. The talk goes on.");
-  button.title = connected ? say("Telephones (T)") : alone;
+  button.title = connected ? say("Telephones (T)") : why;
   remote.greeted = false;
   if (connected) return;
   showVote({ slide: null });

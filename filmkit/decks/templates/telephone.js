@@ -52,7 +52,11 @@ const HEAR = {
 function showConnection() {
   const { connection, screen } = here;
   const works = connection === "works" && screen;
-  const why = { works: say("The deck is not open on the screen."), waits: say("Waiting for an answer…"), lost: say("No connection. Trying again…") };
+  const why = {
+    works: say("The deck is not open on the screen."),
+    waits: say("Waiting for an answer…"),
+    lost: say("No connection. Trying again…"),
+  };
   byId("connection").textContent = works ? "" : why[connection];
   byId("connection").hidden = works;
   document.body.classList.toggle("works", works);
