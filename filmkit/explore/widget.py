@@ -58,6 +58,9 @@ TOLD = {
 }
 """What the value of each picture tells beside what is chosen; ``templates/widget.js`` has it."""
 
+POSITIONS = ("query", "key", "off")
+"""Choices of words."""
+
 TEMPERATURES = (1 / 16, 16.0)  # the ends of the dial
 
 HEIGHT = "40rem"  # of a picture that a saved notebook shows, whose height nobody tells
@@ -114,52 +117,33 @@ class Choices:
                 f"there is no '{name}' to choose in this picture; there are "
                 f"{', '.join(self.values)}"
             )
-        known = self.values[name]
-        if name == "off":
-            several = isinstance(chosen, Iterable) and not isinstance(chosen, str)
-            positions = chosen if several else [chosen]
-            return [self._position(position, name) for position in positions]
-        if name in {"query", "key"}:
-            return self._position(chosen, name)
-        if name == "temperature" and isinstance(chosen, float | int):
-            least, most = known
-            if least <= chosen <= most:
-                return float(chosen)
-            raise _refusal(known, chosen, name)
-        return _one_of(known, chosen, name)
+        if name != "off":
+            return self._one(name, chosen)
+        several = isinstance(chosen, Iterable) and not isinstance(chosen, str)
+        return [self._one(name, each) for each in (chosen if several else [chosen])]
 
-    def _position(self, chosen: Any, name: str) -> float:
-        """Return the position of a word, which may be given as a word."""
-        if not isinstance(chosen, str):
-            return _one_of(self.values[name], chosen, name)
-        places = [place for place, word in self.words.items() if word == chosen.strip()]
-        if len(places) == 1:
-            return places[0]
-        if places:
-            raise ValueError(f"{name} is {chosen!r}, which stands at {_listed(places)}: choose one")
-        raise ValueError(
-            f"{name} is {chosen!r}; it may be {_listed(self.values[name])}, or one of the words "
-            f"{', '.join(dict.fromkeys(self.words.values()))}"
-        )
+    def _one(self, name: str, chosen: Any) -> float:
+        """Return what is chosen as it is known: a notebook takes none of NumPy's numbers.
 
-
-def _one_of(known: Sequence[float], chosen: Any, name: str) -> float:
-    """Return the one that is chosen as it is known: a notebook takes none of NumPy's numbers."""
-    for one in known:
-        if one == chosen:
-            return one
-    raise _refusal(known, chosen, name)
-
-
-def _refusal(known: Sequence[float], chosen: Any, name: str) -> ValueError:
-    among = f"{known[0]} to {known[-1]}" if name == "temperature" else _listed(known)
-    return ValueError(f"{name} is {chosen!r}; it may be {among}")
-
-
-def _listed(known: Sequence[float]) -> str:
-    if isinstance(known, range):
-        return f"{known[0]} to {known[-1]}"
-    return ", ".join(map(str, known))
+        The position of a word may be given as the word.
+        """
+        known, is_dial = self.values[name], name == "temperature"
+        found: list[float]
+        is_span = is_dial or isinstance(known, range)
+        among = f"{known[0]} to {known[-1]}" if is_span else ", ".join(map(str, known))
+        if is_dial and isinstance(chosen, float | int) and known[0] <= chosen <= known[1]:
+            return float(chosen)
+        if isinstance(chosen, str) and name in POSITIONS:
+            found = [place for place, word in self.words.items() if word == chosen.strip()]
+            if len(found) > 1:
+                places = ", ".join(map(str, found))
+                raise ValueError(f"{name} is {chosen!r}, which stands at {places}: choose one")
+            among += f", or one of the words {', '.join(dict.fromkeys(self.words.values()))}"
+        else:
+            found = [one for one in known if one == chosen]
+        if not found:
+            raise ValueError(f"{name} is {chosen!r}; it may be {among}")
+        return found[0]
 
 
 class LiveWidget(anywidget.AnyWidget):
