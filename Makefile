@@ -96,7 +96,7 @@ docs: $(DOCS_READY)
 	$(VENV_PYTHON) -m docs.draw_site $(ARGS)
 	$(VENV_PYTHON) -m docs.draw_reference docs/reference
 	$(VENV_PYTHON) -m docs.draw_recipes docs/recipes.md docs/pictures
-	$(VENV_PYTHON) -m sphinx -q -W --keep-going -b html docs docs/_build
+	$(VENV_PYTHON) -m sphinx -q -W --keep-going -E -a -d build/doctrees -b html docs docs/_build
 	@echo docs/_build/index.html
 
 publish:
