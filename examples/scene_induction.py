@@ -69,7 +69,7 @@ class Induction(Stage):
         places = [self.layer.first + self.copied - 1, self.layer.stop - 1]
         names = [printable(word) for n in places for word in self.trace.meta.top_tokens[n][:3]]
         shares = self.trace["top_probs"][places, :3].ravel()
-        self.facts["first"], self.facts["other"], _third, self.facts["second"] = names[:4]
+        self.facts |= {"first": names[0], "second": names[3]}
         self.facts["first_share"], self.facts["second_share"] = map(format_share, shares[[0, 3]])
         box, colours = self.frame.free, [self.theme.muted] * 3 + [self.theme.accent] * 3
         look = {"size": 0.038, "y_range": (0, 1), "write": format_share}
@@ -96,7 +96,8 @@ class Induction(Stage):
 
     @beat
     def the_second_time(self):
-        """The second time, “{second}” has {second_share}: some heads must have looked it up."""
+        """The second time, “{second}” has {second_share}. Only attention carries anything from one
+        word to another, so some heads must have looked it up."""
         self.grow(slice(3, 6), _("the second time"))
 
     @beat(

@@ -211,7 +211,6 @@ PARTS = (
         *("scene_mla", *2 * ("all_heads_compared",)),
         needs=("layer", "latent"),
         fits=_has_latent,
-        premise=("the_same_budget",),
         waits="sets",
     ),
     Part("rank", needs=("rank",), fits=lambda view: is_converted(view.trace)),
