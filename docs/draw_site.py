@@ -14,9 +14,7 @@ from typing import Any
 
 import click
 from markupsafe import Markup
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
+from sphinx.highlighting import PygmentsBridge
 
 from docs import repository
 from extract.support.files import write_text
@@ -166,21 +164,17 @@ def _describe(entry: SceneEntry, trace: Trace, request: RenderRequest) -> dict[s
 
 
 def _beats(rehearsal: Rehearsal, slides: Sequence[Slide], films: Path) -> list[dict[str, Any]]:
-    """Write the last picture of each beat, and return what a page says of the beats."""
+    """Write the last picture of each beat that asks nothing; return what a page says of beats."""
     beats = []
     for record, slide in zip(rehearsal.beats, slides, strict=True):
         slug = slide.entry.slug
-        picture = films / slug / f"{slide.name}.webp"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        slide.picture.save(picture, quality=WEBP)
-        beats.append(
-            {
-                "anchor": f"{slug}-{record.name}",
-                "slide": slide,
-                "asks": record.pause > 0,
-                "picture": f"../films/{slug}/{picture.name}",
-            }
-        )
+        asks = record.pause > 0
+        beats.append({"anchor": f"{slug}-{record.name}", "slide": slide, "asks": asks})
+        if not asks:
+            picture = films / slug / f"{slide.name}.webp"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            slide.picture.save(picture, quality=WEBP)
+            beats[-1]["picture"] = f"../films/{slug}/{picture.name}"
     return beats
 
 
@@ -192,7 +186,7 @@ def _code(file: Path) -> dict[str, Markup]:
     files = [file, *sorted(set(file.parent.glob("*.py")) - {file})]
     texts = {each.relative_to(PROJECT).as_posix(): each.read_text("utf-8") for each in files}
     return {
-        name: Markup(highlight(text, PythonLexer(), HtmlFormatter()))
+        name: Markup(PygmentsBridge().highlight_block(text, "python"))
         for name, text in texts.items()
         if text.strip()
     }
