@@ -183,13 +183,10 @@ def _code(file: Path) -> dict[str, Markup]:
 
     As HTML it is no text of the page, so that whoever searches finds what is said.
     """
-    files = [file, *sorted(set(file.parent.glob("*.py")) - {file})]
+    files = [file, *sorted(set(file.parent.glob("[!_]*.py")) - {file})]
     texts = {each.relative_to(PROJECT).as_posix(): each.read_text("utf-8") for each in files}
-    return {
-        name: Markup(PygmentsBridge().highlight_block(text, "python"))
-        for name, text in texts.items()
-        if text.strip()
-    }
+    bridge = PygmentsBridge()
+    return {name: Markup(bridge.highlight_block(text, "python")) for name, text in texts.items()}
 
 
 @click.command()
