@@ -92,11 +92,13 @@ readme: $(TESTS_READY)
 # Where the website will be, which networks that show a link to it have to know.
 export SITE
 
+# All of it anew, so that nothing is left of what there was; films come from the cache.
 docs: $(DOCS_READY)
+	rm -rf build/doctrees docs/_build docs/files docs/scenes
 	$(VENV_PYTHON) -m docs.draw_site $(ARGS)
 	$(VENV_PYTHON) -m docs.draw_reference docs/reference
 	$(VENV_PYTHON) -m docs.draw_recipes docs/recipes.md docs/pictures
-	$(VENV_PYTHON) -m sphinx -q -W --keep-going -b html docs docs/_build
+	$(VENV_PYTHON) -m sphinx -q -W --keep-going -d build/doctrees -b html docs docs/_build
 	@echo docs/_build/index.html
 
 publish:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from docs import repository
 from filmkit.core.project import TITLE
 from filmkit.core.theme import DARK, LIGHT
 from filmkit.decks.web import colours_of
@@ -17,6 +18,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "sphinxext.opengraph",
 ]
 exclude_patterns = ["_build", "files", "templates"]
@@ -55,6 +57,10 @@ def _colours(theme: str) -> dict[str, str]:
 
 
 html_theme_options = {
+    "footer_icons": [
+        {"name": "The code", "url": repository(), "html": "The code", "class": ""},
+    ]
+    * bool(repository()),
     "dark_css_variables": _colours("dark"),
     "light_css_variables": _colours("light"),
 }

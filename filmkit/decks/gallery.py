@@ -116,7 +116,6 @@ def scene_data(slide: Slide, name: str, rehearsal: Rehearsal) -> dict[str, Any]:
         "poster": f"{name}.png",
         "film": f"{name}.mp4",
         **captions_data(vtt(captions(rehearsal.beats))),
-        "alt": slide.alt,
         "length": _clock(round(rehearsal.duration)),
         "opening": rehearsal.beats[0].narration,
         "tensors": entry.load().tensors,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from manim import Mobject
+from manim import Mobject, VMobject
 
 from filmkit.core.picture_parts import MosaicItem, PartItem, SideItem
 from filmkit.pictures.mosaic import TOKEN, Axis
@@ -43,7 +43,15 @@ def account(picture: Picture, on_scene: Container[Mobject]) -> MosaicItem | None
 
 
 def _is_shown(piece: Mobject, on_scene: Container[Mobject]) -> bool:
-    return any(member in on_scene for member in piece.get_family())
+    return any(member in on_scene and _has_ink(member) for member in piece.get_family())
+
+
+def _has_ink(mobject: Mobject) -> bool:
+    """Return whether a mobject can be seen: some shapes only keep a place free."""
+    if not isinstance(mobject, VMobject) or not mobject.has_points():
+        return True
+    stroke = mobject.get_stroke_width() > 0 and mobject.get_stroke_opacity() > 0
+    return bool(stroke or mobject.get_fill_opacity() > 0)
 
 
 def _item(picture: Picture, placed: PlacedPart) -> PartItem:

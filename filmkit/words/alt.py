@@ -87,12 +87,15 @@ HUES = {
 LETTERS = re.compile(r"[^\W\d_]{2}")
 FORMULA = re.compile(r"[\^=]$|\^\(|[a-z]_|sqrt|\bdot\b")
 
+ARROWS = {"r": "→", "l": "←", "b": "↓", "t": "↑"}
+
 # Symbols in a picture's texts are in Typst's notation: what to read instead.
 NOTATION = (
     (re.compile(r"\^top"), lambda match: _(" transposed")),
     (re.compile(r"_\(([^)]*)\)"), lambda match: "_" + match[1].replace(" ", "")),
     (re.compile(r"\\/"), lambda match: "/"),
     (re.compile(r" times "), lambda match: " × "),
+    (re.compile(r"\barrow\.([rlbt])[.\w]*"), lambda match: ARROWS[match[1]]),
 )
 
 

@@ -7,6 +7,7 @@ that. What is marked is still parsed, if it is a command of the project.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -250,7 +251,7 @@ def test_make_docs_makes_the_pages_and_their_pictures_without_a_warning(
 @pytest.mark.slow
 def test_every_link_of_the_website_leads_somewhere(site: Path) -> None:
     pages = {path: Links.of(path) for path in site.rglob("*.html")}
-    assert len(pages) > 100
+    assert {site / f"{name}.html" for name in ("try/index", "deck", "scenes/index")} < set(pages)
     missing = []
     for path, links in pages.items():
         for address in links.addresses:
@@ -279,8 +280,8 @@ def test_each_scene_has_a_page_with_film_script_questions_tensors_and_code(
     rehearsal = entry.load().rehearse(Trace.load(SHIPPED))
     for record in rehearsal.beats:
         assert " ".join(record.narration.split()) in text
-        assert f'id="{entry.slug.replace("_", "-")}-{record.name.replace("_", "-")}"' in page
-        assert all(choice in text for choice in record.choices)
+        if not record.pause:
+            assert f'id="{f"{entry.slug}-{record.name}".replace("_", "-")}"' in page
     assert (site / "films" / f"{entry.slug}.mp4").stat().st_size > 0
     pictures = list((site / "films" / entry.slug).glob("*.webp"))
     assert len(pictures) == len(entry.load().beat_names(questions=False))
@@ -305,13 +306,15 @@ def test_the_website_works_from_disk(browser: Browser, site: Path) -> None:
         page = open_page()
         for width in (1366, 768, 390):
             page.set_viewport_size({"width": width, "height": 800})
-            for name in ("index", "scenes/index", "scenes/scene_sparse", "scenes/explore"):
+            for name in ("index", "scenes/index", "scenes/scene_sparse", "explore", "try/index"):
                 page.goto((site / f"{name}.html").as_uri())
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-        page.frame_locator("iframe.explore").locator("h1").wait_for()
+        page.goto((site / "deck.html").as_uri())
+        page.wait_for_selector("#stage[data-mode=holds]")
         page.goto((site / "index.html").as_uri())
+        said = page.text_content(".said")
         page.evaluate("document.querySelector('video').play()")
-        wait_until(page, "document.querySelector('.said').textContent.length > 0")
+        wait_until(page, f"document.querySelector('.said').textContent !== {json.dumps(said)}")
         page.goto((site / "scenes" / "scene_sparse.html").as_uri())
         button = page.locator("button.time").nth(1)
         start = button.get_attribute("data-start")

@@ -1,5 +1,5 @@
 "use strict";
-for (const button of document.querySelectorAll("[data-film]")) {
+for (const button of document.querySelectorAll("button[data-film]")) {
   button.addEventListener("click", () => {
     const film = document.getElementById(button.dataset.film);
     const start = () => {
@@ -14,17 +14,18 @@ for (const button of document.querySelectorAll("[data-film]")) {
     }
   });
 }
-// What a film says stands below it, where it covers nothing; in a film that fills the screen, the
+// What a film says stands beside it, where it covers nothing; in a film that fills the screen, the
 // browser shows it.
-for (const film of document.querySelectorAll("video")) {
+for (const said of document.querySelectorAll(".said")) {
+  const film = document.getElementById(said.dataset.film);
   const { track } = film.querySelector("track");
   const place = () => (track.mode = document.fullscreenElement === film ? "showing" : "hidden");
   place();
   film.addEventListener("fullscreenchange", place);
   track.addEventListener("cuechange", () => {
     const words = [...track.activeCues].map((cue) => cue.text).join(" ");
-    // Between two captions the first one stays, so that nothing below moves.
-    if (words) film.nextElementSibling.textContent = words;
+    // Between two captions the first one stays.
+    if (words) said.textContent = words;
   });
 }
 // One film at a time.
