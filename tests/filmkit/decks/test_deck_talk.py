@@ -425,7 +425,7 @@ def test_any_key_pauses_a_stand_and_a_lets_it_go_on(open_stand: Open) -> None:
 
 
 def test_a_stand_goes_on_when_nobody_has_been_there_for_a_minute(open_stand: Open) -> None:
-    page = open_stand(**STILL)
+    page = open_stand(alone=True, **STILL)
     page.clock.install()
     page.reload()
     page.keyboard.press("o")
