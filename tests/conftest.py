@@ -40,7 +40,17 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONGEST = ("test_contract.py", "test_commands.py", "test_shipped_conversion.py")
+# Of the slow tests. The first one makes what the third uses too.
+LONGEST = (
+    "test_shipped_conversion.py",
+    "test_contract.py",
+    "test_commands.py",
+    "test_workers.py",
+    "test_measures.py",
+    "test_soak.py",
+    "test_packaged.py",
+    "test_wheel.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
