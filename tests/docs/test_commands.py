@@ -134,9 +134,13 @@ def test_a_command_without_its_mark_is_found(
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which every quality is tiny, with an environment in .venv."""
+def project(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Path:
+    """A copy of the project in which every quality is tiny, with an environment in .venv.
+
+    Its cache holds what is kept of the packaged model, which takes minutes to make.
+    """
     folder = copy_project(tmp_path_factory.mktemp("project"))
+    (folder / "cache").symlink_to(kept)
     for name in COPIED:
         shutil.copy(PROJECT / name, folder)
     made = shutil.ignore_patterns("_build", "files", "pictures", "reference", "scenes")

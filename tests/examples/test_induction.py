@@ -1,6 +1,7 @@
 """The example about induction heads: short, translated, with questions, and drawn from a trace."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from extract import Trace
+from extract.support.kept import FOLDER_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "examples" / "scene_induction.py"
@@ -18,10 +20,17 @@ QUESTIONS = {"ask_the_first_time": 2, "ask_where_it_looks": 3, "ask_its_helper":
 PROMPT = "Two whales borrowed my umbrella. Two whales borrowed my"
 
 
-def run(*arguments):
+def run(*arguments, **settings):
     """Run Python in the project's folder, and return what it printed."""
     command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -35,11 +44,12 @@ def scene():
 
 
 @pytest.fixture(scope="module")
-def twice(tmp_path_factory):
+def twice(tmp_path_factory, kept):
     """Return the trace that the file of the scene tells how to make."""
     path = tmp_path_factory.mktemp("induction") / "twice.safetensors"
     model = ("--model", "smollm2-packaged", "--no-latent", "--no-conversion")
-    run("-m", "extract", *model, "--prompt", PROMPT, "--out", path)
+    choice = ("--prompt", PROMPT, "--out", path)
+    run("-m", "extract", *model, *choice, **{FOLDER_VARIABLE: str(kept)})
     return path
 
 

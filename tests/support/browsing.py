@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Frame, Page
+    from playwright.sync_api import Browser, BrowserContext, Frame, Page
 
 __all__ = [
     "NO_SPACE",
@@ -81,11 +82,50 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+class Window:
+    """A context of a browser, for one page after another: to start one costs more than most pages.
+
+    Its first page stays blank, and keeps the process in which the others are drawn.
+    """
+
+    MOST_PAGES = 8
+    """So many share a process, which may keep something of those that are closed."""
+
+    def __init__(self, browser: Browser, options: dict[str, Any]) -> None:
+        self.options = options
+        self.context: BrowserContext = browser.new_context(**options)
+        self._blank = self.context.new_page()
+        self._pages = 0
+
+    def new_page(self) -> Page:
+        self._pages += 1
+        return self.context.new_page()
+
+    def clear(self) -> bool:
+        """Close all pages and forget what they stored; return whether it may open others."""
+        for page in self.context.pages:
+            if page is not self._blank:
+                page.close()
+        if self._pages >= self.MOST_PAGES:
+            self.context.close()
+            return False
+        session = self.context.new_cdp_session(self._blank)
+        session.send("Storage.clearDataForOrigin", {"origin": "file://", "storageTypes": "all"})
+        session.detach()
+        return True
+
+
+_FREE: WeakKeyDictionary[Browser, list[Window]] = WeakKeyDictionary()
+"""Windows of each browser in which nothing is open."""
+
+
 @contextmanager
 def opened(browser: Browser, file: Path, *, script: str = "") -> Iterator[Open]:
     """Yield a function that opens a page, at an address with a fragment and with other options.
 
-    At the end no page may have had a request or an error.
+    Pages know nothing of each other. With ``alone`` a page is the only one that its context ever
+    opens, as is needed where a test sets the clock. At the end no page may have had a request or
+    an error.
 
     Parameters
     ----------
@@ -96,12 +136,22 @@ def opened(browser: Browser, file: Path, *, script: str = "") -> Iterator[Open]:
     script
         JavaScript that runs before the page's own.
     """
-    contexts, problems = [], []
+    free = _FREE.setdefault(browser, [])
+    used, contexts, problems = [], [], []
 
-    def open_page(fragment: str = "", **options: Any) -> Page:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 720}} | options))
-        contexts.append(context)
-        page = context.new_page()
+    def open_page(fragment: str = "", *, alone: bool = False, **options: Any) -> Page:
+        options = {"viewport": {"width": 1280, "height": 720}} | options
+        if alone:
+            contexts.append(browser.new_context(**options))
+            page = contexts[-1].new_page()
+        else:
+            window = next((window for window in free if window.options == options), None)
+            if window:
+                free.remove(window)
+            else:
+                window = Window(browser, options)
+            used.append(window)
+            page = window.new_page()
         problems.append(record_problems(page))
         page.add_init_script(script)
         page.goto(file.as_uri() + fragment)
@@ -110,6 +160,7 @@ def opened(browser: Browser, file: Path, *, script: str = "") -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
+    free += [window for window in used if window.clear()]
     assert problems == [[] for _ in problems]
 
 

@@ -33,7 +33,7 @@ from filmkit.render.plain_data import Refused, plain_data_only
 from filmkit.render.quality import QUALITIES
 from filmkit.render.request import RenderRequest
 from tests.support.dask_cluster import dask_cluster
-from tests.support.filming import render_request
+from tests.support.filming import render_request, stop_silent_beats
 from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
@@ -96,8 +96,7 @@ def test_a_process_that_ends_or_hangs_is_replaced(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Far longer than anything takes here on a busy machine but the start of a process.
-    monkeypatch.setattr(processes, "SILENT_SECONDS", 15.0)
+    stop_silent_beats(monkeypatch, 8.0)
     request = replace(shapes, quality=QUALITIES["fullhd"], jobs=jobs)
     assert make_films(replace(request, out=tmp_path / "before", keep_cache=False))
     done = stop_one(stop, tmp_path / "cache")
@@ -487,7 +486,7 @@ class TestLostWorkers:
         monkeypatch: pytest.MonkeyPatch,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr(cluster, "SILENT_SECONDS", 15.0)
+        monkeypatch.setattr(cluster, "SILENT_SECONDS", 8.0)
         first, _ = client.scheduler_info()["workers"]
         behave("draw", "hanging", workers=[first])
         request = replace(shapes, cluster=scheduler, quiet=False)
@@ -505,8 +504,9 @@ class TestLostWorkers:
         monkeypatch: pytest.MonkeyPatch,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr(cluster, "ANSWER_SECONDS", 30.0)
+        # Both workers load Manim with this module, before they are asked anything else.
         first, pid = next(iter(client.run(process_id).items()))
+        monkeypatch.setattr(cluster, "ANSWER_SECONDS", 10.0)
         os.kill(pid, signal.SIGSTOP)
         try:
             request = replace(shapes, cluster=scheduler, quiet=False)
@@ -515,7 +515,7 @@ class TestLostWorkers:
             os.kill(pid, signal.SIGCONT)
         assert film_of(request) == film
         said = capfd.readouterr().err
-        assert f"worker {first} is refused: it has not answered for 30 seconds\n" in said
+        assert f"worker {first} is refused: it has not answered for 10 seconds\n" in said
 
 
 def loaded_otherwise(module: str, digest: str) -> None:

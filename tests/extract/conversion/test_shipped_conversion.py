@@ -73,12 +73,6 @@ def test_half_the_cache_holds_at_the_full_length_of_a_window(report: ConversionR
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder for what is kept of the model: what one test fits, the next measures."""
-    return tmp_path_factory.mktemp("kept")
-
-
-@pytest.fixture(scope="module")
 def command(
     packaged_model: LoadedModel, kept: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Trace, str]:

@@ -286,7 +286,7 @@ def test_there_is_one_tool_at_a_time(open_deck: Open) -> None:
 
 @pytest.mark.slow
 def test_who_comes_to_a_stand_finds_clean_pictures(open_deck: Open) -> None:
-    page = open_deck(**STILL)
+    page = open_deck(alone=True, **STILL)
     page.clock.install()
     page.reload()
     page.keyboard.press("a")

@@ -18,6 +18,7 @@ from filmkit.core.norm import Norm
 from filmkit.render import processes
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
+from tests.support.filming import stop_silent_beats
 
 __all__ = ["calling"]  # the fixture
 
@@ -309,13 +310,12 @@ def test_the_beat_is_named_that_ends_its_process(calling: Calling, tmp_path: Pat
 def test_the_line_is_named_at_which_a_beat_stays(
     line: str, calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Longer than it takes to start a process on a busy machine.
-    monkeypatch.setattr(processes, "SILENT_SECONDS", 15.0)
+    stop_silent_beats(monkeypatch, 5.0)
     (tmp_path / "mine.py").write_text(scene_with(line))
     number = next(n for n, text in enumerate(scene_with(line).splitlines(), 1) if "HERE" in text)
     done = calling("--list", "mine.py", folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong"
-    assert_one_line(done, 1, f"{where}: there was no progress for 15 seconds")
+    assert_one_line(done, 1, f"{where}: there was no progress for 5 seconds")
 
 
 @pytest.mark.slow
@@ -323,14 +323,13 @@ def test_the_line_is_named_at_which_a_beat_stays(
 def test_the_line_is_named_at_which_drawing_stays(
     calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Longer than it takes to start a process on a busy machine.
-    monkeypatch.setattr(processes, "SILENT_SECONDS", 15.0)
+    stop_silent_beats(monkeypatch, 5.0)
     code = scene_with("time.sleep(1e9 if self.renderer.receiver else 0)")
     (tmp_path / "mine.py").write_text(code)
     number = next(n for n, text in enumerate(code.splitlines(), 1) if "HERE" in text)
     done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong"
-    assert_one_line(done, 1, f"{where}: there was no progress for 15 seconds (tried 3 times)")
+    assert_one_line(done, 1, f"{where}: there was no progress for 5 seconds (tried 3 times)")
 
 
 def test_what_a_scene_prints_is_no_part_of_a_list(tmp_path: Path) -> None:
