@@ -62,6 +62,7 @@ from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
 from .pictures.stage import Stage as Stage
 from .pictures.tensors import head_matrix as head_matrix
+from .pictures.texts import text_in as text_in
 from .world.block import CacheBlock as CacheBlock
 from .world.block import Pose as Pose
 from .world.box import GlassBox as GlassBox

@@ -6,13 +6,14 @@ labels included; sizes follow from the box and the theme. Lengths are in scene u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from manim import LEFT, Mobject, VGroup, VMobject
+from manim import DL, LEFT, UR, Mobject, VGroup, VMobject
 
 from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
@@ -244,6 +245,18 @@ class ChartAxes(VGroup):
             self.rules.add(_hairline(*ends, theme.faint, theme.thin))
             label.on_line(self.plot.left - GAP - label.width / 2, level)
         self.add(self.rules, self.base, self.x_ticks, self.y_ticks, self.titles)
+
+    def make_way(self, labels: Iterable[Mobject]) -> None:
+        """Interrupt the hairlines where labels stand on them, which are apart from each other."""
+        boxes = [Box.between(label.get_corner(DL), label.get_corner(UR)) for label in labels]
+        for rule in self.rules:
+            y = rule.get_y()
+            across = sorted((b.left, b.right) for b in boxes if b.bottom < y < b.top)
+            ends = [self.plot.left, *chain(*across), self.plot.right]
+            rule.clear_points()
+            for start, end in zip(ends[::2], ends[1::2], strict=True):
+                rule.start_new_path(np.array([start, y, 0.0]))
+                rule.add_line_to(np.array([end, y, 0.0]))
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Return the (x, y) in scene units of a point of data."""

@@ -157,6 +157,7 @@ class Chart(VGroup):
             self._add_bar(place, float(value), one, BAR * pitch, number)
         if any(number.width > 0.94 * pitch for number in self.numbers):
             self.numbers = VGroup()
+        self.axes.make_way(self.numbers)
         own = (theme.accent, theme.latent, theme.query, theme.value, theme.ink)
         strokes = chain(line_colours, cycle(own[bool(len(heights)) :]))
         self.curves = VGroup(
@@ -188,13 +189,17 @@ class Chart(VGroup):
 
     def grow(self, **kwargs: float) -> Animation:
         """Return an animation in which the bars grow from zero, one after another."""
-        zero = self.axes.base.get_y()
-        growing: list[Animation] = []
-        for bar in self.bars:
-            edge = DOWN if bar.get_y() >= zero else UP
-            growing.append(Arrive(bar, bar.copy().stretch(1e-3, 1, about_edge=edge)))
+        growing = [Arrive(bar, low) for bar, low in zip(self.bars, self.flat.bars, strict=True)]
         numbers = [Appear(self.numbers, rate_func=second_half)] if len(self.numbers) else []
         return AnimationGroup(LaggedStart(*growing, lag_ratio=0.15), *numbers, **kwargs)
+
+    @property
+    def flat(self) -> Chart:
+        """A copy of the chart whose bars have no height yet."""
+        flat, zero = self.copy(), self.axes.base.get_y()
+        for bar in flat.bars:
+            bar.stretch(1e-3, 1, about_edge=DOWN if bar.get_y() >= zero else UP)
+        return flat
 
     def filling(self, box: Box) -> Chart:
         """Return the chart anew, as large as a box, but no higher than wide.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from operator import index
+from operator import attrgetter, index
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from filmkit.pictures.texts import sign
 
 __all__ = ["COLUMN_WORDS", "WORDS", "Mark", "Picture", "PlacedPart"]
 
-WORDS, COLUMN_WORDS = "words", "column words"
+WORDS, COLUMN_WORDS, MARKED = "words", "column words", "marked"
+UNMARKED = 0.4  # presence of words that no mark picks out, where others stand out
 LABEL_GAP = 0.35  # between a part and the labels of its marks, in scene units
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
 BELOW_HEADLINE = 0.2  # and between a headline and a picture
@@ -143,7 +144,8 @@ class Picture:
     around
         What stands around parts; which of them have words follows from the mosaic.
     words
-        Whether parts have the words of their tokens; "rows" for those of rows alone.
+        Whether parts have the words of their tokens; "rows" for those of rows alone, and "marked"
+        for all, of which those stand out whose rows and columns marks pick out.
     marks
         Frames around cells, rows and columns; in the next picture each goes to the place of the one
         of the same number.
@@ -241,12 +243,27 @@ class Picture:
             for number, (mark, box) in enumerate(zip(self.marked, self.marks, strict=True))
             if mark.label is not None
         }
+        if words == MARKED:
+            self._dim_unmarked()
         for (name, kind), piece in self.pieces.items() if WORDS in lit else ():
             if name == WORDS:
                 given = lit.get(COLUMN_WORDS, lit[WORDS]) if COLUMN_WORDS in kind else lit[WORDS]
                 levels = opacities(given, (len(piece.submobjects),), WORDS)
                 for word, level in zip(piece.submobjects, levels, strict=True):
                     set_presence(word, float(level))
+
+    def _dim_unmarked(self) -> None:
+        """Dim the words of rows and columns that no mark frames, in any part beside or below."""
+        spans = self.mosaic.spans
+        for name, part in self.parts.items():
+            for side in ("row", "column"):
+                along = attrgetter(f"{side}s")
+                words = part.pieces.get(f"{side} words", Group()).submobjects
+                marks = (m for m in self.marked if along(spans[m.part]) == along(spans[name]))
+                framed = {n for mark in marks if (n := getattr(mark, side)) is not None}
+                for place, word in enumerate(words):
+                    bright = not framed.isdisjoint({place, place - len(words)})
+                    set_presence(word, 1.0 if bright else UNMARKED)
 
     def row_of(self, name: str) -> list[Box]:
         """Return for each row of a part the box of it and of what stands left of it in its row.
@@ -415,4 +432,5 @@ def _dressed(
             # On the left they would meet what stands there, or the words of columns below.
             start, stop = mosaic.spans[name].columns
             where = "right" if start > 0 and stop == len(mosaic.grid[0]) else "left"
-        yield name, replace(own, row_words=where, column_words=words is True and name in above)
+        over = words in (True, MARKED) and name in above
+        yield name, replace(own, row_words=where, column_words=over)

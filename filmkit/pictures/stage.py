@@ -137,7 +137,8 @@ class Stage(PlainStage):
         titles
             Whether parts have titles, or the names of those that do.
         words
-            Whether the words of tokens stand at rows and columns; "rows" for rows alone.
+            Whether the words of tokens stand at rows and columns; "rows" for rows alone, "marked"
+            for all, of which those of rows and columns that marks frame stand out.
         bars
             Names of the parts with a colour bar.
         headline

@@ -78,7 +78,22 @@ def heading(text: str, width: float) -> VGroup:
 
 
 def text_in(text: str, width: float, *, size: float = TEXT, colour: str | None = None) -> VGroup:
-    """Return a text on as many lines as it takes in a width, in scene units."""
+    """Return a text on as many lines as it takes in a width, in scene units.
+
+    Parameters
+    ----------
+    text, width
+        The text, and the width of its lines at most; a single word may be wider.
+    size, colour
+        As for :class:`~filmkit.core.text.Label`.
+
+    Examples
+    --------
+    ::
+
+        self.part("note", text_in(_("what is read, and by whom"), 0.3 * self.frame.free.width))
+        self.show("pattern note")
+    """
     lines = break_lines(text, width, size=size)
     return below_each_other(*(Label(line, size=size, colour=colour) for line in lines))
 

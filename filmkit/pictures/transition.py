@@ -19,6 +19,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
+from filmkit.mobjects.plot import Chart
 from filmkit.pictures.become import Become, alike, before_it_grew, same
 from filmkit.pictures.parts import Cells
 from filmkit.pictures.picture import WORDS, Picture
@@ -194,8 +195,10 @@ class Transition:
 
 
 def _appearing(piece: Mobject) -> Animation:
-    """Return the animation in which a piece appears, as background if it is that."""
+    """Return the animation in which a piece appears, as background if it is that; bars grow."""
     levels = {presence(member) for member in piece.get_family()}
+    if isinstance(piece, Chart):
+        return Become(piece, set_presence(piece.flat, 0.0))
     if len(levels) > 1:
         return Become(piece, set_presence(piece.copy(), 0.0))
     return Appear(piece, to=levels.pop())

@@ -16,7 +16,7 @@ from extract.support.kept import FOLDER_VARIABLE
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "examples" / "scene_induction.py"
 # How many answers each offers.
-QUESTIONS = {"ask_the_first_time": 2, "ask_where_it_looks": 3, "ask_its_helper": 0}
+QUESTIONS = {"ask_the_first_time": 2, "ask_where_it_looks": 2, "ask_its_helper": 0}
 PROMPT = "Two whales borrowed my umbrella. Two whales borrowed my"
 
 
@@ -100,7 +100,9 @@ def test_its_numbers_are_those_of_the_trace(twice, scene):
     }
     layer, head = max(scores, key=scores.get)
     script = run("render.py", "script", FILE, "--trace", twice)
-    assert f"look most, in head {head} of layer {layer}: " in script
+    share = trace.get("pattern", layer)[head, second[-1], after[-1]]
+    assert f": {share:.0%} of its attention" in script
+    assert f"In layer {layer}, the last “" in script
     assert f"{scores[layer, head]:.0%}, is the score" in script
     assert f"In {sum(score > 0.5 for score in scores.values())} of {len(scores)}," in script
     first, last = trace.meta.top_tokens[after[-1] - 1], trace.meta.top_tokens[second[-1]]

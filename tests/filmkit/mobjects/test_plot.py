@@ -48,6 +48,17 @@ def test_bars_are_to_scale_from_a_common_zero(
         assert name.get_x() == pytest.approx(bar.get_x(), abs=0.01)
 
 
+def test_no_rule_runs_through_the_number_of_a_bar() -> None:
+    chart = Chart([0.97, 0.5], y_range=(0, 1), write=format_share)
+    plot, rule, number = chart.axes.plot, chart.axes.rules[-1], box_of(chart.numbers[0])
+    assert number.bottom < rule.get_y() < number.top
+    pieces = [path[:, 0] for path in rule.get_subpaths()]
+    assert len(pieces) == 2
+    for xs in pieces:
+        assert xs.max() <= number.left + 1e-6 or xs.min() >= number.right - 1e-6
+    assert (rule.get_left()[0], rule.get_right()[0]) == (plot.left, plot.right)
+
+
 def test_lines_go_through_their_points_and_have_their_names_at_the_end() -> None:
     xs, first, other = [1, 2, 10], [0.5, -1.5, 3.0], [0.0, 0.0, 2.9]
     chart = Chart(lines={"first": first, "other": other}, xs=xs, x="step", y="loss")

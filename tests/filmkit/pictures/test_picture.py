@@ -84,6 +84,16 @@ def test_words_may_be_left_away(words: bool | str, expected: dict[str, Any]) -> 
     assert made.left_out == ()
 
 
+def test_words_of_rows_and_columns_that_are_framed_stand_out() -> None:
+    marks = Mark("scores", -1, 2), Mark("Q", 0)
+    made = picture(SCORES, words="marked", marks=marks)
+    assert words_of(made) == words_of(picture(SCORES))
+    for words, bright in (("row words 0", {0, 8}), ("column words 0", {2})):
+        levels = [presence(word) for word in made.pieces["words", words]]
+        assert {n for n, level in enumerate(levels) if level == 1.0} == bright
+        assert sum(0.0 < level < 0.5 for level in levels) == 9 - len(bright)
+
+
 def test_words_are_left_out_where_there_is_no_room_and_that_is_told() -> None:
     made = picture("Q Kt scores\nV pattern z", tokens=24)
     assert {*made.left_out} >= {"the words above Kt", "the words beside Q"}

@@ -14,6 +14,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.view import LayerView
+from filmkit.mobjects.plot import Chart
 from filmkit.pictures.become import Become
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Cells, Free
@@ -131,6 +132,17 @@ def test_what_is_revealed_or_shown_later_does_not_appear(parts: dict[str, Any]) 
     assert animated(going.arrivals, Appear, going.after) == {
         "scores title", "words column words 0"
     }  # fmt: skip
+
+
+def test_the_bars_of_a_new_chart_grow(parts: dict[str, Any]) -> None:
+    going = way("Q", "chart", parts | {"chart": Free(Chart([0.5, -0.2]).copy)})
+    bars = going.after.parts["chart"].whole[0].bars
+    heights = [bar.height for bar in bars]
+    (arrival,) = going.arrivals
+    arrival.begin()
+    for share in (0.0, 0.5, 1.0):
+        arrival.interpolate(share)
+        assert [bar.height for bar in bars] == pytest.approx(np.multiply(share, heights), abs=0.3)
 
 
 def test_copies_of_what_a_scene_names_become_new_parts(parts: dict[str, Any]) -> None:
