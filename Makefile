@@ -27,7 +27,7 @@ help:
 	@echo "make messages     bring the catalogues of other languages up to date with the code"
 	@echo "make bench        measure how fast edits, films and the page to explore are"
 	@echo "make readme       draw the pictures of the README again"
-	@echo "make docs         build the website: films, gallery, documentation (40 minutes at first)"
+	@echo "make docs         build the website: films, gallery, documentation (a quarter of an hour at first)"
 	@echo "make publish      build it, and push it to the branch gh-pages (SITE=https://its.address/)"
 	@echo "make clean        remove the environment and caches; videos stay"
 

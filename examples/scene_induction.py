@@ -87,7 +87,7 @@ class Induction(Stage):
         """A language model reads a sentence, and then its beginning once more. What comes next?"""
         self.show("question")
 
-    @beat(ask="After just “{start}”, does a model expect [{first}] or [{copied}]?", answer="first")
+    @beat(ask="After just “{start}”, is “[{first}]” likelier or “[{copied}]”?", answer="first")
     def the_first_time(self):
         """“{first}”, though with {first_share} it is far from sure: no word can look ahead."""
         self.show("first_text\nfirst", headline=self.first)
@@ -98,13 +98,12 @@ class Induction(Stage):
         self.show("first_text second_text\nfirst second", headline=self.second)
 
     @beat(
-        ask="To continue “… {last} {copied} … {last}”, does the last “{last}” look at "
-        "[the first “{last}”] or at “[{copied}]”?",
+        ask="To go on, does the last “{last}” look at [the first “{last}”] or at “[{copied}]”?",
         answer="copied",
     )
     def where_it_looks(self):
         """At “{copied}”, which came after the first “{last}”: {copies_share} of its attention."""
-        line = _("of the attention goes from the last “{last}” to “{copied}”", **self.facts)
+        line = _("of the attention of the last “{last}” goes to “{copied}”", **self.facts)
         self.look("copies_share", line, Mark("copies", -1, self.copied))
 
     @beat
@@ -112,7 +111,8 @@ class Induction(Stage):
         """Each word of the second round looks at the word that followed it in the first, and that
         makes a line. The mean of its cells, {copies_score}, is the score of this head."""
         marks = (Mark("copies", self.period + n, n + 1) for n in range(self.copied))
-        self.look("copies_score", _("of the second round’s attention is on this line"), *marks)
+        line = _("of the second round’s attention goes to what followed in the first")
+        self.look("copies_score", line, *marks)
 
     @beat
     def all_heads(self):
@@ -121,11 +121,11 @@ class Induction(Stage):
         self.show("all", reveal="all", bars="all")
         self.wait_for("many")
         marks = tuple(Mark("all", *cell) for cell in np.argwhere(self.scores > 0.5))
-        line = _("heads give most of their attention to the word that came next")
+        line = _("heads look mostly at what followed in the first round")
         words = self.headline_of(_("{many} of {heads}", **self.facts), line)
         self.show("all", marks=marks, bars="all", headline=words)
 
-    @beat(ask="The last “{last}” seeks what followed “{last}”. How does “{copied}” know it did?")
+    @beat(ask="How can “{copied}” know that it came after “{last}”?")
     def its_helper(self):
         """In layer {helps_layer}, a head looks from “{copied}” one word back, with {helps_share},
         and notes that word. In layer [{copies_layer}], the last “{last}” looks for such a note."""
@@ -146,4 +146,4 @@ class Induction(Stage):
         self.show("answer")
         words = self.parts["answer"].whole[0]
         path = words[self.copied].get_bottom()[:2], words[-1].get_top()[:2]
-        self.play(kit.Draw(kit.Wire(path, colour=self.theme.accent).scale(0.8)))
+        self.play(kit.Draw(kit.Wire(path, colour=self.theme.accent, width=5).scale(0.8)))
