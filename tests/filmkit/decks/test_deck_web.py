@@ -39,7 +39,8 @@ window.modes = [];
 new MutationObserver(() => modes.push(document.getElementById("stage")?.dataset.mode))
     .observe(document, { subtree: true, attributeFilter: ["data-mode"] });
 """
-SLOWLY = "players.forEach((player) => (player.defaultPlaybackRate = player.playbackRate = 0.0625))"
+RATE = "players.forEach((player) => (player.defaultPlaybackRate = player.playbackRate = {}))"
+SLOWLY, FAST = RATE.format(0.0625), RATE.format(4)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,7 @@ def play_slowly(page: Page) -> Page:
 def test_a_step_plays_the_next_beat_which_then_holds(open_deck: Open, key: str) -> None:
     page = open_deck()
     wait_for_hold(page)
+    page.evaluate(FAST)
     for i in (1, 2):
         if key == "click":
             page.mouse.click(640, 600)

@@ -60,11 +60,18 @@ def test_an_edit_is_on_the_page_about_when_watch_has_written_it(
 ) -> None:
     """What is measured is printed: the page is a little earlier.
 
-    Other programs may keep the machine busy during one of the two, so a quarter more is allowed.
+    Other programs may keep the machine busy during one of the two: a quarter more is allowed, and
+    it is measured again where that does not do.
     """
-    fastest = {name: min(found) for name, found in edit_times(3).items()}
-    with capsys.disabled():
-        print(fastest)  # noqa: T201
-    watched = fastest.pop("--watch, the sheet")
-    assert len(fastest) == 2
-    assert all(seconds < 1.25 * watched for seconds in fastest.values())
+    times: dict[str, list[float]] = {}
+    for _trial in range(3):
+        for name, found in edit_times(3).items():
+            times.setdefault(name, []).extend(found)
+        fastest = {name: min(found) for name, found in times.items()}
+        with capsys.disabled():
+            print(fastest)  # noqa: T201
+        watched = fastest.pop("--watch, the sheet")
+        assert len(fastest) == 2
+        if all(seconds < 1.25 * watched for seconds in fastest.values()):
+            return
+    pytest.fail(f"--watch {watched:.2f} s, the page {fastest}")
