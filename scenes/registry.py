@@ -59,7 +59,6 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("the_next_word", "every_token_is_kept", "until_it_bursts", "the_question"),
     ),
     ("scene_attention", ("one_head",)),
-    ("scene_kv_cache", ("what_is_kept",)),
     ("scene_sharing", ("what_else",)),
     ("scene_mla", ("one_latent_for_all",)),
     ("scene_mla", ("all_heads_compared",)),

@@ -113,7 +113,7 @@ TALL_RACE = """
     naive   naive
     agree   agree
 """
-GREY = 0.8  # opacity of what was computed before
+KNOWN = 0.8  # opacity of what was computed before
 FADED = 0.35  # and of what is never needed again
 LEAST = 0.6  # and of a row of values that has no share in the new output
 
@@ -270,10 +270,10 @@ class KVCache(Stage):
 
     @beat
     def one_new_row(self) -> None:
-        """One new query, one new key: the scores gain one row. Everything [grey], we already
-        had."""
+        """One new query, one new key: the scores gain one row. Everything [outside] the frames, we
+        already had."""
         self._extend(1)
-        known, grey = self._rows(1.0, 0.0), self._rows(GREY)
+        known, faint = self._rows(1.0, 0.0), self._rows(KNOWN)
         lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
         line = _("one new query, one new key, one new row of scores")
         show = partial(self._show_product, headline=self.headline_of(_("One new row"), line))
@@ -283,9 +283,9 @@ class KVCache(Stage):
             show(lit=lit, marks=marks[:count], run_time=self.theme.tempo.small)
             self.play(*self._filling(mark.part), run_time=self.theme.tempo.small)
             del lit[mark.part]
-        self.wait_for("grey")
-        scores = np.where(np.tri(self.count), grey, 1.0)
-        show(marks=marks, lit={"Q": grey, "Kt": grey.T, "scores": scores})
+        self.wait_for("outside")
+        scores = np.where(np.tri(self.count), faint, 1.0)
+        show(marks=marks, lit={"Q": faint, "Kt": faint.T, "scores": scores})
 
     def _show_product(self, made: str = "scores", **kwargs: Any) -> None:
         """Show queries, keys, and what comes of them."""
@@ -297,8 +297,8 @@ class KVCache(Stage):
         """Softmax makes one new row of the pattern. That row mixes the values into one new
         output."""
         self._extend(1)
-        grey, known = self._rows(GREY), self._rows(1.0, 0.0)
-        lit = {"Q": grey, "Kt": grey.T, "pattern": grey}
+        faint, known = self._rows(KNOWN), self._rows(1.0, 0.0)
+        lit = {"Q": faint, "Kt": faint.T, "pattern": faint}
         mixing, made = (Mark(name, row=self.old) for name in ("pattern", "z"))
         head = self.layer.until(self.trace.meta.n_prompt + 1).head(self.head.head)
         shares = head.pattern[-1]
@@ -307,7 +307,7 @@ class KVCache(Stage):
         words = self.headline_of(_("One new output"), line)
         self._show_product("pattern", lit=lit, marks=(mixing,), headline=words)
         show = partial(self.show, MIX, tall=TALL_MIX, words="rows", headline=words)
-        lit = {"pattern": grey, "V": known, "z": grey * known}
+        lit = {"pattern": faint, "V": known, "z": faint * known}
         show(lit=lit, marks=(mixing,))
         self.play(*self._filling("V"), run_time=self.theme.tempo.small)
         lit["V"] = mixed_in
