@@ -20,7 +20,7 @@ from docs import repository
 from extract.support.files import write_text
 from extract.trace import Trace
 from filmkit.core.beat_records import Rehearsal
-from filmkit.core.project import PROJECT
+from filmkit.core.project import PROJECT, TITLE
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.core.theme import DARK
 from filmkit.decks.gallery import captions_data, cover_of, scene_data
@@ -41,14 +41,16 @@ __all__ = ["draw_site"]
 
 SOCIAL = Quality(1200, 630, 30)  # the size that networks ask for
 WEBP = 85  # quality of the pictures in scripts, 0 to 100
-LATIN = "".join(map(chr, range(0xA0, 0x180)))  # letters that pages may have, beside ASCII
+SIGNS = "".join(map(chr, (*range(0xA0, 0x180), *range(0x2010, 0x2030), *range(0x2190, 0x2194))))
+"""What pages may have beside ASCII: letters, dashes, quotation marks and arrows."""
+
 DECK = "scene_attention"
 """The scene whose deck is there to be tried."""
 
 DOORS = (
     ("scenes/index.html", "scene_heads", "Watch it", "scene by scene, with scripts and questions."),
-    ("try/index.html", DECK, "Try it by hand", "on a page that computes."),
-    ("deck.html", "scene_mla", "Show it", "in a talk: a deck is one file."),
+    ("try/index.html", "scene_mla", "Try it by hand", "on a page that computes."),
+    ("deck.html", DECK, "Show it", "in a talk: this scene as a deck, in one file."),
     ("tutorial.html", "scene_patterns", "Make your own", "of your prompt and your model."),
 )
 """Where the front page leads: address, scene with the picture, title and words."""
@@ -78,7 +80,7 @@ def draw_site(request: RenderRequest, pages: Path, files: Path) -> None:
         raise click.ClickException("the website lacks a deck")
     paper = replace(request, settings=replace(request.settings, theme="print"))
     make_worksheet(paper, files / "worksheet.pdf", "a4", exercises=True)
-    write_explore(replace(request, out=files / "try"))
+    write_explore(replace(request, out=files / "try"), home=("../index.html", TITLE))
     write_picture(_social(request, trace), files / "social.png", title=THUMBNAIL.title)
     with manim_config(request.quality, verbosity=request.verbosity):
         scenes = [_describe(entry, trace, request) for entry in SCENES]
@@ -92,7 +94,7 @@ def draw_site(request: RenderRequest, pages: Path, files: Path) -> None:
         "repository": repository(),
         "doors": DOORS,
         "ratio": f"{size.width} / {size.height}",
-        "told": LATIN,
+        "told": SIGNS,
     }
     names = {"front.md": "front.txt", "explore.md": "explore.txt", "site.css": "static/site.css"}
     film = _short_film(films, scenes[0]["opening"])
@@ -156,6 +158,7 @@ def _describe(entry: SceneEntry, trace: Trace, request: RenderRequest) -> dict[s
         "seconds": rehearsal.duration,
         "beats": [beat | chapter for beat, chapter in zip(beats, scene["chapters"], strict=True)],
         "more": f"{entry.slug}.html",
+        "page": f"{entry.slug}.html",
         "where": "Script, questions, tensors, code",
         "layer": layer,
         "arrays": [{"name": n, "axes": trace.axes(n), "shape": trace[n].shape} for n in arrays],

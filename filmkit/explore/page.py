@@ -51,8 +51,15 @@ THEMES = (DARK, LIGHT)
 """The themes between which a reader may switch."""
 
 
-def write_explore(request: RenderRequest) -> bool:
+def write_explore(request: RenderRequest, home: tuple[str, str] | None = None) -> bool:
     """Write the page and the files that it loads to the request's folder; return True.
+
+    Parameters
+    ----------
+    request
+        The trace, and how to show it.
+    home
+        Address and title of the page to which this one leads back; None for none.
 
     Raises
     ------
@@ -80,7 +87,7 @@ def write_explore(request: RenderRequest) -> bool:
         for name, numbers in numbers_of(view, parts, settings.palette).items()
     }
     told = "".join(numbers.values())
-    page = page_of(view, parts, document, scripts=SCRIPTS, said=said, told=told)
+    page = page_of(view, parts, document, scripts=SCRIPTS, said=said, told=told, home=home)
     texts = {folder / "index.html": page, **numbers}
     if any(part.name == "heads" for part in parts):
         for name in (LIBRARY, "LICENSE.txt"):

@@ -320,7 +320,7 @@ def test_the_website_works_from_disk(browser: Browser, site: Path) -> None:
         page.evaluate("document.querySelector('video').play()")
         wait_until(page, f"document.querySelector('.said').textContent !== {json.dumps(said)}")
         page.goto((site / "scenes" / "scene_sparse.html").as_uri())
-        button = page.locator("button.time").nth(1)
+        button = page.locator("button.time").last
         start = button.get_attribute("data-start")
         button.click()
         wait_until(page, f"document.querySelector('video').currentTime >= {start}")
