@@ -16,7 +16,7 @@ from filmkit.core.stage_settings import StageSettings
 from filmkit.core.view import LayerView, best_match
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.kv_cache.parts import NextWords, WorkBar
-from scenes.kv_cache.scene_kv_cache import FADED, GREY, LEAST, KVCache
+from scenes.kv_cache.scene_kv_cache import FADED, KNOWN, LEAST, KVCache
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
@@ -168,7 +168,7 @@ def test_what_is_old_is_greyed_and_what_is_new_is_not(panels: dict[str, list[Hea
             turn = np.transpose if cells.source.transposed else np.asarray
             shown, masked = turn(cells.shown), turn(cells.masked)
             old = shown[:-1][masked[:-1] == 0]  # the mask stays what the legend shows
-            faded = FADED if name == "what_is_kept" else GREY
+            faded = FADED if name == "what_is_kept" else KNOWN
             np.testing.assert_allclose(old, faded, atol=1e-6)
             assert (shown[-1] == 1).all()
 
@@ -182,7 +182,7 @@ def test_values_are_as_bright_as_their_share_in_the_new_output(
     np.testing.assert_allclose(
         values.shown[:, 0], LEAST + (1 - LEAST) * shares / shares.max(), atol=1e-6
     )
-    assert min(LEAST, GREY) >= 0.6  # what is darker cannot be read in a projection
+    assert min(LEAST, KNOWN) >= 0.6  # what is darker cannot be read in a projection
 
 
 def test_old_cells_are_those_of_the_prompt(panels: dict[str, list[Heatmap]]) -> None:
