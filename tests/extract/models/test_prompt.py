@@ -100,7 +100,7 @@ def test_the_pictures_have_the_same_limits() -> None:
     assert (MIN_TOKENS, MAX_TOKENS) == PICTURE_TOKENS
 
 
-@pytest.fixture(params=["nobody listens", "nobody answers"])
+@pytest.fixture(params=["nobody listens", pytest.param("nobody answers", marks=pytest.mark.slow)])
 def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
     """Return an address where no hub answers."""
     with socket.socket() as listener:

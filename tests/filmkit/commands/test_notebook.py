@@ -134,6 +134,7 @@ def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:
     assert path == str(program)
 
 
+@pytest.mark.slow
 def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     file = tmp_path / "trace.safetensors"
     make_trace().save(file)

@@ -363,6 +363,7 @@ def test_every_control_and_picture_has_a_name(open_deck: Open) -> None:
     assert page.evaluate("document.activeElement.tagName") == "BUTTON"
 
 
+@pytest.mark.slow
 def test_films_beside_the_page(browser: Browser, trace: Trace, tmp_path: Path) -> None:
     file = tmp_path / "trace.safetensors"
     trace.save(file)

@@ -311,12 +311,10 @@ def test_a_mistake_stands_over_the_picture_until_it_is_mended(
     assert not differ(picture(page), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong", "word"),
-    [
-        pytest.param("import RIGHT", "import RIHGT", "RIHGT", marks=pytest.mark.slow),
-        ("@beat", "# none", "no beat to play"),
-    ],
+    [("import RIGHT", "import RIHGT", "RIHGT"), ("@beat", "# none", "no beat to play")],
 )
 def test_the_last_good_films_stay_while_a_scene_cannot_be_drawn(
     page: Page, studio: Studio, right: str, wrong: str, word: str

@@ -336,6 +336,7 @@ def test_a_short_stop_is_measured_to_the_frame() -> None:
     assert report.still_seconds == pytest.approx(2.9, abs=0.1)
 
 
+@pytest.mark.slow
 def test_nothing_new_is_seen_while_a_picture_only_drifts() -> None:
     class Drifting(Stage):
         @beat
