@@ -79,7 +79,8 @@ def draw_site(request: RenderRequest, pages: Path, files: Path) -> None:
     if not make_deck(replace(request, scenes=(by_name[DECK],)), "web", files / "deck.html"):
         raise click.ClickException("the website lacks a deck")
     paper = replace(request, settings=replace(request.settings, theme="print"))
-    make_worksheet(paper, files / "worksheet.pdf", "a4", exercises=True)
+    if not make_worksheet(paper, files / "worksheet.pdf", "a4", exercises=True):
+        raise click.ClickException("the website lacks its worksheet")
     write_explore(replace(request, out=files / "try"), home=("../index.html", TITLE))
     write_picture(_social(request, trace), files / "social.png", title=THUMBNAIL.title)
     with manim_config(request.quality, verbosity=request.verbosity):

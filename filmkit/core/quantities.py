@@ -269,7 +269,7 @@ def cells_of(trace: Trace, source: TensorSource) -> Array:
         whole = quantity.of(trace, **dict(source.given))
         for count, place in zip(whole.shape, source.index, strict=False):
             if isinstance(place, tuple) and place[1] > count:
-                # Slices end without a word where an array does.
+                # A slice beyond the end of an array is shorter, without an error.
                 raise SceneCodeError(
                     f"the quantity {source.quantity} returns an array of shape {whole.shape}, and "
                     f"the cells {place[0]} to {place[1] - 1} of an axis are shown; return it for "
