@@ -88,6 +88,7 @@ def draw_site(request: RenderRequest, pages: Path, files: Path) -> None:
     size = request.quality
     values = {
         "scenes": scenes,
+        "titles_lead": True,
         "minutes": round(sum(scene["seconds"] for scene in scenes) / 60),
         "model": trace.meta.model,
         "prompt": trace.meta.prompt.strip(),
@@ -159,7 +160,6 @@ def _describe(entry: SceneEntry, trace: Trace, request: RenderRequest) -> dict[s
         "seconds": rehearsal.duration,
         "beats": [beat | chapter for beat, chapter in zip(beats, scene["chapters"], strict=True)],
         "more": f"{entry.slug}.html",
-        "page": f"{entry.slug}.html",
         "where": "Script, questions, tensors, code",
         "layer": layer,
         "arrays": [{"name": n, "axes": trace.axes(n), "shape": trace[n].shape} for n in arrays],

@@ -33,6 +33,9 @@ from filmkit.core.model_places import HEAD, KV_HEAD, LAYER, ModelPlace
 from filmkit.core.norm import TensorSource
 
 __all__ = [
+    "KINDS",
+    "PLAIN_NAMES",
+    "POSITIONS",
     "QUANTITIES",
     "NamedNumbers",
     "PanelCheck",
@@ -63,7 +66,9 @@ PLAIN_NAMES = {
     "head": "n_heads",
     "kv_head": "n_kv_heads",
     "layer": "n_layers",
-}  # other names for the axes of a quantity, and those that traces have for them
+}
+"""Other names for the axes of a quantity, and those that traces have for them."""
+
 EACH_PAIR = ("query_pos", "key_pos")  # axes of what each query has with each key
 SHARED = N_("with shared keys and values")
 ROTATED_AFTER = N_("with keys from the latent, rotated after")

@@ -90,6 +90,7 @@ def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) ->
             theme,
             told="".join(scene["cues"] for scene in scenes),
             scenes=scenes,
+            titles_lead=False,
             model=trace.meta.model,
             prompt=trace.meta.prompt.strip(),
             ratio=f"{size.width} / {size.height}",

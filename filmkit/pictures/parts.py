@@ -21,7 +21,7 @@ from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, ro
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.quantities import POSITIONS, QUANTITIES
+from filmkit.core.quantities import PLAIN_NAMES, POSITIONS, QUANTITIES
 from filmkit.core.text import TextLine, text_width
 from filmkit.core.theme import Theme, current_theme
 from filmkit.mobjects.marks import AxisNumbers, ColourBar, TokenLabels
@@ -59,14 +59,13 @@ BAR_ZOOM = 1.39  # of its numbers, which are to be read
 TITLE_GAP = 0.12
 LEAST_FILLED = 0.5  # least size of what fills its place, as a share of its own size
 
-HEAD, KV_HEAD, LAYER = "head", "kv_head", "layer"
 CHANNEL, MODEL, LATENT = "channel", "model", "latent"
 SIDES = {
+    **{axis: name for name, axis in PLAIN_NAMES.items()},
     **dict.fromkeys(POSITIONS, TOKEN),
-    **{"n_heads": HEAD, "n_kv_heads": KV_HEAD, "n_layers": LAYER},
     **{"d_qk": CHANNEL, "d_v": CHANNEL, "d_model": MODEL, "r": LATENT},
 }  # what the axes of quantities are called in pictures
-COUNTED = {HEAD: N_("heads"), KV_HEAD: N_("key/value heads"), LAYER: N_("layers")}
+COUNTED = {"head": N_("heads"), "kv_head": N_("key/value heads"), "layer": N_("layers")}
 
 
 @dataclass(frozen=True)
