@@ -6,12 +6,11 @@
 """
 
 import numpy as np
-from manim import DOWN, UL, UR, VGroup
+from manim import DOWN, LEFT, UP, Arrow, Create, CurvedArrow, GrowArrow, VGroup
 
 import filmkit as kit
-from filmkit import Label, Mark, Stage, beat, format_share, printable
+from filmkit import Label, Mark, Stage, beat, cells_of, format_share, printable, quantity
 from filmkit.core.language import _
-from filmkit.core.quantities import cells_of, quantity
 
 
 @quantity("mean attention at a distance", axes=("head", "layer"))
@@ -33,26 +32,30 @@ class Induction(Stage):
         self.period = period = len(words) - self.copied
         if not period or words[period:] != words[: self.copied]:
             raise kit.StageError("no sentence begins again in this prompt: see the scene's file")
-        self.facts |= {"last": words[-1], "copied": words[self.copied]}
-        self.facts["start"] = " ".join(words[: self.copied])
-        self.part("question", self.rounds([*words, "?"]))
-        self.part("answer", self.rounds([*words, words[self.copied]]))
+        self.facts |= {"last": words[-1], "start": " ".join(words[: self.copied])}
+        self.part("question", self.rounds(*words, "?"))
+        self.part("answer", self.rounds(*words, words[self.copied]))
         self.first = self.add_guesses("first", self.copied, self.theme.muted)
         self.second = self.add_guesses("second", len(words), self.theme.accent)
         self.part("axes", kit.text_in(_("to\xa0→ from\xa0↓"), 1.2, colour=self.theme.muted))
         source = self.layer.computed("attention_at", distance=period - 1, count=self.copied)
-        scores = self.scores = cells_of(self.trace, source)
+        scores = cells_of(self.trace, source)
         self.part("all", kit.Matrix(scores, kit.Norm.unit(), source))
-        self.facts |= {"heads": str(scores.size), "many": str((scores > 0.5).sum())}
-        layer = self.add_head("copies", _("finds the note"), scores, (-1, self.copied))
-        below = attention_at(self.trace, 1, self.layer.count - 1)[:, :layer]
-        self.add_head("helps", _("looks one word back"), below, (self.copied, self.copied - 1))
+        self.strong = scores > 0.5
+        self.facts |= {"heads": str(scores.size), "many": str(self.strong.sum())}
+        head, layer = np.argwhere(scores == scores.max())[0].tolist()
+        pattern = kit.head_matrix(self.layer.at(layer).head(head), "pattern")
+        self.part("copies", pattern)
+        helper = attention_at(self.trace, 1, self.layer.count - 1)[:, :layer].max(axis=0).argmax()
+        self.facts |= {"layer": str(layer), "helper": str(helper), "copied": words[self.copied]}
+        self.facts["share"] = format_share(pattern.values[-1, self.copied])
+        self.facts["score"] = format_share(scores.max())
 
-    def rounds(self, words):
+    def rounds(self, *words):
         """Return the words of both rounds, the second below the first; the last one stands out."""
-        labels = kit.LabelGroup(*(Label(word, size=0.075) for word in words))
-        labels[-1].set_fill(self.theme.accent)
-        return labels.arrange_in_grid(cols=self.period, buff=(0.35, 2))
+        bright = {words[-1]: self.theme.accent}
+        labels = (Label(word, size=0.075, colour=bright.get(word)) for word in words)
+        return kit.LabelGroup(*labels).arrange_in_grid(cols=self.period, buff=(0.35, 2))
 
     def add_guesses(self, name, count, colour):
         """Make parts of some first words and of the likeliest next ones; return a headline."""
@@ -63,24 +66,24 @@ class Induction(Stage):
         self.part(f"{name}_text", kit.text_in(f"{text} …", 0.42 * self.frame.free.width, size=0.04))
         look = {"size": 0.038, "y_range": (0, 1), "write": format_share, "colour": colour}
         self.part(name, kit.Chart(shares, names=words, width=5, **look))
-        line = _("probability that the next word is “{word}”", word=words[0])
+        line = _("for “{word}”, the likeliest next word", word=words[0])
         return self.headline_of(self.facts[f"{name}_share"], line)
 
-    def add_head(self, name, title, scores, cell):
-        """Make a part of the head with the largest score, and facts; return its layer."""
-        head, layer = map(int, np.unravel_index(scores.argmax(), scores.shape))
-        pattern = kit.head_matrix(self.layer.at(layer).head(head), "pattern", title=title)
-        self.part(name, pattern)
-        self.facts |= {f"{name}_layer": str(layer), f"{name}_score": format_share(scores.max())}
-        self.facts[f"{name}_share"] = format_share(pattern.values[cell])
-        return layer
-
-    def look(self, share, line, *marks):
-        """Show the head that copies, what is marked in it, and what that says."""
+    def look(self, share, line, *cells):
+        """Show the head that copies, some bright cells of it, and what they say."""
         figure = Label(self.facts[share], size=0.09, weight="semibold")
         self.part("said", VGroup(figure, kit.text_in(line, 4, size=0.042)).arrange(DOWN))
+        lit = np.full(self.head.pattern.shape, self.theme.dim)
+        lit[tuple(zip(*cells, strict=True))] = 1
         look = {"tall": "axes .\n. copies\nsaid said", "titles": False, "words": "marked"}
-        self.show("axes . said\n. copies said", marks=marks, **look)
+        marks = tuple(Mark("copies", *cell) for cell in cells)
+        self.show("axes . said\n. copies said", marks=marks, lit={"copies": lit}, **look)
+
+    def draw(self, start, end, angle, line, side):
+        """Draw an arrow from a point to another one, and words beside it."""
+        arrow = CurvedArrow(start, end, angle=angle, color=self.theme.highlight)
+        label = Label(line, size=0.042, colour=self.theme.highlight).next_to(arrow, side)
+        self.play(Create(arrow), kit.Appear(label))
 
     @beat
     def two_rounds(self):
@@ -98,21 +101,19 @@ class Induction(Stage):
         self.show("first_text second_text\nfirst second", headline=self.second)
 
     @beat(
-        ask="To go on, does the last “{last}” look at [the first “{last}”] or at “[{copied}]”?",
-        answer="copied",
+        ask="Does the last “{last}” look at [the first “{last}”] or “[{copied}]”?", answer="copied"
     )
     def where_it_looks(self):
-        """At “{copied}”, which came after the first “{last}”: {copies_share} of its attention."""
+        """At “{copied}”, which came after the first “{last}”: {share} of its attention."""
         line = _("of the attention of the last “{last}” goes to “{copied}”", **self.facts)
-        self.look("copies_share", line, Mark("copies", -1, self.copied))
+        self.look("share", line, (-1, self.copied))
 
     @beat
     def a_line(self):
         """Each word of the second round looks at the word that followed it in the first, and that
-        makes a line. The mean of its cells, {copies_score}, is the score of this head."""
-        marks = (Mark("copies", self.period + n, n + 1) for n in range(self.copied))
-        line = _("of the second round’s attention goes to what followed in the first")
-        self.look("copies_score", line, *marks)
+        makes a line. The mean of its cells, {score}, is the score of this head."""
+        line = _("of attention, on average, goes to what came next the first time")
+        self.look("score", line, *((self.period + n, n + 1) for n in range(self.copied)))
 
     @beat
     def all_heads(self):
@@ -120,24 +121,24 @@ class Induction(Stage):
         the attention is on that line. Heads that do this are called induction heads."""
         self.show("all", reveal="all", bars="all")
         self.wait_for("many")
-        marks = tuple(Mark("all", *cell) for cell in np.argwhere(self.scores > 0.5))
-        line = _("heads look mostly at what followed in the first round")
-        words = self.headline_of(_("{many} of {heads}", **self.facts), line)
-        self.show("all", marks=marks, bars="all", headline=words)
+        marks = tuple(Mark("all", *cell) for cell in np.argwhere(self.strong))
+        line = _("heads look mostly at what came next the first time")
+        look = {"headline": self.headline_of(_("{many} of {heads}", **self.facts), line)}
+        self.show("all", marks=marks, focus={"all": self.strong}, bars="all", **look)
 
     @beat(ask="How can “{copied}” know that it came after “{last}”?")
     def its_helper(self):
-        """In layer {helps_layer}, a head looks from “{copied}” one word back, with {helps_share},
-        and notes that word. In layer [{copies_layer}], the last “{last}” looks for such a note."""
-        mark = Mark("copies", -1, self.copied, label=Label(self.facts["last"], size=0.042))
-        marks = Mark("helps", self.copied, self.copied - 1), mark
-        self.show("helps copies", words="marked", marks=marks)
-        self.wait_for("copies_layer")
-        start, end = (mark.box(self.parts[mark.part].cells) for mark in marks)
-        path = (start.right, start.y), (end.x, start.y), (end.x, end.top)
-        wire = kit.Wire(path, colour=self.theme.highlight, width=self.theme.bold)
-        note = Label(_("note: after “{last}”", **self.facts), size=0.038)
-        self.play(kit.Draw(wire), kit.Appear(note.next_to(wire.get_corner(UL), UR, buff=0.15)))
+        """In layer {helper}, a head looks one word back: it notes at “{copied}” what came before.
+        In layer [{layer}], the last “{last}” looks for such a note."""
+        self.show("question")
+        words = self.parts["question"].whole[0]
+        note = Label(_("after “{last}”", **self.facts), size=0.055, colour=self.theme.highlight)
+        self.play(kit.Appear(note.next_to(words[self.copied], DOWN)))
+        start, end = (words[self.copied - n].get_top() + 0.1 * UP for n in (1, 0))
+        self.draw(start, end, -2, _("layer {helper} notes the word before", **self.facts), UP)
+        self.wait_for("layer")
+        start, end = words[-2].get_top() + 0.1 * UP, note.get_left() + 0.1 * LEFT
+        self.draw(start, end, -1, _("layer {layer} finds the note", **self.facts), LEFT)
 
     @beat
     def said_again(self):
@@ -145,5 +146,4 @@ class Induction(Stage):
         weight has changed: training made heads that copy, and the prompt tells them what."""
         self.show("answer")
         words = self.parts["answer"].whole[0]
-        path = words[self.copied].get_bottom()[:2], words[-1].get_top()[:2]
-        self.play(kit.Draw(kit.Wire(path, colour=self.theme.accent, width=5).scale(0.8)))
+        self.play(GrowArrow(Arrow(words[self.copied], words[-1], color=self.theme.accent)))

@@ -33,6 +33,8 @@ from .core.light import mirrored as mirrored
 from .core.norm import Norm as Norm
 from .core.norm import TensorSource as TensorSource
 from .core.numbers import format_share as format_share
+from .core.quantities import cells_of as cells_of
+from .core.quantities import quantity as quantity
 from .core.stage import beat as beat
 from .core.stage_settings import StageSettings as StageSettings
 from .core.text import Label as Label

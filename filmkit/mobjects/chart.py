@@ -247,16 +247,18 @@ class ChartAxes(VGroup):
         self.add(self.rules, self.base, self.x_ticks, self.y_ticks, self.titles)
 
     def make_way(self, labels: Iterable[Mobject]) -> None:
-        """Interrupt the hairlines where labels stand on them, which are apart from each other."""
+        """Interrupt the hairlines around labels that stand on them, which are beside each other."""
         boxes = [Box.between(label.get_corner(DL), label.get_corner(UR)) for label in labels]
         for rule in self.rules:
             y = rule.get_y()
             across = sorted((b.left, b.right) for b in boxes if b.bottom < y < b.top)
-            ends = [self.plot.left, *chain(*across), self.plot.right]
+            ends = [(start - GAP, end + GAP) for start, end in across]
+            ends = [self.plot.left, *chain(*ends), self.plot.right]
             rule.clear_points()
             for start, end in zip(ends[::2], ends[1::2], strict=True):
-                rule.start_new_path(np.array([start, y, 0.0]))
-                rule.add_line_to(np.array([end, y, 0.0]))
+                if start < end:
+                    rule.start_new_path(np.array([start, y, 0.0]))
+                    rule.add_line_to(np.array([end, y, 0.0]))
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Return the (x, y) in scene units of a point of data."""
