@@ -145,5 +145,5 @@ class Induction(Stage):
         """All heads that follow the line, strongly or weakly, make the model say “{copied}”. No
         weight has changed: training made heads that copy, and the prompt tells them what."""
         self.show("answer")
-        words = self.parts["answer"].whole[0]
-        self.play(GrowArrow(Arrow(words[self.copied], words[-1], color=self.theme.accent)))
+        read, said = (self.parts["answer"].whole[0][n] for n in (self.copied, -1))
+        self.play(GrowArrow(Arrow(read.get_bottom(), said.get_top(), color=self.theme.accent)))
