@@ -287,7 +287,8 @@ def test_there_is_one_tool_at_a_time(open_deck: Open) -> None:
 @pytest.mark.slow
 def test_who_comes_to_a_stand_finds_clean_pictures(open_deck: Open) -> None:
     page = open_deck(alone=True, **STILL)
-    page.clock.install()
+    page.clock.install(time=0)
+    page.clock.pause_at(1)
     page.reload()
     page.keyboard.press("a")
     page.keyboard.press("d")

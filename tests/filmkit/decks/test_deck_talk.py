@@ -377,7 +377,7 @@ def test_a_beat_that_asks_for_it_plays_over_and_over_by_itself(open_deck: Open) 
 def test_such_a_beat_plays_once_at_a_stand(open_stand: Open) -> None:
     page = open_stand("#2")
     page.evaluate(f"data.pause = 0.05; {COUNT_PLAYS}; go(2, true)")
-    wait_until(page, "state.index === 3", timeout=8)
+    wait_until(page, "state.index === 3")
 
 
 def test_such_a_beat_is_a_picture_where_motion_is_reduced(open_deck: Open) -> None:
@@ -423,7 +423,8 @@ def test_any_key_pauses_a_stand_and_a_lets_it_go_on(open_stand: Open) -> None:
 
 def test_a_stand_goes_on_when_nobody_has_been_there_for_a_minute(open_stand: Open) -> None:
     page = open_stand(alone=True, **STILL)
-    page.clock.install()
+    page.clock.install(time=0)
+    page.clock.pause_at(1)
     page.reload()
     page.keyboard.press("o")
     assert page.is_visible("#overview")
