@@ -35,14 +35,14 @@ class Induction(Stage):
         self.facts |= {"last": words[-1], "start": " ".join(words[: self.copied])}
         self.part("question", self.rounds(*words, "?"))
         self.part("answer", self.rounds(*words, words[self.copied]))
-        self.first = self.add_guesses("first", self.copied, self.theme.muted)
-        self.second = self.add_guesses("second", len(words), self.theme.accent)
+        self.add_guesses("first", self.copied, self.theme.muted)
+        self.add_guesses("second", len(words), self.theme.accent)
         self.part("axes", kit.text_in(_("to\xa0→ from\xa0↓"), 1.2, colour=self.theme.muted))
         source = self.layer.computed("attention_at", distance=period - 1, count=self.copied)
         scores = cells_of(self.trace, source)
         self.part("all", kit.Matrix(scores, kit.Norm.unit(), source))
-        self.strong = scores > 0.5
-        self.facts |= {"heads": str(scores.size), "many": str(self.strong.sum())}
+        self.strong = np.argwhere(scores > 0.5)
+        self.facts |= {"heads": str(scores.size), "many": str(len(self.strong))}
         head, layer = np.argwhere(scores == scores.max())[0].tolist()
         pattern = kit.head_matrix(self.layer.at(layer).head(head), "pattern")
         self.part("copies", pattern)
@@ -58,7 +58,7 @@ class Induction(Stage):
         return kit.LabelGroup(*labels).arrange_in_grid(cols=self.period, buff=(0.35, 2))
 
     def add_guesses(self, name, count, colour):
-        """Make parts of some first words and of the likeliest next ones; return a headline."""
+        """Make parts, and facts, of some first words and of the likeliest next ones."""
         text, place = "".join(self.layer.words[:count]).strip(), self.layer.first + count - 1
         words = [printable(word) for word in self.trace.meta.top_tokens[place][:3]]
         shares = self.trace["top_probs"][place, :3]
@@ -66,18 +66,14 @@ class Induction(Stage):
         self.part(f"{name}_text", kit.text_in(f"{text} …", 0.42 * self.frame.free.width, size=0.04))
         look = {"size": 0.038, "y_range": (0, 1), "write": format_share, "colour": colour}
         self.part(name, kit.Chart(shares, names=words, width=5, **look))
-        line = _("for “{word}”, the likeliest next word", word=words[0])
-        return self.headline_of(self.facts[f"{name}_share"], line)
 
     def look(self, share, line, *cells):
-        """Show the head that copies, some bright cells of it, and what they say."""
+        """Show the head that copies, frames around some cells of it, and what they say."""
         figure = Label(self.facts[share], size=0.09, weight="semibold")
         self.part("said", VGroup(figure, kit.text_in(line, 4, size=0.042)).arrange(DOWN))
-        lit = np.full(self.head.pattern.shape, self.theme.dim)
-        lit[tuple(zip(*cells, strict=True))] = 1
         look = {"tall": "axes .\n. copies\nsaid said", "titles": False, "words": "marked"}
         marks = tuple(Mark("copies", *cell) for cell in cells)
-        self.show("axes . said\n. copies said", marks=marks, lit={"copies": lit}, **look)
+        self.show("axes . said\n. copies said", marks=marks, **look)
 
     def draw(self, start, end, angle, line, side):
         """Draw an arrow from a point to another one, and words beside it."""
@@ -93,12 +89,16 @@ class Induction(Stage):
     @beat(ask="After just “{start}”, is “[{first}]” likelier or “[{copied}]”?", answer="first")
     def the_first_time(self):
         """“{first}”, though with {first_share} it is far from sure: no word can look ahead."""
-        self.show("first_text\nfirst", headline=self.first)
+        line = _("at most: the model has no clear favourite")
+        words = self.headline_of(self.facts["first_share"], line)
+        self.show("first_text\nfirst", headline=words)
 
     @beat
     def the_second_time(self):
         """The second time, “{second}” has {second_share}: only attention can have looked it up."""
-        self.show("first_text second_text\nfirst second", headline=self.second)
+        line = _("for “{second}”, once the model has read it", **self.facts)
+        words = self.headline_of(self.facts["second_share"], line)
+        self.show("first_text second_text\nfirst second", headline=words)
 
     @beat(
         ask="Does the last “{last}” look at [the first “{last}”] or “[{copied}]”?", answer="copied"
@@ -112,7 +112,7 @@ class Induction(Stage):
     def a_line(self):
         """Each word of the second round looks at the word that followed it in the first, and that
         makes a line. The mean of its cells, {score}, is the score of this head."""
-        line = _("of attention, on average, goes to what came next the first time")
+        line = _("of their attention, on average, goes to what came next the first time")
         self.look("score", line, *((self.period + n, n + 1) for n in range(self.copied)))
 
     @beat
@@ -121,10 +121,10 @@ class Induction(Stage):
         the attention is on that line. Heads that do this are called induction heads."""
         self.show("all", reveal="all", bars="all")
         self.wait_for("many")
-        marks = tuple(Mark("all", *cell) for cell in np.argwhere(self.strong))
-        line = _("heads look mostly at what came next the first time")
-        look = {"headline": self.headline_of(_("{many} of {heads}", **self.facts), line)}
-        self.show("all", marks=marks, focus={"all": self.strong}, bars="all", **look)
+        marks = tuple(Mark("all", *cell) for cell in self.strong)
+        line = _("heads give over half to what came next the first time")
+        words = self.headline_of(_("{many} of {heads}", **self.facts), line)
+        self.show("all", marks=marks, bars="all", headline=words)
 
     @beat(ask="How can “{copied}” know that it came after “{last}”?")
     def its_helper(self):
@@ -134,8 +134,8 @@ class Induction(Stage):
         words = self.parts["question"].whole[0]
         note = Label(_("after “{last}”", **self.facts), size=0.055, colour=self.theme.highlight)
         self.play(kit.Appear(note.next_to(words[self.copied], DOWN)))
-        start, end = (words[self.copied - n].get_top() + 0.1 * UP for n in (1, 0))
-        self.draw(start, end, -2, _("layer {helper} notes the word before", **self.facts), UP)
+        start, end = (words[self.copied - n].get_top() + 0.1 * UP for n in (0, 1))
+        self.draw(start, end, 2, _("layer {helper} looks one word back", **self.facts), UP)
         self.wait_for("layer")
         start, end = words[-2].get_top() + 0.1 * UP, note.get_left() + 0.1 * LEFT
         self.draw(start, end, -1, _("layer {layer} finds the note", **self.facts), LEFT)
