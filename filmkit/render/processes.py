@@ -258,10 +258,11 @@ class Apart:
 
 
 def stop(*processes: Apart) -> None:
-    """Stop processes, if they have not ended."""
-    for each in processes:
+    """Stop processes, if they have started and not ended."""
+    started = [each for each in processes if hasattr(each, "process") and each.process.pid]
+    for each in started:
         each.process.terminate()
-    for each in processes:
+    for each in started:
         each.process.join(CLEANUP_SECONDS)
         each.process.kill()
 

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import dask
 import pytest
@@ -154,6 +154,22 @@ def test_ctrl_c_while_processes_start_is_for_the_program_alone() -> None:
         start()
     assert child is not None
     assert child.communicate(timeout=60)[0] == "still there\n"
+
+
+class Unstarted(multiprocessing.Process):
+    """A process that is interrupted before it has started."""
+
+    def start(self) -> NoReturn:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("made", [Unstarted, Unstarted.start], ids=["started", "made"])
+def test_what_is_interrupted_before_it_has_started_is_not_stopped(
+    monkeypatch: pytest.MonkeyPatch, made: Callable[[Any], object]
+) -> None:
+    monkeypatch.setattr(processes, "clean_process", lambda *_, **__: made(None))
+    with pytest.raises(KeyboardInterrupt):
+        processes.Apart("module:function", ())
 
 
 # Nothing that a cluster sends runs here
