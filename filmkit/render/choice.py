@@ -13,7 +13,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import THEMES
 from filmkit.render.quality import DEFAULT_ASPECT
 
-__all__ = ["choose", "choose_beginning", "named_choices", "now_called"]
+__all__ = ["choose", "choose_beginning", "named_choices", "now_called", "wanted_beats"]
 
 
 def choose(name: str, known: Collection[str], kind: str, option: str) -> str:
@@ -97,6 +97,33 @@ def now_called(beat: str, scenes: Collection[SceneEntry], option: str) -> str:
         echo(f"{beat}: {scene} shows it now, as {name}", err=True)
         return name
     return beat
+
+
+def wanted_beats(
+    entry: SceneEntry, names: Collection[str], beat: str, option: str
+) -> Collection[str]:
+    """Return the names of all beats of a scene, or the one that was asked for.
+
+    Parameters
+    ----------
+    entry
+        The scene.
+    names
+        Names of its beats.
+    beat
+        Name of a beat, the beginning of one, or a name that it once had; or "all".
+    option
+        The command line option that the name was given for.
+
+    Raises
+    ------
+    click.BadParameter
+        When the scene has no such beat, or several beats begin so.
+    """
+    if beat == "all":
+        return names
+    name = now_called(beat, [entry], option)
+    return (choose_beginning(name, names, f"beat of {entry.slug}", option),)
 
 
 def named_choices(theme: str, aspect: str, language: str) -> list[str]:

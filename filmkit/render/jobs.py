@@ -14,7 +14,7 @@ from filmkit.core.card import FILM_TITLE
 from filmkit.core.language import _
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
-from filmkit.render.choice import choose_beginning, now_called
+from filmkit.render.choice import wanted_beats
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.films import (
@@ -69,7 +69,6 @@ __all__ = [
     "plan_films",
     "render_job",
     "render_session",
-    "wanted_beats",
     "write_film",
 ]
 
@@ -433,30 +432,3 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
             paths += [target(entry.slug) for entry in for_each_scene(request, [thumbnail], drawn)]
     report_files(request, paths)
     return len(paths) == len(posters) + 2
-
-
-def wanted_beats(
-    entry: SceneEntry, names: Collection[str], beat: str, option: str
-) -> Collection[str]:
-    """Return the names of all beats of a scene, or the one that was asked for.
-
-    Parameters
-    ----------
-    entry
-        The scene.
-    names
-        Names of its beats.
-    beat
-        Name of a beat, the beginning of one, or a name that it once had; or "all".
-    option
-        The command line option that the name was given for.
-
-    Raises
-    ------
-    click.BadParameter
-        When the scene has no such beat, or several beats begin so.
-    """
-    if beat == "all":
-        return names
-    name = now_called(beat, [entry], option)
-    return (choose_beginning(name, names, f"beat of {entry.slug}", option),)

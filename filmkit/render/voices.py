@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ from extract.support.printing import echo
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache, seal
+from filmkit.render.choice import wanted_beats
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene
@@ -89,7 +90,15 @@ class _CachedSounds:
 def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
     """Let the voice of a request speak each scene; the error of one that fails is printed.
 
-    Scenes are rehearsed without it first, to know their words.
+    Scenes are rehearsed without it first, to know their words; the beats that are asked for are
+    known before it says the first one.
+
+    Raises
+    ------
+    click.BadParameter
+        If a scene has no such beat.
+    VoiceError
+        If the voice says nothing in any of the scenes.
     """
     voice = request.voice
     if voice is None:
@@ -104,13 +113,18 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
             told.add(line)
             echo(line, err=True)
 
+    def beats_of(entry: SceneEntry) -> Collection[str]:
+        names = [record.name for record in rehearsals.get(entry).beats]
+        chosen = wanted_beats(entry, names, request.beat, "--beat")
+        return selected[entry.slug] if selected else chosen
+
     def speak(entry: SceneEntry) -> dict[str, Clip]:
         text = SceneText(
             entry.slug,
             tuple(
                 record
                 for record in rehearsals.get(entry).beats
-                if record.narration and (not wanted or record.name in wanted[entry.slug])
+                if record.narration and record.name in wanted[entry]
             ),
             len(once) == 1,
             lambda: entry.load().beat_names(),
@@ -121,11 +135,13 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
     # A film may show a scene several times.
     once = {entry.slug: entry.alone for entry in request.scenes}
     rehearsals.prepare(once.values())
-    wanted: dict[str, set[str]] = {}
+    selected: dict[str, set[str]] = {}
     for entry, beats in request.selection.items():
-        wanted.setdefault(entry.slug, set()).update(beats)
-    spoken = {e.slug: clips for e, clips in for_each_scene(request, once.values(), speak).items()}
-    if len(spoken) == len(once) and not any(spoken.values()):
+        selected.setdefault(entry.slug, set()).update(beats)
+    wanted = for_each_scene(request, once.values(), beats_of)
+    spoken = {e.slug: clips for e, clips in for_each_scene(request, wanted, speak).items()}
+    # A single beat may be one without words, or without a recording.
+    if request.beat == "all" and len(spoken) == len(once) and not any(spoken.values()):
         raise VoiceError("the voice says nothing in any of these scenes; name another --voice")
     speech = {
         slug: {beat: clip.speech for beat, clip in clips.items()} for slug, clips in spoken.items()

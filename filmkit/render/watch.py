@@ -29,10 +29,11 @@ from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
+from filmkit.render.choice import wanted_beats
 from filmkit.render.delivery import target_of
 from filmkit.render.errors import EditedError, explain
 from filmkit.render.films import Plan, beat_film
-from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
+from filmkit.render.jobs import beat_chapters, film_cues, write_film
 from filmkit.render.keys import read_ahead
 from filmkit.render.preview import save_sheet
 from filmkit.render.processes import DONE, ERROR, Apart, stop, telling

@@ -9,6 +9,7 @@ from shutil import rmtree
 from typing import NamedTuple
 
 import av
+import click
 import numpy as np
 import pytest
 
@@ -228,6 +229,24 @@ def test_a_single_beat_has_its_part_of_the_sound(project: Project) -> None:
     assert len(alone) / RATE == pytest.approx(3.2, abs=0.05)
     steady = slice(RATE // 2, RATE)
     assert np.abs(alone[steady]).max() == pytest.approx(np.abs(whole[steady]).max(), rel=0.03)
+
+
+def test_of_a_single_beat_no_other_is_spoken(project: Project, tmp_path: Path) -> None:
+    voice, said = chosen_voice(tone_program(tmp_path)), tmp_path / "tone.py.log"
+    with pytest.raises(click.BadParameter, match="no beat of story 'nope'"):
+        timed(project.request(beat="nope", voice=voice))
+    assert not said.exists()
+    spoken = timed(project.request(beat="end", voice=voice))
+    assert spoken.speech["story"].keys() == {"ending"}
+    assert said.read_text().splitlines() == [TEXTS["ending"]]
+
+
+def test_a_single_beat_without_a_recording_keeps_its_timing(
+    project: Project, tmp_path: Path
+) -> None:
+    write_sound(tmp_path / "01_opening.wav", tone(0.5))
+    spoken = timed(project.request(beat="ending", voice=chosen_voice(str(tmp_path))))
+    assert spoken.speech == {"story": {}}
 
 
 # What is rendered again
