@@ -49,18 +49,23 @@ def test_kokoro_speaks_as_the_page_says(
     blocks = blocks_of("docs/voice.md")
     (code,) = (block.text for block in blocks if "kokoro_onnx" in block.text)
     lines = [command.line for block in blocks for command in block.commands()]
+    # The script finds its files beside itself.
+    folder = tmp_path / "kokoro"
+    folder.mkdir()
     english, french = (
-        next(word for word in shlex.split(line) if "{text}" in word)
+        next(word for word in shlex.split(line) if "{text}" in word).replace(
+            SCRIPT, str(folder / SCRIPT)
+        )
         for line in lines
         if SCRIPT in line
     )
 
-    (tmp_path / SCRIPT).write_text(code)
+    (folder / SCRIPT).write_text(code)
     model = b"".join(data_of(part, "part.bin").read_bytes() for part in PARTS)
-    (tmp_path / "kokoro-v1.0.int8.onnx").write_bytes(model)
+    (folder / "kokoro-v1.0.int8.onnx").write_bytes(model)
     # The packaged voices are Japanese; those of other languages have the same form.
     packaged = np.load(data_of(PACKAGE, "data/voices_ja.npz"))["jf_alpha"]
-    with (tmp_path / "voices-v1.0.bin").open("wb") as file:
+    with (folder / "voices-v1.0.bin").open("wb") as file:
         np.savez(file, **{voice.split()[2]: packaged for voice in (english, french)})
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", path)

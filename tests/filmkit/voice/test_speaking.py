@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from filmkit.voice.errors import VoiceError
 from filmkit.voice.recordings import Folder, Recording
 from filmkit.voice.sounds import RATE, pauses, read_sound, spoken_span, write_wav
 from filmkit.voice.speaking import CHAIN, Piper, Program, joined, parts_of
+from tests.support.pages import blocks_of
 from tests.support.voices import (
     A_LETTER,
     NoStore,
@@ -224,6 +227,25 @@ def test_no_code_of_piper_is_imported() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("piper") is None, reason="needs the extra [voice]")
+def test_the_page_says_how_to_get_a_voice_of_piper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [each.line for block in blocks_of("docs/voice.md") for each in block.commands()]
+    (getting,) = (line for line in lines if "download_voices" in line)
+    module, *arguments = shlex.split(getting)[2:]
+    downloads, got = import_module(module), []
+    monkeypatch.setattr(
+        downloads,
+        "download_voice",
+        lambda voice, folder, **_: got.append(f"piper:{(folder / voice).as_posix()}.onnx"),
+    )
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.chdir(tmp_path)
+    downloads.main()
+    assert [line.split()[-1] for line in lines if "--voice piper:" in line] == got
+
+
 @pytest.mark.skipif(find_spec("piper") is None, reason="needs the extra [voice]")
 def test_piper_speaks(tmp_path: Path) -> None:
     voice = chosen_voice("piper")
