@@ -260,9 +260,8 @@ def widget(
     -------
     LiveWidget
         Displayed by the notebook when it is the last expression of a cell. Its ``value`` is a dict
-        with what is chosen and what that gives; it is empty until the picture is drawn. All
-        positions are those in the prompt, from 0; a beginning token, which is not drawn, counts,
-        but cannot be chosen.
+        with what is chosen and what that gives, from the beginning. All positions are those in the
+        prompt, from 0; a beginning token, which is not drawn, counts, but cannot be chosen.
 
         - "pattern": ``layer``, ``head``, ``query`` and ``key`` with ``query_word`` and
           ``key_word``, ``score`` (None where the model does not look) and ``weight``;
@@ -276,8 +275,9 @@ def widget(
 
         Set it, wholly or in part, and the picture follows: ``picture.value = {"query": 5}``, or
         ``{"query": "white"}`` if the word stands there once. In "rank", ``numbers`` is what can be
-        set: ``{"numbers": 48}``. What follows from that is computed by the picture, so ``value`` is
-        whole again in the next cell.
+        set: ``{"numbers": 48}``. The rest stays as it was or is computed anew: the ``key`` is the
+        strongest one if the one before comes after the query. The dict itself cannot be changed; a
+        copy of it can.
 
     Raises
     ------
@@ -294,8 +294,8 @@ def widget(
     >>> from filmkit import widget
     >>> pattern = widget("pattern", layer=11, head=3)
     >>> pattern.value = {"query": 5, "key": 2}
-    >>> pattern.value
-    {'query': 5, 'key': 2}
+    >>> pattern.value["query_word"], pattern.value["key_word"]
+    ('red', 'American')
     """
     if find_spec("anywidget") is None:
         raise ImportError(f"a live picture needs anywidget: {installing('notebook')}")

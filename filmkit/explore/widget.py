@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, NoReturn
 
 import anywidget
+import numpy as np
 import traitlets
 from markupsafe import Markup
 
+from extract.attention.arithmetic import softmax
+from extract.recompute.sharing import share_heads
 from filmkit.core.errors import StageError
 from filmkit.core.language import _
 from filmkit.core.theme import DARK
@@ -56,7 +60,7 @@ TOLD = {
     "rows": ("query_word", "scores", "weights"),
     "heads": ("query_word", "key_word", "weight", "moved"),
 }
-"""What the value of each picture tells beside what is chosen; ``templates/widget.js`` has it."""
+"""What the value of each picture tells beside what is chosen; see :class:`Results`."""
 
 POSITIONS = ("query", "key", "off")
 """Choices of words."""
@@ -64,6 +68,117 @@ POSITIONS = ("query", "key", "off")
 TEMPERATURES = (1 / 16, 16.0)  # the ends of the dial
 
 HEIGHT = "40rem"  # of a picture that a saved notebook shows, whose height nobody tells
+
+
+class ChoiceError(traitlets.TraitError, ValueError):
+    """What cannot be chosen, in a line, which is all that a notebook shows of it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"ValueError: {self}"]
+
+
+class Value(dict[str, Any]):
+    """The value of a picture, which is assigned anew: no part of it can be changed.
+
+    Parameters
+    ----------
+    value
+        Names, and plain numbers, words, lists and dicts of such.
+    """
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        super().__init__({name: _kept(each) for name, each in value.items()})
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)  # a copy may be changed
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise ChoiceError(
+            "a picture's value is not changed in place: assign what to choose, w.value = {...}"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
+def _kept(each: Any) -> Any:
+    if isinstance(each, Mapping):
+        return Value(each)
+    return tuple(each) if isinstance(each, list) else each
+
+
+@dataclass(frozen=True)
+class Results:
+    """What each picture of a layer tells of what is chosen in it, as ``templates/widget.js`` does.
+
+    Attributes
+    ----------
+    view
+        The layer.
+    words
+        The word at each position that may be chosen.
+    ranks
+        What :meth:`filmkit.decks.live.LivePictures.rank` returns, for a picture of it.
+    """
+
+    view: LayerView
+    words: Mapping[int, str]
+    ranks: Mapping[str, Any]
+
+    def pattern(self, head: int, query: int, key: int | None, **also: Any) -> dict[str, Any]:
+        """Return the score and the weight of a key; None stands for the strongest one."""
+        scores, weights = self._row(head, query)
+        about = self._cell(head, query, key, weights, **also)
+        return about | {"score": scores[about["key"]], "weight": weights[about["key"]]}
+
+    def rows(self, head: int, query: int, temperature: float, off: Any, **also: Any) -> Any:
+        """Return the scores and weights of a row, at the nearest temperature of the dial."""
+        temperature = 2 ** (math.floor(5 * math.log2(temperature) + 0.5) / 5)
+        scores, weights = self._row(head, query, temperature)
+        given = {"temperature": temperature, "scores": scores, "weights": weights, "off": off}
+        return self._about(head, query, **also) | given
+
+    def heads(
+        self, head: int, query: int, key: int | None, sets: int | None = None, **also: Any
+    ) -> dict[str, Any]:
+        """Return the weight of a key where heads share sets, and how much attention moved."""
+        own = self.view.trace.meta.n_kv_heads
+        shared = share_heads(self.view.trace, self.view.layer, min(own, sets or own))
+        weights = shared.pattern[head, query].tolist()
+        about = self._cell(head, query, key, weights, **also)
+        about["weight"] = weights[about["key"]]
+        if sets is None:
+            return about
+        moved = float(shared.row_distances.mean()) if shared.pooled else 0.0
+        return about | {"sets": sets, "moved": moved}
+
+    def rank(self, numbers: int, **also: Any) -> dict[str, Any]:
+        """Return what was measured of each way at a size."""
+        rung = self.ranks["sizes"].index(numbers)
+        measured = {each["way"]: each["rungs"][rung]["measured"] for each in self.ranks["latents"]}
+        return {**also, "numbers": numbers, **measured}
+
+    def _row(
+        self, head: int, query: int, temperature: float = 1.0
+    ) -> tuple[list[float | None], list[float]]:
+        """Return scores and weights of the keys up to a query; no score where it does not look."""
+        trace, layer = self.view.trace, self.view.layer
+        scores = trace.scores(layer, head, masked=True)[query, : query + 1]
+        row = np.ma.filled(scores, -np.inf)
+        if trace.meta.sinks:  # a key without a word, which takes its share
+            row = np.append(row, trace.get("sinks", layer)[head])
+        weights = softmax(row / temperature)
+        return scores.tolist(), weights[: query + 1].tolist()
+
+    def _about(self, head: int, query: int, **also: Any) -> dict[str, Any]:
+        return {**also, "head": head, "query": query, "query_word": self.words[query]}
+
+    def _cell(
+        self, head: int, query: int, key: int | None, weights: list[float], **also: Any
+    ) -> dict[str, Any]:
+        if key is None or key > query:
+            key = max(range(self.view.first, query + 1), key=weights.__getitem__)
+        return self._about(head, query, **also) | {"key": key, "key_word": self.words[key]}
 
 
 @dataclass(frozen=True)
@@ -79,48 +194,63 @@ class Choices:
         least and the greatest.
     words
         The word at each position that may be chosen.
+    at_first
+        What is chosen at first; None is left to the picture.
+    results
+        Returns the value of the picture for what is chosen, as a method of :class:`Results` does.
     """
 
     picture: str
     values: Mapping[str, Sequence[float]]
     words: Mapping[int, str]
+    at_first: Mapping[str, Any]
+    results: Callable[..., Mapping[str, Any]]
 
     def check(self, value: object) -> dict[str, Any]:
         """Return a value of the picture, or a part of one, in plain numbers.
 
         Raises
         ------
-        TraitError
-            If it is no dict.
-        ValueError
-            If there is no such choice.
+        ChoiceError
+            If it is no dict, or there is no such choice.
         """
         if not isinstance(value, Mapping):
             example = {name: known[-1] for name, known in [*self.values.items()][-1:]}
-            raise traitlets.TraitError(
+            raise ChoiceError(
                 f"value is {value!r}; expected a dict of what to choose, such as {example}"
             )
-        checked = {name: self._checked(name, chosen) for name, chosen in value.items()}
-        query, key = checked.get("query"), checked.get("key")
+        return {name: self._checked(name, chosen) for name, chosen in value.items()}
+
+    def whole(self, value: object, before: Mapping[str, Any]) -> Value:
+        """Return the value of the picture after a choice; what is not named stays as it was.
+
+        Raises
+        ------
+        ChoiceError
+            If that cannot be chosen.
+        """
+        named = self.check(value)
+        chosen = {name: ({**self.at_first, **before} | named)[name] for name in self.values}
+        query, key = chosen.get("query"), named.get("key")
         if query is not None and key is not None and key > query:
             words = f"“{self.words[key]}” after “{self.words[query]}”"
-            raise ValueError(
+            raise ChoiceError(
                 f"key {key} comes after query {query}, {words}, and no word looks ahead"
             )
-        return checked
+        return Value(self.results(**chosen))
 
     def _checked(self, name: str, chosen: Any) -> Any:
         if name in TOLD[self.picture]:
             return chosen  # it follows from the others: the picture computes it again
         if name not in self.values:
-            raise ValueError(
+            raise ChoiceError(
                 f"there is no '{name}' to choose in this picture; there are "
                 f"{', '.join(self.values)}"
             )
         if name != "off":
             return self._one(name, chosen)
         several = isinstance(chosen, Iterable) and not isinstance(chosen, str)
-        return [self._one(name, each) for each in (chosen if several else [chosen])]
+        return sorted({self._one(name, each) for each in (chosen if several else [chosen])})
 
     def _one(self, name: str, chosen: Any) -> float:
         """Return what is chosen as it is known: a notebook takes none of NumPy's numbers.
@@ -137,12 +267,12 @@ class Choices:
             found = [place for place, word in self.words.items() if word == chosen.strip()]
             if len(found) > 1:
                 places = ", ".join(map(str, found))
-                raise ValueError(f"{name} is {chosen!r}, which stands at {places}: choose one")
+                raise ChoiceError(f"{name} is {chosen!r}, which stands at {places}: choose one")
             among += f", or one of the words {', '.join(dict.fromkeys(self.words.values()))}"
         else:
             found = [one for one in known if one == chosen]
         if not found:
-            raise ValueError(f"{name} is {chosen!r}; it may be {among}")
+            raise ChoiceError(f"{name} is {chosen!r}; it may be {among}")
         return found[0]
 
 
@@ -153,21 +283,25 @@ class LiveWidget(anywidget.AnyWidget):
     _page = traitlets.Unicode().tag(sync=True)
     _title = traitlets.Unicode().tag(sync=True)
 
-    value = traitlets.Dict(help="What is chosen, and what it gives; empty until it is drawn.").tag(
-        sync=True
-    )
+    value = traitlets.Dict(help="What is chosen, and what it gives.").tag(sync=True)
 
     def __init__(self, choices: Choices, page: str, title: str) -> None:
         self._choices = choices
-        super().__init__(_page=page, _title=title)
+        super().__init__(_page=page, _title=title, value={})
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Checked before traitlets has it, whose calls would stand between a mistake and its line.
-        super().__setattr__(name, self._choices.check(value) if name == "value" else value)
+        # What Python chooses is whole at once. What a notebook tells does not come this way: it is
+        # whole, and if numbers of this side took its place, they would be told back.
+        if name == "value":
+            try:
+                value = self._choices.whole(value, self.value)
+            except ChoiceError as error:
+                raise error.with_traceback(None) from None
+        super().__setattr__(name, value)
 
     @traitlets.validate("value")
-    def _check(self, proposal: Any) -> dict[str, Any]:
-        return self._choices.check(proposal["value"])
+    def _check(self, proposal: Any) -> Value:
+        return Value(self._choices.check(proposal["value"]))
 
     def __repr__(self) -> str:
         return f"<{self._choices.picture} of {self._title}: a live picture>"
@@ -235,17 +369,21 @@ def make_widget(
         hash_of=source_hash,
         title=title,
     )
+    words = range(view.first, view.stop)
+    choices: dict[str, Sequence[float]] = {"layer": (view.layer,), "head": range(meta.n_heads)}
+    at_first = {"layer": view.layer, "head": document["head"], "query": document["query"]}
+    at_first |= {"key": None, "temperature": 1.0, "off": (), "sets": meta.n_kv_heads}
+    ranks: Mapping[str, Any] = {}
     if picture == "rank":
-        sizes = numbers["rank"]["numbers"][DARK.name]["sizes"]
-        choices = {"layer": (featured.layer,), "head": (featured.head,), "numbers": sizes}
+        ranks = numbers["rank"]["numbers"][DARK.name]
+        choices |= {"head": (featured.head,), "numbers": ranks["sizes"]}
+        at_first["numbers"] = ranks["sizes"][ranks["start"]]
+    elif picture == "rows":
+        choices |= {"query": words, "temperature": TEMPERATURES, "off": words}
     else:
-        words = range(view.first, view.stop)
-        choices = {"layer": (view.layer,), "head": range(meta.n_heads), "query": words}
-        if picture == "rows":
-            choices |= {"temperature": TEMPERATURES, "off": words}
-        else:
-            choices |= {"key": words}
-        if any(part.name == "sets" for part in parts):
-            choices |= {"sets": sets_of(trace)}
-    drawn = {position: document["tokens"][position] for position in range(view.first, view.stop)}
-    return LiveWidget(Choices(picture, choices, drawn), page, title)
+        choices |= {"query": words, "key": words}
+    if any(part.name == "sets" for part in parts):
+        choices |= {"sets": sets_of(trace)}
+    drawn = {position: document["tokens"][position] for position in words}
+    results = getattr(Results(view, drawn, ranks), picture)
+    return LiveWidget(Choices(picture, choices, drawn, at_first, results), page, title)

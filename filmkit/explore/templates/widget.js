@@ -24,7 +24,7 @@ const aboutCell = (key) => ({ ...aboutHead(), key, key_word: wordAt(key) });
 
 /**
  * What each part tells of what is chosen in it, and how it takes a choice of Python's; the names are
- * those that filmkit/explore/widget.py writes down.
+ * those that filmkit/explore/widget.py writes down, which computes the same.
  * @type {Object<string, { value: () => object, take: (value: any) => void }>}
  */
 const told = {
@@ -126,9 +126,10 @@ addEventListener("message", async (event) => {
   if (event.source !== parent || !port) return;
   await built;
   port.onmessage = ({ data: { query = chosen.query, head = chosen.head, ...value } }) => {
-    // First comes what Python has chosen so far, perhaps nothing: only then is anything told.
+    last = ""; // what Python chooses is answered, even if it changes nothing
+    // First comes what Python has chosen so far: only then is anything told.
     if (notebook !== port) {
-      [notebook, last] = [port, ""];
+      notebook = port;
       tellHeight();
     }
     parts.forEach((name) => told[name].take(value));

@@ -168,7 +168,7 @@ def test_what_a_hand_chooses_is_read_by_the_next_cell(browser: Browser, tmp_path
         rows.click("#mix-rows button >> nth=0")
         rows.wait_for_selector("#mix-rows .off")
         run_cell(page)
-        assert output(page, 5)["off"] == [1]
+        assert output(page, 5)["off"] == (1,)
         assert output(page, 3)["query"] == 4, "two pictures of a notebook are two"
 
         page.click(".jp-CodeCell >> nth=0 >> .jp-InputPrompt")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from copy import deepcopy
 from functools import cache
 from html import unescape
 from importlib.util import find_spec
@@ -17,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import traitlets
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 import filmkit
 from extract.attention.arithmetic import AttentionResult
@@ -26,7 +30,7 @@ from extract.trace import Trace
 from extract.trace.contents.conversion_report import conversion_report
 from filmkit.commands import notebook
 from filmkit.core.numbers import format_share
-from filmkit.explore.widget import PICTURES, LiveWidget
+from filmkit.explore.widget import PICTURES, TOLD, LiveWidget
 from tests.support.browsing import NO_SPACE, browser, wait_until
 from tests.support.checkout import PROJECT, SHIPPED
 from tests.support.notebooks import cell, choose, framed, shown, value
@@ -113,11 +117,23 @@ def wait_for(page: Page, **told: Any) -> dict[str, Any]:
     return value(page)
 
 
+def assert_agree(widget: LiveWidget, page: dict[str, Any]) -> None:
+    """Choose in Python what a page tells, and compare what both compute of it."""
+    made_up = dict.fromkeys(
+        ("query_word", "score", "scores", "weight", "weights", "moved", "mla"), 9
+    )
+    widget.value = {name: made_up.get(name, told) for name, told in page.items()}
+    assert list(widget.value) == list(page)
+    for name, told in page.items():
+        assert widget.value[name] == pytest.approx(told, abs=1e-6), name
+
+
 def test_a_cell_of_a_pattern_tells_its_score_and_its_weight(
-    page: Page, small: Trace, attention: AttentionResult
+    page: Page, small: Trace, attention: AttentionResult, made: Callable[[str], LiveWidget]
 ) -> None:
     cell(page, 4, 2)
     told = wait_for(page, query=5, key=3)
+    assert_agree(made("pattern"), told)
     assert told.pop("score") == pytest.approx(attention.scores[0, 5, 3], abs=1e-5)
     assert told.pop("weight") == pytest.approx(attention.pattern[0, 5, 3], abs=1e-6)
     assert told == {
@@ -132,6 +148,15 @@ def test_a_cell_of_a_pattern_tells_its_score_and_its_weight(
     framed(page).select_option("#head", "2")
     weight = attention.pattern[2, 5, 3]
     assert wait_for(page, head=2)["weight"] == pytest.approx(weight, abs=1e-6)
+
+
+@pytest.mark.parametrize("chosen", [{"query": 4}, {}, {"weight": 5, "query_word": "made up"}])
+def test_the_same_choice_again_is_answered(page: Page, chosen: dict[str, Any]) -> None:
+    choose(page, {"query": 4, "key": 2})
+    told = wait_for(page, query=4, key=2)
+    for _ in range(2):
+        choose(page, chosen)
+        assert wait_for(page, query=4, key=2) == told
 
 
 def test_what_python_chooses_is_shown(page: Page) -> None:
@@ -208,10 +233,10 @@ def test_a_row_tells_its_temperature_and_what_is_off(
     show: Show, small: Trace, attention: AttentionResult
 ) -> None:
     widget = filmkit.widget("rows", trace=small)
-    assert widget.value == {}
     widget.value = {"query": np.int64(6), "head": 2, "temperature": 2, "off": [3, 1]}
     assert type(widget.value["query"]) is int, "else no notebook could be told"
     page = show(widget)
+    assert_agree(filmkit.widget("rows", trace=small), value(page))
     told = value(page)
     assert (told["query"], told["head"], told["off"]) == (6, 2, [1, 3])
     assert told["temperature"] == pytest.approx(2)
@@ -220,8 +245,12 @@ def test_a_row_tells_its_temperature_and_what_is_off(
     np.testing.assert_allclose(told["weights"], softmax_of(scores / 2), atol=1e-5)
     framed(page).click("#mix-rows button >> nth=2")
     assert wait_for(page, **{"off.length": 1})["off"] == [1]
-    widget.value = value(page)  # as a notebook brings it to Python
-    assert widget.value == value(page)
+    widget.set_state({"value": value(page)})  # as a notebook brings it to Python
+    assert json.loads(json.dumps(widget.value)) == value(page)
+    with pytest.raises(ValueError, match="assign what to choose"):
+        widget.value["query"] = 2
+    choose(page, {"temperature": 3})
+    assert_agree(widget, wait_for(page, temperature="2 ** 1.6"))
 
 
 DRAWS_IN_SPACE = "document.createElement('canvas').getContext('webgl') !== null"
@@ -250,6 +279,7 @@ def test_heads_are_chosen_in_space_or_in_a_row(
     before = told["weight"]
     picture.click("#sets-choice label >> nth=-1")
     told = wait_for(page, sets=1)
+    assert_agree(made("heads"), told)
     shared = share_heads(small, small.meta.featured.layer, 1)
     assert told["moved"] == pytest.approx(shared.row_distances.mean(), abs=1e-5)
     assert told["weight"] != pytest.approx(before, abs=1e-3), "what heads look at follows"
@@ -277,6 +307,7 @@ def test_a_rank_tells_what_was_measured(
             "key_error": row.key_error,
             "value_error": row.value_error,
         }
+    assert_agree(made("rank"), told)
     assert not framed(page).is_visible("#query"), "it follows no word"
 
 
@@ -373,7 +404,7 @@ def test_what_cannot_be_chosen_is_refused(
             traitlets.TraitError, match="expected a dict of what to choose"
         ) as error:
             widget.value = no_dict
-        assert len(error.traceback) < 4, "the line is not lost among calls of others"
+        assert len(error.traceback) < 3, "the line is not lost among calls of others"
         assert "\n" not in str(error.value)
 
 
@@ -381,9 +412,89 @@ def test_a_word_may_stand_for_its_position(small: Trace) -> None:
     words = [token.strip() for token in small.meta.tokens]
     widget = filmkit.widget("rows", trace=small)
     widget.value = {"query": "white", "off": ["red", 1]}
-    assert widget.value == {"query": words.index("white"), "off": [words.index("red"), 1]}
+    assert widget.value["query"] == words.index("white")
+    assert widget.value["off"] == (1, words.index("red"))
     widget.value = {"off": "red"}
-    assert widget.value == {"off": [words.index("red")]}
+    assert widget.value["off"] == (words.index("red"),)
+
+
+# What Python knows before a picture is drawn
+
+
+@pytest.fixture
+def pattern(small: Trace) -> LiveWidget:
+    return filmkit.widget("pattern", trace=small, head=2)
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_value_is_whole_at_once(made: Callable[[str], LiveWidget], picture: str) -> None:
+    widget = made(picture)
+    chosen = {"rank": {"layer", "head", "numbers"}}.get(picture, {"layer", "head", "query"})
+    assert widget.value.keys() >= chosen | set(TOLD[picture])
+    assert None not in widget.value.values()
+
+
+def test_a_choice_is_whole_at_once_and_again(
+    pattern: LiveWidget, attention: AttentionResult
+) -> None:
+    for _ in range(2):
+        pattern.value = {"query": 5, "key": 3, "weight": 9}
+        told = pattern.value
+        assert (told["head"], told["query"], told["key"]) == (2, 5, 3)
+        assert told["score"] == pytest.approx(attention.scores[2, 5, 3], abs=1e-6)
+        assert told["weight"] == pytest.approx(attention.pattern[2, 5, 3], abs=1e-6)
+    pattern.value = {}
+    assert pattern.value == told
+    pattern.value = {"query": 4}
+    assert pattern.value["key"] == 3, "what is not named stays"
+    pattern.value = {"query": 2}
+    strongest = 1 + attention.pattern[2, 2, 1:3].argmax()
+    assert pattern.value["key"] == strongest, "unless it cannot stay"
+    with pytest.raises(ValueError, match="key 5 comes after query 2"):
+        pattern.value = {"key": 5}
+
+
+@pytest.mark.parametrize("kind", [{"window": 2}, {"sinks": True}])
+def test_windows_and_sinks_count(kind: dict[str, Any]) -> None:
+    trace = make_trace(n_tokens=8, **kind)
+    widget = filmkit.widget("rows", trace=trace)
+    widget.value = {"query": 6}
+    head, layer = widget.value["head"], trace.meta.featured.layer
+    hidden = trace.scores(layer, masked=True).mask[head, 6, :7]
+    assert [score is None for score in widget.value["scores"]] == hidden.tolist()
+    given = trace.get("pattern", layer)[head, 6, :7]
+    np.testing.assert_allclose(widget.value["weights"], given, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.update(query=2),
+        lambda value: value.__setitem__("query", 2),
+        lambda value: value.pop("query"),
+        lambda value: value.clear(),
+    ],
+)
+def test_a_value_is_not_changed_in_place(
+    pattern: LiveWidget, change: Callable[[dict[str, Any]], None]
+) -> None:
+    before = dict(pattern.value)
+    with pytest.raises(ValueError, match=r"assign what to choose, w.value = \{...\}$"):
+        change(pattern.value)
+    assert pattern.value == before
+    copied = deepcopy(pattern.value)
+    change(copied)
+    assert copied != before, "a copy may be"
+
+
+def test_a_notebook_shows_the_line_of_a_mistake_alone(
+    pattern: LiveWidget, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = InteractiveShell(
+        user_ns={"w": pattern}, config=Config({"HistoryManager": {"enabled": False}})
+    )
+    shell.run_cell("w.value = {'query': 99}")
+    assert capsys.readouterr().out == "ValueError: query is 99; it may be 1 to 8\n"
 
 
 @pytest.mark.parametrize(
