@@ -10,6 +10,7 @@ __all__ = ["FORMER_NAMES", "POSTERS", "SCENES", "SHORT", "THUMBNAIL"]
 FORMER_NAMES = {
     "scene_mqa": "scene_sharing",
     "scene_gqa": "scene_sharing",
+    "scene_attention/all_scores": "scene_attention/all_dot_products",
     "scene_heads/around_the_rack": "scene_heads/along_the_heads",
     "scene_kv_cache/the_rest_is_known": "scene_kv_cache/one_new_row",
     "scene_cache_size/every_token_adds_a_box": "scene_cache_size/one_gpu",

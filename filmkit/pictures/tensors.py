@@ -185,7 +185,7 @@ def head_tensor(view: HeadView, name: str) -> Matrix:
         case "dots":
             norm = layer.scores_norm.scaled(1 / meta.score_scale)
             shown = view.dot_products, norm, layer.computed("dot_products", head=view.head)
-            look = _("scores"), "", theme.scores
+            look = _("dot products"), "", theme.scores
         case "scores" | "scaled":
             shown = view.scores, layer.scores_norm, layer.computed("scores", head=view.head)
             look = _("scores"), "", theme.scores

@@ -111,7 +111,7 @@ class WorkedSum(VGroup):
         self.total = Label(text, size=TOTAL, colour=theme.scores, weight="semibold")
         self.total.next_to(self.rule, [0, -1, 0], buff=0.16)
         self.total.shift([self.rule.get_right()[0] - self.total.get_right()[0], 0, 0])
-        self.meaning = Label(_("score"), size=1.25 * TEXT, colour=theme.scores)
+        self.meaning = Label(_("dot product"), size=1.25 * TEXT, colour=theme.scores)
         self.meaning.on_line(
             float(self.total.get_left()[0]) - 0.3 - self.meaning.width / 2, self.total.get_y()
         )

@@ -412,7 +412,7 @@ class Attention(Stage):
         """Show queries as rows, keys as columns, and what comes of them where they cross."""
         self.show(mosaic, headline=words, words="rows", **kwargs)
 
-    # One score
+    # One dot product
 
     def _show_sum(self, words: Headline, *, later: str = "") -> None:
         """Show the query, the key and the sum of their products, which fills no cell yet."""
@@ -450,9 +450,9 @@ class Attention(Stage):
 
     @beat
     def one_cell(self) -> None:
-        """The sum fills the cell where they cross: {dot}."""
+        """Their dot product fills the cell where they cross: {dot}."""
         words = self.headline_of(
-            _("One score: {number}", number=self._dot()),
+            _("One dot product: {number}", number=self._dot()),
             _(
                 "how well <key>“{key}”</key> answers what <query>“{query}”</query> asks",
                 **self.pair,
@@ -475,7 +475,7 @@ class Attention(Stage):
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
         """Both are rotated by position, so only their distance counts:
-        move the pair, and its score stays."""
+        move the pair, and its dot product stays."""
         query, key = self.places
         mosaic = "here\nonward\nmoved" if self.frame.tall else "here onward moved"
         self.show(mosaic, headline=self.apart, later="moved")
@@ -490,10 +490,10 @@ class Attention(Stage):
         self.play(*map(Appear, texts))
 
     @beat
-    def all_scores(self) -> None:
+    def all_dot_products(self) -> None:
         """Every query meets every key, in one matrix product."""
         words = self.headline_of(
-            _("All scores at once"),
+            _("All dot products at once"),
             _(
                 "each query meets each key, as <query>“{query}”</query> meets <key>“{key}”</key>",
                 **self.pair,
@@ -503,9 +503,9 @@ class Attention(Stage):
         self._show_product(words, marks=self._pair_marks)
 
     @beat(
-        scaled="{scaling}, to keep sums of {products} products moderate. Then [mask] the future: "
-        "it isn’t written yet.",
-        kept="{scaling}. Then [mask] the future: it isn’t written yet.",
+        scaled="{scaling}, and sums of {products} products become moderate scores. Then [mask] the "
+        "future: it isn’t written yet.",
+        kept="{scaling}: these are the scores. Then [mask] the future: it isn’t written yet.",
     )
     def scale_and_mask(self) -> None:
         scaled = scaling_of(self.head, *self.match)

@@ -55,7 +55,7 @@ Array = npt.NDArray[np.float64]
 
 CLIPPED = 95.0  # percentile of numbers at which their colours end: few are far larger
 FEW = 6  # first rows and columns of merged matrices, so that all see their cells
-SUM = ("unrotated", "rotated", "sum")  # the two parts of a dot product, and their sum
+SUM = ("unrotated", "rotated", "sum")  # the two parts of a score, and their sum
 BAR, TICK = 1.0, 0.06  # height of a bar, at most, and how far a mark goes beyond it
 FACE = 0.88  # diameter of a clock as a share of its room
 ARC = 0.45  # radius of the arc between two hands, as a share of the radius of the clock
@@ -170,11 +170,11 @@ def merged_at(view: HeadView, distance: int) -> Matrix:
 
 
 class Bars(VGroup):
-    """The dot product of two words at each distance; one of the bars is lit, and has its number.
+    """The score of two words at each distance; one of the bars is lit, and has its number.
 
     Parameters
     ----------
-    products : (distance,)
+    scores : (distance,)
         If they were 0, 1, 2, ... apart.
     distance
         How far apart they are.
@@ -182,24 +182,24 @@ class Bars(VGroup):
         Room for all of it.
     """
 
-    def __init__(self, products: Array, distance: int, box: Box) -> None:
+    def __init__(self, scores: Array, distance: int, box: Box) -> None:
         super().__init__()
         theme = current_theme()
-        self.products, self.distance = products, distance
+        self.scores, self.distance = scores, distance
         title = Label(_("places apart"), size=WORDS)
         title.on_line(box.right - title.width / 2, box.bottom + LINE / 2)
         self.note = Label(_("as in the sentence"), size=WORDS, colour=theme.scores)
         top = box.top - self.note.line_height - NUMBER * FRAME_HEIGHT - GAP
         room = Box.of(box.left + ZERO, box.right, box.bottom + 2 * LINE, top)
-        low, high = min(0.0, float(products.min())), max(0.0, float(products.max()))
+        low, high = min(0.0, float(scores.min())), max(0.0, float(scores.max()))
         unit = room.height / ((high - low) or 1.0)
         zero = room.bottom - low * unit
         self.bars, ticks = VGroup(), VGroup()
-        columns = room.split_columns(len(products))
-        for number, (column, product) in enumerate(zip(columns, products, strict=True)):
-            height = max(1e-3, abs(float(product)) * unit)
+        columns = room.split_columns(len(scores))
+        for number, (column, score) in enumerate(zip(columns, scores, strict=True)):
+            height = max(1e-3, abs(float(score)) * unit)
             bar = Rectangle(width=0.8 * column.width, height=height, stroke_width=0)
-            self.bars.add(bar.move_to([column.x, zero + np.copysign(height / 2, product), 0]))
+            self.bars.add(bar.move_to([column.x, zero + np.copysign(height / 2, score), 0]))
             tick = Tick(format_count(number), size=WORDS)
             ticks.add(tick.on_line(column.x, box.bottom + 1.5 * LINE))
         axis = Line([room.left, zero, 0], [room.right, zero, 0])
@@ -216,9 +216,9 @@ class Bars(VGroup):
             lit = number == distance
             bar.set_fill(theme.scores if lit else theme.flow, opacity=1.0)
             glow(bar, float(lit))
-        product = fact("slid", float(self.products[distance]), format_number, distance=distance)
+        score = fact("slid", float(self.scores[distance]), format_number, distance=distance)
         self.number.submobjects = [
-            Label(product, size=NUMBER, colour=theme.scores, weight="semibold")
+            Label(score, size=NUMBER, colour=theme.scores, weight="semibold")
         ]
         self.note.set_opacity(float(distance == self.distance))
         above = self.bars[distance].get_x()
@@ -238,17 +238,15 @@ class Bars(VGroup):
 # What is kept, and the two parts of a score
 
 
-def parts_of_products(trace: Trace, layer: int, head: int, part: str) -> Array:
-    """Return a part of the dot products, "unrotated" or "rotated", or their "sum", (query, key)."""
+def parts_of_scores(trace: Trace, layer: int, head: int, part: str) -> Array:
+    """Return a part of the scores, "unrotated" or "rotated", or their "sum", (query, key)."""
     if part == "sum":
-        return np.add(*(parts_of_products(trace, layer, head, part) for part in SUM[:2]))
+        return np.add(*(parts_of_scores(trace, layer, head, part) for part in SUM[:2]))
     if trace.meta.attention == "mla":
         name = {"unrotated": "scores_of_latents", "rotated": "scores_of_rotated"}[part]
-        scores = QUANTITIES[name].compute(trace, layer, head)
-    else:
-        name = {"unrotated": "latent", "rotated": "rot"}[part]
-        scores = as_float64(trace[f"mla.{layer}.scores_{name}"])[head]
-    return np.asarray(scores / trace.meta.score_scale)
+        return np.asarray(QUANTITIES[name].compute(trace, layer, head))
+    name = {"unrotated": "latent", "rotated": "rot"}[part]
+    return as_float64(trace[f"mla.{layer}.scores_{name}"])[head]
 
 
 def latent_of(layer: LayerView) -> Matrix | None:
@@ -280,7 +278,7 @@ def kept_of(layer: LayerView) -> dict[str, Matrix]:
 
 
 def sum_of_parts(view: HeadView, pair: tuple[int, int], box: Box) -> Amounts:
-    """Return the dot product of a query and a key in two parts, one after the other, and their sum.
+    """Return the score of a query and a key in two parts, one after the other, and their sum.
 
     Parameters
     ----------
@@ -293,7 +291,7 @@ def sum_of_parts(view: HeadView, pair: tuple[int, int], box: Box) -> Amounts:
     """
     theme, layer, drawn = current_theme(), view.layer, slice(view.layer.first, view.layer.stop)
     values = [
-        float(parts_of_products(layer.trace, layer.layer, view.head, part)[drawn, drawn][pair])
+        float(parts_of_scores(layer.trace, layer.layer, view.head, part)[drawn, drawn][pair])
         for part in SUM
     ]
     numbers, sign = _added(values)
@@ -310,7 +308,7 @@ def _added(values: Sequence[float]) -> tuple[list[str], str]:
     digits = next((d for d in (1, 2, 3) if _adds_up(values, d)), 3)
     write = partial(format_decimal, digits=digits)
     pairs = zip(SUM, values, strict=True)
-    texts = [fact("part of a product", value, write, part=name) for name, value in pairs]
+    texts = [fact("part of a score", value, write, part=name) for name, value in pairs]
     return [*texts], "=" if _adds_up(values, digits) else "≈"
 
 

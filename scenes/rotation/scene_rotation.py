@@ -169,19 +169,19 @@ class RotationAndLatent(Stage):
             self.part(f"block{distance}", merged_at(head, distance))
             self.part(f"said{distance}", lines_of(counted_places(distance), said, width))
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
-        products = merged.scores(query, key, far + 1) / self.trace.meta.score_scale
+        scores = merged.scores(query, key, far + 1)
         printed = (printable(self.layer.words[place]) for place in self.pair)
-        score = _(
+        line = _(
             "score of “{query}” with “{key}”, if they stood this many places apart",
             **dict(zip(("query", "key"), printed, strict=True)),
         )
-        words = self._say("slid", _("The score depends on the distance"), score)
-        self.part("bars", lambda: Bars(products, apart, words().below(head=GAP)))
+        words = self._say("slid", _("The score depends on the distance"), line)
+        self.part("bars", lambda: Bars(scores, apart, words().below(head=GAP)))
         self.facts |= named_facts(
             one=(changes[1], spoken_share),
             five=(changes[FAR[-1]], spoken_share),
             true=apart,
-            product=(float(head.dot_products[self.pair]), format_number),
+            score=(float(scores[apart]), format_number),
         )
 
     def _report(self) -> None:
@@ -266,7 +266,7 @@ class RotationAndLatent(Stage):
     @beat(when=is_converted)
     def the_score_slides(self) -> None:
         """Move two words apart, and their score slides, too. In the sentence they are {true}
-        apart: {product}."""
+        apart: {score}."""
         self.show("slid\nbars")
         bars = self.parts["bars"].whole[0]
         last, true = len(bars.bars) - 1, bars.distance

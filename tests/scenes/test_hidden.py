@@ -17,7 +17,7 @@ EXPLAINED = {
     ("scene_attention", "queries_and_keys"): "one query and one key are meant",
     ("scene_attention", "transpose_the_keys"): "no score has been computed yet",
     ("scene_attention", "a_query_meets_a_key"): "one query and one key are meant, no score yet",
-    ("scene_attention", "one_cell"): "one score has been computed, the others have not",
+    ("scene_attention", "one_cell"): "one dot product has been computed, the others have not",
     ("scene_attention", "a_weighted_mix"): "a row is as bright as its weight",
     ("scene_heads", "one_head_on_a_card"): "what the mask removes",
     ("scene_heads", "all_heads_slide_in"): "what the mask removes",

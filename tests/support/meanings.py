@@ -18,7 +18,8 @@ MEANINGS = {
     "queries": {"q", "q_norm", "q_rot", "rotated_on"},
     "keys": KEYS,
     "values": VALUES,
-    "scores": {"dot_products", "scores", "latent_scores", "sum_of_scores"},
+    "dot products": {"dot_products"},
+    "scores": {"scores", "latent_scores", "sum_of_scores"},
     "pattern": {
         "pattern",
         "shared_pattern",

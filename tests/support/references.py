@@ -145,7 +145,7 @@ def sentence(stage: Stage) -> str:
     return printable("".join(words[drawn]))
 
 
-@fact("dot", "product")
+@fact("dot")
 def dot(stage: Stage) -> float:
     query, key = matched(stage)
     return float(again(stage, "dot_products", head=stage.head.head)[query, key])
@@ -179,7 +179,7 @@ def more(stage: Stage, channels: tuple[int, ...]) -> int:
     return stage.trace.get("q", stage.layer.layer).shape[2] - len(channels)
 
 
-@fact("scaled")
+@fact("scaled", "score")
 def scaled(stage: Stage) -> float:
     return dot(stage) * stage.trace.meta.score_scale
 
@@ -473,8 +473,8 @@ def apart(stage: Stage, distance: int) -> int:
     return distance
 
 
-@fact("part of a product")
-def part_of_product(stage: Stage, part: str) -> float:
+@fact("part of a score")
+def part_of_score(stage: Stage, part: str) -> float:
     trace, head, layer = stage.trace, stage.head.head, stage.layer.layer
     query, key = matched(stage)
     if trace.meta.attention == "mla":
@@ -482,7 +482,7 @@ def part_of_product(stage: Stage, part: str) -> float:
         parts = [QUANTITIES[name].compute(trace, layer, head) for name in names]
     else:
         parts = [trace[f"mla.{layer}.scores_{name}"][head] for name in ("latent", "rot")]
-    unrotated, rotated = (float(p[query, key]) / trace.meta.score_scale for p in parts)
+    unrotated, rotated = (float(p[query, key]) for p in parts)
     return {"unrotated": unrotated, "rotated": rotated, "sum": unrotated + rotated}[part]
 
 
@@ -490,7 +490,7 @@ def part_of_product(stage: Stage, part: str) -> float:
 def slid(stage: Stage, distance: int) -> float:
     query, key = matched(stage)
     merged = MergedMatrix(stage.trace, stage.layer.layer, stage.head.head)
-    return float(merged.scores(query, key, distance + 1)[-1] / stage.trace.meta.score_scale)
+    return float(merged.scores(query, key, distance + 1)[-1])
 
 
 @fact("clocks")

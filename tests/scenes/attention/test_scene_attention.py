@@ -77,9 +77,27 @@ def test_the_rotation_is_told_only_where_there_is_one() -> None:
     assert "rotate_by_position" not in Attention.beat_names(make_trace(positions="learned"))
 
 
-def test_the_last_picture_shows_every_tensor_of_the_head() -> None:
+@pytest.fixture(scope="module")
+def pictures() -> list[BeatPicture]:
+    """A head that rotates queries and keys."""
     trace = make_trace(n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", featured=(1, 5))
-    sources = [panel.heatmap.source for panel in play(Attention, trace)[-1].panels]
+    return play(Attention, trace)
+
+
+def test_a_dot_product_is_a_score_only_after_it_is_scaled(pictures: list[BeatPicture]) -> None:
+    said = {
+        picture.record.name: " ".join([picture.record.narration, *(t.text for t in picture.texts)])
+        for picture in pictures
+    }
+    before = [*said][: [*said].index("scale_and_mask")]
+    assert not [beat for beat in before if "score" in said[beat]]
+    for beat in ("a_query_meets_a_key", "one_cell", "rotate_by_position", "all_dot_products"):
+        assert "dot product" in said[beat]
+    assert "become moderate scores" in said["scale_and_mask"]
+
+
+def test_the_last_picture_shows_every_tensor_of_the_head(pictures: list[BeatPicture]) -> None:
+    sources = [panel.heatmap.source for panel in pictures[-1].panels]
     names = {source.tensor.split(".")[0] for source in sources if source.tensor}
     assert names == {"q_rot", "k_rot", "v", "pattern", "z"}
 

@@ -21,7 +21,7 @@ from scenes.rotation.parts import (
     TurnedWords,
     first_sentence,
     kept_of,
-    parts_of_products,
+    parts_of_scores,
     sum_of_parts,
 )
 from scenes.rotation.scene_rotation import FAR, RotationAndLatent
@@ -81,8 +81,8 @@ def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, Beat
     matrices = [merged.matrix(distance) for distance in FAR]
     norms = [np.linalg.norm(matrix - matrices[0]) for matrix in matrices]
     assert changed == [f"{100 * n / np.linalg.norm(matrices[0]):.0f}% changed" for n in norms[1:]]
-    product = head.scores[best_match(head)] / trace.meta.score_scale
-    assert f"{product:.1f}" in shown(pictures["the_score_slides"])
+    score = head.scores[best_match(head)]
+    assert f"{score:.2f}" in shown(pictures["the_score_slides"])
     model, converted, healed = (row.result.perplexity for row in report.windows)
     said = shown(pictures["what_it_says"])
     assert f"+{100 * (healed / model - 1):.0f}%" in said
@@ -119,7 +119,7 @@ def test_a_part_is_called_what_it_is_and_a_plus_adds(
     head = head_of(trace)
     drawn = slice(head.layer.first, head.layer.stop)
     for name in SUM:
-        values = parts_of_products(trace, head.layer.layer, head.head, name)[drawn, drawn]
+        values = parts_of_scores(trace, head.layer.layer, head.head, name)[drawn, drawn]
         number = f"{float(values[best_match(head)]):.1f}".replace("-", "−")
         assert number in shown(pictures["two_parts"])
 
@@ -134,19 +134,17 @@ def test_what_is_kept_is_joined_with_a_scale_for_each(trace: Trace) -> None:
 
 
 @pytest.mark.parametrize("kind", ["converted", "own latent"])
-def test_both_parts_add_up_to_the_dot_products(kind: str, trace: Trace, own_latent: Trace) -> None:
+def test_both_parts_add_up_to_the_scores(kind: str, trace: Trace, own_latent: Trace) -> None:
     one = own_latent if kind == "own latent" else trace
     head = head_of(one, 2)
     layer = head.layer
-    unrotated, rotated, both = (
-        parts_of_products(one, layer.layer, head.head, name) for name in SUM
-    )
+    unrotated, rotated, both = (parts_of_scores(one, layer.layer, head.head, name) for name in SUM)
     np.testing.assert_allclose(unrotated + rotated, both, atol=1e-5)
     drawn = slice(layer.first, layer.stop)
     if kind == "own latent":
-        np.testing.assert_allclose(both[drawn, drawn], head.dot_products, atol=1e-4)
+        np.testing.assert_allclose(both[drawn, drawn], head.scores, atol=1e-4)
         return
-    scores = np.where(np.tri(len(both)), both * one.meta.score_scale, -np.inf)
+    scores = np.where(np.tri(len(both)), both, -np.inf)
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     pattern = one[f"mla.{layer.layer}.pattern"][head.head]
     np.testing.assert_allclose(weights / weights.sum(axis=1, keepdims=True), pattern, atol=1e-4)
@@ -166,7 +164,7 @@ def test_a_sum_is_true_as_it_is_printed(
     numbers = dict(zip(SUM, (*values, sum(values)), strict=True))
     size = len(trace.meta.tokens)
     monkeypatch.setattr(
-        "scenes.rotation.parts.parts_of_products",
+        "scenes.rotation.parts.parts_of_scores",
         lambda _trace, _layer, _head, part: np.full((size, size), numbers[part]),
     )
     amounts = sum_of_parts(head_of(trace), (4, 2), Box(0, 0, 12, 5))
@@ -197,8 +195,8 @@ def test_each_word_is_a_step_further_and_two_have_the_colours_of_their_roles() -
 
 
 def test_the_number_stands_above_all_bars_below_it() -> None:
-    products = np.array([3.0, 1.0, -2.0, 1.0, 1.0, 4.0, 1.0, 1.0])
-    bars = Bars(products, 1, Box(0, 0, 4, 5))
+    scores = np.array([3.0, 1.0, -2.0, 1.0, 1.0, 4.0, 1.0, 1.0])
+    bars = Bars(scores, 1, Box(0, 0, 4, 5))
     assert bars.bars[2].get_top()[1] == pytest.approx(bars.bars[1].get_bottom()[1])
     for distance in range(8):
         bars.light(distance)
