@@ -26,6 +26,7 @@ from extract.conversion.fits import (
 )
 from extract.conversion.pieces import keep, kept
 from extract.errors import ExtractError, UnsupportedModelError
+from extract.models.module_hooks import hidden_states
 from extract.trace.contents.conversion_report import WINDOW
 
 __all__ = [
@@ -205,7 +206,7 @@ class LayerStream:
         found: list[Tensor] = []
 
         def stop(module: Any, args: Any, kwargs: Any) -> None:
-            found.append(kwargs["hidden_states"] if not args else args[0])
+            found.append(hidden_states(args, kwargs))
             raise _FirstLayerError
 
         # The model's own way from tokens to the first layer, whatever it scales or norms there.
