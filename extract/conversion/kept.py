@@ -313,8 +313,8 @@ class ModelConversion:
             stream.through(number, lambda x, projected, out: seen.append((x, out)))
             inputs, outputs = map(torch.cat, zip(*seen, strict=True))
             seed = _SEED + number
-            healed = heal_layer(plain[number], inputs, outputs, n_validation, seconds, seed)
-            return _halves(healed.layer) | {"report": asdict(healed.report)}
+            healed, report = heal_layer(plain[number], inputs, outputs, n_validation, seconds, seed)
+            return _halves(healed) | {"report": asdict(report)}
 
         return layer_by_layer(
             *(self.loaded.model, self.layers, torch.cat([self.text.fitted, self.text.validation])),
