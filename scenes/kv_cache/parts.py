@@ -127,7 +127,7 @@ class WorkBar(VGroup):
 
     def __init__(self, decoding: Decoding, cached: bool, width: float, done: int) -> None:
         super().__init__()
-        theme, both = current_theme(), decoding.cumulative_multiply_adds()
+        theme, both = current_theme(), (decoding.cached, decoding.naive)
         self.counts, self.done, self.most = both[0 if cached else 1], done, max(both[1])
         self.unit, unit_name = current_language().counting_unit(self.most)
         self.digits = 1 if self.unit > 1 and self.most < 1000 * self.unit else 0
