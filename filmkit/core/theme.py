@@ -102,8 +102,8 @@ class Theme:
         Negative numbers of inputs and outputs, whose ink is a grey itself.
     masked
         Fill of cells that the causal mask removes.
-    card, rim
-        Face of a card in space, and the light along its upper edge.
+    card
+        Face of a card in space.
     glass
         Edges of a box of glass.
     palette
@@ -159,7 +159,6 @@ class Theme:
     counter: str = "#7488b0"
     masked: str = "#27244a"
     card: str = "#0b0d10"
-    rim: str = "#a9b6c4"
     glass: str = "#bfe3ff"
     palette: Palette = Palette()
     tempo: Tempo = Tempo()
@@ -270,7 +269,6 @@ LIGHT = replace(
     masked="#ebe4d5",
     card="#fcfaf6",
     shades=(0.5, 0.2),
-    rim="#8d8373",
     glass="#4682a8",
     tint=("#c2c2c2", 0.85),
     counter="#5d76aa",
@@ -294,7 +292,6 @@ PRINT = replace(
     z="#000000",
     latent="#5b1fa0",
     card="#faf9f7",
-    rim="#6f675a",
     glass="#2f6486",
     thin=1.6,
     line=2.8,

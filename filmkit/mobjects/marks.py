@@ -439,19 +439,3 @@ class TokenLabels(VGroup):
             else:
                 label.move_to([x - label.width / 2, y, 0])
             self.add(label)
-
-    def beside(self, points: Sequence[tuple[float, float]], *, size: float) -> TokenLabels:
-        """Return a copy beside other rows, with the words shortened as they are now.
-
-        Parameters
-        ----------
-        points
-            Right end of each word.
-        size
-            Maximum text size.
-        """
-        moved = self.copy()
-        for label, (x, y) in zip(moved, points, strict=True):
-            label.scale(min(1.0, size * FRAME_HEIGHT / label.line_height))
-            label.move_to([x - label.width / 2, y, 0])
-        return moved

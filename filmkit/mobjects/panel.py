@@ -94,21 +94,6 @@ class Header(VGroup):
         self.shift([x, 0, 0])
         return self
 
-    def fit(self, room: float) -> Header:
-        """Leave out the shape if it is wider than ``room`` scene units, and return it.
-
-        If that is not enough it is made smaller, but no smaller than can be read.
-        """
-        if self.width > room and self.shape is not None:
-            self.remove(self.shape)
-            self.shape = None
-        if self.width > room:
-            least = current_theme().min_text_size * FRAME_HEIGHT
-            smallest = min(1.0, least / self.submobjects[0].line_height)
-            left = [float(self.get_left()[0]), self.line, 0.0]
-            self.scale(max(smallest, room / self.width), about_point=left)
-        return self
-
     def set_line(self, y: float) -> Header:
         """Move it up or down until the middle of its line is at ``y``, and return it."""
         self.shift([0, y - self.line, 0])
