@@ -46,9 +46,7 @@ MAX_NAMES = 12  # of heads; more of them have no names
 WALL, WALL_GAP = 20.0, 0.16  # height of the wall of cards, and from one card to the next
 LINES = 0.8  # opacity of lines from shared keys and values to cards
 HALF_LIGHT = 0.4  # presence of what is not lit
-# Opacity of a layer of a ray where it begins and where it ends: cairo draws a gradient of so many
-# levels itself, which for many rays in one path is ten times as fast as in bands.
-BEAM = (0.36, 0.06)
+BEAM = (0.36, 0.06)  # opacity of a layer of a ray where it begins and where it ends
 BEAMS = (1.0, 0.8, 0.58, 0.32)  # widths of the layers that make up a ray
 
 
