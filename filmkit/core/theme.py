@@ -7,11 +7,11 @@ once: then everything that is made after a change of theme has the new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
+from filmkit.core.holding import holding
 from filmkit.core.theme_names import PALETTES, THEMES
 
 __all__ = [
@@ -311,14 +311,13 @@ def current_theme() -> Theme:
     return _current.get()
 
 
-@contextmanager
 def use_theme(
     name: str = THEMES[0],
     palette: str = PALETTES[0],
     *,
     background: str | None = None,
     min_text_size: float = Theme.min_text_size,
-) -> Iterator[Theme]:
+) -> AbstractContextManager[Theme]:
     """Use a theme for everything that is made inside the ``with`` block, and yield it.
 
     Parameters
@@ -343,15 +342,10 @@ def use_theme(
     if palette not in _PALETTES:
         raise ValueError(f"no palette {palette!r}; there are {', '.join(_PALETTES)}")
     theme = _THEMES[name]
-    token = _current.set(
-        replace(
-            theme,
-            palette=_PALETTES[palette],
-            background=background or theme.background,
-            min_text_size=min_text_size,
-        )
+    used = replace(
+        theme,
+        palette=_PALETTES[palette],
+        background=background or theme.background,
+        min_text_size=min_text_size,
     )
-    try:
-        yield _current.get()
-    finally:
-        _current.reset(token)
+    return holding(_current, used)
