@@ -187,12 +187,8 @@ def has_name(cmap: str) -> bool:
 @lru_cache
 def colour_table(name: str) -> Pixels:
     """Return the 256 colours, (256, 3) uint8, of a colour map as :class:`Norm` names it."""
-    if not has_name(name):
-        stops = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in name.split("/")]
-        places = np.linspace(0, len(stops) - 1, 256)
-        channels = [np.interp(places, range(len(stops)), each) for each in zip(*stops, strict=True)]
-        return np.asarray(np.rint(np.stack(channels, axis=1)), dtype=np.uint8)
-    return np.asarray(np.rint(Colormap(name).lut(256)[:, :3] * 255), dtype=np.uint8)
+    colours = Colormap(name if has_name(name) else name.split("/"))
+    return np.asarray(np.rint(colours.lut(256)[:, :3] * 255), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
