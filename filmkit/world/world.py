@@ -255,7 +255,6 @@ class World(Group):
             Numbers of the heads; all by default, and all others stay as they are.
         """
         chosen = range(len(self.cards)) if heads is None else heads
-        kwargs.setdefault("run_time", current_theme().tempo.swing)
         return _Rising(self, [[self.cards[head], self.pairs[head]] for head in chosen], **kwargs)
 
     def forward(self, head: int, shot: Shot | None = None, **kwargs: Any) -> Animation:
@@ -388,7 +387,6 @@ class World(Group):
 
         They must stand in front, see :meth:`slide_together`.
         """
-        kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Melting(self, **kwargs)
 
     def rebuild(self, made: Sequence[Mapping[str, Matrix]], **kwargs: Any) -> Animation:
@@ -399,7 +397,6 @@ class World(Group):
         made
             For each head its keys ("k") and values ("v").
         """
-        kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Rebuilding(self, made, **kwargs)
 
     def rays(self, on: bool = True, *, to_cards: bool = False, **kwargs: Any) -> Animation:
@@ -536,6 +533,7 @@ class _Travel(InPlaceAnimation):
 class _Rising(InPlaceAnimation):
     """Let things rise from the floor, one after another."""
 
+    tempo = "swing"
     LAG = 0.6  # share of the time in which things begin to rise
     DEPTH = 0.8  # from how far below they come, in scene units
 
@@ -598,6 +596,7 @@ class _Entrance(InPlaceAnimation):
 class _RowByRow(InPlaceAnimation):
     """Change plates row by row."""
 
+    tempo = "large"
     SOFT = 0.35  # share of the time that one row takes
 
     def __init__(self, world: World, **kwargs: Any) -> None:
