@@ -46,32 +46,6 @@ __all__ = [
 FILL, TIGHT = 0.92, 0.94
 
 
-class Highlight(Rectangle):
-    """A frame around a row, a column, a block or a cell.
-
-    Parameters
-    ----------
-    box
-        What is framed, such as ``heatmap.row(3)``.
-    colour
-        "#RRGGBB"; the theme's ``highlight`` by default.
-    zoom
-        Size of the frame's gap relative to the full picture, for a camera that is close.
-    """
-
-    def __init__(self, box: Box, *, colour: str | None = None, zoom: float = 1.0) -> None:
-        theme = current_theme()
-        grown = box.grown(0.03 * zoom)
-        super().__init__(
-            width=grown.width,
-            height=grown.height,
-            stroke_color=colour or theme.highlight,
-            stroke_width=theme.bold,
-            fill_opacity=0.0,
-        )
-        self.move_to(grown.center)
-
-
 class Outline(Rectangle):
     """An outline without cells, for a matrix whose numbers are not shown.
 
@@ -97,6 +71,25 @@ class Outline(Rectangle):
         if radius:
             self.points = _rounded(box.width, box.height, radius).copy()
         self.move_to(box.center)
+
+
+class Highlight(Outline):
+    """A frame around a row, a column, a block or a cell.
+
+    Parameters
+    ----------
+    box
+        What is framed, such as ``heatmap.row(3)``.
+    colour
+        "#RRGGBB"; the theme's ``highlight`` by default.
+    zoom
+        Size of the frame's gap relative to the full picture, for a camera that is close.
+    """
+
+    def __init__(self, box: Box, *, colour: str | None = None, zoom: float = 1.0) -> None:
+        theme = current_theme()
+        super().__init__(box.grown(0.03 * zoom), colour=colour or theme.highlight)
+        self.set_stroke(width=theme.bold)
 
 
 @lru_cache(maxsize=64)  # most outlines of a picture are those of equal cards
