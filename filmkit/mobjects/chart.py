@@ -14,6 +14,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 from manim import DL, LEFT, UR, Mobject, VGroup, VMobject
+from scipy.optimize import isotonic_regression
 
 from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
@@ -58,25 +59,16 @@ def spread(
     >>> spread([0.0, 0.0, 5.0], [1.0, 1.0, 1.0], -9.0, 9.0)
     (-0.5, 0.5, 5.0)
     """
-    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    room = np.array([sizes[i] for i in order], dtype=float)
+    order = np.argsort(wanted, kind="stable")
+    room = np.array(sizes, dtype=float)[order]
     # Subtract from each place the room of the labels before it: then labels only must not change
-    # their order. The nearest such places are means of pooled runs (isotonic regression).
-    offset = np.concatenate([[0.0], np.cumsum((room[1:] + room[:-1]) / 2)])
-    runs: list[list[float]] = []
-    for place in np.array([wanted[i] for i in order]) - offset:
-        runs.append([float(place)])
-        while len(runs) > 1 and np.mean(runs[-2]) > np.mean(runs[-1]):
-            last = runs.pop()
-            runs[-1] += last
-    flat = np.concatenate([np.full(len(run), np.mean(run)) for run in runs]) if runs else offset[:0]
-    if len(flat):
-        flat = np.clip(flat, None, high - room[-1] / 2 - offset[-1])
-        flat = np.clip(flat, low + room[0] / 2, None)
-    centers = [0.0] * len(order)
-    for index, center in zip(order, flat + offset[: len(flat)], strict=True):
-        centers[index] = float(center)
-    return tuple(centers)
+    # their order. The nearest such places are an isotonic regression.
+    offset = np.concatenate([[0.0], np.cumsum((room[1:] + room[:-1]) / 2)])[: len(room)]
+    flat = isotonic_regression(np.array(wanted, dtype=float)[order] - offset).x
+    flat = np.minimum(flat, high - (room / 2 + offset)[-1:])
+    centers = np.empty(len(room))
+    centers[order] = np.maximum(flat, low + room[:1] / 2) + offset
+    return tuple(centers.tolist())
 
 
 @dataclass(frozen=True)
