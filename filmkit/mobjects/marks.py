@@ -82,13 +82,11 @@ class Highlight(Outline):
         What is framed, such as ``heatmap.row(3)``.
     colour
         "#RRGGBB"; the theme's ``highlight`` by default.
-    zoom
-        Size of the frame's gap relative to the full picture, for a camera that is close.
     """
 
-    def __init__(self, box: Box, *, colour: str | None = None, zoom: float = 1.0) -> None:
+    def __init__(self, box: Box, *, colour: str | None = None) -> None:
         theme = current_theme()
-        super().__init__(box.grown(0.03 * zoom), colour=colour or theme.highlight)
+        super().__init__(box.grown(0.03), colour=colour or theme.highlight)
         self.set_stroke(width=theme.bold)
 
 

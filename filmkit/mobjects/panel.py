@@ -1,4 +1,4 @@
-"""Panels: a heatmap, or both ends of a wide one, with the name and shape of its matrix."""
+"""Panels: a heatmap with the name and shape of its matrix."""
 
 from __future__ import annotations
 
@@ -30,8 +30,6 @@ class Header(VGroup):
         Numbers of rows and columns; None writes none.
     colour
         Colour of name and symbol; the theme's ``ink`` by default.
-    size
-        Text size of name and symbol; the theme's ``name_size`` by default.
 
     Attributes
     ----------
@@ -50,12 +48,11 @@ class Header(VGroup):
         shape: tuple[int, int] | None = None,
         *,
         colour: str | None = None,
-        size: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         theme = current_theme()
-        self.size = size = size or theme.name_size
+        self.size = size = theme.name_size
         self.line = 0.0
         self.name = Label(name, size=size, colour=colour) if name else None
         self.symbol = Symbol(symbol, size=size, colour=colour) if symbol else None
