@@ -561,9 +561,8 @@ class Stage(Scene):
                     f"it takes {spoken:,.0f} seconds to say; let several beats say it",
                     place_of_code(method),
                 )
-            length = max(tail - start, spoken)
-            # A little longer, so that the last thing that happens can be seen.
-            length = max(length, tail - start + self.theme.tempo.breath)
+            # A little longer than what happens, so that the last of it can be seen.
+            length = max(spoken, tail - start + self.theme.tempo.breath)
             with self._part(name, tail=True):
                 self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - (tail - start))
                 if asks:
