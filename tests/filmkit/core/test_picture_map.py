@@ -329,7 +329,7 @@ def test_panels_in_full_and_in_half_light_decode_with_halos_and_mirror(trace: Tr
     maps = document["colour_maps"]
     assert wrong_cells(full, maps, trace, picture) == (0, 36)
     assert wrong_cells(half, maps, trace, picture, backing=theme.card) == (0, 36)
-    assert wrong_cells(half, maps, trace, picture, backing=theme.rim)[0] == 36
+    assert wrong_cells(half, maps, trace, picture, backing=theme.muted)[0] == 36
 
 
 def test_the_map_does_not_disturb_the_picture() -> None:
