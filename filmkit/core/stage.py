@@ -646,8 +646,9 @@ class Stage(Scene):
 
     def _ask(self) -> None:
         """Let the picture step back, and write the question of the beat that follows over it."""
-        self._card = Card(self.narration(self.playing).text, self.frame)
         self._behind = {part: presence(part) for part in self.visible_parts()}
+        front = 1 + max((part.z_index for part in self._behind), default=0)
+        self._card = Card(self.narration(self.playing).text, self.frame).set_z_index(front)
         self.play(*faded(self._behind), Appear(self._card))
 
     def _wait_for_answer(self, seconds: float) -> None:

@@ -252,12 +252,14 @@ class Stage(PlainStage):
         part, tempo = picture.parts[name], self.theme.tempo
         cells, rows = part.cells, picture.row_of(name)
         self.add(cells)
-        fills = [
-            Reveal(b, in_rows(b.shape), to=s, rate_func=linear)
-            for b, s in zip(cells.blocks, shown, strict=True)
-        ]
-        beam = Highlight(rows[0], colour=part.colour)
         count = len(rows)
+        fills = []
+        for block, (down, _across), seen in zip(cells.blocks, cells.cuts, shown, strict=True):
+            # Rows of the last part are filled after those of the first one.
+            start = 0 if down == cells.spans[0][0] else count - block.shape[0]
+            times = in_rows((count, block.shape[1]))[start : start + block.shape[0]]
+            fills.append(Reveal(block, times, to=seen, rate_func=linear))
+        beam = Highlight(rows[0], colour=part.colour)
 
         def step(alpha: float) -> None:
             beam.move_to(rows[min(int(alpha * count), count - 1)].center)

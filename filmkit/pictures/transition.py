@@ -190,7 +190,8 @@ class Transition:
         """Let cells go to a row of the new picture, where they are part of something else."""
         assert isinstance(cells, Cells)
         cut = len(cells.blocks) > 1
-        boxes = [block.row(row) for block in target.blocks] if cut else [target.row(row)]
+        places = target.of_row(row).items()
+        boxes = [block.row(place) for block, place in places] if cut else [target.row(row)]
         self.moves += map(Settle, cells.blocks, boxes)
         self.finished.append(cells)
 

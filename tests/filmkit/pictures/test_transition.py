@@ -16,7 +16,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.view import LayerView
 from filmkit.mobjects.plot import Chart
 from filmkit.pictures.mosaic import Mosaic
-from filmkit.pictures.parts import Cells, Free
+from filmkit.pictures.parts import Cells, Free, Matrix
 from filmkit.pictures.picture import Mark, Picture
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.transition import Transition
@@ -193,6 +193,17 @@ def test_what_leaves_may_go_into_a_row(parts: dict[str, Any]) -> None:
     assert settle.box == going.after.parts["Q"].cells.row(2)
     assert going.finished == [before.parts["K"].cells]
     assert not any(isinstance(each.mobject, Cells) for each in going.leaving)
+
+
+def test_what_leaves_may_go_into_a_row_of_the_last_part(parts: dict[str, Any]) -> None:
+    one, many = (Matrix(np.ones((n, 300)), rows=f"{n}", columns="many") for n in (1, 200))
+    long = parts | {"one": one, "many": many}
+    going = Transition(
+        picture("one", long).pieces, picture("many", long), into={"one": ("many", -1)}
+    )
+    _left, _right, *below = going.after.parts["many"].cells.blocks
+    settled = [each.box for each in going.moves if isinstance(each, Settle)]
+    assert settled == [block.row(7) for block in below]
 
 
 @pytest.mark.parametrize("name", ["V", "Q", "note"])
