@@ -29,23 +29,18 @@ from filmkit.render.films import (
 )
 from filmkit.render.movie import MASTER, MASTER_ALPHA, Encoding
 from filmkit.render.overlay import film_overlays
-from filmkit.render.posters import (
-    SHEET,
-    THUMBNAIL_SIZE,
-    Picture,
-    draw_picture,
-    make_sheet,
-    write_picture,
-)
+from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
 from filmkit.render.processes import core_count
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import (
+    Picture,
     manim_config,
     render_picture,
     render_stills,
+    write_picture,
 )
 from filmkit.render.voices import Spoken, with_voice
 from filmkit.render.workers import (
@@ -402,22 +397,16 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
     thumbnail
         The scene that the thumbnail shows.
     """
-    posters, file_format = request.scenes, request.still_format
-    trace = load_trace(request)
+    posters, trace = request.scenes, load_trace(request)
 
     def target(name: str) -> Path:
-        return target_of(request.out / request.file_name(name), file_format)
+        return target_of(request.out / request.file_name(name), request.still_format)
 
     with make_meter(len(posters) + 2, quiet=request.quiet) as meter:
 
         def drawn(entry: SceneEntry) -> Picture:
             meter.describe(entry.slug)
-            picture = render_picture(
-                entry,
-                trace=trace,
-                request=request,
-                draw=lambda stage: draw_picture(stage, file_format),
-            )
+            picture = render_picture(entry, trace=trace, request=request)
             write_picture(picture, target(entry.slug), title=entry.shown_title)
             meter.advance(1)
             return picture

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from manim import config
 from manim.utils.exceptions import EndSceneEarlyException
@@ -28,10 +28,11 @@ from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import master_pixels
 from filmkit.render.processes import DONE, telling
 from filmkit.render.request import RenderRequest
-from filmkit.render.vector import draw_page, write_pages
+from filmkit.render.vector import Page, draw_page, write_pages
 from filmkit.words.alt import alt_text
 
 __all__ = [
+    "Picture",
     "manim_config",
     "record",
     "record_apart",
@@ -39,11 +40,12 @@ __all__ = [
     "render_picture",
     "render_stills",
     "take_stills",
+    "write_picture",
     "write_png",
 ]
 
 
-T = TypeVar("T")
+Picture = Image.Image | Page
 STILL_NAME = re.compile(r"\d\d_\w+")  # number and name of a beat
 
 
@@ -197,17 +199,13 @@ def render_stills(
         When a file cannot be written.
     """
     paths: list[Path] = []
-    folder, file_format = request.out / request.file_name(entry.slug), request.still_format
+    folder = request.out / request.file_name(entry.slug)
 
     def take(name: str, stage: Stage) -> None:
-        path = folder / f"{name}.{file_format}"
+        path = folder / f"{name}.{request.still_format}"
         title = stage.beats[-1].title
-        if file_format == "png":
-            pixels = stage.snapshot(notes=True)
-            pixels = master_pixels(pixels, transparent=request.settings.transparent)
-            write_png(Image.fromarray(pixels), path)
-        else:
-            write_pages([draw_page(stage)], path, title=f"{entry.shown_title}: {title}")
+        picture = _draw_picture(stage, request.still_format)
+        write_picture(picture, path, title=f"{entry.shown_title}: {title}")
         document = picture_map(stage.with_notes(), stage.camera, stage.mosaic_on_screen())
         document["alt"] = alt_text(document, title)
         write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
@@ -235,25 +233,33 @@ def _remove_former(folder: Path, current: Collection[str]) -> None:
                     path.unlink(missing_ok=True)
 
 
-def render_picture(
-    entry: SceneEntry, *, trace: Trace, request: RenderRequest, draw: Callable[[Stage], T]
-) -> T:
-    """Return what a function draws at the end of a scene that has a single beat.
+def render_picture(entry: SceneEntry, *, trace: Trace, request: RenderRequest) -> Picture:
+    """Draw the end of a scene; parameters as for :func:`render_stills`."""
+    stage = request.stage(entry, trace)
+    stage.render()
+    return _draw_picture(stage, request.still_format)
 
-    Parameters
-    ----------
-    entry, trace, request
-        As in :func:`render_stills`.
-    draw
-        Called with the stage.
+
+def _draw_picture(stage: Stage, file_format: str) -> Picture:
+    """Draw the picture of a stage as pixels or as a page, as a format needs it."""
+    if file_format != "png":
+        return draw_page(stage)
+    pixels = stage.snapshot(notes=True)
+    return Image.fromarray(master_pixels(pixels, transparent=stage.settings.transparent))
+
+
+def write_picture(picture: Picture, path: Path, *, title: str) -> Path:
+    """Write a picture, atomically; return its path.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
     """
-    drawn: list[T] = []
-
-    def take(record: BeatRecord, stage: Stage) -> None:
-        drawn.append(draw(stage))
-
-    request.stage(entry, trace, on_beat_end=take).render()
-    return drawn[-1]
+    if isinstance(picture, Page):
+        return write_pages([picture], path, title=title)
+    write_png(picture, path)
+    return path
 
 
 def write_png(picture: Image.Image, path: Path, **options: Any) -> None:
