@@ -18,7 +18,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
 from filmkit.render import recording
-from filmkit.render.cache import Cache, default_limit, open_cache, seal
+from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.errors import RenderError
 from filmkit.render.keys import read_ahead
 from filmkit.render.processes import DONE, ERROR, run_apart, telling
@@ -111,8 +111,7 @@ def draw_apart(
     entry: SceneEntry,
     request: RenderRequest,
     trace: Trace,
-    folder: Path,
-    scratch: Path,
+    cache: Cache,
     messages: Connection,
 ) -> None:
     """Draw the last pictures of a scene's beats in a process of its own.
@@ -126,8 +125,8 @@ def draw_apart(
         The scene.
     request, trace
         How it is drawn, and the trace.
-    folder, scratch
-        Folders of the cache and of what cannot be kept; see :class:`Cache`.
+    cache
+        The cache that holds the pictures.
     messages
         Takes the messages.
     """
@@ -136,7 +135,6 @@ def draw_apart(
         telling(messages, verbose=request.verbose) as tell,
         manim_config(request.quality, verbosity=request.verbosity),
     ):
-        cache = Cache(folder, default_limit(), scratch=Cache(scratch, 0))
         draw_pictures(
             entry,
             trace,
@@ -259,10 +257,7 @@ def make_previews(request: RenderRequest) -> bool:
         rehearsals = Rehearsals(request, cache)
         pictures = {entry: _known_pictures(entry, rehearsals, cache) for entry in request.scenes}
         errors: dict[SceneEntry, str] = {}
-        folders = cache.folder, cache.scratch.folder
-        calls = {
-            entry: (entry, request, trace, *folders) for entry in pictures if not pictures[entry]
-        }
+        calls = {entry: (entry, request, trace, cache) for entry in pictures if not pictures[entry]}
         read_ahead(calls)
         with make_meter(len(calls), quiet=request.quiet) as meter:
             for entry, message in run_apart(APART, calls, request.jobs):

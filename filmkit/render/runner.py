@@ -6,27 +6,21 @@ import json
 import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from manim import config
 from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
 from extract.support.files import OutputError, atomic_write, write_text
-from extract.support.printing import prints_as_messages
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord, Rehearsal
 from filmkit.core.picture_map import picture_map
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
-from filmkit.render import recording
 from filmkit.render.formats import STILLS
 from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import master_pixels
-from filmkit.render.processes import DONE, telling
 from filmkit.render.request import RenderRequest
 from filmkit.render.vector import Page, draw_page, write_pages
 from filmkit.words.alt import alt_text
@@ -34,8 +28,6 @@ from filmkit.words.alt import alt_text
 __all__ = [
     "Picture",
     "manim_config",
-    "record",
-    "record_apart",
     "rehearse",
     "render_picture",
     "render_stills",
@@ -58,71 +50,6 @@ def rehearse(entry: SceneEntry, trace: Trace, request: RenderRequest) -> Rehears
         Any error of the scene's code.
     """
     return entry.load().rehearse(trace, request.settings, request.speech_of(entry))
-
-
-def record(
-    entry: SceneEntry,
-    trace: Trace,
-    request: RenderRequest,
-    on_beat_end: Callable[[BeatRecord, Stage], None] = lambda record, stage: None,
-) -> tuple[Rehearsal, list[int]]:
-    """Rehearse a scene, and note what it uses; only in a process that does nothing else.
-
-    Parameters
-    ----------
-    entry, trace, request
-        The scene, and how it is rendered.
-    on_beat_end
-        Called at the end of each beat.
-
-    Returns
-    -------
-    Rehearsal
-        With all that this process has used since it began.
-    counts
-        How many of these things were used until the end of each beat.
-
-    Raises
-    ------
-    Exception
-        Any error of the scene's code.
-    """
-    counts: list[int] = []
-
-    def end(record: BeatRecord, stage: Stage) -> None:
-        counts.append(len(recording.uses()))
-        on_beat_end(record, stage)
-
-    recording.set_aside(config.media_dir)
-    stage = request.stage(entry, trace, on_beat_end=end)
-    stage.render()
-    rehearsal = Rehearsal(
-        tuple(stage.beats),
-        stage.time,
-        stage.tensors,
-        tuple(recording.uses()),
-        recording.obstacle(),
-    )
-    return rehearsal, counts
-
-
-def record_apart(
-    entry: SceneEntry, request: RenderRequest, trace: Trace, messages: Connection
-) -> None:
-    """Rehearse a scene in a process of its own, and tell another one what comes of it.
-
-    The last message holds the ``rehearsal`` and ``counts`` that :func:`record` returns; see
-    :func:`filmkit.render.processes.run_apart`.
-    """
-
-    recording.set_aside(*request.trace_files)
-    with (
-        telling(messages, verbose=request.verbose) as tell,
-        manim_config(request.quality),
-        prints_as_messages(),
-    ):
-        rehearsal, counts = record(entry, trace, request)
-        tell(DONE, rehearsal=asdict(rehearsal), counts=counts)
 
 
 def take_stills(
