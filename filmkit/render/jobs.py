@@ -65,6 +65,7 @@ __all__ = [
     "render_job",
     "render_session",
     "wanted_beats",
+    "worker_pool",
     "write_film",
 ]
 
@@ -153,7 +154,7 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
             load_all(plans, job.uses)  # further pictures are drawn here
             require_unchanged(job.uses)
         _keep_limit(cache, plans.values())
-        with _worker_pool(request, job) as pool:
+        with worker_pool(job) as pool:
             frames = sum(task.frames for task in job.tasks)
             with make_meter(frames, quiet=request.quiet) as meter:
                 yield RenderSession(plans, rehearsals, meter, pool, cache, spoken)
@@ -228,13 +229,22 @@ def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
     cache.scratch.shrink(needed)
 
 
-def _worker_pool(request: RenderRequest, job: RenderJob) -> WorkerPool:
-    """Return the cluster's workers if the request names a cluster, else local processes."""
+def worker_pool(job: RenderJob, *, fork: bool = False) -> WorkerPool:
+    """Return the cluster's workers if the request names a cluster, else local processes.
+
+    Parameters
+    ----------
+    job
+        The beats to render, and how.
+    fork
+        As for :class:`LocalWorkerPool`.
+    """
+    request = job.request
     if request.cluster and job.tasks:
         from filmkit.render.cluster import ClusterWorkerPool
 
         return ClusterWorkerPool(job, request.cluster, quiet=request.quiet)
-    return LocalWorkerPool(job, min(request.jobs or core_count(), len(job.tasks)))
+    return LocalWorkerPool(job, min(request.jobs or core_count(), len(job.tasks)), fork=fork)
 
 
 def make_films(request: RenderRequest) -> bool:

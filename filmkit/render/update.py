@@ -14,13 +14,12 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.films import Plan, finished_files
-from filmkit.render.jobs import plan_films, render_job
+from filmkit.render.jobs import plan_films, render_job, worker_pool
 from filmkit.render.manim_config import manim_config
 from filmkit.render.preview import OnPicture, draw_pictures
-from filmkit.render.processes import core_count
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest
-from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool
+from filmkit.render.workers import WorkerPool
 
 __all__ = ["SceneUpdate"]
 
@@ -53,8 +52,7 @@ class SceneUpdate:
         self._cache = cache
         self._rehearsals = Rehearsals(request, cache)
         self._pools = pools
-        self._job: RenderJob | None = None
-        self._pool: WorkerPool | None = None
+        self._pool: WorkerPool
 
     @classmethod
     @contextmanager
@@ -90,12 +88,14 @@ class SceneUpdate:
         return [*recording.uses(), *(use for rehearsal in known for use in rehearsal.uses)]
 
     def plan(self, entries: Iterable[SceneEntry]) -> dict[SceneEntry, Plan]:
-        """Return the plans of scenes' films, once their pictures have been drawn.
+        """Return the plans of scenes' films, and begin to render what is missing of them.
 
-        The pool that renders what is missing of them starts when it is first needed.
+        Their pictures have to be drawn before.
         """
         plans = plan_films(entries, self._rehearsals, self._cache)
-        self._job = render_job(plans.values(), self._rehearsals, self._cache)
+        job = render_job(plans.values(), self._rehearsals, self._cache)
+        # Forks of this process, which has loaded all libraries and laid out all text already.
+        self._pool = self._pools.enter_context(worker_pool(job, fork=True))
         return plans
 
     def records(self, plan: Plan) -> list[BeatRecord]:
@@ -104,10 +104,4 @@ class SceneUpdate:
 
     def files(self, plan: Plan, target: Path) -> Iterable[Path]:
         """Return the output file of each part of a film; see :func:`finished_files`."""
-        if not (self._job and self._job.tasks):
-            return [task.output for task in plan.tasks]
-        if not self._pool:
-            size = min(self.request.jobs or core_count(), len(self._job.tasks))
-            # Forks of this process, which has loaded all libraries and laid out all text already.
-            self._pool = self._pools.enter_context(LocalWorkerPool(self._job, size, fork=True))
         return finished_files(plan, target, self._pool, lambda frames: None)

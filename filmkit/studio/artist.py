@@ -109,14 +109,14 @@ class _Artist:
                 self._draw_stills(update, beats)
             finally:
                 self._tell("uses", uses=update.uses([self._entry]))
+            # What nobody waits for steps back: frames that the page asks for come first.
+            if hasattr(os, "nice"):  # not on Windows
+                os.nice(STEP_BACK)
             plan = update.plan([self._entry])[self._entry]
             records = update.records(plan)
             films = {beat: self._film_of(plan, beat) for beat in plan.beats}
             missing_films = {beat: film for beat, film in films.items() if not film.exists()}
             self._tell_plan(records, {b: f for b, f in films.items() if b not in missing_films})
-            # What nobody waits for steps back: frames that the page asks for come first.
-            if hasattr(os, "nice"):  # not on Windows
-                os.nice(STEP_BACK)
             self._film(update, plan, missing_films)
 
     def _draw_stills(self, update: SceneUpdate, beats: Sequence[str]) -> None:

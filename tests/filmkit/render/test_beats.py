@@ -147,7 +147,7 @@ def test_films_do_not_depend_on_the_number_of_processes(trace_file: Path, tmp_pa
 def test_each_core_has_a_process(
     trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(job: RenderJob, size: int) -> LocalWorkerPool:
+    def start(job: RenderJob, size: int, **options: bool) -> LocalWorkerPool:
         raise RenderError(f"{size} processes for {len(job.tasks)} tasks")
 
     monkeypatch.setattr("filmkit.render.jobs.LocalWorkerPool", start)
