@@ -10,7 +10,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -89,7 +89,6 @@ class EditWatcher(FileSystemEventHandler):
         self._observer = Observer()
         for folder in self._folders:
             self._observer.schedule(self, str(folder), recursive=True)
-        self._observed: set[Path] = set()
         self._observe({*self._beside, *self._words, *(path.parent for path in self._single)})
         self._contents: dict[Path, str] = {}
         self._lock = threading.Lock()  # guards the contents
@@ -98,10 +97,8 @@ class EditWatcher(FileSystemEventHandler):
 
     def _observe(self, folders: Iterable[Path]) -> None:
         # Only the folders themselves: one of them may be the user's home.
-        for folder in {*folders} - self._observed:
-            if folder.is_dir():
-                self._observed.add(folder)
-                self._observer.schedule(self, str(folder))
+        for folder in filter(Path.is_dir, folders):
+            self._observer.schedule(self, str(folder))
 
     def __enter__(self) -> Self:
         self._observer.start()
@@ -392,10 +389,8 @@ class _Update(SceneUpdate):
         """Write a contact sheet, unless it shows the same already."""
         pictures, now = self._pictures[entry], entry.titled_anew
         shown = {"": now.shown_title} | {beat: str(path) for beat, path in pictures.items()}
-        if shown != self._shown.get(entry.slug):
-            path = save_sheet(self.request, now, self._beats(entry), pictures)
-            self._remember(entry.slug, shown)
-            self._print_path(path)
+        beats = self._beats(entry)
+        self._update(entry.slug, shown, lambda: save_sheet(self.request, now, beats, pictures))
 
     def _changed_tasks(self, plan: Plan) -> list[BeatTask]:
         """Return the parts that the written film does not show yet as they are now."""
@@ -417,15 +412,18 @@ class _Update(SceneUpdate):
         keys = {str(number): str(task.output) for number, task in enumerate(plan.tasks)}
         if self.request.captions in ("files", "mux"):
             keys["captions"] = vtt(film_cues(self.records(plan), self.request.quality))
-        if self._shown.get(key) != keys:
-            path = self._deliver(plan)
-            self._remember(key, keys)
-            self._print_path(path)
+        self._update(key, keys, lambda: self._deliver(plan))
 
-    def _remember(self, key: str, shown: dict[str, str]) -> None:
-        """Store what a file that was written shows, before it is reported: an edit may follow."""
-        self._shown[key] = shown
-        write_text(self._shown_file, json.dumps(self._shown))
+    def _update(self, key: str, shown: dict[str, str], write: Callable[[], Path]) -> None:
+        """Write a file, unless it shows the same already, and report it.
+
+        What it shows is stored before it is reported: an edit may follow.
+        """
+        if self._shown.get(key) != shown:
+            path = write()
+            self._shown[key] = shown
+            write_text(self._shown_file, json.dumps(self._shown))
+            self._print_path(path)
 
     def _deliver(self, plan: Plan) -> Path:
         """Write a film; return its path."""
