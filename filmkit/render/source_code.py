@@ -176,10 +176,9 @@ class _Words:
             node.annotation = NOTHING
         elif isinstance(node, FUNCTIONS):
             local, node.returns = True, None
-            signature = node.args
-            every = [*signature.posonlyargs, *signature.args, *signature.kwonlyargs]
-            for argument in filter(None, [*every, signature.vararg, signature.kwarg]):
-                argument.annotation = None
+            for argument in ast.walk(node.args):
+                if isinstance(argument, ast.arg):
+                    argument.annotation = None
             node.decorator_list = [_without_narration(word) for word in node.decorator_list]
         if isinstance(node, DOCUMENTED):
             node.body = node.body[ast.get_docstring(node, clean=False) is not None :]
