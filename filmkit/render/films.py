@@ -80,7 +80,7 @@ def plan_scene(
     *,
     rehearsals: Rehearsals,
     cache: Cache,
-    encoding: Encoding | None,
+    encoding: Encoding,
 ) -> Plan:
     """Return the plan of a scene's film: the cache paths of its beats' masters and segments.
 
@@ -95,7 +95,7 @@ def plan_scene(
     cache
         The cache that holds masters and segments.
     encoding
-        How segments are encoded; None if the film is not joined from segments.
+        How segments are encoded.
     """
     request, hasher, rehearsal = rehearsals.request, rehearsals.hasher, rehearsals.get(entry)
     played = tuple(record.name for record in rehearsal.beats)
@@ -107,9 +107,7 @@ def plan_scene(
             record.name,
             tail,
             master=kept.path(keys[record.name, tail], ".master.mov"),
-            segment=kept.path(keys[record.name, tail], f".{hasher.encoding_key}.{encoding.ending}")
-            if encoding
-            else None,
+            segment=kept.path(keys[record.name, tail], f".{hasher.encoding_key}.{encoding.ending}"),
             frames=frames,
         )
         for record in rehearsal.beats
@@ -147,7 +145,7 @@ def with_overlays(
     Parameters
     ----------
     plan
-        The plan of a film that is joined from segments.
+        The plan of a film.
     overlays
         What is drawn over each part, by the name of its beat and whether it is the tail.
     settings
@@ -156,7 +154,7 @@ def with_overlays(
 
     def overlaid(task: BeatTask) -> BeatTask:
         overlay = overlays[task.beat, task.tail]
-        if not (task.segment and overlay):
+        if not overlay:
             return task
         name = f"{task.segment.stem}.{overlay_digest(overlay, settings)}{task.segment.suffix}"
         return replace(task, segment=task.segment.with_name(name), overlay=overlay)
@@ -165,13 +163,14 @@ def with_overlays(
 
 
 def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
-    """Return the tasks whose output is not in the cache, and mark all files there as used now."""
+    """Return the tasks whose segment is not in the cache, and mark all files there as used now."""
 
     def is_finished(task: BeatTask) -> bool:
-        if task.segment and cache.holds(task.segment):
+        if finished := cache.holds(task.segment):
             cache.mark_used(task.master)  # it is large, and not read in this run
-            return True
-        return cache.holds(task.master) and not task.segment
+        else:
+            cache.holds(task.master)  # if it is damaged, it is removed
+        return finished
 
     return [task for task in plan.tasks if not is_finished(task)]
 
@@ -179,7 +178,7 @@ def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
 def finished_files(
     plan: Plan, target: Path, pool: WorkerPool, progress: Callable[[int], None]
 ) -> Iterator[Path]:
-    """Yield the output file of each part of a film in order, as soon as it exists.
+    """Yield the segment of each part of a film in order, as soon as it exists.
 
     Parameters
     ----------
@@ -206,7 +205,7 @@ def finished_files(
             if error.unwritable:
                 raise OutputError(target, error) from error
             raise
-        yield task.output
+        yield task.segment
 
 
 def join(

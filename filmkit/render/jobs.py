@@ -102,7 +102,7 @@ class RenderSession:
     spoken: Spoken
 
     def part_files(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
-        """Yield the output file of each part of a scene's film in order, as soon as it exists.
+        """Yield the segment of each part of a scene's film in order, as soon as it exists.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
     """Remove from the cache what these plans do not need, as far as its limit asks for it."""
     needed = set()
     for task in chain.from_iterable(plan.tasks for plan in plans):
-        needed |= {task.output} if task.output.exists() else {task.master, task.output}
+        needed |= {task.segment} if task.segment.exists() else {task.master, task.segment}
     cache.shrink(needed)
     cache.scratch.shrink(needed)
 

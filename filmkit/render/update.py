@@ -103,5 +103,5 @@ class SceneUpdate:
         return [self._rehearsals.get(plan.entry).beat(beat) for beat in plan.beats]
 
     def files(self, plan: Plan, target: Path) -> Iterable[Path]:
-        """Return the output file of each part of a film; see :func:`finished_files`."""
+        """Return the segment of each part of a film; see :func:`finished_files`."""
         return finished_files(plan, target, self._pool, lambda frames: None)

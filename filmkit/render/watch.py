@@ -395,7 +395,7 @@ class _Update(SceneUpdate):
     def _changed_tasks(self, plan: Plan) -> list[BeatTask]:
         """Return the parts that the written film does not show yet as they are now."""
         before = self._shown.get(f"{plan.entry.slug} film", {}).values()
-        return [task for task in plan.tasks if str(task.output) not in before]
+        return [task for task in plan.tasks if str(task.segment) not in before]
 
     def film_of_first(self, plan: Plan) -> None:
         """Write the film of the first changed beat alone, unless all beats have changed."""
@@ -409,7 +409,7 @@ class _Update(SceneUpdate):
         Other words are another film too, even where its pictures stay the same.
         """
         key = f"{plan.entry.slug} film"
-        keys = {str(number): str(task.output) for number, task in enumerate(plan.tasks)}
+        keys = {str(number): str(task.segment) for number, task in enumerate(plan.tasks)}
         if self.request.captions in ("files", "mux"):
             keys["captions"] = vtt(film_cues(self.records(plan), self.request.quality))
         self._update(key, keys, lambda: self._deliver(plan))

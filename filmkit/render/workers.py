@@ -69,8 +69,7 @@ class BeatTask:
     master
         The lossless file of the frames; rendered if it does not exist.
     segment
-        The same encoded for the film, made from the master; None if the film is not joined from
-        segments.
+        What the film is made from: the same with its overlay, encoded anew from the master.
     frames
         Number of its frames.
     overlay
@@ -81,14 +80,9 @@ class BeatTask:
     beat: str
     tail: bool
     master: Path
-    segment: Path | None
+    segment: Path
     frames: int
     overlay: Overlay = NOTHING
-
-    @property
-    def output(self) -> Path:
-        """The file that the film is made from: the segment, else the master."""
-        return self.segment or self.master
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ class RenderJob:
     request
         The trace to draw, and how to render it.
     master_encoding, segment_encoding
-        How masters and segments are encoded; None if there are no segments.
+        How masters and segments are encoded; None if no segments are made.
     uses
         Code, traces and other things from which the cache keys of the tasks were made.
     """
@@ -360,9 +354,9 @@ def _open(path: Path, request: RenderRequest, encoding: Encoding) -> AbstractCon
 def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | None]:
     """Open the segment of a task, and yield what draws its overlay on pictures and appends them.
 
-    It yields None if the task has no segment, or one that is finished.
+    It yields None if no segments are made, or the task's is finished.
     """
-    if not (task.segment and job.segment_encoding) or is_sealed(task.segment):
+    if job.segment_encoding is None or is_sealed(task.segment):
         yield None
         return
     request = job.request
@@ -377,14 +371,13 @@ def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | No
 
 
 def encode_segment(job: RenderJob, task: BeatTask) -> None:
-    """Encode a beat's segment from its master, if the task has a segment that does not exist."""
+    """Encode a beat's segment from its master, unless it is finished or none are made."""
     with _open_segment(job, task) as write:
         if write is None:
             return
         for picture, repeat in read_master(task.master, job.request.quality.frame_rate):
             write(picture, repeat)
-    if task.segment:
-        seal(task.segment)
+    seal(task.segment)
 
 
 Tasks = dict[tuple[str, bool], tuple[int, BeatTask]]
@@ -456,8 +449,7 @@ class SceneWorker:
                 _open(task.master, request, self._job.master_encoding) as movie,
                 nullcontext() if merged else _open_segment(self._job, task) as write_segment,
             ):
-                if write_segment and task.segment:
-                    written.append(task.segment)
+                written += [task.segment] if write_segment else []
 
                 def write(picture: Pixels, repeat: int) -> None:
                     pixels = master_pixels(picture, transparent=transparent)

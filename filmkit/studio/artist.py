@@ -153,7 +153,7 @@ class _Artist:
 
     def _film_of(self, plan: Plan, beat: str) -> Path:
         """Return the path of a beat's film, which names all that it is made of."""
-        parts = " ".join(task.output.name for task in plan.tasks if task.beat == beat)
+        parts = " ".join(task.segment.name for task in plan.tasks if task.beat == beat)
         return self._folder / f"{sha256(parts.encode()).hexdigest()}.mp4"
 
     def _tell_model(self, trace: Trace) -> None:
