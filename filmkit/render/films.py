@@ -79,7 +79,6 @@ def plan_scene(
     beats: Collection[str],
     *,
     rehearsals: Rehearsals,
-    cache: Cache,
     encoding: Encoding,
 ) -> Plan:
     """Return the plan of a scene's film: the cache paths of its beats' masters and segments.
@@ -91,16 +90,15 @@ def plan_scene(
     beats
         Names of the beats that the film shows.
     rehearsals
-        Beats, times and cache keys of the scene, and of the same scene by itself.
-    cache
-        The cache that holds masters and segments.
+        Beats, times and cache keys of the scene, and of the same scene by itself; its cache holds
+        masters and segments.
     encoding
         How segments are encoded.
     """
     request, hasher, rehearsal = rehearsals.request, rehearsals.hasher, rehearsals.get(entry)
     played = tuple(record.name for record in rehearsal.beats)
     keys = hasher.part_keys(entry, rehearsal, rehearsals.get(entry.alone))
-    kept = cache.scratch if rehearsal.obstacle else cache
+    kept = rehearsals.cache.scratch if rehearsal.obstacle else rehearsals.cache
     tasks = tuple(
         BeatTask(
             entry if (record.name, tail) in with_arrival(entry, played) else entry.alone,

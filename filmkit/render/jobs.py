@@ -147,9 +147,9 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
         known = Rehearsals(spoken.request, cache)
         known.prepare([*spoken.scenes, *(entry.alone for entry in spoken.scenes)])
         rehearsals = for_each_scene(request, spoken.scenes, known.get)
-        plans = plan_films(rehearsals, known, cache, single=single)
+        plans = plan_films(rehearsals, known, single=single)
         known.tell_obstacles(plans)
-        job = render_job(plans.values(), known, cache)
+        job = render_job(plans.values(), known)
         if single:
             load_all(plans, job.uses)  # further pictures are drawn here
             require_unchanged(job.uses)
@@ -161,7 +161,7 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
 
 
 def plan_films(
-    entries: Iterable[SceneEntry], rehearsals: Rehearsals, cache: Cache, *, single: bool = False
+    entries: Iterable[SceneEntry], rehearsals: Rehearsals, *, single: bool = False
 ) -> dict[SceneEntry, Plan]:
     """Return the plan of each scene's film, as the request of the rehearsals asks for it.
 
@@ -169,7 +169,7 @@ def plan_films(
     ----------
     entries
         The scenes.
-    rehearsals, cache
+    rehearsals
         As for :func:`plan_scene`.
     single
         As for :func:`render_session`.
@@ -182,7 +182,7 @@ def plan_films(
         if request.selection:
             beats = {ARRIVE, *request.selection[entry]}
         encoding = _encodings(request)[1]
-        return plan_scene(entry, beats, rehearsals=rehearsals, cache=cache, encoding=encoding)
+        return plan_scene(entry, beats, rehearsals=rehearsals, encoding=encoding)
 
     plans = for_each_scene(request, entries, plan)
     shown = ("", "")
@@ -201,10 +201,10 @@ def plan_films(
     return plans
 
 
-def render_job(plans: Collection[Plan], rehearsals: Rehearsals, cache: Cache) -> RenderJob:
+def render_job(plans: Collection[Plan], rehearsals: Rehearsals) -> RenderJob:
     """Return the job of rendering all of some plans that is not in the cache."""
     request = rehearsals.request
-    tasks = chain.from_iterable(unfinished_tasks(plan, cache) for plan in plans)
+    tasks = chain.from_iterable(unfinished_tasks(plan, rehearsals.cache) for plan in plans)
     scenes = [scene for plan in plans for scene in (plan.entry, plan.entry.alone)]
     return RenderJob(tuple(tasks), request, *_encodings(request), rehearsals.uses_of(scenes))
 

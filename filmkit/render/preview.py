@@ -48,9 +48,7 @@ OnPicture = Callable[[str, Path, bool], None]
 def draw_pictures(
     entry: SceneEntry,
     trace: Trace,
-    *,
     rehearsals: Rehearsals,
-    cache: Cache,
     on_picture: OnPicture,
     on_missing: Callable[[str], None] = lambda beat: None,
 ) -> None:
@@ -63,9 +61,8 @@ def draw_pictures(
     entry, trace
         The scene, and the trace.
     rehearsals
-        Takes the rehearsal of the scene, if it has to be run, and makes the cache keys.
-    cache
-        The cache that holds the pictures; those that exist are marked as used now.
+        Takes the rehearsal of the scene, if it has to be run, and makes the cache keys. Its cache
+        holds the pictures; those that exist are marked as used now.
     on_picture
         Called for each beat in the order of the story.
     on_missing
@@ -76,12 +73,11 @@ def draw_pictures(
     Exception
         Any error of the scene's code.
     """
-
-    if pictures := _known_pictures(entry, rehearsals, cache):
+    if pictures := _known_pictures(entry, rehearsals):
         for beat, picture in pictures.items():
             on_picture(beat, picture, False)
         return
-    played: list[str] = []
+    played, cache = list[str](), rehearsals.cache
 
     def take(record: BeatRecord, stage: Stage, code: str) -> None:
         played.append(record.name)
@@ -98,9 +94,9 @@ def draw_pictures(
     rehearsals.record_here(entry, trace, take)
 
 
-def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals, cache: Cache) -> dict[str, Path]:
+def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals) -> dict[str, Path]:
     """Return the pictures of all beats of a scene; none unless all are in the cache."""
-    known = rehearsals.find(entry)
+    known, cache = rehearsals.find(entry), rehearsals.cache
     keys = rehearsals.hasher.picture_keys(entry, known, notes=True) if known else {}
     pictures = {beat: cache.path(key, END) for beat, key in keys.items()}
     missing = [beat for beat, picture in pictures.items() if not cache.holds(picture)]
@@ -138,8 +134,7 @@ def draw_apart(
         draw_pictures(
             entry,
             trace,
-            rehearsals=Rehearsals(request, cache),
-            cache=cache,
+            Rehearsals(request, cache),
             on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
         )
         tell(DONE)
@@ -255,7 +250,7 @@ def make_previews(request: RenderRequest) -> bool:
     request, trace = request.with_trace()
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
         rehearsals = Rehearsals(request, cache)
-        pictures = {entry: _known_pictures(entry, rehearsals, cache) for entry in request.scenes}
+        pictures = {entry: _known_pictures(entry, rehearsals) for entry in request.scenes}
         errors: dict[SceneEntry, str] = {}
         calls = {entry: (entry, request, trace, cache) for entry in pictures if not pictures[entry]}
         read_ahead(calls)

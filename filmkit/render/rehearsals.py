@@ -50,6 +50,8 @@ class Rehearsals:
     ----------
     request
         The request; its trace is named, so that all processes take the same.
+    cache
+        As above.
     hasher
         Makes the keys.
     """
@@ -60,7 +62,7 @@ class Rehearsals:
     def __init__(self, request: RenderRequest, cache: Cache) -> None:
         self.request = replace(request, trace=request.trace_file)
         self.hasher = BeatHasher(self.request)
-        self._cache = cache
+        self.cache = cache
         self._known: dict[SceneEntry, Rehearsal | RenderError] = {}
 
     def get(self, entry: SceneEntry) -> Rehearsal:
@@ -82,7 +84,7 @@ class Rehearsals:
         known = self._known.get(entry)
         if known is None:
             path = self._path(entry)
-            if self._cache.holds(path):
+            if self.cache.holds(path):
                 known = _rehearsal(json.loads(path.read_text(encoding="utf-8")))
             elif not self.request.keep_cache:
                 known = self._made.get(path.name)
@@ -96,7 +98,7 @@ class Rehearsals:
         ahead = [e for e in dict.fromkeys(entries) if e not in self._known and not self.find(e)]
         read = self.request.with_trace() if ahead else ()
         read_ahead(ahead)
-        calls = {entry: (entry, *read, self._cache) for entry in ahead}
+        calls = {entry: (entry, *read, self.cache) for entry in ahead}
         for entry, message in run_apart(APART, calls, self.request.jobs):
             if message["kind"] == ERROR:
                 self._known[entry] = RenderError(message["text"], misfit=message.get("misfit", ""))
@@ -177,7 +179,7 @@ class Rehearsals:
             path = self._path(entry)
             # Without room or permission for it, it is found out anew the next time.
             with suppress(OutputError, OSError):
-                self._cache.remove(path)
+                self.cache.remove(path)
                 write_text(path, json.dumps(asdict(rehearsal), ensure_ascii=False))
                 seal(path)
         return rehearsal
@@ -194,7 +196,7 @@ class Rehearsals:
             raise EditedError
 
     def _path(self, entry: SceneEntry) -> Path:
-        return self._cache.path(self.hasher.rehearsal_key(entry), ".rehearsal.json")
+        return self.cache.path(self.hasher.rehearsal_key(entry), ".rehearsal.json")
 
 
 def _rehearsal(stored: dict[str, Any]) -> Rehearsal:

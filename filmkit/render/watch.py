@@ -34,7 +34,7 @@ from filmkit.render.errors import EditedError, explain
 from filmkit.render.films import Plan, beat_film
 from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
 from filmkit.render.keys import read_ahead
-from filmkit.render.preview import save_sheet
+from filmkit.render.preview import draw_pictures, save_sheet
 from filmkit.render.processes import DONE, ERROR, Apart, stop, telling
 from filmkit.render.recording import BEAT, FILE, FONTS, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
@@ -375,7 +375,7 @@ class _Update(SceneUpdate):
                 self.save_sheet(entry)
 
         try:
-            self.draw(entry, on_picture)
+            draw_pictures(entry, self.trace, self.rehearsals, on_picture)
         except EditedError:
             sys.exit()  # another update follows
         except Exception:

@@ -46,6 +46,7 @@ from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.clean_process import forked_process
 from filmkit.render.delivery import deliver
 from filmkit.render.films import Plan, beat_film
+from filmkit.render.preview import draw_pictures
 from filmkit.render.processes import DONE, telling
 from filmkit.render.request import RenderRequest
 from filmkit.render.update import SceneUpdate
@@ -134,7 +135,7 @@ class _Artist:
             if touched:
                 self._tell("still", beat=beat, still=path)
 
-        update.draw(self._entry, on_picture, on_missing)
+        draw_pictures(self._entry, self._trace, update.rehearsals, on_picture, on_missing)
         if stills and not touched:
             self._tell_beats(beats, stills, None)
 
