@@ -26,6 +26,7 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
 from extract.support.files import OutputError, atomic_write
+from filmkit.render.quality import Quality
 
 __all__ = [
     "MASTER",
@@ -379,22 +380,14 @@ class Movie:
         The finished file, to be named in errors.
     path
         The file to write to.
-    width, height, frame_rate, encoding
+    quality, encoding
         As in :func:`open_movie`.
     """
 
-    def __init__(
-        self,
-        target: Path,
-        path: Path,
-        width: int,
-        height: int,
-        frame_rate: int,
-        encoding: Encoding,
-    ) -> None:
+    def __init__(self, target: Path, path: Path, quality: Quality, encoding: Encoding) -> None:
         self._target = target
-        self._size = (height, width)
-        self._time_base = Fraction(1, frame_rate)
+        self._size = (quality.height, quality.width)
+        self._time_base = Fraction(1, quality.frame_rate)
         self._encoding = encoding
         self._frames_encoded = 0
         self._container = open_container(target, path)
@@ -484,9 +477,7 @@ class Movie:
 
 
 @contextmanager
-def open_movie(
-    target: Path, width: int, height: int, frame_rate: int, encoding: Encoding
-) -> Iterator[Movie]:
+def open_movie(target: Path, quality: Quality, encoding: Encoding) -> Iterator[Movie]:
     """Open a video file for writing.
 
     The file appears at the end of the ``with`` block. When the block is left by an exception or the
@@ -496,10 +487,8 @@ def open_movie(
     ----------
     target
         The finished file. Missing folders are created.
-    width, height
-        Size in pixels; both are even.
-    frame_rate
-        Frames per second.
+    quality
+        Size, of which both lengths are even, and frame rate.
     encoding
         How pictures are encoded.
 
@@ -510,11 +499,11 @@ def open_movie(
 
     Examples
     --------
-    >>> with open_movie(Path("film.mp4"), 1920, 1080, 30, MP4) as movie:
+    >>> with open_movie(Path("film.mp4"), Quality(1920, 1080, 30), MP4) as movie:
     ...     movie.write(picture, repeat=15)
     """
     with atomic_write(target) as part:
-        movie = Movie(target, part, width, height, frame_rate, encoding)
+        movie = Movie(target, part, quality, encoding)
         try:
             yield movie
             movie.finish()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -32,7 +32,7 @@ from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import EditedError, RenderError, explain
 from filmkit.render.manim_config import manim_config
-from filmkit.render.movie import Encoding, Movie, Pixels, master_pixels, open_movie, read_master
+from filmkit.render.movie import Encoding, Pixels, master_pixels, open_movie, read_master
 from filmkit.render.overlay import NOTHING, Overlay, OverlayPainter
 from filmkit.render.processes import DONE, POLL_SECONDS, Apart, stop, telling
 from filmkit.render.recording import CODE, OWN_CODE, changed
@@ -345,11 +345,6 @@ def render_claimed(
         tell(DONE)
 
 
-def _open(path: Path, request: RenderRequest, encoding: Encoding) -> AbstractContextManager[Movie]:
-    quality = request.quality
-    return open_movie(path, quality.width, quality.height, quality.frame_rate, encoding)
-
-
 @contextmanager
 def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | None]:
     """Open the segment of a task, and yield what draws its overlay on pictures and appends them.
@@ -361,7 +356,7 @@ def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | No
         return
     request = job.request
     painter = OverlayPainter(task.overlay, request.quality.frame_rate, request.settings)
-    with _open(task.segment, request, job.segment_encoding) as movie:
+    with open_movie(task.segment, request.quality, job.segment_encoding) as movie:
 
         def write(picture: Pixels, repeat: int) -> None:
             for piece in painter.pieces(picture, repeat):
@@ -446,7 +441,7 @@ class SceneWorker:
             # segment is made of it, as it is on a cluster.
             merged = encoding is not None and encoding.merge_repeats
             with (
-                _open(task.master, request, self._job.master_encoding) as movie,
+                open_movie(task.master, request.quality, self._job.master_encoding) as movie,
                 nullcontext() if merged else _open_segment(self._job, task) as write_segment,
             ):
                 written += [task.segment] if write_segment else []
