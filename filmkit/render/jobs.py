@@ -122,7 +122,7 @@ class RenderSession:
     def sound(self, entries: Iterable[SceneEntry]) -> Samples | None:
         """Return the sound of a film that joins scenes; None if nobody speaks."""
         films = [(entry, self.records(entry)) for entry in entries]
-        return self.spoken.track(films, self.spoken.request.quality)
+        return self.spoken.track(films)
 
 
 @contextmanager
@@ -263,13 +263,10 @@ def make_films(request: RenderRequest) -> bool:
         def write(name: Path, entries: Sequence[SceneEntry], chapters: Chapters) -> Path:
             target = target_of(request.out / name, request.file_format)
             files = (file for entry in entries for file in part_files(entry, target))
-            records = chain.from_iterable(map(session.records, entries))
-            cues = film_cues(records, request.quality)
+            beats = chain.from_iterable(map(session.records, entries))
             sound = session.sound(entries)
             title = _(FILM_TITLE) if request.joined else entries[0].shown_title
-            return write_film(
-                request, name, files, title=title, cues=cues, chapters=chapters, sound=sound
-            )
+            return write_film(request, name, files, beats, chapters, title=title, sound=sound)
 
         def film(entry: SceneEntry) -> Path:
             session.meter.describe(entry.slug)
@@ -301,10 +298,10 @@ def write_film(
     request: RenderRequest,
     name: Path,
     files: Iterable[Path],
+    beats: Iterable[BeatRecord],
+    chapters: Chapters,
     *,
     title: str,
-    cues: Sequence[Cue],
-    chapters: Chapters,
     sound: Samples | None = None,
 ) -> Path:
     """Write a film, with captions in it or beside it as the request says; return its path.
@@ -317,8 +314,10 @@ def write_film(
         Path of the film without a suffix, relative to the output folder.
     files
         The file of each part of each beat, in order.
-    title, cues, chapters, sound
-        Title, captions, chapters and sound of the film.
+    beats
+        Records of the beats, for the captions.
+    title, chapters, sound
+        Title, chapters and sound of the film.
 
     Raises
     ------
@@ -326,6 +325,7 @@ def write_film(
         When a file cannot be written.
     """
     target = target_of(request.out / name, request.file_format)
+    cues = film_cues(beats, request.quality)
     deliver(
         target,
         files,

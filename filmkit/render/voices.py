@@ -13,7 +13,6 @@ from extract.support.printing import echo
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache, seal
-from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene
 from filmkit.voice.clips import Clip, SceneText
@@ -46,26 +45,23 @@ class Spoken:
     def _sounds(self) -> dict[str, dict[str, Samples]]:
         return {scene: at_one_loudness(clips) for scene, clips in self.clips.items()}
 
-    def track(
-        self, films: Iterable[tuple[SceneEntry, Iterable[BeatRecord]]], quality: Quality
-    ) -> Samples | None:
+    def track(self, films: Iterable[tuple[SceneEntry, Iterable[BeatRecord]]]) -> Samples | None:
         """Return the sound of a film; None if nobody speaks in any.
 
         Parameters
         ----------
         films
             The scenes that are joined, each with the records of its beats.
-        quality
-            Size and frame rate.
         """
         if not any(self.clips.values()):
             return None
+        rate = self.request.quality.frame_rate
         parts = [
-            (self._sounds.get(entry.slug, {}).get(record.name), record.frames(quality.frame_rate))
+            (self._sounds.get(entry.slug, {}).get(record.name), record.frames(rate))
             for entry, records in films
             for record in records
         ]
-        return track(parts, quality.frame_rate)
+        return track(parts, rate)
 
 
 @dataclass(frozen=True)

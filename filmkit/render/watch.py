@@ -39,7 +39,6 @@ from filmkit.render.processes import DONE, ERROR, Apart, stop, telling
 from filmkit.render.recording import BEAT, FILE, FONTS, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.update import SceneUpdate
-from filmkit.render.workers import BeatTask
 from filmkit.words.captions import vtt
 
 __all__ = ["EditWatcher", "read_once", "syntax_errors", "update_outputs", "watch"]
@@ -392,14 +391,10 @@ class _Update(SceneUpdate):
         beats = self._beats(entry)
         self._update(entry.slug, shown, lambda: save_sheet(self.request, now, beats, pictures))
 
-    def _changed_tasks(self, plan: Plan) -> list[BeatTask]:
-        """Return the parts that the written film does not show yet as they are now."""
-        before = self._shown.get(f"{plan.entry.slug} film", {}).values()
-        return [task for task in plan.tasks if str(task.segment) not in before]
-
     def film_of_first(self, plan: Plan) -> None:
         """Write the film of the first changed beat alone, unless all beats have changed."""
-        changed = self._changed_tasks(plan)
+        before = self._shown.get(f"{plan.entry.slug} film", {}).values()
+        changed = [task for task in plan.tasks if str(task.segment) not in before]
         if changed and len({task.beat for task in changed}) < len(plan.beats):
             self._print_path(self._deliver(beat_film(plan, changed[0].beat)))
 
@@ -430,10 +425,8 @@ class _Update(SceneUpdate):
         request, records = self.request, self.records(plan)
         target = target_of(request.out / plan.name, request.file_format)
         files = self.files(plan, target)
-        cues = film_cues(records, request.quality)
-        chapters = beat_chapters(records, request.quality)
-        title = plan.entry.shown_title
-        return write_film(request, plan.name, files, title=title, cues=cues, chapters=chapters)
+        chapters, title = beat_chapters(records, request.quality), plan.entry.shown_title
+        return write_film(request, plan.name, files, records, chapters, title=title)
 
     def _print_path(self, path: Path) -> None:
         """Print the path of a written file, and the seconds since the edit."""
