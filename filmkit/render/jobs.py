@@ -145,8 +145,8 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
     ):
         spoken = with_voice(request, cache)
         known = Rehearsals(spoken.request, cache)
-        known.prepare([*spoken.scenes, *(entry.alone for entry in spoken.scenes)])
-        rehearsals = for_each_scene(request, spoken.scenes, known.get)
+        known.prepare([*spoken.request.scenes, *(entry.alone for entry in spoken.request.scenes)])
+        rehearsals = for_each_scene(request, spoken.request.scenes, known.get)
         plans = plan_films(rehearsals, known, single=single)
         known.tell_obstacles(plans)
         job = render_job(plans.values(), known)

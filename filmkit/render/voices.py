@@ -30,15 +30,13 @@ class Spoken:
     Attributes
     ----------
     request
-        The request, with the times of the voice, which has nothing more to say.
-    scenes
-        Those of its scenes for which the voice did not fail.
+        The request, with the times of the voice, which has nothing more to say, and with those
+        scenes for which it did not fail.
     clips
         The sound of each beat, by the names of the scene and the beat.
     """
 
     request: RenderRequest
-    scenes: tuple[SceneEntry, ...]
     clips: Mapping[str, Mapping[str, Clip]]
 
     @cached_property
@@ -89,7 +87,7 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
     """
     voice = request.voice
     if voice is None:
-        return Spoken(request, request.scenes, {})
+        return Spoken(request, {})
     written = replace(request, voice=None)
     rehearsals = Rehearsals(written, cache)
     store = _CachedSounds(cache)
@@ -127,7 +125,7 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
         slug: {beat: clip.speech for beat, clip in clips.items()} for slug, clips in spoken.items()
     }
     scenes = tuple(entry for entry in request.scenes if entry.slug in spoken)
-    return Spoken(replace(written, speech=speech), scenes, spoken)
+    return Spoken(replace(written, speech=speech, scenes=scenes), spoken)
 
 
 def timed(request: RenderRequest) -> RenderRequest:
@@ -135,5 +133,4 @@ def timed(request: RenderRequest) -> RenderRequest:
     if request.voice is None:
         return request
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
-        spoken = with_voice(request, cache)
-    return replace(spoken.request, scenes=spoken.scenes)
+        return with_voice(request, cache).request
