@@ -16,7 +16,7 @@ from pypdf import PdfReader
 
 from extract.attention.head_norm import HeadNorm
 from extract.trace import Trace
-from filmkit.commands import worksheet as command
+from filmkit.commands import options
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView, best_match
@@ -471,7 +471,7 @@ def test_all_is_exercises_and_scenes_and_then_all_solutions(
 
     monkeypatch.chdir(folder)
     story = scenes_named(["asking.py"])
-    monkeypatch.setattr(command, "whole_story", lambda compare: story)
+    monkeypatch.setattr(options, "whole_story", lambda compare: story)
     monkeypatch.setattr("filmkit.render.rehearsals.with_fitting_scenes", lambda request: request)
     document = make(calling, folder, "--all", "--paper", "letter")
     titles = ["How well", "From scores", "Questions", "Solutions", "Answers"]

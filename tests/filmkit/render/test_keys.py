@@ -120,6 +120,7 @@ QUIET = [
     (SHARING, '    """Plates of keys', '    """Other words. Plates of keys'),
     (HEADS, "from __future__ import annotations\n", "from __future__ import annotations\n#\n"),
     (HEADS, "def prepare(self) -> None:", "def prepare(self):"),
+    ("filmkit/core/stage.py", "words: list[str] = []", "words: list = []"),
     ("filmkit/words/alt.py", "MAX_LENGTH = 600", "MAX_LENGTH = 500"),
     ("filmkit/words/captions.py", "MIN_SECONDS = 1.0", "MIN_SECONDS = 1.1"),
     (
