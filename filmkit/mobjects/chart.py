@@ -228,9 +228,9 @@ class ChartAxes(VGroup):
         boxes = [Box.between(label.get_corner(DL), label.get_corner(UR)) for label in labels]
         for rule in self.rules:
             y = rule.get_y()
-            across = sorted((b.left, b.right) for b in boxes if b.bottom < y < b.top)
-            ends = [(start - GAP, end + GAP) for start, end in across]
-            ends = [self.plot.left, *chain(*ends), self.plot.right]
+            stand = sorted((b.left, b.right) for b in boxes if b.bottom < y < b.top)
+            around = [(left - GAP, right + GAP) for left, right in stand]
+            ends = [self.plot.left, *chain(*around), self.plot.right]
             rule.clear_points()
             for start, end in zip(ends[::2], ends[1::2], strict=True):
                 if start < end:
