@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from filmkit.render import processes
+from filmkit.render import processes, watch
 from filmkit.render.clean_process import clean_process
 from filmkit.render.watch import EditWatcher, syntax_errors
 from tests.support.checkout import PROJECT
@@ -88,6 +88,12 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A save takes as long as it takes, as on a machine that stands still meanwhile."""
+    monkeypatch.setattr(watch, "SAVE_SECONDS", TIMEOUT)
+
+
+@pytest.fixture
 def edits(project: Path) -> Iterator[list[list[str]]]:
     """The files of each noticed edit, in order; the list grows."""
     noticed: list[list[str]] = []
@@ -152,18 +158,22 @@ def in_two_steps(path: Path, data: bytes) -> None:
     ],
 )
 def test_every_way_of_saving_is_noticed(
-    project: Path, edits: list[list[str]], save: Callable[[Path, bytes], None], name: str
+    project: Path,
+    edits: list[list[str]],
+    save: Callable[[Path, bytes], None],
+    name: str,
+    patient: None,
 ) -> None:
     save(project / name, b"two")
-    wait_until(lambda: [name] in edits)
+    wait_until(lambda: edits == [[name]])
     save(project / name, b"three")
-    wait_until(lambda: edits.count([name]) >= 2)
+    wait_until(lambda: edits == [[name], [name]])
 
 
 def test_new_and_deleted_files_are_noticed(project: Path, edits: list[list[str]]) -> None:
     new = project / "filmkit" / "mobjects" / "more" / "new.py"
     new.parent.mkdir()
-    new.write_text("one")
+    by_renaming(new, b"one")
     wait_until(lambda: ["filmkit/mobjects/more/new.py"] in edits)
     new.unlink()
     wait_until(lambda: edits.count(["filmkit/mobjects/more/new.py"]) == 2)
@@ -180,13 +190,15 @@ def test_pipes_are_not_read(project: Path) -> None:
     assert syntax_errors(pipes) == {pipes[1]: f"{pipes[1]} is not a file"}
 
 
-def test_saves_without_a_change_are_ignored(project: Path, edits: list[list[str]]) -> None:
+def test_saves_without_a_change_are_ignored(
+    project: Path, edits: list[list[str]], patient: None
+) -> None:
     shape = project / "filmkit" / "mobjects" / "shape.py"
     shape.write_text("one")
     (project / "scenes" / "notes.txt").write_text("not code")
     (project / "traces" / "other.safetensors").write_bytes(b"another")
     by_renaming(shape, b"one")
-    in_place(project / "extract" / "last.py", b"this one is new")
+    by_renaming(project / "extract" / "last.py", b"this one is new")
     wait_until(lambda: bool(edits))
     assert edits == [["extract/last.py"]]
 
