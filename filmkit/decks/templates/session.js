@@ -85,7 +85,7 @@ function keepConnected(hear, changed) {
   ["focus", "keydown", "pointerdown"].forEach((name) => addEventListener(name, use, true));
   connect();
   // The secret is in a cookie now: it leaves the address, so that no history keeps it.
-  history.replaceState(history.state, "", location.pathname + location.hash);
+  history.replaceState(history.state, "", new URL(".", location.href).pathname + location.hash);
 
   return (message, answered = false) => {
     if (socket?.readyState !== WebSocket.OPEN) return;

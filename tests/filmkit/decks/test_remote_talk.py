@@ -131,8 +131,8 @@ def test_a_talk_is_given_from_a_telephone(
     screen: Page, telephone: Page, open_page: OpenPage
 ) -> None:
     # The secrets have left the addresses, and no script can read them.
-    for page in (screen, telephone):
-        assert "token" not in page.url
+    for page, role in ((screen, "screen"), (telephone, "speaker")):
+        assert page.url.partition("#")[0].endswith(f"/{role}/")
         assert page.evaluate("document.cookie") == ""
     assert telephone.inner_text("#title") == TITLES[0]
     assert telephone.inner_text("#next") == TITLES[1]
