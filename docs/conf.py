@@ -26,9 +26,14 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = project
 html_favicon = "favicon.svg"
-html_static_path = ["scenes/static", "../filmkit/decks/templates/gallery.js"]
+templates_path = ["templates"]
+html_static_path = [
+    "scenes/static",
+    "../filmkit/decks/templates/gallery.js",
+    "templates/drawers.js",
+]
 html_css_files = ["site.css"]
-html_js_files = [("gallery.js", {"defer": "defer"})]
+html_js_files = [(name, {"defer": "defer"}) for name in ("gallery.js", "drawers.js")]
 html_extra_path = ["files"]
 html_show_sourcelink = False
 # Where the website will be: networks that show a link to it ask for whole addresses of pictures.

@@ -30,10 +30,15 @@ from filmkit.decks.web import render_page
 from filmkit.decks.worksheet import make_worksheet
 from filmkit.explore.page import write_explore
 from filmkit.render.jobs import SHORT_FILM, make_films
-from filmkit.render.posters import draw_picture, write_picture
 from filmkit.render.quality import QUALITIES, Quality
 from filmkit.render.request import RenderRequest
-from filmkit.render.runner import manim_config, rehearse, render_picture, write_png
+from filmkit.render.runner import (
+    manim_config,
+    rehearse,
+    render_picture,
+    write_picture,
+    write_png,
+)
 from filmkit.render.traces import SHIPPED
 from scenes.registry import SCENES, SHORT, THUMBNAIL
 
@@ -132,12 +137,8 @@ def _short_film(films: Path, opening: str) -> dict[str, Any]:
 def _social(request: RenderRequest, trace: Trace) -> Any:
     """Draw the picture that networks show of a link to the website."""
     with manim_config(SOCIAL, verbosity=request.verbosity):
-        return render_picture(
-            THUMBNAIL,
-            trace=trace,
-            request=replace(request, quality=SOCIAL),
-            draw=lambda stage: draw_picture(stage, "png"),
-        )
+        small = replace(request, quality=SOCIAL)
+        return render_picture(THUMBNAIL, trace=trace, request=small)
 
 
 def _describe(entry: SceneEntry, trace: Trace, request: RenderRequest) -> dict[str, Any]:

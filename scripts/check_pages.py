@@ -28,6 +28,7 @@ PAGES = {
     "telephone": talk.TELEPHONE_SCRIPTS,
     "voting": talk.VOTING_SCRIPTS,
     "gallery": ("gallery.js",),
+    "site": ("drawers.js",),
     "explore": page.SCRIPTS,
     "widget": (*page.SCRIPTS, "widget.js"),
     "notebook": ("notebook.js",),
@@ -98,7 +99,11 @@ def _run(*command: str | Path) -> list[str]:
 
 
 def _path_of(script: str) -> Path:
-    (path,) = (PROJECT / "filmkit").glob(f"*/templates/{script}")
+    (path,) = (
+        path
+        for rooms in ("filmkit/*", "docs")
+        for path in PROJECT.glob(f"{rooms}/templates/{script}")
+    )
     return path.relative_to(Path.cwd())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,8 @@ from filmkit.render import jobs
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
 
+NO_BYTECODE = sys.dont_write_bytecode
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -38,6 +41,13 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("project")
     # A shell starts what runs in the background with Ctrl-C switched off, for its children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What pytest makes of the tests' assertions is kept, also where Python is told to write no
+    # bytecode: each process would make it anew, which takes seven seconds.
+    sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    sys.dont_write_bytecode = NO_BYTECODE
 
 
 # Of the slow tests. The first one makes what the third uses too.

@@ -1,4 +1,4 @@
-"""Attention in numpy: many heads, shared key/value heads, rotary positions, multiply-adds.
+"""Attention in numpy: many heads, shared key/value heads, rotary positions.
 
 Everything here is computed in float64 without any model library, so that every picture can be
 checked against it.  Conventions, the same as in a trace:
@@ -23,8 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "Array",
     "AttentionResult",
-    "LayerShape",
-    "MultiplyAdds",
     "Rotation",
     "as_float64",
     "attend",
@@ -32,7 +30,6 @@ __all__ = [
     "causal_mask",
     "for_each_head",
     "merge_heads",
-    "multiply_adds",
     "pool_heads",
     "project",
     "rotated_pairs",
@@ -376,52 +373,3 @@ def pool_heads(heads: ArrayLike, n_groups: int) -> Array:
         raise ValueError(f"{n_heads} heads cannot be pooled into {n_groups} equal groups")
     pooled: Array = heads.reshape(*outer, n_groups, n_heads // n_groups, width).mean(axis=-2)
     return pooled
-
-
-# --- Work -----------------------------------------------------------------------------------------
-
-
-class LayerShape(NamedTuple):
-    """Dimensions of an attention layer."""
-
-    d_model: int
-    n_heads: int
-    n_kv_heads: int
-    d_qk: int
-    d_v: int
-
-
-class MultiplyAdds(NamedTuple):
-    """Multiply-adds of each step of one attention layer, without biases and softmax.
-
-    `scores` and `z` count only the keys that the causal mask allows.
-    """
-
-    q: int
-    k: int
-    v: int
-    scores: int
-    z: int
-    out: int
-
-    @property
-    def total(self) -> int:
-        """Multiply-adds of all steps together."""
-        return sum(self)
-
-
-def multiply_adds(shape: LayerShape, n_new: int, n_cached: int = 0) -> MultiplyAdds:
-    """Return the multiply-adds of `n_new` tokens after `n_cached` tokens in the cache.
-
-    >>> multiply_adds(LayerShape(d_model=4, n_heads=1, n_kv_heads=1, d_qk=2, d_v=2), 1, 9).scores
-    20
-    """
-    n_pairs = n_new * n_cached + n_new * (n_new + 1) // 2  # query-key pairs up to the diagonal
-    return MultiplyAdds(
-        q=n_new * shape.d_model * shape.n_heads * shape.d_qk,
-        k=n_new * shape.d_model * shape.n_kv_heads * shape.d_qk,
-        v=n_new * shape.d_model * shape.n_kv_heads * shape.d_v,
-        scores=n_pairs * shape.n_heads * shape.d_qk,
-        z=n_pairs * shape.n_heads * shape.d_v,
-        out=n_new * shape.n_heads * shape.d_v * shape.d_model,
-    )

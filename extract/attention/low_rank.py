@@ -24,7 +24,6 @@ The guarantees hold in the balanced norm; `Errors` reports the plain errors of K
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,15 +62,10 @@ class Moments:
     gram: Array
 
     @classmethod
-    def of(cls, chunks: Iterable[ArrayLike]) -> Moments:
-        """Sum chunks of inputs, each (position, d_model), one after the other."""
-        count, total, gram = 0, np.zeros(()), np.zeros(())
-        for chunk in chunks:
-            x = as_float64(chunk)
-            count, total, gram = count + len(x), total + x.sum(axis=0), gram + x.T @ x
-        if not count:
-            raise ValueError("there are no inputs to add up")
-        return cls(count, total, gram)
+    def of(cls, inputs: ArrayLike) -> Moments:
+        """Sum inputs, (position, d_model)."""
+        x = as_float64(inputs)
+        return cls(len(x), x.sum(axis=0), x.T @ x)
 
     def __add__(self, other: Moments) -> Moments:
         """Return the sums over the inputs of both."""

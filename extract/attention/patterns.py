@@ -21,7 +21,6 @@ __all__ = [
     "PatternDistance",
     "StrongestHead",
     "first_token_weight",
-    "last_row_spread",
     "previous_token_weight",
     "strongest_head",
 ]
@@ -50,27 +49,6 @@ def previous_token_weight(patterns: npt.NDArray[Any]) -> Floats:
     return np.asarray(counted.mean(axis=-1))
 
 
-def last_row_spread(patterns: npt.NDArray[Any]) -> Floats:
-    """Return the entropy of the last row in nats, without the first token's term.
-
-    The row is not rescaled to sum to 1.  So a head that puts almost all its weight on the first
-    token gets a low value, however evenly it spreads the rest.
-
-    Parameters
-    ----------
-    patterns : array
-        [..., query_pos, key_pos].
-
-    Returns
-    -------
-    array
-        [...], 0 for a row that gives all its weight to one token.
-    """
-    row = patterns[..., -1, 1:].astype(np.float64)
-    terms = np.where(row > 0, -row * np.log(np.where(row > 0, row, 1.0)), 0.0)
-    return np.asarray(terms.sum(axis=-1))
-
-
 def first_token_weight(patterns: npt.NDArray[Any]) -> Floats:
     """Return the mean weight that later queries give to the first token.
 
@@ -87,11 +65,7 @@ def first_token_weight(patterns: npt.NDArray[Any]) -> Floats:
     return np.asarray(patterns[..., 1:, 0].astype(np.float64).mean(axis=-1))
 
 
-CRITERIA = {
-    "previous": previous_token_weight,
-    "spread": last_row_spread,
-    "sink": first_token_weight,
-}
+CRITERIA = {"previous": previous_token_weight, "sink": first_token_weight}
 """Measures of heads by name; each takes patterns [..., query_pos, key_pos] and returns [...]."""
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from extract.conversion.fits import (
     AttentionLayer,
+    Layer,
     LayerFit,
     MLALayer,
     Projected,
@@ -34,7 +35,7 @@ from extract.conversion.kept import (
     Settings,
     last_settings,
 )
-from extract.conversion.model import Layer, attention_layers
+from extract.conversion.model import attention_layers
 from extract.conversion.prompt import read_prompt
 from extract.conversion.text import ConversionText, read_texts
 from extract.errors import ExtractError
@@ -150,7 +151,7 @@ def _report(
 ) -> tuple[ConversionReport, dict[str, npt.NDArray[Any]]]:
     """Return the report on a conversion, and its tensors."""
     meta, loaded, text = trace.meta, model.loaded, model.text
-    stored = [one for one in (model.stored, model.healed) if one]
+    stored = model.stored
     converted, windows = [*model.ladder, *stored], model.windows()
     n = len(model.ladder)
     recorder = _PromptRecorder(trace, model.layers, model.fits, converted, n)
@@ -171,7 +172,7 @@ def _report(
         absorbed=max(recorder.absorbed),
         ladder=tuple(recorder.with_errors(row) for row in rows[:n]),
         stored=rows[n],
-        healed=rows[n + 1] if model.healed else None,
+        healed=rows[n + 1] if model.healing else None,
         windows=windows,
         window_first=model.window_first,
         heal_minutes=model.settings.heal_minutes,

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.conversion.fits import AttentionLayer
-from extract.conversion.model import Layer, run
+from extract.conversion.fits import AttentionLayer, Layer
+from extract.conversion.model import run
 from extract.trace.contents.conversion_report import TextResult
 
 __all__ = [

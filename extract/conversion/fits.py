@@ -52,6 +52,7 @@ __all__ = [
     "AttentionLayer",
     "Components",
     "JointFit",
+    "Layer",
     "LayerFit",
     "LayerStatistics",
     "MLALayer",
@@ -90,8 +91,8 @@ class Projected(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Weights:
-    """What both kinds of layers have."""
+class Layer:
+    """What a model needs of an attention layer, of either kind."""
 
     W_Q: Tensor
     W_O: Tensor
@@ -110,13 +111,17 @@ class _Weights:
         tensors = {name: part for name, part in vars(self).items() if isinstance(part, Tensor)}
         return self.with_weights({name: tensor.to(dtype) for name, tensor in tensors.items()})
 
+    def project(self, x: Tensor, first: int = 0) -> Projected:
+        """Return queries and keys as used in the scores, and values, from position `first` on."""
+        raise NotImplementedError
+
     def output(self, z: Tensor) -> Tensor:
         """Return the output (batch, position, d_model) of z (batch, n_heads, position, d_v)."""
         return _merge(z, self.W_O, self.b_O)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AttentionLayer(_Weights):
+class AttentionLayer(Layer):
     """The weights of a rotary attention layer; biases are zeros where a model has none.
 
     Attributes
@@ -154,7 +159,7 @@ class AttentionLayer(_Weights):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MLALayer(_Weights):
+class MLALayer(Layer):
     """The weights of a layer of multi-head latent attention, made from an `AttentionLayer`.
 
     It caches the latent ``c = x W_DKV`` and the rotated shared key of ``x W_KR``, and scores are

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from torch import Tensor
 from extract.conversion.fits import MLALayer, Projected, mix, scores
 from extract.trace.contents.conversion_report import LayerHealing
 
-__all__ = ["HealedLayer", "heal_layer", "unit_latent"]
+__all__ = ["heal_layer", "unit_latent"]
 
 _LEARNING_RATE = 0.007
 _WINDOWS, _QUERIES = 3, 96
@@ -30,14 +31,6 @@ _PATIENCE = 3
 """Checks without a gain after which training ends, in its second half: before that the learning
 rate is too high to tell."""
 _TRAINED = ("W_QR", "W_KR", "W_DKV", "W_UK", "W_UV", "b_O")
-
-
-@dataclass(frozen=True, eq=False)
-class HealedLayer:
-    """A healed layer and how its healing went."""
-
-    layer: MLALayer
-    report: LayerHealing
 
 
 def unit_latent(layer: MLALayer, gram: Tensor) -> MLALayer:
@@ -66,8 +59,8 @@ def heal_layer(
     n_validation: int,
     seconds: float,
     seed: int,
-) -> HealedLayer:
-    """Train a layer's new matrices for some seconds.
+) -> tuple[MLALayer, LayerHealing]:
+    """Train a layer's new matrices for some seconds; return the healed layer and how it went.
 
     Parameters
     ----------
@@ -94,12 +87,13 @@ def heal_layer(
     def current() -> MLALayer:
         return layer.with_weights({n: trained[n] * units[n] for n in _TRAINED})
 
-    def check() -> float:
+    def check() -> tuple[float, dict[str, Tensor]]:
+        """Return the error on text that is not trained on, and the matrices that have it."""
         with torch.no_grad():
-            return float(_loss(current(), inputs[n_windows:], outputs[n_windows:], checked))
+            error = float(_loss(current(), inputs[n_windows:], outputs[n_windows:], checked))
+        return error, {name: value.detach().clone() for name, value in trained.items()}
 
-    before = best = check()
-    kept = {name: value.detach().clone() for name, value in trained.items()}
+    first = best = check()
     started, steps, worse = _computing_time(), 0, 0
     while (spent := (_computing_time() - started) / seconds) < 1 and worse < _PATIENCE:
         for group in optimizer.param_groups:
@@ -112,12 +106,13 @@ def heal_layer(
         optimizer.step()
         steps += 1
         if steps % _CHECK_EVERY == 0:
-            best, kept, worse = _keep_best(check(), best, trained, kept, worse)
-            worse *= spent > 0.5
+            now = check()
+            worse = 0 if now[0] < best[0] or spent <= 0.5 else worse + 1
+            best = min(best, now, key=itemgetter(0))
     stopped_early = worse >= _PATIENCE
-    best, kept, _ = _keep_best(check(), best, trained, kept, worse)
+    error, kept = min(best, check(), key=itemgetter(0))
     healed = layer.with_weights({n: kept[n] * units[n] for n in _TRAINED})
-    return HealedLayer(healed, LayerHealing(before, best, steps, stopped_early))
+    return healed, LayerHealing(first[0], error, steps, stopped_early)
 
 
 def _computing_time() -> float:
@@ -126,14 +121,6 @@ def _computing_time() -> float:
     On a machine that does other work too, a minute takes longer but heals as much.
     """
     return time.process_time() / torch.get_num_threads()
-
-
-def _keep_best(
-    now: float, best: float, trained: dict[str, Tensor], kept: dict[str, Tensor], worse: int
-) -> tuple[float, dict[str, Tensor], int]:
-    if now < best:
-        return now, {name: value.detach().clone() for name, value in trained.items()}, 0
-    return best, kept, worse + 1
 
 
 def _size(tensor: Tensor) -> float:

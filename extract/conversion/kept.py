@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -38,14 +38,14 @@ from extract.conversion.fits import (
     AttentionLayer,
     Components,
     JointFit,
+    Layer,
     LayerFit,
     LayerStatistics,
     MLALayer,
-    Projected,
     mqa_mean,
 )
 from extract.conversion.healing import heal_layer, unit_latent
-from extract.conversion.model import Layer, LayerStream, gather_statistics, layer_by_layer
+from extract.conversion.model import LayerStream, gather_statistics, layer_by_layer
 from extract.conversion.pieces import keep, kept
 from extract.conversion.text import ConversionText
 from extract.errors import ExtractError, TraceError
@@ -255,16 +255,18 @@ class ModelConversion:
     # What is stored
 
     @cached_property
-    def stored(self) -> Converted:
-        """The conversion that is stored, before any healing."""
-        return self._stored(self._name, self._plain)
-
-    @cached_property
-    def healed(self) -> Converted | None:
-        """The same after healing; None without."""
-        if not self._healed:
-            return None
-        return self._stored(self._healed_name, _restored(self.layers, self._healed))
+    def stored(self) -> list[Converted]:
+        """The conversion that is stored before any healing and, if it is healed, after it."""
+        versions = {self._name: self._plain}
+        if self._healed:
+            versions[self._healed_name] = _restored(self.layers, self._healed)
+        size, window = self.size, self.text.fitted.shape[1]
+        return [
+            self._measured(
+                name, Converted("mla", layers, window, size.numbers, size.rotated, size.rank)
+            )
+            for name, layers in self._counted("checking what is stored", versions.items())
+        ]
 
     @cached_property
     def healing(self) -> tuple[LayerHealing, ...]:
@@ -307,18 +309,12 @@ class ModelConversion:
         seconds = 60 * self.settings.heal_minutes / len(plain)
 
         def make(number: int, stream: LayerStream) -> dict[str, Any]:
-            inputs: list[Tensor] = []
-            outputs: list[Tensor] = []
-
-            def watch(x: Tensor, projected: Projected, out: Tensor) -> None:
-                inputs.append(x)
-                outputs.append(out)
-
-            stream.through(number, watch)
-            windows = torch.stack(inputs), torch.stack(outputs)
+            seen: list[tuple[Tensor, Tensor]] = []
+            stream.through(number, lambda x, projected, out: seen.append((x, out)))
+            inputs, outputs = map(torch.cat, zip(*seen, strict=True))
             seed = _SEED + number
-            healed = heal_layer(plain[number], *windows, n_validation, seconds, seed)
-            return _halves(healed.layer) | {"report": asdict(healed.report)}
+            healed, report = heal_layer(plain[number], inputs, outputs, n_validation, seconds, seed)
+            return _halves(healed) | {"report": asdict(report)}
 
         return layer_by_layer(
             *(self.loaded.model, self.layers, torch.cat([self.text.fitted, self.text.validation])),
@@ -326,17 +322,9 @@ class ModelConversion:
             lambda done: self.progress("healing", done, len(plain)),
         )
 
-    def _stored(self, name: str, layers: Sequence[MLALayer]) -> Converted:
-        size, window = self.size, self.text.fitted.shape[1]
-        made = Converted("mla", layers, window, size.numbers, size.rotated, size.rank)
-        (stored,) = (
-            self._measured(name, one) for one in self._counted("checking what is stored", [made])
-        )
-        return stored
-
     def windows(self) -> tuple[WindowRow, ...]:
         """Return the results at the full length of a window of the model and what is stored."""
-        others = [one.layers for one in (self.stored, self.healed) if one]
+        others = [one.layers for one in self.stored]
         kinds = (("model", False), ("mla", False), ("mla", True))
 
         def make() -> list[dict[str, Any]]:
@@ -347,7 +335,7 @@ class ModelConversion:
             )
             return [asdict(result) for result in found]
 
-        name = self._healed_name if self.healed else self._name
+        name = self._healed_name if self._healed else self._name
         rows = zip(kinds, self._piece(f"{name}-windows", make), strict=False)
         return tuple(
             WindowRow(way, is_healed, TextResult(**result)) for (way, is_healed), result in rows
@@ -412,7 +400,7 @@ class ModelConversion:
             shutil.rmtree(folder, ignore_errors=True)
         keep(asdict(self.settings), self.folder / _LAST)
 
-    def _counted(self, task: str, things: Sequence[_Thing]) -> Iterator[_Thing]:
+    def _counted(self, task: str, things: Collection[_Thing]) -> Iterator[_Thing]:
         """Yield things, and report each one that is done."""
         for done, thing in enumerate(things):
             self.progress(task, done, len(things))

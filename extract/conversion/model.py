@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from extract.conversion.fits import (
     AttentionLayer,
+    Layer,
     LayerStatistics,
     Projected,
     attend,
@@ -25,12 +26,12 @@ from extract.conversion.fits import (
 )
 from extract.conversion.pieces import keep, kept
 from extract.errors import ExtractError, UnsupportedModelError
+from extract.models.module_hooks import hidden_states
 from extract.trace.contents.conversion_report import WINDOW
 
 __all__ = [
-    "Layer",
     "LayerStream",
-    "Watcher",
+    "Replacement",
     "attention_layers",
     "attention_replaced",
     "gather_statistics",
@@ -48,22 +49,8 @@ _UNKNOWN_PARTS = ("q_norm", "k_norm", "query_layernorm", "sinks", "attn_logit_so
 """Parts of an attention module that do something between projection and softmax."""
 
 
-class Layer(Protocol):
-    """What a model needs of an attention layer: `AttentionLayer` and `MLALayer` have it."""
-
-    @property
-    def scale(self) -> float:
-        """Factor of the dot products."""
-
-    def project(self, x: Tensor, first: int = 0) -> Projected:
-        """Return queries and keys as used in the scores, and values, from position `first` on."""
-
-    def output(self, z: Tensor) -> Tensor:
-        """Return the output of the layer."""
-
-
-Watcher = Callable[[int, Tensor, Projected, Tensor], None]
-"""Called with a layer's number, its input (batch, position, d_model), projections and output."""
+Watcher = Callable[[Tensor, Projected, Tensor], None]
+"""Called with a layer's input (batch, position, d_model), its projections and its output."""
 
 
 def attention_layers(model: Any) -> list[AttentionLayer]:
@@ -144,18 +131,17 @@ def _read(module: Any, parts: Sequence[torch.nn.Linear], frequencies: Tensor) ->
     )
 
 
-class _Replacement(torch.nn.Module):
+class Replacement(torch.nn.Module):
     """Stands where a model's attention module was."""
 
-    def __init__(self, number: int, layer: Layer, watcher: Watcher | None) -> None:
+    def __init__(self, layer: Layer, watch: Watcher = lambda *_: None) -> None:
         super().__init__()
-        self._number, self._layer, self._watcher = number, layer, watcher
+        self._layer, self._watch = layer, watch
 
     def forward(self, hidden_states: Tensor, **_: Any) -> tuple[Tensor, None]:
         projected = self._layer.project(hidden_states)
         out = self._layer.output(attend(projected, self._layer.scale))
-        if self._watcher is not None:
-            self._watcher(self._number, hidden_states, projected, out)
+        self._watch(hidden_states, projected, out)
         return out, None
 
 
@@ -173,7 +159,7 @@ def attention_replaced(model: Any, modules: Mapping[int, torch.nn.Module]) -> It
             blocks[number].self_attn = module
 
 
-def run(model: Any, ids: Tensor, layers: Sequence[Layer], watcher: Watcher | None = None) -> Tensor:
+def run(model: Any, ids: Tensor, layers: Sequence[Layer]) -> Tensor:
     """Return the logits (batch, position, vocabulary) of a model with these attention layers.
 
     Parameters
@@ -182,10 +168,8 @@ def run(model: Any, ids: Tensor, layers: Sequence[Layer], watcher: Watcher | Non
     ids : (batch, position) of int
     layers : sequence of Layer
         One for each layer of the model.
-    watcher : callable, optional
-        See `Watcher`.
     """
-    modules = {n: _Replacement(n, layer, watcher) for n, layer in enumerate(layers)}
+    modules = {n: Replacement(layer) for n, layer in enumerate(layers)}
     with torch.inference_mode(), attention_replaced(model, modules):
         logits: Tensor = model(input_ids=ids, use_cache=False).logits
     return logits.float()
@@ -222,7 +206,7 @@ class LayerStream:
         found: list[Tensor] = []
 
         def stop(module: Any, args: Any, kwargs: Any) -> None:
-            found.append(kwargs["hidden_states"] if not args else args[0])
+            found.append(hidden_states(args, kwargs))
             raise _FirstLayerError
 
         # The model's own way from tokens to the first layer, whatever it scales or norms there.
@@ -248,24 +232,14 @@ class LayerStream:
         """Write the stream to a file."""
         keep({"hidden": self.hidden, "number": self.number}, file)
 
-    def through(
-        self, number: int, watcher: Callable[[Tensor, Projected, Tensor], None] | None
-    ) -> None:
-        """Take the stream to a layer and through it, window by window.
-
-        The watcher gets the input of this layer's attention, its projections and output, for one
-        window.
-        """
+    def through(self, number: int, watch: Watcher = lambda *_: None) -> None:
+        """Take the stream to a layer and through it, window by window, each a batch of one."""
         while self.number < number:
-            self.through(self.number, None)
+            self.through(self.number)
         block, rotary = self.model.model.layers[number], self.model.model.rotary_emb
         after = torch.empty_like(self.hidden)
 
-        def watch(_: int, x: Tensor, projected: Projected, out: Tensor) -> None:
-            if watcher is not None:
-                watcher(x[0], projected, out[0])
-
-        module = _Replacement(number, self.layers[number], watch)
+        module = Replacement(self.layers[number], watch)
         with torch.inference_mode(), attention_replaced(self.model, {number: module}):
             positions = torch.arange(self.hidden.shape[1])[None]
             for i, hidden in enumerate(self.hidden):
@@ -339,8 +313,8 @@ class _Sums:
         self._queries = 0
 
     def add(self, x: Tensor, projected: Projected, out: Tensor) -> None:
-        """Add one window; `x` is (position, d_model)."""
-        q, k, v = projected
+        """Add one window; `x` is (1, position, d_model)."""
+        (x,), (q, k, v) = x, projected
         n = len(x)
         # Every so many queries are enough to know where attention goes, and four times as fast.
         rows = torch.arange(n)[:: max(1, n // _SAMPLED_QUERIES)]

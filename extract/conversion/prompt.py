@@ -8,14 +8,14 @@ Needs torch and transformers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from extract.conversion.fits import Projected, attend, pattern
-from extract.conversion.model import Layer, attention_replaced
+from extract.conversion.fits import Layer, Projected, attend, pattern
+from extract.conversion.model import attention_replaced
 from extract.models.token_sequence import ProgressCallback
 from extract.trace.contents.conversion_report import CONTINUATION, PromptResult
 
@@ -35,23 +35,23 @@ class _Rows(torch.nn.Module):
     The first call reads a prompt, the others one more token each.
     """
 
-    def __init__(self, number: int, layers: Sequence[Layer], n_prompt: int, watch: RowWatcher):
+    def __init__(self, number: int, layers: Mapping[int, Layer], n_prompt: int, watch: RowWatcher):
         super().__init__()
         self._number, self._layers, self._n_prompt = number, layers, n_prompt
         self._watch = watch
-        self._known: list[tuple[Tensor, Tensor]] = []
+        self._known: dict[int, tuple[Tensor, Tensor]] = {}
 
     def forward(self, hidden_states: Tensor, **_: Any) -> tuple[Tensor, None]:
         each = self._go_on if self._known else self._begin
-        rows = enumerate(zip(self._layers, hidden_states[:, None], strict=True))
-        return torch.cat([each(row, layer, x) for row, (layer, x) in rows]), None
+        rows = zip(self._layers.items(), hidden_states[:, None], strict=True)
+        return torch.cat([each(row, layer, x) for (row, layer), x in rows]), None
 
     def _begin(self, row: int, layer: Layer, x: Tensor) -> Tensor:
         projected = layer.project(x)
         out = layer.output(attend(projected, layer.scale))
         self._watch(row, self._number, x, projected, pattern(projected, layer.scale), out)
         _, k, v = (part[:, :, : self._n_prompt] for part in projected)
-        self._known.append((k, v))
+        self._known[row] = k, v
         return out
 
     def _go_on(self, row: int, layer: Layer, x: Tensor) -> Tensor:
@@ -91,27 +91,21 @@ def read_prompt(
     tokens, chances = [], []
     size = max(1, _TOKENS // len(ids))
     steps = CONTINUATION * -(-len(models) // size)
+
+    def see(
+        row: int, number: int, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
+    ) -> None:
+        if row == 0:
+            own.append(weights[0, :, 1:n_prompt])
+        away = (weights[0, :, 1:n_prompt] - own[number]).abs().sum(-1)
+        moved[row].append(float(0.5 * away.mean()) if n_prompt > 1 else 0.0)
+        watch(row, number, x, projected, weights, out)
+
     for start in range(0, len(models), size):
-        part = models[start : start + size]
-
-        def see(
-            row: int,
-            number: int,
-            x: Tensor,
-            projected: Projected,
-            weights: Tensor,
-            out: Tensor,
-            start: int = start,
-        ) -> None:
-            if start + row == 0:
-                own.append(weights[0, :, 1:n_prompt])
-            away = (weights[0, :, 1:n_prompt] - own[number]).abs().sum(-1)
-            moved[start + row].append(float(0.5 * away.mean()) if n_prompt > 1 else 0.0)
-            watch(start + row, number, x, projected, weights, out)
-
+        part = range(len(models))[start : start + size]
         modules = {
-            number: _Rows(number, [layers[number] for layers in part], n_prompt, see)
-            for number in range(len(part[0]))
+            number: _Rows(number, {row: models[row][number] for row in part}, n_prompt, see)
+            for number in range(len(models[0]))
         }
         with torch.inference_mode(), attention_replaced(model, modules):
             read = torch.tensor([list(ids)] * len(part))

@@ -181,7 +181,7 @@ def _summed(
         for of_layers in attention_inputs(model, part):
             progress("calibrating", done, total)
             done += 1
-            new = [Moments.of([inputs.reshape(-1, inputs.shape[-1])]) for inputs in of_layers]
+            new = [Moments.of(inputs.reshape(-1, inputs.shape[-1])) for inputs in of_layers]
             so_far = [a + b for a, b in zip(so_far, new, strict=True)] if so_far else new
         sums.append(so_far)
     for number, of_parts in enumerate(zip(*sums, strict=True)):

@@ -21,7 +21,6 @@ content-only patterns, and that due to both together.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -151,12 +150,11 @@ def add_latent(
     weights = _weights(trace, layer)
     biased = any(trace.has(name, layer) for name in ("b_K", "b_V", "b_O"))
     centre = calibration.fitted.mean if biased else np.zeros(trace.meta.d_model)
-    prompt = Moments.of([trace.get("x", layer)[: trace.meta.n_prompt]])
-    grams = _Grams(
-        *(part.about(centre) for part in (calibration.fitted, calibration.held_out, prompt))
-    )
-    balance = balance_of(weights, grams.calibration)
-    basis = activation_basis(weights, grams.calibration, balance)
+    prompt = Moments.of(trace.get("x", layer)[: trace.meta.n_prompt])
+    # In the order of `FitErrors`.
+    grams = [part.about(centre) for part in (calibration.fitted, calibration.held_out, prompt)]
+    balance = balance_of(weights, grams[0])
+    basis = activation_basis(weights, grams[0], balance)
     plain = weight_basis(weights, balance)
     ranks = {*ladder_ranks(weights.full_rank), *(() if rank is None else (rank,))}
     own = trace.get("pattern", layer)
@@ -199,14 +197,6 @@ def add_latent(
     stored = {f"latent.{layer}.{name}": array.astype(np.float32) for name, array in tensors.items()}
     reports = {**(trace.meta.latent or {}), str(layer): asdict(report)}
     return Trace(replace(trace.meta, latent=reports), {**trace.tensors, **stored})
-
-
-class _Grams(NamedTuple):
-    """``X^T X`` of the three sets of inputs, each (d_model, d_model) and with the same centre."""
-
-    calibration: Array
-    held_out: Array
-    prompt: Array
 
 
 def _output_bias(

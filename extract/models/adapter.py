@@ -7,29 +7,28 @@ It knows no model with MLA, which `extract.models.module_reader` reads.  Needs t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from extract.attention.arithmetic import Rotation, as_float64, attend
+from extract.attention.arithmetic import as_float64, attend
 from extract.attention.self_check import relative_error
 from extract.errors import UnsupportedModelError
 from extract.models.reader import (
-    AttentionConfig,
+    AttentionReader,
     Floats,
+    LayerReading,
     as_numpy,
     dot_products,
-    find_rotation,
     linear,
-    rotated,
     weights_of_projections,
     window_of,
 )
-from extract.trace.contents.meta import attention_kind
+from extract.trace.contents.meta import TraceMeta
 
-__all__ = ["TransformerLensAdapter", "run_with_cache"]
+__all__ = ["reader_of_bridge", "run_with_cache"]
 
 Cache = Mapping[str, torch.Tensor]
 
@@ -61,115 +60,71 @@ def run_with_cache(bridge: Any, ids: Sequence[int]) -> tuple[torch.Tensor, Cache
     return logits[0].float().cpu(), cache
 
 
-@dataclass(frozen=True)
-class TransformerLensAdapter:
-    """Reader of TransformerLens activations; see `extract.models.reader.AttentionReader`.
+def reader_of_bridge(bridge: Any, cache: Cache, several: Cache) -> AttentionReader:
+    """Return a reader that rotates or biases as a wrapped model does.
 
-    Attributes
+    The rotation or the slopes are found by comparison with the model's own scores.
+
+    Parameters
     ----------
     bridge : transformer_lens TransformerBridge
     cache : mapping
-        The library's activations.
-    config : AttentionConfig
-    rotation : Rotation, optional
-        Only for a rotary model; of as many positions as there are tokens, or more.
-    slopes : [n_heads], optional
-        Only for an "alibi" model.
+        Activations of `run_with_cache`.
+    several : mapping
+        The same of at least two positions: position 0 alone has rotation angle 0 and distance 0.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the scores depend on positions and the library does not show them, or how.
     """
 
-    bridge: Any
-    cache: Cache
-    config: AttentionConfig
-    rotation: Rotation | None
-    slopes: Floats | None
+    def weights(layer: int, meta: TraceMeta) -> dict[str, Floats]:
+        parts = bridge.blocks[layer].attn.submodules
+        projections = {name: linear(parts[name].original_component) for name in "qkvo"}
+        return weights_of_projections(projections, meta)
 
-    @classmethod
-    def from_cache(cls, bridge: Any, cache: Cache, several: Cache) -> TransformerLensAdapter:
-        """Return an adapter that rotates or biases as the model does.
+    return AttentionReader.of(
+        len(bridge.blocks),
+        *(partial(_reading, bridge, cache), partial(_reading, bridge, several), weights),
+        unrotated="learned" if hasattr(bridge, "pos_embed") else "none",
+    )
 
-        The rotation or the slopes are found by comparison with the model's own scores.
 
-        Parameters
-        ----------
-        bridge : transformer_lens TransformerBridge
-        cache : mapping
-            Activations of `run_with_cache`.
-        several : mapping
-            The same of at least two positions: position 0 alone has rotation angle 0 and distance
-            0, so it does not show how positions enter the scores.
-
-        Raises
-        ------
-        UnsupportedModelError
-            If the scores depend on positions and the library does not show them, or how.
-        """
-        n_layers = len(bridge.blocks)
-        layers = [_layer_arrays(cache, layer) for layer in range(n_layers)]
-        scales = {
-            _score_scale(bridge.blocks[layer].attn.original_component, arrays, cache)
-            for layer, arrays in enumerate(layers)
-        }
-        if len(scales) > 1:
-            raise UnsupportedModelError("its layers scale scores differently")
-        (scale,) = scales
-        first, embedding = _layer_arrays(several, 0), bridge.cfg.positional_embedding_type
-        tables = tuple(
-            several[f"blocks.0.attn.hook_{table}"][0]
-            for table in ("cos", "sin")
-            if f"blocks.0.attn.hook_{table}" in several
-        )
-        rotation = slopes = None
-        if (tables or embedding == "alibi") and "scores" not in first:
+def _reading(bridge: Any, cache: Cache, layer: int) -> LayerReading:
+    """Return what the library shows of a layer."""
+    arrays, scores = _layer_arrays(cache, layer)
+    scale = _score_scale(bridge.blocks[layer].attn.original_component, arrays, cache)
+    embedding = bridge.cfg.positional_embedding_type
+    hooks = [f"blocks.{layer}.attn.hook_{table}" for table in ("cos", "sin")]
+    tables = tuple(cache[hook][0] for hook in hooks if hook in cache)
+    if embedding == "rotary" and not tables:
+        raise UnsupportedModelError("TransformerLens does not show its rotation")
+    products = bias = None
+    if embedding == "alibi" or tables:
+        if scores is None:
             raise UnsupportedModelError("TransformerLens does not show its scores")
         if embedding == "alibi":
-            bias = first["scores"] - dot_products(first["q"], first["k"]) * scale
-            slopes = (bias[:, -1, -1] - bias[:, -1, 0]) / (bias.shape[-1] - 1)
-            slopes = slopes.astype(np.float32)
-        elif tables:
-            products = as_float64(first["scores"]) / scale
-            rotation = find_rotation("layer 0", tables, first["q"], first["k"], products)
-        if embedding == "rotary" and rotation is None:
-            raise UnsupportedModelError("TransformerLens does not show its rotation")
-        unrotated = "learned" if hasattr(bridge, "pos_embed") else "none"
-        windows = tuple(_window(arrays["pattern"]) for arrays in layers)
-        (_, n_heads, d_qk), (_, n_kv_heads, d_v) = first["q"].shape, first["v"].shape
-        config = AttentionConfig(
-            attention=attention_kind(n_heads, n_kv_heads),
-            positions="rotary" if rotation else unrotated if slopes is None else "alibi",
-            n_layers=n_layers,
-            n_heads=n_heads,
-            n_kv_heads=n_kv_heads,
-            d_model=first["x"].shape[-1],
-            d_qk=d_qk,
-            d_v=d_v,
-            rotary_dim=rotation.pairs.size if rotation else 0,
-            rotary_style=rotation.style if rotation else "",
-            score_scale=scale,
-            windows=windows if any(windows) else (),
-        )
-        return cls(bridge, cache, config, rotation, slopes)
-
-    def activations(self, layer: int) -> dict[str, Floats]:
-        """Return one layer's activations with the trace's names and axes."""
-        arrays = _layer_arrays(self.cache, layer)
-        if self.rotation:
-            arrays |= rotated(self.rotation, arrays)
-        if self.slopes is not None and "scores" in arrays:
-            # Model families measure the distance of the bias from different positions.  That adds a
-            # constant to a row, which its softmax ignores.  Here the bias at the query itself is 0.
-            products = dot_products(arrays["q"], arrays["k"]) * self.config.score_scale
-            own_bias = np.diagonal(arrays["scores"] - products, axis1=-2, axis2=-1)
-            arrays["scores"] = np.tril(arrays["scores"] - own_bias[..., None]).astype(np.float32)
-        return arrays
-
-    def weights(self, layer: int) -> dict[str, Floats]:
-        """Return a layer's weights and biases by their names in the trace."""
-        parts = self.bridge.blocks[layer].attn.submodules
-        projections = {name: linear(parts[name].original_component) for name in "qkvo"}
-        return weights_of_projections(projections, self.config)
+            bias = scores - dot_products(arrays["q"], arrays["k"]) * scale
+            # Model families measure the distance of the bias from different positions.  That adds
+            # a constant to a row, which its softmax ignores.  Here the bias at the query itself is
+            # 0.
+            own_bias = np.diagonal(bias, axis1=-2, axis2=-1)
+            scores = np.tril(scores - own_bias[..., None]).astype(np.float32)
+        else:
+            products = as_float64(scores) / scale
+    return LayerReading(
+        arrays=arrays,
+        scores=scores,
+        products=products,
+        bias=bias,
+        tables=tables,
+        scale=scale,
+        window=_window(arrays["pattern"]),
+    )
 
 
-def _layer_arrays(cache: Cache, layer: int) -> dict[str, Floats]:
+def _layer_arrays(cache: Cache, layer: int) -> tuple[dict[str, Floats], Floats | None]:
     """Return a layer's activations before any rotation, and its scores if they are shown.
 
     Raises
@@ -201,13 +156,12 @@ def _layer_arrays(cache: Cache, layer: int) -> dict[str, Floats]:
             raise UnsupportedModelError(f"'{name}' of layer {layer} has shape {list(shape)}")
     if np.triu(arrays["pattern"], k=1).any():
         raise UnsupportedModelError(f"in layer {layer} queries see later keys (not causal)")
+    if f"blocks.{layer}.attn.hook_attn_scores" not in cache:
+        return arrays, None
+    scores = hook("hook_attn_scores")
     # Where the library does not recompute attention itself, it gives the pattern again for scores.
-    if f"blocks.{layer}.attn.hook_attn_scores" in cache:
-        scores = hook("hook_attn_scores")
-        if not np.array_equal(scores, arrays["pattern"]):
-            # Above the diagonal the library stores the lowest float32 number.
-            arrays["scores"] = np.tril(scores)
-    return arrays
+    # Above the diagonal it stores the lowest float32 number.
+    return arrays, None if np.array_equal(scores, arrays["pattern"]) else np.tril(scores)
 
 
 def _window(pattern: Floats) -> int:

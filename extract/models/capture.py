@@ -25,11 +25,11 @@ from extract.attention.self_check import (
     require_small_errors,
 )
 from extract.errors import ExtractError, UnsupportedModelError
-from extract.models.adapter import TransformerLensAdapter, run_with_cache
+from extract.models.adapter import reader_of_bridge, run_with_cache
 from extract.models.featured import choose_featured
 from extract.models.loading import DEFAULT_GENERATED
 from extract.models.module_hooks import attention_modules, layer_inputs, record
-from extract.models.module_reader import ModuleReader
+from extract.models.module_reader import reader_of_modules
 from extract.models.reader import AttentionReader, Floats, as_numpy
 from extract.models.token_sequence import ProgressCallback, TokenSequence, logits_of, token_text
 from extract.models.unsupported import has_hidden_steps, refuse_unsupported
@@ -113,7 +113,7 @@ def trace_model(
                 tuple(token_text(tokenizer, int(token)) for token in row) for row in top_ids
             ),
             rows=drawn,
-            **vars(reader.config),
+            **reader.attention,
         )
         tensors, errors = _checked_tensors(reader, meta, progress)
         errors = {"logits": error} | errors
@@ -128,7 +128,7 @@ def trace_model(
         head=head,
     )
     for layer in {featured.layer, *layers}:
-        tensors |= _of_layer(reader.weights(layer), layer)
+        tensors |= _of_layer(reader.weights(layer, meta), layer)
     tensors |= {"top_ids": top_ids.numpy().astype(np.int32), "top_probs": top_probs.numpy()}
     meta = replace(meta, featured=featured, featured_criterion=criterion, self_check=errors)
     # Copy the arrays: one that is a view would keep the model's weights in memory.
@@ -149,10 +149,9 @@ def _checked_tensors(
     errors = []
     for layer in range(meta.n_layers):
         progress("checking", layer, meta.n_layers)
-        arrays = reader.activations(layer)
-        scores = arrays.pop("scores", None)
+        arrays, scores = reader.activations(layer)
         named = _of_layer(arrays, layer)
-        whole = Activations(meta, shared | named | _of_layer(reader.weights(layer), layer))
+        whole = Activations(meta, shared | named | _of_layer(reader.weights(layer, meta), layer))
         errors.append(layer_errors(whole, layer, scores))
         for name in ROTATION:
             # Most models rotate alike in all layers, and store it once.
@@ -240,12 +239,12 @@ def _run_forward(
             wrapped_logits, cache = run_with_cache(bridge, ids)
             error = error_of(wrapped_logits, "wrapped by TransformerLens")
             longer = run_with_cache(bridge, several)[1] if several else cache
-            return logits, error, TransformerLensAdapter.from_cache(bridge, cache, longer)
+            return logits, error, reader_of_bridge(bridge, cache, longer)
     eager = _clone_sharing_weights(unwrapped)
     eager_logits, records = record(eager, ids)
     error = error_of(eager_logits, "with eager attention")
     more = record(eager, several)[1] if several else records
-    return logits, error, ModuleReader.from_records(records, more)
+    return logits, error, reader_of_modules(records, more)
 
 
 def _drawn_positions(rows: tuple[int, int] | None, sequence: TokenSequence) -> tuple[int, ...]:

@@ -21,7 +21,14 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from extract.errors import UnsupportedModelError
 
-__all__ = ["AttentionCall", "ModuleRecord", "attention_modules", "layer_inputs", "record"]
+__all__ = [
+    "AttentionCall",
+    "ModuleRecord",
+    "attention_modules",
+    "hidden_states",
+    "layer_inputs",
+    "record",
+]
 
 _EAGER = "eager"
 
@@ -123,7 +130,7 @@ def record(model: Any, ids: Sequence[int]) -> tuple[torch.Tensor, list[ModuleRec
     by_module = {id(entry.module): entry for entry in records}
     with ExitStack() as hooks:
         for entry in records:
-            hooks.enter_context(_listening(entry))
+            _listen(entry, hooks)
         hooks.enter_context(_standing_in(by_module))
         with torch.inference_mode():
             tokens = torch.tensor([list(ids)], device=model.device)
@@ -152,7 +159,7 @@ def layer_inputs(model: Any, tokens: torch.Tensor) -> list[torch.Tensor]:
     found: list[torch.Tensor] = []
 
     def see(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        found.append(options["hidden_states"] if "hidden_states" in options else arguments[0])
+        found.append(hidden_states(arguments, options))
 
     with ExitStack() as hooks, torch.inference_mode():
         for module in attention_modules(model):
@@ -197,13 +204,17 @@ def _allowed(mask: torch.Tensor | None) -> torch.Tensor | None:
     return plane if plane.dtype == torch.bool else plane == 0
 
 
-@contextmanager
-def _listening(entry: ModuleRecord) -> Iterator[None]:
-    """Record what a module and its children take and give."""
+def hidden_states(arguments: tuple[Any, ...], options: Mapping[str, Any]) -> torch.Tensor:
+    """Return the input of a layer or its attention from the arguments of a call."""
+    given: torch.Tensor = options["hidden_states"] if "hidden_states" in options else arguments[0]
+    return given
+
+
+def _listen(entry: ModuleRecord, hooks: ExitStack) -> None:
+    """Record what a module and its children take and give, until the stack is closed."""
 
     def before(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        x = options["hidden_states"] if "hidden_states" in options else arguments[0]
-        entry.x = x[0]
+        entry.x = hidden_states(arguments, options)[0]
         entry.positions = options.get("position_embeddings")
         if entry.positions is None:
             entry.positions = next(
@@ -220,19 +231,10 @@ def _listening(entry: ModuleRecord) -> Iterator[None]:
     def whole(module: Any, arguments: tuple[Any, ...], output: Any) -> None:
         entry.out = (output[0] if isinstance(output, tuple) else output)[0]
 
-    handles = [
-        entry.module.register_forward_pre_hook(before, with_kwargs=True),
-        entry.module.register_forward_hook(whole),
-        *(
-            child.register_forward_hook(after(name))
-            for name, child in entry.module.named_children()
-        ),
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    hooks.callback(entry.module.register_forward_pre_hook(before, with_kwargs=True).remove)
+    hooks.callback(entry.module.register_forward_hook(whole).remove)
+    for name, child in entry.module.named_children():
+        hooks.callback(child.register_forward_hook(after(name)).remove)
 
 
 def _is_table(argument: Any) -> bool:

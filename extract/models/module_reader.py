@@ -7,138 +7,88 @@ step; see `extract.models.module_hooks`.  Needs torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from extract.attention.arithmetic import Rotation, capped, causal_mask
+from extract.attention.arithmetic import capped, causal_mask
 from extract.attention.head_norm import NORM_KINDS, HeadNorm
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import UnsupportedModelError
 from extract.models.module_hooks import AttentionCall, ModuleRecord
 from extract.models.reader import (
-    AttentionConfig,
+    AttentionReader,
     Floats,
+    LayerReading,
     as_numpy,
     dot_products,
-    find_rotation,
     linear,
-    rotated,
     weights_of_projections,
     window_of,
 )
 from extract.models.unsupported import QK_NORMS
-from extract.trace.contents.meta import attention_kind
+from extract.trace.contents.meta import TraceMeta
 
-__all__ = ["ModuleReader"]
+__all__ = ["reader_of_modules"]
 
 _OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj")
 
 
-@dataclass(frozen=True)
-class ModuleReader:
-    """Reader of recorded attention modules; see `extract.models.reader.AttentionReader`.
+def reader_of_modules(
+    records: Sequence[ModuleRecord], several: Sequence[ModuleRecord]
+) -> AttentionReader:
+    """Return a reader of recorded attention modules.
 
-    Attributes
+    Parameters
     ----------
     records : sequence of ModuleRecord
         One for each layer.
-    config : AttentionConfig
-    rotations : sequence of Rotation or None
-        One for each layer; None where nothing is rotated.
-    slopes : None
-        Models with biases on positions are read by `TransformerLensAdapter`.
+    several : sequence of ModuleRecord
+        The same if they are of two tokens or more, else of a run with more tokens.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If there is a step that this project does not know.
     """
 
-    records: Sequence[ModuleRecord]
-    config: AttentionConfig
-    rotations: Sequence[Rotation | None]
-    slopes: None = None
+    def weights(layer: int, meta: TraceMeta) -> dict[str, Floats]:
+        module = records[layer].module
+        if meta.attention == "mla":
+            return _mla_weights(module, meta)
+        return weights_of_projections(_projections(module, meta), meta)
 
-    @classmethod
-    def from_records(
-        cls, records: Sequence[ModuleRecord], several: Sequence[ModuleRecord]
-    ) -> ModuleReader:
-        """Return a reader, after finding out which steps the model's attention has.
+    readings = partial(_reading, records), partial(_reading, several)
+    return AttentionReader.of(len(records), *readings, weights)
 
-        Parameters
-        ----------
-        records : sequence of ModuleRecord
-        several : sequence of ModuleRecord
-            The same if they are of two tokens or more, else of a run with more tokens: position 0
-            alone does not show how positions enter the scores.
 
-        Raises
-        ------
-        UnsupportedModelError
-            If there is a step that this project does not know.
-        """
-        rotations = [_rotation(layer, entry) for layer, entry in enumerate(several)]
-        styles = {rotation.style if rotation else "" for rotation in rotations}
-        dims = {rotation.pairs.size if rotation else 0 for rotation in rotations}
-        if len(styles) > 1 or len(dims) > 1:
-            raise UnsupportedModelError("it has layers without rotation among rotated ones")
-        first = records[0].calls[0]
-        scales = {_scale(entry) for entry in records}
-        caps = {float(entry.calls[0].options.get("softcap") or 0) for entry in records}
-        norms = {_before_rotation(layer, entry)[0] for layer, entry in enumerate(several)}
-        if max(len(scales), len(caps), len(norms)) > 1:
-            raise UnsupportedModelError("its layers scale, cap or normalise differently")
-        sinks = {_sinks(entry) is not None for entry in records}
-        if len(sinks) > 1:
-            raise UnsupportedModelError("only some layers have sinks")
-        windows = tuple(_window(layer, entry.calls[0]) for layer, entry in enumerate(records))
-        (n_heads, _, d_qk), (n_kv_heads, _, d_v) = first.q.shape, first.v.shape
-        (style,), (dim,) = styles, dims
-        config = AttentionConfig(
-            attention="mla" if _is_mla(records[0]) else attention_kind(n_heads, n_kv_heads),
-            positions="rotary" if style else "none",
-            n_layers=len(records),
-            n_heads=n_heads,
-            n_kv_heads=n_kv_heads,
-            d_model=_of(records[0].x).shape[-1],
-            d_qk=d_qk,
-            d_v=d_v,
-            rotary_dim=dim,
-            rotary_style=style,
-            score_scale=scales.pop(),
-            norm_eps=_eps(records[0].module.kv_a_layernorm) if _is_mla(records[0]) else 0.0,
-            qk_norm=norms.pop(),
-            windows=windows if any(windows) else (),
-            score_cap=caps.pop(),
-            sinks=sinks.pop(),
-        )
-        return cls(records, config, rotations)
-
-    def activations(self, layer: int) -> dict[str, Floats]:
-        """Return a layer's activations by their names in the trace, gains of norms among them.
-
-        Also ``scores`` [n_heads, query_pos, key_pos] before the softmax, 0 for hidden keys.
-        """
-        entry, config = self.records[layer], self.config
-        call = entry.calls[0]
-        arrays = {"x": _of(entry.x), "pattern": as_numpy(call.pattern), "z": as_numpy(call.z)}
-        arrays["out"] = _of(entry.out)
-        arrays |= _before_rotation(layer, entry)[1]
-        if config.sinks:
-            arrays["sinks"] = _of(_sinks(entry))
-        rotation = self.rotations[layer]
-        if rotation is not None:
-            arrays |= rotated(rotation, arrays)
-        products = _own_products(call) * config.score_scale
-        n_tokens, window = len(arrays["x"]), config.windows[layer] if config.windows else 0
-        allowed = causal_mask(n_tokens, n_tokens, window)
-        arrays["scores"] = (capped(products, config.score_cap) * allowed).astype(np.float32)
-        return arrays
-
-    def weights(self, layer: int) -> dict[str, Floats]:
-        """Return a layer's weights and biases by their names in the trace."""
-        entry, config = self.records[layer], self.config
-        if config.attention == "mla":
-            return _mla_weights(entry.module, config)
-        return weights_of_projections(_projections(entry.module, config), config)
+def _reading(records: Sequence[ModuleRecord], layer: int) -> LayerReading:
+    """Return what the modules of a layer show."""
+    entry = records[layer]
+    call = entry.calls[0]
+    norm, arrays = _before_rotation(layer, entry)
+    arrays |= {"x": _of(entry.x), "pattern": as_numpy(call.pattern), "z": as_numpy(call.z)}
+    arrays["out"] = _of(entry.out)
+    given = call.options.get("s_aux")
+    sinks = getattr(entry.module, "sinks", None) if given is None else given
+    if sinks is not None:
+        arrays["sinks"] = as_numpy(sinks)
+    scale, cap = _scale(entry), float(call.options.get("softcap") or 0)
+    products = dot_products(as_numpy(call.q).swapaxes(0, 1), as_numpy(call.k).swapaxes(0, 1))
+    window = _window(layer, call)
+    allowed = causal_mask(len(arrays["x"]), len(arrays["x"]), window)
+    return LayerReading(
+        arrays=arrays,
+        scores=(capped(products * scale, cap) * allowed).astype(np.float32),
+        products=products,
+        tables=entry.positions,
+        scale=scale,
+        window=window,
+        cap=cap,
+        norm=norm,
+        norm_eps=_eps(entry.module.kv_a_layernorm) if _is_mla(entry) else 0.0,
+    )
 
 
 def _of(tensor: Any) -> Floats:
@@ -152,7 +102,7 @@ def _is_mla(entry: ModuleRecord) -> bool:
     return "kv_a_layernorm" in entry.outputs
 
 
-def _projections(module: Any, config: AttentionConfig) -> dict[str, tuple[Floats, Floats | None]]:
+def _projections(module: Any, meta: TraceMeta) -> dict[str, tuple[Floats, Floats | None]]:
     """Return weight [in, out] and bias [out] of queries, keys, values and the output."""
     of_output = next((part for part in _OUTPUTS if hasattr(module, part)), None)
     apart = all(hasattr(module, f"{letter}_proj") for letter in "qkv")
@@ -165,13 +115,13 @@ def _projections(module: Any, config: AttentionConfig) -> dict[str, tuple[Floats
     if apart:
         return found | {letter: linear(getattr(module, f"{letter}_proj")) for letter in "qkv"}
     weight, bias = linear(module.qkv_proj)
-    stops = np.cumsum([config.n_heads * config.d_qk, config.n_kv_heads * config.d_qk])
+    stops = np.cumsum([meta.n_heads * meta.d_qk, meta.n_kv_heads * meta.d_qk])
     parts = np.split(weight, stops, axis=1)
     biases = [None] * 3 if bias is None else np.split(bias, stops)
     return found | dict(zip("qkv", zip(parts, biases, strict=True), strict=True))
 
 
-def _mla_weights(module: Any, config: AttentionConfig) -> dict[str, Floats]:
+def _mla_weights(module: Any, meta: TraceMeta) -> dict[str, Floats]:
     """Return the weights of an MLA layer by their names in the trace."""
     names = ("q_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj")
     parts = {name: getattr(module, name, None) for name in names}
@@ -180,8 +130,8 @@ def _mla_weights(module: Any, config: AttentionConfig) -> dict[str, Floats]:
     if biased:
         raise UnsupportedModelError(f"it has MLA with biases ({', '.join(biased)})")
     down, up = found["kv_a_proj_with_mqa"][0], found["kv_b_proj"][0]
-    rank, d_content = len(up), config.d_qk - config.rotary_dim
-    up = up.reshape(rank, config.n_heads, d_content + config.d_v)
+    rank, d_content = len(up), meta.d_qk - meta.rotary_dim
+    up = up.reshape(rank, meta.n_heads, d_content + meta.d_v)
     weights = {
         "W_DKV": down[:, :rank],
         "W_KR": down[:, rank:],
@@ -197,9 +147,9 @@ def _mla_weights(module: Any, config: AttentionConfig) -> dict[str, Floats]:
         weights |= {
             "W_DQ": found["q_a_proj"][0],
             "g_Q": as_numpy(module.q_a_layernorm.weight),
-            "W_UQ": W_UQ.reshape(len(W_UQ), config.n_heads, config.d_qk),
+            "W_UQ": W_UQ.reshape(len(W_UQ), meta.n_heads, meta.d_qk),
         }
-    return weights | weights_of_projections(plain, config)
+    return weights | weights_of_projections(plain, meta)
 
 
 def _projected(layer: int, entry: ModuleRecord) -> dict[str, Floats]:
@@ -323,23 +273,7 @@ def _fitted_norm(
     return norm, output, np.array(gain), None if shift is None else np.array(shift)
 
 
-# Rotation, scale and mask
-
-
-def _rotation(layer: int, entry: ModuleRecord) -> Rotation | None:
-    """Return how a layer rotates; None if it does not."""
-    _, arrays = _before_rotation(layer, entry)
-    queries, keys = (arrays.get(f"{letter}_norm", arrays[letter]) for letter in ("q", "k"))
-    return find_rotation(
-        *(f"layer {layer}", entry.positions, queries, keys),
-        _own_products(entry.calls[0]),
-        at_end=_is_mla(entry),
-    )
-
-
-def _own_products(call: AttentionCall) -> npt.NDArray[np.float64]:
-    """Return q k^T as a layer uses them, 0 above the diagonal: [n_heads, query_pos, key_pos]."""
-    return dot_products(as_numpy(call.q).swapaxes(0, 1), as_numpy(call.k).swapaxes(0, 1))
+# Scale and mask
 
 
 def _scale(entry: ModuleRecord) -> float:
@@ -349,12 +283,6 @@ def _scale(entry: ModuleRecord) -> float:
         if scale is not None:
             return float(scale)
     return float(call.q.shape[-1] ** -0.5)
-
-
-def _sinks(entry: ModuleRecord) -> Any:
-    """Return the sinks that a layer counts in its softmax, [n_heads], or None."""
-    given = entry.calls[0].options.get("s_aux")
-    return getattr(entry.module, "sinks", None) if given is None else given
 
 
 def _window(layer: int, call: AttentionCall) -> int:

@@ -1,14 +1,14 @@
-"""What both readers of a model's attention share: its settings, rotation, window and weights.
+"""How a model's attention is read, wherever it is shown: its steps, rotation, window and weights.
 
-`extract.models.adapter` reads what TransformerLens shows, `extract.models.module_reader` what the
-model's own modules do.  Needs torch.
+`extract.models.adapter` reads layers that TransformerLens shows, `extract.models.module_reader`
+those of the model's own modules.  Needs torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +19,15 @@ from extract.attention.arithmetic import Rotation, as_float64, causal_mask, for_
 from extract.attention.head_norm import HeadNorm
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import UnsupportedModelError
+from extract.trace.contents.meta import TraceMeta, attention_kind
 
 __all__ = [
-    "AttentionConfig",
     "AttentionReader",
     "Floats",
+    "LayerReading",
     "as_numpy",
     "dot_products",
-    "find_rotation",
     "linear",
-    "rotated",
     "weights_of_projections",
     "window_of",
 ]
@@ -36,48 +35,149 @@ __all__ = [
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class AttentionConfig:
-    """A model's attention: fields of `TraceMeta`."""
+@dataclass(frozen=True, kw_only=True)
+class LayerReading:
+    """What a forward pass shows of one layer.
 
-    attention: str
-    positions: str
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_model: int
-    d_qk: int
-    d_v: int
-    rotary_dim: int
-    rotary_style: str
-    score_scale: float
+    Attributes
+    ----------
+    arrays : dict of str to array
+        Activations before any rotation, gains of norms and sinks, by their names in
+        `extract.trace` without the layer's number.
+    scores : [n_heads, query_pos, key_pos], optional
+        The layer's own before the softmax, 0 for hidden keys.
+    products : [n_heads, query_pos, key_pos], optional
+        Of queries and keys as used in the scores, 0 above the diagonal; None if nothing rotates.
+    bias : [n_heads, query_pos, key_pos], optional
+        What the layer adds to its scores for their positions.
+    tables : tensor or pair of tensors, optional
+        What queries and keys are rotated by.
+    scale : float
+        Factor of the dot products.
+    window : int
+        How many keys a query sees at most; 0 if it sees all before it.
+    cap : float
+        See ``score_cap`` of `TraceMeta`.
+    norm : HeadNorm, optional
+        Of queries and keys.
+    norm_eps : float
+        Of the norms on the latents of MLA.
+    """
+
+    arrays: dict[str, Floats]
+    scores: Floats | None
+    products: npt.NDArray[np.float64] | None
+    tables: Any
+    scale: float
+    window: int
+    bias: npt.NDArray[np.float64] | None = None
+    cap: float = 0.0
+    norm: HeadNorm | None = None
     norm_eps: float = 0.0
-    qk_norm: HeadNorm | None = None
-    windows: tuple[int, ...] = ()
-    score_cap: float = 0.0
-    sinks: bool = False
 
 
-class AttentionReader(Protocol):
-    """Reader of one forward pass, by the trace's names and axes."""
+@dataclass(frozen=True)
+class AttentionReader:
+    """Reader of one forward pass, by the trace's names and axes.
 
-    @property
-    def config(self) -> AttentionConfig:
-        """The model's attention."""
+    Attributes
+    ----------
+    read : callable
+        Returns the `LayerReading` of a layer.
+    weights : callable
+        Returns a layer's weights and biases by their names in `extract.trace`, without its number,
+        for the metadata of the trace.
+    attention : mapping
+        The model's attention: fields of `TraceMeta`.
+    rotations : sequence of Rotation or None
+        One for each layer; None where nothing is rotated.
+    slopes : [n_heads], optional
+        Of the position biases of an "alibi" model.
+    """
 
-    @property
-    def slopes(self) -> Floats | None:
-        """Slopes of the position biases of an "alibi" model, [n_heads]."""
+    read: Callable[[int], LayerReading]
+    weights: Callable[[int, TraceMeta], dict[str, Floats]]
+    attention: Mapping[str, Any]
+    rotations: list[Rotation | None]
+    slopes: Floats | None
 
-    def activations(self, layer: int) -> dict[str, Floats]:
-        """Return a layer's activations by their names in `extract.trace`, without its number.
+    @classmethod
+    def of(
+        cls,
+        n_layers: int,
+        read: Callable[[int], LayerReading],
+        read_several: Callable[[int], LayerReading],
+        weights: Callable[[int, TraceMeta], dict[str, Floats]],
+        unrotated: str = "none",
+    ) -> AttentionReader:
+        """Return a reader, after finding out which steps the model's attention has.
 
-        Gains of norms, sinks and tables of rotation are among them, and ``scores`` [n_heads,
-        query_pos, key_pos], the model's own before the softmax, where they are known.
+        Parameters
+        ----------
+        n_layers : int
+        read, weights : callable
+            See the attributes.
+        read_several : callable
+            The same as `read` if that is of two tokens or more, else of a run with more tokens:
+            position 0 alone does not show how positions enter the scores.
+        unrotated : str
+            ``positions`` of `TraceMeta` where they enter by neither rotation nor bias.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If there is a step that this project does not know.
         """
+        rotations, windows, steps, sinks = [], [], set(), set()
+        for layer in range(n_layers):
+            several = read_several(layer)
+            rotations.append(_rotation(layer, several))
+            steps.add((several.scale, several.cap, several.norm))
+            sinks.add("sinks" in several.arrays)
+            windows.append(read(layer).window)
+        turned = {(each.style, each.pairs.size) if each else ("", 0) for each in rotations}
+        if len(turned) > 1:
+            raise UnsupportedModelError("it has layers without rotation among rotated ones")
+        if len(steps) > 1:
+            raise UnsupportedModelError("its layers scale, cap or normalise differently")
+        if len(sinks) > 1:
+            raise UnsupportedModelError("only some layers have sinks")
+        ((style, dim),), ((scale, cap, norm),), (has_sinks,) = turned, steps, sinks
+        first, bias, slopes = read(0), read_several(0).bias, None
+        if bias is not None:
+            steepness = (bias[:, -1, -1] - bias[:, -1, 0]) / (bias.shape[-1] - 1)
+            slopes = steepness.astype(np.float32)
+        (_, n_heads, d_qk), (_, n_kv_heads, d_v) = first.arrays["q"].shape, first.arrays["v"].shape
+        is_mla = "kv_latent" in first.arrays
+        attention = {
+            "attention": "mla" if is_mla else attention_kind(n_heads, n_kv_heads),
+            "positions": "rotary" if style else unrotated if slopes is None else "alibi",
+            "n_layers": n_layers,
+            "n_heads": n_heads,
+            "n_kv_heads": n_kv_heads,
+            "d_model": first.arrays["x"].shape[-1],
+            "d_qk": d_qk,
+            "d_v": d_v,
+            "rotary_dim": dim,
+            "rotary_style": style,
+            "score_scale": scale,
+            "norm_eps": first.norm_eps,
+            "qk_norm": norm,
+            "windows": tuple(windows) if any(windows) else (),
+            "score_cap": cap,
+            "sinks": has_sinks,
+        }
+        return cls(read, weights, attention, rotations, slopes)
 
-    def weights(self, layer: int) -> dict[str, Floats]:
-        """Return a layer's weights and biases by their names in `extract.trace`."""
+    def activations(self, layer: int) -> tuple[dict[str, Floats], Floats | None]:
+        """Return a layer's activations by their names in `extract.trace`, and its scores.
+
+        Gains of norms, sinks and tables of rotation are among them.  The scores are the model's
+        own before the softmax, [n_heads, query_pos, key_pos], where they are known.
+        """
+        reading, rotation = self.read(layer), self.rotations[layer]
+        turned = _rotated(rotation, reading.arrays) if rotation else {}
+        return reading.arrays | turned, reading.scores
 
 
 def as_numpy(tensor: torch.Tensor) -> Floats:
@@ -108,7 +208,7 @@ def window_of(seen: npt.NDArray[np.bool_]) -> int | None:
 # Rotation
 
 
-def rotated(rotation: Rotation, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
+def _rotated(rotation: Rotation, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return rotated queries and keys of a layer, and the tables of the rotation.
 
     Parameters
@@ -140,48 +240,27 @@ def dot_products(queries: npt.ArrayLike, keys: npt.ArrayLike) -> npt.NDArray[np.
     return np.tril(np.einsum("qhd,khd->hqk", queries, keys))
 
 
-def find_rotation(
-    layer: str,
-    tables: Any,
-    queries: Floats,
-    keys: Floats,
-    products: npt.NDArray[np.float64],
-    *,
-    at_end: bool = False,
-) -> Rotation | None:
+def _rotation(layer: int, reading: LayerReading) -> Rotation | None:
     """Return how a layer rotates; found by comparison with the model's own dot products.
 
-    Parameters
-    ----------
-    layer : str
-        Its name in the error.
-    tables : tensor or pair of tensors, optional
-        What the model rotates by.
-    queries, keys : [pos, head, d_qk]
-        Before their rotation.
-    products : [n_heads, query_pos, key_pos]
-        Of the rotated ones, 0 above the diagonal.
-    at_end : bool
-        Whether the last channels rotate, as in MLA, not the first ones.
-
-    Returns
-    -------
-    Rotation, optional
-        None if nothing rotates.
+    It is None if nothing rotates.
 
     Raises
     ------
     UnsupportedModelError
         If no meaning of the tables gives these products.
     """
-    if relative_error(dot_products(queries, keys), products) <= TOLERANCE:
+    arrays, products = reading.arrays, reading.products
+    queries, keys = (arrays.get(f"{letter}_norm", arrays[letter]) for letter in ("q", "k"))
+    if products is None or relative_error(dot_products(queries, keys), products) <= TOLERANCE:
         return None
     width = queries.shape[-1]
     candidates = [
-        replace(rotation, start=width - rotation.pairs.size if at_end else 0).at(
+        # In MLA the last channels rotate, not the first ones.
+        replace(rotation, start=width - rotation.pairs.size if "kv_latent" in arrays else 0).at(
             slice(len(queries))
         )
-        for rotation in _meanings(tables)
+        for rotation in _meanings(reading.tables)
         if rotation.pairs.size <= width and len(rotation.cos) >= len(queries)
     ]
 
@@ -190,7 +269,7 @@ def find_rotation(
 
     best = min(candidates, key=error, default=None)
     if best is None or not error(best) <= TOLERANCE:
-        raise UnsupportedModelError(f"{layer} does not show how it rotates queries and keys")
+        raise UnsupportedModelError(f"layer {layer} does not show how it rotates queries and keys")
     return best
 
 
@@ -231,7 +310,7 @@ def linear(module: Any) -> tuple[Floats, Floats | None]:
 
 
 def weights_of_projections(
-    projections: Mapping[str, tuple[Floats, Floats | None]], config: AttentionConfig
+    projections: Mapping[str, tuple[Floats, Floats | None]], meta: TraceMeta
 ) -> dict[str, Floats]:
     """Return weights and biases by their names in the trace, as views where possible.
 
@@ -239,17 +318,17 @@ def weights_of_projections(
     ----------
     projections : mapping
         Weight [in, out] and bias [out] of the projections "q", "k", "v" and "o", or some of them.
-    config : AttentionConfig
+    meta : TraceMeta
     """
     outputs = {
-        "q": (config.n_heads, config.d_qk),
-        "k": (config.n_kv_heads, config.d_qk),
-        "v": (config.n_kv_heads, config.d_v),
-        "o": (config.d_model,),
+        "q": (meta.n_heads, meta.d_qk),
+        "k": (meta.n_kv_heads, meta.d_qk),
+        "v": (meta.n_kv_heads, meta.d_v),
+        "o": (meta.d_model,),
     }
     weights = {}
     for name, (weight, bias) in projections.items():
-        inputs = (config.n_heads, config.d_v) if name == "o" else (config.d_model,)
+        inputs = (meta.n_heads, meta.d_v) if name == "o" else (meta.d_model,)
         weights[f"W_{name.upper()}"] = weight.reshape(*inputs, *outputs[name])
         if bias is not None:
             weights[f"b_{name.upper()}"] = bias.reshape(outputs[name])

@@ -11,55 +11,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.attention.arithmetic import Array, LayerShape, MultiplyAdds, multiply_adds
 from extract.attention.self_check import TOLERANCE, relative_error
-from extract.trace import Trace
+from extract.trace import Trace, TraceMeta
 
-__all__ = ["DecodedRow", "Decoding", "decode"]
-
-
-@dataclass(frozen=True, eq=False)
-class DecodedRow:
-    """Scores, pattern and z of one new token, computed with the cache.
-
-    Attributes
-    ----------
-    position : int
-        Position of the new token, counted from 0.
-    scores, pattern : (n_heads, position + 1)
-        Over the cached keys and the new one.
-    z : (n_heads, d_v)
-    work : MultiplyAdds
-        Multiply-adds of the layer in this step.
-    work_without_cache : MultiplyAdds
-        Multiply-adds without a cache: all rows up to here are computed again, because the layers
-        above need every row.
-    """
-
-    position: int
-    scores: Array
-    pattern: Array
-    z: Array
-    work: MultiplyAdds
-    work_without_cache: MultiplyAdds
+__all__ = ["Decoding", "decode", "multiply_adds"]
 
 
 @dataclass(frozen=True, eq=False)
 class Decoding:
-    """All decoding steps of one layer.
+    """What all decoding steps of one layer cost, and what they lose.
 
     Attributes
     ----------
-    prompt_work : MultiplyAdds
-        Multiply-adds of the layer for the prompt, which is computed once with or without a cache.
-    steps : tuple of DecodedRow
+    cached, naive : (1 + number of steps,)
+        Total multiply-adds after the prompt and after each step, with a cache and without one.
+        The prompt is computed once with or without it; without it all rows up to here are computed
+        again in each step, because the layers above need every row.
     error : float
         The largest difference between the rows computed with the cache and those of the trace,
         max|a - b| / max|b|, over patterns and z.
     """
 
-    prompt_work: MultiplyAdds
-    steps: tuple[DecodedRow, ...]
+    cached: NDArray[np.int64]
+    naive: NDArray[np.int64]
     error: float
 
     @property
@@ -67,18 +41,16 @@ class Decoding:
         """Whether the rows are the same up to the trace's rounding errors."""
         return self.error <= TOLERANCE
 
-    def cumulative_multiply_adds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the total multiply-adds after the prompt and after each step.
 
-        Returns
-        -------
-        with_cache, without_cache : (1 + number of steps,)
-        """
-        first = self.prompt_work.total
-        return (
-            np.cumsum([first, *(step.work.total for step in self.steps)]),
-            np.cumsum([first, *(step.work_without_cache.total for step in self.steps)]),
-        )
+def multiply_adds(meta: TraceMeta, n_tokens: int) -> int:
+    """Return the multiply-adds of one layer for the first tokens, without biases and softmax.
+
+    Scores and mix count only the keys that the causal mask allows.
+    """
+    widths = meta.d_qk + meta.d_v
+    projections = n_tokens * meta.d_model * (meta.n_heads + meta.n_kv_heads) * widths
+    n_pairs = n_tokens * (n_tokens + 1) // 2  # of a query and a key up to the diagonal
+    return projections + n_pairs * meta.n_heads * widths
 
 
 def decode(trace: Trace, layer: int, *, max_tokens: int | None = None) -> Decoding:
@@ -100,31 +72,17 @@ def decode(trace: Trace, layer: int, *, max_tokens: int | None = None) -> Decodi
     meta = trace.meta
     if meta.attention == "mla":
         raise ValueError(f"{meta.model} caches a latent, not keys and values")
-    shape = LayerShape(meta.d_model, meta.n_heads, meta.n_kv_heads, meta.d_qk, meta.d_v)
     q, k, v = trace.queries(layer), trace.keys(layer), trace.get("v", layer)
-    stop = (
-        len(meta.tokens)
-        if max_tokens is None
-        else min(len(meta.tokens), meta.n_prompt + max_tokens)
-    )
-    steps = []
+    stop = len(meta.tokens[: None if max_tokens is None else meta.n_prompt + max_tokens])
     errors = [0.0]
     for position in range(meta.n_prompt, stop):
         n_keys = position + 1
         row = trace.attend(layer, q[position:n_keys], k[:n_keys], v[:n_keys])
-        steps.append(
-            DecodedRow(
-                position=position,
-                scores=row.scores[:, 0],
-                pattern=row.pattern[:, 0],
-                z=row.z[0],
-                work=multiply_adds(shape, 1, position),
-                work_without_cache=multiply_adds(shape, n_keys),
-            )
-        )
         pattern = trace.get("pattern", layer)[:, position, :n_keys]
         errors += [
             relative_error(row.pattern[:, 0], pattern),
             relative_error(row.z[0], trace.get("z", layer)[position]),
         ]
-    return Decoding(multiply_adds(shape, meta.n_prompt), tuple(steps), max(errors))
+    # With a cache every row is computed once, whatever the steps.
+    rows = [multiply_adds(meta, n_tokens) for n_tokens in range(meta.n_prompt, stop + 1)]
+    return Decoding(np.array(rows), np.cumsum(rows), max(errors))

@@ -2,8 +2,8 @@
 
 Grouped-query and multi-query attention let several query heads read one key and value head.  For a
 model that was trained with more of them, each group's heads are replaced by their mean, as in the
-GQA paper (Ainslie et al. 2023, arXiv 2305.13245, section 2.1), and scores, pattern and z are
-computed again.  That paper then trains further; nothing is trained here, so the patterns change.
+GQA paper (Ainslie et al. 2023, arXiv 2305.13245, section 2.1), and the patterns are computed again.
+That paper then trains further; nothing is trained here, so the patterns change.
 
 In a model with rotary positions, pooling means: average the keys before rotation (that is, the key
 weights), then rotate.  A rotation is linear and the same for every head, so this equals the mean of
@@ -51,9 +51,7 @@ class SharedLayer:
     k : (position, n_groups, d_qk)
         Keys as used in the scores, after any rotation.
     v : (position, n_groups, d_v)
-    scores, pattern : (n_heads, query, key)
-        See `extract.attention.AttentionResult`.
-    z : (position, n_heads, d_v)
+    pattern : (n_heads, query, key)
     row_distances : (n_heads, query)
         Total variation distance between each row of the prompt's patterns and the model's own.
         The first row has a single key and cannot differ, so it is left out.
@@ -63,9 +61,7 @@ class SharedLayer:
     n_kv_heads: int
     k: Array
     v: Array
-    scores: Array
     pattern: Array
-    z: Array
     row_distances: Array
 
     @property
@@ -78,13 +74,10 @@ class SharedLayer:
         """Distance between these patterns and the model's own, over all heads and rows."""
         return PatternDistance.of_rows(self.row_distances)
 
-    def group(self, head: int) -> int:
-        """Return the group of a query head."""
-        return head * self.n_groups // len(self.pattern)
-
-    def heads(self, group: int) -> tuple[int, ...]:
+    def heads(self, group: int) -> range:
         """Return the query heads of a group."""
-        return tuple(h for h in range(len(self.pattern)) if self.group(h) == group)
+        size = len(self.pattern) // self.n_groups
+        return range(size * group, size * (group + 1))
 
 
 def share_heads(trace: Trace, layer: int, n_groups: int) -> SharedLayer:
@@ -99,16 +92,14 @@ def share_heads(trace: Trace, layer: int, n_groups: int) -> SharedLayer:
     """
     meta = trace.meta
     k, v = (pool_heads(heads, n_groups) for heads in (trace.keys(layer), trace.get("v", layer)))
-    attention = trace.attend(layer, trace.queries(layer), k, v)
+    pattern = trace.attend(layer, trace.queries(layer), k, v).pattern
     own = as_float64(trace.get("pattern", layer))[:, : meta.n_prompt]
-    row_distances = total_variation(own, attention.pattern[:, : meta.n_prompt])[:, 1:]
+    row_distances = total_variation(own, pattern[:, : meta.n_prompt])[:, 1:]
     return SharedLayer(
         n_groups=n_groups,
         n_kv_heads=meta.n_kv_heads,
         k=k,
         v=v,
-        scores=attention.scores,
-        pattern=attention.pattern,
-        z=attention.z,
+        pattern=pattern,
         row_distances=np.asarray(row_distances),
     )

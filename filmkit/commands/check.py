@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import cloup
-from cloup.constraints import mutually_exclusive
 
 from extract.support.plain_text import escaped_json
 from extract.support.printing import echo
@@ -17,13 +14,12 @@ from filmkit.commands.options import (
     ALL_SCENES,
     ASPECT,
     CONTEXT_SETTINGS,
-    QUIET,
-    VERBOSE,
+    PRINTING,
     VOICE,
     WHAT_TO_SHOW,
+    require_scenes,
     run,
     scenes_named,
-    whole_story,
 )
 from filmkit.render.quality import DEFAULT_QUALITY
 
@@ -47,16 +43,11 @@ MEASURES = ("still_share", "still_seconds", "idle_seconds", "texts", "most_texts
     cloup.option("--json", "as_json", is_flag=True, help="Print JSON for other programs."),
 )
 @WHAT_TO_SHOW
-@cloup.option_group("How to run", VOICE, QUIET, VERBOSE)
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
-@click.pass_context
+@cloup.option_group("How to run", VOICE, PRINTING)
 def check(
-    ctx: click.Context,
-    /,
     *,
     scenes: tuple[str, ...],
     all_scenes: bool,
-    aspect: str,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -70,8 +61,7 @@ def check(
     if there is a fault. What has too little room is named too: cells smaller than 3.6 pixels and
     text smaller than 36 in a frame 1080 pixels high, and words that were left out.
     """
-    if bool(scenes) == all_scenes:
-        raise click.UsageError("name scenes or give --all")
+    require_scenes(scenes, all_scenes=all_scenes)
 
     def action(request: RenderRequest) -> bool:
         from filmkit.render.progress import make_meter
@@ -115,34 +105,16 @@ def check(
         faultless = not any(report.faults for report in reports.values())
         return faultless and len(reports) == len(request.scenes)
 
-    from filmkit.render.quality import quality_of
-
-    run(
-        ctx,
-        action,
-        scenes=whole_story(options["compare"]) if all_scenes else scenes_named(scenes),
-        whole=all_scenes,
-        quality=quality_of(DEFAULT_QUALITY, aspect),
-        out=Path(),
-        **options,
-    )
+    named, size = scenes_named(scenes), DEFAULT_QUALITY
+    run(action, scenes=named, all_scenes=all_scenes, quality=size, **options)
 
 
 def _record(report: SceneReport) -> dict[str, Any]:
-    """Return a report for JSON."""
+    """Return a report for JSON, with three digits after the point of every number."""
     whole = {name: getattr(report, name) for name in MEASURES}
-    return _rounded(asdict(report) | whole)
-
-
-def _rounded(value: Any) -> Any:
-    """Return what JSON holds with three digits after the point of every number."""
-    if isinstance(value, float):
-        return round(value, 3)
-    if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(each) for each in value]
-    return value
+    document = json.dumps(asdict(report) | whole)
+    record: dict[str, Any] = json.loads(document, parse_float=lambda n: round(float(n), 3))
+    return record
 
 
 def _summary(report: SceneReport) -> str:

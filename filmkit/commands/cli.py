@@ -33,10 +33,9 @@ from filmkit.commands.options import (
     DEFAULT_OUT,
     FPS,
     MASTER,
+    PRINTING,
     PROGRAM,
-    QUIET,
     RESOURCES,
-    VERBOSE,
     VOICE,
     WHAT_TO_SHOW,
     Folder,
@@ -61,7 +60,7 @@ from filmkit.render.formats import (
     STILLS,
     names_of,
 )
-from filmkit.render.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
+from filmkit.render.quality import DEFAULT_QUALITY, DRAFT
 from scenes.registry import POSTERS, SCENES, SHORT, THUMBNAIL
 
 if TYPE_CHECKING:
@@ -231,10 +230,8 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         help="Output folder, for DIR/SCENE.mp4, DIR/SCENE/NN_BEAT.png or DIR/SCENE.preview.png.",
     ),
     *RESOURCES,
-    QUIET,
-    VERBOSE,
+    PRINTING,
 )
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @cloup.constraint(mutually_exclusive, ["jobs", "cluster"])
 @cloup.constraint(mutually_exclusive, ["cluster", "still"])
 @cloup.constraint(mutually_exclusive, ["cluster", "preview"])
@@ -262,9 +259,6 @@ def render(
     preview: bool,
     watch_edits: bool,
     short: bool,
-    quality: str,
-    aspect: str,
-    fps: int | None,
     file_format: str | None,
     **options: Any,
 ) -> None:
@@ -336,8 +330,7 @@ def render(
         raise click.UsageError("a preview shows all beats; --still BEAT draws one")
     quality_given = ctx.get_parameter_source("quality") is ParameterSource.COMMANDLINE
     if (preview or watch_edits) and not quality_given:
-        quality = DRAFT
-    size = quality_of(quality, aspect, fps)
+        options["quality"] = DRAFT
     if short and not ctx.meta[FILM]:
         raise click.UsageError(
             f"--short belongs to the film of all scenes: {PROGRAM} {FILM} --short"
@@ -354,9 +347,7 @@ def render(
         options |= {"joined": True, "selection": film if short else {}}
         options["questions"] &= not short  # it shows answers alone
         scenes = tuple(film)
-    whole = ctx.meta[FILM] or not scenes
-    scenes = scenes or whole_story(options["compare"])
-    run(ctx, action, scenes=scenes, whole=whole, quality=size, **options)
+    run(action, scenes=scenes, all_scenes=ctx.meta[FILM] or not scenes, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)
@@ -380,26 +371,22 @@ def render(
         show_default=True,
         help="Folder for the pictures.",
     ),
-    QUIET,
-    VERBOSE,
+    PRINTING,
 )
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
-@click.pass_context
-def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
+def poster(**options: Any) -> None:
     """Draw posters for print: four kinds of attention, MHA, GQA, MQA and MLA, from one camera.
 
     They differ only in what is kept of each token: keys and values for every head, for groups of
     heads, for all heads together, or one latent. A sheet with all four, which can be printed as
     large as A2, and a thumbnail of 1280 x 720 are drawn too.
     """
-    size = QUALITIES[quality]
 
     def action(request: RenderRequest) -> bool:
         from filmkit.render.jobs import make_posters
 
         return make_posters(request, THUMBNAIL)
 
-    run(ctx, action, scenes=POSTERS, quality=size, **options)
+    run(action, scenes=POSTERS, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)

@@ -13,13 +13,11 @@ from extract.support.files import atomic_write
 from extract.support.printing import echo
 from filmkit.commands.options import (
     CONTEXT_SETTINGS,
-    QUIET,
-    VERBOSE,
+    PRINTING,
     WHAT_TO_SHOW,
     run,
     scenes_named,
 )
-from filmkit.render.quality import DRAFT, QUALITIES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -54,13 +52,9 @@ __all__ = ["cue"]
     ),
 )
 @WHAT_TO_SHOW
-@cloup.option_group("How to make it", QUIET, VERBOSE)
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@cloup.option_group("How to make it", PRINTING)
 @cloup.constraint(mutually_exclusive, ["from_microphone", "propose"])
-@click.pass_context
 def cue(
-    ctx: click.Context,
-    /,
     *,
     scene: str,
     recording: Path,
@@ -124,4 +118,4 @@ def cue(
             echo(target)
         return True
 
-    run(ctx, action, scenes=(entry,), quality=QUALITIES[DRAFT], out=Path(), **options)
+    run(action, scenes=(entry,), **options)

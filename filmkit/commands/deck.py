@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
-from cloup.constraints import mutually_exclusive
 
 from extract.support.assets import installing
 from extract.support.printing import echo
@@ -24,15 +23,14 @@ from filmkit.commands.options import (
     CONTEXT_SETTINGS,
     FPS,
     MASTER,
-    QUIET,
+    PRINTING,
     RESOURCES,
-    VERBOSE,
     VOICE,
     WHAT_TO_SHOW,
     quality_option,
+    require_scenes,
     run,
     scenes_named,
-    whole_story,
 )
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.decks import (
@@ -46,7 +44,7 @@ from filmkit.decks import (
     is_link,
 )
 from filmkit.render.choice import named_choices
-from filmkit.render.quality import DEFAULT_QUALITY, quality_of
+from filmkit.render.quality import DEFAULT_QUALITY
 from filmkit.serving.addresses import network_addresses
 
 if TYPE_CHECKING:
@@ -202,14 +200,9 @@ def _addresses(network: bool) -> list[str]:
     FPS,
     VOICE,
     *RESOURCES,
-    QUIET,
-    VERBOSE,
+    PRINTING,
 )
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
-@click.pass_context
 def deck(
-    ctx: click.Context,
-    /,
     *,
     scenes: tuple[SceneEntry, ...],
     all_scenes: bool,
@@ -223,9 +216,6 @@ def deck(
     remote: bool,
     network: bool,
     out: Path | None,
-    quality: str,
-    aspect: str,
-    fps: int | None,
     **options: Any,
 ) -> None:
     """Make a deck for a talk: each step plays one beat and stops at its last picture.
@@ -233,8 +223,7 @@ def deck(
     Beats that were already rendered in the same quality are reused. Slides have speaker
     notes, and every picture has an alt text.
     """
-    if bool(scenes) == all_scenes:
-        raise click.UsageError("name scenes or give --all" + (", not both" if all_scenes else ""))
+    require_scenes(scenes, all_scenes=all_scenes)
     if films_beside and kind != "web":
         raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
     if options["master"] and kind == "pdf":
@@ -254,9 +243,8 @@ def deck(
     if remote and kind != "web":
         raise click.UsageError("--remote is for web decks: leave it out, or use --for web")
     suffix = SUFFIXES[kind]
-    entries = scenes or whole_story(options["compare"])
-    more = named_choices(options["theme"], aspect, options["language"])
-    name = deck_name(["film"] if all_scenes else [entry.slug for entry in entries], beats, more)
+    more = named_choices(options["theme"], options["aspect"], options["language"])
+    name = deck_name(["film"] if all_scenes else [entry.slug for entry in scenes], beats, more)
     target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:
         raise click.BadParameter(
@@ -277,8 +265,7 @@ def deck(
         plan = DeckOptions(beats, title, author, auto, minutes)
         return make_deck(request, kind, target, plan, films_beside=films_beside, serve=serve)
 
-    size = quality_of(quality, aspect, fps)
-    run(ctx, action, scenes=entries, whole=not scenes, quality=size, out=target.parent, **options)
+    run(action, scenes=scenes, all_scenes=all_scenes, out=target.parent, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)
@@ -310,20 +297,9 @@ def deck(
     BACKGROUND,
     VOICE,
     *RESOURCES,
-    QUIET,
-    VERBOSE,
+    PRINTING,
 )
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
-@click.pass_context
-def gallery(
-    ctx: click.Context,
-    /,
-    *,
-    code_url: str | None,
-    quality: str,
-    aspect: str,
-    **options: Any,
-) -> None:
+def gallery(*, code_url: str | None, **options: Any) -> None:
     """Make a web page of all scenes: film, poster, chapters, length, tensors and code.
 
     The folder works from disk and on any web server.
@@ -336,6 +312,4 @@ def gallery(
             echo(_CODE_HERE, err=True)
         return make_gallery(request, code_url)
 
-    size = quality_of(quality, aspect)
-    story = whole_story(options["compare"])
-    run(ctx, action, scenes=story, whole=True, quality=size, **options)
+    run(action, all_scenes=True, **options)

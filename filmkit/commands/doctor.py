@@ -301,11 +301,12 @@ def _formats() -> Iterator[Finding]:
 
     from extract.support.temporary import temporary_folder
     from filmkit.render import movie
+    from filmkit.render.quality import Quality
 
     def film(encoding: movie.Encoding) -> None:
         with temporary_folder() as folder:
             path = folder / f"film{encoding.suffix}"
-            with movie.open_movie(path, 64, 64, 10, encoding) as film:
+            with movie.open_movie(path, Quality(64, 64, 10), encoding) as film:
                 film.write(numpy.zeros((64, 64, 4), numpy.uint8))
 
     encodings = {"masters": movie.MASTER, "transparent masters": movie.MASTER_ALPHA}

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
-from cloup.constraints import mutually_exclusive
 
 from filmkit.commands.options import (
     CONTEXT_SETTINGS,
-    QUIET,
-    VERBOSE,
+    PRINTING,
     WHAT_TO_SHOW,
     run,
-    whole_story,
 )
-from filmkit.render.quality import DRAFT, QUALITIES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -38,11 +34,8 @@ __all__ = ["explore"]
     help="Folder for index.html and what it loads.",
 )
 @WHAT_TO_SHOW
-@QUIET
-@VERBOSE
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
-@click.pass_context
-def explore(ctx: click.Context, /, **options: Any) -> None:
+@PRINTING
+def explore(**options: Any) -> None:
     """Make a web page that tells the story with pictures to try by hand.
 
     The browser computes what they show from the numbers of the trace. The folder works from disk
@@ -54,5 +47,4 @@ def explore(ctx: click.Context, /, **options: Any) -> None:
 
         return write_explore(request)
 
-    story = whole_story(options["compare"])
-    run(ctx, action, scenes=story, whole=True, quality=QUALITIES[DRAFT], **options)
+    run(action, all_scenes=True, **options)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import cloup
+from cloup.constraints import mutually_exclusive
 
 from extract.support.assets import installing
 from extract.support.files import sweep
@@ -32,7 +33,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.choice import choose
-from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, QUALITIES
+from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, DRAFT, QUALITIES, quality_of
 from scenes.registry import FORMER_NAMES, SCENES
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ __all__ = [
     "FPS",
     "LOCAL_RESOURCES",
     "MASTER",
+    "PRINTING",
     "PROGRAM",
-    "QUIET",
     "RESOURCES",
     "VERBOSE",
     "VOICE",
@@ -57,6 +58,7 @@ __all__ = [
     "Folder",
     "quality_option",
     "require_language",
+    "require_scenes",
     "run",
     "scenes_named",
     "whole_story",
@@ -106,6 +108,12 @@ def scenes_named(names: Iterable[str]) -> tuple[SceneEntry, ...]:
     return tuple(found.values())
 
 
+def require_scenes(scenes: Collection[str | SceneEntry], *, all_scenes: bool) -> None:
+    """Check that either scenes are named or all are asked for."""
+    if bool(scenes) == all_scenes:
+        raise click.UsageError("name scenes or give --all" + (", not both" if all_scenes else ""))
+
+
 class Folder(click.Path):
     """A folder on the command line; an empty name does not stand for the current one."""
 
@@ -118,20 +126,15 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
-def _colour(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.fullmatch("#[0-9a-fA-F]{6}", value):
-        raise click.BadParameter(f"'{value}' is not a colour; write it as #RRGGBB")
-    return value
+def written_as(pattern: str, what: str, form: str) -> Callable[..., str | None]:
+    """Return the callback of an option whose text must match a pattern, and else says how."""
 
+    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(pattern, value):
+            raise click.BadParameter(f"'{value}' is not {what}; write it as {form}")
+        return value
 
-def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(
-        r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d+", value
-    ):
-        raise click.BadParameter(
-            f"'{value}' is not the address of a scheduler; write it as tcp://HOST:PORT or tls://HOST:PORT"
-        )
-    return value
+    return check
 
 
 def require_language(code: str, scenes: Iterable[SceneEntry]) -> None:
@@ -260,9 +263,11 @@ WHAT_TO_SHOW = cloup.option_group(
 ALL_SCENES = cloup.option(
     "--all", "all_scenes", is_flag=True, help="All scenes, in the order of the story."
 )
-QUIET = cloup.option("--quiet", is_flag=True, help="Print nothing but errors.")
 VERBOSE = cloup.option(
     "--verbose", is_flag=True, help="Print Manim's messages too, and a traceback of each error."
+)
+PRINTING = mutually_exclusive(
+    cloup.option("--quiet", is_flag=True, help="Print nothing but errors."), VERBOSE
 )
 
 
@@ -296,7 +301,7 @@ MASTER = cloup.option(
 BACKGROUND = cloup.option(
     "--background",
     metavar="#RRGGBB",
-    callback=_colour,
+    callback=written_as("#[0-9a-fA-F]{6}", "a colour", "#RRGGBB"),
     help="Background colour, instead of the theme's.",
 )
 
@@ -343,7 +348,11 @@ RESOURCES = (
     cloup.option(
         "--cluster",
         metavar="tcp://HOST:PORT|tls://...",
-        callback=_scheduler_address,
+        callback=written_as(
+            r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d+",
+            "the address of a scheduler",
+            "tcp://HOST:PORT or tls://HOST:PORT",
+        ),
         help="Address of a Dask scheduler whose workers draw, instead of this machine.",
     ),
 )
@@ -361,27 +370,32 @@ def _require_language_of_voice(request: RenderRequest) -> None:
 
 
 def run(
-    ctx: click.Context,
     action: Callable[[RenderRequest], bool],
     *,
     verbose: bool,
-    whole: bool = False,
+    scenes: Sequence[SceneEntry] = (),
+    all_scenes: bool = False,
+    quality: str = DRAFT,
+    aspect: str = DEFAULT_ASPECT,
+    fps: int | None = None,
     **options: Any,
 ) -> NoReturn:
     """Run a command's action and exit: with 0 if everything succeeded, else with 1.
 
     Parameters
     ----------
-    ctx
-        Context of the command.
     action
         Takes the request and returns whether everything succeeded. It imports what it needs when
         it is called, so that ``--help`` and usage errors do not wait a second for Manim.
-    whole
-        Whether the scenes are those of the whole story, and not named one by one: then those that
-        cannot show the trace are left out, with a note.
+    scenes
+        The scenes; those of :func:`whole_story` if all are asked for and none is given.
+    all_scenes
+        Whether the scenes are not named one by one: then those that cannot show the trace are left
+        out, with a note.
+    quality, aspect, fps
+        As for :func:`quality_of`.
     verbose, **options
-        Fields of the request and of its settings.
+        Further fields of the request and of its settings.
 
     Raises
     ------
@@ -397,13 +411,18 @@ def run(
         raise click.ClickException(
             "there is no folder for temporary files: set TMPDIR to one that can be written"
         ) from None
+    if all_scenes and not scenes:
+        scenes = whole_story(options["compare"])
+    size = quality_of(quality, aspect, fps)
     try:
-        request = RenderRequest.chosen(verbose=verbose, **options)
+        request = RenderRequest.chosen(
+            scenes=tuple(scenes), quality=size, verbose=verbose, **options
+        )
         require_language(request.settings.language, request.scenes)
         _require_language_of_voice(request)
         sweep(request.out)
         with use_language(request.settings.language):
-            if whole:
+            if all_scenes:
                 from filmkit.render.rehearsals import with_fitting_scenes
 
                 request = with_fitting_scenes(request)
@@ -412,4 +431,4 @@ def run(
         raise
     except Exception as error:
         raise click.ClickException(explain(error, verbose=verbose)) from error
-    ctx.exit(0 if succeeded else 1)
+    raise click.exceptions.Exit(0 if succeeded else 1)

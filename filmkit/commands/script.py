@@ -12,15 +12,13 @@ from cloup.constraints import mutually_exclusive
 from filmkit.commands.options import (
     ALL_SCENES,
     CONTEXT_SETTINGS,
-    QUIET,
-    VERBOSE,
+    PRINTING,
     VOICE,
     WHAT_TO_SHOW,
+    require_scenes,
     run,
     scenes_named,
-    whole_story,
 )
-from filmkit.render.quality import DRAFT, QUALITIES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -53,13 +51,9 @@ TABLES = {"csv": ",", "tsv": "\t"}  # kinds of table, and what separates their c
     ),
 )
 @WHAT_TO_SHOW
-@cloup.option_group("How to make it", VOICE, QUIET, VERBOSE)
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@cloup.option_group("How to make it", VOICE, PRINTING)
 @cloup.constraint(mutually_exclusive, ["as_json", "table"])
-@click.pass_context
 def script(
-    ctx: click.Context,
-    /,
     *,
     scenes: tuple[str, ...],
     all_scenes: bool,
@@ -74,20 +68,11 @@ def script(
     captions; a caption should have at most 17. With --voice, times and speeds are those of the
     voice.
     """
-    if bool(scenes) == all_scenes:
-        raise click.UsageError("name scenes or give --all")
+    require_scenes(scenes, all_scenes=all_scenes)
 
     def action(request: RenderRequest) -> bool:
         from filmkit.render.listing import write_script
 
         return write_script(request, out, as_json=as_json, separator=TABLES.get(table or ""))
 
-    run(
-        ctx,
-        action,
-        scenes=whole_story(options["compare"]) if all_scenes else scenes_named(scenes),
-        whole=all_scenes,
-        quality=QUALITIES[DRAFT],
-        out=Path(),
-        **options,
-    )
+    run(action, scenes=scenes_named(scenes), all_scenes=all_scenes, **options)

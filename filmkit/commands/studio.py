@@ -6,7 +6,6 @@ Nothing here loads Manim, so that ``--help`` answers at once.
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +24,6 @@ from filmkit.commands.options import (
     scenes_named,
 )
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.quality import DRAFT, quality_of
 from scenes.registry import SCENES
 
 if TYPE_CHECKING:
@@ -61,10 +59,7 @@ def _scene(ctx: click.Context, param: click.Parameter, name: str | None) -> tupl
     *LOCAL_RESOURCES,
     VERBOSE,
 )
-@click.pass_context
-def studio(
-    ctx: click.Context, /, *, browser: bool, aspect: str, fps: int | None, **options: Any
-) -> None:
+def studio(*, browser: bool, aspect: str, **options: Any) -> None:
     """Open a page that shows a scene while you edit it, until Ctrl-C.
 
     The page has the beats, the film at draft quality with a slider to any frame, the narration,
@@ -82,5 +77,4 @@ def studio(
 
         return serve(request, SCENES, aspect=aspect, browser=browser)
 
-    size = quality_of(DRAFT, aspect, fps)
-    run(ctx, action, quality=size, out=Path(), quiet=False, **options)
+    run(action, aspect=aspect, **options)

@@ -10,24 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
-from cloup.constraints import mutually_exclusive
 
 from filmkit.commands.options import (
     ALL_SCENES,
     CONTEXT_SETTINGS,
-    QUIET,
-    VERBOSE,
+    PRINTING,
     WHAT_TO_SHOW,
     quality_option,
     run,
     scenes_named,
-    whole_story,
 )
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import THEMES
 from filmkit.decks import deck_name
 from filmkit.render.choice import named_choices
-from filmkit.render.quality import DEFAULT_ASPECT, DEFAULT_QUALITY, QUALITIES
+from filmkit.render.quality import DEFAULT_ASPECT, DEFAULT_QUALITY
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -61,18 +58,13 @@ PRINT = "print"  # the theme, unless another one is chosen
     ),
 )
 @WHAT_TO_SHOW
-@cloup.option_group("How to make it", quality_option(DEFAULT_QUALITY), QUIET, VERBOSE)
-@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
-@click.pass_context
+@cloup.option_group("How to make it", quality_option(DEFAULT_QUALITY), PRINTING)
 def worksheet(
-    ctx: click.Context,
-    /,
     *,
     scenes: tuple[SceneEntry, ...],
     all_scenes: bool,
     paper: str,
     out: Path | None,
-    quality: str,
     **options: Any,
 ) -> None:
     """Make a worksheet for a lesson, a PDF to print.
@@ -99,12 +91,4 @@ def worksheet(
 
         return make_worksheet(request, target, PAPERS[paper], exercises=exercises)
 
-    run(
-        ctx,
-        action,
-        scenes=whole_story(options["compare"]) if all_scenes else scenes,
-        whole=all_scenes,
-        quality=QUALITIES[quality],
-        out=target.parent,
-        **options,
-    )
+    run(action, scenes=scenes, all_scenes=all_scenes, out=target.parent, **options)

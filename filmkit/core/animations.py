@@ -19,12 +19,25 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from manim import DL, UR, Animation, Group, Mobject, Scene, linear, smooth
+from manim import (
+    DL,
+    DOWN,
+    UR,
+    Animation,
+    Group,
+    Mobject,
+    Scene,
+    VMobject,
+    linear,
+    smooth,
+    squish_rate_func,
+)
 
-from filmkit.core.camera import Shot, StageCamera
+from filmkit.core.camera import Shot, StageCamera, presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import change_light
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 
@@ -62,14 +75,11 @@ Change: TypeAlias = tuple[Callable[[Any], object], Any, Any]
 """What sets a number or an array, and its values at the beginning and at the end."""
 
 
-def first_half(alpha: float) -> float:
-    """Rate function: return ``alpha`` eased so that all happens in the first half of the time."""
-    return float(smooth(min(1.0, 2 * alpha)))
+first_half = squish_rate_func(smooth, 0.0, 0.5)
+"""Rate function with which all happens in the first half of the time."""
 
-
-def second_half(alpha: float) -> float:
-    """Rate function: return ``alpha`` eased so that all happens in the second half."""
-    return float(smooth(max(0.0, 2 * alpha - 1)))
+second_half = squish_rate_func(smooth, 0.5, 1.0)
+"""Rate function with which all happens in the second half of the time."""
 
 
 class InPlaceAnimation(Animation):
@@ -153,11 +163,6 @@ def at_once(animation: Animation) -> None:
     """Bring about the end of an animation without playing it."""
     animation.begin()
     animation.finish()
-
-
-def presence(mobject: Mobject) -> float:
-    """Return a mobject's presence, 0 (invisible) to 1 (its own colours and opacities)."""
-    return float(getattr(mobject, "presence", 1.0))
 
 
 def set_presence(mobject: Mobject, value: float) -> Mobject:
@@ -305,28 +310,38 @@ def _paired_parts(mobject: Mobject, other: Mobject) -> list[tuple[Mobject, Mobje
     return list(zip(family, others, strict=True))
 
 
-class Arrive(Glide):
-    """Add a mobject to the scene and move it from a copy's place and size to its own.
+class Arrive(InPlaceAnimation):
+    """Add a mobject to the scene in the look of another one, and change it into its own.
 
-    It looks as if the mobject grew out of whatever is at the copy's place.
+    Places, numbers, scales, masks, opacities of cells, colours, light and presence change. It looks
+    as if the mobject grew out of the other one, or as if that became the mobject.
 
     Parameters
     ----------
     mobject
-        What is added; it ends where it is now.
+        What is added; it ends as it is now.
     origin
-        A copy of it in the first place, with as many parts and points.
+        What it looks like at first: a copy of it, or something with as many parts and points.
     """
 
     def __init__(self, mobject: Mobject, origin: Mobject, **kwargs: Any) -> None:
-        super().__init__(mobject, mobject, introducer=True, **kwargs)
+        super().__init__(mobject, introducer=True, **kwargs)
         self.origin = origin
 
     def begin(self) -> None:
-        self.target = self.mobject.copy()
-        for member, start in _paired_parts(self.mobject, self.origin):
-            member.points = start.points.copy()
+        ways = _paired_parts(self.mobject.copy(), self.origin.copy())
+        self.changes = list(zip(self.mobject.get_family(), ways, strict=True))
         super().begin()
+
+    def step(self, alpha: float) -> None:
+        for part, (end, start) in self.changes:
+            part.points = (1 - alpha) * start.points + alpha * end.points
+            part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
+            change_light(part, start, end, alpha)
+            if isinstance(part, Heatmap | VMobject):
+                part.interpolate_color(start, end, alpha)
+            if isinstance(part, Heatmap):
+                part.edged = (start if alpha < 0.5 else end).edged
 
 
 class Settle(InPlaceAnimation):
@@ -454,21 +469,6 @@ class MoveFromCopy(Arrive):
     def __init__(self, source: Mobject, target: Mobject, **kwargs: Any) -> None:
         super().__init__(target, source, **kwargs)
 
-    def begin(self) -> None:
-        self.recoloured = [
-            (there, here.copy(), there.copy())
-            for there, here in _paired_parts(self.mobject, self.origin)
-            if isinstance(here, Heatmap)
-            and isinstance(there, Heatmap)
-            and here.shape == there.shape
-        ]
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        super().step(alpha)
-        for heatmap, start, end in self.recoloured:
-            heatmap.set_between(start, end, alpha)
-
 
 class Unroll(InPlaceAnimation):
     """Let a bar become the matrix that it measures: row after row leaves it for its place.
@@ -592,20 +592,15 @@ class ShowCells(InPlaceAnimation):
         yield self.mobject.set_shown, self.mobject.shown.copy(), self.shown
 
 
-class Rise(InPlaceAnimation):
-    """Add a mobject without parts, such as a bar, and let it grow upwards from its lower edge."""
+class Rise(Arrive):
+    """Add a mobject, such as a bar, and let it grow upwards from its lower edge."""
 
     def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
-        super().__init__(mobject, introducer=True, **kwargs)
+        super().__init__(mobject, mobject, **kwargs)
 
     def begin(self) -> None:
-        self.full = self.mobject.points.copy()
+        self.origin = self.mobject.copy().stretch(0, 1, about_edge=DOWN)
         super().begin()
-
-    def step(self, alpha: float) -> None:
-        foot = self.full[:, 1].min()
-        self.mobject.points = self.full.copy()
-        self.mobject.points[:, 1] = foot + alpha * (self.full[:, 1] - foot)
 
 
 def in_rows(shape: tuple[int, int]) -> Array:

@@ -36,6 +36,7 @@ from filmkit.core.chapter import ChapterCard
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.narration import Narration
+from filmkit.core.scene_entry import Arrival
 from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
@@ -59,22 +60,15 @@ class ArrivingStage(Stage):
 
     Attributes
     ----------
-    scene
-        The scene by itself.
-    first
-        Name of its beat before which it arrives; its first one if empty.
-    origin, last
-        The scene before, and the name of the beat with whose last picture it ends; its last one if
-        empty.
-    chapter
-        Its number among the scenes of the film, from 1, and how many there are.
+    scene, origin
+        The scene by itself, and the one before.
+    arrival
+        From which of its beats to which of the scene's it goes.
     """
 
     scene: ClassVar[type[Stage]]
-    first: ClassVar[str]
     origin: ClassVar[type[Stage]]
-    last: ClassVar[str]
-    chapter: ClassVar[tuple[int, int]]
+    arrival: ClassVar[Arrival]
 
     def __init__(self, trace: Trace, settings: StageSettings | None = None, **kwargs: Any) -> None:
         super().__init__(trace, settings, **kwargs)
@@ -84,7 +78,7 @@ class ArrivingStage(Stage):
     @classmethod
     def beat_names(cls, trace: Trace | None = None, *, questions: bool = True) -> tuple[str, ...]:
         names = super().beat_names(trace, questions=questions)
-        at = names.index(cls.first) if cls.first else 0
+        at = names.index(cls.arrival.first) if cls.arrival.first else 0
         return (*names[:at], ARRIVE, *names[at:])
 
     def narration(self, beat: str) -> Narration:
@@ -97,7 +91,7 @@ class ArrivingStage(Stage):
     def arrive(self) -> None:
         """Let the last picture of the scene before become the picture at which this one begins."""
         mine, shot = list(self.mobjects), self.camera.shot
-        last = self.last or self.origin.beat_names(self.trace)[-1]
+        last = self.arrival.last or self.origin.beat_names(self.trace)[-1]
         theirs, self.camera.shot = last_picture(self.origin, last, self.trace, self.settings)
         if mine:
             targets = list(_parts(mine))
@@ -110,7 +104,7 @@ class ArrivingStage(Stage):
         replaced = {part for pair in self._carried for part in pair[1].get_family()}
         self.clear()
         self.add(*theirs)
-        if not self.first:
+        if not self.arrival.first:
             self._show_chapter()
             theirs = list(self.mobjects)
         for origin, target in self._carried:
@@ -143,7 +137,7 @@ class ArrivingStage(Stage):
 
     def _show_chapter(self) -> None:
         """Let the chapter card take the place of words; in a room the eye sinks to its floor."""
-        card = ChapterCard(_(self.title), *self.chapter, self.layer, self.frame)
+        card = ChapterCard(_(self.title), *self.arrival.chapter, self.layer, self.frame)
         behind = {part: presence(part) for part in self.visible_parts()}
         shot = self.camera.shot
         sinks = self.move_camera(replace(shot, phi=SUNK * shot.phi))
@@ -177,19 +171,9 @@ class ArrivingStage(Stage):
         self._carried = [pair for pair in self._carried if pair not in pairs]
 
 
-def arriving(
-    scene: type[Stage], first: str, origin: type[Stage], last: str, chapter: tuple[int, int]
-) -> type[Stage]:
-    """Return a scene that arrives from the last picture of another one.
-
-    Parameters
-    ----------
-    scene
-        The scene.
-    first, origin, last, chapter
-        See :class:`ArrivingStage`.
-    """
-    members = {"scene": scene, "first": first, "origin": origin, "last": last, "chapter": chapter}
+def arriving(scene: type[Stage], origin: type[Stage], arrival: Arrival) -> type[Stage]:
+    """Return a scene that arrives from a picture of another one, the origin."""
+    members = {"scene": scene, "origin": origin, "arrival": arrival}
     return type(scene.__name__, (ArrivingStage, scene), {"__module__": scene.__module__, **members})
 
 

@@ -36,13 +36,12 @@ __all__ = [
     "keep_upright",
     "opacity_of",
     "pin_to_frame",
+    "presence",
 ]
 
 Points = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
 
-MAX_BANDS = 64  # a gradient with more levels is left to cairo
-FAR = 1e3  # in lengths of a gradient
 SAME_POINT = 1e-5  # in scene units; what is nearer is one point of an outline
 
 FOCAL = 1.6
@@ -350,48 +349,13 @@ class StageCamera(Camera):
         self._paths[vmobject] = points.copy(), ctx.copy_path() if unmoved else None
         return self
 
-    def apply_fill(self, ctx: cairo.Context[Any], vmobject: VMobject) -> Self:
-        """Fill an outline; a gradient in bands of one colour each, eight times as fast as cairo's.
-
-        There are as many bands as a picture of 8 bits has levels between the ends, so none is seen.
-        """
-        rgbas = self.get_fill_rgbas(vmobject)
-        levels = math.ceil(255 * float(np.ptp(rgbas, axis=0).max())) if len(rgbas) > 1 else 0
-        if not 0 < levels <= MAX_BANDS:
-            return super().apply_fill(ctx, vmobject)
-        ends = np.array(vmobject.get_gradient_start_and_end_points())
-        start, end = self.transform_points_pre_display(vmobject, ends)[:, :2]
-        away = end - start
-        across = np.array([-away[1], away[0]]) * (2 * self.frame_width / np.linalg.norm(away))
-        # The first and the last band go on to the edge of the outline.
-        edges = np.clip((np.arange(levels + 2) - 0.5) / levels, 0.0, 1.0)
-        edges[[0, -1]] = -FAR, 1 + FAR
-        places = np.linspace(0, 1, len(rgbas))
-        shares = np.arange(levels + 1) / levels
-        colours = np.column_stack([np.interp(shares, places, channel) for channel in rgbas.T])
-        sides = start + edges[:, None] * away
-        corners = np.stack([sides[:-1] - across, sides[:-1] + across, sides[1:] + across,
-                            sides[1:] - across], axis=1)  # fmt: skip
-        path = ctx.copy_path()
-        ctx.save()
-        ctx.clip()
-        ctx.set_antialias(cairo.Antialias.NONE)
-        for (red, green, blue, alpha), band in zip(colours.tolist(), corners.tolist(), strict=True):
-            ctx.set_source_rgba(blue, green, red, alpha)
-            for corner in band:
-                ctx.line_to(*corner)
-            ctx.fill()
-        ctx.restore()
-        ctx.append_path(path)
-        return self
-
     def get_fill_rgbas(self, vmobject: VMobject) -> npt.NDArray[np.float64]:
-        return _fainter(vmobject.get_fill_rgbas(), _presence(vmobject))
+        return _fainter(vmobject.get_fill_rgbas(), presence(vmobject))
 
     def get_stroke_rgbas(
         self, vmobject: VMobject, background: bool = False
     ) -> npt.NDArray[np.float64]:
-        return _fainter(vmobject.get_stroke_rgbas(background), _presence(vmobject))
+        return _fainter(vmobject.get_stroke_rgbas(background), presence(vmobject))
 
 
 def _trace_curves(ctx: cairo.Context[Any], points: Points) -> None:
@@ -412,10 +376,11 @@ def _trace_curves(ctx: cairo.Context[Any], points: Points) -> None:
 
 def opacity_of(heatmap: Heatmap) -> float:
     """Return the opacity with which a heatmap is drawn, 0 to 1."""
-    return heatmap.opacity * _presence(heatmap)
+    return heatmap.opacity * presence(heatmap)
 
 
-def _presence(mobject: Mobject) -> float:
+def presence(mobject: Mobject) -> float:
+    """Return a mobject's presence, 0 (invisible) to 1 (its own colours and opacities)."""
     return float(_attribute(mobject, "presence", 1.0))
 
 
@@ -426,7 +391,7 @@ def _fainter(rgbas: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.fl
 
 def _is_visible(mobject: Mobject) -> bool:
     """Whether a mobject has any fill, stroke or cells that are not fully transparent."""
-    if _presence(mobject) <= 0:
+    if presence(mobject) <= 0:
         return False
     if isinstance(mobject, Heatmap):
         return mobject.opacity > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from manim import Animation, Dot, Mobject, VGroup, linear
+from manim import Animation, Dot, Mobject, RoundedRectangle, VGroup, linear
 
 from filmkit.core.animations import AnimateWith, Presence, set_presence
 from filmkit.core.camera import pin_to_frame
@@ -26,6 +26,7 @@ ROOM = 0.86  # part of the free width for the words
 LINE = 1.35  # distance of two lines, in heights of a line
 
 FAINT = 0.15  # share of its presence that is left of a picture behind words
+VEIL, SOFT, SHEETS = 0.97, 0.4, 12  # opacity of a veil; width of its soft edge, and of how many
 DOT, DOT_GAP, DOT_RISE = 0.06, 0.28, 0.25  # radius, distance, height above the free part's foot
 EXHALED = 0.2  # presence to which a dot sinks
 BREATH = 2.0  # seconds in which all dots sink and come back
@@ -33,6 +34,8 @@ BREATH = 2.0  # seconds in which all dots sink and come back
 
 class Card(VGroup):
     """A question in the middle of the frame; under it, three dots that breathe while it waits.
+
+    Both lie on veils, so that no line or cell of the picture behind runs through a letter.
 
     Parameters
     ----------
@@ -53,7 +56,7 @@ class Card(VGroup):
                 for place in (-1, 0, 1)
             )
         )
-        super().__init__(words, self.dots)
+        super().__init__(_veil(words), _veil(self.dots), words, self.dots)
         pin_to_frame(self)
 
     def breathe(self, seconds: float) -> Animation:
@@ -66,6 +69,18 @@ class Card(VGroup):
                 set_presence(dot, 1 - (1 - EXHALED) * max(0.0, wave))
 
         return AnimateWith(self.dots, step, rate_func=linear, run_time=seconds)
+
+
+def _veil(words: VGroup) -> VGroup:
+    """Return what hides a picture behind words, and less and less of it around them."""
+    colour, opacity = current_theme().background, 1 - (1 - VEIL) ** (1 / SHEETS)
+    sheets = VGroup()
+    for margin in np.linspace(SOFT, SOFT / SHEETS, SHEETS):
+        sheet = RoundedRectangle(
+            corner_radius=margin, width=words.width + 2 * margin, height=words.height + 2 * margin
+        )
+        sheets.add(sheet.set_fill(colour, opacity).set_stroke(width=0).move_to(words))
+    return sheets
 
 
 def centred(text: str, room: Box, size: float, *, weight: str = "normal") -> VGroup:

@@ -13,11 +13,12 @@ screen or in the narration; so a number beside the wrong name, or in the wrong s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
+from filmkit.core.holding import holding
 from filmkit.core.numbers import format_count
 
 __all__ = ["Fact", "fact", "keep_facts", "named_facts"]
@@ -94,11 +95,6 @@ def named_facts(**facts: Value | tuple[Value, Callable[[Any], str]]) -> dict[str
     }
 
 
-@contextmanager
-def keep_facts(ledger: list[Fact]) -> Iterator[None]:
+def keep_facts(ledger: list[Fact]) -> AbstractContextManager[object]:
     """Let facts that are made in the ``with`` block be noted in a list."""
-    token = _ledger.set(ledger)
-    try:
-        yield
-    finally:
-        _ledger.reset(token)
+    return holding(_ledger, ledger)

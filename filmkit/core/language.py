@@ -32,6 +32,7 @@ from typing import Any
 
 from filmkit.core.errors import StageError
 from filmkit.core.fonts import is_east_asian
+from filmkit.core.holding import holding
 
 __all__ = [
     "ALPHABETIC",
@@ -252,11 +253,9 @@ def use_language(code: str, *folders: Path) -> Iterator[Language]:
         Folders of catalogues that are asked before that of the kit, in this order.
     """
     found = (catalogue(folder, code) for folder in dict.fromkeys([*folders, KIT_CATALOGUES]))
-    token = _current.set(_Active(Language(code), tuple(each for each in found if each)))
-    try:
-        yield current_language()
-    finally:
-        _current.reset(token)
+    active = _Active(Language(code), tuple(each for each in found if each))
+    with holding(_current, active):
+        yield active.language
 
 
 def catalogue(folder: Path, code: str) -> NullTranslations | None:

@@ -35,8 +35,6 @@ class Norm:
         Values that get the first and the last colour; values beyond are clipped.
     cmap
         Name of a matplotlib colour map, or colours at equal steps, "#RRGGBB/#RRGGBB/...".
-    percentile
-        Percentile of the values' magnitudes that became ``vmax``; 100 if nothing was clipped.
     linear_width
         Up to which magnitude a stretched scale is about linear, in the units of the values;
         infinite for a linear scale.
@@ -59,7 +57,6 @@ class Norm:
     vmin: float
     vmax: float
     cmap: str
-    percentile: float = 100.0
     linear_width: float = math.inf
 
     def __post_init__(self) -> None:
@@ -82,7 +79,7 @@ class Norm:
         """
         magnitudes = np.abs(np.asarray(values, dtype=np.float64))
         limit = float(np.percentile(magnitudes, percentile)) if magnitudes.size else 1.0
-        return cls(-(limit or 1.0), limit or 1.0, current_theme().colour_map(role), percentile)
+        return cls(-(limit or 1.0), limit or 1.0, current_theme().colour_map(role))
 
     @classmethod
     def stretched(cls, values: npt.ArrayLike, percentile: float = 99.0, *, role: str = "") -> Norm:
@@ -137,7 +134,7 @@ class Norm:
         # How much a scale is stretched is the inverse of its linear width: 0 for a linear one.
         stretch = (1 - alpha) / self.linear_width + alpha / other.linear_width
         width = 1 / stretch if stretch else math.inf
-        return Norm(vmin, vmax, self.cmap, self.percentile, width)
+        return Norm(vmin, vmax, self.cmap, width)
 
     def places(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return where values lie between the first colour, 0, and the last one, 1; clipped."""
@@ -187,12 +184,8 @@ def has_name(cmap: str) -> bool:
 @lru_cache
 def colour_table(name: str) -> Pixels:
     """Return the 256 colours, (256, 3) uint8, of a colour map as :class:`Norm` names it."""
-    if not has_name(name):
-        stops = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in name.split("/")]
-        places = np.linspace(0, len(stops) - 1, 256)
-        channels = [np.interp(places, range(len(stops)), each) for each in zip(*stops, strict=True)]
-        return np.asarray(np.rint(np.stack(channels, axis=1)), dtype=np.uint8)
-    return np.asarray(np.rint(Colormap(name).lut(256)[:, :3] * 255), dtype=np.uint8)
+    colours = Colormap(name if has_name(name) else name.split("/"))
+    return np.asarray(np.rint(colours.lut(256)[:, :3] * 255), dtype=np.uint8)
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+
+from filmkit.core.holding import holding
 
 __all__ = ["beat_begins", "hearing_of_beats"]
 
 _listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
 
 
-@contextmanager
-def hearing_of_beats(listener: Callable[[str], None]) -> Iterator[None]:
+def hearing_of_beats(listener: Callable[[str], None]) -> AbstractContextManager[object]:
     """Call a function with the name of each beat that begins in the ``with`` block."""
-    token = _listener.set(listener)
-    try:
-        yield
-    finally:
-        _listener.reset(token)
+    return holding(_listener, listener)
 
 
 def beat_begins(name: str) -> None:

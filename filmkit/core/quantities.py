@@ -388,12 +388,16 @@ class _Latent:
             return _float(self.trace.get("kv_latent", self.layer))
         return _float(self.trace.get("x", self.layer)) @ self._weight("W_DKV")
 
+    @cached_property
+    def rope(self) -> Array:
+        """The shared rotated keys, (position, d_rope); without columns for a fitted latent."""
+        if self.trace.meta.attention == "mla":
+            return _float(self.trace.get("k_rope", self.layer))
+        return self.latents[:, :0]
+
     def keys(self, kv_head: int) -> Array:
         """(position, d_qk), the shared rotated key behind."""
-        content = self.latents @ self._weight("W_UK")[:, kv_head]
-        if self.trace.meta.attention != "mla":
-            return content
-        return np.hstack([content, _float(self.trace.get("k_rope", self.layer))])
+        return np.hstack([self.latents @ self._weight("W_UK")[:, kv_head], self.rope])
 
     def values(self, kv_head: int) -> Array:
         """(position, d_v)."""
@@ -401,11 +405,9 @@ class _Latent:
 
     def queries(self, head: int) -> Array:
         """(position, d_qk), the rotated part behind."""
-        q = _float(self.trace.get("q", self.layer))[:, head]
-        if self.trace.meta.attention != "mla":
-            return q
-        rotated = _float(self.trace.get(self.trace.used("q"), self.layer))[:, head]
-        content = self.trace.meta.d_qk - self.trace.meta.rotary_dim
+        names = "q", self.trace.used("q")
+        q, rotated = (_float(self.trace.get(name, self.layer))[:, head] for name in names)
+        content = q.shape[1] - self.rope.shape[1]
         return np.hstack([q[:, :content], rotated[:, content:]])
 
     def asked(self, head: int) -> Array:
@@ -415,14 +417,10 @@ class _Latent:
 
     def parts(self, head: int) -> tuple[Array, Array]:
         """The scaled scores of the latents and of the rotated part, (query, key) each."""
-        trace, scale = self.trace, self.trace.meta.score_scale
-        of_latents = scale * self.asked(head) @ self.latents.T
-        bias = np.zeros_like(of_latents)
-        if trace.meta.attention != "mla":
-            return of_latents + trace.position_bias(self.layer)[head], bias
-        width = trace.meta.rotary_dim
-        rotated = self.queries(head)[:, -width:] @ _float(trace.get("k_rope", self.layer)).T
-        return of_latents, scale * rotated
+        asked, scale = self.asked(head), self.trace.meta.score_scale
+        rotated = self.queries(head)[:, self.trace.meta.d_qk - self.rope.shape[1] :]
+        of_latents = scale * asked @ self.latents.T + self.trace.position_bias(self.layer)[head]
+        return of_latents, scale * rotated @ self.rope.T
 
     def pattern(self, head: int) -> Array:
         """(query, key)."""

@@ -35,22 +35,22 @@ class FilmRenderer(CairoRenderer):
     ----------
     camera_class
         Class of the camera.
+
+    Attributes
+    ----------
     receiver
         Called with each picture and the number of frames that it is shown for. Without one
         nothing is drawn, and the scene runs as fast as it can. It may be replaced between
         animations.
-
-    Attributes
-    ----------
     piece_time
         Seconds from the start of the piece.
     only
         Numbers of the frames to draw, counted from the start of the piece; None for all.
     """
 
-    def __init__(self, camera_class: type[Camera], receiver: FrameReceiver | None = None) -> None:
-        super().__init__(camera_class=camera_class, skip_animations=receiver is None)
-        self.receiver = receiver
+    def __init__(self, camera_class: type[Camera]) -> None:
+        super().__init__(camera_class=camera_class, skip_animations=True)
+        self.receiver: FrameReceiver | None = None
         self.piece_time: float = 0.0
         self._before: float = 0.0
         self.only: Container[int] | None = None

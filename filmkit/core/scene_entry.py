@@ -119,9 +119,7 @@ class SceneEntry:
             return stage
         from filmkit.core.arrival import arriving
 
-        origin = self.arrival.origin.load()
-        arrival = self.arrival
-        return arriving(stage, arrival.first, origin, arrival.last, arrival.chapter)
+        return arriving(stage, self.arrival.origin.load(), self.arrival)
 
 
 @dataclass(frozen=True)

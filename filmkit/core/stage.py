@@ -283,11 +283,9 @@ class Stage(Scene):
         What the user chose.
     on_beat_end
         Called with a :class:`BeatRecord` and this stage whenever a beat has ended.
-    receiver
-        Called with each picture and the number of frames that it is shown for. Without one
-        nothing is drawn, and the scene runs as fast as it can.
     receiver_of_beat
-        Instead of a receiver: gives one for each part of each beat; see :data:`ReceiverOfBeat`.
+        Gives the receiver of the pictures of each part of each beat; see :data:`ReceiverOfBeat`.
+        Without it nothing is drawn, and the scene runs as fast as it can.
     speech
         What a voice says during each beat, by the names of beats. It sets the time: a beat lasts at
         least as long, and marks are waited for until the voice says them.
@@ -348,11 +346,10 @@ class Stage(Scene):
         settings: StageSettings | None = None,
         *,
         on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
-        receiver: FrameReceiver | None = None,
         receiver_of_beat: ReceiverOfBeat | None = None,
         speech: Mapping[str, Speech] | None = None,
     ) -> None:
-        super().__init__(renderer=FilmRenderer(LitCamera, receiver))
+        super().__init__(renderer=FilmRenderer(LitCamera))
         self._require_tensors(trace)
         self.trace = trace
         self.settings = settings or StageSettings()
@@ -564,9 +561,8 @@ class Stage(Scene):
                     f"it takes {spoken:,.0f} seconds to say; let several beats say it",
                     place_of_code(method),
                 )
-            length = max(tail - start, spoken)
-            # A little longer, so that the last thing that happens can be seen.
-            length = max(length, tail - start + self.theme.tempo.breath)
+            # A little longer than what happens, so that the last of it can be seen.
+            length = max(spoken, tail - start + self.theme.tempo.breath)
             with self._part(name, tail=True):
                 self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - (tail - start))
                 if asks:
@@ -603,7 +599,7 @@ class Stage(Scene):
         with (
             self.receiver_of_beat(name, tail)
             if self.receiver_of_beat
-            else nullcontext(self.renderer.receiver) as self.renderer.receiver
+            else nullcontext() as self.renderer.receiver
         ):
             yield
 
@@ -650,8 +646,9 @@ class Stage(Scene):
 
     def _ask(self) -> None:
         """Let the picture step back, and write the question of the beat that follows over it."""
-        self._card = Card(self.narration(self.playing).text, self.frame)
         self._behind = {part: presence(part) for part in self.visible_parts()}
+        front = 1 + max((part.z_index for part in self._behind), default=0)
+        self._card = Card(self.narration(self.playing).text, self.frame).set_z_index(front)
         self.play(*faded(self._behind), Appear(self._card))
 
     def _wait_for_answer(self, seconds: float) -> None:

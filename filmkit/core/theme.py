@@ -7,11 +7,11 @@ once: then everything that is made after a change of theme has the new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
+from filmkit.core.holding import holding
 from filmkit.core.theme_names import PALETTES, THEMES
 
 __all__ = [
@@ -102,8 +102,8 @@ class Theme:
         Negative numbers of inputs and outputs, whose ink is a grey itself.
     masked
         Fill of cells that the causal mask removes.
-    card, rim
-        Face of a card in space, and the light along its upper edge.
+    card
+        Face of a card in space.
     glass
         Edges of a box of glass.
     palette
@@ -159,7 +159,6 @@ class Theme:
     counter: str = "#7488b0"
     masked: str = "#27244a"
     card: str = "#0b0d10"
-    rim: str = "#a9b6c4"
     glass: str = "#bfe3ff"
     palette: Palette = Palette()
     tempo: Tempo = Tempo()
@@ -270,7 +269,6 @@ LIGHT = replace(
     masked="#ebe4d5",
     card="#fcfaf6",
     shades=(0.5, 0.2),
-    rim="#8d8373",
     glass="#4682a8",
     tint=("#c2c2c2", 0.85),
     counter="#5d76aa",
@@ -294,7 +292,6 @@ PRINT = replace(
     z="#000000",
     latent="#5b1fa0",
     card="#faf9f7",
-    rim="#6f675a",
     glass="#2f6486",
     thin=1.6,
     line=2.8,
@@ -314,14 +311,13 @@ def current_theme() -> Theme:
     return _current.get()
 
 
-@contextmanager
 def use_theme(
     name: str = THEMES[0],
     palette: str = PALETTES[0],
     *,
     background: str | None = None,
     min_text_size: float = Theme.min_text_size,
-) -> Iterator[Theme]:
+) -> AbstractContextManager[Theme]:
     """Use a theme for everything that is made inside the ``with`` block, and yield it.
 
     Parameters
@@ -346,15 +342,10 @@ def use_theme(
     if palette not in _PALETTES:
         raise ValueError(f"no palette {palette!r}; there are {', '.join(_PALETTES)}")
     theme = _THEMES[name]
-    token = _current.set(
-        replace(
-            theme,
-            palette=_PALETTES[palette],
-            background=background or theme.background,
-            min_text_size=min_text_size,
-        )
+    used = replace(
+        theme,
+        palette=_PALETTES[palette],
+        background=background or theme.background,
+        min_text_size=min_text_size,
     )
-    try:
-        yield _current.get()
-    finally:
-        _current.reset(token)
+    return holding(_current, used)

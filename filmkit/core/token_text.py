@@ -13,23 +13,21 @@ SIGNS = {"\n": "↵", "\t": "⇥", "\r": "⏎", "\u00a0": "·"}
 HIDDEN = {"Cc", "Cf", "Cn", "Co", "Cs"}  # categories of characters that are not seen
 
 
-def printable(token: str, *, spaces: bool = False) -> str:
+def printable(token: str) -> str:
     """Return a token's text with a visible sign for every invisible character.
 
     Parameters
     ----------
     token
-        As the tokenizer gives it, blanks included.
-    spaces
-        Whether to show blanks, such as the one that most tokens begin with; a token of blanks
-        alone always shows them.
+        As the tokenizer gives it, blanks included: those at its ends are left out, but a token of
+        blanks alone shows them.
 
     Examples
     --------
     >>> printable(" flag"), printable("\\n"), printable("<0xE7><0x8C>")
     ('flag', '↵', '‹E7 8C›')
     """
-    blanks = spaces or not token.strip(" ")
+    blanks = not token.strip(" ")
     body = token if blanks else token.strip(" ")
     signs = SIGNS | ({" ": "·"} if blanks else {})
     kept = JOINERS if set(body) - JOINERS else set()

@@ -149,9 +149,7 @@ class LayerView:
         """Return the drawn positions of a tensor whose first axis is the position, float64."""
         return self.trace.get(name, self.layer)[self.first : self.stop].astype(np.float64)
 
-    def source(
-        self, name: str, *index: int | tuple[int, int], transposed: bool = False
-    ) -> TensorSource:
+    def source(self, name: str, *index: int | tuple[int, int]) -> TensorSource:
         """Return the source of ``rows(name)``.
 
         Parameters
@@ -160,12 +158,9 @@ class LayerView:
             Name of the tensor without its layer, such as "q".
         *index
             One integer or (start, stop) for each further axis.
-        transposed
-            Whether rows and columns are exchanged.
         """
         key = self.trace.tensor_name(name, self.layer)
-        index = ((self.first, self.stop), *index)
-        return TensorSource(key, index=index, transposed=transposed, model=self._model)
+        return TensorSource(key, index=((self.first, self.stop), *index), model=self._model)
 
     @property
     def _model(self) -> str:

@@ -45,6 +45,7 @@ def cell_words() -> dict[str, str]:
         "channel": _("channel"),
         "cell": _("row {row}, column {column}"),
         "step": _("{axis} “{word}” ({position})"),
+        "before": _("all words before"),
         "masked": _("masked: the word comes later"),
     }
 

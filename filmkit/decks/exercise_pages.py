@@ -36,12 +36,11 @@ def exercises_on_paper(view: HeadView) -> dict[str, Any]:
     equals = "=" if tasks.divisor**2 == meta.d_qk else "≈"
     first, last = tasks.pairs[0], tasks.pairs[-1]
     better = max(tasks.pairs, key=lambda pair: pair.score).word.text
-    others, before, after = tasks.left_out, tasks.before, tasks.after
-    reads = before and ngettext(
-        "This layer reads {number} word at most: “{word}” is masked.",
-        "This layer reads {number} words at most: “{word}” is masked.",
+    others = tasks.left_out
+    reads = ngettext(
+        "This layer reads {number} word at most: what comes before is masked, so its share is 0.",
+        "This layer reads {number} words at most: what comes before is masked, so its share is 0.",
         tasks.window,
-        word=before.text,
     )
     least = min(row.difference for row in tasks.rows if row.difference is not None)
     wholes = [Decimal(-number) for number in range(min(POWER_ROWS, int(-least) + 1))]
@@ -63,9 +62,10 @@ def exercises_on_paper(view: HeadView) -> dict[str, Any]:
         "more": tasks.more,
         "others": bool(others),
         "named": _named(others) if 0 < len(others) <= MOST_NAMED else None,
-        "before": before and before.name,
-        "after": after and {"name": after.name, "text": after.text},
-        "reads": reads,
+        "before": _together(tasks.before),
+        "after": _together(tasks.after),
+        "reads": reads if tasks.before else None,
+        "begins": meta.has_bos and len(tasks.before) < 2,
         "sink": meta.sinks,
         "zero": [format_count(0), format_decimal(0, 3)],
         "e": format_decimal(math.e, 3),
@@ -82,6 +82,17 @@ def exercises_on_paper(view: HeadView) -> dict[str, Any]:
         "output": tasks.output,
         "own_output": [*map(format_number, tasks.model_output)],
     }
+
+
+def _together(words: list[Word]) -> str | None:
+    """Return the name of the row of words that follow each other; None without any."""
+    # The beginning token stands in no sentence: it is named where it stands alone.
+    words = [word for word in words if word.number] or words
+    if len(words) < 2:
+        return words[0].name if words else None
+    first, *between, last = words
+    texts = [first.text, *(["…"] if between else []), last.text]
+    return f"{first.number}–{last.number}  {' '.join(texts)}"
 
 
 def _named(words: list[Word]) -> str:

@@ -173,7 +173,7 @@ class Exercises:
     left_out
         Those other words.
     before, after
-        The next words that the query may not read: the last before its window, the first after it.
+        All words that the query may not read: before its window, and after itself.
     window
         How many words a query may read at most; 0 for all.
     total
@@ -199,8 +199,8 @@ class Exercises:
         by_share = sorted(read, key=lambda key: -self._shares[key])
         self._shown, self._others = sorted(by_share[:count]), sorted(by_share[count:])
         self.word, self.left_out = self._word(self._at), [*map(self._word, self._others)]
-        self.before = self._word(read.start - 1) if read.start else None
-        self.after = self._word(read.stop) if read.stop < meta.n_prompt else None
+        self.before = [*map(self._word, range(read.start))]
+        self.after = [*map(self._word, range(read.stop, meta.n_prompt))]
 
         query = self._tensor(view.score_tensor("q"))[self._at, view.head]
         keys = self._tensor(view.score_tensor("k"))[:, view.kv_head]

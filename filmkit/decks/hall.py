@@ -48,15 +48,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from filmkit.decks.votes import Question, Vote
 from filmkit.serving.limits import Rate
 
-__all__ = ["MAX_AUDIENCE", "MAX_SPEAKERS", "REPLACED", "Hall"]
+__all__ = ["FULL", "MAX_AUDIENCE", "MAX_SPEAKERS", "REPLACED", "Hall"]
 
 MAX_SPEAKERS, MAX_AUDIENCE = 8, 500  # telephones at a time
 
 # Messages a second, and at once. A pointer that moves sends 30 a second.
 SPEAKER, AUDIENCE = (60.0, 120.0), (4.0, 12.0)
 
-# How a websocket is closed; see RFC 6455, and session.js for the last one.
-REFUSED, TOO_MANY, REPLACED = 1008, 1013, 4000
+# How a websocket is closed; see RFC 6455, and session.js for those from 4000 on.
+REFUSED, REPLACED, FULL = 1008, 4000, 4001
 
 HERE_SECONDS = 3.0  # after which a page is told that the server is there
 COUNTING_SECONDS = 0.2  # between two counts of votes that are told
@@ -226,10 +226,10 @@ class Hall:
 
     async def attend_speaker(self, websocket: WebSocket) -> None:
         """Serve a telephone of the speaker."""
-        if len(self._speakers) >= MAX_SPEAKERS:
-            await websocket.close(TOO_MANY)
-            return
         await websocket.accept()
+        if len(self._speakers) >= MAX_SPEAKERS:
+            await _turn_away(websocket, MAX_SPEAKERS)
+            return
         line = _Line(websocket, *SPEAKER)
         self._speakers.add(line)
         line.post(self._place())
@@ -244,10 +244,10 @@ class Hall:
 
     async def attend_audience(self, websocket: WebSocket, voter: str) -> None:
         """Serve a telephone of the audience, whose browser has this name."""
-        if len(self._audience) >= MAX_AUDIENCE:
-            await websocket.close(TOO_MANY)
-            return
         await websocket.accept()
+        if len(self._audience) >= MAX_AUDIENCE:
+            await _turn_away(websocket, MAX_AUDIENCE)
+            return
         line = _Line(websocket, *AUDIENCE)
         self._audience[line] = voter
         line.post(self._vote_asked(voter))
@@ -400,6 +400,11 @@ class Hall:
             "mine": vote.choice_of(voter) if vote else None,
             "right": vote.question.answer if vote and is_told else None,
         }
+
+
+async def _turn_away(websocket: WebSocket, places: int) -> None:
+    """Close an open websocket, since so many places are taken: a page hears no reason before."""
+    await websocket.close(FULL, str(places))
 
 
 def _post_all(lines: Iterable[_Line], message: Message) -> None:

@@ -32,14 +32,16 @@ from filmkit.serving.running import listening, open_in_browser, run, server_of
 
 __all__ = ["ROLES", "TalkServer", "serve_talk"]
 
-ROLES = {"screen": 32, "speaker": 16, "vote": 6}
-"""The parts of the server, by the first names of their paths, and the bytes of their secrets.
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""What secrets are made of: none looks like another, and a telephone needs no key for capitals."""
 
-Short ones make codes that are read from far away, and can be typed; the shortest lets people vote
-and do nothing else.
+ROLES = {"screen": 52, "speaker": 26, "vote": 8}
+"""The parts of the server, by the first names of their paths, and the lengths of their secrets.
+
+Short ones make codes that are read from far away, and can be typed. Those of screen and speaker
+have 256 and 128 bits; the shortest lets people vote and do nothing else, and who guesses may try as
+often as :mod:`filmkit.serving.limits` lets a machine come.
 """
-
-REFUSAL = "Refused: scan the code again, or open the whole address, token included.\n"
 
 # Pages say themselves what they may load and run.
 PAGE_HEADERS = {
@@ -84,9 +86,10 @@ class TalkServer:
                 f"/{role}/",
                 f"talk-{port}-{role}",
                 hosts_of(() if role == "screen" else addresses, port),
-                secrets.token_urlsafe(size),
+                "".join(secrets.choice(LETTERS) for _ in range(length)),
+                lead="",
             )
-            for (role, size), port in zip(ROLES.items(), (inside, outside, outside), strict=True)
+            for (role, length), port in zip(ROLES.items(), (inside, outside, outside), strict=True)
         }
         self._talk = talk
         self._voter_cookie = f"talk-{outside}-voter"
@@ -159,7 +162,7 @@ class TalkServer:
 
         routes = [Route("/", show_page), WebSocketRoute("/session", attend_session), *more]
         more_headers = LOCAL_HEADERS if role == "screen" else {}
-        guard = Guard(Starlette(routes=routes), entrance, REFUSAL, more_headers)
+        guard = Guard(Starlette(routes=routes), entrance, self._talk.refusal, more_headers)
         return Mount(entrance.home.rstrip("/"), guard)
 
 

@@ -253,7 +253,7 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
                 parts = session.part_files(entry, target)
                 for slide, record in zip(drawn, session.records(entry), strict=True):
                     count = sum(task.beat == record.name for task in plan.tasks)
-                    sound = session.spoken.track([(entry, [record])], request.quality)
+                    sound = session.spoken.track([(entry, [record])])
                     film = deliver(
                         folder / entry.slug / f"{slide.name}.{request.file_format}",
                         islice(parts, count),

@@ -11,12 +11,13 @@ from typing import Any
 
 from PIL import Image
 
-from filmkit.core.language import QUESTION
+from filmkit.core.language import QUESTION, _, current_language
 from filmkit.core.theme import DARK
 from filmkit.decks import DeckOptions
 from filmkit.decks.slides import Slide
 from filmkit.decks.votes import Question
 from filmkit.decks.web import WebDeck, as_json, render_page
+from filmkit.serving.refusal import refusal_page
 
 __all__ = ["TELEPHONE_SCRIPTS", "VOTING_SCRIPTS", "Talk"]
 
@@ -36,8 +37,9 @@ class Talk:
 
     Attributes
     ----------
-    screen, telephone, voting
-        The pages: the deck itself, the speaker's telephone, and one of the audience.
+    screen, telephone, voting, refusal
+        The pages: the deck itself, the speaker's telephone, one of the audience, and that of
+        whoever has a wrong code, or an old one.
     films
         Films beside the deck's page, by their addresses in it.
     pictures
@@ -51,6 +53,7 @@ class Talk:
     screen: str
     telephone: str
     voting: str
+    refusal: str
     films: Mapping[str, Path]
     pictures: Mapping[str, bytes]
     slides: int
@@ -96,6 +99,11 @@ class Talk:
             screen=deck.served(),
             telephone=_page("telephone.html", TELEPHONE_SCRIPTS, title, document, asked),
             voting=_page("vote.html", VOTING_SCRIPTS, title, {"title": title}, asked),
+            refusal=refusal_page(
+                _("This code is not valid"),
+                _("Scan the code again, or type its whole address."),
+                current_language().tag,
+            ),
             films=deck.films,
             pictures=dict(zip(names, small, strict=True)),
             slides=len(slides),

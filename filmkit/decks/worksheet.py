@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from extract.trace import Trace
-from filmkit.core.language import QUESTION, _, current_language
+from filmkit.core.language import QUESTION, _
+from filmkit.core.model_places import origin_notes
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
 from filmkit.core.token_text import printable
@@ -60,16 +61,18 @@ def make_worksheet(request: RenderRequest, target: Path, paper: str, *, exercise
             "exercises": exercises_on_paper(view().head(settings.head)) if exercises else None,
             "questions": [],
             "traced": False,
+            "source": "  ·  ".join([*origin_notes(trace.meta), trace.meta.model]),
         }
         if request.scenes:
             asked = [beats for entry in request.scenes for beats in _asked(request, entry, trace)]
             slides = _slides(request, trace, asked)
             if not slides:
                 return False
-            document["questions"] = [_question(beats, slides, pictures) for beats in asked]
+            model = trace.meta.model
+            questions = [_question(beats, slides, pictures, model) for beats in asked]
             # What published sizes answer needs no sentence.
-            sources = [slides[beats.entry, beats.answers].source for beats in asked]
-            document["traced"] = any(trace.meta.model in source for source in sources)
+            document["traced"] = any(question["traced"] for question in questions)
+            document["questions"] = questions
         if exercises or document["traced"]:
             document["sentence"] = _sentence(view())
         typeset(target, "worksheet.typ", theme, document, pictures)
@@ -135,27 +138,29 @@ def _slides(request: RenderRequest, trace: Trace, asked: list[Asked]) -> Slides:
     return {(slide.entry, slide.name.partition("_")[2]): slide for slide in drawn}
 
 
-def _question(asked: Asked, slides: Slides, pictures: dict[str, Image.Image]) -> dict[str, Any]:
-    """Return a question with what leads to it, and its answer.
+def _question(
+    asked: Asked, slides: Slides, pictures: dict[str, Image.Image], model: str
+) -> dict[str, Any]:
+    """Return a question with what leads to it, its answer, and whether the model's numbers give it.
 
-    What was seen and said before leads to it if its numbers come from where those of the answer do.
+    What was seen before leads to it if its numbers come from where those of the answer do. What was
+    said before is left out: it goes from one picture to the next.
     """
     entry, described = asked.entry, asked.asks == asked.answers
     asks, answers = slides[entry, asked.asks], slides[entry, asked.answers]
     before = [slides[entry, name] for name in asked.before]
     seen = [slide for slide in before if slide.source == answers.source]
-    said = current_language().space.join(slide.narration for slide in seen)
     task = _("What does this picture show? Say it in your own words.")
     return {
         "scene": entry.shown_title,
         "seen": [_picture(slide, pictures) for slide in seen],
-        "before": "" if described else said,
         "text": task if described else asks.narration,
         "choices": asks.choices,
         "right": asks.answer,
         "why": "" if described else _("Why do you think so?"),
         "picture": _picture(answers, pictures),
         "answer": answers.narration,
+        "traced": model in answers.source,
     }
 
 

@@ -13,7 +13,8 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from manim import DL, LEFT, UR, Mobject, VGroup, VMobject
+from manim import DL, LEFT, UR, Line, Mobject, VGroup
+from scipy.optimize import isotonic_regression
 
 from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
@@ -58,25 +59,16 @@ def spread(
     >>> spread([0.0, 0.0, 5.0], [1.0, 1.0, 1.0], -9.0, 9.0)
     (-0.5, 0.5, 5.0)
     """
-    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    room = np.array([sizes[i] for i in order], dtype=float)
+    order = np.argsort(wanted, kind="stable")
+    room = np.array(sizes, dtype=float)[order]
     # Subtract from each place the room of the labels before it: then labels only must not change
-    # their order. The nearest such places are means of pooled runs (isotonic regression).
-    offset = np.concatenate([[0.0], np.cumsum((room[1:] + room[:-1]) / 2)])
-    runs: list[list[float]] = []
-    for place in np.array([wanted[i] for i in order]) - offset:
-        runs.append([float(place)])
-        while len(runs) > 1 and np.mean(runs[-2]) > np.mean(runs[-1]):
-            last = runs.pop()
-            runs[-1] += last
-    flat = np.concatenate([np.full(len(run), np.mean(run)) for run in runs]) if runs else offset[:0]
-    if len(flat):
-        flat = np.clip(flat, None, high - room[-1] / 2 - offset[-1])
-        flat = np.clip(flat, low + room[0] / 2, None)
-    centers = [0.0] * len(order)
-    for index, center in zip(order, flat + offset[: len(flat)], strict=True):
-        centers[index] = float(center)
-    return tuple(centers)
+    # their order. The nearest such places are an isotonic regression.
+    offset = np.concatenate([[0.0], np.cumsum((room[1:] + room[:-1]) / 2)])[: len(room)]
+    flat = isotonic_regression(np.array(wanted, dtype=float)[order] - offset).x
+    flat = np.minimum(flat, high - (room / 2 + offset)[-1:])
+    centers = np.empty(len(room))
+    centers[order] = np.maximum(flat, low + room[:1] / 2) + offset
+    return tuple(centers.tolist())
 
 
 @dataclass(frozen=True)
@@ -143,17 +135,6 @@ class ChartAxis:
         return tuple(self.write(tick) for tick in self.ticks)
 
 
-def _line_height(size: float) -> float:
-    """Return the height of a line of text in scene units."""
-    return size * FRAME_HEIGHT
-
-
-def _hairline(start: Sequence[float], end: Sequence[float], colour: str, width: float) -> VMobject:
-    """Return a straight line between two points (x, y)."""
-    line = VMobject(stroke_color=colour, stroke_width=width, fill_opacity=0.0)
-    return line.set_points_as_corners([[*start, 0.0], [*end, 0.0]])
-
-
 class ChartAxes(VGroup):
     """Two axes with few ticks: horizontal hairlines, numbers at the left and below, titles.
 
@@ -206,7 +187,7 @@ class ChartAxes(VGroup):
         theme = current_theme()
         self.x, self.y = x, y
         size = size or theme.note_size
-        line = _line_height(size)
+        line = size * FRAME_HEIGHT
         self.x_ticks, self.y_ticks = (
             VGroup(*(Tick(text, size=size, colour=theme.muted) for text in axis.tick_labels))
             for axis in (x, y)
@@ -223,12 +204,8 @@ class ChartAxes(VGroup):
             box.top - (line + max(GAP, 0.6 * line) if y.title else 0.0),
         )
         self.rules = VGroup()
-        self.base = _hairline(
-            (self.plot.left, self.plot.bottom),
-            (self.plot.right, self.plot.bottom),
-            theme.flow,
-            theme.line,
-        )
+        ends = [[x, self.plot.bottom, 0.0] for x in (self.plot.left, self.plot.right)]
+        self.base = Line(*ends, stroke_color=theme.flow, stroke_width=theme.line)
         for label, tick in zip(self.x_ticks, x.ticks, strict=True):
             label.on_line(self.at(tick, y.low)[0], self.plot.bottom - GAP - line / 2)
         titles = []
@@ -241,8 +218,8 @@ class ChartAxes(VGroup):
         self.titles = VGroup(*titles)
         for label, tick in zip(self.y_ticks, y.ticks, strict=True):
             _x, level = self.at(x.low, tick)
-            ends = (self.plot.left, level), (self.plot.right, level)
-            self.rules.add(_hairline(*ends, theme.faint, theme.thin))
+            ends = [[side, level, 0.0] for side in (self.plot.left, self.plot.right)]
+            self.rules.add(Line(*ends, stroke_color=theme.faint, stroke_width=theme.thin))
             label.on_line(self.plot.left - GAP - label.width / 2, level)
         self.add(self.rules, self.base, self.x_ticks, self.y_ticks, self.titles)
 
@@ -251,9 +228,9 @@ class ChartAxes(VGroup):
         boxes = [Box.between(label.get_corner(DL), label.get_corner(UR)) for label in labels]
         for rule in self.rules:
             y = rule.get_y()
-            across = sorted((b.left, b.right) for b in boxes if b.bottom < y < b.top)
-            ends = [(start - GAP, end + GAP) for start, end in across]
-            ends = [self.plot.left, *chain(*ends), self.plot.right]
+            stand = sorted((b.left, b.right) for b in boxes if b.bottom < y < b.top)
+            around = [(left - GAP, right + GAP) for left, right in stand]
+            ends = [self.plot.left, *chain(*around), self.plot.right]
             rule.clear_points()
             for start, end in zip(ends[::2], ends[1::2], strict=True):
                 if start < end:
@@ -335,7 +312,7 @@ class EndLabels(VGroup):
         for curve, text in zip(curves, texts, strict=True):
             colour = curve.line.get_stroke_color()
             self.labels.add(Label(text, size=size, colour=colour))
-            self.ties.add(_hairline((0, 0), (1, 0), colour, theme.thin))
+            self.ties.add(Line(stroke_color=colour, stroke_width=theme.thin))
         ends = [curve.end for curve in curves]
         line = self.labels[0].line_height
         low = curves[0].axes.plot.bottom - line / 2

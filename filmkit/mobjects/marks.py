@@ -46,32 +46,6 @@ __all__ = [
 FILL, TIGHT = 0.92, 0.94
 
 
-class Highlight(Rectangle):
-    """A frame around a row, a column, a block or a cell.
-
-    Parameters
-    ----------
-    box
-        What is framed, such as ``heatmap.row(3)``.
-    colour
-        "#RRGGBB"; the theme's ``highlight`` by default.
-    zoom
-        Size of the frame's gap relative to the full picture, for a camera that is close.
-    """
-
-    def __init__(self, box: Box, *, colour: str | None = None, zoom: float = 1.0) -> None:
-        theme = current_theme()
-        grown = box.grown(0.03 * zoom)
-        super().__init__(
-            width=grown.width,
-            height=grown.height,
-            stroke_color=colour or theme.highlight,
-            stroke_width=theme.bold,
-            fill_opacity=0.0,
-        )
-        self.move_to(grown.center)
-
-
 class Outline(Rectangle):
     """An outline without cells, for a matrix whose numbers are not shown.
 
@@ -97,6 +71,23 @@ class Outline(Rectangle):
         if radius:
             self.points = _rounded(box.width, box.height, radius).copy()
         self.move_to(box.center)
+
+
+class Highlight(Outline):
+    """A frame around a row, a column, a block or a cell.
+
+    Parameters
+    ----------
+    box
+        What is framed, such as ``heatmap.row(3)``.
+    colour
+        "#RRGGBB"; the theme's ``highlight`` by default.
+    """
+
+    def __init__(self, box: Box, *, colour: str | None = None) -> None:
+        theme = current_theme()
+        super().__init__(box.grown(0.03), colour=colour or theme.highlight)
+        self.set_stroke(width=theme.bold)
 
 
 @lru_cache(maxsize=64)  # most outlines of a picture are those of equal cards
@@ -439,19 +430,3 @@ class TokenLabels(VGroup):
             else:
                 label.move_to([x - label.width / 2, y, 0])
             self.add(label)
-
-    def beside(self, points: Sequence[tuple[float, float]], *, size: float) -> TokenLabels:
-        """Return a copy beside other rows, with the words shortened as they are now.
-
-        Parameters
-        ----------
-        points
-            Right end of each word.
-        size
-            Maximum text size.
-        """
-        moved = self.copy()
-        for label, (x, y) in zip(moved, points, strict=True):
-            label.scale(min(1.0, size * FRAME_HEIGHT / label.line_height))
-            label.move_to([x - label.width / 2, y, 0])
-        return moved

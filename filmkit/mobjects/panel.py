@@ -1,4 +1,4 @@
-"""Panels: a heatmap, or both ends of a wide one, with the name and shape of its matrix."""
+"""Panels: a heatmap with the name and shape of its matrix."""
 
 from __future__ import annotations
 
@@ -30,8 +30,6 @@ class Header(VGroup):
         Numbers of rows and columns; None writes none.
     colour
         Colour of name and symbol; the theme's ``ink`` by default.
-    size
-        Text size of name and symbol; the theme's ``name_size`` by default.
 
     Attributes
     ----------
@@ -50,12 +48,11 @@ class Header(VGroup):
         shape: tuple[int, int] | None = None,
         *,
         colour: str | None = None,
-        size: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         theme = current_theme()
-        self.size = size = size or theme.name_size
+        self.size = size = theme.name_size
         self.line = 0.0
         self.name = Label(name, size=size, colour=colour) if name else None
         self.symbol = Symbol(symbol, size=size, colour=colour) if symbol else None
@@ -92,21 +89,6 @@ class Header(VGroup):
         }[align]
         self.set_line(box.top + buff + self.size * FRAME_HEIGHT / 2)
         self.shift([x, 0, 0])
-        return self
-
-    def fit(self, room: float) -> Header:
-        """Leave out the shape if it is wider than ``room`` scene units, and return it.
-
-        If that is not enough it is made smaller, but no smaller than can be read.
-        """
-        if self.width > room and self.shape is not None:
-            self.remove(self.shape)
-            self.shape = None
-        if self.width > room:
-            least = current_theme().min_text_size * FRAME_HEIGHT
-            smallest = min(1.0, least / self.submobjects[0].line_height)
-            left = [float(self.get_left()[0]), self.line, 0.0]
-            self.scale(max(smallest, room / self.width), about_point=left)
         return self
 
     def set_line(self, y: float) -> Header:

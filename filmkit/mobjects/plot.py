@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain, cycle
 
 import numpy as np
@@ -106,20 +105,8 @@ class Chart(VGroup):
         write: Callable[[float], str] | None = None,
     ) -> None:
         super().__init__()
-        self._anew = partial(
-            Chart,
-            bars,
-            names=names,
-            lines=lines,
-            xs=xs,
-            x=x,
-            y=y,
-            y_range=y_range,
-            size=size,
-            colour=colour,
-            line_colours=line_colours,
-            write=write,
-        )
+        # What it is made of, for `filling`.
+        self._given = {n: value for n, value in locals().items() if n not in ("self", "__class__")}
         theme = current_theme()
         letters = size or theme.note_size
         heights = _finite("bars", bars)
@@ -207,7 +194,8 @@ class Chart(VGroup):
         Its words and letters are the same. What was changed by hand since it was made is lost.
         """
         height = min(box.height, box.width)
-        return self._anew(width=box.width, height=height).shift(box.center)
+        given = self._given | {"width": box.width, "height": height}
+        return Chart(**given).shift(box.center)
 
 
 def _finite(what: str, values: npt.ArrayLike) -> Array:

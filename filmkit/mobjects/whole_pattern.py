@@ -38,7 +38,7 @@ def whole_pattern_norm(pattern: npt.NDArray[np.float32]) -> Norm:
     counted = np.array(pattern[int(EARLY * len(pattern)) :, 1:], dtype=np.float64)
     largest = float(counted.max(initial=0.0)) or 1.0
     even = min(0.1 * largest, 1 / len(pattern))
-    return Norm(0.0, largest, current_theme().colour_map("pattern"), 100.0, even)
+    return Norm(0.0, largest, current_theme().colour_map("pattern"), even)
 
 
 class WholePattern(Group):

@@ -1,19 +1,17 @@
-"""Animations from one picture to the next."""
+"""What can become something else, and how it looks before."""
 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
-from manim import Mobject, VMobject
+from manim import Mobject
 
-from filmkit.core.animations import InPlaceAnimation, presence, set_presence
+from filmkit.core.animations import presence, set_presence
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.light import change_light
 
-__all__ = ["Become", "alike", "before_it_grew"]
+__all__ = ["alike", "before_it_grew", "same"]
 
 
 def alike(mobject: Mobject, other: Mobject) -> bool:
@@ -87,39 +85,3 @@ def _cells_equal(one: Mobject, other: Mobject) -> bool:
     if not (isinstance(one, Heatmap) and isinstance(other, Heatmap)):
         return True
     return one.looks_like(other) and np.array_equal(one.shown, other.shown)
-
-
-class Become(InPlaceAnimation):
-    """Add a mobject in the look of another one, and change it into its own.
-
-    Places, numbers, scales, masks, opacities of cells, colours, light and presence change; the
-    other one must have the same parts (:func:`alike`).  It is taken from the scene.
-
-    Parameters
-    ----------
-    mobject
-        What is added; it ends as it is now.
-    origin
-        What it looks like at first.
-    """
-
-    def __init__(self, mobject: Mobject, origin: Mobject, **kwargs: Any) -> None:
-        super().__init__(mobject, introducer=True, **kwargs)
-        self.origin = origin
-
-    def begin(self) -> None:
-        self.changes = [
-            (part, start.copy(), part.copy())
-            for part, start in zip(self.mobject.get_family(), self.origin.get_family(), strict=True)
-        ]
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        for part, start, end in self.changes:
-            part.points = (1 - alpha) * start.points + alpha * end.points
-            part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
-            change_light(part, start, end, alpha)
-            if isinstance(part, Heatmap | VMobject):
-                part.interpolate_color(start, end, alpha)
-            if isinstance(part, Heatmap):
-                part.edged = (start if alpha < 0.5 else end).edged

@@ -430,9 +430,8 @@ class Matrix:
         numbers = self.numbers(axis)
         marked = [index % len(numbers) for index in around.marked[axis]]
         places = {
-            numbers[index]: middle
+            numbers[index]: cells.column(index).x if axis else cells.row(index).y
             for index in (*marked, 0, len(numbers) - 1)
-            if (middle := cells.middle(axis, index)) is not None
         }
         those = [numbers[index] for index in marked]
         labels = AxisNumbers(places, box, side, title=title, marked=those, size=letters)
@@ -475,6 +474,8 @@ class Cells(Group):
         Its heatmaps, row by row.
     cuts
         [start, stop) of the rows and of the columns that each of them shows.
+    spans
+        All [start, stop) of the rows, and of the columns, that are drawn.
     box
         Box around all of them.
     shape
@@ -489,14 +490,14 @@ class Cells(Group):
         super().__init__()
         self.box = box
         self.shape = matrix.values.shape
-        spans = [_drawn(count, matrix.kept) for count in matrix.values.shape]
-        heights, widths = ([stop - start for start, stop in each] for each in spans)
+        self.spans = [_drawn(count, matrix.kept) for count in matrix.values.shape]
+        heights, widths = ([stop - start for start, stop in each] for each in self.spans)
         downs = box.split_rows(heights, ELLIPSIS if len(heights) > 1 else 0.0)
         self.blocks: list[Heatmap] = []
         self.cuts: list[tuple[tuple[int, int], tuple[int, int]]] = []
-        for rows, strip in zip(spans[0], downs, strict=True):
+        for rows, strip in zip(self.spans[0], downs, strict=True):
             gap = ELLIPSIS if len(widths) > 1 else 0.0
-            for columns, part in zip(spans[1], strip.split_columns(widths, gap), strict=True):
+            for columns, part in zip(self.spans[1], strip.split_columns(widths, gap), strict=True):
                 self.blocks.append(matrix.part(rows, columns).heatmap(part))
                 self.cuts.append((rows, columns))
         self.add(*self.blocks)
@@ -528,14 +529,6 @@ class Cells(Group):
         for block, (down, across) in zip(self.blocks, self.cuts, strict=True):
             block.set_shown(opacity[slice(*down), slice(*across)])
 
-    def middle(self, axis: int, index: int) -> float | None:
-        """Return y of a row (axis 0) or x of a column (axis 1), None if it is not drawn."""
-        for block, cut in zip(self.blocks, self.cuts, strict=True):
-            start, stop = cut[axis]
-            if start <= index < stop:
-                return block.column(index - start).x if axis else block.row(index - start).y
-        return None
-
     @property
     def blocks_by_column(self) -> list[Heatmap]:
         """Its heatmaps, column by column: in the order of those of the transposed matrix."""
@@ -558,18 +551,46 @@ class Cells(Group):
         return block
 
     def row(self, index: int) -> Box:
-        """Return the box of a row, over all that is drawn of it; -1 is the last one."""
-        parts = [block for block in self.blocks if block.box.top == self.blocks[0].box.top]
-        return Box.around(block.row(index) for block in parts)
+        """Return the box of a row, over all that is drawn of it; -1 is the last one.
+
+        Raises
+        ------
+        SceneCodeError
+            If there is no such row or it is not drawn, as in :meth:`column` and :meth:`cell` too.
+        """
+        return Box.around(block.row(place) for block, place in self.of_row(index).items())
 
     def column(self, index: int) -> Box:
         """Return the box of a column, over all that is drawn of it; -1 is the last one."""
-        parts = [block for block in self.blocks if block.box.left == self.blocks[0].box.left]
-        return Box.around(block.column(index) for block in parts)
+        return Box.around(block.column(place) for block, place in self._having(1, index).items())
 
     def cell(self, row: int, column: int) -> Box:
-        """Return the box of a cell."""
-        return self.whole.cell(row, column)
+        """Return the box of a cell; -1 is the last row or column."""
+        rows, columns = self.of_row(row), self._having(1, column)
+        (block,) = rows.keys() & columns.keys()
+        return block.cell(rows[block], columns[block])
+
+    def of_row(self, index: int) -> dict[Heatmap, int]:
+        """Return the heatmaps that draw a row, from the left, and which of their rows it is."""
+        return self._having(0, index)
+
+    def _having(self, axis: int, index: int) -> dict[Heatmap, int]:
+        """Return the heatmaps that draw a row (axis 0) or column (axis 1), and its place there."""
+        number = index + self.shape[axis] if index < 0 else index
+        found = {
+            block: number - cut[axis][0]
+            for block, cut in zip(self.blocks, self.cuts, strict=True)
+            if number in range(*cut[axis])
+        }
+        if not found:
+            rows, columns = self.shape
+            drawn = [f"{start} to {stop - 1}" for start, stop in self.spans[axis]]
+            raise SceneCodeError(
+                f"a heatmap of {rows} x {columns} has no {('row', 'column')[axis]} {index}"
+                f"{' that is drawn' * (len(drawn) > 1)}; "
+                f"choose {', '.join(drawn)}, or -1 for the last one"
+            )
+        return found
 
 
 def opacities(given: npt.ArrayLike, shape: tuple[int, ...], what: str) -> Array:

@@ -266,7 +266,7 @@ class Picture:
                     set_presence(word, 1.0 if bright else UNMARKED)
 
     def row_of(self, name: str) -> list[Box]:
-        """Return for each row of a part the box of it and of what stands left of it in its row.
+        """Return for each drawn row of a part the box of it and of what stands left in its row.
 
         Parts that have other rows are left out, and those before a sign.
         """
@@ -282,7 +282,7 @@ class Picture:
             and spans[other].columns <= span.columns
             and np.isclose(part.box.height, cells.box.height)
         )
-        rows = (cells.row(index) for index in range(cells.shape[0]))
+        rows = (cells.row(index) for span in cells.spans[0] for index in range(*span))
         return [Box.of(left, row.right, row.bottom, row.top) for row in rows]
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,6 @@ from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Cells, Free, Part
 from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Key, Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
-from filmkit.pictures.texts import sign
 from filmkit.pictures.transition import Transition
 
 __all__ = ["Stage"]
@@ -170,7 +169,7 @@ class Stage(PlainStage):
             dim = self.theme.dim
             lit = {**lit, **{name: np.where(cells, 1.0, dim) for name, cells in focus.items()}}
             focus = " ".join(focus)
-        known = _Known(self._own, HeadParts(self.head))
+        known = HeadParts(self.head, self._own)
         origins = {n: o for n, o in origins.items() if n in drawn.names or n not in known}
         picture = Picture(
             variants,
@@ -253,12 +252,14 @@ class Stage(PlainStage):
         part, tempo = picture.parts[name], self.theme.tempo
         cells, rows = part.cells, picture.row_of(name)
         self.add(cells)
-        fills = [
-            Reveal(b, in_rows(b.shape), to=s, rate_func=linear)
-            for b, s in zip(cells.blocks, shown, strict=True)
-        ]
-        beam = Highlight(rows[0], colour=part.colour)
         count = len(rows)
+        fills = []
+        for block, (down, _across), seen in zip(cells.blocks, cells.cuts, shown, strict=True):
+            # Rows of the last part are filled after those of the first one.
+            start = 0 if down == cells.spans[0][0] else count - block.shape[0]
+            times = in_rows((count, block.shape[1]))[start : start + block.shape[0]]
+            fills.append(Reveal(block, times, to=seen, rate_func=linear))
+        beam = Highlight(rows[0], colour=part.colour)
 
         def step(alpha: float) -> None:
             beam.move_to(rows[min(int(alpha * count), count - 1)].center)
@@ -288,20 +289,3 @@ def _emptied(picture: Picture, before: Mapping[Key, Mobject], names: Sequence[st
         if any((block.shown < end).any() for block, end in zip(blocks, shown, strict=True)):
             filled[name] = shown
     return filled
-
-
-class _Known(Mapping[str, Part | None]):
-    """All parts that mosaics can name: the scene's own first, then those that every scene has."""
-
-    def __init__(self, own: Mapping[str, Part | None], tensors: HeadParts) -> None:
-        self._own, self._tensors = own, tensors
-
-    def __getitem__(self, name: str) -> Part | None:
-        return self._own[name] if name in self._own else sign(name) or self._tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._own
-        yield from self._tensors
-
-    def __len__(self) -> int:
-        return len(self._own) + len(self._tensors)

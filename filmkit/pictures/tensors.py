@@ -15,7 +15,8 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import CHANNEL, LATENT, MODEL, Matrix
+from filmkit.pictures.parts import CHANNEL, LATENT, MODEL, Matrix, Part
+from filmkit.pictures.texts import sign
 
 __all__ = [
     "CHANNEL",
@@ -62,21 +63,29 @@ TENSOR_NAMES = (*OF_LAYER, *OF_HEAD, "dots", "scaled", *WEIGHTS)
 their scores without a mask."""
 
 
-class HeadParts(Mapping[str, Matrix | None]):
-    """The matrices of a head by their names in mosaics; of another head as in ``pattern[5]``.
+class HeadParts(Mapping[str, Part | None]):
+    """All parts that mosaics can name: a scene's own, signs, and the matrices of a head.
 
-    Those that its model does not have are None: weights of the keys, where it keeps a latent.
+    ``pattern[5]`` is that of another head. What its model does not have is None: weights of the
+    keys, where it keeps a latent.
 
     Parameters
     ----------
     head
         The head that is meant where no number stands.
+    own
+        The scene's own parts, which come first.
     """
 
-    def __init__(self, head: HeadView) -> None:
-        self.head = head
+    def __init__(self, head: HeadView, own: Mapping[str, Part | None] | None = None) -> None:
+        self.head, self.own = head, own or {}
 
-    def __getitem__(self, name: str) -> Matrix | None:
+    def __getitem__(self, name: str) -> Part | None:
+        if name in self.own:
+            return self.own[name]
+        return sign(name) or self._matrix(name)
+
+    def _matrix(self, name: str) -> Matrix | None:
         match = re.fullmatch(r"(\w+?)(?:\[(\d+)\])?", name)
         if match is None or match[1] not in TENSOR_NAMES:
             raise KeyError(name)
@@ -89,10 +98,10 @@ class HeadParts(Mapping[str, Matrix | None]):
         return replace(matrix, name=_named(matrix.name, number))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(TENSOR_NAMES)
+        return iter(dict.fromkeys([*self.own, *TENSOR_NAMES]))
 
     def __len__(self) -> int:
-        return len(TENSOR_NAMES)
+        return sum(1 for _name in self)
 
 
 def _named(name: str, head: int) -> str:

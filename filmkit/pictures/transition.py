@@ -9,6 +9,7 @@ from manim import Animation, Mobject
 
 from filmkit.core.animations import (
     Appear,
+    Arrive,
     Settle,
     TransposeFromCopy,
     Vanish,
@@ -20,7 +21,7 @@ from filmkit.core.animations import (
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
 from filmkit.mobjects.plot import Chart
-from filmkit.pictures.become import Become, alike, before_it_grew, same
+from filmkit.pictures.become import alike, before_it_grew, same
 from filmkit.pictures.parts import Cells
 from filmkit.pictures.picture import WORDS, Picture
 
@@ -140,7 +141,7 @@ class Transition:
             origin = self.origins[name]
             self.moves += (
                 [
-                    Become(b, origin.part(*cut))
+                    Arrive(b, origin.part(*cut))
                     for b, cut in zip(piece.blocks, piece.cuts, strict=True)
                 ]
                 if origin.shape == piece.shape
@@ -151,7 +152,7 @@ class Transition:
             self.arrivals += map(_appearing, piece.dots)
         elif was is not None and look is not None:
             if was not in gone or not same(piece, look):
-                self.moves.append(Become(piece, look))
+                self.moves.append(Arrive(piece, look))
             if was in gone:
                 self.replaced.append((gone.pop(was), piece))
         elif kind == "cells" and (TURNS.get(name, ""), kind) in self.before:
@@ -189,7 +190,8 @@ class Transition:
         """Let cells go to a row of the new picture, where they are part of something else."""
         assert isinstance(cells, Cells)
         cut = len(cells.blocks) > 1
-        boxes = [block.row(row) for block in target.blocks] if cut else [target.row(row)]
+        places = target.of_row(row).items()
+        boxes = [block.row(place) for block, place in places] if cut else [target.row(row)]
         self.moves += map(Settle, cells.blocks, boxes)
         self.finished.append(cells)
 
@@ -198,7 +200,7 @@ def _appearing(piece: Mobject) -> Animation:
     """Return the animation in which a piece appears, as background if it is that; bars grow."""
     levels = {presence(member) for member in piece.get_family()}
     if isinstance(piece, Chart):
-        return Become(piece, set_presence(piece.flat, 0.0))
+        return Arrive(piece, set_presence(piece.flat, 0.0))
     if len(levels) > 1:
-        return Become(piece, set_presence(piece.copy(), 0.0))
+        return Arrive(piece, set_presence(piece.copy(), 0.0))
     return Appear(piece, to=levels.pop())

@@ -137,12 +137,10 @@ def is_sealed(path: Path) -> bool:
 
 def _seal_of(path: Path) -> Path:
     # The name counts too: a file that took the place of another one is as wrong as a damaged one.
-    whole = hashlib.sha256(path.name.encode())
     if not is_plain(path):
         raise FileNotFoundError(path)
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            whole.update(block)
+        whole = hashlib.file_digest(file, lambda: hashlib.sha256(path.name.encode()))
     return path.with_name(f"{path.name}.{whole.hexdigest()[:32]}{SEAL}")
 
 

@@ -32,6 +32,7 @@ import click
 __all__ = ["clean_process", "end_silent", "forked_process", "start_server", "write_stacks_to"]
 
 PROJECT = Path(__file__).resolve().parents[2]
+READER = "filmkit.render.source_code"
 STACK_SECONDS = 1.0  # how long it takes at most to write where a process is
 
 LONGEST_FOLDER = 75  # bytes: in a temporary folder of a longer name a socket's name is too long
@@ -48,7 +49,7 @@ for name in [*sys.modules]:
     if name.partition(".")[0] in ("extract", "filmkit", "scenes"):
         del sys.modules[name]
 from filmkit.render.clean_process import _run
-_run(function, arguments, connections, stacks)
+_run(function, arguments, known, connections, stacks)
 """
 LIBRARIES = [
     "av",
@@ -77,6 +78,8 @@ def clean_process(
 ) -> BaseProcess:
     """Return a process, not yet started, that imports the project anew and calls a function of it.
 
+    What code this process has read, for keys, the other need not read again.
+
     Parameters
     ----------
     function
@@ -90,11 +93,13 @@ def clean_process(
         As for :func:`write_stacks_to`.
     """
     start_server()
+    reader = sys.modules.get(READER)
     # Unpickling imports the classes of the arguments from the project, so it must happen inside the
     # process, where errors are caught: here the arguments are pickled by hand.
     names = {
         "function": function,
         "arguments": pickle.dumps(arguments),
+        "known": pickle.dumps(reader.KNOWN if reader else {}),
         "connections": tuple(connections),
         "stacks": stacks and str(stacks),
         # A server that forks processes has that of its own start.
@@ -182,12 +187,17 @@ def _call(
 
 
 def _run(
-    function: str, arguments: bytes, connections: Sequence[Connection], stacks: str | None
+    function: str,
+    arguments: bytes,
+    known: bytes,
+    connections: Sequence[Connection],
+    stacks: str | None,
 ) -> None:
     """Call the function; report an exception as one line and exit with code 1."""
     try:
         with suppress(KeyboardInterrupt):
             import_module("filmkit.render.recording").start()
+            import_module(READER).KNOWN.update(pickle.loads(known))
             _call(function, pickle.loads(arguments), connections, stacks)
     except Exception as error:
         lines = [

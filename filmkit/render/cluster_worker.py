@@ -273,7 +273,8 @@ def draw(assignment: Assignment) -> bytes:
         settings = replace(job.request.settings, compare=next(iter(compared), None))
         local_job = replace(
             job,
-            tasks=(replace(task, entry=entry, master=master, segment=None),),
+            tasks=(replace(task, entry=entry, master=master),),
+            segment_encoding=None,
             request=replace(job.request, trace=trace, settings=settings),
             # Code and trace were compared when this worker was accepted.
             uses=(),

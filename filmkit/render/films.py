@@ -79,8 +79,7 @@ def plan_scene(
     beats: Collection[str],
     *,
     rehearsals: Rehearsals,
-    cache: Cache,
-    encoding: Encoding | None,
+    encoding: Encoding,
 ) -> Plan:
     """Return the plan of a scene's film: the cache paths of its beats' masters and segments.
 
@@ -91,25 +90,22 @@ def plan_scene(
     beats
         Names of the beats that the film shows.
     rehearsals
-        Beats, times and cache keys of the scene, and of the same scene by itself.
-    cache
-        The cache that holds masters and segments.
+        Beats, times and cache keys of the scene, and of the same scene by itself; its cache holds
+        masters and segments.
     encoding
-        How segments are encoded; None if the film is not joined from segments.
+        How segments are encoded.
     """
     request, hasher, rehearsal = rehearsals.request, rehearsals.hasher, rehearsals.get(entry)
     played = tuple(record.name for record in rehearsal.beats)
     keys = hasher.part_keys(entry, rehearsal, rehearsals.get(entry.alone))
-    kept = cache.scratch if rehearsal.obstacle else cache
+    kept = rehearsals.cache.scratch if rehearsal.obstacle else rehearsals.cache
     tasks = tuple(
         BeatTask(
             entry if (record.name, tail) in with_arrival(entry, played) else entry.alone,
             record.name,
             tail,
             master=kept.path(keys[record.name, tail], ".master.mov"),
-            segment=kept.path(keys[record.name, tail], f".{hasher.encoding_key}.{encoding.ending}")
-            if encoding
-            else None,
+            segment=kept.path(keys[record.name, tail], f".{hasher.encoding_key}.{encoding.ending}"),
             frames=frames,
         )
         for record in rehearsal.beats
@@ -147,7 +143,7 @@ def with_overlays(
     Parameters
     ----------
     plan
-        The plan of a film that is joined from segments.
+        The plan of a film.
     overlays
         What is drawn over each part, by the name of its beat and whether it is the tail.
     settings
@@ -156,7 +152,7 @@ def with_overlays(
 
     def overlaid(task: BeatTask) -> BeatTask:
         overlay = overlays[task.beat, task.tail]
-        if not (task.segment and overlay):
+        if not overlay:
             return task
         name = f"{task.segment.stem}.{overlay_digest(overlay, settings)}{task.segment.suffix}"
         return replace(task, segment=task.segment.with_name(name), overlay=overlay)
@@ -165,13 +161,14 @@ def with_overlays(
 
 
 def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
-    """Return the tasks whose output is not in the cache, and mark all files there as used now."""
+    """Return the tasks whose segment is not in the cache, and mark all files there as used now."""
 
     def is_finished(task: BeatTask) -> bool:
-        if task.segment and cache.holds(task.segment):
+        if finished := cache.holds(task.segment):
             cache.mark_used(task.master)  # it is large, and not read in this run
-            return True
-        return cache.holds(task.master) and not task.segment
+        else:
+            cache.holds(task.master)  # if it is damaged, it is removed
+        return finished
 
     return [task for task in plan.tasks if not is_finished(task)]
 
@@ -179,7 +176,7 @@ def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
 def finished_files(
     plan: Plan, target: Path, pool: WorkerPool, progress: Callable[[int], None]
 ) -> Iterator[Path]:
-    """Yield the output file of each part of a film in order, as soon as it exists.
+    """Yield the segment of each part of a film in order, as soon as it exists.
 
     Parameters
     ----------
@@ -206,7 +203,7 @@ def finished_files(
             if error.unwritable:
                 raise OutputError(target, error) from error
             raise
-        yield task.output
+        yield task.segment
 
 
 def join(

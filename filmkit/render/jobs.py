@@ -29,23 +29,18 @@ from filmkit.render.films import (
 )
 from filmkit.render.movie import MASTER, MASTER_ALPHA, Encoding
 from filmkit.render.overlay import film_overlays
-from filmkit.render.posters import (
-    SHEET,
-    THUMBNAIL_SIZE,
-    Picture,
-    draw_picture,
-    make_sheet,
-    write_picture,
-)
+from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
 from filmkit.render.processes import core_count
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import (
+    Picture,
     manim_config,
     render_picture,
     render_stills,
+    write_picture,
 )
 from filmkit.render.voices import Spoken, with_voice
 from filmkit.render.workers import (
@@ -69,6 +64,7 @@ __all__ = [
     "plan_films",
     "render_job",
     "render_session",
+    "worker_pool",
     "write_film",
 ]
 
@@ -105,7 +101,7 @@ class RenderSession:
     spoken: Spoken
 
     def part_files(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
-        """Yield the output file of each part of a scene's film in order, as soon as it exists.
+        """Yield the segment of each part of a scene's film in order, as soon as it exists.
 
         Parameters
         ----------
@@ -125,7 +121,7 @@ class RenderSession:
     def sound(self, entries: Iterable[SceneEntry]) -> Samples | None:
         """Return the sound of a film that joins scenes; None if nobody speaks."""
         films = [(entry, self.records(entry)) for entry in entries]
-        return self.spoken.track(films, self.spoken.request.quality)
+        return self.spoken.track(films)
 
 
 @contextmanager
@@ -148,23 +144,23 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
     ):
         spoken = with_voice(request, cache)
         known = Rehearsals(spoken.request, cache)
-        known.prepare([*spoken.scenes, *(entry.alone for entry in spoken.scenes)])
-        rehearsals = for_each_scene(request, spoken.scenes, known.get)
-        plans = plan_films(rehearsals, known, cache, single=single)
+        known.prepare([*spoken.request.scenes, *(entry.alone for entry in spoken.request.scenes)])
+        rehearsals = for_each_scene(request, spoken.request.scenes, known.get)
+        plans = plan_films(rehearsals, known, single=single)
         known.tell_obstacles(plans)
-        job = render_job(plans.values(), known, cache)
+        job = render_job(plans.values(), known)
         if single:
             load_all(plans, job.uses)  # further pictures are drawn here
             require_unchanged(job.uses)
         _keep_limit(cache, plans.values())
-        with _worker_pool(request, job) as pool:
+        with worker_pool(job) as pool:
             frames = sum(task.frames for task in job.tasks)
             with make_meter(frames, quiet=request.quiet) as meter:
                 yield RenderSession(plans, rehearsals, meter, pool, cache, spoken)
 
 
 def plan_films(
-    entries: Iterable[SceneEntry], rehearsals: Rehearsals, cache: Cache, *, single: bool = False
+    entries: Iterable[SceneEntry], rehearsals: Rehearsals, *, single: bool = False
 ) -> dict[SceneEntry, Plan]:
     """Return the plan of each scene's film, as the request of the rehearsals asks for it.
 
@@ -172,7 +168,7 @@ def plan_films(
     ----------
     entries
         The scenes.
-    rehearsals, cache
+    rehearsals
         As for :func:`plan_scene`.
     single
         As for :func:`render_session`.
@@ -185,7 +181,7 @@ def plan_films(
         if request.selection:
             beats = {ARRIVE, *request.selection[entry]}
         encoding = _encodings(request)[1]
-        return plan_scene(entry, beats, rehearsals=rehearsals, cache=cache, encoding=encoding)
+        return plan_scene(entry, beats, rehearsals=rehearsals, encoding=encoding)
 
     plans = for_each_scene(request, entries, plan)
     shown = ("", "")
@@ -204,10 +200,10 @@ def plan_films(
     return plans
 
 
-def render_job(plans: Collection[Plan], rehearsals: Rehearsals, cache: Cache) -> RenderJob:
+def render_job(plans: Collection[Plan], rehearsals: Rehearsals) -> RenderJob:
     """Return the job of rendering all of some plans that is not in the cache."""
     request = rehearsals.request
-    tasks = chain.from_iterable(unfinished_tasks(plan, cache) for plan in plans)
+    tasks = chain.from_iterable(unfinished_tasks(plan, rehearsals.cache) for plan in plans)
     scenes = [scene for plan in plans for scene in (plan.entry, plan.entry.alone)]
     return RenderJob(tuple(tasks), request, *_encodings(request), rehearsals.uses_of(scenes))
 
@@ -227,18 +223,27 @@ def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
     """Remove from the cache what these plans do not need, as far as its limit asks for it."""
     needed = set()
     for task in chain.from_iterable(plan.tasks for plan in plans):
-        needed |= {task.output} if task.output.exists() else {task.master, task.output}
+        needed |= {task.segment} if task.segment.exists() else {task.master, task.segment}
     cache.shrink(needed)
     cache.scratch.shrink(needed)
 
 
-def _worker_pool(request: RenderRequest, job: RenderJob) -> WorkerPool:
-    """Return the cluster's workers if the request names a cluster, else local processes."""
+def worker_pool(job: RenderJob, *, fork: bool = False) -> WorkerPool:
+    """Return the cluster's workers if the request names a cluster, else local processes.
+
+    Parameters
+    ----------
+    job
+        The beats to render, and how.
+    fork
+        As for :class:`LocalWorkerPool`.
+    """
+    request = job.request
     if request.cluster and job.tasks:
         from filmkit.render.cluster import ClusterWorkerPool
 
         return ClusterWorkerPool(job, request.cluster, quiet=request.quiet)
-    return LocalWorkerPool(job, min(request.jobs or core_count(), len(job.tasks)))
+    return LocalWorkerPool(job, min(request.jobs or core_count(), len(job.tasks)), fork=fork)
 
 
 def make_films(request: RenderRequest) -> bool:
@@ -257,13 +262,10 @@ def make_films(request: RenderRequest) -> bool:
         def write(name: Path, entries: Sequence[SceneEntry], chapters: Chapters) -> Path:
             target = target_of(request.out / name, request.file_format)
             files = (file for entry in entries for file in part_files(entry, target))
-            records = chain.from_iterable(map(session.records, entries))
-            cues = film_cues(records, request.quality)
+            beats = chain.from_iterable(map(session.records, entries))
             sound = session.sound(entries)
             title = _(FILM_TITLE) if request.joined else entries[0].shown_title
-            return write_film(
-                request, name, files, title=title, cues=cues, chapters=chapters, sound=sound
-            )
+            return write_film(request, name, files, beats, chapters, title=title, sound=sound)
 
         def film(entry: SceneEntry) -> Path:
             session.meter.describe(entry.slug)
@@ -295,10 +297,10 @@ def write_film(
     request: RenderRequest,
     name: Path,
     files: Iterable[Path],
+    beats: Iterable[BeatRecord],
+    chapters: Chapters,
     *,
     title: str,
-    cues: Sequence[Cue],
-    chapters: Chapters,
     sound: Samples | None = None,
 ) -> Path:
     """Write a film, with captions in it or beside it as the request says; return its path.
@@ -311,8 +313,10 @@ def write_film(
         Path of the film without a suffix, relative to the output folder.
     files
         The file of each part of each beat, in order.
-    title, cues, chapters, sound
-        Title, captions, chapters and sound of the film.
+    beats
+        Records of the beats, for the captions.
+    title, chapters, sound
+        Title, chapters and sound of the film.
 
     Raises
     ------
@@ -320,6 +324,7 @@ def write_film(
         When a file cannot be written.
     """
     target = target_of(request.out / name, request.file_format)
+    cues = film_cues(beats, request.quality)
     deliver(
         target,
         files,
@@ -401,22 +406,16 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
     thumbnail
         The scene that the thumbnail shows.
     """
-    posters, file_format = request.scenes, request.still_format
-    trace = load_trace(request)
+    posters, trace = request.scenes, load_trace(request)
 
     def target(name: str) -> Path:
-        return target_of(request.out / request.file_name(name), file_format)
+        return target_of(request.out / request.file_name(name), request.still_format)
 
     with make_meter(len(posters) + 2, quiet=request.quiet) as meter:
 
         def drawn(entry: SceneEntry) -> Picture:
             meter.describe(entry.slug)
-            picture = render_picture(
-                entry,
-                trace=trace,
-                request=request,
-                draw=lambda stage: draw_picture(stage, file_format),
-            )
+            picture = render_picture(entry, trace=trace, request=request)
             write_picture(picture, target(entry.slug), title=entry.shown_title)
             meter.advance(1)
             return picture

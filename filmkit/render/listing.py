@@ -105,8 +105,8 @@ def rehearsals_of(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
     """Return the rehearsal of each scene that could be run without an error."""
     load_trace(request)
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
-        spoken = with_voice(request, cache)
-        rehearsals = Rehearsals(spoken.request, cache)
+        spoken = with_voice(request, cache).request
+        rehearsals = Rehearsals(spoken, cache)
         rehearsals.prepare(spoken.scenes)
         return for_each_scene(request, spoken.scenes, rehearsals.get)
 

@@ -10,13 +10,13 @@ is made, are lossless.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 from typing import Any
 
 import av
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
 from extract.support.files import OutputError, atomic_write
+from filmkit.render.quality import Quality
 
 __all__ = [
     "MASTER",
@@ -379,31 +380,20 @@ class Movie:
         The finished file, to be named in errors.
     path
         The file to write to.
-    width, height, frame_rate, encoding
+    quality, encoding
         As in :func:`open_movie`.
     """
 
-    def __init__(
-        self,
-        target: Path,
-        path: Path,
-        width: int,
-        height: int,
-        frame_rate: int,
-        encoding: Encoding,
-    ) -> None:
+    def __init__(self, target: Path, path: Path, quality: Quality, encoding: Encoding) -> None:
         self._target = target
-        self._size = (height, width)
-        self._time_base = Fraction(1, frame_rate)
+        self._size = (quality.height, quality.width)
+        self._time_base = Fraction(1, quality.frame_rate)
         self._encoding = encoding
         self._frames_encoded = 0
         self._container = open_container(target, path)
         self._stream = self._add_stream()
-        self._failure: Exception | None = None
-        self._stopped = False
-        self._queue: Queue[tuple[Pixels, int] | None] = Queue(QUEUE_LENGTH)
-        self._worker = Thread(target=self._encode_queue, name=f"encoder of {target.name}")
-        self._worker.start()
+        self._encoder = ThreadPoolExecutor(1, f"encoder of {target.name}")
+        self._steps: deque[Future[None]] = deque()
 
     def _add_stream(self) -> Any:
         encoding = self._encoding
@@ -438,8 +428,7 @@ class Movie:
         """
         if pixels.shape[:2] != self._size:
             raise ValueError(f"a frame of shape {self._size} is expected, not {pixels.shape}")
-        self._raise_failure()
-        self._queue.put((pixels, repeat))
+        self._submit(self._encode, pixels, repeat)
 
     def finish(self) -> None:
         """Wait until everything is encoded, and complete the file.
@@ -449,35 +438,29 @@ class Movie:
         OutputError
             When a frame could not be written.
         """
-        self._queue.put(None)
-        self._worker.join()
-        self._raise_failure()
+        for step in (self._flush, self._container.close):
+            self._submit(step)
+        while self._steps:
+            self._wait()
 
     def stop(self) -> None:
         """Close the file without encoding the waiting frames; does nothing after :meth:`finish`."""
-        self._stopped = True
-        if self._worker.is_alive():
-            self._queue.put(None)
-            self._worker.join()
+        self._encoder.shutdown(cancel_futures=True)
+        with suppress(OSError, av.FFmpegError):
+            self._container.close()
 
-    def _encode_queue(self) -> None:
-        # After a failure the queue is still emptied, so that write() never blocks on a full queue.
-        while (item := self._queue.get()) is not None:
-            if self._can_continue():
-                self._attempt(self._encode, *item)
-        if self._can_continue():
-            self._attempt(self._flush)
-        self._attempt(self._container.close)
+    def _submit(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Run a step in the encoder's thread, once there is room in the queue."""
+        while self._steps and (self._steps[0].done() or len(self._steps) > QUEUE_LENGTH):
+            self._wait()
+        self._steps.append(self._encoder.submit(step, *arguments))
 
-    def _can_continue(self) -> bool:
-        return self._failure is None and not self._stopped
-
-    def _attempt(self, step: Callable[..., None], *arguments: Any) -> None:
-        """Run a step in the encoder's thread, and store its error for the main thread."""
+    def _wait(self) -> None:
+        """Wait for the first step that is left, and raise its error."""
         try:
-            step(*arguments)
+            self._steps.popleft().result()
         except Exception as error:
-            self._failure = self._failure or error
+            raise OutputError(self._target, error) from error
 
     def _encode(self, pixels: Pixels, repeat: int) -> None:
         frame = self._encoding.to_frame(pixels)
@@ -492,15 +475,9 @@ class Movie:
     def _flush(self) -> None:
         self._container.mux(self._stream.encode())
 
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise OutputError(self._target, self._failure) from self._failure
-
 
 @contextmanager
-def open_movie(
-    target: Path, width: int, height: int, frame_rate: int, encoding: Encoding
-) -> Iterator[Movie]:
+def open_movie(target: Path, quality: Quality, encoding: Encoding) -> Iterator[Movie]:
     """Open a video file for writing.
 
     The file appears at the end of the ``with`` block. When the block is left by an exception or the
@@ -510,10 +487,8 @@ def open_movie(
     ----------
     target
         The finished file. Missing folders are created.
-    width, height
-        Size in pixels; both are even.
-    frame_rate
-        Frames per second.
+    quality
+        Size, of which both lengths are even, and frame rate.
     encoding
         How pictures are encoded.
 
@@ -524,11 +499,11 @@ def open_movie(
 
     Examples
     --------
-    >>> with open_movie(Path("film.mp4"), 1920, 1080, 30, MP4) as movie:
+    >>> with open_movie(Path("film.mp4"), Quality(1920, 1080, 30), MP4) as movie:
     ...     movie.write(picture, repeat=15)
     """
     with atomic_write(target) as part:
-        movie = Movie(target, part, width, height, frame_rate, encoding)
+        movie = Movie(target, part, quality, encoding)
         try:
             yield movie
             movie.finish()

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -248,12 +249,9 @@ class OverlayPainter:
         repeat
             Number of frames that it is shown for.
         """
-        end = self._frame + repeat
-        while self._frame < end:
-            state, first = self.state(self._frame), self._frame
-            while self._frame < end and self.state(self._frame) == state:
-                self._frame += 1
-            yield self.on(picture, state), self._frame - first
+        first, self._frame = self._frame, self._frame + repeat
+        for state, frames in groupby(range(first, self._frame), self.state):
+            yield self.on(picture, state), len(list(frames))
 
     def state(self, frame: int) -> State:
         """Return what is drawn at a frame."""

@@ -8,26 +8,17 @@ from pathlib import Path
 from PIL import Image
 
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import Stage
 from filmkit.render.quality import Quality
-from filmkit.render.runner import write_png
-from filmkit.render.vector import Page, draw_page, write_pages
+from filmkit.render.runner import Picture, write_png
+from filmkit.render.vector import Page, write_pages
 
-__all__ = [
-    "SHEET",
-    "THUMBNAIL_SIZE",
-    "Picture",
-    "draw_picture",
-    "make_sheet",
-    "write_picture",
-]
+__all__ = ["SHEET", "THUMBNAIL_SIZE", "make_sheet"]
 
 THUMBNAIL_SIZE = Quality(1280, 720, 30)
 
 SHEET = "sheet"
 TITLE = "Four ways to remember"
 POINTS_PER_INCH = 72
-Picture = Image.Image | Page
 COLUMNS = 2  # number of posters side by side
 A2_INCHES = 594 / 25.4  # long side of A2 paper, on which the sheet is to be printed, in inches
 
@@ -60,25 +51,4 @@ def make_sheet(posters: Mapping[SceneEntry, Picture], path: Path) -> Path:
         sheet.paste(picture, (column * width, row * height))
     dots = sheet.width / A2_INCHES
     write_png(sheet, path, dpi=(dots, dots))
-    return path
-
-
-def draw_picture(stage: Stage, file_format: str) -> Picture:
-    """Draw the picture of a stage as pixels or as a page, as a format needs it."""
-    if file_format != "png":
-        return draw_page(stage)
-    return Image.fromarray(stage.snapshot(notes=True)[..., :3])
-
-
-def write_picture(picture: Picture, path: Path, *, title: str) -> Path:
-    """Write a picture, atomically; return its path.
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written.
-    """
-    if isinstance(picture, Page):
-        return write_pages([picture], path, title=title)
-    write_png(picture, path)
     return path

@@ -18,7 +18,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
 from filmkit.render import recording
-from filmkit.render.cache import Cache, default_limit, open_cache, seal
+from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.errors import RenderError
 from filmkit.render.keys import read_ahead
 from filmkit.render.processes import DONE, ERROR, run_apart, telling
@@ -48,9 +48,7 @@ OnPicture = Callable[[str, Path, bool], None]
 def draw_pictures(
     entry: SceneEntry,
     trace: Trace,
-    *,
     rehearsals: Rehearsals,
-    cache: Cache,
     on_picture: OnPicture,
     on_missing: Callable[[str], None] = lambda beat: None,
 ) -> None:
@@ -63,9 +61,8 @@ def draw_pictures(
     entry, trace
         The scene, and the trace.
     rehearsals
-        Takes the rehearsal of the scene, if it has to be run, and makes the cache keys.
-    cache
-        The cache that holds the pictures; those that exist are marked as used now.
+        Takes the rehearsal of the scene, if it has to be run, and makes the cache keys. Its cache
+        holds the pictures; those that exist are marked as used now.
     on_picture
         Called for each beat in the order of the story.
     on_missing
@@ -76,12 +73,11 @@ def draw_pictures(
     Exception
         Any error of the scene's code.
     """
-
-    if pictures := _known_pictures(entry, rehearsals, cache):
+    if pictures := _known_pictures(entry, rehearsals):
         for beat, picture in pictures.items():
             on_picture(beat, picture, False)
         return
-    played: list[str] = []
+    played, cache = list[str](), rehearsals.cache
 
     def take(record: BeatRecord, stage: Stage, code: str) -> None:
         played.append(record.name)
@@ -98,9 +94,9 @@ def draw_pictures(
     rehearsals.record_here(entry, trace, take)
 
 
-def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals, cache: Cache) -> dict[str, Path]:
+def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals) -> dict[str, Path]:
     """Return the pictures of all beats of a scene; none unless all are in the cache."""
-    known = rehearsals.find(entry)
+    known, cache = rehearsals.find(entry), rehearsals.cache
     keys = rehearsals.hasher.picture_keys(entry, known, notes=True) if known else {}
     pictures = {beat: cache.path(key, END) for beat, key in keys.items()}
     missing = [beat for beat, picture in pictures.items() if not cache.holds(picture)]
@@ -111,8 +107,7 @@ def draw_apart(
     entry: SceneEntry,
     request: RenderRequest,
     trace: Trace,
-    folder: Path,
-    scratch: Path,
+    cache: Cache,
     messages: Connection,
 ) -> None:
     """Draw the last pictures of a scene's beats in a process of its own.
@@ -126,8 +121,8 @@ def draw_apart(
         The scene.
     request, trace
         How it is drawn, and the trace.
-    folder, scratch
-        Folders of the cache and of what cannot be kept; see :class:`Cache`.
+    cache
+        The cache that holds the pictures.
     messages
         Takes the messages.
     """
@@ -136,12 +131,10 @@ def draw_apart(
         telling(messages, verbose=request.verbose) as tell,
         manim_config(request.quality, verbosity=request.verbosity),
     ):
-        cache = Cache(folder, default_limit(), scratch=Cache(scratch, 0))
         draw_pictures(
             entry,
             trace,
-            rehearsals=Rehearsals(request, cache),
-            cache=cache,
+            Rehearsals(request, cache),
             on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
         )
         tell(DONE)
@@ -257,12 +250,9 @@ def make_previews(request: RenderRequest) -> bool:
     request, trace = request.with_trace()
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
         rehearsals = Rehearsals(request, cache)
-        pictures = {entry: _known_pictures(entry, rehearsals, cache) for entry in request.scenes}
+        pictures = {entry: _known_pictures(entry, rehearsals) for entry in request.scenes}
         errors: dict[SceneEntry, str] = {}
-        folders = cache.folder, cache.scratch.folder
-        calls = {
-            entry: (entry, request, trace, *folders) for entry in pictures if not pictures[entry]
-        }
+        calls = {entry: (entry, request, trace, cache) for entry in pictures if not pictures[entry]}
         read_ahead(calls)
         with make_meter(len(calls), quiet=request.quiet) as meter:
             for entry, message in run_apart(APART, calls, request.jobs):

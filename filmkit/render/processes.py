@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -25,7 +24,6 @@ from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.playing import hearing_of_beats
 from filmkit.render.clean_process import clean_process, end_silent, forked_process
 from filmkit.render.errors import explain, scene_place
-from filmkit.render.source_code import KNOWN, Source
 
 __all__ = [
     "BEAT",
@@ -35,7 +33,6 @@ __all__ = [
     "POLL_SECONDS",
     "SILENT_SECONDS",
     "Apart",
-    "call_knowing",
     "children_ignore_ctrl_c",
     "core_count",
     "run_apart",
@@ -57,7 +54,6 @@ POLL_SECONDS = 0.5
 CLEANUP_SECONDS = 10.0
 """How long a terminated process may take to remove unfinished files."""
 
-CALL = "filmkit.render.processes:call_knowing"
 LEAST_MEMORY = "; if it ran out of memory, --jobs 1 needs the least"
 
 
@@ -132,26 +128,6 @@ def _wait_for_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def call_knowing(
-    function: str,
-    arguments: Sequence[object],
-    known: Mapping[tuple[str, bool], Source],
-    *connections: Connection,
-) -> None:
-    """Call a function, given as "module:name", where it need not read again what another has read.
-
-    Parameters
-    ----------
-    function, arguments, connections
-        The function and its arguments.
-    known
-        What code its process has read; see :data:`filmkit.render.source_code.KNOWN`.
-    """
-    KNOWN.update(known)
-    module, _, name = function.partition(":")
-    getattr(import_module(module), name)(*arguments, *connections)
-
-
 T = TypeVar("T", bound=Hashable)
 
 
@@ -199,9 +175,7 @@ class Apart:
             # This process stops it, with SIGTERM. If that starts the server that forks processes,
             # it inherits this and outlives Ctrl-C too.
             with children_ignore_ctrl_c(forks=fork):
-                self.process = start(
-                    CALL, function, arguments, KNOWN, connections=ends, stacks=stacks
-                )
+                self.process = start(function, *arguments, connections=ends, stacks=stacks)
                 self.process.start()
         except KeyboardInterrupt:
             stop(self)

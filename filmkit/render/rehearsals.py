@@ -11,28 +11,29 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from extract.support.files import OutputError, write_text
-from extract.support.printing import echo
+from extract.support.printing import echo, prints_as_messages
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech, Use
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.errors import EditedError, RenderError
-from filmkit.render.keys import BeatHasher, Drawn
-from filmkit.render.processes import ERROR, run_apart
+from filmkit.render.keys import BeatHasher, Drawn, read_ahead
+from filmkit.render.processes import DONE, ERROR, run_apart, telling
 from filmkit.render.recording import CODE, OWN_CODE
 from filmkit.render.request import RenderRequest
 
 if TYPE_CHECKING:
     from filmkit.core.stage import Stage
 
-__all__ = ["Rehearsals", "with_fitting_scenes"]
+__all__ = ["Rehearsals", "record_apart", "with_fitting_scenes"]
 
-APART = "filmkit.render.runner:record_apart"
+APART = "filmkit.render.rehearsals:record_apart"
 
 
 class Rehearsals:
@@ -49,6 +50,8 @@ class Rehearsals:
     ----------
     request
         The request; its trace is named, so that all processes take the same.
+    cache
+        As above.
     hasher
         Makes the keys.
     """
@@ -59,7 +62,7 @@ class Rehearsals:
     def __init__(self, request: RenderRequest, cache: Cache) -> None:
         self.request = replace(request, trace=request.trace_file)
         self.hasher = BeatHasher(self.request)
-        self._cache = cache
+        self.cache = cache
         self._known: dict[SceneEntry, Rehearsal | RenderError] = {}
 
     def get(self, entry: SceneEntry) -> Rehearsal:
@@ -81,8 +84,8 @@ class Rehearsals:
         known = self._known.get(entry)
         if known is None:
             path = self._path(entry)
-            if self._cache.holds(path):
-                known = _read(path)
+            if self.cache.holds(path):
+                known = _rehearsal(json.loads(path.read_text(encoding="utf-8")))
             elif not self.request.keep_cache:
                 known = self._made.get(path.name)
             if known is None or recording.changed(known.uses):
@@ -93,17 +96,18 @@ class Rehearsals:
     def prepare(self, entries: Iterable[SceneEntry]) -> None:
         """Run those of some scenes that are not known, as many at a time as there are cores."""
         ahead = [e for e in dict.fromkeys(entries) if e not in self._known and not self.find(e)]
-        # An exchanged trace is noticed in the end, by its state when the keys were begun.
         read = self.request.with_trace() if ahead else ()
-        calls = {entry: (entry, *read) for entry in ahead}
+        read_ahead(ahead)
+        calls = {entry: (entry, *read, self.cache) for entry in ahead}
         for entry, message in run_apart(APART, calls, self.request.jobs):
-            try:
-                if message["kind"] == ERROR:
-                    raise RenderError(message["text"], misfit=message.get("misfit", ""))
-                rehearsal, counts = _rehearsal(message["rehearsal"]), message["counts"]
-                self._known[entry] = self._completed(entry, rehearsal, counts)
-            except RenderError as error:
-                self._known[entry] = error
+            if message["kind"] == ERROR:
+                self._known[entry] = RenderError(message["text"], misfit=message.get("misfit", ""))
+            elif recording.changed(self.hasher.traces):  # since the keys were begun
+                self._known[entry] = EditedError()
+            else:
+                self._known[entry] = rehearsal = _rehearsal(message["rehearsal"])
+                if not rehearsal.obstacle:
+                    self._made[self._path(entry).name] = rehearsal
 
     def uses_of(self, entries: Iterable[SceneEntry]) -> tuple[Use, ...]:
         """Return all that rehearsed scenes use, and that must not change while they are drawn."""
@@ -124,9 +128,11 @@ class Rehearsals:
         self,
         entry: SceneEntry,
         trace: Trace,
-        on_beat_end: Callable[[BeatRecord, Stage, str], None],
+        on_beat_end: Callable[[BeatRecord, Stage, str], None] = lambda record, stage, code: None,
     ) -> Rehearsal:
-        """Run a scene in this process, which :func:`clean_process` must have started.
+        """Run a scene in this process, and note and store what it uses.
+
+        The process is one that :func:`clean_process` has started, and that does nothing else.
 
         Parameters
         ----------
@@ -143,50 +149,40 @@ class Rehearsals:
         EditedError
             When the scene was edited meanwhile.
         """
-        # Imported here because Manim takes a second to load, and known rehearsals do not need it.
-        from filmkit.render.runner import record
+        # Imported here because it takes a second to load, and known rehearsals do not need it.
+        from manim import config
 
-        drawn = Drawn(entry, self.request.settings.language)
+        recording.set_aside(config.media_dir, *(name for _, name, _ in self.hasher.traces))
+        drawn, beats = Drawn(entry, self.request.settings.language), list[BeatRecord]()
 
         def end(record: BeatRecord, stage: Stage) -> None:
             uses = recording.uses()
-            code = drawn.after(uses)
+            beats.append(replace(record, code=drawn.after(uses)))
             self._require_unedited(drawn, uses)
-            on_beat_end(record, stage, code)
+            on_beat_end(record, stage, beats[-1].code)
 
-        recording.set_aside(*(name for _, name, _ in self.hasher.traces))
-        rehearsal, counts = record(entry, trace, self.request, on_beat_end=end)
-        self._known[entry] = completed = self._completed(entry, rehearsal, counts)
-        return completed
-
-    def _completed(self, entry: SceneEntry, rehearsal: Rehearsal, counts: list[int]) -> Rehearsal:
-        """Find out what the pictures of each beat depend on, and store the rehearsal.
-
-        Raises
-        ------
-        EditedError
-            When code or a trace is not what it was when it was read.
-        """
-        seen = [use for use in rehearsal.uses if use[0] != OWN_CODE]
-        obstacle = rehearsal.obstacle
-        for name in recording.changed(seen):
-            obstacle = obstacle or f"{name} changes while it runs"
-        drawn = Drawn(entry, self.request.settings.language)
-        beats = tuple(
-            replace(record, code=drawn.after(rehearsal.uses[:count]))
-            for record, count in zip(rehearsal.beats, counts, strict=True)
+        stage = self.request.stage(entry, trace, on_beat_end=end)
+        stage.render()
+        uses = recording.uses()
+        self._require_unedited(drawn, uses)
+        seen = [use for use in uses if use[0] != OWN_CODE]
+        changes = [f"{name} changes while it runs" for name in recording.changed(seen)]
+        rehearsal = Rehearsal(
+            tuple(beats),
+            stage.time,
+            stage.tensors,
+            (*drawn.uses, *seen),
+            next(filter(None, [recording.obstacle(), *changes]), ""),
         )
-        self._require_unedited(drawn, rehearsal.uses)
-        completed = replace(rehearsal, beats=beats, uses=(*drawn.uses, *seen), obstacle=obstacle)
-        if not obstacle:
+        self._known[entry] = rehearsal
+        if not rehearsal.obstacle:
             path = self._path(entry)
-            self._made[path.name] = completed
             # Without room or permission for it, it is found out anew the next time.
             with suppress(OutputError, OSError):
-                self._cache.remove(path)
-                write_text(path, json.dumps(asdict(completed), ensure_ascii=False))
+                self.cache.remove(path)
+                write_text(path, json.dumps(asdict(rehearsal), ensure_ascii=False))
                 seal(path)
-        return completed
+        return rehearsal
 
     def _require_unedited(self, drawn: Drawn, uses: Iterable[Use]) -> None:
         """Raise an EditedError unless the code that was read is what ran, and traces are as then.
@@ -200,21 +196,41 @@ class Rehearsals:
             raise EditedError
 
     def _path(self, entry: SceneEntry) -> Path:
-        return self._cache.path(self.hasher.rehearsal_key(entry), ".rehearsal.json")
-
-
-def _read(path: Path) -> Rehearsal:
-    return _rehearsal(json.loads(path.read_text(encoding="utf-8")))
+        return self.cache.path(self.hasher.rehearsal_key(entry), ".rehearsal.json")
 
 
 def _rehearsal(stored: dict[str, Any]) -> Rehearsal:
-    return Rehearsal(
-        beats=tuple(map(_record, stored["beats"])),
-        duration=stored["duration"],
-        tensors=tuple(stored["tensors"]),
-        uses=tuple((kind, name, state) for kind, name, state in stored["uses"]),
-        obstacle=stored["obstacle"],
-    )
+    """Return a rehearsal from what JSON holds of it."""
+    rehearsal = _with_tuples(stored)
+    beats = []
+    for beat in rehearsal["beats"]:
+        speech = beat["speech"] and Speech(**beat["speech"])
+        beats.append(BeatRecord(**beat | {"speech": speech}))
+    return Rehearsal(**rehearsal | {"beats": tuple(beats)})
+
+
+def _with_tuples(value: Any) -> Any:
+    """Return what JSON holds with a tuple for each list, which it makes of tuples."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(part) for name, part in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
+def record_apart(
+    entry: SceneEntry, request: RenderRequest, trace: Trace, cache: Cache, messages: Connection
+) -> None:
+    """Rehearse a scene in a process of its own, whose last message holds the ``rehearsal``.
+
+    See :func:`run_apart`.
+    """
+    from filmkit.render.manim_config import manim_config
+
+    with (
+        telling(messages, verbose=request.verbose) as tell,
+        manim_config(request.quality),
+        prints_as_messages(),
+    ):
+        tell(DONE, rehearsal=asdict(Rehearsals(request, cache).record_here(entry, trace)))
 
 
 def with_fitting_scenes(request: RenderRequest) -> RenderRequest:
@@ -255,21 +271,3 @@ def _misfit(rehearsals: Rehearsals, entry: SceneEntry) -> str:
     except RenderError as error:
         return error.misfit
     return ""
-
-
-def _record(stored: dict[str, Any]) -> BeatRecord:
-    marks, marked = _pairs(stored.pop("marks")), _pairs(stored.pop("marked"))
-    model, hidden = stored.pop("notes")
-    speech, choices = stored.pop("speech"), tuple(stored.pop("choices", ()))
-    return BeatRecord(
-        **stored,
-        marks=marks,
-        notes=(model, hidden),
-        marked=marked,
-        choices=choices,
-        speech=speech and Speech(**speech | {"places": _pairs(speech["places"])}),
-    )
-
-
-def _pairs(stored: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
-    return tuple((first, second) for first, second in stored)

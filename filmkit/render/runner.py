@@ -6,44 +6,38 @@ import json
 import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from manim import config
 from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
 from extract.support.files import OutputError, atomic_write, write_text
-from extract.support.printing import prints_as_messages
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord, Rehearsal
 from filmkit.core.picture_map import picture_map
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
-from filmkit.render import recording
 from filmkit.render.formats import STILLS
 from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import master_pixels
-from filmkit.render.processes import DONE, telling
 from filmkit.render.request import RenderRequest
-from filmkit.render.vector import draw_page, write_pages
+from filmkit.render.vector import Page, draw_page, write_pages
 from filmkit.words.alt import alt_text
 
 __all__ = [
+    "Picture",
     "manim_config",
-    "record",
-    "record_apart",
     "rehearse",
     "render_picture",
     "render_stills",
     "take_stills",
+    "write_picture",
     "write_png",
 ]
 
 
-T = TypeVar("T")
+Picture = Image.Image | Page
 STILL_NAME = re.compile(r"\d\d_\w+")  # number and name of a beat
 
 
@@ -56,71 +50,6 @@ def rehearse(entry: SceneEntry, trace: Trace, request: RenderRequest) -> Rehears
         Any error of the scene's code.
     """
     return entry.load().rehearse(trace, request.settings, request.speech_of(entry))
-
-
-def record(
-    entry: SceneEntry,
-    trace: Trace,
-    request: RenderRequest,
-    on_beat_end: Callable[[BeatRecord, Stage], None] = lambda record, stage: None,
-) -> tuple[Rehearsal, list[int]]:
-    """Rehearse a scene, and note what it uses; only in a process that does nothing else.
-
-    Parameters
-    ----------
-    entry, trace, request
-        The scene, and how it is rendered.
-    on_beat_end
-        Called at the end of each beat.
-
-    Returns
-    -------
-    Rehearsal
-        With all that this process has used since it began.
-    counts
-        How many of these things were used until the end of each beat.
-
-    Raises
-    ------
-    Exception
-        Any error of the scene's code.
-    """
-    counts: list[int] = []
-
-    def end(record: BeatRecord, stage: Stage) -> None:
-        counts.append(len(recording.uses()))
-        on_beat_end(record, stage)
-
-    recording.set_aside(config.media_dir)
-    stage = request.stage(entry, trace, on_beat_end=end)
-    stage.render()
-    rehearsal = Rehearsal(
-        tuple(stage.beats),
-        stage.time,
-        stage.tensors,
-        tuple(recording.uses()),
-        recording.obstacle(),
-    )
-    return rehearsal, counts
-
-
-def record_apart(
-    entry: SceneEntry, request: RenderRequest, trace: Trace, messages: Connection
-) -> None:
-    """Rehearse a scene in a process of its own, and tell another one what comes of it.
-
-    The last message holds the ``rehearsal`` and ``counts`` that :func:`record` returns; see
-    :func:`filmkit.render.processes.run_apart`.
-    """
-
-    recording.set_aside(*request.trace_files)
-    with (
-        telling(messages, verbose=request.verbose) as tell,
-        manim_config(request.quality),
-        prints_as_messages(),
-    ):
-        rehearsal, counts = record(entry, trace, request)
-        tell(DONE, rehearsal=asdict(rehearsal), counts=counts)
 
 
 def take_stills(
@@ -197,17 +126,13 @@ def render_stills(
         When a file cannot be written.
     """
     paths: list[Path] = []
-    folder, file_format = request.out / request.file_name(entry.slug), request.still_format
+    folder = request.out / request.file_name(entry.slug)
 
     def take(name: str, stage: Stage) -> None:
-        path = folder / f"{name}.{file_format}"
+        path = folder / f"{name}.{request.still_format}"
         title = stage.beats[-1].title
-        if file_format == "png":
-            pixels = stage.snapshot(notes=True)
-            pixels = master_pixels(pixels, transparent=request.settings.transparent)
-            write_png(Image.fromarray(pixels), path)
-        else:
-            write_pages([draw_page(stage)], path, title=f"{entry.shown_title}: {title}")
+        picture = _draw_picture(stage, request.still_format)
+        write_picture(picture, path, title=f"{entry.shown_title}: {title}")
         document = picture_map(stage.with_notes(), stage.camera, stage.mosaic_on_screen())
         document["alt"] = alt_text(document, title)
         write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
@@ -235,25 +160,33 @@ def _remove_former(folder: Path, current: Collection[str]) -> None:
                     path.unlink(missing_ok=True)
 
 
-def render_picture(
-    entry: SceneEntry, *, trace: Trace, request: RenderRequest, draw: Callable[[Stage], T]
-) -> T:
-    """Return what a function draws at the end of a scene that has a single beat.
+def render_picture(entry: SceneEntry, *, trace: Trace, request: RenderRequest) -> Picture:
+    """Draw the end of a scene; parameters as for :func:`render_stills`."""
+    stage = request.stage(entry, trace)
+    stage.render()
+    return _draw_picture(stage, request.still_format)
 
-    Parameters
-    ----------
-    entry, trace, request
-        As in :func:`render_stills`.
-    draw
-        Called with the stage.
+
+def _draw_picture(stage: Stage, file_format: str) -> Picture:
+    """Draw the picture of a stage as pixels or as a page, as a format needs it."""
+    if file_format != "png":
+        return draw_page(stage)
+    pixels = stage.snapshot(notes=True)
+    return Image.fromarray(master_pixels(pixels, transparent=stage.settings.transparent))
+
+
+def write_picture(picture: Picture, path: Path, *, title: str) -> Path:
+    """Write a picture, atomically; return its path.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
     """
-    drawn: list[T] = []
-
-    def take(record: BeatRecord, stage: Stage) -> None:
-        drawn.append(draw(stage))
-
-    request.stage(entry, trace, on_beat_end=take).render()
-    return drawn[-1]
+    if isinstance(picture, Page):
+        return write_pages([picture], path, title=title)
+    write_png(picture, path)
+    return path
 
 
 def write_png(picture: Image.Image, path: Path, **options: Any) -> None:

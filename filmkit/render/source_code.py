@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from types import CodeType
 
 from filmkit.core.project import PROJECT
 
@@ -39,8 +38,11 @@ PACKAGES = ("extract", "filmkit", "scenes")
 NARRATION, WHEN, TITLE = "beat", "when", "title"
 TELLING = ("provenance_notes", "variant")  # methods of a scene that choose words
 DOTTED_PACKAGES = tuple(f"{name}." for name in PACKAGES)
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-NOTHING = ast.Pass(lineno=1, col_offset=0, end_lineno=1, end_col_offset=0)
+# A text in the code that begins with the name of a module, such as "filmkit.core.view:LayerView".
+NAMES_MODULE = re.compile(rf"Constant\(value='((?:{'|'.join(PACKAGES)})\.\w[^']*)'")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTIONS)
+NOTHING = ast.Constant(None)
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 READS_WORDS = re.compile(
     rb"__doc__|getdoc|(?<!super\(\))\.(narration|title|variant|provenance_notes)\b"
@@ -148,13 +150,13 @@ def code_with(sources: Iterable[Source], beats: Collection[str]) -> str:
 def _read(content: bytes, whole: str, is_scene: bool) -> Source:
     tree, words = ast.parse(content), _Words()
     words.take_out(tree)
-    code, modules = _compiled(tree)
-    found = {name: _compiled(ast.Module(methods, [])) for name, methods in words.beats.items()}
-    imports = words.imports.union(modules, *(modules for _, modules in found.values()))
+    code = ast.dump(tree)
+    beats = {name: " ".join(map(ast.dump, methods)) for name, methods in words.beats.items()}
+    named = NAMES_MODULE.findall(" ".join([code, *beats.values()]))
     if is_scene and READS_WORDS.search(content):
-        code, found = whole, {}
-    beats = {name: code for name, (code, _) in found.items()}
-    return Source(whole, code, beats, frozenset(imports))
+        code, beats = whole, {}
+    hashes = {name: digest([code]) for name, code in beats.items()}
+    return Source(whole, digest([code]), hashes, words.imports.union(named))
 
 
 class _Words:
@@ -162,19 +164,21 @@ class _Words:
 
     def __init__(self) -> None:
         self.beats: dict[str, list[ast.stmt]] = {}
-        self.imports: set[str] = set()
+        self.imports: frozenset[str] = frozenset()
 
-    def take_out(self, node: ast.AST) -> None:
+    def take_out(self, node: ast.AST, *, local: bool = False) -> None:
+        """Take them out of a node, which is one of a function's or not."""
         if isinstance(node, ast.Import | ast.ImportFrom):
             self.imports |= _imports(node)
         elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            node.body = [NOTHING]
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            node.returns = None
-            signature = node.args
-            every = [*signature.posonlyargs, *signature.args, *signature.kwonlyargs]
-            for argument in filter(None, [*every, signature.vararg, signature.kwarg]):
-                argument.annotation = None
+            node.body = []
+        elif isinstance(node, ast.AnnAssign) and local:
+            node.annotation = NOTHING
+        elif isinstance(node, FUNCTIONS):
+            local, node.returns = True, None
+            for argument in ast.walk(node.args):
+                if isinstance(argument, ast.arg):
+                    argument.annotation = None
             node.decorator_list = [_without_narration(word) for word in node.decorator_list]
         if isinstance(node, DOCUMENTED):
             node.body = node.body[ast.get_docstring(node, clean=False) is not None :]
@@ -182,9 +186,7 @@ class _Words:
             node.body = [member for member in node.body if not self._takes(member)]
         for block in BLOCKS:
             for inner in getattr(node, block, ()):
-                self.take_out(inner)
-        if isinstance(node, DOCUMENTED) and not node.body:
-            node.body = [NOTHING]
+                self.take_out(inner, local=local)
 
     def _takes(self, member: ast.stmt) -> bool:
         """Note the code of a beat apart from that of its class, without its narration."""
@@ -239,29 +241,3 @@ def _file_of(module: str) -> Path | None:
     path = PROJECT.joinpath(*module.split("."))
     files = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in files if file.is_file()), None)
-
-
-def _compiled(tree: ast.Module) -> tuple[str, set[str]]:
-    """Return a hash of what Python makes of a syntax tree, and what may import more.
-
-    That are texts in it that name modules of the project.
-    """
-    parts: list[str] = []
-    modules: set[str] = set()
-    ahead = [compile(tree, "", "exec", dont_inherit=True)]
-    while ahead:
-        code = ahead.pop()
-        parts += [code.co_code.hex(), code.co_exceptiontable.hex()]
-        parts += map(repr, [code.co_names, code.co_varnames, code.co_cellvars, code.co_freevars])
-        counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
-        parts.append(repr(counts))
-        for constant in code.co_consts:
-            if isinstance(constant, CodeType):
-                ahead.append(constant)
-            else:
-                # Python has no order for what is in a set.
-                is_set = isinstance(constant, frozenset)
-                parts.append(repr(sorted(map(repr, constant))) if is_set else repr(constant))
-                if isinstance(constant, str) and constant.startswith(DOTTED_PACKAGES):
-                    modules.add(constant)
-    return digest(parts), modules

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -14,13 +14,11 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.films import Plan, finished_files
-from filmkit.render.jobs import plan_films, render_job
+from filmkit.render.jobs import plan_films, render_job, worker_pool
 from filmkit.render.manim_config import manim_config
-from filmkit.render.preview import OnPicture, draw_pictures
-from filmkit.render.processes import core_count
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest
-from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool
+from filmkit.render.workers import WorkerPool
 
 __all__ = ["SceneUpdate"]
 
@@ -43,6 +41,8 @@ class SceneUpdate:
     ----------
     request, trace
         As above.
+    rehearsals
+        Rehearsals of the scenes, for :func:`draw_pictures`, which comes first.
     """
 
     def __init__(
@@ -50,11 +50,9 @@ class SceneUpdate:
     ) -> None:
         self.request = request
         self.trace = trace
-        self._cache = cache
-        self._rehearsals = Rehearsals(request, cache)
+        self.rehearsals = Rehearsals(request, cache)
         self._pools = pools
-        self._job: RenderJob | None = None
-        self._pool: WorkerPool | None = None
+        self._pool: WorkerPool
 
     @classmethod
     @contextmanager
@@ -68,46 +66,26 @@ class SceneUpdate:
         ):
             yield cls(request, trace, cache, pools)
 
-    def draw(
-        self,
-        entry: SceneEntry,
-        on_picture: OnPicture,
-        on_missing: Callable[[str], None] = lambda beat: None,
-    ) -> None:
-        """Draw the missing pictures of a scene; see :func:`draw_pictures`."""
-        draw_pictures(
-            entry,
-            self.trace,
-            rehearsals=self._rehearsals,
-            cache=self._cache,
-            on_picture=on_picture,
-            on_missing=on_missing,
-        )
-
     def uses(self, entries: Iterable[SceneEntry]) -> list[Use]:
         """Return all that scenes have been seen to use, also those that could not be drawn."""
-        known = filter(None, map(self._rehearsals.find, entries))
+        known = filter(None, map(self.rehearsals.find, entries))
         return [*recording.uses(), *(use for rehearsal in known for use in rehearsal.uses)]
 
     def plan(self, entries: Iterable[SceneEntry]) -> dict[SceneEntry, Plan]:
-        """Return the plans of scenes' films, once their pictures have been drawn.
+        """Return the plans of scenes' films, and begin to render what is missing of them.
 
-        The pool that renders what is missing of them starts when it is first needed.
+        Their pictures have to be drawn before.
         """
-        plans = plan_films(entries, self._rehearsals, self._cache)
-        self._job = render_job(plans.values(), self._rehearsals, self._cache)
+        plans = plan_films(entries, self.rehearsals)
+        job = render_job(plans.values(), self.rehearsals)
+        # Forks of this process, which has loaded all libraries and laid out all text already.
+        self._pool = self._pools.enter_context(worker_pool(job, fork=True))
         return plans
 
     def records(self, plan: Plan) -> list[BeatRecord]:
         """Return the records of the beats in a film."""
-        return [self._rehearsals.get(plan.entry).beat(beat) for beat in plan.beats]
+        return [self.rehearsals.get(plan.entry).beat(beat) for beat in plan.beats]
 
     def files(self, plan: Plan, target: Path) -> Iterable[Path]:
-        """Return the output file of each part of a film; see :func:`finished_files`."""
-        if not (self._job and self._job.tasks):
-            return [task.output for task in plan.tasks]
-        if not self._pool:
-            size = min(self.request.jobs or core_count(), len(self._job.tasks))
-            # Forks of this process, which has loaded all libraries and laid out all text already.
-            self._pool = self._pools.enter_context(LocalWorkerPool(self._job, size, fork=True))
+        """Return the segment of each part of a film; see :func:`finished_files`."""
         return finished_files(plan, target, self._pool, lambda frames: None)

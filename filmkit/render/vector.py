@@ -6,12 +6,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import cairo
 import numpy as np
 import numpy.typing as npt
-from manim import Camera, color_to_rgb
+from manim import color_to_rgb
 
 from extract.support.files import OutputError, atomic_write
 from filmkit.core.camera import StageCamera, opacity_of
@@ -51,11 +51,6 @@ class VectorCamera(StageCamera):
     def get_cairo_context(self, pixel_array: object) -> cairo.Context[Any]:
         self.context.set_matrix(self.scene)
         return self.context
-
-    def apply_fill(self, ctx: cairo.Context[Any], vmobject: Any) -> Self:
-        # A page has no levels: gradients stay gradients.
-        Camera.apply_fill(self, ctx, vmobject)
-        return self
 
     def get_fill_rgbas(self, vmobject: Any) -> Points:
         return super().get_fill_rgbas(vmobject)[..., EXCHANGED]

@@ -14,7 +14,6 @@ from filmkit.core.beat_records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.choice import wanted_beats
-from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene
 from filmkit.voice.clips import Clip, SceneText
@@ -32,41 +31,36 @@ class Spoken:
     Attributes
     ----------
     request
-        The request, with the times of the voice, which has nothing more to say.
-    scenes
-        Those of its scenes for which the voice did not fail.
+        The request, with the times of the voice, which has nothing more to say, and with those
+        scenes for which it did not fail.
     clips
         The sound of each beat, by the names of the scene and the beat.
     """
 
     request: RenderRequest
-    scenes: tuple[SceneEntry, ...]
     clips: Mapping[str, Mapping[str, Clip]]
 
     @cached_property
     def _sounds(self) -> dict[str, dict[str, Samples]]:
         return {scene: at_one_loudness(clips) for scene, clips in self.clips.items()}
 
-    def track(
-        self, films: Iterable[tuple[SceneEntry, Iterable[BeatRecord]]], quality: Quality
-    ) -> Samples | None:
+    def track(self, films: Iterable[tuple[SceneEntry, Iterable[BeatRecord]]]) -> Samples | None:
         """Return the sound of a film; None if nobody speaks in any.
 
         Parameters
         ----------
         films
             The scenes that are joined, each with the records of its beats.
-        quality
-            Size and frame rate.
         """
         if not any(self.clips.values()):
             return None
+        rate = self.request.quality.frame_rate
         parts = [
-            (self._sounds.get(entry.slug, {}).get(record.name), record.frames(quality.frame_rate))
+            (self._sounds.get(entry.slug, {}).get(record.name), record.frames(rate))
             for entry, records in films
             for record in records
         ]
-        return track(parts, quality.frame_rate)
+        return track(parts, rate)
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
     """
     voice = request.voice
     if voice is None:
-        return Spoken(request, request.scenes, {})
+        return Spoken(request, {})
     written = replace(request, voice=None)
     rehearsals = Rehearsals(written, cache)
     store = _CachedSounds(cache)
@@ -147,7 +141,7 @@ def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
         slug: {beat: clip.speech for beat, clip in clips.items()} for slug, clips in spoken.items()
     }
     scenes = tuple(entry for entry in request.scenes if entry.slug in spoken)
-    return Spoken(replace(written, speech=speech), scenes, spoken)
+    return Spoken(replace(written, speech=speech, scenes=scenes), spoken)
 
 
 def timed(request: RenderRequest) -> RenderRequest:
@@ -155,5 +149,4 @@ def timed(request: RenderRequest) -> RenderRequest:
     if request.voice is None:
         return request
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
-        spoken = with_voice(request, cache)
-    return replace(spoken.request, scenes=spoken.scenes)
+        return with_voice(request, cache).request

@@ -10,7 +10,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -35,12 +35,11 @@ from filmkit.render.errors import EditedError, explain
 from filmkit.render.films import Plan, beat_film
 from filmkit.render.jobs import beat_chapters, film_cues, write_film
 from filmkit.render.keys import read_ahead
-from filmkit.render.preview import save_sheet
+from filmkit.render.preview import draw_pictures, save_sheet
 from filmkit.render.processes import DONE, ERROR, Apart, stop, telling
 from filmkit.render.recording import BEAT, FILE, FONTS, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.update import SceneUpdate
-from filmkit.render.workers import BeatTask
 from filmkit.words.captions import vtt
 
 __all__ = ["EditWatcher", "read_once", "syntax_errors", "update_outputs", "watch"]
@@ -90,7 +89,6 @@ class EditWatcher(FileSystemEventHandler):
         self._observer = Observer()
         for folder in self._folders:
             self._observer.schedule(self, str(folder), recursive=True)
-        self._observed: set[Path] = set()
         self._observe({*self._beside, *self._words, *(path.parent for path in self._single)})
         self._contents: dict[Path, str] = {}
         self._lock = threading.Lock()  # guards the contents
@@ -99,10 +97,8 @@ class EditWatcher(FileSystemEventHandler):
 
     def _observe(self, folders: Iterable[Path]) -> None:
         # Only the folders themselves: one of them may be the user's home.
-        for folder in {*folders} - self._observed:
-            if folder.is_dir():
-                self._observed.add(folder)
-                self._observer.schedule(self, str(folder))
+        for folder in filter(Path.is_dir, folders):
+            self._observer.schedule(self, str(folder))
 
     def __enter__(self) -> Self:
         self._observer.start()
@@ -379,7 +375,7 @@ class _Update(SceneUpdate):
                 self.save_sheet(entry)
 
         try:
-            self.draw(entry, on_picture)
+            draw_pictures(entry, self.trace, self.rehearsals, on_picture)
         except EditedError:
             sys.exit()  # another update follows
         except Exception:
@@ -393,19 +389,13 @@ class _Update(SceneUpdate):
         """Write a contact sheet, unless it shows the same already."""
         pictures, now = self._pictures[entry], entry.titled_anew
         shown = {"": now.shown_title} | {beat: str(path) for beat, path in pictures.items()}
-        if shown != self._shown.get(entry.slug):
-            path = save_sheet(self.request, now, self._beats(entry), pictures)
-            self._remember(entry.slug, shown)
-            self._print_path(path)
-
-    def _changed_tasks(self, plan: Plan) -> list[BeatTask]:
-        """Return the parts that the written film does not show yet as they are now."""
-        before = self._shown.get(f"{plan.entry.slug} film", {}).values()
-        return [task for task in plan.tasks if str(task.output) not in before]
+        beats = self._beats(entry)
+        self._update(entry.slug, shown, lambda: save_sheet(self.request, now, beats, pictures))
 
     def film_of_first(self, plan: Plan) -> None:
         """Write the film of the first changed beat alone, unless all beats have changed."""
-        changed = self._changed_tasks(plan)
+        before = self._shown.get(f"{plan.entry.slug} film", {}).values()
+        changed = [task for task in plan.tasks if str(task.segment) not in before]
         if changed and len({task.beat for task in changed}) < len(plan.beats):
             self._print_path(self._deliver(beat_film(plan, changed[0].beat)))
 
@@ -415,28 +405,29 @@ class _Update(SceneUpdate):
         Other words are another film too, even where its pictures stay the same.
         """
         key = f"{plan.entry.slug} film"
-        keys = {str(number): str(task.output) for number, task in enumerate(plan.tasks)}
+        keys = {str(number): str(task.segment) for number, task in enumerate(plan.tasks)}
         if self.request.captions in ("files", "mux"):
             keys["captions"] = vtt(film_cues(self.records(plan), self.request.quality))
-        if self._shown.get(key) != keys:
-            path = self._deliver(plan)
-            self._remember(key, keys)
-            self._print_path(path)
+        self._update(key, keys, lambda: self._deliver(plan))
 
-    def _remember(self, key: str, shown: dict[str, str]) -> None:
-        """Store what a file that was written shows, before it is reported: an edit may follow."""
-        self._shown[key] = shown
-        write_text(self._shown_file, json.dumps(self._shown))
+    def _update(self, key: str, shown: dict[str, str], write: Callable[[], Path]) -> None:
+        """Write a file, unless it shows the same already, and report it.
+
+        What it shows is stored before it is reported: an edit may follow.
+        """
+        if self._shown.get(key) != shown:
+            path = write()
+            self._shown[key] = shown
+            write_text(self._shown_file, json.dumps(self._shown))
+            self._print_path(path)
 
     def _deliver(self, plan: Plan) -> Path:
         """Write a film; return its path."""
         request, records = self.request, self.records(plan)
         target = target_of(request.out / plan.name, request.file_format)
         files = self.files(plan, target)
-        cues = film_cues(records, request.quality)
-        chapters = beat_chapters(records, request.quality)
-        title = plan.entry.shown_title
-        return write_film(request, plan.name, files, title=title, cues=cues, chapters=chapters)
+        chapters, title = beat_chapters(records, request.quality), plan.entry.shown_title
+        return write_film(request, plan.name, files, records, chapters, title=title)
 
     def _print_path(self, path: Path) -> None:
         """Print the path of a written file, and the seconds since the edit."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -32,7 +32,7 @@ from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import EditedError, RenderError, explain
 from filmkit.render.manim_config import manim_config
-from filmkit.render.movie import Encoding, Movie, Pixels, master_pixels, open_movie, read_master
+from filmkit.render.movie import Encoding, Pixels, master_pixels, open_movie, read_master
 from filmkit.render.overlay import NOTHING, Overlay, OverlayPainter
 from filmkit.render.processes import DONE, POLL_SECONDS, Apart, stop, telling
 from filmkit.render.recording import CODE, OWN_CODE, changed
@@ -69,8 +69,7 @@ class BeatTask:
     master
         The lossless file of the frames; rendered if it does not exist.
     segment
-        The same encoded for the film, made from the master; None if the film is not joined from
-        segments.
+        What the film is made from: the same with its overlay, encoded anew from the master.
     frames
         Number of its frames.
     overlay
@@ -81,14 +80,9 @@ class BeatTask:
     beat: str
     tail: bool
     master: Path
-    segment: Path | None
+    segment: Path
     frames: int
     overlay: Overlay = NOTHING
-
-    @property
-    def output(self) -> Path:
-        """The file that the film is made from: the segment, else the master."""
-        return self.segment or self.master
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ class RenderJob:
     request
         The trace to draw, and how to render it.
     master_encoding, segment_encoding
-        How masters and segments are encoded; None if there are no segments.
+        How masters and segments are encoded; None if no segments are made.
     uses
         Code, traces and other things from which the cache keys of the tasks were made.
     """
@@ -351,23 +345,18 @@ def render_claimed(
         tell(DONE)
 
 
-def _open(path: Path, request: RenderRequest, encoding: Encoding) -> AbstractContextManager[Movie]:
-    quality = request.quality
-    return open_movie(path, quality.width, quality.height, quality.frame_rate, encoding)
-
-
 @contextmanager
 def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | None]:
     """Open the segment of a task, and yield what draws its overlay on pictures and appends them.
 
-    It yields None if the task has no segment, or one that is finished.
+    It yields None if no segments are made, or the task's is finished.
     """
-    if not (task.segment and job.segment_encoding) or is_sealed(task.segment):
+    if job.segment_encoding is None or is_sealed(task.segment):
         yield None
         return
     request = job.request
     painter = OverlayPainter(task.overlay, request.quality.frame_rate, request.settings)
-    with _open(task.segment, request, job.segment_encoding) as movie:
+    with open_movie(task.segment, request.quality, job.segment_encoding) as movie:
 
         def write(picture: Pixels, repeat: int) -> None:
             for piece in painter.pieces(picture, repeat):
@@ -377,14 +366,13 @@ def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | No
 
 
 def encode_segment(job: RenderJob, task: BeatTask) -> None:
-    """Encode a beat's segment from its master, if the task has a segment that does not exist."""
+    """Encode a beat's segment from its master, unless it is finished or none are made."""
     with _open_segment(job, task) as write:
         if write is None:
             return
         for picture, repeat in read_master(task.master, job.request.quality.frame_rate):
             write(picture, repeat)
-    if task.segment:
-        seal(task.segment)
+    seal(task.segment)
 
 
 Tasks = dict[tuple[str, bool], tuple[int, BeatTask]]
@@ -453,11 +441,10 @@ class SceneWorker:
             # segment is made of it, as it is on a cluster.
             merged = encoding is not None and encoding.merge_repeats
             with (
-                _open(task.master, request, self._job.master_encoding) as movie,
+                open_movie(task.master, request.quality, self._job.master_encoding) as movie,
                 nullcontext() if merged else _open_segment(self._job, task) as write_segment,
             ):
-                if write_segment and task.segment:
-                    written.append(task.segment)
+                written += [task.segment] if write_segment else []
 
                 def write(picture: Pixels, repeat: int) -> None:
                     pixels = master_pixels(picture, transparent=transparent)

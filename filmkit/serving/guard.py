@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["LOCAL", "LOCAL_HEADERS", "Entrance", "Guard", "hosts_of"]
@@ -51,7 +51,7 @@ class Entrance:
     ----------
     home
         Path of the page that takes the secret from its address, such as "/"; paths below it belong
-        to it.
+        to it. The page takes the secret out of the address.
     cookie
         Name of the cookie that holds the secret afterwards; ports share cookies, so it has to name
         the port.
@@ -59,17 +59,20 @@ class Entrance:
         What a browser may call the server, as "name:port"; the first is told to users.
     token
         The secret.
+    lead
+        What stands before the secret in the address.
     """
 
     home: str
     cookie: str
     hosts: tuple[str, ...]
     token: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    lead: str = "?token="
 
     @property
     def addresses(self) -> list[str]:
         """The address of the page by each of the names, secret included."""
-        return [f"http://{host}{self.home}?token={self.token}" for host in self.hosts]
+        return [f"http://{host}{self._door}" for host in self.hosts]
 
     @property
     def address(self) -> str:
@@ -85,9 +88,23 @@ class Entrance:
             self.cookie, self.token, path=self.home, httponly=True, samesite="strict"
         )
 
+    @property
+    def _door(self) -> str:
+        return f"{self.home}{self.lead}{self.token}"
+
+    def is_entered(self, scope: Scope) -> bool:
+        """Return whether a request is for the page, with the secret in its address."""
+        query = scope["query_string"].decode("latin-1")
+        return _is_same(scope["path"] + (f"?{query}" if query else ""), self._door)
+
     def has_token(self, given: str) -> bool:
         """Return whether a text is the secret."""
-        return secrets.compare_digest(given.encode(), self.token.encode())
+        return _is_same(given, self.token)
+
+
+def _is_same(given: str, secret: str) -> bool:
+    """Compare two texts in a time that tells nothing of the secret."""
+    return secrets.compare_digest(given.encode(errors="replace"), secret.encode())
 
 
 class Guard:
@@ -104,7 +121,7 @@ class Guard:
     entrance
         The secret, and where it is given.
     refusal
-        What those read who are refused.
+        The page that those see who are refused; see :mod:`filmkit.serving.refusal`.
     headers
         Headers of every answer, instead of :data:`HEADERS` of these names.
     """
@@ -134,9 +151,11 @@ class Guard:
             await send(message)
 
         if self._admits(scope):
+            if scope["type"] == "http" and self._entrance.is_entered(scope):
+                scope = {**scope, "path": self._entrance.home}
             await self._app(scope, receive, send_with_headers)
         elif scope["type"] == "http":
-            refusal = PlainTextResponse(self._refusal, 403)
+            refusal = HTMLResponse(self._refusal, 403)
             await refusal(scope, receive, send_with_headers)
         else:
             # Before a websocket is accepted this is answered with 403.
@@ -149,11 +168,9 @@ class Guard:
             return False
         if headers.get("origin", origins[0]) not in origins:
             return False
-        if scope["type"] == "http" and scope["path"] == entrance.home:
-            given = QueryParams(scope["query_string"]).get("token", "")
-            # A link with the token may be opened from any page, such as a terminal in the browser.
-            if entrance.has_token(given):
-                return True
+        # A link with the token may be opened from any page, such as a terminal in the browser.
+        if scope["type"] == "http" and entrance.is_entered(scope):
+            return True
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return False
         return entrance.has_token(HTTPConnection(scope).cookies.get(entrance.cookie, ""))

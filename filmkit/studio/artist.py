@@ -46,6 +46,7 @@ from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.clean_process import forked_process
 from filmkit.render.delivery import deliver
 from filmkit.render.films import Plan, beat_film
+from filmkit.render.preview import draw_pictures
 from filmkit.render.processes import DONE, telling
 from filmkit.render.request import RenderRequest
 from filmkit.render.update import SceneUpdate
@@ -109,14 +110,14 @@ class _Artist:
                 self._draw_stills(update, beats)
             finally:
                 self._tell("uses", uses=update.uses([self._entry]))
+            # What nobody waits for steps back: frames that the page asks for come first.
+            if hasattr(os, "nice"):  # not on Windows
+                os.nice(STEP_BACK)
             plan = update.plan([self._entry])[self._entry]
             records = update.records(plan)
             films = {beat: self._film_of(plan, beat) for beat in plan.beats}
             missing_films = {beat: film for beat, film in films.items() if not film.exists()}
             self._tell_plan(records, {b: f for b, f in films.items() if b not in missing_films})
-            # What nobody waits for steps back: frames that the page asks for come first.
-            if hasattr(os, "nice"):  # not on Windows
-                os.nice(STEP_BACK)
             self._film(update, plan, missing_films)
 
     def _draw_stills(self, update: SceneUpdate, beats: Sequence[str]) -> None:
@@ -134,7 +135,7 @@ class _Artist:
             if touched:
                 self._tell("still", beat=beat, still=path)
 
-        update.draw(self._entry, on_picture, on_missing)
+        draw_pictures(self._entry, self._trace, update.rehearsals, on_picture, on_missing)
         if stills and not touched:
             self._tell_beats(beats, stills, None)
 
@@ -153,7 +154,7 @@ class _Artist:
 
     def _film_of(self, plan: Plan, beat: str) -> Path:
         """Return the path of a beat's film, which names all that it is made of."""
-        parts = " ".join(task.output.name for task in plan.tasks if task.beat == beat)
+        parts = " ".join(task.segment.name for task in plan.tasks if task.beat == beat)
         return self._folder / f"{sha256(parts.encode()).hexdigest()}.mp4"
 
     def _tell_model(self, trace: Trace) -> None:

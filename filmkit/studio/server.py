@@ -27,6 +27,7 @@ from filmkit.render.clean_process import start_server
 from filmkit.render.processes import children_ignore_ctrl_c
 from filmkit.render.request import RenderRequest, load_trace
 from filmkit.serving.guard import LOCAL_HEADERS, Entrance, Guard, hosts_of
+from filmkit.serving.refusal import refusal_page
 from filmkit.serving.running import listening, open_in_browser, run, server_of
 from filmkit.studio.controls import choices_of
 from filmkit.studio.session import MadeFiles, Session
@@ -34,7 +35,9 @@ from filmkit.studio.tracer import SentenceTracer
 
 __all__ = ["Studio", "application", "serve"]
 
-REFUSAL = "Refused: open the address that the studio printed in its terminal, token included.\n"
+REFUSAL = refusal_page(
+    "Refused", "Open the address that the studio printed in its terminal, token included."
+)
 
 SCRIPTS = {
     "filled.js": "filmkit.decks",

@@ -251,7 +251,7 @@ class Slab(Solid):
         super().__init__()
         theme = current_theme()
         position, units, channels = source.index
-        norm = Norm(-1.0, 1.0, theme.colour_map(role), 99.0, LINEAR_SHARE)
+        norm = Norm(-1.0, 1.0, theme.colour_map(role), LINEAR_SHARE)
         self.role = role
         self.face, self.front, self.top = (
             Heatmap(part, norm, source=replace(source, index=index), edged=False)

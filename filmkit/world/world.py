@@ -46,9 +46,7 @@ MAX_NAMES = 12  # of heads; more of them have no names
 WALL, WALL_GAP = 20.0, 0.16  # height of the wall of cards, and from one card to the next
 LINES = 0.8  # opacity of lines from shared keys and values to cards
 HALF_LIGHT = 0.4  # presence of what is not lit
-# Opacity of a layer of a ray where it begins and where it ends: cairo draws a gradient of so many
-# levels itself, which for many rays in one path is ten times as fast as in bands.
-BEAM = (0.36, 0.06)
+BEAM = (0.36, 0.06)  # opacity of a layer of a ray where it begins and where it ends
 BEAMS = (1.0, 0.8, 0.58, 0.32)  # widths of the layers that make up a ray
 
 
@@ -257,7 +255,6 @@ class World(Group):
             Numbers of the heads; all by default, and all others stay as they are.
         """
         chosen = range(len(self.cards)) if heads is None else heads
-        kwargs.setdefault("run_time", current_theme().tempo.swing)
         return _Rising(self, [[self.cards[head], self.pairs[head]] for head in chosen], **kwargs)
 
     def forward(self, head: int, shot: Shot | None = None, **kwargs: Any) -> Animation:
@@ -390,7 +387,6 @@ class World(Group):
 
         They must stand in front, see :meth:`slide_together`.
         """
-        kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Melting(self, **kwargs)
 
     def rebuild(self, made: Sequence[Mapping[str, Matrix]], **kwargs: Any) -> Animation:
@@ -401,7 +397,6 @@ class World(Group):
         made
             For each head its keys ("k") and values ("v").
         """
-        kwargs.setdefault("run_time", current_theme().tempo.large)
         return _Rebuilding(self, made, **kwargs)
 
     def rays(self, on: bool = True, *, to_cards: bool = False, **kwargs: Any) -> Animation:
@@ -538,6 +533,7 @@ class _Travel(InPlaceAnimation):
 class _Rising(InPlaceAnimation):
     """Let things rise from the floor, one after another."""
 
+    tempo = "swing"
     LAG = 0.6  # share of the time in which things begin to rise
     DEPTH = 0.8  # from how far below they come, in scene units
 
@@ -600,6 +596,7 @@ class _Entrance(InPlaceAnimation):
 class _RowByRow(InPlaceAnimation):
     """Change plates row by row."""
 
+    tempo = "large"
     SOFT = 0.35  # share of the time that one row takes
 
     def __init__(self, world: World, **kwargs: Any) -> None:

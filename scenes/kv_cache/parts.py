@@ -7,7 +7,7 @@ from manim import LEFT, UP, Animation, LaggedStart, Rectangle, VGroup
 
 from extract.recompute.decoding import Decoding
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith, Arrive
+from filmkit.core.animations import AnimateWith
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _, current_language
@@ -15,6 +15,7 @@ from filmkit.core.numbers import format_decimal, format_number, format_percent
 from filmkit.core.text import Label, Number, fit_size, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
+from filmkit.mobjects.chart import grow_bar
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import own_colour
 
@@ -105,9 +106,7 @@ class NextWords(VGroup):
 
     def grow(self) -> Animation:
         """Return an animation in which the bars grow from their left ends, the likeliest first."""
-        starts = [bar.copy().stretch(1e-3, 0, about_edge=LEFT) for bar in self.bars]
-        growing = (Arrive(bar, start) for bar, start in zip(self.bars, starts, strict=True))
-        return LaggedStart(*growing, lag_ratio=0.15)
+        return LaggedStart(*map(grow_bar, self.bars), lag_ratio=0.15)
 
 
 class WorkBar(VGroup):
@@ -127,7 +126,7 @@ class WorkBar(VGroup):
 
     def __init__(self, decoding: Decoding, cached: bool, width: float, done: int) -> None:
         super().__init__()
-        theme, both = current_theme(), decoding.cumulative_multiply_adds()
+        theme, both = current_theme(), (decoding.cached, decoding.naive)
         self.counts, self.done, self.most = both[0 if cached else 1], done, max(both[1])
         self.unit, unit_name = current_language().counting_unit(self.most)
         self.digits = 1 if self.unit > 1 and self.most < 1000 * self.unit else 0

@@ -16,6 +16,7 @@ from extract.facts.gpus import decoding_work
 from extract.recompute.decoding import decode
 from filmkit.core.animations import (
     Appear,
+    Arrive,
     Glide,
     Presence,
     Reveal,
@@ -45,7 +46,6 @@ from filmkit.core.text import NO_BREAK_SPACE
 from filmkit.core.token_text import printable
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.marks import Highlight, bracket
-from filmkit.pictures.become import Become
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
@@ -406,7 +406,7 @@ class KVCache(Stage):
                     self.remove(cells)
                     self.add(plate)
                     plate.cells.edged = True  # as it was in the mosaic
-                    moves += [Become(plate.cells, cells), lighting_up(plate.cells)]
+                    moves += [Arrive(plate.cells, cells), lighting_up(plate.cells)]
                     moves.append(Appear(plate.body, rate_func=second_half))
         names = self._heads_of_plates() if len(self.plates) <= MOST_NAMED else []
         stand(self, self._shot_of_plates(words, names), *self.plates, words, moves=moves)

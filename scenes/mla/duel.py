@@ -327,7 +327,7 @@ def change_scale(models: tuple[Model, Model]) -> Norm:
     theme = current_theme()
     every = [matrix.values for model in models for matrix in model.differences]
     limit = float(np.percentile(np.stack(every), PERCENTILE)) or 1.0
-    return Norm(0.0, min(1.0, limit), theme.rising(theme.highlight), percentile=PERCENTILE)
+    return Norm(0.0, min(1.0, limit), theme.rising(theme.highlight))
 
 
 class Continuations(VGroup):

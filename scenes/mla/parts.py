@@ -14,7 +14,7 @@ from filmkit.core.text import Symbol
 from filmkit.core.theme import current_theme
 from filmkit.pictures.latent_view import LatentHead, LatentView
 from filmkit.pictures.parts import LEAST, TEXT, Matrix
-from filmkit.pictures.tensors import LATENT, MODEL, HeadParts, weights_of_head
+from filmkit.pictures.tensors import LATENT, MODEL, head_matrix, weights_of_head
 
 __all__ = ["at_one_pitch", "latent_matrices", "latent_notes", "loss_parts", "named_arrow"]
 
@@ -45,7 +45,7 @@ def at_one_pitch(head: LatentHead, latent: Matrix, frame: Frame) -> tuple[Matrix
 
     Cells are smaller than elsewhere, so that much of the input is drawn.
     """
-    x = HeadParts(head.view.layer.head(head.head))["X"]
+    x = head_matrix(head.view.layer.head(head.head), "X")
     assert x is not None
     kept = WIDER_UPRIGHT if frame.upright else WIDER
     beside = 0 if frame.upright else latent.values.shape[1]

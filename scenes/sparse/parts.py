@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,14 +46,16 @@ LENS = 1.15
 
 
 @quantity(N_("attention"), N_("of all heads"), axes=("key_pos", "layer", "head"))
-def attention_to_words(trace: Trace, drawn: tuple[int, int], **place: object) -> Array:
-    """Return the attention of all heads from the last drawn word to each, (word, layer, head).
-
-    What is before the first drawn word counts as one word.
-    """
-    first, stop = drawn
-    rows = by_word(rows_of_query(trace, stop - 1), first)
+def attention_to_words(trace: Trace, query: int, **place: object) -> Array:
+    """Return the attention of all heads from a word to each up to it, (word, layer, head)."""
+    rows = rows_of_query(trace, query)
     return rows.T.reshape(-1, trace.meta.n_layers, trace.meta.n_heads)
+
+
+@quantity(N_("attention"), N_("of all heads"), axes=("before", "layer", "head"))
+def attention_to_those_before(trace: Trace, query: int, first: int, **place: object) -> Array:
+    """Return the attention of all heads from a word to all before a position, (1, layer, head)."""
+    return attention_to_words(trace, query)[:first].sum(axis=0, keepdims=True)
 
 
 def by_word(rows: Array, first: int) -> Array:
@@ -86,9 +89,9 @@ class HeadsAtWords(Group):
     def __init__(self, view: LayerView, words: Sequence[str], room: Box) -> None:
         super().__init__()
         theme, meta = current_theme(), view.trace.meta
-        drawn, spans = (view.first, view.stop), ((0, meta.n_layers), (0, meta.n_heads))
+        query, spans = view.stop - 1, ((0, meta.n_layers), (0, meta.n_heads))
         numbers = (("layers", meta.n_layers), ("heads", meta.n_heads))
-        given = ("drawn", drawn), *((name, (0, count - 1)) for name, count in numbers)
+        given = ("query", query), *((name, (0, count - 1)) for name, count in numbers)
         self.legend = Label(_("a cell = a head"), size=TEXT, colour=theme.muted)
         self.unread = legend(_("not read"), theme.masked)
         self.unread[1].set_fill(theme.muted)
@@ -99,12 +102,24 @@ class HeadsAtWords(Group):
         above = Box.of(room.left, room.right, float(both.get_top()[1]) + APART, room.top)
         self.words, places = words_in_columns(words, above)
         self.panels, self.frames, self.latents = Group(), VGroup(), VGroup()
-        cells = attention_to_words(view.trace, drawn)
-        for number, (place, values) in enumerate(zip(places, cells, strict=True)):
-            first = ("first_token", number == 0 and view.hides_first)
+        cells = by_word(rows_of_query(view.trace, query), view.first).T
+        for position, place, row in zip(
+            range(view.stop - len(cells), view.stop), places, cells, strict=True
+        ):
+            is_hidden = position < view.first
             source = TensorSource(
-                quantity="attention_to_words", index=(number, *spans), given=(*given, first)
+                quantity="attention_to_words",
+                index=(position, *spans),
+                given=(*given, ("first_token", is_hidden)),
             )
+            if is_hidden and view.first > 1:
+                source = replace(
+                    source,
+                    quantity="attention_to_those_before",
+                    index=(0, *spans),
+                    given=(*source.given, ("first", view.first)),
+                )
+            values = row.reshape(meta.n_layers, meta.n_heads)
             panel = Heatmap(values, Norm.unit(), source=source, edged=False)
             box = place.fit(*reversed(panel.shape))
             self.panels.add(panel.place(box))

@@ -15,14 +15,13 @@ from extract.facts.newer_schemes import (
 )
 from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
-from filmkit.core.animations import Appear
+from filmkit.core.animations import Appear, Arrive
 from filmkit.core.camera import Shot
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, spoken_share, whole_percent
 from filmkit.core.stage import Stage, beat
 from filmkit.core.token_text import printable
-from filmkit.pictures.become import Become
 from filmkit.world.published import published_notes
 from filmkit.world.standing import stand, stand_at_once
 from scenes.sparse.parts import HeadsAtWords, Pooling, TokenFloor, by_word
@@ -167,7 +166,7 @@ class Sparse(Stage):
             stand_at_once(self, heads, shot=Shot())
         before = heads.copy()
         heads.read(np.divide(kept, self.given, out=np.zeros_like(kept), where=self.given > 0))
-        self.play(Become(heads, before), *self.say(self.said[name]), run_time=run_time)
+        self.play(Arrive(heads, before), *self.say(self.said[name]), run_time=run_time)
 
     # Models that choose
 
@@ -222,4 +221,4 @@ class Sparse(Stage):
         stand(self, Shot(), tiles, self.said["less"])
         before = tiles.copy()
         self.heads.read_latents(self.n)
-        self.play(Become(tiles, before))
+        self.play(Arrive(tiles, before))

@@ -72,6 +72,9 @@ MADE = {
 FILE = re.compile(r"\b[\w-]+/[\w./-]+\.\w+\b")
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 ADDRESS = "https://example.org/film/"
+CLOSED = """
+!document.querySelector(".sidebar-drawer").checkVisibility({ visibilityProperty: true })
+"""
 MAKE = re.compile(r"make ([\w-]+)")
 
 
@@ -327,10 +330,62 @@ def test_the_website_works_from_disk(browser: Browser, site: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_website_is_searched_from_disk(browser: Browser, site: Path) -> None:
+def test_the_drawers_of_small_screens_are_reached_by_keyboard(browser: Browser, site: Path) -> None:
+    with opened(browser, site / "tutorial.html") as open_page:
+        page = open_page()
+        page.set_viewport_size({"width": 390, "height": 844})
+
+        def focus() -> str:
+            """Return the drawer in which the focus is, or else the name of what has it."""
+            place: str = page.locator("*:focus").evaluate(
+                "seen => seen.closest('.sidebar-drawer, .toc-drawer')?.className ?? seen.id"
+            )
+            return place
+
+        def press(*keys: str) -> str:
+            for key in keys:
+                page.keyboard.press(key)
+            return focus()
+
+        wait_until(page, CLOSED)
+        assert page.get_by_role("navigation").count() == 0
+        assert press("Tab") == "__navigation"
+        icon = page.locator(".nav-overlay-icon")
+        assert icon.evaluate("icon => getComputedStyle(icon).outlineStyle") == "solid"
+        assert press("Space") == "sidebar-drawer"
+        assert page.get_by_role("navigation", name="Pages").count() == 1
+        switch = page.locator(".sidebar-drawer .toctree-checkbox").first
+        for _step in range(40):
+            if switch.evaluate("seen => seen === document.activeElement"):
+                break
+            assert press("Tab") == "sidebar-drawer"
+        below = page.locator(".sidebar-drawer .toctree-checkbox ~ ul").first
+        before = below.is_visible()
+        press("Space")
+        assert below.is_visible() != before
+        assert press("Escape") == "__navigation"
+        wait_until(page, CLOSED)
+        assert press("Tab") == "__toc"
+        # What is closed is passed over.
+        assert "drawer" not in "".join(press("Tab") for _step in range(8))
+        page.locator("#__toc").focus()
+        assert press("Space").startswith("toc-drawer")
+        assert press("Escape") == "__toc"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [("KV cache", "scene_kv_cache"), ("MLA", "scene_mla"), ("indexer", "scene_sparse")],
+)
+def test_the_website_is_searched_from_disk(
+    browser: Browser, site: Path, asked: str, first: str
+) -> None:
     page = browser.new_page()
-    page.goto((site / "search.html").as_uri() + "?q=indexer")
-    page.wait_for_selector("#search-results li a[href*=scene_sparse]")
+    page.goto(f"{(site / 'search.html').as_uri()}?q={asked}")
+    found = page.wait_for_selector("#search-results li a")
+    assert found
+    assert first in (found.get_attribute("href") or "")
     page.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import cast
 
 import manim
@@ -63,7 +64,11 @@ def played(animation: Callable[[Stage], Animation], trace: Trace) -> OneScore:
     """Play an animation of Manim in a picture, and then show another picture."""
     scene = cast(type[OneScore], type("Scene", (OneScore,), {"animation": staticmethod(animation)}))
     with manim_config(Quality(160, 90, 5)):
-        stage = scene(trace, StageSettings(calm=True), receiver=lambda picture, count: None)
+        stage = scene(
+            trace,
+            StageSettings(calm=True),
+            receiver_of_beat=lambda beat, tail: nullcontext(lambda picture, count: None),
+        )
         stage.render()
     return stage
 

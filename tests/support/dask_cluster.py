@@ -38,7 +38,13 @@ def dask_cluster(
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.dask_cluster", str(workers), str(folder)],
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), **(environment or {})},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(PROJECT),
+            # It ends at once, and says then what it has not put away.
+            "PYTHONWARNINGS": "ignore:resource_tracker",
+            **(environment or {}),
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -69,6 +75,9 @@ def main(workers: str, folder: str) -> None:
         sys.stdout.write(f"{local.scheduler_address}\n")
         sys.stdout.flush()
         sys.stdin.read()
+        # Workers end at once when this process is gone. Asked to, those that have loaded Manim
+        # would take four seconds until they are killed.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -23,5 +23,5 @@ def with_latent(rank: int | None = None, **options: Any) -> Trace:
     count = 2 * trace.meta.d_model
     x = rng.normal(size=(2 * count, trace.meta.d_model)) @ mix / trace.meta.d_model**0.5 + 0.3
     text = CalibrationText("made-up.txt", "0" * 64, count, count, 32)
-    calibration = Calibration(text, Moments.of([x[:count]]), Moments.of([x[count:]]))
+    calibration = Calibration(text, Moments.of(x[:count]), Moments.of(x[count:]))
     return add_latent(trace, trace.meta.featured.layer, calibration, rank)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from extract.attention.arithmetic import (
     Array,
-    LayerShape,
-    MultiplyAdds,
     Rotation,
     as_float64,
     attend,
     merge_heads,
-    multiply_adds,
     pool_heads,
     project,
 )
@@ -26,6 +23,16 @@ def rotary_angles(positions: ArrayLike, dim: int, base: float = 10_000.0) -> Arr
     """Return the angles of the plain rotary encoding of `dim` channels, (position, dim / 2)."""
     frequencies = base ** (-np.arange(0, dim, 2) / dim)
     return np.outer(as_float64(positions), frequencies)
+
+
+class LayerShape(NamedTuple):
+    """Dimensions of an attention layer."""
+
+    d_model: int
+    n_heads: int
+    n_kv_heads: int
+    d_qk: int
+    d_v: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,16 +133,10 @@ class DecodeStep(LayerActivations):
     k_reused : (n_cached, n_kv_heads, d_qk)
     v_reused : (n_cached, n_kv_heads, d_v)
         Read from the cache, to which `k` and `v` are then added. Keys are cached after rotation.
-    work : MultiplyAdds
-        Multiply-adds of this step.
-    work_without_cache : MultiplyAdds
-        Those of all rows up to here.
     """
 
     k_reused: Array
     v_reused: Array
-    work: MultiplyAdds
-    work_without_cache: MultiplyAdds
 
 
 def decode_with_cache(
@@ -179,8 +180,6 @@ def decode_with_cache(
                 out=merge_heads(z, weights.W_O, weights.b_O),
                 k_reused=k_reused,
                 v_reused=v_reused,
-                work=multiply_adds(shape, stop - start, start),
-                work_without_cache=multiply_adds(shape, stop),
             )
         )
     return steps

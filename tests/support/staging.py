@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from manim import tempconfig
+from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
@@ -21,18 +22,25 @@ def play(
     *,
     width: int = WIDTH,
     height: int = HEIGHT,
+    until: str | int | None = None,
 ) -> list[BeatPicture]:
-    """Run a scene without drawing, and return what is on screen at the end of each beat."""
+    """Run a scene without drawing, and return what is on screen at the end of each beat.
+
+    The last beat that is played may be given, by its name or its number from 0 on.
+    """
     pictures: list[BeatPicture] = []
 
     def note(record: BeatRecord, stage: Stage) -> None:
         pictures.append(BeatPicture.of(record, stage))
+        if until in (record.name, len(pictures) - 1):
+            raise EndSceneEarlyException
 
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     across, down = frame_size(width, height)
     size = {"pixel_width": width, "pixel_height": height}
     with tempconfig(quiet | size | {"frame_width": across, "frame_height": down}):
         scene(trace, settings, on_beat_end=note).render()
+    assert until is None or until in (pictures[-1].record.name, len(pictures) - 1)
     return pictures
 
 

@@ -19,7 +19,7 @@ from filmkit.render.cache import LIMIT_VARIABLE
 from filmkit.render.jobs import make_films
 from filmkit.render.preview import make_previews
 from filmkit.render.request import RenderRequest
-from filmkit.render.workers import LocalWorkerPool
+from filmkit.render.workers import LocalWorkerPool, RenderJob
 from tests.support.checkout import PROJECT, run_python
 from tests.support.filming import render_request
 from tests.support.stand_in import SHAPES
@@ -77,9 +77,9 @@ def master_count(folder: Path) -> int:
 def edit_before_the_pool(monkeypatch: pytest.MonkeyPatch, edit: Callable[[], object]) -> None:
     """Edit something after the cache keys were made, and before the processes load it."""
 
-    def start(*arguments: object) -> LocalWorkerPool:
+    def start(job: RenderJob, size: int, **options: bool) -> LocalWorkerPool:
         edit()
-        return LocalWorkerPool(*arguments)  # type: ignore[arg-type]
+        return LocalWorkerPool(job, size, **options)
 
     monkeypatch.setattr(jobs, "LocalWorkerPool", start)
 

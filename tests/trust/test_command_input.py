@@ -205,7 +205,7 @@ def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(options, "gettempdir", refuse)
     with pytest.raises(click.ClickException, match="set TMPDIR to one that can be written"):
-        run(click.Context(click.Command("none")), lambda request: True, verbose=False)
+        run(lambda request: True, verbose=False)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from extract.support.temporary import held
 from filmkit.decks import DECK_KINDS, SUFFIXES, file_name
 from filmkit.render.delivery import deliver
 from filmkit.render.movie import MASTER, MP4, open_movie
+from filmkit.render.quality import Quality
 from tests.support.calling import SCENE, Calling, assert_one_line, calling, shell
 
 __all__ = ["calling"]
@@ -103,7 +104,7 @@ def test_the_script_command_leaves_a_device(device: Path, calling: Calling) -> N
 def test_a_film_goes_into_a_device(device: Path) -> None:
     film = device.with_name("film.mp4")
     os.mknod(film, stat.S_IFCHR | 0o666, NULL)
-    with open_movie(film, 64, 64, 10, MP4) as movie:
+    with open_movie(film, Quality(64, 64, 10), MP4) as movie:
         movie.write(np.zeros((64, 64, 3), np.uint8))
     assert film.stat().st_rdev == NULL
 
@@ -160,7 +161,7 @@ def test_the_usual_names_of_open_files_are_known() -> None:
 def frames(folder: Path) -> Path:
     """Deliver a film of one black frame as a folder of frames."""
     master = folder / "master.mov"
-    with open_movie(master, 64, 64, 10, MASTER) as movie:
+    with open_movie(master, Quality(64, 64, 10), MASTER) as movie:
         movie.write(np.zeros((64, 64, 3), np.uint8))
     target = folder / "film_frames"
     return deliver(target, [master], "png-sequence", frame_rate=10, transparent=False)
@@ -251,7 +252,7 @@ def test_content_is_on_the_disk_before_its_name(
     monkeypatch.setattr(
         Path, "replace", lambda path, target: (steps.append("renamed"), rename(path, target))
     )
-    with open_movie(folder / "film.mp4", 64, 64, 10, MP4) as movie:
+    with open_movie(folder / "film.mp4", Quality(64, 64, 10), MP4) as movie:
         movie.write(np.zeros((64, 64, 3), np.uint8))
     write_text(folder / "text", "text")
     film, after_film, text, after_text = steps

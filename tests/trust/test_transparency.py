@@ -78,7 +78,7 @@ def test_a_film_over_a_background(theme: str, suffix: str, tmp_path: Path) -> No
 def encoded(picture: npt.NDArray[np.uint8], path: Path, encoding: Encoding, count: int = 2) -> Path:
     """Write a film that shows a picture ``count`` times; return its path."""
     height, width = picture.shape[:2]
-    with open_movie(path, width, height, 10, encoding) as movie:
+    with open_movie(path, Quality(width, height, 10), encoding) as movie:
         for _ in range(count):
             movie.write(picture)
     return path

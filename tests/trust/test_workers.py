@@ -30,7 +30,7 @@ from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, open_movie, read_master
 from filmkit.render.plain_data import Refused, plain_data_only
-from filmkit.render.quality import QUALITIES
+from filmkit.render.quality import QUALITIES, Quality
 from filmkit.render.request import RenderRequest
 from tests.support.dask_cluster import dask_cluster
 from tests.support.filming import render_request, stop_silent_beats
@@ -290,7 +290,7 @@ def of_its_own(original: Callable[..., Any], change: str) -> Callable[..., Any]:
             pictures[-1] = (255 - pictures[-1][0], pictures[-1][1])
         elif change == "others before the last":
             pictures[:-1] = [(255 - picture, repeat) for picture, repeat in pictures[:-1]]
-        with open_movie(path, *size, quality.frame_rate, MASTER) as movie:
+        with open_movie(path, Quality(*size, quality.frame_rate), MASTER) as movie:
             for picture, repeat in pictures:
                 movie.write(picture, repeat)
         job = replace(

@@ -117,6 +117,7 @@ class CellReader {
     const words = panel.axes.map((axis, i) => {
       const step = this.axes[axis] ?? this.words.channel;
       const at = index[i];
+      if (axis === "before") return this.words.before; // several positions as one
       if (!axis.endsWith("pos")) return `${step} ${at}`;
       return filled(this.words.step, { axis: step, word: this.tokens[at], position: at });
     });

@@ -4,16 +4,20 @@ const FIRST_WAIT = 300; // milliseconds before it is tried again, and then twice
 const LONGEST_WAIT = 3000;
 const SILENCE = 9000; // after which the server, which says every few seconds that it is there, is not
 const LATE = 500; // milliseconds after which somebody who asked for something is told to wait
-const REPLACED = 4000; // the code with which the server leaves this page for another one
+// The codes with which the server leaves this page for another one, or has no place for it.
+const REPLACED = 4000;
+const FULL = 4001;
 
 /**
- * How a connection is: it "waits" while an answer is late, and is "replaced" by that of another page.
- * @typedef {"works" | "waits" | "lost" | "replaced"} Connection
+ * How a connection is: it "waits" while an answer is late, is "replaced" by that of another page, or
+ * finds the server "full".
+ * @typedef {"works" | "waits" | "lost" | "replaced" | "full"} Connection
  *
  * Keep a connection, and return the function that sends a message if there is one. That function
  * is also told whether the message is answered.
  * @param {(message: any) => void} hear is called with each message
- * @param {(connection: Connection) => void} changed is called when it changes
+ * @param {(connection: Connection, places?: number) => void} changed is called when it changes; the
+ *   places are those of a full server
  * @returns {(message: object, answered?: boolean) => void}
  */
 function keepConnected(hear, changed) {
@@ -31,13 +35,12 @@ function keepConnected(hear, changed) {
     replaced = false;
     heard = Date.now();
     socket = new WebSocket(new URL("session", location.href.replace("http", "ws")));
-    socket.onopen = () => {
-      wait = FIRST_WAIT;
-      changed("works");
-    };
+    let greeted = false;
     socket.onmessage = (event) => {
       heard = Date.now();
-      if (late) changed("works");
+      wait = FIRST_WAIT;
+      if (late || !greeted) changed("works");
+      greeted = true;
       forgetLate();
       hear(JSON.parse(event.data));
     };
@@ -45,14 +48,15 @@ function keepConnected(hear, changed) {
       socket = null;
       forgetLate();
       replaced = event.code === REPLACED;
-      changed(replaced ? "replaced" : "lost");
+      const why = replaced ? "replaced" : event.code === FULL ? "full" : "lost";
+      changed(why, Number(event.reason));
       if (!replaced) again();
     };
   }
 
   function leaveOld() {
     if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onmessage = socket.onclose = null;
     socket.close();
     socket = null;
     forgetLate();
@@ -81,7 +85,7 @@ function keepConnected(hear, changed) {
   ["focus", "keydown", "pointerdown"].forEach((name) => addEventListener(name, use, true));
   connect();
   // The secret is in a cookie now: it leaves the address, so that no history keeps it.
-  history.replaceState(history.state, "", location.pathname + location.hash);
+  history.replaceState(history.state, "", new URL(".", location.href).pathname + location.hash);
 
   return (message, answered = false) => {
     if (socket?.readyState !== WebSocket.OPEN) return;

@@ -18,10 +18,11 @@ const here = {
   running: false,
   screen: false,
   connection: "lost",
+  places: 0,
   votes: 0,
 };
-const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connection) => {
-  here.connection = connection;
+const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connection, places) => {
+  Object.assign(here, { connection, places });
   showConnection();
 });
 
@@ -50,12 +51,13 @@ const HEAR = {
 };
 
 function showConnection() {
-  const { connection, screen } = here;
+  const { connection, places, screen } = here;
   const works = connection === "works" && screen;
   const why = {
     works: say("The deck is not open on the screen."),
     waits: say("Waiting for an answer…"),
     lost: say("No connection. Trying again…"),
+    full: say("{count} telephones have joined already: close the page on one of them.", { count: places }),
   };
   byId("connection").textContent = works ? "" : why[connection];
   byId("connection").hidden = works;

@@ -6,9 +6,9 @@
  * @property {string} title
  */
 
-const asked = { slide: null, open: false, mine: null, right: null, connection: "lost" };
-const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connection) => {
-  asked.connection = connection;
+const asked = { slide: null, open: false, mine: null, right: null, connection: "lost", places: 0 };
+const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connection, places) => {
+  Object.assign(asked, { connection, places });
   showState();
 });
 
@@ -32,7 +32,7 @@ function choiceButton(choice, i) {
 }
 
 function showState() {
-  const { slide, open, mine, right, connection } = asked;
+  const { slide, open, mine, right, connection, places } = asked;
   const works = connection === "works";
   const buttons = [...byId("choices").children];
   buttons.forEach((button, i) => {
@@ -49,7 +49,12 @@ function showState() {
   const answer = mine === right ? say("You are right: “{right}”.", { right: told }) : isRight;
   const closed = told ? answer : say("The vote is closed.");
   const text = slide === null ? say("The next question comes here by itself.") : open ? chosen : closed;
-  byId("state").textContent = works ? text : connection === "waits" ? say("Waiting for an answer…") : say("No connection. Trying again…");
+  const why = {
+    waits: say("Waiting for an answer…"),
+    lost: say("No connection. Trying again…"),
+    full: say("{count} telephones vote already: this one can when one of them leaves.", { count: places }),
+  };
+  byId("state").textContent = works ? text : why[connection];
   byId("state").classList.toggle("lost", !works);
   byId("state").classList.toggle("told", Boolean(told));
 }

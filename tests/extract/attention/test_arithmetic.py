@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from extract.attention.arithmetic import (
     Array,
-    LayerShape,
     Rotation,
     attend,
     causal_mask,
     merge_heads,
-    multiply_adds,
     pool_heads,
     project,
     softmax,
@@ -33,6 +31,7 @@ from extract.attention.mla import (
 )
 from tests.support.plain_attention import (
     AttentionWeights,
+    LayerShape,
     decode_with_cache,
     multi_head,
     pool_kv_heads,
@@ -419,33 +418,6 @@ def test_cached_decoding_equals_the_full_pass(layer: Layer, data: st.DataObject)
         np.testing.assert_allclose(step.k_reused, full.k[:start], **EXACT)
         np.testing.assert_allclose(step.v_reused, full.v[:start], **EXACT)
         start = stop
-
-
-def test_the_work_of_one_gpt2_token_is_known() -> None:
-    """GPT-2 small: 768 x 768 for each of 4 projections, and 2 x 768 for each of 10 keys."""
-    gpt2 = LayerShape(d_model=768, n_heads=12, n_kv_heads=12, d_qk=64, d_v=64)
-    work = multiply_adds(gpt2, n_new=1, n_cached=9)
-    assert work.q == work.k == work.v == work.out == 589_824
-    assert work.scores == work.z == 7_680
-    assert work.total == 4 * 589_824 + 2 * 7_680
-
-
-def test_shared_heads_save_work_on_keys_and_values_only() -> None:
-    full = multiply_adds(LayerShape(8, 6, 6, 4, 3), n_new=5)
-    shared = multiply_adds(LayerShape(8, 6, 2, 4, 3), n_new=5)
-    assert (shared.k, shared.v) == (full.k // 3, full.v // 3)
-    assert shared._replace(k=full.k, v=full.v) == full
-
-
-@given(layers(), st.data())
-def test_the_steps_do_the_work_of_one_full_pass(layer: Layer, data: st.DataObject) -> None:
-    n_tokens = len(layer.x)
-    n_prompt = data.draw(st.integers(1, n_tokens))
-    steps = decode_with_cache(layer.x, layer.weights, layer.scale, n_prompt=n_prompt)
-    once = multiply_adds(layer.weights.shape, n_tokens)
-    assert sum(step.work.total for step in steps) == once.total
-    assert steps[-1].work_without_cache == once
-    assert steps[0].work == steps[0].work_without_cache
 
 
 # --- Multi-head latent attention ------------------------------------------------------------------

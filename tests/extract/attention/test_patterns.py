@@ -12,7 +12,6 @@ from extract.attention.patterns import (
     PatternDistance,
     StrongestHead,
     first_token_weight,
-    last_row_spread,
     previous_token_weight,
     strongest_head,
 )
@@ -46,12 +45,12 @@ def itself(count: int) -> np.ndarray:
 @pytest.mark.parametrize("count", [3, 9, 24])
 @pytest.mark.parametrize(
     ("criterion", "make"),
-    [("previous", previous_token), ("spread", uniform), ("sink", first_token)],
+    [("previous", previous_token), ("sink", first_token)],
 )
 def test_the_strongest_head_is_found(
     criterion: str, make: Callable[[int], np.ndarray], count: int
 ) -> None:
-    first, second = (f(count) for f in (previous_token, uniform, first_token) if f is not make)
+    first, second = (f(count) for f in (uniform, previous_token, first_token) if f is not make)
     patterns = np.stack([[itself(count), first], [second, make(count)]])
     strongest = strongest_head(patterns, criterion)
     assert (strongest.layer, strongest.head) == (1, 1)
@@ -65,7 +64,6 @@ def test_two_tokens() -> None:
         == strongest_head(patterns, "sink")
         == StrongestHead(0, 2, 1.0)
     )
-    assert strongest_head(patterns, "spread") == StrongestHead(0, 1, pytest.approx(0.5 * np.log(2)))
 
 
 def test_the_previous_token_is_measured_without_the_first() -> None:
@@ -73,22 +71,6 @@ def test_the_previous_token_is_measured_without_the_first() -> None:
     pattern = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0.75, 0.25, 0, 0], [0.2, 0, 0.75, 0.05]])
     assert previous_token_weight(pattern) == pytest.approx(0.5)
     assert previous_token_weight(pattern[:2, :2]) == pytest.approx(1.0)
-
-
-def test_the_spread_is_an_entropy_without_the_first_tokens_term() -> None:
-    pattern = np.zeros((5, 5))
-    pattern[-1] = [0.2, 0.2, 0.2, 0.2, 0.2]
-    assert last_row_spread(pattern) == pytest.approx(0.8 * np.log(5))
-    pattern[-1] = [0, 1, 0, 0, 0]
-    assert last_row_spread(pattern) == 0
-
-
-def test_small_even_weights_beside_a_sink_have_a_small_spread() -> None:
-    wide, sink = np.zeros((2, 9, 9))
-    wide[-1] = [0.05, 0.3, 0.2, 0.15, 0.1, 0.08, 0.05, 0.04, 0.03]
-    sink[-1] = [0.92, *[0.01] * 8]
-    strongest = strongest_head(np.stack([[sink, wide]]), "spread")
-    assert (strongest.layer, strongest.head) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ from extract.conversion.fits import (  # noqa: E402
     AttentionLayer,
     LayerFit,
     MLALayer,
-    Projected,
     attend,
     mqa_mean,
     pattern,
@@ -34,13 +33,16 @@ from extract.conversion.fits import (  # noqa: E402
 from extract.conversion.healing import heal_layer, unit_latent  # noqa: E402
 from extract.conversion.model import (  # noqa: E402
     LayerStream,
+    Replacement,
     attention_layers,
+    attention_replaced,
     gather_statistics,
     run,
 )
 from extract.conversion.prompt import read_prompt  # noqa: E402
 from extract.conversion.text import ConversionText, read_texts  # noqa: E402
 from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
+from extract.models.module_hooks import layer_inputs  # noqa: E402
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes  # noqa: E402
 from extract.trace import Trace  # noqa: E402
 from extract.trace.contents.conversion_report import (  # noqa: E402
@@ -70,6 +72,16 @@ def model_of(heads: tuple[int, int], kind: str = "Llama", **changes: Any) -> Any
 def some_tokens(n: int, batch: int = 1, seed: int = 0) -> Any:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, len(TOKENIZER), (batch, n), generator=generator)
+
+
+def run_watched(model: Any, ids: Any, layers: Any) -> tuple[Any, list[Any]]:
+    """Return the logits of a model with these layers; of each its input, projections and output."""
+    seen: list[Any] = []
+    modules = {
+        n: Replacement(layer, lambda *what: seen.append(what)) for n, layer in enumerate(layers)
+    }
+    with torch.inference_mode(), attention_replaced(model, modules):
+        return model(input_ids=ids, use_cache=False).logits, seen
 
 
 def mla(layer: AttentionLayer, known: Any, rotated: int, rank: int) -> MLALayer:
@@ -153,8 +165,7 @@ def test_other_models_are_refused_in_one_line() -> None:
 
 def test_a_stream_gives_every_layer_its_own_inputs(model: Any, tmp_path: Path) -> None:
     ids, layers = some_tokens(20, 3), attention_layers(model)
-    whole: dict[int, Any] = {}
-    run(model, ids, layers, lambda number, x, projected, out: whole.__setitem__(number, x))
+    whole = layer_inputs(model, ids)
     file = tmp_path / "stream.pt"
     for number in range(len(layers)):
         # Stopped after each layer, and gone on with; or begun anew, and taken there.
@@ -164,7 +175,7 @@ def test_a_stream_gives_every_layer_its_own_inputs(model: Any, tmp_path: Path) -
         ):
             inputs: list[Any] = []
             stream.through(number, lambda x, projected, out, inputs=inputs: inputs.append(x))
-            torch.testing.assert_close(torch.stack(inputs), whole[number], atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(torch.cat(inputs), whole[number], atol=1e-5, rtol=1e-4)
             assert stream.number == number + 1
         stream.keep(file)
 
@@ -172,14 +183,10 @@ def test_a_stream_gives_every_layer_its_own_inputs(model: Any, tmp_path: Path) -
 def test_statistics_are_those_of_the_patterns(model: Any, tmp_path: Path) -> None:
     """Against plain sums over the patterns that the model computes."""
     ids, layers = some_tokens(20, 3), attention_layers(model)
-    seen: dict[int, tuple[Any, Any, Any]] = {}
-
-    def watch(number: int, x: Any, projected: Projected, out: Any) -> None:
-        seen[number] = (x, projected.q, pattern(projected, layers[number].scale))
-
-    run(model, ids, layers, watch)
-    for number, found in enumerate(gather_statistics(model, layers, ids, tmp_path)):
-        x, q, weights = seen[number]
+    inputs, known = layer_inputs(model, ids), gather_statistics(model, layers, ids, tmp_path)
+    for layer, x, found in zip(layers, inputs, known, strict=True):
+        projected = layer.project(x)
+        q, weights = projected.q, pattern(projected, layer.scale)
         gram, total, weight_sum, distances = 0.0, 0.0, 0.0, np.zeros(20)
         for i in range(3):
             received = weights[i].mean(0).sum(0)
@@ -259,25 +266,17 @@ def test_models_that_read_together_read_as_each_alone(
     results = read_prompt(model, TOKENIZER, prompt, 7, models, watch)
     own: list[Any] = []
     for row, (made, result) in enumerate(zip(models, results, strict=True)):
-        patterns: list[Any] = []
-
-        def look(
-            n: int,
-            x: Any,
-            projected: Any,
-            out: Any,
-            row: int = row,
-            made: Any = made,
-            patterns: list[Any] = patterns,
-        ) -> None:
+        logits, alone = run_watched(model, torch.tensor([prompt]), made)
+        patterns = [
+            pattern(projected, layer.scale)[0]
+            for (_, projected, _), layer in zip(alone, made, strict=True)
+        ]
+        for n, (x, _, out) in enumerate(alone):
             torch.testing.assert_close(seen[row, n][0], x)
             torch.testing.assert_close(seen[row, n][3], out)
-            patterns.append(pattern(projected, made[n].scale)[0])
-
-        logits = run(model, torch.tensor([prompt]), made, look)[0, 6]
         own = own or patterns
         likeliest = int(run(model, torch.tensor([prompt]), layers)[0, 6].argmax())
-        chance = float(logits.softmax(-1)[likeliest])
+        chance = float(logits[0, 6].softmax(-1)[likeliest])
         assert result.next_word_probability == pytest.approx(chance, rel=1e-4)
         for n, (new, old) in enumerate(zip(patterns, own, strict=True)):
             torch.testing.assert_close(seen[row, n][2][0], new)
@@ -323,16 +322,13 @@ def test_healing_brings_a_layer_closer_to_the_original(model: Any, tmp_path: Pat
     (known, *_) = gather_statistics(model, layers, ids, tmp_path)
     made = mla(layer, known, 4, 4)
     unit = unit_latent(made, known.gram)
-    inputs: list[Any] = []
-    run(model, ids, layers, lambda n, x, projected, out: inputs.append((x, out)) if not n else None)
-    x, out = (tensor.clone() for tensor in inputs[0])
+    x, out = (tensor.clone() for tensor in run_watched(model, ids, layers)[1][0][::2])
     c = (x @ unit.W_DKV).square().mean()
     assert 0.3 < float(c) < 3
     same = unit.output(attend(unit.project(x), unit.scale))
     own = made.output(attend(made.project(x), made.scale))
     torch.testing.assert_close(same, own, atol=1e-4, rtol=1e-3)
-    healed = heal_layer(unit, x, out, 10, seconds=1.0, seed=0)
-    report = healed.report
+    healed, report = heal_layer(unit, x, out, 10, seconds=1.0, seed=0)
     assert report.steps > 10
     assert report.after < 0.96 * report.before
 
@@ -341,7 +337,7 @@ def test_healing_brings_a_layer_closer_to_the_original(model: Any, tmp_path: Pat
         return float((made_out - out[50:]).square().sum() / out[50:].square().sum())
 
     # All keys and queries were looked at, so the report is what the healed layer loses.
-    assert lost(healed.layer) == pytest.approx(report.after, rel=1e-3)
+    assert lost(healed) == pytest.approx(report.after, rel=1e-3)
     assert lost(unit) == pytest.approx(report.before, rel=1e-3)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from extract.attention.head_norm import HeadNorm
-from extract.recompute.decoding import decode
-from tests.support.plain_attention import AttentionWeights, decode_with_cache
+from extract.facts.published import published_trace
+from extract.recompute.decoding import decode, multiply_adds
 from tests.support.traces import make_trace, replaced
 
 KINDS = {
@@ -26,16 +25,8 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 def test_rows_with_a_cache_are_those_of_the_full_pass(kind: dict) -> None:
     trace = make_trace(**{"n_tokens": 6, "n_generated": 3, **kind})
-    decoding, first = decode(trace, 1), trace.meta.n_prompt
-    assert [step.position for step in decoding.steps] == [first, first + 1, first + 2]
-    for step in decoding.steps:
-        n_keys = step.position + 1
-        pattern = trace.get("pattern", 1)[:, step.position]
-        np.testing.assert_allclose(step.pattern, pattern[:, :n_keys], atol=1e-5)
-        np.testing.assert_allclose(step.z, trace.get("z", 1)[step.position], atol=1e-5)
-        np.testing.assert_allclose(
-            step.scores, trace.scores(1)[:, step.position, :n_keys], atol=1e-5
-        )
+    decoding = decode(trace, 1)
+    assert len(decoding.cached) == len(decoding.naive) == 1 + 3
     assert decoding.agrees
     assert 0 < decoding.error < 1e-5
 
@@ -48,31 +39,24 @@ def test_a_full_pass_that_differs_is_noticed(tensor: str) -> None:
     assert not decode(replaced(trace, {tensor: wrong}), 1).agrees
 
 
-def test_steps_equal_those_of_decode_with_cache_on_the_inputs() -> None:
-    trace = make_trace(n_tokens=5, n_generated=3, biases=True, d_head=8)
-    names = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")
-    weights = AttentionWeights(**{name: trace.weights(name, 1) for name in names})
-    first, *expected = decode_with_cache(
-        trace.get("x", 1), weights, trace.meta.score_scale, n_prompt=trace.meta.n_prompt
-    )
-    decoding = decode(trace, 1)
-    assert decoding.prompt_work == first.work
-    for step, other in zip(decoding.steps, expected, strict=True):
-        np.testing.assert_allclose(step.z, other.z[0], atol=1e-5)
-        np.testing.assert_allclose(step.pattern, other.pattern[:, 0], atol=1e-5)
-        assert step.work == other.work
-        assert step.work_without_cache == other.work_without_cache
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_multiply_adds_are_those_of_each_row(kind: dict) -> None:
+    """Of a row: each weight once, and for each key a product with the query and a part of z."""
+    trace = make_trace(**{"n_tokens": 6, "n_generated": 3, **kind})
+    layer, first = trace.meta.featured.layer, trace.meta.n_prompt
+    weights = sum(trace.weights(f"W_{letter}", layer).size for letter in "QKVO")
+    of_a_key = trace.get("q", layer)[0].size + trace.get("z", layer)[0].size
+    rows = [weights + (position + 1) * of_a_key for position in range(first + 3)]
+    decoding = decode(trace, layer, max_tokens=2)
+    assert decoding.cached.tolist() == [sum(rows[: first + done]) for done in (0, 1, 2)]
+    again = [sum(rows[: first + done]) for done in (0, 1, 2)]
+    assert decoding.naive.tolist() == [sum(again[:1]), sum(again[:2]), sum(again)]
 
 
-def test_multiply_adds_are_cumulative_from_the_prompt_on() -> None:
-    trace = make_trace(n_generated=3)
-    decoding = decode(trace, 0, max_tokens=2)
-    cached, naive = decoding.cumulative_multiply_adds()
-    assert len(cached) == len(naive) == 3
-    assert cached[0] == naive[0] == decoding.prompt_work.total
-    saved = np.diff(naive) - np.diff(cached)
-    assert saved.shape == (2,)
-    assert saved.min() > 0
+def test_the_work_of_one_gpt2_token_is_known() -> None:
+    """GPT-2 small: 768 x 768 for each of 4 projections, and 2 x 768 for each of 10 keys."""
+    gpt2 = published_trace().meta
+    assert multiply_adds(gpt2, 10) - multiply_adds(gpt2, 9) == 4 * 589_824 + 2 * 7_680
 
 
 def test_a_latent_is_refused() -> None:

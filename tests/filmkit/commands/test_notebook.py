@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 import filmkit
 from filmkit.core import fonts
@@ -65,6 +64,10 @@ def check(html: str, folder: Path, *narration: str) -> None:
 def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> None:
     for library in ("torch", "transformer_lens"):
         pytest.importorskip(library)
+    # They take more than a second to load.
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), (
         "the notebook is stored without outputs"
@@ -87,23 +90,26 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
     check(own, tmp_path, "All rows together are the attention")
 
 
+def sources(kind: str) -> list[str]:
+    """Return the texts of the notebook's cells of a kind."""
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == kind]
+
+
 def test_the_lesson_has_each_picture_and_a_task_for_it() -> None:
-    cells = nbformat.read(NOTEBOOK, as_version=4).cells
-    assert sum("**Task.**" in cell.source for cell in cells) == 6
+    assert sum("**Task.**" in source for source in sources("markdown")) == 6
     names: dict[str, Any] = {}
-    for cell in cells:
-        if "show" in cell.source and cell.cell_type == "code":
+    for source in sources("code"):
+        if "show" in source:
             break  # it renders
-        if cell.cell_type == "code":
-            exec(cell.source, names)
+        exec(source, names)
     for picture in PICTURES:
         assert repr(names[picture]).startswith(f"<{picture} of ")
     assert names["pattern"].value == {"query": 7, "key": 5}
 
 
 def test_beats_that_the_pages_show_are_beats() -> None:
-    cells = nbformat.read(NOTEBOOK, as_version=4).cells
-    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    code = sources("code")
     code.append((PROJECT / "README.md").read_text(encoding="utf-8"))
     named = re.findall(r'show\(\s*"(\w+)",\s*beat="(\w+)"', "\n".join(code))
     assert len(named) == 3

@@ -15,6 +15,7 @@ from filmkit.core.beat_records import ARRIVE
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.scene_entry import Arrival, SceneEntry
 from filmkit.core.stage import Stage, beat
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
@@ -70,7 +71,7 @@ def arrived(scene: type[Stage], until: str = ARRIVE) -> Any:
             raise EndSceneEarlyException
 
     with manim_config(Quality(320, 180, 5)):
-        stage = arriving(scene, "", Before, "", (2, 3))(
+        stage = arriving(scene, Before, Arrival(SceneEntry("", "", "", ""), chapter=(2, 3)))(
             make_trace(n_tokens=4), StageSettings(), on_beat_end=end
         )
         stage.render()

@@ -226,21 +226,6 @@ def test_hidden_cells_show_what_is_behind() -> None:
     assert (pixels[int(y), int(x), :3] == 0).all()
 
 
-@pytest.mark.parametrize("turn", [0.0, 0.7, 2.5])
-@pytest.mark.parametrize("colours", [("#101418", "#2a2d33"), ("#203040", "#101010", "#403020")])
-def test_gradients_in_bands_are_cairos(turn: float, colours: tuple[str, ...]) -> None:
-    with tempconfig(SIZE):
-        card = Square(4, fill_opacity=1.0, stroke_width=0).rotate(turn)
-        card.set_sheen_direction([0.3, 1, 0]).set_fill(colours)
-        pictures = []
-        for camera in (StageCamera(), Camera()):
-            camera.capture_mobjects([card])
-            pictures.append(np.array(camera.pixel_array[..., :3], dtype=int))
-        ours, stock = pictures
-        assert len({tuple(colour) for colour in stock.reshape(-1, 3)}) > 20
-        assert np.abs(ours - stock).max() <= 2
-
-
 @pytest.mark.parametrize("eye", [(0, 4.3, 5.6), (-3, 1, 2), (4, -2, -1)])
 def test_a_shot_looks_from_one_point_to_another(eye: tuple[float, float, float]) -> None:
     at = (0.5, 0.85, -7.2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from filmkit.core.camera import Shot, StageCamera, keep_upright, pin_to_frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import LitCamera, glow, mirrored
 from filmkit.core.norm import Norm
+from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import Stage, beat
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.vector import draw_page, write_pages
@@ -323,10 +324,12 @@ class LitWord(Lit):
 def frames(scene: type[Stage], settings: StageSettings) -> Picture:
     """Return the pictures of the beat of a scene."""
     taken: list[npt.NDArray[np.uint8]] = []
+
+    def receiver_of_beat(beat: str, tail: bool) -> AbstractContextManager[FrameReceiver]:
+        return nullcontext(lambda picture, repeat: taken.append(picture))
+
     with tempconfig(QUIET | SMALL | {"frame_rate": 10}):
-        scene(
-            make_trace(), settings, receiver=lambda picture, repeat: taken.append(picture)
-        ).render()
+        scene(make_trace(), settings, receiver_of_beat=receiver_of_beat).render()
     return np.stack(taken).astype(int)
 
 

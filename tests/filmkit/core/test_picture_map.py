@@ -30,6 +30,7 @@ from filmkit.core.text import Label
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.movie import MP4_MASTER, open_movie
+from filmkit.render.quality import Quality
 from filmkit.words.alt import MAX_LENGTH, TENSOR_KINDS, alt_text
 from scenes.registry import SCENES
 from tests.support.checkout import SHIPPED
@@ -169,7 +170,7 @@ def test_frames_of_a_master_decode_into_the_trace(played: PlayedScene, tmp_path:
     if not beats:
         pytest.skip("no beat ends with a tensor in cells that large")
     held = 8  # frames: a third of the shortest tail of a beat
-    with open_movie(tmp_path / "film.mp4", *FULL_HD, MP4_MASTER) as movie:
+    with open_movie(tmp_path / "film.mp4", Quality(*FULL_HD), MP4_MASTER) as movie:
         for _, _, picture in beats:
             movie.write(picture, held)
     off = [
@@ -329,7 +330,7 @@ def test_panels_in_full_and_in_half_light_decode_with_halos_and_mirror(trace: Tr
     maps = document["colour_maps"]
     assert wrong_cells(full, maps, trace, picture) == (0, 36)
     assert wrong_cells(half, maps, trace, picture, backing=theme.card) == (0, 36)
-    assert wrong_cells(half, maps, trace, picture, backing=theme.rim)[0] == 36
+    assert wrong_cells(half, maps, trace, picture, backing=theme.muted)[0] == 36
 
 
 def test_the_map_does_not_disturb_the_picture() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Animation, Dot
+from manim import RIGHT, Animation, Dot, RoundedRectangle, Square, VGroup
 
 from filmkit.commands.scene_files import find_scene
-from filmkit.core.animations import Drift, presence
+from filmkit.core.animations import Appear, Drift, presence
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.facts import named_facts
@@ -62,7 +62,9 @@ class Played:
             self.ends[record.name] = stage.snapshot()[..., :3].astype(int)
             lines = [part for part in shown if isinstance(part, TextLine)]
             self.words[record.name] = [line.text for line in lines]
-            others = set(shown) - {*lines, *(part for part in shown if isinstance(part, Dot))}
+            # Of a question itself, there are dots and veils beside its lines.
+            marks = {part for part in shown if isinstance(part, Dot | RoundedRectangle)}
+            others = set(shown) - {*lines, *marks}
             self.levels[record.name] = {round(presence(part), 3) for part in others}
 
         with manim_config(Quality(320, 180, RATE)):
@@ -109,6 +111,38 @@ def test_the_words_stand_over_a_picture_that_steps_back_and_returns(played: Play
     before, after = played.ends["opening"], played.frames["ask_sides", False][0]
     assert np.array_equal(before, after)
     assert np.abs(played.ends["ask_sides"] - played.frames["sides", False][0]).max() == 0
+
+
+def test_a_picture_leaves_the_words_of_a_question_and_its_mark_alone() -> None:
+    class Over(Stage):
+        @beat
+        def before(self) -> None:
+            """Stripes."""
+            stripes = (Square(0.3, fill_opacity=1).stretch(40, 1) for _ in range(24))
+            # As some lines of a room do, they lie over what is drawn later.
+            self.play(Appear(VGroup(*stripes).arrange(RIGHT, buff=0.3).set_z_index(2)))
+
+        @beat(ask="Can this be read?")
+        def asked(self) -> None:
+            self.hold()
+
+    class Alone(Over):
+        @beat
+        def before(self) -> None:
+            """Stripes."""
+            self.hold()
+
+    over, alone = (Played(scene).ends["ask_asked"] for scene in (Over, Alone))
+    seen = np.abs(over - alone).max(axis=-1)
+    rows, columns = np.nonzero(alone[30:].max(axis=-1) > 60)  # below the notes
+    middle = rows < 100
+    assert 0 < middle.sum() < len(rows)
+    for place in (middle, ~middle):
+        high, wide = rows[place] + 30, columns[place]
+        around = slice(high.min() - 2, high.max() + 3), slice(wide.min() - 2, wide.max() + 3)
+        assert seen[around].max() <= 4
+    # Beside them, it is there.
+    assert seen.max() > 30
 
 
 def test_only_a_quiet_mark_moves_while_a_question_waits(asking: type[Stage]) -> None:

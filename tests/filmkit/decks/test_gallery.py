@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from filmkit.commands import cli
-from filmkit.commands import deck as command
+from filmkit.commands import cli, options
 from filmkit.decks.gallery import make_gallery
 from filmkit.render.quality import Quality
 from scenes.registry import SCENES
@@ -74,7 +73,7 @@ def test_without_an_address_a_line_says_where_the_links_lead(
     gallery: Path,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(command, "whole_story", lambda compare: (SHAPES,))
+    monkeypatch.setattr(options, "whole_story", lambda compare: (SHAPES,))
     monkeypatch.setattr("filmkit.decks.gallery.make_gallery", lambda request, address: not address)
     arguments = ["--trace", str(gallery.parent / "trace.safetensors"), "--out", str(tmp_path)]
     with pytest.raises(SystemExit) as stopped:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from filmkit.core.language import use_language
 from filmkit.decks import hall, remote, votes
-from filmkit.decks.hall import REPLACED
+from filmkit.decks.hall import FULL, REPLACED
 from filmkit.decks.remote import ROLES, TalkServer
 from filmkit.decks.talk import Talk
 from filmkit.serving.guard import Entrance
@@ -105,7 +107,7 @@ def test_the_secret_opens_its_own_page_and_goes_to_a_cookie_for_it(
 ) -> None:
     entrance = server.entrances[role]
     (host, *_), other = entrance.hosts, [name for name in ROLES if name != role]
-    answer = client.get(f"/{role}/?token={entrance.token}", headers={"host": host})
+    answer = client.get(f"/{role}/{entrance.token}", headers={"host": host})
     assert answer.status_code == 200
     cookie = answer.headers.get_list("set-cookie")[0]
     assert cookie == (
@@ -116,13 +118,13 @@ def test_the_secret_opens_its_own_page_and_goes_to_a_cookie_for_it(
     assert answer.headers["referrer-policy"] == "no-referrer"
     for name in other:
         its_host = server.entrances[name].hosts[0]
-        refused = client.get(f"/{name}/?token={entrance.token}", headers={"host": its_host})
+        refused = client.get(f"/{name}/{entrance.token}", headers={"host": its_host})
         assert refused.status_code == 403
         assert "set-cookie" not in refused.headers
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("given", ["", "?token=", "?token=wrong", "?token=ä"])
+@pytest.mark.parametrize("given", ["", "wrong", "ä", "%ff", "?token=", "?token=wrong", "?token=ä"])
 def test_without_the_secret_all_is_refused(
     client: TestClient, server: TalkServer, role: str, given: str
 ) -> None:
@@ -132,6 +134,16 @@ def test_without_the_secret_all_is_refused(
         answer = client.get(f"/{role}/{path}{given}", headers={"host": host})
         assert answer.status_code == 403
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["content-type"].startswith("text/html")
+        assert '<meta name="viewport" content="width=device-width' in answer.text
+        assert "Scan the code again" in answer.text
+
+
+def test_the_refusal_is_in_the_language_of_the_deck(tmp_path: Path) -> None:
+    with use_language("de"):
+        refusal = talk_of(tmp_path).refusal
+    assert '<html lang="de">' in refusal
+    assert "Scannen Sie den Code" in refusal
 
 
 def test_secrets_differ_from_each_other_and_from_talk_to_talk(talk: Talk) -> None:
@@ -141,6 +153,20 @@ def test_secrets_differ_from_each_other_and_from_talk_to_talk(talk: Talk) -> Non
     tokens = {each.token for server in servers for each in server.entrances.values()}
     assert len(tokens) == 2 * len(ROLES)
     assert min(map(len, tokens)) >= 8
+
+
+def test_addresses_can_be_typed_and_secrets_cannot_be_guessed(server: TalkServer) -> None:
+    assert len(set(remote.LETTERS)) == len(remote.LETTERS)
+    assert not set(remote.LETTERS) & set("0o1li"), "which look alike"
+    bits = {role: len(e.token) * log2(len(remote.LETTERS)) for role, e in server.entrances.items()}
+    assert bits["screen"] >= 256
+    assert bits["speaker"] >= 128
+    assert 36 <= bits["vote"] < 42, "at 8 a second, a guess takes centuries"
+    for role, entrance in server.entrances.items():
+        assert set(entrance.token) <= set(remote.LETTERS)
+        host = entrance.hosts[0]
+        assert entrance.address == f"http://{host}/{role}/{entrance.token}"
+    assert entrance.address == entrance.address.lower()
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -258,7 +284,7 @@ def test_the_page_for_the_server_has_what_the_file_has_not(talk: Talk, tmp_path:
 def test_a_telephone_steps_the_deck_and_is_told_where_it_is(visit: Any) -> None:
     with visit("screen") as screen, visit("speaker") as telephone:
         hello = screen.hear("hello")
-        assert hello["telephone"]["address"].startswith(f"http://{ADDRESS}:{OUTSIDE}/speaker/?")
+        assert hello["telephone"]["address"].startswith(f"http://{ADDRESS}:{OUTSIDE}/speaker/")
         assert hello["audience"]["code"].startswith("data:image/svg+xml")
         assert hello["network"] is True
         screen.hear("telephones", count=1)
@@ -446,7 +472,7 @@ def test_a_question_without_votes_is_asked_again(visit: Any) -> None:
 def test_a_browser_has_one_vote(client: TestClient, server: TalkServer, visit: Any) -> None:
     entrance = server.entrances["vote"]
     headers = {"host": entrance.hosts[0]}
-    address = f"/vote/?token={entrance.token}"
+    address = f"/vote/{entrance.token}"
     first = client.get(address, headers=headers)
     names = [cookie.partition("=")[0] for cookie in first.headers.get_list("set-cookie")]
     assert names == [entrance.cookie, f"talk-{OUTSIDE}-voter"]
@@ -586,9 +612,10 @@ def test_each_role_has_so_many_places(
 ) -> None:
     monkeypatch.setattr(hall, bound, 1)
     with visit("screen") as screen, visit(role):
-        with pytest.raises(WebSocketDisconnect) as refusal, visit(role):
-            pass
-        assert refusal.value.code == 1013
+        with visit(role) as late, pytest.raises(WebSocketDisconnect) as end:
+            late.hear("at")
+        # Browsers tell a page this only of a websocket that was open.
+        assert (end.value.code, end.value.reason) == (FULL, "1")
         screen.send("at", **at(1))
         screen.hear("vote")
 
@@ -647,7 +674,7 @@ def test_the_terminal_says_who_can_enter_and_how(
     assert [line.split("/")[2].partition(":")[0] for line in telephones] == (
         addresses or ["127.0.0.1"]
     )
-    assert all("/speaker/?token=" in line for line in telephones)
+    assert all("/speaker/" in line for line in telephones)
     assert "/vote/" not in out
     assert ("█" in out) == (bool(addresses) and not quiet), "a code, where one can be scanned"
     if quiet:

@@ -131,8 +131,8 @@ def test_a_talk_is_given_from_a_telephone(
     screen: Page, telephone: Page, open_page: OpenPage
 ) -> None:
     # The secrets have left the addresses, and no script can read them.
-    for page in (screen, telephone):
-        assert "token" not in page.url
+    for page, role in ((screen, "screen"), (telephone, "speaker")):
+        assert page.url.partition("#")[0].endswith(f"/{role}/")
         assert page.evaluate("document.cookie") == ""
     assert telephone.inner_text("#title") == TITLES[0]
     assert telephone.inner_text("#next") == TITLES[1]
@@ -285,6 +285,46 @@ def test_a_vote_that_is_late_says_so(browser: Browser, talk: Talk) -> None:
         voter.evaluate("release()")
         voter.wait_for_selector("#choices [aria-pressed=true]:enabled")
         assert voter.get_attribute("#state", "class") == ""
+        for page in pages:
+            page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("role", "bound", "line", "works"),
+    [
+        ("speaker", "MAX_SPEAKERS", "connection", WORKS),
+        ("vote", "MAX_AUDIENCE", "state", "byId('state').className === ''"),
+    ],
+)
+def test_who_finds_no_place_is_told_and_joins_when_there_is_one(
+    browser: Browser,
+    talk: Talk,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    role: str,
+    bound: str,
+    line: str,
+    works: str,
+) -> None:
+    most = getattr(hall, bound)
+    with served(talk) as server:
+        screen, late = pages = [
+            browser.new_context(**OPTIONS[name]).new_page() for name in ("screen", role)
+        ]
+        screen.goto(server.entrances["screen"].address)
+        screen.wait_for_selector("#remote-button[data-state=connected]")
+        monkeypatch.setattr(hall, bound, 0)
+        # Between two attempts nothing else is said.
+        late.add_init_script(
+            "addEventListener('DOMContentLoaded', () => new MutationObserver("
+            f"() => (window.said ??= []).push(byId('{line}').textContent))"
+            f".observe(byId('{line}'), {{ childList: true }}))"
+        )
+        late.goto(server.entrances[role].address)
+        wait_until(late, "window.said?.length >= 2")
+        assert all("0 telephones" in text for text in late.evaluate("said"))
+        monkeypatch.setattr(hall, bound, most)
+        wait_until(late, works)
         for page in pages:
             page.context.close()
 

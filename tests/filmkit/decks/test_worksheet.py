@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from pypdf import PdfReader
+from pypdf import PageObject, PdfReader
 
 from extract.attention.head_norm import HeadNorm
 from extract.trace import Trace
-from filmkit.commands import worksheet as command
+from filmkit.commands import options
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView, best_match
@@ -98,9 +98,16 @@ class Sheet(NamedTuple):
 
     def position(self, name: str) -> int:
         """Position of a word, by the name of its line."""
-        if name == "beginning token":
+        if name.startswith("beginning token"):
             return 0
         return int(name.split()[0]) - 1 + self.trace.meta.has_bos
+
+    def positions(self, name: str) -> range:
+        """Positions of the words of a line, by its name, which may say the first and the last."""
+        if not (span := re.match(r"(\d+)–(\d+) ", name)):
+            return range(self.position(name), self.position(name) + 1)
+        first, last = (int(number) - 1 + self.trace.meta.has_bos for number in span.groups())
+        return range(first, last + 1)
 
 
 def numbers_in(text: str) -> list[Decimal]:
@@ -326,16 +333,18 @@ def test_printed_numbers_are_those_of_the_trace_rounded(
         "the channels that decide between the two"
     )
 
-    lines = [line for line in softmax_lines(solution) if re.match(r"\d+  |begin", line.name)]
-    masked = {made.position(line.name) for line in lines if line.masked}
+    lines = [line for line in softmax_lines(solution) if re.match(r"[\d–]+  |begin", line.name)]
+    masked = {k for line in lines if line.masked for k in made.positions(line.name)}
     shown = {made.position(line.name): line.numbers for line in lines if not line.masked}
     window = trace.window(layer)
-    assert masked == {at + 1} & set(range(meta.n_prompt)) | (
-        {at - window} if 0 < window <= at else set()
-    )
+    first_read = max(0, at + 1 - window) if window else 0
+    hidden = {0} if meta.has_bos and first_read > 1 else set()  # it stands in no sentence
+    assert masked == {*range(first_read), *range(at + 1, meta.n_prompt)} - hidden
     for k, numbers in shown.items():
         assert rounds([numbers[0], numbers[-1]], [scores[k], pattern[k]])
-    read = range(max(0, at + 1 - window) if window else 0, at + 1)
+    told = "The beginning token stands before every text." in " ".join(second.split())
+    assert told == (meta.has_bos and first_read < 2), "it is read, or named as masked"
+    read = range(first_read, at + 1)
     left_out = [k for k in read if k not in shown]
     assert max(pattern[left_out], default=0) <= min(pattern[list(shown)]), "the largest shares"
     first = made.view.layer.first
@@ -376,6 +385,13 @@ def rounds(printed: list[Decimal], exact: Any) -> bool:
     )
 
 
+def squares_of(page: PageObject) -> float:
+    """Return the area that squares cover, in square points."""
+    path = rb"/Pattern cs/p\d+ scn 0 0 m ([\d.]+) 0 l \S+ ([\d.]+) l"
+    sides = re.findall(path, page.get_contents().get_data())
+    return sum(float(width) * float(height) for width, height in sides)
+
+
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("paper", PAPER_SIZES)
 def test_there_are_two_pages_of_exercises_and_one_of_solutions(
@@ -391,6 +407,9 @@ def test_there_are_two_pages_of_exercises_and_one_of_solutions(
         width, height = page.mediabox[2:]
         wanted = [72 / 25.4 * side for side in PAPER_SIZES[paper]]
         assert (width, height) == pytest.approx(wanted, abs=0.5)
+    first, second, solved = map(squares_of, made.document.pages)
+    assert second > first / 2, "both pages have room to calculate"
+    assert solved == 0
 
 
 # Scenes
@@ -415,18 +434,30 @@ def make(calling: Calling, folder: Path, *arguments: object) -> PdfReader:
     return PdfReader(folder / done.stdout.strip())
 
 
-def test_two_questions_share_a_page_and_answers_come_last(calling: Calling, folder: Path) -> None:
+def widths_of_pictures(page: PageObject) -> list[float]:
+    """Return how wide each picture of a page is, in mm."""
+    drawn = re.findall(
+        rb"([\d.]+) 0 0 [-\d.]+ \S+ \S+ cm\s*/\w+ Do", page.get_contents().get_data()
+    )
+    return [float(width) * 25.4 / 72 for width in drawn]
+
+
+def test_each_of_two_questions_has_a_page_and_answers_come_last(
+    calling: Calling, folder: Path
+) -> None:
     document = make(calling, folder, "asking.py")
     assert (folder / "worksheets" / "asking.pdf").exists()
-    questions, answers = (page.extract_text() for page in document.pages)
-    for before, question, answer in (SAID[:3], SAID[2:5]):
-        assert questions.index("Asking") < questions.index(before) < questions.index(question)
+    *questions, answers = (page.extract_text() for page in document.pages)
+    for page, question, answer in zip(questions, SAID[1::2], SAID[2::2], strict=True):
+        assert page.index("Asking") < page.index(question) < page.index("Why do you think so?")
         assert answers.index(question) < answers.index(answer)
-    assert questions.count("Why do you think so?") == 2
-    assert SAID[4] not in questions
-    assert re.search(r"5\s+4\nWhy", questions), "the answers to choose from"
-    assert "Name" in questions
+        assert "Name" in page
+        assert not [said for said in SAID if said in page and said != question], "it asks only"
+    assert re.search(r"5\s+4\nWhy", questions[0]), "the answers to choose from"
     assert "Name" not in answers
+    widths = [widths_of_pictures(page) for page in document.pages]
+    assert [len(found) for found in widths] == [1, 1, 2]
+    assert min(map(min, widths)) > 120, "their letters can be read"
     alt_texts = list(alt_texts_of(document.trailer["/Root"]["/StructTreeRoot"]))
     assert [text.partition(".")[0] for text in alt_texts] == ["Opening", "Sides", "Sides", "Others"]
     assert [mark.title for mark in document.outline] == ["Questions", "Answers"]
@@ -443,17 +474,22 @@ def test_what_comes_from_elsewhere_does_not_lead_to_a_question(
 
     def variant("""
     (folder / "mixed.py").write_text(ASKING.replace("\n    def variant(", notes))
-    questions, answers = (p.extract_text() for p in make(calling, folder, "mixed.py").pages)
+    document = make(calling, folder, "mixed.py")
+    assert [len(widths_of_pictures(page)) for page in document.pages] == [1, 2], (
+        "no picture of the model leads to published sizes; both questions have room on a page"
+    )
+    questions, answers = (page.extract_text() for page in document.pages)
     assert "American\n2\nflag\n3" in questions, "the sentence that the model reads"
-    assert SAID[0] in questions
-    assert SAID[2] not in questions, "what was said of the model, before published sizes"
-    assert SAID[4] in answers
+    model = Trace.load(folder / "trace.safetensors").meta.model
+    for page, said in ((questions, SAID[1::2]), (answers, SAID[2::2])):
+        assert model in page
+        assert all(text in page for text in said)
 
 
 def test_the_right_answer_is_ticked_among_the_answers_alone(calling: Calling, folder: Path) -> None:
     pages = make(calling, folder, "asking.py", "--out", "ticked.pdf").pages
     drawn = [page.get_contents().get_data().split() for page in pages]
-    assert [operators.count(b"B") for operators in drawn] == [0, 1], "filled boxes with an edge"
+    assert [operators.count(b"B") for operators in drawn] == [0, 0, 1], "filled boxes with an edge"
 
 
 def test_a_scene_that_asks_nothing_is_described(calling: Calling, folder: Path) -> None:
@@ -471,10 +507,10 @@ def test_all_is_exercises_and_scenes_and_then_all_solutions(
 
     monkeypatch.chdir(folder)
     story = scenes_named(["asking.py"])
-    monkeypatch.setattr(command, "whole_story", lambda compare: story)
+    monkeypatch.setattr(options, "whole_story", lambda compare: story)
     monkeypatch.setattr("filmkit.render.rehearsals.with_fitting_scenes", lambda request: request)
     document = make(calling, folder, "--all", "--paper", "letter")
-    titles = ["How well", "From scores", "Questions", "Solutions", "Answers"]
+    titles = ["How well", "From scores", "Questions", SAID[3], "Solutions", "Answers"]
     for page, title in zip(document.pages, titles, strict=True):
         assert title in page.extract_text()
     assert (folder / "worksheets" / "all.letter.pdf").exists()

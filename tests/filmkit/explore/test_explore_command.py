@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from extract.trace import Trace
-from filmkit.commands import explore as command
+from filmkit.commands import options
 from tests.support.calling import Calling, assert_one_line, calling
 from tests.support.exploring import ASKED, ASKING
 from tests.support.latents import with_latent
@@ -26,7 +26,7 @@ ALWAYS = ["dot", "softmax", "mix", "memory", "reading"]
 @pytest.fixture(autouse=True)
 def quick_story(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let scenes that are rehearsed in no time, and show any trace, stand in for the film's."""
-    monkeypatch.setattr(command, "whole_story", lambda compare: ASKING)
+    monkeypatch.setattr(options, "whole_story", lambda compare: ASKING)
     monkeypatch.setattr("filmkit.render.rehearsals.with_fitting_scenes", lambda request: request)
 
 

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import nbformat
 import pytest
-from nbconvert import HTMLExporter
 
 from tests.support.browsing import browser, opened, wait_until
 from tests.support.checkout import PROJECT
@@ -135,6 +133,10 @@ def frame(page: Page, number: int) -> Frame:
 
 @pytest.mark.slow
 def test_what_a_hand_chooses_is_read_by_the_next_cell(browser: Browser, tmp_path: Path) -> None:
+    # They take more than a second to load.
+    import nbformat
+    from nbconvert import HTMLExporter
+
     notebooks, own = tmp_path / "notebooks", tmp_path / "own"
     notebooks.mkdir()
     own.mkdir()

@@ -370,27 +370,6 @@ def test_words_on_cells_are_black_or_white_and_fit() -> None:
             CellLabels(cells, texts)
 
 
-# Close-ups
-
-
-def test_a_header_leaves_out_its_shape_where_it_has_no_room() -> None:
-    header = Header("queries", "Q", (9, 64))
-    width = header.width
-    assert header.fit(width).shape is not None
-    assert header.fit(0.9 * width).shape is None
-    assert header.width < 0.9 * width
-
-
-def test_a_header_that_is_still_too_wide_gets_smaller_but_can_be_read() -> None:
-    header = Header("queries", "Q", (9, 64))
-    left = header.get_left()[0]
-    narrow = 0.6 * header.width
-    assert header.fit(narrow).width == pytest.approx(narrow)
-    assert header.get_left()[0] == pytest.approx(left)
-    height = header.fit(0.1).name.line_height
-    assert height == pytest.approx(current_theme().min_text_size * FRAME_HEIGHT)
-
-
 def test_a_colour_bar_says_how_its_colours_are_to_be_read() -> None:
     def words(norm: Norm, name: str = "") -> str:
         return ColourBar(norm, name, Box(0, 0, 12, 0.1)).labels[-1].text

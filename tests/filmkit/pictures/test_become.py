@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from manim import Animation, Mobject, Square
 
-from filmkit.core.animations import presence
+from filmkit.core.animations import Arrive, presence
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import glow, mirrored
 from filmkit.core.norm import Norm
-from filmkit.pictures.become import Become, alike, same
+from filmkit.pictures.become import alike, same
 
 
 def cells(value: float, **options: Any) -> Heatmap:
@@ -48,7 +48,7 @@ def test_a_mobject_begins_as_the_other_one_and_ends_as_it_is() -> None:
     end = cells(0.8).place(Box(2, 1, 6, 4))
     start.presence = 0.3
     wanted = end.copy()
-    animation = Become(end, start, rate_func=lambda t: t)
+    animation = Arrive(end, start, rate_func=lambda t: t)
     animation.begin()
     assert np.allclose(at(animation, 0.0).points, start.points)
     assert np.allclose(end.values, 0.2)
@@ -62,7 +62,7 @@ def test_a_mobject_begins_as_the_other_one_and_ends_as_it_is() -> None:
 def test_light_and_edge_change_on_the_way_not_at_once() -> None:
     """What flies out of the room still shines, and is mirrored until it has arrived."""
     start, end = glow(mirrored(cells(0.2, edged=False))), cells(0.8)
-    animation = Become(end, start, rate_func=lambda t: t)
+    animation = Arrive(end, start, rate_func=lambda t: t)
     animation.begin()
     for alpha, strength, mirror in ((0.0, 1.0, True), (0.5, 0.5, True), (1.0, 0.0, False)):
         part: Any = at(animation, alpha)
@@ -75,7 +75,7 @@ def test_between_two_colour_maps_colours_mix() -> None:
     start = cells(0.2)
     end = Heatmap(np.full((2, 3), 0.8), Norm(0.0, 1.0, "magma"))
     wanted = end.colours().copy()
-    animation = Become(end, start, rate_func=lambda t: t)
+    animation = Arrive(end, start, rate_func=lambda t: t)
     animation.begin()
     assert np.allclose(at(animation, 0.0).colours()[..., :3], start.colours()[..., :3], atol=1)
     middle = at(animation, 0.5).colours()[..., :3].astype(float)

@@ -200,6 +200,42 @@ def test_rows_and_columns_go_over_all_that_is_drawn() -> None:
     assert (left.bottom, left.top, left.left) == pytest.approx((BOX.bottom, BOX.top, BOX.left))
 
 
+def test_rows_columns_and_cells_are_counted_over_the_whole_matrix() -> None:
+    cells = Cells(matrix(200, 300), BOX)
+    first, _right, _below, last = cells.blocks
+    for number in (199, -1):
+        assert cells.row(number).bottom == pytest.approx(BOX.bottom)
+        assert cells.row(number).width == pytest.approx(BOX.width)
+    for number in (299, -1):
+        assert cells.column(number).right == pytest.approx(BOX.right)
+        assert cells.column(number).height == pytest.approx(BOX.height)
+    assert cells.row(192).top == pytest.approx(last.box.top)
+    assert (cells.cell(39, 2), cells.cell(-161, -298)) == (first.cell(39, 2),) * 2
+    assert (cells.cell(193, 295), cells.cell(-7, -5)) == (last.cell(1, 3),) * 2
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (
+            lambda cells: cells.row(40),
+            "row 40 that is drawn; choose 0 to 39, 192 to 199, or -1 for",
+        ),
+        (lambda cells: cells.row(200), "row 200 that is drawn; choose 0 to 39, 192 to 199, or -1"),
+        (
+            lambda cells: cells.row(-9),
+            "row -9 that is drawn; choose 0 to 39, 192 to 199, or -1 for",
+        ),
+        (lambda cells: cells.row(-201), "row -201 that is drawn; choose 0 to 39, 192 to 199, or"),
+        (lambda cells: cells.column(100), "column 100; choose 0 to 99, or -1 for the last one"),
+        (lambda cells: cells.cell(0, -101), "column -101; choose 0 to 99, or -1 for the last one"),
+    ],
+)
+def test_what_is_not_drawn_of_a_matrix_is_refused(ask: Any, message: str) -> None:
+    with pytest.raises(SceneCodeError, match=f"^a heatmap of 200 x 100 has no {message}"):
+        ask(Cells(matrix(200, 100), BOX))
+
+
 def test_light_reaches_all_blocks() -> None:
     cells = Cells(matrix(9, 300), BOX)
     shown = np.linspace(0, 1, 9)[:, None]

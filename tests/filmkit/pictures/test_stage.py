@@ -10,8 +10,8 @@ import pytest
 from manim import Square, VGroup
 
 from filmkit import Heatmap, Highlight, Label, Mark, Shot, Stage
-from filmkit.core.animations import presence
-from filmkit.pictures.parts import Cells
+from filmkit.core.animations import Reveal, presence
+from filmkit.pictures.parts import Cells, Matrix
 from tests.support.mosaics import SIZES, perform, shows
 
 NOISE = 1  # levels of 255 by which two drawings of one picture may differ
@@ -79,6 +79,24 @@ def test_what_is_seen_of_a_part_stays_while_the_rest_is_filled() -> None:
     perform(shows("Q scores", lit=lit), look, shows("Q scores", reveal="scores"))
     np.testing.assert_array_equal(seen[0], some)
     np.testing.assert_array_equal(seen[-1], np.ones((9, 9)))
+
+
+def test_rows_of_both_ends_are_filled_one_after_the_other() -> None:
+    fills: list[Reveal] = []
+
+    def look(stage: Stage) -> None:
+        play = stage.play
+
+        def watched(*args: Any, **kwargs: Any) -> None:
+            fills.extend(each for each in args if isinstance(each, Reveal))
+            play(*args, **kwargs)
+
+        stage.play = watched  # type: ignore[method-assign]
+        stage.part("long", Matrix(np.ones((200, 4)), rows="many", columns="few", kept=(3, 2)))
+
+    perform(look, shows("long", reveal="long"))
+    times = np.concatenate([fill.when[:, 0] for fill in fills])
+    np.testing.assert_allclose(times, np.arange(5) / 5)
 
 
 # What is there

@@ -9,15 +9,14 @@ import pytest
 from manim import Animation, Group, Square
 
 from extract.trace import Trace
-from filmkit.core.animations import Appear, Settle, TransposeFromCopy, Vanish, presence
+from filmkit.core.animations import Appear, Arrive, Settle, TransposeFromCopy, Vanish, presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.view import LayerView
 from filmkit.mobjects.plot import Chart
-from filmkit.pictures.become import Become
 from filmkit.pictures.mosaic import Mosaic
-from filmkit.pictures.parts import Cells, Free
+from filmkit.pictures.parts import Cells, Free, Matrix
 from filmkit.pictures.picture import Mark, Picture
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.transition import Transition
@@ -60,7 +59,7 @@ def animated(animations: list[Animation], kind: type[Animation], of: Picture) ->
 def test_what_has_the_same_name_moves_and_what_has_not_leaves(parts: dict[str, Any]) -> None:
     before = picture("Q K", parts)
     going = Transition(before.pieces, picture("V Q", parts))
-    assert {"Q cells", "Q title"} <= animated(going.moves, Become, going.after)
+    assert {"Q cells", "Q title"} <= animated(going.moves, Arrive, going.after)
     assert animated(going.arrivals, Appear, going.after) == {"V cells", "V title"}
     left = {id(animation.mobject) for animation in going.leaving}
     assert {id(before.pieces["K", kind]) for kind in ("cells", "title")} == left
@@ -70,13 +69,13 @@ def test_what_has_the_same_name_moves_and_what_has_not_leaves(parts: dict[str, A
 def test_what_stays_where_it_is_is_not_animated(parts: dict[str, Any]) -> None:
     before = picture("Q K", parts)
     going = Transition(before.pieces, picture("Q V", parts))
-    assert animated(going.moves, Become, going.after) == set()
+    assert animated(going.moves, Arrive, going.after) == set()
     assert before.pieces["Q", "cells"] in [old for old, _ in going.replaced]
 
 
 def test_words_stay_whatever_stands_beside_them(parts: dict[str, Any]) -> None:
     going = way("Q", "z", parts)
-    assert "words row words 0" in animated(going.moves, Become, going.after)
+    assert "words row words 0" in animated(going.moves, Arrive, going.after)
     assert animated(going.arrivals, Appear, going.after) == {"z cells", "z title"}
 
 
@@ -88,7 +87,7 @@ def test_scores_become_the_pattern_in_place(parts: dict[str, Any]) -> None:
         ("scores", "pattern"),
     ):
         going = way(steps[0], steps[1], parts)
-        assert f"{steps[1]} cells" in animated(going.moves, Become, going.after)
+        assert f"{steps[1]} cells" in animated(going.moves, Arrive, going.after)
         assert not any(isinstance(each.mobject, Cells) for each in going.leaving)
 
 
@@ -107,7 +106,7 @@ def test_keys_that_stay_leave_a_copy_that_turns(parts: dict[str, Any]) -> None:
     (turn,) = (each for each in going.moves if isinstance(each, TransposeFromCopy))
     assert not turn.leaves
     assert going.finished == []
-    assert "K cells" in animated(going.moves, Become, going.after)
+    assert "K cells" in animated(going.moves, Arrive, going.after)
 
 
 def test_a_cut_matrix_turns_block_by_block() -> None:
@@ -149,7 +148,7 @@ def test_copies_of_what_a_scene_names_become_new_parts(parts: dict[str, Any]) ->
     before = picture("Q", parts)
     queries = before.parts["Q"].cells.whole
     turned = Heatmap(queries.values.T, queries.norm)
-    for origin, kind in ((queries, Become), (turned, TransposeFromCopy)):
+    for origin, kind in ((queries, Arrive), (turned, TransposeFromCopy)):
         after = picture("Q z", parts)
         going = Transition(before.pieces, after, origins={"z": origin})
         assert "z cells" in animated(going.moves, kind, after)
@@ -163,7 +162,7 @@ def test_copies_become_the_ends_of_cells_that_are_cut(parts: dict[str, Any]) -> 
     matrix = after.parts["W_Q"].part
     origin = Heatmap(matrix.values, source=matrix.source)
     going = Transition({}, after, origins={"W_Q": origin})
-    starts = [each.origin for each in going.moves if isinstance(each, Become)]
+    starts = [each.origin for each in going.moves if isinstance(each, Arrive)]
     assert [start.source for start in starts] == [block.source for block in cells.blocks]
     for start, block in zip(starts, cells.blocks, strict=True):
         np.testing.assert_array_equal(start.values, block.values)
@@ -196,6 +195,17 @@ def test_what_leaves_may_go_into_a_row(parts: dict[str, Any]) -> None:
     assert not any(isinstance(each.mobject, Cells) for each in going.leaving)
 
 
+def test_what_leaves_may_go_into_a_row_of_the_last_part(parts: dict[str, Any]) -> None:
+    one, many = (Matrix(np.ones((n, 300)), rows=f"{n}", columns="many") for n in (1, 200))
+    long = parts | {"one": one, "many": many}
+    going = Transition(
+        picture("one", long).pieces, picture("many", long), into={"one": ("many", -1)}
+    )
+    _left, _right, *below = going.after.parts["many"].cells.blocks
+    settled = [each.box for each in going.moves if isinstance(each, Settle)]
+    assert settled == [block.row(7) for block in below]
+
+
 @pytest.mark.parametrize("name", ["V", "Q", "note"])
 def test_only_cells_that_leave_can_go_into_a_row(name: str, parts: dict[str, Any]) -> None:
     with pytest.raises(SceneCodeError, match=f"^into='{name}' is no part with cells that leaves"):
@@ -217,7 +227,7 @@ def test_strangers_leave(parts: dict[str, Any]) -> None:
 def test_a_mark_goes_to_the_next_one_of_its_number(parts: dict[str, Any]) -> None:
     before = picture("Q K", parts, marks=(Mark("Q", 1), Mark("K", 2)))
     going = Transition(before.pieces, picture("Q K", parts, marks=(Mark("K", 3),)))
-    assert "mark 0" in animated(going.moves, Become, going.after)
+    assert "mark 0" in animated(going.moves, Arrive, going.after)
     assert [each.mobject for each in going.leaving] == [before.marks[1]]
 
 
@@ -260,7 +270,7 @@ def grown(trace: Trace, text: str, **options: Any) -> tuple[Picture, Transition]
 
 def test_a_matrix_grows_by_the_rows_of_more_tokens() -> None:
     before, going = grown(make_trace(), "K V")
-    assert {"K cells", "V cells", "words row words 0"} <= animated(going.moves, Become, going.after)
+    assert {"K cells", "V cells", "words row words 0"} <= animated(going.moves, Arrive, going.after)
     assert going.arrivals == going.leaving == []
     for move in going.moves:
         move.begin()

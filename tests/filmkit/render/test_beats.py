@@ -102,7 +102,7 @@ def test_master_returns_every_frame_unchanged(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (5, 108, 192, 4), np.uint8)
     holds = [1, 7, 1, 2, 4]
     path = tmp_path / "master.mov"
-    with open_movie(path, 192, 108, 30, MASTER) as movie:
+    with open_movie(path, Quality(192, 108, 30), MASTER) as movie:
         for picture, repeat in zip(noise, holds, strict=True):
             movie.write(picture, repeat)
     decoded = [picture for picture, repeat in read_master(path, 30) for _ in range(repeat)]
@@ -147,7 +147,7 @@ def test_films_do_not_depend_on_the_number_of_processes(trace_file: Path, tmp_pa
 def test_each_core_has_a_process(
     trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(job: RenderJob, size: int) -> LocalWorkerPool:
+    def start(job: RenderJob, size: int, **options: bool) -> LocalWorkerPool:
         raise RenderError(f"{size} processes for {len(job.tasks)} tasks")
 
     monkeypatch.setattr("filmkit.render.jobs.LocalWorkerPool", start)

@@ -13,6 +13,7 @@ from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.formats import FILMS, names_of
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, MASTER_ALPHA, open_movie, read_master, to_straight_alpha
+from filmkit.render.quality import Quality
 from tests.filmkit.render.test_movie import (
     HEIGHT,
     PATCH_WIDTH,
@@ -26,6 +27,7 @@ from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
 RATE = 15
+SIZE = Quality(WIDTH, HEIGHT, RATE)
 HOLDS = (7, 1, 12)  # number of frames of each segment
 MIDDLE = slice(PATCH_WIDTH // 2, None, PATCH_WIDTH)  # columns in the middle of each patch
 ALPHAS = (0, 128, 255)  # alpha of the picture's thirds, from the top
@@ -42,14 +44,12 @@ def make_film(folder: Path, file_format: str, *, transparent: bool) -> Path:
     files = []
     for i, repeat in enumerate(HOLDS):
         master = folder / f"{i}.master.mov"
-        with open_movie(
-            master, WIDTH, HEIGHT, RATE, MASTER_ALPHA if transparent else MASTER
-        ) as movie:
+        with open_movie(master, SIZE, MASTER_ALPHA if transparent else MASTER) as movie:
             movie.write(picture, repeat)
         files.append(master)
         if encoding:
             files[-1] = folder / f"{i}.segment{encoding.suffix}"
-            with open_movie(files[-1], WIDTH, HEIGHT, RATE, encoding) as movie:
+            with open_movie(files[-1], SIZE, encoding) as movie:
                 for still, count in read_master(master, RATE):
                     movie.write(still, count)
     return deliver(
@@ -138,7 +138,7 @@ def test_a_gif_that_moves_keeps_what_is_black(tmp_path: Path, transparent: bool)
     if not transparent:
         black[..., 3] = 255
     master = tmp_path / "master.mov"
-    with open_movie(master, WIDTH, HEIGHT, RATE, MASTER_ALPHA if transparent else MASTER) as movie:
+    with open_movie(master, SIZE, MASTER_ALPHA if transparent else MASTER) as movie:
         for column in columns:
             picture = black.copy()
             # So many colours that the palette is full.

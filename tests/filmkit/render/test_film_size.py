@@ -45,7 +45,7 @@ def a_wall_of_patterns() -> list[Pixels]:
 
 def encoded(path: Path, frames: list[Pixels], encoding: Encoding) -> tuple[int, float]:
     """Return bytes and peak signal-to-noise ratio of the luma, in dB, of encoded frames."""
-    with open_movie(path, SIZE.width, SIZE.height, SIZE.frame_rate, encoding) as movie:
+    with open_movie(path, SIZE, encoding) as movie:
         for frame in frames:
             movie.write(frame)
     with av.open(path) as film:

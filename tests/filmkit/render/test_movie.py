@@ -10,6 +10,7 @@ import pytest
 
 from extract.support.files import OutputError
 from filmkit.render.movie import MP4, MP4_MASTER, WEBM, Encoding, Movie, open_movie, to_bt709
+from filmkit.render.quality import Quality
 
 WIDTH, HEIGHT, FRAME_RATE = 192, 108, 15
 PATCHES = [
@@ -36,7 +37,7 @@ def noise(seed: int) -> np.ndarray:
 
 
 def movie_at(path: Path) -> AbstractContextManager[Movie]:
-    return open_movie(path, WIDTH, HEIGHT, FRAME_RATE, MP4)
+    return open_movie(path, Quality(WIDTH, HEIGHT, FRAME_RATE), MP4)
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_colours_stay_in_their_rows_at_any_even_height(
     picture = np.full((height, 64, 3), 255, np.uint8)
     for index, colour in enumerate(PATCHES):
         picture[index * band : (index + 1) * band] = colour
-    with open_movie(path, 64, height, FRAME_RATE, encoding) as movie:
+    with open_movie(path, Quality(64, height, FRAME_RATE), encoding) as movie:
         movie.write(picture)
     with av.open(path) as container:
         frame = next(container.decode(video=0))

@@ -82,7 +82,8 @@ class Moments(Scene):
 def test_animations_are_sampled_on_the_films_clock() -> None:
     pictures: list[int] = []
     with tempconfig({"frame_rate": 10}):
-        scene = Moments(renderer=FilmRenderer(Camera, lambda picture, n: pictures.append(n)))
+        scene = Moments(renderer=FilmRenderer(Camera))
+        scene.renderer.receiver = lambda picture, n: pictures.append(n)
         scene.render()
     # The first animation has frames at 0, 0.1 and 0.2 s. The second one starts at 0.25 s and has
     # frames at 0.3 ... 0.7 s. Each is also evaluated at its start and at its end.

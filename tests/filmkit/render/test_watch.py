@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from filmkit.render import processes
+from filmkit.render import processes, watch
 from filmkit.render.clean_process import clean_process
 from filmkit.render.watch import EditWatcher, syntax_errors
 from tests.support.checkout import PROJECT
@@ -87,10 +89,24 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+FILES = (
+    "filmkit/mobjects/shape.py",
+    "own/compared.safetensors",
+    "own/locale/fr.po",
+    "own/my_scene.py",
+    "scenes/mine/locale/fr.po",
+    "traces/mine.safetensors",
+)
+
+
 @pytest.fixture
-def edits(project: Path) -> Iterator[list[list[str]]]:
-    """The files of each noticed edit, in order; the list grows."""
-    noticed: list[list[str]] = []
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A save takes as long as it takes, as on a machine that stands still meanwhile."""
+    monkeypatch.setattr(watch, "SAVE_SECONDS", TIMEOUT)
+
+
+@pytest.fixture
+def watcher(project: Path) -> Iterator[EditWatcher]:
     own = [project / "own" / "my_scene.py"]
     traces = [
         project / name
@@ -101,14 +117,21 @@ def edits(project: Path) -> Iterator[list[list[str]]]:
         )
     ]
     with EditWatcher(project, traces, own) as watcher:
+        yield watcher
 
-        def note_edits() -> None:
-            # Nothing is edited once the watcher has ended.
-            while edited := watcher.wait():
-                noticed.append([str(path.relative_to(project)) for path in edited])
 
-        threading.Thread(target=note_edits, daemon=True).start()
-        yield noticed
+@pytest.fixture
+def edits(project: Path, watcher: EditWatcher) -> list[list[str]]:
+    """The files of each noticed edit, in order; the list grows."""
+    noticed: list[list[str]] = []
+
+    def note_edits() -> None:
+        # Nothing is edited once the watcher has ended.
+        while edited := watcher.wait():
+            noticed.append([str(path.relative_to(project)) for path in edited])
+
+    threading.Thread(target=note_edits, daemon=True).start()
+    return noticed
 
 
 def in_place(path: Path, data: bytes) -> None:
@@ -121,49 +144,51 @@ def by_renaming(path: Path, data: bytes) -> None:
     new.replace(path)
 
 
-def with_backup(path: Path, data: bytes) -> None:
+def to_backup(path: Path) -> None:
     path.rename(path.with_name(path.name + ".bak"))
-    time.sleep(0.15)
-    path.write_bytes(data)
 
 
-def by_deleting(path: Path, data: bytes) -> None:
-    path.unlink()
-    time.sleep(0.15)
-    path.write_bytes(data)
-
-
-def in_two_steps(path: Path, data: bytes) -> None:
+def emptied(path: Path) -> None:
     path.write_bytes(b"")
-    time.sleep(0.15)
-    path.write_bytes(data)
 
 
-@pytest.mark.parametrize("save", [in_place, by_renaming, with_backup, by_deleting, in_two_steps])
 @pytest.mark.parametrize(
-    "name",
+    ("begin", "end"),
     [
-        "filmkit/mobjects/shape.py",
-        "scenes/mine/locale/fr.po",
-        "own/my_scene.py",
-        "own/locale/fr.po",
-        "traces/mine.safetensors",
-        "own/compared.safetensors",
+        (None, in_place),
+        (None, by_renaming),
+        (to_backup, in_place),
+        (Path.unlink, in_place),
+        (emptied, in_place),
     ],
 )
-def test_every_way_of_saving_is_noticed(
-    project: Path, edits: list[list[str]], save: Callable[[Path, bytes], None], name: str
+def test_every_way_of_saving_is_noticed_and_is_one_edit(
+    project: Path,
+    watcher: EditWatcher,
+    edits: list[list[str]],
+    patient: None,
+    begin: Callable[[Path], None] | None,
+    end: Callable[[Path, bytes], None],
 ) -> None:
-    save(project / name, b"two")
-    wait_until(lambda: [name] in edits)
-    save(project / name, b"three")
-    wait_until(lambda: edits.count([name]) >= 2)
+    for times, data in enumerate((b"two", b"three"), 1):
+        if begin:
+            begun = time.monotonic()
+            for name in FILES:
+                begin(project / name)
+            wait_until(lambda: watcher.last_event > begun)  # noqa: B023 (it is called here)
+            time.sleep(4 * watch.SETTLE_SECONDS)  # it looks at what is there
+            assert len([*chain(*edits)]) == (times - 1) * len(FILES)
+        for name in FILES:
+            end(project / name, data)
+        wait_until(
+            lambda: Counter(chain(*edits)) == dict.fromkeys(FILES, times)  # noqa: B023
+        )
 
 
 def test_new_and_deleted_files_are_noticed(project: Path, edits: list[list[str]]) -> None:
     new = project / "filmkit" / "mobjects" / "more" / "new.py"
     new.parent.mkdir()
-    new.write_text("one")
+    by_renaming(new, b"one")
     wait_until(lambda: ["filmkit/mobjects/more/new.py"] in edits)
     new.unlink()
     wait_until(lambda: edits.count(["filmkit/mobjects/more/new.py"]) == 2)
@@ -180,13 +205,15 @@ def test_pipes_are_not_read(project: Path) -> None:
     assert syntax_errors(pipes) == {pipes[1]: f"{pipes[1]} is not a file"}
 
 
-def test_saves_without_a_change_are_ignored(project: Path, edits: list[list[str]]) -> None:
+def test_saves_without_a_change_are_ignored(
+    project: Path, edits: list[list[str]], patient: None
+) -> None:
     shape = project / "filmkit" / "mobjects" / "shape.py"
     shape.write_text("one")
     (project / "scenes" / "notes.txt").write_text("not code")
     (project / "traces" / "other.safetensors").write_bytes(b"another")
     by_renaming(shape, b"one")
-    in_place(project / "extract" / "last.py", b"this one is new")
+    by_renaming(project / "extract" / "last.py", b"this one is new")
     wait_until(lambda: bool(edits))
     assert edits == [["extract/last.py"]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from extract.trace import Trace
 from filmkit.core.errors import StageError
+from filmkit.core.renderer import FrameReceiver
 from filmkit.render.quality import QUALITIES
 from filmkit.render.request import RenderRequest
 from filmkit.studio.frames import read_frame
@@ -32,12 +34,11 @@ def trace() -> Trace:
 def film(trace: Trace) -> dict[str, list[np.ndarray]]:
     """Every frame of each beat, as it is drawn for a film."""
     frames: dict[str, list[np.ndarray]] = {name: [] for name in BEATS}
-    stage = Cells(
-        trace,
-        REQUEST.settings,
-        receiver=lambda pixels, repeat: frames[stage.playing].extend([pixels[..., :3]] * repeat),
-    )
-    stage.render()
+
+    def receiver_of_beat(beat: str, tail: bool) -> AbstractContextManager[FrameReceiver]:
+        return nullcontext(lambda pixels, n: frames[beat].extend([pixels[..., :3]] * n))
+
+    Cells(trace, REQUEST.settings, receiver_of_beat=receiver_of_beat).render()
     return frames
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from filmkit.render.movie import MP4, open_movie
+from filmkit.render.quality import Quality
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.sounds import (
     RATE,
@@ -115,7 +116,7 @@ def test_files_without_sound_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     with pytest.raises(VoiceError, match=r"cannot read .*empty\.wav"):
         read_sound(tmp_path / "empty.wav")
-    with open_movie(tmp_path / "film.mp4", 64, 64, 10, MP4) as movie:
+    with open_movie(tmp_path / "film.mp4", Quality(64, 64, 10), MP4) as movie:
         movie.write(np.zeros((64, 64, 3), np.uint8), 5)
     with pytest.raises(VoiceError, match="holds no sound"):
         read_sound(tmp_path / "film.mp4")

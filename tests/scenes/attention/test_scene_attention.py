@@ -116,10 +116,6 @@ def test_the_first_token_is_hidden_unless_asked_for() -> None:
         assert pattern.shape[0] == trace.meta.n_prompt - first
 
 
-def beat_of(pictures: list[BeatPicture], name: str) -> BeatPicture:
-    return next(picture for picture in pictures if picture.record.name == name)
-
-
 def panels_of(picture: BeatPicture, tensor: str) -> list[PanelItem]:
     named = [p for p in picture.panels if (p.heatmap.source.tensor or "").startswith(tensor)]
     return sorted(named, key=lambda panel: panel.box.left)
@@ -189,7 +185,7 @@ def test_what_is_not_meant_can_still_be_seen() -> None:
 )
 def test_the_pattern_of_a_long_prompt_has_words_at_all_rows_and_columns(kind: str) -> None:
     trace = trace_of_kind(kind)
-    picture = beat_of(play(Attention, trace), "the_pattern")
+    picture = play(Attention, trace, until="the_pattern")[-1]
     count = LayerView.of_prompt(trace, None, show_first_token=False).count
     (pattern,) = panels_of(picture, "pattern.")
     beside = [t for t in picture.texts if t.presence >= DIM and t.box.right <= pattern.box.left]
@@ -259,5 +255,5 @@ def test_a_comma_in_a_number_separates_nothing() -> None:
     "model", ["made-up model", pytest.param("m" * 255, marks=pytest.mark.slow)]
 )
 def test_random_weights_are_named(model: str) -> None:
-    texts = play(Attention, replaced(make_trace(), model=model))[0].texts
+    texts = play(Attention, replaced(make_trace(), model=model), until=0)[0].texts
     assert any("random weights" in item.text for item in texts)

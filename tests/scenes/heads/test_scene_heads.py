@@ -52,7 +52,7 @@ def seen(picture: BeatPicture, tensor: str) -> list[PanelItem]:
 
 
 def picture_of(trace: Trace, beat: str) -> BeatPicture:
-    return next(p for p in play(Heads, trace) if p.record.name == beat)
+    return play(Heads, trace, until=beat)[-1]
 
 
 def test_plates_of_a_group_become_one_pair_and_the_cards_stay() -> None:

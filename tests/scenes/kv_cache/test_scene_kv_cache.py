@@ -80,7 +80,7 @@ def test_a_trace_without_more_words_is_refused() -> None:
 
 
 def first_texts(trace: Trace) -> list[str]:
-    return [item.text for item in play(KVCache, trace)[0].texts]
+    return [item.text for item in play(KVCache, trace, until=0)[0].texts]
 
 
 def with_next_word(rank: int | None, **meta: object) -> Trace:
@@ -108,7 +108,7 @@ def test_how_the_next_word_was_found_is_told(
     rank: int | None, continued: bool, expected: str
 ) -> None:
     made = with_next_word(rank, continued=continued)
-    beat = play(KVCache, made)[0]
+    beat = play(KVCache, made, until=0)[0]
     assert expected in beat.record.narration
     heading = next(item.text for item in beat.texts if "likeliest next words" in item.text)
     assert ("given" in heading) is continued
@@ -223,14 +223,14 @@ def test_both_ways_end_with_all_keys_and_values(panels: dict[str, list[Heatmap]]
 
 def test_numbers_that_do_not_agree_are_told() -> None:
     made = trace()
-    place = KVCache.beat_names().index("token_by_token")
-    assert not any("differ" in t.text for t in play(KVCache, made)[place].texts)
+    picture = play(KVCache, made, until="token_by_token")[-1]
+    assert not any("differ" in item.text for item in picture.texts)
     z = made["z.4"].copy()
     z[-1] *= 1.5
     broken = replaced(made, {"z.4": z})
     assert not decode(broken, 4).agrees
-    texts = [t.text for t in play(KVCache, broken)[place].texts]
-    assert any("differ" in text for text in texts)
+    picture = play(KVCache, broken, until="token_by_token")[-1]
+    assert any("differ" in item.text for item in picture.texts)
 
 
 def test_the_counters_are_counted_from_shapes(pictures: dict[str, BeatPicture]) -> None:
@@ -260,9 +260,9 @@ def test_the_counters_count_in_the_units_of_the_language() -> None:
 def test_the_bars_of_work_are_to_scale_and_in_their_room(kind: str, width: float) -> None:
     made = trace_of_kind(kind)
     decoding = decode(made, made.meta.featured.layer)
-    steps = len(decoding.steps)
+    steps = len(decoding.cached) - 1
     bars = [WorkBar(decoding, cached, width, 0) for cached in (True, False)]
-    counts = decoding.cumulative_multiply_adds()
+    counts = decoding.cached, decoding.naive
     for done in (0.0, 0.5, float(steps)):
         work = [np.interp(done, np.arange(steps + 1), each) for each in counts]
         for bar in bars:

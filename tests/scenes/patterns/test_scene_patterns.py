@@ -109,7 +109,7 @@ def habits(trace: Trace, resting: list[tuple[int, int]]) -> Trace:
 @pytest.mark.parametrize("has_bos", [True, False], ids=["beginning token", "no beginning token"])
 def test_the_head_that_looks_one_word_back_is_found_and_told_with_its_figure(has_bos: bool) -> None:
     trace = habits(make_trace(n_layers=3, n_heads=4, has_bos=has_bos), [(2, 1)])
-    picture = shown(play(Patterns, trace), "one_word_back")
+    picture = play(Patterns, trace, until="one_word_back")[-1]
     assert any(text.startswith("90% of this head") for text in all_texts(picture))
     assert any("layer 0, head 2" in text for text in all_texts(picture))
     (panel,) = picture.panels
@@ -177,9 +177,8 @@ def test_gpt2_stands_beside_the_model_on_this_prompt_only() -> None:
 @pytest.mark.parametrize("first_token", [False, True], ids=["hidden", "shown"])
 def test_each_habit_stands_there_from_both_models(first_token: bool) -> None:
     trace, gpt2 = make_trace(n_layers=3), Trace.load(PUBLISHED)
-    picture = shown(
-        play(Patterns, trace, StageSettings(show_first_token=first_token)), "the_same_words"
-    )
+    settings = StageSettings(show_first_token=first_token)
+    picture = play(Patterns, trace, settings, until="the_same_words")[-1]
     assert any("GPT-2 small, published values" in item.text for item in picture.texts)
     panels = {(p.heatmap.source.tensor, p.heatmap.label): p.heatmap for p in picture.panels}
     assert len(panels) == 4
@@ -200,7 +199,7 @@ def test_the_users_own_gpt2_replaces_the_published_one(monkeypatch: pytest.Monke
     pattern[2] = back
     own = replaced(own, {"pattern.6": pattern}, source=ModelSource("hub", "gpt2"))
     monkeypatch.setattr("scenes.patterns.scene_patterns.gpt2_trace", lambda: own)
-    picture = shown(play(Patterns, make_trace()), "the_same_words")
+    picture = play(Patterns, make_trace(), until="the_same_words")[-1]
     assert "pattern.6" in [panel.heatmap.source.tensor for panel in picture.panels]
     assert not any("published" in item.text for item in picture.texts)
 

@@ -58,7 +58,7 @@ def test_candidates_are_the_models_own_and_the_likeliest_is_the_nearest(
 
 
 def test_a_prompt_that_nothing_follows_is_only_read() -> None:
-    first = play(Question, make_trace(n_generated=0))[0]
+    first = play(Question, make_trace(n_generated=0), until=0)[0]
     assert first.record.narration.endswith("adds the next one.")
 
 

@@ -13,6 +13,7 @@ from extract.trace import Trace
 from filmkit.core.animations import presence
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
+from filmkit.core.quantities import PanelCheck, axes_of
 from filmkit.core.theme import current_theme
 from scenes.sparse.parts import Pooling
 from scenes.sparse.scene_sparse import Sparse
@@ -98,6 +99,13 @@ def test_of_long_texts_what_is_not_drawn_is_one_word() -> None:
             first, second, *_others = stage.heads.panels
             np.testing.assert_allclose(first.values.ravel(), rows[:, :7].sum(axis=1), atol=1e-6)
             np.testing.assert_allclose(second.values.ravel(), rows[:, 7], atol=1e-6)
+            # The pointer over them takes the words from the sources.
+            before, *sources = (panel.source for panel in stage.heads.panels)
+            assert axes_of(trace, before)[0] == "before"
+            assert [source.index[0] for source in sources] == [*range(7, 12)]
+            assert {axes_of(trace, source)[0] for source in sources} == {"key_pos"}
+            check = PanelCheck(trace)
+            assert [check.untrue(panel) for panel in stage.heads.panels] == [""] * 6
             assert stage.heads.words[0].text == "…"
             assert stage.provenance_notes()[1] == "…: 7 tokens before"
             seen.append(record.name)
