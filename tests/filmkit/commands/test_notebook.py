@@ -105,7 +105,13 @@ def test_the_lesson_has_each_picture_and_a_task_for_it() -> None:
         exec(source, names)
     for picture in PICTURES:
         assert repr(names[picture]).startswith(f"<{picture} of ")
-    assert names["pattern"].value == {"query": 7, "key": 5}
+    told = names["pattern"].value
+    assert [told[name] for name in ("query", "query_word", "key", "key_word")] == [
+        7,
+        "white",
+        5,
+        "red",
+    ]
 
 
 def test_beats_that_the_pages_show_are_beats() -> None:
