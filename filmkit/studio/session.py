@@ -26,7 +26,7 @@ from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.asked import AskedProcess
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
-from filmkit.studio.tracer import STEPS, SentenceTracer, sentence_models
+from filmkit.studio.tracer import STEPS, SentenceTracer, Tell, sentence_models
 
 __all__ = ["MadeFiles", "Session"]
 
@@ -148,6 +148,7 @@ class Session:
                 models=models,
                 missing=missing,
             )
+            self._tracer.resume(self, self._teller(0))
             while not self._closed:
                 handler, content = await self._events.get()
                 try:
@@ -193,6 +194,7 @@ class Session:
     async def _listen(self) -> None:
         while (message := await self._websocket.receive())["type"] == "websocket.receive":
             self._post(self._on_page, message.get("text") or "")
+        self._tracer.leave(self)  # at once: the page may be there again before what is handled now
         self._post(self._on_closed, None)
 
     async def _on_closed(self, nothing: None) -> None:
@@ -213,19 +215,30 @@ class Session:
                         await self._send(answer)
                     else:
                         self._artist.ask(beat=beat, frame=frame, picture=too)
-            case {"kind": "trace", "number": int(n), "prompt": str(prompt), "model": str(model)}:
-                await self._trace(n, prompt, model)
+            case {
+                "kind": "trace",
+                "number": int(number),
+                "prompt": str(prompt),
+                "model": str(model),
+                "control": str(control),
+            }:
+                self._trace(number, prompt, model, control)
             case {"kind": "prepare", "model": str(model)}:
                 self._tracer.prepare(self, model)
             case {"kind": "give_up", "model": str(model)}:
                 self._tracer.give_up(self, model)
 
-    async def _trace(self, number: int, prompt: str, model: str) -> None:
-        """Trace a sentence that was typed on the page, which has given it a number."""
+    def _teller(self, number: int) -> Tell:
+        """Return what tells the page about a sentence, to which the page has given a number."""
 
         def tell(message: dict[str, Any]) -> None:
             self._post(self._on_sentence, message | {"number": number})
 
+        return tell
+
+    def _trace(self, number: int, prompt: str, model: str, control: str) -> None:
+        """Trace a sentence that was typed on the page; 0 numbers that of the page before."""
+        tell = self._teller(number)
         sentence = " ".join(prompt.split())
         fault = fault_of_prompt(sentence) if sentence else "write at least two words"
         if len(sentence) > LONGEST_SENTENCE:
@@ -233,7 +246,7 @@ class Session:
         if fault:
             tell({"kind": "refused", "text": fault})
         else:
-            self._tracer.trace(self, sentence, model, tell)
+            self._tracer.trace(self, sentence, model, tell, control=control)
 
     async def _on_sentence(self, message: dict[str, Any]) -> None:
         # What no catalogue has, as what an extraction notes or refuses, stays English.

@@ -62,6 +62,9 @@ def test_a_sentence_becomes_a_trace_and_the_scene(page: Page, studio: Studio) ->
     page.fill("#sentence", SENTENCE)
     page.press("#sentence", "Enter")
     page.wait_for_selector("#steps li:has-text('loading libraries'), #steps li:nth-child(2)")
+    page.reload()  # which finds its sentence again, and the steps that were done
+    page.wait_for_selector("#steps li:nth-child(2)")
+    assert page.input_value("#sentence") == SENTENCE
     # What depends on the model alone is not there yet, and the scene is drawn meanwhile.
     page.wait_for_selector("#own-told:has-text('is being converted')")
     (file,) = (studio.folder / "traces").glob("[!.]*")

@@ -416,7 +416,13 @@ def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -
     field.press("Enter")
     assert page.evaluate("sent") == [
         {"kind": "prepare", "model": "made-up"},
-        {"kind": "trace", "number": number, "prompt": "A cat m", "model": "made-up"},
+        {
+            "kind": "trace",
+            "number": number,
+            "prompt": "A cat m",
+            "model": "made-up",
+            "control": "trace",
+        },
     ]
     tell("step", task="reading weights", done=0, total=1)
     tell("step", task="checking", done=3, total=30)
@@ -450,6 +456,24 @@ def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -
     field.press("Enter")
     page.evaluate("own.lost()")  # as when the studio ends
     assert (steps.count(), page.inner_text("#own-told")) == (0, "")
+
+    # As when the page was loaded again: the server tells what it had, and what has come since.
+    asked = {"prompt": "A dog", "model": "Org/one", "control": "compare"}
+    tell("asked", 0, **asked, ago=12.0, again=True)
+    tell("step", 0, task="checking", done=3, total=30, ago=2.0, again=True)
+    assert (page.input_value("#sentence"), page.input_value("#sentence-model")) == (
+        "A dog",
+        "Org/one",
+    )
+    assert re.fullmatch(r"starting\s+10\.\d s", steps.nth(0).inner_text())
+    assert steps.nth(1).inner_text().endswith("3 of 30")
+    tell("traced", 0, file=file, notes=[], more=True, ago=1.0, again=True)
+    assert page.inner_text("#own-told").startswith("Traced after 11.")
+    assert page.evaluate("sent.filter(Array.isArray)") == [["trace", file]]
+    page.click("#stop-it")
+    tell("asked", 0, **asked, ago=1.0)
+    tell("traced", 0, file=file, notes=[], more=False, ago=0.5)  # which the page has not heard of
+    assert page.evaluate("sent.at(-1)") == ["compare", file]
     page.evaluate("[send, choose] = [realSend, realChoose]")
     page.reload()
     wait_for_all(page)

@@ -274,13 +274,77 @@ def test_the_newest_sentence_counts_and_one_process_does_all(processes: list[Fak
         process.tell("traced", **WHOLE)
         process.tell("step", **STEP)  # nothing follows the whole trace
         assert [message["kind"] for message in other] == ["traced", "traced"]
-        all_pages.leave("one")
-        assert not process.stopped
-        all_pages.leave("other")
-        assert process.stopped
         assert processes == [process]
 
     in_loop(check)
+
+
+def test_the_process_ends_soon_after_its_page(
+    processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracer, "RETURN_SECONDS", 0.0)
+
+    async def run() -> None:
+        all_pages = SentenceTracer()
+        all_pages.trace("one", "A cat", "m", lambda message: None)
+        all_pages.leave("other")
+        await asyncio.sleep(0.01)
+        assert [each.stopped for each in processes] == [False]
+        all_pages.leave("one")
+        processes[0].tell("traced", **WHOLE)
+        await asyncio.sleep(0.01)
+        assert [each.stopped for each in processes] == [True]
+        again: list[dict[str, Any]] = []
+        all_pages.resume("one", again.append)
+        assert (again, len(processes)) == ([], 1)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_page_that_is_loaded_again_finds_its_sentence(
+    processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch, finished: bool
+) -> None:
+    """And what was told of it, with its age; also what has come while it was away."""
+    monkeypatch.setattr(tracer, "RETURN_SECONDS", 0.05)
+    clock = [100.0]
+    monkeypatch.setattr(tracer, "monotonic", lambda: clock[0])
+
+    async def run() -> None:
+        all_pages = SentenceTracer()
+        before: list[dict[str, Any]] = []
+        after: list[dict[str, Any]] = []
+        all_pages.trace("before", "A cat", "m", before.append, control="compare")
+        (process,) = processes
+        for clock[0], done in ((101.0, 0), (102.0, 3)):
+            process.tell("step", task="checking", done=done, total=30)
+        all_pages.leave("before")
+        clock[0] = 103.0
+        process.tell("step", **STEP)
+        if finished:
+            process.tell("traced", **WHOLE)
+        all_pages.resume("after", after.append)
+        all_pages.resume("another", lambda message: pytest.fail("it is of the first that came"))
+        assert [(message["kind"], message["ago"]) for message in after[:3]] == [
+            ("asked", 3.0), ("step", 2.0), ("step", 0.0)
+        ]  # fmt: skip
+        asked, checking, running, *rest = after
+        assert (asked["prompt"], asked["model"], asked["control"]) == ("A cat", "m", "compare")
+        assert (checking["done"], running["task"]) == (3, "running")
+        assert ["again" in message for message in after[:3]] == [True, True, False]
+        assert [message["kind"] for message in rest] == ["traced"] * finished
+        await asyncio.sleep(0.1)
+        assert not process.stopped
+        if not finished:
+            process.tell("traced", **WHOLE)
+        assert len(before) == 2
+        assert after[-1]["kind"] == "traced"
+        all_pages.leave("after")  # by then there is nothing to be told again
+        last: list[dict[str, Any]] = []
+        all_pages.resume("last", last.append)
+        assert (last, len(processes), process.stopped) == ([], 1, False)
+
+    asyncio.run(run())
 
 
 def test_a_model_is_loaded_ahead_and_who_comes_meanwhile_sees_it(
