@@ -22,6 +22,7 @@ from filmkit.core.language import _, use_language
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import explain
+from filmkit.render.recording import FILE, now
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.asked import AskedProcess
@@ -128,6 +129,10 @@ class Session:
         self._watching = ExitStack()
         self._watcher: EditWatcher | None = None
         self._artist: _DrawingProcess | None = None
+        # Whether the scene could not be drawn; the trace of the page's sentence, and what is in it
+        # once it is whole.
+        self._failed = False
+        self._own: tuple[Path, str] | None = None
         self._closed = False
 
     async def run(self) -> None:
@@ -226,6 +231,7 @@ class Session:
             case {"kind": "prepare", "model": str(model)}:
                 self._tracer.prepare(self, model)
             case {"kind": "give_up", "model": str(model)}:
+                self._own = None
                 self._tracer.give_up(self, model)
 
     def _teller(self, number: int) -> Tell:
@@ -239,6 +245,7 @@ class Session:
     def _trace(self, number: int, prompt: str, model: str, control: str) -> None:
         """Trace a sentence that was typed on the page; 0 numbers that of the page before."""
         tell = self._teller(number)
+        self._own = None
         sentence = " ".join(prompt.split())
         fault = fault_of_prompt(sentence) if sentence else "write at least two words"
         if len(sentence) > LONGEST_SENTENCE:
@@ -251,6 +258,10 @@ class Session:
     async def _on_sentence(self, message: dict[str, Any]) -> None:
         # What no catalogue has, as what an extraction notes or refuses, stays English.
         task, text = message.get("task"), message.get("text")
+        if message["kind"] == "traced":
+            await self._on_traced(message)
+        elif message["kind"] == "refused":
+            self._own = None
         if task in STEPS:
             message["task"] = _(task)
         if text is not None:
@@ -258,6 +269,14 @@ class Session:
         if "notes" in message:
             message["notes"] = [*map(_, message["notes"])]
         await self._send(json.dumps(message))
+
+    async def _on_traced(self, message: dict[str, Any]) -> None:
+        """Say whether the scene waits for what is to come; keep whose edits may be passed over."""
+        file, more = message["file"], message["more"]
+        message["waits"] = message.pop("early", False) and bool(
+            self._entry and self._entry.uses_latents
+        )
+        self._own = Path(file), "" if more else await asyncio.to_thread(now, FILE, file)
 
     async def _show(self, name: str, choices: Mapping[Any, Any]) -> None:
         """Show a scene with some choices."""
@@ -295,8 +314,15 @@ class Session:
 
     async def _on_edit(self, event: tuple[EditWatcher, list[Path]]) -> None:
         watcher, files = event
-        if watcher is self._watcher:
+        if watcher is self._watcher and not await asyncio.to_thread(self._shows_nothing_of, files):
             await self._draw(files, edited=True)
+
+    def _shows_nothing_of(self, files: list[Path]) -> bool:
+        """Return whether an edit has only added a latent or a conversion to the trace."""
+        if not self._own or not self._entry or self._failed or self._entry.uses_latents:
+            return False
+        file, whole = self._own
+        return files == [file] and whole in ("", now(FILE, str(file)))
 
     async def _draw(self, files: list[Path], *, edited: bool) -> None:
         """Draw what is missing, unless one of these files is no valid Python: then say so."""
@@ -307,6 +333,7 @@ class Session:
             return
         assert self._request is not None
         self._stop_artist()
+        self._failed = False
         started = time.monotonic()
         try:
             request, trace = await asyncio.to_thread(read_once, self._request)
@@ -320,6 +347,7 @@ class Session:
 
     async def _fail(self, started: float, line: str) -> None:
         """Tell why a scene could not be drawn, unless a file was written since that began."""
+        self._failed = True
         if self._watcher and self._watcher.last_event > started:
             # It was renamed and put back, say: what is drawn now tells what is so.
             await asyncio.to_thread(self._watcher.draw_again)

@@ -158,8 +158,10 @@ const HANDLERS = {
     if (own.awaits(number)) own.step(task, done, total, ago);
   },
 
-  traced({ number, file, notes, more, ago, again }) {
-    if (own.awaits(number)) own.traced(file, notes, more, ago, again);
+  traced({ number, file, notes, more, waits, ago, again }) {
+    if (!own.awaits(number)) return;
+    if (waits) own.tell(notes);
+    else own.traced(file, notes, more, ago, again);
   },
 
   refused({ number, text }) {
@@ -854,12 +856,16 @@ const own = {
     const first = !this.seconds && !again;
     this.seconds ||= one((performance.now() - this.began) / 1000 - ago);
     const told = say("Traced after {seconds} s: {file}", { seconds: this.seconds, file: file.split(/[\\/]/).pop() });
-    byId("own-told").textContent = [told, ...notes].join("\n");
+    this.tell([told, ...notes]);
     if (!more) {
       this.end();
       byId("steps").replaceChildren();
     }
     if (first && state.choices[control] !== file) choose(control, file);
+  },
+
+  tell(lines) {
+    byId("own-told").textContent = lines.join("\n");
   },
 
   refused(text) {

@@ -472,6 +472,11 @@ def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -
     assert page.evaluate("sent.filter(Array.isArray)") == [["trace", file]]
     page.click("#stop-it")
     tell("asked", 0, **asked, ago=1.0)
+    tell(
+        "traced", 0, file=file, notes=["Wait."], more=True, waits=True
+    )  # the scene cannot be drawn
+    assert page.inner_text("#own-told") == "Wait."
+    assert page.evaluate("sent.filter(Array.isArray).length") == 1
     tell("traced", 0, file=file, notes=[], more=False, ago=0.5)  # which the page has not heard of
     assert page.evaluate("sent.at(-1)") == ["compare", file]
     page.evaluate("[send, choose] = [realSend, realChoose]")

@@ -14,7 +14,13 @@ from extract.errors import ExtractError, TraceError
 from extract.models.loading import LoadedModel
 from extract.trace import ModelSource, Trace
 from filmkit.studio import sentences, tracer
-from filmkit.studio.sentences import CONVERTING, NO_MEMORY, _SentenceTracer, file_stem
+from filmkit.studio.sentences import (
+    CONVERTING,
+    NO_MEMORY,
+    WITHOUT_LATENT,
+    _SentenceTracer,
+    file_stem,
+)
 from filmkit.studio.tracer import OTHER_PAGE, SentenceTracer
 from tests.support.traces import make_trace
 
@@ -73,17 +79,23 @@ def replace_meta(trace: Trace, **changes: Any) -> Trace:
 
 @pytest.fixture
 def told(tmp_path: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """A process whose model needs no time, and cannot be converted."""
+    """A process whose model needs no time, gets a latent, and cannot be converted."""
 
-    def traced(loaded: Any, prompt: str, text: Any, progress: Any, note: Any) -> Trace:
+    def traced(loaded: Any, prompt: str, progress: Any) -> Trace:
         progress("running", 0, 1)
         return replace_meta(trace, prompt=prompt)
+
+    def fitted(trace: Trace, loaded: Any, text: Any, progress: Any, note: Any) -> Trace:
+        progress("fitting a latent", 0, 1)
+        # Stands for a latent: another trace.
+        return replace_meta(trace, featured_criterion="fitted")
 
     def converted(trace: Trace, loaded: Any, progress: Any, note: Any, first: Any) -> Trace:
         note("no conversion is stored: it is tiny")
         return trace
 
-    monkeypatch.setattr(sentences, "traced_with_latent", traced)
+    monkeypatch.setattr(sentences, "traced", traced)
+    monkeypatch.setattr(sentences, "with_latent_if_any", fitted)
     monkeypatch.setattr(sentences, "with_conversion", converted)
     monkeypatch.setattr(_SentenceTracer, "_load", lambda *_: MODEL)
     return Told(tmp_path)
@@ -92,20 +104,28 @@ def told(tmp_path: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch) -> Told:
 def test_a_sentence_is_traced_and_what_the_trace_lacks_is_told(told: Told, tmp_path: Path) -> None:
     file = tmp_path / NAME
     notes = ["no conversion is stored: it is tiny"]
+    tell = {"kind": "traced", "number": 1, "file": str(file)}
     assert told.answer() == [
-        {"kind": "traced", "number": 1, "file": str(file), "notes": notes, "more": False}
+        {**tell, "notes": [WITHOUT_LATENT], "more": True, "early": True},
+        {**tell, "notes": notes, "more": False, "early": False},
     ]
-    assert Trace.load(file).meta.prompt == PROMPT
-    assert [m["task"] for m in told.messages if m["kind"] == "step"] == [
-        "running", "saving", "saving"
+    meta = Trace.load(file).meta
+    assert (meta.prompt, meta.featured_criterion) == (PROMPT, "fitted")
+    # The trace is there before its latent, for which few scenes ask.
+    assert [m.get("task", m["kind"]) for m in told.messages] == [
+        "running", "saving", "saving", "traced", "fitting a latent", "saving", "saving", "traced"
     ]  # fmt: skip
 
 
-def test_a_sentence_that_is_traced_already_is_only_shown(told: Told, tmp_path: Path) -> None:
+def test_a_sentence_that_is_traced_already_is_only_shown(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told.answer()
     before = (tmp_path / NAME).stat()
-    (again,) = told.answer(number=2)
-    assert (again["file"], again["more"]) == (str(tmp_path / NAME), False)
+    monkeypatch.setattr(sentences, "with_latent_if_any", lambda trace, *_: trace)
+    again = told.answer(number=2)
+    file = str(tmp_path / NAME)
+    assert [(one["file"], one["more"]) for one in again] == [(file, True), (file, False)]
     after = (tmp_path / NAME).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
@@ -125,23 +145,23 @@ def test_no_other_file_is_replaced(told: Told, trace: Trace, tmp_path: Path, oth
     else:
         file.write_text("mine")
     before = None if other == "link" else file.read_bytes()
-    (message,) = told.answer()
-    assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
+    for message in told.answer():
+        assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
     assert file.is_symlink() if before is None else file.read_bytes() == before
 
 
 def test_a_file_that_comes_meanwhile_is_not_replaced_either(
     told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    traced = sentences.traced_with_latent
+    traced: Callable[..., Trace] = vars(sentences)["traced"]
 
     def slowly(*arguments: Any) -> Trace:
         (tmp_path / NAME).write_text("mine")
         return traced(*arguments)
 
-    monkeypatch.setattr(sentences, "traced_with_latent", slowly)
-    (message,) = told.answer()
-    assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
+    monkeypatch.setattr(sentences, "traced", slowly)
+    for message in told.answer():
+        assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
     assert (tmp_path / NAME).read_text() == "mine"
 
 
@@ -166,13 +186,13 @@ def test_the_trace_is_there_before_its_model_is_converted(
         return replace_meta(trace, featured_criterion="converted")
 
     monkeypatch.setattr(sentences, "with_conversion", converted)
-    (early,) = told.answer()
-    assert (early["more"], early["notes"]) == (True, [CONVERTING])
-    assert Trace.load(file).meta.featured_criterion != "converted"
+    _, fitted = told.answer()
+    assert (fitted["more"], fitted["early"], fitted["notes"]) == (True, False, [CONVERTING])
+    assert Trace.load(file).meta.featured_criterion == "fitted"
     told.is_newer, ended[:] = False, [False]
-    early, whole = told.answer(number=2)
-    assert (early["more"], whole["more"], whole["notes"]) == (True, False, [])
-    assert early["file"] == whole["file"] == str(file)
+    _, fitted, whole = told.answer(number=2)
+    assert (fitted["more"], whole["more"], whole["notes"]) == (True, False, [])
+    assert fitted["file"] == whole["file"] == str(file)
     assert Trace.load(file).meta.featured_criterion == "converted"
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
