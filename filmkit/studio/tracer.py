@@ -31,6 +31,7 @@ STEPS = (
     N_("waiting for another run"),
     N_("loading libraries"),
     N_("reading weights"),
+    N_("generating"),
     N_("running"),
     N_("checking"),
     N_("calibrating"),
