@@ -90,8 +90,8 @@ def trace_sentences(folder: Path, messages: Connection, requests: Connection) ->
                 tracer.answer(**request)
 
 
-class _NewerRequestError(Exception):
-    """Another request has come."""
+class _NewerRequestError(BaseException):
+    """Another request has come; no Exception, which loading takes for a model that is wrong."""
 
 
 class _SentenceTracer:
@@ -172,13 +172,29 @@ class _SentenceTracer:
             check(self._loaded.tokenizer)
             return self._loaded
         self._report("loading libraries", 0, 1)
-        # They import torch, which takes long.
-        import extract.conversion.convert
-        import extract.models.capture  # noqa: F401
+        has_libraries = False
 
-        self._report("loading libraries", 1, 1)
+        def load_more(tokenizer: Any) -> None:
+            """Load what a model needs besides its tokenizer, unless the sentence is refused."""
+            nonlocal has_libraries
+            check(tokenizer)
+            if not prompt and self._has_newer():
+                raise _NewerRequestError  # whose sentence may be refused
+            if not has_libraries:
+                import extract.conversion.convert
+                import extract.models.capture  # noqa: F401
+
+                has_libraries = True
+                self._report("loading libraries", 1, 1)
+                self._report("reading weights", 0, 1)
+
+        def progress(task: str, done: int, total: int) -> None:
+            # The tokenizer comes with the weights, and is there long before them.
+            if has_libraries or task != "reading weights":
+                self._report(task, done, total)
+
         self._loaded = None  # never two in memory
-        self._loaded = load_model(model, check_tokenizer=check, progress=self._report)
+        self._loaded = load_model(model, check_tokenizer=load_more, progress=progress)
         self._name = model
         return self._loaded
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -225,6 +226,32 @@ def test_a_model_that_is_not_here_is_never_looked_for(
     monkeypatch.setattr(sentences, "load_model", None)
     (message,) = Told(tmp_path).answer()
     assert message["text"] == "the model 'Org/tiny' is not on this machine; choose another"
+
+
+@pytest.mark.parametrize(("prompt", "newer"), [("Hello", False), ("", True)])
+def test_a_sentence_is_checked_before_what_takes_longest_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prompt: str, newer: bool
+) -> None:
+    """A model that is loaded ahead lets a sentence come first, which may be refused."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+
+    def load_model(name: str, *, check_tokenizer: Any, progress: Any) -> None:
+        progress("reading weights", 0, 1)
+        check_tokenizer(lambda text, **_: {"input_ids": text.split()})
+        pytest.fail("the weights are read")
+
+    monkeypatch.setitem(sys.modules, "extract.models.capture", None)  # importing it is an error
+    monkeypatch.setitem(sys.modules, "extract.conversion.convert", None)
+    monkeypatch.setattr(sentences, "models_at_hand", lambda: ["Org/tiny"])
+    monkeypatch.setattr(sentences, "load_model", load_model)
+    told = Told(tmp_path)
+    told.is_newer = newer
+    texts = [message["text"] for message in told.answer(prompt)]
+    assert [text.partition(",")[0] for text in texts] == ["the prompt has 1 token"] * (not newer)
+    assert [message.get("task") for message in told.messages[:2]] == (
+        ["loading libraries"] if newer else ["loading libraries", None]
+    )
 
 
 # The side of the sessions
