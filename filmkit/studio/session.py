@@ -32,7 +32,8 @@ from filmkit.studio.tracer import STEPS, SentenceTracer, Tell, sentence_models
 __all__ = ["MadeFiles", "Session"]
 
 ARTIST = "filmkit.studio.artist:draw"
-LONGEST_SENTENCE = 500  # characters; the pictures have room for 24 tokens
+# Characters; the pictures have room for 24 tokens. The page cuts only what no message has room for.
+LONGEST_SENTENCE = 500
 KEPT_FRAMES = 64  # answers about frames that are kept while nothing is edited
 KEPT_FILMS = 400  # films of beats that are kept, of all edits together
 

@@ -424,6 +424,10 @@ def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -
             "control": "trace",
         },
     ]
+    field.fill("")
+    page.keyboard.insert_text("word " * 500)  # as when it is pasted: refused, not cut
+    assert len(page.input_value("#sentence")) == 2500
+    field.fill("A cat m")
     tell("step", task="reading weights", done=0, total=1)
     tell("step", task="checking", done=3, total=30)
     tell("step", number - 1, task="of a sentence before", done=0, total=1)

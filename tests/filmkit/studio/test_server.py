@@ -205,12 +205,19 @@ def test_a_sentence_that_no_model_can_read_is_refused_without_one(
 ) -> None:
     with stranger.websocket_connect("/session", headers=OWN) as websocket:
         websocket.receive_json()
-        websocket.send_json({"kind": "trace", "number": 7, "prompt": prompt, "model": "gpt2"})
+        asked = {
+            "kind": "trace",
+            "number": 7,
+            "prompt": prompt,
+            "model": "gpt2",
+            "control": "trace",
+        }
+        websocket.send_json(asked)
         answer = websocket.receive_json()
         assert (answer["kind"], answer["number"]) == ("refused", 7)
         assert word in answer["text"]
-        for wrong in ({"number": "7"}, {"prompt": None}, {"model": 1}):
-            websocket.send_json({"kind": "trace", "number": 8, "prompt": "", "model": ""} | wrong)
+        for wrong in ({"number": "7"}, {"prompt": None}, {"model": 1}, {"control": 1}):
+            websocket.send_json(asked | {"number": 8, "prompt": ""} | wrong)
         websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
         assert websocket.receive_json()["text"] == "there is no scene none"
     assert not multiprocessing.active_children()
