@@ -529,6 +529,27 @@ def test_the_value_is_in_sight_of_who_points_at_a_cell(page: Page, size: tuple[i
     page.set_viewport_size({"width": 1280, "height": 800})
 
 
+def test_on_a_telephone_the_sentence_follows_the_film_and_the_top_is_low(page: Page) -> None:
+    wait_for_all(page)
+    page.evaluate("own.showModels(['made-up'], '')")
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    def side(selector: str, name: str) -> float:
+        return float(
+            page.evaluate(f"document.querySelector('{selector}').getBoundingClientRect().{name}")
+        )
+
+    assert (
+        side(".film", "bottom")
+        <= side("#own", "top")
+        < side("#own", "bottom")
+        <= side("#beats", "top")
+    )
+    # The keys stand beside the scene, and what is going on below both.
+    assert side("#help-button", "top") < side("#scene", "bottom") <= side("#status", "top")
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
 def test_a_closed_page_costs_nothing(browser: Browser, page: Page, studio: Studio) -> None:
     page.goto("about:blank")
