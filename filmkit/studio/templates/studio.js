@@ -825,7 +825,7 @@ const own = {
     Object.assign(this, { number, control, began: performance.now() - 1000 * ago, seconds: "", task: "" });
     byId("steps").replaceChildren();
     byId("own-error").textContent = "";
-    byId("own-told").textContent = say("The scene is drawn from it as soon as it is traced.");
+    byId("own-told").textContent = "";
     byId("stop-it").hidden = false;
     this.step(say("starting"), 0, 1, ago);
   },
@@ -855,8 +855,7 @@ const own = {
     // Once: while its model is converted, another trace may have been chosen.
     const first = !this.seconds && !again;
     this.seconds ||= one((performance.now() - this.began) / 1000 - ago);
-    const told = say("Traced after {seconds} s: {file}", { seconds: this.seconds, file: file.split(/[\\/]/).pop() });
-    this.tell([told, ...notes]);
+    this.tell([say("Traced after {seconds} s", { seconds: this.seconds }), ...notes]);
     if (!more) {
       this.end();
       byId("steps").replaceChildren();
