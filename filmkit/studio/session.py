@@ -154,7 +154,6 @@ class Session:
                 models=models,
                 missing=missing,
             )
-            self._tracer.resume(self, self._teller(0))
             while not self._closed:
                 handler, content = await self._events.get()
                 try:
@@ -284,10 +283,12 @@ class Session:
         self._watching.close()
         self._watcher = None
         self._stop_artist()
-        self._entry = self._entries.get(name)
+        is_first, self._entry = self._entry is None, self._entries.get(name)
         if self._entry is None:
             await self._tell_error(f"there is no scene {name}")
             return
+        if is_first:  # not before: the scene may wait for what is told
+            self._tracer.resume(self, self._teller(0))
         known = {control.name for control in CONTROLS}
         self._choices |= {
             key: value for key, value in choices.items() if key in known and isinstance(value, str)

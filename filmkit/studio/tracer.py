@@ -170,7 +170,7 @@ class SentenceTracer:
             self._loaded = message if under_way else {}
             message["number"] = self._number if kind == "step" else self._loading
         if kind == ERROR:
-            self._end()
+            self.end()
             message = {"kind": "refused", "text": message["text"]}
         elif message.get("number") != self._number or tell is None:
             return
@@ -197,14 +197,15 @@ class SentenceTracer:
 
     def _end_after(self, seconds: float) -> None:
         self._keep_awake()
-        self._idle = asyncio.get_running_loop().call_later(seconds, self._end)
+        self._idle = asyncio.get_running_loop().call_later(seconds, self.end)
 
     def _keep_awake(self) -> None:
         if self._idle:
             self._idle.cancel()
             self._idle = None
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End the process, whoever it belongs to."""
         self._keep_awake()
         if self._process:
             self._process.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -50,12 +51,16 @@ def page(browser: Browser, studio: Studio) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(1000 * TIMEOUT)
+    open_page(page, studio)
+    yield page
+    context.close()
+
+
+def open_page(page: Page, studio: Studio) -> None:
     page.goto(studio.address)
     page.wait_for_selector("#beats button")
     if page.locator("#sentence-model option").count() > 1:
         page.select_option("#sentence-model", TINY)
-    yield page
-    context.close()
 
 
 def test_a_sentence_becomes_a_trace_and_the_scene(page: Page, studio: Studio) -> None:
@@ -129,3 +134,12 @@ def test_a_closed_page_ends_the_process_and_leaves_whole_files(page: Page, studi
     studio.wait_until_idle()
     for file in (studio.folder / "traces").iterdir():
         Trace.load(file)
+
+
+def test_ctrl_c_ends_the_studio_while_a_model_is_in_memory(page: Page, studio: Studio) -> None:
+    open_page(page, studio)
+    page.fill("#sentence", "red and white")
+    page.press("#sentence", "Enter")
+    page.wait_for_selector("#own-told:has-text('Traced after')")
+    studio.process.send_signal(signal.SIGINT)
+    assert studio.process.wait(60) == 130
