@@ -15,7 +15,7 @@ from extract.latent.fit import add_latent, require_fittable
 from extract.models.loading import LoadedModel
 from extract.trace import Trace
 
-__all__ = ["traced", "traced_with_latent", "with_conversion", "with_latent"]
+__all__ = ["traced", "traced_with_latent", "with_conversion", "with_latent", "with_latent_if_any"]
 
 _Progress = Callable[[str, int, int], None]
 """Progress callback (task, done, total)."""
@@ -51,6 +51,17 @@ def traced_with_latent(
     A latent is fitted if there is a text to fit it to.
     """
     trace = traced(loaded, prompt, progress, **options)
+    return with_latent_if_any(trace, loaded, calibration, progress, note)
+
+
+def with_latent_if_any(
+    trace: Trace,
+    loaded: LoadedModel,
+    calibration: Path | None,
+    progress: _Progress,
+    note: _Note,
+) -> Trace:
+    """Return a trace as it was traced with what :func:`traced_with_latent` adds."""
     if calibration is not None:
         try:
             trace = with_latent(trace, loaded, trace.meta.featured.layer, calibration, progress)
@@ -72,10 +83,7 @@ def with_latent(
     """Return the trace with a latent fitted to a layer of its model."""
     require_fittable(trace, layer, rank)
     calibrated = calibrate(trace, loaded, layer, calibration, progress)
-    progress("fitting a latent", 0, 1)
-    fitted = add_latent(trace, layer, calibrated, rank)
-    progress("fitting a latent", 1, 1)
-    return fitted
+    return add_latent(trace, layer, calibrated, rank, progress)
 
 
 def with_conversion(

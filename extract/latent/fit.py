@@ -20,6 +20,7 @@ content-only patterns, and that due to both together.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -116,7 +117,11 @@ def _weights(trace: Trace, layer: int) -> KeyValueWeights:
 
 
 def add_latent(
-    trace: Trace, layer: int, calibration: Calibration, rank: int | None = None
+    trace: Trace,
+    layer: int,
+    calibration: Calibration,
+    rank: int | None = None,
+    progress: Callable[[str, int, int], None] = lambda task, done, total: None,
 ) -> Trace:
     """Fit a latent to a layer and return the trace with it.
 
@@ -129,6 +134,8 @@ def add_latent(
         Made with this model and this layer.
     rank : int, optional
         By default the smallest of the ladder whose held-out error is at most `ERROR_TARGET`.
+    progress : callable
+        Progress callback (task, done, total).
 
     Raises
     ------
@@ -153,14 +160,22 @@ def add_latent(
     prompt = Moments.of(trace.get("x", layer)[: trace.meta.n_prompt])
     # In the order of `FitErrors`.
     grams = [part.about(centre) for part in (calibration.fitted, calibration.held_out, prompt)]
+    ranks = sorted({*ladder_ranks(weights.full_rank), *(() if rank is None else (rank,))})
+    steps = len(ranks) + 2
+
+    def step(done: int) -> None:
+        progress("fitting a latent", done, steps)
+
+    step(0)
     balance = balance_of(weights, grams[0])
     basis = activation_basis(weights, grams[0], balance)
+    step(1)
     plain = weight_basis(weights, balance)
-    ranks = {*ladder_ranks(weights.full_rank), *(() if rank is None else (rank,))}
     own = trace.get("pattern", layer)
     true_content = content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
 
-    def measured(candidate: int) -> RankReport:
+    def measured(candidate: int, done: int) -> RankReport:
+        step(done)
         factors = basis.factors(candidate)
         keys = project(trace.get("x", layer) @ factors.W_DKV, factors.W_UK)
         content = content_pattern(trace, layer, keys)
@@ -172,7 +187,8 @@ def add_latent(
             both_move=distance_on_prompt(trace, content, own),
         )
 
-    ladder = tuple(measured(candidate) for candidate in sorted(ranks))
+    ladder = tuple(measured(candidate, done) for done, candidate in enumerate(ranks, 2))
+    step(steps)
     chosen = next(
         entry
         for entry in ladder

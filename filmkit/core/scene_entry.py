@@ -79,6 +79,13 @@ class SceneEntry:
         return file.is_file() and bool(re.search(rb"\bself\.compared\b", file.read_bytes()))
 
     @property
+    def uses_latents(self) -> bool:
+        """Whether its code asks for a latent or a conversion, which traces get last."""
+        file = self.source_file
+        asked = rb"\bconversion|\bLatentView\b|(?<!theme)\.latent\b"
+        return file.is_file() and bool(re.search(asked, file.read_bytes()))
+
+    @property
     def titled_anew(self) -> SceneEntry:
         """The same scene, with the title that its class has now."""
         return replace(self, title=self.load().title or self.title)

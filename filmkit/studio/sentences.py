@@ -10,7 +10,8 @@ that ``number``:
     ``total``.
 ``traced``
     The trace is in a ``file``. Its ``notes`` say what it does not hold, line by line; ``more`` is
-    true if that will come, and a message like this one with it.
+    true if that will come, and a message like this one with it. ``early`` is true if a latent is
+    to come too.
 ``refused``
     One line, the ``text``: why there is no trace.
 """
@@ -28,7 +29,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from extract.commands.extraction import traced_with_latent, with_conversion
+from extract.commands.extraction import traced, with_conversion, with_latent_if_any
 from extract.commands.progress import wait_quietly
 from extract.errors import ExtractError, TraceError
 from extract.latent.calibration import CALIBRATION_TEXT
@@ -44,6 +45,8 @@ CONVERTING = N_(
     "The model is being converted into MLA, once for all its sentences. Until that is done, this "
     "trace has no conversion, and scenes of one cannot show it."
 )
+
+WITHOUT_LATENT = N_("Scenes about latents wait for the steps that follow.")
 
 NO_MEMORY = N_(
     "there is not enough memory for this model; close other programs, or choose a smaller"
@@ -87,8 +90,8 @@ def trace_sentences(folder: Path, messages: Connection, requests: Connection) ->
                 tracer.answer(**request)
 
 
-class _NewerRequestError(Exception):
-    """Another request has come."""
+class _NewerRequestError(BaseException):
+    """Another request has come; no Exception, which loading takes for a model that is wrong."""
 
 
 class _SentenceTracer:
@@ -120,33 +123,37 @@ class _SentenceTracer:
             self._tell("refused", text=NO_MEMORY if out_of_memory else str(error))
 
     def _trace(self, loaded: LoadedModel, prompt: str) -> None:
-        """Trace a sentence that has no trace yet, and convert the model for it."""
+        """Trace a sentence that has no trace yet, then add what few scenes need."""
         notes: list[str] = []
         file, trace = self._find(loaded, prompt)
-        written = trace is not None
+
+        def write(trace: Trace) -> None:
+            self._progress("saving", 0, 1)
+            trace.save(file)
+            self._report("saving", 1, 1)
+
         if trace is None:
-            made = loaded, prompt, CALIBRATION_TEXT, self._progress, notes.append
-            trace = traced_with_latent(*made)
+            trace = traced(loaded, prompt, self._progress)
+            file, _ = self._find(loaded, prompt)  # which others may have written meanwhile
+            write(trace)
         elif trace.meta.conversion is not None:
             self._tell_traced(file, [])
             return
-
-        def write(whole: Trace) -> None:
-            nonlocal file, written
-            if not written:
-                file, _ = self._find(loaded, prompt)  # which others may have written meanwhile
-            self._progress("saving", 0, 1)
-            whole.save(file)
-            self._report("saving", 1, 1)
-            written = True
+        written = trace
+        if trace.meta.latent is None:
+            self._tell_traced(file, [WITHOUT_LATENT], more=True, early=True)
+            made = trace, loaded, CALIBRATION_TEXT, self._progress, notes.append
+            trace = with_latent_if_any(*made)
 
         def before_converting() -> None:
-            if not written:
+            nonlocal written
+            if trace is not written:
                 write(trace)
+                written = trace
             self._tell_traced(file, [*notes, CONVERTING], more=True)
 
         whole = with_conversion(trace, loaded, self._progress, notes.append, before_converting)
-        if whole is not trace or not written:
+        if whole is not written:
             write(whole)
         self._tell_traced(file, notes)
 
@@ -165,13 +172,29 @@ class _SentenceTracer:
             check(self._loaded.tokenizer)
             return self._loaded
         self._report("loading libraries", 0, 1)
-        # They import torch, which takes long.
-        import extract.conversion.convert
-        import extract.models.capture  # noqa: F401
+        has_libraries = False
 
-        self._report("loading libraries", 1, 1)
+        def load_more(tokenizer: Any) -> None:
+            """Load what a model needs besides its tokenizer, unless the sentence is refused."""
+            nonlocal has_libraries
+            check(tokenizer)
+            if not prompt and self._has_newer():
+                raise _NewerRequestError  # whose sentence may be refused
+            if not has_libraries:
+                import extract.conversion.convert
+                import extract.models.capture  # noqa: F401
+
+                has_libraries = True
+                self._report("loading libraries", 1, 1)
+                self._report("reading weights", 0, 1)
+
+        def progress(task: str, done: int, total: int) -> None:
+            # The tokenizer comes with the weights, and is there long before them.
+            if has_libraries or task != "reading weights":
+                self._report(task, done, total)
+
         self._loaded = None  # never two in memory
-        self._loaded = load_model(model, check_tokenizer=check, progress=self._report)
+        self._loaded = load_model(model, check_tokenizer=load_more, progress=progress)
         self._name = model
         return self._loaded
 
@@ -199,8 +222,10 @@ class _SentenceTracer:
     def _report(self, task: str, done: int, total: int) -> None:
         self._tell("step", task=task, done=done, total=total)
 
-    def _tell_traced(self, file: Path, notes: list[str], *, more: bool = False) -> None:
-        self._tell("traced", file=str(file.resolve()), notes=notes, more=more)
+    def _tell_traced(
+        self, file: Path, notes: list[str], *, more: bool = False, early: bool = False
+    ) -> None:
+        self._tell("traced", file=str(file.resolve()), notes=notes, more=more, early=early)
 
     def _tell(self, kind: str, **content: Any) -> None:
         self._tell_any(kind, number=self._number, **content)

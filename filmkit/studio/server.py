@@ -213,5 +213,8 @@ def serve(
         echo("Ctrl-C ends the studio", err=True)
         if browser:
             open_in_browser(address)
-        run(server_of(application(studio), place, ws_max_size=MAX_MESSAGE))
+        try:
+            run(server_of(application(studio), place, ws_max_size=MAX_MESSAGE))
+        finally:
+            studio.tracer.end()  # which would wait for its page to return
     raise KeyboardInterrupt  # the servers have handled the signal

@@ -22,16 +22,18 @@ from filmkit.core.language import _, use_language
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import explain
+from filmkit.render.recording import FILE, now
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.asked import AskedProcess
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
-from filmkit.studio.tracer import STEPS, SentenceTracer, sentence_models
+from filmkit.studio.tracer import STEPS, SentenceTracer, Tell, sentence_models
 
 __all__ = ["MadeFiles", "Session"]
 
 ARTIST = "filmkit.studio.artist:draw"
-LONGEST_SENTENCE = 500  # characters; the pictures have room for 24 tokens
+# Characters; the pictures have room for 24 tokens. The page cuts only what no message has room for.
+LONGEST_SENTENCE = 500
 KEPT_FRAMES = 64  # answers about frames that are kept while nothing is edited
 KEPT_FILMS = 400  # films of beats that are kept, of all edits together
 
@@ -128,6 +130,10 @@ class Session:
         self._watching = ExitStack()
         self._watcher: EditWatcher | None = None
         self._artist: _DrawingProcess | None = None
+        # Whether the scene could not be drawn; the trace of the page's sentence, and what is in it
+        # once it is whole.
+        self._failed = False
+        self._own: tuple[Path, str] | None = None
         self._closed = False
 
     async def run(self) -> None:
@@ -193,6 +199,7 @@ class Session:
     async def _listen(self) -> None:
         while (message := await self._websocket.receive())["type"] == "websocket.receive":
             self._post(self._on_page, message.get("text") or "")
+        self._tracer.leave(self)  # at once: the page may be there again before what is handled now
         self._post(self._on_closed, None)
 
     async def _on_closed(self, nothing: None) -> None:
@@ -213,19 +220,32 @@ class Session:
                         await self._send(answer)
                     else:
                         self._artist.ask(beat=beat, frame=frame, picture=too)
-            case {"kind": "trace", "number": int(n), "prompt": str(prompt), "model": str(model)}:
-                await self._trace(n, prompt, model)
+            case {
+                "kind": "trace",
+                "number": int(number),
+                "prompt": str(prompt),
+                "model": str(model),
+                "control": str(control),
+            }:
+                self._trace(number, prompt, model, control)
             case {"kind": "prepare", "model": str(model)}:
                 self._tracer.prepare(self, model)
             case {"kind": "give_up", "model": str(model)}:
+                self._own = None
                 self._tracer.give_up(self, model)
 
-    async def _trace(self, number: int, prompt: str, model: str) -> None:
-        """Trace a sentence that was typed on the page, which has given it a number."""
+    def _teller(self, number: int) -> Tell:
+        """Return what tells the page about a sentence, to which the page has given a number."""
 
         def tell(message: dict[str, Any]) -> None:
             self._post(self._on_sentence, message | {"number": number})
 
+        return tell
+
+    def _trace(self, number: int, prompt: str, model: str, control: str) -> None:
+        """Trace a sentence that was typed on the page; 0 numbers that of the page before."""
+        tell = self._teller(number)
+        self._own = None
         sentence = " ".join(prompt.split())
         fault = fault_of_prompt(sentence) if sentence else "write at least two words"
         if len(sentence) > LONGEST_SENTENCE:
@@ -233,11 +253,15 @@ class Session:
         if fault:
             tell({"kind": "refused", "text": fault})
         else:
-            self._tracer.trace(self, sentence, model, tell)
+            self._tracer.trace(self, sentence, model, tell, control=control)
 
     async def _on_sentence(self, message: dict[str, Any]) -> None:
         # What no catalogue has, as what an extraction notes or refuses, stays English.
         task, text = message.get("task"), message.get("text")
+        if message["kind"] == "traced":
+            await self._on_traced(message)
+        elif message["kind"] == "refused":
+            self._own = None
         if task in STEPS:
             message["task"] = _(task)
         if text is not None:
@@ -246,15 +270,25 @@ class Session:
             message["notes"] = [*map(_, message["notes"])]
         await self._send(json.dumps(message))
 
+    async def _on_traced(self, message: dict[str, Any]) -> None:
+        """Say whether the scene waits for what is to come; keep whose edits may be passed over."""
+        file, more = message["file"], message["more"]
+        message["waits"] = message.pop("early", False) and bool(
+            self._entry and self._entry.uses_latents
+        )
+        self._own = Path(file), "" if more else await asyncio.to_thread(now, FILE, file)
+
     async def _show(self, name: str, choices: Mapping[Any, Any]) -> None:
         """Show a scene with some choices."""
         self._watching.close()
         self._watcher = None
         self._stop_artist()
-        self._entry = self._entries.get(name)
+        is_first, self._entry = self._entry is None, self._entries.get(name)
         if self._entry is None:
             await self._tell_error(f"there is no scene {name}")
             return
+        if is_first:  # not before: the scene may wait for what is told
+            self._tracer.resume(self, self._teller(0))
         known = {control.name for control in CONTROLS}
         self._choices |= {
             key: value for key, value in choices.items() if key in known and isinstance(value, str)
@@ -282,8 +316,15 @@ class Session:
 
     async def _on_edit(self, event: tuple[EditWatcher, list[Path]]) -> None:
         watcher, files = event
-        if watcher is self._watcher:
+        if watcher is self._watcher and not await asyncio.to_thread(self._shows_nothing_of, files):
             await self._draw(files, edited=True)
+
+    def _shows_nothing_of(self, files: list[Path]) -> bool:
+        """Return whether an edit has only added a latent or a conversion to the trace."""
+        if not self._own or not self._entry or self._failed or self._entry.uses_latents:
+            return False
+        file, whole = self._own
+        return files == [file] and whole in ("", now(FILE, str(file)))
 
     async def _draw(self, files: list[Path], *, edited: bool) -> None:
         """Draw what is missing, unless one of these files is no valid Python: then say so."""
@@ -294,6 +335,7 @@ class Session:
             return
         assert self._request is not None
         self._stop_artist()
+        self._failed = False
         started = time.monotonic()
         try:
             request, trace = await asyncio.to_thread(read_once, self._request)
@@ -307,6 +349,7 @@ class Session:
 
     async def _fail(self, started: float, line: str) -> None:
         """Tell why a scene could not be drawn, unless a file was written since that began."""
+        self._failed = True
         if self._watcher and self._watcher.last_event > started:
             # It was renamed and put back, say: what is drawn now tells what is so.
             await asyncio.to_thread(self._watcher.draw_again)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from extract.models.at_hand import models_at_hand
@@ -14,12 +15,15 @@ from filmkit.core.language import N_
 from filmkit.render.processes import ERROR
 from filmkit.studio.asked import AskedProcess
 
-__all__ = ["STEPS", "SentenceTracer", "sentence_models"]
+__all__ = ["STEPS", "SentenceTracer", "Tell", "sentence_models"]
 
 PROCESS = "filmkit.studio.sentences:trace_sentences"
 
 IDLE_SECONDS = 600.0
 """How long the process keeps its model in memory after a sentence."""
+
+RETURN_SECONDS = 15.0
+"""How long the work for a page goes on after it was closed: it may only be loading again."""
 
 MEMORY_HINT = "; if it ran out of memory, close other programs, or choose a smaller model"
 
@@ -27,6 +31,7 @@ STEPS = (
     N_("waiting for another run"),
     N_("loading libraries"),
     N_("reading weights"),
+    N_("generating"),
     N_("running"),
     N_("checking"),
     N_("calibrating"),
@@ -48,6 +53,10 @@ Tell = Callable[[dict[str, Any]], None]
 """Takes the messages about a sentence; see :mod:`filmkit.studio.sentences`."""
 
 
+def _tell_nobody(message: dict[str, Any]) -> None:
+    """Stand for a page that was closed."""
+
+
 def sentence_models() -> tuple[list[str], str]:
     """Return the models that can trace a sentence here; if there is none, also what to install."""
     if missing := not_installed():
@@ -59,8 +68,8 @@ def sentence_models() -> tuple[list[str], str]:
 class SentenceTracer:
     """Traces one sentence at a time, the newest; for use in one event loop.
 
-    The process belongs to whom asked last, and ends when they leave, or some time after their last
-    sentence.
+    The process belongs to whom asked last. It ends some time after their last sentence, or a little
+    after they have left, unless a page takes it over by then.
     """
 
     def __init__(self) -> None:
@@ -68,6 +77,7 @@ class SentenceTracer:
         self._owner: object = None
         self._number = 0
         self._tell: Tell | None = None  # None while nothing is being traced
+        self._told: list[tuple[float, dict[str, Any]]] = []  # of one sentence, and since when
         self._loading = 0  # the number of the last request that only loads a model
         self._loaded: dict[str, Any] = {}  # how far that is
         self._idle: asyncio.TimerHandle | None = None
@@ -79,7 +89,9 @@ class SentenceTracer:
             self._ask("", model)
             self._rest()
 
-    def trace(self, owner: object, prompt: str, model: str, tell: Tell) -> None:
+    def trace(
+        self, owner: object, prompt: str, model: str, tell: Tell, *, control: str = "trace"
+    ) -> None:
         """Trace a sentence, and end what is being traced for another one.
 
         Parameters
@@ -90,14 +102,36 @@ class SentenceTracer:
             The sentence, and the name of a model.
         tell
             Takes messages until the trace is whole or refused.
+        control
+            What of a scene it will be: "trace" or "compare"; a page that takes it over is told so.
         """
         if self._tell and self._owner is not owner:
             self._tell({"kind": "refused", "text": OTHER_PAGE})
         self._keep_awake()
-        self._owner, self._tell = owner, tell
+        self._owner, self._tell, self._told = owner, tell, []
+        self._note({"kind": "asked", "prompt": prompt, "model": model, "control": control})
         self._ask(prompt, model)
         if self._loaded:
+            self._note(self._loaded)
             tell(self._loaded)
+
+    def resume(self, owner: object, tell: Tell) -> None:
+        """Take over what a page has left that was closed a moment ago, if there is something.
+
+        All that was told of its sentence is told again: first what was ``asked``, then the newest
+        message of each step. Each says how many seconds ``ago`` that was told first, and if the
+        other page had it, ``again``, which is true.
+        """
+        if self._process is None or self._owner is not None:
+            return
+        self._owner = owner
+        if self._tell:
+            self._keep_awake()
+            self._tell = tell
+        else:
+            self._rest()
+        for began, message in self._told:
+            tell(message | {"ago": monotonic() - began})
 
     def give_up(self, owner: object, model: str) -> None:
         """End what is being traced for somebody; the model stays in memory."""
@@ -118,9 +152,12 @@ class SentenceTracer:
         self._process.ask(number=self._number, prompt=prompt, model=model)
 
     def leave(self, owner: object) -> None:
-        """End the process if it is somebody's."""
-        if self._owner is owner:
-            self._end()
+        """End somebody's process soon, unless it is taken over."""
+        if self._process and self._owner is owner:
+            had = [(began, message | {"again": True}) for began, message in self._told]
+            self._owner, self._told = None, had if self._tell else []
+            self._tell = self._tell and _tell_nobody
+            self._end_after(RETURN_SECONDS)
 
     def _heard(self, process: AskedProcess, message: dict[str, Any]) -> None:
         """Pass on what the process says of the last sentence."""
@@ -133,7 +170,7 @@ class SentenceTracer:
             self._loaded = message if under_way else {}
             message["number"] = self._number if kind == "step" else self._loading
         if kind == ERROR:
-            self._end()
+            self.end()
             message = {"kind": "refused", "text": message["text"]}
         elif message.get("number") != self._number or tell is None:
             return
@@ -141,22 +178,38 @@ class SentenceTracer:
             self._tell = None
             self._rest()
         if tell:
+            self._note(message)
             tell(message)
 
+    def _note(self, message: dict[str, Any]) -> None:
+        """Keep a message for a page that takes its sentence over; of each step, the newest."""
+        began = monotonic()
+        if self._told:
+            since, before = self._told[-1]
+            if (before["kind"], before.get("task")) == ("step", message.get("task")):
+                self._told.pop()
+                began = since
+        self._told.append((began, message))
+
     def _rest(self) -> None:
+        if self._owner is not None:  # else it ends sooner
+            self._end_after(IDLE_SECONDS)
+
+    def _end_after(self, seconds: float) -> None:
         self._keep_awake()
-        self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end)
+        self._idle = asyncio.get_running_loop().call_later(seconds, self.end)
 
     def _keep_awake(self) -> None:
         if self._idle:
             self._idle.cancel()
             self._idle = None
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End the process, whoever it belongs to."""
         self._keep_awake()
         if self._process:
             self._process.stop()
-        self._process, self._owner, self._tell = None, None, None
+        self._process, self._owner, self._tell, self._told = None, None, None, []
 
 
 def sentences_folder() -> Path:

@@ -148,12 +148,20 @@ const HANDLERS = {
     own.showTrace(source, prompt);
   },
 
-  step({ number, task, done, total }) {
-    if (own.awaits(number)) own.step(task, done, total);
+  // A sentence that was asked for before the page was loaded again. What was told of it follows,
+  // and says how many seconds "ago" that was told first, and whether the page had it then.
+  asked({ number, prompt, model, control, ago }) {
+    if (!own.control) own.resume(number, prompt, model, control, ago);
   },
 
-  traced({ number, file, notes, more }) {
-    if (own.awaits(number)) own.traced(file, notes, more);
+  step({ number, task, done, total, ago }) {
+    if (own.awaits(number)) own.step(task, done, total, ago);
+  },
+
+  traced({ number, file, notes, more, waits, ago, again }) {
+    if (!own.awaits(number)) return;
+    if (waits) own.tell(notes);
+    else own.traced(file, notes, more, ago, again);
   },
 
   refused({ number, text }) {
@@ -777,9 +785,9 @@ const own = {
   },
 
   // The model of the trace that is shown comes first, if it is here.
-  chooseModel() {
+  chooseModel(wanted = this.source) {
     const select = byId("sentence-model");
-    if ([...select.options].some(({ value }) => value === this.source)) select.value = this.source;
+    if ([...select.options].some(({ value }) => value === wanted)) select.value = wanted;
   },
 
   showTrace(source, prompt) {
@@ -803,18 +811,27 @@ const own = {
   trace(control) {
     const prompt = byId("sentence").value.trim();
     if (!prompt) return;
-    this.number += 1;
-    Object.assign(this, { control, began: performance.now(), seconds: "", task: "" });
-    byId("steps").replaceChildren();
-    byId("own-error").textContent = "";
-    byId("own-told").textContent = say("The scene is drawn from it as soon as it is traced.");
-    byId("stop-it").hidden = false;
-    this.step(say("starting"), 0, 1);
-    send({ kind: "trace", number: this.number, prompt, model: byId("sentence-model").value });
+    this.begin(this.number + 1, control);
+    send({ kind: "trace", number: this.number, prompt, model: byId("sentence-model").value, control });
   },
 
-  step(task, done, total) {
-    const now = performance.now();
+  resume(number, prompt, model, control, ago) {
+    byId("sentence").value = prompt;
+    this.chooseModel(model);
+    this.begin(number, control, ago);
+  },
+
+  begin(number, control, ago = 0) {
+    Object.assign(this, { number, control, began: performance.now() - 1000 * ago, seconds: "", task: "" });
+    byId("steps").replaceChildren();
+    byId("own-error").textContent = "";
+    byId("own-told").textContent = "";
+    byId("stop-it").hidden = false;
+    this.step(say("starting"), 0, 1, ago);
+  },
+
+  step(task, done, total, ago = 0) {
+    const now = performance.now() - 1000 * ago;
     if (task !== this.task) {
       this.finishStep(now);
       Object.assign(this, { task, taskBegan: now });
@@ -833,18 +850,21 @@ const own = {
     item.lastElementChild.textContent = say("{seconds} s", { seconds: one((now - this.taskBegan) / 1000) });
   },
 
-  traced(file, notes, more) {
+  traced(file, notes, more, ago = 0, again = false) {
     const { control } = this;
     // Once: while its model is converted, another trace may have been chosen.
-    const first = !this.seconds;
-    this.seconds ||= one((performance.now() - this.began) / 1000);
-    const told = say("Traced after {seconds} s: {file}", { seconds: this.seconds, file: file.split(/[\\/]/).pop() });
-    byId("own-told").textContent = [told, ...notes].join("\n");
+    const first = !this.seconds && !again;
+    this.seconds ||= one((performance.now() - this.began) / 1000 - ago);
+    this.tell([say("Traced after {seconds} s", { seconds: this.seconds }), ...notes]);
     if (!more) {
       this.end();
       byId("steps").replaceChildren();
     }
     if (first && state.choices[control] !== file) choose(control, file);
+  },
+
+  tell(lines) {
+    byId("own-told").textContent = lines.join("\n");
   },
 
   refused(text) {

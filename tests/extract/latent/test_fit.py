@@ -423,6 +423,27 @@ def test_errors_are_measured_on_the_three_sets_of_inputs() -> None:
     assert report.n_cached == 2 * 4 * 8
 
 
+def test_a_fit_tells_of_every_rank_and_can_be_ended_there() -> None:
+    trace = make_trace()
+    layer = trace.meta.featured.layer
+    calibration, told = calibrated(trace, layer), list[tuple[int, int]]()
+
+    def progress(task: str, done: int, total: int) -> None:
+        assert task == "fitting a latent"
+        told.append((done, total))
+
+    after = add_latent(trace, layer, calibration, progress=progress)
+    steps = 2 + len(latent_report(after, layer).ladder)
+    assert told == [(done, steps) for done in range(steps + 1)]
+
+    def end(task: str, done: int, total: int) -> None:
+        if done == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        add_latent(trace, layer, calibration, progress=end)
+
+
 def test_a_model_without_rotation_has_content_only_patterns() -> None:
     _, after, _ = with_latent(rank=5)
     layer = after.meta.featured.layer

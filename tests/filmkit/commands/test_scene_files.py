@@ -212,13 +212,15 @@ def test_a_cluster_draws_it_and_what_it_imports(folder: Path, scheduler: str) ->
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
-def test_whether_it_compares_is_read_from_any_file(folder: Path) -> None:
+def test_what_it_asks_for_is_read_from_any_file(folder: Path) -> None:
     file = folder / "my_scene.py"
     entry = find_scene(str(file))
-    assert not entry.compares
-    file.write_bytes(b"# coding: latin-1, \xfc\nself.compared")
-    assert entry.compares
+    assert (entry.compares, entry.uses_latents) == (False, False)
+    file.write_bytes(b"# coding: latin-1, \xfc\nself.compared, self.theme.latent")
+    assert (entry.compares, entry.uses_latents) == (True, False)
+    file.write_bytes(b"# coding: latin-1, \xfc\nself.world.latent")
+    assert (entry.compares, entry.uses_latents) == (False, True)
     file.unlink()
-    assert not entry.compares
+    assert (entry.compares, entry.uses_latents) == (False, False)
     os.mkfifo(file)
-    assert not entry.compares
+    assert (entry.compares, entry.uses_latents) == (False, False)

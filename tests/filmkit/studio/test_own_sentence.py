@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -50,25 +51,32 @@ def page(browser: Browser, studio: Studio) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(1000 * TIMEOUT)
+    open_page(page, studio)
+    yield page
+    context.close()
+
+
+def open_page(page: Page, studio: Studio) -> None:
     page.goto(studio.address)
     page.wait_for_selector("#beats button")
     if page.locator("#sentence-model option").count() > 1:
         page.select_option("#sentence-model", TINY)
-    yield page
-    context.close()
 
 
 def test_a_sentence_becomes_a_trace_and_the_scene(page: Page, studio: Studio) -> None:
     page.fill("#sentence", SENTENCE)
     page.press("#sentence", "Enter")
     page.wait_for_selector("#steps li:has-text('loading libraries'), #steps li:nth-child(2)")
+    page.reload()  # which finds its sentence again, and the steps that were done
+    page.wait_for_selector("#steps li:nth-child(2)")
+    assert page.input_value("#sentence") == SENTENCE
     # What depends on the model alone is not there yet, and the scene is drawn meanwhile.
     page.wait_for_selector("#own-told:has-text('is being converted')")
     (file,) = (studio.folder / "traces").glob("[!.]*")
     assert file.name == "the-american-flag-tiny.safetensors"
     early = Trace.load(file)  # which proves it
     page.wait_for_selector("#stop-it", state="hidden")
-    assert page.inner_text("#own-told").endswith(file.name)
+    assert page.inner_text("#own-told").startswith("Traced after")
     whole = Trace.load(file)
     assert (early.meta.conversion, whole.meta.conversion is not None) == (None, True)
     assert early.tensors.keys() < whole.tensors.keys()
@@ -126,3 +134,12 @@ def test_a_closed_page_ends_the_process_and_leaves_whole_files(page: Page, studi
     studio.wait_until_idle()
     for file in (studio.folder / "traces").iterdir():
         Trace.load(file)
+
+
+def test_ctrl_c_ends_the_studio_while_a_model_is_in_memory(page: Page, studio: Studio) -> None:
+    open_page(page, studio)
+    page.fill("#sentence", "red and white")
+    page.press("#sentence", "Enter")
+    page.wait_for_selector("#own-told:has-text('Traced after')")
+    studio.process.send_signal(signal.SIGINT)
+    assert studio.process.wait(60) == 130

@@ -416,8 +416,18 @@ def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -
     field.press("Enter")
     assert page.evaluate("sent") == [
         {"kind": "prepare", "model": "made-up"},
-        {"kind": "trace", "number": number, "prompt": "A cat m", "model": "made-up"},
+        {
+            "kind": "trace",
+            "number": number,
+            "prompt": "A cat m",
+            "model": "made-up",
+            "control": "trace",
+        },
     ]
+    field.fill("")
+    page.keyboard.insert_text("word " * 500)  # as when it is pasted: refused, not cut
+    assert len(page.input_value("#sentence")) == 2500
+    field.fill("A cat m")
     tell("step", task="reading weights", done=0, total=1)
     tell("step", task="checking", done=3, total=30)
     tell("step", number - 1, task="of a sentence before", done=0, total=1)
@@ -436,7 +446,7 @@ def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -
     file = "/there/a-cat.safetensors"
     tell("traced", number + 1, file=file, notes=["One thing."], more=True)
     told = page.inner_text("#own-told")
-    assert re.fullmatch(r"Traced after \d\.\d s: a-cat\.safetensors\nOne thing\.", told)
+    assert re.fullmatch(r"Traced after \d\.\d s\nOne thing\.", told)
     assert page.is_visible("#stop-it")
     tell("traced", number + 1, file=file, notes=[], more=False)  # by then another may be shown
     assert page.is_hidden("#stop-it")
@@ -450,6 +460,29 @@ def test_the_steps_of_a_sentence_are_shown_and_its_trace_is_chosen(page: Page) -
     field.press("Enter")
     page.evaluate("own.lost()")  # as when the studio ends
     assert (steps.count(), page.inner_text("#own-told")) == (0, "")
+
+    # As when the page was loaded again: the server tells what it had, and what has come since.
+    asked = {"prompt": "A dog", "model": "Org/one", "control": "compare"}
+    tell("asked", 0, **asked, ago=12.0, again=True)
+    tell("step", 0, task="checking", done=3, total=30, ago=2.0, again=True)
+    assert (page.input_value("#sentence"), page.input_value("#sentence-model")) == (
+        "A dog",
+        "Org/one",
+    )
+    assert re.fullmatch(r"starting\s+10\.\d s", steps.nth(0).inner_text())
+    assert steps.nth(1).inner_text().endswith("3 of 30")
+    tell("traced", 0, file=file, notes=[], more=True, ago=1.0, again=True)
+    assert page.inner_text("#own-told").startswith("Traced after 11.")
+    assert page.evaluate("sent.filter(Array.isArray)") == [["trace", file]]
+    page.click("#stop-it")
+    tell("asked", 0, **asked, ago=1.0)
+    tell(
+        "traced", 0, file=file, notes=["Wait."], more=True, waits=True
+    )  # the scene cannot be drawn
+    assert page.inner_text("#own-told") == "Wait."
+    assert page.evaluate("sent.filter(Array.isArray).length") == 1
+    tell("traced", 0, file=file, notes=[], more=False, ago=0.5)  # which the page has not heard of
+    assert page.evaluate("sent.at(-1)") == ["compare", file]
     page.evaluate("[send, choose] = [realSend, realChoose]")
     page.reload()
     wait_for_all(page)
@@ -493,6 +526,27 @@ def test_the_value_is_in_sight_of_who_points_at_a_cell(page: Page, size: tuple[i
     assert value is not None
     assert value["y"] + value["height"] <= height
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_on_a_telephone_the_sentence_follows_the_film_and_the_top_is_low(page: Page) -> None:
+    wait_for_all(page)
+    page.evaluate("own.showModels(['made-up'], '')")
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    def side(selector: str, name: str) -> float:
+        return float(
+            page.evaluate(f"document.querySelector('{selector}').getBoundingClientRect().{name}")
+        )
+
+    assert (
+        side(".film", "bottom")
+        <= side("#own", "top")
+        < side("#own", "bottom")
+        <= side("#beats", "top")
+    )
+    # The keys stand beside the scene, and what is going on below both.
+    assert side("#help-button", "top") < side("#scene", "bottom") <= side("#status", "top")
     page.set_viewport_size({"width": 1280, "height": 800})
 
 

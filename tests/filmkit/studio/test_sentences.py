@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,13 @@ from extract.errors import ExtractError, TraceError
 from extract.models.loading import LoadedModel
 from extract.trace import ModelSource, Trace
 from filmkit.studio import sentences, tracer
-from filmkit.studio.sentences import CONVERTING, NO_MEMORY, _SentenceTracer, file_stem
+from filmkit.studio.sentences import (
+    CONVERTING,
+    NO_MEMORY,
+    WITHOUT_LATENT,
+    _SentenceTracer,
+    file_stem,
+)
 from filmkit.studio.tracer import OTHER_PAGE, SentenceTracer
 from tests.support.traces import make_trace
 
@@ -73,17 +80,23 @@ def replace_meta(trace: Trace, **changes: Any) -> Trace:
 
 @pytest.fixture
 def told(tmp_path: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """A process whose model needs no time, and cannot be converted."""
+    """A process whose model needs no time, gets a latent, and cannot be converted."""
 
-    def traced(loaded: Any, prompt: str, text: Any, progress: Any, note: Any) -> Trace:
+    def traced(loaded: Any, prompt: str, progress: Any) -> Trace:
         progress("running", 0, 1)
         return replace_meta(trace, prompt=prompt)
+
+    def fitted(trace: Trace, loaded: Any, text: Any, progress: Any, note: Any) -> Trace:
+        progress("fitting a latent", 0, 1)
+        # Stands for a latent: another trace.
+        return replace_meta(trace, featured_criterion="fitted")
 
     def converted(trace: Trace, loaded: Any, progress: Any, note: Any, first: Any) -> Trace:
         note("no conversion is stored: it is tiny")
         return trace
 
-    monkeypatch.setattr(sentences, "traced_with_latent", traced)
+    monkeypatch.setattr(sentences, "traced", traced)
+    monkeypatch.setattr(sentences, "with_latent_if_any", fitted)
     monkeypatch.setattr(sentences, "with_conversion", converted)
     monkeypatch.setattr(_SentenceTracer, "_load", lambda *_: MODEL)
     return Told(tmp_path)
@@ -92,20 +105,28 @@ def told(tmp_path: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch) -> Told:
 def test_a_sentence_is_traced_and_what_the_trace_lacks_is_told(told: Told, tmp_path: Path) -> None:
     file = tmp_path / NAME
     notes = ["no conversion is stored: it is tiny"]
+    tell = {"kind": "traced", "number": 1, "file": str(file)}
     assert told.answer() == [
-        {"kind": "traced", "number": 1, "file": str(file), "notes": notes, "more": False}
+        {**tell, "notes": [WITHOUT_LATENT], "more": True, "early": True},
+        {**tell, "notes": notes, "more": False, "early": False},
     ]
-    assert Trace.load(file).meta.prompt == PROMPT
-    assert [m["task"] for m in told.messages if m["kind"] == "step"] == [
-        "running", "saving", "saving"
+    meta = Trace.load(file).meta
+    assert (meta.prompt, meta.featured_criterion) == (PROMPT, "fitted")
+    # The trace is there before its latent, for which few scenes ask.
+    assert [m.get("task", m["kind"]) for m in told.messages] == [
+        "running", "saving", "saving", "traced", "fitting a latent", "saving", "saving", "traced"
     ]  # fmt: skip
 
 
-def test_a_sentence_that_is_traced_already_is_only_shown(told: Told, tmp_path: Path) -> None:
+def test_a_sentence_that_is_traced_already_is_only_shown(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told.answer()
     before = (tmp_path / NAME).stat()
-    (again,) = told.answer(number=2)
-    assert (again["file"], again["more"]) == (str(tmp_path / NAME), False)
+    monkeypatch.setattr(sentences, "with_latent_if_any", lambda trace, *_: trace)
+    again = told.answer(number=2)
+    file = str(tmp_path / NAME)
+    assert [(one["file"], one["more"]) for one in again] == [(file, True), (file, False)]
     after = (tmp_path / NAME).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
@@ -125,23 +146,23 @@ def test_no_other_file_is_replaced(told: Told, trace: Trace, tmp_path: Path, oth
     else:
         file.write_text("mine")
     before = None if other == "link" else file.read_bytes()
-    (message,) = told.answer()
-    assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
+    for message in told.answer():
+        assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
     assert file.is_symlink() if before is None else file.read_bytes() == before
 
 
 def test_a_file_that_comes_meanwhile_is_not_replaced_either(
     told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    traced = sentences.traced_with_latent
+    traced: Callable[..., Trace] = vars(sentences)["traced"]
 
     def slowly(*arguments: Any) -> Trace:
         (tmp_path / NAME).write_text("mine")
         return traced(*arguments)
 
-    monkeypatch.setattr(sentences, "traced_with_latent", slowly)
-    (message,) = told.answer()
-    assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
+    monkeypatch.setattr(sentences, "traced", slowly)
+    for message in told.answer():
+        assert Path(message["file"]).name == "the-cat-sat-tiny-2.safetensors"
     assert (tmp_path / NAME).read_text() == "mine"
 
 
@@ -166,13 +187,13 @@ def test_the_trace_is_there_before_its_model_is_converted(
         return replace_meta(trace, featured_criterion="converted")
 
     monkeypatch.setattr(sentences, "with_conversion", converted)
-    (early,) = told.answer()
-    assert (early["more"], early["notes"]) == (True, [CONVERTING])
-    assert Trace.load(file).meta.featured_criterion != "converted"
+    _, fitted = told.answer()
+    assert (fitted["more"], fitted["early"], fitted["notes"]) == (True, False, [CONVERTING])
+    assert Trace.load(file).meta.featured_criterion == "fitted"
     told.is_newer, ended[:] = False, [False]
-    early, whole = told.answer(number=2)
-    assert (early["more"], whole["more"], whole["notes"]) == (True, False, [])
-    assert early["file"] == whole["file"] == str(file)
+    _, fitted, whole = told.answer(number=2)
+    assert (fitted["more"], whole["more"], whole["notes"]) == (True, False, [])
+    assert fitted["file"] == whole["file"] == str(file)
     assert Trace.load(file).meta.featured_criterion == "converted"
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
@@ -205,6 +226,32 @@ def test_a_model_that_is_not_here_is_never_looked_for(
     monkeypatch.setattr(sentences, "load_model", None)
     (message,) = Told(tmp_path).answer()
     assert message["text"] == "the model 'Org/tiny' is not on this machine; choose another"
+
+
+@pytest.mark.parametrize(("prompt", "newer"), [("Hello", False), ("", True)])
+def test_a_sentence_is_checked_before_what_takes_longest_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prompt: str, newer: bool
+) -> None:
+    """A model that is loaded ahead lets a sentence come first, which may be refused."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+
+    def load_model(name: str, *, check_tokenizer: Any, progress: Any) -> None:
+        progress("reading weights", 0, 1)
+        check_tokenizer(lambda text, **_: {"input_ids": text.split()})
+        pytest.fail("the weights are read")
+
+    monkeypatch.setitem(sys.modules, "extract.models.capture", None)  # importing it is an error
+    monkeypatch.setitem(sys.modules, "extract.conversion.convert", None)
+    monkeypatch.setattr(sentences, "models_at_hand", lambda: ["Org/tiny"])
+    monkeypatch.setattr(sentences, "load_model", load_model)
+    told = Told(tmp_path)
+    told.is_newer = newer
+    texts = [message["text"] for message in told.answer(prompt)]
+    assert [text.partition(",")[0] for text in texts] == ["the prompt has 1 token"] * (not newer)
+    assert [message.get("task") for message in told.messages[:2]] == (
+        ["loading libraries"] if newer else ["loading libraries", None]
+    )
 
 
 # The side of the sessions
@@ -274,13 +321,77 @@ def test_the_newest_sentence_counts_and_one_process_does_all(processes: list[Fak
         process.tell("traced", **WHOLE)
         process.tell("step", **STEP)  # nothing follows the whole trace
         assert [message["kind"] for message in other] == ["traced", "traced"]
-        all_pages.leave("one")
-        assert not process.stopped
-        all_pages.leave("other")
-        assert process.stopped
         assert processes == [process]
 
     in_loop(check)
+
+
+def test_the_process_ends_soon_after_its_page(
+    processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracer, "RETURN_SECONDS", 0.0)
+
+    async def run() -> None:
+        all_pages = SentenceTracer()
+        all_pages.trace("one", "A cat", "m", lambda message: None)
+        all_pages.leave("other")
+        await asyncio.sleep(0.01)
+        assert [each.stopped for each in processes] == [False]
+        all_pages.leave("one")
+        processes[0].tell("traced", **WHOLE)
+        await asyncio.sleep(0.01)
+        assert [each.stopped for each in processes] == [True]
+        again: list[dict[str, Any]] = []
+        all_pages.resume("one", again.append)
+        assert (again, len(processes)) == ([], 1)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_page_that_is_loaded_again_finds_its_sentence(
+    processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch, finished: bool
+) -> None:
+    """And what was told of it, with its age; also what has come while it was away."""
+    monkeypatch.setattr(tracer, "RETURN_SECONDS", 0.05)
+    clock = [100.0]
+    monkeypatch.setattr(tracer, "monotonic", lambda: clock[0])
+
+    async def run() -> None:
+        all_pages = SentenceTracer()
+        before: list[dict[str, Any]] = []
+        after: list[dict[str, Any]] = []
+        all_pages.trace("before", "A cat", "m", before.append, control="compare")
+        (process,) = processes
+        for clock[0], done in ((101.0, 0), (102.0, 3)):
+            process.tell("step", task="checking", done=done, total=30)
+        all_pages.leave("before")
+        clock[0] = 103.0
+        process.tell("step", **STEP)
+        if finished:
+            process.tell("traced", **WHOLE)
+        all_pages.resume("after", after.append)
+        all_pages.resume("another", lambda message: pytest.fail("it is of the first that came"))
+        assert [(message["kind"], message["ago"]) for message in after[:3]] == [
+            ("asked", 3.0), ("step", 2.0), ("step", 0.0)
+        ]  # fmt: skip
+        asked, checking, running, *rest = after
+        assert (asked["prompt"], asked["model"], asked["control"]) == ("A cat", "m", "compare")
+        assert (checking["done"], running["task"]) == (3, "running")
+        assert ["again" in message for message in after[:3]] == [True, True, False]
+        assert [message["kind"] for message in rest] == ["traced"] * finished
+        await asyncio.sleep(0.1)
+        assert not process.stopped
+        if not finished:
+            process.tell("traced", **WHOLE)
+        assert len(before) == 2
+        assert after[-1]["kind"] == "traced"
+        all_pages.leave("after")  # by then there is nothing to be told again
+        last: list[dict[str, Any]] = []
+        all_pages.resume("last", last.append)
+        assert (last, len(processes), process.stopped) == ([], 1, False)
+
+    asyncio.run(run())
 
 
 def test_a_model_is_loaded_ahead_and_who_comes_meanwhile_sees_it(

@@ -205,12 +205,19 @@ def test_a_sentence_that_no_model_can_read_is_refused_without_one(
 ) -> None:
     with stranger.websocket_connect("/session", headers=OWN) as websocket:
         websocket.receive_json()
-        websocket.send_json({"kind": "trace", "number": 7, "prompt": prompt, "model": "gpt2"})
+        asked = {
+            "kind": "trace",
+            "number": 7,
+            "prompt": prompt,
+            "model": "gpt2",
+            "control": "trace",
+        }
+        websocket.send_json(asked)
         answer = websocket.receive_json()
         assert (answer["kind"], answer["number"]) == ("refused", 7)
         assert word in answer["text"]
-        for wrong in ({"number": "7"}, {"prompt": None}, {"model": 1}):
-            websocket.send_json({"kind": "trace", "number": 8, "prompt": "", "model": ""} | wrong)
+        for wrong in ({"number": "7"}, {"prompt": None}, {"model": 1}, {"control": 1}):
+            websocket.send_json(asked | {"number": 8, "prompt": ""} | wrong)
         websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
         assert websocket.receive_json()["text"] == "there is no scene none"
     assert not multiprocessing.active_children()
@@ -298,3 +305,19 @@ def test_the_page_may_load_nothing_from_elsewhere(page: TestClient) -> None:
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert TOKEN not in answer.text
+
+
+@pytest.mark.parametrize(("scene", "waits"), [("scene_attention", False), ("scene_rotation", True)])
+def test_what_a_page_finds_again_is_told_for_the_scene_that_it_shows(
+    stranger: TestClient, monkeypatch: pytest.MonkeyPatch, scene: str, waits: bool
+) -> None:
+    told = {"kind": "traced", "file": "a.safetensors", "notes": [], "more": True, "early": True}
+    monkeypatch.setattr(
+        tracer.SentenceTracer, "resume", lambda self, owner, tell: tell({**told, "again": True})
+    )
+    with stranger.websocket_connect("/session", headers=OWN) as websocket:
+        websocket.receive_json()
+        websocket.send_json({"kind": "show", "scene": scene, "choices": {"theme": "none"}})
+        while (message := websocket.receive_json())["kind"] != "traced":
+            assert message["kind"] in ("controls", "error")
+    assert (message["number"], message["waits"], message["again"]) == (0, waits, True)

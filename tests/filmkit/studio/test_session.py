@@ -1,7 +1,8 @@
-"""Sessions of the studio: two pages that show one scene, and a file that is no scene any more."""
+"""Sessions of the studio: two pages of one scene, files that are no scenes, traces that grow."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.studio.session import MadeFiles, Session
+from filmkit.studio.tracer import SentenceTracer
+from tests.support.filming import render_request
 from tests.support.studio import SCENE, StudioClient, open_studio
 
 
@@ -63,3 +68,43 @@ def test_whatever_becomes_of_the_file_is_told_and_the_scene_comes_back(tmp_path:
             studio.scene.unlink(missing_ok=True)
             studio.scene.write_text(SCENE)
             page.wait_for("beats")
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_scene_without_latents_neither_waits_for_them_nor_is_drawn_again(
+    tmp_path: Path, used: bool
+) -> None:
+    """Other edits of its trace are shown, and whatever it could not be drawn without."""
+    scene, file = tmp_path / "mine.py", tmp_path / "sentence.safetensors"
+    scene.write_text("self.world.latent" if used else SCENE)
+    file.write_text("early")
+
+    async def run() -> None:
+        session = Session(
+            None,  # type: ignore[arg-type]
+            entries={},
+            initial="",
+            request=render_request((), file, tmp_path),
+            choices={},
+            made=MadeFiles(tmp_path),
+            tracer=SentenceTracer(),
+        )
+        session._entry = SceneEntry("mine", "Mine", "mine", "Mine", file=scene)
+        told: dict[str, Any] = {"file": str(file), "more": True, "early": True}
+        await session._on_traced(told)
+        assert told["waits"] == used
+        passed_over = session._shows_nothing_of
+        assert passed_over([file]) == (not used)
+        file.write_text("whole")
+        whole = {**told, "more": False, "early": False}
+        await session._on_traced(whole)
+        assert not whole["waits"]
+        assert passed_over([file]) == (not used)
+        assert not passed_over([file, scene])
+        session._failed = True
+        assert not passed_over([file])
+        session._failed = False
+        file.write_text("of another layer")
+        assert not passed_over([file])
+
+    asyncio.run(run())

@@ -42,7 +42,7 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 class StandIn(SentenceTracer):
     """Tells of a sentence what a tracer may tell."""
 
-    def trace(self, owner: object, prompt: str, model: str, tell: Any) -> None:
+    def trace(self, owner: object, prompt: str, model: str, tell: Any, **asked: str) -> None:
         tell({"kind": "step", "task": "loading libraries", "done": 0, "total": 1})
         notes = ["no conversion is stored: it is tiny", CONVERTING]
         tell({"kind": "traced", "file": "a.safetensors", "notes": notes, "more": True})
@@ -116,13 +116,12 @@ def test_no_text_of_the_script_stands_outside_the_catalogues() -> None:
 
 
 def test_every_step_of_an_extraction_has_its_words() -> None:
-    """Those of continuing a sentence are not the studio's."""
     calls = re.compile(r'(?:[._ ](?:progress|report)|_counted)\(\s*"([a-z ]+)"')
     named = re.compile(r'^_READING = "(.*)"', re.MULTILINE)
     files = [*PROJECT.glob("extract/**/*.py"), PROJECT / "filmkit/studio/sentences.py"]
     texts = [file.read_text(encoding="utf-8") for file in files]
     found = {step for text in texts for kind in (calls, named) for step in kind.findall(text)}
-    assert found - {"generating"} == {*STEPS}
+    assert found == {*STEPS}
 
 
 def test_what_a_page_is_told_is_in_its_language(tmp_path: Path) -> None:
@@ -145,6 +144,7 @@ def test_what_a_page_is_told_is_in_its_language(tmp_path: Path) -> None:
         assert controls["layer"]["options"] == [["", "Vorgabe"]]
         assert "there is no theme" in websocket.receive_json()["text"]
         sentence = {"kind": "trace", "number": 1, "prompt": "The flag", "model": "gpt2"}
+        sentence |= {"control": "trace"}
         websocket.send_json(sentence)
         assert websocket.receive_json()["task"] == "Bibliotheken laden"
         english, german = websocket.receive_json()["notes"]
