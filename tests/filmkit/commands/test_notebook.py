@@ -152,7 +152,7 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     make_trace().save(file)
     options = {"trace": file, "quality": "draft", "jobs": 1}
     first = filmkit.show("scene_attention", "one_cell", **options)
-    check(first._repr_html_(), tmp_path, "The sum fills the cell")
+    check(first._repr_html_(), tmp_path, "Their dot product fills the cell")
     assert repr(first).startswith("<One attention head, start to finish: One cell: an mp4 of ")
     masters = masters_in(tmp_path)
     again = filmkit.show("scene_attention", "one_cell", **options | {"trace": make_trace()})

@@ -124,6 +124,7 @@ def test_a_second_sentence_is_one_to_compare_with(page: Page, studio: Studio) ->
     file = studio.folder / "traces" / "the-red-white-flag-tiny.safetensors"
     assert page.evaluate("state.choices.compare") == str(file)
     assert page.evaluate("state.choices.trace").endswith("the-american-flag-tiny.safetensors")
+    studio.edit("self.clear(); self.compared", "self.clear()")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
@@ -131,7 +132,7 @@ def test_a_closed_page_ends_the_process_and_leaves_whole_files(page: Page, studi
     page.fill("#sentence", "white and red")
     page.press("#sentence", "Enter")
     page.goto("about:blank")
-    studio.wait_until_idle()
+    studio.wait_until_idle(TIMEOUT)
     for file in (studio.folder / "traces").iterdir():
         Trace.load(file)
 
