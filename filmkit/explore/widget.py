@@ -290,8 +290,8 @@ class LiveWidget(anywidget.AnyWidget):
         super().__init__(_page=page, _title=title, value={})
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # What Python chooses is whole at once. What a notebook tells does not come this way: it is
-        # whole, and if numbers of this side took its place, they would be told back.
+        # What Python chooses is completed here. Messages of a notebook do not pass here: they are
+        # complete, and Python's own numbers in their place would be sent back as a change.
         if name == "value":
             try:
                 value = self._choices.whole(value, self.value)

@@ -68,8 +68,8 @@ def sentence_models() -> tuple[list[str], str]:
 class SentenceTracer:
     """Traces one sentence at a time, the newest; for use in one event loop.
 
-    The process belongs to whom asked last. It ends some time after their last sentence, or a little
-    after they have left, unless a page takes it over by then.
+    The process belongs to the session that asked last. It ends some time after that session's last
+    sentence, or a little after its page was closed, unless another page takes it over by then.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class SentenceTracer:
         self._owner: object = None
         self._number = 0
         self._tell: Tell | None = None  # None while nothing is being traced
-        self._told: list[tuple[float, dict[str, Any]]] = []  # of one sentence, and since when
+        self._told: list[tuple[float, dict[str, Any]]] = []  # messages, and when they were new
         self._loading = 0  # the number of the last request that only loads a model
         self._loaded: dict[str, Any] = {}  # how far that is
         self._idle: asyncio.TimerHandle | None = None
@@ -118,9 +118,9 @@ class SentenceTracer:
     def resume(self, owner: object, tell: Tell) -> None:
         """Take over what a page has left that was closed a moment ago, if there is something.
 
-        All that was told of its sentence is told again: first what was ``asked``, then the newest
-        message of each step. Each says how many seconds ``ago`` that was told first, and if the
-        other page had it, ``again``, which is true.
+        The messages about its sentence are sent again: first what was ``asked``, then the newest
+        one of each step. Each has the number of seconds since it was first sent, ``ago``; those
+        that the closed page had received have ``again``, which is true.
         """
         if self._process is None or self._owner is not None:
             return
@@ -205,7 +205,7 @@ class SentenceTracer:
             self._idle = None
 
     def end(self) -> None:
-        """End the process, whoever it belongs to."""
+        """End the process, also one that a session still uses."""
         self._keep_awake()
         if self._process:
             self._process.stop()

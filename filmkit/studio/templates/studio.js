@@ -148,8 +148,8 @@ const HANDLERS = {
     own.showTrace(source, prompt);
   },
 
-  // A sentence that was asked for before the page was loaded again. What was told of it follows,
-  // and says how many seconds "ago" that was told first, and whether the page had it then.
+  // A sentence that was asked for before the page was loaded again. Its messages follow, with the
+  // seconds since each was first sent ("ago"), and whether the page had received it ("again").
   asked({ number, prompt, model, control, ago }) {
     if (!own.control) own.resume(number, prompt, model, control, ago);
   },

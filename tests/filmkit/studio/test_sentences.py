@@ -352,7 +352,7 @@ def test_the_process_ends_soon_after_its_page(
 def test_a_page_that_is_loaded_again_finds_its_sentence(
     processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch, finished: bool
 ) -> None:
-    """And what was told of it, with its age; also what has come while it was away."""
+    """Its messages come again with their ages, and those that came while it was away."""
     monkeypatch.setattr(tracer, "RETURN_SECONDS", 0.05)
     clock = [100.0]
     monkeypatch.setattr(tracer, "monotonic", lambda: clock[0])
