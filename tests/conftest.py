@@ -41,8 +41,8 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("project")
     # A shell starts what runs in the background with Ctrl-C switched off, for its children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # What pytest makes of the tests' assertions is kept, also where Python is told to write no
-    # bytecode: each process would make it anew, which takes seven seconds.
+    # Pytest rewrites the assertions of test modules, which takes each process seven seconds. The
+    # result is kept as bytecode, also where Python is told to write none.
     sys.dont_write_bytecode = False
 
 
