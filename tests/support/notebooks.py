@@ -51,13 +51,13 @@ def shown(browser: Browser, widget: LiveWidget, folder: Path, **options: Any) ->
     folder
         A folder for the page.
     **options
-        Options of the browser's page, and a ``script`` that runs before its own.
+        Options of the browser's page.
     """
     state = json.dumps({name: getattr(widget, name) for name in ("_page", "_title", "value")})
     file = folder / "notebook.html"
     text = HOST % {"esm": widget._esm, "state": state.replace("<", "\\u003c")}
     file.write_text(text, encoding="utf-8")
-    with opened(browser, file, script=options.pop("script", "")) as open_page:
+    with opened(browser, file) as open_page:
         page = open_page(**options)
         wait_until(page, "saved > 0")
         yield page

@@ -98,13 +98,15 @@ const built = (async () => {
 /** @type {?MessagePort} */
 let notebook = null;
 let last = ""; // what was told last
+let answers = 0; // the number of the notebook's choice that is being answered; 0 for a hand's own
 
 function tell() {
   const value = Object.assign({}, ...parts.map((name) => told[name].value()));
   heads.value = chosen.head;
   const text = JSON.stringify(value);
-  if (notebook && text !== last) notebook.postMessage({ value });
+  if (notebook && text !== last) notebook.postMessage({ value, answers });
   last = text;
+  answers = 0;
 }
 
 // Not before all parts are drawn: a change may be drawn in several.
@@ -125,8 +127,9 @@ addEventListener("message", async (event) => {
   const [port] = event.ports;
   if (event.source !== parent || !port) return;
   await built;
-  port.onmessage = ({ data: { query = chosen.query, head = chosen.head, ...value } }) => {
+  port.onmessage = ({ data: { turn, value: { query = chosen.query, head = chosen.head, ...value } } }) => {
     last = ""; // what Python chooses is answered, even if it changes nothing
+    answers = turn;
     // First comes what Python has chosen so far: only then is anything told.
     if (notebook !== port) {
       notebook = port;
