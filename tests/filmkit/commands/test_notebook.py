@@ -73,7 +73,12 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
         "the notebook is stored without outputs"
     )
     NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": PROJECT}}
+        notebook,
+        timeout=300,
+        startup_timeout=300,
+        iopub_timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": PROJECT}},
     ).execute()
     pages = [
         output.data["text/html"]

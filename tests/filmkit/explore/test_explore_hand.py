@@ -14,6 +14,7 @@ from tests.support.exploring import (
     file,
     open_page,
     open_part,
+    open_parts,
     opened_page,
     page,
 )
@@ -232,13 +233,14 @@ def test_fingers_choose_and_turn(open_page: Open) -> None:
     )
     open_part(page, "dot")
     canvas = page.locator("#dot-matrix canvas")
+    # A tap becomes a click a moment later.
     canvas.tap(position=middle_of_cell(canvas, 4, 2, 9))
-    assert page.evaluate("[chosen.query, drawers.dot.key]") == [5, 3]
+    wait_until(page, "chosen.query === 5 && drawers.dot.key === 3")
     page.locator("#query label").last.tap()
-    assert page.evaluate("chosen.query") == 9
+    wait_until(page, "chosen.query === 9")
     open_part(page, "mix")
     page.locator("#mix-rows button").first.tap()
-    assert page.locator("#mix-rows .off").count() == 1
+    wait_until(page, "document.querySelectorAll('#mix-rows .off').length === 1")
     open_part(page, "heads")
     box = page.locator("#arc").bounding_box()
     assert box
@@ -248,11 +250,18 @@ def test_fingers_choose_and_turn(open_page: Open) -> None:
         points = [{"x": x, "y": box["y"] + box["height"] / 2} for x in places]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    front = page.evaluate("drawers.heads.inFront")
+    front = page.evaluate(
+        """() => {
+          globalThis.lifted = false;
+          byId("arc").addEventListener("pointerup", () => (lifted = true));
+          return drawers.heads.inFront;
+        }"""
+    )
     touch("touchStart", 300)
     for x in (260, 200, 120, 60):
         touch("touchMove", x)
     touch("touchEnd")
+    wait_until(page, "lifted")
     assert page.evaluate("drawers.heads.inFront") > front
     assert page.evaluate("chosen.head") == 3
 
@@ -411,29 +420,35 @@ def test_every_control_has_a_name(page: Page, viewport: tuple[int, int]) -> None
     page.set_viewport_size({"width": 1280, "height": 720})
 
 
-def test_what_the_hand_finds_is_said_once_it_rests(page: Page) -> None:
+def test_what_the_hand_finds_is_said_once_it_rests(open_page: Open) -> None:
+    page = open_page(alone=True, **STILL)
+    page.clock.install(time=0)
+    page.reload()
+    open_parts(page)
+    page.evaluate("choose({ query: 7, head: 3 })")
+    page.clock.pause_at(3600)  # seconds: time passes only where the test says so
     spoken = """[...document.querySelectorAll('[role=status], [role=alert], [aria-live]')]
         .filter((each) => each.getAttribute('aria-live') !== 'off').map((each) => each.id)"""
     assert page.evaluate(spoken) == ["rank-read", "said"]
-    page.wait_for_timeout(600)
     page.evaluate(
         """window.heard = [];
-        window.listener = new MutationObserver(() => heard.push(byId('said').textContent));
-        listener.observe(byId('said'), { childList: true, characterData: true, subtree: true });
-        window.other = new MutationObserver(() => heard.push('rank'));
-        other.observe(byId('rank-read'), { childList: true });"""
+        new MutationObserver(() => heard.push(byId('said').textContent))
+            .observe(byId('said'), { childList: true, characterData: true, subtree: true });
+        new MutationObserver(() => heard.push('rank'))
+            .observe(byId('rank-read'), { childList: true });"""
     )
     slider = page.locator("#dot-count")
     slider.focus()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(600)
+        page.clock.run_for(300)  # milliseconds
+    assert page.evaluate("heard") == []
+    page.clock.run_for(300)
     total = page.text_content("#dot-total") or ""
     assert total.startswith("59 of 64")
     assert page.evaluate("heard") == [f"{page.text_content('#dot-read')} {total}"]
     slider.press("End")
     page.evaluate("byId('heads').scrollIntoView({ behavior: 'instant' })")
     page.locator("#query input[value='7']").press("ArrowLeft")
-    page.wait_for_timeout(600)
+    page.clock.run_for(600)
     assert page.evaluate("heard.slice(1)") == [page.text_content("#head-read")]
-    page.evaluate("listener.disconnect(); other.disconnect()")

@@ -115,9 +115,9 @@ def test_all_fits_and_is_drawn_in_both_themes(open_page: Open, size: str) -> Non
     check_room(page, width)
     if size != "4K":
         check_canvases(page)
-    page.emulate_media(color_scheme="dark")
+    page.click("#theme")
     page.emulate_media(color_scheme="light")
-    assert page.evaluate("themeName()") == "light"
+    wait_until(page, "themeName() === 'light'")
 
 
 @pytest.mark.parametrize(("language", "tag"), [("fr", "fr"), ("zh_Hans", "zh-Hans")])
@@ -180,9 +180,9 @@ def test_the_contents_lead_to_each_part(open_page: Open, name: str) -> None:
     ]
     links.nth(parts_of(page).index(name)).click()
     wait_until(page, f"byId('{name}').dataset.state === 'ready'")
-    page.wait_for_timeout(300)  # in which parts above it get their pictures
-    top = f"byId('{name}').getBoundingClientRect().top"
-    assert 0 <= page.evaluate(top) < 100
+    # Parts above it get their pictures, and it stays where it is.
+    wait_until(page, "!document.querySelector('.part[data-state=loading]')")
+    wait_until(page, f"Math.floor(byId('{name}').getBoundingClientRect().top / 100) === 0")
 
 
 def test_the_page_is_small(file: Path) -> None:

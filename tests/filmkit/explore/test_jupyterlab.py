@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
 import time
 from ast import literal_eval
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
@@ -23,7 +25,7 @@ from tests.support.notebooks import click_cell
 from tests.support.traces import make_trace
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Frame, Page
+    from playwright.sync_api import Browser, Frame, Page, WebSocket
 
 __all__ = ["browser"]
 
@@ -38,9 +40,10 @@ CELLS = (
     "rows.value",
 )
 
-# By the plugin that reads them: the state of widgets is saved, no window of news covers what is
-# clicked, and all cells stay in the page.
+# By the plugin that reads them: a notebook is saved when the test says so, with the state of its
+# widgets, no window of news covers what is clicked, and all cells stay in the page.
 SETTINGS = {
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
@@ -48,7 +51,11 @@ SETTINGS = {
 
 RUN = ".jp-NotebookPanel-toolbar [data-command='notebook:run-cell-and-select-next']"
 IDLE = "#jp-main-statusbar >> text=/ipykernel.*Idle/"
-FRAMES = ".jp-OutputArea iframe"
+CELL = ".jp-CodeCell >> nth={}"
+SECONDS = 120  # a busy machine starts a server, and a kernel, so late
+
+Frames = list[tuple[str, bytes]]
+"""What was "sent" to a kernel and "received" from it."""
 
 
 @contextmanager
@@ -87,15 +94,23 @@ def jupyterlab(notebooks: Path, folder: Path) -> Iterator[tuple[str, str]]:
             stderr=log,
         )
     try:
-        end = time.monotonic() + 120
-        while not (started := [*(folder / "runtime").glob("jpserver-*.json")]):
+        end = time.monotonic() + SECONDS
+        while not (address := started(folder / "runtime")):
             assert server.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < end, (folder / "log").read_text()
             time.sleep(0.1)
-        yield json.loads(started[0].read_text())["url"], token
+        yield address, token
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(SECONDS)
+
+
+def started(runtime: Path) -> str | None:
+    """Return the address of the server that has written its file to a folder, None before."""
+    for file in runtime.glob("jpserver-*.json"):
+        with suppress(json.JSONDecodeError):  # half-written
+            return str(json.loads(file.read_text())["url"])
+    return None
 
 
 def stop_kernels(address: str, token: str) -> None:
@@ -108,26 +123,65 @@ def stop_kernels(address: str, token: str) -> None:
         urlopen(Request(address_of_one, headers=headers, method="DELETE")).close()
 
 
-def run_cell(page: Page) -> None:
-    """Run the cell that is selected, and wait for it; the next one is selected then."""
+def recorded(page: Page) -> Frames:
+    """Return a list that receives what a page tells kernels, and hears of them, from now on."""
+    frames: Frames = []
+
+    def hear(kind: str, payload: str | bytes) -> None:
+        if isinstance(payload, bytes):
+            frames.append((kind, payload))
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framesent", partial(hear, "sent"))
+        socket.on("framereceived", partial(hear, "received"))
+
+    page.on("websocket", listen)
+    return frames
+
+
+@contextmanager
+def told(page: Page, frames: Frames, chosen: bytes) -> Iterator[None]:
+    """Choose something within the block, and leave it when Python has dealt with it.
+
+    The kernel may run a cell beside what a picture tells, even if that was sent before.
+    """
+    frames.clear()
+    yield
+    end = time.monotonic() + SECONDS
+    done = False
+    while not done:
+        assert time.monotonic() < end, f"Python does not know {chosen!r}"
+        page.wait_for_timeout(20)
+        telling = [each for kind, each in frames if kind == "sent" and chosen in each]
+        names = [match[1] for each in telling if (match := re.search(b'"msg_id":"(.+?)"', each))]
+        done = any(
+            kind == "received" and b'"idle"' in each and name in each
+            for kind, each in frames
+            for name in names
+        )
+
+
+def run_cell(page: Page, number: int) -> None:
+    """Run the cell that is selected, the nth to run, and wait for it; the next one is selected."""
     page.click(RUN)
-    page.wait_for_selector(IDLE)
+    page.wait_for_selector(f".jp-InputPrompt:text-is('[{number}]:')")
 
 
 def output(page: Page, cell: int) -> dict[str, Any]:
     """Return the dict that a cell has shown."""
-    shown = page.locator(".jp-CodeCell").nth(cell).locator(".jp-OutputArea-executeResult pre")
+    shown = page.locator(f"{CELL.format(cell)} >> .jp-OutputArea-executeResult pre")
     value: dict[str, Any] = literal_eval(shown.inner_text())
     return value
 
 
-def frame(page: Page, number: int) -> Frame:
-    """Return a picture of a notebook by its number, when it is drawn."""
-    handle = page.wait_for_selector(f"{FRAMES} >> nth={number}", timeout=60_000)
+def frame(page: Page, cell: int) -> Frame:
+    """Return the picture of a cell, when it is drawn and knows what Python has chosen."""
+    handle = page.wait_for_selector(f"{CELL.format(cell)} >> iframe")
     assert handle is not None
     content = handle.content_frame()
     assert content is not None
     content.wait_for_selector(".part[data-state=ready]")
+    wait_until(content, "notebook !== null")
     return content
 
 
@@ -147,40 +201,44 @@ def test_what_a_hand_chooses_is_read_by_the_next_cell(browser: Browser, tmp_path
     nbformat.write(notebook, file)
     with jupyterlab(notebooks, own) as (address, token):
         page = browser.new_page(viewport={"width": 1366, "height": 768})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1000 * SECONDS)
+        frames = recorded(page)
         page.goto(f"{address}lab/tree/{file.name}?token={token}")
         page.wait_for_selector(IDLE)
 
-        run_cell(page)
+        run_cell(page, 1)
         pattern = frame(page, 0)
-        click_cell(pattern, 4, 2)
-        pattern.wait_for_selector("#query input[value='5']:checked", state="attached")
-        run_cell(page)
-        told = output(page, 1)
-        assert (told["query"], told["key"], told["head"]) == (5, 3, 1)
-        assert told["query_word"] == "red"
+        with told(page, frames, b'"query":5'):
+            click_cell(pattern, 4, 2)
+        run_cell(page, 2)
+        value = output(page, 1)
+        assert (value["query"], value["key"], value["head"]) == (5, 3, 1)
+        assert value["query_word"] == "red"
 
-        run_cell(page)
+        run_cell(page, 3)
         pattern.wait_for_selector("#query input[value='4']:checked", state="attached")
-        run_cell(page)
+        run_cell(page, 4)
         assert output(page, 3)["query_word"] == "is"
 
-        run_cell(page)
-        rows = frame(page, 1)
-        rows.click("#mix-rows button >> nth=0")
-        rows.wait_for_selector("#mix-rows .off")
-        run_cell(page)
+        run_cell(page, 5)
+        with told(page, frames, b'"off":[1]'):
+            frame(page, 4).click("#mix-rows button >> nth=0")
+        run_cell(page, 6)
         assert output(page, 5)["off"] == (1,)
         assert output(page, 3)["query"] == 4, "two pictures of a notebook are two"
 
-        page.click(".jp-CodeCell >> nth=0 >> .jp-InputPrompt")
-        run_cell(page)  # again
-        click_cell(frame(page, 0), 1, 1)
-        run_cell(page)
+        page.click(f"{CELL.format(0)} >> .jp-InputPrompt")
+        run_cell(page, 7)  # again
+        with told(page, frames, b'"query":2'):
+            click_cell(frame(page, 0), 1, 1)
+        run_cell(page, 8)
         assert output(page, 1)["query"] == 2
 
-        page.keyboard.press("Control+s")
-        wait_until(page, "!document.querySelector('.jp-mod-current.jp-mod-dirty')")
+        with page.expect_response(
+            lambda response: response.request.method == "PUT" and file.name in response.url
+        ) as saving:
+            page.keyboard.press("Control+s")
+        assert saving.value.ok
         stop_kernels(address, token)
         page.reload()
         pattern = frame(page, 0)
