@@ -192,7 +192,7 @@ def test_a_picture_that_is_shown_twice_is_one(page: Page) -> None:
     wait_for(page, query=3)
     assert page.evaluate("saved") == saved + 6
     assert framed(page, 1).is_checked("#query input[value='2']"), "it no longer listens"
-    page.evaluate("document.querySelectorAll('iframe')[1].remove()")
+    page.evaluate("document.querySelector('#cell iframe:last-child').remove()")
 
 
 def test_an_answer_that_comes_late_undoes_nothing(show: Show, small: Trace) -> None:
