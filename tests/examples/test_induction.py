@@ -103,7 +103,7 @@ def test_its_numbers_are_those_of_the_trace(twice, scene):
     share = trace.get("pattern", layer)[head, second[-1], after[-1]]
     assert f": {share:.0%} of its attention" in script
     assert f"In layer {layer}, the last “" in script
-    assert f"{scores[layer, head]:.0%}, is the score" in script
+    assert f"{scores[layer, head]:.0%}, is the induction score" in script
     assert f"In {sum(score > 0.5 for score in scores.values())} of {len(scores)}," in script
     first, last = trace.meta.top_tokens[after[-1] - 1], trace.meta.top_tokens[second[-1]]
     assert f"\n“{first[0].strip()}”, though with" in script
