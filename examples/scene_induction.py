@@ -69,14 +69,14 @@ class Induction(Stage):
                 ends = (words[word].get_corner(n) + 0.1 * mn.DOWN for n in (mn.DL, mn.DR))
                 cone = mn.Polygon(words[row].get_top() + 0.1 * mn.UP, *ends, stroke_width=0)
                 cones.append(kit.Appear(cone.set_fill(self.theme.pattern, attention)))
-        self.play(mn.LaggedStart(*cones, lag_ratio=0.1))
+        self.play(mn.LaggedStart(*cones, lag_ratio=0.1, run_time=len(cones) / 4))
 
     def draw(self, word, end, side, angle, line):
         """Draw an arrow from the top of a word to a side of something, and a line of text there."""
         ends = word.get_top() + 0.1 * mn.UP, end.get_edge_center(side) + 0.1 * side
         arrow = mn.CurvedArrow(*ends, angle=angle, color=self.theme.highlight)
         label = Label(line, size=0.042, colour=self.theme.highlight).next_to(arrow, side)
-        self.play(mn.Create(arrow), kit.Appear(label.shift_onto_screen()))
+        self.play(mn.Create(arrow), kit.Appear(label.shift_onto_screen()), run_time=2)
 
     @beat
     def two_rounds(self):
@@ -118,7 +118,7 @@ class Induction(Stage):
         self.show("all", headline=self.headline_of(_("{many} of {heads}", **self.facts), line))
         at, scores = self.parts["all"].whole[0].axes.at, self.scores.ravel()
         dots = [mn.Dot([*at(*head), 0], 0.06, color=self.theme.muted) for head in enumerate(scores)]
-        self.play(mn.LaggedStart(*map(kit.Appear, dots), lag_ratio=0.01))
+        self.play(mn.LaggedStart(*map(kit.Appear, dots), lag_ratio=0.01, run_time=3))
         self.wait_for("many")
         strong = (dots[n].copy().scale(1.6) for n in np.flatnonzero(scores > 0.5))
         self.play(kit.Appear(kit.glow(mn.VGroup(*strong).set_color(self.theme.accent))))
@@ -132,8 +132,8 @@ class Induction(Stage):
         before, read = words[self.copied - 1 : self.copied + 1]
         note = Label(_("after “{last}”", **self.facts), size=0.05).next_to(read, mn.DOWN)
         frame = mn.SurroundingRectangle(note, color=self.theme.highlight, corner_radius=0.1)
-        self.play(kit.Appear(note), kit.Appear(frame))
         self.draw(read, before, mn.UP, 2, _("layer {helper} looks one word back", **self.facts))
+        self.play(kit.Appear(note), kit.Appear(frame), run_time=2)
         self.wait_for("layer")
         self.draw(words[-2], frame, mn.LEFT, -1, _("layer {layer} finds the note", **self.facts))
 
@@ -145,5 +145,5 @@ class Induction(Stage):
         words = self.parts["rounds"].whole[0]
         read, below = words[self.copied], words[self.period].get_center() - words[0].get_center()
         said = read.copy().set_color(self.theme.accent).shift(below)
-        arrow = mn.Arrow(read.get_bottom(), said.get_top(), color=self.theme.accent)
-        self.play(mn.GrowArrow(arrow), kit.Vanish(words[-1]), kit.MoveFromCopy(read, said))
+        self.play(mn.GrowArrow(mn.Arrow(read.get_bottom(), said.get_top(), color=said.get_color())))
+        self.play(kit.Vanish(words[-1]), kit.MoveFromCopy(read, said, run_time=4))
