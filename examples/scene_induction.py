@@ -5,19 +5,20 @@
     python render.py examples/scene_induction.py --trace twice.safetensors
 """
 
+import manim as mn
 import numpy as np
-from manim import DOWN, LEFT, UP, Arrow, Create, CurvedArrow, GrowArrow, VGroup
 
 import filmkit as kit
-from filmkit import Label, Mark, Stage, beat, cells_of, format_share, printable, quantity
+from filmkit import Label, Stage, beat, format_share, printable
 from filmkit.core.language import _
 
+SHARES = {"y_range": (0, 1), "write": format_share, "size": 0.038, "width": 5}
 
-@quantity("mean attention at a distance", axes=("head", "layer"))
+
 def attention_at(trace, distance, count):
-    """Return how much heads (down) of layers (across) look back by `distance`, in the last rows."""
+    """Return how much each head (layer, head) looks back by `distance`, on average of words."""
     rows, layers = np.arange(-count, 0) + trace.meta.n_prompt, range(trace.meta.n_layers)
-    return np.mean([trace.get("pattern", n)[:, rows, rows - distance] for n in layers], axis=2).T
+    return np.mean([trace.get("pattern", n)[:, rows, rows - distance] for n in layers], axis=2)
 
 
 class Induction(Stage):
@@ -32,118 +33,117 @@ class Induction(Stage):
         self.period = period = len(words) - self.copied
         if not period or words[period:] != words[: self.copied]:
             raise kit.StageError("no sentence begins again in this prompt: see the scene's file")
-        self.facts |= {"last": words[-1], "start": " ".join(words[: self.copied])}
-        self.part("question", self.rounds(*words, "?"))
-        self.part("answer", self.rounds(*words, words[self.copied]))
-        self.add_guesses("first", self.copied, self.theme.muted)
-        self.add_guesses("second", len(words), self.theme.accent)
-        self.part("axes", kit.text_in(_("to\xa0→ from\xa0↓"), 1.2, colour=self.theme.muted))
-        source = self.layer.computed("attention_at", distance=period - 1, count=self.copied)
-        scores = cells_of(self.trace, source)
-        self.part("all", kit.Matrix(scores, kit.Norm.unit(), source))
-        self.strong = np.argwhere(scores > 0.5)
-        self.facts |= {"heads": str(scores.size), "many": str(len(self.strong))}
-        head, layer = np.argwhere(scores == scores.max())[0].tolist()
-        pattern = kit.head_matrix(self.layer.at(layer).head(head), "pattern")
-        self.part("copies", pattern)
-        helper = attention_at(self.trace, 1, self.layer.count - 1)[:, :layer].max(axis=0).argmax()
-        self.facts |= {"layer": str(layer), "helper": str(helper), "copied": words[self.copied]}
-        self.facts["share"] = format_share(pattern.values[-1, self.copied])
-        self.facts["score"] = format_share(scores.max())
+        start = "\xa0".join(words[: self.copied])
+        self.facts |= {"last": words[-1], "next": words[self.copied], "start": start}
+        asked = Label("?", size=0.075, colour=self.theme.accent)
+        rounds = kit.LabelGroup(*(Label(word, size=0.075) for word in words), asked)
+        self.part("rounds", rounds.arrange_in_grid(cols=period, buff=(0.35, 2)))
+        before = "".join(self.layer.words[:period]).strip()
+        self.part("before", kit.text_in(before, 0.42 * self.frame.free.width, size=0.042))
+        self.add_guesses("first", self.layer.first + self.copied - 1, self.theme.muted)
+        self.add_guesses("second", self.layer.stop - 1, self.theme.accent)
+        self.scores = scores = attention_at(self.trace, period - 1, self.copied)
+        layer, head = np.argwhere(scores == scores.max())[0].tolist()
+        self.pattern = self.layer.at(layer).head(head).pattern
+        helper = attention_at(self.trace, 1, self.layer.count - 1)[:layer].max(axis=1).argmax()
+        self.facts |= {"layer": str(layer), "helper": str(helper), "heads": str(scores.size)}
+        self.facts |= {"score": format_share(scores.max()), "many": str((scores > 0.5).sum())}
+        self.facts["share"] = format_share(self.pattern[-1, self.copied])
+        look = SHARES | {"xs": (-4, scores.size + 3), "x": _("heads, layer by layer")}
+        self.part("all", kit.Chart(lines={_("half"): (0.5, 0.5)}, **look))
 
-    def rounds(self, *words):
-        """Return the words of both rounds, the second below the first; the last one stands out."""
-        bright = {words[-1]: self.theme.accent}
-        labels = (Label(word, size=0.075, colour=bright.get(word)) for word in words)
-        return kit.LabelGroup(*labels).arrange_in_grid(cols=self.period, buff=(0.35, 2))
-
-    def add_guesses(self, name, count, colour):
-        """Make parts, and facts, of some first words and of the likeliest next ones."""
-        text, place = "".join(self.layer.words[:count]).strip(), self.layer.first + count - 1
+    def add_guesses(self, name, place, colour):
+        """Make parts, and facts, of the likeliest words after a place of the prompt."""
         words = [printable(word) for word in self.trace.meta.top_tokens[place][:3]]
         shares = self.trace["top_probs"][place, :3]
         self.facts |= {name: words[0], f"{name}_share": format_share(shares[0])}
-        self.part(f"{name}_text", kit.text_in(f"{text} …", 0.42 * self.frame.free.width, size=0.04))
-        look = {"size": 0.038, "y_range": (0, 1), "write": format_share, "colour": colour}
-        self.part(name, kit.Chart(shares, names=words, width=5, **look))
+        self.part(name, Label(f"{self.facts['start']} …", size=0.042))
+        self.part(f"{name}_guesses", kit.Chart(shares, names=words, colour=colour, **SHARES))
 
-    def look(self, share, line, *cells):
-        """Show the head that copies, frames around some cells of it, and what they say."""
-        figure = Label(self.facts[share], size=0.09, weight="semibold")
-        self.part("said", VGroup(figure, kit.text_in(line, 4, size=0.042)).arrange(DOWN))
-        look = {"tall": "axes .\n. copies\nsaid said", "titles": False, "words": "marked"}
-        marks = tuple(Mark("copies", *cell) for cell in cells)
-        self.show("axes . said\n. copies said", marks=marks, **look)
+    def look(self, share, line, first):
+        """Show what some words, and all after them, look at: cones as bright as attention."""
+        self.show("rounds", headline=self.headline_of(self.facts[share], line))
+        words, cones = self.parts["rounds"].whole[0], []
+        for row in range(first, self.layer.count):
+            for word, attention in enumerate(self.pattern[row, : self.period]):
+                ends = (words[word].get_corner(n) + 0.1 * mn.DOWN for n in (mn.DL, mn.DR))
+                cone = mn.Polygon(words[row].get_top() + 0.1 * mn.UP, *ends, stroke_width=0)
+                cones.append(kit.Appear(cone.set_fill(self.theme.pattern, attention)))
+        self.play(mn.LaggedStart(*cones, lag_ratio=0.1, run_time=len(cones) / 4))
 
-    def draw(self, start, end, angle, line, side):
-        """Draw an arrow from a point to another one, and words beside it."""
-        arrow = CurvedArrow(start, end, angle=angle, color=self.theme.highlight)
+    def draw(self, word, end, side, angle, line):
+        """Draw an arrow from the top of a word to a side of something, and a line of text there."""
+        ends = word.get_top() + 0.1 * mn.UP, end.get_edge_center(side) + 0.1 * side
+        arrow = mn.CurvedArrow(*ends, angle=angle, color=self.theme.highlight)
         label = Label(line, size=0.042, colour=self.theme.highlight).next_to(arrow, side)
-        self.play(Create(arrow), kit.Appear(label))
+        self.play(mn.Create(arrow), kit.Appear(label.shift_onto_screen()), run_time=2)
 
     @beat
     def two_rounds(self):
         """A language model reads a sentence, and then its beginning once more. What comes next?"""
-        self.show("question")
+        self.show("rounds")
 
-    @beat(ask="After just “{start}”, is “[{first}]” likelier or “[{copied}]”?", answer="first")
+    @beat(ask="After just “{start}”, is “[{first}]” likelier or “[{next}]”?", answer="first")
     def the_first_time(self):
         """“{first}”, though with {first_share} it is far from sure: no word can look ahead."""
-        line = _("at most: the model has no clear favourite")
-        words = self.headline_of(self.facts["first_share"], line)
-        self.show("first_text\nfirst", headline=words)
+        line = _("the likeliest next word has {first_share}", **self.facts)
+        self.show("first\nfirst_guesses", headline=self.headline_of(_("No favourite"), line))
 
     @beat
     def the_second_time(self):
         """The second time, “{second}” has {second_share}: only attention can have looked it up."""
         line = _("for “{second}”, once the model has read it", **self.facts)
         words = self.headline_of(self.facts["second_share"], line)
-        self.show("first_text second_text\nfirst second", headline=words)
+        tall = "first\nfirst_guesses\nbefore\nsecond\nsecond_guesses"
+        self.show(". before\nfirst second\nfirst_guesses second_guesses", tall=tall, headline=words)
 
-    @beat(
-        ask="Does the last “{last}” look at [the first “{last}”] or “[{copied}]”?", answer="copied"
-    )
+    @beat(ask="Does the last “{last}” look at [the first “{last}”] or “[{next}]”?", answer="next")
     def where_it_looks(self):
-        """At “{copied}”, which came after the first “{last}”: {share} of its attention."""
-        line = _("of the attention of the last “{last}” goes to “{copied}”", **self.facts)
-        self.look("share", line, (-1, self.copied))
+        """At “{next}”, which came after the first “{last}”: {share} of its attention."""
+        line = _("of the attention of the last “{last}” goes to “{next}”", **self.facts)
+        self.look("share", line, self.layer.count - 1)
 
     @beat
-    def a_line(self):
-        """Each word of the second round looks at the word that followed it in the first, and that
-        makes a line. The mean of its cells, {score}, is the score of this head."""
-        line = _("of their attention, on average, goes to what came next the first time")
-        self.look("score", line, *((self.period + n, n + 1) for n in range(self.copied)))
+    def one_word_on(self):
+        """In one head of layer {layer}, each word of the second round looks at the word that
+        followed it in the first. The mean, {score}, is the induction score of this head."""
+        line = _("of attention, on average, goes to the word that came next the first time")
+        self.look("score", line, self.period)
 
     @beat
     def all_heads(self):
         """This is the score of every head of the model. In [{many}] of {heads}, more than half of
-        the attention is on that line. Heads that do this are called induction heads."""
-        self.show("all", reveal="all", bars="all")
+        the attention is on what came next. Heads that do this are called induction heads."""
+        line = _("heads give over half of their attention to the word that came next")
+        self.show("all", headline=self.headline_of(_("{many} of {heads}", **self.facts), line))
+        at, scores = self.parts["all"].whole[0].axes.at, self.scores.ravel()
+        dots = [mn.Dot([*at(*head), 0], 0.06, color=self.theme.muted) for head in enumerate(scores)]
+        self.play(mn.LaggedStart(*map(kit.Appear, dots), lag_ratio=0.01, run_time=3))
         self.wait_for("many")
-        marks = tuple(Mark("all", *cell) for cell in self.strong)
-        line = _("heads give over half to what came next the first time")
-        words = self.headline_of(_("{many} of {heads}", **self.facts), line)
-        self.show("all", marks=marks, bars="all", headline=words)
+        strong = (dots[n].copy().scale(1.6) for n in np.flatnonzero(scores > 0.5))
+        self.play(kit.Appear(kit.glow(mn.VGroup(*strong).set_color(self.theme.accent))))
 
-    @beat(ask="How can “{copied}” know that it came after “{last}”?")
+    @beat(ask="How can “{next}” know that it came after “{last}”?")
     def its_helper(self):
-        """In layer {helper}, a head looks one word back: it notes at “{copied}” what came before.
+        """In layer {helper}, a head looks one word back: it notes at “{next}” what came before.
         In layer [{layer}], the last “{last}” looks for such a note."""
-        self.show("question")
-        words = self.parts["question"].whole[0]
-        note = Label(_("after “{last}”", **self.facts), size=0.055, colour=self.theme.highlight)
-        self.play(kit.Appear(note.next_to(words[self.copied], DOWN)))
-        start, end = (words[self.copied - n].get_top() + 0.1 * UP for n in (0, 1))
-        self.draw(start, end, 2, _("layer {helper} looks one word back", **self.facts), UP)
+        self.show("rounds")
+        words = self.parts["rounds"].whole[0]
+        before, read = words[self.copied - 1 : self.copied + 1]
+        note = Label(_("after “{last}”", **self.facts), size=0.05).next_to(read, mn.DOWN)
+        frame = mn.SurroundingRectangle(note, color=self.theme.highlight, corner_radius=0.1)
+        self.draw(read, before, mn.UP, 2, _("layer {helper} looks one word back", **self.facts))
+        self.play(kit.Appear(note), kit.Appear(frame), run_time=2)
         self.wait_for("layer")
-        start, end = words[-2].get_top() + 0.1 * UP, note.get_left() + 0.1 * LEFT
-        self.draw(start, end, -1, _("layer {layer} finds the note", **self.facts), LEFT)
+        self.draw(words[-2], frame, mn.LEFT, -1, _("layer {layer} finds the note", **self.facts))
 
     @beat
     def said_again(self):
-        """All heads that follow the line, strongly or weakly, make the model say “{copied}”. No
+        """All heads that look there, strongly or weakly, make the model say “{next}”. No
         weight has changed: training made heads that copy, and the prompt tells them what."""
-        self.show("answer")
-        read, said = (self.parts["answer"].whole[0][n] for n in (self.copied, -1))
-        self.play(GrowArrow(Arrow(read.get_bottom(), said.get_top(), color=self.theme.accent)))
+        self.show("rounds")
+        words = self.parts["rounds"].whole[0]
+        read, below = words[self.copied], words[self.period].get_center() - words[0].get_center()
+        said = read.copy().set_color(self.theme.accent).shift(below)
+        self.play(mn.GrowArrow(mn.Arrow(read.get_bottom(), said.get_top(), color=said.get_color())))
+        self.play(kit.Vanish(words[-1]), kit.MoveFromCopy(read, said, run_time=4))

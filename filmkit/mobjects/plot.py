@@ -64,7 +64,8 @@ class Chart(VGroup):
     Attributes
     ----------
     axes, names
-        The axes with their ticks and titles, and the names below them.
+        The axes with their ticks and titles, and the names below them. In a picture,
+        ``axes.at(x, y)`` is where a number of the data is, for marks of one's own.
     bars, numbers
         Each bar, and the number at its end; there are no numbers where they would be too small.
     curves, ends
@@ -195,7 +196,9 @@ class Chart(VGroup):
         """
         height = min(box.height, box.width)
         given = self._given | {"width": box.width, "height": height}
-        return Chart(**given).shift(box.center)
+        chart = Chart(**given).shift(box.center)
+        chart.axes.plot = chart.axes.plot.moved(box.x, box.y)
+        return chart
 
 
 def _finite(what: str, values: npt.ArrayLike) -> Array:

@@ -115,6 +115,10 @@ class WorkedSum(VGroup):
         self.meaning.on_line(
             float(self.total.get_left()[0]) - 0.3 - self.meaning.width / 2, self.total.get_y()
         )
+        # Words of some languages are longer than a line of the sum.
+        start, end = self.rule.get_start_and_end()
+        start[0] = min(start[0], self.meaning.get_left()[0])
+        self.rule.put_start_and_end_on(start, end)
         self.add(self.lines, self.rule, self.meaning, self.total)
 
 

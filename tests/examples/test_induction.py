@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from manim import Polygon, tempconfig
+from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
 from extract import Trace
@@ -53,6 +55,22 @@ def twice(tmp_path_factory, kept):
     return path
 
 
+def copying(trace):
+    """Return places of the second round, those that came next, and how much each head looks there.
+
+    Heads are (layer, head), and the places those of all tokens.
+    """
+    words = [token.strip() for token in trace.meta.tokens[: trace.meta.n_prompt]]
+    second = [n for n, word in enumerate(words) if n > 1 and word in words[1:n]]
+    after = [words.index(words[n]) + 1 for n in second]
+    scores = {
+        (layer, head): trace.get("pattern", layer)[head][second, after].mean()
+        for layer in range(trace.meta.n_layers)
+        for head in range(trace.meta.n_heads)
+    }
+    return second, after, scores
+
+
 def test_it_is_short():
     assert len(FILE.read_text(encoding="utf-8").splitlines()) < 150
 
@@ -90,24 +108,41 @@ def test_its_pictures_are_drawn(twice, scene, tmp_path):
 def test_its_numbers_are_those_of_the_trace(twice, scene):
     """The best head, and both guesses, computed again without the scene."""
     trace = Trace.load(twice)
-    words = [token.strip() for token in trace.meta.tokens[: trace.meta.n_prompt]]
-    second = [n for n, word in enumerate(words) if n > 1 and word in words[1:n]]
-    after = [words.index(words[n]) + 1 for n in second]
-    scores = {
-        (layer, head): trace.get("pattern", layer)[head][second, after].mean()
-        for layer in range(trace.meta.n_layers)
-        for head in range(trace.meta.n_heads)
-    }
+    second, after, scores = copying(trace)
     layer, head = max(scores, key=scores.get)
     script = run("render.py", "script", FILE, "--trace", twice)
     share = trace.get("pattern", layer)[head, second[-1], after[-1]]
     assert f": {share:.0%} of its attention" in script
     assert f"In layer {layer}, the last “" in script
-    assert f"{scores[layer, head]:.0%}, is the score" in script
+    assert f"{scores[layer, head]:.0%}, is the induction score" in script
     assert f"In {sum(score > 0.5 for score in scores.values())} of {len(scores)}," in script
     first, last = trace.meta.top_tokens[after[-1] - 1], trace.meta.top_tokens[second[-1]]
     assert f"\n“{first[0].strip()}”, though with" in script
     assert f"The second time, “{last[0].strip()}” has" in script
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_light_falls_on_words_as_attention_does(twice, scene):
+    trace, shown = Trace.load(twice), []
+
+    def stop(record, stage):
+        if record.name == "where_it_looks":
+            shown.extend(piece for mobject in stage.mobjects for piece in mobject.get_family())
+            raise EndSceneEarlyException
+
+    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+        scene(trace, on_beat_end=stop).render()
+    second, after, scores = copying(trace)
+    layer, head = max(scores, key=scores.get)
+    attention = trace.get("pattern", layer)[head, second[-1]]
+    cones = [piece for piece in shown if isinstance(piece, Polygon)]
+    first = range(trace.meta.has_bos, second[0])
+    assert [cone.get_fill_opacity() for cone in cones] == pytest.approx(attention[first])
+    brightest = max(cones, key=lambda cone: cone.get_fill_opacity())
+    word = trace.meta.tokens[after[-1]].strip()
+    places = [piece.get_x() for piece in shown if getattr(piece, "text", "") == word]
+    assert brightest.get_vertices()[1:, 0].mean() == pytest.approx(places[0], abs=0.1)
 
 
 @pytest.mark.model

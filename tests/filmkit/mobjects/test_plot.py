@@ -115,6 +115,7 @@ def test_a_chart_fills_its_place_with_letters_of_the_same_size() -> None:
     assert chart.width > 0.95 * place.width
     assert {label.size for label in (*chart.names, *chart.axes.y_ticks)} == {0.03}
     assert chart.axes.y.high == 4
+    assert chart.axes.at(1, 2) == pytest.approx(tuple(chart.bars[1].get_top()[:2]))
     assert chart.bars[0].get_fill_color().to_hex() == "#FF0000"
     assert small.filling(Box(0, 0, 4.0, 9.0)).height < 4.05  # no higher than wide
 
