@@ -340,7 +340,7 @@ class Hall:
         _post_all(self._speakers, self._place())
 
     def _tell_telephones(self) -> None:
-        # One may come as another leaves: the screen covers the code when their number grows.
+        # One may come as another leaves: the screen puts the code away when they become more.
         self._post_screen({"kind": "telephones", "count": len(self._speakers)}, replacing=False)
 
     def _tell_votes(self) -> None:

@@ -656,7 +656,7 @@ def test_a_slow_reader_gets_every_step_and_the_newest_of_all_else() -> None:
     kinds = [message["kind"] for message in line._waiting]
     assert sorted(kinds) == ["laser", "step", "step", "step"]
     assert {"kind": "laser", "at": [0.3, 0.3]} in line._waiting
-    for telephones in (0, 1):  # the code of the first is covered when the second has come
+    for telephones in (0, 1):  # the screen puts the code away when there are more
         talk._speakers = {hall._Line(_Slow(), 1.0, 1.0) for _ in range(telephones)}
         talk._tell_telephones()
     assert [each["count"] for each in line._waiting if each["kind"] == "telephones"] == [0, 1]

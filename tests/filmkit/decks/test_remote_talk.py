@@ -65,6 +65,15 @@ POINTED = """(() => {
 })()"""
 """Keeps where the pointer is on the screen after each word of it: a share of the width, or null."""
 
+QUICK = """(() => {
+  const { x, y, width } = now.getBoundingClientRect();
+  for (const across of [0.5, 0.75]) {
+    const place = { pointerId: 1, clientX: x + across * width, clientY: y + 1 };
+    now.dispatchEvent(new PointerEvent("pointermove", place));
+  }
+})()"""
+"""Moves the mouse over a telephone's picture so quickly that not every place is told at once."""
+
 WORKS = "document.body.classList.contains('works')"
 RESTED = "stepped.by = 0"  # a thumb that trembles is not what taps next
 
@@ -274,10 +283,9 @@ def test_black_and_pointer_come_from_the_telephone(screen: Page, telephone: Page
     screen.evaluate(POINTED)
     point_at(telephone, 0.25)
     telephone.mouse.down()
-    wait_until(screen, "pointed.length > 0")
-    assert screen.evaluate("pointed[0]") == pytest.approx(0.25, abs=0.02)
-    point_at(telephone, 0.5)
-    point_at(telephone, 0.75)  # at once: the telephone does not tell every move, but the last one
+    wait_until(screen, "pointed.some(Boolean)")
+    assert screen.evaluate("pointed.find(Boolean)") == pytest.approx(0.25, abs=0.02)
+    telephone.evaluate(QUICK)
     wait_until(screen, "pointed.at(-1) > 0.7")
     assert screen.evaluate("pointed.at(-1)") == pytest.approx(0.75, abs=0.02)
     telephone.mouse.up()

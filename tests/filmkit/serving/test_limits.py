@@ -61,8 +61,8 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture(autouse=True)
-def _silence_may_be_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine that stands still, too, unless a test is about silence."""
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence may be long on a busy machine; only tests about silence end it."""
     monkeypatch.setattr(limits, "REQUEST_SECONDS", 2 * PATIENCE)
 
 
