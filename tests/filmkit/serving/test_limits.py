@@ -25,7 +25,8 @@ from filmkit.serving.running import listening, server_of
 from tests.support.serving import serving
 
 LARGE = 8 << 20  # bytes; more than the system keeps for a reader
-PATIENCE = 30.0  # seconds
+PATIENCE = 30.0  # seconds that a test waits
+SILENCE = 60.0  # seconds that a busy machine may let pass between two requests
 HELLO = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 Connect = Callable[[], socket.socket]
@@ -50,7 +51,8 @@ async def _echo(websocket: WebSocket) -> None:
 def _serving() -> Iterator[int]:
     """Serve with the bounds, and yield the port."""
     routes = [Route("/", _answer), Route("/long", _answer_long), WebSocketRoute("/echo", _echo)]
-    with listening() as place, serving(server_of(Starlette(routes=routes), place, **BOUNDED)):
+    options = BOUNDED | {"timeout_keep_alive": SILENCE}
+    with listening() as place, serving(server_of(Starlette(routes=routes), place, **options)):
         yield place.getsockname()[1]
 
 
@@ -62,8 +64,8 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence may be long on a busy machine; only tests about silence end it."""
-    monkeypatch.setattr(limits, "REQUEST_SECONDS", 2 * PATIENCE)
+    """Silence may be long; only tests about silence end it."""
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", SILENCE)
 
 
 @pytest.fixture
@@ -167,6 +169,7 @@ def test_an_address_comes_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_addresses_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_ADDRESSES", 2)
+    monkeypatch.setattr(limits, "ARRIVALS_A_SECOND", 0.0)
     monkeypatch.setattr(limits, "ARRIVALS_AT_ONCE", 1)
     arrivals = limits._Arrivals()
     came = [arrivals.allows(address) for address in "abbcab"]
