@@ -340,7 +340,8 @@ class Hall:
         _post_all(self._speakers, self._place())
 
     def _tell_telephones(self) -> None:
-        self._post_screen({"kind": "telephones", "count": len(self._speakers)})
+        # One may come as another leaves: the screen puts the code away when they become more.
+        self._post_screen({"kind": "telephones", "count": len(self._speakers)}, replacing=False)
 
     def _tell_votes(self) -> None:
         """Tell everybody of the vote, also the audience."""

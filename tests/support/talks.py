@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from PIL import Image
 
 from filmkit.core.theme import DARK
@@ -69,14 +70,18 @@ def talk_of(folder: Path, film: Path | None = None) -> Talk:
 
 @contextmanager
 def served(talk: Talk) -> Iterator[TalkServer]:
-    """Serve a talk from a thread, to this machine alone, for the duration of a ``with`` block."""
+    """Serve a talk from a thread, to this machine alone, for the duration of a ``with`` block.
+
+    On a busy machine a browser may take long from a connection to what it asks there.
+    """
     # Loaded here: they are an extra of the project.
     from filmkit.decks.remote import TalkServer
-    from filmkit.serving.limits import BOUNDED
+    from filmkit.serving import limits
     from filmkit.serving.running import listening, server_of
     from tests.support.serving import serving
 
-    with ExitStack() as stack:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setattr(limits, "REQUEST_SECONDS", 60.0)
         inside, outside = (stack.enter_context(listening()) for _ in range(2))
         server = TalkServer(
             talk, inside=inside.getsockname()[1], outside=outside.getsockname()[1], addresses=()
@@ -84,7 +89,7 @@ def served(talk: Talk) -> Iterator[TalkServer]:
         stack.enter_context(
             serving(
                 server_of(server.inside(), inside),
-                server_of(server.outside(), outside, **BOUNDED),
+                server_of(server.outside(), outside, **limits.BOUNDED),
             )
         )
         yield server

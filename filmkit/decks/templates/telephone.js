@@ -173,7 +173,7 @@ const LASER_EVERY = 33; // milliseconds
 const LASER_STILL = 300; // milliseconds after which a finger that rests is told again
 const now = byId("now");
 const dot = byId("dot");
-let pointed = 0;
+let pointed = 0; // when it was told last, by the clock of events
 let resting = 0;
 
 function point(event) {
@@ -187,12 +187,12 @@ function point(event) {
   }
   dot.style.left = `${100 * at[0]}%`;
   dot.style.top = `${100 * at[1]}%`;
-  if (Date.now() - pointed < LASER_EVERY) return;
-  pointed = Date.now();
   const tellPlace = () => tell({ kind: "laser", at: at.map((part) => Number(part.toFixed(4))) });
-  tellPlace();
   clearInterval(resting);
   resting = setInterval(tellPlace, LASER_STILL);
+  if (event.timeStamp - pointed < LASER_EVERY) return;
+  pointed = event.timeStamp;
+  tellPlace();
 }
 
 function stopPointing() {

@@ -17,7 +17,9 @@ const HEAR = {
     Object.assign(asked, { slide, open, mine, right });
     byId("question").textContent = slide === null ? data.title : question;
     byId("choices").hidden = slide === null;
-    byId("choices").replaceChildren(...choices.map(choiceButton));
+    // A finger may be on a button: it stays unless something else is asked.
+    const shown = [...byId("choices").children].map((button) => button.textContent);
+    if (shown.join("\n") !== choices.join("\n")) byId("choices").replaceChildren(...choices.map(choiceButton));
     showState();
   },
 };
