@@ -251,12 +251,13 @@ def _updating(
     request: RenderRequest, shown: Path, films: bool, since: float, watcher: EditWatcher
 ) -> Iterator[None]:
     """Run :func:`update_outputs` in a new process, which is stopped when the block is left."""
+    stopped = threading.Event()
 
     def hear() -> None:
         while message := update.receive():
             if message["kind"] == USES:
                 watcher.follow(message["uses"])
-            elif message["kind"] == ERROR:
+            elif message["kind"] == ERROR and not stopped.is_set():
                 echo(f"Error: {message['text']}", err=True)
 
     function = f"{__name__}:{update_outputs.__name__}"
@@ -272,6 +273,7 @@ def _updating(
             threading.Thread(target=hear, daemon=True).start()
             yield
         finally:
+            stopped.set()
             stop(update)
 
 
