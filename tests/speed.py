@@ -30,7 +30,7 @@ from extract.support.temporary import temporary_folder
 from tests.support.browsing import find_browser, open_browser
 from tests.support.checkout import PROJECT
 from tests.support.exploring import explore_page, open_part
-from tests.support.studio import StudioClient, program, studio_program
+from tests.support.studio import StudioClient, program, save, studio_program
 
 __all__ = ["edit_times", "film_times", "turning_rate"]
 
@@ -72,7 +72,7 @@ def _edited(scene: Path) -> Iterator[float]:
     """Save an edit of a beat for each value taken; the value is when it was saved."""
     for number in count(1):
         now = time.monotonic()
-        scene.write_text(SCENE.format(place=number / 1000), encoding="utf-8")
+        save(scene, SCENE.format(place=number / 1000))
         yield now
 
 
