@@ -205,6 +205,22 @@ def test_pipes_are_not_read(project: Path) -> None:
     assert syntax_errors(pipes) == {pipes[1]: f"{pipes[1]} is not a file"}
 
 
+def test_what_goes_while_it_is_read_is_passed_over(
+    project: Path, watcher: EditWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: object) -> Any:
+        raise FileNotFoundError(path)
+
+    scan = os.scandir
+    folder = project / "scenes" / "mine"
+    monkeypatch.setattr(os, "scandir", lambda path: (gone if Path(path) == folder else scan)(path))
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    (project / "extract" / "new.py").write_text("new")
+    edited = watcher.wait()
+    assert {path.name for path in edited} == {"fr.po", "new.py"}
+    assert syntax_errors(edited) == {}
+
+
 def test_saves_without_a_change_are_ignored(
     project: Path, edits: list[list[str]], patient: None
 ) -> None:
