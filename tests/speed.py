@@ -2,8 +2,8 @@
 
     python -m tests.speed --runs 3
 
-An edit is measured in the studio, and with ``--watch``: both work on the same scene, one after the
-other, because other programs may keep the machine busy. Films are made of a scene of flat pictures
+An edit is measured in the studio, and with ``--watch``: both work on the same scene, in turns,
+because other programs may keep the machine busy. Films are made of a scene of flat pictures
 and one in space, in full HD with two processes and an empty cache. What a second of film takes,
 start-up, rehearsal and encoding included, is said by the clock and in time of the processors. Where
 other programs run meanwhile, only the latter says something. It is known on Linux alone. The arc of
@@ -18,8 +18,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from extract.support.temporary import temporary_folder
 from tests.support.browsing import find_browser, open_browser
 from tests.support.checkout import PROJECT
 from tests.support.exploring import explore_page, open_part
-from tests.support.studio import StudioClient, program, studio_program
+from tests.support.studio import StudioClient, program, save, studio_program
 
 __all__ = ["edit_times", "film_times", "turning_rate"]
 
@@ -61,27 +61,33 @@ FILMS = ("scene_attention", "scene_heads")  # one of flat pictures, and one in s
 
 
 def edit_times(runs: int) -> dict[str, list[float]]:
-    """Return the seconds from saving edits to their picture: on the page, and with --watch."""
-    with temporary_folder() as folder:
-        times = _studio_times(folder / "edited.py", runs)
-    with temporary_folder() as folder:
-        return times | {"--watch, the sheet": _watch_times(folder / "edited.py", runs)}
+    """Return the seconds from saving edits to their picture: on the page, and with --watch.
+
+    They are measured in turns, so that what else the machine does meanwhile delays all alike.
+    """
+    with (
+        temporary_folder() as one,
+        temporary_folder() as other,
+        closing(_studio_times(one / "edited.py")) as studio,
+        closing(_watch_times(other / "edited.py")) as watched,
+    ):
+        found = [(*next(studio), next(watched)) for _run in range(runs)]
+    names = "studio, the frame on the page", "studio, another beat", "--watch, the sheet"
+    return {name: [*times] for name, times in zip(names, zip(*found, strict=True), strict=True)}
 
 
 def _edited(scene: Path) -> Iterator[float]:
     """Save an edit of a beat for each value taken; the value is when it was saved."""
     for number in count(1):
         now = time.monotonic()
-        scene.write_text(SCENE.format(place=number / 1000), encoding="utf-8")
+        save(scene, SCENE.format(place=number / 1000))
         yield now
 
 
-def _studio_times(scene: Path, runs: int) -> dict[str, list[float]]:
+def _studio_times(scene: Path) -> Generator[tuple[float, float]]:
     """Measure a page that shows the touched beat, and one that shows another beat."""
     edits = _edited(scene)
     next(edits)
-    shown: list[float] = []
-    other: list[float] = []
     with (
         studio_program(scene.name, folder=scene.parent) as (address, _),
         StudioClient(address) as page,
@@ -89,25 +95,24 @@ def _studio_times(scene: Path, runs: int) -> dict[str, list[float]]:
         hello = page.wait_for("hello")
         page.tell("show", scene=hello["scene"], choices=hello["choices"])
         page.wait_for("done")
-        for _run in range(runs):
+        while True:
             start = next(edits)
             page.wait_for("drawing")
             page.tell("frame", beat=TOUCHED, frame=20, picture=True)
             page.wait_for("frame", beat=TOUCHED)
-            shown.append(time.monotonic() - start)
+            shown = time.monotonic() - start
             page.wait_for("done")
-        for _run in range(runs):
             start = next(edits)
             # The page goes to the end of the touched beat.
             page.wait_for("still", beat=TOUCHED)
-            other.append(time.monotonic() - start)
+            other = time.monotonic() - start
             page.wait_for("done")
-    return {"studio, the frame on the page": shown, "studio, another beat": other}
+            yield shown, other
 
 
-def _watch_times(scene: Path, runs: int) -> list[float]:
+def _watch_times(scene: Path) -> Generator[float]:
     """Measure the sheet of pictures that --watch writes."""
-    edits, times = _edited(scene), []
+    edits = _edited(scene)
     next(edits)
     with program(scene.name, "--watch", folder=scene.parent) as process:
         assert process.stdout is not None
@@ -117,12 +122,12 @@ def _watch_times(scene: Path, runs: int) -> list[float]:
                 raise RuntimeError("the program has ended early")
 
         wait_for("edited.mp4 ")
-        for _run in range(runs):
+        while True:
             start = next(edits)
             wait_for("edited.preview.png ")
-            times.append(time.monotonic() - start)
+            found = time.monotonic() - start
             wait_for("edited.mp4 ")
-    return times
+            yield found
 
 
 def film_times(scene: str, frame_rate: int) -> tuple[float, float]:

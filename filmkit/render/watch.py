@@ -7,6 +7,7 @@ current code and draws; that process is stopped at the next edit.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -170,7 +171,9 @@ class EditWatcher(FileSystemEventHandler):
 
     def _read_files(self) -> dict[Path, str]:
         """Return what is known of the content of every watched file."""
-        files = [path for folder in self._folders for path in folder.rglob("*.p[yo]")]
+        # Unlike rglob, walk passes over a folder that goes meanwhile.
+        walks = [walk for folder in self._folders for walk in os.walk(folder)]
+        files = [Path(at, name) for at, _, names in walks for name in names if name.endswith(READ)]
         files += [path for folder in self._beside for path in folder.glob("*.py")]
         files += [path for folder in self._words for path in folder.glob("*.po")]
         return {path: now(FILE, str(path)) for path in (*files, *self._single)}
@@ -232,6 +235,8 @@ def syntax_errors(files: Iterable[Path]) -> dict[Path, str]:
                 continue
             try:
                 compile(path.read_bytes(), path, "exec")
+            except OSError:
+                continue  # gone by now, which is an edit of its own
             except (SyntaxError, ValueError) as error:
                 where = f"{shown} line {getattr(error, 'lineno', None) or 1}"
                 broken[path] = f"{where}: {getattr(error, 'msg', error)}"
@@ -251,12 +256,13 @@ def _updating(
     request: RenderRequest, shown: Path, films: bool, since: float, watcher: EditWatcher
 ) -> Iterator[None]:
     """Run :func:`update_outputs` in a new process, which is stopped when the block is left."""
+    stopped = threading.Event()
 
     def hear() -> None:
         while message := update.receive():
             if message["kind"] == USES:
                 watcher.follow(message["uses"])
-            elif message["kind"] == ERROR:
+            elif message["kind"] == ERROR and not stopped.is_set():
                 echo(f"Error: {message['text']}", err=True)
 
     function = f"{__name__}:{update_outputs.__name__}"
@@ -272,6 +278,7 @@ def _updating(
             threading.Thread(target=hear, daemon=True).start()
             yield
         finally:
+            stopped.set()
             stop(update)
 
 

@@ -22,7 +22,7 @@ PROCESS = "filmkit.studio.sentences:trace_sentences"
 IDLE_SECONDS = 600.0
 """How long the process keeps its model in memory after a sentence."""
 
-RETURN_SECONDS = 15.0
+RETURN_SECONDS = 30.0
 """How long the work for a page goes on after it was closed: it may only be loading again."""
 
 MEMORY_HINT = "; if it ran out of memory, close other programs, or choose a smaller model"

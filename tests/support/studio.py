@@ -11,18 +11,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.request import urlopen
 
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from tests.support.browsing import wait_until
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
-__all__ = ["SCENE", "Studio", "StudioClient", "open_studio", "program", "studio_program"]
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
-TIMEOUT = 120.0
+__all__ = [
+    "SCENE",
+    "TIMEOUT",
+    "Studio",
+    "StudioClient",
+    "open_studio",
+    "program",
+    "save",
+    "studio_program",
+    "wait_for_all",
+]
+
+TIMEOUT = 180.0  # seconds; far more than anything here takes on a busy machine
 
 SCENE = '''
 from manim import RIGHT
@@ -76,7 +90,7 @@ class Studio:
         """Save the scene with another text in it."""
         text = self.scene.read_text()
         assert old in text
-        self.scene.write_text(text.replace(old, new))
+        save(self.scene, text.replace(old, new))
 
     def drawing_processes(self) -> int:
         """Return the number of processes that draw, or wait to draw; Linux only.
@@ -86,12 +100,32 @@ class Studio:
         below = _children(self.process.pid)
         return sum(len(_all_below(child)) for child in below)
 
-    def wait_until_idle(self, seconds: float = 30.0) -> None:
+    def wait_until_idle(self) -> None:
         """Wait until no process draws or waits to draw."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + TIMEOUT
         while self.drawing_processes():
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def save(scene: Path, text: str, encoding: str = "utf-8") -> None:
+    """Write a scene at once, so that nobody reads half of it, however long this process takes."""
+    whole = scene.with_name(f"{scene.name}~")
+    whole.write_text(text, encoding)
+    whole.replace(scene)
+
+
+def wait_for_all(page: Page) -> None:
+    """Wait until a page has all films of its scene, and the numbers of the frame that it shows.
+
+    After that it hears and asks nothing more by itself. An edit must be on the page before.
+    """
+    wait_until(
+        page,
+        "byId('status').textContent.startsWith('all drawn') && state.beats.every(film)"
+        " && Boolean(frames.known)",
+        TIMEOUT,
+    )
 
 
 def _children(pid: int) -> list[int]:
@@ -129,6 +163,8 @@ class StudioClient:
             origin=Origin(base),
             additional_headers=headers,
             max_size=None,
+            open_timeout=TIMEOUT,
+            ping_timeout=TIMEOUT,
         )
 
     def __enter__(self) -> Self:

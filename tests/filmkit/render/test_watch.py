@@ -205,6 +205,22 @@ def test_pipes_are_not_read(project: Path) -> None:
     assert syntax_errors(pipes) == {pipes[1]: f"{pipes[1]} is not a file"}
 
 
+def test_what_goes_while_it_is_read_is_passed_over(
+    project: Path, watcher: EditWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: object) -> Any:
+        raise FileNotFoundError(path)
+
+    scan = os.scandir
+    folder = project / "scenes" / "mine"
+    monkeypatch.setattr(os, "scandir", lambda path: (gone if Path(path) == folder else scan)(path))
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    (project / "extract" / "new.py").write_text("new")
+    edited = watcher.wait()
+    assert {path.name for path in edited} == {"fr.po", "new.py"}
+    assert syntax_errors(edited) == {}
+
+
 def test_saves_without_a_change_are_ignored(
     project: Path, edits: list[list[str]], patient: None
 ) -> None:
@@ -406,6 +422,19 @@ def test_another_fact_is_written_into_the_captions(watching: Watching) -> None:
     watching.edit(watching.own, "WORD = 'Four'", "WORD = 'Three'")
 
 
+def test_an_edit_while_the_one_before_is_drawn_is_no_error(
+    watching: Watching, tmp_path: Path
+) -> None:
+    text, count, begun = watching.scene.read_text(), len(watching.lines()), tmp_path / "begun"
+    endless = f"Path({str(begun)!r}).touch(); __import__('time').sleep({TIMEOUT})"
+    slow = text.replace(THIRD, THIRD.replace("\n", f"\n        {endless}\n"))
+    by_renaming(watching.scene, slow.encode())
+    wait_until(begun.exists)
+    by_renaming(watching.scene, text.encode())
+    watching.wait_for("nothing has changed", count)
+    assert len(watching.lines()) == count + 1
+
+
 def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -> None:
     good = watching.sheet.read_bytes(), watching.film.read_bytes()
     count = len(watching.lines())
@@ -466,7 +495,7 @@ def test_ctrl_c_while_a_process_starts_stops_it(
     started: list[BaseProcess] = []
 
     def start(*arguments: Any, **options: Any) -> BaseProcess:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # to this thread: through another it would come later
         started.append(clean_process(*arguments, **options))
         return started[0]
 

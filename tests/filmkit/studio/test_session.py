@@ -14,7 +14,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.studio.session import MadeFiles, Session
 from filmkit.studio.tracer import SentenceTracer
 from tests.support.filming import render_request
-from tests.support.studio import SCENE, StudioClient, open_studio
+from tests.support.studio import SCENE, StudioClient, open_studio, save
 
 
 @pytest.mark.slow
@@ -42,15 +42,17 @@ def test_two_pages_get_every_film_of_a_scene_that_both_show(tmp_path: Path) -> N
 
 
 def _pipe(file: Path) -> None:
-    file.unlink()
-    os.mkfifo(file)
+    pipe = file.with_suffix(".pipe")
+    os.mkfifo(pipe)
+    pipe.replace(file)
 
 
+# Each at once, so that nothing else becomes of the file before.
 DAMAGES: list[tuple[Callable[[Path], object], str]] = [
-    (lambda file: file.write_bytes(SCENE.replace("M", "\xdc").encode("latin-1")), "codec"),
+    (lambda file: save(file, SCENE.replace("M", "\xdc"), "latin-1"), "codec"),
     (_pipe, "is not a file"),
     (lambda file: file.rename(file.with_suffix(".old")), "No such file"),
-    (lambda file: file.write_text(f'{SCENE}\nraise ValueError("\\ud800")'), "\ud800"),
+    (lambda file: save(file, f'{SCENE}\nraise ValueError("\\ud800")'), "\ud800"),
 ]
 
 
@@ -65,8 +67,7 @@ def test_whatever_becomes_of_the_file_is_told_and_the_scene_comes_back(tmp_path:
         for damage, word in DAMAGES:
             damage(studio.scene)
             assert word in page.wait_for("error")["text"]
-            studio.scene.unlink(missing_ok=True)
-            studio.scene.write_text(SCENE)
+            save(studio.scene, SCENE)
             page.wait_for("beats")
 
 
