@@ -97,15 +97,20 @@ def atomic_write(target: Path) -> Iterator[Path]:
     # A process id would not keep two writers apart: in two containers it may be the same.
     temporary = place.with_name(f".{place.name}.{uuid4().hex[:12]}.part")
     with ExitStack() as stack:
+        # Before it exists: Ctrl-C may come as soon as it does.
+        stack.callback(_discard, temporary)
         with _output_errors(target):
             stack.enter_context(held(temporary))
-        # Not before it exists: a disk that is read-only refuses that too.
-        stack.callback(temporary.unlink, missing_ok=True)
         yield temporary
         with _output_errors(target):
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(place)
+
+
+def _discard(path: Path) -> None:
+    with suppress(OSError):  # a disk that is read-only refuses it also where there is nothing
+        path.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:

@@ -33,7 +33,7 @@ __all__ = ["clean_process", "end_silent", "forked_process", "start_server", "wri
 
 PROJECT = Path(__file__).resolve().parents[2]
 READER = "filmkit.render.source_code"
-STACK_SECONDS = 1.0  # how long it takes at most to write where a process is
+STACK_SECONDS = 10.0  # how long a process may take to write where it is
 
 LONGEST_FOLDER = 75  # bytes: in a temporary folder of a longer name a socket's name is too long
 
@@ -160,7 +160,8 @@ def write_stacks_to(file: Path | str) -> None:
     stream = Path(file).open("w")  # noqa: SIM115
     faulthandler.enable(stream)
     if hasattr(faulthandler, "register"):  # not on Windows
-        faulthandler.register(signal.SIGUSR1, stream)
+        # Once it has written, the signal ends it, as is the default: who waits need wait no longer.
+        faulthandler.register(signal.SIGUSR1, stream, chain=True)
 
 
 def end_silent(process: BaseProcess) -> None:

@@ -169,7 +169,8 @@ class Apart:
         self._memory_hint = memory_hint
         self.connection, theirs = multiprocessing.Pipe(duplex=False)
         self._stacks = stacks
-        self._beat, self._is_over, self._heard = "", False, time.monotonic()
+        self._beat, self._is_over = "", False
+        self._silent, self._listened = 0.0, time.monotonic()
         start, ends = forked_process if fork else clean_process, [theirs, *further]
         try:
             # This process stops it, with SIGTERM. If that starts the server that forks processes,
@@ -199,7 +200,7 @@ class Apart:
             how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
             hint = self._memory_hint if code == -9 else ""  # so systems end what takes too much
             return None if self._is_over else self._error(f"its process ended early ({how}){hint}")
-        self._heard = time.monotonic()
+        self._silent, self._listened = 0.0, time.monotonic()
         self._is_over = message["kind"] in (DONE, ERROR)
         if message["kind"] == BEAT:
             self._beat = message["name"]
@@ -219,13 +220,16 @@ class Apart:
     def ended_silent(self) -> dict[str, Any] | None:
         """Kill the process if nothing has come from it for long; return the error then.
 
-        After its last message it has little time to end, and that it does not is no error: a scene
-        may have left a thread behind.
+        Only the time counts in which this is called every :data:`POLL_SECONDS`: Ctrl-Z stops this
+        process too. After its last message it has little time to end, and that it does not is no
+        error: a scene may have left a thread behind.
         """
-        silent = time.monotonic() - self._heard
-        if self._is_over and silent > CLEANUP_SECONDS:
+        now = time.monotonic()
+        self._silent += min(now - self._listened, 2 * POLL_SECONDS)
+        self._listened = now
+        if self._is_over and self._silent > CLEANUP_SECONDS:
             self.process.kill()
-        elif not self._is_over and silent > SILENT_SECONDS:
+        elif not self._is_over and self._silent > SILENT_SECONDS:
             end_silent(self.process)
             return self._error(f"there was no progress for {SILENT_SECONDS:.0f} seconds")
         return None

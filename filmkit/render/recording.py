@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, wraps
 from hashlib import file_digest, sha256
 from importlib import import_module
+from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -179,6 +180,7 @@ def start() -> None:
         if plain in functions:
             functions.add(os.stat)
     os.environ.__class__ = _Environment
+    setattr(SourceFileLoader, "path_stats", _no_bytecode(SourceFileLoader.path_stats))  # noqa: B010
     sys.addaudithook(_hear)
 
 
@@ -355,6 +357,22 @@ def _announcing(function: Callable[..., Any], listener: Callable[..., None]) -> 
         return function(*arguments, **options)
 
     return announce
+
+
+def _no_bytecode(stats: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that looks at a file of code, but at none of a scene: that is compiled.
+
+    Python takes bytecode for that of the file if this has its size and its time in whole seconds,
+    so it would miss an edit of the same length that soon follows another one.
+    """
+
+    @wraps(stats)
+    def look(loader: SourceFileLoader, path: str) -> Any:
+        if _owner(os.path.abspath(path)) == SCENE:
+            raise FileNotFoundError(path)
+        return stats(loader, path)
+
+    return look
 
 
 class _Environment(type(os.environ)):  # type: ignore[misc]

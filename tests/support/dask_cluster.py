@@ -71,6 +71,8 @@ def main(workers: str, folder: str) -> None:
         protocol="tls://" if secure else "tcp://",
         dashboard_address=":0",
         local_directory=folder,
+        # A machine that is busy takes as long for that as a run waits for a worker's answer.
+        preload="filmkit.render.cluster_worker",
     ) as local:
         sys.stdout.write(f"{local.scheduler_address}\n")
         sys.stdout.flush()

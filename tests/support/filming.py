@@ -8,11 +8,9 @@ from typing import Any
 
 import av
 import numpy as np
-import pytest
 
 from extract.trace import Trace
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render import processes
 from filmkit.render.jobs import make_films
 from filmkit.render.quality import Quality
 from filmkit.render.request import RenderRequest
@@ -38,20 +36,6 @@ def film(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> Path:
         trace.save(file)
         assert make_films(render_request((entry,), file, out, quality=quality))
     return out / f"{entry.slug}.mp4"
-
-
-def stop_silent_beats(patch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Stop a process in which a beat has begun after this time in which nothing comes from it.
-
-    It may take as long as before to start, as it does on a busy machine.
-    """
-    at_first, ended_silent = processes.SILENT_SECONDS, processes.Apart.ended_silent
-
-    def ended_sooner(apart: processes.Apart) -> dict[str, Any] | None:
-        patch.setattr(processes, "SILENT_SECONDS", seconds if apart._beat else at_first)
-        return ended_silent(apart)
-
-    patch.setattr(processes.Apart, "ended_silent", ended_sooner)
 
 
 def pictures(path: Path) -> np.ndarray:

@@ -38,6 +38,7 @@ Random = np.random.Generator
 Trial = tuple[str, str]
 """What was tried, and what was wrong with the answer; "" if it was answered well."""
 
+LEAST = 3  # trials of each group, however long they take
 LONGEST_LINE = 600  # characters of an error line
 
 KINDS: tuple[dict[str, Any], ...] = (
@@ -287,7 +288,7 @@ SHARES = {"traces": 0.2, "caches": 0.3, "command lines": 0.5}
 
 
 def soak(seconds: float, seed: int) -> dict[str, Tally]:
-    """Run trials of all groups for a time.
+    """Run trials of all groups for a time, and at least a few of each.
 
     Parameters
     ----------
@@ -310,7 +311,7 @@ def soak(seconds: float, seed: int) -> dict[str, Tally]:
                 tally.tried += 1
                 if wrong:
                     tally.wrong.append((name, wrong))
-                if time.monotonic() > end:
+                if tally.tried >= LEAST and time.monotonic() > end:
                     break
     return tallies
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -289,14 +291,19 @@ def test_the_limit_is_kept_during_a_run(
     limit = segments + max(sizes.values())
     monkeypatch.setenv(LIMIT_VARIABLE, str(limit / 1e9))
     most = 0
-    shrink = jobs.Cache.shrink
+    keep_limit = jobs._keep_limit
 
-    def note(self: jobs.Cache, *needed: object) -> None:
+    def measure(*run: Any) -> None:
         nonlocal most
-        shrink(self, *needed)  # type: ignore[arg-type]
-        most = max(most, sum(self.sizes().values()))
+        # What is drawn meanwhile is for the next time.
+        for process in multiprocessing.active_children():
+            os.kill(process.pid, signal.SIGSTOP)
+        keep_limit(*run)
+        most = max(most, sum(run[0].sizes().values()))
+        for process in multiprocessing.active_children():
+            os.kill(process.pid, signal.SIGCONT)
 
-    monkeypatch.setattr(jobs.Cache, "shrink", note)
+    monkeypatch.setattr(jobs, "_keep_limit", measure)
     # Another theme: all of its files are new, and those of the first film are in the way.
     assert make_films(replace(request, settings=replace(request.settings, theme="light")))
     assert 0 < most <= limit + max(sizes.values())

@@ -335,7 +335,7 @@ def test_nor_while_watching(folder: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    sheet, deadline = folder / "videos" / "mine.preview.png", time.monotonic() + 120
+    sheet, deadline = folder / "videos" / "mine.preview.png", time.monotonic() + 300
     while not sheet.exists() and program.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
     drawn = sheet.exists()

@@ -43,7 +43,7 @@ def extract(
         env=environment,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
         **settings,
     )
 
@@ -363,7 +363,7 @@ def test_a_terminal_that_is_closed_leaves_nothing(model: Path, tmp_path: Path) -
     ours, theirs = pty.openpty()
     waiting = tmp_path / "waiting"
     folder = tmp_path / "traces"
-    action = f"pathlib.Path({str(waiting)!r}).touch(), time.sleep(60)"
+    action = f"pathlib.Path({str(waiting)!r}).touch(), time.sleep(300)"
     program = WHILE_SAVING.format(folder=str(folder), action=action)
     process = subprocess.Popen(
         [
@@ -379,7 +379,7 @@ def test_a_terminal_that_is_closed_leaves_nothing(model: Path, tmp_path: Path) -
     )
     os.close(theirs)
     os.set_blocking(ours, False)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 300
     while not waiting.exists() and time.monotonic() < deadline:
         try:
             os.read(ours, 1 << 16)  # or the terminal would be full, and the program wait for us
@@ -387,7 +387,7 @@ def test_a_terminal_that_is_closed_leaves_nothing(model: Path, tmp_path: Path) -
             time.sleep(0.05)
     assert any(folder.glob(".*.part"))
     os.close(ours)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=60) == 130
     assert not list(folder.iterdir())
 
 

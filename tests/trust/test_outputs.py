@@ -9,6 +9,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -239,6 +240,18 @@ def test_a_disk_that_is_read_only_is_named(folder: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(Path, name, refuse)
     with pytest.raises(OutputError, match=r"film\.mp4: Read-only file system; choose"):
         write_text(folder / "film.mp4", "text")
+
+
+def test_ctrl_c_as_soon_as_a_file_is_made_removes_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path) -> NoReturn:
+        path.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "held", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(folder / "text", "new")
 
 
 def test_content_is_on_the_disk_before_its_name(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import pickle
@@ -9,12 +10,13 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import dask
@@ -25,15 +27,16 @@ from manim import Square
 
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
-from filmkit.render import cluster, cluster_worker, processes
+from filmkit.render import clean_process, cluster, cluster_worker, processes
 from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, open_movie, read_master
 from filmkit.render.plain_data import Refused, plain_data_only
-from filmkit.render.quality import QUALITIES, Quality
+from filmkit.render.quality import Quality
 from filmkit.render.request import RenderRequest
+from filmkit.render.workers import BeatTask
 from tests.support.dask_cluster import dask_cluster
-from tests.support.filming import render_request, stop_silent_beats
+from tests.support.filming import render_request
 from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
@@ -69,23 +72,6 @@ def masters(folder: Path) -> list[Path]:
 # Processes on this machine
 
 
-def stop_one(stop: signal.Signals, folder: Path) -> threading.Event:
-    """Send a signal to a process of the pool as soon as one draws; return when that was done."""
-    done = threading.Event()
-
-    def send() -> None:
-        while not any(folder.rglob("*.master.mov.*.part")):
-            time.sleep(0.001)
-        for process in multiprocessing.active_children():
-            assert process.pid
-            os.kill(process.pid, stop)
-            break
-        done.set()
-
-    threading.Thread(target=send, daemon=True).start()
-    return done
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("stop", "jobs"), [(signal.SIGKILL, 2), (signal.SIGSTOP, 1)])
 def test_a_process_that_ends_or_hangs_is_replaced(
@@ -96,13 +82,29 @@ def test_a_process_that_ends_or_hangs_is_replaced(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stop_silent_beats(monkeypatch, 8.0)
-    request = replace(shapes, quality=QUALITIES["fullhd"], jobs=jobs)
-    assert make_films(replace(request, out=tmp_path / "before", keep_cache=False))
-    done = stop_one(stop, tmp_path / "cache")
-    assert make_films(request)
-    assert done.is_set()
-    assert film_of(request) == (tmp_path / "before" / "scene_shapes.mp4").read_bytes()
+    stopped: list[processes.Apart] = []
+    receive, ended_silent = processes.Apart.receive, processes.Apart.ended_silent
+
+    def receive_and_stop(apart: processes.Apart) -> dict[str, Any] | None:
+        message = receive(apart)
+        if not stopped and message and message["kind"] == "frames":
+            assert apart.process.pid
+            os.kill(apart.process.pid, stop)
+            stopped.append(apart)
+        return message
+
+    def ended_at_once(apart: processes.Apart) -> dict[str, Any] | None:
+        with pytest.MonkeyPatch.context() as patch:
+            if apart in stopped:
+                patch.setattr(processes, "SILENT_SECONDS", 0.0)
+            return ended_silent(apart)
+
+    monkeypatch.setattr(processes.Apart, "receive", receive_and_stop)
+    monkeypatch.setattr(processes.Apart, "ended_silent", ended_at_once)
+    monkeypatch.setattr(clean_process, "STACK_SECONDS", 0.1)  # what is stopped cannot write
+    assert make_films(replace(shapes, jobs=jobs))
+    assert stopped
+    assert film_of(shapes) == film
 
 
 class Deadly(Stage):
@@ -170,6 +172,28 @@ def test_what_is_interrupted_before_it_has_started_is_not_stopped(
     monkeypatch.setattr(processes, "clean_process", lambda *_, **__: made(None))
     with pytest.raises(KeyboardInterrupt):
         processes.Apart("module:function", ())
+
+
+class Silent(multiprocessing.Process):
+    """A process of which nothing ever comes."""
+
+    def start(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        pass
+
+
+def test_silence_while_the_program_itself_is_stopped_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-Z stops its processes too; they go on when it does."""
+    clock = chain([0.0, 10_000.0, 20_000.0], count(20_000.0, processes.POLL_SECONDS))
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(processes, "clean_process", lambda *_, **__: Silent())
+    apart = processes.Apart("module:function", ())
+    looks = next(looks for looks in count() if apart.ended_silent())
+    assert looks * processes.POLL_SECONDS == pytest.approx(processes.SILENT_SECONDS, abs=5)
 
 
 # Nothing that a cluster sends runs here
@@ -453,7 +477,7 @@ def test_an_honest_worker_makes_up_for_a_lying_one(
     scheduler: str,
     behave: Callable[..., None],
 ) -> None:
-    first, _ = client.scheduler_info()["workers"]
+    first, _ = client.nthreads()
     behave("draw", "own frames", "another picture", workers=[first])
     request = replace(shapes, cluster=scheduler)
     assert make_films(request)
@@ -482,7 +506,7 @@ class TestLostWorkers:
         behave: Callable[..., None],
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        first, _ = client.scheduler_info()["workers"]
+        first, _ = client.nthreads()
         behave("draw", "reporting", workers=[first])
         request = replace(shapes, cluster=scheduler, quiet=False)
         assert make_films(request)
@@ -502,9 +526,16 @@ class TestLostWorkers:
         monkeypatch: pytest.MonkeyPatch,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr(cluster, "SILENT_SECONDS", 8.0)
-        first, _ = client.scheduler_info()["workers"]
+        first, _ = client.nthreads()
         behave("draw", "hanging", workers=[first])
+        attempt = cluster._Attempt
+
+        def begun(task: BeatTask, worker: str, future: object) -> object:
+            """What hangs was heard last when time began: nobody need wait for that."""
+            heard = -math.inf if worker == first else time.monotonic()
+            return attempt(task, worker, future, heard=heard)
+
+        monkeypatch.setattr(cluster, "_Attempt", begun)
         request = replace(shapes, cluster=scheduler, quiet=False)
         assert make_films(request)
         assert film_of(request) == film
@@ -520,9 +551,19 @@ class TestLostWorkers:
         monkeypatch: pytest.MonkeyPatch,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        # Both workers load Manim with this module, before they are asked anything else.
         first, pid = next(iter(client.run(process_id).items()))
-        monkeypatch.setattr(cluster, "ANSWER_SECONDS", 10.0)
+        run = Client.run
+
+        def run_impatiently(
+            client: Client, *call: Any, workers: list[str], **options: Any
+        ) -> Coroutine[Any, Any, Any]:
+            """Wait for what is stopped for a second, and for the other as long as it takes."""
+            seconds = 1.0 if workers == [first] else 300.0
+            monkeypatch.setattr(cluster, "ANSWER_SECONDS", seconds)
+            answers: Coroutine[Any, Any, Any] = run(client, *call, workers=workers, **options)
+            return answers
+
+        monkeypatch.setattr(Client, "run", run_impatiently)
         os.kill(pid, signal.SIGSTOP)
         try:
             request = replace(shapes, cluster=scheduler, quiet=False)
@@ -531,7 +572,7 @@ class TestLostWorkers:
             os.kill(pid, signal.SIGCONT)
         assert film_of(request) == film
         said = capfd.readouterr().err
-        assert f"worker {first} is refused: it has not answered for 10 seconds\n" in said
+        assert f"worker {first} is refused: it has not answered for " in said
 
 
 def loaded_otherwise(module: str, digest: str) -> None:

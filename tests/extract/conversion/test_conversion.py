@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import extract
 torch = pytest.importorskip("torch")
 
 from extract.commands.conversion_table import conversion_table  # noqa: E402
+from extract.conversion import healing  # noqa: E402
 from extract.conversion.convert import Settings, convert  # noqa: E402
 from extract.conversion.evaluation import (  # noqa: E402
     Judge,
@@ -316,7 +318,9 @@ def test_the_size_of_one_shared_set_is_on_every_ladder(n_sets: int, quick: bool)
 # --- Healing --------------------------------------------------------------------------------------
 
 
-def test_healing_brings_a_layer_closer_to_the_original(model: Any, tmp_path: Path) -> None:
+def test_healing_brings_a_layer_closer_to_the_original(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ids, layers = some_tokens(32, 60), attention_layers(model)
     layer = layers[0]
     (known, *_) = gather_statistics(model, layers, ids, tmp_path)
@@ -328,8 +332,10 @@ def test_healing_brings_a_layer_closer_to_the_original(model: Any, tmp_path: Pat
     same = unit.output(attend(unit.project(x), unit.scale))
     own = made.output(attend(made.project(x), made.scale))
     torch.testing.assert_close(same, own, atol=1e-4, rtol=1e-3)
+    # As a machine heals that does a hundred steps in a second.
+    monkeypatch.setattr(healing, "_computing_time", count(0.0, 0.01).__next__)
     healed, report = heal_layer(unit, x, out, 10, seconds=1.0, seed=0)
-    assert report.steps > 10
+    assert 90 < report.steps <= 100
     assert report.after < 0.96 * report.before
 
     def lost(one: Any) -> float:

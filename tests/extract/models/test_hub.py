@@ -51,6 +51,16 @@ def hub(folder: Path) -> Iterator[FakeHub]:
         yield running
 
 
+PATIENT = """
+import runpy
+from extract.models import loading
+
+loading._PATIENCE = 60.0
+runpy.run_module("extract", run_name="__main__")
+"""
+"""On a busy machine the server, which is part of this process, may take its time to answer."""
+
+
 @pytest.fixture
 def run(hub: FakeHub, tmp_path: Path) -> Run:
     """Return a function that extracts from the local server in a subprocess with an empty cache."""
@@ -65,6 +75,8 @@ def run(hub: FakeHub, tmp_path: Path) -> Run:
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(tmp_path / "cache"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DOWNLOAD_TIMEOUT": "60",
+            "HF_HUB_ETAG_TIMEOUT": "60",
             # Makes the client draw progress bars although stderr is not a terminal.
             "TQDM_POSITION": "-1",
         }
@@ -76,7 +88,7 @@ def run(hub: FakeHub, tmp_path: Path) -> Run:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
         return subprocess.run(
-            [sys.executable, "-m", "extract", "--no-latent", "--model", model, "--out", out],
+            [sys.executable, "-c", PATIENT, "--no-latent", "--model", model, "--out", out],
             cwd=ROOT,
             env=environment | settings,
             preexec_fn=limit,

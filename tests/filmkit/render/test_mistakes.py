@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from filmkit.core.norm import Norm
 from filmkit.render import processes
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
-from tests.support.filming import stop_silent_beats
 
 __all__ = ["calling"]  # the fixture
 
@@ -304,32 +304,49 @@ def test_the_beat_is_named_that_ends_its_process(calling: Calling, tmp_path: Pat
     assert_one_line(done, 1, "Error: mine: in beat wrong: its process ended early (exit code 0)")
 
 
+@pytest.fixture
+def staying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Code that a line begins with at which a process stays: then that has been silent for long."""
+    folder = tmp_path / "staying"
+    folder.mkdir()
+    ended_silent = processes.Apart.ended_silent
+
+    def ended_there(apart: processes.Apart) -> dict[str, Any] | None:
+        if not (folder / str(apart.process.pid)).exists():
+            return None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(processes, "SILENT_SECONDS", 0.0)
+            return ended_silent(apart)
+
+    monkeypatch.setattr(processes.Apart, "ended_silent", ended_there)
+    return f"open('{folder}/' + str(os.getpid()), 'w').close()"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
-@pytest.mark.parametrize("line", ["time.sleep(1e9)", "while True: pass"])
+@pytest.mark.parametrize("line", ["time.sleep(1e9)", "sum(0 for _ in iter(int, 1))"])
 def test_the_line_is_named_at_which_a_beat_stays(
-    line: str, calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, staying: str, calling: Calling, tmp_path: Path
 ) -> None:
-    stop_silent_beats(monkeypatch, 5.0)
-    (tmp_path / "mine.py").write_text(scene_with(line))
-    number = next(n for n, text in enumerate(scene_with(line).splitlines(), 1) if "HERE" in text)
+    code = scene_with(f"{staying}; {line}")
+    (tmp_path / "mine.py").write_text(code)
+    number = next(n for n, text in enumerate(code.splitlines(), 1) if "HERE" in text)
     done = calling("--list", "mine.py", folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong"
-    assert_one_line(done, 1, f"{where}: there was no progress for 5 seconds")
+    assert_one_line(done, 1, f"{where}: there was no progress for 0 seconds")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
 def test_the_line_is_named_at_which_drawing_stays(
-    calling: Calling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    staying: str, calling: Calling, tmp_path: Path
 ) -> None:
-    stop_silent_beats(monkeypatch, 5.0)
-    code = scene_with("time.sleep(1e9 if self.renderer.receiver else 0)")
+    code = scene_with(f"if self.renderer.receiver: {staying}; time.sleep(1e9)")
     (tmp_path / "mine.py").write_text(code)
     number = next(n for n, text in enumerate(code.splitlines(), 1) if "HERE" in text)
     done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong"
-    assert_one_line(done, 1, f"{where}: there was no progress for 5 seconds (tried 3 times)")
+    assert_one_line(done, 1, f"{where}: there was no progress for 0 seconds (tried 3 times)")
 
 
 def test_what_a_scene_prints_is_no_part_of_a_list(tmp_path: Path) -> None:

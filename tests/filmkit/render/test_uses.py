@@ -7,6 +7,8 @@ that, changes that no picture shows are made, and keys must stay.
 
 from __future__ import annotations
 
+import os
+import py_compile
 import sqlite3
 import subprocess
 import sys
@@ -27,11 +29,13 @@ from filmkit.render.keys import Drawn
 from filmkit.render.quality import Quality
 from filmkit.render.recording import FONTS, now
 from filmkit.render.rehearsals import Rehearsals
-from tests.support.calling import assert_one_line, call
+from tests.support.calling import Calling, assert_one_line, call, calling
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures, render_request
 from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
+
+__all__ = ["calling"]  # the fixture
 
 SCENE = """
 from manim import Square
@@ -533,6 +537,21 @@ def test_python_without_assertions_has_keys_of_its_own() -> None:
         for options in ([], ["-O"])
     }
     assert len(found) == 2
+
+
+def test_an_edit_of_the_same_length_within_a_second_is_seen(
+    calling: Calling, tmp_path: Path
+) -> None:
+    """Python itself would run the bytecode of the code before."""
+    text(tmp_path / "mine.py", SCENE.format(top="", body="from beside import SIZE; size = SIZE"))
+    beside = tmp_path / "beside.py"
+    text(beside, "SIZE = nothing\n")
+    py_compile.compile(str(beside))
+    before = beside.stat().st_mtime_ns
+    text(beside, "SIZE = 1.00000\n")
+    os.utime(beside, ns=(before, before))
+    done = calling("--list", "mine.py", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 # Films and stills
