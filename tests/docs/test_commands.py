@@ -73,7 +73,8 @@ FILE = re.compile(r"\b[\w-]+/[\w./-]+\.\w+\b")
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 ADDRESS = "https://example.org/film/"
 CLOSED = """
-!document.querySelector(".sidebar-drawer").checkVisibility({ visibilityProperty: true })
+[...document.querySelectorAll(".sidebar-drawer, .toc-drawer")]
+    .every((drawer) => !drawer.checkVisibility({ visibilityProperty: true }))
 """
 MAKE = re.compile(r"make ([\w-]+)")
 

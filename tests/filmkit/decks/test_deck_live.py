@@ -366,7 +366,7 @@ def cells_within(panel: dict[str, Any], corners: np.ndarray) -> set[tuple[int, i
 def test_a_click_on_a_row_follows_its_token_through_all_panels(
     open_deck: Open, trace: Trace, view: LayerView
 ) -> None:
-    page = open_deck("#3")
+    page = open_deck("#3", held=True)
     slide = page.evaluate("slides[2]")
     panels = {panel["name"]: panel for panel in slide["panels"]}
     assert len(panels) == 3
@@ -392,7 +392,7 @@ def test_a_click_on_a_row_follows_its_token_through_all_panels(
         word = trace.meta.tokens[token].strip()
         assert f"“{word}” ({token})" in (page.text_content("#follow-words") or "")
         page.keyboard.press("ArrowUp")
-    page.wait_for_timeout(400)
+    page.clock.run_for(400)
     assert page.evaluate("state.index") == 2, "neither click nor arrow stepped"
     page.keyboard.press("Escape")
     assert frames(page) == []
