@@ -73,8 +73,7 @@ FILE = re.compile(r"\b[\w-]+/[\w./-]+\.\w+\b")
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 ADDRESS = "https://example.org/film/"
 CLOSED = """
-[...document.querySelectorAll(".sidebar-drawer, .toc-drawer")]
-    .every((drawer) => !drawer.checkVisibility({ visibilityProperty: true }))
+!document.querySelector(".sidebar-drawer").checkVisibility({ visibilityProperty: true })
 """
 MAKE = re.compile(r"make ([\w-]+)")
 
