@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib import import_module
+from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from filmkit.core.errors import SceneCodeError, running_scene_code
 from filmkit.core.language import (
@@ -178,6 +179,17 @@ def one_after_another(
     return film
 
 
+class _Compiler(SourceFileLoader):
+    """Compiles a file each time.
+
+    Python's bytecode of it may be that of what stood there before an edit of the same length within
+    the same second.
+    """
+
+    def path_stats(self, path: str) -> Never:
+        raise FileNotFoundError(path)  # without a time and a size there is no bytecode
+
+
 def _load_file(name: str, file: Path) -> ModuleType:
     """Load a module from a file, again if the file has changed; it may import its neighbours."""
     digest = sha256(file.read_bytes()).hexdigest()
@@ -191,7 +203,7 @@ def _load_file(name: str, file: Path) -> ModuleType:
     folder = str(file.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)
-    spec = spec_from_file_location(name, file)
+    spec = spec_from_file_location(name, file, loader=_Compiler(name, str(file)))
     assert spec is not None, file
     assert spec.loader is not None, file
     module = module_from_spec(spec)

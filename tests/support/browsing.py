@@ -21,6 +21,7 @@ __all__ = [
     "Open",
     "browser",
     "find_browser",
+    "hold_clock",
     "open_browser",
     "opened",
     "record_problems",
@@ -123,9 +124,10 @@ _FREE: WeakKeyDictionary[Browser, list[Window]] = WeakKeyDictionary()
 def opened(browser: Browser, file: Path, *, script: str = "") -> Iterator[Open]:
     """Yield a function that opens a page, at an address with a fragment and with other options.
 
-    Pages know nothing of each other. With ``alone`` a page is the only one that its context ever
-    opens, as is needed where a test sets the clock. At the end no page may have had a request or
-    an error.
+    Pages know nothing of each other. With ``held`` the page's clock stands still: a click that
+    waits for a second one, or a message that vanishes, waits for ``page.clock.run_for``, however
+    late a test is. Films and style sheets do not know that clock. At the end no page may have had
+    a request or an error.
 
     Parameters
     ----------
@@ -139,10 +141,11 @@ def opened(browser: Browser, file: Path, *, script: str = "") -> Iterator[Open]:
     free = _FREE.setdefault(browser, [])
     used, contexts, problems = [], [], []
 
-    def open_page(fragment: str = "", *, alone: bool = False, **options: Any) -> Page:
+    def open_page(fragment: str = "", *, held: bool = False, **options: Any) -> Page:
         options = {"viewport": {"width": 1280, "height": 720}} | options
-        if alone:
+        if held:
             contexts.append(browser.new_context(**options))
+            hold_clock(contexts[-1])
             page = contexts[-1].new_page()
         else:
             window = next((window for window in free if window.options == options), None)
@@ -162,6 +165,13 @@ def opened(browser: Browser, file: Path, *, script: str = "") -> Iterator[Open]:
         context.close()
     free += [window for window in used if window.clear()]
     assert problems == [[] for _ in problems]
+
+
+def hold_clock(context: BrowserContext) -> None:
+    """Let the clock of all pages of a context stand still, until a test says ``clock.run_for``."""
+    context.clock.install(time=0)
+    # It runs until it is told this, which must not come after the time to stop at.
+    context.clock.pause_at(24 * 3600)
 
 
 def record_problems(page: Page) -> list[str]:

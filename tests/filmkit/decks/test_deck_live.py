@@ -366,7 +366,7 @@ def cells_within(panel: dict[str, Any], corners: np.ndarray) -> set[tuple[int, i
 def test_a_click_on_a_row_follows_its_token_through_all_panels(
     open_deck: Open, trace: Trace, view: LayerView
 ) -> None:
-    page = open_deck("#3")
+    page = open_deck("#3", held=True)
     slide = page.evaluate("slides[2]")
     panels = {panel["name"]: panel for panel in slide["panels"]}
     assert len(panels) == 3
@@ -376,6 +376,7 @@ def test_a_click_on_a_row_follows_its_token_through_all_panels(
     box = page.locator("#stage").bounding_box()
     assert box
     scale = box["width"] / slide["frame"][0]
+    page.evaluate("window.steps = 0; go = () => steps++; null")
     page.mouse.click(box["x"] + scale * x, box["y"] + scale * y)
     for token in (view.first + 4, view.first + 3):
         place = token - view.first
@@ -392,8 +393,8 @@ def test_a_click_on_a_row_follows_its_token_through_all_panels(
         word = trace.meta.tokens[token].strip()
         assert f"“{word}” ({token})" in (page.text_content("#follow-words") or "")
         page.keyboard.press("ArrowUp")
-    page.wait_for_timeout(400)
-    assert page.evaluate("state.index") == 2, "neither click nor arrow stepped"
+    page.clock.run_for(400)
+    assert page.evaluate("steps") == 0, "neither click nor arrow stepped"
     page.keyboard.press("Escape")
     assert frames(page) == []
     assert not page.is_visible("#follow")

@@ -15,6 +15,7 @@ from filmkit.core.theme import DARK, LIGHT, PRINT
 from tests.support.browsing import Open, browser, opened, wait_until
 from tests.support.checkout import PROJECT
 from tests.support.contrast import LINE_CONTRAST, contrast
+from tests.support.decks import STILL, speaker_of
 from tests.support.live_scenes import live_page
 from tests.support.traces import make_trace
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["browser"]
 
-STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 ENDS = [(0.3, 0.4), (0.5, 0.6)]
 """Where a stroke begins and ends: shares of the picture's width and height."""
 
@@ -85,21 +85,22 @@ def check_ends(page: Page) -> None:
 
 
 def test_a_stroke_stays_in_its_place_and_no_step_is_made(open_deck: Open) -> None:
-    page = open_deck(**STILL)
+    page = open_deck(held=True, **STILL)
     page.keyboard.press("d")
     draw(page, *ENDS)
-    page.wait_for_timeout(300)  # in which a click would step
+    page.clock.run_for(300)  # in which a click would step
     assert page.evaluate("[state.index, laser.hidden]") == [0, True]
     check_ends(page)
     page.set_viewport_size({"width": 640, "height": 480})
     check_ends(page)
     page.mouse.click(*place(page, 0.9, 0.9))
-    page.wait_for_timeout(300)
+    page.clock.run_for(300)
     assert page.evaluate(COUNT) == 2, "a click is a dot"
     assert page.evaluate("state.index") == 0
     page.keyboard.press("Escape")
     page.mouse.click(*place(page, 0.5, 0.5))
-    wait_until(page, "state.index === 1")
+    page.clock.run_for(300)
+    assert page.evaluate("state.index") == 1
 
 
 def test_a_fast_hand_draws_corners_and_a_click_a_dot(open_deck: Open) -> None:
@@ -136,7 +137,7 @@ def test_what_is_drawn_in_a_zoomed_picture_is_in_its_place(open_deck: Open) -> N
 
 
 def test_strokes_belong_to_their_slide_and_outlive_a_reload(open_deck: Open) -> None:
-    page = open_deck(**STILL)
+    page = open_deck(held=True, **STILL)
     page.click("#pen-button")
     draw(page, *ENDS)
     page.keyboard.press("2")
@@ -149,10 +150,11 @@ def test_strokes_belong_to_their_slide_and_outlive_a_reload(open_deck: Open) -> 
     page.keyboard.press("PageUp")
     colours = "[...byId('ink').lastElementChild.children].map((stroke) => stroke.dataset.pen)"
     assert page.evaluate(colours) == ["0", "1"]
-    page.wait_for_timeout(300)
+    draw(page, (0.1, 0.2), (0.9, 0.2))
+    page.clock.run_for(300)  # after which it is kept
     page.reload()
     assert page.is_hidden("#palette")
-    assert page.evaluate(colours) == ["0", "1"]
+    assert page.evaluate(colours) == ["0", "1", "2"]
     assert page.evaluate("state.index") == 0
     page.keyboard.press("ArrowRight")
     assert page.evaluate(colours) == ["2"]
@@ -200,9 +202,7 @@ def test_keys_undo_and_clear_and_choose_a_colour(open_deck: Open) -> None:
 
 def test_the_speaker_draws_in_their_window_too(open_deck: Open) -> None:
     page = open_deck(**STILL)
-    with page.context.expect_page() as opened_page:
-        page.keyboard.press("s")
-    speaker = opened_page.value
+    speaker = speaker_of(page)
     speaker.keyboard.press("d")
     assert speaker.is_visible("#palette")
     assert page.is_hidden("#palette"), "the audience does not see it"
@@ -286,10 +286,7 @@ def test_there_is_one_tool_at_a_time(open_deck: Open) -> None:
 
 @pytest.mark.slow
 def test_who_comes_to_a_stand_finds_clean_pictures(open_deck: Open) -> None:
-    page = open_deck(alone=True, **STILL)
-    page.clock.install(time=0)
-    page.clock.pause_at(1)
-    page.reload()
+    page = open_deck(held=True, **STILL)
     page.keyboard.press("a")
     page.keyboard.press("d")
     draw(page, *ENDS)

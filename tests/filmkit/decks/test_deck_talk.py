@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +21,7 @@ from scenes.registry import SCENES
 from tests.support.browsing import Open, browser, opened, wait_until
 from tests.support.checkout import PROJECT, SHIPPED
 from tests.support.deck_scene import CELLS
+from tests.support.decks import HOLDS, STILL, speaker_of, with_films, with_films_without_end
 from tests.support.filming import render_request
 from tests.support.live_scenes import LIVE
 from tests.support.traces import make_trace
@@ -33,7 +34,6 @@ __all__ = ["browser"]
 SMALL = Quality(320, 180, 10)
 TITLES = ["Attention", "Queries", "Scores over them", "From the side", "Panels"]
 OPTIONS = DeckOptions(title="Attention", author="Ada Example", minutes=20)
-STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def middle(page: Page, across: float = 0.5, down: float = 0.5) -> tuple[float, f
 
 
 def test_a_deck_begins_with_its_title_slide(open_deck: Open) -> None:
-    page = open_deck()
+    page = with_films_without_end(open_deck())
     assert page.evaluate("slides.map((slide) => slide.title)") == TITLES
     label = page.get_attribute("#stage", "aria-label") or ""
     assert label.startswith("Attention. Attention, Ada Example. Heatmap")
@@ -104,8 +104,7 @@ def test_without_title_and_author_there_is_no_title_slide(open_stand: Open) -> N
 
 
 def test_a_step_that_interrupts_another_plays_its_film(open_deck: Open) -> None:
-    page = open_deck(**STILL)
-    page.emulate_media(reduced_motion="no-preference")
+    page = with_films_without_end(open_deck(**STILL))
     # What a browser says of a film that is paused before it has begun.
     page.evaluate(
         "(() => { const play = HTMLMediaElement.prototype.play;"
@@ -113,14 +112,13 @@ def test_a_step_that_interrupts_another_plays_its_film(open_deck: Open) -> None:
         "play.call(this); return Promise.reject(new DOMException('', 'AbortError')); }; })()"
     )
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(300)
+    wait_until(page, "still.hidden")
     assert page.get_attribute("#stage", "data-mode") == "plays"
-    assert not page.is_visible("#still")
 
 
 def test_a_film_that_was_paused_before_it_was_there_plays_then(open_deck: Open) -> None:
-    page = open_deck("#2")
-    page.wait_for_selector("#stage[data-mode=plays]")
+    page = with_films_without_end(open_deck("#2", **STILL))
+    wait_until(page, "players.every((player) => player.readyState >= 2)")
     ready = "players.forEach((p) => Object.defineProperty(p, 'readyState', { value: 0 }))"
     page.evaluate(ready.replace("value: 0", "value: 0, configurable: true"))
     page.keyboard.press("ArrowRight")
@@ -145,7 +143,8 @@ def test_a_key_that_is_held_counts_once(open_deck: Open) -> None:
 
 
 def test_a_token_is_followed_on_the_last_picture_only(open_deck: Open) -> None:
-    page = open_deck("#5")
+    page = with_films_without_end(open_deck("#5", **STILL))
+    page.keyboard.press("r")
     page.wait_for_selector("#stage[data-mode=plays]")
     page.keyboard.press("p")
     page.keyboard.press("x")
@@ -159,7 +158,7 @@ def test_a_token_is_followed_on_the_last_picture_only(open_deck: Open) -> None:
 
 
 def test_black_until_the_next_key_which_does_nothing_else(open_deck: Open) -> None:
-    page = open_deck("#2", **STILL)
+    page = open_deck("#2", held=True, **STILL)
     with_dot = [(".", back) for back in (".", "ArrowRight", "Escape", "click")]
     for key, back in [*with_dot, ("b", "b")]:
         page.keyboard.press(key)
@@ -174,12 +173,13 @@ def test_black_until_the_next_key_which_does_nothing_else(open_deck: Open) -> No
         else:
             page.keyboard.press(back)
         assert not page.is_visible("#black"), back
-        page.wait_for_timeout(350)
+        page.clock.run_for(350)
         assert index(page) == 1
 
 
 def test_a_film_pauses_while_the_screen_is_black(open_deck: Open) -> None:
-    page = open_deck("#3")
+    page = with_films_without_end(open_deck("#3", **STILL))
+    page.keyboard.press("r")
     page.wait_for_selector("#stage[data-mode=plays]")
     page.keyboard.press("b")
     page.wait_for_selector("#stage[data-mode=paused]")
@@ -205,24 +205,25 @@ def test_the_pointer_follows_the_mouse_and_no_value_is_shown(open_deck: Open) ->
 
 
 def test_a_held_mouse_points_and_does_not_step(open_deck: Open) -> None:
-    page = open_deck("#2", **STILL)
+    page = open_deck("#2", held=True, **STILL)
     page.mouse.move(*middle(page))
     page.mouse.down()
-    wait_until(page, "!laser.hidden")
+    page.clock.run_for(350)
+    assert page.is_visible("#laser")
     page.mouse.move(*middle(page, 0.6))
     assert page.is_visible("#laser")
     page.mouse.up()
     assert not page.is_visible("#laser")
-    page.wait_for_timeout(350)
+    page.clock.run_for(350)
     assert index(page) == 1
 
 
 def test_a_double_click_zooms_and_escape_zooms_out(open_deck: Open) -> None:
-    page = open_deck("#2", **STILL)
+    page = open_deck("#2", held=True, **STILL)
     before = page.locator("#stage").bounding_box()
     at = middle(page, 0.25, 0.4)
     page.mouse.dblclick(*at)
-    page.wait_for_timeout(400)
+    page.clock.run_for(350)
     after = page.locator("#stage").bounding_box()
     assert before
     assert after
@@ -233,7 +234,6 @@ def test_a_double_click_zooms_and_escape_zooms_out(open_deck: Open) -> None:
         assert after[axis] + share * after[size] == pytest.approx(place, abs=2)
     assert index(page) == 1, "neither click stepped"
     page.keyboard.press("Escape")
-    page.wait_for_timeout(400)
     assert page.locator("#stage").bounding_box() == before
     page.keyboard.press("z")
     assert "zoomed" in (page.get_attribute("#stage", "class") or "")
@@ -335,18 +335,22 @@ players.forEach((p) => {
 """Counts from now on, notes which time is silent, and films are fast."""
 
 
+AGAIN = 1000  # milliseconds after which a beat that is repeated plays again
+
+
 @pytest.mark.slow
 def test_a_beat_plays_over_and_over_until_e_is_pressed(open_deck: Open) -> None:
-    page = open_deck("#3")
-    page.keyboard.press("e")
+    page = with_films(open_deck("#3", held=True, **STILL))
     page.evaluate(COUNT_PLAYS)
-    wait_until(page, "plays >= 2")
-    assert index(page) == 2
     page.keyboard.press("e")
-    page.wait_for_selector("#stage[data-mode=holds]")
-    count = page.evaluate("plays")
-    page.wait_for_timeout(1300)
-    assert page.evaluate("plays") == count
+    for count in (1, 2):
+        page.wait_for_selector(HOLDS)
+        assert page.evaluate("[plays, state.index]") == [count, 2]
+        page.clock.run_for(AGAIN)
+    page.keyboard.press("e")
+    page.wait_for_selector(HOLDS)
+    page.clock.run_for(2 * AGAIN)
+    assert page.evaluate("[plays, state.mode]") == [3, "holds"]
 
 
 def test_a_step_ends_the_repetition(open_deck: Open) -> None:
@@ -357,75 +361,88 @@ def test_a_step_ends_the_repetition(open_deck: Open) -> None:
 
 
 def test_a_beat_that_asks_for_it_plays_over_and_over_by_itself(open_deck: Open) -> None:
-    page = open_deck("#3")
+    page = with_films(open_deck("#3", held=True, **STILL))
     page.evaluate(f"data.sound = true; {COUNT_PLAYS}")
     assert page.evaluate("talk.loop") is False
     page.keyboard.press("ArrowRight")
-    wait_until(page, "plays >= 2")
+    page.wait_for_selector(HOLDS)
+    page.clock.run_for(AGAIN)
+    page.wait_for_selector(HOLDS)
     assert page.evaluate("[state.index, talk.loop]") == [3, True]
-    assert page.evaluate("silences.slice(0, 2)") == [False, True], "its words are said once"
+    assert page.evaluate("silences") == [False, True], "its words are said once"
     page.keyboard.press("e")
     assert page.text_content("#toast") == "Each beat plays once."
-    page.wait_for_selector("#stage[data-mode=holds]")
+    page.clock.run_for(AGAIN)
+    assert page.evaluate("plays") == 2
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowRight")
     assert page.evaluate("talk.loop"), "when it is shown again"
     page.keyboard.press("a")
-    wait_until(page, "state.index === 4")
+    page.wait_for_selector(HOLDS)
+    page.clock.run_for(1000 * page.evaluate("data.pause"))
+    assert index(page) == 4
 
 
 def test_such_a_beat_plays_once_at_a_stand(open_stand: Open) -> None:
-    page = open_stand("#2")
-    page.evaluate(f"data.pause = 0.05; {COUNT_PLAYS}; go(2, true)")
-    wait_until(page, "state.index === 3")
+    page = with_films(open_stand("#2", held=True, **STILL))
+    page.evaluate(f"{COUNT_PLAYS}; go(2, true)")
+    page.wait_for_selector(HOLDS)
+    assert page.evaluate("plays") == 1
+    page.clock.run_for(1000 * page.evaluate("data.pause"))
+    assert index(page) == 3
 
 
 def test_such_a_beat_is_a_picture_where_motion_is_reduced(open_deck: Open) -> None:
-    page = open_deck("#4", **STILL)
-    page.wait_for_timeout(1200)
+    page = open_deck("#4", held=True, **STILL)
+    page.clock.run_for(2 * AGAIN)
     assert page.evaluate("[state.mode, talk.loop]") == ["holds", False]
 
 
 def test_a_black_screen_does_not_end_the_repetition(open_deck: Open) -> None:
-    page = open_deck("#2")
+    page = with_films(open_deck("#2", held=True, **STILL))
+    page.evaluate(
+        f"{COUNT_PLAYS}; window.back = false;"
+        "byId('black').addEventListener('close', () => (back = true))"
+    )
     page.keyboard.press("e")
-    page.evaluate("players.forEach((p) => (p.playbackRate = 8))")
-    page.wait_for_selector("#stage[data-mode=holds]")
+    page.wait_for_selector(HOLDS)
     page.keyboard.press("b")
+    page.clock.run_for(2 * AGAIN)
+    assert page.evaluate("plays") == 1
     page.keyboard.press("b")
-    page.wait_for_selector("#stage[data-mode=plays]")
+    wait_until(page, "back")
+    page.clock.run_for(AGAIN)
+    wait_until(page, "plays === 2")
 
 
 SHORTLY = "data.pause = 0.05; slides.forEach((slide) => (slide.seconds = 0.05)); go(0, true);"
+"""Begins again, with beats that are over a tenth of a second after they begin."""
 
 
 def test_a_stand_goes_on_and_begins_again(open_stand: Open) -> None:
-    page = open_stand(**STILL)
+    page = open_stand(held=True, **STILL)
     page.evaluate(
-        "window.seen = []; const step = go; go = (...a) => (seen.push(a[0]), step(...a)); null"
+        "window.seen = []; const step = go; go = (...a) => (seen.push(a[0]), step(...a));" + SHORTLY
     )
-    page.evaluate(SHORTLY)
-    wait_until(page, "seen.length >= 7")
-    assert page.evaluate("seen.slice(0, 6)") == [0, 1, 2, 3, 0, 1]
+    page.clock.run_for(550)
+    assert page.evaluate("seen") == [0, 1, 2, 3, 0, 1]
 
 
 def test_any_key_pauses_a_stand_and_a_lets_it_go_on(open_stand: Open) -> None:
-    page = open_stand(**STILL)
+    page = open_stand(held=True, **STILL)
     page.evaluate(SHORTLY)
+    page.clock.run_for(250)
     page.keyboard.press("n")
     assert "Paused" in (page.text_content("#toast") or "")
-    stopped = index(page)
-    page.wait_for_timeout(500)
-    assert index(page) == stopped
+    page.clock.run_for(500)
+    assert index(page) == 2
     page.keyboard.press("a")
-    wait_until(page, f"state.index !== {stopped}")
+    page.clock.run_for(100)
+    assert index(page) == 3
 
 
 def test_a_stand_goes_on_when_nobody_has_been_there_for_a_minute(open_stand: Open) -> None:
-    page = open_stand(alone=True, **STILL)
-    page.clock.install(time=0)
-    page.clock.pause_at(1)
-    page.reload()
+    page = open_stand(held=True, **STILL)
     page.keyboard.press("o")
     assert page.is_visible("#overview")
     page.clock.run_for(59_000)
@@ -436,19 +453,13 @@ def test_a_stand_goes_on_when_nobody_has_been_there_for_a_minute(open_stand: Ope
 
 
 def test_a_deck_waits_unless_it_is_for_a_stand(open_deck: Open) -> None:
-    page = open_deck(**STILL)
+    page = open_deck(held=True, **STILL)
     page.evaluate(SHORTLY)
-    page.wait_for_timeout(500)
+    page.clock.run_for(500)
     assert index(page) == 0
 
 
 # The speaker's window
-
-
-def speaker_of(page: Page) -> Page:
-    with page.context.expect_page() as opened_page:
-        page.keyboard.press("s")
-    return opened_page.value
 
 
 def test_the_time_runs_from_the_first_step_and_counts_down_to_the_target(open_deck: Open) -> None:
@@ -502,7 +513,7 @@ def test_a_deck_and_its_speakers_window_say_their_language(browser: Browser, fol
 
 
 def test_keys_of_the_speakers_window_work_on_the_deck(open_deck: Open) -> None:
-    page = open_deck(**STILL)
+    page = open_deck(held=True, **STILL)
     speaker = speaker_of(page)
     speaker.keyboard.press("g")
     assert speaker.is_visible("#goto")
@@ -581,11 +592,10 @@ def test_beat_and_time_outlive_a_reload(open_deck: Open) -> None:
     page.keyboard.press("ArrowRight")
     speaker.fill("#minutes", "15")
     started = page.evaluate("timer.started")
-    page.reload()
+    with speaker.expect_event("close"):  # the page could not reach it any more
+        page.reload()
     assert index(page) == 1
     assert page.evaluate("timer") == {"started": started, "minutes": 15}
-    wait_until(page, "true")
-    assert speaker.is_closed(), "the page could not reach it any more"
     again = speaker_of(page)
     again.keyboard.press("ArrowRight")
     assert index(page) == 2

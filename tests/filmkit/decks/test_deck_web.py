@@ -21,6 +21,7 @@ from filmkit.decks.make import make_deck
 from filmkit.render.quality import Quality
 from tests.support.browsing import Open, browser, opened, record_problems, wait_until
 from tests.support.deck_scene import CELLS, LENGTHS
+from tests.support.decks import HOLDS, STILL, speaker_of, with_films_without_end
 from tests.support.decoding import cell_centers, expected
 from tests.support.filming import render_request
 from tests.support.traces import make_trace
@@ -33,7 +34,6 @@ __all__ = ["browser"]
 SMALL = Quality(640, 360, 10)
 BEATS = ["queries", "scores_over_them", "from_the_side"]
 TITLES = ["Queries", "Scores over them", "From the side"]
-HOLDS = "#stage[data-mode=holds]"
 WORDS = ["The", " cat", " sat", "\n"]
 
 # Record every mode: beats are short, and one may have ended before a test looks.
@@ -42,8 +42,7 @@ window.modes = [];
 new MutationObserver(() => modes.push(document.getElementById("stage")?.dataset.mode))
     .observe(document, { subtree: true, attributeFilter: ["data-mode"] });
 """
-RATE = "players.forEach((player) => (player.defaultPlaybackRate = player.playbackRate = {}))"
-SLOWLY, FAST = RATE.format(0.0625), RATE.format(4)
+FAST = "players.forEach((player) => (player.defaultPlaybackRate = player.playbackRate = 4))"
 
 
 @pytest.fixture(scope="module")
@@ -98,15 +97,6 @@ def wait_for_hold(page: Page) -> None:
     )
 
 
-def play_slowly(page: Page) -> Page:
-    """Play the current beat again, at a sixteenth of its speed."""
-    wait_for_hold(page)
-    page.evaluate(SLOWLY)
-    page.keyboard.press("r")
-    page.wait_for_selector("#stage[data-mode=plays]")
-    return page
-
-
 @pytest.mark.parametrize(
     "key",
     [
@@ -115,16 +105,17 @@ def play_slowly(page: Page) -> Page:
     ],
 )
 def test_a_step_plays_the_next_beat_which_then_holds(open_deck: Open, key: str) -> None:
-    page = open_deck()
+    page = open_deck(held=True)
     wait_for_hold(page)
     page.evaluate(FAST)
     for i in (1, 2):
         if key == "click":
             page.mouse.click(640, 600)
+            # It waits for a second one, which would zoom.
+            page.clock.run_for(300)
         else:
             page.keyboard.press(key)
-        # A click waits for a second one, which would zoom.
-        wait_until(page, f"state.index === {i}")
+        assert index(page) == i
         wait_for_hold(page)
         assert page.evaluate("modes.splice(0)")[-2:] == ["plays", "holds"]
         played = film(page)
@@ -171,16 +162,13 @@ def test_the_last_frame_of_the_film_is_the_still(open_deck: Open) -> None:
     page = open_deck()
     wait_for_hold(page)
     # On a busy machine a browser shows the last frame a little after the film has ended.
-    for _ in range(50):
-        difference = page.evaluate(FRONT_AND_STILL)
-        if difference < 3:
-            break
-        page.wait_for_timeout(100)
-    assert difference < 3
+    wait_until(page, f"({FRONT_AND_STILL})().then((difference) => difference < 3)")
 
 
 def test_pause_and_resume(open_deck: Open) -> None:
-    page = play_slowly(open_deck())
+    page = with_films_without_end(open_deck(**STILL))
+    page.keyboard.press("r")
+    wait_until(page, "!document.querySelector('video.front').paused")
     page.wait_for_selector("#play[aria-label=Pause]")
     page.keyboard.press("p")
     page.wait_for_selector("#play[aria-label='Resume']")
@@ -206,9 +194,7 @@ def test_notes_beside_and_in_a_window_of_their_own(open_deck: Open) -> None:
     page = open_deck("#2")
     page.keyboard.press("n")
     assert "A query cannot look ahead." in (page.text_content("#notes") or "")
-    with page.context.expect_page() as opened:
-        page.keyboard.press("s")
-    speaker = opened.value
+    speaker = speaker_of(page)
     assert "A query cannot" in (speaker.text_content("#notes-text") or "")
     assert speaker.text_content("#next") == TITLES[2]
     assert re.fullmatch(r"\d\d:\d\d", speaker.text_content("#clock") or "")
@@ -222,7 +208,7 @@ def test_notes_beside_and_in_a_window_of_their_own(open_deck: Open) -> None:
 
 
 def test_reduced_motion_shows_last_pictures_only(open_deck: Open) -> None:
-    page = open_deck(reduced_motion="reduce")
+    page = open_deck(**STILL)
     for i in (0, 1):
         assert index(page) == i
         assert page.get_attribute("#stage", "data-mode") == "holds"
@@ -251,7 +237,7 @@ def number(text: str) -> float:
 def test_values_under_the_pointer_come_from_the_trace(
     open_deck: Open, trace: Trace, beat: int
 ) -> None:
-    page = open_deck(f"#{beat + 1}", reduced_motion="reduce")
+    page = open_deck(f"#{beat + 1}", **STILL)
     slide, featured = page.evaluate("slides[state.index]"), trace.meta.featured
     numbers = {
         "q": expected(next(p for p in slide["panels"] if p["tensor"]), trace),
@@ -286,7 +272,7 @@ def test_values_under_the_pointer_come_from_the_trace(
 
 
 def test_the_tip_gives_the_place_in_the_trace(open_deck: Open) -> None:
-    page = open_deck(reduced_motion="reduce")
+    page = open_deck(**STILL)
     slide = page.evaluate("slides[0]")
     (panel,) = slide["panels"]
     x, y = cell_centers(panel)[1, 3]
@@ -307,7 +293,7 @@ def test_what_stands_for_all_words_before_is_no_channel(open_deck: Open) -> None
         {"name": "", "tensor": None, "transposed": False, "index": source.index, "axes": axis}
         for source, axis in zip(sources, axes, strict=True)
     ]
-    page = open_deck(reduced_motion="reduce")
+    page = open_deck(**STILL)
     page.evaluate("tokens => { cells.tokens = tokens; }", trace.meta.tokens)
     told = [
         page.evaluate("panel => cells.describe({ panel, row: 0, column: 0, value: 1 })[1]", panel)
@@ -318,7 +304,8 @@ def test_what_stands_for_all_words_before_is_no_channel(open_deck: Open) -> None
 
 
 def test_there_is_no_tip_while_a_beat_plays(open_deck: Open) -> None:
-    page = play_slowly(open_deck())
+    page = with_films_without_end(open_deck(**STILL))
+    page.keyboard.press("r")
     slide = page.evaluate("slides[0]")
     x, y = cell_centers(slide["panels"][0])[0, 0]
     page.mouse.move(*point(page, slide["frame"], (x, y)))
@@ -346,16 +333,14 @@ def test_everything_fits_the_screen(open_deck: Open, width: int, height: int) ->
 
 
 def test_a_touch_shows_a_value_and_a_touch_beside_cells_steps(open_deck: Open) -> None:
-    page = open_deck(
-        viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce"
-    )
+    page = open_deck(viewport={"width": 390, "height": 844}, has_touch=True, **STILL)
     slide = page.evaluate("slides[0]")
     x, y = cell_centers(slide["panels"][0])[2, 5]
     page.touchscreen.tap(*point(page, slide["frame"], (x, y)))
-    assert page.is_visible("#tip")
+    page.wait_for_selector("#tip")  # a tap becomes a click a moment later
     assert index(page) == 0
     page.touchscreen.tap(*point(page, slide["frame"], (600, 20)))
-    assert index(page) == 1
+    wait_until(page, "state.index === 1")
 
 
 def test_keys_open_the_overview_and_the_help(open_deck: Open) -> None:

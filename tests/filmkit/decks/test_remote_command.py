@@ -67,12 +67,12 @@ def test_a_deck_is_served_until_ctrl_c_and_its_file_stays(tmp_path: Path) -> Non
         file = tmp_path / "decks" / "mine.html"
         written = file.read_bytes()
         for address, word in zip(addresses, ("remote-button", "goto-list"), strict=True):
-            with urlopen(address, timeout=20) as answer:
+            with urlopen(address, timeout=60) as answer:
                 assert word in answer.read().decode()
             with pytest.raises(HTTPError, match="403"):
-                urlopen(f"{address}x", timeout=20)
+                urlopen(f"{address}x", timeout=60)
         program.send_signal(signal.SIGINT)
-        assert program.wait(30) == 0
+        assert program.wait(60) == 0
         assert program.stdout.read() == ""
     assert file.read_bytes() == written
     assert b"connect-src" not in written

@@ -421,12 +421,10 @@ def test_every_control_has_a_name(page: Page, viewport: tuple[int, int]) -> None
 
 
 def test_what_the_hand_finds_is_said_once_it_rests(open_page: Open) -> None:
-    page = open_page(alone=True, **STILL)
-    page.clock.install(time=0)
-    page.reload()
+    page = open_page(held=True, **STILL)
     open_parts(page)
     page.evaluate("choose({ query: 7, head: 3 })")
-    page.clock.pause_at(3600)  # seconds: time passes only where the test says so
+    page.clock.run_for(3600)  # what was said of that is over
     spoken = """[...document.querySelectorAll('[role=status], [role=alert], [aria-live]')]
         .filter((each) => each.getAttribute('aria-live') !== 'off').map((each) => each.id)"""
     assert page.evaluate(spoken) == ["rank-read", "said"]

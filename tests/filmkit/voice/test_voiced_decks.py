@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +18,15 @@ from filmkit.render.quality import Quality
 from filmkit.render.request import RenderRequest
 from filmkit.voice.choice import chosen_voice
 from filmkit.voice.sounds import read_sound, spoken_span
-from tests.support.browsing import browser, record_problems, wait_until
+from tests.support.browsing import browser, opened, wait_until
 from tests.support.deck_scene import CELLS, LENGTHS
+from tests.support.decks import STILL, with_films_without_end
 from tests.support.filming import render_request
 from tests.support.traces import make_trace
 from tests.support.voices import tone, write_sound
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 __all__ = ["browser"]
 
@@ -114,40 +114,29 @@ def test_the_gallery_is_not_muted(request_: RenderRequest) -> None:
 # In a browser
 
 
-@pytest.fixture
-def page(browser: Browser, deck: Path) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
-    problems = record_problems(page)
-    page.goto(deck.as_uri())
-    page.wait_for_selector("#stage[data-index='0']")
-    yield page
-    context.close()
-    assert problems == []
+def test_the_page_can_be_muted(browser: Browser, deck: Path) -> None:
+    with opened(browser, deck) as open_page:
+        page = with_films_without_end(open_page(**STILL))
+        button = page.locator("#mute")
+        assert button.get_attribute("aria-label") == "Mute"
+        page.keyboard.press("ArrowRight")
+        wait_until(page, "!players[front].paused && players[front].dataset.index === '1'")
+        assert page.evaluate("!players[front].muted")
+        assert button.get_attribute("aria-pressed") == "false"
+        page.keyboard.press("m")
+        assert button.get_attribute("aria-pressed") == "true"
+        assert page.evaluate("players.every((player) => player.muted)")
+        page.keyboard.press("ArrowRight")
+        wait_until(page, "!players[front].paused && players[front].dataset.index === '2'")
+        assert page.evaluate("players.every((player) => player.muted)")
+        button.click()
+        assert button.get_attribute("aria-pressed") == "false"
+        assert page.evaluate("players.every((player) => !player.muted)")
 
 
-def test_the_page_can_be_muted(page: Page) -> None:
-    shown = "[...document.querySelectorAll('video')]"
-    button = page.locator("#mute")
-    assert button.get_attribute("aria-label") == "Mute"
-    page.keyboard.press("ArrowRight")
-    wait_until(page, "document.getElementById('stage').dataset.mode === 'plays'")
-    wait_until(page, f"{shown}.some(v => v.classList.contains('front') && !v.paused && !v.muted)")
-    assert button.get_attribute("aria-pressed") == "false"
-    page.keyboard.press("m")
-    assert button.get_attribute("aria-pressed") == "true"
-    assert page.evaluate(f"{shown}.every(v => v.muted)")
-    page.keyboard.press("ArrowRight")
-    wait_until(page, "document.getElementById('stage').dataset.index === '2'")
-    assert page.evaluate(f"{shown}.every(v => v.muted)")
-    button.click()
-    assert button.get_attribute("aria-pressed") == "false"
-    assert page.evaluate(f"{shown}.every(v => !v.muted)")
-
-
-# What a browser does before the first key on a page; a script's key would count as one. Whether the
-# voice was heard is noted, as its film may have ended on a busy machine before a test looks.
-PLAYS_SILENTLY_FIRST = """() => {
+# What a browser does before the first key on a page; this one may not. Whether the voice was heard
+# is noted, as its film may have ended on a busy machine before a test looks.
+PLAYS_SILENTLY_FIRST = """(() => {
     const play = HTMLMediaElement.prototype.play;
     HTMLMediaElement.prototype.play = function () {
         if (this.muted) return play.call(this);
@@ -156,20 +145,21 @@ PLAYS_SILENTLY_FIRST = """() => {
     };
     window.heard = false;
     document.addEventListener("playing", (event) => (window.heard ||= !event.target.muted), true);
-}"""
+})();"""
 
 
-def test_the_page_asks_for_a_key_only_until_the_voice_is_heard(page: Page) -> None:
+def test_the_page_asks_for_a_key_only_until_the_voice_is_heard(
+    browser: Browser, deck: Path
+) -> None:
     asked = "!document.getElementById('toast').hidden"
-    page.evaluate(PLAYS_SILENTLY_FIRST)
-    page.keyboard.press("ArrowRight")
-    wait_until(page, asked)
-    assert "Press M" in page.inner_text("#toast")
-    page.evaluate("clearTimeout(document.getElementById('toast').gone)")  # it stays until withdrawn
-    assert page.evaluate("!window.heard")
-    page.keyboard.press("ArrowRight")
-    wait_until(page, f"!({asked})")
-    assert page.evaluate("window.heard")
+    with opened(browser, deck, script=PLAYS_SILENTLY_FIRST) as open_page:
+        page = open_page(held=True)  # the message stays until it is withdrawn
+        wait_until(page, asked)
+        assert "Press M" in page.inner_text("#toast")
+        assert page.evaluate("!window.heard")
+        page.keyboard.press("ArrowRight")
+        wait_until(page, f"!({asked})")
+        assert page.evaluate("window.heard")
 
 
 def test_a_deck_without_a_voice_has_no_such_button(request_: RenderRequest, tmp_path: Path) -> None:
