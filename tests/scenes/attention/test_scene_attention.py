@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from manim import tempconfig
 
 from extract.attention.head_norm import HeadNorm
 from extract.trace import Trace
@@ -19,6 +18,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
+from filmkit.render.manim_config import changed_config
 from scenes.attention.parts import WorkedSum, in_formula, scaling_of, score_notes
 from scenes.attention.scene_attention import DIM, GAMMA, Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
@@ -131,7 +131,7 @@ def drawn_at_the_end_of(
         panels = panels_on(stage.mobjects, stage.camera)
         drawn[record.name] = [panel.heatmap.copy() for panel in panels]
 
-    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+    with changed_config({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
         Attention(trace, settings, on_beat_end=note).render()
     return drawn
 
