@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -121,6 +122,7 @@ def panels_of(picture: BeatPicture, tensor: str) -> list[PanelItem]:
     return sorted(named, key=lambda panel: panel.box.left)
 
 
+@cache
 def drawn_at_the_end_of(
     trace: Trace, settings: StageSettings | None = None
 ) -> dict[str, list[Heatmap]]:
