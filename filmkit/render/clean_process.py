@@ -64,9 +64,12 @@ LIBRARIES = [
     "PIL.ImageDraw",
     "PIL.ImageFont",
     "PIL.PngImagePlugin",
+    "platformdirs",
     "rich.progress",
     "safetensors.numpy",
+    "scipy.optimize",
     "typst",
+    "uniseg.linebreak",
 ]
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from manim import tempconfig
 
 from extract.trace import Trace
 from filmkit import Label, Matrix, Norm, Stage, beat
 from filmkit.core.norm import TensorSource
 from filmkit.core.picture_map import picture_map
 from filmkit.core.stage_settings import StageSettings
+from filmkit.render.manim_config import changed_config
 from filmkit.render.quality import frame_size
 from filmkit.words.alt import alt_text
 from tests.support.traces import make_trace
@@ -89,7 +89,7 @@ def perform(
     across, down = frame_size(width, height)
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     size = {"pixel_width": width, "pixel_height": height}
-    with tempconfig(quiet | size | {"frame_width": across, "frame_height": down}):
+    with changed_config(quiet | size | {"frame_width": across, "frame_height": down}):
         chosen = StageSettings(calm=True, **settings)
         stage = type("Made", (Acting,), {"acts": acts})(trace or make_trace(), chosen)
         stage.render()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from manim import tempconfig
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
+from filmkit.render.manim_config import changed_config
 from filmkit.render.quality import frame_size
 from filmkit.tools.checks import HEIGHT, MIN_PRESENCE, WIDTH, BeatPicture, faults_of
 
@@ -38,7 +38,7 @@ def play(
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     across, down = frame_size(width, height)
     size = {"pixel_width": width, "pixel_height": height}
-    with tempconfig(quiet | size | {"frame_width": across, "frame_height": down}):
+    with changed_config(quiet | size | {"frame_width": across, "frame_height": down}):
         scene(trace, settings, on_beat_end=note).render()
     assert until is None or until in (pictures[-1].record.name, len(pictures) - 1)
     return pictures

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Camera, Group, ImageMobject, Mobject, Square, ThreeDCamera, tempconfig
+from manim import Camera, Group, ImageMobject, Mobject, Square, ThreeDCamera
 
 from filmkit.core.animations import set_presence
 from filmkit.core.camera import (
@@ -19,6 +19,7 @@ from filmkit.core.camera import (
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.raster import Texture, paste
+from filmkit.render.manim_config import changed_config
 
 SIZE = {"pixel_width": 640, "pixel_height": 360, "frame_height": 8.0, "frame_width": 8 * 16 / 9}
 NORM = Norm(-1.0, 1.0, "viridis")
@@ -32,7 +33,7 @@ SHOTS = {
 
 
 def picture(shot: Shot, *mobjects: Mobject) -> npt.NDArray[np.uint8]:
-    with tempconfig(SIZE):
+    with changed_config(SIZE):
         camera = StageCamera()
         camera.shot = shot
         camera.capture_mobjects(mobjects)
@@ -48,7 +49,7 @@ def heatmap(rows: int = 4, columns: int = 6, seed: int = 0) -> Heatmap:
 def test_cell_centers_have_exactly_their_colours(shot: Shot) -> None:
     panel = heatmap()
     pixels = picture(shot, panel)
-    with tempconfig(SIZE):
+    with changed_config(SIZE):
         camera = StageCamera()
         camera.shot = shot
         for row in range(4):
@@ -61,7 +62,7 @@ def test_cell_centers_have_exactly_their_colours(shot: Shot) -> None:
 def test_flat_pictures_are_stock_manims_but_for_edges() -> None:
     panel = heatmap()
     ours = picture(Shot(), panel).astype(int)
-    with tempconfig(SIZE):
+    with changed_config(SIZE):
         image = ImageMobject(np.repeat(np.repeat(NORM.colours(panel.values), 40, 0), 40, 1))
         image.set_resampling_algorithm(0)
         image.stretch_to_fit_width(6.0).stretch_to_fit_height(4.0)
@@ -88,7 +89,7 @@ def test_pictures_in_space_are_stock_manims_but_for_edges(shot: Shot) -> None:
     panels[2].set_opacity(0.5)
     ours = picture(shot, *panels).astype(int)
     edges = np.zeros(ours.shape[:2], dtype=np.uint8)
-    with tempconfig(SIZE):
+    with changed_config(SIZE):
         eye, stock = StageCamera(), Camera()
         eye.shot = shot
         for panel in panels:
@@ -152,7 +153,7 @@ def test_an_upright_mobject_can_follow_what_moves() -> None:
     places = {"here": [0.0, 0.0, 0.0]}
     square = Square(side_length=0.5, fill_opacity=1.0, stroke_width=0.0)
     keep_upright(square, lambda shot: [*places["here"][:2], shot.theta])
-    with tempconfig(SIZE):
+    with changed_config(SIZE):
         camera = StageCamera()
         for place, theta in (([0, 0, 0], 0.0), ([1, 2, 0], 0.0), ([1, 2, 0], -3.0)):
             places["here"], camera.shot = place, Shot(theta=theta)
@@ -221,7 +222,7 @@ def test_hidden_cells_show_what_is_behind() -> None:
     panel = heatmap(2, 2)
     panel.set_shown([[1, 0], [1, 1]])
     pixels = picture(Shot(), panel)
-    with tempconfig(SIZE):
+    with changed_config(SIZE):
         (x, y), *_ = StageCamera().pixels(panel, panel.at(0.5, 1.5)[None])
     assert (pixels[int(y), int(x), :3] == 0).all()
 

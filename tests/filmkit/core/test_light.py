@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import DOWN, Group, Mobject, Square, tempconfig
+from manim import DOWN, Group, Mobject, Square
 
 from filmkit.core import light
 from filmkit.core.animations import set_presence
@@ -23,6 +23,7 @@ from filmkit.core.norm import Norm
 from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import Stage, beat
 from filmkit.core.stage_settings import StageSettings
+from filmkit.render.manim_config import changed_config
 from filmkit.render.vector import draw_page, write_pages
 from tests.support.traces import make_trace
 
@@ -51,7 +52,7 @@ def drawn(
     size: dict[str, Any] = SMALL,
     **options: Any,
 ) -> Picture:
-    with tempconfig(size):
+    with changed_config(size):
         eye = camera(background_color="#000000", **options)
         eye.shot = shot
         eye.capture_mobjects(mobjects)
@@ -86,7 +87,7 @@ def test_nothing_is_lit_where_nothing_is_marked() -> None:
 
 def test_light_that_is_put_out_leaves_no_trace() -> None:
     panel = glow(mirrored(plate()))
-    with tempconfig(SMALL):
+    with changed_config(SMALL):
         camera = LitCamera(background_color="#000000")
         camera.shot, camera.lit = ROOM, False
         camera.capture_mobjects([panel])
@@ -126,7 +127,7 @@ def test_what_is_dimmed_gives_less_light() -> None:
 
 def test_the_floor_mirrors_upside_down_dimmed_and_softly() -> None:
     panel = mirrored(plate())
-    with tempconfig(SMALL):
+    with changed_config(SMALL):
         camera = LitCamera()
         camera.shot = ROOM
 
@@ -145,7 +146,7 @@ def test_the_floor_mirrors_upside_down_dimmed_and_softly() -> None:
 
 def test_the_mirror_of_what_hangs_is_apart_from_it() -> None:
     added = drawn(mirrored(plate(0.5))) - dark(plate(0.5))
-    with tempconfig(SMALL):
+    with changed_config(SMALL):
         camera = StageCamera()
         camera.shot = ROOM
         points = np.array([[0.0, y, 0.0] for y in (0.4, -0.4, -0.6)])
@@ -178,7 +179,7 @@ def test_what_is_below_the_floor_is_not_seen_in_it() -> None:
 
 
 def test_a_background_of_its_own_keeps_its_colour_far_from_any_light() -> None:
-    with tempconfig(SMALL):
+    with changed_config(SMALL):
         camera = LitCamera(background_color="#102030")
         camera.capture_mobjects([glow(square(side=0.1))])
         np.testing.assert_array_equal(camera.pixel_array[5, 5], [16, 32, 48, 255])
@@ -328,7 +329,7 @@ def frames(scene: type[Stage], settings: StageSettings) -> Picture:
     def receiver_of_beat(beat: str, tail: bool) -> AbstractContextManager[FrameReceiver]:
         return nullcontext(lambda picture, repeat: taken.append(picture))
 
-    with tempconfig(QUIET | SMALL | {"frame_rate": 10}):
+    with changed_config(QUIET | SMALL | {"frame_rate": 10}):
         scene(make_trace(), settings, receiver_of_beat=receiver_of_beat).render()
     return np.stack(taken).astype(int)
 
@@ -366,7 +367,7 @@ def test_pages_have_no_light(tmp_path: Any) -> None:
         def take(record: BeatRecord, stage: Stage) -> None:
             pages.append(draw_page(stage))
 
-        with tempconfig(QUIET | SMALL):
+        with changed_config(QUIET | SMALL):
             scene(make_trace(), on_beat_end=take).render()
         return write_pages(pages, tmp_path / "page.pdf", title="Page").read_bytes()
 

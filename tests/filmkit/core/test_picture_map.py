@@ -13,7 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Mobject, Polygon, Square, tempconfig
+from manim import Mobject, Polygon, Square
 
 from extract.trace import Trace
 from filmkit.commands.cli import main
@@ -29,6 +29,7 @@ from filmkit.core.stage import Stage, StageSettings
 from filmkit.core.text import Label
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
+from filmkit.render.manim_config import changed_config
 from filmkit.render.movie import MP4_MASTER, open_movie
 from filmkit.render.quality import Quality
 from filmkit.words.alt import MAX_LENGTH, TENSOR_KINDS, alt_text
@@ -93,7 +94,7 @@ def played(request: pytest.FixtureRequest, trace: Trace) -> PlayedScene:
         document = picture_map(stage.with_notes(), stage.camera, stage.mosaic_on_screen())
         beats.append((record.name, document, stage.snapshot(notes=True)))
 
-    with tempconfig(QUIET | SIZE):
+    with changed_config(QUIET | SIZE):
         entry.load()(shown, StageSettings(palette=palette), on_beat_end=take).render()
     return PlayedScene(entry, shown, beats)
 
@@ -204,7 +205,7 @@ def test_films_of_the_command_line_decode_into_the_trace(
 
 
 def document_of(*mobjects: Any, shot: Shot | None = None) -> dict[str, Any]:
-    with tempconfig(SIZE):
+    with changed_config(SIZE):
         camera = StageCamera()
         camera.shot = shot or Shot()
         return picture_map(mobjects, camera)
@@ -250,7 +251,7 @@ def test_a_stretched_panel_decodes_through_its_map_and_not_as_a_linear_one(
 ) -> None:
     values = trace["x.1"][1:4, :12].astype(np.float64)
     source = TensorSource("x.1", index=((1, 4), (0, 12)))
-    with tempconfig(SIZE), use_theme(theme, palette):
+    with changed_config(SIZE), use_theme(theme, palette):
         norm = Norm.stretched(values, percentile=90, role="query")
         camera = StageCamera()
         heatmap = Heatmap(values, norm, width=12, source=source)
@@ -311,7 +312,7 @@ def test_panels_in_full_and_in_half_light_decode_with_halos_and_mirror(trace: Tr
     values = trace["x.1"][1:4, :12].astype(np.float64)
     source = TensorSource("x.1", index=((1, 4), (0, 12)))
     corners = np.array([[-3.0, 2.6, 0.0], [3.0, 2.6, 0.0], [3.0, 0.6, 0.0], [-3.0, 0.6, 0.0]])
-    with tempconfig(SIZE), use_theme() as theme:
+    with changed_config(SIZE), use_theme() as theme:
         parts: list[Mobject] = []
         for place, presence in (([-3.4, 0.0, 0.0], 1.0), ([3.4, 0.0, -1.0], 0.35)):
             cells = Heatmap(values, Norm.symmetric(values, role="key"), source=source)
@@ -335,7 +336,7 @@ def test_panels_in_full_and_in_half_light_decode_with_halos_and_mirror(trace: Tr
 
 def test_the_map_does_not_disturb_the_picture() -> None:
     heatmap, square = panel(), Square(fill_opacity=1.0)
-    with tempconfig(SIZE):
+    with changed_config(SIZE):
         camera = StageCamera()
         camera.capture_mobjects([heatmap, square])
         before = camera.pixel_array.copy()

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Animation, Square, tempconfig
+from manim import Animation, Square
 
 from filmkit.core.animations import Appear, Drift, presence, set_presence
 from filmkit.core.beat_records import BeatRecord
@@ -28,8 +28,8 @@ from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.pictures.head_panel import HeadPanel
+from filmkit.render.manim_config import changed_config, manim_config
 from filmkit.render.quality import ASPECTS, Quality, quality_of
-from filmkit.render.runner import manim_config
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT as ROOT
 from tests.support.staging import complaints, play
@@ -115,7 +115,7 @@ def test_a_snapshot_shows_how_the_beat_ends_without_drawing() -> None:
         pixels = stage.snapshot()
         seen.append(int(pixels[240, 427, 0]))
 
-    with tempconfig({"dry_run": True, "pixel_width": 854, "pixel_height": 480}):
+    with changed_config({"dry_run": True, "pixel_width": 854, "pixel_height": 480}):
         Story(make_trace(), on_beat_end=look).render()
     assert seen == [255, 255]
 
@@ -154,7 +154,7 @@ def test_notes_are_drawn_where_they_are_asked_for_and_never_become_part_of_the_s
         seen.append((int(with_notes[top, :, :3].max()), int(without[top, :, :3].max())))
         np.testing.assert_array_equal(with_notes[40:], without[40:])
 
-    with tempconfig({"dry_run": True, "pixel_width": 854, "pixel_height": 480}):
+    with changed_config({"dry_run": True, "pixel_width": 854, "pixel_height": 480}):
         Story(make_trace(), on_beat_end=look).render()
     assert len(seen) == 2
     assert all(noted > 100 for noted, _ in seen)
@@ -205,7 +205,7 @@ def test_settings_reach_the_theme_and_the_picture(name: str, palette: str) -> No
         seen.append(stage.snapshot()[0, 0, :3].tolist())
 
     settings = StageSettings(theme=name, palette=palette)
-    with tempconfig({"dry_run": True, "pixel_width": 64, "pixel_height": 36}):
+    with changed_config({"dry_run": True, "pixel_width": 64, "pixel_height": 36}):
         Look(make_trace(), settings, on_beat_end=look).render()
     with use_theme(name, palette) as expected:
         background = [int(expected.background[i : i + 2], 16) for i in (1, 3, 5)]
@@ -218,7 +218,7 @@ def test_a_background_of_one_s_own_replaces_that_of_the_theme() -> None:
     def look(record: BeatRecord, stage: Stage) -> None:
         seen.append(stage.snapshot()[0, 0].tolist())
 
-    with tempconfig({"dry_run": True, "pixel_width": 64, "pixel_height": 36}):
+    with changed_config({"dry_run": True, "pixel_width": 64, "pixel_height": 36}):
         for settings in (
             StageSettings(background="#102030"),
             StageSettings(theme="light", transparent=True),

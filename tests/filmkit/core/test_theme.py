@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from manim import color_to_rgb, tempconfig
+from manim import color_to_rgb
 
 from filmkit.core.camera import StageCamera
 from filmkit.core.heatmap import Heatmap
@@ -16,6 +16,7 @@ from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.core.view import LayerView
 from filmkit.pictures.latent_view import LatentView
+from filmkit.render.manim_config import changed_config
 from tests.support.contrast import LINE_CONTRAST, LUMINANCE, TEXT_CONTRAST, contrast
 from tests.support.latents import with_latent
 
@@ -70,7 +71,7 @@ def test_a_panel_as_dark_or_light_as_the_background_still_has_an_edge(
     name: str, tilt: float
 ) -> None:
     size = {"pixel_width": 320, "pixel_height": 180, "frame_width": 128 / 9, "frame_height": 8.0}
-    with tempconfig(size), use_theme(name) as theme:
+    with changed_config(size), use_theme(name) as theme:
         background = np.array(color_to_rgb(theme.background))
         panel = Heatmap(
             np.ones((4, 4)), Norm(0, 1, "viridis"), width=6, height=4, masked=np.ones(4)

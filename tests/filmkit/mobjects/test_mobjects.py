@@ -10,7 +10,7 @@ import pytest
 from cmap import Colormap
 from hypothesis import given
 from hypothesis import strategies as st
-from manim import Mobject, Text, tempconfig
+from manim import Mobject, Text
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.fonts import lacks_fonts
@@ -33,6 +33,7 @@ from filmkit.core.token_text import printable
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.marks import CellLabels, ColourBar, Highlight, TokenLabels
 from filmkit.mobjects.panel import Header, Panel
+from filmkit.render.manim_config import changed_config
 
 NORM = Norm(-2.0, 2.0, "viridis")
 BOX = Box(1.0, -0.5, 6.0, 3.0)
@@ -461,7 +462,7 @@ def test_a_text_is_broken_into_few_even_lines_that_fit() -> None:
 @pytest.mark.parametrize("words", ["queries AV", "é, ü: (ñ)", "69 % of −5.2"])
 @pytest.mark.parametrize("weight", ["normal", "semibold"])
 def test_letters_stand_where_manim_sets_them(words: str, weight: str) -> None:
-    with tempconfig({"pixel_width": 10**5}):
+    with changed_config({"pixel_width": 10**5}):
         theirs = Text(
             f"H{words}",
             font=DARK.font,

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from manim import DL, UR, Mobject, tempconfig
+from manim import DL, UR, Mobject
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.numbers import format_share
 from filmkit.mobjects.plot import Chart
+from filmkit.render.manim_config import changed_config
 
 
 def box_of(mobject: Mobject) -> Box:
@@ -121,7 +122,7 @@ def test_a_chart_fills_its_place_with_letters_of_the_same_size() -> None:
 
 
 def test_bars_grow_from_zero() -> None:
-    with tempconfig({"dry_run": True}):
+    with changed_config({"dry_run": True}):
         chart = Chart([2.0, -1.0])
         ends = [box_of(bar) for bar in chart.bars]
         animation = chart.grow()

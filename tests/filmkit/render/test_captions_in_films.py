@@ -10,12 +10,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from manim import tempconfig
 
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Frame
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.jobs import make_films
+from filmkit.render.manim_config import changed_config
 from filmkit.render.overlay import Overlay, OverlayPainter, caption_size
 from filmkit.render.quality import ASPECTS, Quality, frame_size, quality_of
 from filmkit.words.captions import Cue
@@ -144,7 +144,7 @@ def test_captions_are_drawn_into_the_film_and_not_into_masters(
 def test_a_cue_changes_in_the_middle_of_a_still_picture() -> None:
     picture = np.zeros((180, 320, 3), np.uint8)
     cues = (Cue(0.0, 0.5, ("one",)), Cue(0.7, 1.2, ("two",)))
-    with tempconfig(_sizes(Quality(320, 180, 10))):
+    with changed_config(_sizes(Quality(320, 180, 10))):
         painter = OverlayPainter(Overlay(cues), 10, SETTINGS)
         runs = [*painter.pieces(picture, 9), *painter.pieces(picture, 6)]
     assert [count for _, count in runs] == [5, 2, 2, 3, 3]
@@ -156,7 +156,7 @@ def test_transparent_pictures_keep_straight_alpha() -> None:
     clear = np.zeros((360, 640, 4), np.uint8)
     half = np.full((360, 640, 4), (200, 100, 0, 128), np.uint8)
     cue = (Cue(0.0, 1.0, ("white words",)),)
-    with tempconfig(_sizes(Quality(640, 360, 10))):
+    with changed_config(_sizes(Quality(640, 360, 10))):
         ((on_clear, _),), ((on_half, _),) = (
             list(OverlayPainter(Overlay(cue), 10, SETTINGS).pieces(picture, 10))
             for picture in (clear, half)
@@ -187,7 +187,7 @@ def test_captions_fit_into_the_strip_of_every_aspect(aspect: str, theme: str) ->
         "MMMM wide words, and one number at its end",
     )
     picture = np.full((quality.height, quality.width, 3), 127, np.uint8)
-    with tempconfig(_sizes(quality)):
+    with changed_config(_sizes(quality)):
         frame = Frame(*frame_size(quality.width, quality.height), captions=CAPTION_STRIP)
         assert caption_size(frame) * FRAME_HEIGHT >= 0.02 * frame.shorter_side
         overlay, settings = Overlay((Cue(0.0, 1.0, lines),)), StageSettings(theme=theme)

@@ -477,7 +477,8 @@ def test_what_cannot_be_recorded_is_drawn_and_not_kept(
 # How Python runs
 
 
-@pytest.mark.parametrize("way", ["-OO", "PYTHONOPTIMIZE"])
+# Either way Python compiles all that it imports, and Python tells both ways alike.
+@pytest.mark.parametrize("way", ["-OO", pytest.param("PYTHONOPTIMIZE", marks=pytest.mark.slow)])
 def test_python_without_docstrings_is_refused(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from manim import LEFT, RIGHT, UP, Mobject, Square, linear, tempconfig
+from manim import LEFT, RIGHT, UP, Mobject, Square, linear
 
 from filmkit.core.animations import Appear, Glide, Vanish, set_presence
 from filmkit.core.beat_records import BeatRecord
@@ -21,6 +21,7 @@ from filmkit.core.text import Label
 from filmkit.mobjects.marks import CellLabels
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.stage import Stage as PictureStage
+from filmkit.render.manim_config import changed_config
 from filmkit.tools.checks import (
     BeatReport,
     SceneReport,
@@ -269,7 +270,7 @@ def test_the_ground_of_a_text_is_the_cell_behind_it_even_if_it_is_covered_later(
     def look(record: BeatRecord, stage: Stage) -> None:
         seen.append(low_contrast(stage))
 
-    with tempconfig({"dry_run": True, "pixel_width": 640, "pixel_height": 360}):
+    with changed_config({"dry_run": True, "pixel_width": 640, "pixel_height": 360}):
         Both(make_trace(), on_beat_end=look).render()
     ((line,),) = seen
     assert line.startswith("text 'bright' in #ffffff")

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from manim import DL, UR, tempconfig
+from manim import DL, UR
 
 from extract.trace import Trace
 from filmkit.core.animations import presence, set_presence
@@ -16,6 +16,7 @@ from filmkit.core.quantities import PanelCheck
 from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
 from filmkit.pictures.tensors import head_tensor
+from filmkit.render.manim_config import changed_config
 from filmkit.world.block import CacheBlock, Slab, shot_of
 from filmkit.world.standing import words_at
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture
@@ -137,7 +138,7 @@ def test_the_nearest_side_is_seen(apart: float, turn: float, tilt: float) -> Non
     for slab in block.slabs:
         set_presence(slab.edges, 0.0)
     shot = shot_of(block.corners, FRAMES[0], turn=turn, tilt=tilt)
-    with tempconfig(
+    with changed_config(
         {
             "pixel_width": COLUMNS,
             "pixel_height": ROWS,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
-from manim import tempconfig
 
 from extract.attention.head_norm import HeadNorm
 from extract.trace import Trace
@@ -19,6 +19,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
+from filmkit.render.manim_config import changed_config
 from scenes.attention.parts import WorkedSum, in_formula, scaling_of, score_notes
 from scenes.attention.scene_attention import DIM, GAMMA, Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
@@ -121,6 +122,7 @@ def panels_of(picture: BeatPicture, tensor: str) -> list[PanelItem]:
     return sorted(named, key=lambda panel: panel.box.left)
 
 
+@cache
 def drawn_at_the_end_of(
     trace: Trace, settings: StageSettings | None = None
 ) -> dict[str, list[Heatmap]]:
@@ -131,7 +133,7 @@ def drawn_at_the_end_of(
         panels = panels_on(stage.mobjects, stage.camera)
         drawn[record.name] = [panel.heatmap.copy() for panel in panels]
 
-    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+    with changed_config({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
         Attention(trace, settings, on_beat_end=note).render()
     return drawn
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from manim import tempconfig
 
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
@@ -12,6 +11,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.stage import Stage
 from filmkit.core.view import LayerView
 from filmkit.pictures.latent_view import LatentView
+from filmkit.render.manim_config import changed_config
 from scenes.mla.absorbed import RebuiltKeys
 from scenes.mla.scene_mla import LatentAttention
 from tests.support.latents import with_latent
@@ -96,7 +96,7 @@ def test_the_bracket_ends_around_the_query_and_results_stand_below_their_factors
             assert isinstance(stage, LatentAttention)
             mosaics.append({name: part.box for name, part in stage.parts.items()})
 
-    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+    with changed_config({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
         LatentAttention(make(**CASES["rotary"]), on_beat_end=note).render()
     before, after = mosaics
     assert before["query"].x < before["open"].x < before["weights"].x

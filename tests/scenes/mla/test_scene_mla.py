@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from manim import tempconfig
 
 from extract.latent.duel import duel
 from extract.recompute.sharing import share_heads
@@ -19,6 +18,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.language import use_language
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.theme import current_theme
+from filmkit.render.manim_config import changed_config
 from scenes.mla.duel import grid_of, in_quotes
 from scenes.mla.scene_mla import DUEL, LatentAttention
 from tests.support.checkout import SHIPPED
@@ -61,7 +61,7 @@ def run(trace: Trace, last: str, look: Callable[[BeatRecord, LatentAttention], N
         if record.name == last:
             raise StopScene
 
-    with tempconfig(quiet | size | {"frame_height": 8.0}), pytest.raises(StopScene):
+    with changed_config(quiet | size | {"frame_height": 8.0}), pytest.raises(StopScene):
         LatentAttention(trace, on_beat_end=note).render()
 
 

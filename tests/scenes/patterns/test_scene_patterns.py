@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from manim import tempconfig
 
 from extract.attention.patterns import first_token_weight, strongest_head
 from extract.facts.published import PUBLISHED
@@ -20,6 +19,7 @@ from filmkit.core.quantities import PanelCheck
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.stage_settings import StageSettings
+from filmkit.render.manim_config import changed_config
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from filmkit.world.published import LARGE
 from scenes.patterns.parts import Field, Wall, Zoom, close_shot, from_the_side, prompt_patterns
@@ -61,7 +61,7 @@ def run(
 
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     size = {"pixel_width": WIDTH, "pixel_height": HEIGHT, "frame_width": 8.0 * WIDTH / HEIGHT}
-    with tempconfig(quiet | size | {"frame_height": 8.0}):
+    with changed_config(quiet | size | {"frame_height": 8.0}):
         Patterns(trace, settings, on_beat_end=note).render()
 
 

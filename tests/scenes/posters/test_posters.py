@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from manim import tempconfig
 from PIL import Image
 
 from extract.trace import Trace
@@ -15,6 +14,7 @@ from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.quantities import PanelCheck
 from filmkit.render import posters as engine
+from filmkit.render.manim_config import changed_config
 from scenes.posters.scene_posters import (
     GroupedQueryPoster,
     LatentPoster,
@@ -46,7 +46,7 @@ def finished(poster: type[Poster], trace: Trace) -> Poster:
     """Return a poster as it is when it is finished."""
     size = {"pixel_width": 480, "pixel_height": 270, "frame_width": 8 * 16 / 9}
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
-    with tempconfig(quiet | size | {"frame_height": 8.0}):
+    with changed_config(quiet | size | {"frame_height": 8.0}):
         stage = poster(trace)
         stage.render()
     return stage

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from manim import DL, UR, tempconfig
+from manim import DL, UR
 
 from extract.facts.v2_report import DENSE_7B
 from extract.trace import Trace
@@ -16,6 +16,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.stage import Stage
 from filmkit.core.text import Label
+from filmkit.render.manim_config import changed_config
 from filmkit.world.plates import HeadCard
 from scenes.sharing.scene_sharing import Sharing
 from tests.extract.recompute.test_sharing import from_pooled_weights
@@ -57,7 +58,7 @@ def run(trace: Trace, look: Callable[[BeatRecord, Sharing], None]) -> None:
         assert isinstance(stage, Sharing)
         look(record, stage)
 
-    with tempconfig(quiet | size | {"frame_height": 8.0}):
+    with changed_config(quiet | size | {"frame_height": 8.0}):
         Sharing(trace, on_beat_end=note).render()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from manim import DR, UL, tempconfig
+from manim import DR, UL
 
 from extract.trace import Trace
 from filmkit.core.animations import presence
@@ -15,6 +15,7 @@ from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
 from filmkit.core.quantities import PanelCheck, axes_of
 from filmkit.core.theme import current_theme
+from filmkit.render.manim_config import changed_config
 from scenes.sparse.parts import Pooling
 from scenes.sparse.scene_sparse import Sparse
 from tests.support.figures import all_texts
@@ -39,7 +40,7 @@ def run(trace: Trace, look: Callable[[BeatRecord, Sparse], None], **frame: float
     def note(record: BeatRecord, stage: Sparse) -> None:
         look(record, stage)
 
-    with tempconfig(quiet | size | frame):
+    with changed_config(quiet | size | frame):
         Sparse(trace, on_beat_end=note).render()
 
 
