@@ -475,7 +475,9 @@ players.forEach((player, index) => {
   });
   player.addEventListener("seeked", () => {
     if (player.wanted === undefined || film(current()) !== player.dataset.film) return;
-    if (Math.abs(player.currentTime - player.wanted) > 1e-3) player.currentTime = player.wanted;
+    // Where the film ends, the browser may stand at its end instead: the same frame.
+    const apart = Math.abs(player.currentTime - player.wanted);
+    if (apart > 0.5 / state.rate + 1e-3) player.currentTime = player.wanted;
     else if (!state.playing) bringForward(index);
   });
   player.addEventListener("ended", () => {

@@ -59,7 +59,7 @@ def wait_until(page: Page, condition: str) -> None:
 
 FRAME_IS_SHOWN = """(({ dataset, seeking, currentTime, wanted }) =>
   stage.dataset.shows === "film" && dataset.film === film(current()) &&
-  !seeking && Math.abs(currentTime - wanted) < 1e-3
+  !seeking && Math.abs(currentTime - wanted) < 0.5 / state.rate + 1e-3
 )(players[front])"""
 """Whether the film shows the frame on which the page stands; until then another stays in front."""
 
@@ -134,6 +134,18 @@ def test_the_scrubber_and_keys_lead_to_frames(page: Page) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     assert page.evaluate("state.name") == "the_end"
+
+
+def test_the_last_frame_of_a_film_is_found_again_at_once(page: Page) -> None:
+    """The browser says of it that the film is at its end, where it is not looked for forever."""
+    start, end = page.evaluate("[state.beats[1].start, Number(byId('scrubber').max)]")
+    stand_on(page, end)
+    stand_on(page, start)
+    page.evaluate(
+        "window.seeks = 0; players.forEach((p) => p.addEventListener('seeking', () => seeks++))"
+    )
+    stand_on(page, end)
+    assert page.evaluate("seeks") <= 2
 
 
 def test_the_value_under_the_pointer_is_that_of_the_trace_in_any_frame(
