@@ -14,12 +14,11 @@ const tell = keepConnected((message) => HEAR[message.kind]?.(message), (connecti
 
 const HEAR = {
   vote({ slide, question, choices, open, mine, right }) {
+    // Not with each message: a finger may be on a button.
+    if (slide !== asked.slide) byId("choices").replaceChildren(...choices.map(choiceButton));
     Object.assign(asked, { slide, open, mine, right });
     byId("question").textContent = slide === null ? data.title : question;
     byId("choices").hidden = slide === null;
-    // A finger may be on a button: it stays unless something else is asked.
-    const shown = [...byId("choices").children].map((button) => button.textContent);
-    if (shown.join("\n") !== choices.join("\n")) byId("choices").replaceChildren(...choices.map(choiceButton));
     showState();
   },
 };
