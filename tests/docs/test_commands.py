@@ -173,7 +173,7 @@ def run(project: Path, command: Sequence[str]) -> subprocess.CompletedProcess[st
         env=os.environ | {"PATH": path, "ATTENTION_FILM_CACHE": str(project / "cache")},
         capture_output=True,
         text=True,
-        timeout=3600,  # one that runs until Ctrl-C has to be marked
+        timeout=900,  # one that runs until Ctrl-C has to be marked
         check=False,
     )
 
