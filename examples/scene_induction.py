@@ -100,21 +100,21 @@ class Induction(Stage):
     @beat(ask="Does the last “{last}” look at [the first “{last}”] or “[{next}]”?", answer="next")
     def where_it_looks(self):
         """At “{next}”, which came after the first “{last}”: {share} of its attention."""
-        line = _("of the attention of the last “{last}” goes to “{next}”", **self.facts)
+        line = _("of one head’s attention goes from the last “{last}” to “{next}”", **self.facts)
         self.look("share", line, self.layer.count - 1)
 
     @beat
     def one_word_on(self):
         """In one head of layer {layer}, each word of the second round looks at the word that
         followed it in the first. The mean, {score}, is the induction score of this head."""
-        line = _("of attention, on average, goes to the word that came next the first time")
+        line = _("of this head’s attention goes to what came next the first time, on average")
         self.look("score", line, self.period)
 
     @beat
     def all_heads(self):
         """This is the score of every head of the model. In [{many}] of {heads}, more than half of
         the attention is on what came next. Heads that do this are called induction heads."""
-        line = _("heads give over half of their attention to the word that came next")
+        line = _("heads give over half of their attention to what came next the first time")
         self.show("all", headline=self.headline_of(_("{many} of {heads}", **self.facts), line))
         at, scores = self.parts["all"].whole[0].axes.at, self.scores.ravel()
         dots = [mn.Dot([*at(*head), 0], 0.06, color=self.theme.muted) for head in enumerate(scores)]
@@ -132,10 +132,10 @@ class Induction(Stage):
         before, read = words[self.copied - 1 : self.copied + 1]
         note = Label(_("after “{last}”", **self.facts), size=0.05).next_to(read, mn.DOWN)
         frame = mn.SurroundingRectangle(note, color=self.theme.highlight, corner_radius=0.1)
-        self.draw(read, before, mn.UP, 2, _("layer {helper} looks one word back", **self.facts))
+        self.draw(read, before, mn.UP, 2, _("a head in layer {helper} looks back", **self.facts))
         self.play(kit.Appear(note), kit.Appear(frame), run_time=2)
         self.wait_for("layer")
-        self.draw(words[-2], frame, mn.LEFT, -1, _("layer {layer} finds the note", **self.facts))
+        self.draw(words[-2], frame, mn.LEFT, -1, _("one in layer {layer} finds it", **self.facts))
 
     @beat
     def said_again(self):
