@@ -170,7 +170,7 @@ def opened(browser: Browser, file: Path, *, script: str = "") -> Iterator[Open]:
 def hold_clock(context: BrowserContext) -> None:
     """Let the clock of all pages of a context stand still, until a test says ``clock.run_for``."""
     context.clock.install(time=0)
-    # It runs until it is told this, which must not come after the time to stop at.
+    # The clock runs until this call arrives. Playwright refuses a time that has passed by then.
     context.clock.pause_at(24 * 3600)
 
 

@@ -95,7 +95,7 @@ def visit(client: TestClient, server: TalkServer) -> Any:
 
 
 class Clock:
-    """The clock of a hall, which stands still until it is told otherwise."""
+    """Stands in for the module `time` in the hall. Only a test lets its time pass."""
 
     now = 1000.0
 

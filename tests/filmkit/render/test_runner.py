@@ -185,7 +185,7 @@ def test_manim_config_is_restored() -> None:
 def test_to_change_settings_leaves_mobject_classes_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each would lose what Python knows of it: a still would take a tenth of a second longer."""
+    """Each would lose what Python has looked up in it, and looking it up again takes time."""
     with manim_config(DRAFT.quality):
         pass  # reads Manim's own settings, once
     monkeypatch.setattr(ConvertToOpenGL, "_converted_classes", None)
