@@ -384,7 +384,8 @@ def compare(file: Path, as_json: bool) -> None:
 @click.option(
     "--rank",
     type=int,
-    help="Rank of the latent: numbers cached per token.  [default: chosen by its error]",
+    help="Rank of the latent: numbers cached per token.  [default: as many as one set of keys and "
+    "values has]",
 )
 @click.option(
     "--model",
@@ -431,14 +432,13 @@ def fit_latent(
 @click.option(
     "--rotated",
     type=int,
-    help="Width of the rotated key that all heads share.  [default: a sixth of what the model "
-    "caches; 64 for the packaged one]",
+    help="Width of the rotated key that all heads share.  [default: a quarter of one set of keys "
+    "and values; 32 for the packaged model]",
 )
 @click.option(
     "--rank",
     type=int,
-    help="Width of the latent.  [default: a third of what the model caches; 128 for the "
-    "packaged one]",
+    help="Width of the latent.  [default: the other three quarters; 96 for the packaged model]",
 )
 @click.option(
     "--tokens",

@@ -21,6 +21,7 @@ __all__ = [
     "PatternDistance",
     "StrongestHead",
     "first_token_weight",
+    "moved_attention",
     "previous_token_weight",
     "strongest_head",
 ]
@@ -101,29 +102,50 @@ def strongest_head(patterns: npt.NDArray[Any], criterion: str) -> StrongestHead:
     return StrongestHead(int(layer), int(head), float(values[layer, head]))
 
 
+def moved_attention(own: npt.ArrayLike, other: npt.ArrayLike, n_prompt: int) -> Floats:
+    """Return for each head and row how much of the attention goes to other keys.
+
+    Every place that says how much attention moves uses this function, and its one rule about the
+    beginning: the row of the first token (the beginning token, if there is one) has a single key
+    and cannot differ, so it is not counted; as a key, the first token counts like any other.
+
+    Parameters
+    ----------
+    own, other : (n_heads, query, key)
+        Patterns, of whose rows those of the prompt count.
+    n_prompt : int
+        Tokens of the prompt, the beginning token included.
+
+    Returns
+    -------
+    (n_heads, n_prompt - 1)
+        The total variation distances of the rows, from 0 (equal) to 1.
+    """
+    first, second = (np.asarray(one, np.float64)[:, :n_prompt] for one in (own, other))
+    return np.asarray(total_variation(first, second)[:, 1:])
+
+
 @dataclass(frozen=True)
 class PatternDistance:
-    """Distance between attention patterns: the fraction of attention that goes to other keys.
-
-    The distance of one row is the total variation distance; `mean` and `worst` are taken over all
-    heads and the rows of the prompt.  The first row has a single key and cannot differ, so it is
-    not counted.
+    """How much attention two patterns of a layer give to other keys; see `moved_attention`.
 
     Attributes
     ----------
     mean, worst : float
-        Mean and largest row distance, from 0 (equal patterns) to 1.
+        Mean and largest value of all heads and all rows of the prompt but the first.
     """
 
     mean: float
     worst: float
 
     @classmethod
-    def between(cls, pattern: npt.ArrayLike, other: npt.ArrayLike) -> PatternDistance:
+    def between(
+        cls, pattern: npt.ArrayLike, other: npt.ArrayLike, n_prompt: int
+    ) -> PatternDistance:
         """Return the distance between two patterns, each (n_heads, query, key)."""
-        return cls.of_rows(total_variation(pattern, other)[:, 1:])
+        return cls.of_rows(moved_attention(pattern, other, n_prompt))
 
     @classmethod
     def of_rows(cls, rows: npt.NDArray[Any]) -> PatternDistance:
-        """Return the distance of patterns whose rows, without the first, are so far apart."""
+        """Return the distance of patterns of which `moved_attention` returned these rows."""
         return cls(float(rows.mean()), float(rows.max())) if rows.size else cls(0.0, 0.0)

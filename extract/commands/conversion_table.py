@@ -31,15 +31,18 @@ def conversion_table(report: ConversionReport) -> RenderableType:
     parts: list[RenderableType] = [
         _table(f"Nothing trained, {setting} the beginning token", report.ladder, report.next_word)
     ]
-    stored = [report.stored] if report.healed is None else [report.stored, report.healed]
-    names = [f"{report.rotated}+{report.rank}", f"healed {report.heal_minutes:g} min"]
-    parts.append(_table("Stored", stored, report.next_word, names))
+    minutes = f"healed {report.heal_minutes:g} min"
+    for title, one in (("Stored", report), ("The best shared set beside it", report.shared_set)):
+        if one is not None:
+            rows = [one.stored, one.healed] if one.healed else [one.stored]
+            names = [f"{one.stored.rotated}+{one.stored.rank}", minutes]
+            parts.append(_table(title, rows, report.next_word, names))
     model = report.windows[0].result
     parts += [
         Text(
             f"At {report.window:,} tokens: the model {model.perplexity:.2f}; "
             + "; ".join(
-                f"{'healed' if row.healed else 'MLA'} {row.result.perplexity:.2f} "
+                f"{_WAYS[row.way]}{', healed' if row.healed else ''} {row.result.perplexity:.2f} "
                 f"({row.result.perplexity / model.perplexity:.2f} times), KL {row.result.kl:.3f}, "
                 f"agreement {row.result.agreement:.3f}"
                 for row in report.windows[1:]

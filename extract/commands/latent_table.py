@@ -38,13 +38,8 @@ def latent_table(trace: Trace, layer: int) -> RenderableType:
         mark = "> " if entry.rank == report.rank else ""
         table.add_row(f"{mark}{entry.rank}", *(f"{number:.3f}" for number in numbers))
     text, chosen = report.calibration, report.chosen
-    reason = (
-        "as given"
-        if report.error_target is None
-        else f"the smallest whose held-out error is at most {report.error_target:g}"
-    )
     notes = [
-        f"> Rank {report.rank} is stored, {reason}: {report.rank} numbers cached for each token "
+        f"> Rank {report.rank} is stored: {report.rank} numbers cached for each token "
         f"instead of {report.n_cached}; rank {report.full_rank} loses nothing.",
         "Errors are relative: of K and V balanced, and of each; SVD is that of the weights alone. "
         "Pattern moves are total variation distances, over the rows of the prompt.",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from torch import Tensor
 from extract.conversion.fits import (
     AttentionLayer,
     Layer,
-    LayerFit,
     MLALayer,
     Projected,
     absorbed,
@@ -43,12 +43,18 @@ from extract.models.loading import PACKAGED, LoadedModel
 from extract.models.token_sequence import ProgressCallback
 from extract.support.kept import kept_folder
 from extract.trace import Trace
-from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, CONVERTED_WEIGHTS
+from extract.trace.contents.conversion_names import (
+    CONVERSION_PREFIXES,
+    CONVERTED_WEIGHTS,
+    DUEL_WAYS,
+)
 from extract.trace.contents.conversion_report import (
     RUNG_WAYS,
+    STORED_WAYS,
     ConversionReport,
     PromptResult,
     Row,
+    SharedSet,
     rung_error,
 )
 
@@ -151,15 +157,21 @@ def _report(
 ) -> tuple[ConversionReport, dict[str, npt.NDArray[Any]]]:
     """Return the report on a conversion, and its tensors."""
     meta, loaded, text = trace.meta, model.loaded, model.text
-    stored = model.stored
-    converted, windows = [*model.ladder, *stored], model.windows()
-    n = len(model.ladder)
-    recorder = _PromptRecorder(trace, model.layers, model.fits, converted, n)
+    stored, windows = model.stored, model.windows()
+    converted = [*model.ladder, *chain.from_iterable(stored.values())]
+    recorder = _PromptRecorder(trace, model, converted)
     read = read_prompt(
         *(loaded.model, loaded.tokenizer, meta.token_ids, meta.n_prompt),
         *([one.layers for one in converted], recorder.watch, model.progress),
     )
-    rows = [_row(one, result, meta.has_bos) for one, result in zip(converted, read, strict=True)]
+    rows = (_row(one, result, meta.has_bos) for one, result in zip(converted, read, strict=True))
+    ladder = tuple(recorder.with_errors(next(rows)) for _ in model.ladder)
+
+    def before_and_after(way: str) -> tuple[Row, Row | None]:
+        first, *healed = islice(rows, len(stored[way]))
+        return first, healed[0] if healed else None
+
+    mla, shared = map(before_and_after, STORED_WAYS)
     report = ConversionReport(
         rotated=model.size.rotated,
         rank=model.size.rank,
@@ -170,13 +182,14 @@ def _report(
         texts=text.sha256,
         next_word=meta.top_tokens[meta.n_prompt - 1][0],
         absorbed=max(recorder.absorbed),
-        ladder=tuple(recorder.with_errors(row) for row in rows[:n]),
-        stored=rows[n],
-        healed=rows[n + 1] if model.healing else None,
+        ladder=ladder,
+        stored=mla[0],
+        healed=mla[1],
         windows=windows,
         window_first=model.window_first,
         heal_minutes=model.settings.heal_minutes,
-        healing=model.healing,
+        healing=model.healing("mla"),
+        shared_set=SharedSet(*shared, model.healing("mqa_fitted")),
     )
     return report, recorder.arrays()
 
@@ -207,13 +220,9 @@ class _PromptRecorder:
     Parameters
     ----------
     trace : Trace
-    layers : sequence of AttentionLayer
-        The model's own.
-    fits : sequence of LayerFit
-        Of the ladder.
+    model : ModelConversion
     converted : sequence of Converted
-        Those that read: the ladder first, the one that is stored last.
-    n_ladder : int
+        Those that read: the ladder first.
 
     Attributes
     ----------
@@ -223,17 +232,13 @@ class _PromptRecorder:
     """
 
     def __init__(
-        self,
-        trace: Trace,
-        layers: Sequence[AttentionLayer],
-        fits: Sequence[LayerFit],
-        converted: Sequence[Converted],
-        n_ladder: int,
+        self, trace: Trace, model: ModelConversion, converted: Sequence[Converted]
     ) -> None:
-        self._trace, self._converted, self._n_ladder = trace, converted, n_ladder
+        self._trace, self._converted = trace, converted
+        self._n_ladder, self._stored = len(model.ladder), model.stored["mla"][-1]
         self._layer, self._head = trace.meta.featured.layer, trace.meta.featured.head
         self._kv_head = trace.kv_head(self._head)
-        self._own, self._fit = layers[self._layer], fits[self._layer]
+        self._own, self._fit = model.layers[self._layer], model.fits[self._layer]
         self._tensors: dict[str, Tensor] = {}
         self.absorbed: list[float] = []
 
@@ -244,14 +249,23 @@ class _PromptRecorder:
         made = self._converted[row]
         layer, is_featured = made.layers[number], number == self._layer
         if row < self._n_ladder:
+            if is_featured and made.way in DUEL_WAYS and made.numbers == self._trace.meta.one_set:
+                self._record_side(made.way, projected, weights)
             if is_featured and made.way in RUNG_WAYS:
                 self._record_rung(made, layer, x, projected, weights)
-        elif row == len(self._converted) - 1 and isinstance(layer, MLALayer):
+        elif made is self._stored and isinstance(layer, MLALayer):
             self._tensors[f"mla.{number}.pattern"] = weights[0]
             for one, other in zip(absorbed(layer, x), (weights, out), strict=True):
                 self.absorbed.append(float((one - other).abs().max() / other.abs().max()))
             if is_featured:
                 self._record_stored(layer, x, projected, weights, out)
+
+    def _record_side(self, way: str, projected: Projected, weights: Tensor) -> None:
+        """Keep the patterns of all heads, and queries and keys as used in the scores."""
+        q, k, _ = projected
+        named = {"q_used": q[0].transpose(0, 1), "k_used": k[0].transpose(0, 1)}
+        named["pattern"] = weights[0]
+        self._tensors |= {f"duel.{way}.{name}": value for name, value in named.items()}
 
     def _record_rung(
         self, made: Converted, layer: Layer, x: Tensor, projected: Projected, weights: Tensor
@@ -316,7 +330,7 @@ class _PromptRecorder:
         arrays: dict[str, npt.NDArray[Any]] = {
             name: _single(value) for name, value in self._tensors.items()
         }
-        layer = self._converted[-1].layers[self._layer]
+        layer = self._stored.layers[self._layer]
         for name in CONVERTED_WEIGHTS:
             weight = getattr(layer, name)
             # A bias of the shared key or its queries is there only where the model has one.

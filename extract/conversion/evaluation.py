@@ -55,6 +55,20 @@ class Size:
     rotated: int
     rank: int
 
+    @classmethod
+    def of_one_set(cls, numbers: int) -> Size:
+        """Return the size of one shared set of keys and values, a quarter of it for position.
+
+        A rotation turns pairs of numbers, so these are even.
+
+        Examples
+        --------
+        >>> Size.of_one_set(128)
+        Size(rotated=32, rank=96)
+        """
+        rotated = 2 * round(numbers / 8)
+        return cls(rotated, numbers - rotated)
+
     @property
     def numbers(self) -> int:
         """Cached numbers in all."""
@@ -77,9 +91,9 @@ def ladder_sizes(cached: int, n_sets: int, *, quick: bool = False) -> tuple[Size
     >>> [(size.rotated, size.rank) for size in ladder_sizes(384, 3)][-2:]
     [(32, 128), (64, 128)]
     """
-    sizes: dict[int, Size] = {}
-    one_set = (1 / n_sets, 1 / (4 * n_sets))
-    for whole, part in (*(_QUICK_LADDER if quick else LADDER), one_set):
+    one_set = Size.of_one_set(cached // n_sets)
+    sizes = {one_set.numbers: one_set}
+    for whole, part in _QUICK_LADDER if quick else LADDER:
         total, rotated = round(whole * cached), 2 * round(part * cached / 2)
         if total > rotated:
             sizes.setdefault(total, Size(rotated, total - rotated))

@@ -623,10 +623,11 @@ class LayerFit(NamedTuple):
         """
         frequency = torch.arange(len(layer.frequencies))
         rotated, _ = _choose(layer, self.parts, frequency, self.parts.size.argmax(dim=1))
-        factors = self.joint[MQA].factors(
+        down, up, values = self.joint[MQA].factors(
             torch.zeros_like(layer.W_K), layer.W_V, layer.W_V.shape[2]
         )
-        return _assemble(layer, self.mean, rotated, factors)
+        # Rounding errors are no keys.
+        return _assemble(layer, self.mean, rotated, (down, torch.zeros_like(up), values))
 
     def latent(self, layer: AttentionLayer, rank: int) -> AttentionLayer:
         """Return way (a): keys and values from a latent, the keys then rotated.

@@ -76,7 +76,10 @@ def heal_layer(
     generator = torch.Generator().manual_seed(seed)
     n_windows, n_positions = len(inputs) - n_validation, inputs.shape[1]
     n_queries = min(_QUERIES, n_positions)
-    units = {name: _size(getattr(layer, name)) for name in _TRAINED}
+    # A matrix of zeros stands for a part that the layer does not have, as a shared set has no keys
+    # in its latent; it stays so.
+    names = [name for name in _TRAINED if name == "b_O" or bool(getattr(layer, name).any())]
+    units = {name: _size(getattr(layer, name)) for name in names}
     trained = {
         name: (getattr(layer, name) / unit).clone().requires_grad_() for name, unit in units.items()
     }
@@ -85,7 +88,7 @@ def heal_layer(
     checked = torch.randperm(n_positions, generator=generator)[:n_queries].sort().values
 
     def current() -> MLALayer:
-        return layer.with_weights({n: trained[n] * units[n] for n in _TRAINED})
+        return layer.with_weights({n: trained[n] * units[n] for n in names})
 
     def check() -> tuple[float, dict[str, Tensor]]:
         """Return the error on text that is not trained on, and the matrices that have it."""
@@ -111,7 +114,7 @@ def heal_layer(
             best = min(best, now, key=itemgetter(0))
     stopped_early = worse >= _PATIENCE
     error, kept = min(best, check(), key=itemgetter(0))
-    healed = layer.with_weights({n: kept[n] * units[n] for n in _TRAINED})
+    healed = layer.with_weights({n: kept[n] * units[n] for n in names})
     return healed, LayerHealing(first[0], error, steps, stopped_early)
 
 

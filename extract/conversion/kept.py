@@ -7,8 +7,9 @@ goes on where it was:
    passages of the project's own text, and in long windows of mixed prose.
 2. A ladder of sizes, each fitted to the passages (`extract.conversion.fits`) and measured on texts
    (`extract.conversion.evaluation`).
-3. The conversion that is stored, fitted to the windows so that it holds at their length; with
-   healing (`extract.conversion.healing`), before and after it.
+3. The conversion that is stored, fitted to the windows so that it holds at their length, and the
+   best shared set in the same setting; with healing (`extract.conversion.healing`), both before and
+   after it.
 
 Needs torch and transformers.
 """
@@ -57,6 +58,7 @@ from extract.trace.contents.conversion_names import CONVERTED_WEIGHTS
 from extract.trace.contents.conversion_report import (
     CONVERSION_TOKENS,
     QUICK_TOKENS,
+    STORED_WAYS,
     LayerHealing,
     TextResult,
     WindowRow,
@@ -83,9 +85,10 @@ class Settings:
     Attributes
     ----------
     rotated : int or None
-        Width of the shared rotated key; a sixth of what the model caches by default.
+        Width of the shared rotated key.  By default it and the latent together are as large as one
+        shared set of keys and values, of which it is a quarter.
     rank : int or None
-        Of the latent; a third of what the model caches by default.
+        Of the latent.
     tokens : int
         To fit to.
     heal_minutes : float
@@ -108,12 +111,12 @@ class Settings:
         ExtractError
             If it does not fit.
         """
-        cached = layer.cached
+        one_set = Size.of_one_set(layer.cached // layer.W_K.shape[1])
         size = Size(
-            rotated=2 * round(cached / 12) if self.rotated is None else self.rotated,
-            rank=max(1, round(cached / 3)) if self.rank is None else self.rank,
+            rotated=one_set.rotated if self.rotated is None else self.rotated,
+            rank=one_set.rank if self.rank is None else self.rank,
         )
-        keys, most = layer.W_K[0].numel(), min(len(layer.W_K), cached)
+        keys, most = layer.W_K[0].numel(), min(len(layer.W_K), layer.cached)
         if size.rotated % 2 or not 0 <= size.rotated <= keys:
             raise ExtractError(
                 f"{size.rotated} rotated numbers do not fit this model; give an even number of 0 "
@@ -255,88 +258,110 @@ class ModelConversion:
     # What is stored
 
     @cached_property
-    def stored(self) -> list[Converted]:
-        """The conversion that is stored before any healing and, if it is healed, after it."""
+    def stored(self) -> dict[str, list[Converted]]:
+        """By way what is stored: before any healing and, if there is healing, after it.
+
+        The ways are "mla" and, in the same setting, "mqa_fitted".
+        """
+        window = self.text.fitted.shape[1]
         versions = {self._name: self._plain}
         if self._healed:
-            versions[self._healed_name] = _restored(self.layers, self._healed)
-        size, window = self.size, self.text.fitted.shape[1]
-        return [
-            self._measured(
-                name, Converted("mla", layers, window, size.numbers, size.rotated, size.rank)
-            )
-            for name, layers in self._counted("checking what is stored", versions.items())
+            versions[self._healed_name] = self._healed
+        made = {
+            f"{name}-{way}": Converted(way, layers, window, one.cached, one.rotated, one.rank)
+            for name, of_ways in versions.items()
+            for way, pieces in of_ways.items()
+            for layers in [_restored(self.layers, pieces)]
+            for one in layers[:1]
+        }
+        measured = [
+            self._measured(name, one)
+            for name, one in self._counted("checking what is stored", made.items())
         ]
+        return {way: [one for one in measured if one.way == way] for way in STORED_WAYS}
 
-    @cached_property
-    def healing(self) -> tuple[LayerHealing, ...]:
-        """How the healing of each layer went; empty without."""
-        return tuple(LayerHealing(**piece["report"]) for piece in self._healed)
+    def healing(self, way: str) -> tuple[LayerHealing, ...]:
+        """Return how the healing of each layer went; empty without."""
+        pieces = self._healed[way] if self._healed else []
+        return tuple(LayerHealing(**piece["report"]) for piece in pieces)
 
     @property
     def _name(self) -> str:
         windows = hashlib.sha256(self.text.fitted.numpy().tobytes()).hexdigest()[:8]
-        return f"stored-{self.size.rotated}-{self.size.rank}-{windows}"
+        return f"fitted-{self.size.rotated}-{self.size.rank}-{windows}"
 
     @property
     def _healed_name(self) -> str:
         return f"{self._name}-healed-{self.settings.heal_minutes:g}"
 
     @cached_property
-    def _plain(self) -> list[MLALayer]:
-        """Converted layers before any healing."""
+    def _plain(self) -> dict[str, list[dict[str, Any]]]:
+        """By way the new weights of each layer before any healing."""
         rotated, rank = self.size.rotated, self.size.rank
 
-        def make() -> list[dict[str, Tensor]]:
-            made = []
-            fitted = self._fitted(self._name, self.text.fitted, {str(rotated): rank})
-            for exact, statistics, fit in fitted:
-                converted = fit.mla(exact, rotated, rank).to(torch.float32)
-                made.append(_halves(unit_latent(converted, statistics.gram)))
+        def make() -> dict[str, list[dict[str, Any]]]:
+            ranks = {str(rotated): rank, MQA: self.layers[0].W_V.shape[2]}
+            made: dict[str, list[dict[str, Any]]] = {way: [] for way in STORED_WAYS}
+            for exact, statistics, fit in self._fitted(self._name, self.text.fitted, ranks):
+                for way, layer in zip(
+                    STORED_WAYS, (fit.mla(exact, rotated, rank), fit.mqa(exact)), strict=True
+                ):
+                    single = unit_latent(layer.to(torch.float32), statistics.gram)
+                    made[way].append(_halves(single))
             return made
 
-        return _restored(self.layers, self._piece(self._name, make))
+        found: dict[str, list[dict[str, Any]]] = self._piece(self._name, make)
+        return found
 
     @cached_property
-    def _healed(self) -> list[dict[str, Any]]:
-        """New weights of each layer and how its healing went; empty without healing.
+    def _healed(self) -> dict[str, list[dict[str, Any]]]:
+        """By way the new weights of each layer and how its healing went; empty without healing.
 
         Every layer is healed by itself, in the original model's stream.
         """
         if not self.settings.heal_minutes:
-            return []
-        plain, n_validation = self._plain, len(self.text.validation)
-        seconds = 60 * self.settings.heal_minutes / len(plain)
+            return {}
+        plain = {way: _restored(self.layers, pieces) for way, pieces in self._plain.items()}
+        n_layers, n_validation = len(self.layers), len(self.text.validation)
+        seconds = 60 * self.settings.heal_minutes / n_layers
 
         def make(number: int, stream: LayerStream) -> dict[str, Any]:
             seen: list[tuple[Tensor, Tensor]] = []
             stream.through(number, lambda x, projected, out: seen.append((x, out)))
             inputs, outputs = map(torch.cat, zip(*seen, strict=True))
-            seed = _SEED + number
-            healed, report = heal_layer(plain[number], inputs, outputs, n_validation, seconds, seed)
-            return _halves(healed) | {"report": asdict(report)}
+            of_ways = {}
+            for way, layers in plain.items():
+                healed, report = heal_layer(
+                    *(layers[number], inputs, outputs, n_validation, seconds, _SEED + number)
+                )
+                of_ways[way] = _halves(healed) | {"report": asdict(report)}
+            return of_ways
 
-        return layer_by_layer(
+        pieces = layer_by_layer(
             *(self.loaded.model, self.layers, torch.cat([self.text.fitted, self.text.validation])),
             *(self.folder / self._healed_name, make),
-            lambda done: self.progress("healing", done, len(plain)),
+            lambda done: self.progress("healing", done, n_layers),
         )
+        return {way: [piece[way] for piece in pieces] for way in STORED_WAYS}
 
     def windows(self) -> tuple[WindowRow, ...]:
         """Return the results at the full length of a window of the model and what is stored."""
-        others = [one.layers for one in self.stored]
-        kinds = (("model", False), ("mla", False), ("mla", True))
+        stored = [
+            (one, number > 0) for way in self.stored.values() for number, one in enumerate(way)
+        ]
 
         def make() -> list[dict[str, Any]]:
             n = len(self.text.long)
             found = compare_on_windows(
-                *(self.loaded.model, self.layers, others, self.text.long, self.window_first),
+                *(self.loaded.model, self.layers, [one.layers for one, _ in stored]),
+                *(self.text.long, self.window_first),
                 lambda done: self.progress("checking long texts", done, n),
             )
             return [asdict(result) for result in found]
 
         name = self._healed_name if self._healed else self._name
-        rows = zip(kinds, self._piece(f"{name}-windows", make), strict=False)
+        kinds = [("model", False), *((one.way, is_healed) for one, is_healed in stored)]
+        rows = zip(kinds, self._piece(f"{name}-windows", make), strict=True)
         return tuple(
             WindowRow(way, is_healed, TextResult(**result)) for (way, is_healed), result in rows
         )
@@ -382,8 +407,10 @@ class ModelConversion:
             return known
         rows = {f"{row.way}-{row.numbers}": row for row in report.ladder}
         fitted = (self.size.rotated, self.size.rank, *self.text.fitted.shape)
-        if (report.rotated, report.rank, report.tokens // report.window, report.window) == fitted:
-            rows[self._name] = report.stored
+        same = (report.rotated, report.rank, report.tokens // report.window, report.window)
+        if same == fitted and report.shared_set is not None:
+            sides = report.stored, report.shared_set.stored
+            rows |= {f"{self._name}-{row.way}": row for row in sides}
             windows = [asdict(row.result) for row in report.windows if not row.healed]
             known[f"{self._name}-windows"] = windows
         for name, row in rows.items():

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from extract.attention.patterns import PatternDistance
 from extract.conversion.fits import Layer, Projected, attend, pattern
 from extract.conversion.model import attention_replaced
 from extract.models.token_sequence import ProgressCallback
@@ -86,7 +89,7 @@ def read_prompt(
     progress : callable
         Progress callback (task, done, total).
     """
-    own: list[Tensor] = []
+    own: list[npt.NDArray[np.float32]] = []
     moved: list[list[float]] = [[] for _ in models]
     tokens, chances = [], []
     size = max(1, _TOKENS // len(ids))
@@ -95,10 +98,10 @@ def read_prompt(
     def see(
         row: int, number: int, x: Tensor, projected: Projected, weights: Tensor, out: Tensor
     ) -> None:
+        pattern = weights[0].numpy()
         if row == 0:
-            own.append(weights[0, :, 1:n_prompt])
-        away = (weights[0, :, 1:n_prompt] - own[number]).abs().sum(-1)
-        moved[row].append(float(0.5 * away.mean()) if n_prompt > 1 else 0.0)
+            own.append(pattern)
+        moved[row].append(PatternDistance.between(own[number], pattern, n_prompt).mean)
         watch(row, number, x, projected, weights, out)
 
     for start in range(0, len(models), size):

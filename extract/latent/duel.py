@@ -1,8 +1,9 @@
 """One layer with less to cache: one shared set of keys and values, or one latent for all heads.
 
-Both sides keep the model's rotation, and everything else of the layer as it is: keys that come from
-a latent are rotated after they have been expanded, so they cannot be absorbed (see
-`extract.conversion.convert` for a form that can).  Nothing is trained.
+All sides are in one setting, in which nothing is trained.  If the whole model was converted, that
+is every layer converted in each way, and what is fitted is fitted to the same text (see
+`extract.conversion`).  A layer that does not rotate its keys is computed alone, everything else of
+the model as it is.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from extract.attention.arithmetic import Array, as_float64
+from extract.attention.mla import absorb_into_query
 from extract.attention.patterns import PatternDistance
+from extract.errors import TraceError
 from extract.latent.naive_and_absorbed import both_forms
 from extract.recompute.sharing import share_heads
 from extract.trace import Trace
+from extract.trace.contents.conversion_names import DUEL_WAYS, has_duel
 
 __all__ = ["Duel", "Side", "duel"]
 
@@ -28,7 +32,7 @@ class Side:
         Cached for each token of the layer.
     pattern : (n_heads, query, key)
     distance : PatternDistance
-        From the model's own patterns, over all heads and rows of the prompt but the first.
+        From the model's own patterns.
     """
 
     numbers: int
@@ -38,45 +42,66 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Duel:
-    """Both ways, and the model's own patterns.
+    """Three ways, and the model's own patterns.
 
     Attributes
     ----------
     own : (n_heads, query, key)
-    shared, latent : Side
+    mean, best : Side
+        One shared set: the mean of the model's own, and the best that was found.
+    latent : Side
+        One latent, with the rotated key beside it in a model that rotates.
     """
 
     own: Array
-    shared: Side
+    mean: Side
+    best: Side
     latent: Side
 
 
 def duel(trace: Trace, layer: int) -> Duel:
-    """Compute a layer with one shared set of keys and values, and with its fitted latent.
+    """Return a layer with one shared set of keys and values, and with a latent.
 
     Raises
     ------
     TraceError
-        If the trace holds no latent of the layer; the message names the command that adds one.
+        If the trace lacks a side; the message names the command that adds it.
     """
-    meta, mla = trace.meta, both_forms(trace, layer)
-    own = as_float64(trace.get("pattern", layer))
-    keys = mla.k
-    if trace.has("b_K", layer):
-        # The latent is fitted to what differs from key to key; rotated, a mean matters.
-        lost = as_float64(trace.get(trace.unrotated("k"), layer)) - keys
-        keys = keys + lost[int(meta.has_bos) : meta.n_prompt].mean(axis=0)
-    if trace.rotates:
-        keys = trace.rotation(layer).apply(keys)
-    attention = trace.attend(layer, trace.queries(layer), keys, mla.naive.v)
+    meta, own = trace.meta, as_float64(trace.get("pattern", layer))
+    one_set = latent_numbers = meta.one_set
+    if meta.conversion is not None and layer == meta.featured.layer:
+        if not has_duel(trace.tensors):
+            raise TraceError(
+                f"the conversion of {meta.model} was made before it was compared with the best "
+                "shared set; make it again with: python -m extract convert --out FILE"
+            )
+        mean, best, latent = (trace[f"duel.{way}.pattern"] for way in DUEL_WAYS)
+    elif trace.rotates:
+        raise TraceError(
+            f"the trace of {meta.model} holds no conversion of layer {layer}, in which keys that "
+            "rotate could be compared with one shared set"
+        )
+    else:
+        mla = both_forms(trace, layer)
+        latent, latent_numbers = mla.naive.pattern, mla.n_cached
+        mean, best = share_heads(trace, layer, 1).pattern, _with_best_key(trace, layer)
 
     def side(numbers: int, pattern: Array) -> Side:
-        ends = (p[:, : meta.n_prompt] for p in (own, pattern))
-        return Side(numbers, pattern, PatternDistance.between(*ends))
+        distance = PatternDistance.between(own, pattern, meta.n_prompt)
+        return Side(numbers, as_float64(pattern), distance)
 
-    width = meta.d_qk + meta.d_v
-    return Duel(
-        own=own,
-        shared=side(width, share_heads(trace, layer, 1).pattern),
-        latent=side(mla.n_cached, attention.pattern),
-    )
+    return Duel(own, side(one_set, mean), side(one_set, best), side(latent_numbers, latent))
+
+
+def _with_best_key(trace: Trace, layer: int) -> Array:
+    """Return the patterns of a layer whose heads all read the best shared key."""
+    name = f"shared.{layer}.W_DK"
+    if name not in trace.tensors:
+        raise TraceError(
+            f"the latent of {trace.meta.model} was fitted before it was compared with the best "
+            f"shared set; fit it again with: python -m extract latent FILE --layer {layer}"
+        )
+    key = as_float64(trace.get("x", layer)) @ as_float64(trace[name])
+    queries = absorb_into_query(trace.queries(layer), trace[f"shared.{layer}.W_UK"])
+    values = as_float64(trace.get("v", layer))
+    return trace.attend(layer, queries, key[:, None], values).pattern

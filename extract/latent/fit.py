@@ -11,6 +11,11 @@ added to every z unchanged.  So for a layer with biases the inputs are centred o
 never loses more at the same rank; the key bias is dropped, and the value bias and the mean error of
 the values move to the output: ``latent.L.b_O`` is the layer's whole output bias with a latent.
 
+The best shared set.  To be compared with the latent, the one key that all heads can share with the
+least loss is fitted in the same way, for layers that do not rotate: as wide as a key of the model,
+with a map of its own for each head's queries.  (Where keys are rotated, `extract.conversion` fits
+one to the whole model.)  Patterns depend on no values, so no shared value is stored.
+
 Rotary models.  The latent is fitted to keys before rotation, because rotated ones cannot be
 absorbed (see `extract.attention.mla`).  A pattern from the latent is then a content-only pattern:
 one without rotation.  Dropping the rotation alone already changes the pattern, so three distances
@@ -40,6 +45,7 @@ from extract.attention.low_rank import (
     balance_of,
     weight_basis,
 )
+from extract.attention.patterns import PatternDistance
 from extract.errors import ExtractError
 from extract.trace import Trace
 from extract.trace.contents.latents import (
@@ -48,15 +54,10 @@ from extract.trace.contents.latents import (
     LatentReport,
     RankReport,
     content_pattern,
-    distance_on_prompt,
     latent_obstacle,
 )
 
-__all__ = ["ERROR_TARGET", "Calibration", "add_latent", "ladder_ranks", "require_fittable"]
-
-ERROR_TARGET = 0.25
-"""Limit of the balanced error on held-out text; by default the smallest rank of the ladder within
-this limit is stored."""
+__all__ = ["Calibration", "add_latent", "ladder_ranks", "require_fittable"]
 
 LADDER_FRACTIONS = (1 / 24, 1 / 12, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 3 / 4, 1)
 """The ranks that are measured, as fractions of the full rank, at which a latent loses nothing."""
@@ -133,7 +134,8 @@ def add_latent(
     calibration : Calibration
         Made with this model and this layer.
     rank : int, optional
-        By default the smallest of the ladder whose held-out error is at most `ERROR_TARGET`.
+        By default as many numbers as one set of keys and values of the model, or as many as lose
+        nothing, if these are fewer.
     progress : callable
         Progress callback (task, done, total).
 
@@ -160,7 +162,8 @@ def add_latent(
     prompt = Moments.of(trace.get("x", layer)[: trace.meta.n_prompt])
     # In the order of `FitErrors`.
     grams = [part.about(centre) for part in (calibration.fitted, calibration.held_out, prompt)]
-    ranks = sorted({*ladder_ranks(weights.full_rank), *(() if rank is None else (rank,))})
+    rank = rank or min(trace.meta.one_set, weights.full_rank)
+    ranks = sorted({*ladder_ranks(weights.full_rank), rank})
     steps = len(ranks) + 2
 
     def step(done: int) -> None:
@@ -183,17 +186,15 @@ def add_latent(
             rank=candidate,
             fit=FitErrors(*(basis.errors(candidate, gram) for gram in grams)),
             weight_svd=FitErrors(*(plain.errors(candidate, gram) for gram in grams)),
-            latent_moves_content=distance_on_prompt(trace, content, true_content),
-            both_move=distance_on_prompt(trace, content, own),
+            latent_moves_content=PatternDistance.between(
+                content, true_content, trace.meta.n_prompt
+            ),
+            both_move=PatternDistance.between(content, own, trace.meta.n_prompt),
         )
 
     ladder = tuple(measured(candidate, done) for done, candidate in enumerate(ranks, 2))
     step(steps)
-    chosen = next(
-        entry
-        for entry in ladder
-        if entry.rank == rank or (rank is None and entry.fit.held_out.balanced <= ERROR_TARGET)
-    )  # always found: the full rank, which is last, has an error of 0
+    chosen = next(entry for entry in ladder if entry.rank == rank)
     factors = basis.factors(chosen.rank)
     tensors = {"W_DKV": factors.W_DKV, "W_UK": factors.W_UK, "W_UV": factors.W_UV}
     if biased:
@@ -202,17 +203,34 @@ def add_latent(
         rank=chosen.rank,
         full_rank=weights.full_rank,
         n_cached=weights.joint.shape[1],
-        error_target=ERROR_TARGET if rank is None else None,
         error_balanced=chosen.fit.prompt.balanced,
         error_k=chosen.fit.prompt.k,
         error_v=chosen.fit.prompt.v,
-        rotation_moves=distance_on_prompt(trace, true_content, own),
+        rotation_moves=PatternDistance.between(true_content, own, trace.meta.n_prompt),
         calibration=calibration.text,
         ladder=ladder,
     )
-    stored = {f"latent.{layer}.{name}": array.astype(np.float32) for name, array in tensors.items()}
+    stored = {f"latent.{layer}.{name}": array for name, array in tensors.items()}
+    if not trace.rotates:
+        best = shared_key(weights, grams[0])
+        stored |= {f"shared.{layer}.W_DK": best.W_DKV, f"shared.{layer}.W_UK": best.W_UK}
+    stored = {name: array.astype(np.float32) for name, array in stored.items()}
     reports = {**(trace.meta.latent or {}), str(layer): asdict(report)}
     return Trace(replace(trace.meta, latent=reports), {**trace.tensors, **stored})
+
+
+def shared_key(weights: KeyValueWeights, gram: Array) -> Factors:
+    """Return the best single key for all heads, as wide as one of theirs: a latent of keys alone.
+
+    Parameters
+    ----------
+    weights : KeyValueWeights
+    gram : (d_model, d_model)
+        ``X^T X`` of the inputs that it is fitted to.
+    """
+    keys = KeyValueWeights(weights.W_K, weights.W_V[..., :0])
+    basis = activation_basis(keys, gram, np.ones(keys.joint.shape[1]))
+    return basis.factors(weights.W_K.shape[2])
 
 
 def _output_bias(

@@ -1,18 +1,21 @@
 """Multi-head latent attention of one traced layer, in the naive and the absorbed form.
 
 Pictures of latent attention show these numbers.  The latent is the model's own if the model was
-trained with one, else the one fitted to the layer (`extract.latent`).  A fitted latent replaces the
-content part only: if the model rotates queries and keys, the rotation is left out.
+trained with one; else that of the whole model's conversion (`extract.conversion`), in which a
+shared key beside the latent carries position; else the one fitted to the layer (`extract.latent`).
+That replaces the content part only: if the model rotates queries and keys, the rotation is left
+out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from extract.attention.arithmetic import Array, as_float64, for_each_head
+from extract.attention.arithmetic import Array, as_float64, for_each_head, project
 from extract.attention.mla import (
     AbsorbedMLA,
     Decoupled,
@@ -29,6 +32,7 @@ __all__ = [
     "Comparison",
     "both_forms",
     "compare",
+    "origin_of_latent",
 ]
 
 
@@ -38,8 +42,9 @@ class BothForms:
 
     Attributes
     ----------
-    has_trained_latent : bool
-        True if the model was trained with this latent, False if the latent was fitted to the layer.
+    origin : str
+        Where the latent is from: the model was "trained" with it, the whole model was "converted",
+        or it was "fitted" to this layer alone.
     kv_latent : (position, r)
     k_rope : (position, d_rope)
         The rotated key that all heads share, cached beside the latent; d_rope is 0 if the latent
@@ -53,7 +58,7 @@ class BothForms:
     absorbed : AbsorbedMLA
     """
 
-    has_trained_latent: bool
+    origin: Literal["trained", "converted", "fitted"]
     kv_latent: Array
     k_rope: Array
     q: Array
@@ -88,6 +93,13 @@ class BothForms:
         return float(np.abs(self.naive.out - self.absorbed.out).max())
 
 
+def origin_of_latent(trace: Trace, layer: int) -> Literal["trained", "converted", "fitted"]:
+    """Return where the latent of a layer is from; "fitted" also if there is none."""
+    if trace.meta.attention == "mla":
+        return "trained"
+    return "converted" if f"mla.{layer}.c" in trace.tensors else "fitted"
+
+
 def both_forms(trace: Trace, layer: int) -> BothForms:
     """Compute a layer from its latents in both forms, in float64.
 
@@ -96,9 +108,9 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
     TraceError
         If the trace holds no latent of the layer; the message names the command that adds one.
     """
-    trained = trace.meta.attention == "mla"
+    origin = origin_of_latent(trace, layer)
     q = as_float64(trace.get("q", layer))
-    if trained:
+    if origin == "trained":
         W_UK, W_UV, W_O = (
             as_float64(trace.weights(name, layer)) for name in ("W_UK", "W_UV", "W_O")
         )
@@ -107,6 +119,15 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
         q = q[..., : W_UK.shape[2]]
         q_rope = as_float64(trace.queries(layer))[..., q.shape[2] :]
         kv_latent, k_rope = (as_float64(trace.get(name, layer)) for name in ("kv_latent", "k_rope"))
+    elif origin == "converted":
+        x, kv_latent, q_rope, k_rope, W_UK, W_UV, b_O = (
+            as_float64(trace[f"mla.{layer}.{name}"])
+            for name in ("x", "c", "q_rot", "k_rot", "W_UK", "W_UV", "b_O")
+        )
+        W_O, scale = trace.weights("W_O", layer), trace.meta.score_scale
+        latent_layer = LatentLayer(W_UK, W_UV, W_O, scale, b_O)
+        b_Q = trace.get("b_Q", layer) if trace.has("b_Q", layer) else None
+        q = project(x, trace.weights("W_Q", layer), b_Q)
     else:
         fitted = fitted_latent(trace, layer)
         latent_layer, kv_latent = fitted.layer, as_float64(fitted.kv_latent)
@@ -115,7 +136,7 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
     naive = mla_naive(q, kv_latent, latent_layer, decoupled)
     k_rope_per_head = for_each_head(k_rope[:, None], naive.k.shape[1])
     return BothForms(
-        has_trained_latent=trained,
+        origin=origin,
         kv_latent=kv_latent,
         k_rope=k_rope,
         q=np.concatenate([q, q_rope], axis=-1),

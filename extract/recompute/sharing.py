@@ -15,10 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from extract.attention.arithmetic import Array, as_float64, pool_heads, total_variation
-from extract.attention.patterns import PatternDistance
+from extract.attention.arithmetic import Array, pool_heads
+from extract.attention.patterns import PatternDistance, moved_attention
 from extract.trace import Trace
 
 __all__ = ["MAX_GROUPS", "SharedLayer", "groups_for", "share_heads"]
@@ -52,9 +50,9 @@ class SharedLayer:
         Keys as used in the scores, after any rotation.
     v : (position, n_groups, d_v)
     pattern : (n_heads, query, key)
-    row_distances : (n_heads, query)
-        Total variation distance between each row of the prompt's patterns and the model's own.
-        The first row has a single key and cannot differ, so it is left out.
+    row_distances : (n_heads, n_prompt - 1)
+        How much of the attention goes to other keys than in the model; see
+        `extract.attention.patterns.moved_attention`.
     """
 
     n_groups: int
@@ -93,13 +91,11 @@ def share_heads(trace: Trace, layer: int, n_groups: int) -> SharedLayer:
     meta = trace.meta
     k, v = (pool_heads(heads, n_groups) for heads in (trace.keys(layer), trace.get("v", layer)))
     pattern = trace.attend(layer, trace.queries(layer), k, v).pattern
-    own = as_float64(trace.get("pattern", layer))[:, : meta.n_prompt]
-    row_distances = total_variation(own, pattern[:, : meta.n_prompt])[:, 1:]
     return SharedLayer(
         n_groups=n_groups,
         n_kv_heads=meta.n_kv_heads,
         k=k,
         v=v,
         pattern=pattern,
-        row_distances=np.asarray(row_distances),
+        row_distances=moved_attention(trace.get("pattern", layer), pattern, meta.n_prompt),
     )

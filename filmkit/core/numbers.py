@@ -15,6 +15,7 @@ __all__ = [
     "MINUS",
     "counted_heads",
     "counted_layers",
+    "counted_minutes",
     "counted_patterns",
     "counted_sets",
     "format_count",
@@ -174,6 +175,11 @@ def counted_heads(number: int) -> str:
 def counted_layers(number: int) -> str:
     """Return a number of layers: "1 layer", "30 layers"."""
     return ngettext("{number} layer", "{number} layers", number)
+
+
+def counted_minutes(number: float) -> str:
+    """Return a number of minutes: "3 minutes"."""
+    return ngettext("{number} minute", "{number} minutes", round(number))
 
 
 def counted_patterns(number: int) -> str:

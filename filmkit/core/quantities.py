@@ -71,7 +71,6 @@ PLAIN_NAMES = {
 
 EACH_PAIR = ("query_pos", "key_pos")  # axes of what each query has with each key
 SHARED = N_("with shared keys and values")
-ROTATED_AFTER = N_("with keys from the latent, rotated after")
 TOLERANCE = 1e-5  # of a panel's largest number, by which its numbers may differ
 
 
@@ -376,24 +375,48 @@ class _Latent:
     trace: Trace
     layer: int
 
+    @property
+    def trained(self) -> bool:
+        """Whether the model was trained with it."""
+        return self.trace.meta.attention == "mla"
+
+    @property
+    def converted(self) -> bool:
+        """Whether it is that of the whole model's conversion."""
+        return not self.trained and f"mla.{self.layer}.c" in self.trace.tensors
+
+    def _converted(self, name: str) -> Array:
+        return _float(self.trace[f"mla.{self.layer}.{name}"])
+
     def _weight(self, name: str) -> Array:
-        if self.trace.meta.attention == "mla":
+        if self.trained:
             return _float(self.trace.weights(name, self.layer))
+        if self.converted:
+            return self._converted(name)
         return _float(self.trace[f"latent.{self.layer}.{name}"])
+
+    @property
+    def bias(self) -> npt.ArrayLike:
+        """Bias of the output, (d_model,), or 0."""
+        if self.converted:
+            return self._converted("b_O")
+        name = f"b_O.{self.layer}" if self.trained else f"latent.{self.layer}.b_O"
+        return self.trace.tensors.get(name, 0.0)
 
     @cached_property
     def latents(self) -> Array:
         """(position, r)."""
-        if self.trace.meta.attention == "mla":
+        if self.trained:
             return _float(self.trace.get("kv_latent", self.layer))
-        return _float(self.trace.get("x", self.layer)) @ self._weight("W_DKV")
+        x = self._converted("x") if self.converted else _float(self.trace.get("x", self.layer))
+        return x @ self._weight("W_DKV")
 
     @cached_property
     def rope(self) -> Array:
         """The shared rotated keys, (position, d_rope); without columns for a fitted latent."""
-        if self.trace.meta.attention == "mla":
+        if self.trained:
             return _float(self.trace.get("k_rope", self.layer))
-        return self.latents[:, :0]
+        return self._converted("k_rot") if self.converted else self.latents[:, :0]
 
     def keys(self, kv_head: int) -> Array:
         """(position, d_qk), the shared rotated key behind."""
@@ -403,24 +426,28 @@ class _Latent:
         """(position, d_v)."""
         return self.latents @ self._weight("W_UV")[:, kv_head]
 
-    def queries(self, head: int) -> Array:
-        """(position, d_qk), the rotated part behind."""
-        names = "q", self.trace.used("q")
-        q, rotated = (_float(self.trace.get(name, self.layer))[:, head] for name in names)
-        content = q.shape[1] - self.rope.shape[1]
-        return np.hstack([q[:, :content], rotated[:, content:]])
+    def queries(self, head: int) -> tuple[Array, Array]:
+        """The content part and the rotated part, (position, d_qk) and (position, d_rope)."""
+        trace, layer = self.trace, self.layer
+        if self.converted:
+            bias = trace.tensors.get(f"b_Q.{layer}")
+            content = self._converted("x") @ _float(trace.weights("W_Q", layer))[:, head]
+            content = content if bias is None else content + bias[head]
+            return content, self._converted("q_rot")[:, head]
+        names = "q", trace.used("q")
+        q, rotated = (_float(trace.get(name, layer))[:, head] for name in names)
+        width = q.shape[1] - self.rope.shape[1]
+        return q[:, :width], rotated[:, width:]
 
     def asked(self, head: int) -> Array:
         """The queries of a head in the space of the latents, (position, r)."""
-        W_UK = self._weight("W_UK")[:, self.trace.kv_head(head)]
-        return self.queries(head)[:, : W_UK.shape[1]] @ W_UK.T
+        return self.queries(head)[0] @ self._weight("W_UK")[:, self.trace.kv_head(head)].T
 
     def parts(self, head: int) -> tuple[Array, Array]:
         """The scaled scores of the latents and of the rotated part, (query, key) each."""
-        asked, scale = self.asked(head), self.trace.meta.score_scale
-        rotated = self.queries(head)[:, self.trace.meta.d_qk - self.rope.shape[1] :]
-        of_latents = scale * asked @ self.latents.T + self.trace.position_bias(self.layer)[head]
-        return of_latents, scale * rotated @ self.rope.T
+        scale, bias = self.trace.meta.score_scale, self.trace.position_bias(self.layer)[head]
+        of_latents = scale * self.asked(head) @ self.latents.T + bias
+        return of_latents, scale * self.queries(head)[1] @ self.rope.T
 
     def pattern(self, head: int) -> Array:
         """(query, key)."""
@@ -462,6 +489,12 @@ def latent_pattern(trace: Trace, layer: int, head: int) -> Array:
     return _Latent(trace, layer).pattern(head)
 
 
+@quantity(N_("queries"), N_("of the converted layer"), axes=("pos", "d_qk"))
+def converted_queries(trace: Trace, layer: int, head: int) -> Array:
+    """Return the queries of a converted layer, the rotated part behind, (position, d_qk)."""
+    return np.hstack(_Latent(trace, layer).queries(head))
+
+
 @quantity(N_("queries times W_UK, transposed"), axes=("pos", "r"))
 def latent_queries(trace: Trace, layer: int, head: int) -> Array:
     """Return the queries in the space of the latents, (position, r)."""
@@ -492,8 +525,7 @@ def latent_output(trace: Trace, layer: int) -> Array:
     """Return the output of a layer from its latents, (position, d_model)."""
     latent, W_O = _Latent(trace, layer), _float(trace.weights("W_O", layer))
     mixed = [latent.mix(head) @ W_O[head] for head in range(trace.meta.n_heads)]
-    bias = f"b_O.{layer}" if trace.meta.attention == "mla" else f"latent.{layer}.b_O"
-    return np.sum(mixed, axis=0) + trace.tensors.get(bias, 0.0)
+    return np.sum(mixed, axis=0) + latent.bias
 
 
 # What a latent loses
@@ -512,29 +544,38 @@ def lost_keys(trace: Trace, layer: int, kv_head: int, about: Rows | None = None)
     return _less_mean(_Latent(trace, layer).keys(kv_head) - own, about)
 
 
-@quantity(N_("attention pattern"), ROTATED_AFTER, axes=EACH_PAIR)
-def rotated_latent_pattern(trace: Trace, layer: int, head: int) -> Array:
-    """Return the pattern with keys from the latent that are rotated as the layer's own are."""
-    latent, meta = _Latent(trace, layer), trace.meta
-    heads = range(meta.n_kv_heads)
-    keys, values = (
-        np.stack([made(kv_head) for kv_head in heads], axis=1)
-        for made in (latent.keys, latent.values)
-    )
-    if trace.has("b_K", layer):
-        # What all keys have in common is not in the latent.
-        prompt = slice(int(meta.has_bos), meta.n_prompt)
-        own = _float(trace.get(trace.unrotated("k"), layer))
-        keys = keys + own[prompt].mean(axis=0) - keys[prompt].mean(axis=0)
-    turned = trace.rotation(layer).apply(keys) if trace.rotates else keys
-    return trace.attend(layer, trace.queries(layer), turned, values).pattern[head]
+# What is computed with less to cache, beside the model's own
 
 
-@quantity(N_("difference from the model’s own pattern"), ROTATED_AFTER, axes=EACH_PAIR)
-def rotated_latent_difference(trace: Trace, layer: int, head: int) -> Array:
-    """Return how far that pattern is from the model's own, (query, key)."""
+@quantity(N_("attention pattern"), N_("with less to cache"), axes=EACH_PAIR)
+def side_pattern(trace: Trace, layer: int, head: int, side: str) -> Array:
+    """Return a head's pattern in a way of the duel, "mean", "best" or "latent", (query, key).
+
+    It is that of the whole model's conversion, or else that of this layer alone.
+    """
+    stored = f"duel.{SIDES[side]}.pattern"
+    if stored in trace.tensors and layer == trace.meta.featured.layer:
+        return _float(trace[stored])[head]
+    if side == "mean":
+        return shared_pattern(trace, layer, head, 1)
+    if side == "latent":
+        return latent_pattern(trace, layer, head)
+    key = _float(trace.get("x", layer)) @ _float(trace[f"shared.{layer}.W_DK"])
+    W_UK = _float(trace[f"shared.{layer}.W_UK"])[:, trace.kv_head(head)]
+    query = _float(trace.get(trace.used("q"), layer))[:, head]
+    scaled = trace.meta.score_scale * query @ (key @ W_UK).T
+    return _attention(scaled + trace.position_bias(layer)[head])
+
+
+SIDES = {"mean": "mqa", "best": "mqa_fitted", "latent": "mla"}
+"""The ways of the duel, and their names in a trace."""
+
+
+@quantity(N_("difference from the model’s own pattern"), N_("with less to cache"), axes=EACH_PAIR)
+def side_difference(trace: Trace, layer: int, head: int, side: str) -> Array:
+    """Return how far a head's pattern in a way of the duel is from the model's, (query, key)."""
     own = _float(trace.get("pattern", layer))[head]
-    return np.abs(rotated_latent_pattern(trace, layer, head) - own)
+    return np.abs(side_pattern(trace, layer, head, side) - own)
 
 
 # Keys and values that heads share

@@ -210,10 +210,23 @@ PARTS = (
         "latent",
         *("scene_mla", *2 * ("all_heads_compared",)),
         needs=("layer", "latent"),
-        fits=_has_latent,
+        fits=lambda view: _has_latent(view) and not is_converted(view.trace),
         waits="sets",
     ),
-    Part("rank", needs=("rank",), fits=lambda view: is_converted(view.trace)),
+    # Of a converted model the film's question is about all layers.
+    Part(
+        "latent",
+        needs=("layer", "latent"),
+        fits=lambda view: _has_latent(view) and is_converted(view.trace),
+        waits="sets",
+    ),
+    Part(
+        "rank",
+        *("scene_mla", *2 * ("all_heads_compared",)),
+        needs=("rank",),
+        fits=lambda view: is_converted(view.trace),
+        premise=("the_same_budget",),
+    ),
     Part(
         "memory",
         *("scene_cache_size", *2 * ("one_gpu",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,9 +11,11 @@ import numpy.typing as npt
 
 from extract.latent.naive_and_absorbed import BothForms, Comparison, both_forms, compare
 from extract.trace import TraceError
+from extract.trace.contents.conversion_report import conversion_report
 from filmkit.core.errors import StageError
 from filmkit.core.language import _
-from filmkit.core.norm import Norm
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import counted_minutes
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.pictures.mosaic import TOKEN
@@ -70,32 +73,60 @@ class LatentView:
 
     @cached_property
     def latent(self) -> Matrix:
-        """The latents, (position, r): the model's own, or computed with the fitted weights."""
-        mla, layer = self.mla, self.layer
-        source = (
-            layer.source("kv_latent", (0, mla.rank))
-            if mla.has_trained_latent
-            else layer.computed("latents", mla.rank)
-        )
+        """The latents, (position, r): the model's own, its conversion's, or the fitted ones."""
+        names = {"trained": self._named("kv_latent"), "converted": f"mla.{self.layer.layer}.c"}
         return Matrix(
-            self.rows(mla.kv_latent), self.norm(mla.kv_latent, "latent"), source, TOKEN, LATENT,
-            name=_("latent"), symbol="C", colour=current_theme().latent, words=layer.words,
-        )  # fmt: skip
+            self.rows(self.mla.kv_latent),
+            self.norm(self.mla.kv_latent, "latent"),
+            self._source(names, "latents", self.mla.rank),
+            *(TOKEN, LATENT),
+            name=_("latent"),
+            symbol="C",
+            colour=current_theme().latent,
+            words=self.layer.words,
+        )
 
     @property
     def rope(self) -> Matrix:
         """The shared rotated keys, (position, d_rope)."""
-        layer, source = self.layer, self.layer.source("k_rope", (0, self.mla.d_rope))
+        names = {"trained": self._named("k_rope"), "converted": f"mla.{self.layer.layer}.k_rot"}
         return Matrix(
-            self.rows(self.mla.k_rope), layer.norm("k_rope"), source, TOKEN, ROPE,
-            name=_("rotated keys"), colour=current_theme().key, words=layer.words,
-        )  # fmt: skip
+            self.rows(self.mla.k_rope),
+            self.norm(self.mla.k_rope, "key"),
+            self._source(names, "", self.mla.d_rope),
+            *(TOKEN, ROPE),
+            name=_("rotated keys"),
+            colour=current_theme().key,
+            words=self.layer.words,
+        )
+
+    def _named(self, name: str) -> str:
+        return self.layer.trace.tensor_name(name, self.layer.layer)
+
+    def _source(self, names: Mapping[str, str], quantity: str, width: int) -> TensorSource:
+        """Return a source: a tensor, by the origin of the latent, or else a quantity."""
+        layer = self.layer
+        if name := names.get(self.mla.origin):
+            return TensorSource(name, index=((layer.first, layer.stop), (0, width)))
+        return layer.computed(quantity, width)
 
     @property
     def biased(self) -> bool:
         """Whether the layer has a bias of keys, values or output."""
         names = ("b_K", "b_V", "b_O")
         return any(self.layer.trace.has(name, self.layer.layer) for name in names)
+
+    def origin_note(self) -> str:
+        """Return in words where the latent is from and what it leaves out; "" if that is plain."""
+        trace = self.layer.trace
+        if self.mla.origin == "trained":
+            return _("the model’s own latent")
+        if self.mla.origin == "converted":
+            minutes = conversion_report(trace).heal_minutes
+            if not minutes:
+                return _("converted, nothing trained")
+            return _("converted, trained {minutes}", minutes=counted_minutes(minutes))
+        return _("rotation left out") if trace.rotates else ""
 
     def head(self, head: int) -> LatentHead:
         """Return one head of the layer, by its number from 0."""
@@ -129,14 +160,24 @@ class LatentHead:
 
     @cached_property
     def naive(self) -> dict[str, Matrix]:
-        """Queries ("q"), (position, d_qk), and keys ("k") and values ("v") from the latent."""
+        """Queries ("q"), (position, d_qk), and keys ("k") and values ("v") from the latent.
+
+        A model that was trained with a latent has its shared rotated key at the end of every key;
+        in a converted one it stands beside them, and only queries have a part for it.
+        """
         mla, layer, kv = self.view.mla, self.view.layer, self.kv_head
         d_qk, d_v = mla.q.shape[2], mla.naive.v.shape[2]
+        width = d_qk if mla.origin == "trained" else mla.layer.W_UK.shape[2]
         own = layer.head(self.head)
-        tensor = own.score_tensor("q") if mla.has_trained_latent else "q"
+        tensor = own.score_tensor("q") if mla.origin == "trained" else "q"
+        asked = (
+            layer.computed("converted_queries", d_qk, head=self.head)
+            if mla.origin == "converted"
+            else layer.source(tensor, self.head, (0, d_qk))
+        )
         made = {
-            "q": (mla.q[:, self.head], layer.source(tensor, self.head, (0, d_qk))),
-            "k": (mla.k[:, kv], layer.computed("latent_keys", d_qk, kv_head=kv)),
+            "q": (mla.q[:, self.head], asked),
+            "k": (mla.k[:, kv, :width], layer.computed("latent_keys", width, kv_head=kv)),
             "v": (mla.naive.v[:, kv], layer.computed("latent_values", d_v, kv_head=kv)),
         }
         return {

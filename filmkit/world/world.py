@@ -24,18 +24,15 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _
 from filmkit.core.light import glow
-from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.ribbon import filled, outline_points
 from filmkit.pictures.latent_view import LatentView
-from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 from filmkit.pictures.shared_view import SharedView
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import LATENT, head_tensor
+from filmkit.pictures.tensors import head_tensor
 from filmkit.world.plan import Place, Plan, Points
 from filmkit.world.plates import INSET, HeadCard, Plate
 
@@ -62,8 +59,6 @@ class World(Group):
         The layer.
     frame
         The frame that is filled.
-    alone
-        Whether the latent is that of this layer alone, even if the whole model was converted.
 
     Attributes
     ----------
@@ -93,9 +88,9 @@ class World(Group):
         self.play(*world.settle(self, 4))
     """
 
-    def __init__(self, view: LayerView, frame: Frame, *, alone: bool = False) -> None:
+    def __init__(self, view: LayerView, frame: Frame) -> None:
         super().__init__()
-        meta, self.alone = view.trace.meta, alone
+        meta = view.trace.meta
         heads, group = range(meta.n_heads), meta.n_heads // meta.n_kv_heads
         self.view, self.plan = view, Plan(meta.n_heads, group, frame)
         self.cards = [
@@ -144,18 +139,7 @@ class World(Group):
         StageError
             If the trace has none of this layer; the message names the command that adds it.
         """
-        view, theme = self.view, current_theme()
-        converted = f"mla.{view.layer}.c"
-        known = converted in view.trace.tensors and not view.trace.has("kv_latent", view.layer)
-        if known and not self.alone:
-            values = view.trace[converted].astype(np.float64)
-            source = TensorSource(converted, index=((view.first, view.stop), (0, values.shape[1])))
-            norm = Norm.stretched(values[int(view.trace.meta.has_bos) :], role="latent")
-            look = TOKEN, LATENT, _("latent"), "C", theme.latent
-            latent = Matrix(values[view.first : view.stop], norm, source, *look)
-        else:
-            latent = LatentView.of(view).latent
-        return Plate(latent, self.plan.latent)
+        return Plate(LatentView.of(self.view).latent, self.plan.latent)
 
     # Places of the camera, and ways between the room and flat pictures
 

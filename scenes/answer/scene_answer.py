@@ -12,7 +12,6 @@ from manim import (
     LaggedStart,
 )
 
-from extract.latent.duel import duel
 from filmkit.core.animations import (
     Appear,
     Drift,
@@ -59,7 +58,7 @@ class Answer(Stage):
     def prepare(self) -> None:
         meta, free = self.trace.meta, self.frame.free
         require_shareable(self.trace)
-        self.world = World(self.layer, self.frame, alone=True)
+        self.view, self.world = LatentView.of(self.layer), World(self.layer, self.frame)
         self.follows = self.layer.stop == meta.n_prompt < len(meta.tokens)
         tokens = self.layer.until(self.layer.stop + self.follows).words
         room = Box(free.x, free.y, free.width - 1.0, 0.7 * free.height)
@@ -86,6 +85,8 @@ class Answer(Stage):
             note = _("published scores, not the traced model")
             return f"{note}  ·  {_(SOURCE)}", ""
         about, hidden = super().provenance_notes()
+        if self.playing == "into_the_latent":
+            about = "  ·  ".join(filter(None, (about, self.view.origin_note())))
         return about, hidden if self.playing != "credits" else ""
 
     @beat
@@ -131,14 +132,12 @@ class Answer(Stage):
 
     def _make_heads(self) -> None:
         """Let light go from the latent to all heads, and make their keys, values and patterns."""
-        world, view = self.world, LatentView.of(self.layer)
-        drawn = slice(self.layer.first, self.layer.stop)
-        patterns = duel(self.trace, self.layer.layer).latent.pattern[:, drawn, drawn]
+        world = self.world
         moves: list[Animation] = []
         for card, pair in zip(world.cards, world.pairs, strict=True):
-            card.pattern.set_values(patterns[card.head])
-            card.pattern.source = self.layer.computed("rotated_latent_pattern", head=card.head)
-            made = view.head(card.head).naive
+            head = self.view.head(card.head)
+            head.absorbed["pattern"].fill(card.pattern)
+            made = head.naive
             for plate, name in zip(pair, "kv", strict=True):
                 # All are made, whether they are equal or not.
                 cells = made[name].fill(plate.cells).set_opacity(1.0).set_shown(0.0)

@@ -109,10 +109,16 @@ def formula_parts(of: LatentHead) -> dict[str, Matrix]:
         words=(),
     )
     scores, new = of.absorbed["scores"], (stop - 1, stop)
+    # Those of the latents alone; a rotated key adds its own.
+    asked = view.mla.absorbed.q_latent[slice(*new), of.head]
+    bias = np.broadcast_to(view.mla.layer.score_bias, view.mla.absorbed.scores.shape)
     row = replace(
         scores,
-        values=view.mla.absorbed.scores[of.head, slice(*new), :stop],
-        source=replace(scores.source, index=(new, (0, stop))),
+        values=view.mla.layer.scale * asked @ view.mla.kv_latent[:stop].T
+        + bias[of.head, slice(*new), :stop],
+        source=replace(
+            view.layer.computed("scores_of_latents", head=of.head), index=(new, (0, stop))
+        ),
         rows="new",
         name=_("scores"),
         colour=theme.scores,
@@ -262,7 +268,7 @@ class LightRoom(World):
     """
 
     def __init__(self, view: LatentView, frame: Frame) -> None:
-        super().__init__(view.layer, frame, alone=True)
+        super().__init__(view.layer, frame)
         self.remove(self.lines, *self.pairs)
         for card in self.cards:
             view.head(card.head).absorbed["pattern"].fill(card.pattern)

@@ -1,10 +1,10 @@
-"""The duel: as many numbers kept as one shared set or as one latent, and what both do."""
+"""The duel: as many numbers kept as one shared set or as one latent, and what each way does."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,7 @@ from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.mobjects.sentence import Sentence
-from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.parts import TEXT, Matrix
-from filmkit.pictures.shared_view import SharedView
 from filmkit.pictures.tensors import head_tensor
 from filmkit.pictures.texts import own_colour
 from filmkit.world.plan import Place
@@ -53,7 +51,7 @@ class Model:
     Attributes
     ----------
     name, way
-        In words, and as facts name it: "mqa" or "mla".
+        In words, and as facts and quantities name it: "mean", "best" or "latent".
     colour
         Of its name.
     side
@@ -62,8 +60,6 @@ class Model:
         What the whole model did; None without a conversion.
     patterns, differences
         For each head its pattern, and how far that is from the model's own.
-    kept
-        What is kept: matrices side by side.
     """
 
     name: str
@@ -73,57 +69,42 @@ class Model:
     row: Row | None
     patterns: Sequence[Matrix]
     differences: Sequence[Matrix]
-    kept: Sequence[Matrix]
 
     @classmethod
-    def both(cls, view: LatentView, numbers: Duel, contest: Contest | None) -> tuple[Model, Model]:
-        """Return one shared set, and one latent."""
-        layer, theme, own = view.layer, current_theme(), numbers.own
-        shared, latent, sets = numbers.shared, numbers.latent, SharedView.of(view.layer, 1)
+    def all(cls, layer: LayerView, numbers: Duel, contest: Contest | None) -> tuple[Model, ...]:
+        """Return the mean of the sets, the best shared set, and the latent."""
+        theme = current_theme()
         drawn = slice(layer.first, layer.stop)
 
-        def of_heads(values: Array, quantity: str, **given: int) -> list[Matrix]:
+        def of_heads(values: Array, quantity: str, way: str) -> list[Matrix]:
             return [
-                Matrix(one[drawn, drawn], source=layer.computed(quantity, head=head, **given))
+                Matrix(one[drawn, drawn], source=layer.computed(quantity, head=head, side=way))
                 for head, one in enumerate(values)
             ]
 
-        return (
+        names = {
+            "mean": (_("one shared set: the mean"), theme.ink),
+            "best": (_("one shared set: best fit"), theme.ink),
+            "latent": (_("one latent"), theme.latent),
+        }
+        return tuple(
             cls(
-                name=_("one shared set"),
-                way="mqa",
-                colour=theme.ink,
-                side=shared,
-                row=contest.mean if contest else None,
-                patterns=of_heads(shared.pattern, "shared_pattern", sets=1),
-                differences=of_heads(np.abs(shared.pattern - own), "shared_difference", sets=1),
-                kept=[sets.set_of(name, 0) for name in "kv"],
-            ),
-            cls(
-                name=_("one latent"),
-                way="mla",
-                colour=theme.latent,
-                side=latent,
-                row=contest.latent if contest else None,
-                patterns=of_heads(latent.pattern, "rotated_latent_pattern"),
-                differences=of_heads(np.abs(latent.pattern - own), "rotated_latent_difference"),
-                kept=[view.latent],
-            ),
+                name=name,
+                way=way,
+                colour=colour,
+                side=side,
+                row=getattr(contest, way) if contest else None,
+                patterns=of_heads(side.pattern, "side_pattern", way),
+                differences=of_heads(np.abs(side.pattern - numbers.own), "side_difference", way),
+            )
+            for way, (name, colour) in names.items()
+            for side in [getattr(numbers, way)]
         )
 
     @property
     def moved(self) -> float:
         """Share of the attention that goes to other words, in this layer."""
         return self.side.distance.mean
-
-    def plate(self, box: Box) -> Group:
-        """Return what is kept, side by side in a box."""
-        parts = box.split_columns([matrix.values.shape[1] for matrix in self.kept])
-        plates = (
-            replace(matrix, name="").heatmap(part)
-            for matrix, part in zip(self.kept, parts, strict=True)
-        )
-        return glow(Group(*plates))
 
 
 def grid_of(room: Box, count: int) -> list[Box]:
@@ -185,9 +166,9 @@ class DuelSide(Group):
     cards
         The cards of all heads, which begin with the model's own patterns.
     kept
-        What is kept, below the name.
+        How many numbers are kept, below the name.
     share
-        How much attention moves, in the place of what is kept; see :meth:`count`.
+        How much attention moves, in the place of that; see :meth:`count`.
     bars, axis
         A bar for each layer of the model, and what stands around them; see :meth:`stand_layers`.
     """
@@ -210,8 +191,10 @@ class DuelSide(Group):
             return
         for card in self.cards:
             card.pattern.label = model.name
-        self.kept.add(model.plate(below))
+        count = fact("kept numbers", model.side.numbers, beside=model.name, way=model.way)
         self._place = below.left, below.y
+        kept = Label(_("{number} numbers", number=count), size=TEXT).shrink_to(words.width)
+        self.kept.add(kept.on_line(below.left + kept.width / 2, below.y))
 
     @staticmethod
     def _stand_at_top(name: VGroup, box: Box) -> Box:
@@ -319,8 +302,8 @@ class DuelSide(Group):
         written.points, written.text = label.points, label.text
 
 
-def change_scale(models: tuple[Model, Model]) -> Norm:
-    """Return the scale of all differences, the same on both sides: zero is the background.
+def change_scale(models: Sequence[Model]) -> Norm:
+    """Return the scale of all differences, the same on all sides: zero is the background.
 
     Its colours are those of moved attention elsewhere.
     """
@@ -331,14 +314,12 @@ def change_scale(models: tuple[Model, Model]) -> Norm:
 
 
 class Continuations(VGroup):
-    """How the whole model goes on after the prompt, on one shared set and on one latent.
+    """How the whole model goes on after the prompt in each way.
 
     Parameters
     ----------
     models
-        Both ways.
-    contest
-        What the whole model did.
+        The ways.
     prompt
         What it goes on from.
     room
@@ -351,8 +332,7 @@ class Continuations(VGroup):
     prompt
         The prompt.
     names
-        The ways: one shared set that is the mean of the model's own, the one that fits best, and
-        one latent.
+        The ways.
     quotes
         What the model says in each way, in quotes.
     question_mark
@@ -361,34 +341,30 @@ class Continuations(VGroup):
 
     def __init__(
         self,
-        models: tuple[Model, Model],
-        contest: Contest,
+        models: Sequence[Model],
         prompt: str,
         room: Box,
         *,
         upright: bool,
     ) -> None:
         super().__init__()
-        shared, latent = models
-        above, *boxes = room.split_rows(4, GAP)
+        above, *boxes = room.split_rows(1 + len(models), GAP)
         self.prompt = _flush(_quoted(f"{' '.join(prompt.split())} …"), above)
         self.names, self.quotes = VGroup(), VGroup()
-        for name, colour, row, box in zip(
-            (_("one shared set: the mean"), _("one shared set: best fit"), latent.name),
-            (shared.colour, shared.colour, latent.colour),
-            (contest.mean, contest.fitted, contest.latent),
-            boxes,
-            strict=True,
-        ):
+        for model, box in zip(models, boxes, strict=True):
+            assert model.row is not None
             title, answer = (box.split_rows if upright else box.split_columns)((2, 3), GAP)
-            label = Label(name, size=NAME, colour=colour, weight="semibold").shrink_to(title.width)
+            label = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
+            label.shrink_to(title.width)
             self.names.add(label.on_line(title.left + label.width / 2, title.y))
-            quote = _flush(in_quotes(row.continuation), answer)
-            if {*row.continuation.strip()} == {"-"}:
+            quote = _flush(in_quotes(model.row.continuation), answer)
+            if {*model.row.continuation.strip()} == {"-"}:
                 note = Label(_("(only dashes)"), size=TEXT, colour=current_theme().muted)
                 quote.add(note.next_to(quote, buff=GAP))
             self.quotes.add(quote)
-        self.question_mark = Label("?", size=CONTINUATION, colour=latent.colour, weight="semibold")
+        self.question_mark = Label(
+            "?", size=CONTINUATION, colour=models[-1].colour, weight="semibold"
+        )
         self.question_mark.on_line(answer.left + self.question_mark.width / 2, answer.y)
 
 

@@ -45,8 +45,14 @@ def at_one_pitch(head: LatentHead, latent: Matrix, frame: Frame) -> tuple[Matrix
 
     Cells are smaller than elsewhere, so that much of the input is drawn.
     """
-    x = head_matrix(head.view.layer.head(head.head), "X")
+    view = head.view
+    x = head_matrix(view.layer.head(head.head), "X")
     assert x is not None
+    if view.mla.origin == "converted":
+        # The layers before it are converted too, so its input is another one.
+        tensor = f"mla.{view.layer.layer}.x"
+        values = view.rows(view.layer.trace[tensor].astype(float))
+        x = replace(x, values=values, source=replace(x.source, tensor=tensor))
     kept = WIDER_UPRIGHT if frame.upright else WIDER
     beside = 0 if frame.upright else latent.values.shape[1]
     least = min(LEAST, (frame.free.width - AROUND) / (sum(kept) + beside))
@@ -57,8 +63,9 @@ def _weight(view: LatentView, name: str, head: int, role: str) -> Matrix:
     """Return a matrix that makes keys or values of a head of the latent."""
     trace = view.layer.trace
     tensor = trace.tensor_name(name, view.layer.layer)
-    if not view.mla.has_trained_latent:
-        tensor = f"latent.{tensor.removeprefix(name + '.')}.{name}"
+    if view.mla.origin != "trained":
+        prefix = {"converted": "mla", "fitted": "latent"}[view.mla.origin]
+        tensor = f"{prefix}.{view.layer.layer}.{name}"
     symbol = f"W_({name[2]} {name[3]})"
     return weights_of_head(trace[tensor].astype(float), tensor, head, LATENT, symbol, role)
 
@@ -73,10 +80,12 @@ def named_arrow(side: str, matrix: Matrix) -> VGroup:
 def latent_notes(view: LatentView) -> list[str]:
     """Return in words what is left out where matrices make latents, keys and values."""
     layer, notes = view.layer, []
-    if view.mla.has_trained_latent:
+    if view.mla.origin == "trained":
         notes.append(_("latents are normalised"))
-    if view.mla.d_rope:
-        notes.append(_("the last channels of K: one rotated key for all heads"))
+        if view.mla.d_rope:
+            notes.append(_("the last channels of K: one rotated key for all heads"))
+    elif view.mla.d_rope:
+        notes.append(_("position has one rotated key beside them, for all heads"))
     if any(layer.trace.has(bias, layer.layer) for bias in ("b_K", "b_V")):
         notes.append(_("without their biases"))
     return notes

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from manim import ORIGIN, RIGHT, Group, LaggedStart, Line, VGroup, linear
 
+from extract.attention.patterns import PatternDistance
+from extract.errors import TraceError
 from extract.latent.duel import duel
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import at_equal_size, conversion_report
@@ -29,11 +31,13 @@ from filmkit.core.headline import Headline
 from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import (
     counted_heads,
+    counted_minutes,
     format_decimal,
     format_share,
     spoken_share,
+    whole_percent,
 )
-from filmkit.core.stage import beat
+from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label, Symbol
 from filmkit.core.token_text import printable
 from filmkit.mobjects.marks import bracket
@@ -122,14 +126,13 @@ MIX = """
 OUTPUTS, TALL_OUTPUTS = "built minus read = gone", ". built\nminus read\n= gone"
 
 DUEL = (
-    "one_latent_for_all",
     "the_same_budget",
     "all_heads_compared",
     "every_layer",
     "what_it_says",
     "and_on_a_latent",
 )
-"""Beats in which keys keep their rotation."""
+"""Beats of the duel, in which nothing is trained."""
 
 
 def is_fitted(trace: Trace) -> bool:
@@ -137,14 +140,29 @@ def is_fitted(trace: Trace) -> bool:
     return trace.meta.attention != "mla"
 
 
+def is_converted(trace: Trace) -> bool:
+    """Return whether the latent is that of the whole model's conversion."""
+    return is_fitted(trace) and trace.meta.conversion is not None
+
+
+def is_alone(trace: Trace) -> bool:
+    """Return whether the latent was fitted to one layer, the rest of the model as it is."""
+    return is_fitted(trace) and not is_converted(trace)
+
+
 def can_duel(trace: Trace) -> bool:
-    """Return whether there is a latent to compare with one shared set of several."""
-    return is_fitted(trace) and trace.meta.n_kv_heads > 1
+    """Return whether a latent and one shared set of several can be compared in one setting.
+
+    Keys that rotate and are rebuilt from a latent could not be absorbed: a model that rotates must
+    be converted for it.
+    """
+    several = is_fitted(trace) and trace.meta.n_kv_heads > 1
+    return several and (is_converted(trace) or not trace.rotates)
 
 
 def has_contest(trace: Trace) -> bool:
     """Return whether the whole model was converted, so that the duel has all layers."""
-    return can_duel(trace) and trace.meta.conversion is not None
+    return can_duel(trace) and is_converted(trace)
 
 
 def share_digits(share: float) -> int:
@@ -171,27 +189,53 @@ class LatentAttention(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         source, _hidden = super().provenance_notes()
-        what = ""
-        if self.trace.meta.attention == "mla":
-            what = _("the model’s own latent")
-        elif self.playing.removeprefix(QUESTION) in DUEL:
-            what = _("nothing trained")
-        elif self.trace.rotates:
-            what = _("rotation left out")
+        what = self.view.origin_note()
+        if self.playing.removeprefix(QUESTION) in DUEL:
+            what = self._setting()
         # Keys of all tokens are rebuilt, and drawn.
         every = self.playing in ("a_new_query", "move_the_bracket")
         hidden = "" if every else self.hidden_note(short=True)
         return source, "  ·  ".join(filter(None, (what, hidden)))
 
+    def _setting(self) -> str:
+        """Return in what setting the duel is, and once what training would change."""
+        if not is_converted(self.trace):
+            return _("this layer alone, nothing trained")
+        report, untrained = (
+            conversion_report(self.trace),
+            _("every layer converted, nothing trained"),
+        )
+        if self.playing != "every_layer" or report.healed is None or report.shared_set is None:
+            return untrained
+        best, latent = (
+            fact("moved when trained", row.moved, whole_percent, way=way)
+            for way, row in (("best", report.shared_set.final), ("latent", report.final))
+        )
+        trained = _(
+            "after {minutes} of training each, best fit {best}, latent {latent}",
+            minutes=counted_minutes(report.heal_minutes),
+            best=best,
+            latent=latent,
+        )
+        return f"{untrained}; {trained}"
+
     def prepare(self) -> None:
+        if is_converted(self.trace) and self.layer.layer != self.trace.meta.featured.layer:
+            raise StageError(
+                f"the conversion of {self.trace.meta.model} is stored for layer "
+                f"{self.trace.meta.featured.layer}; leave out --layer"
+            )
         self.view = LatentView.of(self.layer)
-        self.world = World(self.layer, self.frame, alone=True)
+        self.world = World(self.layer, self.frame)
         mla, meta = self.view.mla, self.trace.meta
         self.facts |= named_facts(
             heads=meta.n_heads,
             layers=meta.n_layers,
             rank=mla.rank,
+            rope=mla.d_rope,
             cached=mla.n_cached,
+            sets=meta.n_kv_heads,
+            budget=meta.one_set,
         )
         head = self.view.head(self.head.head)
         self.made = latent_matrices(head)
@@ -205,30 +249,44 @@ class LatentAttention(Stage):
             self.part(name, partial(named_arrow, side, self.made[matrix]))
         self.absorbed = absorbed_parts(self.view.head(self.head.head))
         if is_fitted(self.trace):
-            self._prepare_losses()
-
-    def _prepare_losses(self) -> None:
-        """Measure what a fitted latent loses, and add it to the facts."""
-        latent_head, meta = self.view.head(self.head.head), self.trace.meta
-        numbers, contest = duel(self.trace, self.layer.layer), at_equal_size(self.trace)
-        self.models = Model.both(self.view, numbers, contest)
-        self.facts |= named_facts(
-            lost_k=(latent_head.comparison("k").error, in_percent),
-            lost_v=(latent_head.comparison("v").error, without_percent),
-            budget=meta.d_qk + meta.d_v,
-        )
-        if can_duel(self.trace):
-            shared, latent = (model.moved for model in self.models)
+            self.facts |= named_facts(all_moved=(self._all_moved(), in_percent))
+        if is_alone(self.trace):
+            compared = self.view.head(self.head.head).comparison
             self.facts |= named_facts(
-                shared_layer=(shared, in_percent),
-                latent_layer=(latent, without_percent),
-                shared_again=(shared, without_percent),
-                between=((shared + latent) / 2, without_percent),
+                lost_k=(compared("k").error, in_percent),
+                lost_v=(compared("v").error, without_percent),
             )
+        if can_duel(self.trace):
+            self._prepare_duel()
+
+    def _all_moved(self) -> float:
+        """Return how much attention moves in this layer if its heads read the latent."""
+        own, made = self.trace.get("pattern", self.layer.layer), self.view.mla.absorbed.pattern
+        return PatternDistance.between(own, made, self.trace.meta.n_prompt).mean
+
+    def _prepare_duel(self) -> None:
+        """Compute all sides of the duel, and add how much attention they move to the facts."""
+        try:
+            numbers, contest = duel(self.trace, self.layer.layer), at_equal_size(self.trace)
+        except TraceError as error:
+            raise StageError(str(error)) from error
+        self.models = Model.all(self.layer, numbers, contest)
+        mean, best, latent = (model.moved for model in self.models)
+        self.facts |= named_facts(
+            mean_layer=(mean, in_percent),
+            best_layer=(best, in_percent),
+            latent_layer=(latent, in_percent),
+            best_again=(best, without_percent),
+            between=((best + latent) / 2, without_percent),
+            latent_again=(latent, without_percent),
+        )
         if contest is not None:
+            self.rows = contest.rows[1:]
+            mean, best, latent = (row.moved for row in self.rows)
             self.facts |= named_facts(
-                mqa_moved=(contest.mean.moved, in_percent),
-                latent_moved=(contest.latent.moved, in_percent),
+                mean_moved=(mean, in_percent),
+                best_moved=(best, in_percent),
+                latent_moved=(latent, in_percent),
                 next=printable(self.next_word),
             )
 
@@ -241,15 +299,18 @@ class LatentAttention(Stage):
         if beat == "the_latent_drops_in":
             return "rotated" if self.view.mla.d_rope else "plain"
         if beat == "and_on_a_latent":
-            contest = at_equal_size(self.trace)
-            assert contest is not None
-            says = [row.continuation.startswith(self.next_word) for row in contest.rows[1:]]
+            says = [row.continuation.startswith(self.next_word) for row in self.rows]
             return "kept" if says == [False, False, True] else "lost"
         if not is_fitted(self.trace):
             return "own"
         if beat == "down_to_the_latent":
             return "before"
-        return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
+        if beat == "every_head_reads_it":
+            return "fitted"
+        equal = "equal" if self.facts["cached"] == self.facts["budget"] else "unequal"
+        if beat == "one_latent_for_all":
+            return ("beside_" if self.view.mla.d_rope else "") + equal
+        return equal
 
     def _ask(self) -> None:
         super()._ask()
@@ -260,11 +321,17 @@ class LatentAttention(Stage):
     # One latent, expanded
 
     @beat(
-        equal="Melt that pair into one latent: the same {rank} numbers for each token. [From] it, "
-        "two matrices make all keys and values again.",
-        unequal="Melt that pair into one latent: {rank} numbers for each token. [From] it, two "
-        "matrices make all keys and values again.",
-        own="For each token this model keeps one small latent: {rank} numbers. [From] it, it "
+        beside_equal="Instead of {sets} sets, keep one [latent] for each token, fitted to all of "
+        "them: {rank} numbers, and {rope} for its place, as many as one set has. [From] it come "
+        "the keys and values of all heads.",
+        beside_unequal="Instead of {sets} sets, keep one [latent] for each token, fitted to all of "
+        "them: {rank} numbers, and {rope} for its place. [From] it come the keys and values of "
+        "all heads.",
+        equal="Instead of {sets} sets, keep one [latent] for each token, fitted to all of them: "
+        "{rank} numbers, as many as one set has. [From] it come the keys and values of all heads.",
+        unequal="Instead of {sets} sets, keep one [latent] for each token, fitted to all of them: "
+        "{rank} numbers. [From] it come the keys and values of all heads.",
+        own="For each token this model keeps one small [latent]: {rank} numbers. [From] it, it "
         "makes the keys and values of every head.",
     )
     def one_latent_for_all(self) -> None:
@@ -276,8 +343,8 @@ class LatentAttention(Stage):
         )
         words = self.say(self.headline_of("MLA", line))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
-            # What the scene before ended on: all heads share the mean of their sets.
-            world.share_at_once(1)
+            # All sets of the model go in: no mean of them could make every head's keys again.
+            world.share_at_once(self.trace.meta.n_kv_heads)
             self.add(world)
             gone = [Presence(line, 0.0) for line in world.lines]
             self.play(*words, *gone, world.melt(run_time=MELT))
@@ -287,12 +354,14 @@ class LatentAttention(Stage):
         self.wait_for("From")
         self.play(world.rays(), run_time=SHINE)
         if is_fitted(self.trace):
-            made = [self.view.head(card.head).naive for card in world.cards]
-            _shared, latent = self.models
+            heads = [self.view.head(card.head) for card in world.cards]
             patterns = [
                 Recolour(card.pattern, values=made.values, source=made.source, run_time=SHINE)
-                for card, made in zip(world.cards, latent.patterns, strict=True)
+                for card, made in zip(
+                    world.cards, (head.absorbed["pattern"] for head in heads), strict=True
+                )
             ]
+            made = [head.naive for head in heads]
             self.play(world.rebuild(made, run_time=SHINE), *patterns)
 
     @beat(
@@ -352,7 +421,7 @@ class LatentAttention(Stage):
         """Return frames around the last rows of parts."""
         return tuple(Mark(name, row=self.layer.count - 1) for name in names)
 
-    @beat(when=is_fitted)
+    @beat(when=is_alone)
     def what_is_lost(self) -> None:
         """How good is the copy? The [difference] is {lost_k} of the keys' size, and {lost_v} of the
         values'."""
@@ -373,28 +442,31 @@ class LatentAttention(Stage):
 
     def _duel_words(self) -> tuple[Headline, ...]:
         """Return the headlines of the duel: the budget, this layer, and the mean of all layers."""
-        given = {name: self.facts[name] for name in ("rank", "budget")}
-        equal = given["rank"] == given["budget"]
-        shared, latent = (model.moved for model in self.models)
+        given = {name: self.facts[name] for name in ("cached", "budget")}
+        equal = given["cached"] == given["budget"]
+        mean, best, latent = (model.moved for model in self.models)
         said = [
             (
-                _("The same budget") if equal else _("Two ways to keep less"),
+                _("The same budget") if equal else _("Three ways to keep less"),
                 _("{budget} numbers for each token: which keeps the patterns?", **given)
                 if equal
                 else _(
-                    "{budget} or {rank} numbers for each token: which keeps the patterns?", **given
+                    "{budget} or {cached} numbers for each token: which keeps the patterns?",
+                    **given,
                 ),
             ),
             (
-                _("A latent shifts attention less") if latent < shared else _("How much moves"),
+                _("A latent shifts attention less")
+                if latent < min(mean, best)
+                else _("How much moves"),
                 _("<highlight>coloured</highlight>: attention that moved to another word"),
             ),
         ]
-        if (contest := at_equal_size(self.trace)) is not None:
-            keeps = contest.latent.moved < contest.mean.moved
+        if is_converted(self.trace):
+            *sets, latent = (row.moved for row in self.rows)
             said.append(
                 (
-                    _("The latent keeps the patterns") if keeps else _("How much moves"),
+                    _("The latent keeps most") if latent < min(sets) else _("How much moves"),
                     _("attention that moved to another word, layer by layer and on average"),
                 )
             )
@@ -402,16 +474,16 @@ class LatentAttention(Stage):
 
     @beat(
         when=can_duel,
-        equal="Now a duel. Both sides keep the same {budget} numbers for each token, and all "
-        "patterns are computed again.",
-        unequal="Now a duel. One shared set keeps {budget} numbers for each token, one latent "
-        "{rank}, and all patterns are computed again.",
+        equal="Now a duel of three. Each keeps {budget} numbers for each token: the mean of the "
+        "sets, the best shared set that can be fitted, and the latent.",
+        unequal="Now a duel of three: one shared set, {budget} numbers for each token, as a mean "
+        "or as the best that can be fitted; and the latent, with {cached}.",
     )
     def the_same_budget(self) -> None:
         words = self._duel_words()
         own_words = self.headline_of("", _("the model’s own patterns"))
         self.arena = room = min((one.below(head=DUEL_HEAD) for one in words), key=attrgetter("top"))
-        rows = zip((None, *self.models), room.split_rows(3, SIDE_GAP), strict=True)
+        rows = zip((None, *self.models), room.split_rows(4, SIDE_GAP), strict=True)
         original, *self.sides = sides = [
             DuelSide(model, self.layer, row, tall=self.frame.tall) for model, row in rows
         ]
@@ -435,19 +507,19 @@ class LatentAttention(Stage):
     @beat(
         when=can_duel,
         ask={
-            "equal": "One set of keys and values for all heads moves {shared_layer} of the "
-            "attention to other words. How much does one latent of the same size move: "
-            "[{shared_again}], [{between}] or [{latent_layer}] percent?",
-            "unequal": "One set of keys and values for all heads moves {shared_layer} of the "
-            "attention to other words. How much does one latent move: "
-            "[{shared_again}], [{between}] or [{latent_layer}] percent?",
+            "equal": "The best shared set for all heads moves {best_layer} of the attention to "
+            "other words. How much does one latent of the same size move: "
+            "[{best_again}], [{between}] or [{latent_again}] percent?",
+            "unequal": "The best shared set for all heads moves {best_layer} of the attention to "
+            "other words. How much does one latent move: "
+            "[{best_again}], [{between}] or [{latent_again}] percent?",
         },
-        answer="latent_layer",
+        answer="latent_again",
         choice="{choice} percent",
     )
     def all_heads_compared(self) -> None:
-        """What glows is attention that lands on other words: {shared_layer} with one [shared]
-        set, {latent_layer} with one [latent]."""
+        """What glows is attention that lands on other words: {mean_layer} with the [mean],
+        {best_layer} with the [best] set, {latent_layer} with the [latent]."""
         sides, norm = self.sides, change_scale(self.models)
         changes = (
             side.recolour(model.differences, norm)
@@ -455,16 +527,16 @@ class LatentAttention(Stage):
         )
         self.play(*self.say(self._duel_words()[1]), *chain(*changes), run_time=GLOW)
         self.play(*(Vanish(side.kept) for side in sides))
-        for side, mark in zip(sides, ("shared", "latent"), strict=True):
+        for side, mark in zip(sides, ("mean", "best", "latent"), strict=True):
             self.wait_for(mark)
             self.play(side.count(), run_time=COUNT)
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
-        """Do that in all {layers} layers, and {mqa_moved} moves with one shared set, {latent_moved}
-        with one latent."""
+        """Over all {layers} layers, {mean_moved} moves with the mean, {best_moved} with the best
+        set, and {latent_moved} with the latent."""
         split = self.arena.split_rows if self.frame.tall else self.arena.split_columns
-        sides = [*zip(self.sides, split(2, 2 * GAP), strict=True)]
+        sides = [*zip(self.sides, split(3, 2 * GAP), strict=True)]
         self.play(
             *chain(*(side.stand_layers(room) for side, room in sides)),
             Vanish(self.original, rate_func=first_half),
@@ -476,14 +548,29 @@ class LatentAttention(Stage):
     def what_it_says(self) -> None:
         """How does the whole model go on? With [one] shared set, the mean, like [this]; with the
         [best] fit, like [that]."""
-        contest = at_equal_size(self.trace)
-        assert contest is not None
         first, stop = int(self.trace.meta.has_bos), self.trace.meta.n_prompt
         prompt = printable("".join(self.trace.meta.tokens[first:stop]).strip())
-        line = _("{budget} numbers for each token, in each layer", budget=self.facts["budget"])
-        words = self.headline_of(_("Same prompt, same budget"), line)
+        budget, cached = self.facts["budget"], self.facts["cached"]
+        words = self.headline_of(
+            *(
+                (
+                    _("Same prompt, same budget"),
+                    _("{budget} numbers for each token, in each layer", budget=budget),
+                )
+                if budget == cached
+                else (
+                    _("Same prompt"),
+                    _(
+                        "{budget} or, with a latent, {cached} numbers for each token, in each "
+                        "layer",
+                        budget=budget,
+                        cached=cached,
+                    ),
+                )
+            )
+        )
         room, upright = words.below(head=GAP), self.frame.upright
-        said = Continuations(self.models, contest, prompt, room, upright=upright)
+        said = Continuations(self.models, prompt, room, upright=upright)
         self.continuations = said
         there = Group(*self.visible_parts())
         self.headline = None  # it leaves with all else
@@ -673,14 +760,18 @@ class LatentAttention(Stage):
 
     # In the room again
 
-    @beat
+    @beat(
+        own="Every head reads the same latent, and each asks in its own way.",
+        fitted="Every head reads the same latent, and each asks in its own way. Against the "
+        "model's own patterns, {all_moved} of the attention has [moved].",
+    )
     def every_head_reads_it(self) -> None:
-        """Every head reads the same latent, and each asks in its own way."""
         self.room = LightRoom(self.view, self.frame)
-        words = self.headline_of(
-            counted_heads(self.trace.meta.n_heads),
-            _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
-        )
+        line = _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>")
+        if is_fitted(self.trace):
+            moved = fact("all moved", self._all_moved(), whole_percent)
+            line = "; ".join([line, _("{share} of the attention moved", share=moved)])
+        words = self.headline_of(counted_heads(self.trace.meta.n_heads), line)
         stand(self, self.room.shot("arc"), self.room)
         self.play(self.room.rays(to_cards=True), *self.say(words))
 

@@ -14,7 +14,6 @@ from filmkit.core.facts import fact
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.numbers import counted_heads, counted_sets
-from filmkit.core.quantities import cells_of
 from filmkit.core.stage import beat
 from filmkit.core.text import NO_BREAK_SPACE, Label
 from filmkit.pictures.latent_view import LatentView
@@ -140,23 +139,27 @@ class LatentPoster(Poster):
 
     def prepare(self) -> None:
         super().prepare()
-        self.trained = LatentView.of(self.layer).mla.has_trained_latent
+        self.view = LatentView.of(self.layer)
 
     def share(self) -> None:
         world = self.world
         world.remove(*world.pairs, world.lines)
         world.add(world.latent)
         at_once(world.rays(to_cards=True))
-        if not self.trained:
-            for card in world.cards:
-                pattern = card.pattern
-                pattern.source = self.layer.computed("rotated_latent_pattern", head=card.head)
-                pattern.set_values(cells_of(self.trace, pattern.source))
+        for card in world.cards:
+            self.view.head(card.head).absorbed["pattern"].fill(card.pattern)
 
     def words(self) -> VGroup:
-        line = _(
-            "one <latent>latent</latent>: {count} numbers per token",
-            count=self.world.latent.cells.shape[1],
+        latent, rope = self.view.mla.rank, self.view.mla.d_rope
+        line = (
+            _(
+                "one <latent>latent</latent> and a <key>rotated key</key>: {latent} + {rope} "
+                "numbers per token",
+                latent=latent,
+                rope=rope,
+            )
+            if rope
+            else _("one <latent>latent</latent>: {count} numbers per token", count=latent)
         )
         name = _(self.name)
         # In wide frames it stands on one line, and is smaller if need be: cards are below.
@@ -164,7 +167,9 @@ class LatentPoster(Poster):
         return self.headline_of(words, line)
 
     def remark(self) -> str:
-        return "" if self.trained else _("the latent is fitted, not trained")
+        if self.view.mla.origin == "fitted":
+            return _("the latent is fitted, not trained")
+        return "" if self.view.mla.origin == "trained" else self.view.origin_note()
 
 
 class Thumbnail(LatentPoster):

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from manim import DOWN, LEFT, RIGHT, Arc, Line, Rectangle, VGroup, VMobject
 
-from extract.attention.arithmetic import as_float64
 from extract.recompute.merged import MergedMatrix
 from extract.trace import Trace
 from filmkit.core.facts import fact
@@ -23,10 +22,9 @@ from filmkit.core.quantities import QUANTITIES, quantity
 from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
-from filmkit.core.view import HeadView, LayerView
+from filmkit.core.view import HeadView
 from filmkit.mobjects.clocks import Clock
 from filmkit.pictures.latent_view import LatentView
-from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.tensors import MODEL
 from filmkit.world.words import words_in_columns
@@ -40,7 +38,6 @@ __all__ = [
     "TurnedWords",
     "first_sentence",
     "kept_of",
-    "latent_of",
     "lines_of",
     "merged_at",
     "more_percent",
@@ -242,39 +239,18 @@ def parts_of_scores(trace: Trace, layer: int, head: int, part: str) -> Array:
     """Return a part of the scores, "unrotated" or "rotated", or their "sum", (query, key)."""
     if part == "sum":
         return np.add(*(parts_of_scores(trace, layer, head, part) for part in SUM[:2]))
-    if trace.meta.attention == "mla":
-        name = {"unrotated": "scores_of_latents", "rotated": "scores_of_rotated"}[part]
-        return np.asarray(QUANTITIES[name].compute(trace, layer, head))
-    name = {"unrotated": "latent", "rotated": "rot"}[part]
-    return as_float64(trace[f"mla.{layer}.scores_{name}"])[head]
+    name = {"unrotated": "scores_of_latents", "rotated": "scores_of_rotated"}[part]
+    return np.asarray(QUANTITIES[name].compute(trace, layer, head))
 
 
-def latent_of(layer: LayerView) -> Matrix | None:
-    """Return the latent of a layer, the model's own or the one fitted to it; None without one."""
-    names = f"kv_latent.{layer.layer}", f"latent.{layer.layer}.W_DKV"
-    if not any(name in layer.trace.tensors for name in names):
-        return None
-    return replace(LatentView.of(layer).latent, columns="kept")
-
-
-def kept_of(layer: LayerView) -> dict[str, Matrix]:
-    """Return what a layer keeps of each token: "latent" and "rope", the rotated key.
-
-    They are the model's own, or those of its conversion.
-    """
-    theme, names = current_theme(), {"latent": "kv_latent", "rope": "k_rope"}
-    kept = {}
-    for name, colour in (("latent", theme.latent), ("rope", theme.key)):
-        if layer.trace.meta.attention == "mla":
-            values = layer.rows(names[name])
-            source = layer.source(names[name], (0, values.shape[1]))
-        else:
-            tensor = f"mla.{layer.layer}.{'c' if name == 'latent' else 'k_rot'}"
-            values = as_float64(layer.trace[tensor])[layer.first : layer.stop]
-            source = TensorSource(tensor, index=((layer.first, layer.stop), (0, values.shape[1])))
-        norm = Norm.stretched(values, CLIPPED, role="latent" if name == "latent" else "key")
-        kept[name] = Matrix(values, norm, source, TOKEN, "kept", colour=colour, words=layer.words)
-    return kept
+def kept_of(view: LatentView) -> dict[str, Matrix]:
+    """Return what a layer keeps of each token: "latent" and "rope", the rotated key."""
+    return {
+        name: replace(
+            matrix, columns="kept", norm=Norm.stretched(matrix.values, CLIPPED, role=role), name=""
+        )
+        for name, matrix, role in (("latent", view.latent, "latent"), ("rope", view.rope, "key"))
+    }
 
 
 def sum_of_parts(view: HeadView, pair: tuple[int, int], box: Box) -> Amounts:

@@ -16,11 +16,17 @@ from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.headline import Headline
 from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import format_number, spoken_share, whole_percent
+from filmkit.core.numbers import (
+    counted_minutes,
+    format_number,
+    spoken_share,
+    whole_percent,
+)
 from filmkit.core.stage import StageError, beat
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
+from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import SentencePart, own_colour, text_in
 from scenes.rotation.parts import (
@@ -32,7 +38,6 @@ from scenes.rotation.parts import (
     TurnedWords,
     first_sentence,
     kept_of,
-    latent_of,
     lines_of,
     merged_at,
     more_percent,
@@ -66,11 +71,6 @@ def is_converted(trace: Trace) -> bool:
     return trace.rotates and trace.meta.conversion is not None and trace.meta.attention != "mla"
 
 
-def counted_minutes(number: float) -> str:
-    """Return a number of minutes: "3 minutes"."""
-    return ngettext("{number} minute", "{number} minutes", round(number))
-
-
 def counted_places(distance: int) -> str:
     """Return how far apart two words are: "5 places apart"."""
     number = fact("apart", distance, distance=distance)
@@ -91,7 +91,8 @@ class RotationAndLatent(Stage):
 
     def prepare(self) -> None:
         self._refuse_what_cannot_be_shown()
-        self.pair, self.kept = best_match(self.head), kept_of(self.layer)
+        self.view = LatentView.of(self.layer)
+        self.pair, self.kept = best_match(self.head), kept_of(self.view)
         steps = self.trace.rotation(self.layer.layer).steps
         turned = _(
             "each word turns its <query>query</query> and <key>key</key> a step further: one of "
@@ -99,7 +100,7 @@ class RotationAndLatent(Stage):
             clocks=fact("clocks", len(steps)),
         )
         words = self._say("name", _("Rotary positions (RoPE)"), turned)
-        self.part("C", latent_of(self.layer))
+        self.part("C", self.kept["latent"])
         self.part("clocks", partial(self._turned_words, words, float(steps[0])))
         for name, part in self.kept.items():
             self.part(name, part)
@@ -116,7 +117,12 @@ class RotationAndLatent(Stage):
             lines = lines_of(count, what, third, size=NUMBER, colour=part.colour)
             self.part(f"of_{name}", lines)
         query, key = (printable(self.layer.words[place]) for place in self.pair)
-        score = _("score of “{query}” with “{key}”", query=query, key=key)
+        given = {"query": query, "key": key}
+        score = (
+            _("score of “{query}” with “{key}” in the converted model", **given)
+            if self.view.mla.origin == "converted"
+            else _("score of “{query}” with “{key}”", **given)
+        )
         words = self._say("added", _("Two parts, added"), score)
         self.part("sum", lambda: sum_of_parts(self.head, self.pair, words().below(head=GAP)))
         self.facts |= named_facts(rope=widths[1])
@@ -172,7 +178,7 @@ class RotationAndLatent(Stage):
         scores = merged.scores(query, key, far + 1)
         printed = (printable(self.layer.words[place]) for place in self.pair)
         line = _(
-            "score of “{query}” with “{key}”, if they stood this many places apart",
+            "score of “{query}” with “{key}” in the model itself, this many places apart",
             **dict(zip(("query", "key"), printed, strict=True)),
         )
         words = self._say("slid", _("The score depends on the distance"), line)
@@ -227,19 +233,16 @@ class RotationAndLatent(Stage):
         source, hidden = super().provenance_notes()
         if not is_converted(self.trace) or self.playing not in ("a_few_numbers", "two_parts"):
             return source, hidden
-        minutes, made = self.report.heal_minutes, _("nothing trained")
-        if minutes:
-            made = _("converted, trained {minutes}", minutes=counted_minutes(minutes))
-        return f"{source}  ·  {made}", self.hidden_note(short=True)
+        return f"{source}  ·  {self.view.origin_note()}", self.hidden_note(short=True)
 
     # Why rotated weights cannot be merged
 
     @beat
     def rotation_in_between(self) -> None:
-        """But there is a [catch]: RoPE [turns] queries and keys like clock hands, a step further
-        with each word."""
+        """Why does [place] need numbers of its own? RoPE [turns] queries and keys like clock hands,
+        a step further with each word."""
         self.show("C")
-        self.wait_for("catch")
+        self.wait_for("place")
         self.show("name\nclocks", later="clocks")
         clocks = self.parts["clocks"].whole[0]
         clocks.turn(0.0)

@@ -83,7 +83,7 @@ REFERENCES.update(
         "columns": lambda s: s.trace.get("z", s.layer.layer)[0].size,
         "scaling": lambda s: s.trace.meta.score_scale,
         "read tokens": lambda s: s.trace.meta.n_prompt,
-        "rebuilt width": lambda s: s.trace.meta.d_qk - latent_widths(s)[1],
+        "rebuilt width": lambda s: content_width(s),
         "rebuilt keys": lambda s: 0,
         "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "all": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
@@ -280,9 +280,7 @@ def rank(stage: Stage) -> int:
 
 @fact("rope")
 def rope(stage: Stage) -> int:
-    trace, layer = stage.trace, stage.layer.layer
-    name = f"k_rope.{layer}" if trace.meta.attention == "mla" else f"mla.{layer}.k_rot"
-    return trace[name].shape[1]
+    return latent_widths(stage)[1]
 
 
 def latent_widths(stage: Stage) -> tuple[int, int]:
@@ -290,7 +288,19 @@ def latent_widths(stage: Stage) -> tuple[int, int]:
     trace, layer = stage.trace, stage.layer.layer
     if trace.meta.attention == "mla":
         return trace.get("kv_latent", layer).shape[1], trace.get("k_rope", layer).shape[1]
+    if is_converted(stage):
+        return trace[f"mla.{layer}.W_DKV"].shape[1], trace[f"mla.{layer}.W_KR"].shape[1]
     return trace[f"latent.{layer}.W_DKV"].shape[1], 0
+
+
+def is_converted(stage: Stage) -> bool:
+    return f"mla.{stage.layer.layer}.W_DKV" in stage.trace.tensors
+
+
+def content_width(stage: Stage) -> int:
+    """Channels of a key that come from the latent."""
+    meta = stage.trace.meta
+    return meta.d_qk - (meta.rotary_dim if meta.attention == "mla" else 0)
 
 
 @fact("lost_k")
@@ -345,12 +355,11 @@ def budget(stage: Stage) -> int:
 @fact("rebuilt numbers")
 def rebuilt_numbers(stage: Stage) -> int:
     trace = stage.trace
-    content = trace.meta.d_qk - latent_widths(stage)[1]
-    return stage.layer.stop * trace.meta.n_kv_heads * content
+    return stage.layer.stop * trace.meta.n_kv_heads * content_width(stage)
 
 
-@fact("shared_layer", "shared_again", "sharing.moved")
-def shared_layer(stage: Stage) -> float:
+@fact("sharing.moved")
+def sharing_moves(stage: Stage) -> float:
     return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=1))
 
 
@@ -361,15 +370,45 @@ def moved_in_a_head(stage: Stage, head: int) -> float:
     return float(apart[1 : stage.trace.meta.n_prompt].sum(axis=1).mean() / 2)
 
 
-@fact("latent_layer")
-def latent_layer(stage: Stage) -> float:
-    return moved(stage, lambda head: again(stage, "rotated_latent_pattern", head=head))
+def side(stage: Stage, way: str, head: int) -> Array:
+    """A head's pattern in a way of the duel: as stored, or computed from the layer alone."""
+    trace, layer = stage.trace, stage.layer.layer
+    stored = {"mean": "mqa", "best": "mqa_fitted", "latent": "mla"}[way]
+    if is_converted(stage):
+        q, k = (trace[f"duel.{stored}.{n}"].astype(np.float64) for n in ("q_used", "k_used"))
+        scores = trace.meta.score_scale * q[:, head] @ k[:, head * k.shape[1] // q.shape[1]].T
+        weights = np.tril(np.exp(scores - scores.max()))
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    if way == "best":
+        x, down = (np.asarray(trace[n], np.float64) for n in (f"x.{layer}", f"shared.{layer}.W_DK"))
+        up = trace[f"shared.{layer}.W_UK"].astype(np.float64)
+        keys = np.einsum("pc,cr,rgd->pgd", x, down, up)
+        return trace.attend(layer, trace.queries(layer), keys, trace.get("v", layer)).pattern[head]
+    given = {"sets": 1} if way == "mean" else {}
+    return again(stage, {"mean": "shared_pattern"}.get(way, "latent_pattern"), head=head, **given)
 
 
-@fact("between")
-def between(stage: Stage) -> float:
-    """Between what moves with one shared set and with one latent: a wrong answer to choose from."""
-    return (shared_layer(stage) + latent_layer(stage)) / 2
+def side_moves(stage: Stage, way: str) -> float:
+    return moved(stage, lambda head: side(stage, way, head))
+
+
+REFERENCES.update(
+    {
+        "mean_layer": partial(side_moves, way="mean"),
+        "best_layer": partial(side_moves, way="best"),
+        "best_again": partial(side_moves, way="best"),
+        "latent_layer": partial(side_moves, way="latent"),
+        "latent_again": partial(side_moves, way="latent"),
+        # Between what moves with the best shared set and with a latent: a wrong answer.
+        "between": lambda s: (side_moves(s, "best") + side_moves(s, "latent")) / 2,
+    }
+)
+
+
+@fact("all_moved", "all moved")
+def all_moved(stage: Stage) -> float:
+    """By the latent alone, of the layer as the last pictures show it."""
+    return moved(stage, lambda head: again(stage, "latent_pattern", head=head))
 
 
 def moved(stage: Stage, pattern: Callable[[int], Array]) -> float:
@@ -390,27 +429,44 @@ def report(stage: Stage) -> ConversionReport:
     return conversion_report(stage.trace)
 
 
-def rung(stage: Stage, way: str) -> Row:
-    """The row of the ladder that caches as much as one shared set."""
-    rows = [row for row in report(stage).ladder if row.way == way]
-    return next(row for row in rows if way == "model" or row.numbers == budget(stage))
+def row_of(stage: Stage, way: str) -> Row:
+    """What the whole model did in a way of the duel, with nothing trained."""
+    name = {"mean": "mqa", "best": "mqa_fitted", "latent": "mla"}[way]
+    rows = [row for row in report(stage).ladder if row.way == name]
+    return next(row for row in rows if row.numbers == budget(stage))
 
 
-@fact("mqa_moved")
-def mqa_moved(stage: Stage) -> float:
-    return float(np.mean(rung(stage, "mqa").moved_by_layer))
+def whole_moves(stage: Stage, way: str) -> float:
+    return float(np.mean(row_of(stage, way).moved_by_layer))
 
 
-@fact("latent_moved")
-def latent_moved(stage: Stage) -> float:
-    return float(np.mean(rung(stage, "latent_then_rotate").moved_by_layer))
+@fact("moved when trained")
+def moved_when_trained(stage: Stage, way: str) -> float:
+    """Of the latent by its stored patterns of all layers; of the shared set as was measured."""
+    if way == "best":
+        shared = report(stage).shared_set
+        assert shared is not None
+        assert shared.healed is not None
+        return float(np.mean(shared.healed.moved_by_layer))
+    trace, rows = stage.trace, slice(1, stage.trace.meta.n_prompt)
+    layers = range(trace.meta.n_layers)
+    pairs = ((trace[f"mla.{n}.pattern"], trace.get("pattern", n)) for n in layers)
+    apart = [np.abs(made.astype(np.float64) - own)[:, rows].sum(-1) / 2 for made, own in pairs]
+    return float(np.mean(apart))
+
+
+REFERENCES.update(
+    {
+        "mean_moved": partial(whole_moves, way="mean"),
+        "best_moved": partial(whole_moves, way="best"),
+        "latent_moved": partial(whole_moves, way="latent"),
+    }
+)
 
 
 @fact("moved share")
 def moved_share(stage: Stage, way: str, *, all_layers: bool) -> float:
-    if all_layers:
-        return {"mqa": mqa_moved, "mla": latent_moved}[way](stage)
-    return {"mqa": shared_layer, "mla": latent_layer}[way](stage)
+    return (whole_moves if all_layers else side_moves)(stage, way)
 
 
 @fact("all of the attention")
@@ -582,9 +638,9 @@ REFERENCES.update(
         "kv_cache.few": lambda s: ridge() / 10,
         "kv_cache.about": lambda s: ridge(),
         "kv_cache.many": lambda s: 10 * ridge(),
-        "sharing.percent": lambda s: 100 * shared_layer(s),
-        "sharing.few": lambda s: 10 * shared_layer(s),
-        "sharing.some": lambda s: 30 * shared_layer(s),
+        "sharing.percent": lambda s: 100 * sharing_moves(s),
+        "sharing.few": lambda s: 10 * sharing_moves(s),
+        "sharing.some": lambda s: 30 * sharing_moves(s),
         "saving": lambda s: V2_SAVING,
         "smaller": lambda s: old_bytes() / new_bytes(6),
     }
@@ -687,17 +743,13 @@ def work_of_layer(stage: Stage, *, cached: bool) -> int:
 def kept_numbers(stage: Stage, *, way: str = "", part: str = "", sets: int | None = None) -> int:
     """Of a token, in the layer: with as many sets, in a way of the duel, or parts of a latent."""
     if part:
-        converted = stage.trace.meta.attention != "mla"
         latent, rotated = latent_widths(stage)
-        if converted:
-            prefix = f"mla.{stage.layer.layer}"
-            latent, rotated = (stage.trace[f"{prefix}.{n}"].shape[1] for n in ("c", "k_rot"))
         return {"latent": latent, "rope": rotated, "both": latent + rotated}[part]
     if sets is not None:
         return sets * budget(stage)
     if way == "model":
         return own_numbers(stage)
-    return sum(latent_widths(stage)) if way == "mla" else budget(stage)
+    return sum(latent_widths(stage)) if way == "latent" else budget(stage)
 
 
 # Which tokens to read

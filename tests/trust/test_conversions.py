@@ -132,6 +132,60 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
         with_tensor("rung.mla.16.q_used", larger),
         of_stage("rung.mla.16.pattern"),
     ),
+    "a flat pattern with the mean": (
+        with_tensor("duel.mqa.pattern", uniform),
+        of_stage("duel.mqa.pattern"),
+    ),
+    "queries of the best set": (
+        with_tensor("duel.mqa_fitted.q_used", lambda q: q[:, ::-1]),
+        of_stage("duel.mqa_fitted.pattern"),
+    ),
+    "keys of the best set": (
+        with_tensor("duel.mqa_fitted.k_used", lambda k: -k),
+        of_stage("duel.mqa_fitted.pattern"),
+    ),
+    "patterns of both shared sets": (
+        swapped("duel.mqa.pattern", "duel.mqa_fitted.pattern"),
+        of_stage("duel.mqa.pattern"),
+    ),
+    "the mean as the best set": (
+        lambda file: swapped("duel.mqa.pattern", "duel.mqa_fitted.pattern")(
+            swapped("duel.mqa.q_used", "duel.mqa_fitted.q_used")(
+                swapped("duel.mqa.k_used", "duel.mqa_fitted.k_used")(file)
+            )
+        ),
+        of_report("moved"),
+    ),
+    "the stored latent's patterns as those of the duel": (
+        swapped("mla.11.pattern", "duel.mla.pattern"),
+        of_stage("mla.11.pattern"),
+    ),
+    "patterns of the duel that see later keys": (
+        with_tensor("duel.mla.pattern", lambda p: p.swapaxes(1, 2)),
+        f"{UNFIT}'duel.mla.pattern' is not a causal attention pattern",
+    ),
+    "a latent of the duel that is not the rung's": (
+        lambda file: with_tensor("duel.mla.k_used", lambda k: 0 * k)(
+            with_tensor("duel.mla.pattern", uniform)(file)
+        ),
+        of_stage("duel.mla.pattern"),
+    ),
+    "what the best set moves in the layer": (
+        reported(lambda r: r["ladder"][2]["moved_by_layer"].__setitem__(11, 0.5)),
+        of_report("moved"),
+    ),
+    "what the trained set moves": (
+        reported(lambda r: r["shared_set"]["healed"].update(moved=0.5)),
+        of_report("moved"),
+    ),
+    "a best set that was trained less": (
+        reported(lambda r: r["shared_set"].update(healed=None, healing=[])),
+        f"{UNFIT}",
+    ),
+    "a duel without one side": (
+        removed("duel.mqa_fitted."),
+        "tensor 'duel.mqa_fitted.q_used' is missing",
+    ),
     "a share that moves": (
         reported(lambda r: r["healed"].update(moved=r["healed"]["moved"] / 2)),
         of_report("moved"),
@@ -194,7 +248,7 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
         f"{UNFIT}its tensors and its metadata contradict one another",
     ),
     "no tensors": (
-        removed("mla.", "rung."),
+        removed("mla.", "duel.", "rung."),
         f"{UNFIT}its tensors and its metadata contradict one another",
     ),
     "an endless continuation": (

@@ -14,17 +14,23 @@ import numpy.typing as npt
 __all__ = [
     "CONVERSION_PREFIXES",
     "CONVERTED_WEIGHTS",
+    "DUEL_WAYS",
     "conversion_axes",
     "conversion_dtype",
     "conversion_sizes",
+    "has_duel",
     "rungs",
 ]
 
 CONVERTED_WEIGHTS = ("W_QR", "W_KR", "W_DKV", "W_UK", "W_UV", "b_QR", "b_KR", "b_O")
 """The new weights of a converted layer, stored as float16."""
 
-CONVERSION_PREFIXES = ("mla.", "rung.")
+CONVERSION_PREFIXES = ("mla.", "rung.", "duel.")
 """How the names of a conversion's tensors begin."""
+
+DUEL_WAYS = ("mqa", "mqa_fitted", "mla")
+"""The ways whose patterns of all heads of the featured layer a trace holds at the size of one
+shared set: the mean of the sets, the best shared set, and MLA."""
 
 _OPTIONAL_WEIGHTS = ("b_QR", "b_KR")
 
@@ -78,7 +84,18 @@ def conversion_axes(
             required[f"mla.{featured}.{name}"] = axes
     for layer in range(n_layers):
         required[f"mla.{layer}.pattern"] = ("n_heads", "pos", "pos")
+    # Traces made before do not hold it.
+    if has_duel(tensors):
+        for way in DUEL_WAYS:
+            required[f"duel.{way}.q_used"] = ("pos", "n_heads", f"used_{way}")
+            required[f"duel.{way}.k_used"] = ("pos", f"sets_{way}", f"used_{way}")
+            required[f"duel.{way}.pattern"] = ("n_heads", "pos", "pos")
     return required, optional
+
+
+def has_duel(tensors: Tensors) -> bool:
+    """Return whether a conversion holds the patterns of `DUEL_WAYS`."""
+    return any(name.startswith("duel.") for name in tensors)
 
 
 def rungs(tensors: Tensors) -> Iterator[tuple[str, int]]:
@@ -104,13 +121,17 @@ def conversion_sizes(tensors: Tensors, featured: int) -> dict[str, int]:
     for way, numbers in rungs(tensors):
         used = tensors.get(f"rung.{way}.{numbers}.q_used")
         sizes[f"used_{way}_{numbers}"] = used.shape[-1] if used is not None and used.ndim else 0
+    for way in DUEL_WAYS:
+        k = tensors.get(f"duel.{way}.k_used")
+        shape = k.shape[1:] if k is not None and k.ndim == 3 else (0, 0)
+        sizes[f"sets_{way}"], sizes[f"used_{way}"] = shape
     return sizes
 
 
 def conversion_dtype(name: str) -> np.dtype[Any] | None:
     """Return the type of a tensor of a conversion, or None for any other tensor."""
     parts = name.split(".")
-    if parts[0] not in ("mla", "rung"):
+    if not name.startswith(CONVERSION_PREFIXES):
         return None
     half = parts[0] == "mla" and parts[-1] in CONVERTED_WEIGHTS
     return np.dtype(np.float16 if half else np.float32)

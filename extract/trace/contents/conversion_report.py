@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from extract.errors import TraceError
 from extract.trace.contents.activations import Activations
+from extract.trace.contents.conversion_names import DUEL_WAYS
 from extract.trace.contents.json_records import from_json
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "CONVERSION_TOKENS",
     "QUICK_TOKENS",
     "RUNG_WAYS",
+    "STORED_WAYS",
     "WAYS",
     "WINDOW",
     "Contest",
@@ -53,6 +55,10 @@ value, a latent whose keys are rotated (a), and MLA with a rotated shared key (b
 
 FORMER_FIELDS = ("exactness", "without_bos", "merged")
 """Of the reports in files of former versions; nothing shows them."""
+
+STORED_WAYS = ("mla", "mqa_fitted")
+"""The ways that are fitted to long windows and, if that is asked for, healed: the conversion that a
+trace holds, and the best shared set to compare it with."""
 
 RUNG_WAYS = WAYS[3:]
 """The ways whose keys, values and pattern a trace holds at every size of the ladder."""
@@ -151,7 +157,7 @@ class WindowRow:
     Attributes
     ----------
     way : str
-        "model" or "mla".
+        "model", "mla" or "mqa_fitted".
     healed : bool
     result : TextResult
         Of the positions from `ConversionReport.window_first` on.
@@ -178,6 +184,30 @@ class LayerHealing:
     after: float
     steps: int
     stopped_early: bool
+
+
+@dataclass(frozen=True)
+class SharedSet:
+    """The best shared set of keys and values, made and trained as the conversion that is stored.
+
+    Attributes
+    ----------
+    stored : Row
+        Fitted to the same windows.
+    healed : Row or None
+        Trained as long; None if the conversion is not healed.
+    healing : tuple of LayerHealing
+        For each layer; empty without.
+    """
+
+    stored: Row
+    healed: Row | None
+    healing: tuple[LayerHealing, ...]
+
+    @property
+    def final(self) -> Row:
+        """The row after all that was done."""
+        return self.healed or self.stored
 
 
 @dataclass(frozen=True)
@@ -217,6 +247,9 @@ class ConversionReport:
         Time that was given to the healing; 0 without.
     healing : tuple of LayerHealing
         For each layer; empty without.
+    shared_set : SharedSet or None
+        What the same model does with the best shared set instead; None in traces that were made
+        before it was measured.
     """
 
     rotated: int
@@ -235,6 +268,12 @@ class ConversionReport:
     window_first: int
     heal_minutes: float
     healing: tuple[LayerHealing, ...]
+    shared_set: SharedSet | None = None
+
+    @property
+    def final(self) -> Row:
+        """The row of the stored conversion after all that was done."""
+        return self.healed or self.stored
 
 
 @lru_cache(maxsize=1)  # a trace does not change
@@ -255,7 +294,7 @@ def conversion_report(trace: Activations) -> ConversionReport:
         name: value for name, value in trace.meta.conversion.items() if name not in FORMER_FIELDS
     }
     try:
-        report: ConversionReport = from_json(ConversionReport, document)
+        report: ConversionReport = from_json(ConversionReport, document, optional=("shared_set",))
     except (KeyError, TypeError) as error:
         raise TraceError(
             f"the report on the conversion is damaged ({error}); convert the model again"
@@ -296,29 +335,31 @@ def _obstacle(trace: Activations) -> str:
 class Contest:
     """The rows of a conversion's ladder that cache as much as one shared set does.
 
+    They are in one setting: all is fitted to the same passages, and nothing is trained.
+
     Attributes
     ----------
-    model, mean, fitted, latent
-        The model itself; one set that is the mean of its own; one that was fitted; one latent whose
-        keys are rotated after they have been expanded.
+    model, mean, best, latent
+        The model itself; one set that is the mean of its own; the best one that can be fitted; and
+        MLA, a latent with a rotated key beside it.
     """
 
     model: Row
     mean: Row
-    fitted: Row
+    best: Row
     latent: Row
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """All of them, the model first."""
-        return self.model, self.mean, self.fitted, self.latent
+        return self.model, self.mean, self.best, self.latent
 
 
 def at_equal_size(trace: Activations) -> Contest | None:
     """Return the contest that a trace's conversion measured; None if it has none."""
     if trace.meta.conversion is None:
         return None
-    report = conversion_report(trace)
-    size = next(row.numbers for row in report.ladder if row.way == "mqa")
-    rows = {row.way: row for row in report.ladder if row.way == "model" or row.numbers == size}
-    return Contest(*(rows[w] for w in ("model", "mqa", "mqa_fitted", "latent_then_rotate")))
+    size = trace.meta.one_set
+    ladder = conversion_report(trace).ladder
+    rows = {row.way: row for row in ladder if row.way == "model" or row.numbers == size}
+    return Contest(*(rows[way] for way in ("model", *DUEL_WAYS)))

@@ -21,7 +21,6 @@ __all__ = [
     "LatentReport",
     "RankReport",
     "content_pattern",
-    "distance_on_prompt",
     "fitted_latent",
     "latent_obstacle",
     "latent_report",
@@ -96,8 +95,6 @@ class LatentReport:
         Rank at which a latent loses nothing.
     n_cached : int
         Numbers that the layer caches for each token without a latent.
-    error_target : float or None
-        The held-out error that the rank was chosen for; None if the rank was given.
     error_balanced, error_k, error_v : float
         Errors on the prompt; see `extract.attention.low_rank.Errors`.
     rotation_moves : PatternDistance
@@ -110,7 +107,6 @@ class LatentReport:
     rank: int
     full_rank: int
     n_cached: int
-    error_target: float | None
     error_balanced: float
     error_k: float
     error_v: float
@@ -199,9 +195,9 @@ def latent_report(trace: Activations, layer: int) -> LatentReport:
     _require_stored(trace, layer)
     rank = trace[f"latent.{layer}.W_DKV"].shape[1]
     try:
-        report: LatentReport = from_json(
-            LatentReport, (trace.meta.latent or {})[str(layer)], least=0
-        )
+        document = dict((trace.meta.latent or {})[str(layer)])
+        document.pop("error_target", None)  # in files of former versions; nothing shows it
+        report: LatentReport = from_json(LatentReport, document, least=0)
     except (KeyError, TypeError) as error:
         raise TraceError(
             f"the report on the latent of layer {layer} is damaged ({error}); fit it again"
@@ -237,9 +233,3 @@ def latent_obstacle(trace: Activations) -> str:
     if meta.windows:
         return "it hides keys of this prompt behind a window; trace a shorter prompt"
     return ""
-
-
-def distance_on_prompt(trace: Activations, pattern: Array, other: Array) -> PatternDistance:
-    """Return the distance between two patterns of all positions on the prompt's rows."""
-    n_prompt = trace.meta.n_prompt
-    return PatternDistance.between(pattern[:, :n_prompt], other[:, :n_prompt])

@@ -231,6 +231,11 @@ class TraceMeta:
         """The first channel of a head that rotates: 0, but in MLA the last channels do."""
         return self.d_qk - self.rotary_dim if self.attention == "mla" else 0
 
+    @property
+    def one_set(self) -> int:
+        """Numbers of one set of keys and values of a token, in one layer."""
+        return self.d_qk + self.d_v
+
     def to_json(self) -> str:
         """Return the metadata as one JSON document.
 

@@ -130,6 +130,9 @@ def optional_axes(meta: TraceMeta, tensors: Tensors) -> Iterator[tuple[str, Axes
         for name in ("b_Q", "b_K", "b_V", "b_O"):
             yield f"{name}.{layer}", _WEIGHT_AXES[name]
         yield f"latent.{layer}.b_O", ("d_model",)
+        if not meta.rotary_dim:
+            yield f"shared.{layer}.W_DK", ("d_model", "d_qk")
+            yield f"shared.{layer}.W_UK", ("d_qk", "n_kv_heads", "d_qk")
         if meta.qk_norm is not None:
             yield f"b_q_norm.{layer}", ("n_heads", "d_qk")
             yield f"b_k_norm.{layer}", ("n_kv_heads", "d_qk")

@@ -26,12 +26,17 @@ from extract.attention.arithmetic import (
     pool_heads,
     project,
     softmax,
-    total_variation,
 )
+from extract.attention.patterns import PatternDistance
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import TraceError
 from extract.trace.contents.activations import Activations
-from extract.trace.contents.conversion_names import CONVERSION_PREFIXES, rungs
+from extract.trace.contents.conversion_names import (
+    CONVERSION_PREFIXES,
+    DUEL_WAYS,
+    has_duel,
+    rungs,
+)
 from extract.trace.contents.conversion_report import (
     RUNG_WAYS,
     WAYS,
@@ -67,6 +72,8 @@ def conversion_errors(trace: Activations) -> dict[str, float]:
             q, k = (as_float64(trace[f"{prefix}.{name}"]) for name in ("q_used", "k_used"))
             pattern = _pattern(trace.meta.score_scale * q @ k.T)
             errors[f"{prefix}.pattern"] = relative_error(pattern, trace[f"{prefix}.pattern"])
+    if has_duel(trace.tensors):
+        errors |= _duel_errors(trace)
     for layer in range(trace.meta.n_layers):
         _require_pattern(trace, f"mla.{layer}.pattern")
     return errors
@@ -155,6 +162,26 @@ def _layer_errors(trace: Activations, layer: int) -> dict[str, float]:
     }
 
 
+def _duel_errors(trace: Activations) -> dict[str, float]:
+    """Return the errors of the patterns of all heads in each way of the duel.
+
+    Of the ways that are rungs too, the featured head's pattern is also compared with the rung's.
+    """
+    meta, errors = trace.meta, {}
+    for way in DUEL_WAYS:
+        name = f"duel.{way}.pattern"
+        _require_pattern(trace, name)
+        q, k = (as_float64(trace[f"duel.{way}.{part}"]) for part in ("q_used", "k_used"))
+        k = for_each_head(k, meta.n_heads)
+        pattern = _pattern(meta.score_scale * np.einsum("qhd,khd->hqk", q, k))
+        errors[name] = relative_error(pattern, trace[name])
+        rung = f"rung.{way}.{meta.one_set}.pattern"
+        if rung in trace.tensors:
+            own = relative_error(trace[rung], trace[name][meta.featured.head])
+            errors[name] = max(errors[name], own)
+    return errors
+
+
 def _require_fitting(trace: Activations, report: ConversionReport) -> None:
     """Refuse a report that is not about this trace's model, prompt and tensors."""
     meta = trace.meta
@@ -162,6 +189,8 @@ def _require_fitting(trace: Activations, report: ConversionReport) -> None:
     ladder = [(row.way, row.numbers) for row in report.ladder]
     measured = {(way, numbers) for way, numbers in ladder if way in RUNG_WAYS}
     featured = meta.featured.layer
+    best = [] if report.shared_set is None else [report.shared_set]
+    finals = [report.final, *(shared.final for shared in best)]
     for fits, what in (
         (report.next_word == meta.top_tokens[meta.n_prompt - 1][0], "it is about another word"),
         (report.bos == meta.has_bos, "it is about another beginning"),
@@ -189,10 +218,20 @@ def _require_fitting(trace: Activations, report: ConversionReport) -> None:
             all(row.rotated + row.rank == row.numbers for row in rows if row.rank and row.rotated),
             "sizes do not add up",
         ),
-        (len(report.windows) == 2 + (report.healed is not None), "long windows are missing"),
         (
-            len(report.healing) == (meta.n_layers if report.healed else 0),
+            len(report.windows) == 1 + (1 + (report.healed is not None)) * len(finals),
+            "long windows are missing",
+        ),
+        (
+            all(
+                len(healing) == (meta.n_layers if report.healed else 0)
+                for healing in (report.healing, *(shared.healing for shared in best))
+            ),
             "the healing of a layer is missing",
+        ),
+        (
+            all((shared.healed is None) is (report.healed is None) for shared in best),
+            "its shared set was not trained as it was",
         ),
     ):
         if not fits:
@@ -200,8 +239,10 @@ def _require_fitting(trace: Activations, report: ConversionReport) -> None:
 
 
 def _rows(report: ConversionReport) -> list[Row]:
-    healed = [report.healed] if report.healed else []
-    return [*report.ladder, report.stored, *healed]
+    made = [report.stored, report.healed]
+    if report.shared_set is not None:
+        made += [report.shared_set.stored, report.shared_set.healed]
+    return [*report.ladder, *filter(None, made)]
 
 
 def _shares(row: Row) -> tuple[float, ...]:
@@ -218,12 +259,16 @@ def _row_differences(
 
     def moved(layer: int, pattern: Array) -> float:
         """Return how much attention moves, mean of all heads and rows of the prompt but one."""
-        return float(total_variation(trace.get("pattern", layer), pattern)[:, 1:n].mean())
+        return PatternDistance.between(trace.get("pattern", layer), pattern, n).mean
 
     if n > 1:
-        final = report.healed or report.stored
         again = [moved(layer, trace[f"mla.{layer}.pattern"]) for layer in range(meta.n_layers)]
-        yield "moved", np.array(again) - final.moved_by_layer
+        yield "moved", np.array(again) - report.final.moved_by_layer
+        if has_duel(trace.tensors):
+            featured = meta.featured.layer
+            for way in DUEL_WAYS:
+                share = moved(featured, trace[f"duel.{way}.pattern"])
+                yield "moved", share - _row(report, way, meta.one_set).moved_by_layer[featured]
         # The inputs of the first layer are the model's own, so its rows can be computed too.
         keys, values = (pool_heads(h, 1) for h in (trace.keys(0), trace.get("v", 0)))
         shared = trace.attend(0, trace.queries(0), keys, values).pattern
@@ -235,8 +280,10 @@ def _row_differences(
     yield "model", np.array(own.moved_by_layer)
 
 
-def _row(report: ConversionReport, way: str) -> Row:
-    return next(row for row in report.ladder if row.way == way)
+def _row(report: ConversionReport, way: str, numbers: int | None = None) -> Row:
+    """Return a row of the ladder: of a way, and of as many numbers where it has several."""
+    rows = (row for row in report.ladder if row.way == way)
+    return next(row for row in rows if numbers is None or row.numbers == numbers)
 
 
 def _rung_differences(

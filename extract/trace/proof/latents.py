@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from extract.attention.arithmetic import project
+from extract.attention.patterns import PatternDistance
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.latents import (
     content_pattern,
-    distance_on_prompt,
     fitted_latent,
     latent_report,
 )
@@ -45,7 +45,7 @@ def latent_error(trace: Activations, layer: int) -> float:
         (content, true_content, chosen.latent_moves_content),
         (content, own, chosen.both_move),
     ):
-        measured = distance_on_prompt(trace, pattern, other)
+        measured = PatternDistance.between(pattern, other, n_prompt)
         differences += [measured.mean - reported.mean, measured.worst - reported.worst]
     if latents.layer.b_O is None:
         values = project(latents.kv_latent, latents.layer.W_UV)

@@ -106,8 +106,8 @@ def test_a_distance_counts_every_row_but_the_first() -> None:
     own, other = np.zeros((2, 1, 3, 3))
     own[0] = [[1, 0, 0], [1, 0, 0], [1, 0, 0]]
     other[0] = [[0, 0, 0], [0.5, 0.5, 0], [0, 0, 1]]
-    assert PatternDistance.between(own, other) == PatternDistance(mean=0.75, worst=1.0)
-    assert PatternDistance.between(own[:, :1], other[:, :1]) == PatternDistance(0.0, 0.0)
+    assert PatternDistance.between(own, other, 3) == PatternDistance(mean=0.75, worst=1.0)
+    assert PatternDistance.between(own, other, 1) == PatternDistance(0.0, 0.0)
 
 
 def test_an_unknown_measure_is_an_error() -> None:

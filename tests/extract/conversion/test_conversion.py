@@ -21,10 +21,12 @@ from extract.conversion import healing  # noqa: E402
 from extract.conversion.convert import Settings, convert  # noqa: E402
 from extract.conversion.evaluation import (  # noqa: E402
     Judge,
+    Size,
     compare_on_windows,
     ladder_sizes,
 )
 from extract.conversion.fits import (  # noqa: E402
+    MQA,
     AttentionLayer,
     LayerFit,
     MLALayer,
@@ -47,6 +49,7 @@ from extract.errors import ExtractError, TraceError, UnsupportedModelError  # no
 from extract.models.module_hooks import layer_inputs  # noqa: E402
 from extract.support.kept import FOLDER_VARIABLE, kept_sizes  # noqa: E402
 from extract.trace import Trace  # noqa: E402
+from extract.trace.contents.conversion_names import CONVERSION_PREFIXES  # noqa: E402
 from extract.trace.contents.conversion_report import (  # noqa: E402
     CONTINUATION,
     ConversionReport,
@@ -311,7 +314,7 @@ def test_the_ladder_of_the_packaged_model() -> None:
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_size_of_one_shared_set_is_on_every_ladder(n_sets: int, quick: bool) -> None:
     sizes = ladder_sizes(128 * n_sets, n_sets, quick=quick)
-    assert 128 in [size.numbers for size in sizes]
+    assert Size(32, 96) in sizes
     assert len(ladder_sizes(384, 3, quick=True)) == 4
 
 
@@ -347,6 +350,20 @@ def test_healing_brings_a_layer_closer_to_the_original(
     assert lost(unit) == pytest.approx(report.before, rel=1e-3)
 
 
+def test_a_shared_set_stays_one_when_it_is_healed(model: Any, tmp_path: Path) -> None:
+    ids, layers = some_tokens(32, 20), attention_layers(model)
+    (known, *_) = gather_statistics(model, layers, ids, tmp_path)
+    exact = layers[0].to(torch.float64)
+    made = LayerFit.of(exact, known, {MQA: 8}).mqa(exact).to(torch.float32)
+    x, out = (tensor.clone() for tensor in run_watched(model, ids, layers)[1][0][::2])
+    healed, report = heal_layer(unit_latent(made, known.gram), x, out, 5, seconds=0.2, seed=0)
+    assert report.after < report.before
+    # One key and one value: nothing of the keys comes from the latent.
+    assert not healed.W_UK.any()
+    assert (healed.rotated, healed.rank) == (8, 8)
+    assert float((healed.W_KR - made.W_KR).abs().max()) > 0
+
+
 # --- The whole run --------------------------------------------------------------------------------
 
 
@@ -366,15 +383,30 @@ def test_the_report_survives_the_file(converted: Trace, tmp_path: Path) -> None:
     }
     assert {row.bos for row in report.ladder} == {True}
     assert report.absorbed < 1e-5
-    assert report.healed is not None
-    assert len(report.healing) == again.meta.n_layers
-    assert [row.healed for row in report.windows] == [False, False, True]
+    # The conversion and the best shared set, in one setting.
+    shared = report.shared_set
+    assert shared is not None
+    for stored, healed, layers in (
+        (report.stored, report.healed, report.healing),
+        (shared.stored, shared.healed, shared.healing),
+    ):
+        assert healed is not None
+        assert stored.numbers == healed.numbers == again.meta.one_set
+        assert stored.fitted_window == healed.fitted_window == report.window
+        assert len(layers) == again.meta.n_layers
+    assert [(row.way, row.healed) for row in report.windows] == [
+        ("model", False),
+        ("mla", False),
+        ("mla", True),
+        ("mqa_fitted", False),
+        ("mqa_fitted", True),
+    ]
     assert conversion_errors(again) == conversion_errors(converted)
 
 
 def test_every_tensor_of_the_conversion_has_named_axes(converted: Trace) -> None:
-    names = [n for n in converted.tensors if n.startswith(("mla.", "rung."))]
-    assert len(names) > 20
+    names = [n for n in converted.tensors if n.startswith(CONVERSION_PREFIXES)]
+    assert {n.split(".")[0] for n in names} == {"mla", "rung", "duel"}
     for name in names:
         assert len(converted.axes(name)) == converted[name].ndim
     assert converted["mla.0.pattern"].shape == converted["pattern.0"].shape
@@ -471,7 +503,7 @@ def test_a_quick_conversion_measures_less_and_shows_as_much(model: Any, trace: T
     assert all(row.second_text is None for row in report.ladder)
     contest = at_equal_size(made)
     assert contest is not None
-    assert contest.latent.numbers == contest.mean.numbers
+    assert [row.numbers for row in contest.rows] == [32, 16, 16, 16]
     # What a whole conversion measures too is taken from it.
     whole = conversion_report(convert(trace, loaded(model), Settings(), text=small_texts()))
     assert report.ladder[1].kl == whole.ladder[1].kl
@@ -535,7 +567,8 @@ def test_the_table_says_every_row(converted: Trace) -> None:
     console = Console(width=100, record=True)
     console.print(conversion_table(report))
     text = console.export_text()
-    rows: list[Row] = [*report.ladder, report.stored]
+    assert report.shared_set is not None
+    rows: list[Row] = [*report.ladder, report.stored, report.shared_set.final]
     for row in rows:
         assert f"{row.perplexity:.2f}" in text
     assert "healed" in text

@@ -14,6 +14,7 @@ import pytest
 from extract.models.loading import PACKAGED, LoadedModel
 from extract.support.kept import FOLDER_VARIABLE
 from extract.trace import Trace
+from extract.trace.contents.conversion_names import DUEL_WAYS
 from extract.trace.contents.conversion_report import ConversionReport, Row, conversion_report
 from extract.trace.proof.conversion import conversion_errors, report_errors
 from tests.support.checkout import PROJECT, SHIPPED
@@ -36,7 +37,7 @@ def row(rows: tuple[Row, ...], way: str, numbers: int) -> Row:
 def test_it_is_small_and_its_own_proof_holds(shipped: Trace) -> None:
     assert SHIPPED.stat().st_size < 16 * 2**20
     tensors, report = conversion_errors(shipped), report_errors(shipped)
-    assert len(tensors) == 8 + 16
+    assert len(tensors) == 8 + 3 + 16
     assert list(report) == ["moved", "model", "errors"]
     assert max(*tensors.values(), *report.values()) < 1e-5
 
@@ -45,28 +46,41 @@ def test_absorbed_is_the_naive_form(report: ConversionReport) -> None:
     assert report.absorbed < 1e-5
 
 
-def test_the_duel_at_128_numbers(report: ConversionReport) -> None:
-    """The figures of the film: a mean says nothing, a latent still says the word."""
+def test_the_duel_in_one_setting(report: ConversionReport) -> None:
+    """The figures of the film: every side at 128 numbers, fitted alike, and nothing trained."""
     model = row(report.ladder, "model", 384)
-    mean = row(report.ladder, "mqa", 128)
-    fitted = row(report.ladder, "mqa_fitted", 128)
-    latent = row(report.ladder, "latent_then_rotate", 128)
+    mean, best, latent = (row(report.ladder, way, 128) for way in DUEL_WAYS)
+    assert (latent.rotated, latent.rank) == (32, 96)
+    assert len({one.fitted_window for one in report.ladder}) == 1
     assert model.continuation.startswith(" blue")
     assert mean.continuation == "--------"
+    assert not best.continuation.startswith(" blue")
     assert latent.continuation.startswith(" blue")
-    assert model.perplexity < latent.perplexity < fitted.perplexity < mean.perplexity
-    assert latent.moved < fitted.moved < mean.moved
+    assert model.perplexity < latent.perplexity < best.perplexity < mean.perplexity
     assert mean.moved == pytest.approx(0.562, abs=0.01)
+    assert latent.moved < 0.6 * best.moved < best.moved < mean.moved
 
 
-def test_half_the_cache_holds_at_the_full_length_of_a_window(report: ConversionReport) -> None:
-    assert (report.rotated, report.rank, report.window) == (64, 128, 1024)
-    model, plain, healed = (one.result for one in report.windows)
-    assert plain.perplexity < 1.3 * model.perplexity
-    assert healed.perplexity < 1.2 * model.perplexity
-    assert healed.kl < plain.kl
-    assert healed.agreement > plain.agreement
-    assert all(layer.after < layer.before for layer in report.healing)
+def test_what_is_stored_is_as_large_as_one_set_and_says_the_word(report: ConversionReport) -> None:
+    assert (report.rotated, report.rank, report.window) == (32, 96, 1024)
+    assert report.heal_minutes == 3.0
+    assert report.shared_set is not None
+    assert report.shared_set.final.numbers == report.final.numbers == 128
+    assert report.final.continuation.startswith(" blue")
+    # Trained for as long, a shared set comes closer, and not as close.
+    assert report.final.moved < 0.8 * report.shared_set.final.moved
+    assert report.final.perplexity < report.shared_set.final.perplexity
+
+
+def test_healing_helps_at_the_full_length_of_a_window(report: ConversionReport) -> None:
+    by_way = {(one.way, one.healed): one.result for one in report.windows}
+    assert report.shared_set is not None
+    for way, healing in (("mla", report.healing), ("mqa_fitted", report.shared_set.healing)):
+        plain, healed = by_way[way, False], by_way[way, True]
+        assert by_way["model", False].perplexity < healed.perplexity < plain.perplexity
+        assert healed.kl < plain.kl
+        assert healed.agreement > plain.agreement
+        assert all(layer.after < layer.before for layer in healing)
 
 
 # Made again
@@ -131,6 +145,12 @@ def comparable(trace: Trace) -> dict[str, np.ndarray]:
     return tensors
 
 
+def unhealed(report: ConversionReport) -> list[Row]:
+    """Return all rows of a report but those after healing."""
+    assert report.shared_set is not None
+    return [*report.ladder, report.stored, report.shared_set.stored]
+
+
 @pytest.mark.slow
 @pytest.mark.model
 def test_the_command_reports_a_moderate_peak_memory(command: tuple[Trace, str]) -> None:
@@ -148,17 +168,16 @@ def test_its_prompt_is_read_as_before(
     """Without measuring anything on texts, as in an extraction."""
     made, _ = command
     made.prove()
-    names = [name for name in made.tensors if name.startswith("rung.")]
-    assert len(names) == 16 * 5
+    names = [name for name in made.tensors if name.startswith(("rung.", "duel."))]
+    assert len(names) == 16 * 5 + 3 * 3
     for name in names:
         own = shipped[name]
         limit = 1e-5 * max(1.0, float(np.abs(own).max()))
         np.testing.assert_allclose(made[name], own, atol=limit, rtol=0, err_msg=name)
     again = conversion_report(made)
     assert again.ladder[0].perplexity == report.ladder[0].perplexity
-    assert again.windows == report.windows[:2]
-    pairs = zip((*again.ladder, again.stored), (*report.ladder, report.stored), strict=True)
-    for new, old in pairs:
+    assert again.windows == tuple(one for one in report.windows if not one.healed)
+    for new, old in zip(unhealed(again), unhealed(report), strict=True):
         assert (new.way, new.numbers, new.perplexity) == (old.way, old.numbers, old.perplexity)
         assert new.continuation == old.continuation
         assert new.moved == pytest.approx(old.moved, abs=1e-5)
@@ -191,8 +210,8 @@ def test_it_can_be_made_again(
     made = convert(shipped, packaged_model, Settings())
     again = conversion_report(made)
     pairs = [(one, row(report.ladder, one.way, one.numbers)) for one in again.ladder]
-    pairs.append((again.stored, report.stored))
-    assert len(pairs) == 5 + 1
+    pairs += zip(unhealed(again)[-2:], unhealed(report)[-2:], strict=True)
+    assert len(pairs) == 5 + 2
     for new, old in pairs:
         assert new.perplexity == pytest.approx(old.perplexity, rel=0.02)
         assert new.agreement == pytest.approx(old.agreement, abs=0.02)

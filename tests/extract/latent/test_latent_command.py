@@ -135,7 +135,6 @@ def test_extraction_fits_a_latent_to_the_featured_layer(
     assert list(trace.meta.latent or {}) == ["0"]
     report = latent_report(trace, 0)
     assert report.calibration.name == "words.txt"
-    assert report.error_target is not None
     assert fitted_latent(trace, 0).W_DKV.shape == (32, report.rank)
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from extract.attention.patterns import PatternDistance
 from extract.latent.naive_and_absorbed import both_forms, compare
-from extract.trace import TraceError
+from extract.trace import Trace, TraceError
 from extract.trace.contents.latents import content_pattern, latent_report
+from tests.support.checkout import SHIPPED
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace
 
@@ -24,7 +25,7 @@ KINDS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fitted_latent_gives_equal_outputs(kind: str) -> None:
     mla = both_forms(with_latent(rank=5, **KINDS[kind]), 1)
-    assert not mla.has_trained_latent
+    assert mla.origin == "fitted"
     assert (mla.rank, mla.d_rope, mla.n_cached) == (5, 0, 5)
     assert mla.largest_difference == np.abs(mla.naive.out - mla.absorbed.out).max()
     assert 0 <= mla.largest_difference < 1e-12 * mla.largest_output
@@ -33,7 +34,7 @@ def test_a_fitted_latent_gives_equal_outputs(kind: str) -> None:
 def test_a_model_trained_with_a_latent_gives_its_own_numbers() -> None:
     trace = make_trace(mla=True, positions="rotary", d_head=8)
     mla = both_forms(trace, 1)
-    assert mla.has_trained_latent
+    assert mla.origin == "trained"
     assert (mla.rank, mla.d_rope, mla.n_cached) == (16, 4, 20)
     stored = {"rtol": 1e-4, "atol": 1e-5}
     for form in (mla.naive, mla.absorbed):
@@ -42,6 +43,22 @@ def test_a_model_trained_with_a_latent_gives_its_own_numbers() -> None:
     np.testing.assert_allclose(mla.k, trace["k_rot.1"], **stored)
     np.testing.assert_allclose(mla.q, trace["q_rot.1"], **stored)
     np.testing.assert_allclose(mla.naive.v, trace["v.1"], **stored)
+
+
+def test_a_converted_layer_gives_the_numbers_of_its_conversion() -> None:
+    trace = Trace.load(SHIPPED)
+    layer = trace.meta.featured.layer
+    mla, one_set = both_forms(trace, layer), trace.meta.d_qk + trace.meta.d_v
+    assert mla.origin == "converted"
+    assert mla.n_cached == one_set == mla.rank + mla.d_rope
+    for form in (mla.naive, mla.absorbed):
+        for name in ("pattern", "out"):
+            stored = trace[f"mla.{layer}.{name}"]
+            np.testing.assert_allclose(getattr(form, name), stored, rtol=1e-3, atol=2e-4)
+    assert mla.largest_difference < 1e-12 * mla.largest_output
+    # Of a layer whose conversion is stored as patterns alone, there is no latent.
+    with pytest.raises(TraceError, match=r"holds no latent of layer 3"):
+        both_forms(trace, 3)
 
 
 def test_a_missing_latent_names_the_command() -> None:
@@ -67,9 +84,9 @@ def test_the_error_of_zeros_is_zero() -> None:
 
 def test_the_pattern_from_the_latent_is_as_far_from_that_of_the_true_keys_as_reported() -> None:
     trace = with_latent(rank=5, positions="rotary", n_generated=2)
-    naive = both_forms(trace, 1).naive.pattern[:, : trace.meta.n_prompt]
-    content = content_pattern(trace, 1, trace["k.1"])[:, : trace.meta.n_prompt]
-    moved, report = PatternDistance.between(content, naive), latent_report(trace, 1)
+    naive, content = both_forms(trace, 1).naive.pattern, content_pattern(trace, 1, trace["k.1"])
+    moved = PatternDistance.between(content, naive, trace.meta.n_prompt)
+    report = latent_report(trace, 1)
     assert moved.mean == pytest.approx(report.chosen.latent_moves_content.mean, rel=1e-5)
 
 
