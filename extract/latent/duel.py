@@ -101,7 +101,7 @@ def _with_best_key(trace: Trace, layer: int) -> Array:
             f"the latent of {trace.meta.model} was fitted before it was compared with the best "
             f"shared set; fit it again with: python -m extract latent FILE --layer {layer}"
         )
-    key = as_float64(trace.get("x", layer)) @ as_float64(trace[name])
+    key = (as_float64(trace.get("x", layer)) @ as_float64(trace[name]))[:, None]
     queries = absorb_into_query(trace.queries(layer), trace[f"shared.{layer}.W_UK"])
-    values = as_float64(trace.get("v", layer))
-    return trace.attend(layer, queries, key[:, None], values).pattern
+    # Patterns do not depend on the values.
+    return trace.attend(layer, queries, key, key).pattern

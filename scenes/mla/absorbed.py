@@ -19,7 +19,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm
-from filmkit.core.quantities import quantity
+from filmkit.core.quantities import cells_of, quantity
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.pictures.latent_view import ROPE, LatentHead, LatentView
@@ -108,19 +108,16 @@ def formula_parts(of: LatentHead) -> dict[str, Matrix]:
         name=_("latents"),
         words=(),
     )
-    scores, new = of.absorbed["scores"], (stop - 1, stop)
-    # Those of the latents alone; a rotated key adds its own.
-    asked = view.mla.absorbed.q_latent[slice(*new), of.head]
-    bias = np.broadcast_to(view.mla.layer.score_bias, view.mla.absorbed.scores.shape)
+    new = stop - 1, stop
+    # Those of the latents alone: a rotated key adds its own.
+    quantity = "scores_of_latents" if view.mla.d_rope else "latent_scores"
+    source = replace(view.layer.computed(quantity, head=of.head), index=(new, (0, stop)))
     row = replace(
-        scores,
-        values=view.mla.layer.scale * asked @ view.mla.kv_latent[:stop].T
-        + bias[of.head, slice(*new), :stop],
-        source=replace(
-            view.layer.computed("scores_of_latents", head=of.head), index=(new, (0, stop))
-        ),
+        of.absorbed["scores"],
+        values=cells_of(view.layer.trace, source),
+        source=source,
         rows="new",
-        name=_("scores"),
+        name=_("scores of the latent") if view.mla.d_rope else _("scores"),
         colour=theme.scores,
     )
     weights = replace(made["W_UK"].transposed, name=_("weights"))

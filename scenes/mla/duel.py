@@ -83,8 +83,8 @@ class Model:
             ]
 
         names = {
-            "mean": (_("one shared set: the mean"), theme.ink),
-            "best": (_("one shared set: best fit"), theme.ink),
+            "mean": (_("mean of the sets"), theme.ink),
+            "best": (_("best shared set"), theme.ink),
             "latent": (_("one latent"), theme.latent),
         }
         return tuple(

@@ -212,7 +212,7 @@ class LatentAttention(Stage):
             for way, row in (("best", report.shared_set.final), ("latent", report.final))
         )
         trained = _(
-            "after {minutes} of training each, best fit {best}, latent {latent}",
+            "trained {minutes}: {best} and {latent}",
             minutes=counted_minutes(report.heal_minutes),
             best=best,
             latent=latent,
@@ -676,7 +676,7 @@ class LatentAttention(Stage):
         best = int(self.absorbed["scored"].values.argmax())
         marks = Mark("C", row=best), Mark("scored", row=best, label=Label(_("highest"), size=TEXT))
         words = self.headline_of(
-            _("The query reads the latent"), _("each row gives a score; no key is needed")
+            _("The query reads the latent"), _("each row gives a score; no key is built")
         )
         show = partial(self.show, SCORES, tall=TALL_SCORES, headline=words)
         show(later="scored")
@@ -767,7 +767,11 @@ class LatentAttention(Stage):
     )
     def every_head_reads_it(self) -> None:
         self.room = LightRoom(self.view, self.frame)
-        line = _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>")
+        line = (
+            _("read one <latent>latent</latent> and one <key>rotated key</key>")
+            if self.view.mla.d_rope
+            else _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>")
+        )
         if is_fitted(self.trace):
             moved = fact("all moved", self._all_moved(), whole_percent)
             line = "; ".join([line, _("{share} of the attention moved", share=moved)])

@@ -146,8 +146,9 @@ class LatentPoster(Poster):
         world.remove(*world.pairs, world.lines)
         world.add(world.latent)
         at_once(world.rays(to_cards=True))
-        for card in world.cards:
-            self.view.head(card.head).absorbed["pattern"].fill(card.pattern)
+        if self.view.mla.origin != "trained":
+            for card in world.cards:
+                self.view.head(card.head).absorbed["pattern"].fill(card.pattern)
 
     def words(self) -> VGroup:
         latent, rope = self.view.mla.rank, self.view.mla.d_rope

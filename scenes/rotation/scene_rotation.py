@@ -193,7 +193,8 @@ class RotationAndLatent(Stage):
     def _report(self) -> None:
         """Make the parts that show what the conversion measured."""
         report, free = self.report, self.frame.free
-        model, *converted = (row.result.perplexity for row in report.windows)
+        rows = [row for row in report.windows if row.way in ("model", "mla")]
+        model, *converted = (row.result.perplexity for row in rows)
         worse = [perplexity / model - 1 for perplexity in converted]
         kept = report.rotated + report.rank
         self.facts |= named_facts(

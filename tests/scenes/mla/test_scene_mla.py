@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from extract.latent.duel import duel
-from extract.recompute.sharing import share_heads
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import at_equal_size
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.geometry import Box
 from filmkit.core.language import use_language
 from filmkit.core.stage import Stage, StageError
+from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import current_theme
 from filmkit.render.manim_config import changed_config
 from scenes.mla.duel import grid_of, in_quotes
@@ -44,6 +44,11 @@ def trace() -> Trace:
 @pytest.fixture(scope="module")
 def pictures(trace: Trace) -> dict[str, BeatPicture]:
     return {picture.record.name: picture for picture in play(LatentAttention, trace)}
+
+
+@pytest.fixture(scope="module")
+def shipped_pictures() -> dict[str, BeatPicture]:
+    return {p.record.name: p for p in play(LatentAttention, Trace.load(SHIPPED))}
 
 
 class StopScene(Exception):
@@ -86,6 +91,13 @@ def test_losses_and_the_duel_are_told_only_where_they_can_be() -> None:
     assert not {"what_is_lost", *fight} & set(names)
     assert {"what_is_lost", *fight} <= set(LatentAttention.beat_names(make_trace(n_kv_heads=2)))
     assert not fight & set(LatentAttention.beat_names(make_trace(n_kv_heads=1)))
+    # Keys that rotate, and are made of a latent, are no latent's that could be absorbed.
+    rotary = set(LatentAttention.beat_names(make_trace(n_kv_heads=2, positions="rotary")))
+    assert "what_is_lost" in rotary
+    assert not fight & rotary
+    converted = set(LatentAttention.beat_names(Trace.load(SHIPPED)))
+    assert {*fight, "every_layer"} <= converted
+    assert "what_is_lost" not in converted
 
 
 # --- What is left out ---------------------------------------------------------------------------
@@ -101,20 +113,37 @@ def test_losses_and_the_duel_are_told_only_where_they_can_be() -> None:
 )
 def test_it_says_what_is_left_out(options: dict, expected: str | None) -> None:
     for picture in play(LatentAttention, make(**options)):
-        if picture.record.name.removeprefix("ask_") in DUEL:
-            continue
         texts = " ".join(item.text for item in picture.texts)
         assert expected is None or expected in texts
         assert ("rotation left out" in texts) is (expected == "rotation left out")
 
 
-@pytest.mark.parametrize("beat", ["one_latent_for_all", "all_heads_compared"])
-def test_where_keys_keep_their_rotation_nothing_is_said_to_be_left_out(
-    beat: str, pictures: dict[str, BeatPicture]
+def test_every_picture_of_a_converted_model_says_what_was_done(
+    shipped_pictures: dict[str, BeatPicture],
 ) -> None:
-    texts = " ".join(item.text for item in pictures[beat].texts)
-    assert "nothing trained" in texts
-    assert "rotation left out" not in texts
+    for name, picture in shipped_pictures.items():
+        texts = " ".join(item.text for item in picture.texts)
+        duel_beat = name.removeprefix("ask_") in DUEL
+        assert ("every layer converted, nothing trained" in texts) is duel_beat, name
+        assert ("converted, trained 3 minutes" in texts) is not duel_beat, name
+        assert "rotation left out" not in texts
+
+
+def test_another_layer_of_a_converted_model_is_refused_in_one_line() -> None:
+    with pytest.raises(StageError, match=r"is stored for layer 11; leave out --layer$"):
+        LatentAttention.rehearse(Trace.load(SHIPPED), StageSettings(layer=3))
+
+
+def test_a_conversion_of_before_says_how_to_make_it_again() -> None:
+    shipped = Trace.load(SHIPPED)
+    tensors = {n: array for n, array in shipped.tensors.items() if not n.startswith("duel.")}
+    report = {n: v for n, v in (shipped.meta.conversion or {}).items() if n != "shared_set"}
+    report["windows"] = [row for row in report["windows"] if row["way"] != "mqa_fitted"]
+    before = Trace(replace(shipped.meta, conversion=report), tensors)
+    before.validate()
+    before.prove()
+    with pytest.raises(StageError, match=r"best shared set; make it again with: python -m extract"):
+        play(LatentAttention, before)
 
 
 def test_biases_are_said_to_be_left_out() -> None:
@@ -131,10 +160,10 @@ def test_the_room_ends_with_what_the_latent_makes(trace: Trace) -> None:
     layers = []
 
     def look(record: BeatRecord, stage: LatentAttention) -> None:
-        world, layer = stage.world, stage.layer.layer
+        world = stage.world
         layers.append(stage.view.mla)
         keys, values = layers[0].k, layers[0].naive.v
-        patterns = duel(trace, layer).latent.pattern
+        patterns = layers[0].naive.pattern
         np.testing.assert_allclose(world.latent.cells.values, drawn(trace, layers[0].kv_latent))
         for head, card in enumerate(world.cards):
             np.testing.assert_allclose(card.pattern.values, square(trace, patterns[head]))
@@ -148,16 +177,23 @@ def test_the_room_ends_with_what_the_latent_makes(trace: Trace) -> None:
     assert layers
 
 
-def test_it_begins_with_the_pair_that_all_heads_share(trace: Trace) -> None:
+def test_it_begins_with_all_sets_of_the_model(trace: Trace) -> None:
+    """No mean of them could make every head's keys again."""
+
     class Begun(LatentAttention):
         def play(self, *animations: Any, **kwargs: Any) -> None:
             # Before anything is played.
-            shared = share_heads(trace, self.layer.layer, 1)
+            own = trace.get("pattern", self.layer.layer)
             for head, card in enumerate(self.world.cards):
-                np.testing.assert_allclose(card.pattern.values, square(trace, shared.pattern[head]))
-            seen = [plate for plate in self.world.keys if plate.cells.opacity > 0]
-            assert seen == [self.world.keys[0]]
-            np.testing.assert_allclose(seen[0].cells.values, drawn(trace, shared.k)[:, 0])
+                np.testing.assert_allclose(card.pattern.values, square(trace, own[head]))
+            for plates, values in (
+                (self.world.keys, trace.keys(self.layer.layer)),
+                (self.world.values, trace.get("v", self.layer.layer)),
+            ):
+                seen = [plate for plate in plates if plate.cells.opacity > 0]
+                assert seen == [plates[head] for head in (0, 3, 6)]
+                for number, plate in enumerate(seen):
+                    np.testing.assert_allclose(plate.cells.values, drawn(trace, values)[:, number])
             raise StopScene
 
     Begun.__module__ = LatentAttention.__module__
@@ -192,7 +228,9 @@ def test_a_trained_latent_is_the_models_own() -> None:
 # --- The duel -------------------------------------------------------------------------------------
 
 
-def test_both_sides_show_how_far_their_patterns_are_from_the_models_own(trace: Trace) -> None:
+@pytest.mark.parametrize("kind", ["converted", "unrotated"])
+def test_all_sides_show_how_far_their_patterns_are_from_the_models_own(kind: str) -> None:
+    trace = Trace.load(SHIPPED) if kind == "converted" else make(n_heads=9, n_kv_heads=3, d_head=64)
     seen = []
 
     def look(record: BeatRecord, stage: LatentAttention) -> None:
@@ -200,13 +238,14 @@ def test_both_sides_show_how_far_their_patterns_are_from_the_models_own(trace: T
             return
         layer = stage.layer.layer
         own, numbers = trace.get("pattern", layer), duel(trace, layer)
-        for side, way in zip(stage.sides, (numbers.shared, numbers.latent), strict=True):
+        ways = numbers.mean, numbers.best, numbers.latent
+        for side, way in zip(stage.sides, ways, strict=True):
             for head, card in enumerate(side.cards):
                 apart = np.abs(way.pattern[head] - own[head])
                 np.testing.assert_allclose(card.pattern.values, square(trace, apart), atol=1e-6)
             assert side.share[0].text == f"{way.distance.mean:.0%} moved"
-        first, last = (side.cards[0].pattern.norm for side in stage.sides)
-        assert first == last
+        first, *others = (side.cards[0].pattern.norm for side in stage.sides)
+        assert [first] * 2 == others
         assert first.cmap.startswith(current_theme().background)
         seen.append(record.name)
 
@@ -224,14 +263,15 @@ def test_cards_of_a_side_fill_its_room(count: int) -> None:
     assert np.isclose(around.width, room.width) or np.isclose(around.height, room.height)
 
 
-def test_the_whole_models_shares_and_words_are_those_of_the_trace() -> None:
-    shipped = Trace.load(SHIPPED)
-    beats = {p.record.name: p for p in play(LatentAttention, shipped)}
+def test_the_whole_models_shares_and_words_are_those_of_the_trace(
+    shipped_pictures: dict[str, BeatPicture],
+) -> None:
+    shipped, beats = Trace.load(SHIPPED), shipped_pictures
     contest = at_equal_size(shipped)
     assert contest is not None
     shown = {item.text for item in beats["every_layer"].texts}
-    assert {f"{row.moved:.0%} moved" for row in (contest.mean, contest.latent)} <= shown
-    ends = {"what_it_says": (contest.fitted,), "and_on_a_latent": contest.rows[2:]}
+    assert {f"{row.moved:.0%} moved" for row in contest.rows[1:]} <= shown
+    ends = {"what_it_says": contest.rows[1:3], "and_on_a_latent": contest.rows[2:]}
     for beat, rows in ends.items():
         said = "".join(f" {item.text}" for item in beats[beat].texts)
         assert all("".join(in_quotes(row.continuation)) in said for row in rows)

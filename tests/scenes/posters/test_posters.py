@@ -100,7 +100,7 @@ def test_the_latent_stands_alone_and_patterns_are_computed_with_it(case: str) ->
     patterns = [card.pattern for card in stage.world.cards]
     assert {id(m) for m in heatmaps} == {id(m) for m in (*patterns, stage.world.latent.cells)}
     own = trace.get("pattern", layer)
-    assert [p.source.quantity for p in patterns] == ["rotated_latent_pattern"] * len(own)
+    assert [p.source.quantity for p in patterns] == ["latent_pattern"] * len(own)
     assert not np.allclose(patterns[0].values, drawn(trace, drawn(trace, own[0]).T).T, atol=1e-4)
     check = PanelCheck(trace)
     assert [check.untrue(m) for m in heatmaps if check.untrue(m)] == []
