@@ -245,12 +245,11 @@ def parts_of_scores(trace: Trace, layer: int, head: int, part: str) -> Array:
 
 def kept_of(view: LatentView) -> dict[str, Matrix]:
     """Return what a layer keeps of each token: "latent" and "rope", the rotated key."""
-    return {
-        name: replace(
-            matrix, columns="kept", norm=Norm.stretched(matrix.values, CLIPPED, role=role), name=""
-        )
-        for name, matrix, role in (("latent", view.latent, "latent"), ("rope", view.rope, "key"))
-    }
+    made = {}
+    for name, matrix, role in (("latent", view.latent, "latent"), ("rope", view.rope, "key")):
+        norm = Norm.stretched(matrix.values, CLIPPED, role=role)
+        made[name] = replace(matrix, columns="kept", norm=norm, name="", symbol="")
+    return made
 
 
 def sum_of_parts(view: HeadView, pair: tuple[int, int], box: Box) -> Amounts:

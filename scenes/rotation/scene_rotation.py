@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from manim import AnimationGroup, VGroup, linear
@@ -100,7 +101,7 @@ class RotationAndLatent(Stage):
             clocks=fact("clocks", len(steps)),
         )
         words = self._say("name", _("Rotary positions (RoPE)"), turned)
-        self.part("C", self.kept["latent"])
+        self.part("C", replace(self.view.latent, columns="kept"))
         self.part("clocks", partial(self._turned_words, words, float(steps[0])))
         for name, part in self.kept.items():
             self.part(name, part)
