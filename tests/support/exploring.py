@@ -37,7 +37,7 @@ __all__ = [
 ASKED = {
     "softmax": "Which word is read most?",
     "sets": "How much attention moves: a tenth, a third or half?",
-    "latent": "How small can it be?",
+    "rank": "How much does a latent move?",
     "memory": "How many tokens fit?",
     "reading": "What do the best ones hold?",
 }
@@ -79,9 +79,14 @@ class Asks(Stage):
         """What it costs."""
         self.hold(1)
 
-    @beat(ask=ASKED["latent"])
+    @beat
+    def the_same_budget(self) -> None:
+        """The premise of rank."""
+        self.hold(1)
+
+    @beat(ask=ASKED["rank"])
     def all_heads_compared(self) -> None:
-        """The answer of latent."""
+        """The answer of rank."""
         self.hold(1)
 
     @beat(ask=ASKED["memory"])

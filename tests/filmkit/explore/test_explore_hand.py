@@ -278,7 +278,8 @@ def test_a_question_stands_before_its_answer(open_page: Open) -> None:
         wait_until(page, f"byId('{name}').dataset.state === 'ready'")
         assert page.locator(f"#{name} .asked p").first.text_content() == question
         assert not page.locator(f"#{name} .shown").is_visible()
-    assert page.locator(".premise").all_text_contents() == ["The premise of sets."]
+    premises = ["The premise of sets.", "The premise of rank."]
+    assert page.locator(".premise").all_text_contents() == premises
     assert page.is_visible("#sets .premise")
     said = {node["name"] for node in tree(page)}
     assert set(ASKED.values()) <= said

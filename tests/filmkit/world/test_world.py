@@ -264,12 +264,14 @@ def test_plates_come_back_with_other_numbers_row_by_row() -> None:
     in_room(trace, act)
 
 
-def test_the_latent_can_be_that_of_the_layer_alone() -> None:
-    trace = trace_of_kind(SHIPPED_KIND)
-    view = LayerView.of_prompt(trace, None, show_first_token=False)
-    sources = [World(view, Frame(128 / 9), alone=a).latent.cells.source for a in (False, True)]
-    assert sources[0].tensor == f"mla.{view.layer}.c"
-    assert sources[1].quantity == "latents"
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [(SHIPPED_KIND, "mla.11.c"), ("true MLA", "kv_latent.1"), ("grouped heads, rotary", "latents")],
+)
+def test_the_latent_is_the_models_or_its_conversions_or_the_layers(kind: str, source: str) -> None:
+    view = LayerView.of_prompt(trace_of_kind(kind), None, show_first_token=False)
+    found = World(view, Frame(128 / 9)).latent.cells.source
+    assert (found.tensor or found.quantity) == source
 
 
 def test_rays_grow_from_the_source_and_go_back() -> None:
