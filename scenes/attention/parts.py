@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Line, Mobject, Rectangle, Sector, VGroup, VMobject
 
-from filmkit.core.facts import fact
+from filmkit.core.facts import claim, fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
@@ -379,29 +379,25 @@ def projection_notes(layer: LayerView, letter: str) -> list[str]:
         "Q" or "V".
     """
     trace, meta = layer.trace, layer.trace.meta
-    notes = []
-    if trace.has(f"b_{letter}", layer.layer):
-        notes.append(_("plus a bias"))
+    notes = [claim(trace.has(f"b_{letter}", layer.layer), _("plus a bias"), letter=letter)]
     if letter == "Q":
-        if meta.qk_norm is not None:
-            notes.append(_("normalised"))
+        notes.append(claim(meta.qk_norm is not None, _("normalised")))
         if trace.rotates:
             partly = meta.rotary_dim < meta.d_qk
-            notes.append(_("partly rotated") if partly else _("then rotated by position"))
-    return notes
+            notes.append(claim(partly, _("partly rotated"), _("then rotated by position")))
+    return [*filter(None, notes)]
 
 
 def score_notes(view: HeadView) -> list[str]:
     """Return what else happens to scores than that they are scaled and the future is masked."""
-    layer, meta, notes = view.layer, view.layer.trace.meta, []
-    if meta.positions == "alibi":
-        notes.append(_("less a penalty for distance"))
+    layer, meta = view.layer, view.layer.trace.meta
+    notes = [claim(meta.positions == "alibi", _("less a penalty for distance"))]
     if meta.score_cap:
         low, high = format_number(-meta.score_cap), format_number(meta.score_cap)
         notes.append(_("capped at {low} and {high}", low=low, high=high))
-    if 0 < layer.trace.window(layer.layer) < layer.count:
-        notes.append(_("what is far back is masked too"))
-    return notes
+    far = 0 < layer.trace.window(layer.layer) < layer.count
+    notes.append(claim(far, _("what is far back is masked too")))
+    return [*filter(None, notes)]
 
 
 def rest_of(view: HeadView, query: int) -> list[str]:

@@ -19,7 +19,7 @@ from filmkit.core.animations import (
     Settle,
     in_rows,
 )
-from filmkit.core.facts import fact, named_facts
+from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
@@ -89,7 +89,9 @@ TALL_LIT = """
 def one_of(words: Sequence[str]) -> str:
     """Return words among which to choose, such as "“flag”, “is” or “red”"."""
     *others, last = (_("“{word}”", word=word) for word in words)
-    return _("{some} or {last}", some=separated(others), last=last) if others else last
+    if not others:
+        return last
+    return _("{some} or {last}", some=separated(others), last=last)
 
 
 def spoken_weight(share: float) -> str:
@@ -114,8 +116,8 @@ def in_degrees(angle: float) -> str:
 
 def scaling(factor: float) -> str:
     """Return what is done to the dot products that are multiplied by a factor, as it is said."""
-    if factor == 1:
-        return _("Keep them as they are")
+    if kept := claim(factor == 1, _("Keep them as they are")):
+        return kept
     if factor < 1:
         # Rounded first: a factor of a whole number may be off by little.
         return _("Divide by {number}", number=format_short(float(f"{1 / factor:.3g}")))

@@ -10,7 +10,7 @@ from extract.recompute.sharing import groups_for
 from filmkit.core.animations import at_once
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.card import FILM_TITLE
-from filmkit.core.facts import fact
+from filmkit.core.facts import claim, fact
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.numbers import counted_heads, counted_sets
@@ -96,7 +96,7 @@ class MultiHeadPoster(Poster):
 
     def remark(self) -> str:
         repeats = self.trace.meta.n_kv_heads < self.trace.meta.n_heads
-        return _("hypothetical (dim: repeated)") if repeats else ""
+        return claim(repeats, _("hypothetical (dim: repeated)"))
 
 
 class SharedPoster(Poster):
@@ -164,7 +164,7 @@ class LatentPoster(Poster):
         return self.headline_of(words, line)
 
     def remark(self) -> str:
-        return "" if self.trained else _("the latent is fitted, not trained")
+        return claim(not self.trained, _("the latent is fitted, not trained"))
 
 
 class Thumbnail(LatentPoster):

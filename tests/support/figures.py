@@ -24,6 +24,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import TextItem, texts_on
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine, Tick
+from tests.support.claims import claim_is_true
 from tests.support.references import Interval, groups, reference_of
 from tests.support.staging import MIN_PRESENCE, BeatPicture
 
@@ -76,8 +77,18 @@ def unexplained(
 
 
 def false_facts(stage: Stage, facts: Iterable[Fact]) -> Iterator[str]:
-    """Yield a line for each fact that is not what its reference computes, or that has none."""
+    """Yield a line for each fact that is not what its reference computes, or that has none.
+
+    So it does for claims that are false where they are said, or true where they are not.
+    """
     for fact in facts:
+        if isinstance(fact.value, bool):
+            truth = claim_is_true(stage, fact)
+            if truth is None:
+                yield f"no claim in tests/support/claims.py is part of {str(fact)!r}"
+            elif truth is not fact.value:
+                yield f"it is {truth}, not {fact.value}, that {str(fact)!r} {fact.given or ''}"
+            continue
         reference = reference_of(stage, fact.name)
         if reference is None:
             if FIGURE.search(fact) or not isinstance(fact.value, str):
@@ -101,7 +112,8 @@ def _same(value: float | str | tuple[str, ...], expected: object) -> bool:
 def stray_figures(stage: Stage, said: str) -> Iterator[str]:
     """Yield a line for each number on screen or in what is said that is no fact."""
     meta, layer = stage.trace.meta, stage.layer
-    known = {figure for fact in stage.ledger for figure in FIGURE.findall(fact)}
+    facts = [fact for fact in stage.ledger if not isinstance(fact.value, bool)]
+    known = {figure for fact in facts for figure in FIGURE.findall(fact)}
     sizes = {side for array in stage.trace.tensors.values() for side in array.shape}
     sizes |= {meta.n_layers, meta.n_kv_heads, meta.n_heads // meta.n_kv_heads, layer.count}
     sizes |= {groups(stage), meta.n_heads // groups(stage), meta.n_heads * meta.d_v}

@@ -285,6 +285,11 @@ def rope(stage: Stage) -> int:
     return trace[name].shape[1]
 
 
+def is_mla(stage: Stage) -> bool:
+    """Whether the model itself keeps latents."""
+    return stage.trace.meta.attention == "mla"
+
+
 def latent_widths(stage: Stage) -> tuple[int, int]:
     """Numbers of the latent, and of the rotated key beside it."""
     trace, layer = stage.trace, stage.layer.layer
