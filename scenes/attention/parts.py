@@ -79,12 +79,20 @@ class WorkedSum(VGroup):
         channels, digits = _channels(products)
         rows: list[list[tuple[str, str]]] = []
         for channel in channels:
+            written = _written(digits)(products[channel])
             a, b = (
-                fact("channel", float(row[channel]), _written(digits + 1), of=of, channel=channel)
+                fact(
+                    "channel",
+                    float(row[channel]),
+                    _written(digits + 1),
+                    beside=written,
+                    of=of,
+                    channel=channel,
+                )
                 for of, row in zip(("query", "key"), factors, strict=True)
             )
             product = fact(
-                "product of", float(products[channel]), _written(digits), channel=channel
+                "product of", float(products[channel]), _written(digits), beside=a, channel=channel
             )
             texts = [(a, theme.query), ("×", theme.muted), (b, theme.key), ("=", theme.muted)]
             rows.append([*texts, (product, theme.ink)])
@@ -94,14 +102,15 @@ class WorkedSum(VGroup):
                 "{number} more",
                 number=fact("more", len(products) - len(channels), channels=channels),
             )
-            other = fact("others", rest, _written(digits), channels=channels)
+            other = fact("others", rest, _written(digits), beside=more, channels=channels)
             blank = ("", theme.muted)
             rows.append([(more, theme.muted), blank, blank, blank, (other, theme.muted)])
         self.lines = VGroup(
             *(VGroup(*(Label(t, size=1.25 * TEXT, colour=c) for t, c in row)) for row in rows)
         )
         _align(self.lines)
-        text = fact("dot", float(products.sum()), _written(max(1, digits)))
+        meaning = _("dot product")
+        text = fact("dot", float(products.sum()), _written(max(1, digits)), beside=meaning)
         self.rule = Line(
             [self.lines.get_left()[0], 0, 0],
             [self.lines.get_right()[0], 0, 0],
@@ -111,7 +120,7 @@ class WorkedSum(VGroup):
         self.total = Label(text, size=TOTAL, colour=theme.scores, weight="semibold")
         self.total.next_to(self.rule, [0, -1, 0], buff=0.16)
         self.total.shift([self.rule.get_right()[0] - self.total.get_right()[0], 0, 0])
-        self.meaning = Label(_("dot product"), size=1.25 * TEXT, colour=theme.scores)
+        self.meaning = Label(meaning, size=1.25 * TEXT, colour=theme.scores)
         self.meaning.on_line(
             float(self.total.get_left()[0]) - 0.3 - self.meaning.width / 2, self.total.get_y()
         )

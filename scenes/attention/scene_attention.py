@@ -286,7 +286,7 @@ class Attention(Stage):
                     _(
                         "“{word}” at position {number}",
                         word=self.pair[of],
-                        number=fact("place", place + moved, of=of, steps=moved),
+                        number=fact("place", place + moved, beside=title, of=of, steps=moved),
                     ),
                     0.45,
                     colour=colour,
@@ -303,10 +303,11 @@ class Attention(Stage):
         pitch = min(room.width / 2, high - title_lines.height)
         pair = int(seen.argmax())
         clock = DistanceClock(float(steps[pair]), (query + moved, key + moved), pitch)
-        turned = fact("angle", abs(float(np.degrees(clock.angle))), in_degrees, pair=pair)
-        angle = Label(turned, size=1.2 * TEXT).move_to(clock.beyond)
+        angle = abs(float(np.degrees(clock.angle)))
+        turned = fact("angle", angle, in_degrees, beside=title, pair=pair)
+        written = Label(turned, size=1.2 * TEXT).move_to(clock.beyond)
         where.next_to(clock, RIGHT if tall else DOWN)
-        return VGroup(clock, where, title_lines.next_to(clock, UP), angle)
+        return VGroup(clock, where, title_lines.next_to(clock, UP), written)
 
     def _onward(self) -> Mobject:
         """Return the arrow from clock to clock, level with these, not with the words around."""
@@ -601,7 +602,8 @@ class Attention(Stage):
         )
         mark = Mark("pattern", row=self.query)
         self.show("pattern V", headline=words, marks=(mark,), words="rows")
-        text = Label(fact("attention.share", self.share, format_share), size=1.2 * TEXT)
+        share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
+        text = Label(share, size=1.2 * TEXT)
         tall = self.frame.tall  # where there is no room beside the shares
         marks = (
             Mark("V", row=self.key, colour=self.theme.value, label=text if tall else None),

@@ -194,15 +194,16 @@ class Sparse(Stage):
         arithmetic."""
         (scheme,) = (scheme for scheme in NEWER_SCHEMES if scheme.model == V4)
         layers = {part.pooling: part.n_layers for part in scheme.layers}
+        entries = {count: _("{count} tokens, one entry", count=count) for count in V4_POOLING}
         texts = {
             count: (
-                _("{count} tokens, one entry", count=count),
+                entry,
                 _(
                     "in {layers} layers",
-                    layers=fact("pooling layers", layers[count], tokens=count),
+                    layers=fact("pooling layers", layers[count], beside=entry, tokens=count),
                 ),
             )
-            for count in V4_POOLING
+            for count, entry in entries.items()
         }
         across = FEWER if self.frame.upright else ACROSS
         poolings = Pooling.in_room(texts, across, self.merged.below(head=BELOW, foot=FOOT))

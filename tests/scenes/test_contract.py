@@ -150,6 +150,8 @@ WRONG = (
     "words_on_panels",
     "uneven_axes",
     "untrue_panels",
+    "misnamed_words",
+    "wrong_lights",
     "untrue_notes",
     "untrue_facts",
 )

@@ -31,13 +31,13 @@ from filmkit.render.runner import manim_config
 from filmkit.tools.checks import MIN_TEXT, SLACK, words_on_panels
 from tests.support.contrast import low_contrast
 from tests.support.figures import false_facts, misplaced, stray_figures
-from tests.support.meanings import misnamed
+from tests.support.lights import wrong_lights
+from tests.support.meanings import Seen, misnamed, misnamed_words
 from tests.support.notes import untrue_notes
 from tests.support.staging import HEIGHT, MIN_PRESENCE, BeatPicture, complaints
 
 __all__ = [
     "BLOCK",
-    "NOT_YET",
     "BeatNotes",
     "Performance",
     "jump",
@@ -45,9 +45,6 @@ __all__ = [
     "perform",
     "uneven_axes",
 ]
-
-NOT_YET = ("mla", "rotation")
-"""Scenes whose words and lights are not known to the contract yet: they are being made anew."""
 
 BLOCK = 8  # side of the squares of which pictures are compared, in pixels
 
@@ -70,6 +67,12 @@ class BeatNotes:
     untrue_panels
         Panels that show other numbers than their source, have none, or have the name of others, at
         the end of an animation.
+    misnamed_words
+        Texts in its pictures that stand beside something else than what they name, at the end of an
+        animation; see :func:`tests.support.meanings.misnamed_words`.
+    wrong_lights
+        What is lit that should not be, or the reverse, at the end of an animation; see
+        :func:`tests.support.lights.wrong_lights`.
     untrue_notes
         Notes at the top that are wrong or missing at its end.
     untrue_facts
@@ -91,6 +94,8 @@ class BeatNotes:
     faults: tuple[str, ...]
     passing_faults: tuple[str, ...]
     untrue_panels: tuple[str, ...]
+    misnamed_words: tuple[str, ...]
+    wrong_lights: tuple[str, ...]
     untrue_notes: tuple[str, ...]
     untrue_facts: tuple[str, ...]
     n_shown: int
@@ -161,6 +166,8 @@ def perform(
     check = PanelCheck(trace, gpt2_trace())
     untrue: dict[str, None] = {}
     passing: dict[str, None] = {}
+    unnamed: dict[str, None] = {}
+    lit: dict[str, None] = {}
     n_facts = 0
 
     def look(stage: Stage, shot: Shot) -> None:
@@ -168,6 +175,9 @@ def perform(
         for panel in heatmaps(stage):
             if fault := untrue_panel(check, panel) or misnamed(panel):
                 untrue[f"{stage.playing}: {fault}"] = None
+        seen = Seen.on(stage)
+        for found, faults in ((unnamed, misnamed_words(seen)), (lit, wrong_lights(seen))):
+            found.update({f"{stage.playing}: {fault}": None for fault in faults})
         for fault in passing_faults(stage, flown=stage.camera.shot != shot):
             passing[f"{stage.playing}: {fault}"] = None
 
@@ -194,6 +204,8 @@ def perform(
                 tuple(faults),
                 (*passing,),
                 (*untrue, *(f"{record.name}: {line}" for line in scales_of_nothing(panels))),
+                (*unnamed,),
+                (*lit,),
                 tuple(
                     f"{record.name}: {line}"
                     for line in untrue_notes(stage, picture, *(note.text for note in notes_shown))
@@ -211,8 +223,8 @@ def perform(
                 ),
             )
         )
-        passing.clear()
-        untrue.clear()
+        for found in (passing, untrue, unnamed, lit):
+            found.clear()
 
     with manim_config(Quality(width, height, 30)), noting_time_updaters() as time_updaters:
         stage = _watched(scene, look)(
