@@ -155,7 +155,7 @@ def misplaced(stage: Stage) -> Iterator[str]:
         (thing.role, Box.between(thing.outline.min(axis=0), thing.outline.max(axis=0)))
         for thing in seen.bodies
     ]
-    texts = [(block.text, block.box) for block in seen.blocks]
+    texts = [(block.text, block.box) for block in seen.blocks if not block.is_faint]
     named = {(fact.name, str(fact), fact.beside): fact for fact in stage.ledger if fact.beside}
     for name in {fact.name for fact in named.values()}:
         facts, figures, words = [], [], []

@@ -15,6 +15,7 @@ from manim import Mobject
 from filmkit.core.animations import presence
 from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.language import QUESTION
+from filmkit.core.stage import Stage
 from filmkit.mobjects.chart import Curve
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.marks import Highlight
@@ -31,6 +32,7 @@ from tests.support.references import (
     R1,
     chosen_keys,
     kv_heads,
+    read_tokens,
     resting_of,
     ridge,
     tests_won,
@@ -51,10 +53,20 @@ def wrong_lights(seen: Seen) -> Iterator[str]:
     """Yield a line for each thing in a picture of which something else is lit than should be."""
     if type(seen.stage).__module__.split(".")[1] in NOT_YET:
         return
-    for part in {part: None for each in seen.stage.mobjects for part in each.get_family()}:
+    for part in _things(seen.stage):
         for kind, wrong in LIGHTS.items():
             if isinstance(part, kind) and (fault := wrong(seen, part)):
                 yield f"{type(part).__name__}: {fault}"
+
+
+def _things(stage: Stage) -> dict[Mobject, None]:
+    """Return what is on a stage, also what the scene keeps whole while only its members are."""
+    there = {part: None for each in stage.mobjects for part in each.get_family()}
+    for kept in vars(stage).values():
+        for each in kept if isinstance(kept, list | tuple) else [kept]:
+            if isinstance(each, tuple(LIGHTS)) and not there.keys().isdisjoint(each.get_family()):
+                there[each] = None
+    return there
 
 
 def _told(lit: Collection[object], right: Collection[object]) -> str:
@@ -114,7 +126,8 @@ def _tests(seen: Seen, lamps: Mobject) -> str:
     lit = [lamp for lamp in lamps.by_test.values() if lamp.get_fill_opacity() > FULL]
     if not lit:
         return ""
-    names = [block for block in seen.blocks if block.parent is lamps and block.text != "tests"]
+    own = [block for block in seen.blocks if block.lines[0] in lamps.submobjects]
+    names = [block for block in own if block.text != "tests"]
 
     def name_of(lamp: Mobject) -> frozenset[str]:
         (x, y), *_others = seen.stage.camera.pixels(lamp, lamp.get_center()[None])
@@ -126,8 +139,16 @@ def _tests(seen: Seen, lamps: Mobject) -> str:
 
 
 def _words(seen: Seen, heads: Mobject) -> str:
-    """Where heads read few words, the cells of the others are masked."""
+    """Where heads read few words, cells of the others are masked, and latents dark."""
     assert isinstance(heads, HeadsAtWords)
+    _kept, given = chosen_keys(seen.stage, "best")
+    first = seen.stage.layer.first
+    starts = sorted({0, *range(first, given.shape[1])})
+    most = np.add.reduceat(given.sum(axis=0), starts)
+    if heads.panels[0] not in seen.stage.get_mobject_family_members():
+        bright = [tile.get_fill_opacity() > FULL for tile in heads.latents]
+        right = (most >= np.sort(most)[-read_tokens(seen.stage)]).tolist()
+        return _told(bright, right) if any(bright) else ""
     masked = np.array([panel.masked.ravel() for panel in heads.panels]).T
     if not masked.any() or presence(heads.panels[0]) < SEEN:
         return ""
@@ -139,8 +160,6 @@ def _words(seen: Seen, heads: Mobject) -> str:
     if beat not in READING:
         return f"nobody says what is read in {beat}"
     kept, given = chosen_keys(seen.stage, READING[beat])
-    first = seen.stage.layer.first
-    starts = sorted({0, *range(first, given.shape[1])})
     read, all_ = (np.add.reduceat(rows, starts, axis=1) for rows in (kept, given))
     share = np.divide(read, all_, out=np.zeros_like(read), where=all_ > 0)
     if (wrong := np.abs(1 - share - masked) > 1e-6).any():

@@ -386,7 +386,7 @@ WORDS: dict[str, Condition] = {
     **dict.fromkeys(("BBH", "MMLU", "C-Eval", "CMMLU"), free),
     **{words: near(text, *CREDITS.values()) for words, text in CREDITS.items()},
     **dict.fromkeys(CREDITS.values(), free),
-    "model": free,
+    **dict.fromkeys(("model", "Apache 2.0"), free),
 }
 """What words name that stand in pictures, as they are in English, with names of facts in braces.
 
@@ -421,6 +421,8 @@ def misnamed_words(seen: Seen) -> Iterator[str]:
             continue  # the panel below knows its name
         if isinstance(block.lines[0], Number) and not facts:
             continue  # it is counting
+        if block.is_faint and (named or facts):
+            continue
         if named:
             yield f"{block.text!r} does not stand beside what it names"
         elif not facts:

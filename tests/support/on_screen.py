@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 MOST_LINES = 6  # of a text
+FAINT = 0.45  # presence of texts in the background that can be read, at least
 MATTER = "key", "value", "latent"
 """Roles of bodies that are made of something; the others hold such bodies, or burn."""
 
@@ -56,12 +57,15 @@ class Block:
         The mobjects.
     parent
         What its lines are members of; None where they stand alone.
+    is_faint
+        Whether it is in the background, but can be read.
     """
 
     text: str
     box: Box
     lines: tuple[TextLine, ...]
     parent: Mobject | None
+    is_faint: bool
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def blocks_on(stage: Stage, is_known: Callable[[str], bool]) -> list[Block]:
     shown = {
         item.mobject: item
         for item in texts_on(stage.mobjects, stage.camera)
-        if item.presence >= MIN_PRESENCE and not isinstance(item.mobject, Tick | Symbol)
+        if item.presence >= FAINT and not isinstance(item.mobject, Tick | Symbol)
     }
     found = []
     for parent, lines in groups:
@@ -123,7 +127,8 @@ def blocks_on(stage: Stage, is_known: Callable[[str], bool]) -> list[Block]:
             count = next((n for n, text in texts.items() if is_known(text)), 1)
             boxes = [shown[line].box for line in rest[:count]]
             text = texts.get(count, rest[0].text)
-            found.append(Block(text, Box.around(boxes), tuple(rest[:count]), parent))
+            faint = min(shown[line].presence for line in rest[:count]) < MIN_PRESENCE
+            found.append(Block(text, Box.around(boxes), tuple(rest[:count]), parent, faint))
             rest = rest[count:]
     return found
 
