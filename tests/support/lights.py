@@ -39,7 +39,7 @@ from tests.support.references import (
     work,
 )
 
-__all__ = ["wrong_lights"]
+__all__ = ["lights_on", "wrong_lights"]
 
 Array = npt.NDArray[np.float64]
 FULL = 0.98  # presence of what is in full light, at least
@@ -53,20 +53,20 @@ def wrong_lights(seen: Seen) -> Iterator[str]:
     """Yield a line for each thing in a picture of which something else is lit than should be."""
     if type(seen.stage).__module__.split(".")[1] in NOT_YET:
         return
-    for part in _things(seen.stage):
+    for part in lights_on(seen.stage):
         for kind, wrong in LIGHTS.items():
             if isinstance(part, kind) and (fault := wrong(seen, part)):
                 yield f"{type(part).__name__}: {fault}"
 
 
-def _things(stage: Stage) -> dict[Mobject, None]:
-    """Return what is on a stage, also what the scene keeps whole while only its members are."""
+def lights_on(stage: Stage) -> list[Mobject]:
+    """Return what can be lit on a stage, also where the scene keeps it whole and shows a part."""
     there = {part: None for each in stage.mobjects for part in each.get_family()}
     for kept in vars(stage).values():
         for each in kept if isinstance(kept, list | tuple) else [kept]:
             if isinstance(each, tuple(LIGHTS)) and not there.keys().isdisjoint(each.get_family()):
                 there[each] = None
-    return there
+    return [part for part in there if isinstance(part, tuple(LIGHTS))]
 
 
 def _told(lit: Collection[object], right: Collection[object]) -> str:

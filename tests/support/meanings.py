@@ -35,7 +35,7 @@ from tests.support.on_screen import (
 )
 from tests.support.references import habit
 
-__all__ = ["MEANINGS", "NOT_YET", "WORDS", "Seen", "misnamed", "misnamed_words"]
+__all__ = ["MEANINGS", "NOT_YET", "WORDS", "Seen", "is_named", "misnamed", "misnamed_words"]
 
 NOT_YET = ("mla", "rotation")
 """Scenes whose words and lights are not known here yet: they are being made anew."""
@@ -193,15 +193,16 @@ def legend(role: str) -> Condition:
 
 
 def figure(name: str, slot: str = "", **given: object) -> Condition:
-    """A fact is written into it, or belongs to it."""
+    """A fact is written into it; or a fact, and no other of that name, belongs to it."""
 
     def holds(seen: Seen, block: Block, slots: Slots) -> bool:
-        return any(
-            fact.name == name
-            and given.items() <= fact.given.items()
-            and (fact == slots[slot] if slot else fact.beside == block.text)
-            for fact in seen.stage.ledger
-        )
+        facts = [fact for fact in seen.stage.ledger if fact.name == name]
+        if slot:
+            return any(
+                fact == slots[slot] and given.items() <= fact.given.items() for fact in facts
+            )
+        own = [fact.given for fact in facts if fact.beside == block.text]
+        return bool(own) and all(given.items() <= each.items() for each in own)
 
     return holds
 
@@ -429,6 +430,11 @@ def misnamed_words(seen: Seen) -> Iterator[str]:
             yield f"{block.text!r} is new: say in tests/support/meanings.py what it names"
         elif _is_bare(block.text) and not any(_has_words(seen, fact) for fact in facts):
             yield f"{block.text!r} ({facts[0].name}) stands alone: say beside= what it belongs to"
+
+
+def is_named(text: str) -> bool:
+    """Whether words have a meaning, wherever they stand."""
+    return any(_meanings_of(text))
 
 
 def _meanings_of(text: str) -> Iterator[tuple[Condition, Slots]]:
