@@ -156,15 +156,19 @@ def panel(
     of: Callable[[Stage, TensorSource, Slots], bool] | None = None,
     over: bool = False,
 ) -> Condition:
-    """Of all panels the nearest is of one of these kinds, and of what is written."""
+    """Of all panels the nearest is of one of these kinds, and of what is written.
+
+    Words over panels name all of them that are as near; in the room one may hide another.
+    """
 
     def holds(seen: Seen, block: Block, slots: Slots) -> bool:
         near = nearest(block, seen.panels, over=over)
         sources = [thing.mobject.source for thing in near]  # type: ignore[attr-defined]
-        return any(
+        fit = [
             _kind(source) in kinds and (of is None or of(seen.stage, source, slots))
             for source in sources
-        )
+        ]
+        return any(fit) and (all(fit) or not over)
 
     return holds
 
