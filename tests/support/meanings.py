@@ -467,7 +467,8 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 
 def _is_one_text(stage: Stage, text: str) -> bool:
     """Whether several lines together are words that are known."""
-    return any(_meanings_of(text)) or any(text in (fact, fact.beside) for fact in stage.ledger)
+    figures = (fact for fact in stage.ledger if not isinstance(fact.value, str))
+    return any(_meanings_of(text)) or any(text in (fact, fact.beside) for fact in figures)
 
 
 def _needs_no_name(stage: Stage, text: str) -> bool:
