@@ -83,7 +83,7 @@ from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import Card, faded
 from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
-from filmkit.core.facts import Fact, keep_facts
+from filmkit.core.facts import Fact, claim, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
@@ -308,7 +308,8 @@ class Stage(Scene):
     facts : dict of str
         Text for the names in braces in the narration: "prompt", "model", and what the scene adds.
     ledger : list of Fact
-        The facts that were made so far (:mod:`filmkit.core.facts`), in the narration and on screen.
+        The facts and claims that were made so far (:mod:`filmkit.core.facts`), in the narration
+        and on screen; variants of narrations are claims too.
     frame : Frame
         The frame that is filled; known from :meth:`prepare` on.
     theme : Theme
@@ -555,6 +556,7 @@ class Stage(Scene):
                     place_of_code(method),
                 )
             said, speech = self.narration(name), self.speech.get(name)
+            self._claim_variant(name)
             spoken = speech.seconds if speech else said.seconds(self.theme.tempo.per_word)
             if spoken > LONGEST_PIECE:
                 raise SceneCodeError(
@@ -714,14 +716,26 @@ class Stage(Scene):
             method = getattr(self, beat.removeprefix(QUESTION))
             raise SceneCodeError(str(error), place_of_code(method)) from error
 
-    def _told(self, beat: str) -> tuple[str, str]:
-        """Return a narration in English, and in the language in use; with its marks and braces."""
+    def _claim_variant(self, beat: str) -> None:
+        """Note that of the variants of a narration the one that is said is true, and no other."""
+        texts, chosen = self._texts_of(beat)
+        for variant, text in texts.items():
+            if variant:
+                claim(variant == chosen, one_line(text), beat=beat.removeprefix(QUESTION))
+
+    def _texts_of(self, beat: str) -> tuple[Mapping[str, str], str]:
+        """Return the variants of a narration in English by their names, and the one to use."""
         name = beat.removeprefix(QUESTION)
         method = getattr(self, name)
         mark = method.beat
         texts = mark.variants or {"": method.__doc__ or ""} if beat == name else mark.questions
-        variant = "" if "" in texts else self.variant(name)
+        return texts, "" if "" in texts else self.variant(name)
+
+    def _told(self, beat: str) -> tuple[str, str]:
+        """Return a narration in English, and in the language in use; with its marks and braces."""
+        texts, variant = self._texts_of(beat)
         if variant not in texts:
+            method = getattr(self, beat.removeprefix(QUESTION))
             raise SceneCodeError(
                 f"variant() chooses {variant!r}; {beat} has {', '.join(texts)}",
                 place_of_code(method),

@@ -36,12 +36,19 @@ class CachedPerToken:
         """Return its bytes."""
         return kv_cache_bytes(self.arch, self.scheme, BITS)
 
-    def size_fact(self) -> str:
-        """Return :meth:`size` as text, which is noted as a fact; see :func:`filmkit.core.facts`."""
+    def size_fact(self, beside: str = "") -> str:
+        """Return :meth:`size` as text, which is noted as a fact; see :func:`filmkit.core.facts`.
+
+        Parameters
+        ----------
+        beside
+            What it belongs to, if it stands alone: words on screen, or the role of a body.
+        """
         return fact(
             "cached bytes",
             self.size(),
             readable_bytes,
+            beside=beside,
             model=self.arch.name,
             scheme=self.scheme,
         )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Line, Mobject, Rectangle, Sector, VGroup, VMobject
 
-from filmkit.core.facts import fact
+from filmkit.core.facts import claim, fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
@@ -79,12 +79,20 @@ class WorkedSum(VGroup):
         channels, digits = _channels(products)
         rows: list[list[tuple[str, str]]] = []
         for channel in channels:
+            written = _written(digits)(products[channel])
             a, b = (
-                fact("channel", float(row[channel]), _written(digits + 1), of=of, channel=channel)
+                fact(
+                    "channel",
+                    float(row[channel]),
+                    _written(digits + 1),
+                    beside=written,
+                    of=of,
+                    channel=channel,
+                )
                 for of, row in zip(("query", "key"), factors, strict=True)
             )
             product = fact(
-                "product of", float(products[channel]), _written(digits), channel=channel
+                "product of", float(products[channel]), _written(digits), beside=a, channel=channel
             )
             texts = [(a, theme.query), ("×", theme.muted), (b, theme.key), ("=", theme.muted)]
             rows.append([*texts, (product, theme.ink)])
@@ -94,14 +102,15 @@ class WorkedSum(VGroup):
                 "{number} more",
                 number=fact("more", len(products) - len(channels), channels=channels),
             )
-            other = fact("others", rest, _written(digits), channels=channels)
+            other = fact("others", rest, _written(digits), beside=more, channels=channels)
             blank = ("", theme.muted)
             rows.append([(more, theme.muted), blank, blank, blank, (other, theme.muted)])
         self.lines = VGroup(
             *(VGroup(*(Label(t, size=1.25 * TEXT, colour=c) for t, c in row)) for row in rows)
         )
         _align(self.lines)
-        text = fact("dot", float(products.sum()), _written(max(1, digits)))
+        meaning = _("dot product")
+        text = fact("dot", float(products.sum()), _written(max(1, digits)), beside=meaning)
         self.rule = Line(
             [self.lines.get_left()[0], 0, 0],
             [self.lines.get_right()[0], 0, 0],
@@ -111,7 +120,7 @@ class WorkedSum(VGroup):
         self.total = Label(text, size=TOTAL, colour=theme.scores, weight="semibold")
         self.total.next_to(self.rule, [0, -1, 0], buff=0.16)
         self.total.shift([self.rule.get_right()[0] - self.total.get_right()[0], 0, 0])
-        self.meaning = Label(_("dot product"), size=1.25 * TEXT, colour=theme.scores)
+        self.meaning = Label(meaning, size=1.25 * TEXT, colour=theme.scores)
         self.meaning.on_line(
             float(self.total.get_left()[0]) - 0.3 - self.meaning.width / 2, self.total.get_y()
         )
@@ -379,29 +388,25 @@ def projection_notes(layer: LayerView, letter: str) -> list[str]:
         "Q" or "V".
     """
     trace, meta = layer.trace, layer.trace.meta
-    notes = []
-    if trace.has(f"b_{letter}", layer.layer):
-        notes.append(_("plus a bias"))
+    notes = [claim(trace.has(f"b_{letter}", layer.layer), _("plus a bias"), letter=letter)]
     if letter == "Q":
-        if meta.qk_norm is not None:
-            notes.append(_("normalised"))
+        notes.append(claim(meta.qk_norm is not None, _("normalised")))
         if trace.rotates:
             partly = meta.rotary_dim < meta.d_qk
-            notes.append(_("partly rotated") if partly else _("then rotated by position"))
-    return notes
+            notes.append(claim(partly, _("partly rotated"), _("then rotated by position")))
+    return [*filter(None, notes)]
 
 
 def score_notes(view: HeadView) -> list[str]:
     """Return what else happens to scores than that they are scaled and the future is masked."""
-    layer, meta, notes = view.layer, view.layer.trace.meta, []
-    if meta.positions == "alibi":
-        notes.append(_("less a penalty for distance"))
+    layer, meta = view.layer, view.layer.trace.meta
+    notes = [claim(meta.positions == "alibi", _("less a penalty for distance"))]
     if meta.score_cap:
         low, high = format_number(-meta.score_cap), format_number(meta.score_cap)
         notes.append(_("capped at {low} and {high}", low=low, high=high))
-    if 0 < layer.trace.window(layer.layer) < layer.count:
-        notes.append(_("what is far back is masked too"))
-    return notes
+    far = 0 < layer.trace.window(layer.layer) < layer.count
+    notes.append(claim(far, _("what is far back is masked too")))
+    return [*filter(None, notes)]
 
 
 def rest_of(view: HeadView, query: int) -> list[str]:

@@ -19,7 +19,7 @@ from filmkit.core.animations import (
     Settle,
     in_rows,
 )
-from filmkit.core.facts import fact, named_facts
+from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
@@ -89,7 +89,9 @@ TALL_LIT = """
 def one_of(words: Sequence[str]) -> str:
     """Return words among which to choose, such as "“flag”, “is” or “red”"."""
     *others, last = (_("“{word}”", word=word) for word in words)
-    return _("{some} or {last}", some=separated(others), last=last) if others else last
+    if not others:
+        return last
+    return _("{some} or {last}", some=separated(others), last=last)
 
 
 def spoken_weight(share: float) -> str:
@@ -114,8 +116,8 @@ def in_degrees(angle: float) -> str:
 
 def scaling(factor: float) -> str:
     """Return what is done to the dot products that are multiplied by a factor, as it is said."""
-    if factor == 1:
-        return _("Keep them as they are")
+    if kept := claim(factor == 1, _("Keep them as they are")):
+        return kept
     if factor < 1:
         # Rounded first: a factor of a whole number may be off by little.
         return _("Divide by {number}", number=format_short(float(f"{1 / factor:.3g}")))
@@ -284,7 +286,7 @@ class Attention(Stage):
                     _(
                         "“{word}” at position {number}",
                         word=self.pair[of],
-                        number=fact("place", place + moved, of=of, steps=moved),
+                        number=fact("place", place + moved, beside=title, of=of, steps=moved),
                     ),
                     0.45,
                     colour=colour,
@@ -301,10 +303,11 @@ class Attention(Stage):
         pitch = min(room.width / 2, high - title_lines.height)
         pair = int(seen.argmax())
         clock = DistanceClock(float(steps[pair]), (query + moved, key + moved), pitch)
-        turned = fact("angle", abs(float(np.degrees(clock.angle))), in_degrees, pair=pair)
-        angle = Label(turned, size=1.2 * TEXT).move_to(clock.beyond)
+        angle = abs(float(np.degrees(clock.angle)))
+        turned = fact("angle", angle, in_degrees, beside=title, pair=pair)
+        written = Label(turned, size=1.2 * TEXT).move_to(clock.beyond)
         where.next_to(clock, RIGHT if tall else DOWN)
-        return VGroup(clock, where, title_lines.next_to(clock, UP), angle)
+        return VGroup(clock, where, title_lines.next_to(clock, UP), written)
 
     def _onward(self) -> Mobject:
         """Return the arrow from clock to clock, level with these, not with the words around."""
@@ -599,7 +602,8 @@ class Attention(Stage):
         )
         mark = Mark("pattern", row=self.query)
         self.show("pattern V", headline=words, marks=(mark,), words="rows")
-        text = Label(fact("attention.share", self.share, format_share), size=1.2 * TEXT)
+        share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
+        text = Label(share, size=1.2 * TEXT)
         tall = self.frame.tall  # where there is no room beside the shares
         marks = (
             Mark("V", row=self.key, colour=self.theme.value, label=text if tall else None),

@@ -134,8 +134,8 @@ class CacheSize(Stage):
         )
         words = self.headline_of(_("A latent is far smaller"), line)
         whole, latent = (
-            words_at(cache.size_fact(), body.pose.corner(*TOP), away=ABOVE, size=BIG)
-            for cache, body in ((EVERY_HEAD, token), (LATENT, token.one))
+            words_at(cache.size_fact(role), body.pose.corner(*TOP), away=ABOVE, size=BIG)
+            for cache, role, body in ((EVERY_HEAD, "key", token), (LATENT, "latent", token.one))
         )
         pin_to_frame(sentence)
         self.camera.shot = shot = self.seen(token.corners, words, (whole, latent))
@@ -217,10 +217,11 @@ class CacheSize(Stage):
             ridge=self.facts["ridge"],
         )
         words = self.headline_of(_("Read once, use often"), line)
-        shared = fact("readers", GROUP, sets=COMPARED_GROUPS)
+        key, latent = _("a key that some heads share"), _("a latent that all heads share")
+        work = decoding_work(LARGE).per_number
         uses = (
-            (_("{count} times", count=shared), _("a key that some heads share")),
-            (_("{count} times", count=self.facts["work"]), _("a latent that all heads share")),
+            (fact("readers", GROUP, beside=key, sets=COMPARED_GROUPS), key),
+            (fact("work", work, format_number, beside=latent), latent),
         )
         labels = [self.used(*pair, card) for pair, card in zip(uses, self.cards, strict=True)]
         numbers = [card.number for card in self.cards]
@@ -241,7 +242,8 @@ class CacheSize(Stage):
         """Return the words over a card of lamps: how often its number is used, and what it is."""
         at, width = card.pose.corner(1, 1, 0.5), 0.48 * self.frame.free.width
         label = words_at(name, at, away=NAME, width=2 * width if self.frame.tall else width)
-        number = Label(count, size=BIG).next_to(label, UP, buff=NUMBER)
+        times = _("{count} times", count=count)
+        number = Label(times, size=BIG).next_to(label, UP, buff=NUMBER)
         return keep_upright(VGroup(number, label), at)
 
     @beat
@@ -250,7 +252,6 @@ class CacheSize(Stage):
         [latent], fewer [layers], and fewer [bits]."""
         self.published = (OLD.name, NEW.name)
         body, upright = self.saved, self.frame.upright
-        factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
         line = _(
             "{new} against {old}: about {product} times smaller in all",
             new=NEW.name,
@@ -266,6 +267,7 @@ class CacheSize(Stage):
                 corner, away, width = pose.corner(0.5, 1, 0.5), OVER, CHANGED
             return words_at(name, corner, away=away, width=width, size=1.2 * TEXT)
 
+        factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
         texts = (
             _("keys and values"),
             _("a latent: ÷ {factor}", factor=factors[0]),

@@ -19,7 +19,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot
-from filmkit.core.facts import named_facts
+from filmkit.core.facts import claim, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
@@ -96,10 +96,10 @@ class Heads(Stage):
         )
         self.part("out", WideRow(self._output(), free.width, 0.42 * self.room))
         biased = any(self.trace.has("b_O", number) for number in self.trace.layers_with_weights())
-        made = (
-            _("plus a bias: attention output of this layer")
-            if biased
-            else _("attention output of this layer")
+        made = claim(
+            biased,
+            _("plus a bias: attention output of this layer"),
+            _("attention output of this layer"),
         )
         self.part("made", Label(made, size=1.2 * TEXT))
 
@@ -195,13 +195,13 @@ class Heads(Stage):
             *self.say(),
             *([Vanish(self.names)] if self.names in self.mobjects else []),
         )
-        name = (
-            _("each with its <key>keys</key> and <value>values</value>")
-            if mla
-            else _(
+        name = claim(
+            mla,
+            _("each with its <key>keys</key> and <value>values</value>"),
+            _(
                 "each with its <key>keys</key> and <value>values</value>: "
                 "multi-head attention (MHA)"
-            )
+            ),
         )
         self.play(*self.say(self.headline_of(counted_heads(count), name)))
 
@@ -216,10 +216,10 @@ class Heads(Stage):
             self.play(*self.say(), *world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
         self.play(*world.spotlight(*world.pairs))
         self.play(world.slide_together(sets), run_time=2.0)
-        sets_of = (
-            _("of <key>keys</key> and <value>values</value>: grouped-query attention (GQA)")
-            if sets > 1
-            else _("of <key>keys</key> and <value>values</value>: multi-query attention (MQA)")
+        sets_of = claim(
+            sets > 1,
+            _("of <key>keys</key> and <value>values</value>: grouped-query attention (GQA)"),
+            _("of <key>keys</key> and <value>values</value>: multi-query attention (MQA)"),
         )
         words = self.headline_of(self.facts["sets"], sets_of)
         self.play(*self.say(words), *world.spotlight(world))

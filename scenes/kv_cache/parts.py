@@ -8,7 +8,7 @@ from manim import LEFT, UP, Animation, LaggedStart, Rectangle, VGroup
 from extract.recompute.decoding import Decoding
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith
-from filmkit.core.facts import fact
+from filmkit.core.facts import claim, fact
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _, current_language
 from filmkit.core.numbers import format_decimal, format_number, format_percent
@@ -130,10 +130,11 @@ class WorkBar(VGroup):
         self.counts, self.done, self.most = both[0 if cached else 1], done, max(both[1])
         self.unit, unit_name = current_language().counting_unit(self.most)
         self.digits = 1 if self.unit > 1 and self.most < 1000 * self.unit else 0
-        text = (
-            _("with a cache: one new row each step")
-            if cached
-            else _("without a cache: all rows again each step")
+        text = claim(
+            cached,
+            _("with a cache: one new row each step"),
+            _("without a cache: all rows again each step"),
+            cached=cached,
         )
         self.name = fit_size(text, width, size=TEXT)
         fact("multiply-adds", self.counts[-1], self._written, beside=self.name.text, cached=cached)

@@ -28,7 +28,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot
-from filmkit.core.facts import fact, named_facts
+from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.headline import Headline
 from filmkit.core.language import _, ngettext
@@ -145,12 +145,14 @@ class KVCache(Stage):
             )
         self._make_parts()
         word, rank = following_word(self.trace)
-        chosen = _("is chosen") if rank == 0 else _("follows")
+        chosen = claim(meta.continued, _("is given")) or claim(
+            rank == 0, _("is chosen"), _("follows")
+        )
         self.longest = self.layer.until(min(len(meta.tokens), meta.n_prompt + MAX_STEPS))
         self.large = LargeToken(LARGE)
         self.facts |= named_facts(
             word=printable(word),
-            chosen=_("is given") if meta.continued else chosen,
+            chosen=chosen,
             like_them=meta.n_kv_heads,
             sets=(meta.n_kv_heads, counted_sets),
             heads=(meta.n_heads, counted_heads),

@@ -19,7 +19,7 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.facts import fact, named_facts
+from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.headline import Headline
 from filmkit.core.language import _
 from filmkit.core.light import glow
@@ -108,7 +108,7 @@ class Patterns(Stage):
             heads=(meta.n_heads, counted_heads),
             total=(total, counted_patterns),
             all=total,
-            first=_("the beginning token") if meta.has_bos else _("the first word"),
+            first=claim(meta.has_bos, _("the beginning token"), _("the first word")),
             resting=resting,
             few=resting // SEVERAL,
             some=resting // 3,

@@ -10,7 +10,7 @@ from extract.recompute.sharing import groups_for
 from filmkit.core.animations import at_once
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.card import FILM_TITLE
-from filmkit.core.facts import fact
+from filmkit.core.facts import claim, fact
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.numbers import counted_heads, counted_sets
@@ -95,7 +95,7 @@ class MultiHeadPoster(Poster):
 
     def remark(self) -> str:
         repeats = self.trace.meta.n_kv_heads < self.trace.meta.n_heads
-        return _("hypothetical (dim: repeated)") if repeats else ""
+        return claim(repeats, _("hypothetical (dim: repeated)"))
 
 
 class SharedPoster(Poster):
@@ -168,9 +168,8 @@ class LatentPoster(Poster):
         return self.headline_of(words, line)
 
     def remark(self) -> str:
-        if self.view.mla.origin == "fitted":
-            return _("the latent is fitted, not trained")
-        return "" if self.view.mla.origin == "trained" else self.view.origin_note()
+        fitted = claim(self.view.mla.origin == "fitted", _("the latent is fitted, not trained"))
+        return fitted or (self.view.origin_note() if self.view.mla.origin == "converted" else "")
 
 
 class Thumbnail(LatentPoster):

@@ -19,7 +19,7 @@ from extract.facts.gpus import GPU_BYTES
 from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
-from filmkit.core.facts import named_facts
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
@@ -189,6 +189,7 @@ class Question(Stage):
         self.published = True
         self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
         size = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
+        fact("capacity", self.capacity, beside=size)  # what is counted to
         corner = glass.pose.corner(0, 1, 1)
         name = words_at(size, corner, away=NAMED, width=0.4 * self.frame.free.width)
 

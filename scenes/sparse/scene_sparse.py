@@ -17,7 +17,7 @@ from extract.recompute.reading import best, first_and_last, last, rows_of_query
 from extract.trace import Trace
 from filmkit.core.animations import Appear, Arrive
 from filmkit.core.camera import Shot
-from filmkit.core.facts import fact, named_facts
+from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, spoken_share, whole_percent
 from filmkit.core.stage import Stage, beat
@@ -68,7 +68,7 @@ class Sparse(Stage):
         self.facts |= named_facts(**{name: (share, spoken_share) for name, share in shares.items()})
         heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
         words = layer.words
-        self.hidden = _("‹start›") if layer.first == self.trace.meta.has_bos else "…"
+        self.hidden = claim(layer.first == self.trace.meta.has_bos, _("‹start›"), "…")
         if layer.hides_first:
             words = (self.hidden, f" {words[0].strip()}", *words[1:])
         self.given = by_word(self.rows, layer.first)
@@ -194,15 +194,16 @@ class Sparse(Stage):
         arithmetic."""
         (scheme,) = (scheme for scheme in NEWER_SCHEMES if scheme.model == V4)
         layers = {part.pooling: part.n_layers for part in scheme.layers}
+        entries = {count: _("{count} tokens, one entry", count=count) for count in V4_POOLING}
         texts = {
             count: (
-                _("{count} tokens, one entry", count=count),
+                entry,
                 _(
                     "in {layers} layers",
-                    layers=fact("pooling layers", layers[count], tokens=count),
+                    layers=fact("pooling layers", layers[count], beside=entry, tokens=count),
                 ),
             )
-            for count in V4_POOLING
+            for count, entry in entries.items()
         }
         across = FEWER if self.frame.upright else ACROSS
         poolings = Pooling.in_room(texts, across, self.merged.below(head=BELOW, foot=FOOT))

@@ -20,12 +20,14 @@ from extract.facts.architectures import ARCHITECTURES, architecture
 from extract.facts.newer_schemes import NEWER_SCHEMES
 from extract.facts.v2_report import DENSE_7B
 from filmkit.core.facts import Fact
+from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.picture_map import TextItem, texts_on
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine, Tick
+from tests.support.claims import claim_is_true
+from tests.support.meanings import Seen
 from tests.support.references import Interval, groups, reference_of
-from tests.support.staging import MIN_PRESENCE, BeatPicture
+from tests.support.staging import BeatPicture
 
 __all__ = ["all_texts", "false_facts", "misplaced", "stray_figures", "unexplained"]
 
@@ -76,8 +78,18 @@ def unexplained(
 
 
 def false_facts(stage: Stage, facts: Iterable[Fact]) -> Iterator[str]:
-    """Yield a line for each fact that is not what its reference computes, or that has none."""
+    """Yield a line for each fact that is not what its reference computes, or that has none.
+
+    So it does for claims that are false where they are said, or true where they are not.
+    """
     for fact in facts:
+        if isinstance(fact.value, bool):
+            truth = claim_is_true(stage, fact)
+            if truth is None:
+                yield f"no claim in tests/support/claims.py is part of {str(fact)!r}"
+            elif truth is not fact.value:
+                yield f"it is {truth}, not {fact.value}, that {str(fact)!r} {fact.given or ''}"
+            continue
         reference = reference_of(stage, fact.name)
         if reference is None:
             if FIGURE.search(fact) or not isinstance(fact.value, str):
@@ -101,7 +113,8 @@ def _same(value: float | str | tuple[str, ...], expected: object) -> bool:
 def stray_figures(stage: Stage, said: str) -> Iterator[str]:
     """Yield a line for each number on screen or in what is said that is no fact."""
     meta, layer = stage.trace.meta, stage.layer
-    known = {figure for fact in stage.ledger for figure in FIGURE.findall(fact)}
+    facts = [fact for fact in stage.ledger if not isinstance(fact.value, bool)]
+    known = {figure for fact in facts for figure in FIGURE.findall(fact)}
     sizes = {side for array in stage.trace.tensors.values() for side in array.shape}
     sizes |= {meta.n_layers, meta.n_kv_heads, meta.n_heads // meta.n_kv_heads, layer.count}
     sizes |= {groups(stage), meta.n_heads // groups(stage), meta.n_heads * meta.d_v}
@@ -133,17 +146,23 @@ def _sides(mobject: Mobject) -> Iterator[int]:
 def misplaced(stage: Stage) -> Iterator[str]:
     """Yield a line for facts of a name that do not stand beside the words that they belong to.
 
-    Of all ways to give each figure on screen one of these words, the own ones must be as near as
-    any: two figures, or two words, that are exchanged are farther apart.
+    Of all ways to give each figure on screen one of these words, or of the bodies that facts belong
+    to, the own ones must be as near as any: two figures, or two words, that are exchanged are
+    farther apart.
     """
-    texts = [t for t in texts_on(stage.mobjects, stage.camera) if t.presence >= MIN_PRESENCE]
+    seen = Seen.on(stage)
+    bodies = [
+        (thing.role, Box.between(thing.outline.min(axis=0), thing.outline.max(axis=0)))
+        for thing in seen.bodies
+    ]
+    texts = [(block.text, block.box) for block in seen.blocks if not block.is_faint]
     named = {(fact.name, str(fact), fact.beside): fact for fact in stage.ledger if fact.beside}
     for name in {fact.name for fact in named.values()}:
         facts, figures, words = [], [], []
         for fact in named.values():
             token = re.compile(rf"(?<![\w.,]){re.escape(fact)}(?![\w,.]*\d)")
-            own = [text for text in texts if text.text == fact.beside]
-            shown = [t for t in texts if token.search(t.text) and t.text != fact.beside]
+            own = [box for name_of, box in (*texts, *bodies) if name_of == fact.beside]
+            shown = [box for text, box in texts if token.search(text) and text != fact.beside]
             if fact.name == name and own and shown:
                 facts.append(fact)
                 figures.append(shown)
@@ -157,6 +176,6 @@ def misplaced(stage: Stage) -> Iterator[str]:
                 yield f"{name}: {', '.join(near)}"
 
 
-def _apart(figures: Iterable[TextItem], word: TextItem) -> float:
+def _apart(figures: Iterable[Box], word: Box) -> float:
     """Return the distance of a word from the nearest of some figures, in pixels."""
-    return min(math.hypot(f.box.x - word.box.x, f.box.y - word.box.y) for f in figures)
+    return min(math.hypot(box.x - word.x, box.y - word.y) for box in figures)

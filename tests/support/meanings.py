@@ -1,14 +1,44 @@
-"""What the names above panels mean: of which tensors or quantities each may stand.
+"""What the words in pictures mean: of which tensors, quantities, bodies or facts each may stand.
 
-So panels that are exchanged, or names, are found although all numbers are true.
+So panels that are exchanged, or names, or captions, are found although all numbers are true. Every
+text on screen has a meaning here, but for words of the prompt and what is said over a picture.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+
+from extract.facts.published import gpt2_trace
+from filmkit.core.facts import Fact
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
+from filmkit.core.quantities import place_of
+from filmkit.core.stage import Stage
+from filmkit.core.text import Number
+from filmkit.core.token_text import printable
+from filmkit.mobjects.panel import Header
+from tests.support.notes import heads_of, named_places
+from tests.support.on_screen import (
+    MATTER,
+    Block,
+    Thing,
+    apart,
+    blocks_on,
+    bodies_on,
+    panels_on_screen,
+    squares_on,
+)
+from tests.support.references import habit
 
-__all__ = ["MEANINGS", "misnamed"]
+__all__ = ["MEANINGS", "NOT_YET", "WORDS", "Seen", "is_named", "misnamed", "misnamed_words"]
+
+NOT_YET = ("mla", "rotation")
+"""Scenes whose words and lights are not known here yet: they are being made anew."""
 
 KEYS = {"k", "k_norm", "k_rot", "latent_keys", "shared_keys"}
 VALUES = {"v", "latent_values", "shared_values"}
@@ -70,3 +100,416 @@ def _kind(source: TensorSource) -> str:
     if source.tensor is None:
         return source.quantity
     return ".".join(part for part in source.tensor.split(".") if not part.isdigit())
+
+
+# Words beside what they name
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as its words are read in it.
+
+    Attributes
+    ----------
+    stage
+        The stage.
+    blocks, panels, bodies, squares
+        What is on screen.
+    """
+
+    stage: Stage
+    blocks: list[Block]
+    panels: list[Thing]
+    bodies: list[Thing]
+    squares: list[Thing]
+
+    @classmethod
+    def on(cls, stage: Stage) -> Seen:
+        """Return what is on a stage now."""
+        things = panels_on_screen(stage), bodies_on(stage), squares_on(stage)
+        return cls(stage, blocks_on(stage, partial(_is_one_text, stage)), *things)
+
+
+Slots = Mapping[str, str]
+Condition = Callable[[Seen, Block, Slots], bool]
+"""Tells whether words stand where they may, with what is written into them."""
+
+NEARLY = 1.0  # pixels by which things are equally near
+
+
+def nearest(block: Block, things: Iterable[Thing], *, over: bool = False) -> list[Thing]:
+    """Return the thing that is nearest to a text, and those that are as near.
+
+    Of a text that stands over what it names, only things below count.
+    """
+    far = [
+        (apart(block.box, thing.outline), thing)
+        for thing in things
+        if not over or thing.outline[:, 1].mean() > block.box.y
+    ]
+    least = min((distance for distance, _thing in far), default=0.0)
+    return [thing for distance, thing in far if distance <= least + NEARLY]
+
+
+def panel(
+    *kinds: str,
+    of: Callable[[Stage, TensorSource, Slots], bool] | None = None,
+    over: bool = False,
+) -> Condition:
+    """Of all panels the nearest is of one of these kinds, and of what is written.
+
+    Words over panels name all of them that are as near; in the room one may hide another.
+    """
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        near = nearest(block, seen.panels, over=over)
+        sources = [thing.mobject.source for thing in near]  # type: ignore[attr-defined]
+        fit = [
+            _kind(source) in kinds and (of is None or of(seen.stage, source, slots))
+            for source in sources
+        ]
+        return any(fit) and (all(fit) or not over)
+
+    return holds
+
+
+def body(*roles: str, among: Collection[str] = MATTER, over: bool = False) -> Condition:
+    """Of all bodies of some roles, such as those that are made of something, the nearest is one."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        bodies = (thing for thing in seen.bodies if thing.role in among)
+        return any(thing.role in roles for thing in nearest(block, bodies, over=over))
+
+    return holds
+
+
+def legend(role: str) -> Condition:
+    """The square before it has the colour of a role, or it stands on cells that have it."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        squares = [thing for thing in seen.squares if thing.mobject in (block.parent or ())]
+        if squares:
+            return [thing.role for thing in squares] == [role]
+        on = (thing.mobject for thing in seen.panels if not apart(block.box, thing.outline))
+        return any(isinstance(cells, Heatmap) and cells.masked.any() for cells in on)
+
+    return holds
+
+
+def figure(name: str, slot: str = "", **given: object) -> Condition:
+    """A fact is written into it; or a fact, and no other of that name, belongs to it."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        facts = [fact for fact in seen.stage.ledger if fact.name == name]
+        if slot:
+            return any(
+                fact == slots[slot] and given.items() <= fact.given.items() for fact in facts
+            )
+        own = [fact.given for fact in facts if fact.beside == block.text]
+        return bool(own) and all(given.items() <= each.items() for each in own)
+
+    return holds
+
+
+def near(text: str, *others: str) -> Condition:
+    """Of some texts one is the nearest; what is written into this one may be part of it."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        texts = {text, *others}
+        found = [other for other in seen.blocks if other.text in texts]
+        return bool(found) and min(found, key=lambda other: _between(block, other)).text == text
+
+    return holds
+
+
+def both(*conditions: Condition) -> Condition:
+    """All of these."""
+    return lambda seen, block, slots: all(each(seen, block, slots) for each in conditions)
+
+
+def either(*conditions: Condition) -> Condition:
+    """One of these."""
+    return lambda seen, block, slots: any(each(seen, block, slots) for each in conditions)
+
+
+def free(seen: Seen, block: Block, slots: Slots) -> bool:
+    """Wherever they stand, they name nothing that could be exchanged."""
+    return True
+
+
+def _is_of_head(stage: Stage, source: TensorSource, slots: Slots) -> bool:
+    return int(slots["head"]) in heads_of(stage.trace, source)
+
+
+def _is_of_heads(stage: Stage, source: TensorSource, slots: Slots) -> bool:
+    """Whether the heads that are named, and no others, read keys or values."""
+    text = f"heads {slots['heads']}"
+    _layers, heads = named_places(text, stage.trace.meta)
+    return heads == heads_of(stage.trace, source)
+
+
+def _has_habit(name: str) -> Callable[[Stage, TensorSource, Slots], bool]:
+    """Return what tells whether a pattern is that of the head that has a habit most."""
+
+    def holds(stage: Stage, source: TensorSource, slots: Slots) -> bool:
+        trace = gpt2_trace() if source.model else stage.trace
+        place = place_of(trace, source)
+        strength = habit(trace, name)
+        own = strength[min(place.layers), min(place.heads)]
+        return bool(np.isclose(own, strength.max()))
+
+    return holds
+
+
+def _at_end(first: bool) -> Condition:
+    """Of the first and the last layer of a wall of patterns, one is the nearer."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        walls = [t.mobject for t in seen.panels if _kind(t.mobject.source) == "wall_of_patterns"]  # type: ignore[attr-defined]
+        if not walls:
+            return False
+        wall = walls[0]
+        assert isinstance(wall, Heatmap)
+        given = dict(wall.source.given)
+        start, across, end, along = seen.stage.camera.pixels(wall, wall.corners)
+        near, far = (
+            ((start, across), (along, end))
+            if given["downward"]
+            else ((start, along), (across, end))
+        )
+        # From the middle of the first layer to that of the last, as lines along both.
+        half = 0.5 / (1 + given["layers"][1])
+        lines = (
+            np.float32([(1 - share) * a + share * b for a, b in zip(near, far, strict=True)])
+            for share in (half, 1 - half)
+        )
+        ends = [apart(block.box, line) for line in lines]
+        own, other = ends if first else ends[::-1]
+        return own <= other + NEARLY
+
+    return holds
+
+
+QUERIES = MEANINGS["queries"]
+ALL_BODIES = (*MATTER, "lamps")
+CREDITS = {
+    "inspired by": "Welch Labs",
+    "sizes and scores": "DeepSeek’s publications, up to V4-Pro",
+    "memory and speed": "NVIDIA H100, as published",
+    "other patterns": "GPT-2 small, as published",
+    "code": "under the MIT licence",
+    "typefaces": "Source Sans Pro, New Computer Modern",
+}
+
+WORDS: dict[str, Condition] = {
+    # scene_question
+    "one GPU: {gigabytes} GB": figure("gigabytes", "gigabytes"),
+    "Remember Less": free,
+    "Can a model remember less and still think just as well?": free,
+    # scene_attention
+    "plus a bias": free,
+    "then rotated by position": free,
+    "partly rotated": free,
+    "normalised": free,
+    "less a penalty for distance": free,
+    "what is far back is masked too": free,
+    "capped at {low} and {high}": free,
+    "“who goes with me?”": free,
+    "“I do”": free,
+    "masked: the future": legend("masked"),
+    "{number} more": figure("more", "number"),
+    "dot product": figure("dot"),
+    "“{word}” at position {number}": figure("place", "number"),
+    "here": both(figure("angle"), figure("place", steps=0)),
+    "{number} positions later": both(figure("steps", "number"), figure("angle")),
+    "softmax": free,
+    "and {share} to the {name}": figure("weight", "share", position=None),
+    "and {share} to nothing": figure("sink", "share"),
+    "output for “{word}”": panel("z"),
+    # scene_heads
+    "pattern: who reads whom": panel("pattern"),
+    "keys: how a word is found": panel(*KEYS),
+    "values: what it hands on": panel(*VALUES),
+    "head {head}": panel("z", "pattern", "shared_difference", of=_is_of_head),
+    "output matrix": free,
+    "attention output of this layer": panel("out"),
+    "plus a bias: attention output of this layer": panel("out"),
+    # scene_patterns
+    "the head we saw": panel("wall_of_patterns"),
+    "first layer": _at_end(True),
+    "last layer": _at_end(False),
+    "last layer: {all}": both(_at_end(False), figure("heads", "all")),
+    "look one word back": panel("pattern", of=_has_habit("previous"), over=True),
+    "look at the start": panel("pattern", of=_has_habit("sink"), over=True),
+    "drawn with this model’s {total}, repeated": figure("total", "total"),
+    # scene_kv_cache
+    "old queries are never needed again": panel(*QUERIES),
+    "every new token reads all keys and values": panel(*KEYS, *VALUES),
+    "KV cache": panel(*KEYS, *VALUES, over=True),
+    "with a cache: one new row each step": figure("multiply-adds", cached=True),
+    "without a cache: all rows again each step": figure("multiply-adds", cached=False),
+    **dict.fromkeys(("thousand", "million", "billion"), free),
+    "patterns and outputs differ by {error}": free,
+    "heads {heads}": panel(*KEYS, *VALUES, of=_is_of_heads),
+    "head {heads}": panel(*KEYS, *VALUES, of=_is_of_heads),
+    "one token": body("key", "value"),
+    "tokens": body("key", "value"),
+    "{rows} × {sets}": both(figure("layers", "rows"), figure("sets", "sets")),
+    "{count} numbers": free,
+    "keys: {count} numbers": body("key"),
+    "values: {count} numbers": body("value"),
+    "kept": free,
+    "keys and values of every head: {size}": figure("cached bytes", "size", scheme="mha"),
+    "memory with the KV cache": body("key", "value", among=ALL_BODIES, over=True),
+    "{chip}: some of its multipliers": body("lamps", among=ALL_BODIES, over=True),
+    # scene_sharing
+    "MHA": figure("average", attention="MHA"),
+    "GQA": figure("average", attention="GQA"),
+    "MQA": figure("average", attention="MQA"),
+    "no sharing": near("MHA", "GQA", "MQA"),
+    "groups": near("GQA", "MHA", "MQA"),
+    "one set": near("MQA", "GQA", "MHA"),
+    # scene_cache_size
+    "{full} in {memory}": either(
+        both(figure("full", "full"), body("key", "value")),
+        both(figure("latent_full", "full"), body("latent")),
+    ),
+    "{count} times": either(figure("readers", "count"), figure("work", "count")),
+    "a key that some heads share": both(figure("readers"), body("key", over=True)),
+    "a latent that all heads share": both(figure("work"), body("latent", over=True)),
+    "keys and values": body("key", "value"),
+    "a latent: ÷ {factor}": both(figure("factor", "factor", place=0), body("latent")),
+    "fewer layers: ÷ {factor}": both(figure("factor", "factor", place=1), body("latent")),
+    "fewer bits: ÷ {factor}": both(figure("factor", "factor", place=2), body("latent")),
+    # scene_sparse
+    "a cell = a head": free,
+    "not read": legend("masked"),
+    "{count} tokens, one entry": either(figure("group", "count"), figure("block", "count")),
+    "in {layers} layers": figure("pooling layers", "layers"),
+    # scene_answer
+    **dict.fromkeys(("large models", "small models", "tests"), free),
+    **dict.fromkeys(("BBH", "MMLU", "C-Eval", "CMMLU"), free),
+    **{words: near(text, *CREDITS.values()) for words, text in CREDITS.items()},
+    **dict.fromkeys(CREDITS.values(), free),
+    **dict.fromkeys(("model", "Apache 2.0"), free),
+}
+"""What words name that stand in pictures, as they are in English, with names of facts in braces.
+
+The names of panels mean the same wherever they stand (:data:`MEANINGS`).
+"""
+
+
+WRITTEN = {
+    "head": r"\d+",
+    "rows": r"\d+ layers?",
+    "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
+    "memory": r"[\d,]+ GB",
+    **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),
+}
+"""How what is written into words looks, by its name; anything where nothing is said."""
+
+
+def misnamed_words(seen: Seen) -> Iterator[str]:
+    """Yield a line for each text in a picture that does not stand beside what it names.
+
+    So it does for words that are new, and for figures that are facts and stand alone.
+    """
+    stage = seen.stage
+    if type(stage).__module__.split(".")[1] in NOT_YET:
+        return
+    for block in seen.blocks:
+        named = [condition(seen, block, slots) for condition, slots in _meanings_of(block.text)]
+        facts = [fact for fact in stage.ledger if fact == block.text]
+        if any(named) or _needs_no_name(stage, block.text) or _is_of_panel(seen, block, facts):
+            continue
+        if isinstance(block.parent, Header) and block.text.removeprefix("= ") in MEANINGS:
+            continue  # the panel below knows its name
+        if isinstance(block.lines[0], Number) and not facts:
+            continue  # it is counting
+        if block.is_faint and (named or facts):
+            continue
+        if named:
+            yield f"{block.text!r} does not stand beside what it names"
+        elif not facts:
+            yield f"{block.text!r} is new: say in tests/support/meanings.py what it names"
+        elif _is_bare(block.text) and not any(_has_words(seen, fact) for fact in facts):
+            yield f"{block.text!r} ({facts[0].name}) stands alone: say beside= what it belongs to"
+
+
+def is_named(text: str) -> bool:
+    """Whether words have a meaning, wherever they stand."""
+    return any(_meanings_of(text))
+
+
+def _meanings_of(text: str) -> Iterator[tuple[Condition, Slots]]:
+    """Yield where a text may stand, and what is written into it."""
+    if text in MEANINGS:
+        yield panel(*MEANINGS[text]), {}
+    for words, pattern in _patterns().items():
+        if found := pattern.fullmatch(text):
+            yield WORDS[words], found.groupdict()
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    """Return a pattern for each of the words, with a group for each fact."""
+    return {
+        words: re.compile(
+            re.sub(
+                r"\\{(\w+)\\}",
+                lambda slot: f"(?P<{slot[1]}>{WRITTEN.get(slot[1], '.+')})",
+                re.escape(words),
+            )
+        )
+        for words in WORDS
+    }
+
+
+def _is_one_text(stage: Stage, text: str) -> bool:
+    """Whether several lines together are words that are known."""
+    figures = (fact for fact in stage.ledger if not isinstance(fact.value, str))
+    return any(_meanings_of(text)) or any(text in (fact, fact.beside) for fact in figures)
+
+
+def _needs_no_name(stage: Stage, text: str) -> bool:
+    """Whether a text is a sign, or a word of the prompt or one that may follow it."""
+    meta = stage.trace.meta
+    likely = meta.top_tokens[meta.n_prompt - 1] if meta.top_tokens else ()
+    words = {printable(token).strip() for token in (*meta.tokens, *likely)} | {"‹start›"}
+    word = text.strip().removesuffix(":")
+    if word.startswith(meta.model):
+        return True  # in the credits
+    short = word.removesuffix("…")
+    return (
+        not any(map(str.isalnum, text))
+        or word in words
+        or (short != word and any(token.startswith(short) for token in words))
+    )
+
+
+def _is_of_panel(seen: Seen, block: Block, facts: Iterable[Fact]) -> bool:
+    """Whether a figure is the number of the head whose panel is nearest, or a fact of that."""
+    sources = [thing.mobject.source for thing in nearest(block, seen.panels)]  # type: ignore[attr-defined]
+    heads = set[int]().union(*(heads_of(seen.stage.trace, source) for source in sources))
+    own = {fact.given["head"] for fact in facts if "head" in fact.given}
+    return bool(own & heads) or (block.text.isdigit() and int(block.text) in heads)
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a figure has no words of its own, but perhaps a unit."""
+    return not re.search(r"[^\W\d_]{3}", text)
+
+
+def _has_words(seen: Seen, fact: Fact) -> bool:
+    """Whether what a fact belongs to is on screen; words at low rows may be left out."""
+    there = {thing.role for thing in seen.bodies} | {block.text for block in seen.blocks}
+    there |= {printable(word) for word in seen.stage.layer.words}
+    return fact.beside in there
+
+
+def _between(one: Block, other: Block) -> float:
+    """Return the distance between two texts, in pixels."""
+    a, b = one.box, other.box
+    aside = max(0.0, a.left - b.right, b.left - a.right)
+    over = max(0.0, a.bottom - b.top, b.bottom - a.top)
+    return float(np.hypot(aside, over))

@@ -15,7 +15,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.token_text import printable
 from tests.support.staging import MIN_PRESENCE, BeatPicture
 
-__all__ = ["untrue_notes"]
+__all__ = ["heads_of", "named_places", "untrue_notes"]
 
 NOT_TRACED = "not the traced model"
 SEPARATOR = "  ·  "
@@ -72,7 +72,7 @@ def _wrong_places(
 ) -> Iterator[str]:
     """Yield a line for layers and heads that a note names and nothing shows, or the reverse."""
     shown = [_place(trace, source) for source in seen]
-    for kind, named in zip(("layer", "head"), _named(about, trace.meta), strict=True):
+    for kind, named in zip(("layer", "head"), named_places(about, trace.meta), strict=True):
         known = {number for place in shown for number in place[kind]}
         counted = re.search(rf"(?<!all )\b(\d+) {kind}s", about)
         if counted and int(counted[1]) != len(known):
@@ -95,6 +95,11 @@ def _names_of_others(trace: Trace, picture: BeatPicture, seen: list[TensorSource
             yield f"{item.text!r} is written, and no panel is of it"
 
 
+def heads_of(trace: Trace, source: TensorSource) -> set[int]:
+    """Return the heads that a source's numbers are of, or are read by."""
+    return _place(trace, source)["head"]
+
+
 def _place(trace: Trace, source: TensorSource) -> dict[str, set[int]]:
     """Return the layers and the heads that a source's numbers are of, or are read by."""
     place = place_of(trace, source)
@@ -103,7 +108,7 @@ def _place(trace: Trace, source: TensorSource) -> dict[str, set[int]]:
     return {"layer": set(place.layers), "head": heads}
 
 
-def _named(about: str, meta: TraceMeta) -> Iterator[set[int]]:
+def named_places(about: str, meta: TraceMeta) -> Iterator[set[int]]:
     """Yield the layers and the heads that a note names."""
     for kind, count in (("layer", meta.n_layers), ("head", meta.n_heads)):
         # A number of heads, without their numbers, is right if it is that of all that are shown.

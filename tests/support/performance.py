@@ -31,7 +31,8 @@ from filmkit.render.runner import manim_config
 from filmkit.tools.checks import MIN_TEXT, SLACK, words_on_panels
 from tests.support.contrast import low_contrast
 from tests.support.figures import false_facts, misplaced, stray_figures
-from tests.support.meanings import misnamed
+from tests.support.lights import lights_on, wrong_lights
+from tests.support.meanings import Seen, is_named, misnamed, misnamed_words
 from tests.support.notes import untrue_notes
 from tests.support.staging import HEIGHT, MIN_PRESENCE, BeatPicture, complaints
 
@@ -66,6 +67,12 @@ class BeatNotes:
     untrue_panels
         Panels that show other numbers than their source, have none, or have the name of others, at
         the end of an animation.
+    misnamed_words
+        Texts in its pictures that stand beside something else than what they name, at the end of an
+        animation; see :func:`tests.support.meanings.misnamed_words`.
+    wrong_lights
+        What is lit that should not be, or the reverse, at the end of an animation; see
+        :func:`tests.support.lights.wrong_lights`.
     untrue_notes
         Notes at the top that are wrong or missing at its end.
     untrue_facts
@@ -87,6 +94,8 @@ class BeatNotes:
     faults: tuple[str, ...]
     passing_faults: tuple[str, ...]
     untrue_panels: tuple[str, ...]
+    misnamed_words: tuple[str, ...]
+    wrong_lights: tuple[str, ...]
     untrue_notes: tuple[str, ...]
     untrue_facts: tuple[str, ...]
     n_shown: int
@@ -109,12 +118,16 @@ class Performance:
         One entry for each beat, in order.
     time_updaters
         What moved by the clock, which nothing may; see :func:`noting_time_updaters`.
+    checked
+        How many facts and claims were computed again, how many names of panels and other words were
+        compared with what they name, and how many lights with what they are of; in each beat.
     """
 
     scene: type[Stage]
     trace: Trace
     beats: tuple[BeatNotes, ...]
     time_updaters: tuple[str, ...]
+    checked: Mapping[str, int]
 
 
 def perform(
@@ -157,6 +170,9 @@ def perform(
     check = PanelCheck(trace, gpt2_trace())
     untrue: dict[str, None] = {}
     passing: dict[str, None] = {}
+    unnamed: dict[str, None] = {}
+    lit: dict[str, None] = {}
+    checked: dict[str, set[object]] = {}
     n_facts = 0
 
     def look(stage: Stage, shot: Shot) -> None:
@@ -164,11 +180,23 @@ def perform(
         for panel in heatmaps(stage):
             if fault := untrue_panel(check, panel) or misnamed(panel):
                 untrue[f"{stage.playing}: {fault}"] = None
+        seen = Seen.on(stage)
+        for kind, those in (
+            ("names of panels", (panel.label for panel in heatmaps(stage) if panel.label)),
+            ("words", (block.text for block in seen.blocks if is_named(block.text))),
+            ("lights", lights_on(stage)),
+        ):
+            checked.setdefault(kind, set()).update((stage.playing, each) for each in those)
+        for found, faults in ((unnamed, misnamed_words(seen)), (lit, wrong_lights(seen))):
+            found.update({f"{stage.playing}: {fault}": None for fault in faults})
         for fault in passing_faults(stage, flown=stage.camera.shot != shot):
             passing[f"{stage.playing}: {fault}"] = None
 
     def new_facts(stage: Stage, record: BeatRecord) -> Iterator[str]:
         nonlocal n_facts
+        for fact in stage.ledger[n_facts:]:
+            kind = "claims" if isinstance(fact.value, bool) else "facts"
+            checked.setdefault(kind, set()).add((fact.name, str(fact), repr(fact.given)))
         yield from false_facts(stage, stage.ledger[n_facts:])
         n_facts = len(stage.ledger)
         yield from stray_figures(stage, record.narration)
@@ -190,6 +218,8 @@ def perform(
                 tuple(faults),
                 (*passing,),
                 (*untrue, *(f"{record.name}: {line}" for line in scales_of_nothing(panels))),
+                (*unnamed,),
+                (*lit,),
                 tuple(
                     f"{record.name}: {line}"
                     for line in untrue_notes(stage, picture, *(note.text for note in notes_shown))
@@ -207,8 +237,8 @@ def perform(
                 ),
             )
         )
-        passing.clear()
-        untrue.clear()
+        for found in (passing, untrue, unnamed, lit):
+            found.clear()
 
     with manim_config(Quality(width, height, 30)), noting_time_updaters() as time_updaters:
         stage = _watched(scene, look)(
@@ -216,7 +246,8 @@ def perform(
         )
         stage.renderer.only = (0,)
         stage.render()
-    return Performance(scene, trace, tuple(beats), tuple(time_updaters))
+    counts = {kind: len(those) for kind, those in sorted(checked.items())}
+    return Performance(scene, trace, tuple(beats), tuple(time_updaters), counts)
 
 
 @contextmanager

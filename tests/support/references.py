@@ -243,7 +243,12 @@ def habit(trace: Trace, name: str) -> Array:
 
 @fact("resting")
 def resting(stage: Stage) -> int:
-    return int((habit(stage.trace, "sink") > 0.5).sum())
+    return int(resting_of(stage).sum())
+
+
+def resting_of(stage: Stage) -> npt.NDArray[np.bool_]:
+    """Which heads give the first token more than half of their attention, [layer, head]."""
+    return np.asarray(habit(stage.trace, "sink") > 0.5)
 
 
 @fact("habit")
@@ -281,6 +286,11 @@ def rank(stage: Stage) -> int:
 @fact("rope")
 def rope(stage: Stage) -> int:
     return latent_widths(stage)[1]
+
+
+def is_mla(stage: Stage) -> bool:
+    """Whether the model itself keeps latents."""
+    return stage.trace.meta.attention == "mla"
 
 
 def latent_widths(stage: Stage) -> tuple[int, int]:
@@ -675,7 +685,7 @@ REFERENCES.update(
     {
         "best": lambda s: average(s, "MHA"),
         "worst": lambda s: average(s, "MQA"),
-        "better": lambda s: sum(wins()),
+        "better": lambda s: len(tests_won()),
         "tests": lambda s: len(wins()),
         "answer.few": lambda s: len(wins()) // 4,
         "answer.some": lambda s: len(wins()) // 2,
@@ -683,13 +693,19 @@ REFERENCES.update(
 )
 
 
-def wins() -> list[bool]:
-    """For each test and size, whether the model with a latent did better than that with all."""
-    return [
-        getattr(column_of(MOE, "MLA", size), test) > getattr(column_of(MOE, "MHA", size), test)
+def wins() -> dict[frozenset[str], bool]:
+    """For each size and test whether the model with a latent did better than that with all."""
+    return {
+        frozenset((f"{size} models", name)): getattr(column_of(MOE, "MLA", size), test)
+        > getattr(column_of(MOE, "MHA", size), test)
         for size in ("small", "large")
-        for test in TESTS
-    ]
+        for name, test in zip(("BBH", "MMLU", "C-Eval", "CMMLU"), TESTS, strict=True)
+    }
+
+
+def tests_won() -> set[frozenset[str]]:
+    """The names of sizes and tests with which the model with a latent did better."""
+    return {names for names, won in wins().items() if won}
 
 
 # What one token costs in the traced model
@@ -762,17 +778,26 @@ def read_tokens(stage: Stage) -> int:
 
 def held(stage: Stage, way: str) -> float:
     """What so many keys hold of the last query's attention: the mean of all heads, one by one."""
+    kept, _given = chosen_keys(stage, way)
+    return float(kept.sum(axis=1).mean())
+
+
+def chosen_keys(stage: Stage, way: str) -> tuple[Array, Array]:
+    """What so many keys hold of the last query's attention, and all of it, (head, key) each."""
     query, count = stage.layer.stop - 1, read_tokens(stage)
-    shares = []
-    for layer in range(stage.trace.meta.n_layers):
-        for row in stage.trace.get("pattern", layer)[:, query, : query + 1].astype(np.float64):
-            chosen = {
-                "last": row[-count:],
-                "sink": [row[0], *row[len(row) - count + 1 :]],
-                "best": sorted(row)[-count:],
-            }
-            shares.append(sum(chosen[way]))
-    return float(np.mean(shares))
+    layers = range(stage.trace.meta.n_layers)
+    rows = [stage.trace.get("pattern", layer)[:, query, : query + 1] for layer in layers]
+    given = np.concatenate(rows).astype(np.float64)
+    kept = np.zeros_like(given)
+    for row, own in zip(given, kept, strict=True):
+        chosen = {
+            "last": range(len(row) - count, len(row)),
+            "sink": [0, *range(len(row) - count + 1, len(row))],
+            "best": sorted(range(len(row)), key=lambda key: row[key])[-count:],
+        }
+        for key in chosen[way]:
+            own[key] = row[key]
+    return kept, given
 
 
 def most_of_a_word(stage: Stage) -> float:

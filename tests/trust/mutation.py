@@ -29,6 +29,23 @@ import click
 import hypothesis
 import pytest
 
+_TESTS = Path(__file__).parents[1]
+
+
+def _of_scenes() -> dict[str, tuple[str, ...]]:
+    """Return the modules of all scenes, and their tests: the shipped trace in 16:9, then others."""
+    return {
+        f"scenes.{subject}.{path.stem}": (
+            "scenes/test_contract.py::test_every_picture_can_be_read_and_is_true"
+            f"[scene_{subject}-shipped-16:9]",
+            f"scenes/{subject}",
+        )
+        for path in sorted((_TESTS.parent / "scenes").glob("*/*.py"))
+        for subject in [path.parent.name]
+        if path.stem != "__init__" and subject != "posters"
+    }
+
+
 TARGETS: dict[str, tuple[str, ...]] = {
     "extract.attention.arithmetic": ("extract/attention", "extract/recompute/test_decoding.py"),
     "extract.attention.head_norm": ("extract/attention/test_head_norm.py",),
@@ -36,16 +53,35 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "extract.attention.mla": ("extract/attention", "extract/latent/test_naive_and_absorbed.py"),
     "extract.attention.patterns": ("extract/attention/test_patterns.py",),
     "extract.attention.self_check": ("extract/models/test_parts.py",),
+    "extract.conversion.evaluation": ("extract/conversion/test_shipped_conversion.py",),
+    "extract.conversion.fits": ("extract/conversion/test_fits.py",),
+    "extract.conversion.kept": ("extract/conversion/test_fits.py",),
+    "extract.conversion.pieces": ("extract/conversion/test_fits.py",),
     "extract.facts.architectures": ("extract/facts/test_architectures.py",),
     "extract.facts.gpus": ("extract/facts/test_architectures.py",),
     "extract.facts.newer_schemes": ("extract/facts/test_architectures.py",),
     "extract.facts.published": ("extract/facts/test_published.py",),
     "extract.facts.published_check": ("extract/facts/test_published_check.py",),
     "extract.facts.v2_report": ("extract/facts/test_architectures.py",),
+    "extract.latent.fit": ("extract/latent/test_fit.py",),
+    "extract.latent.naive_and_absorbed": ("extract/latent/test_naive_and_absorbed.py",),
+    "extract.recompute.decoding": ("extract/recompute/test_decoding.py",),
+    "extract.recompute.merged": ("extract/recompute/test_merged.py",),
+    "extract.recompute.reading": ("extract/recompute/test_reading.py",),
+    "extract.recompute.sharing": ("extract/recompute/test_sharing.py",),
+    "extract.trace.proof.conversion": ("trust/test_conversions.py",),
+    "extract.trace.proof.latents": ("trust/test_traces.py",),
+    "extract.trace.proof.prove": ("trust/test_traces.py",),
+    "filmkit.core.facts": ("filmkit/core/test_facts.py", "scenes/test_claims.py"),
+    "filmkit.core.numbers": ("filmkit/core/test_numbers.py",),
+    "filmkit.core.quantities": ("filmkit/core/test_quantities.py",),
+    **_of_scenes(),
 }
-"""Modules to change, and the tests in ``tests/`` that hold them."""
+"""Modules to change, and the tests in ``tests/`` that hold them; of a scene first its contract."""
 
-_TESTS = Path(__file__).parents[1]
+OURS = ("extract", "filmkit", "scenes", "tests")
+"""Packages that are imported anew where one of their modules is changed."""
+
 _PATIENCE = 60.0
 """Seconds of computing after which tests that do not end count as having noticed."""
 
@@ -179,9 +215,7 @@ def noticed(module: str, mutant: Mutant | None = None) -> bool:
     if not child:
         if mutant is not None:
             # Import the module, and all that imports it, anew: now from the changed tree.
-            for name in [
-                name for name in sys.modules if name.split(".")[0] in ("extract", "tests")
-            ]:
+            for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
                 del sys.modules[name]
             sys.meta_path.insert(0, _Loader(mutant))
         signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
@@ -203,7 +237,14 @@ def run(minutes: float, seed: int, modules: Sequence[str]) -> dict[str, tuple[in
         For each module how many changes were tested, and those that no test noticed.
     """
     # Loaded once, not in every process.
-    for library in ("torch", "transformers.models.gpt2.modeling_gpt2", "rich.table", "safetensors"):
+    for library in (
+        "torch",
+        "transformers.models.gpt2.modeling_gpt2",
+        "rich.table",
+        "safetensors",
+        "manim",
+        "scipy.optimize",
+    ):
         with suppress(ImportError):
             import_module(library)
     hypothesis.settings.register_profile("changed", deadline=None)

@@ -1,0 +1,198 @@
+"""Compute the claims of the scenes again: what must be true where they say it.
+
+Each is found by words that it says, all of them or those that matter. Every variant of a narration
+is a claim, and so is every text that depends on a condition (:mod:`filmkit.core.facts`): of what is
+said the claim must be true, and of what could have been said instead it must be false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from filmkit.core.facts import Fact
+from filmkit.core.stage import Stage
+from tests.support.references import (
+    budget,
+    groups,
+    held,
+    is_converted,
+    is_mla,
+    latent_widths,
+    next_word,
+    report,
+    resting,
+    row_of,
+)
+
+__all__ = ["CLAIMS", "claim_is_true"]
+
+Claim = Callable[..., bool]
+
+
+def has_own(stage: Stage, beat: str) -> bool:
+    """Whether the model was trained with as many sets of keys and values as a beat shows."""
+    meta = stage.trace.meta
+    shown = {"a_set_for_every_head": meta.n_heads, "one_set_for_all": 1}
+    return meta.n_kv_heads == shown.get(beat, groups(stage))
+
+
+def follows_prompt(stage: Stage) -> bool:
+    """Whether the word after those that are drawn is none of the prompt's."""
+    meta = stage.trace.meta
+    return stage.layer.stop == meta.n_prompt and len(meta.tokens) > meta.n_prompt
+
+
+def is_likeliest(stage: Stage) -> bool:
+    """Whether the token after the prompt is the one that the model finds likeliest."""
+    after = stage.trace.meta.n_prompt
+    return int(stage.trace["top_ids"][after - 1, 0]) == stage.trace.meta.token_ids[after]
+
+
+def has_bias(stage: Stage, letter: str) -> bool:
+    return f"b_{letter}.{stage.layer.layer}" in stage.trace.tensors
+
+
+def is_biased(stage: Stage) -> bool:
+    return any(name.startswith("b_O.") for name in stage.trace.tensors)
+
+
+def rests(stage: Stage) -> bool:
+    """Whether the first token holds more than the one for which it is traded."""
+    return held(stage, "sink") > held(stage, "last")
+
+
+def says_it_alone(stage: Stage) -> bool:
+    """Whether only the latent lets the model go on with its own next word."""
+    word = str(next_word(stage))
+    said = [row_of(stage, way).continuation.strip() for way in ("mean", "best", "latent")]
+    return [text.startswith(word) for text in said] == [False, False, True]
+
+
+def says_it_converted(stage: Stage) -> bool:
+    """Whether the model goes on as before when all of it is converted, and nothing is trained."""
+    return report(stage).stored.continuation.strip().startswith(str(next_word(stage)))
+
+
+def is_equal(stage: Stage) -> bool:
+    """Whether what is kept with a latent has as many numbers as one shared set."""
+    return budget(stage) == sum(latent_widths(stage))
+
+
+def has_rope(stage: Stage) -> bool:
+    """Whether a rotated key is kept beside the latent."""
+    return latent_widths(stage)[1] > 0
+
+
+def has_window(stage: Stage) -> bool:
+    return 0 < stage.trace.window(stage.layer.layer) < stage.layer.count
+
+
+def is_partly_rotated(stage: Stage) -> bool:
+    return stage.trace.meta.rotary_dim < stage.trace.meta.d_qk
+
+
+def starts_sentence(stage: Stage) -> bool:
+    """Whether what is not drawn is the beginning token alone, if anything."""
+    return stage.layer.first == int(stage.trace.meta.has_bos)
+
+
+CLAIMS: dict[str, Claim] = {
+    # scene_question and scene_answer
+    "It weighs many words, and adds one": lambda s, beat: (
+        follows_prompt(s) and not s.trace.meta.continued
+    ),
+    "weighs what could come next. Here it is": lambda s, beat: (
+        follows_prompt(s) and s.trace.meta.continued
+    ),
+    "and then adds the [next] one": lambda s, beat: not follows_prompt(s),
+    "our sentence ends": lambda s, beat: follows_prompt(s),
+    "our sentence is [read]": lambda s, beat: not follows_prompt(s),
+    # scene_attention
+    "Two learned matrices make each row": lambda s, beat: not is_mla(s),
+    "by way of a short latent": lambda s, beat: is_mla(s),
+    "become moderate scores": lambda s, beat: s.trace.meta.score_scale != 1,
+    ": these are the scores": lambda s, beat: s.trace.meta.score_scale == 1,
+    "Keep them as they are": lambda s: s.trace.meta.score_scale == 1,
+    "A third matrix makes values": lambda s, beat: not is_mla(s),
+    "The latent makes values too": lambda s, beat: is_mla(s),
+    "plus a bias": has_bias,
+    "normalised": lambda s: s.trace.meta.qk_norm is not None,
+    "partly rotated": is_partly_rotated,
+    "then rotated by position": lambda s: not is_partly_rotated(s),
+    "less a penalty for distance": lambda s: bool(s.trace.position_bias(s.layer.layer).any()),
+    "what is far back is masked too": has_window,
+    # scene_heads
+    "plus a bias: attention output of this layer": is_biased,
+    "attention output of this layer": lambda s: not is_biased(s),
+    "each with its <key>keys</key> and <value>values</value>": is_mla,
+    "each with its <key>keys</key> and <value>values</value>: multi-head attention (MHA)": (
+        lambda s: not is_mla(s)
+    ),
+    "grouped-query attention (GQA)": lambda s: s.trace.meta.n_kv_heads > 1,
+    "multi-query attention (MQA)": lambda s: s.trace.meta.n_kv_heads == 1,
+    # scene_patterns
+    "the beginning token": lambda s: s.trace.meta.has_bos,
+    "the first word": lambda s: not s.trace.meta.has_bos,
+    "more than half of their attention: [": lambda s, beat: resting(s) >= 8,
+    "more than half of their attention?": lambda s, beat: resting(s) < 8,
+    # scene_kv_cache
+    "is given": lambda s: s.trace.meta.continued,
+    "is chosen": is_likeliest,
+    "follows": lambda s: not is_likeliest(s),
+    "with a cache: one new row each step": lambda s, cached: cached,
+    "without a cache: all rows again each step": lambda s, cached: not cached,
+    "Its layer keeps no others": lambda s, beat: s.trace.meta.n_kv_heads == 1,
+    "Its layer keeps {like_them} such sets": lambda s, beat: s.trace.meta.n_kv_heads > 1,
+    # scene_sharing
+    "This model was trained like that": has_own,
+    "some neighbours have the same ones": lambda s, beat: not has_own(s, beat),
+    "share the mean of what they had": lambda s, beat: not has_own(s, beat),
+    "One set for all heads, the mean": lambda s, beat: not has_own(s, beat),
+    # scene_mla
+    "{rank} numbers, and {rope} for its place, as many as one set has": lambda s, beat: (
+        not is_mla(s) and has_rope(s) and is_equal(s)
+    ),
+    "{rank} numbers, and {rope} for its place. [From]": lambda s, beat: (
+        not is_mla(s) and has_rope(s) and not is_equal(s)
+    ),
+    "{rank} numbers, as many as one set has": lambda s, beat: (
+        not is_mla(s) and not has_rope(s) and is_equal(s)
+    ),
+    "fitted to all of them: {rank} numbers. [From]": lambda s, beat: (
+        not is_mla(s) and not has_rope(s) and not is_equal(s)
+    ),
+    "this model keeps one small [latent]": lambda s, beat: is_mla(s),
+    "Each keeps {budget} numbers": lambda s, beat: is_equal(s),
+    "and the latent, with {cached}": lambda s, beat: not is_equal(s),
+    "one latent of the same size": lambda s, beat: is_equal(s),
+    "How much does one latent move": lambda s, beat: not is_equal(s),
+    "asks in its own way. Against the model's own": lambda s, beat: not is_mla(s),
+    "each asks in its own way.": lambda s, beat: True,
+    "Before, each row of X became keys": lambda s, beat: not is_mla(s),
+    "with one rotated key": lambda s, beat: is_mla(s),
+    "and the scores are the same": lambda s, beat: not has_rope(s),
+    "beside them the one rotated key": lambda s, beat: has_rope(s),
+    "With one latent: {next}": lambda s, beat: says_it_alone(s),
+    "with one latent, like this": lambda s, beat: not says_it_alone(s),
+    # scene_rotation
+    "converted model still [says] {next}": lambda s, beat: says_it_converted(s),
+    "this is what the converted model [says]": lambda s, beat: not says_it_converted(s),
+    "DeepSeek's way out": lambda s, beat: not is_mla(s),
+    "The way out: one [rotated] key of {rope} numbers": lambda s, beat: is_mla(s),
+    "of [training], {mended}": lambda s, beat: report(s).healed is not None,
+    "is [{worse}] higher.": lambda s, beat: report(s).healed is None,
+    # posters and scene_sparse
+    "hypothetical (dim: repeated)": lambda s: s.trace.meta.n_kv_heads < s.trace.meta.n_heads,
+    "the latent is fitted, not trained": lambda s: not is_mla(s) and not is_converted(s),
+    "where heads rest": lambda s, beat: rests(s),
+    "for the first: {sink}": lambda s, beat: not rests(s),
+    "‹start›": starts_sentence,
+    "…": lambda s: not starts_sentence(s),
+}
+"""What must be true, by all words of a claim or by those that matter, as they are in English."""
+
+
+def claim_is_true(stage: Stage, claim: Fact) -> bool | None:
+    """Return whether a claim is true, computed again; None if it says nothing that is known."""
+    found = [CLAIMS[claim]] if claim in CLAIMS else [CLAIMS[w] for w in CLAIMS if w in claim]
+    return all(bool(true(stage, **claim.given)) for true in found) if found else None
