@@ -761,7 +761,7 @@ class LatentAttention(Stage):
     # In the room again
 
     @beat(
-        own="Every head reads the same latent, and each asks in its own way.",
+        own="All heads read the same latent, and each asks in its own way.",
         fitted="Every head reads the same latent, and each asks in its own way. Against the "
         "model's own patterns, {all_moved} of the attention has [moved].",
     )

@@ -167,7 +167,7 @@ CLAIMS: dict[str, Claim] = {
     "one latent of the same size": lambda s, beat: is_equal(s),
     "How much does one latent move": lambda s, beat: not is_equal(s),
     "asks in its own way. Against the model's own": lambda s, beat: not is_mla(s),
-    "each asks in its own way.": lambda s, beat: True,
+    "All heads read the same latent": lambda s, beat: is_mla(s),
     "Before, each row of X became keys": lambda s, beat: not is_mla(s),
     "with one rotated key": lambda s, beat: is_mla(s),
     "and the scores are the same": lambda s, beat: not has_rope(s),
