@@ -136,8 +136,10 @@ def test_the_first_token_is_hidden_unless_asked_for() -> None:
     trace = make_trace(has_bos=True)
     for show, first in ((False, 1), (True, 0)):
         pictures = play(Attention, trace, StageSettings(show_first_token=show))
-        texts = {item.text for item in pictures[0].texts}
-        assert any("takes part but is not drawn" in text for text in texts) is not show
+        notes = {p.record.name: p.record.notes[1] for p in pictures}
+        # What is missing is told where words are looked at, and nowhere else.
+        assert ("takes part but is not drawn" in notes["all_dot_products"]) is not show
+        assert not notes["words_become_rows"] + notes["values"]
         pattern = next(
             p.heatmap
             for p in pictures[-1].panels
