@@ -160,9 +160,9 @@ class Attention(Stage):
         if self.trace.rotates:
             self.places = layer.first + query, layer.first + key
             self.apart = self.headline_of(
-                _("Only the distance counts"),
+                _("Of places, only the distance counts"),
                 _(
-                    "position turns <query>query</query> and <key>key</key> alike: "
+                    "the turn by place alone of <query>query</query> and <key>key</key>: "
                     "still {number} apart, same angle",
                     number=fact("true", query - key),
                 ),
@@ -474,7 +474,7 @@ class Attention(Stage):
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
-        """Both are rotated by position, so only their distance counts:
+        """Both are rotated by position. Of their places, only the distance counts:
         move the pair, and its dot product stays."""
         query, key = self.places
         mosaic = "here\nonward\nmoved" if self.frame.tall else "here onward moved"
