@@ -85,8 +85,7 @@ class Answer(Stage):
         if self.published:
             note = _("published scores, not the traced model")
             return f"{note}  ·  {_(SOURCE)}", ""
-        about, hidden = super().provenance_notes()
-        return about, hidden if self.playing != "credits" else ""
+        return super().provenance_notes()
 
     @beat
     def into_the_latent(self) -> None:
@@ -190,7 +189,8 @@ class Answer(Stage):
 
     @beat
     def credits(self) -> None:
-        """Every number in this film was computed by a model, or published."""
+        """Every number in this film was computed by a model, published, or worked out from
+        these."""
         meta, free = self.trace.meta, self.frame.free
         model = meta.model.replace(" ", NO_BREAK_SPACE)
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]

@@ -198,6 +198,8 @@ class Attention(Stage):
         return sorted({self.key, *others[-2:]})
 
     def variant(self, beat: str) -> str:
+        if beat == "words_become_rows":
+            return "begun" if self.trace.meta.has_bos else "plain"
         if beat == "scale_and_mask":
             return "kept" if self.trace.meta.score_scale == 1 else "scaled"
         return "latent" if self.trace.meta.attention == "mla" else "straight"
@@ -357,9 +359,12 @@ class Attention(Stage):
 
     # X, queries and keys
 
-    @beat
+    @beat(
+        begun="Inside the model, each token of the sentence becomes a row of {width} numbers, and "
+        "so does a beginning token before them.",
+        plain="Inside the model, each token of the sentence becomes a row of {width} numbers.",
+    )
     def words_become_rows(self) -> None:
-        """Inside the model, each token of the sentence becomes a row of {width} numbers."""
         self.show("sentence")
         width = fact("width", self.trace.meta.d_model)
         words = self.headline_of(

@@ -111,7 +111,7 @@ class Patterns(Stage):
             first=_("the beginning token") if meta.has_bos else _("the first word"),
             resting=resting,
             few=resting // SEVERAL,
-            some=resting // 3,
+            some=resting // 2,
             many_layers=(LARGE.n_layers, counted_layers),
             many_heads=(LARGE.n_heads, counted_heads),
             many=LARGE.n_layers * LARGE.n_heads,
