@@ -2,7 +2,7 @@
 
 const SCHEMES = {
   mha: say("keys and values for each head (MHA)"),
-  mla: say("one latent (MLA)"),
+  mla: say("a latent and a rotated key (MLA)"),
   gqa: say("shared by groups of heads (GQA)"),
   mqa: say("one set for all heads (MQA)"),
 };

@@ -268,7 +268,7 @@ def read_number(text: str) -> float:
 def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
     schemes = {
         "keys and values for each head (MHA)": "mha",
-        "one latent (MLA)": "mla",
+        "a latent and a rotated key (MLA)": "mla",
         "shared by groups of heads (GQA)": "gqa",
         "one set for all heads (MQA)": "mqa",
     }
