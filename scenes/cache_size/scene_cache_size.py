@@ -295,12 +295,13 @@ class CacheSize(Stage):
                 width = max(CHANGED, WORDS_OVER * pose.thick)
             return words_at(name, corner, away=away, width=width, size=1.2 * TEXT)
 
+        shared = _(
+            "{sets} for {heads}",
+            sets=fact("old sets", OLD.n_kv_heads, counted_sets),
+            heads=fact("old heads", OLD.n_heads, counted_heads),
+        )
         texts = (
-            _(
-                "keys and values: {sets} for {heads}",
-                sets=fact("old sets", OLD.n_kv_heads, counted_sets),
-                heads=fact("old heads", OLD.n_heads, counted_heads),
-            ),
+            shared if upright else _("keys and values: {shared}", shared=shared),
             _("a latent: ÷ {factor}", factor=factors[0]),
             _("fewer layers: ÷ {factor}", factor=factors[1]),
             _("fewer bits: ÷ {factor}", factor=factors[2]),

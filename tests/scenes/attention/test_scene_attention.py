@@ -148,6 +148,12 @@ def test_the_first_token_is_hidden_unless_asked_for() -> None:
         assert pattern.shape[0] == trace.meta.n_prompt - first
 
 
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_beginning_token_is_introduced_with_the_rows(begins: bool) -> None:
+    said = play(Attention, make_trace(has_bos=begins), until=0)[0].record.narration
+    assert ("so does a beginning token" in said) is begins
+
+
 def panels_of(picture: BeatPicture, tensor: str) -> list[PanelItem]:
     named = [p for p in picture.panels if (p.heatmap.source.tensor or "").startswith(tensor)]
     return sorted(named, key=lambda panel: panel.box.left)
