@@ -16,6 +16,7 @@ __all__ = [
     "NEWER_SCHEMES",
     "V4_ARITHMETIC",
     "V4_CACHE",
+    "V4_CONTEXT",
     "V4_POOLING",
     "V32_CONTEXT",
     "CachedLayers",
@@ -25,6 +26,9 @@ __all__ = [
 V32_CONTEXT = 163_840
 """Tokens of the longest text of DeepSeek-V3.2: max_position_embeddings in transformers 5.24,
 DeepseekV32Config."""
+
+V4_CONTEXT = 1_000_000
+"""Tokens after which DeepSeek says what DeepSeek-V4-Pro saves."""
 
 V4_ARITHMETIC, V4_CACHE = 0.27, 0.10
 """What DeepSeek-V4-Pro computes to make one token after a million, and what it keeps of these, as

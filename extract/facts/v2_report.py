@@ -71,6 +71,11 @@ def v2_cache_claim() -> CacheClaim:
     figure 1(b) measure 25.9 and 389.1 KB per token, and this gives 25.92 and 389.12.  At equal
     precision the saving is 82.24 %; the rest is quantisation.
 
+    The abstract also has 5.76 times the throughput of DeepSeek 67B.  The film leaves that out:
+    weights of 8 bits, numbers of 6 bits and larger batches have a share in it (p. 16), so that it
+    does not tell how much faster a latent is.  What a latent does is in
+    :func:`extract.facts.gpus.decoding_work`.
+
     A widely copied derivation takes 30 layers and 32 heads and arrives at 92.8 %.  Those are the
     defaults of a configuration class, not DeepSeek-V2 (60 layers, 128 heads), and it slips twice:
     576 x 30 is 17,280, not 34,560 (that is V2's true count, 576 x 60), and the divisor 492,520

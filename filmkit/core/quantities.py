@@ -44,6 +44,7 @@ __all__ = [
     "cells_of",
     "described",
     "draws_before",
+    "has_keys",
     "in_words",
     "place_of",
     "quantity",
@@ -220,6 +221,15 @@ def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
         elif kind is not None:
             said = replace(said, heads=numbers, kind=kind)
     return said
+
+
+def has_keys(trace: Trace, source: TensorSource) -> bool:
+    """Return whether a source has a cell for each key that is looked at, or may have.
+
+    Of a quantity without names for its axes that is not known.
+    """
+    axes = axes_of(trace, source)
+    return not axes or "key_pos" in axes
 
 
 def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:

@@ -56,7 +56,7 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
@@ -103,7 +103,7 @@ from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
 from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
-from filmkit.core.quantities import draws_before, place_of
+from filmkit.core.quantities import draws_before, has_keys, place_of
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
@@ -930,21 +930,30 @@ class Stage(Scene):
     def provenance_notes(self) -> tuple[str, str]:
         """Return the small notes at the top left and right of a picture.
 
-        They say which layers and heads the panels on screen are of, and what is not drawn. There
-        are none while a scene that names no tensors shows none of the trace; one whose numbers
-        come from somewhere else overrides this.
+        They say which layers and heads the panels on screen are of, and what is not drawn where
+        queries look at keys: elsewhere nothing is missing from what is seen. There are none while a
+        scene that names no tensors shows none of the trace; one whose numbers come from somewhere
+        else overrides this.
+
+        A picture of the second trace alone has notes on that one, without layers and heads.
         """
         shown = self._sources_in_view()
         if not (self.tensors or shown):
             return "", ""
-        meta = self.trace.meta
         own = [source for source in shown if not source.model]
-        models = dict.fromkeys([meta.model, *(source.model for source in shown)])
+        others = dict.fromkeys(source.model for source in shown if source.model)
+        if others and not own:
+            if self.settings.compare is None:
+                return "  ·  ".join(others), ""  # of another trace no more is known
+            parts = [*origin_notes(self.compared.trace.meta), *others]
+            lacking = _lacks_a_key(self.compared, shown)
+            return "  ·  ".join(parts), hidden_note(self.compared) if lacking else ""
+        meta = self.trace.meta
         places = [place_of(self.trace, source) for source in own]
         # The rest comes first, because a note that is too long for the frame loses its end.
-        parts = [*origin_notes(meta), *models, place_in_words(places, meta)]
-        drawn = any(draws_before(self.trace, source, self.layer.first) for source in own)
-        return "  ·  ".join(filter(None, parts)), "" if drawn else self.hidden_note()
+        parts = [*origin_notes(meta), meta.model, *others, place_in_words(places, meta)]
+        hidden = self.hidden_note() if _lacks_a_key(self.layer, own) else ""
+        return "  ·  ".join(filter(None, parts)), hidden
 
     def _sources_in_view(self) -> list[TensorSource]:
         """Return the sources of all heatmaps in the frame that are not in the background."""
@@ -968,19 +977,30 @@ class Stage(Scene):
         short
             Whether there is little room.
         """
-        layer, meta = self.layer, self.trace.meta
-        if not layer.hides_first:
-            return ""
-        if layer.first == meta.has_bos:
-            token = printable(meta.tokens[0])
-            if short:
-                return _("{token} takes part but is not drawn", token=token)
-            return _("the beginning token {token} takes part but is not drawn", token=token)
-        return ngettext(
-            "the token before takes part but is not drawn",
-            "the {number} tokens before take part but are not drawn",
-            layer.first,
-        )
+        return hidden_note(self.layer, short=short)
+
+
+def _lacks_a_key(view: LayerView, shown: Sequence[TensorSource]) -> bool:
+    """Return whether panels of a view show how keys are looked at, and not the first of them."""
+    return any(has_keys(view.trace, source) for source in shown) and not any(
+        draws_before(view.trace, source, view.first) for source in shown
+    )
+
+
+def hidden_note(view: LayerView, *, short: bool = False) -> str:
+    """Return what a note says of the positions that a view does not draw; "" if it draws all."""
+    if not view.hides_first:
+        return ""
+    if view.first == view.trace.meta.has_bos:
+        token = printable(view.trace.meta.tokens[0])
+        if short:
+            return _("{token} takes part but is not drawn", token=token)
+        return _("the beginning token {token} takes part but is not drawn", token=token)
+    return ngettext(
+        "the token before takes part but is not drawn",
+        "the {number} tokens before take part but are not drawn",
+        view.first,
+    )
 
 
 def _moves_camera(animation: Animation) -> bool:

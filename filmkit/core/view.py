@@ -362,7 +362,9 @@ class HeadView:
     @cached_property
     def sink_attention(self) -> Array:
         """Attention of each query to the sink in the softmax, (query,); zeros without one."""
-        return np.maximum(1 - self.pattern_rows.sum(axis=1), 0)
+        lacking = np.maximum(1 - self.pattern_rows.sum(axis=1), 0)
+        # Without a sink, what a row lacks to 1 is what rounding to 32 bits leaves.
+        return lacking if self.layer.trace.meta.sinks else np.zeros_like(lacking)
 
     def hidden_value(self, query: int) -> Array:
         """Return the values of the hidden beginning as a drawn query mixes them, (1, d_v).

@@ -87,7 +87,7 @@ class Answer(Stage):
         about, hidden = super().provenance_notes()
         if self.playing == "into_the_latent":
             about = "  ·  ".join(filter(None, (about, self.view.origin_note())))
-        return about, hidden if self.playing != "credits" else ""
+        return about, hidden
 
     @beat
     def into_the_latent(self) -> None:
@@ -189,7 +189,8 @@ class Answer(Stage):
 
     @beat
     def credits(self) -> None:
-        """Every number in this film was computed by a model, or published."""
+        """Every number in this film was computed by a model, published, or worked out from
+        these."""
         meta, free = self.trace.meta, self.frame.free
         model = meta.model.replace(" ", NO_BREAK_SPACE)
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]

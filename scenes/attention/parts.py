@@ -410,11 +410,14 @@ def score_notes(view: HeadView) -> list[str]:
 
 
 def rest_of(view: HeadView, query: int) -> list[str]:
-    """Return lines that say how much attention of a token goes where no column shows it."""
-    rest = []
-    if view.layer.hides_first:
+    """Return lines that say how much attention of a token goes where no column shows it.
+
+    A share that would be written as zero is left out.
+    """
+    rest, nothing = [], format_share(0.0)
+    if format_share(float(view.hidden_attention[query])) != nothing:
         share = weight_of(view, query, None)
         rest.append(_("and {share} to the {name}", share=share, name=view.layer.hidden_name))
-    if sink := float(view.sink_attention[query]):
+    if format_share(sink := float(view.sink_attention[query])) != nothing:
         rest.append(_("and {share} to nothing", share=fact("sink", sink, format_share)))
     return rest

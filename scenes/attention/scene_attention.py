@@ -162,9 +162,9 @@ class Attention(Stage):
         if self.trace.rotates:
             self.places = layer.first + query, layer.first + key
             self.apart = self.headline_of(
-                _("Only the distance counts"),
+                _("Of places, only the distance counts"),
                 _(
-                    "position turns <query>query</query> and <key>key</key> alike: "
+                    "the turn by place alone of <query>query</query> and <key>key</key>: "
                     "still {number} apart, same angle",
                     number=fact("true", query - key),
                 ),
@@ -200,6 +200,8 @@ class Attention(Stage):
         return sorted({self.key, *others[-2:]})
 
     def variant(self, beat: str) -> str:
+        if beat == "words_become_rows":
+            return "begun" if self.trace.meta.has_bos else "plain"
         if beat == "scale_and_mask":
             return "kept" if self.trace.meta.score_scale == 1 else "scaled"
         return "latent" if self.trace.meta.attention == "mla" else "straight"
@@ -360,9 +362,12 @@ class Attention(Stage):
 
     # X, queries and keys
 
-    @beat
+    @beat(
+        begun="Inside the model, each token of the sentence becomes a row of {width} numbers, and "
+        "so does a beginning token before them.",
+        plain="Inside the model, each token of the sentence becomes a row of {width} numbers.",
+    )
     def words_become_rows(self) -> None:
-        """Inside the model, each token of the sentence becomes a row of {width} numbers."""
         self.show("sentence")
         width = fact("width", self.trace.meta.d_model)
         words = self.headline_of(
@@ -477,7 +482,7 @@ class Attention(Stage):
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
-        """Both are rotated by position, so only their distance counts:
+        """Both are rotated by position. Of their places, only the distance counts:
         move the pair, and its dot product stays."""
         query, key = self.places
         mosaic = "here\nonward\nmoved" if self.frame.tall else "here onward moved"

@@ -13,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from manim import UP, Animation, Mobject, VGroup
 
-from extract.facts.architectures import COMPARED_GROUPS, architecture
+from extract.facts.architectures import architecture, latent_size
 from extract.facts.gpus import GPU_BYTES, decoding_work
 from extract.facts.v2_report import V2_SAVING
 from filmkit.core.animations import Appear, Glide, Vanish, second_half
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.headline import Headline
-from filmkit.core.language import _
+from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
     counted_heads,
+    counted_sets,
     format_gigabytes,
     format_number,
     format_percent,
@@ -42,13 +43,13 @@ from scenes.cache_size.parts import CARD, Gpu, Readers, Row, Shrinking, Token, o
 
 OLD, NEW = architecture("DeepSeek 67B"), architecture("DeepSeek-V2")
 EVERY_HEAD, LATENT = CachedPerToken(LARGE, "mha"), CachedPerToken(LARGE, "mla")
-GROUP = LARGE.n_heads // COMPARED_GROUPS  # heads that would share a set
 BIG, MEDIUM, ARROW = 1.8 * TEXT, 1.4 * TEXT, 0.07  # sizes of words beside bodies, and of arrows
 TOP, ABOVE = (0.5, 1, 1), (0.0, 0.4)  # corner of a body above which words are, and how far
 APART, UPRIGHT_APART = 2.4, 1.85  # from the middle to each of two GPUs
 VIEW, UPRIGHT_VIEW = (22.0, 13.0), (42.0, 16.0)  # from how far to the right and above, in degrees
 PITCH, UPRIGHT_PITCH = 1.1 * CARD[0], 2.5 * CARD[1]  # from one card of lamps to the next
 CHANGED, UPRIGHT_CHANGED = 1.9, 2.0  # widths of words at bodies, at most
+WORDS_OVER = 0.75  # width of words over a body, as a share of its own
 OVER, GPU_OVER = (0.0, 0.65), (0.0, 0.75)  # from the top of bodies to words over them
 SIZE = 2.0  # seconds in which a size appears
 # Seconds in which a body is cut into latents, and in which latents begin to glow.
@@ -58,8 +59,27 @@ NAME, NUMBER = (0.0, 0.28), 0.1  # from a card of lamps to its words, and from t
 BELOW, FOOT = 0.35, 0.3  # free below a headline and at the foot, in scene units
 
 
+def counted_uses(number: int) -> str:
+    """Return how often a number is used: "once", "2 times"."""
+    return ngettext("once", "{number} times", number)
+
+
+def parts_of_latent() -> str:
+    """Return what the large model keeps of a token in a layer, and how many numbers that is."""
+    latent = latent_size(LARGE)
+    kept = {"latent": latent.kv_rank, "rope": latent.rope_dim, "both": sum(latent[:2])}
+    return _(
+        "a <latent>latent</latent> and a rotated key, {latent} + {rope} = {both} numbers",
+        **{part: fact("kept by the large model", n, part=part) for part, n in kept.items()},
+    )
+
+
 class CacheSize(Stage):
-    """How much smaller latents are than keys and values: of a token, on a GPU, as published."""
+    """How much smaller latents are than keys and values: of a token, on a GPU, as published.
+
+    One factor is left out on purpose: that of DeepSeek-V2's throughput; see
+    :func:`extract.facts.v2_report.v2_cache_claim`.
+    """
 
     title = "What the cache weighs"
     published: tuple[str, ...] = (LARGE_NAME,)  # models and chips whose figures are shown
@@ -75,12 +95,13 @@ class CacheSize(Stage):
         self.token = Token(LARGE)
         self.saved = Shrinking(OLD, NEW, turn=None if upright else self.view[0])
         self.gpus = Gpu(-apart, self.view[0], times), Gpu(apart, self.view[0], times)
-        work, ridge = decoding_work(LARGE).per_number, CHIP.ridge()
+        uses, work = (decoding_work(LARGE, scheme).per_number for scheme in ("mha", "mla"))
+        ridge = CHIP.ridge()
         places = [
             (0.0, -UPRIGHT_PITCH * n) if self.frame.tall else (PITCH * n, 0.0) for n in (0, 1)
         ]
-        reads = zip(places, (GROUP, round(work)), ("key", "latent"), strict=True)
-        self.cards = [Readers(at, round(ridge), done, role) for at, done, role in reads]
+        reads = zip(places, (uses, work), ("key", "latent"), strict=True)
+        self.cards = [Readers(at, round(ridge), round(done), role) for at, done, role in reads]
         self.facts |= named_facts(
             heads=(LARGE.n_heads, counted_heads),
             megabytes=(EVERY_HEAD.size(), spoken_bytes),
@@ -90,11 +111,13 @@ class CacheSize(Stage):
             full=GPU_BYTES // EVERY_HEAD.size(),
             latent_full=capacity,
             few=(capacity / 20, format_rough),
-            some=(capacity / 5, format_rough),
+            some=(capacity / 4, format_rough),
             many=(capacity, format_rough),
+            uses=(round(uses), counted_uses),
             work=(work, format_number),
             ridge=(ridge, format_number),
             saving=(V2_SAVING, format_percent),
+            by_latent=(self.saved.factors[0], format_number),
             smaller=(float(np.prod(self.saved.factors)), partial(format_number, digits=2)),
         )
 
@@ -121,7 +144,7 @@ class CacheSize(Stage):
     @beat
     def one_token(self) -> None:
         """With keys and values for every head, [one] token of DeepSeek-R1 takes {megabytes}. Its
-        [latent] takes {kilobytes}."""
+        [latents], one in each layer, with the part for position, take {kilobytes}."""
         token = self.token
         sentence = Sentence(self.layer.words, self.frame.free, size=WORD_SIZE).words
         word = max(sentence, key=lambda label: label.width)
@@ -129,8 +152,9 @@ class CacheSize(Stage):
         self.play(Appear(sentence))
         line = _(
             "one token of {model}: <key>keys</key> and <value>values</value> of every head, "
-            "or a <latent>latent</latent>",
+            "or {parts} in each layer",
             model=LARGE_NAME,
+            parts=parts_of_latent(),
         )
         words = self.headline_of(_("A latent is far smaller"), line)
         whole, latent = (
@@ -149,15 +173,17 @@ class CacheSize(Stage):
         )
         self.wait_for("one")
         self.play(Appear(whole), run_time=SIZE)
-        self.wait_for("latent")
+        self.wait_for("latents")
         self.play(*map(Appear, (token.one, latent, words)), run_time=SIZE)
 
     @beat
     def how_often_it_fits(self) -> None:
-        """Where its keys and values were, {times} latents fit."""
+        """Where its keys and values were, the latents of {times} tokens fit."""
         token = self.token
         line = _("in the room of one token’s <key>keys</key> and <value>values</value>")
-        words = self.headline_of(_("{times} latents fit", times=self.facts["about"]), line)
+        words = self.headline_of(
+            _("Latents of {times} tokens fit", times=self.facts["about"]), line
+        )
         shot = self.seen(token.corners, words)
         stand(self, shot, token.halves, token.one, moves=[opening(token.halves)])
         stand_at_once(self, token.latents, token.halves, token.one)
@@ -167,16 +193,16 @@ class CacheSize(Stage):
     # One GPU
 
     @beat(
-        ask="Keys and values of {full} tokens of DeepSeek-R1 fill one GPU. How many tokens fit "
-        "there as latents: about [{few}], [{some}] or [{many}]?",
+        ask="Keys and values of {full} tokens of DeepSeek-R1 fill an empty GPU. How many tokens "
+        "fit there as latents: about [{few}], [{some}] or [{many}]?",
         answer="many",
         choice="about {choice} tokens",
     )
     def one_gpu(self) -> None:
         """Where the [keys] and values of {full} tokens are, the [latents] of {latent_full} fit."""
         line = _(
-            "as <latent>latents</latent>, not as <key>keys</key> and <value>values</value>, in one "
-            "GPU"
+            "in an empty GPU: as <latent>latents</latent>, not as <key>keys</key> and "
+            "<value>values</value> of every head"
         )
         words = self.headline_of(_("{times} times as many tokens", times=self.facts["about"]), line)
         corners = np.concatenate([gpu.glass.pose.corners for gpu in self.gpus])
@@ -209,19 +235,21 @@ class CacheSize(Stage):
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It's faster, too: while a chip reads one number, it could make {ridge} multiply-adds.
-        A number of a [latent] serves all {heads}, and most numbers [twice]: on average {work}."""
+        """It's faster, too: while a chip reads one number, it could make {ridge} multiply-adds. A
+        number of a key is used {uses}; one of a [latent] serves all {heads}, and most numbers
+        [twice]: on average {work} times."""
         self.published = (LARGE_NAME, CHIP_NAME)
         line = _(
             "while one number is fetched, the chip could do {ridge} calculations",
             ridge=self.facts["ridge"],
         )
         words = self.headline_of(_("Read once, use often"), line)
-        key, latent = _("a key that some heads share"), _("a latent that all heads share")
-        work = decoding_work(LARGE).per_number
+        key, latent = _("a key that one head reads"), _("a latent that all heads share")
+        once, often = (decoding_work(LARGE, scheme).per_number for scheme in ("mha", "mla"))
+        work = fact("work", often, format_number, beside=latent)
         uses = (
-            (fact("readers", GROUP, beside=key, sets=COMPARED_GROUPS), key),
-            (fact("work", work, format_number, beside=latent), latent),
+            (fact("uses", once, counted_uses, beside=key), key),
+            (_("{count} times", count=work), latent),
         )
         labels = [self.used(*pair, card) for pair, card in zip(uses, self.cards, strict=True)]
         numbers = [card.number for card in self.cards]
@@ -248,12 +276,14 @@ class CacheSize(Stage):
 
     @beat
     def the_published_saving(self) -> None:
-        """DeepSeek published a cache {saving} smaller. That's three changes, multiplied: a
-        [latent], fewer [layers], and fewer [bits]."""
+        """DeepSeek-V2's cache, DeepSeek says, is {saving} smaller than that of DeepSeek 67B.
+        Published sizes give just that: a [latent], here only {by_latent} times smaller, as those
+        heads share already, fewer [layers], and fewer [bits]."""
         self.published = (OLD.name, NEW.name)
         body, upright = self.saved, self.frame.upright
         line = _(
-            "{new} against {old}: about {product} times smaller in all",
+            "DeepSeek’s figure for {new} against {old}; the steps, {product} times in all, are "
+            "worked out from published sizes",
             new=NEW.name,
             old=OLD.name.replace(" ", NO_BREAK_SPACE),
             product=self.facts["smaller"],
@@ -264,12 +294,18 @@ class CacheSize(Stage):
             if upright:
                 corner, away, width = pose.corner(1, 0.5, 1), (0.25, 0.0), UPRIGHT_CHANGED
             else:
-                corner, away, width = pose.corner(0.5, 1, 0.5), OVER, CHANGED
+                corner, away = pose.corner(0.5, 1, 0.5), OVER
+                width = max(CHANGED, WORDS_OVER * pose.thick)
             return words_at(name, corner, away=away, width=width, size=1.2 * TEXT)
 
         factors = [fact("factor", f, format_number, place=n) for n, f in enumerate(body.factors)]
+        shared = _(
+            "{sets} for {heads}",
+            sets=fact("old sets", OLD.n_kv_heads, counted_sets),
+            heads=fact("old heads", OLD.n_heads, counted_heads),
+        )
         texts = (
-            _("keys and values"),
+            shared if upright else _("keys and values: {shared}", shared=shared),
             _("a latent: ÷ {factor}", factor=factors[0]),
             _("fewer layers: ÷ {factor}", factor=factors[1]),
             _("fewer bits: ÷ {factor}", factor=factors[2]),
@@ -298,10 +334,11 @@ class CacheSize(Stage):
 
     @beat
     def a_latent_for_each_token(self) -> None:
-        """That's all that is left to keep: a latent for each token, in every layer."""
+        """That's all that is left to keep of a token: in every layer, a latent for all heads, with
+        its part for position."""
         self.published = (LARGE_NAME,)
-        line = _("all that is kept: one <latent>latent</latent> in each layer, for all heads")
-        words = self.headline_of(_("One latent per token: {size}", size=LATENT.size_fact()), line)
+        line = _("all that is kept: {parts} in each layer", parts=parts_of_latent())
+        words = self.headline_of(_("Latents of one token: {size}", size=LATENT.size_fact()), line)
         row = Row(self.layer.words, words.below(head=0.3, foot=0.4), self.frame)
         moves = [self.come_from(self.saved.steps[-1].pose, row.latents[-1])]
         stand(self, row.shot, *row.latents, row.words, moves=moves)

@@ -187,7 +187,7 @@ class Heads(Stage):
     def all_heads_slide_in(self) -> None:
         """Layer {layer} has {heads} of them. All read the same words, at the same time."""
         self._enter()
-        count, mla = self.trace.meta.n_heads, self.trace.meta.attention == "mla"
+        count = self.trace.meta.n_heads
         others = [head for head in range(count) if head != self.head.head]
         coming = self.move_camera(self.world.shot("arc")), self.world.arrive(others)
         self.play(
@@ -195,11 +195,17 @@ class Heads(Stage):
             *self.say(),
             *([Vanish(self.names)] if self.names in self.mobjects else []),
         )
+        meta = self.trace.meta
         name = claim(
-            mla,
-            _("each with its <key>keys</key> and <value>values</value>"),
+            meta.attention == "mla", _("each with its <key>keys</key> and <value>values</value>")
+        ) or claim(
+            meta.n_kv_heads == count,
             _(
                 "each with its <key>keys</key> and <value>values</value>: "
+                "multi-head attention (MHA)"
+            ),
+            _(
+                "if each had its own <key>keys</key> and <value>values</value>: "
                 "multi-head attention (MHA)"
             ),
         )

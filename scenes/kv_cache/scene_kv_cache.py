@@ -162,7 +162,7 @@ class KVCache(Stage):
             all_layers=(LARGE.n_layers, counted_layers),
             all_bytes=(EVERY_HEAD.size(), spoken_bytes),
             slots=CHIP.ridge(),
-            few=(CHIP.ridge() / 10, format_rough),
+            few=(CHIP.ridge() / 5, format_rough),
             about=(CHIP.ridge(), format_rough),
             many=(10 * CHIP.ridge(), format_rough),
         )
@@ -341,8 +341,8 @@ class KVCache(Stage):
         """With a cache, a token adds one row of keys and values. Without, all rows are computed
         again."""
         line = ngettext(
-            "multiply-adds in this layer for {number} more token",
-            "multiply-adds in this layer for {number} more tokens",
+            "multiply-adds in this layer’s attention for {number} more token",
+            "multiply-adds in this layer’s attention for {number} more tokens",
             self.steps,
             number=fact("decoded", self.steps),
         )
@@ -604,13 +604,13 @@ class KVCache(Stage):
         self.published = (LARGE_NAME, CHIP_NAME)
         idle = fact("idle", CHIP.ridge() - decoding_work(LARGE, "mha").per_number)
         words = self.headline_of(
-            _("{idle} of every {slots} multipliers wait", idle=idle, slots=self.facts["slots"]),
+            _("{idle} of {slots} multiply-adds don’t happen", idle=idle, slots=self.facts["slots"]),
             _("while one number comes from memory"),
         )
         memory = Memory()
         chip = Chip(round(CHIP.ridge()), memory, self.frame)
         cache = _("memory with the KV cache")
-        lamps = _("{chip}: some of its multipliers", chip=CHIP_NAME)
+        lamps = _("{chip}: a lamp for each multiply-add", chip=CHIP_NAME)
         names = [
             words_at(cache, memory.pose.corner(0, 1, 0.5), away=(-0.2, 0.3)),
             words_at(lamps, chip.pose.corner(1, 1, 0.5), away=(0.0, 0.35), width=self._above),

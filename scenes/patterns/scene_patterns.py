@@ -111,7 +111,7 @@ class Patterns(Stage):
             first=claim(meta.has_bos, _("the beginning token"), _("the first word")),
             resting=resting,
             few=resting // SEVERAL,
-            some=resting // 3,
+            some=resting // 2,
             many_layers=(LARGE.n_layers, counted_layers),
             many_heads=(LARGE.n_heads, counted_heads),
             many=LARGE.n_layers * LARGE.n_heads,

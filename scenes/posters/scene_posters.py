@@ -152,15 +152,15 @@ class LatentPoster(Poster):
 
     def words(self) -> VGroup:
         latent, rope = self.view.mla.rank, self.view.mla.d_rope
-        line = (
+        line = claim(
+            bool(rope),
             _(
                 "one <latent>latent</latent> and a <key>rotated key</key>: {latent} + {rope} "
                 "numbers per token",
                 latent=latent,
                 rope=rope,
-            )
-            if rope
-            else _("one <latent>latent</latent>: {count} numbers per token", count=latent)
+            ),
+            _("one <latent>latent</latent>: {count} numbers per token", count=latent),
         )
         name = _(self.name)
         # In wide frames it stands on one line, and is smaller if need be: cards are below.

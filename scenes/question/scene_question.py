@@ -161,16 +161,16 @@ class Question(Stage):
 
     @beat(
         ask="Suppose a large model, DeepSeek-R1, kept all its keys and values. How many tokens "
-        "would fill a GPU with {gigabytes} gigabytes: about [{few}], [{about}] or [{many}]?",
+        "would fill an empty GPU with {gigabytes} gigabytes: about [{few}], [{about}] or [{many}]?",
         answer="about",
         choice="about {choice} tokens",
     )
     def until_it_bursts(self) -> None:
         """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
-        tokens, a GPU with {gigabytes} [gigabytes] is full."""
+        tokens, an empty GPU with {gigabytes} [gigabytes] is full."""
         tempo = self.theme.tempo
         words = self.headline_of(
-            _("{capacity} tokens fill one GPU", capacity=self.facts["capacity"]),
+            _("{capacity} tokens fill an empty GPU", capacity=self.facts["capacity"]),
             _(
                 "if {model} keeps all <key>keys</key> and <value>values</value>; "
                 "one more bursts it",

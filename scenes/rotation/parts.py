@@ -102,7 +102,9 @@ class TurnedWords(VGroup):
     step
         By how much hands turn from one word to the next, in radians.
     pair
-        The places of a query and of a key, whose words and hands have their colours.
+        Which words are those of a query and of a key: they and their hands have their colours.
+    first
+        Position of the first word: what is before it, such as a beginning token, counts too.
     apart
         What is said beside the large clock, which has the hands of both.
     room
@@ -117,10 +119,16 @@ class TurnedWords(VGroup):
     """
 
     def __init__(
-        self, words: Sequence[str], step: float, pair: tuple[int, int], apart: str, room: Box
+        self,
+        words: Sequence[str],
+        step: float,
+        pair: tuple[int, int],
+        first: int,
+        apart: str,
+        room: Box,
     ) -> None:
         super().__init__()
-        theme, self.step, self.pair = current_theme(), step, pair
+        theme, self.step, self.pair, self.first = current_theme(), step, pair, first
         above, below = room.split_rows((3, 2), GAP)
         self.words, places = words_in_columns(words, below)
         roles = dict(zip(pair, (theme.query, theme.key), strict=True))
@@ -142,9 +150,9 @@ class TurnedWords(VGroup):
 
     def turn(self, share: float) -> None:
         """Turn all hands a share, 0 to 1, of their way: each word is one step further."""
-        for number, clock in enumerate(self.clocks):
-            clock.turn(share * number * self.step)
-        query, key = (share * number * self.step for number in self.pair)
+        for position, clock in enumerate(self.clocks, start=self.first):
+            clock.turn(share * position * self.step)
+        query, key = (share * (self.first + number) * self.step for number in self.pair)
         self.large.turn(query, key)
         face = self.large[0]
         between = Arc(ARC * face.width / 2, np.pi / 2 - key, key - query)

@@ -134,7 +134,7 @@ class RotationAndLatent(Stage):
     def _turned_words(self, said: Callable[[], Headline], step: float) -> TurnedWords:
         """Return the words of the prompt, each with its clock, for the room below the headline."""
         apart, room = counted_places(abs(self.pair[0] - self.pair[1])), said().below(head=GAP)
-        return TurnedWords(self.layer.words, step, self.pair, apart, room)
+        return TurnedWords(self.layer.words, step, self.pair, self.layer.first, apart, room)
 
     def _say(self, name: str, figure: str, line: str) -> Callable[[], Headline]:
         """Make the words of a picture a part, and return what makes them."""

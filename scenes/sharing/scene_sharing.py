@@ -90,7 +90,7 @@ class Sharing(Stage):
             self.facts |= named_facts(
                 moved=(share, spoken_share),
                 few=(10 * share, format_rough),
-                some=(30 * share, format_rough),
+                some=(50 * share, format_rough),
                 percent=(100 * share, format_decimal),
             )
 
@@ -143,7 +143,14 @@ class Sharing(Stage):
                 stand_for(plate.body, role)  # a slab of the scene before
         self.play(self.world.arrive(run_time=RISE))
         self.wait_for("multi-head")
-        line = _("multi-head attention: <key>keys</key> and <value>values</value> for every head")
+        line = claim(
+            has_copies(self.trace),
+            _(
+                "multi-head attention, if every head had its own <key>keys</key> and "
+                "<value>values</value>"
+            ),
+            _("multi-head attention: <key>keys</key> and <value>values</value> for every head"),
+        )
         self.play(*self.say(self.headline_of("MHA", line)))
 
     @beat(

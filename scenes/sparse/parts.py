@@ -173,6 +173,8 @@ class HeadsAtWords(Group):
 class TokenFloor(Group):
     """A floor of tiles that runs to the horizon, one for each token in a cache: a sketch.
 
+    Which tiles are lit is made up, and pictures of it say so.
+
     Parameters
     ----------
     tokens

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from manim import Group, LaggedStart
 
-from extract.facts.architectures import architecture
+from extract.facts.architectures import architecture, kv_cache_elements
 from extract.facts.newer_schemes import (
-    NEWER_SCHEMES,
     V4_ARITHMETIC,
     V4_CACHE,
+    V4_CONTEXT,
     V4_POOLING,
     V32_CONTEXT,
 )
@@ -19,16 +19,16 @@ from filmkit.core.animations import Appear, Arrive
 from filmkit.core.camera import Shot
 from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.language import _
-from filmkit.core.numbers import counted_heads, spoken_share, whole_percent
+from filmkit.core.numbers import counted_heads, format_number, spoken_share, whole_percent
 from filmkit.core.stage import Stage, beat
 from filmkit.core.token_text import printable
-from filmkit.world.published import published_notes
+from filmkit.world.published import LARGE, published_notes
 from filmkit.world.standing import stand, stand_at_once
 from scenes.sparse.parts import HeadsAtWords, Pooling, TokenFloor, by_word
 
 MOST = 3  # tokens that are read, at most; half of all if these are fewer
 FEWEST = 4  # tokens of which some can be read and others not
-WRONG = 0.8, 0.9  # answers, as shares of the right one
+WRONG = 0.6, 0.9  # answers, as shares of the right one
 BELOW, FOOT = 0.4, 0.2  # room below a headline, and below a picture
 READ, CHOOSE = 2.0, 3.6  # seconds in which heads read, and in which each reads what it chose
 POOL = 2.4  # seconds in which tokens become an entry
@@ -63,7 +63,8 @@ class Sparse(Stage):
         few, some = (share * self.held["best"] for share in WRONG)
         shares = {**self.held, "few": few, "some": some}
         shares |= {"cache": V4_CACHE, "arithmetic": V4_ARITHMETIC}
-        self.facts |= named_facts(n=self.n, top_k=self.chosen)
+        stored = kv_cache_elements(V32) / kv_cache_elements(LARGE)
+        self.facts |= named_facts(n=self.n, top_k=self.chosen, stored=(stored, format_number))
         self.facts |= named_facts(group=V4_POOLING[0], block=V4_POOLING[1])
         self.facts |= named_facts(**{name: (share, spoken_share) for name, share in shares.items()})
         heads, word = fact("all", len(self.rows), counted_heads), printable(layer.words[-1])
@@ -108,7 +109,16 @@ class Sparse(Stage):
         lowest = min((self.mean, *self.said.values()), key=lambda words: words.get_bottom()[1])
         self.heads = HeadsAtWords(layer, words, lowest.below(head=BELOW, foot=FOOT))
         self.merged = self.headline_of(
-            _("Merge before keeping"), _("{model} keeps one entry for several tokens", model=V4)
+            _("Merge before keeping"),
+            _(
+                "DeepSeek’s claim for {model} at {tokens} tokens: {cache} of the cache of {old}, "
+                "{arithmetic} of its arithmetic",
+                model=V4,
+                old=V32.name,
+                tokens=fact("claimed at", V4_CONTEXT),
+                cache=fact("cache", V4_CACHE, whole_percent),
+                arithmetic=fact("arithmetic", V4_ARITHMETIC, whole_percent),
+            ),
         )
         floor = self.merged.below(head=BELOW, foot=FOOT)
         self.floor = TokenFloor(V32_CONTEXT, self.chosen, floor, self.frame)
@@ -118,7 +128,10 @@ class Sparse(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         if self.playing in SKETCHES:
-            return published_notes([V32.name if self.playing == "an_indexer_chooses" else V4])
+            if self.playing == "an_indexer_chooses":
+                return published_notes([V32.name])
+            about, hidden = published_notes([V4])
+            return f"{about}  ·  " + _("claims from copies of its model card"), hidden
         layer, hidden = self.layer, ""
         if layer.hides_first:
             hidden = _("{word}: {tokens}", word=self.hidden, tokens=layer.hidden_name)
@@ -172,14 +185,18 @@ class Sparse(Stage):
 
     @beat
     def an_indexer_chooses(self) -> None:
-        """In DeepSeek-V3.2, a small indexer [chooses] {top_k} tokens. The model reads [less],
-        but stores no less: all latents stay."""
+        """In DeepSeek-V3.2, a small indexer [chooses] {top_k} tokens. The model reads [less], but
+        stores {stored} times as much as DeepSeek-R1: all latents stay, and each gets a key for the
+        indexer."""
         number = _(
             "{chosen} of {all} tokens",
             chosen=self.facts["top_k"],
             all=fact("context", V32_CONTEXT),
         )
-        line = _("all <latent>latents</latent> are kept; only the <ink>marked</ink> ones are read")
+        line = _(
+            "all <latent>latents</latent> are kept; only the <ink>marked</ink> ones are read "
+            "(a sketch: marked at random)"
+        )
         floor = self.floor
         stand(self, floor.shot, floor.tokens)
         self.wait_for("chooses")
@@ -190,20 +207,13 @@ class Sparse(Stage):
     @beat
     def pooled_before(self) -> None:
         """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into [one], or [even]
-        {block}. At a million tokens, that's {cache} of the [cache], with {arithmetic} of the
-        arithmetic."""
-        (scheme,) = (scheme for scheme in NEWER_SCHEMES if scheme.model == V4)
-        layers = {part.pooling: part.n_layers for part in scheme.layers}
-        entries = {count: _("{count} tokens, one entry", count=count) for count in V4_POOLING}
+        {block}. At a million tokens, DeepSeek says of V4-Pro, that's {cache} of DeepSeek-V3.2's
+        [cache], with {arithmetic} of the arithmetic."""
+        # How many layers are of which kind only copies of its configuration say.
+        where = _("in some layers"), _("in other layers")
         texts = {
-            count: (
-                entry,
-                _(
-                    "in {layers} layers",
-                    layers=fact("pooling layers", layers[count], beside=entry, tokens=count),
-                ),
-            )
-            for count, entry in entries.items()
+            count: (_("{count} tokens, one entry", count=count), layers)
+            for count, layers in zip(V4_POOLING, where, strict=True)
         }
         across = FEWER if self.frame.upright else ACROSS
         poolings = Pooling.in_room(texts, across, self.merged.below(head=BELOW, foot=FOOT))

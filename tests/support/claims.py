@@ -48,6 +48,11 @@ def is_likeliest(stage: Stage) -> bool:
     return int(stage.trace["top_ids"][after - 1, 0]) == stage.trace.meta.token_ids[after]
 
 
+def shares(stage: Stage) -> bool:
+    """Whether some heads read the same keys and values."""
+    return stage.trace.meta.n_kv_heads < stage.trace.meta.n_heads
+
+
 def has_bias(stage: Stage, letter: str) -> bool:
     return f"b_{letter}.{stage.layer.layer}" in stage.trace.tensors
 
@@ -108,6 +113,12 @@ CLAIMS: dict[str, Claim] = {
     "our sentence ends": lambda s, beat: follows_prompt(s),
     "our sentence is [read]": lambda s, beat: not follows_prompt(s),
     # scene_attention
+    "each token of the sentence becomes a row of {width} numbers, and ": (
+        lambda s, beat: s.trace.meta.has_bos
+    ),
+    "each token of the sentence becomes a row of {width} numbers.": (
+        lambda s, beat: not s.trace.meta.has_bos
+    ),
     "Two learned matrices make each row": lambda s, beat: not is_mla(s),
     "by way of a short latent": lambda s, beat: is_mla(s),
     "become moderate scores": lambda s, beat: s.trace.meta.score_scale != 1,
@@ -126,8 +137,9 @@ CLAIMS: dict[str, Claim] = {
     "attention output of this layer": lambda s: not is_biased(s),
     "each with its <key>keys</key> and <value>values</value>": is_mla,
     "each with its <key>keys</key> and <value>values</value>: multi-head attention (MHA)": (
-        lambda s: not is_mla(s)
+        lambda s: not is_mla(s) and not shares(s)
     ),
+    "if each had its own <key>keys</key>": lambda s: not is_mla(s) and shares(s),
     "grouped-query attention (GQA)": lambda s: s.trace.meta.n_kv_heads > 1,
     "multi-query attention (MQA)": lambda s: s.trace.meta.n_kv_heads == 1,
     # scene_patterns
@@ -144,6 +156,8 @@ CLAIMS: dict[str, Claim] = {
     "Its layer keeps no others": lambda s, beat: s.trace.meta.n_kv_heads == 1,
     "Its layer keeps {like_them} such sets": lambda s, beat: s.trace.meta.n_kv_heads > 1,
     # scene_sharing
+    "multi-head attention, if every head had its own": lambda s: shares(s),
+    "for every head": lambda s: not shares(s),
     "This model was trained like that": has_own,
     "some neighbours have the same ones": lambda s, beat: not has_own(s, beat),
     "share the mean of what they had": lambda s, beat: not has_own(s, beat),
@@ -182,6 +196,8 @@ CLAIMS: dict[str, Claim] = {
     "of [training], {mended}": lambda s, beat: report(s).healed is not None,
     "is [{worse}] higher.": lambda s, beat: report(s).healed is None,
     # posters and scene_sparse
+    "one <latent>latent</latent> and a <key>rotated key</key>": lambda s: has_rope(s),
+    "one <latent>latent</latent>: ": lambda s: not has_rope(s),
     "hypothetical (dim: repeated)": lambda s: s.trace.meta.n_kv_heads < s.trace.meta.n_heads,
     "the latent is fitted, not trained": lambda s: not is_mla(s) and not is_converted(s),
     "where heads rest": lambda s, beat: rests(s),

@@ -46,24 +46,24 @@ def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) ->
         for source in strong:
             yield f"{source} is shown beside the note {about!r}"
         return
-    parts = about.split(SEPARATOR)
-    if meta.model not in parts[:2]:
-        yield f"the note {about!r} does not begin with the model {meta.model!r}"
-    if (parts[0] == "random weights") is not meta.random_weights:
+    own, own_strong = ([s for s in sources if not s.model] for sources in (seen, strong))
+    parts, only_others = about.split(SEPARATOR), bool(seen) and not own
+    if (meta.model in parts[:2]) is only_others:
+        yield f"the note {about!r} is wrong about the model {meta.model!r}"
+    if not only_others and (parts[0] == "random weights") is not meta.random_weights:
         yield f"the note {about!r} is wrong about random weights"
     yield from (
         f"the note {about!r} does not name {source.model}"
         for source in strong
         if source.model not in about
     )
-    own, own_strong = ([s for s in sources if not s.model] for sources in (seen, strong))
     yield from _wrong_places(stage.trace, about, own, own_strong)
     if len(own) == len(seen):
         yield from _names_of_others(stage.trace, picture, own)
     draws_first = any(0 in _positions(stage.trace, source) for source in own_strong)
-    if own_strong and ("is not drawn" in hidden) is not (
-        stage.layer.hides_first and not draws_first
-    ):
+    lacks_it = stage.layer.hides_first and not draws_first
+    is_told, looks = "not drawn" in hidden, any(_looks(stage.trace, s) for s in own_strong)
+    if (lacks_it and looks and not is_told) or (is_told and own_strong and not lacks_it):
         yield f"the note {hidden!r} is wrong about the first token"
 
 
@@ -119,6 +119,11 @@ def named_places(about: str, meta: TraceMeta) -> Iterator[set[int]]:
             named |= set(range(int(first), int(last or first) + 1))
             named |= set(map(int, re.findall(r"\d+", more)))
         yield named
+
+
+def _looks(trace: Trace, source: TensorSource) -> bool:
+    """Return whether a source's numbers are of pairs of positions, or are of all patterns."""
+    return source.quantity == "wall_of_patterns" or "key_pos" in axes_of(trace, source)
 
 
 def _positions(trace: Trace, source: TensorSource) -> range:

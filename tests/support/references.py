@@ -88,7 +88,7 @@ REFERENCES.update(
         "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "all": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "patterns.few": lambda s: resting(s) // 8,
-        "patterns.some": lambda s: resting(s) // 3,
+        "patterns.some": lambda s: resting(s) // 2,
         "word": lambda s: printable(last_word(s)),
     }
 )
@@ -564,11 +564,6 @@ def clocks(stage: Stage) -> int:
     return len(stage.trace.rotation(stage.layer.layer).steps)
 
 
-@fact("pooling layers")
-def pooling_layers(_stage: Stage, *, tokens: int) -> int:
-    return {4: 30, 128: 31}[tokens]
-
-
 @fact("words read")
 def words_read(stage: Stage) -> int:
     return stage.layer.count + stage.layer.hides_first
@@ -640,19 +635,23 @@ REFERENCES.update(
         "full": lambda s: full("mha"),
         "latent_full": lambda s: full("mla"),
         "ridge": lambda s: ridge(),
-        "readers": lambda s, sets: R1.n_heads // sets,
+        "uses": lambda s: 1,  # a key is multiplied by one query, a value by one share
+        "old sets": lambda s: 8,
+        "old heads": lambda s: 64,
         "cache_size.few": lambda s: full("mla") / 20,
-        "cache_size.some": lambda s: full("mla") / 5,
+        "cache_size.some": lambda s: full("mla") / 4,
         "cache_size.many": lambda s: full("mla"),
         "slots": lambda s: ridge(),
-        "kv_cache.few": lambda s: ridge() / 10,
+        "kv_cache.few": lambda s: ridge() / 5,
         "kv_cache.about": lambda s: ridge(),
         "kv_cache.many": lambda s: 10 * ridge(),
         "sharing.percent": lambda s: 100 * sharing_moves(s),
         "sharing.few": lambda s: 10 * sharing_moves(s),
-        "sharing.some": lambda s: 30 * sharing_moves(s),
+        "sharing.some": lambda s: 50 * sharing_moves(s),
         "saving": lambda s: V2_SAVING,
+        "by_latent": lambda s: column_bytes(0) / column_bytes(1),
         "smaller": lambda s: old_bytes() / new_bytes(6),
+        "kept by the large model": lambda s, part: {"latent": 512, "rope": 64, "both": 576}[part],
     }
 )
 
@@ -814,12 +813,14 @@ REFERENCES.update(
         "sparse.most": most_of_a_word,
         "sparse.others": lambda s: read_tokens(s) - 1,
         **{f"sparse.{way}": partial(held, way=way) for way in ("last", "sink", "best")},
-        "sparse.few": lambda s: 0.8 * held(s, "best"),
+        "sparse.few": lambda s: 0.6 * held(s, "best"),
         "sparse.some": lambda s: 0.9 * held(s, "best"),
         "sparse.top_k": lambda s: 2048,
         "sparse.context": lambda s: 160 * 1024,
         "sparse.group": lambda s: 4,
         "sparse.block": lambda s: 128,
+        "sparse.stored": lambda s: (512 + 64 + 128) / (512 + 64),
+        "sparse.claimed at": lambda s: 10**6,
         "sparse.cache": lambda s: 0.1,
         "sparse.arithmetic": lambda s: 0.27,
     }

@@ -218,5 +218,10 @@ function fixed(value, digitsAfter = 2) {
 
 const sentences = (...texts) => texts.filter(Boolean).join(" ");
 
-// A number with its thousands set apart, and one digit after the point at most.
-const counted = (value) => new Intl.NumberFormat(root.lang, { maximumFractionDigits: 1 }).format(value);
+// A number with its thousands set apart, and one digit after the point at most; one below 1 has two
+// significant digits, so that little is not written as nothing.
+const counted = (value) =>
+  new Intl.NumberFormat(
+    root.lang,
+    Math.abs(value) < 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 1 }
+  ).format(value);

@@ -2,7 +2,7 @@
 
 const SCHEMES = {
   mha: say("keys and values for each head (MHA)"),
-  mla: say("one latent (MLA)"),
+  mla: say("a latent and a rotated key (MLA)"),
   gqa: say("shared by groups of heads (GQA)"),
   mqa: say("one set for all heads (MQA)"),
 };
@@ -56,7 +56,7 @@ drawers.memory = {
       const takes = { gigabytes: counted(taken / 1e9), gpus: counted(needed) };
       box.querySelector("p").textContent = needed > 1 ? say("{gigabytes} GB: {gpus} GPUs", takes) : say("{gigabytes} GB", takes);
       box.querySelector("small").textContent = say(
-        "One GPU is full after {tokens} tokens. Reading this cache takes {time} ms for each new token.",
+        "An empty GPU is full after {tokens} tokens. Reading this cache takes {time} ms for each new token.",
         { tokens: counted(Math.floor(gpu.bytes / each)), time: counted((1000 * taken) / gpu.speed) }
       );
     });

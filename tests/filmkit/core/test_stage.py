@@ -33,7 +33,7 @@ from filmkit.render.quality import ASPECTS, Quality, quality_of
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT as ROOT
 from tests.support.staging import complaints, play
-from tests.support.traces import make_trace
+from tests.support.traces import make_trace, replaced
 
 
 class Story(Stage):
@@ -268,7 +268,23 @@ def test_the_note_names_the_heads_that_are_shown(heads: tuple[int, ...], told: s
     stage.render()
     about, hidden = stage.beats[0].notes
     assert about == "  ·  ".join(filter(None, ["random weights", "made-up model", told]))
-    assert hidden.startswith("the beginning token")
+    assert hidden.startswith("the beginning token") is bool(heads)
+
+
+@pytest.mark.parametrize(("tensor", "told"), [("pattern", True), ("v", False)])
+def test_a_token_that_is_not_drawn_is_told_of_where_keys_are_looked_at(
+    tensor: str, told: bool
+) -> None:
+    class Shown(Stage):
+        @beat
+        def panel(self) -> None:
+            """A panel."""
+            self.add(HeadPanel(self.layer.head(0), tensor, height=2.0))
+            self.hold(1.0)
+
+    stage = Shown(make_trace())
+    stage.render()
+    assert ("is not drawn" in stage.beats[0].notes[1]) is told
 
 
 def test_the_note_follows_the_first_token() -> None:
@@ -294,6 +310,36 @@ def test_a_second_trace_is_shown_beside_the_first(tmp_path: Path) -> None:
     # Its numbers are not found in the film's own trace, so no key of that one may be named.
     assert stage.compared.source("q", 0).model == stage.compared.trace.meta.model
     assert not stage.layer.source("q", 0).model
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["no beginning token", "beginning token"])
+@pytest.mark.parametrize("both", [False, True], ids=["second alone", "both"])
+def test_notes_on_a_second_trace_are_of_that_one(tmp_path: Path, both: bool, begins: bool) -> None:
+    file, own = tmp_path / "second.safetensors", make_trace(has_bos=True)
+    second = replaced(make_trace(has_bos=begins), model="another model", random_weights=False)
+    second.save(file)
+
+    class Two(Stage):
+        tensors = ("pattern",)
+
+        @beat
+        def panels(self) -> None:
+            """A panel of the second trace, and perhaps one of the first."""
+            for number, view in enumerate((self.compared, self.layer)[: 1 + both]):
+                panel = HeadPanel(view.head(0), "pattern", height=2.0)
+                self.add(panel.shift([3.0 * number, 0, 0]))
+            self.hold(1.0)
+
+    stage = Two(own, StageSettings(compare=file))
+    stage.render()
+    about, hidden = stage.beats[0].notes
+    if both:
+        assert about == "random weights  ·  made-up model  ·  another model  ·  layer 1, head 0"
+        assert "is not drawn" in hidden
+    else:
+        # Layers and heads that are named are those of the film's own model.
+        assert about == "another model"
+        assert ("is not drawn" in hidden) is begins
 
 
 def test_a_scene_that_compares_asks_for_the_second_trace() -> None:

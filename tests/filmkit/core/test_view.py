@@ -124,7 +124,9 @@ def test_whole_rows_of_a_pattern_sum_to_one_and_give_the_models_entropies(
     head = LayerView.of_prompt(trace, None, show_first_token=show).head(1)
     rows = head.pattern_rows
     np.testing.assert_allclose(rows.sum(axis=1) + head.sink_attention, 1.0, atol=1e-6)
-    assert (head.sink_attention > 1e-3).all() == sinks
+    # What rounding to 32 bits leaves is no sink's.
+    told = head.sink_attention > (1e-3 if sinks else 0)
+    assert told.tolist() == [sinks] * len(rows)
     np.testing.assert_array_equal(rows[:, head.layer.first :], head.pattern)
 
     def bits(shares: np.ndarray) -> np.ndarray:

@@ -249,15 +249,26 @@ def fill(page: Page, model: Architecture, gpu: Chip, step: int) -> float:
     return round(1000 * 10 ** (step / 20))
 
 
-def in_tenths(value: float) -> str:
-    """Return a number as the page writes it, with one digit after the point if it is not 0."""
-    return f"{value:,.1f}".removesuffix(".0")
+def as_counted(value: float) -> str:
+    """Return a number as the page writes it: in tenths, or with two digits that are not 0."""
+    return f"{value:.2g}" if 1e-4 < value < 0.995 else f"{value:,.1f}".removesuffix(".0")
+
+
+def test_no_number_is_written_as_nothing_that_is_something(page: Page) -> None:
+    numbers = [0, 0.00012, 0.0468, 0.5, 0.96, 1, 1.25, 12.04, 70_272, 1_138_433.4]
+    written = [read_number(page.evaluate(f"counted({number})")) for number in numbers]
+    for number, text in zip(numbers, written, strict=True):
+        assert text == pytest.approx(number, rel=0.05), "as it is rounded"
+
+
+def read_number(text: str) -> float:
+    return float(text.replace(",", ""))
 
 
 def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
     schemes = {
         "keys and values for each head (MHA)": "mha",
-        "one latent (MLA)": "mla",
+        "a latent and a rotated key (MLA)": "mla",
         "shared by groups of heads (GQA)": "gqa",
         "one set for all heads (MQA)": "mqa",
     }
@@ -278,10 +289,10 @@ def test_a_gpu_holds_what_the_table_says(page: Page) -> None:
             taken = each * tokens
             needed = int(np.ceil(taken / gpu.memory_bytes))
             enough = "{gigabytes} GB" if needed < 2 else "{gigabytes} GB: {gpus} GPUs"
-            wanted.append(enough.format(gigabytes=in_tenths(taken / 1e9), gpus=f"{needed:,}"))
-            time = in_tenths(1000 * taken / gpu.bytes_per_second)
+            wanted.append(enough.format(gigabytes=as_counted(taken / 1e9), gpus=f"{needed:,}"))
+            time = as_counted(1000 * taken / gpu.bytes_per_second)
             wanted.append(
-                f"One GPU is full after {int(gpu.memory_bytes // each):,} tokens. "
+                f"An empty GPU is full after {int(gpu.memory_bytes // each):,} tokens. "
                 f"Reading this cache takes {time} ms for each new token."
             )
         assert reads(page, "#memory-boxes :is(p, small)") == wanted, model.name

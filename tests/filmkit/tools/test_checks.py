@@ -203,6 +203,9 @@ def test_words_and_panels_under_the_notes_are_seen_in_a_close_view_too() -> None
     class Noted(Stage):
         tensors = ("pattern",)
 
+        def provenance_notes(self) -> tuple[str, str]:
+            return super().provenance_notes()[0], self.hidden_note()
+
         @beat
         def only(self) -> None:
             """It stands."""

@@ -20,7 +20,7 @@ from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
 from filmkit.render.manim_config import changed_config
-from scenes.attention.parts import WorkedSum, in_formula, scaling_of, score_notes
+from scenes.attention.parts import WorkedSum, in_formula, rest_of, scaling_of, score_notes
 from scenes.attention.scene_attention import DIM, GAMMA, Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import BeatPicture, complaints, play
@@ -73,6 +73,35 @@ def test_a_window_is_told_only_where_it_masks_something(window: int, told: bool)
     assert ("what is far back is masked too" in score_notes(view)) is told
 
 
+@pytest.mark.parametrize("show", [False, True], ids=["hidden", "shown"])
+@pytest.mark.parametrize("sinks", [False, True])
+def test_what_goes_to_nothing_is_told_only_where_there_is_a_sink(sinks: bool, show: bool) -> None:
+    trace = make_trace(d_head=32, positions="rotary", sinks=sinks)
+    view = LayerView.of_prompt(trace, None, show_first_token=show).head(None)
+    # Without one some rows sum to a little less than 1, as those of any model do.
+    assert (view.pattern_rows.sum(axis=1) < 1).any()
+    told = [rest_of(view, query) for query in range(view.layer.count)]
+    assert [any("to nothing" in line for line in lines) for lines in told] == [
+        sinks
+    ] * view.layer.count
+    assert not [line for lines in told for line in lines if " 0.0%" in line]
+
+
+def test_a_share_that_would_be_written_as_zero_is_not_told() -> None:
+    whole = make_trace(d_head=32)
+    for share, told in ((0.02, ["and 2.0% to the beginning token"]), (0.0004, [])):
+        tensors = {}
+        for layer in range(whole.meta.n_layers):
+            pattern = whole.get("pattern", layer).astype(np.float64)
+            rest = pattern[..., 1:, 1:]
+            pattern[..., 1:, 1:] = (1 - share) * rest / rest.sum(axis=-1, keepdims=True)
+            pattern[..., 1:, 0] = share
+            tensors[f"pattern.{layer}"] = pattern
+        trace = replaced(whole, tensors)
+        view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
+        assert rest_of(view, 3) == told
+
+
 def test_the_rotation_is_told_only_where_there_is_one() -> None:
     assert "rotate_by_position" in Attention.beat_names(make_trace(positions="rotary"))
     assert "rotate_by_position" not in Attention.beat_names(make_trace(positions="learned"))
@@ -107,14 +136,22 @@ def test_the_first_token_is_hidden_unless_asked_for() -> None:
     trace = make_trace(has_bos=True)
     for show, first in ((False, 1), (True, 0)):
         pictures = play(Attention, trace, StageSettings(show_first_token=show))
-        texts = {item.text for item in pictures[0].texts}
-        assert any("takes part but is not drawn" in text for text in texts) is not show
+        notes = {p.record.name: p.record.notes[1] for p in pictures}
+        # What is missing is told where words are looked at, and nowhere else.
+        assert ("takes part but is not drawn" in notes["all_dot_products"]) is not show
+        assert not notes["words_become_rows"] + notes["values"]
         pattern = next(
             p.heatmap
             for p in pictures[-1].panels
             if p.heatmap.source.tensor and p.heatmap.source.tensor.startswith("pattern")
         )
         assert pattern.shape[0] == trace.meta.n_prompt - first
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_beginning_token_is_introduced_with_the_rows(begins: bool) -> None:
+    said = play(Attention, make_trace(has_bos=begins), until=0)[0].record.narration
+    assert ("so does a beginning token" in said) is begins
 
 
 def panels_of(picture: BeatPicture, tensor: str) -> list[PanelItem]:

@@ -39,10 +39,11 @@ def pictures() -> dict[str, BeatPicture]:
     ("beat", "expected"),
     [
         ("one_token", ["4.0 MB", "70 kB"]),
-        ("how_often_it_fits", ["57 latents fit"]),
+        ("how_often_it_fits", ["Latents of 57 tokens fit"]),
         ("one_gpu", ["20,011 in 80 GB", "1,138,433 in 80 GB"]),
-        ("one_number_for_all_heads", ["16 times", "242 times"]),
+        ("one_number_for_all_heads", ["once", "242 times"]),
         ("the_published_saving", ["a latent:", "÷ 3.56", "93.3% less cache"]),
+        ("a_latent_for_each_token", ["Latents of one token: 70 kB"]),
     ],
 )
 def test_the_numbers_of_the_story_are_there(

@@ -78,16 +78,22 @@ def test_plates_of_a_group_become_one_pair_and_the_cards_stay() -> None:
     assert len(boxes[0]) == 9
 
 
+KINDS_THAT_SHARE = ("grouped-query", "GQA"), ("multi-query", "MQA")
+
+
 def test_the_kind_of_attention_has_its_name() -> None:
     def names(**sizes: Any) -> set[str]:
         pictures = play(Heads, make_trace(n_heads=4, **sizes))
         texts = {item.text for picture in pictures for item in picture.texts}
-        return {text.split(": ")[-1] for text in texts if text.endswith("A)")}
+        return {text for text in texts if text.endswith("A)")}
 
-    assert names() == {"multi-head attention (MHA)"}
+    own, sets = "keys and values: multi-head attention (MHA)", "of keys and values: {} attention"
+    assert names() == {f"each with its {own}"}
     assert names(mla=True, positions="rotary", d_head=16) == set()
-    assert names(n_kv_heads=2) == {"multi-head attention (MHA)", "grouped-query attention (GQA)"}
-    assert names(n_kv_heads=1) == {"multi-head attention (MHA)", "multi-query attention (MQA)"}
+    # Heads that share have no right to the name.
+    of_groups, of_one = (f"{sets.format(kind)} ({short})" for kind, short in KINDS_THAT_SHARE)
+    assert names(n_kv_heads=2) == {f"if each had its own {own}", of_groups}
+    assert names(n_kv_heads=1) == {f"if each had its own {own}", of_one}
 
 
 def test_every_head_shows_its_own_pattern_and_output() -> None:

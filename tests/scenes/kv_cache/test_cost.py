@@ -94,6 +94,14 @@ def test_only_what_a_model_keeps_is_told(pictures: dict[str, BeatPicture]) -> No
     assert "295 multiply-adds" in pictures["memory_is_time"].record.narration
 
 
+def test_what_does_not_happen_is_work_and_no_part_of_a_chip(
+    pictures: dict[str, BeatPicture],
+) -> None:
+    texts = " ".join(item.text for item in pictures["memory_is_time"].texts)
+    assert "294 of 295 multiply-adds don’t happen" in texts
+    assert "multiplier" not in texts
+
+
 def test_a_chip_has_a_lamp_for_all_it_could_do() -> None:
     assert decoding_work(R1, "mha").per_number == 1
     for count, depth, height in ((295, 5, 4), (7, 2, 6)):

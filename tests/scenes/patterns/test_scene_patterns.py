@@ -157,7 +157,7 @@ def test_the_question_has_wrong_answers_where_there_are_many_resting_heads() -> 
         pictures = play(Patterns, trace)
         resting = int((first_token_weight(prompt_patterns(trace)) > 0.5).sum())
         said = shown(pictures, "ask_a_place_to_rest").record.narration
-        assert said.endswith(f"{resting // 8}, {resting // 3} or {resting}?") is several
+        assert said.endswith(f"{resting // 8}, {resting // 2} or {resting}?") is several
         assert shown(pictures, "a_place_to_rest").record.narration.startswith(f"{resting} give")
 
 

@@ -34,7 +34,7 @@ def test_the_memory_is_full_after_as_many_tokens_as_it_holds(
     pictures: dict[str, BeatPicture],
 ) -> None:
     assert CAPACITY * TOKEN <= GPU_BYTES < (CAPACITY + 1) * TOKEN
-    assert "20,011 tokens fill one GPU" in texts(pictures["until_it_bursts"])
+    assert "20,011 tokens fill an empty GPU" in texts(pictures["until_it_bursts"])
     assert "2,000, 20,000 or 200,000?" in pictures["ask_until_it_bursts"].record.narration
 
 

@@ -181,17 +181,18 @@ def test_a_sum_is_true_as_it_is_printed(
 
 
 def test_each_word_is_a_step_further_and_two_have_the_colours_of_their_roles() -> None:
-    turned = TurnedWords([" one", " two", " three"], 0.75, (2, 1), "apart", Box(0, 0, 6, 4))
+    words, room = [" one", " two", " three"], Box(0, 0, 6, 4)
+    turned = TurnedWords(words, 0.75, (2, 1), 1, "apart", room)
     face, query, key = turned.large
     for share in (0.0, 0.5, 1.0):
         turned.turn(share)
         hands = [*(hand for _face, hand in turned.clocks), query, key]
-        for number, hand in zip((0, 1, 2, 2, 1), hands, strict=True):
+        for position, hand in zip((1, 2, 3, 3, 2), hands, strict=True):
             x, y, _z = hand.get_end() - hand.get_start()
-            assert np.arctan2(x, y) == pytest.approx(share * number * 0.75)
+            assert np.arctan2(x, y) == pytest.approx(share * position * 0.75)
         ends = turned.arc.points[[0, -1]] - face.get_center()
         angles = np.arctan2(ends[:, 0], ends[:, 1])
-        np.testing.assert_allclose(angles, [share * 0.75, share * 1.5], atol=1e-9)
+        np.testing.assert_allclose(angles, [share * 1.5, share * 2.25], atol=1e-9)
     theme = current_theme()
     colours = [word.get_fill_color().to_hex().lower() for word in turned.words]
     assert colours == [theme.ink.lower(), theme.key.lower(), theme.query.lower()]

@@ -136,6 +136,15 @@ def inside(word: Label, card: HeadCard) -> bool:
     return place.contains(Box.between(word.get_corner(DL)[:2], word.get_corner(UR)[:2]))
 
 
+@pytest.mark.parametrize("case", ["grouped", "every head its own", "one for all"])
+def test_heads_that_share_are_not_called_multi_head_attention(case: str) -> None:
+    trace = make_trace(**CASES[case])
+    (picture,) = play(Sharing, trace, until=0)
+    texts = {item.text for item in picture.texts}
+    would_be = "multi-head attention, if every head had its own keys and values" in texts
+    assert would_be is (trace.meta.n_kv_heads < trace.meta.n_heads)
+
+
 def test_a_model_with_one_set_has_no_mean_to_compare_with() -> None:
     beats = Sharing.beat_names(make_trace(**CASES["one for all"]))
     assert beats == ("a_set_for_every_head", "one_set_for_all", "what_it_costs", "what_else")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -168,3 +169,20 @@ def test_published_numbers_are_marked_as_not_the_models() -> None:
         assert any(numbers in text for text in texts)
         assert any("not the traced model" in text for text in texts)
     assert not any("not the traced" in text for text in all_texts(pictures["less_to_read"]))
+
+
+def test_what_is_made_up_or_claimed_is_called_so() -> None:
+    pictures = {picture.record.name: picture for picture in play(Sparse, make_trace())}
+    floor, merged = (
+        " ".join(all_texts(pictures[name])) for name in ("an_indexer_chooses", "pooled_before")
+    )
+    # Nothing is known of which tokens are chosen.
+    assert "a sketch" in floor
+    # It stores a key of 128 numbers beside the 576 of a latent and a rotated key.
+    assert "stores 1.22 times as much as DeepSeek-R1" in floor
+    assert "10% of the cache" in merged
+    assert "27% of its arithmetic" in merged
+    assert "DeepSeek’s claim for DeepSeek-V4-Pro" in merged
+    assert "copies" in pictures["pooled_before"].record.notes[0]
+    # Of how many layers are of which kind, only copies were read.
+    assert not {"30", "31"} & set(re.findall(r"\d+", merged))
