@@ -270,8 +270,7 @@ class CacheSize(Stage):
         """Return the words over a card of lamps: how often its number is used, and what it is."""
         at, width = card.pose.corner(1, 1, 0.5), 0.48 * self.frame.free.width
         label = words_at(name, at, away=NAME, width=2 * width if self.frame.tall else width)
-        times = _("{count} times", count=count)
-        number = Label(times, size=BIG).next_to(label, UP, buff=NUMBER)
+        number = Label(count, size=BIG).next_to(label, UP, buff=NUMBER)
         return keep_upright(VGroup(number, label), at)
 
     @beat
@@ -304,12 +303,14 @@ class CacheSize(Stage):
             sets=fact("old sets", OLD.n_kv_heads, counted_sets),
             heads=fact("old heads", OLD.n_heads, counted_heads),
         )
-        texts = (
-            shared if upright else _("keys and values: {shared}", shared=shared),
+        texts = [
+            _("keys and values: {shared}", shared=shared),
             _("a latent: ÷ {factor}", factor=factors[0]),
             _("fewer layers: ÷ {factor}", factor=factors[1]),
             _("fewer bits: ÷ {factor}", factor=factors[2]),
-        )
+        ]
+        if upright:
+            texts[0] = shared  # there is room for few words
         poses = [body.sizes[0], *(step.pose for step in body.steps)]
         labels = [beside(text, pose) for text, pose in zip(texts, poses, strict=True)]
         shot = self.seen(body.corners, words, labels)

@@ -21,7 +21,7 @@ from extract.trace import Trace
 from filmkit.core.animations import Appear, Presence, Recolour, Vanish, first_half
 from filmkit.core.arrival import stand_for
 from filmkit.core.camera import Shot, keep_upright
-from filmkit.core.facts import fact, named_facts
+from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
 from filmkit.core.norm import Norm
@@ -90,7 +90,7 @@ class Sharing(Stage):
             self.facts |= named_facts(
                 moved=(share, spoken_share),
                 few=(10 * share, format_rough),
-                some=(50 * share, format_rough),
+                some=(20 * share, format_rough),
                 percent=(100 * share, format_decimal),
             )
 

@@ -29,7 +29,6 @@ from scenes.sparse.parts import HeadsAtWords
 from tests.support.meanings import NOT_YET, Seen
 from tests.support.on_screen import role_of
 from tests.support.references import (
-    R1,
     chosen_keys,
     kv_heads,
     read_tokens,
@@ -106,9 +105,8 @@ def _patterns(seen: Seen, wall: Mobject) -> str:
 def _lamps(seen: Seen, card: Mobject) -> str:
     """As many lamps burn, if any, as the number before them keeps busy."""
     assert isinstance(card, LampCard)
-    sets = 8  # of keys and values that a large model might have
     busy = {
-        "key": round(R1.n_heads / sets),
+        "key": 1,  # of a key that each head has for itself
         "latent": round(work(seen.stage)),
         "": 1,  # a number that is on its way
     }

@@ -361,7 +361,7 @@ WORDS: dict[str, Condition] = {
     "kept": free,
     "keys and values of every head: {size}": figure("cached bytes", "size", scheme="mha"),
     "memory with the KV cache": body("key", "value", among=ALL_BODIES, over=True),
-    "{chip}: some of its multipliers": body("lamps", among=ALL_BODIES, over=True),
+    "{chip}: a lamp for each multiply-add": body("lamps", among=ALL_BODIES, over=True),
     # scene_sharing
     "MHA": figure("average", attention="MHA"),
     "GQA": figure("average", attention="GQA"),
@@ -374,11 +374,13 @@ WORDS: dict[str, Condition] = {
         both(figure("full", "full"), body("key", "value")),
         both(figure("latent_full", "full"), body("latent")),
     ),
-    "once": figure("uses"),
     "{count} times": figure("work", "count"),
     "a key that one head reads": both(figure("uses"), body("key", over=True)),
     "a latent that all heads share": both(figure("work"), body("latent", over=True)),
-    "keys and values": body("key", "value"),
+    "keys and values: {shared}": body("key", "value"),
+    "{old_sets} for {old_heads}": both(
+        figure("old sets", "old_sets"), figure("old heads", "old_heads"), body("key", "value")
+    ),
     "a latent: ÷ {factor}": both(figure("factor", "factor", place=0), body("latent")),
     "fewer layers: ÷ {factor}": both(figure("factor", "factor", place=1), body("latent")),
     "fewer bits: ÷ {factor}": both(figure("factor", "factor", place=2), body("latent")),
@@ -386,7 +388,7 @@ WORDS: dict[str, Condition] = {
     "a cell = a head": free,
     "not read": legend("masked"),
     "{count} tokens, one entry": either(figure("group", "count"), figure("block", "count")),
-    "in {layers} layers": figure("pooling layers", "layers"),
+    **dict.fromkeys(("in some layers", "in other layers"), free),
     # scene_answer
     **dict.fromkeys(("large models", "small models", "tests"), free),
     **dict.fromkeys(("BBH", "MMLU", "C-Eval", "CMMLU"), free),

@@ -647,7 +647,7 @@ REFERENCES.update(
         "kv_cache.many": lambda s: 10 * ridge(),
         "sharing.percent": lambda s: 100 * sharing_moves(s),
         "sharing.few": lambda s: 10 * sharing_moves(s),
-        "sharing.some": lambda s: 50 * sharing_moves(s),
+        "sharing.some": lambda s: 20 * sharing_moves(s),
         "saving": lambda s: V2_SAVING,
         "by_latent": lambda s: column_bytes(0) / column_bytes(1),
         "smaller": lambda s: old_bytes() / new_bytes(6),
