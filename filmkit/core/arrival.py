@@ -84,6 +84,10 @@ class ArrivingStage(Stage):
     def narration(self, beat: str) -> Narration:
         return Narration.of("", {}) if beat == ARRIVE else super().narration(beat)
 
+    def _claim_variant(self, beat: str) -> None:
+        if beat != ARRIVE:
+            super()._claim_variant(beat)
+
     @property
     def carried(self) -> set[Mobject]:
         return {origin for origin, _ in self._carried}

@@ -117,7 +117,9 @@ def formula_parts(of: LatentHead) -> dict[str, Matrix]:
         values=cells_of(view.layer.trace, source),
         source=source,
         rows="new",
-        name=_("scores of the latent") if view.mla.d_rope else _("scores"),
+        name={"scores_of_latents": _("scores of the latent"), "latent_scores": _("scores")}[
+            quantity
+        ],
         colour=theme.scores,
     )
     weights = replace(made["W_UK"].transposed, name=_("weights"))

@@ -13,7 +13,7 @@ from manim import Animation, Group, Line, Rectangle, VGroup
 from extract.latent.duel import Duel, Side
 from extract.trace.contents.conversion_report import Contest, Row
 from filmkit.core.animations import AnimateWith, Appear, Arrive, Glide, Recolour, second_half
-from filmkit.core.facts import fact
+from filmkit.core.facts import claim, fact
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
 from filmkit.core.light import glow
@@ -216,7 +216,7 @@ class DuelSide(Group):
         self._place, self._width = (below.left, below.y), words.width
         share = self.share.copy().shift([below.left - self.share.get_left()[0], 0, 0])
         share.set_y(below.y)
-        everything = fact("all of the attention", 1.0, whole_percent)
+        everything = fact("all of the attention", 1.0, whole_percent, beside=self.model.name)
         whole = Label(everything, size=TEXT)
         line = whole.line_height
         self._plot = plot = Box.of(
@@ -357,10 +357,13 @@ class Continuations(VGroup):
             label = Label(model.name, size=NAME, colour=model.colour, weight="semibold")
             label.shrink_to(title.width)
             self.names.add(label.on_line(title.left + label.width / 2, title.y))
-            quote = _flush(in_quotes(model.row.continuation), answer)
-            if {*model.row.continuation.strip()} == {"-"}:
-                note = Label(_("(only dashes)"), size=TEXT, colour=current_theme().muted)
-                quote.add(note.next_to(quote, buff=GAP))
+            said = in_quotes(model.row.continuation)
+            fact("said", " ".join(word.strip() for word in said), beside=model.name, way=model.way)
+            quote = _flush(said, answer)
+            dashes = {*model.row.continuation.strip()} == {"-"}
+            if note := claim(dashes, _("(only dashes)"), way=model.way):
+                about = Label(note, size=TEXT, colour=current_theme().muted)
+                quote.add(about.next_to(quote, buff=GAP))
             self.quotes.add(quote)
         self.question_mark = Label(
             "?", size=CONTINUATION, colour=models[-1].colour, weight="semibold"

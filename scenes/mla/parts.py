@@ -7,6 +7,7 @@ from typing import Any
 
 from manim import DOWN, RIGHT, VGroup
 
+from filmkit.core.facts import claim
 from filmkit.core.geometry import Frame
 from filmkit.core.language import _
 from filmkit.core.norm import TensorSource
@@ -79,16 +80,15 @@ def named_arrow(side: str, matrix: Matrix) -> VGroup:
 
 def latent_notes(view: LatentView) -> list[str]:
     """Return in words what is left out where matrices make latents, keys and values."""
-    layer, notes = view.layer, []
-    if view.mla.origin == "trained":
-        notes.append(_("latents are normalised"))
-        if view.mla.d_rope:
-            notes.append(_("the last channels of K: one rotated key for all heads"))
-    elif view.mla.d_rope:
-        notes.append(_("position has one rotated key beside them, for all heads"))
-    if any(layer.trace.has(bias, layer.layer) for bias in ("b_K", "b_V")):
-        notes.append(_("without their biases"))
-    return notes
+    layer, trained, rope = view.layer, view.mla.origin == "trained", bool(view.mla.d_rope)
+    biased = any(layer.trace.has(bias, layer.layer) for bias in ("b_K", "b_V"))
+    notes = (
+        claim(trained, _("latents are normalised")),
+        claim(trained and rope, _("the last channels of K: one rotated key for all heads")),
+        claim(rope and not trained, _("position has one rotated key beside them, for all heads")),
+        claim(biased, _("without their biases")),
+    )
+    return [note for note in notes if note]
 
 
 def loss_parts(head: LatentHead) -> dict[str, Matrix]:

@@ -26,7 +26,7 @@ from filmkit.core.animations import (
     first_half,
     second_half,
 )
-from filmkit.core.facts import fact, named_facts
+from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.headline import Headline
 from filmkit.core.language import QUESTION, _
 from filmkit.core.numbers import (
@@ -199,25 +199,26 @@ class LatentAttention(Stage):
 
     def _setting(self) -> str:
         """Return in what setting the duel is, and once what training would change."""
-        if not is_converted(self.trace):
-            return _("this layer alone, nothing trained")
-        report, untrained = (
-            conversion_report(self.trace),
+        converted = is_converted(self.trace)
+        setting = claim(
+            converted,
             _("every layer converted, nothing trained"),
+            _("this layer alone, nothing trained"),
         )
-        if self.playing != "every_layer" or report.healed is None or report.shared_set is None:
-            return untrained
+        report = conversion_report(self.trace) if converted else None
+        if self.playing != "every_layer" or report is None or report.shared_set is None:
+            return setting
+        if report.healed is None:
+            return setting
         best, latent = (
             fact("moved when trained", row.moved, whole_percent, way=way)
             for way, row in (("best", report.shared_set.final), ("latent", report.final))
         )
+        minutes = counted_minutes(report.heal_minutes)
         trained = _(
-            "trained {minutes}: {best} and {latent}",
-            minutes=counted_minutes(report.heal_minutes),
-            best=best,
-            latent=latent,
+            "trained {minutes}: {best} and {latent}", minutes=minutes, best=best, latent=latent
         )
-        return f"{untrained}; {trained}"
+        return f"{setting}; {trained}"
 
     def prepare(self) -> None:
         if is_converted(self.trace) and self.layer.layer != self.trace.meta.featured.layer:
@@ -310,7 +311,12 @@ class LatentAttention(Stage):
         equal = "equal" if self.facts["cached"] == self.facts["budget"] else "unequal"
         if beat == "one_latent_for_all":
             return ("beside_" if self.view.mla.d_rope else "") + equal
-        return equal
+        return "equal" if self._duel_is_equal else "unequal"
+
+    @property
+    def _duel_is_equal(self) -> bool:
+        """Whether all sides of the duel keep as many numbers."""
+        return len({model.side.numbers for model in self.models}) == 1
 
     def _ask(self) -> None:
         super()._ask()
@@ -386,9 +392,11 @@ class LatentAttention(Stage):
                 width=fact("width", self.trace.meta.d_model),
                 rank=self.facts["rank"],
             ),
-            _("a token’s row becomes a short <latent>latent</latent>; a rotated key is kept too")
-            if self.view.mla.d_rope
-            else _("a token’s row becomes a short <latent>latent</latent>, and only that is kept"),
+            claim(
+                bool(self.view.mla.d_rope),
+                _("a token’s row becomes a <latent>latent</latent>; a rotated key is kept too"),
+                _("a token’s row becomes a <latent>latent</latent>, and only that is kept"),
+            ),
         )
         latent = self.view.head(self.head.head)
         for name, part in zip("XC", at_one_pitch(latent, self.made["C"], self.frame), strict=True):
@@ -430,8 +438,9 @@ class LatentAttention(Stage):
             self.part(name, part)
         error = fact("relative error", head.comparison("k").error, format_share, of="k")
         line = _("off by <key>{share} of the keys’ size</key>", share=error)
-        about = [_("without their mean row")] if self.view.biased else []
-        words = self.headline_of(_("Close, but not exact"), "; ".join([line, *about]))
+        about = claim(self.view.biased, _("without their mean row"))
+        line = "; ".join(filter(None, (line, about)))
+        words = self.headline_of(_("Close, but not exact"), line)
         show = partial(self.show, TALL_LOSS if self.frame.tall else LOSS, headline=words)
         show(later="lost", lit={"lost": 0.0})
         self.wait_for("difference")
@@ -443,22 +452,26 @@ class LatentAttention(Stage):
     def _duel_words(self) -> tuple[Headline, ...]:
         """Return the headlines of the duel: the budget, this layer, and the mean of all layers."""
         given = {name: self.facts[name] for name in ("cached", "budget")}
-        equal = given["cached"] == given["budget"]
+        equal = self._duel_is_equal
         mean, best, latent = (model.moved for model in self.models)
         said = [
             (
-                _("The same budget") if equal else _("Three ways to keep less"),
-                _("{budget} numbers for each token: which keeps the patterns?", **given)
-                if equal
-                else _(
-                    "{budget} or {cached} numbers for each token: which keeps the patterns?",
-                    **given,
+                claim(equal, _("The same budget"), _("Three ways to keep less")),
+                claim(
+                    equal,
+                    _("{budget} numbers for each token: which keeps the patterns?", **given),
+                    _(
+                        "{budget} numbers, or {cached} with a latent: which keeps the patterns?",
+                        **given,
+                    ),
                 ),
             ),
             (
-                _("A latent shifts attention less")
-                if latent < min(mean, best)
-                else _("How much moves"),
+                claim(
+                    latent < min(mean, best),
+                    _("A latent shifts attention less"),
+                    _("How much moves"),
+                ),
                 _("<highlight>coloured</highlight>: attention that moved to another word"),
             ),
         ]
@@ -466,7 +479,7 @@ class LatentAttention(Stage):
             *sets, latent = (row.moved for row in self.rows)
             said.append(
                 (
-                    _("The latent keeps most") if latent < min(sets) else _("How much moves"),
+                    claim(latent < min(sets), _("The latent keeps most"), _("How much it moves")),
                     _("attention that moved to another word, layer by layer and on average"),
                 )
             )
@@ -550,25 +563,8 @@ class LatentAttention(Stage):
         [best] fit, like [that]."""
         first, stop = int(self.trace.meta.has_bos), self.trace.meta.n_prompt
         prompt = printable("".join(self.trace.meta.tokens[first:stop]).strip())
-        budget, cached = self.facts["budget"], self.facts["cached"]
-        words = self.headline_of(
-            *(
-                (
-                    _("Same prompt, same budget"),
-                    _("{budget} numbers for each token, in each layer", budget=budget),
-                )
-                if budget == cached
-                else (
-                    _("Same prompt"),
-                    _(
-                        "{budget} or, with a latent, {cached} numbers for each token, in each "
-                        "layer",
-                        budget=budget,
-                        cached=cached,
-                    ),
-                )
-            )
-        )
+        line = _("{budget} numbers for each token, in each layer", budget=self.facts["budget"])
+        words = self.headline_of(_("Same prompt, same budget"), line)
         room, upright = words.below(head=GAP), self.frame.upright
         said = Continuations(self.models, prompt, room, upright=upright)
         self.continuations = said
@@ -767,10 +763,10 @@ class LatentAttention(Stage):
     )
     def every_head_reads_it(self) -> None:
         self.room = LightRoom(self.view, self.frame)
-        line = (
-            _("read one <latent>latent</latent> and one <key>rotated key</key>")
-            if self.view.mla.d_rope
-            else _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>")
+        line = claim(
+            bool(self.view.mla.d_rope),
+            _("read one <latent>latent</latent> and one <key>rotated key</key>"),
+            _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
         )
         if is_fitted(self.trace):
             moved = fact("all moved", self._all_moved(), whole_percent)
@@ -783,17 +779,17 @@ class LatentAttention(Stage):
     def the_cache(self) -> None:
         """This is all that is kept: {cached} numbers for each token."""
         count = counted_heads(self.trace.meta.n_heads)
-        line = (
+        line = claim(
+            bool(self.view.mla.d_rope),
             _(
                 "all that this layer keeps of a token: a <latent>latent</latent> and a "
                 "<key>rotated key</key>, for {heads}",
                 heads=count,
-            )
-            if self.view.mla.d_rope
-            else _(
+            ),
+            _(
                 "all that this layer keeps of a token: one <latent>latent</latent> for {heads}",
                 heads=count,
-            )
+            ),
         )
         words = self.headline_of(_("{number} numbers", number=self.facts["cached"]), line)
         middle = 0.0 if self.frame.upright else WORD

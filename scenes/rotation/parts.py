@@ -221,7 +221,10 @@ class Bars(VGroup):
             lit = number == distance
             bar.set_fill(theme.scores if lit else theme.flow, opacity=1.0)
             glow(bar, float(lit))
-        score = fact("slid", float(self.scores[distance]), format_number, distance=distance)
+        near = self.note.text if distance == self.distance else ""
+        score = fact(
+            "slid", float(self.scores[distance]), format_number, beside=near, distance=distance
+        )
         self.number.submobjects = [
             Label(score, size=NUMBER, colour=theme.scores, weight="semibold")
         ]
@@ -277,22 +280,17 @@ def sum_of_parts(view: HeadView, pair: tuple[int, int], box: Box) -> Amounts:
         float(parts_of_scores(layer.trace, layer.layer, view.head, part)[drawn, drawn][pair])
         for part in SUM
     ]
-    numbers, sign = _added(values)
+    digits = next((d for d in (1, 2, 3) if _adds_up(values, d)), 3)
+    # Equal if the numbers are so as they are printed.
+    sign = "=" if _adds_up(values, digits) else "≈"
     names = _("from the latent"), _("+ from the rotated key"), _("{sign} together", sign=sign)
+    write = partial(format_decimal, digits=digits)
+    numbers = [
+        fact("part of a score", value, write, beside=name, part=part)
+        for part, value, name in zip(SUM, values, names, strict=True)
+    ]
     colours = theme.latent, theme.key, theme.scores
     return Amounts(values, numbers, names, colours, box, starts=(0.0, values[0], 0.0))
-
-
-def _added(values: Sequence[float]) -> tuple[list[str], str]:
-    """Return two numbers and their sum as text, and the sign between: "=" or, rounded, "≈".
-
-    As many decimals are written as the sum needs to be right as it is printed.
-    """
-    digits = next((d for d in (1, 2, 3) if _adds_up(values, d)), 3)
-    write = partial(format_decimal, digits=digits)
-    pairs = zip(SUM, values, strict=True)
-    texts = [fact("part of a score", value, write, part=name) for name, value in pairs]
-    return [*texts], "=" if _adds_up(values, digits) else "≈"
 
 
 def _adds_up(values: Sequence[float], digits: int) -> bool:

@@ -13,7 +13,7 @@ from extract.recompute.merged import MergedMatrix
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import conversion_report
 from filmkit.core.animations import AnimateWith, Appear
-from filmkit.core.facts import fact, named_facts
+from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.headline import Headline
 from filmkit.core.language import _, ngettext
@@ -78,11 +78,6 @@ def counted_places(distance: int) -> str:
     return ngettext("{number} place apart", "{number} places apart", distance, number=number)
 
 
-def share_of(share: float) -> str:
-    """Return a share of something, as it is said before the something: "half", "67 percent of"."""
-    return _("half") if share == 0.5 else _("{share} of", share=spoken_share(share))
-
-
 class RotationAndLatent(Stage):
     """Why rotated keys cannot be absorbed, and the few numbers that carry position instead."""
 
@@ -113,16 +108,16 @@ class RotationAndLatent(Stage):
             ("rope", _("key: with position")),
         ):
             part = self.kept[name]
-            count = fact("kept numbers", part.values.shape[1], part=name)
+            count = fact("kept numbers", part.values.shape[1], beside=what, part=name)
             third = self.frame.free.width / 3
             lines = lines_of(count, what, third, size=NUMBER, colour=part.colour)
             self.part(f"of_{name}", lines)
         query, key = (printable(self.layer.words[place]) for place in self.pair)
         given = {"query": query, "key": key}
-        score = (
-            _("score of “{query}” with “{key}” in the converted model", **given)
-            if self.view.mla.origin == "converted"
-            else _("score of “{query}” with “{key}”", **given)
+        score = claim(
+            self.view.mla.origin == "converted",
+            _("score of “{query}” with “{key}” in the converted model", **given),
+            _("score of “{query}” with “{key}” in this model", **given),
         )
         words = self._say("added", _("Two parts, added"), score)
         self.part("sum", lambda: sum_of_parts(self.head, self.pair, words().below(head=GAP)))
@@ -172,7 +167,12 @@ class RotationAndLatent(Stage):
         self.merging = self.headline_of(_("Every distance, another matrix"), line)
         for distance in FAR:
             change = fact("change", changes[distance], whole_percent, distance=distance)
-            said = _("{share} changed", share=change) if distance else _("not turned")
+            said = claim(
+                distance == 0,
+                _("not turned"),
+                _("{share} changed", share=change),
+                distance=distance,
+            )
             self.part(f"block{distance}", merged_at(head, distance))
             self.part(f"said{distance}", lines_of(counted_places(distance), said, width))
         far = max(apart, min(FARTHEST, len(self.trace.meta.tokens) - 1))
@@ -199,13 +199,13 @@ class RotationAndLatent(Stage):
         worse = [perplexity / model - 1 for perplexity in converted]
         kept = report.rotated + report.rank
         self.facts |= named_facts(
-            share=(kept / report.cached, share_of),
+            share=(kept / report.cached, spoken_share),
             next=printable(report.next_word),
             worse=(worse[0], spoken_share),
             mended=(worse[-1], spoken_share),
             minutes=(report.heal_minutes, counted_minutes),
         )
-        words = *self.layer.words, first_sentence((report.healed or report.stored).continuation)
+        words = *self.layer.words, first_sentence(report.final.continuation)
         colours = *[self.theme.ink] * self.layer.count, own_colour(report.next_word)
         self.part("said", SentencePart(words, free.width, SENTENCE * free.height, colours))
         part = fact("kept numbers", kept, part="both")
@@ -218,8 +218,8 @@ class RotationAndLatent(Stage):
         count = len(worse)
         names = [_("converted to latents, untrained"), done][:count]
         texts = [
-            fact("perplexity", share, more_percent, healed=number > 0)
-            for number, share in enumerate(worse)
+            fact("perplexity", share, more_percent, beside=name, healed=number > 0)
+            for number, (share, name) in enumerate(zip(worse, names, strict=True))
         ]
         colours = (self.theme.muted, self.theme.latent)[-count:]
         box = Box(0, 0, free.width, PRICE * free.height)
@@ -228,7 +228,7 @@ class RotationAndLatent(Stage):
     def variant(self, beat: str) -> str:
         if beat == "a_few_numbers":
             return "own" if self.trace.meta.attention == "mla" else "converted"
-        says = self.report.stored.continuation.startswith(self.report.next_word)
+        says = self.report.final.continuation.startswith(self.report.next_word)
         return ("kept" if says else "lost") + ("" if self.report.healed is None else "_healed")
 
     def provenance_notes(self) -> tuple[str, str]:
@@ -309,16 +309,16 @@ class RotationAndLatent(Stage):
 
     @beat(
         when=is_converted,
-        kept="With {share} its cache, the converted model still [says] {next}. Its [perplexity], "
-        "how unsure it is of each next word, is [{worse}] higher.",
-        lost="With {share} its cache, this is what the converted model [says]. Its [perplexity], "
-        "how unsure it is of each next word, is [{worse}] higher.",
-        kept_healed="With {share} its cache, the converted model still [says] {next}. Its "
-        "[perplexity], how unsure it is of each next word, is [{worse}] higher; after {minutes} of "
-        "[training], {mended}.",
-        lost_healed="With {share} its cache, this is what the converted model [says]. Its "
-        "[perplexity], how unsure it is of each next word, is [{worse}] higher; after {minutes} of "
-        "[training], {mended}.",
+        kept="With {share} of its cache, the converted model still [says] {next}. Its "
+        "[perplexity], how unsure it is of each next word, is [{worse}] higher.",
+        lost="With {share} of its cache, this is what the converted model [says]. Its "
+        "[perplexity], how unsure it is of each next word, is [{worse}] higher.",
+        kept_healed="With {share} of its cache, the converted and trained model still [says] "
+        "{next}. Its [perplexity], how unsure it is of each next word, was [{worse}] higher; after "
+        "{minutes} of [training], {mended}.",
+        lost_healed="With {share} of its cache, this is what the converted and trained model "
+        "[says]. Its [perplexity], how unsure it is of each next word, was [{worse}] higher; after "
+        "{minutes} of [training], {mended}.",
     )
     def what_it_says(self) -> None:
         self.show("half\nsaid\nabout\nprice", later="said about price")

@@ -22,6 +22,8 @@ from tests.support.references import (
     report,
     resting,
     row_of,
+    side_moves,
+    whole_moves,
 )
 
 __all__ = ["CLAIMS", "claim_is_true"]
@@ -74,13 +76,24 @@ def says_it_alone(stage: Stage) -> bool:
 
 
 def says_it_converted(stage: Stage) -> bool:
-    """Whether the model goes on as before when all of it is converted, and nothing is trained."""
-    return report(stage).stored.continuation.strip().startswith(str(next_word(stage)))
+    """Whether the model goes on as before when all of it is converted, and trained if it is."""
+    made = report(stage).healed or report(stage).stored
+    return made.continuation.strip().startswith(str(next_word(stage)))
 
 
 def is_equal(stage: Stage) -> bool:
     """Whether what is kept with a latent has as many numbers as one shared set."""
     return budget(stage) == sum(latent_widths(stage))
+
+
+def duel_is_equal(stage: Stage) -> bool:
+    """Whether all sides of the duel keep as many numbers; of a converted model they do."""
+    return is_converted(stage) or is_equal(stage)
+
+
+def latent_moves_least(stage: Stage, moves: Callable[[Stage, str], float]) -> bool:
+    """Whether less attention moves with the latent than with either shared set."""
+    return moves(stage, "latent") < min(moves(stage, "mean"), moves(stage, "best"))
 
 
 def has_rope(stage: Stage) -> bool:
@@ -176,10 +189,32 @@ CLAIMS: dict[str, Claim] = {
         not is_mla(s) and not has_rope(s) and not is_equal(s)
     ),
     "this model keeps one small [latent]": lambda s, beat: is_mla(s),
-    "Each keeps {budget} numbers": lambda s, beat: is_equal(s),
-    "and the latent, with {cached}": lambda s, beat: not is_equal(s),
-    "one latent of the same size": lambda s, beat: is_equal(s),
-    "How much does one latent move": lambda s, beat: not is_equal(s),
+    "Each keeps {budget} numbers": lambda s, beat: duel_is_equal(s),
+    "and the latent, with {cached}": lambda s, beat: not duel_is_equal(s),
+    "one latent of the same size": lambda s, beat: duel_is_equal(s),
+    "How much does one latent move": lambda s, beat: not duel_is_equal(s),
+    "The same budget": lambda s: duel_is_equal(s),
+    "Three ways to keep less": lambda s: not duel_is_equal(s),
+    "numbers for each token: which keeps": lambda s: duel_is_equal(s),
+    "with a latent: which keeps": lambda s: not duel_is_equal(s),
+    "every layer converted, nothing trained": lambda s: is_converted(s),
+    "this layer alone, nothing trained": lambda s: not is_converted(s),
+    "A latent shifts attention less": lambda s: latent_moves_least(s, side_moves),
+    "How much moves": lambda s: not latent_moves_least(s, side_moves),
+    "The latent keeps most": lambda s: latent_moves_least(s, whole_moves),
+    "How much it moves": lambda s: not latent_moves_least(s, whole_moves),
+    "a rotated key is kept too": lambda s: has_rope(s),
+    "latent</latent>, and only that is kept": lambda s: not has_rope(s),
+    "without their mean row": lambda s: any(has_bias(s, letter) for letter in "KVO"),
+    "read one <latent>latent</latent> and one": lambda s: has_rope(s),
+    "read one <latent>latent</latent>; no": lambda s: not has_rope(s),
+    "keeps of a token: a <latent>latent</latent> and a": lambda s: has_rope(s),
+    "keeps of a token: one <latent>latent</latent> for": lambda s: not has_rope(s),
+    "latents are normalised": lambda s: is_mla(s),
+    "the last channels of K": lambda s: is_mla(s) and has_rope(s),
+    "position has one rotated key beside them": lambda s: has_rope(s) and not is_mla(s),
+    "without their biases": lambda s: has_bias(s, "K") or has_bias(s, "V"),
+    "(only dashes)": lambda s, way: set(row_of(s, way).continuation.strip()) == {"-"},
     "asks in its own way. Against the model's own": lambda s, beat: not is_mla(s),
     "All heads read the same latent": lambda s, beat: is_mla(s),
     "Before, each row of X became keys": lambda s, beat: not is_mla(s),
@@ -189,8 +224,12 @@ CLAIMS: dict[str, Claim] = {
     "With one latent: {next}": lambda s, beat: says_it_alone(s),
     "with one latent, like this": lambda s, beat: not says_it_alone(s),
     # scene_rotation
-    "converted model still [says] {next}": lambda s, beat: says_it_converted(s),
-    "this is what the converted model [says]": lambda s, beat: not says_it_converted(s),
+    "” in the converted model": lambda s: is_converted(s),
+    "” in this model": lambda s: not is_converted(s),
+    "not turned": lambda s, distance: distance == 0,
+    " changed": lambda s, distance: distance > 0,
+    "model still [says] {next}": lambda s, beat: says_it_converted(s),
+    "this is what the converted": lambda s, beat: not says_it_converted(s),
     "DeepSeek's way out": lambda s, beat: not is_mla(s),
     "The way out: one [rotated] key of {rope} numbers": lambda s, beat: is_mla(s),
     "of [training], {mended}": lambda s, beat: report(s).healed is not None,

@@ -21,6 +21,7 @@ from filmkit.core.quantities import place_of
 from filmkit.core.stage import Stage
 from filmkit.core.text import Number
 from filmkit.core.token_text import printable
+from filmkit.core.view import best_match
 from filmkit.mobjects.panel import Header
 from tests.support.notes import heads_of, named_places
 from tests.support.on_screen import (
@@ -35,10 +36,7 @@ from tests.support.on_screen import (
 )
 from tests.support.references import habit
 
-__all__ = ["MEANINGS", "NOT_YET", "WORDS", "Seen", "is_named", "misnamed", "misnamed_words"]
-
-NOT_YET = ("mla", "rotation")
-"""Scenes whose words and lights are not known here yet: they are being made anew."""
+__all__ = ["MEANINGS", "WORDS", "Seen", "is_named", "misnamed", "misnamed_words"]
 
 KEYS = {"k", "k_norm", "k_rot", "latent_keys", "shared_keys"}
 VALUES = {"v", "latent_values", "shared_values"}
@@ -74,9 +72,9 @@ MEANINGS = {
     "rebuilt keys": {"latent_keys"},
     "true keys": KEYS - {"latent_keys"} | {"own_keys"},
     "moved attention": {"shared_difference"},
-    "mean of the sets": {"pattern", "side_pattern", "side_difference"},
-    "best shared set": {"pattern", "side_pattern", "side_difference"},
-    "one latent": {"pattern", "side_pattern", "side_difference"},
+    "mean of the sets": {"pattern", "side_pattern: mean", "side_difference: mean"},
+    "best shared set": {"pattern", "side_pattern: best", "side_difference: best"},
+    "one latent": {"pattern", "side_pattern: latent", "side_difference: latent"},
     "with keys": {"latent_output"},
     "without keys": {"latent_output"},
     "difference": {"difference_of_forms", "lost_keys"},
@@ -96,9 +94,10 @@ def misnamed(cells: Heatmap) -> str:
 
 
 def _kind(source: TensorSource) -> str:
-    """Return a tensor's name without its layer, or a quantity."""
+    """Return a tensor's name without its layer, or a quantity, and of which way of the duel."""
     if source.tensor is None:
-        return source.quantity
+        way = dict(source.given).get("side")
+        return f"{source.quantity}: {way}" if way else source.quantity
     return ".".join(part for part in source.tensor.split(".") if not part.isdigit())
 
 
@@ -290,6 +289,57 @@ def _at_end(first: bool) -> Condition:
     return holds
 
 
+def owned(name: str, slot: str) -> Condition:
+    """A fact is written into it, and of all texts to which such facts belong its own is nearest."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        facts = [fact for fact in seen.stage.ledger if fact.name == name]
+        there = [other for other in seen.blocks if other.text in {fact.beside for fact in facts}]
+        own = {fact.beside for fact in facts if fact == slots[slot]}
+        return bool(there) and min(there, key=partial(_lines_between, block)).text in own
+
+    return holds
+
+
+def side_of_duel(way: str) -> Condition:
+    """Its panels are below it, or its figures or the words of its model belong to it."""
+    kinds = "pattern", f"side_pattern: {way}", f"side_difference: {way}"
+    return either(panel(*kinds, over=True), figure("moved share", way=way), figure("said", way=way))
+
+
+def _at_largest(seen: Seen, block: Block, slots: Slots) -> bool:
+    """Of a column of scores it stands at the row of the largest."""
+    for thing in nearest(block, seen.panels):
+        cells = thing.mobject
+        assert isinstance(cells, Heatmap)
+        if _kind(cells.source) != "latent_scores" or cells.shape[1] != 1:
+            continue
+        tall = seen.stage.camera.pixels(cells, cells.corners)[:, 1]
+        rows = np.linspace(tall.min(), tall.max(), 2 * len(cells.values) + 1)[1::2]
+        return int(np.abs(rows - block.box.y).argmin()) == int(cells.values.argmax())
+    return False
+
+
+def _distance(source: TensorSource) -> int:
+    """How far apart the words are for which weights are merged."""
+    return int(dict(source.given)["distance"])  # type: ignore[call-overload]
+
+
+def _is_at_distance(stage: Stage, source: TensorSource, slots: Slots) -> bool:
+    return _distance(source) == int(slots["number"])
+
+
+def _has_changed(stage: Stage, source: TensorSource, slots: Slots) -> bool:
+    facts = [fact for fact in stage.ledger if fact.name == "change"]
+    return any(f == slots["share"] and f.given["distance"] == _distance(source) for f in facts)
+
+
+def _is_apart(seen: Seen, block: Block, slots: Slots) -> bool:
+    """Where no matrices are merged it says how far apart the pair stands."""
+    query, key = best_match(seen.stage.head)
+    return int(slots["number"]) == query - key
+
+
 QUERIES = MEANINGS["queries"]
 ALL_BODIES = (*MATTER, "lamps")
 CREDITS = {
@@ -369,6 +419,37 @@ WORDS: dict[str, Condition] = {
     "no sharing": near("MHA", "GQA", "MQA"),
     "groups": near("GQA", "MHA", "MQA"),
     "one set": near("MQA", "GQA", "MHA"),
+    # scene_mla
+    "original": panel("pattern"),
+    "mean of the sets": side_of_duel("mean"),
+    "best shared set": side_of_duel("best"),
+    "one latent": side_of_duel("latent"),
+    "{share} moved": owned("moved share", "share"),
+    "layer {layer}": free,  # ends of axes of a chart made by hand
+    "(only dashes)": free,
+    # It stands below the product that the keys are.
+    "all keys, rebuilt": panel("latent_keys", *MEANINGS["weights"], *MEANINGS["latents"]),
+    "highest": _at_largest,
+    "≈ {number}": both(figure("rounding", "number"), panel("difference_of_forms")),
+    # scene_rotation
+    "latent: no position": figure("kept numbers", part="latent"),
+    "key: with position": figure("kept numbers", part="rope"),
+    **dict.fromkeys(
+        ("{number} place apart", "{number} places apart"),
+        either(
+            panel("merged_weights", of=_is_at_distance),
+            both(figure("apart", "number"), _is_apart),
+        ),
+    ),
+    "{share} changed": panel("merged_weights", of=_has_changed),
+    "not turned": panel("merged_weights", of=lambda s, source, slots: _distance(source) == 0),
+    **dict.fromkeys(("places apart", "as in the sentence"), free),
+    "from the latent": figure("part of a score", part="unrotated"),
+    "+ from the rotated key": figure("part of a score", part="rotated"),
+    **dict.fromkeys(("= together", "≈ together"), figure("part of a score", part="sum")),
+    "how much more unsure than the original model: shorter is better": free,
+    "converted to latents, untrained": figure("perplexity", healed=False),
+    "after {minutes} of training": figure("perplexity", healed=True),
     # scene_cache_size
     "{full} in {memory}": either(
         both(figure("full", "full"), body("key", "value")),
@@ -407,6 +488,7 @@ WRITTEN = {
     "rows": r"\d+ layers?",
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
+    "share": r"[\d.,]+%",
     **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),
 }
 """How what is written into words looks, by its name; anything where nothing is said."""
@@ -418,12 +500,12 @@ def misnamed_words(seen: Seen) -> Iterator[str]:
     So it does for words that are new, and for figures that are facts and stand alone.
     """
     stage = seen.stage
-    if type(stage).__module__.split(".")[1] in NOT_YET:
-        return
     for block in seen.blocks:
         named = [condition(seen, block, slots) for condition, slots in _meanings_of(block.text)]
         facts = [fact for fact in stage.ledger if fact == block.text]
         if any(named) or _needs_no_name(stage, block.text) or _is_of_panel(seen, block, facts):
+            continue
+        if _is_word_of(seen, block):
             continue
         if isinstance(block.parent, Header) and block.text.removeprefix("= ") in MEANINGS:
             continue  # the panel below knows its name
@@ -479,7 +561,7 @@ def _needs_no_name(stage: Stage, text: str) -> bool:
     meta = stage.trace.meta
     likely = meta.top_tokens[meta.n_prompt - 1] if meta.top_tokens else ()
     words = {printable(token).strip() for token in (*meta.tokens, *likely)} | {"‹start›"}
-    word = text.strip().removesuffix(":")
+    word = text.strip(" :“”„«»,.")
     if word.startswith(meta.model):
         return True  # in the credits
     short = word.removesuffix("…")
@@ -498,6 +580,14 @@ def _is_of_panel(seen: Seen, block: Block, facts: Iterable[Fact]) -> bool:
     return bool(own & heads) or (block.text.isdigit() and int(block.text) in heads)
 
 
+def _is_word_of(seen: Seen, block: Block) -> bool:
+    """Whether a word is one of a fact of several words, near what this belongs to."""
+    facts = [fact for fact in seen.stage.ledger if " " in fact and isinstance(fact.value, str)]
+    there = [other for other in seen.blocks if other.text in {fact.beside for fact in facts}]
+    own = {fact.beside for fact in facts if block.text.strip() in fact.split()}
+    return bool(own and there) and min(there, key=partial(_lines_between, block)).text in own
+
+
 def _is_bare(text: str) -> bool:
     """Whether a figure has no words of its own, but perhaps a unit."""
     return not re.search(r"[^\W\d_]{3}", text)
@@ -508,6 +598,13 @@ def _has_words(seen: Seen, fact: Fact) -> bool:
     there = {thing.role for thing in seen.bodies} | {block.text for block in seen.blocks}
     there |= {printable(word) for word in seen.stage.layer.words}
     return fact.beside in there
+
+
+def _lines_between(one: Block, other: Block) -> tuple[float, float, float]:
+    """Return how many lines texts are apart, and then how far aside and in height."""
+    a, b = one.box, other.box
+    over = max(0.0, a.bottom - b.top, b.bottom - a.top)
+    return over // a.height, max(0.0, a.left - b.right, b.left - a.right), over
 
 
 def _between(one: Block, other: Block) -> float:
