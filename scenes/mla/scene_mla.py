@@ -327,17 +327,17 @@ class LatentAttention(Stage):
     # One latent, expanded
 
     @beat(
-        beside_equal="Instead of {sets} sets, keep one [latent] for each token, fitted to all of "
+        beside_equal="Instead of {sets} sets, keep one latent for each token, fitted to all of "
         "them: {rank} numbers, and {rope} for its place, as many as one set has. [From] it come "
         "the keys and values of all heads.",
-        beside_unequal="Instead of {sets} sets, keep one [latent] for each token, fitted to all of "
+        beside_unequal="Instead of {sets} sets, keep one latent for each token, fitted to all of "
         "them: {rank} numbers, and {rope} for its place. [From] it come the keys and values of "
         "all heads.",
-        equal="Instead of {sets} sets, keep one [latent] for each token, fitted to all of them: "
+        equal="Instead of {sets} sets, keep one latent for each token, fitted to all of them: "
         "{rank} numbers, as many as one set has. [From] it come the keys and values of all heads.",
-        unequal="Instead of {sets} sets, keep one [latent] for each token, fitted to all of them: "
+        unequal="Instead of {sets} sets, keep one latent for each token, fitted to all of them: "
         "{rank} numbers. [From] it come the keys and values of all heads.",
-        own="For each token this model keeps one small [latent]: {rank} numbers. [From] it, it "
+        own="For each token this model keeps one small latent: {rank} numbers. [From] it, it "
         "makes the keys and values of every head.",
     )
     def one_latent_for_all(self) -> None:

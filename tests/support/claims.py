@@ -188,7 +188,7 @@ CLAIMS: dict[str, Claim] = {
     "fitted to all of them: {rank} numbers. [From]": lambda s, beat: (
         not is_mla(s) and not has_rope(s) and not is_equal(s)
     ),
-    "this model keeps one small [latent]": lambda s, beat: is_mla(s),
+    "this model keeps one small latent": lambda s, beat: is_mla(s),
     "Each keeps {budget} numbers": lambda s, beat: duel_is_equal(s),
     "and the latent, with {cached}": lambda s, beat: not duel_is_equal(s),
     "one latent of the same size": lambda s, beat: duel_is_equal(s),
