@@ -18,6 +18,7 @@ __all__ = [
     "counted_minutes",
     "counted_patterns",
     "counted_sets",
+    "counted_words",
     "format_count",
     "format_decimal",
     "format_exact",
@@ -190,6 +191,11 @@ def counted_patterns(number: int) -> str:
 def counted_sets(number: int) -> str:
     """Return a number of sets of keys and values: "1 set", "3 sets"."""
     return ngettext("{number} set", "{number} sets", number)
+
+
+def counted_words(number: int) -> str:
+    """Return a number of words: "1 word", "9 words"."""
+    return ngettext("{number} word", "{number} words", number)
 
 
 def listed(parts: Sequence[str]) -> str:

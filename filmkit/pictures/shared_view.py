@@ -11,15 +11,26 @@ import numpy.typing as npt
 from extract.recompute.sharing import SharedLayer, share_heads
 from extract.trace import Trace
 from filmkit.core.errors import StageError
+from filmkit.core.facts import fact
 from filmkit.core.norm import Norm
+from filmkit.core.numbers import counted_words
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.pictures.parts import Matrix
 from filmkit.pictures.tensors import head_tensor
 
-__all__ = ["SharedView", "require_shareable"]
+__all__ = ["SharedView", "counted_rows", "require_shareable"]
 
 Array = npt.NDArray[np.float64]
+
+
+def counted_rows(trace: Trace) -> str:
+    """Return over how many rows it is averaged how much attention moves, as a fact.
+
+    The rows are those of the prompt but the first; see
+    :func:`extract.attention.patterns.moved_attention`.
+    """
+    return fact("moved rows", trace.meta.n_prompt - 1, counted_words)
 
 
 def require_shareable(trace: Trace) -> None:

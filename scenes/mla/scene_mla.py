@@ -44,6 +44,7 @@ from filmkit.mobjects.marks import bracket
 from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
+from filmkit.pictures.shared_view import counted_rows
 from filmkit.pictures.stage import Stage
 from filmkit.world.standing import stand
 from filmkit.world.world import World
@@ -188,14 +189,11 @@ class LatentAttention(Stage):
     live = "rank"
 
     def provenance_notes(self) -> tuple[str, str]:
-        source, _hidden = super().provenance_notes()
+        source, hidden = super().provenance_notes()
         what = self.view.origin_note()
         if self.playing.removeprefix(QUESTION) in DUEL:
             what = self._setting()
-        # Keys of all tokens are rebuilt, and drawn.
-        every = self.playing in ("a_new_query", "move_the_bracket")
-        hidden = "" if every else self.hidden_note(short=True)
-        return source, "  ·  ".join(filter(None, (what, hidden)))
+        return source, "  ·  ".join(filter(None, (what, hidden and self.hidden_note(short=True))))
 
     def _setting(self) -> str:
         """Return in what setting the duel is, and once what training would change."""
@@ -431,8 +429,8 @@ class LatentAttention(Stage):
 
     @beat(when=is_alone)
     def what_is_lost(self) -> None:
-        """How good is the copy? The [difference] is {lost_k} of the keys' size, and {lost_v} of the
-        values'."""
+        """How good is the copy in this head? The [difference] is {lost_k} of the keys' size, and
+        {lost_v} of the values'."""
         head = self.view.head(self.head.head)
         for name, part in loss_parts(head).items():
             self.part(name, part)
@@ -472,7 +470,11 @@ class LatentAttention(Stage):
                     _("A latent shifts attention less"),
                     _("How much moves"),
                 ),
-                _("<highlight>coloured</highlight>: attention that moved to another word"),
+                _(
+                    "<highlight>coloured</highlight>: attention that moved to another word, mean "
+                    "of {rows}",
+                    rows=counted_rows(self.trace),
+                ),
             ),
         ]
         if is_converted(self.trace):
@@ -603,7 +605,15 @@ class LatentAttention(Stage):
         keys = RebuiltKeys(self.view, self.frame.free)
         words = self.headline_of(
             _("{number} numbers rebuilt", number=fact("rebuilt numbers", keys.numbers)),
-            _("for one new token: {product}", product=keys.product()),
+            "; ".join(
+                filter(
+                    None,
+                    (
+                        _("for one new token: {product}", product=keys.product()),
+                        claim(self.trace.meta.has_bos, _("the beginning token is one of them")),
+                    ),
+                )
+            ),
         )
         self.show(REBUILT, tall=TALL_REBUILT, headline=words, later="named keys")
         towers, left, right = self.parts["keys"].whole[0], self.parts["open"], self.parts["close"]

@@ -235,7 +235,7 @@ class RotationAndLatent(Stage):
         source, hidden = super().provenance_notes()
         if not is_converted(self.trace) or self.playing not in ("a_few_numbers", "two_parts"):
             return source, hidden
-        return f"{source}  ·  {self.view.origin_note()}", self.hidden_note(short=True)
+        return f"{source}  ·  {self.view.origin_note()}", hidden and self.hidden_note(short=True)
 
     # Why rotated weights cannot be merged
 

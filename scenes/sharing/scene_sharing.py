@@ -35,7 +35,7 @@ from filmkit.core.numbers import (
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.pictures.parts import TEXT, Matrix
-from filmkit.pictures.shared_view import SharedView, require_shareable
+from filmkit.pictures.shared_view import SharedView, counted_rows, require_shareable
 from filmkit.world.plates import HeadCard
 from filmkit.world.world import World
 from scenes.sharing.scores import SOURCE, Scores, written
@@ -196,8 +196,10 @@ class Sharing(Stage):
         """{moved} of the attention leaves its words and lands on others. Nobody trained the model
         for that."""
         line = _(
-            "mean of {heads}; the <highlight>stronger</highlight>, the more attention moved",
+            "mean of {heads} and {rows}; the <highlight>stronger</highlight>, the more attention "
+            "moved",
             heads=counted_heads(self.trace.meta.n_heads),
+            rows=counted_rows(self.trace),
         )
         figure = _("Sharing moves {share} of the attention", share=self.moved)
         words, world = self.headline_of(figure, line), self.world

@@ -213,6 +213,7 @@ CLAIMS: dict[str, Claim] = {
     "latents are normalised": lambda s: is_mla(s),
     "the last channels of K": lambda s: is_mla(s) and has_rope(s),
     "position has one rotated key beside them": lambda s: has_rope(s) and not is_mla(s),
+    "the beginning token is one of them": lambda s: s.trace.meta.has_bos,
     "without their biases": lambda s: has_bias(s, "K") or has_bias(s, "V"),
     "(only dashes)": lambda s, way: set(row_of(s, way).continuation.strip()) == {"-"},
     "asks in its own way. Against the model's own": lambda s, beat: not is_mla(s),

@@ -63,7 +63,7 @@ def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) ->
     draws_first = any(0 in _positions(stage.trace, source) for source in own_strong)
     lacks_it = stage.layer.hides_first and not draws_first
     is_told, looks = "not drawn" in hidden, any(_looks(stage.trace, s) for s in own_strong)
-    if (lacks_it and looks and not is_told) or (is_told and own_strong and not lacks_it):
+    if own_strong and is_told is not (lacks_it and looks):
         yield f"the note {hidden!r} is wrong about the first token"
 
 

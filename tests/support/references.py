@@ -479,6 +479,12 @@ def moved_share(stage: Stage, way: str, *, all_layers: bool) -> float:
     return (whole_moves if all_layers else side_moves)(stage, way)
 
 
+@fact("moved rows")
+def moved_rows(stage: Stage) -> int:
+    """The rows of the prompt that have more than one key."""
+    return sum(1 for row in range(stage.trace.meta.n_prompt) if row)
+
+
 @fact("all of the attention")
 def all_attention(stage: Stage) -> float:
     return float(stage.trace.get("pattern", stage.layer.layer)[0, 0].sum())
