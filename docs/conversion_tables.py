@@ -19,7 +19,7 @@ from filmkit.render.traces import SHIPPED
 __all__ = ["with_tables"]
 
 PAGE = PROJECT / "docs" / "conversion.md"
-TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->\n)", re.DOTALL)
+TABLE = re.compile(r"^(?:\|.*\n)+", re.MULTILINE)
 
 WAYS = {
     "model": "the model itself",
@@ -31,14 +31,10 @@ WAYS = {
 
 
 def with_tables(page: str, trace: Trace) -> str:
-    """Return the page with its tables made from a trace; each stands between two comments."""
+    """Return a page with its three tables made from a trace."""
     report = conversion_report(trace)
-    tables = {
-        "ladder": _ladder(report),
-        "setting": _setting(report),
-        "windows": _windows(report),
-    }
-    return TABLE.sub(lambda found: found[1] + tables[found[2]] + found[3], page)
+    made = iter([_ladder(report), _setting(report), _windows(report)])
+    return TABLE.sub(lambda found: next(made), page)
 
 
 def _ladder(report: ConversionReport) -> str:
