@@ -68,7 +68,15 @@ weights of the query latent (``W_DQ.L``, ``g_Q.L``, ``W_UQ.L``):
 
 A latent fitted to a layer afterwards (`extract.latent`): ``latent.L.W_DKV`` [d_model, r],
 ``latent.L.W_UK`` [r, n_kv_heads, d_qk], ``latent.L.W_UV`` [r, n_kv_heads, d_v] and, for a layer
-with biases, ``latent.L.b_O`` [d_model].
+with biases, ``latent.L.b_O`` [d_model].  For a layer that does not rotate, the best key that all
+heads can share: ``shared.L.W_DK`` [d_model, d_qk] and ``shared.L.W_UK`` [d_qk, n_kv_heads, d_qk].
+
+A conversion of the whole model into MLA (`extract.conversion`): ``mla.L.pattern`` of every layer,
+and of the featured layer its new weights and every step, with the names of
+`extract.trace.contents.conversion_names`; ``rung.WAY.NUMBERS.*``, the featured head's keys, values
+and pattern at each measured size; and ``duel.WAY.pattern`` [n_heads, query_pos, key_pos] of the
+featured layer in each way of the duel, with the queries and keys that it is computed from,
+``duel.WAY.q_used`` [pos, n_heads, width] and ``duel.WAY.k_used`` [pos, sets, width].
 
 Once per trace: ``top_ids`` [pos, 5] and ``top_probs`` [pos, 5], the likeliest next tokens at every
 position, likeliest first; where ``positions`` is "alibi", ``alibi_slopes`` [n_heads]; where it is
