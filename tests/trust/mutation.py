@@ -15,6 +15,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -46,6 +47,13 @@ def _of_scenes() -> dict[str, tuple[str, ...]]:
     }
 
 
+def _of_conversion(*parts: str) -> tuple[str, ...]:
+    """Return the tests of a conversion that have one of these parts in their names."""
+    file = "extract/conversion/test_conversion.py"
+    names = re.findall(r"^def (test_\w+)", (_TESTS / file).read_text(), re.MULTILINE)
+    return tuple(f"{file}::{name}" for name in names if any(part in name for part in parts))
+
+
 TARGETS: dict[str, tuple[str, ...]] = {
     "extract.attention.arithmetic": ("extract/attention", "extract/recompute/test_decoding.py"),
     "extract.attention.head_norm": ("extract/attention/test_head_norm.py",),
@@ -53,16 +61,19 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "extract.attention.mla": ("extract/attention", "extract/latent/test_naive_and_absorbed.py"),
     "extract.attention.patterns": ("extract/attention/test_patterns.py",),
     "extract.attention.self_check": ("extract/models/test_parts.py",),
-    "extract.conversion.evaluation": ("extract/conversion/test_shipped_conversion.py",),
+    "extract.conversion.convert": _of_conversion("report_survives", "rungs_come", "every_tensor"),
+    "extract.conversion.evaluation": _of_conversion("judge", "ladder", "size_of_one"),
     "extract.conversion.fits": ("extract/conversion/test_fits.py",),
-    "extract.conversion.kept": ("extract/conversion/test_fits.py",),
-    "extract.conversion.pieces": ("extract/conversion/test_fits.py",),
+    "extract.conversion.healing": _of_conversion("healing_brings", "shared_set_stays"),
+    "extract.conversion.model": _of_conversion("stream", "statistics", "with_its_own_layers"),
+    "extract.conversion.prompt": _of_conversion("read_together"),
     "extract.facts.architectures": ("extract/facts/test_architectures.py",),
     "extract.facts.gpus": ("extract/facts/test_architectures.py",),
     "extract.facts.newer_schemes": ("extract/facts/test_architectures.py",),
     "extract.facts.published": ("extract/facts/test_published.py",),
     "extract.facts.published_check": ("extract/facts/test_published_check.py",),
     "extract.facts.v2_report": ("extract/facts/test_architectures.py",),
+    "extract.latent.duel": ("extract/latent/test_duel.py",),
     "extract.latent.fit": ("extract/latent/test_fit.py",),
     "extract.latent.naive_and_absorbed": ("extract/latent/test_naive_and_absorbed.py",),
     "extract.recompute.decoding": ("extract/recompute/test_decoding.py",),
