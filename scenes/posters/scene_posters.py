@@ -151,14 +151,15 @@ class LatentPoster(Poster):
                 self.view.head(card.head).absorbed["pattern"].fill(card.pattern)
 
     def words(self) -> VGroup:
-        latent, rope = self.view.mla.rank, self.view.mla.d_rope
+        rope = self.view.mla.d_rope
+        latent = fact("kept numbers", self.view.mla.rank, part="latent")
         line = claim(
             bool(rope),
             _(
                 "one <latent>latent</latent> and a <key>rotated key</key>: {latent} + {rope} "
                 "numbers per token",
                 latent=latent,
-                rope=rope,
+                rope=fact("kept numbers", rope, part="rope"),
             ),
             _("one <latent>latent</latent>: {count} numbers per token", count=latent),
         )

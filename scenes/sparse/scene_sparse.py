@@ -74,12 +74,12 @@ class Sparse(Stage):
             words = (self.hidden, f" {words[0].strip()}", *words[1:])
         self.given = by_word(self.rows, layer.first)
         mean = self.given.mean(axis=0)
-        share, most = fact("most", float(mean.max()), whole_percent), words[mean.argmax()]
+        most = words[mean.argmax()]
         self.mean = self.headline_of(
             _(
                 "{share} goes to {word}",
-                share=share,
-                word=most if most == self.hidden else printable(most),
+                share=fact("most", float(mean.max()), whole_percent),
+                word=fact("most read", most if most == self.hidden else printable(most)),
             ),
             _("attention from “{word}”, mean of {heads}", word=word, heads=heads),
         )

@@ -805,18 +805,28 @@ def chosen_keys(stage: Stage, way: str) -> tuple[Array, Array]:
     return kept, given
 
 
-def most_of_a_word(stage: Stage) -> float:
-    """Return the largest mean share of a word; what is before the first drawn one counts as one."""
+def shares_of_words(stage: Stage) -> list[float]:
+    """Return the mean share of each word; what is before the first drawn one comes first."""
     query, first = stage.layer.stop - 1, stage.layer.first
     patterns = [stage.trace.get("pattern", layer) for layer in range(stage.trace.meta.n_layers)]
     mean = np.concatenate(patterns)[:, query, : query + 1].astype(np.float64).mean(axis=0)
-    return float(max(mean[:first].sum(), *mean[first:]))
+    return [float(mean[:first].sum()), *map(float, mean[first:])]
+
+
+def most_read(stage: Stage) -> str:
+    """Return the word of the largest share; what is not drawn has a name of its own."""
+    shares, meta = shares_of_words(stage), stage.trace.meta
+    place = shares.index(max(shares))
+    if place == 0:
+        return "‹start›" if stage.layer.first == int(meta.has_bos) else "…"
+    return printable(stage.layer.words[place - 1])
 
 
 REFERENCES.update(
     {
         "sparse.n": read_tokens,
-        "sparse.most": most_of_a_word,
+        "sparse.most": lambda s: max(shares_of_words(s)),
+        "sparse.most read": most_read,
         "sparse.others": lambda s: read_tokens(s) - 1,
         **{f"sparse.{way}": partial(held, way=way) for way in ("last", "sink", "best")},
         "sparse.few": lambda s: 0.6 * held(s, "best"),

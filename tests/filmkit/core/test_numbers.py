@@ -22,6 +22,7 @@ from filmkit.core.numbers import (
     separated,
     spoken_bytes,
     spoken_share,
+    whole_percent,
 )
 from filmkit.core.text import Number
 
@@ -139,3 +140,7 @@ def test_numbers_on_screen_have_digits_of_one_width_in_every_language() -> None:
             assert number.text == format_decimal(88888.8, 1)
             assert widths.setdefault(code, width) == pytest.approx(width)
     assert np.ptp(list(widths.values())) < 0.25 * widths["en"]
+
+
+def test_whole_percents_have_no_digits_after_their_point() -> None:
+    assert [whole_percent(share) for share in (0.334, 0.996, 0.0)] == ["33%", "100%", "0%"]

@@ -25,6 +25,7 @@ from scenes.posters.scene_posters import (
 )
 from tests.extract.recompute.test_sharing import from_pooled_weights
 from tests.filmkit.commands.test_render import Render, assert_refused, files, render, trace_file  # noqa: F401
+from tests.support.checkout import SHIPPED
 from tests.support.latents import with_latent
 from tests.support.staging import play
 from tests.support.traces import make_trace
@@ -104,6 +105,16 @@ def test_the_latent_stands_alone_and_patterns_are_computed_with_it(case: str) ->
     assert not np.allclose(patterns[0].values, drawn(trace, drawn(trace, own[0]).T).T, atol=1e-4)
     check = PanelCheck(trace)
     assert [check.untrue(m) for m in heatmaps if check.untrue(m)] == []
+
+
+def test_the_latent_poster_says_what_is_kept() -> None:
+    shipped = Trace.load(SHIPPED)
+    (line,) = ("".join(i.text for i in w.line) for w in headlines(finished(LatentPoster, shipped)))
+    assert "one latent and a rotated key: 96 + 32 numbers per token" in line
+    (line,) = (
+        "".join(i.text for i in w.line) for w in headlines(finished(LatentPoster, make("grouped")))
+    )
+    assert "one latent: " in line
 
 
 def test_a_latent_of_the_model_s_own_makes_its_own_patterns() -> None:
