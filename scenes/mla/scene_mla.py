@@ -303,7 +303,7 @@ class LatentAttention(Stage):
         if not is_fitted(self.trace):
             return "own"
         if beat == "down_to_the_latent":
-            return "before"
+            return "beside" if self.view.mla.d_rope else "before"
         if beat == "every_head_reads_it":
             return "fitted"
         equal = "equal" if self.facts["cached"] == self.facts["budget"] else "unequal"
@@ -371,6 +371,8 @@ class LatentAttention(Stage):
     @beat(
         before="Before, each row of X became keys and values directly. [Now] it first becomes a "
         "latent, and only that is kept.",
+        beside="Before, each row of X became keys and values directly. [Now] it first becomes a "
+        "latent, and that is kept, beside one rotated key.",
         own="One matrix turns each row of X into a latent. Only that is kept, with one rotated "
         "key.",
     )

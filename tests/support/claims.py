@@ -219,6 +219,8 @@ CLAIMS: dict[str, Claim] = {
     "asks in its own way. Against the model's own": lambda s, beat: not is_mla(s),
     "All heads read the same latent": lambda s, beat: is_mla(s),
     "Before, each row of X became keys": lambda s, beat: not is_mla(s),
+    "latent, and only that is kept.": lambda s, beat: not has_rope(s),
+    "and that is kept, beside one rotated key": lambda s, beat: has_rope(s),
     "with one rotated key": lambda s, beat: is_mla(s),
     "and the scores are the same": lambda s, beat: not has_rope(s),
     "beside them the one rotated key": lambda s, beat: has_rope(s),
