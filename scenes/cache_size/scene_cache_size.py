@@ -262,7 +262,7 @@ class CacheSize(Stage):
         for card, label in zip(self.cards, labels, strict=True):
             if card is self.cards[-1]:
                 self.wait_for("latent")
-            self.play(card.read(), Appear(label), run_time=3.0)
+            self.play(card.read(), Appear(label), run_time=4.5)
         self.wait_for("twice")
         self.play(Appear(words))
 
@@ -316,7 +316,8 @@ class CacheSize(Stage):
         shot = self.seen(body.corners, words, labels)
         moves = [self.come_from(self.cards[0].number.pose, body.halves[0])]
         stand(self, shot, *body.halves, moves=moves)
-        self.play(Appear(labels[0]))
+        self.play(Appear(labels[0]), run_time=self.theme.tempo.large)
+        self.play(Appear(words), run_time=self.theme.tempo.large)
         marks = "latent", "layers", "bits"
         for mark, step, label, pair in zip(
             marks, body.steps, labels[1:], pairwise(poses), strict=True
@@ -324,7 +325,6 @@ class CacheSize(Stage):
             self.wait_for(mark)
             coming, arrow = self.come_from(pair[0], step), self.arrow(*pair)
             self.play(coming, *map(Appear, (label, arrow)), run_time=self.theme.tempo.large)
-        self.play(Appear(words))
 
     def arrow(self, before: Pose, after: Pose) -> VGroup:
         """Return an arrow from one body to the next, which is at its right or below it."""

@@ -75,8 +75,8 @@ from scenes.mla.parts import (
 
 Array = npt.NDArray[np.float64]
 
-MELT, SHINE = 5.5, 2.6  # seconds in which plates melt, and in which light makes others
-GLOW, COUNT, RISE = 3.7, 1.5, 4.0
+MELT, SHINE = 10.0, 2.6  # seconds in which plates melt, and in which light makes others
+GLOW, COUNT, RISE = 3.7, 1.5, 6.0
 LAY_OVER = 1.5  # seconds in which matrices go over each other, and become a difference
 PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept
 HOP, FALL = 1.4, 1.4  # how high the bracket jumps, in radians; seconds in which towers fall
@@ -512,14 +512,8 @@ class LatentAttention(Stage):
         self.play(*self.say(words[0]), *splitting)
         self.remove(*own)
         self.play(*(Appear(part) for side in sides for part in (side.name, side.kept)))
-        self.play(
-            *chain(
-                *(
-                    side.recolour(model.patterns)
-                    for side, model in zip(self.sides, self.models, strict=True)
-                )
-            )
-        )
+        for side, model in zip(self.sides, self.models, strict=True):
+            self.play(*side.recolour(model.patterns), run_time=SHINE)
 
     @beat(
         when=can_duel,
@@ -780,12 +774,15 @@ class LatentAttention(Stage):
             _("read one <latent>latent</latent> and one <key>rotated key</key>"),
             _("read one <latent>latent</latent>; no <key>keys</key>, no <value>values</value>"),
         )
+        count = counted_heads(self.trace.meta.n_heads)
+        stand(self, self.room.shot("arc"), self.room)
+        self.play(*self.say(self.headline_of(count, line)))
+        self.play(self.room.rays(to_cards=True, run_time=MELT / 2))
         if is_fitted(self.trace):
             moved = fact("all moved", self._all_moved(), whole_percent)
             line = "; ".join([line, _("{share} of the attention moved", share=moved)])
-        words = self.headline_of(counted_heads(self.trace.meta.n_heads), line)
-        stand(self, self.room.shot("arc"), self.room)
-        self.play(self.room.rays(to_cards=True), *self.say(words))
+            self.wait_for("moved")
+            self.play(*self.say(self.headline_of(count, line)))
 
     @beat
     def the_cache(self) -> None:

@@ -400,8 +400,14 @@ WORDS: dict[str, Condition] = {
     "without a cache: all rows again each step": figure("multiply-adds", cached=False),
     **dict.fromkeys(("thousand", "million", "billion"), free),
     "patterns and outputs differ by {error}": free,
-    "heads {heads}": panel(*KEYS, *VALUES, of=_is_of_heads),
-    "head {heads}": panel(*KEYS, *VALUES, of=_is_of_heads),
+    "heads {heads}": either(
+        panel(*KEYS, *VALUES, of=_is_of_heads),
+        panel(*KEYS, *VALUES, of=_is_of_heads, over=True),
+    ),
+    "head {heads}": either(
+        panel(*KEYS, *VALUES, of=_is_of_heads),
+        panel(*KEYS, *VALUES, of=_is_of_heads, over=True),
+    ),
     "one token": body("key", "value"),
     "tokens": body("key", "value"),
     "{rows} × {sets}": both(figure("layers", "rows"), figure("sets", "sets")),
@@ -462,9 +468,15 @@ WORDS: dict[str, Condition] = {
     "{old_sets} for {old_heads}": both(
         figure("old sets", "old_sets"), figure("old heads", "old_heads"), body("key", "value")
     ),
-    "a latent: ÷ {factor}": both(figure("factor", "factor", place=0), body("latent")),
-    "fewer layers: ÷ {factor}": both(figure("factor", "factor", place=1), body("latent")),
-    "fewer bits: ÷ {factor}": both(figure("factor", "factor", place=2), body("latent")),
+    "a latent: ÷ {factor}": both(
+        figure("factor", "factor", place=0), either(body("latent"), body("latent", over=True))
+    ),
+    "fewer layers: ÷ {factor}": both(
+        figure("factor", "factor", place=1), either(body("latent"), body("latent", over=True))
+    ),
+    "fewer bits: ÷ {factor}": both(
+        figure("factor", "factor", place=2), either(body("latent"), body("latent", over=True))
+    ),
     # scene_sparse
     "a cell = a head": free,
     "not read": legend("masked"),
@@ -560,7 +572,8 @@ def _needs_no_name(stage: Stage, text: str) -> bool:
     """Whether a text is a sign, or a word of the prompt or one that may follow it."""
     meta = stage.trace.meta
     likely = meta.top_tokens[meta.n_prompt - 1] if meta.top_tokens else ()
-    words = {printable(token).strip() for token in (*meta.tokens, *likely)} | {"‹start›"}
+    tokens = (*meta.tokens, *likely, *gpt2_trace().meta.tokens)
+    words = {printable(token).strip() for token in tokens} | {"‹start›"}
     word = text.strip(" :“”„«»,.")
     if word.startswith(meta.model):
         return True  # in the credits
