@@ -52,6 +52,7 @@ CHANGED, UPRIGHT_CHANGED = 1.9, 2.0  # widths of words at bodies, at most
 WORDS_OVER = 0.75  # width of words over a body, as a share of its own
 OVER, GPU_OVER = (0.0, 0.65), (0.0, 0.75)  # from the top of bodies to words over them
 SIZE = 2.0  # seconds in which a size appears
+SLOWLY = 3.0  # seconds in which words appear while much is said
 # Seconds in which a body is cut into latents, and in which latents begin to glow.
 CUT, LIGHT = 3.0, 2.4
 WORD_SIZE, SMALLER = 0.075, 0.1  # of a sentence; and by how much the word shrinks that is meant
@@ -262,7 +263,7 @@ class CacheSize(Stage):
         for card, label in zip(self.cards, labels, strict=True):
             if card is self.cards[-1]:
                 self.wait_for("latent")
-            self.play(card.read(), Appear(label), run_time=4.5)
+            self.play(card.read(), Appear(label), run_time=6.0)
         self.wait_for("twice")
         self.play(Appear(words))
 
@@ -316,8 +317,8 @@ class CacheSize(Stage):
         shot = self.seen(body.corners, words, labels)
         moves = [self.come_from(self.cards[0].number.pose, body.halves[0])]
         stand(self, shot, *body.halves, moves=moves)
-        self.play(Appear(labels[0]), run_time=self.theme.tempo.large)
-        self.play(Appear(words), run_time=self.theme.tempo.large)
+        self.play(Appear(labels[0]), run_time=SLOWLY)
+        self.play(Appear(words), run_time=SLOWLY)
         marks = "latent", "layers", "bits"
         for mark, step, label, pair in zip(
             marks, body.steps, labels[1:], pairwise(poses), strict=True

@@ -75,7 +75,7 @@ from scenes.mla.parts import (
 
 Array = npt.NDArray[np.float64]
 
-MELT, SHINE = 10.0, 2.6  # seconds in which plates melt, and in which light makes others
+MELT, SHINE = 11.5, 2.6  # seconds in which plates melt, and in which light makes others
 GLOW, COUNT, RISE = 3.7, 1.5, 6.0
 LAY_OVER = 1.5  # seconds in which matrices go over each other, and become a difference
 PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept

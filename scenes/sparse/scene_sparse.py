@@ -26,6 +26,7 @@ from filmkit.world.published import LARGE, published_notes
 from filmkit.world.standing import stand, stand_at_once
 from scenes.sparse.parts import HeadsAtWords, Pooling, TokenFloor, by_word
 
+SLOWLY = 3.0  # seconds in which words appear while much is said
 MOST = 3  # tokens that are read, at most; half of all if these are fewer
 FEWEST = 4  # tokens of which some can be read and others not
 WRONG = 0.6, 0.9  # answers, as shares of the right one
@@ -186,8 +187,8 @@ class Sparse(Stage):
     @beat
     def an_indexer_chooses(self) -> None:
         """In DeepSeek-V3.2, a small indexer [chooses] {top_k} tokens. The model reads [less], but
-        stores {stored} times as much as DeepSeek-R1: all latents stay, and each gets a key for the
-        indexer."""
+        stores [{stored}] times as much as DeepSeek-R1: all latents stay, and each gets a key for
+        the indexer."""
         number = _(
             "{chosen} of {all} tokens",
             chosen=self.facts["top_k"],
@@ -202,7 +203,9 @@ class Sparse(Stage):
         self.wait_for("chooses")
         self.play(Appear(floor.lights))
         self.wait_for("less")
-        self.play(*self.say(self.headline_of(number, line)))
+        self.play(*self.say(self.headline_of(number, "")))
+        self.wait_for("stored")
+        self.play(*self.say(self.headline_of(number, line)), run_time=SLOWLY)
 
     @beat
     def pooled_before(self) -> None:
