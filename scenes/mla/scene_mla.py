@@ -76,7 +76,7 @@ from scenes.mla.parts import (
 Array = npt.NDArray[np.float64]
 
 MELT, SHINE = 11.5, 2.6  # seconds in which plates melt, and in which light makes others
-GLOW, COUNT, RISE = 3.7, 1.5, 6.0
+GLOW, COUNT, RISE = 3.7, 2.5, 6.0
 LAY_OVER = 1.5  # seconds in which matrices go over each other, and become a difference
 PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept
 HOP, FALL = 1.4, 1.4  # how high the bracket jumps, in radians; seconds in which towers fall
@@ -577,7 +577,7 @@ class LatentAttention(Stage):
             ("that", VGroup(said.quotes[1], said.names[2], said.question_mark)),
         ):
             self.wait_for(mark)
-            self.play(Appear(shown))
+            self.play(Appear(shown, run_time=COUNT))
 
     @beat(
         when=has_contest,
