@@ -263,7 +263,7 @@ class CacheSize(Stage):
         for card, label in zip(self.cards, labels, strict=True):
             if card is self.cards[-1]:
                 self.wait_for("latent")
-            self.play(card.read(), Appear(label), run_time=6.0)
+            self.play(card.read(), Appear(label), run_time=6.6)
         self.wait_for("twice")
         self.play(Appear(words))
 
