@@ -147,5 +147,5 @@ class PatternDistance:
 
     @classmethod
     def of_rows(cls, rows: npt.NDArray[Any]) -> PatternDistance:
-        """Return the distance of patterns of which `moved_attention` returned these rows."""
+        """Return the mean and the largest of all rows that `moved_attention` returned."""
         return cls(float(rows.mean()), float(rows.max())) if rows.size else cls(0.0, 0.0)

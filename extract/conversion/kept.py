@@ -267,13 +267,12 @@ class ModelConversion:
         versions = {self._name: self._plain}
         if self._healed:
             versions[self._healed_name] = self._healed
-        made = {
-            f"{name}-{way}": Converted(way, layers, window, one.cached, one.rotated, one.rank)
-            for name, of_ways in versions.items()
-            for way, pieces in of_ways.items()
-            for layers in [_restored(self.layers, pieces)]
-            for one in layers[:1]
-        }
+        made = {}
+        for name, of_ways in versions.items():
+            for way, pieces in of_ways.items():
+                layers = _restored(self.layers, pieces)
+                sizes = layers[0].cached, layers[0].rotated, layers[0].rank
+                made[f"{name}-{way}"] = Converted(way, layers, window, *sizes)
         measured = [
             self._measured(name, one)
             for name, one in self._counted("checking what is stored", made.items())

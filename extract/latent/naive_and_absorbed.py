@@ -32,7 +32,6 @@ __all__ = [
     "Comparison",
     "both_forms",
     "compare",
-    "origin_of_latent",
 ]
 
 
@@ -93,13 +92,6 @@ class BothForms:
         return float(np.abs(self.naive.out - self.absorbed.out).max())
 
 
-def origin_of_latent(trace: Trace, layer: int) -> Literal["trained", "converted", "fitted"]:
-    """Return where the latent of a layer is from; "fitted" also if there is none."""
-    if trace.meta.attention == "mla":
-        return "trained"
-    return "converted" if f"mla.{layer}.c" in trace.tensors else "fitted"
-
-
 def both_forms(trace: Trace, layer: int) -> BothForms:
     """Compute a layer from its latents in both forms, in float64.
 
@@ -108,9 +100,10 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
     TraceError
         If the trace holds no latent of the layer; the message names the command that adds one.
     """
-    origin = origin_of_latent(trace, layer)
+    origin: Literal["trained", "converted", "fitted"]
     q = as_float64(trace.get("q", layer))
-    if origin == "trained":
+    if trace.meta.attention == "mla":
+        origin = "trained"
         W_UK, W_UV, W_O = (
             as_float64(trace.weights(name, layer)) for name in ("W_UK", "W_UV", "W_O")
         )
@@ -119,7 +112,8 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
         q = q[..., : W_UK.shape[2]]
         q_rope = as_float64(trace.queries(layer))[..., q.shape[2] :]
         kv_latent, k_rope = (as_float64(trace.get(name, layer)) for name in ("kv_latent", "k_rope"))
-    elif origin == "converted":
+    elif f"mla.{layer}.c" in trace.tensors:
+        origin = "converted"
         x, kv_latent, q_rope, k_rope, W_UK, W_UV, b_O = (
             as_float64(trace[f"mla.{layer}.{name}"])
             for name in ("x", "c", "q_rot", "k_rot", "W_UK", "W_UV", "b_O")
@@ -129,6 +123,7 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
         b_Q = trace.get("b_Q", layer) if trace.has("b_Q", layer) else None
         q = project(x, trace.weights("W_Q", layer), b_Q)
     else:
+        origin = "fitted"
         fitted = fitted_latent(trace, layer)
         latent_layer, kv_latent = fitted.layer, as_float64(fitted.kv_latent)
         q_rope, k_rope = q[..., :0], np.zeros((len(q), 0))

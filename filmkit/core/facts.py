@@ -1,4 +1,4 @@
-"""Facts and claims: what is said or shown, and knows what it was computed from.
+"""Facts and claims: words that keep the numbers or the condition they were made from.
 
 A fact is a string that is written where its number is known, and can be used like any other::
 

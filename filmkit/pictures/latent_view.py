@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.latent.naive_and_absorbed import BothForms, Comparison, both_forms, compare
-from extract.trace import TraceError
+from extract.trace import Trace, TraceError
 from extract.trace.contents.conversion_report import conversion_report
 from filmkit.core.errors import StageError
 from filmkit.core.language import _
@@ -22,11 +22,16 @@ from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 from filmkit.pictures.tensors import LATENT, head_tensor
 
-__all__ = ["ROPE", "LatentHead", "LatentView"]
+__all__ = ["ROPE", "LatentHead", "LatentView", "is_converted"]
 
 ROPE = "rope"  # axis of the rotated part
 
 Array = npt.NDArray[np.float64]
+
+
+def is_converted(trace: Trace) -> bool:
+    """Return whether the whole model, trained without a latent, was converted into one with it."""
+    return trace.meta.attention != "mla" and trace.meta.conversion is not None
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label, Symbol
 from filmkit.core.token_text import printable
 from filmkit.mobjects.marks import bracket
-from filmkit.pictures.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView, is_converted
 from filmkit.pictures.parts import LONGEST, TEXT
 from filmkit.pictures.picture import Mark
 from filmkit.pictures.shared_view import counted_rows
@@ -139,11 +139,6 @@ DUEL = (
 def is_fitted(trace: Trace) -> bool:
     """Return whether the latent was fitted to a model that was trained without one."""
     return trace.meta.attention != "mla"
-
-
-def is_converted(trace: Trace) -> bool:
-    """Return whether the latent is that of the whole model's conversion."""
-    return is_fitted(trace) and trace.meta.conversion is not None
 
 
 def is_alone(trace: Trace) -> bool:

@@ -10,7 +10,6 @@ from manim import AnimationGroup, VGroup, linear
 
 from extract.errors import TraceError
 from extract.recompute.merged import MergedMatrix
-from extract.trace import Trace
 from extract.trace.contents.conversion_report import conversion_report
 from filmkit.core.animations import AnimateWith, Appear
 from filmkit.core.facts import claim, fact, named_facts
@@ -27,7 +26,7 @@ from filmkit.core.stage import StageError, beat
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from filmkit.mobjects.chart import grow_bar
-from filmkit.pictures.latent_view import LatentView
+from filmkit.pictures.latent_view import LatentView, is_converted
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.texts import SentencePart, own_colour, text_in
 from scenes.rotation.parts import (
@@ -65,11 +64,6 @@ KEPT = """
     latent    | rope
     of_latent | of_rope
 """
-
-
-def is_converted(trace: Trace) -> bool:
-    """Return whether the trace has a conversion of a model that rotates whole keys."""
-    return trace.rotates and trace.meta.conversion is not None and trace.meta.attention != "mla"
 
 
 def counted_places(distance: int) -> str:

@@ -212,7 +212,7 @@ class Sparse(Stage):
         """DeepSeek-V4 gives up MLA, and merges tokens first: {group} into [one], or [even]
         {block}. At a million tokens, DeepSeek says of V4-Pro, that's {cache} of DeepSeek-V3.2's
         [cache], with {arithmetic} of the arithmetic."""
-        # How many layers are of which kind only copies of its configuration say.
+        # Numbers of layers are left out: we read them only in copies of its configuration.
         where = _("in some layers"), _("in other layers")
         texts = {
             count: (_("{count} tokens, one entry", count=count), layers)

@@ -1,4 +1,4 @@
-"""What is said and shown means one thing: rules for the words of all scenes, and of the pages."""
+"""Rules for the words of all scenes and pages: each term and each note means one thing."""
 
 from __future__ import annotations
 

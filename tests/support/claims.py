@@ -39,7 +39,7 @@ def has_own(stage: Stage, beat: str) -> bool:
 
 
 def follows_prompt(stage: Stage) -> bool:
-    """Whether the word after those that are drawn is none of the prompt's."""
+    """Whether the first word that is not drawn was generated, and is not part of the prompt."""
     meta = stage.trace.meta
     return stage.layer.stop == meta.n_prompt and len(meta.tokens) > meta.n_prompt
 

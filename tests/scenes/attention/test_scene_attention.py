@@ -137,7 +137,7 @@ def test_the_first_token_is_hidden_unless_asked_for() -> None:
     for show, first in ((False, 1), (True, 0)):
         pictures = play(Attention, trace, StageSettings(show_first_token=show))
         notes = {p.record.name: p.record.notes[1] for p in pictures}
-        # What is missing is told where words are looked at, and nowhere else.
+        # Only the beat whose rows and columns are words says which word is left out.
         assert ("takes part but is not drawn" in notes["all_dot_products"]) is not show
         assert not notes["words_become_rows"] + notes["values"]
         pattern = next(

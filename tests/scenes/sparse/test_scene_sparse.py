@@ -176,7 +176,7 @@ def test_what_is_made_up_or_claimed_is_called_so() -> None:
     floor, merged = (
         " ".join(all_texts(pictures[name])) for name in ("an_indexer_chooses", "pooled_before")
     )
-    # Nothing is known of which tokens are chosen.
+    # No source says which tokens the indexer chooses, so the picture is called a sketch.
     assert "a sketch" in floor
     # It stores a key of 128 numbers beside the 576 of a latent and a rotated key.
     assert "stores 1.22 times as much as DeepSeek-R1" in floor
@@ -184,5 +184,5 @@ def test_what_is_made_up_or_claimed_is_called_so() -> None:
     assert "27% of its arithmetic" in merged
     assert "DeepSeek’s claim for DeepSeek-V4-Pro" in merged
     assert "copies" in pictures["pooled_before"].record.notes[0]
-    # Of how many layers are of which kind, only copies were read.
+    # Numbers of layers are not shown: we read them only in copies of its configuration.
     assert not {"30", "31"} & set(re.findall(r"\d+", merged))
