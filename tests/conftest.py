@@ -21,9 +21,12 @@ import pytest
 
 from extract.models.loading import PACKAGED, LoadedModel, load_model
 from extract.support.kept import FOLDER_VARIABLE
+from extract.trace import Trace
+from extract.trace.contents.conversion_report import ConversionReport, conversion_report
 from filmkit.render import jobs
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
+from tests.support.checkout import SHIPPED
 
 NO_BYTECODE = sys.dont_write_bytecode
 
@@ -104,6 +107,18 @@ def full_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Trace:
+    """The trace that comes with the project."""
+    return Trace.load(SHIPPED)
+
+
+@pytest.fixture(scope="session")
+def report(shipped: Trace) -> ConversionReport:
+    """What the trace that comes with the project says of its conversion."""
+    return conversion_report(shipped)
 
 
 @pytest.fixture(scope="session")

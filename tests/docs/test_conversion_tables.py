@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from docs.conversion_tables import PAGE, with_tables
 from extract.trace import Trace
-from extract.trace.contents.conversion_report import ConversionReport, conversion_report
-from tests.support.checkout import SHIPPED
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Trace:
-    return Trace.load(SHIPPED)
-
-
-@pytest.fixture(scope="module")
-def report(shipped: Trace) -> ConversionReport:
-    return conversion_report(shipped)
+from extract.trace.contents.conversion_report import ConversionReport
 
 
 def test_its_tables_are_those_of_the_trace(shipped: Trace) -> None:

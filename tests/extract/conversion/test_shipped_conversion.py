@@ -20,16 +20,6 @@ from extract.trace.proof.conversion import conversion_errors, report_errors
 from tests.support.checkout import PROJECT, SHIPPED
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Trace:
-    return Trace.load(SHIPPED)
-
-
-@pytest.fixture(scope="module")
-def report(shipped: Trace) -> ConversionReport:
-    return conversion_report(shipped)
-
-
 def row(rows: tuple[Row, ...], way: str, numbers: int) -> Row:
     return next(row for row in rows if (row.way, row.numbers) == (way, numbers))
 

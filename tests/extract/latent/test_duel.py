@@ -11,16 +11,10 @@ from extract.attention.arithmetic import softmax
 from extract.latent.duel import Duel, Side, duel
 from extract.trace import Trace, TraceError
 from extract.trace.contents.conversion_report import at_equal_size
-from tests.support.checkout import SHIPPED
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace
 
 WAYS = {"mean": "mqa", "best": "mqa_fitted", "latent": "mla"}
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Trace:
-    return Trace.load(SHIPPED)
 
 
 def moved(trace: Trace, pattern: np.ndarray) -> np.ndarray:

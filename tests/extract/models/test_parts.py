@@ -217,11 +217,6 @@ def test_a_head_is_chosen_for_short_prompts_too(n_tokens: int) -> None:
 # The shipped trace
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Trace:
-    return Trace.load(SHIPPED)
-
-
 def test_the_shipped_trace_is_the_default_prompt_of_the_packaged_model(shipped: Trace) -> None:
     meta = shipped.meta
     assert (meta.prompt, meta.source.name) == (
