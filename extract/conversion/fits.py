@@ -609,7 +609,7 @@ class LayerFit(NamedTuple):
             elif kind != LATENT:
                 _, rest = _choose(layer, parts, *parts.best(int(kind)))
                 left, whole = (root @ weight.flatten(1) for weight in (rest, layer.W_K))
-                # Rounding errors are no keys.
+                # The map to keys is fitted to zeros; what rounding left of it would count as a key.
                 keys = rest * bool(left.norm() > _NOTHING_LEFT * whole.norm())
             joint[kind] = JointFit.of(layer, keys, root, rank)
         return cls(parts, statistics.mean, joint)
@@ -626,7 +626,7 @@ class LayerFit(NamedTuple):
         down, up, values = self.joint[MQA].factors(
             torch.zeros_like(layer.W_K), layer.W_V, layer.W_V.shape[2]
         )
-        # Rounding errors are no keys.
+        # The map to keys is fitted to zeros; what rounding left of it would count as a key.
         return _assemble(layer, self.mean, rotated, (down, torch.zeros_like(up), values))
 
     def latent(self, layer: AttentionLayer, rank: int) -> AttentionLayer:

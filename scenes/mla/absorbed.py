@@ -110,16 +110,16 @@ def formula_parts(of: LatentHead) -> dict[str, Matrix]:
     )
     new = stop - 1, stop
     # Those of the latents alone: a rotated key adds its own.
-    quantity = "scores_of_latents" if view.mla.d_rope else "latent_scores"
+    quantity, name = "latent_scores", _("scores")
+    if view.mla.d_rope:
+        quantity, name = "scores_of_latents", _("scores of the latent")
     source = replace(view.layer.computed(quantity, head=of.head), index=(new, (0, stop)))
     row = replace(
         of.absorbed["scores"],
         values=cells_of(view.layer.trace, source),
         source=source,
         rows="new",
-        name={"scores_of_latents": _("scores of the latent"), "latent_scores": _("scores")}[
-            quantity
-        ],
+        name=name,
         colour=theme.scores,
     )
     weights = replace(made["W_UK"].transposed, name=_("weights"))

@@ -82,24 +82,26 @@ class Model:
                 for head, one in enumerate(values)
             ]
 
-        names = {
-            "mean": (_("mean of the sets"), theme.ink),
-            "best": (_("best shared set"), theme.ink),
-            "latent": (_("one latent"), theme.latent),
-        }
-        return tuple(
-            cls(
-                name=name,
-                way=way,
-                colour=colour,
-                side=side,
-                row=getattr(contest, way) if contest else None,
-                patterns=of_heads(side.pattern, "side_pattern", way),
-                differences=of_heads(np.abs(side.pattern - numbers.own), "side_difference", way),
+        models = []
+        for way, name, colour in (
+            ("mean", _("mean of the sets"), theme.ink),
+            ("best", _("best shared set"), theme.ink),
+            ("latent", _("one latent"), theme.latent),
+        ):
+            side: Side = getattr(numbers, way)
+            difference = np.abs(side.pattern - numbers.own)
+            models.append(
+                cls(
+                    name=name,
+                    way=way,
+                    colour=colour,
+                    side=side,
+                    row=getattr(contest, way) if contest else None,
+                    patterns=of_heads(side.pattern, "side_pattern", way),
+                    differences=of_heads(difference, "side_difference", way),
+                )
             )
-            for way, (name, colour) in names.items()
-            for side in [getattr(numbers, way)]
-        )
+        return tuple(models)
 
     @property
     def moved(self) -> float:
