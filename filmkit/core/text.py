@@ -50,7 +50,6 @@ __all__ = [
     "break_lines",
     "fit_size",
     "fit_word",
-    "stacked_lines",
     "text_width",
 ]
 
@@ -383,33 +382,6 @@ def break_lines(text: str, width: float, *, size: float | None = None) -> list[s
         lines, width = narrower, 0.95 * width
         narrower = _filled(text, width, size)
     return [line.replace(NO_BREAK_SPACE, " ") for line in lines]
-
-
-def stacked_lines(
-    text: str,
-    point: tuple[float, float],
-    width: float,
-    *,
-    size: float | None = None,
-    colour: str | None = None,
-) -> list[Label]:
-    """Return labels of the lines of a text, one below the other and flush left.
-
-    Parameters
-    ----------
-    text, width
-        As for :func:`break_lines`.
-    point
-        (x, y): the left end of the lines, and the middle of their height.
-    size, colour
-        As for :class:`Label`.
-    """
-    x, y = point
-    labels = [Label(line, size=size, colour=colour) for line in break_lines(text, width, size=size)]
-    for index, label in enumerate(labels):
-        rise = 1.3 * label.line_height * ((len(labels) - 1) / 2 - index)
-        label.on_line(x + label.width / 2, y + rise)
-    return labels
 
 
 def _filled(text: str, width: float, size: float | None) -> list[str]:

@@ -19,7 +19,7 @@ from filmkit.core.language import _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import whole_percent
-from filmkit.core.text import NO_BREAK_SPACE, Label, fit_size, stacked_lines
+from filmkit.core.text import NO_BREAK_SPACE, Label, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
@@ -164,7 +164,7 @@ class DuelSide(Group):
     Attributes
     ----------
     name
-        Its name, on as many lines as it needs.
+        Its name, on one line.
     cards
         The cards of all heads, which begin with the model's own patterns.
     kept
@@ -184,7 +184,7 @@ class DuelSide(Group):
         self.cards = own_cards(layer, grid_of(shown, layer.trace.meta.n_heads))
         self._width = words.width
         name, colour = (model.name, model.colour) if model else (_("original"), None)
-        self.name = VGroup(*stacked_lines(name, (0, 0), words.width, size=NAME, colour=colour))
+        self.name = VGroup(fit_size(name, words.width, size=NAME, colour=colour))
         self.share = glow(VGroup(Label(" ", size=SHARE)), SHINE)
         self.kept, self.bars, self.axis = Group(), VGroup(), VGroup()
         below = self._stand_at_top(self.name, words)
@@ -202,7 +202,7 @@ class DuelSide(Group):
     def _stand_at_top(name: VGroup, box: Box) -> Box:
         """Put a name at the upper left corner of a box, and return what is left below it."""
         name.shift([box.left - name.get_left()[0], box.top - name.get_top()[1], 0])
-        return Box.of(box.left, box.right, box.bottom, float(name.get_bottom()[1]) - GAP)
+        return Box.of(box.left, box.right, box.bottom, float(name.get_bottom()[1]) - GAP / 2)
 
     def stand_layers(self, room: Box) -> list[Animation]:
         """Return animations in which all goes to another room, to stand above bars of all layers.

@@ -110,15 +110,18 @@ TALL_REBUILT = """
 TALL_MOVED = """
     open query   close .       free1
     open weights close latents free2
-    =    asked   →     row     .
+    =    asked   .     .       .
+    →    row     .     .       .
 """
 SCORES = """
     . asked rope_query × .
     . C     rope       = scored
 """
 TALL_SCORES = """
-    asked rope_query × .
-    C     rope       = scored
+    asked      × .
+    C          = scored
+    rope_query . .
+    rope       . .
 """
 MIX = """
     shares × C
@@ -771,13 +774,16 @@ class LatentAttention(Stage):
         )
         count = counted_heads(self.trace.meta.n_heads)
         stand(self, self.room.shot("arc"), self.room)
-        self.play(*self.say(self.headline_of(count, line)))
-        self.play(self.room.rays(to_cards=True, run_time=MELT / 2))
-        if is_fitted(self.trace):
+        if fitted := is_fitted(self.trace):
             moved = fact("all moved", self._all_moved(), whole_percent)
             line = "; ".join([line, _("{share} of the attention moved", share=moved)])
+        words = self.headline_of(count, line)
+        self.play(*self.say(words.figure if fitted else words))
+        self.play(self.room.rays(to_cards=True, run_time=MELT / 2))
+        if fitted:
             self.wait_for("moved")
-            self.play(*self.say(self.headline_of(count, line)))
+            self.headline = words
+            self.play(Appear(words.line))
 
     @beat
     def the_cache(self) -> None:

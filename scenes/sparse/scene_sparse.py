@@ -203,9 +203,11 @@ class Sparse(Stage):
         self.wait_for("chooses")
         self.play(Appear(floor.lights))
         self.wait_for("less")
-        self.play(*self.say(self.headline_of(number, "")))
+        words = self.headline_of(number, line)
+        self.play(*self.say(words.figure))
         self.wait_for("stored")
-        self.play(*self.say(self.headline_of(number, line)), run_time=SLOWLY)
+        self.headline = words
+        self.play(Appear(words.line), run_time=SLOWLY)
 
     @beat
     def pooled_before(self) -> None:

@@ -284,14 +284,14 @@ def test_each_scene_has_a_page_with_film_script_questions_tensors_and_code(
 ) -> None:
     page = (site / "scenes" / f"{entry.slug}.html").read_text(encoding="utf-8")
     text = " ".join(unescape(re.sub("<[^>]+>", "", page)).split())
-    rehearsal = entry.load().rehearse(Trace.load(SHIPPED))
-    for record in rehearsal.beats:
+    trace = Trace.load(SHIPPED)
+    for record in entry.load().rehearse(trace).beats:
         assert " ".join(record.narration.split()) in text
         if not record.pause:
             assert f'id="{f"{entry.slug}-{record.name}".replace("_", "-")}"' in page
     assert (site / "films" / f"{entry.slug}.mp4").stat().st_size > 0
     pictures = list((site / "films" / entry.slug).glob("*.webp"))
-    assert len(pictures) == len(entry.load().beat_names(questions=False))
+    assert len(pictures) == len(entry.load().beat_names(trace, questions=False))
     assert f"class {entry.cls}(" in text
     for command in re.findall(r"python render.py \w+.*", text):
         parse(command.strip())
