@@ -75,7 +75,8 @@ from scenes.mla.parts import (
 
 Array = npt.NDArray[np.float64]
 
-MELT, SHINE = 11.5, 2.6  # seconds in which plates melt, and in which light makes others
+MELT, SHINE = 11.5, 2.6  # seconds in which plates part and melt, and in which light makes others
+PART = 2.5  # seconds of these in which one set becomes all sets of the model
 GLOW, COUNT, RISE = 3.7, 2.5, 6.0
 LAY_OVER = 1.5  # seconds in which matrices go over each other, and become a difference
 PUSH_IN = 5.0  # seconds in which the camera comes close to what is kept
@@ -345,11 +346,19 @@ class LatentAttention(Stage):
         )
         words = self.say(self.headline_of("MLA", line))
         if is_fitted(self.trace) and self.trace.meta.n_heads > 1:
-            # All sets of the model go in: no mean of them could make every head's keys again.
-            world.share_at_once(self.trace.meta.n_kv_heads)
+            # The one set that the scene before ends on comes apart: all sets of the model go in, as
+            # no mean of them could make every head's keys again.
+            own = [card.pattern.copy() for card in world.cards]
+            world.share_at_once(1)
             self.add(world)
+            patterns = [
+                Recolour(card.pattern, values=before.values, source=before.source)
+                for card, before in zip(world.cards, own, strict=True)
+            ]
+            parted = world.slide_together(self.trace.meta.n_kv_heads)
+            self.play(*words, parted, *patterns, run_time=PART)
             gone = [Presence(line, 0.0) for line in world.lines]
-            self.play(*words, *gone, world.melt(run_time=MELT))
+            self.play(*gone, world.melt(run_time=MELT - PART))
         else:
             self.play(world.arrive())
             self.play(*words, Appear(world.latent))

@@ -34,9 +34,8 @@ Pictures = npt.NDArray[np.uint8]
 SMALL = Quality(320, 180, 5)
 SETTINGS = StageSettings()
 
-# Before the patterns stand outputs of all heads, and no pattern; before the latent the scores of
-# published tests.
-APART = "scene_patterns", "scene_mla"
+# Before the patterns stand outputs of all heads, and no pattern.
+APART = ("scene_patterns",)
 QUICK = ("scene_heads", "scene_patterns")
 PAIRS = [
     pytest.param(

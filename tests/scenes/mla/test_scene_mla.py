@@ -19,6 +19,7 @@ from filmkit.core.stage import Stage, StageError
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.theme import current_theme
 from filmkit.render.manim_config import changed_config
+from filmkit.world.world import _Melting
 from scenes.mla.duel import grid_of, in_quotes
 from scenes.mla.scene_mla import DUEL, LatentAttention
 from tests.support.checkout import SHIPPED
@@ -177,28 +178,36 @@ def test_the_room_ends_with_what_the_latent_makes(trace: Trace) -> None:
     assert layers
 
 
-def test_it_begins_with_all_sets_of_the_model(trace: Trace) -> None:
-    """No mean of them could make every head's keys again."""
+def test_all_sets_of_the_model_melt(trace: Trace) -> None:
+    """No mean of them could make every head's keys again: the one set before comes apart first."""
+    begun: list[int] = []
 
     class Begun(LatentAttention):
         def play(self, *animations: Any, **kwargs: Any) -> None:
-            # Before anything is played.
+            seen = {
+                name: [plate for plate in plates if plate.cells.opacity > 0]
+                for name, plates in (("k", self.world.keys), ("v", self.world.values))
+            }
+            begun.append(len(seen["k"]))
+            if not any(isinstance(animation, _Melting) for animation in animations):
+                super().play(*animations, **kwargs)
+                return
             own = trace.get("pattern", self.layer.layer)
             for head, card in enumerate(self.world.cards):
                 np.testing.assert_allclose(card.pattern.values, square(trace, own[head]))
-            for plates, values in (
-                (self.world.keys, trace.keys(self.layer.layer)),
-                (self.world.values, trace.get("v", self.layer.layer)),
+            for name, plates, values in (
+                ("k", self.world.keys, trace.keys(self.layer.layer)),
+                ("v", self.world.values, trace.get("v", self.layer.layer)),
             ):
-                seen = [plate for plate in plates if plate.cells.opacity > 0]
-                assert seen == [plates[head] for head in (0, 3, 6)]
-                for number, plate in enumerate(seen):
+                assert seen[name] == [plates[head] for head in (0, 3, 6)]
+                for number, plate in enumerate(seen[name]):
                     np.testing.assert_allclose(plate.cells.values, drawn(trace, values)[:, number])
             raise StopScene
 
     Begun.__module__ = LatentAttention.__module__
     with pytest.raises(StopScene):
         play(Begun, trace)
+    assert begun == [1, 3]
 
 
 # --- What is lost ---------------------------------------------------------------------------------
