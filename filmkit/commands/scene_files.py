@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.source_code import is_beat
 
 __all__ = ["find_scene", "names_a_file"]
 
@@ -75,10 +74,15 @@ def _scenes(tree: ast.Module) -> list[str]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
-            beats = [m for m in node.body if isinstance(m, ast.FunctionDef) and is_beat(m)]
+            beats = [m for m in node.body if isinstance(m, ast.FunctionDef) and _is_beat(m)]
             if beats or bases & {*stages, *found}:
                 found.append(node.name)
     return found
+
+
+def _is_beat(method: ast.FunctionDef) -> bool:
+    marks = (getattr(mark, "func", mark) for mark in method.decorator_list)
+    return any(getattr(mark, "attr", getattr(mark, "id", "")) == "beat" for mark in marks)
 
 
 def _title(tree: ast.Module, cls: str) -> str:

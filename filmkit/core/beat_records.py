@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "Speech", "Use", "frames_before"]
-
-Use = tuple[str, str, str]
-"""Something that a run has used: what it is, its name, and a hash of what was there."""
+__all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "Speech", "frames_before"]
 
 ARRIVE = "arrive"
 """Name of the beat in which a scene of a film arrives from the one before."""
@@ -86,8 +83,11 @@ class BeatRecord:
         What a voice says meanwhile; None if the beat has no voice.
     title
         Its title, for people.
-    code
-        A hash of all that its pictures depend on besides trace and settings; "" if not known.
+    seen
+        Keys of what is drawn in all frames of it, and of its tail, if they were asked for; see
+        :mod:`filmkit.core.display`.
+    last
+        Key of its last picture.
     pause
         How long a question waits for an answer after it has been said, in seconds; 0 for all else.
     choices
@@ -108,7 +108,8 @@ class BeatRecord:
     marked: tuple[tuple[str, int], ...] = ()
     speech: Speech | None = None
     title: str = ""
-    code: str = ""
+    seen: tuple[str, str] = ("", "")
+    last: str = ""
     pause: float = 0.0
     choices: tuple[str, ...] = ()
     answer: int | None = None
@@ -141,17 +142,14 @@ class Rehearsal:
         Length of the scene in seconds.
     tensors
         Names of the tensors that the scene shows.
-    uses
-        Files and variables that it has used; see :mod:`filmkit.render.recording`.
-    obstacle
-        Why its pictures cannot be kept, such as "it uses the network"; "" if they can.
+    files
+        Paths of files that it was seen to read, besides the project's and libraries'.
     """
 
     beats: tuple[BeatRecord, ...]
     duration: float
     tensors: tuple[str, ...] = ()
-    uses: tuple[Use, ...] = ()
-    obstacle: str = ""
+    files: tuple[str, ...] = ()
 
     def beat(self, name: str) -> BeatRecord:
         """Return the record of a beat by its name."""

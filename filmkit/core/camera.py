@@ -22,7 +22,6 @@ import cairo
 import numpy as np
 import numpy.typing as npt
 from manim import Camera, Mobject, VMobject, config
-from manim.utils.family import extract_mobject_family_members
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
@@ -325,11 +324,19 @@ class StageCamera(Camera):
             self.pixel_array = picture
 
     def drawing_order(self, mobjects: Iterable[Mobject]) -> list[Heatmap | VMobject]:
-        """Return every part that has something to draw, in the order in which it is drawn."""
-        family = extract_mobject_family_members(
-            list(mobjects), use_z_index=True, only_those_with_points=True
-        )
-        return [part for part in family if _is_visible(part)]
+        """Return every part that has something to draw, in the order in which it is drawn.
+
+        It is that of Manim: families one after the other, sorted by their z index; what is there
+        twice is drawn where it is last. Manim's own function takes three times as long.
+        """
+        ahead, family = [*mobjects][::-1], []
+        while ahead:
+            part = ahead.pop()
+            ahead += part.submobjects[::-1]
+            if _is_visible(part):
+                family.append(part)
+        once = [*dict.fromkeys(family[::-1])][::-1]
+        return sorted(once, key=lambda part: part.z_index)
 
     def set_cairo_context_path(self, ctx: cairo.Context[Any], vmobject: VMobject) -> Self:
         """Give an outline to cairo: curve by curve, or as one saved path if it has not moved.
@@ -391,16 +398,13 @@ def _fainter(rgbas: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.fl
 
 def _is_visible(mobject: Mobject) -> bool:
     """Whether a mobject has any fill, stroke or cells that are not fully transparent."""
-    if presence(mobject) <= 0:
+    if not len(mobject.points) or presence(mobject) <= 0:
         return False
     if isinstance(mobject, Heatmap):
         return mobject.opacity > 0
     if not isinstance(mobject, VMobject):
         return False
-    filled = mobject.fill_rgbas.size and mobject.fill_rgbas[:, 3].max() > 0
-    stroked = (
-        mobject.stroke_width > 0
-        and mobject.stroke_rgbas.size
-        and mobject.stroke_rgbas[:, 3].max() > 0
-    )
-    return bool(filled or stroked)
+    filled = mobject.fill_rgbas[:, 3].tolist()
+    stroked = mobject.stroke_rgbas[:, 3].tolist() if mobject.stroke_width > 0 else ()
+    # In Python, as there are few colours: NumPy takes longer to begin.
+    return max((*filled, *stroked), default=0.0) > 0

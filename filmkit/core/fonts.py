@@ -18,7 +18,6 @@ __all__ = [
     "fallback_files",
     "font_files",
     "is_east_asian",
-    "is_wide",
     "lacks_fonts",
     "theme_files",
 ]
@@ -74,13 +73,6 @@ def is_east_asian(text: str) -> bool:
         unicodedata.name(letter, "").partition(" ")[0] in EAST_ASIAN
         for letter in text
         if letter > LAST_ALPHABETIC
-    )
-
-
-def is_wide(text: str) -> bool:
-    """Return whether a text has characters that only fonts for East Asia may have, signs too."""
-    return any(
-        letter > LAST_ALPHABETIC and unicodedata.east_asian_width(letter) in "WF" for letter in text
     )
 
 

@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
-from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,6 @@ __all__ = [
     "read_catalogue",
     "title_of_beat",
     "use_language",
-    "words_digest",
 ]
 
 DEFAULT_LANGUAGE = "en"
@@ -388,26 +386,3 @@ def _first(look_up: Callable[[NullTranslations], str], *written: str) -> str:
     """Return the first translation that differs from what is written, else the first of that."""
     found = map(look_up, _current.get().catalogues)
     return next((text for text in found if text not in written), written[0])
-
-
-def words_digest(code: str, *folders: Path, narrated: bool) -> str:
-    """Hash all that catalogues say.
-
-    Parameters
-    ----------
-    code, *folders
-        As for :func:`use_language`.
-    narrated
-        Whether what is narrated counts too, besides what is shown.
-    """
-    with use_language(code, *folders):
-        shown = [
-            sorted(
-                (repr(message), text)
-                for message, text in vars(each).get("_catalog", {}).items()
-                # The header, under an empty message, may have a date: that of now if it has none.
-                if message and (narrated or not str(message).startswith(f"{NARRATION}, "))
-            )
-            for each in _current.get().catalogues
-        ]
-    return sha256(repr(shown).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from manim import Camera, Mobject, Scene
 from manim.renderer.cairo_renderer import CairoRenderer
 
 from filmkit.core.beat_records import frames_before
+from filmkit.core.display import display_key
 from filmkit.core.errors import SceneCodeError
 
 __all__ = ["LONGEST_PIECE", "FilmRenderer", "FrameReceiver"]
@@ -40,8 +42,10 @@ class FilmRenderer(CairoRenderer):
     ----------
     receiver
         Called with each picture and the number of frames that it is shown for. Without one
-        nothing is drawn, and the scene runs as fast as it can. It may be replaced between
-        animations.
+        nothing is drawn. It may be replaced between animations.
+    seen
+        Takes a key of what is drawn in each frame, whether or not there is a receiver; see
+        :mod:`filmkit.core.display`. Without both the scene runs as fast as it can.
     piece_time
         Seconds from the start of the piece.
     only
@@ -51,6 +55,7 @@ class FilmRenderer(CairoRenderer):
     def __init__(self, camera_class: type[Camera]) -> None:
         super().__init__(camera_class=camera_class, skip_animations=True)
         self.receiver: FrameReceiver | None = None
+        self.seen: blake2b | None = None
         self.piece_time: float = 0.0
         self._before: float = 0.0
         self.only: Container[int] | None = None
@@ -87,13 +92,13 @@ class FilmRenderer(CairoRenderer):
             for i in range(frames_before(start, rate), frames_before(end, rate))
             if self.only is None or i in self.only
         ]
-        if self.receiver is None or (self.only is not None and not frames):
+        if (self.receiver is None and self.seen is None) or (self.only is not None and not frames):
             scene.update_to_time(scene.duration)
         elif scene.is_current_animation_frozen_frame():
             if frames:
-                self.receiver(self._draw(scene.mobjects), len(frames))
+                self._show(scene.mobjects, len(frames))
         else:
-            self._play_frames(scene, self.receiver, [i / rate - start for i in frames])
+            self._play_frames(scene, [i / rate - start for i in frames])
         for animation in scene.animations:
             animation.finish()
             animation.clean_up_from_scene(scene)
@@ -101,12 +106,27 @@ class FilmRenderer(CairoRenderer):
         self.piece_time = end
         self.num_plays += 1
 
-    def _play_frames(self, scene: Scene, receiver: FrameReceiver, times: list[float]) -> None:
+    def _play_frames(self, scene: Scene, times: list[float]) -> None:
         # Mobjects that do not move are drawn once, as a background for the others.
-        still = self._draw(scene.static_mobjects) if scene.static_mobjects else None
+        still = None
+        if times and scene.static_mobjects:
+            still = self._show(scene.static_mobjects)
         for time in times:
             scene.update_to_time(max(time, 0))
-            receiver(self._draw(scene.moving_mobjects, still), 1)
+            self._show(scene.moving_mobjects, 1, still)
+
+    def _show(
+        self, mobjects: Iterable[Mobject], frames: int = 0, background: Pixels | None = None
+    ) -> Pixels | None:
+        """Draw a picture that some frames show, or note what would be drawn; return it if drawn."""
+        if self.seen is not None:
+            self.seen.update(frames.to_bytes(4) + display_key(self.camera, mobjects))
+        if self.receiver is None:
+            return None
+        picture = self._draw(mobjects, background)
+        if frames:
+            self.receiver(picture, frames)
+        return picture
 
     def _draw(self, mobjects: Iterable[Mobject], background: Pixels | None = None) -> Pixels:
         """Return a picture of mobjects over a background, by default the camera's own."""

@@ -7,9 +7,16 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from importlib import import_module
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+)
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -190,6 +197,24 @@ class _Compiler(SourceFileLoader):
         raise FileNotFoundError(path)  # without a time and a size there is no bytecode
 
 
+_compiled: set[Path] = set()
+
+
+def _compiling_finder(folder: Path, path: str) -> FileFinder:
+    """Find modules in a folder, or in one below it, and compile them each time, too.
+
+    Raises
+    ------
+    ImportError
+        For other places, and for libraries: these are found as always.
+    """
+    place = Path(path).resolve()
+    is_near = place.is_relative_to(folder) and "site-packages" not in place.parts
+    if not is_near or not place.is_dir():
+        raise ImportError
+    return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_Compiler, SOURCE_SUFFIXES))
+
+
 def _load_file(name: str, file: Path) -> ModuleType:
     """Load a module from a file, again if the file has changed; it may import its neighbours."""
     digest = sha256(file.read_bytes()).hexdigest()
@@ -200,9 +225,13 @@ def _load_file(name: str, file: Path) -> ModuleType:
         digest,
     ):
         return loaded
-    folder = str(file.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    folder = file.resolve().parent
+    if folder not in _compiled:
+        _compiled.add(folder)
+        sys.path_hooks.insert(0, partial(_compiling_finder, folder))
+        sys.path_importer_cache.clear()
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
     spec = spec_from_file_location(name, file, loader=_Compiler(name, str(file)))
     assert spec is not None, file
     assert spec.loader is not None, file

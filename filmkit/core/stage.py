@@ -59,7 +59,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property, wraps
+from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast, overload
 
@@ -82,6 +83,7 @@ from filmkit.core.animations import (
 from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import Card, faded
+from filmkit.core.display import display_key
 from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
 from filmkit.core.facts import Fact, claim, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
@@ -240,16 +242,10 @@ def beat(
         if _is_beat(body.get(name)):
             raise SceneCodeError(f"two beats are called {name}; rename one", place_of_code(method))
 
-        @wraps(method)
-        def announced(*arguments: Any, **options: Any) -> None:
-            # Rehearsals note which beats run; other code may call one, too.
-            sys.audit("filmkit.beat", name)
-            method(*arguments, **options)
-
-        announced.__dict__["beat"] = _BeatMark(
+        method.__dict__["beat"] = _BeatMark(
             when or (lambda trace: True), variants, questions, answer, choice, loop
         )
-        return cast(BeatT, announced)
+        return method
 
     body = sys._getframe(1).f_locals
     return mark if method is None else mark(method)
@@ -349,6 +345,7 @@ class Stage(Scene):
         on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
         receiver_of_beat: ReceiverOfBeat | None = None,
         speech: Mapping[str, Speech] | None = None,
+        hashed: bool = False,
     ) -> None:
         super().__init__(renderer=FilmRenderer(LitCamera))
         self._require_tensors(trace)
@@ -357,7 +354,9 @@ class Stage(Scene):
         self.on_beat_end = on_beat_end
         self.receiver_of_beat = receiver_of_beat
         self.speech = speech or {}
+        self._hashed = hashed
         self.beats: list[BeatRecord] = []
+        self._part_keys = {False: "", True: ""}
         self.playing = ""
         self._waited_for: dict[str, float] = {}
         self._card: Card | None = None
@@ -590,6 +589,8 @@ class Stage(Scene):
             choices=choices,
             answer=answer,
             loop=_is_beat(method) and cast(Any, method).beat.loop,
+            seen=(self._part_keys[False], self._part_keys[True]),
+            last=display_key(self.camera, self.mobjects).hex(),
         )
         self.beats.append(record)
         if self.on_beat_end:
@@ -603,7 +604,10 @@ class Stage(Scene):
             if self.receiver_of_beat
             else nullcontext() as self.renderer.receiver
         ):
+            keyed = self._hashed or self.renderer.receiver is not None
+            self.renderer.seen = seen = blake2b(digest_size=16) if keyed else None
             yield
+            self._part_keys[tail] = seen.hexdigest() if seen else ""
 
     def _play_tail(self, seconds: float) -> None:
         """Keep the last picture of a beat for a while."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import sys
 from bisect import bisect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,12 +26,10 @@ from manim.mobject.text.typst_mobject import MathTypst
 
 from extract.support.temporary import temporary_folder
 from filmkit.core.fonts import (
-    EAST_ASIAN_FONTS,
     FALLBACKS,
     FONT_RULES,
     east_asian_fonts,
     font_files,
-    is_wide,
 )
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.line_breaks import break_units
@@ -84,9 +81,6 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
     time of running a scene without drawing.
     """
     _register_fonts()
-    if is_wide(text):
-        # Rehearsals note what pictures depend on: most texts do not need these fonts.
-        sys.audit("filmkit.fonts", EAST_ASIAN_FONTS)
     with _scratch_file() as file:
         fonts = ", ".join((font, *FALLBACKS))
         setting = manimpango.TextSetting(

@@ -155,21 +155,16 @@ class Cache:
         Maximum size after :meth:`shrink`, in bytes.
     quiet
         Whether to print nothing about damaged files.
-    scratch
-        Another one, for what cannot be kept; this one if None.
 
     Attributes
     ----------
-    folder, limit, scratch
+    folder, limit
         As above.
     """
 
-    def __init__(
-        self, folder: Path, limit: int, *, quiet: bool = False, scratch: Cache | None = None
-    ) -> None:
+    def __init__(self, folder: Path, limit: int, *, quiet: bool = False) -> None:
         self.folder = folder
         self.limit = limit
-        self.scratch = scratch or self
         self._quiet = quiet
         self._run: Path | None = None
 
@@ -310,8 +305,8 @@ def open_cache(folder: Path | None, *, keep: bool, quiet: bool = False) -> Itera
     if keep:
         where = cache_folder(folder) if folder else default_folder()
         limit = default_limit()
-        with temporary_folder() as scratch, ExitStack() as stack:
-            cache = Cache(where, limit, quiet=quiet, scratch=Cache(scratch, 0))
+        with ExitStack() as stack:
+            cache = Cache(where, limit, quiet=quiet)
             # What cannot be created cannot be written to either, which then says more.
             with suppress(OSError, OutputError):
                 stack.enter_context(cache.in_use())

@@ -3,8 +3,8 @@
 On Linux a server process loads the libraries once, which takes longest, and forks for every call.
 Each fork forgets what has been imported of the project by then, and imports the current code: Manim
 imports its plugins, of which the project is one, from where it is installed. From then on it notes
-what it uses (:mod:`filmkit.render.recording`). This module imports nothing of the project, so that
-an error anywhere in the project can be reported as one line without a traceback.
+which files scenes read (:mod:`filmkit.render.reads`). This module imports nothing of the project,
+so that an error anywhere in the project can be reported as one line without a traceback.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ import click
 __all__ = ["clean_process", "end_silent", "forked_process", "start_server", "write_stacks_to"]
 
 PROJECT = Path(__file__).resolve().parents[2]
-READER = "filmkit.render.source_code"
 STACK_SECONDS = 10.0  # how long a process may take to write where it is
 
 LONGEST_FOLDER = 75  # bytes: in a temporary folder of a longer name a socket's name is too long
@@ -49,7 +48,7 @@ for name in [*sys.modules]:
     if name.partition(".")[0] in ("extract", "filmkit", "scenes"):
         del sys.modules[name]
 from filmkit.render.clean_process import _run
-_run(function, arguments, known, connections, stacks)
+_run(function, arguments, connections, stacks)
 """
 LIBRARIES = [
     "av",
@@ -81,8 +80,6 @@ def clean_process(
 ) -> BaseProcess:
     """Return a process, not yet started, that imports the project anew and calls a function of it.
 
-    What code this process has read, for keys, the other need not read again.
-
     Parameters
     ----------
     function
@@ -96,13 +93,11 @@ def clean_process(
         As for :func:`write_stacks_to`.
     """
     start_server()
-    reader = sys.modules.get(READER)
     # Unpickling imports the classes of the arguments from the project, so it must happen inside the
     # process, where errors are caught: here the arguments are pickled by hand.
     names = {
         "function": function,
         "arguments": pickle.dumps(arguments),
-        "known": pickle.dumps(reader.KNOWN if reader else {}),
         "connections": tuple(connections),
         "stacks": stacks and str(stacks),
         # A server that forks processes has that of its own start.
@@ -193,15 +188,16 @@ def _call(
 def _run(
     function: str,
     arguments: bytes,
-    known: bytes,
     connections: Sequence[Connection],
     stacks: str | None,
 ) -> None:
     """Call the function; report an exception as one line and exit with code 1."""
     try:
         with suppress(KeyboardInterrupt):
-            import_module("filmkit.render.recording").start()
-            import_module(READER).KNOWN.update(pickle.loads(known))
+            # With the project, so that an error in it is reported, too.
+            from filmkit.render.reads import note_reads
+
+            note_reads()
             _call(function, pickle.loads(arguments), connections, stacks)
     except Exception as error:
         lines = [

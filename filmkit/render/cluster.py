@@ -17,7 +17,7 @@ import ssl
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,15 +33,13 @@ from extract.support.assets import installing
 from extract.support.files import OutputError, atomic_write, write_bytes
 from extract.support.plain_text import error_line, escaped
 from extract.support.printing import echo
-from filmkit.core.beat_records import Use
-from filmkit.core.project import PROJECT
+from filmkit.core.language import catalogue_folder
 from filmkit.core.renderer import FrameReceiver, Pixels
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.movie import master_pixels
 from filmkit.render.processes import POLL_SECONDS, SILENT_SECONDS
-from filmkit.render.recording import FILE, OWN_CODE, PLACE, VARIABLE, WORDS
 from filmkit.render.runner import rehearse
 from filmkit.render.workers import (
     MAX_ATTEMPTS,
@@ -49,8 +47,6 @@ from filmkit.render.workers import (
     RenderJob,
     WorkerPool,
     encode_segment,
-    load_all,
-    require_unchanged,
 )
 
 try:
@@ -64,7 +60,7 @@ from filmkit.render.cluster_worker import (
     Assignment,
     Result,
     Squares,
-    code_digest,
+    code_version,
     describe_worker,
     draw,
     frames_of,
@@ -133,22 +129,12 @@ class ClusterWorkerPool(WorkerPool):
         self._quiet = quiet
         # Where the master of a beat exists already, its segment is encoded on this machine.
         self._queue = deque(task for task in job.tasks if not is_sealed(task.master))
-        self._places = [
-            Path(name).relative_to(PROJECT).as_posix()
-            for kind, name, _ in job.uses
-            if kind == OWN_CODE
-        ]
         self._traces = {
             sha256_of(trace): trace for trace in map(Path.read_bytes, job.request.trace_files)
         }
-        self._language = job.request.settings.language
-        self._own_versions = versions(self._places, self._language)
+        self._own_versions = versions()
         entries = dict.fromkeys(task.entry for task in job.tasks)
-        self._inputs = {
-            entry: inputs_of(entry, job.uses, job.request.trace_files) for entry in entries
-        }
-        load_all(entries, job.uses)  # one frame of each beat is drawn here
-        require_unchanged(job.uses)
+        self._inputs = {entry: inputs_of(entry, job.files[entry]) for entry in entries}
         self._client: Any = None
         self._topic = f"attention-film-{uuid4().hex}"
         self._inbox: SimpleQueue[tuple[str, int | None]] = SimpleQueue()
@@ -226,7 +212,7 @@ class ClusterWorkerPool(WorkerPool):
         """
         code, own = "", self._own_versions[CODE]
         try:
-            code = self._client.run_on_scheduler(code_digest, self._places)
+            code = self._client.run_on_scheduler(code_version)
             reason = f"{CODE} is {_text(code)} there and {own} here"
         except Exception as error:
             reason = _text(error)
@@ -314,9 +300,7 @@ class ClusterWorkerPool(WorkerPool):
         """
         if not new:
             return
-        answers = self._client.sync(
-            self._ask_all, describe_worker, new, self._places, self._language, [*self._traces]
-        )
+        answers = self._client.sync(self._ask_all, describe_worker, new, [*self._traces])
         for worker, answer in zip(new, answers, strict=True):
             if reason := _refusal(self._own_versions, answer) or self._send_traces(
                 worker, answer[1]
@@ -379,8 +363,8 @@ class ClusterWorkerPool(WorkerPool):
 
     def _submit(self, task: BeatTask, worker: str) -> None:
         key = f"{task.entry.slug}-{task.beat}-{uuid4().hex}"
-        job = replace(self._job, tasks=(task,), uses=())
-        assignment = Assignment(job, [*self._traces], *self._inputs[task.entry], self._topic, key)
+        job = replace(self._job, tasks=(task,), files={})
+        assignment = Assignment(job, [*self._traces], self._inputs[task.entry], self._topic, key)
         future: Any = self._client.submit(
             draw, assignment, key=key, workers=[worker], retries=0, pure=False
         )
@@ -518,33 +502,30 @@ def _samples(
     return samples
 
 
-def inputs_of(
-    entry: SceneEntry, uses: Iterable[Use], traces: Collection[Path]
-) -> tuple[dict[str, bytes], list[Use]]:
-    """Return what a scene uses besides the project's code and some traces.
+def inputs_of(entry: SceneEntry, read: Iterable[str]) -> dict[str, bytes]:
+    """Return what a scene that is none of the project's needs elsewhere.
+
+    Parameters
+    ----------
+    entry, read
+        The scene, and the files that it was seen to read.
 
     Returns
     -------
-    files
-        Content of the files in its own folder, by relative paths, if it is none of the project's.
-    elsewhere
-        The rest, with paths relative to the project if they are in it.
+    dict
+        Content of these files, of its own and of its translations, by paths relative to its folder.
+        What lies in another folder has to be on each machine.
     """
-    files: dict[str, bytes] = {}
-    elsewhere: list[Use] = []
-    folder = entry.file.resolve().parent if entry.file else None
-    for kind, name, state in uses:
-        path = Path(name)
-        if kind in (OWN_CODE, PLACE) or not state or path in traces:
-            continue
-        if folder and kind != VARIABLE and path.is_relative_to(folder):
-            if path.is_file():
-                files[path.relative_to(folder).as_posix()] = path.read_bytes()
-        elif kind == FILE and path.is_relative_to(PROJECT):
-            elsewhere.append((kind, path.relative_to(PROJECT).as_posix(), state))
-        elif kind != WORDS:
-            elsewhere.append((kind, name, state))
-    return files, elsewhere
+    if entry.file is None:
+        return {}
+    folder = entry.file.resolve().parent
+    files = [folder / entry.file.name, *catalogue_folder(entry.file).resolve().glob("*.po")]
+    files += map(Path, read)
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in files
+        if file.is_relative_to(folder) and file.is_file()
+    }
 
 
 def _refusal(own: dict[str, str], answer: Any) -> str:

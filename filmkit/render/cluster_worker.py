@@ -9,10 +9,11 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -25,23 +26,20 @@ import numpy.typing as npt
 
 from extract.support.files import write_bytes
 from extract.support.plain_text import error_line, escaped
-from filmkit.core.beat_records import Use
-from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.digests import project_digest
 from filmkit.render.errors import RenderError, explain
-from filmkit.render.keys import project_digest, surroundings, translations_digest
+from filmkit.render.keys import SHORT, surroundings
 from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Pixels, read_master
-from filmkit.render.recording import FILE, changed
-from filmkit.render.source_code import PACKAGES
-from filmkit.render.workers import Claims, RenderJob, SceneWorker, import_file
+from filmkit.render.workers import Claims, RenderJob, SceneWorker
 
 __all__ = [
     "CODE",
     "Assignment",
     "Result",
     "Squares",
-    "code_digest",
+    "code_version",
     "describe_worker",
     "draw",
     "frames_of",
@@ -69,26 +67,14 @@ RENDER_LOCK = Lock()
 LOADED: dict[str, str] = {}
 
 
-def code_digest(places: Iterable[str]) -> str:
-    """Return a hash of files of the project's code, and of this one."""
-    return project_digest([*places, Path(__file__).relative_to(PROJECT).as_posix()])
+def code_version() -> str:
+    """Return a short hash of the project, for people to compare."""
+    return project_digest()[:SHORT]
 
 
-def versions(places: Iterable[str], language: str) -> dict[str, str]:
-    """Return the version of everything that pictures depend on, by name.
-
-    Parameters
-    ----------
-    places
-        The project's code that draws them: paths of files in the project.
-    language
-        Code of the language.
-    """
-    return {
-        CODE: code_digest(places),
-        f"the project's {language}": translations_digest(language),
-        **surroundings(),
-    }
+def versions() -> dict[str, str]:
+    """Return the version of everything that pictures depend on, by name."""
+    return {CODE: code_version(), **surroundings()}
 
 
 def sha256_of(content: bytes) -> str:
@@ -152,9 +138,6 @@ class Assignment:
         files are named by them.
     files
         Content of the files of a scene that is not one of the project's, by relative paths.
-    elsewhere
-        What else the scene uses besides the project's code, which must be the same on the worker;
-        names of files in the project are relative.
     topic, key
         Dask topic of progress messages, and key of the beat in them.
     """
@@ -162,7 +145,6 @@ class Assignment:
     job: RenderJob
     traces: list[str]
     files: dict[str, bytes]
-    elsewhere: list[Use]
     topic: str
     key: str
 
@@ -217,7 +199,7 @@ def _trace_file(worker: Any, digest: str) -> Path:
 
 
 def describe_worker(
-    places: list[str], language: str, traces: list[str], dask_worker: distributed.Worker
+    traces: list[str], dask_worker: distributed.Worker
 ) -> tuple[dict[str, str], list[str], list[str]]:
     """Say what this worker would draw with.
 
@@ -231,17 +213,17 @@ def describe_worker(
         Modules that were edited after this process had loaded them: it would draw what their files
         said before.
     """
-    for place in places:
-        with suppress(Exception):
-            import_file(PROJECT / place)
+    import_module("filmkit.render.workers")
     missing = [trace for trace in traces if not _trace_file(dask_worker, trace).exists()]
-    return versions(places, language), missing, _edited_modules()
+    return versions(), missing, _edited_modules()
 
 
 def _edited_modules() -> list[str]:
     """Name the project's modules whose files are not what this process has loaded."""
     edited = []
-    for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in ("extract", "filmkit", "scenes")
+    ]:
         file = Path(getattr(sys.modules[name], "__file__", None) or "")
         if file.is_file():
             now = sha256_of(file.read_bytes())
@@ -276,15 +258,16 @@ def draw(assignment: Assignment) -> bytes:
             tasks=(replace(task, entry=entry, master=master),),
             segment_encoding=None,
             request=replace(job.request, trace=trace, settings=settings),
-            # Code and trace were compared when this worker was accepted.
-            uses=(),
         )
         try:
-            _require_same(assignment.elsewhere)
             claims = Claims(Path(folder), "this")
             claims.offer([0])
             with manim_config(job.request.quality, verbosity=job.request.verbosity):
                 SceneWorker(local_job, claims, report).render(entry)
+            if not report.kept:
+                raise RenderError(
+                    "it draws something else each time that it runs: leave out --cluster"
+                )
             digest, _, _ = frames_of(master, job)
             result = Result(master.read_bytes(), digest)
         except Exception as error:
@@ -293,15 +276,6 @@ def draw(assignment: Assignment) -> bytes:
                 traceback="".join(traceback.format_exception(error)),
             )
         return result.to_bytes()
-
-
-def _require_same(uses: Iterable[Use]) -> None:
-    """Raise a RenderError unless what a scene uses is the same on this machine."""
-    own = [
-        (kind, str(PROJECT / name) if kind == FILE else name, state) for kind, name, state in uses
-    ]
-    if others := changed(own):
-        raise RenderError(f"{others[0]} is not the same on the worker; bring it there too")
 
 
 @contextmanager
@@ -346,10 +320,12 @@ class _Report:
         self._worker = worker
         self._topic = topic
         self._key = key
+        self.kept = True
         self._unreported = 0  # frames
         self._last_report = time.monotonic()
 
-    def __call__(self, kind: str, *, index: int, frames: int = 0) -> None:
+    def __call__(self, kind: str, *, index: int, frames: int = 0, kept: bool = True) -> None:
+        self.kept = kept
         self._unreported += frames
         self.tell()
 

@@ -13,7 +13,7 @@ from typing import Any
 import av
 
 from extract.support.files import OutputError, atomic_write
-from filmkit.core.beat_records import ARRIVE
+from filmkit.core.beat_records import ARRIVE, BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
@@ -95,20 +95,28 @@ def plan_scene(
     encoding
         How segments are encoded.
     """
-    request, hasher, rehearsal = rehearsals.request, rehearsals.hasher, rehearsals.get(entry)
-    played = tuple(record.name for record in rehearsal.beats)
-    keys = hasher.part_keys(entry, rehearsal, rehearsals.get(entry.alone))
-    kept = rehearsals.cache.scratch if rehearsal.obstacle else rehearsals.cache
-    tasks = tuple(
-        BeatTask(
-            entry if (record.name, tail) in with_arrival(entry, played) else entry.alone,
+    request, keys, cache = rehearsals.request, rehearsals.keys, rehearsals.cache
+    records = rehearsals.get(entry).beats
+    played = tuple(record.name for record in records)
+    arriving = with_arrival(entry, played)
+
+    def task(record: BeatRecord, frames: int, *, tail: bool) -> BeatTask:
+        shown = entry if (record.name, tail) in arriving else entry.alone
+        drawn = rehearsals.get(shown).beat(record.name)
+        key = keys.part_key(drawn, tail=tail)
+        return BeatTask(
+            shown,
             record.name,
             tail,
-            master=kept.path(keys[record.name, tail], ".master.mov"),
-            segment=kept.path(keys[record.name, tail], f".{hasher.encoding_key}.{encoding.ending}"),
+            master=cache.path(key, ".master.mov"),
+            segment=cache.path(key, f".{keys.encoding_key}.{encoding.ending}"),
             frames=frames,
+            seen=drawn.seen[tail],
         )
-        for record in rehearsal.beats
+
+    tasks = tuple(
+        task(record, frames, tail=tail)
+        for record in records
         if record.name in beats
         for tail in (False, True)
         if (frames := record.part_frames(request.quality.frame_rate, tail=tail))

@@ -43,13 +43,7 @@ from filmkit.render.runner import (
     write_picture,
 )
 from filmkit.render.voices import Spoken, with_voice
-from filmkit.render.workers import (
-    LocalWorkerPool,
-    RenderJob,
-    WorkerPool,
-    load_all,
-    require_unchanged,
-)
+from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool
 from filmkit.voice.sounds import Samples
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 
@@ -143,15 +137,11 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
         open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
     ):
         spoken = with_voice(request, cache)
-        known = Rehearsals(spoken.request, cache)
+        known = Rehearsals(spoken.request, cache, hashed=True)
         known.prepare([*spoken.request.scenes, *(entry.alone for entry in spoken.request.scenes)])
         rehearsals = for_each_scene(request, spoken.request.scenes, known.get)
         plans = plan_films(rehearsals, known, single=single)
-        known.tell_obstacles(plans)
         job = render_job(plans.values(), known)
-        if single:
-            load_all(plans, job.uses)  # further pictures are drawn here
-            require_unchanged(job.uses)
         _keep_limit(cache, plans.values())
         with worker_pool(job) as pool:
             frames = sum(task.frames for task in job.tasks)
@@ -203,9 +193,10 @@ def plan_films(
 def render_job(plans: Collection[Plan], rehearsals: Rehearsals) -> RenderJob:
     """Return the job of rendering all of some plans that is not in the cache."""
     request = rehearsals.request
-    tasks = chain.from_iterable(unfinished_tasks(plan, rehearsals.cache) for plan in plans)
-    scenes = [scene for plan in plans for scene in (plan.entry, plan.entry.alone)]
-    return RenderJob(tuple(tasks), request, *_encodings(request), rehearsals.uses_of(scenes))
+    tasks = [task for plan in plans for task in unfinished_tasks(plan, rehearsals.cache)]
+    files = {task.entry: rehearsals.get(task.entry).files for task in tasks}
+    drawing = rehearsals.keys.drawing
+    return RenderJob(tuple(tasks), request, *_encodings(request), drawing, files)
 
 
 def _encodings(request: RenderRequest) -> tuple[Encoding, Encoding]:
@@ -225,7 +216,6 @@ def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
     for task in chain.from_iterable(plan.tasks for plan in plans):
         needed |= {task.segment} if task.segment.exists() else {task.master, task.segment}
     cache.shrink(needed)
-    cache.scratch.shrink(needed)
 
 
 def worker_pool(job: RenderJob, *, fork: bool = False) -> WorkerPool:

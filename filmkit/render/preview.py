@@ -17,10 +17,8 @@ from filmkit.core.fonts import SIMPLIFIED_CHINESE, east_asian_fonts, is_east_asi
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
-from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.errors import RenderError
-from filmkit.render.keys import read_ahead
 from filmkit.render.processes import DONE, ERROR, run_apart, telling
 from filmkit.render.progress import make_meter
 from filmkit.render.rehearsals import Rehearsals
@@ -54,8 +52,6 @@ def draw_pictures(
 ) -> None:
     """Draw the last picture of each beat of a scene, unless it is in the cache.
 
-    A process that :func:`clean_process` has started must do this: it notes what the scene uses.
-
     Parameters
     ----------
     entry, trace
@@ -77,13 +73,10 @@ def draw_pictures(
         for beat, picture in pictures.items():
             on_picture(beat, picture, False)
         return
-    played, cache = list[str](), rehearsals.cache
+    cache = rehearsals.cache
 
-    def take(record: BeatRecord, stage: Stage, code: str) -> None:
-        played.append(record.name)
-        kept = cache.scratch if recording.obstacle() else cache
-        words = (*record.written, *record.notes)
-        picture = kept.path(rehearsals.hasher.picture_key(entry, played, code, *words), END)
+    def take(record: BeatRecord, stage: Stage) -> None:
+        picture = cache.path(rehearsals.keys.last_key(record), END)
         missing = not cache.holds(picture)
         if missing:
             on_missing(record.name)
@@ -97,8 +90,8 @@ def draw_pictures(
 def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals) -> dict[str, Path]:
     """Return the pictures of all beats of a scene; none unless all are in the cache."""
     known, cache = rehearsals.find(entry), rehearsals.cache
-    keys = rehearsals.hasher.picture_keys(entry, known, notes=True) if known else {}
-    pictures = {beat: cache.path(key, END) for beat, key in keys.items()}
+    records = known.beats if known else ()
+    pictures = {r.name: cache.path(rehearsals.keys.last_key(r), END) for r in records}
     missing = [beat for beat, picture in pictures.items() if not cache.holds(picture)]
     return {} if missing else pictures
 
@@ -253,7 +246,6 @@ def make_previews(request: RenderRequest) -> bool:
         pictures = {entry: _known_pictures(entry, rehearsals) for entry in request.scenes}
         errors: dict[SceneEntry, str] = {}
         calls = {entry: (entry, request, trace, cache) for entry in pictures if not pictures[entry]}
-        read_ahead(calls)
         with make_meter(len(calls), quiet=request.quiet) as meter:
             for entry, message in run_apart(APART, calls, request.jobs):
                 if message["kind"] == "picture":

@@ -1,7 +1,6 @@
-"""Rehearsals of scenes (their beats, durations and what they use), stored in the cache.
+"""Rehearsals of scenes: runs without drawing, after which beats, times and keys are known.
 
-The duration of a scene is known only after it was run, without drawing; so is what it uses. A
-stored rehearsal counts while all of that is as it was, so that listing all scenes takes no time.
+Those of the project's scenes are stored in the cache, as long as nothing in the project changes.
 Scenes are run in processes of their own, which load their code anew, and one of which may die.
 """
 
@@ -18,14 +17,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from extract.support.files import OutputError, write_text
 from extract.support.printing import echo, prints_as_messages
 from extract.trace import Trace
-from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech, Use
+from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.scene_entry import SceneEntry, one_after_another
-from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache, seal
-from filmkit.render.errors import EditedError, RenderError
-from filmkit.render.keys import BeatHasher, Drawn, read_ahead
+from filmkit.render.digests import project_digest
+from filmkit.render.errors import RenderError
+from filmkit.render.keys import Keys
 from filmkit.render.processes import DONE, ERROR, run_apart, telling
-from filmkit.render.recording import CODE, OWN_CODE
+from filmkit.render.reads import files_read
 from filmkit.render.request import RenderRequest
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ class Rehearsals:
         The trace, how to render, how many processes may run, and what is printed.
     cache
         The cache that holds rehearsals.
+    hashed
+        Whether what is drawn in each frame is hashed, for the keys of films; it takes a tenth of
+        the time of drawing, at most. Times, words and the keys of last pictures need it not.
 
     Attributes
     ----------
@@ -52,17 +54,18 @@ class Rehearsals:
         The request; its trace is named, so that all processes take the same.
     cache
         As above.
-    hasher
+    keys
         Makes the keys.
     """
 
     # Without a cache: what the next part of the same command need not run again.
     _made: ClassVar[dict[str, Rehearsal]] = {}
 
-    def __init__(self, request: RenderRequest, cache: Cache) -> None:
+    def __init__(self, request: RenderRequest, cache: Cache, *, hashed: bool = False) -> None:
         self.request = replace(request, trace=request.trace_file)
-        self.hasher = BeatHasher(self.request)
+        self.keys = Keys(self.request)
         self.cache = cache
+        self._hashed = hashed
         self._known: dict[SceneEntry, Rehearsal | RenderError] = {}
 
     def get(self, entry: SceneEntry) -> Rehearsal:
@@ -80,123 +83,65 @@ class Rehearsals:
         return known
 
     def find(self, entry: SceneEntry) -> Rehearsal | None:
-        """Return a scene's rehearsal if it is known, and all that it has used is as it was."""
+        """Return a scene's rehearsal if it is known.
+
+        That of a file of the user's own is known only once it was run here: it may use anything.
+        """
+        if entry not in self._known and entry.file is None:
+            for path in self._paths(entry):
+                if self.cache.holds(path):
+                    self._known[entry] = _rehearsal(json.loads(path.read_text(encoding="utf-8")))
+                elif not self.request.keep_cache and path.name in self._made:
+                    self._known[entry] = self._made[path.name]
         known = self._known.get(entry)
-        if known is None:
-            path = self._path(entry)
-            if self.cache.holds(path):
-                known = _rehearsal(json.loads(path.read_text(encoding="utf-8")))
-            elif not self.request.keep_cache:
-                known = self._made.get(path.name)
-            if known is None or recording.changed(known.uses):
-                return None
-            self._known[entry] = known
         return known if isinstance(known, Rehearsal) else None
 
     def prepare(self, entries: Iterable[SceneEntry]) -> None:
         """Run those of some scenes that are not known, as many at a time as there are cores."""
         ahead = [e for e in dict.fromkeys(entries) if e not in self._known and not self.find(e)]
         read = self.request.with_trace() if ahead else ()
-        read_ahead(ahead)
-        calls = {entry: (entry, *read, self.cache) for entry in ahead}
+        calls = {entry: (entry, *read, self.cache, self._hashed) for entry in ahead}
         for entry, message in run_apart(APART, calls, self.request.jobs):
             if message["kind"] == ERROR:
                 self._known[entry] = RenderError(message["text"], misfit=message.get("misfit", ""))
-            elif recording.changed(self.hasher.traces):  # since the keys were begun
-                self._known[entry] = EditedError()
             else:
                 self._known[entry] = rehearsal = _rehearsal(message["rehearsal"])
-                if not rehearsal.obstacle:
-                    self._made[self._path(entry).name] = rehearsal
-
-    def uses_of(self, entries: Iterable[SceneEntry]) -> tuple[Use, ...]:
-        """Return all that rehearsed scenes use, and that must not change while they are drawn."""
-        found = dict.fromkeys(self.hasher.traces)
-        for entry in entries:
-            rehearsal = self.get(entry)
-            kinds = {CODE, OWN_CODE} if rehearsal.obstacle else {use[0] for use in rehearsal.uses}
-            found |= dict.fromkeys(use for use in rehearsal.uses if use[0] in kinds)
-        return tuple(found)
-
-    def tell_obstacles(self, entries: Iterable[SceneEntry]) -> None:
-        """Print which of some scenes cannot be kept in the cache, and why, unless it is quiet."""
-        for entry in entries:
-            if (obstacle := self.get(entry).obstacle) and not self.request.quiet:
-                echo(f"{entry.slug} is drawn anew each time, because {obstacle}", err=True)
+                self._made[self._paths(entry)[0].name] = rehearsal
 
     def record_here(
         self,
         entry: SceneEntry,
         trace: Trace,
-        on_beat_end: Callable[[BeatRecord, Stage, str], None] = lambda record, stage, code: None,
+        on_beat_end: Callable[[BeatRecord, Stage], None] = lambda record, stage: None,
     ) -> Rehearsal:
-        """Run a scene in this process, and note and store what it uses.
+        """Run a scene in this process, which has loaded the project since the request was made.
 
-        The process is one that :func:`clean_process` has started, and that does nothing else.
-
-        Parameters
-        ----------
-        entry, trace
-            The scene, and the trace.
-        on_beat_end
-            Called at the end of each beat, with what its pictures depend on; see
-            :attr:`BeatRecord.code`.
+        What was found out is stored, for a scene of the project that was not edited meanwhile.
 
         Raises
         ------
         Exception
             Any error of the scene's code.
-        EditedError
-            When the scene was edited meanwhile.
         """
-        # Imported here because it takes a second to load, and known rehearsals do not need it.
-        from manim import config
-
-        recording.set_aside(config.media_dir, *(name for _, name, _ in self.hasher.traces))
-        drawn, beats = Drawn(entry, self.request.settings.language), list[BeatRecord]()
-
-        def end(record: BeatRecord, stage: Stage) -> None:
-            uses = recording.uses()
-            beats.append(replace(record, code=drawn.after(uses)))
-            self._require_unedited(drawn, uses)
-            on_beat_end(record, stage, beats[-1].code)
-
-        stage = self.request.stage(entry, trace, on_beat_end=end)
+        stage = self.request.stage(entry, trace, on_beat_end=on_beat_end, hashed=self._hashed)
         stage.render()
-        uses = recording.uses()
-        self._require_unedited(drawn, uses)
-        seen = [use for use in uses if use[0] != OWN_CODE]
-        changes = [f"{name} changes while it runs" for name in recording.changed(seen)]
-        rehearsal = Rehearsal(
-            tuple(beats),
-            stage.time,
-            stage.tensors,
-            (*drawn.uses, *seen),
-            next(filter(None, [recording.obstacle(), *changes]), ""),
+        self._known[entry] = rehearsal = Rehearsal(
+            tuple(stage.beats), stage.time, stage.tensors, tuple(files_read())
         )
-        self._known[entry] = rehearsal
-        if not rehearsal.obstacle:
-            path = self._path(entry)
+        if entry.file is None and project_digest() == self.request.code:
+            path = self._paths(entry)[0]
             # Without room or permission for it, it is found out anew the next time.
             with suppress(OutputError, OSError):
-                self.cache.remove(path)
                 write_text(path, json.dumps(asdict(rehearsal), ensure_ascii=False))
                 seal(path)
         return rehearsal
 
-    def _require_unedited(self, drawn: Drawn, uses: Iterable[Use]) -> None:
-        """Raise an EditedError unless the code that was read is what ran, and traces are as then.
-
-        Whatever is edited afterwards, a key is that of the pictures that are drawn.
-        """
-        ran = [(name, state) for kind, name, state in uses if kind in (CODE, OWN_CODE)]
-        if any(drawn.code.get(name, state) != state for name, state in ran) or recording.changed(
-            self.hasher.traces
-        ):
-            raise EditedError
-
-    def _path(self, entry: SceneEntry) -> Path:
-        return self.cache.path(self.hasher.rehearsal_key(entry), ".rehearsal.json")
+    def _paths(self, entry: SceneEntry) -> list[Path]:
+        """Return where a rehearsal is stored, and where one is that knows more."""
+        return [
+            self.cache.path(self.keys.rehearsal_key(entry, hashed=hashed), ".rehearsal.json")
+            for hashed in sorted({self._hashed, True})
+        ]
 
 
 def _rehearsal(stored: dict[str, Any]) -> Rehearsal:
@@ -217,7 +162,12 @@ def _with_tuples(value: Any) -> Any:
 
 
 def record_apart(
-    entry: SceneEntry, request: RenderRequest, trace: Trace, cache: Cache, messages: Connection
+    entry: SceneEntry,
+    request: RenderRequest,
+    trace: Trace,
+    cache: Cache,
+    hashed: bool,
+    messages: Connection,
 ) -> None:
     """Rehearse a scene in a process of its own, whose last message holds the ``rehearsal``.
 
@@ -230,7 +180,8 @@ def record_apart(
         manim_config(request.quality),
         prints_as_messages(),
     ):
-        tell(DONE, rehearsal=asdict(Rehearsals(request, cache).record_here(entry, trace)))
+        rehearsals = Rehearsals(request, cache, hashed=hashed)
+        tell(DONE, rehearsal=asdict(rehearsals.record_here(entry, trace)))
 
 
 def with_fitting_scenes(request: RenderRequest) -> RenderRequest:

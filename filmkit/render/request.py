@@ -19,10 +19,10 @@ from filmkit.core.fonts import lacks_fonts
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.choice import named_choices
+from filmkit.render.digests import file_hash, project_digest
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
-from filmkit.render.recording import FILE, now
 from filmkit.render.traces import find_trace, provenance
 from filmkit.voice.clips import Voice
 
@@ -90,8 +90,9 @@ class RenderRequest:
     speech
         When the voice says what; :func:`filmkit.render.voices.with_voice` finds it out.
     content
-        What the trace file held when it was read, as :func:`filmkit.render.recording.now` has it;
-        what it holds now if empty.
+        Hash of the trace file when it was read; what it holds now counts if empty.
+    code
+        Hash of the project then, see :func:`filmkit.render.digests.project_digest`; the same.
     """
 
     scenes: tuple[SceneEntry, ...] = ()
@@ -115,6 +116,7 @@ class RenderRequest:
     voice: Voice | None = None
     speech: SceneSpeech = field(default_factory=dict)
     content: str = ""
+    code: str = ""
 
     @classmethod
     def chosen(cls, **choices: Any) -> RenderRequest:
@@ -142,12 +144,12 @@ class RenderRequest:
         return [self.trace_file, *filter(None, [self.settings.compare])]
 
     def with_trace(self) -> tuple[RenderRequest, Trace]:
-        """Return a request that names its trace and what its file holds now, and this trace.
+        """Return a request that says what its trace and the project hold now, and this trace.
 
         One that stays as it is is read and proved once in a process.
         """
-        content = now(FILE, str(self.trace_file))
-        request = replace(self, trace=self.trace_file, content=content)
+        content = file_hash(self.trace_file)
+        request = replace(self, trace=self.trace_file, content=content, code=project_digest())
         return request, _loaded(self.trace_file, content)
 
     @property

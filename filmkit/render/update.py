@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from extract.trace import Trace
-from filmkit.core.beat_records import BeatRecord, Use
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.language import use_language
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render import recording
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.films import Plan, finished_files
 from filmkit.render.jobs import plan_films, render_job, worker_pool
@@ -50,7 +49,7 @@ class SceneUpdate:
     ) -> None:
         self.request = request
         self.trace = trace
-        self.rehearsals = Rehearsals(request, cache)
+        self.rehearsals = Rehearsals(request, cache, hashed=True)
         self._pools = pools
         self._pool: WorkerPool
 
@@ -65,11 +64,6 @@ class SceneUpdate:
             ExitStack() as pools,
         ):
             yield cls(request, trace, cache, pools)
-
-    def uses(self, entries: Iterable[SceneEntry]) -> list[Use]:
-        """Return all that scenes have been seen to use, also those that could not be drawn."""
-        known = filter(None, map(self.rehearsals.find, entries))
-        return [*recording.uses(), *(use for rehearsal in known for use in rehearsal.uses)]
 
     def plan(self, entries: Iterable[SceneEntry]) -> dict[SceneEntry, Plan]:
         """Return the plans of scenes' films, and begin to render what is missing of them.

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -32,13 +32,13 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
 from filmkit.render.choice import wanted_beats
 from filmkit.render.delivery import target_of
+from filmkit.render.digests import file_hash
 from filmkit.render.errors import EditedError, explain
 from filmkit.render.films import Plan, beat_film
 from filmkit.render.jobs import beat_chapters, film_cues, write_film
-from filmkit.render.keys import read_ahead
 from filmkit.render.preview import draw_pictures, save_sheet
 from filmkit.render.processes import DONE, ERROR, Apart, stop, telling
-from filmkit.render.recording import BEAT, FILE, FONTS, VARIABLE, now
+from filmkit.render.reads import files_read
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.update import SceneUpdate
 from filmkit.words.captions import vtt
@@ -49,8 +49,7 @@ CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
 GONE = ("", sha256().hexdigest())  # what is known of a missing and of an empty file
 UNKNOWN = "unknown"
-USES = "uses"
-UNWATCHED = (BEAT, VARIABLE, FONTS)  # what a scene has used that is no file
+READS = "reads"
 SETTLE_SECONDS = 0.05  # a save is complete after this time without another event
 SAVE_SECONDS = 0.5  # how long a file may be missing or empty while an editor saves it
 # Types of events that can change a file. Reading a file causes events too.
@@ -123,13 +122,13 @@ class EditWatcher(FileSystemEventHandler):
             self.last_event = time.monotonic()
             self._changed.set()
 
-    def follow(self, uses: Iterable[Sequence[str]]) -> None:
-        """Watch other files and folders too, which a scene has used as they were then."""
-        states = {Path(name): state for kind, name, state in uses if kind not in UNWATCHED}
+    def follow(self, files: Mapping[str, str]) -> None:
+        """Watch other files too, which a scene has read when they had these hashes."""
+        states = {Path(name): state for name, state in files.items()}
         with self._lock:
             new = states.keys() - self._contents.keys()
             self._single |= new
-            self._observe([path if path.is_dir() else path.parent for path in new])
+            self._observe({path.parent for path in new})
             self._contents |= {path: states[path] for path in new}
         self._changed.set()  # one may have been edited since
 
@@ -176,7 +175,7 @@ class EditWatcher(FileSystemEventHandler):
         files = [Path(at, name) for at, _, names in walks for name in names if name.endswith(READ)]
         files += [path for folder in self._beside for path in folder.glob("*.py")]
         files += [path for folder in self._words for path in folder.glob("*.po")]
-        return {path: now(FILE, str(path)) for path in (*files, *self._single)}
+        return {path: file_hash(path) for path in (*files, *self._single)}
 
 
 def watch(request: RenderRequest, *, films: bool) -> NoReturn:
@@ -260,8 +259,8 @@ def _updating(
 
     def hear() -> None:
         while message := update.receive():
-            if message["kind"] == USES:
-                watcher.follow(message["uses"])
+            if message["kind"] == READS:
+                watcher.follow(message["files"])
             elif message["kind"] == ERROR and not stopped.is_set():
                 echo(f"Error: {message['text']}", err=True)
 
@@ -291,7 +290,6 @@ def read_once(request: RenderRequest) -> tuple[RenderRequest, Trace]:
         As for :func:`load_trace`.
     """
     load_trace(replace(request, quiet=True))
-    read_ahead(request.scenes)
     return request.with_trace()
 
 
@@ -329,7 +327,7 @@ def update_outputs(
     since
         When the edit was saved, as :func:`time.time` returns it.
     messages
-        Takes what the scenes use, in a message of the kind :data:`USES`; see
+        Takes the ``files`` that scenes have read, in a message of the kind :data:`READS`; see
         :func:`filmkit.render.processes.telling`.
     """
     with telling(messages, verbose=request.verbose) as tell:
@@ -340,7 +338,7 @@ def update_outputs(
             try:
                 drawn = for_each_scene(request, request.scenes, update.sheet)
             finally:
-                tell(USES, uses=update.uses(request.scenes))
+                tell(READS, files=files_read())
             plans = update.plan(drawn) if films else {}
             for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))
             for_each_scene(request, drawn, update.save_sheet)

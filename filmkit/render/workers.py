@@ -8,34 +8,32 @@ beats before it have set up.
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.support.files import OutputError
-from extract.support.printing import prints_as_messages
+from extract.support.printing import echo, prints_as_messages
 from extract.support.temporary import temporary_folder
 from extract.trace import Trace
-from filmkit.core.beat_records import Use
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.renderer import FrameReceiver
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import EditedError, RenderError, explain
+from filmkit.render.keys import LOADED
 from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Encoding, Pixels, master_pixels, open_movie, read_master
 from filmkit.render.overlay import NOTHING, Overlay, OverlayPainter
 from filmkit.render.processes import DONE, POLL_SECONDS, Apart, stop, telling
-from filmkit.render.recording import CODE, OWN_CODE, changed
 from filmkit.render.request import RenderRequest
 
 __all__ = [
@@ -46,10 +44,7 @@ __all__ = [
     "SceneWorker",
     "WorkerPool",
     "encode_segment",
-    "import_file",
-    "load_all",
     "render_claimed",
-    "require_unchanged",
 ]
 
 MAX_ATTEMPTS = 3  # how often a beat is tried before it is given up
@@ -74,6 +69,8 @@ class BeatTask:
         Number of its frames.
     overlay
         What is drawn over the frames of the segment.
+    seen
+        The rehearsal's key of what is drawn; see :mod:`filmkit.core.display`.
     """
 
     entry: SceneEntry
@@ -83,6 +80,7 @@ class BeatTask:
     segment: Path
     frames: int
     overlay: Overlay = NOTHING
+    seen: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,15 +95,18 @@ class RenderJob:
         The trace to draw, and how to render it.
     master_encoding, segment_encoding
         How masters and segments are encoded; None if no segments are made.
-    uses
-        Code, traces and other things from which the cache keys of the tasks were made.
+    drawing
+        A hash of the code that draws, from which the tasks' cache keys were made.
+    files
+        Paths of files that each scene was seen to read.
     """
 
     tasks: tuple[BeatTask, ...]
     request: RenderRequest
     master_encoding: Encoding
     segment_encoding: Encoding | None
-    uses: tuple[Use, ...] = ()
+    drawing: str
+    files: Mapping[SceneEntry, tuple[str, ...]]
 
 
 class WorkerPool(ABC):
@@ -231,6 +232,7 @@ class LocalWorkerPool(WorkerPool):
         self._workers: dict[str, Apart] = {}
         self._frames = [0] * len(job.tasks)
         self._attempts = [0] * len(job.tasks)
+        self._passing: list[BeatTask] = []
         self._started = self._crashes = 0
         self._temporary = ExitStack()
 
@@ -244,6 +246,17 @@ class LocalWorkerPool(WorkerPool):
     def __exit__(self, *failure: object) -> None:
         stop(*self._workers.values())
         self._temporary.close()
+        for task in self._passing:
+            for file in (task.master, task.segment):
+                file.unlink(missing_ok=True)
+
+    def _let_go(self, task: BeatTask) -> None:
+        """Use a task's files only until the end, and say so once for each scene."""
+        if task.entry not in {other.entry for other in self._passing}:
+            text = "draws something else each time that it runs, so it is drawn again each time"
+            if not self._job.request.quiet:
+                echo(f"{task.entry.slug} {text}", err=True)
+        self._passing.append(task)
 
     def _start(self, first: float = 0.0, *, fork: bool = False) -> None:
         """Start another process; see :func:`render_claimed`."""
@@ -261,8 +274,10 @@ class LocalWorkerPool(WorkerPool):
                 case {"kind": "frames", "index": index, "frames": frames}:
                     self._frames[index] += frames
                     progress(frames)
-                case {"kind": "drawn", "index": index}:
+                case {"kind": "drawn", "index": index, "kept": kept}:
                     self._unfinished.discard(self._job.tasks[index])
+                    if not kept:
+                        self._let_go(self._job.tasks[index])
                 case {"kind": "failed", "index": index, "text": text, "unwritable": unwritable}:
                     self._fail(index, text, unwritable=unwritable)
                 case {"kind": "error", "early": True, "text": text}:
@@ -365,14 +380,18 @@ def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | No
         yield write
 
 
-def encode_segment(job: RenderJob, task: BeatTask) -> None:
-    """Encode a beat's segment from its master, unless it is finished or none are made."""
+def encode_segment(job: RenderJob, task: BeatTask, *, keep: bool = True) -> None:
+    """Encode a beat's segment from its master, unless it is finished or none are made.
+
+    It is one of the cache's files only if it is to be kept.
+    """
     with _open_segment(job, task) as write:
         if write is None:
             return
         for picture, repeat in read_master(task.master, job.request.quality.frame_rate):
             write(picture, repeat)
-    seal(task.segment)
+    if keep:
+        seal(task.segment)
 
 
 Tasks = dict[tuple[str, bool], tuple[int, BeatTask]]
@@ -390,26 +409,23 @@ class SceneWorker:
         Which beats this process renders.
     report
         Called with "frames", the ``index`` of a task and the number of newly drawn ``frames``, and
-        with "drawn" and the ``index`` of a finished task.
+        with "drawn", the ``index`` of a finished task, and whether its files can be ``kept``.
 
     Raises
     ------
     EditedError
-        When something that the job's cache keys were made from has changed.
+        When the code that draws is not that from which keys were made, or draws something else
+        than was rehearsed.
     """
 
     def __init__(self, job: RenderJob, claims: Claims, report: Callable[..., None]) -> None:
         self._job = job
         self._claims = claims
         self._report = report
+        if job.drawing != LOADED:
+            raise EditedError
         self._trace = Trace.load(job.request.trace_file)
-        entries = list(dict.fromkeys(task.entry for task in job.tasks))
-        self._stages = load_all(entries, job.uses)
-        require_unchanged(job.uses)
-        # From here on, edits of what is in memory do not matter.
-        loaded = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
-        loaded.add(str(job.request.trace_file))
-        self._unloaded = [use for use in job.uses if use[1] not in loaded]
+        self._restless: set[SceneEntry] = set()
 
     def render(self, entry: SceneEntry) -> None:
         """Render the beats of a scene that are not claimed yet."""
@@ -421,7 +437,7 @@ class SceneWorker:
         for index, task in tasks.values():
             if is_sealed(task.master) and self._claims.claim(index):
                 encode_segment(self._job, task)
-                self._report("drawn", index=index)
+                self._report("drawn", index=index, kept=True)
         if self._any_unclaimed(tasks):
             self._run_scene(entry, tasks)
 
@@ -435,7 +451,12 @@ class SceneWorker:
             if task is None or not self._claims.claim(index):
                 yield None
                 return
-            written = [task.master]
+            if is_sealed(task.master):  # another part that looks alike was drawn meanwhile
+                encode_segment(self._job, task)
+                self._report("drawn", index=index, kept=True)
+                yield None
+                return
+            files = [task.master]
             encoding = self._job.segment_encoding
             # Where repeats are merged, a master does not tell how often each picture was given: the
             # segment is made of it, as it is on a cluster.
@@ -444,7 +465,7 @@ class SceneWorker:
                 open_movie(task.master, request.quality, self._job.master_encoding) as movie,
                 nullcontext() if merged else _open_segment(self._job, task) as write_segment,
             ):
-                written += [task.segment] if write_segment else []
+                files += [task.segment] if write_segment else []
 
                 def write(picture: Pixels, repeat: int) -> None:
                     pixels = master_pixels(picture, transparent=transparent)
@@ -454,59 +475,48 @@ class SceneWorker:
                     self._report("frames", index=index, frames=repeat)
 
                 yield write
-            require_unchanged(self._unloaded)
-            for file in written:
+            kept = self._is_as_rehearsed(scene, task, stage.renderer.seen)
+            for file in files if kept else ():
                 seal(file)
-            encode_segment(self._job, task)
-            self._report("drawn", index=index)
+            if merged:
+                encode_segment(self._job, task, keep=kept)
+            self._report("drawn", index=index, kept=kept)
 
         def stop_when_all_is_claimed(*beat: object) -> None:
             if not self._any_unclaimed(tasks):
                 raise EndSceneEarlyException
 
-        # A file of the user's own is loaded anew if it was edited: here it is as it was.
-        stage = self._stages.get(entry) or entry.load()
-        stage(
-            self._trace,
-            request.settings,
-            receiver_of_beat=receiver_of_beat,
-            on_beat_end=stop_when_all_is_claimed,
-            speech=request.speech_of(entry),
-        ).render()
+        scene = entry.load()
+        stage = self._stage(
+            scene, entry, receiver_of_beat=receiver_of_beat, on_beat_end=stop_when_all_is_claimed
+        )
+        stage.render()
+
+    def _stage(self, scene: type[Stage], entry: SceneEntry, **hooks: Any) -> Stage:
+        request = self._job.request
+        return scene(self._trace, request.settings, speech=request.speech_of(entry), **hooks)
+
+    def _is_as_rehearsed(self, scene: type[Stage], task: BeatTask, seen: Any) -> bool:
+        """Return whether what was drawn of a task, of which this is the key, is what its name says.
+
+        If it is not, the scene may draw something else each time: then the same code does so when
+        it is run once more. Else it was edited since it was rehearsed.
+        """
+        key, entry = seen.hexdigest(), task.entry
+        if key == task.seen:
+            return True
+
+        def stop(record: BeatRecord, stage: Stage) -> None:
+            if record.name == task.beat:
+                raise EndSceneEarlyException
+
+        if entry not in self._restless:
+            again = self._stage(scene, entry, on_beat_end=stop, hashed=True)
+            again.render()
+            if again.beats[-1].seen[task.tail] == key:
+                raise EditedError
+            self._restless.add(entry)
+        return False
 
     def _any_unclaimed(self, tasks: Tasks) -> bool:
         return self._claims.any_unclaimed(index for index, _ in tasks.values())
-
-
-def load_all(entries: Iterable[SceneEntry], uses: Iterable[Use]) -> dict[SceneEntry, type[Stage]]:
-    """Import scenes and all code that they use, also what they import while they run.
-
-    Returns
-    -------
-    dict
-        The class of each scene that could be imported. The error of another one is reported when
-        it is rendered.
-    """
-    stages = {}
-    for entry in entries:
-        with suppress(Exception):
-            stages[entry] = entry.load()
-    for kind, name, _ in uses:
-        if kind in (CODE, OWN_CODE):
-            with suppress(Exception):
-                import_file(Path(name))
-    return stages
-
-
-def import_file(file: Path) -> None:
-    """Import a file of code by the name that it has for Python, if it has one."""
-    folders = [folder for folder in map(Path, sys.path) if folder in file.parents]
-    if folders:
-        nearest = max(folders, key=lambda folder: len(folder.parts))
-        import_module(".".join(file.relative_to(nearest).with_suffix("").parts))
-
-
-def require_unchanged(uses: Iterable[Use]) -> None:
-    """Raise an EditedError unless everything is as it was when it was used."""
-    if changed(uses):
-        raise EditedError

@@ -15,9 +15,8 @@ Everything is told to the session in messages, which are JSON objects with a ``k
     Times, narration, marks and films of all beats.
 ``film``
     The film of a beat.
-``uses``
-    What the scene has used: kinds, names and states, as :func:`filmkit.render.recording.uses` has
-    them.
+``reads``
+    The files that the scene has read, as :func:`filmkit.render.reads.files_read` has them.
 ``done``
     All is drawn.
 ``error``
@@ -48,6 +47,7 @@ from filmkit.render.delivery import deliver
 from filmkit.render.films import Plan, beat_film
 from filmkit.render.preview import draw_pictures
 from filmkit.render.processes import DONE, telling
+from filmkit.render.reads import files_read
 from filmkit.render.request import RenderRequest
 from filmkit.render.update import SceneUpdate
 from filmkit.studio.controls import ModelFacts
@@ -109,7 +109,7 @@ class _Artist:
                 questions.close()
                 self._draw_stills(update, beats)
             finally:
-                self._tell("uses", uses=update.uses([self._entry]))
+                self._tell("reads", files=files_read())
             # What nobody waits for steps back: frames that the page asks for come first.
             if hasattr(os, "nice"):  # not on Windows
                 os.nice(STEP_BACK)

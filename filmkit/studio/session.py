@@ -21,8 +21,8 @@ from extract.trace import Trace
 from filmkit.core.language import _, use_language
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.digests import file_hash
 from filmkit.render.errors import explain
-from filmkit.render.recording import FILE, now
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, read_once, syntax_errors
 from filmkit.studio.asked import AskedProcess
@@ -276,7 +276,7 @@ class Session:
         message["waits"] = message.pop("early", False) and bool(
             self._entry and self._entry.uses_latents
         )
-        self._own = Path(file), "" if more else await asyncio.to_thread(now, FILE, file)
+        self._own = Path(file), "" if more else await asyncio.to_thread(file_hash, Path(file))
 
     async def _show(self, name: str, choices: Mapping[Any, Any]) -> None:
         """Show a scene with some choices."""
@@ -324,7 +324,7 @@ class Session:
         if not self._own or not self._entry or self._failed or self._entry.uses_latents:
             return False
         file, whole = self._own
-        return files == [file] and whole in ("", now(FILE, str(file)))
+        return files == [file] and whole in ("", file_hash(file))
 
     async def _draw(self, files: list[Path], *, edited: bool) -> None:
         """Draw what is missing, unless one of these files is no valid Python: then say so."""
@@ -376,9 +376,9 @@ class Session:
             case "frame":
                 await self._send(artist.answered(message))
                 return
-            case "uses":
+            case "reads":
                 if self._watcher:
-                    await asyncio.to_thread(self._watcher.follow, message["uses"])
+                    await asyncio.to_thread(self._watcher.follow, message["files"])
                 return
             case "error":
                 await self._fail(artist.started, message["text"])

@@ -15,18 +15,17 @@ from babel.messages.pofile import write_po
 
 from filmkit.commands import cli, new
 from filmkit.commands.scene_files import find_scene
+from filmkit.core.beat_records import Rehearsal
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.language import read_catalogue, use_language
 from filmkit.core.numbers import counted_heads, format_decimal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
-from filmkit.render import keys
 from filmkit.render.cache import Cache
 from filmkit.render.clean_process import clean_process
 from filmkit.render.cluster import inputs_of
-from filmkit.render.cluster_worker import _scene_files, versions
+from filmkit.render.cluster_worker import _scene_files
 from filmkit.render.quality import Quality
-from filmkit.render.recording import changed
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.watch import update_outputs
 from filmkit.tools import messages
@@ -208,7 +207,7 @@ def test_a_watched_film_is_in_the_language(folder: Path) -> None:
     with suppress(EOFError):
         while True:
             kinds.append(json.loads(messages.recv_bytes())["kind"])
-    assert kinds[-2:] == ["uses", "done"]
+    assert kinds[-2:] == ["reads", "done"]
     process.join(120)
     assert process.exitcode == 0
     assert {path.name for path in (folder / "videos").iterdir()} >= {
@@ -240,42 +239,27 @@ def test_two_scenes_of_a_folder_have_one_catalogue(folder: Path) -> None:
     assert "another word" not in read_catalogue(path)
 
 
-def rehearsed(folder: Path) -> tuple[Rehearsals, tuple[SceneEntry, ...]]:
+def rehearsed(folder: Path) -> tuple[SceneEntry, Rehearsal]:
     """Rehearse the scene of the folder in French."""
     entry, trace_file = find_scene(str(folder / "my_scene.py")), folder / "trace.safetensors"
     request = render_request((entry,), trace_file, folder, language="fr")
-    return Rehearsals(request, Cache(folder / "cache", 0)), (entry,)
+    return entry, Rehearsals(request, Cache(folder / "cache", 0), hashed=True).get(entry)
 
 
 def test_a_cluster_draws_its_words(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     translate(folder / "my_scene.py", FRENCH)
-    rehearsals, (entry,) = rehearsed(folder)
-    uses = rehearsals.uses_of([entry])
-    files, elsewhere = inputs_of(entry, uses, [folder / "trace.safetensors"])
-    assert (set(files), elsewhere) == ({"my_scene.py", "locale/fr.po"}, [])
+    entry, rehearsal = rehearsed(folder)
+    files = inputs_of(entry, rehearsal.files)
+    assert set(files) == {"my_scene.py", "locale/fr.po"}
     there = tmp_path_factory.mktemp("worker") / "code"
     with _scene_files(entry, files, there) as sent:
         assert sent.file == there / "my_scene.py"
         assert shown(sent)[0] >= {*WORDS, of_the_kit()}
 
 
-def test_a_machine_with_other_translations_draws_other_pictures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = {language: versions([], language) for language in ("en", "fr")}
-    (tmp_path / "fr.po").write_bytes(b"another")
-    monkeypatch.setattr(keys, "KIT_CATALOGUES", tmp_path)
-    assert versions([], "en") == here["en"]
-    there = versions([], "fr")
-    assert {name for name, digest in here["fr"].items() if there[name] != digest} == {
-        "the project's fr"
-    }
-
-
 def test_an_edited_catalogue_counts_as_an_edit(folder: Path) -> None:
     path = translate(folder / "my_scene.py", FRENCH)
-    rehearsals, (entry,) = rehearsed(folder)
-    uses = rehearsals.uses_of([entry])
-    assert changed(uses) == []
+    before = rehearsed(folder)
+    assert rehearsed(folder) == before
     path.write_text(path.read_text("utf-8").replace("un mot", "une parole"), encoding="utf-8")
-    assert changed(uses) == [str(path)]
+    assert rehearsed(folder) != before

@@ -20,7 +20,6 @@ from filmkit.core.language import (
     ngettext,
     title_of_beat,
     use_language,
-    words_digest,
 )
 from filmkit.core.narration import Narration
 
@@ -150,28 +149,6 @@ def test_what_is_no_catalogue_is_refused_in_one_line(tmp_path: Path, content: st
     ):
         pass
     assert "\n" not in str(refused.value)
-
-
-def test_the_digest_of_pictures_leaves_out_what_is_said(folder: Path) -> None:
-    path = folder / "fr.po"
-    text = path.read_text(encoding="utf-8")
-    before = [words_digest("fr", folder, narrated=narrated) for narrated in (False, True)]
-    path.write_text(text.replace("Voici la clé", "C’est la clé"), encoding="utf-8")
-    after = [words_digest("fr", folder, narrated=narrated) for narrated in (False, True)]
-    assert [one == two for one, two in zip(before, after, strict=True)] == [True, False]
-    path.write_text(text.replace("dans la couche", "en couche"), encoding="utf-8")
-    assert words_digest("fr", folder, narrated=False) != before[0]
-
-
-def test_the_date_of_a_catalogue_is_no_word(folder: Path) -> None:
-    path = folder / "fr.po"
-    text = path.read_text(encoding="utf-8")
-    digests = set()
-    for year in (2026, 2027):
-        date = f'msgstr ""\n"POT-Creation-Date: {year}-01-01 00:00+0000\\n"\n'
-        path.write_text(text.replace('msgstr ""\n', date, 1), encoding="utf-8")
-        digests.add(words_digest("fr", folder, narrated=True))
-    assert len(digests) == 1
 
 
 def test_what_is_different_in_a_language() -> None:

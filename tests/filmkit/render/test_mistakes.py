@@ -280,7 +280,8 @@ def test_a_mistake_is_one_line_with_its_place_and_its_mend(
     file = tmp_path / "mine.py"
     file.write_text(HEAD + code)
     (number,) = (n for n, line in enumerate((HEAD + code).splitlines(), 1) if "# HERE" in line)
-    done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
+    options = "--quality", "draft", "--jobs", "1", "--quiet", "--no-cache"
+    done = calling("mine.py", *options, folder=tmp_path)
     joint = "" if message.startswith(":") else ", "
     assert_one_line(done, 1, f"Error: mine: mine.py line {number}{joint}{message}")
     assert not any(tmp_path.rglob("*.mp4"))
@@ -344,7 +345,8 @@ def test_the_line_is_named_at_which_drawing_stays(
     code = scene_with(f"if self.renderer.receiver: {staying}; time.sleep(1e9)")
     (tmp_path / "mine.py").write_text(code)
     number = next(n for n, text in enumerate(code.splitlines(), 1) if "HERE" in text)
-    done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
+    options = "--quality", "draft", "--jobs", "1", "--quiet", "--no-cache"
+    done = calling("mine.py", *options, folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong"
     assert_one_line(done, 1, f"{where}: there was no progress for 0 seconds (tried 3 times)")
 
@@ -392,7 +394,8 @@ def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
 """
     (tmp_path / "mine.py").write_text(HEAD + code)
     number = (HEAD + code).splitlines().index(f"            {line}  # HERE") + 1
-    done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
+    options = "--quality", "draft", "--jobs", "1", "--quiet", "--no-cache"
+    done = calling("mine.py", *options, folder=tmp_path)
     assert_one_line(done, 1, f"Error: mine: mine.py line {number}, in beat wrong: {message}")
 
 

@@ -99,12 +99,12 @@ def test_cached_pictures_are_not_drawn_again(trace_file: Path, tmp_path: Path) -
     request = render_request((SHAPES,), trace_file, tmp_path, cache=tmp_path / "cache")
     assert make_previews(request)
     cached = {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.png")}
-    assert len(cached) == 3
+    assert len(cached) == 2, "two of its three beats end with the same picture"
     assert make_previews(request)
     assert {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.png")} == cached
     # Another theme gives other pictures.
     assert make_previews(replace(request, settings=replace(request.settings, theme="light")))
-    assert len([*(tmp_path / "cache").rglob("*.png")]) == 6
+    assert len([*(tmp_path / "cache").rglob("*.png")]) == 4
 
 
 def test_frames_within_a_beat_are_not_drawn(trace_file: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,15 +9,10 @@ from typing import NamedTuple
 import pytest
 
 from filmkit.commands.scene_files import find_scene
-from filmkit.core.beat_records import BeatRecord, Rehearsal
-from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import open_cache
 from filmkit.render.jobs import make_films
-from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.request import RenderRequest
 from tests.support.filming import pictures, render_request
 from tests.support.traces import make_trace
 from tests.support.voices import STORY
@@ -55,10 +49,12 @@ class Project:
         before = set(cache.rglob("*.master.mov"))
         assert make_films(request)
         with open_cache(cache, keep=True) as kept:
-            rehearsals = Rehearsals(request, kept)
-            rehearsal = rehearsals.find(entry)
-        assert rehearsal is not None
-        keys = rehearsals.hasher.part_keys(entry, rehearsal, rehearsal)
+            rehearsals = Rehearsals(request, kept, hashed=True)
+            keys = {
+                (record.name, tail): rehearsals.keys.part_key(record, tail=tail)
+                for record in rehearsals.get(entry).beats
+                for tail in (False, True)
+            }
         files = {path.name.partition(".")[0]: path for path in cache.rglob("*.master.mov")}
         found = {part: files[key] for part, key in keys.items()}
         assert set(files.values()) == before | set(found.values()), "no other files are rendered"
@@ -124,48 +120,3 @@ def test_calm_renders_tails_alone_and_they_stand_still(project: Project) -> None
     assert project.render() == before
     drifting = pictures(project.film)[-12:]
     assert not (drifting[4:, 20:] == drifting[4, 20:]).all()
-
-
-# Keys
-
-
-def part_keys(project: Project, **options: object) -> Callable[[BeatRecord], tuple[str, str]]:
-    """Return a function that finds the keys of a beat's own animations and of its tail."""
-    entry: SceneEntry = find_scene(str(project.scene))
-    settings = StageSettings(**options)  # type: ignore[arg-type]
-    hasher = BeatHasher(RenderRequest(trace=project.trace, settings=settings))
-
-    def find(record: BeatRecord) -> tuple[str, str]:
-        rehearsal = Rehearsal((record,), record.end)
-        keys = hasher.part_keys(entry, rehearsal, rehearsal)
-        return keys[record.name, False], keys[record.name, True]
-
-    return find
-
-
-RECORD = BeatRecord("opening", "Words.", start=1.0, end=3.0, tail=1.5)
-
-
-@pytest.mark.parametrize(
-    ("changes", "own", "tail"),
-    [
-        ({"narration": "Other words.", "notes": ("here", "there")}, False, False),
-        ({"start": 4.0, "end": 6.0, "tail": 4.5}, False, False),
-        ({"end": 3.2}, False, True),
-        ({"tail": 1.7}, False, True),
-        ({"marks": (("red", 0.4),)}, True, True),
-    ],
-    ids=["words and notes", "later in the film", "longer words", "own length", "a mark"],
-)
-def test_what_the_parts_of_a_beat_depend_on(
-    project: Project, changes: dict[str, object], own: bool, tail: bool
-) -> None:
-    find = part_keys(project)
-    before, after = find(RECORD), find(replace(RECORD, **changes))  # type: ignore[arg-type]
-    assert [one != other for one, other in zip(before, after, strict=True)] == [own, tail]
-
-
-def test_drifting_is_part_of_the_tail_alone(project: Project) -> None:
-    before, after = part_keys(project)(RECORD), part_keys(project, calm=True)(RECORD)
-    assert before[0] == after[0]
-    assert before[1] != after[1]

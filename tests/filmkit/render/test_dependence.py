@@ -1,8 +1,8 @@
 """Whatever a scene shows, and however it comes by it: when that changes, its film does too.
 
 Each way in which a scene can depend on something has a scene of its own. All are rehearsed; then
-everything that they depend on is changed, and they are rehearsed again: keys must differ. After
-that, changes that no picture shows are made, and keys must stay.
+everything that they depend on is changed, and they are rehearsed again: keys of what looks
+different must differ, and no others. After that, changes that no picture shows are made.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from importlib import invalidate_caches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from filmkit.commands.scene_files import find_scene
-from filmkit.core.fonts import EAST_ASIAN_FONTS
+from filmkit.render import jobs
 from filmkit.render.cache import Cache
+from filmkit.render.errors import EditedError
 from filmkit.render.jobs import make_films
-from filmkit.render.keys import Drawn
+from filmkit.render.keys import LOADED
+from filmkit.render.movie import MASTER
 from filmkit.render.quality import Quality
-from filmkit.render.recording import FONTS, now
 from filmkit.render.rehearsals import Rehearsals
+from filmkit.render.workers import Claims, RenderJob, SceneWorker
 from tests.support.calling import Calling, assert_one_line, call, calling
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures, render_request
-from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
 __all__ = ["calling"]  # the fixture
@@ -69,6 +70,7 @@ class Shown(Stage):
 BEFORE, SHOWN, AFTER = BEATS = ("before", "shown", "after")
 
 Change = Callable[[Path], object]
+Keys = dict[str, tuple[str, str]]
 
 
 def text(path: Path, content: str) -> None:
@@ -82,6 +84,25 @@ def database(path: Path, value: float) -> None:
         connection.execute("create table sizes (size real)")
         connection.execute("insert into sizes values (?)", (value,))
     connection.close()
+
+
+def logged(path: Path, value: float) -> None:
+    """Write a database whose last change is still in its log, in a file beside it."""
+    connection = sqlite3.connect(path)
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("create table if not exists sizes (size real)")
+    connection.execute("delete from sizes")
+    connection.execute("insert into sizes values (?)", (value,))
+    connection.commit()
+    OPEN.append(connection)  # closing it would empty the log
+
+
+OPEN: list[sqlite3.Connection] = []
+
+
+def dated(path: Path, seconds: float) -> None:
+    text(path, "")
+    os.utime(path, (seconds, seconds))
 
 
 def picture(path: Path, level: int) -> None:
@@ -102,8 +123,8 @@ class Way:
         Make what it depends on, in the scene's folder, and change it.
     edit
         Text in the scene's file, and what it becomes.
-    first
-        The first beat that shows it, as far as anyone can tell.
+    shown
+        The beats that show it: what a beat adds stays.
     """
 
     body: str
@@ -111,17 +132,16 @@ class Way:
     before: Change = lambda folder: None
     after: Change = lambda folder: None
     edit: tuple[str, str] = ("", "")
-    first: str = SHOWN
+    shown: tuple[str, ...] = (SHOWN, AFTER)
 
 
-def way(body: str, top: str, name: str, before: str, after: str, first: str = SHOWN) -> Way:
+def way(body: str, top: str, name: str, before: str, after: str) -> Way:
     """A way that leads to a file of text."""
     return Way(
         body,
         top,
         lambda folder: text(folder / name, before),
         lambda folder: text(folder / name, after),
-        first=first,
     )
 
 
@@ -131,27 +151,20 @@ MODULE = ("SIZE = 1\n", "SIZE = 2\n")
 WAYS = {
     # Code
     "a number in the beat": Way("size = 1.0", edit=("size = 1.0", "size = 2.0")),
-    "a constant": Way("size = SIZE", "SIZE = 1", edit=("SIZE = 1", "SIZE = 2"), first=BEFORE),
+    "a constant": Way("size = SIZE", "SIZE = 1", edit=("SIZE = 1", "SIZE = 2")),
     "a method": Way(
-        "size = 1", edit=("side_length=float(size)", "side_length=1 + size"), first=BEFORE
+        "size = 1", edit=("side_length=float(size)", "side_length=1 + size"), shown=BEATS
     ),
     "a base class": Way(
         "size = Base().size",
         "class Base:\n    size = 1",
         edit=("    size = 1", "    size = 2"),
-        first=BEFORE,
     ),
-    "a module beside it": way(
-        "size = mine_1.SIZE", "import mine_1", "mine_1.py", *MODULE, first=BEFORE
-    ),
-    "a name of a module": way(
-        "size = SIZE", "from mine_2 import SIZE", "mine_2.py", *MODULE, first=BEFORE
-    ),
-    "all names of a module": way(
-        "size = SIZE", "from mine_3 import *", "mine_3.py", *MODULE, first=BEFORE
-    ),
+    "a module beside it": way("size = mine_1.SIZE", "import mine_1", "mine_1.py", *MODULE),
+    "a name of a module": way("size = SIZE", "from mine_2 import SIZE", "mine_2.py", *MODULE),
+    "all names of a module": way("size = SIZE", "from mine_3 import *", "mine_3.py", *MODULE),
     "a module in a folder": way(
-        "size = SIZE", "from pack.inner import SIZE", "pack/inner.py", *MODULE, first=BEFORE
+        "size = SIZE", "from pack.inner import SIZE", "pack/inner.py", *MODULE
     ),
     "another beat": Way(
         "self.after(); size = 1",
@@ -159,8 +172,8 @@ WAYS = {
     ),
     "when a beat plays": Way(
         "size = 1",
-        edit=("    @beat\n    def after", "    @beat(when=bool)\n    def after"),
-        first=AFTER,
+        edit=("    @beat\n    def after", "    @beat(when=lambda trace: False)\n    def after"),
+        shown=(AFTER,),
     ),
     "an import in a beat": way("from mine_4 import SIZE as size", "", "mine_4.py", *MODULE),
     "importlib": way(
@@ -173,7 +186,6 @@ WAYS = {
         "size = getattr(Sizes, 'a_' + 'size')",
         "class Sizes:\n    a_size = 1",
         edit=("a_size = 1", "a_size = 2"),
-        first=BEFORE,
     ),
     "a beat by its name": Way(
         "getattr(self, 'aft' + 'er')(); size = 1",
@@ -183,11 +195,8 @@ WAYS = {
         "size = globals()['SI' + 'ZE']",
         "SIZE = 1",
         edit=("SIZE = 1", "SIZE = 2"),
-        first=BEFORE,
     ),
-    "eval": Way(
-        "size = eval('SI' + 'ZE')", "SIZE = 1", edit=("SIZE = 1", "SIZE = 2"), first=BEFORE
-    ),
+    "eval": Way("size = eval('SI' + 'ZE')", "SIZE = 1", edit=("SIZE = 1", "SIZE = 2")),
     "exec of a file": way(
         "names = {}; exec((HERE / 'size.txt').read_text(), names); size = names['SIZE']",
         HERE,
@@ -223,18 +232,16 @@ WAYS = {
     "a docstring": Way(
         "size = len(type(self).after.__doc__)",
         edit=("this is all", "this is really all"),
-        first=BEFORE,
     ),
     "narration": Way(
         "size = len(self.narration('after').text)",
         edit=("this is all", "this is really all"),
-        first=BEFORE,
     ),
     "its own code": Way(
         "import inspect; size = len(inspect.getsource(type(self)))",
         edit=("this is all", "this is really all"),
     ),
-    "its title": Way("size = len(self.title)", edit=("A title", "Another title"), first=BEFORE),
+    "its title": Way("size = len(self.title)", edit=("A title", "Another title")),
     # Data
     "a text file": way("size = (HERE / 'a.txt').read_text()", HERE, "a.txt", "1", "2"),
     "a file in the current folder": way(
@@ -246,7 +253,6 @@ WAYS = {
         "c.txt",
         "1",
         "2",
-        first=BEFORE,
     ),
     "a file of NumPy": Way(
         "import numpy; size = numpy.load(HERE / 'a.npz')['size']",
@@ -271,12 +277,6 @@ WAYS = {
         HERE,
         before=lambda folder: picture(folder / "b.png", 100),
         after=lambda folder: picture(folder / "b.png", 200),
-    ),
-    "an image of Manim": Way(
-        "from manim import ImageMobject; self.add(ImageMobject(str(HERE / 'c.png'))); size = 1",
-        HERE,
-        before=lambda folder: picture(folder / "c.png", 100),
-        after=lambda folder: picture(folder / "c.png", 200),
     ),
     "a drawing": way(
         "from manim import SVGMobject; size = SVGMobject(str(HERE / 'a.svg')).width",
@@ -326,16 +326,68 @@ WAYS = {
         "1",
         "2",
     ),
+    "the size of a file": way(
+        "import os; size = os.path.getsize(HERE / 'e.txt') / 10",
+        HERE,
+        "e.txt",
+        "12345",
+        "123456789",
+    ),
+    "the time of a file": Way(
+        "import os; size = os.path.getmtime(HERE / 'f.txt') / 1000",
+        HERE,
+        before=lambda folder: dated(folder / "f.txt", 1000),
+        after=lambda folder: dated(folder / "f.txt", 2000),
+    ),
+    "the state of a file": Way(
+        "import os; size = os.stat(HERE / 'g.txt').st_mode / 10000",
+        HERE,
+        before=lambda folder: text(folder / "g.txt", ""),
+        after=lambda folder: (folder / "g.txt").chmod(0o600),
+    ),
+    "what may be done with it": Way(
+        "import os; size = 1 + os.access(HERE / 'h.txt', os.X_OK)",
+        HERE,
+        before=lambda folder: text(folder / "h.txt", ""),
+        after=lambda folder: (folder / "h.txt").chmod(0o700),
+    ),
+    "where a link leads": Way(
+        "import os; size = len(os.readlink(HERE / 'link'))",
+        HERE,
+        before=lambda folder: (folder / "link").symlink_to("one"),
+        after=lambda folder: ((folder / "link").unlink(), (folder / "link").symlink_to("another")),
+    ),
+    "a database that is being written": Way(
+        "import sqlite3; sizes = sqlite3.connect(HERE / 'b.db').execute('select * from sizes')\n"
+        "        size = sizes.fetchone()[0]",
+        HERE,
+        before=lambda folder: logged(folder / "b.db", 1),
+        after=lambda folder: logged(folder / "b.db", 2),
+    ),
+    "which modules there are": Way(
+        "from importlib.util import find_spec; size = 1 + bool(find_spec('mine_10'))",
+        after=lambda folder: text(folder / "mine_10.py", ""),
+    ),
     # Surroundings
     "a variable": Way("import os; size = os.environ['SIZE_1']"),
     "a variable with a default": Way("import os; size = os.getenv('SIZE_2', '1')"),
+    "a variable as bytes": Way("import os; size = os.environb.get(b'SIZE_3', b'1').decode()"),
+    "all variables": Way("import os; size = len(dict(os.environ)) / 10"),
+    "the current folder": Way("import os; size = len(os.getcwd()) / 50"),
+    "another program": way(
+        "import subprocess; size = subprocess.check_output(['cat', str(HERE / 'i.txt')])",
+        HERE,
+        "i.txt",
+        "1",
+        "2",
+    ),
 }
 
 # They read words, so that other words are other data.
 READERS = ("a docstring", "narration", "its own code", "its title")
 # Some of the others, to save time.
 WORDLESS = [name for name in WAYS if name not in READERS][::3]
-VARIABLES = {"a variable": "SIZE_1", "a variable with a default": "SIZE_2"}
+VARIABLES = "SIZE_1", "SIZE_2", "SIZE_3"
 
 
 class Ways:
@@ -352,15 +404,16 @@ class Ways:
             text(self.files[name], SCENE.format(top=way.top, body=way.body))
             way.before(self.folder)
 
-    def keys(self, names: Collection[str] = WAYS) -> dict[str, dict[str, str]]:
-        """The keys of the beats of scenes, by their ways."""
+    def keys(self, names: Collection[str] = WAYS) -> dict[str, Keys]:
+        """The keys of the beats of scenes, and of their tails, by their ways."""
         request = render_request((), self.trace, self.folder)
-        rehearsals = Rehearsals(replace(request, jobs=None), self.cache)
+        rehearsals = Rehearsals(replace(request, jobs=None), self.cache, hashed=True)
         entries = {name: find_scene(str(self.files[name])) for name in names}
         rehearsals.prepare(entries.values())
-        found = {name: rehearsals.get(entry) for name, entry in entries.items()}
-        assert {name: r.obstacle for name, r in found.items() if r.obstacle} == {}
-        return {name: rehearsals.hasher.picture_keys(entries[name], r) for name, r in found.items()}
+        return {
+            name: {record.name: record.seen for record in rehearsals.get(entry).beats}
+            for name, entry in entries.items()
+        }
 
     def edit(self, name: str, old: str, new: str) -> None:
         code = self.files[name].read_text()
@@ -369,7 +422,7 @@ class Ways:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, str]]]:
+def keys(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Keys]]:
     """The keys before anything is changed, after that, and after what no picture shows."""
     ways = Ways(tmp_path_factory.mktemp("ways"))
     with pytest.MonkeyPatch.context() as patch:
@@ -381,16 +434,20 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, s
         for name, way in WAYS.items():
             way.after(ways.folder)
             ways.edit(name, *way.edit)
-        for variable in VARIABLES.values():
+        for variable in VARIABLES:
             patch.setenv(variable, "2")
+        (ways.folder / "deeper").mkdir()
+        # A module that it names is found as before: its place is on the path.
+        patch.chdir(ways.folder / "deeper")
+        text(ways.folder / "elsewhere" / "b.txt", "2")
         found.append(ways.keys())
         for name in WORDLESS:
-            ways.edit(name, "this is all", "this is really all")
+            ways.edit(name, "this is all", "that is all")
             ways.edit(name, "    title = ", "    # A comment.\n    title = 'Other words: ' ")
             ways.edit(name, "def show(self, size)", "def show(self, size: float) -> None")
         text(ways.folder / "unrelated.txt", "new")
         text(ways.folder / "unrelated.py", "new")
-        patch.setenv("SIZE_3", "2")
+        patch.setenv("SIZE_4", "2")
         found.append(ways.keys(WORDLESS))
     return found[1:]
 
@@ -398,80 +455,116 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, s
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WAYS)
 def test_a_change_of_what_a_scene_shows_changes_its_keys(
-    keys: list[dict[str, dict[str, str]]], name: str
+    keys: list[dict[str, Keys]], name: str
 ) -> None:
     before, after = (found[name] for found in keys[:2])
-    changed = tuple(beat for beat in BEATS if before[beat] != after[beat])
-    assert changed == BEATS[BEATS.index(WAYS[name].first) :]
+    assert tuple(b for b in BEATS if before[b] != after.get(b)) == WAYS[name].shown
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WORDLESS)
-def test_words_and_other_things_change_no_key(
-    keys: list[dict[str, dict[str, str]]], name: str
-) -> None:
+def test_words_and_other_things_change_no_key(keys: list[dict[str, Keys]], name: str) -> None:
     before, after = (found[name] for found in keys[1:])
     assert before == after
 
 
-# What cannot be recorded
+# What is another picture each time
 
-OBSTACLES = {
-    "it starts another program": "import subprocess; subprocess.run(['true'])",
-    "it uses the network": (
-        "import contextlib, socket\n"
-        "        with contextlib.suppress(OSError):\n"
-        "            socket.create_connection(('127.0.0.1', 1), 1)"
-    ),
-    "it reads the whole environment": "import os; dict(os.environ)",
-    "it reads /proc/uptime": "open('/proc/uptime').read()",
-    "count.txt changes while it runs": (
+RESTLESS = {
+    "a clock": "import time; size = time.monotonic() % 2",
+    "a random number": "import random; size = random.SystemRandom().random()",
+    "a number that grows": (
         "path = Path(__file__).with_name('count.txt')\n"
+        "        size = int(path.read_text()) / 100\n"
         "        path.write_text(str(int(path.read_text()) + 1))"
     ),
 }
 
 
-@pytest.fixture(scope="module")
-def obstacles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Why scenes cannot be kept, by what they do."""
-    folder = tmp_path_factory.mktemp("obstacles")
-    make_trace().save(folder / "trace.safetensors")
-    text(folder / "count.txt", "1")
-    entries = {}
-    for i, (what, code) in enumerate(OBSTACLES.items()):
-        body = f"{code}\n        size = 1"
-        text(folder / f"scene_{i}.py", SCENE.format(top="from pathlib import Path", body=body))
-        entries[what] = find_scene(str(folder / f"scene_{i}.py"))
-    request = replace(render_request((), folder / "trace.safetensors", folder), jobs=None)
-    rehearsals = Rehearsals(request, Cache(folder / "cache", 0))
-    rehearsals.prepare(entries.values())
-    assert not list(folder.rglob("*.rehearsal.json"))
-    return {what: rehearsals.get(entry).obstacle for what, entry in entries.items()}
-
-
-@pytest.mark.parametrize("what", OBSTACLES)
-def test_what_cannot_be_recorded_is_named(obstacles: dict[str, str], what: str) -> None:
-    assert obstacles[what].endswith(what)
-
-
-def test_what_cannot_be_recorded_is_drawn_and_not_kept(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("what", RESTLESS)
+def test_what_draws_something_else_each_time_is_drawn_and_not_kept(
+    what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    body = "import subprocess; size = float(subprocess.check_output(['cat', 'size.txt']))"
     trace_file, scene = tmp_path / "trace.safetensors", tmp_path / "mine.py"
     make_trace().save(trace_file)
-    text(scene, SCENE.format(top="", body=body.replace("size.txt", str(tmp_path / "size.txt"))))
+    text(tmp_path / "count.txt", "100")
+    text(scene, SCENE.format(top="from pathlib import Path", body=RESTLESS[what]))
     request = render_request((find_scene(str(scene)),), trace_file, tmp_path, cache=tmp_path / "c")
     films = []
-    for size in ("1", "3"):
-        text(tmp_path / "size.txt", size)
+    for _run in range(2):
         assert make_films(replace(request, quality=Quality(160, 90, 5), quiet=False))
-        line = "mine is drawn anew each time, because it starts another program\n"
-        assert line in capfd.readouterr().err
+        line = "mine draws something else each time that it runs, so it is drawn again each time\n"
+        assert capfd.readouterr().err.count(line) == 1
         films.append(pictures(tmp_path / "mine.mp4"))
-    assert films[0][-1].mean() != films[1][-1].mean()
-    assert not [*(tmp_path / "c").rglob("*.mov"), *(tmp_path / "c").rglob("*.mp4")]
+    assert len(films[0]) == len(films[1])
+    assert (films[0][-1] != films[1][-1]).any()
+    kept = {path.name.partition(".")[0] for path in (tmp_path / "c").rglob("*.mov")}
+    assert len(kept) == 2, "the first beat and its tail, which are always the same"
+
+
+def test_an_edit_while_a_film_is_begun_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What was rehearsed is not what is drawn: neither can be kept under the name of the other."""
+    trace_file, scene = tmp_path / "trace.safetensors", tmp_path / "mine.py"
+    make_trace().save(trace_file)
+    text(scene, SCENE.format(top="", body="size = 1"))
+    plan = jobs.plan_films
+
+    def plan_and_edit(*arguments: Any, **options: Any) -> Any:
+        plans = plan(*arguments, **options)
+        text(scene, SCENE.format(top="", body="size = 2"))
+        return plans
+
+    monkeypatch.setattr(jobs, "plan_films", plan_and_edit)
+    request = render_request((find_scene(str(scene)),), trace_file, tmp_path, cache=tmp_path / "c")
+    assert not make_films(request)
+    assert capfd.readouterr().err == f"Error: mine: {EditedError()}\n"
+    assert not (tmp_path / "mine.mp4").exists()
+
+
+def test_other_code_that_draws_is_not_used_for_the_same_keys(tmp_path: Path) -> None:
+    trace_file = tmp_path / "trace.safetensors"
+    make_trace().save(trace_file)
+    request = render_request((), trace_file, tmp_path)
+    job = RenderJob((), request, MASTER, MASTER, drawing=LOADED, files={})
+    SceneWorker(job, Claims(tmp_path, "this"), lambda *report, **content: None)
+    with pytest.raises(EditedError):
+        SceneWorker(replace(job, drawing="another"), Claims(tmp_path, "this"), print)
+
+
+FLASH = """
+from manim import Square
+from filmkit import Stage, beat
+
+class Mine(Stage):
+    @beat
+    def only(self):
+        '''It flashes for a frame.'''
+        square = Square(fill_opacity=1.0)
+        time = [0.0]
+
+        def flash(square, dt):
+            time[0] += dt
+            square.set_fill(opacity={light} if 0.65 < time[0] < 0.75 else 0.0)
+
+        self.add(square.add_updater(flash))
+        self.wait(1.0)
+"""
+
+
+def test_not_even_a_flash_of_one_frame_is_missed(tmp_path: Path) -> None:
+    """Looks at the pictures at a few moments would find that nothing has changed."""
+    trace_file, scene = tmp_path / "trace.safetensors", tmp_path / "mine.py"
+    make_trace().save(trace_file)
+    request = render_request((), trace_file, tmp_path)
+    found = []
+    for light in (0.0, 1.0, 1.0):
+        text(scene, FLASH.format(light=light))
+        rehearsals = Rehearsals(request, Cache(tmp_path / "c", 0), hashed=True)
+        found.append(rehearsals.get(find_scene(str(scene))).beat("only").seen)
+    assert found[0][0] != found[1][0] == found[2][0]
+    assert found[0][1] == found[1][1], "the tail"
 
 
 # How Python runs
@@ -495,40 +588,6 @@ def test_python_without_docstrings_is_refused(
     )
     assert_one_line(done, 2, "Python leaves out docstrings", "PYTHONOPTIMIZE unset")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
-
-
-SETS = """
-from filmkit.render import recording
-recording.start()
-from filmkit.core.text import Label
-for text in ("One \N{RIGHTWARDS ARROW} two", "\u4e2d"):
-    Label(text)
-    print([name for kind, name, _ in recording.uses() if kind == recording.FONTS])
-"""
-
-
-def test_only_texts_that_need_them_use_the_fonts_for_east_asia() -> None:
-    done = subprocess.run([sys.executable, "-c", SETS], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", f"['{EAST_ASIAN_FONTS}']"]
-
-
-def test_fonts_that_are_used_are_part_of_the_key_once_they_are_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def key() -> str:
-        uses = [(FONTS, "fonts_of_mine", now(FONTS, "fonts_of_mine"))]
-        return Drawn(SHAPES, "en").after(uses)
-
-    monkeypatch.syspath_prepend(tmp_path)
-    package = tmp_path / "fonts_of_mine"
-    without = key()
-    assert without == Drawn(SHAPES, "en").after([])
-    text(package / "__init__.py", "")
-    text(package / "a.ttc", "one")
-    invalidate_caches()
-    first = key()
-    text(package / "a.ttc", "another")
-    assert len({without, first, key()}) == 3
 
 
 def test_python_without_assertions_has_keys_of_its_own() -> None:
