@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from multiprocessing.connection import Connection
@@ -33,7 +32,7 @@ from filmkit.render.cache import open_cache
 from filmkit.render.choice import wanted_beats
 from filmkit.render.delivery import target_of
 from filmkit.render.digests import file_hash
-from filmkit.render.errors import EditedError, explain
+from filmkit.render.errors import explain
 from filmkit.render.films import Plan, beat_film
 from filmkit.render.jobs import beat_chapters, film_cues, write_film
 from filmkit.render.preview import draw_pictures, save_sheet
@@ -331,8 +330,7 @@ def update_outputs(
         :func:`filmkit.render.processes.telling`.
     """
     with telling(messages, verbose=request.verbose) as tell:
-        # An edit that came meanwhile ends it: another update follows.
-        with suppress(SystemExit), _Update.of(request, trace) as update:
+        with _Update.of(request, trace) as update:
             update.go_on_from(shown, since)
             drawn: dict[SceneEntry, None] = {}
             try:
@@ -381,8 +379,6 @@ class _Update(SceneUpdate):
 
         try:
             draw_pictures(entry, self.trace, self.rehearsals, on_picture)
-        except EditedError:
-            sys.exit()  # another update follows
         except Exception:
             self.save_sheet(entry)
             raise

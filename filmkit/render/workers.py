@@ -8,10 +8,12 @@ beats before it have set up.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
@@ -394,6 +396,28 @@ def encode_segment(job: RenderJob, task: BeatTask, *, keep: bool = True) -> None
         seal(task.segment)
 
 
+def _loaded(job: RenderJob) -> dict[SceneEntry, type[Stage]]:
+    """Load all scenes of a job, and code that they were seen to open: later edits do not matter.
+
+    The error of a scene that cannot be loaded is told when it is rendered.
+    """
+    scenes = {}
+    for entry in dict.fromkeys(task.entry for task in job.tasks):
+        with suppress(Exception):
+            scenes[entry] = entry.load()
+        for file in map(Path, job.files.get(entry, ())):
+            with suppress(Exception):
+                if file.suffix == ".py":
+                    import_module(".".join(_place_on_path(file).with_suffix("").parts))
+    return scenes
+
+
+def _place_on_path(file: Path) -> Path:
+    """Return where a file of code is, as seen from the nearest folder that Python imports from."""
+    folders = [folder for folder in map(Path, sys.path) if folder in file.parents]
+    return file.relative_to(max(folders, key=lambda folder: len(folder.parts)))
+
+
 Tasks = dict[tuple[str, bool], tuple[int, BeatTask]]
 """Tasks of a scene with their indexes, by the names of beats and whether tails are meant."""
 
@@ -425,6 +449,7 @@ class SceneWorker:
         if job.drawing != LOADED:
             raise EditedError
         self._trace = Trace.load(job.request.trace_file)
+        self._scenes = _loaded(job)
         self._restless: set[SceneEntry] = set()
 
     def render(self, entry: SceneEntry) -> None:
@@ -475,7 +500,12 @@ class SceneWorker:
                     self._report("frames", index=index, frames=repeat)
 
                 yield write
-            kept = self._is_as_rehearsed(scene, task, stage.renderer.seen)
+            try:
+                kept = self._is_as_rehearsed(scene, task, stage.renderer.seen)
+            except EditedError:
+                for file in files:
+                    file.unlink()
+                raise
             for file in files if kept else ():
                 seal(file)
             if merged:
@@ -486,7 +516,7 @@ class SceneWorker:
             if not self._any_unclaimed(tasks):
                 raise EndSceneEarlyException
 
-        scene = entry.load()
+        scene = self._scenes.get(entry) or entry.load()
         stage = self._stage(
             scene, entry, receiver_of_beat=receiver_of_beat, on_beat_end=stop_when_all_is_claimed
         )

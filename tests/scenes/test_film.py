@@ -22,7 +22,8 @@ from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
 from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
-from filmkit.render.films import with_arrival
+from filmkit.render.films import plan_scene, with_arrival
+from filmkit.render.movie import MASTER
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.runner import manim_config
@@ -190,20 +191,20 @@ def rehearsals(tmp_path: Path) -> Rehearsals:
     return Rehearsals(request, Cache(tmp_path, 0), hashed=True)
 
 
-def seen(rehearsals: Rehearsals, entry: SceneEntry) -> dict[tuple[str, bool], str]:
-    """What is drawn of each part of a scene's beats."""
-    records = rehearsals.get(entry).beats
-    return {(record.name, tail): record.seen[tail] for record in records for tail in (False, True)}
+def parts(rehearsals: Rehearsals, entry: SceneEntry) -> dict[tuple[str, bool], str]:
+    """The name of the master of each part of a scene's beats."""
+    beats = [record.name for record in rehearsals.get(entry).beats]
+    plan = plan_scene(entry, beats, rehearsals=rehearsals, encoding=MASTER)
+    return {(task.beat, task.tail): task.master.name for task in plan.tasks}
 
 
 def test_a_film_draws_again_only_what_looks_different_in_it(rehearsals: Rehearsals) -> None:
     before, after = SCENES[0], SCENES[3]
     joined = replace(after, arrival=Arrival(before))
     rehearsals.prepare([joined, after])
-    alone, in_film = seen(rehearsals, after), seen(rehearsals, joined)
+    alone, in_film = parts(rehearsals, after), parts(rehearsals, joined)
     played = tuple(record.name for record in rehearsals.get(joined).beats)
-    # The arrival has no tail.
-    changed = {p for p, key in in_film.items() if alone.get(p) != key} - {(ARRIVE, True)}
+    changed = {part for part, name in in_film.items() if alone.get(part) != name}
     assert changed == with_arrival(joined, played) == {(ARRIVE, False), (played[1], False)}
 
 
@@ -211,8 +212,8 @@ def test_an_arrival_depends_on_the_scene_before(rehearsals: Rehearsals) -> None:
     after = SCENES[3]
     arrivals = (Arrival(SCENES[0]), Arrival(SCENES[2]), Arrival(SCENES[0], "the_next_word"))
     joined = [replace(after, arrival=arrival) for arrival in arrivals]
-    rehearsals.prepare(joined)
-    assert len({seen(rehearsals, entry)[ARRIVE, False] for entry in joined}) == 3
+    rehearsals.prepare([after, *joined])
+    assert len({parts(rehearsals, entry)[ARRIVE, False] for entry in joined}) == 3
 
 
 def test_a_film_comes_without_a_scene_before_its_first() -> None:

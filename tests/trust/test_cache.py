@@ -24,7 +24,7 @@ from filmkit.render.request import RenderRequest
 from filmkit.render.workers import LocalWorkerPool, RenderJob
 from tests.support.checkout import PROJECT, run_python
 from tests.support.filming import render_request
-from tests.support.stand_in import SHAPES
+from tests.support.stand_in import FEATURED, SHAPES
 from tests.support.traces import make_trace
 
 SCENE = """
@@ -42,6 +42,7 @@ class Mine(Stage):
     def two(self):
         '''Two.'''
         from beside import SECONDS
+        self.add(Square(side_length=SECONDS))
         self.wait(SECONDS)
 """
 
@@ -87,7 +88,7 @@ def edit_before_the_pool(monkeypatch: pytest.MonkeyPatch, edit: Callable[[], obj
 
 
 @pytest.mark.parametrize("edited", [pytest.param("mine.py", marks=pytest.mark.slow), "beside.py"])
-def test_an_edit_before_the_processes_load_code_stores_nothing(
+def test_an_edit_before_the_processes_load_code_makes_no_film_of_both(
     edited: str,
     request_of_mine: RenderRequest,
     scene: Path,
@@ -103,7 +104,13 @@ def test_an_edit_before_the_processes_load_code_stores_nothing(
     assert capfd.readouterr().err == (
         "Error: mine: the code or data of a scene was edited while this run started; run it again\n"
     )
-    assert master_count(tmp_path) == 0
+    assert not (tmp_path / "out" / "mine.mp4").exists()
+    # What it has stored nevertheless is what is drawn now.
+    monkeypatch.undo()
+    assert make_films(request_of_mine)
+    assert make_films(replace(request_of_mine, cache=tmp_path / "other", out=tmp_path / "fresh"))
+    films = [(tmp_path / name / "mine.mp4").read_bytes() for name in ("out", "fresh")]
+    assert films[0] == films[1]
 
 
 def test_a_trace_that_is_exchanged_before_the_processes_load_it(
@@ -114,7 +121,7 @@ def test_a_trace_that_is_exchanged_before_the_processes_load_it(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     edit_before_the_pool(monkeypatch, lambda: make_trace(seed=1).save(trace_file))
-    assert not make_films(request_of_mine)
+    assert not make_films(replace(request_of_mine, scenes=(FEATURED,)))
     assert "the code or data of a scene was edited" in capfd.readouterr().err
     assert master_count(tmp_path) == 0
 
