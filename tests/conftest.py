@@ -23,7 +23,7 @@ from extract.models.loading import PACKAGED, LoadedModel, load_model
 from extract.support.kept import FOLDER_VARIABLE
 from extract.trace import Trace
 from extract.trace.contents.conversion_report import ConversionReport, conversion_report
-from filmkit.render import jobs
+from filmkit.render import request
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
 from tests.support.checkout import SHIPPED
@@ -96,7 +96,7 @@ def draft_config() -> Iterator[None]:
 def one_process_draws() -> Iterator[None]:
     """A film is drawn by one process, unless a test asks for more: each first loads Manim."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "core_count", lambda: 1)
+        patch.setattr(request, "core_count", lambda: 1)
         yield
 
 

@@ -30,7 +30,6 @@ from filmkit.render.films import (
 from filmkit.render.movie import MASTER, MASTER_ALPHA, Encoding
 from filmkit.render.overlay import film_overlays
 from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
-from filmkit.render.processes import core_count
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
@@ -233,7 +232,7 @@ def worker_pool(job: RenderJob, *, fork: bool = False) -> WorkerPool:
         from filmkit.render.cluster import ClusterWorkerPool
 
         return ClusterWorkerPool(job, request.cluster, quiet=request.quiet)
-    return LocalWorkerPool(job, min(request.jobs or core_count(), len(job.tasks)), fork=fork)
+    return LocalWorkerPool(job, fork=fork)
 
 
 def make_films(request: RenderRequest) -> bool:

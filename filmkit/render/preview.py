@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import font_source_sans_pro
@@ -19,15 +18,15 @@ from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
 from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.errors import RenderError
-from filmkit.render.processes import DONE, ERROR, run_apart, telling
+from filmkit.render.pool import Pool
 from filmkit.render.progress import make_meter
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
-from filmkit.render.runner import manim_config, write_png
+from filmkit.render.runner import write_png
 
 __all__ = ["OnPicture", "draw_pictures", "draw_sheet", "make_previews", "save_sheet"]
 
-APART = "filmkit.render.preview:draw_apart"
+DRAW = "filmkit.render.preview:drawer"
 END = ".end.png"
 CELL = 0.75  # size of a picture on the sheet, as a fraction of the size at which it is rendered
 SHAPE = 16 / 10  # preferred ratio of width to height of the sheet
@@ -96,41 +95,22 @@ def _known_pictures(entry: SceneEntry, rehearsals: Rehearsals) -> dict[str, Path
     return {} if missing else pictures
 
 
-def draw_apart(
-    entry: SceneEntry,
-    request: RenderRequest,
-    trace: Trace,
-    cache: Cache,
-    messages: Connection,
-) -> None:
-    """Draw the last pictures of a scene's beats in a process of its own.
+def drawer(
+    request: RenderRequest, trace: Trace, cache: Cache
+) -> Callable[[SceneEntry, Callable[..., None]], None]:
+    """Return what draws the last pictures of a scene's beats; see :class:`Pool`.
 
-    It tells another process of each, with a message "picture" that holds its ``beat`` and ``path``;
-    see :func:`run_apart`.
-
-    Parameters
-    ----------
-    entry
-        The scene.
-    request, trace
-        How it is drawn, and the trace.
-    cache
-        The cache that holds the pictures.
-    messages
-        Takes the messages.
+    It tells of each, with a message "picture" that holds its ``beat`` and ``path``.
     """
+    rehearsals = Rehearsals(request, cache)
 
-    with (
-        telling(messages, verbose=request.verbose) as tell,
-        manim_config(request.quality, verbosity=request.verbosity),
-    ):
-        draw_pictures(
-            entry,
-            trace,
-            Rehearsals(request, cache),
-            on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
-        )
-        tell(DONE)
+    def draw(entry: SceneEntry, tell: Callable[..., None]) -> None:
+        def on_picture(beat: str, path: Path, is_new: bool) -> None:
+            tell("picture", beat=beat, path=str(path))
+
+        draw_pictures(entry, trace, rehearsals, on_picture)
+
+    return draw
 
 
 def draw_sheet(
@@ -245,15 +225,19 @@ def make_previews(request: RenderRequest) -> bool:
         rehearsals = Rehearsals(request, cache)
         pictures = {entry: _known_pictures(entry, rehearsals) for entry in request.scenes}
         errors: dict[SceneEntry, str] = {}
-        calls = {entry: (entry, request, trace, cache) for entry in pictures if not pictures[entry]}
-        with make_meter(len(calls), quiet=request.quiet) as meter:
-            for entry, message in run_apart(APART, calls, request.jobs):
-                if message["kind"] == "picture":
-                    pictures[entry][message["beat"]] = Path(message["path"])
-                    continue
+        calls = {entry: (entry,) for entry in pictures if not pictures[entry]}
+        with (
+            make_meter(len(calls), quiet=request.quiet) as meter,
+            Pool(DRAW, (request, trace, cache), calls, request) as pool,
+        ):
+            for entry, message in pool.results():
+                match message:
+                    case {"kind": "picture", "beat": beat, "path": path}:
+                        pictures[entry][beat] = Path(path)
+                        continue
+                    case {"kind": "error", "text": text}:
+                        errors[entry] = text
                 meter.advance(1)
-                if message["kind"] == ERROR:
-                    errors[entry] = message["text"]
 
         def write_sheet(entry: SceneEntry) -> Path:
             if text := errors.get(entry):

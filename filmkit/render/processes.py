@@ -8,18 +8,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from traceback import format_exception
-from typing import Any, TypeVar
+from typing import Any
 
+from extract.support.files import OutputError
 from extract.support.interrupts import ENDING_SIGNALS, interrupt_on_signals
 from extract.support.printing import echo
-from extract.support.temporary import temporary_folder
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.playing import hearing_of_beats
 from filmkit.render.clean_process import clean_process, end_silent, forked_process
@@ -35,7 +34,6 @@ __all__ = [
     "Apart",
     "children_ignore_ctrl_c",
     "core_count",
-    "run_apart",
     "stop",
     "stopping_with_parent",
     "telling",
@@ -126,9 +124,6 @@ def _wait_for_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-T = TypeVar("T", bound=Hashable)
 
 
 class Apart:
@@ -245,47 +240,6 @@ def stop(*processes: Apart) -> None:
         each.process.kill()
 
 
-def run_apart(
-    function: str, calls: Mapping[T, Sequence[object]], at_once: int | None
-) -> Iterator[tuple[T, dict[str, Any]]]:
-    """Call a function several times, each in a process that loads the project anew.
-
-    Parameters
-    ----------
-    function
-        As for :class:`Apart`.
-    calls
-        Its other arguments in each call.
-    at_once
-        Maximum number of processes at a time; one per core if None.
-
-    Yields
-    ------
-    key
-        Which call it is.
-    message
-        What its process has sent; an error with a ``text`` if it ended without a last message, or
-        nothing has come from it for :data:`SILENT_SECONDS`.
-    """
-    ahead, running = list(calls), dict[Any, tuple[T, Apart]]()
-    with temporary_folder() as folder:
-        try:
-            while ahead or running:
-                while ahead and len(running) < (at_once or core_count()):
-                    call = ahead.pop(0)
-                    apart = Apart(function, calls[call], folder / str(len(ahead)))
-                    running[apart.connection] = call, apart
-                ready = wait_for([*running], POLL_SECONDS)
-                for connection, (call, apart) in [*running.items()]:
-                    message = apart.receive() if connection in ready else apart.ended_silent()
-                    if message and message["kind"] != BEAT:
-                        yield call, message
-                    elif connection in ready and not message:
-                        del running[connection]
-        finally:
-            stop(*(apart for _, apart in running.values()))
-
-
 @contextmanager
 def telling(messages: Connection, *, verbose: bool | None) -> Iterator[Callable[..., None]]:
     """Send messages to the process that has started this :class:`Apart`, in a ``with`` block.
@@ -318,6 +272,10 @@ def telling(messages: Connection, *, verbose: bool | None) -> Iterator[Callable[
     except Exception as error:
         way = "".join(format_exception(error)) if verbose else ""
         unfit = isinstance(error, StageError) and not isinstance(error, SceneCodeError)
-        misfit = str(error) if unfit else ""
-        hint = None if verbose is None else False
-        tell(ERROR, text=explain(error, verbose=hint), misfit=misfit, traceback=way)
+        tell(
+            ERROR,
+            text=explain(error, verbose=None if verbose is None else False),
+            misfit=str(error) if unfit else "",
+            unwritable=isinstance(error, OutputError),
+            traceback=way,
+        )

@@ -10,12 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from extract.support.files import OutputError, write_text
-from extract.support.printing import echo, prints_as_messages
+from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.scene_entry import SceneEntry, one_after_another
@@ -23,16 +22,16 @@ from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.digests import project_digest
 from filmkit.render.errors import RenderError
 from filmkit.render.keys import Keys
-from filmkit.render.processes import DONE, ERROR, run_apart, telling
+from filmkit.render.pool import Pool
 from filmkit.render.reads import files_read
 from filmkit.render.request import RenderRequest
 
 if TYPE_CHECKING:
     from filmkit.core.stage import Stage
 
-__all__ = ["Rehearsals", "record_apart", "with_fitting_scenes"]
+__all__ = ["Rehearsals", "recorder", "with_fitting_scenes"]
 
-APART = "filmkit.render.rehearsals:record_apart"
+RECORD = "filmkit.render.rehearsals:recorder"
 
 
 class Rehearsals:
@@ -99,14 +98,18 @@ class Rehearsals:
     def prepare(self, entries: Iterable[SceneEntry]) -> None:
         """Run those of some scenes that are not known, as many at a time as there are cores."""
         ahead = [e for e in dict.fromkeys(entries) if e not in self._known and not self.find(e)]
-        read = self.request.with_trace() if ahead else ()
-        calls = {entry: (entry, *read, self.cache, self._hashed) for entry in ahead}
-        for entry, message in run_apart(APART, calls, self.request.jobs):
-            if message["kind"] == ERROR:
-                self._known[entry] = RenderError(message["text"], misfit=message.get("misfit", ""))
-            else:
-                self._known[entry] = rehearsal = _rehearsal(message["rehearsal"])
-                self._made[self._paths(entry)[0].name] = rehearsal
+        if not ahead:
+            return
+        request, trace = self.request.with_trace()
+        shared = request, trace, self.cache, self._hashed
+        with Pool(RECORD, shared, {entry: (entry,) for entry in ahead}, request) as pool:
+            for entry, message in pool.results():
+                match message:
+                    case {"kind": "error", "text": text}:
+                        self._known[entry] = RenderError(text, misfit=message.get("misfit", ""))
+                    case {"rehearsal": stored}:
+                        self._known[entry] = rehearsal = _rehearsal(stored)
+                        self._made[self._paths(entry)[0].name] = rehearsal
 
     def record_here(
         self,
@@ -125,8 +128,10 @@ class Rehearsals:
         """
         stage = self.request.stage(entry, trace, on_beat_end=on_beat_end, hashed=self._hashed)
         stage.render()
+        # What scenes of the project use is there on every machine.
+        files = tuple(files_read()) if entry.file else ()
         self._known[entry] = rehearsal = Rehearsal(
-            tuple(stage.beats), stage.time, stage.tensors, tuple(files_read())
+            tuple(stage.beats), stage.time, stage.tensors, files
         )
         if entry.file is None and project_digest() == self.request.code:
             path = self._paths(entry)[0]
@@ -161,27 +166,16 @@ def _with_tuples(value: Any) -> Any:
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
-def record_apart(
-    entry: SceneEntry,
-    request: RenderRequest,
-    trace: Trace,
-    cache: Cache,
-    hashed: bool,
-    messages: Connection,
-) -> None:
-    """Rehearse a scene in a process of its own, whose last message holds the ``rehearsal``.
+def recorder(
+    request: RenderRequest, trace: Trace, cache: Cache, hashed: bool
+) -> Callable[[SceneEntry, Callable[..., None]], None]:
+    """Return what rehearses a scene, and tells the ``rehearsal``; see :class:`Pool`."""
+    rehearsals = Rehearsals(request, cache, hashed=hashed)
 
-    See :func:`run_apart`.
-    """
-    from filmkit.render.manim_config import manim_config
+    def record(entry: SceneEntry, tell: Callable[..., None]) -> None:
+        tell("rehearsal", rehearsal=asdict(rehearsals.record_here(entry, trace)))
 
-    with (
-        telling(messages, verbose=request.verbose) as tell,
-        manim_config(request.quality),
-        prints_as_messages(),
-    ):
-        rehearsals = Rehearsals(request, cache, hashed=hashed)
-        tell(DONE, rehearsal=asdict(rehearsals.record_here(entry, trace)))
+    return record
 
 
 def with_fitting_scenes(request: RenderRequest) -> RenderRequest:

@@ -22,6 +22,7 @@ from filmkit.render.choice import named_choices
 from filmkit.render.digests import file_hash, project_digest
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
+from filmkit.render.processes import core_count
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
 from filmkit.render.traces import find_trace, provenance
 from filmkit.voice.clips import Voice
@@ -151,6 +152,11 @@ class RenderRequest:
         content = file_hash(self.trace_file)
         request = replace(self, trace=self.trace_file, content=content, code=project_digest())
         return request, _loaded(self.trace_file, content)
+
+    @property
+    def processes(self) -> int:
+        """How many processes may work at a time."""
+        return self.jobs or core_count()
 
     @property
     def verbosity(self) -> str:

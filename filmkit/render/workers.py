@@ -1,9 +1,9 @@
 """Render beats in several processes.
 
-Each process runs through a scene once. It claims and draws every beat that no other process has
-claimed, and runs the others without drawing, which takes a fraction of the time. So the processes
-share the beats of one scene as well as those of many, and a beat can rely on everything that the
-beats before it have set up.
+The unfinished parts of beats are dealt out in shares: a few parts of a scene that follow each
+other. Who takes a share runs the scene up to them without drawing, which takes a fraction of the
+time, and draws them. So the processes share the beats of one scene as well as those of many, and a
+beat can rely on everything that the beats before it have set up.
 """
 
 from __future__ import annotations
@@ -11,46 +11,44 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing.connection import Connection
-from multiprocessing.connection import wait as wait_for
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
 from manim.utils.exceptions import EndSceneEarlyException
 
-from extract.support.files import OutputError
-from extract.support.printing import echo, prints_as_messages
-from extract.support.temporary import temporary_folder
+from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.renderer import FrameReceiver
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
-from filmkit.render.errors import EditedError, RenderError, explain
+from filmkit.render.errors import EditedError, RenderError
 from filmkit.render.keys import LOADED
-from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Encoding, Pixels, master_pixels, open_movie, read_master
 from filmkit.render.overlay import NOTHING, Overlay, OverlayPainter
-from filmkit.render.processes import DONE, POLL_SECONDS, Apart, stop, telling
+from filmkit.render.pool import Pool
 from filmkit.render.request import RenderRequest
 
 __all__ = [
     "BeatTask",
-    "Claims",
     "LocalWorkerPool",
     "RenderJob",
     "SceneWorker",
     "WorkerPool",
     "encode_segment",
-    "render_claimed",
+    "shares",
 ]
 
 MAX_ATTEMPTS = 3  # how often a beat is tried before it is given up
-RENDER = "filmkit.render.workers:render_claimed"
+DRAW = "filmkit.render.workers:SceneWorker"
+SHARES = (
+    4  # for each process: the more, the sooner all have ended; the fewer, the less is run twice
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,10 @@ class BeatTask:
     frames: int
     overlay: Overlay = NOTHING
     seen: str = ""
+
+
+Share = tuple[BeatTask, ...]
+"""Tasks of one scene, in the order of the story, that one process renders."""
 
 
 @dataclass(frozen=True)
@@ -161,96 +163,76 @@ class WorkerPool(ABC):
         """Process the next message from the workers, or return after a while without one."""
 
 
-class Claims:
-    """Who renders which task: for each there is a file, which who renders it has renamed.
-
-    So every task is claimed by one process at a time, and no lock is shared between them: one that
-    is killed can leave none of them locked.
-
-    Parameters
-    ----------
-    folder
-        The folder of these files, which begins empty.
-    owner
-        By which name the process claims tasks.
-    """
-
-    def __init__(self, folder: Path, owner: str) -> None:
-        self._folder = folder
-        self._owner = owner
-
-    def offer(self, indexes: Iterable[int]) -> None:
-        """Let tasks be claimed, by their indexes."""
-        for index in indexes:
-            self._free(index).touch()
-
-    def claim(self, index: int) -> bool:
-        """Claim a task; return False if another process has it."""
-        try:
-            self._free(index).rename(self._own(index))
-        except FileNotFoundError:
-            return False
-        return True
-
-    def has(self, index: int) -> bool:
-        """Return whether the process has claimed a task."""
-        return self._own(index).exists()
-
-    def release(self, index: int) -> None:
-        """Let a task be claimed by others, after the process has ended."""
-        self._own(index).rename(self._free(index))
-
-    def any_unclaimed(self, indexes: Iterable[int]) -> bool:
-        """Return whether one of these tasks is not claimed yet."""
-        return any(self._free(index).exists() for index in indexes)
-
-    def _free(self, index: int) -> Path:
-        return self._folder / str(index)
-
-    def _own(self, index: int) -> Path:
-        return self._folder / f"{index} of {self._owner}"
-
-
 class LocalWorkerPool(WorkerPool):
     """Pool of processes on this machine; they are terminated at the end of the ``with`` block.
 
-    A process that dies, or says nothing for a while, is replaced, and the beat that it was
-    rendering is rendered again.
+    When a process dies, or says nothing for a while, what is left of its share is rendered by
+    another one.
 
     Parameters
     ----------
     job
         The beats to render, and how.
-    size
-        Number of processes.
     fork
-        As for :class:`Apart`; processes that replace others are no forks.
+        As for :class:`Pool`.
     """
 
-    def __init__(self, job: RenderJob, size: int, *, fork: bool = False) -> None:
+    def __init__(self, job: RenderJob, *, fork: bool = False) -> None:
         super().__init__(job)
-        self._size = size
-        self._fork = fork
-        self._workers: dict[str, Apart] = {}
-        self._frames = [0] * len(job.tasks)
-        self._attempts = [0] * len(job.tasks)
+        self._shares = shares(job.tasks, job.request.processes)
+        calls = {share: (share,) for share in self._shares}
+        self._pool = Pool(DRAW, [job], calls, job.request, fork=fork)
+        self._frames = dict.fromkeys(job.tasks, 0)
+        self._attempts = dict.fromkeys(job.tasks, 0)
         self._passing: list[BeatTask] = []
-        self._started = self._crashes = 0
-        self._temporary = ExitStack()
 
     def __enter__(self) -> Self:
-        self._folder = self._temporary.enter_context(temporary_folder())
-        Claims(self._folder, "the pool").offer(range(len(self._job.tasks)))
-        for i in range(self._size):
-            self._start(i / self._size, fork=self._fork)
+        self._pool.__enter__()
         return self
 
     def __exit__(self, *failure: object) -> None:
-        stop(*self._workers.values())
-        self._temporary.close()
+        self._pool.__exit__(*failure)
         for task in self._passing:
             for file in (task.master, task.segment):
                 file.unlink(missing_ok=True)
+
+    def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
+        for share, message in self._pool.messages():
+            match message:
+                case {"kind": "frames", "number": number, "frames": frames}:
+                    self._frames[share[number]] += frames
+                    progress(frames)
+                case {"kind": "drawn", "number": number, "kept": kept}:
+                    self._unfinished.discard(share[number])
+                    if not kept:
+                        self._let_go(share[number])
+                case {"kind": "error", "early": True, "text": text}:
+                    self._draw_again(share, text, progress)
+                case {"kind": "error", "text": text, "unwritable": unwritable}:
+                    self._fail(share[0].entry, RenderError(text, unwritable=unwritable))
+                case {"kind": "returned"} if not self._unfinished.isdisjoint(share):
+                    self._fail(share[0].entry, EditedError())
+
+    def _fail(self, entry: SceneEntry, error: RenderError) -> None:
+        """Record that a scene has failed; what waits of it is not drawn."""
+        self._failures.setdefault(entry, error)
+        for share in self._shares:
+            if share[0].entry == entry:
+                self._pool.forget(share)
+
+    def _draw_again(self, share: Share, why: str, progress: Callable[[int], None]) -> None:
+        """Let another process draw what is left of a share, or give up the part that it was at."""
+        left = tuple(task for task in share if task in self._unfinished)
+        if not left or left[0].entry in self._failures:
+            return
+        self._attempts[left[0]] += 1
+        if self._attempts[left[0]] == MAX_ATTEMPTS:
+            self._fail(left[0].entry, RenderError(f"{why} (tried {MAX_ATTEMPTS} times)"))
+            return
+        for task in left:
+            progress(-self._frames[task])
+            self._frames[task] = 0
+        self._pool.call(left, left)
 
     def _let_go(self, task: BeatTask) -> None:
         """Use a task's files only until the end, and say so once for each scene."""
@@ -260,106 +242,24 @@ class LocalWorkerPool(WorkerPool):
                 echo(f"{task.entry.slug} {text}", err=True)
         self._passing.append(task)
 
-    def _start(self, first: float = 0.0, *, fork: bool = False) -> None:
-        """Start another process; see :func:`render_claimed`."""
-        name = f"process {self._started}"
-        arguments = self._job, self._folder, name, first
-        self._workers[name] = Apart(RENDER, arguments, self._folder / name, fork=fork)
-        self._started += 1
 
-    def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
-        ready = wait_for([worker.connection for worker in self._workers.values()], POLL_SECONDS)
-        for name, worker in [*self._workers.items()]:
-            is_ready = worker.connection in ready
-            message = worker.receive() if is_ready else worker.ended_silent()
-            match message:
-                case {"kind": "frames", "index": index, "frames": frames}:
-                    self._frames[index] += frames
-                    progress(frames)
-                case {"kind": "drawn", "index": index, "kept": kept}:
-                    self._unfinished.discard(self._job.tasks[index])
-                    if not kept:
-                        self._let_go(self._job.tasks[index])
-                case {"kind": "failed", "index": index, "text": text, "unwritable": unwritable}:
-                    self._fail(index, text, unwritable=unwritable)
-                case {"kind": "error", "early": True, "text": text}:
-                    self._replace(name, text, progress)
-                case {"kind": "error", "text": text}:
-                    self._fail_all(text)
-                case None if is_ready:
-                    self._replace(name, "", progress)
+def shares(tasks: Iterable[BeatTask], processes: int) -> list[Share]:
+    """Deal out tasks: some of a scene that follow each other, of about the same number of frames.
 
-    def _fail(self, index: int, text: str, *, unwritable: bool = False) -> None:
-        """Record that the scene of a task has failed."""
-        error = RenderError(text, unwritable=unwritable)
-        self._failures.setdefault(self._job.tasks[index].entry, error)
-
-    def _fail_all(self, text: str) -> None:
-        for index in range(len(self._job.tasks)):
-            self._fail(index, text)
-
-    def _replace(self, name: str, why: str, progress: Callable[[int], None]) -> None:
-        """Free the beat of a process that has ended, and start another one if there is work."""
-        stop(self._workers.pop(name))
-        wanted = [
-            index
-            for index, task in enumerate(self._job.tasks)
-            if task in self._unfinished and task.entry not in self._failures
-        ]
-        claims = Claims(self._folder, name)
-        owned = [index for index in wanted if claims.has(index)]
-        self._crashes += bool(why) and not owned
-        for index in owned:
-            self._attempts[index] += 1
-            if self._attempts[index] == MAX_ATTEMPTS:
-                self._fail(index, f"{why} (tried {MAX_ATTEMPTS} times)")
-                continue
-            progress(-self._frames[index])
-            self._frames[index] = 0
-            claims.release(index)
-        if not claims.any_unclaimed(wanted) or (self._workers and not owned):
-            return
-        if self._crashes < MAX_ATTEMPTS:
-            self._start()
-        else:
-            self._fail_all(f"the processes that draw stop as soon as they start: {why}")
-
-
-def render_claimed(
-    job: RenderJob, folder: Path, name: str, first: float, messages: Connection
-) -> None:
-    """Render all scenes of a job in this process, together with the other processes of the pool.
-
-    Parameters
-    ----------
-    job
-        The beats to render, and how.
-    folder, name
-        Where tasks are claimed, and by which name; see :class:`Claims`.
-    first
-        Which scene to start with, as a fraction of the list in [0, 1); after the last scene the
-        first ones follow. Processes that start apart seldom run the same scene at the same time.
-    messages
-        Takes what :class:`SceneWorker` reports, and a message "failed" for a scene that has: the
-        ``index`` of one of its tasks, the ``text``, and whether a file was ``unwritable``; see
-        :func:`telling`.
+    A single process draws each scene in one go.
     """
-    with (
-        telling(messages, verbose=job.request.verbose) as tell,
-        manim_config(job.request.quality, verbosity=job.request.verbosity),
-        prints_as_messages(),
-    ):
-        worker = SceneWorker(job, Claims(folder, name), tell)
-        indexes = {task.entry: index for index, task in enumerate(job.tasks)}
-        start = int(first * len(indexes))
-        for entry in [*indexes][start:] + [*indexes][:start]:
-            try:
-                worker.render(entry)
-            except Exception as error:
-                text = explain(error, verbose=job.request.verbose)
-                unwritable = isinstance(error, OutputError)
-                tell("failed", index=indexes[entry], text=text, unwritable=unwritable)
-        tell(DONE)
+    tasks = [*tasks]
+    size = sum(task.frames for task in tasks) / (SHARES * processes)
+    dealt: list[Share] = []
+    for _entry, group in groupby(tasks, lambda task: task.entry):
+        share: Share = ()
+        for task in group:
+            share += (task,)
+            if processes > 1 and sum(task.frames for task in share) >= size:
+                dealt.append(share)
+                share = ()
+        dealt += [share] if share else []
+    return dealt
 
 
 @contextmanager
@@ -418,67 +318,78 @@ def _place_on_path(file: Path) -> Path:
     return file.relative_to(max(folders, key=lambda folder: len(folder.parts)))
 
 
-Tasks = dict[tuple[str, bool], tuple[int, BeatTask]]
-"""Tasks of a scene with their indexes, by the names of beats and whether tails are meant."""
-
-
 class SceneWorker:
-    """Renders those beats of scenes that no other process has claimed.
+    """Renders shares of a job, one after another.
 
     Parameters
     ----------
     job
         The beats to render, and how.
-    claims
-        Which beats this process renders.
-    report
-        Called with "frames", the ``index`` of a task and the number of newly drawn ``frames``, and
-        with "drawn", the ``index`` of a finished task, and whether its files can be ``kept``.
 
     Raises
     ------
     EditedError
-        When the code that draws is not that from which keys were made, or draws something else
-        than was rehearsed.
+        When the code that draws is not that from which keys were made.
     """
 
-    def __init__(self, job: RenderJob, claims: Claims, report: Callable[..., None]) -> None:
+    def __init__(self, job: RenderJob) -> None:
         self._job = job
-        self._claims = claims
-        self._report = report
         if job.drawing != LOADED:
             raise EditedError
         self._trace = Trace.load(job.request.trace_file)
         self._scenes = _loaded(job)
         self._restless: set[SceneEntry] = set()
 
-    def render(self, entry: SceneEntry) -> None:
-        """Render the beats of a scene that are not claimed yet."""
-        tasks = {
-            (task.beat, task.tail): (index, task)
-            for index, task in enumerate(self._job.tasks)
-            if task.entry == entry
-        }
-        for index, task in tasks.values():
-            if is_sealed(task.master) and self._claims.claim(index):
-                encode_segment(self._job, task)
-                self._report("drawn", index=index, kept=True)
-        if self._any_unclaimed(tasks):
-            self._run_scene(entry, tasks)
+    def __call__(self, share: Share, tell: Callable[..., None]) -> None:
+        """Render the parts of a share.
 
-    def _run_scene(self, entry: SceneEntry, tasks: Tasks) -> None:
+        Parameters
+        ----------
+        share
+            The tasks.
+        tell
+            Called with "frames", the ``number`` of a task in the share and the number of newly
+            drawn ``frames``, and with "drawn", the ``number`` of a finished task, and whether its
+            files can be ``kept``.
+
+        Raises
+        ------
+        EditedError
+            When something else was drawn than was rehearsed.
+        Exception
+            Any error of the scene's code.
+        """
+        undrawn = {}
+        for number, task in enumerate(share):
+            if is_sealed(task.master):
+                self._encode(task, number, tell)
+            else:
+                undrawn[task.beat, task.tail] = number, task
+        if undrawn:
+            self._run_scene(share[0].entry, undrawn, tell)
+
+    def _encode(self, task: BeatTask, number: int, tell: Callable[..., None]) -> None:
+        encode_segment(self._job, task)
+        tell("drawn", number=number, kept=True)
+
+    def _run_scene(
+        self,
+        entry: SceneEntry,
+        undrawn: dict[tuple[str, bool], tuple[int, BeatTask]],
+        tell: Callable[..., None],
+    ) -> None:
+        """Run a scene up to the last of these tasks; they are known by beat, and whether tail."""
         request = self._job.request
         transparent = request.settings.transparent
 
         @contextmanager
         def receiver_of_beat(beat: str, tail: bool) -> Iterator[FrameReceiver | None]:
-            index, task = tasks.get((beat, tail), (-1, None))
-            if task is None or not self._claims.claim(index):
+            number, task = undrawn.pop((beat, tail), (-1, None))
+            if task is None:
                 yield None
                 return
             if is_sealed(task.master):  # another part that looks alike was drawn meanwhile
-                encode_segment(self._job, task)
-                self._report("drawn", index=index, kept=True)
+                self._encode(task, number, tell)
                 yield None
                 return
             files = [task.master]
@@ -497,7 +408,7 @@ class SceneWorker:
                     movie.write(pixels, repeat)
                     if write_segment:
                         write_segment(pixels, repeat)
-                    self._report("frames", index=index, frames=repeat)
+                    tell("frames", number=number, frames=repeat)
 
                 yield write
             try:
@@ -510,15 +421,15 @@ class SceneWorker:
                 seal(file)
             if merged:
                 encode_segment(self._job, task, keep=kept)
-            self._report("drawn", index=index, kept=kept)
+            tell("drawn", number=number, kept=kept)
 
-        def stop_when_all_is_claimed(*beat: object) -> None:
-            if not self._any_unclaimed(tasks):
+        def stop_when_all_is_drawn(*beat: object) -> None:
+            if not undrawn:
                 raise EndSceneEarlyException
 
         scene = self._scenes.get(entry) or entry.load()
         stage = self._stage(
-            scene, entry, receiver_of_beat=receiver_of_beat, on_beat_end=stop_when_all_is_claimed
+            scene, entry, receiver_of_beat=receiver_of_beat, on_beat_end=stop_when_all_is_drawn
         )
         stage.render()
 
@@ -547,6 +458,3 @@ class SceneWorker:
                 raise EditedError
             self._restless.add(entry)
         return False
-
-    def _any_unclaimed(self, tasks: Tasks) -> bool:
-        return self._claims.any_unclaimed(index for index, _ in tasks.values())

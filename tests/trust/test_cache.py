@@ -80,9 +80,9 @@ def master_count(folder: Path) -> int:
 def edit_before_the_pool(monkeypatch: pytest.MonkeyPatch, edit: Callable[[], object]) -> None:
     """Edit something after the cache keys were made, and before the processes load it."""
 
-    def start(job: RenderJob, size: int, **options: bool) -> LocalWorkerPool:
+    def start(job: RenderJob, **options: bool) -> LocalWorkerPool:
         edit()
-        return LocalWorkerPool(job, size, **options)
+        return LocalWorkerPool(job, **options)
 
     monkeypatch.setattr(jobs, "LocalWorkerPool", start)
 

@@ -23,7 +23,7 @@ import dask
 import pytest
 from distributed import Client, Worker, get_worker
 from distributed.protocol import ToPickle
-from manim import Square
+from manim import Circle, Square
 
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
@@ -117,6 +117,7 @@ class Deadly(Stage):
 
     @beat
     def two(self) -> None:
+        self.add(Circle())
         if self.renderer.receiver:
             os.kill(os.getpid(), signal.SIGKILL)
         self.wait(0.2)

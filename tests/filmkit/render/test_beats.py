@@ -7,11 +7,12 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -27,9 +28,9 @@ from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, Pixels, open_movie, read_master
 from filmkit.render.quality import Quality
+from filmkit.render.request import RenderRequest
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
-from filmkit.render.workers import LocalWorkerPool, RenderJob
 from scenes.registry import SCENES
 from tests.support.calling import RENDER, call
 from tests.support.filming import render_request
@@ -146,12 +147,14 @@ def test_films_do_not_depend_on_the_number_of_processes(trace_file: Path, tmp_pa
 def test_each_core_has_a_process(
     trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(job: RenderJob, size: int, **options: bool) -> LocalWorkerPool:
-        raise RenderError(f"{size} processes for {len(job.tasks)} tasks")
+    def start(
+        function: str, shared: object, calls: Sized, request: RenderRequest, *, fork: bool
+    ) -> NoReturn:
+        raise RenderError(f"{request.processes} processes")
 
-    monkeypatch.setattr("filmkit.render.jobs.LocalWorkerPool", start)
-    monkeypatch.setattr("filmkit.render.jobs.core_count", lambda: 4)
-    with pytest.raises(RenderError, match="4 processes for 6 tasks"):
+    monkeypatch.setattr("filmkit.render.workers.Pool", start)
+    monkeypatch.setattr("filmkit.render.request.core_count", lambda: 4)
+    with pytest.raises(RenderError, match="4 processes"):
         make_films(render_request((SHAPES,), trace_file, tmp_path, jobs=None))
 
 
@@ -187,7 +190,7 @@ UNFINISHED = """
 import os
 import time
 
-from manim import Square
+from manim import Circle, Square
 
 from filmkit import Stage, beat
 
@@ -200,6 +203,7 @@ class Mine(Stage):
 
     @beat
     def two(self):
+        self.add(Circle())
         self.wait(0.2)
         # A run in another session never comes to an end.
         while self.renderer.receiver and os.getsid(0) != {session}:

@@ -30,7 +30,7 @@ from filmkit.render.keys import LOADED
 from filmkit.render.movie import MASTER
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.workers import Claims, RenderJob, SceneWorker
+from filmkit.render.workers import RenderJob, SceneWorker
 from tests.support.calling import Calling, assert_one_line, call, calling
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures, render_request
@@ -528,9 +528,9 @@ def test_other_code_that_draws_is_not_used_for_the_same_keys(tmp_path: Path) -> 
     make_trace().save(trace_file)
     request = render_request((), trace_file, tmp_path)
     job = RenderJob((), request, MASTER, MASTER, drawing=LOADED, files={})
-    SceneWorker(job, Claims(tmp_path, "this"), lambda *report, **content: None)
+    SceneWorker(job)
     with pytest.raises(EditedError):
-        SceneWorker(replace(job, drawing="another"), Claims(tmp_path, "this"), print)
+        SceneWorker(replace(job, drawing="another"))
 
 
 FLASH = """

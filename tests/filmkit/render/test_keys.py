@@ -18,7 +18,7 @@ from filmkit.render.cache import Cache, open_cache
 from filmkit.render.digests import project_digest
 from filmkit.render.jobs import make_films
 from filmkit.render.keys import Keys
-from filmkit.render.processes import run_apart
+from filmkit.render.pool import Pool
 from filmkit.render.quality import QUALITIES, Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest
@@ -132,11 +132,13 @@ def count_runs(monkeypatch: pytest.MonkeyPatch) -> list[SceneEntry]:
     """Return the scenes that are run from now on."""
     runs: list[SceneEntry] = []
 
-    def counted(function: str, calls: dict[SceneEntry, Any], at_once: int | None) -> Any:
+    def counted(
+        function: str, shared: Any, calls: dict[SceneEntry, Any], request: RenderRequest
+    ) -> Pool[SceneEntry]:
         runs.extend(calls)
-        return run_apart(function, calls, at_once)
+        return Pool(function, shared, calls, request)
 
-    monkeypatch.setattr("filmkit.render.rehearsals.run_apart", counted)
+    monkeypatch.setattr("filmkit.render.rehearsals.Pool", counted)
     return runs
 
 
