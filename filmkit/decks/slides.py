@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.choice import choose_beginning, now_called
 from filmkit.render.delivery import deliver
+from filmkit.render.films import beat_film
 from filmkit.render.jobs import render_session
 from filmkit.render.progress import make_meter
 from filmkit.render.request import RenderRequest, for_each_scene
@@ -245,18 +245,17 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
                 spoken = session.spoken.request
                 drawn = slides_of(
                     entry,
-                    session.rehearsals[entry],
+                    session.rehearsals.get(entry),
                     trace=trace,
                     request=spoken,
                     beats=plan.beats,
                 )
-                parts = session.part_files(entry, target)
-                for slide, record in zip(drawn, session.records(entry), strict=True):
-                    count = sum(task.beat == record.name for task in plan.tasks)
+                for slide, record in zip(drawn, session.records(plan), strict=True):
+                    parts = session.part_files(beat_film(plan, record.name), target)
                     sound = session.spoken.track([(entry, [record])])
                     film = deliver(
                         folder / entry.slug / f"{slide.name}.{request.file_format}",
-                        islice(parts, count),
+                        parts,
                         request.file_format,
                         frame_rate=request.quality.frame_rate,
                         transparent=False,

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from extract.support.files import write_text
-from filmkit.core.beat_records import ARRIVE, BeatRecord, Rehearsal
+from filmkit.core.beat_records import ARRIVE, BeatRecord
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.language import _
 from filmkit.core.scene_entry import SceneEntry
@@ -43,12 +43,10 @@ from filmkit.render.runner import (
 )
 from filmkit.render.voices import Spoken, with_voice
 from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool
-from filmkit.voice.sounds import Samples
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 
 __all__ = [
     "RenderSession",
-    "beat_chapters",
     "explain",
     "film_cues",
     "make_films",
@@ -57,8 +55,8 @@ __all__ = [
     "plan_films",
     "render_job",
     "render_session",
+    "rendering",
     "worker_pool",
-    "write_film",
 ]
 
 
@@ -68,53 +66,101 @@ SHORT_FILM = "film.short"
 
 @dataclass(frozen=True)
 class RenderSession:
-    """The beats of a request while they are being rendered; see :func:`render_session`.
+    """The beats of scenes while they are being rendered; see :func:`render_session`.
 
     Attributes
     ----------
+    rehearsals
+        Beats and times of the scenes; its cache holds the files of the beats.
     plans
         The plan of each scene's film.
-    rehearsals
-        Beats and times of each scene that could be run without an error.
     meter
         Shows the progress.
     pool
         Renders the unfinished tasks of all plans.
-    cache
-        The cache that holds the files of the beats.
     spoken
         What a voice says.
     """
 
+    rehearsals: Rehearsals
     plans: dict[SceneEntry, Plan]
-    rehearsals: dict[SceneEntry, Rehearsal]
     meter: Meter
     pool: WorkerPool
-    cache: Cache
     spoken: Spoken
 
-    def part_files(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
-        """Yield the segment of each part of a scene's film in order, as soon as it exists.
+    def part_files(self, plan: Plan, target: Path) -> Iterator[Path]:
+        """Yield the segment of each part of a film in order, as soon as it exists.
 
         Parameters
         ----------
-        entry
-            The scene.
+        plan
+            The plan of the film, or of a part of it.
         target
             The file that is made from them, to be named in errors.
         """
-        for file in finished_files(self.plans[entry], target, self.pool, self.meter.advance):
-            _keep_limit(self.cache, self.plans.values())
-            yield file
+        try:
+            for file in finished_files(plan, target, self.pool, self.meter.advance):
+                _keep_limit(self.rehearsals.cache, self.plans.values())
+                yield file
+        except RenderError as error:
+            # In one film of many scenes the message has to name the scene.
+            if self.rehearsals.request.joined:
+                raise RenderError(f"{plan.entry.slug}: {error}") from error
+            raise
 
-    def records(self, entry: SceneEntry) -> list[BeatRecord]:
-        """Return the records of the beats in a scene's film."""
-        return [self.rehearsals[entry].beat(beat) for beat in self.plans[entry].beats]
+    def records(self, plan: Plan) -> list[BeatRecord]:
+        """Return the records of the beats in a film."""
+        return [self.rehearsals.get(plan.entry).beat(beat) for beat in plan.beats]
 
-    def sound(self, entries: Iterable[SceneEntry]) -> Samples | None:
-        """Return the sound of a film that joins scenes; None if nobody speaks."""
-        films = [(entry, self.records(entry)) for entry in entries]
-        return self.spoken.track(films)
+    def film(self, plan: Plan) -> Path:
+        """Write the film of a scene or of one of its beats; see :meth:`write_film`."""
+        self.meter.describe(plan.entry.slug)
+        frame_rate = self.rehearsals.request.quality.frame_rate
+        chapters = [(beat.title, beat.frames(frame_rate)) for beat in self.records(plan)]
+        if len(chapters) == 1:
+            chapters = []
+        return self.write_film(plan.name, [plan], chapters, title=plan.entry.shown_title)
+
+    def write_film(
+        self, name: Path, plans: Sequence[Plan], chapters: Chapters = (), *, title: str = ""
+    ) -> Path:
+        """Write a film, with captions in it or beside it as the request says; return its path.
+
+        Parameters
+        ----------
+        name
+            Path of the film without a suffix, relative to the output folder.
+        plans
+            What it joins.
+        title, chapters
+            Title and chapters of the film.
+
+        Raises
+        ------
+        OutputError
+            When a file cannot be written.
+        """
+        request = self.rehearsals.request
+        target = target_of(request.out / name, request.file_format)
+        records = [self.records(plan) for plan in plans]
+        entries = [plan.entry for plan in plans]
+        cues = film_cues(chain.from_iterable(records), request.quality)
+        deliver(
+            target,
+            chain.from_iterable(self.part_files(plan, target) for plan in plans),
+            request.file_format,
+            frame_rate=request.quality.frame_rate,
+            transparent=request.settings.transparent,
+            title=title,
+            chapters=chapters,
+            cues=cues if request.captions == "mux" else (),
+            sound=self.spoken.track(zip(entries, records, strict=True)),
+        )
+        # A single picture has no duration, so it needs no captions.
+        if request.captions in ("files", "mux") and request.file_format != "png":
+            for suffix, text in (("srt", srt(cues)), ("vtt", vtt(cues))):
+                write_text(target_of(request.out / name, suffix), text)
+        return target
 
 
 @contextmanager
@@ -138,14 +184,40 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
         spoken = with_voice(request, cache)
         known = Rehearsals(spoken.request, cache, hashed=True)
         known.prepare([*spoken.request.scenes, *(entry.alone for entry in spoken.request.scenes)])
-        rehearsals = for_each_scene(request, spoken.request.scenes, known.get)
-        plans = plan_films(rehearsals, known, single=single)
-        job = render_job(plans.values(), known)
-        _keep_limit(cache, plans.values())
-        with worker_pool(job) as pool:
-            frames = sum(task.frames for task in job.tasks)
-            with make_meter(frames, quiet=request.quiet) as meter:
-                yield RenderSession(plans, rehearsals, meter, pool, cache, spoken)
+        rehearsed = for_each_scene(request, spoken.request.scenes, known.get)
+        with rendering(rehearsed, known, spoken, single=single) as session:
+            yield session
+
+
+@contextmanager
+def rendering(
+    entries: Iterable[SceneEntry],
+    rehearsals: Rehearsals,
+    spoken: Spoken,
+    *,
+    single: bool = False,
+    fork: bool = False,
+) -> Iterator[RenderSession]:
+    """Render what is missing of scenes' films in the background, for a ``with`` block.
+
+    Parameters
+    ----------
+    entries
+        The scenes, which can be run.
+    rehearsals, spoken
+        As in :class:`RenderSession`.
+    single
+        As for :func:`render_session`.
+    fork
+        As for :class:`LocalWorkerPool`.
+    """
+    plans = plan_films(entries, rehearsals, single=single)
+    job = render_job(plans.values(), rehearsals)
+    _keep_limit(rehearsals.cache, plans.values())
+    with worker_pool(job, fork=fork) as pool:
+        frames = sum(task.frames for task in job.tasks)
+        with make_meter(frames, quiet=rehearsals.request.quiet) as meter:
+            yield RenderSession(rehearsals, plans, meter, pool, spoken)
 
 
 def plan_films(
@@ -239,103 +311,31 @@ def make_films(request: RenderRequest) -> bool:
     """Write a film of each scene or of one beat of each; return whether all succeeded."""
     load_trace(request)
     with render_session(request) as session:
-
-        def part_files(entry: SceneEntry, target: Path) -> Iterator[Path]:
-            try:
-                yield from session.part_files(entry, target)
-            except RenderError as error:
-                # In one film of many scenes the message has to name the scene.
-                name = f"{entry.slug}: " if request.joined else ""
-                raise RenderError(f"{name}{error}") from error
-
-        def write(name: Path, entries: Sequence[SceneEntry], chapters: Chapters) -> Path:
-            target = target_of(request.out / name, request.file_format)
-            files = (file for entry in entries for file in part_files(entry, target))
-            beats = chain.from_iterable(map(session.records, entries))
-            sound = session.sound(entries)
-            title = _(FILM_TITLE) if request.joined else entries[0].shown_title
-            return write_film(request, name, files, beats, chapters, title=title, sound=sound)
-
-        def film(entry: SceneEntry) -> Path:
-            session.meter.describe(entry.slug)
-            chapters = beat_chapters(session.records(entry), request.quality)
-            return write(session.plans[entry].name, [entry], chapters)
-
         if not request.joined:
-            paths = list(for_each_scene(request, session.plans, film).values())
+            films = for_each_scene(
+                request, session.plans, lambda entry: session.film(session.plans[entry])
+            )
+            paths = [*films.values()]
         elif len(session.plans) == len(request.scenes):
             session.meter.describe(FILM)
             frame_rate = request.quality.frame_rate
             lengths = [
-                sum(record.frames(request.quality.frame_rate) for record in session.records(entry))
-                for entry in request.scenes
+                sum(record.frames(frame_rate) for record in session.records(plan))
+                for plan in session.plans.values()
             ]
-            scene_titles = [entry.shown_title for entry in request.scenes]
+            scene_titles = [entry.shown_title for entry in session.plans]
             chapters = story_chapters([*zip(scene_titles, lengths, strict=True)], frame_rate)
             name = request.file_name(SHORT_FILM if request.selection else FILM)
+            film = session.write_film(
+                Path(name), [*session.plans.values()], chapters, title=_(FILM_TITLE)
+            )
             titles = request.out / f"{name}.txt"
-            paths = [write(Path(name), request.scenes, chapters), titles]
+            paths = [film, titles]
             write_text(titles, chapter_list(chapters, frame_rate))
         else:
             paths = []
     report_files(request, paths)
     return len(paths) == (2 if request.joined else len(request.scenes))
-
-
-def write_film(
-    request: RenderRequest,
-    name: Path,
-    files: Iterable[Path],
-    beats: Iterable[BeatRecord],
-    chapters: Chapters,
-    *,
-    title: str,
-    sound: Samples | None = None,
-) -> Path:
-    """Write a film, with captions in it or beside it as the request says; return its path.
-
-    Parameters
-    ----------
-    request
-        File format, captions and output folder.
-    name
-        Path of the film without a suffix, relative to the output folder.
-    files
-        The file of each part of each beat, in order.
-    beats
-        Records of the beats, for the captions.
-    title, chapters, sound
-        Title, chapters and sound of the film.
-
-    Raises
-    ------
-    OutputError
-        When a file cannot be written.
-    """
-    target = target_of(request.out / name, request.file_format)
-    cues = film_cues(beats, request.quality)
-    deliver(
-        target,
-        files,
-        request.file_format,
-        frame_rate=request.quality.frame_rate,
-        transparent=request.settings.transparent,
-        title=title,
-        chapters=chapters,
-        cues=cues if request.captions == "mux" else (),
-        sound=sound,
-    )
-    # A single picture has no duration, so it needs no captions.
-    if request.captions in ("files", "mux") and request.file_format != "png":
-        for suffix, text in (("srt", srt(cues)), ("vtt", vtt(cues))):
-            write_text(target_of(request.out / name, suffix), text)
-    return target
-
-
-def beat_chapters(beats: Sequence[BeatRecord], quality: Quality) -> Chapters:
-    """Return a chapter for each beat of a film; none for the film of a single beat."""
-    chapters = [(beat.title, beat.frames(quality.frame_rate)) for beat in beats]
-    return chapters if len(beats) > 1 else ()
 
 
 def film_cues(beats: Iterable[BeatRecord], quality: Quality) -> tuple[Cue, ...]:

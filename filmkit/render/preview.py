@@ -38,8 +38,8 @@ TITLE = 0.09  # text size of the title
 WEIGHTS = {"Semibold": 600, "Regular": 400}  # of the names of fonts
 
 
-OnPicture = Callable[[str, Path, bool], None]
-"""Called with the name of a beat, its picture, and whether this was drawn just now."""
+OnPicture = Callable[[str, Path], None]
+"""Called with the name of a beat and its picture."""
 
 
 def draw_pictures(
@@ -70,18 +70,17 @@ def draw_pictures(
     """
     if pictures := _known_pictures(entry, rehearsals):
         for beat, picture in pictures.items():
-            on_picture(beat, picture, False)
+            on_picture(beat, picture)
         return
     cache = rehearsals.cache
 
     def take(record: BeatRecord, stage: Stage) -> None:
         picture = cache.path(rehearsals.keys.last_key(record), END)
-        missing = not cache.holds(picture)
-        if missing:
+        if not cache.holds(picture):
             on_missing(record.name)
             write_png(Image.fromarray(stage.snapshot(notes=True)[..., :3]), picture)
             seal(picture)
-        on_picture(record.name, picture, missing)
+        on_picture(record.name, picture)
 
     rehearsals.record_here(entry, trace, take)
 
@@ -105,7 +104,7 @@ def drawer(
     rehearsals = Rehearsals(request, cache)
 
     def draw(entry: SceneEntry, tell: Callable[..., None]) -> None:
-        def on_picture(beat: str, path: Path, is_new: bool) -> None:
+        def on_picture(beat: str, path: Path) -> None:
             tell("picture", beat=beat, path=str(path))
 
         draw_pictures(entry, trace, rehearsals, on_picture)

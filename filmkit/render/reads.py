@@ -20,7 +20,10 @@ from typing import Any
 from filmkit.core.project import PROJECT
 from filmkit.render.digests import file_hash
 
-__all__ = ["files_read", "note_reads"]
+__all__ = ["READS", "files_read", "note_reads"]
+
+READS = "reads"
+"""Kind of the message to another process that tells it the ``files`` of :func:`files_read`."""
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 OTHERS = (

@@ -63,7 +63,8 @@ class RenderRequest:
     quiet
         Whether to print nothing but errors.
     verbose
-        Whether to print Manim's messages and tracebacks.
+        Whether to print Manim's messages and tracebacks; None where there is no way to ask for
+        them.
     beat
         Name of the only beat to film or the beginning of it, or "all".
     jobs
@@ -102,7 +103,7 @@ class RenderRequest:
     quality: Quality = QUALITIES[DEFAULT_QUALITY]
     out: Path = Path()
     quiet: bool = False
-    verbose: bool = False
+    verbose: bool | None = False
     beat: str = "all"
     jobs: int | None = None
     cluster: str | None = None
@@ -242,10 +243,17 @@ def require_layer_and_head(trace: Trace, layer: int | None, head: int | None) ->
             )
 
 
+def _print_error(entry: SceneEntry, text: str) -> None:
+    echo(f"Error: {entry.slug}: {text}", err=True)
+
+
 def for_each_scene(
-    request: RenderRequest, entries: Iterable[SceneEntry], function: Callable[[SceneEntry], T]
+    request: RenderRequest,
+    entries: Iterable[SceneEntry],
+    function: Callable[[SceneEntry], T],
+    report: Callable[[SceneEntry, str], None] = _print_error,
 ) -> dict[SceneEntry, T]:
-    """Call a function for each scene; print the error of one that fails and go on with the others.
+    """Call a function for each scene; report the error of one that fails, and do the others.
 
     Parameters
     ----------
@@ -255,6 +263,8 @@ def for_each_scene(
         The scenes.
     function
         Takes a scene.
+    report
+        Takes a scene that fails, and one line that says why; prints them by default.
 
     Returns
     -------
@@ -273,7 +283,7 @@ def for_each_scene(
         except click.ClickException:
             raise
         except Exception as error:
-            echo(f"Error: {entry.slug}: {explain(error, verbose=request.verbose)}", err=True)
+            report(entry, explain(error, verbose=request.verbose))
     return results
 
 

@@ -1,7 +1,8 @@
 """The studio: a page in the browser that shows a scene while its author edits it.
 
-A page holds a websocket, and with it a session (:mod:`filmkit.studio.session`). For each edit the
-session starts a process with the code as it is now (:mod:`filmkit.studio.artist`), which draws what
-the edit has touched and tells the page; another process answers which numbers a frame shows
-(:mod:`filmkit.studio.frames`). When the page is closed, both end.
+A page holds a websocket, and with it a session (:mod:`filmkit.studio.session`). For each edit a
+process is started with the code as it is now (:mod:`filmkit.render.edits`); it draws what the edit
+has touched, as for ``--watch``, and tells the page (:mod:`filmkit.studio.artist`). Another process
+answers which numbers a frame shows (:mod:`filmkit.studio.frames`). When the page is closed, both
+end.
 """

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from multiprocessing.connection import Connection
@@ -39,17 +39,17 @@ from typing import Any
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.narration import Narration
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
 from filmkit.core.token_text import printable
 from filmkit.decks.cells import axis_names, cell_words
+from filmkit.render.artist import Artist, DrawnScene
 from filmkit.render.clean_process import forked_process
-from filmkit.render.delivery import deliver
 from filmkit.render.films import Plan, beat_film
-from filmkit.render.preview import draw_pictures
-from filmkit.render.processes import DONE, telling
-from filmkit.render.reads import files_read
+from filmkit.render.jobs import RenderSession
+from filmkit.render.processes import telling
+from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest
-from filmkit.render.update import SceneUpdate
 from filmkit.studio.controls import ModelFacts
 from filmkit.words.script import words_per_minute
 
@@ -71,8 +71,7 @@ def draw(
     Parameters
     ----------
     request, trace
-        The scene, how it is drawn, and its trace. It must keep its cache, so that only changed
-        beats are drawn.
+        As for :class:`Artist`; there is one scene.
     folder
         Where films of beats are kept.
     messages
@@ -80,86 +79,63 @@ def draw(
     questions
         Brings questions about frames; :func:`filmkit.studio.frames.answer_questions` answers them.
     """
-    with telling(messages, verbose=request.verbose or None) as tell:
-        _Artist(request, trace, folder, tell).draw(questions)
+    with telling(messages, verbose=request.verbose) as tell:
+        _PageArtist(request, trace, folder, questions, tell).draw()
     threading.Event().wait()  # further frames may be asked for
 
 
-class _Artist:
-    """Draws a scene; see :func:`draw`."""
+class _PageArtist(Artist):
+    """Draws a scene for a page; see :func:`draw`."""
 
-    def __init__(
-        self, request: RenderRequest, trace: Trace, folder: Path, tell: Callable[..., None]
-    ) -> None:
-        self._request = request
-        self._trace = trace
-        (self._entry,) = request.scenes
-        self._folder = folder
-        self._tell = tell
+    def draw_end(self, entry: SceneEntry, rehearsals: Rehearsals) -> None:
+        self._tell_model(self.trace)
+        self.tell("title", title=entry.titled_anew.title)
+        # First, because the page waits for the numbers of the frame that it shows.
+        forked_process(READER, self.request, self.trace, connections=[self.requests]).start()
+        self.requests.close()
+        super().draw_end(entry, rehearsals)
+        # What nobody waits for steps back: frames that the page asks for come first.
+        if hasattr(os, "nice"):  # not on Windows
+            os.nice(STEP_BACK)
 
-    def draw(self, questions: Connection) -> None:
-        request, trace = self._request, self._trace
-        with SceneUpdate.of(request, trace) as update:
-            self._tell_model(trace)
-            try:
-                beats = request.beat_names(self._entry, trace)
-                self._tell("title", title=self._entry.titled_anew.title)
-                # First, because the page waits for the numbers of the frame that it shows.
-                forked_process(READER, request, trace, connections=[questions]).start()
-                questions.close()
-                self._draw_stills(update, beats)
-            finally:
-                self._tell("reads", files=files_read())
-            # What nobody waits for steps back: frames that the page asks for come first.
-            if hasattr(os, "nice"):  # not on Windows
-                os.nice(STEP_BACK)
-            plan = update.plan([self._entry])[self._entry]
-            records = update.records(plan)
+    def show_scene(self, scene: DrawnScene) -> None:
+        quality = self.request.quality
+        self.tell(
+            "beats",
+            frame=[quality.width, quality.height],
+            frame_rate=quality.frame_rate,
+            touched=scene.touched or None,
+            beats=[
+                {
+                    "name": beat,
+                    "title": scene.entry.title_of_beat(beat),
+                    "still": scene.stills.get(beat),
+                }
+                for beat in scene.beats
+            ],
+        )
+
+    def show_still(self, scene: DrawnScene, beat: str) -> None:
+        self.tell("still", beat=beat, still=scene.stills[beat])
+
+    def make_films(self, session: RenderSession) -> None:
+        for plan in session.plans.values():
             films = {beat: self._film_of(plan, beat) for beat in plan.beats}
-            missing_films = {beat: film for beat, film in films.items() if not film.exists()}
-            self._tell_plan(records, {b: f for b, f in films.items() if b not in missing_films})
-            self._film(update, plan, missing_films)
-
-    def _draw_stills(self, update: SceneUpdate, beats: Sequence[str]) -> None:
-        """Draw the missing pictures of beats; those before the first one are told together."""
-        stills: dict[str, Path] = {}
-        touched: list[str] = []
-
-        def on_missing(beat: str) -> None:
-            if not touched:
-                touched.append(beat)
-                self._tell_beats(beats, stills, beat)
-
-        def on_picture(beat: str, path: Path, is_new: bool) -> None:
-            stills[beat] = path
-            if touched:
-                self._tell("still", beat=beat, still=path)
-
-        draw_pictures(self._entry, self._trace, update.rehearsals, on_picture, on_missing)
-        if stills and not touched:
-            self._tell_beats(beats, stills, None)
-
-    def _film(self, update: SceneUpdate, plan: Plan, films: Mapping[str, Path]) -> None:
-        """Join the film of each of some beats as soon as its parts are rendered."""
-        for beat, target in films.items():
-            deliver(
-                target,
-                update.files(beat_film(plan, beat), target),
-                self._request.file_format,
-                frame_rate=self._request.quality.frame_rate,
-                transparent=False,
-            )
-            self._tell("film", beat=beat, film=target)
-        self._tell(DONE)
+            made = {beat: film for beat, film in films.items() if film.exists()}
+            self._tell_plan(session.records(plan), made)
+            for beat, film in films.items():
+                if beat not in made:
+                    session.write_film(film.with_suffix(""), [beat_film(plan, beat)])
+                    self.tell("film", beat=beat, film=film)
 
     def _film_of(self, plan: Plan, beat: str) -> Path:
         """Return the path of a beat's film, which names all that it is made of."""
         parts = " ".join(task.segment.name for task in plan.tasks if task.beat == beat)
-        return self._folder / f"{sha256(parts.encode()).hexdigest()}.mp4"
+        return self.folder / f"{sha256(parts.encode()).hexdigest()}.mp4"
 
     def _tell_model(self, trace: Trace) -> None:
         meta = trace.meta
-        self._tell(
+        self.tell(
             "model",
             name=meta.model,
             source=meta.source.name,
@@ -170,35 +146,16 @@ class _Artist:
             words=cell_words(),
         )
 
-    def _tell_beats(
-        self, beats: Sequence[str], stills: Mapping[str, Path], touched: str | None
-    ) -> None:
-        quality = self._request.quality
-        self._tell(
-            "beats",
-            frame=[quality.width, quality.height],
-            frame_rate=quality.frame_rate,
-            touched=touched,
-            beats=[
-                {
-                    "name": beat,
-                    "title": self._entry.title_of_beat(beat),
-                    "still": stills.get(beat),
-                }
-                for beat in beats
-            ],
-        )
-
     def _tell_plan(self, records: list[BeatRecord], films: Mapping[str, Path]) -> None:
-        settings = self._request.settings
+        settings = self.request.settings
         with use_theme(settings.theme, settings.palette) as theme:
             per_word = theme.tempo.per_word
-        self._tell(
+        self.tell(
             "plan",
             beats=[
                 {
                     "name": record.name,
-                    "frames": record.frames(self._request.quality.frame_rate),
+                    "frames": record.frames(self.request.quality.frame_rate),
                     "seconds": round(record.end - record.start, 3),
                     "narration": record.narration,
                     "words_per_minute": words_per_minute(record),

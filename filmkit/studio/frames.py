@@ -7,6 +7,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
 from io import BytesIO
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,6 +26,8 @@ from filmkit.render.request import RenderRequest
 from filmkit.render.runner import manim_config
 
 __all__ = ["answer_questions", "read_frame"]
+
+KEPT_FRAMES = 64  # answers that are kept, for as long as nothing is edited
 
 
 def read_frame(
@@ -121,14 +124,15 @@ def answer_questions(request: RenderRequest, trace: Trace, connection: Connectio
             stage = entry.load()
         except Exception:  # an edit has broken it just now, which the next process will tell
             return
+        read = lru_cache(KEPT_FRAMES)(partial(read_frame, stage, trace, request))
         while True:
             question = json.loads(connection.recv_bytes())
             asked = question["beat"], question["frame"]
             start = time.perf_counter()
             try:
-                answer = read_frame(stage, trace, request, *asked, picture=question["picture"])
+                answer = read(*asked, picture=question["picture"])
             except Exception as error:
                 answer = {"error": explain(error, verbose=None)}
-            answer |= {"kind": "frame", "beat": asked[0], "frame": asked[1]}
+            answer = answer | {"kind": "frame", "beat": asked[0], "frame": asked[1]}
             answer["milliseconds"] = round(1000 * (time.perf_counter() - start))
             connection.send_bytes(json.dumps(answer).encode())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from extract.limits import fault_of_prompt
 from extract.support.plain_text import error_line
-from extract.trace import Trace
 from filmkit.core.language import _, use_language
-from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.digests import file_hash
+from filmkit.render.edits import EditLoop
 from filmkit.render.errors import explain
 from filmkit.render.request import RenderRequest
-from filmkit.render.watch import EditWatcher, read_once, syntax_errors
-from filmkit.studio.asked import AskedProcess
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
 from filmkit.studio.tracer import STEPS, SentenceTracer, Tell, sentence_models
 
@@ -34,7 +30,6 @@ __all__ = ["MadeFiles", "Session"]
 ARTIST = "filmkit.studio.artist:draw"
 # Characters; the pictures have room for 24 tokens. The page cuts only what no message has room for.
 LONGEST_SENTENCE = 500
-KEPT_FRAMES = 64  # answers about frames that are kept while nothing is edited
 KEPT_FILMS = 400  # films of beats that are kept, of all edits together
 
 Handler = Callable[[Any], Awaitable[None]]
@@ -83,7 +78,7 @@ class MadeFiles:
 class Session:
     """Serves one page through its websocket, until that is closed.
 
-    All that happens (a message of the page, of the artist, an edit) is handled one after another.
+    All that happens (a message of the page, of the artist) is handled one after another.
 
     Parameters
     ----------
@@ -117,22 +112,16 @@ class Session:
         self._websocket = websocket
         self._entries = entries
         self._initial = initial
-        self._base = replace(request, quiet=True)
+        self._base = replace(request, quiet=True, verbose=request.verbose or None, captions="none")
         self._choices = dict(choices)
         self._made = made
         self._tracer = tracer
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[Handler, Any]] = asyncio.Queue()
         self._entry: SceneEntry | None = None
-        self._request: RenderRequest | None = None
         self._facts: ModelFacts | None = None
-        self._broken: set[Path] = set()
-        self._watching = ExitStack()
-        self._watcher: EditWatcher | None = None
-        self._artist: _DrawingProcess | None = None
-        # Whether the scene could not be drawn; the trace of the page's sentence, and what is in it
-        # once it is whole.
-        self._failed = False
+        self._drawing: EditLoop | None = None
+        # The trace of the page's sentence, and what is in it once it is whole.
         self._own: tuple[Path, str] | None = None
         self._closed = False
 
@@ -167,8 +156,7 @@ class Session:
         finally:
             listener.cancel()
             self._tracer.leave(self)
-            self._watching.close()
-            self._stop_artist()
+            self._end_drawing()
 
     def _scenes(self) -> list[dict[str, str]]:
         return [
@@ -215,11 +203,8 @@ class Session:
             case {"kind": "show", "scene": str(name), "choices": dict(choices)}:
                 await self._show(name, choices)
             case {"kind": "frame", "beat": str(beat), "frame": int(frame), "picture": bool(too)}:
-                if self._artist:
-                    if answer := self._artist.known(beat, frame, picture=too):
-                        await self._send(answer)
-                    else:
-                        self._artist.ask(beat=beat, frame=frame, picture=too)
+                if self._drawing:
+                    self._drawing.ask(beat=beat, frame=frame, picture=too)
             case {
                 "kind": "trace",
                 "number": int(number),
@@ -280,9 +265,7 @@ class Session:
 
     async def _show(self, name: str, choices: Mapping[Any, Any]) -> None:
         """Show a scene with some choices."""
-        self._watching.close()
-        self._watcher = None
-        self._stop_artist()
+        self._end_drawing()
         is_first, self._entry = self._entry is None, self._entries.get(name)
         if self._entry is None:
             await self._tell_error(f"there is no scene {name}")
@@ -294,94 +277,42 @@ class Session:
             key: value for key, value in choices.items() if key in known and isinstance(value, str)
         }
         try:
-            self._request = requested(self._base, self._entry, self._choices)
+            request = requested(self._base, self._entry, self._choices)
         except ValueError as error:
             await self._tell_controls()
             await self._tell_error(str(error))
             return
-        scene_file = [self._entry.file] if self._entry.file else []
-        watcher = EditWatcher(PROJECT, self._request.trace_files, scene_file)
-        self._watching.enter_context(watcher)
-        self._watcher = watcher
-        threading.Thread(target=self._watch, args=(watcher,), daemon=True).start()
-        self._broken = set()
+
+        def hear(message: dict[str, Any]) -> None:
+            self._post(self._on_drawn, (drawing, message))
+
+        made = [self._made.folder]
+        self._drawing = drawing = EditLoop(request, ARTIST, made, hear, self._shows_nothing_of)
         await self._tell_controls()  # with which a trace that cannot be read is left again
-        await self._draw(scene_file, edited=False)
-
-    # Edits
-
-    def _watch(self, watcher: EditWatcher) -> None:
-        while edited := watcher.wait():
-            self._post(self._on_edit, (watcher, edited))
-
-    async def _on_edit(self, event: tuple[EditWatcher, list[Path]]) -> None:
-        watcher, files = event
-        if watcher is self._watcher and not await asyncio.to_thread(self._shows_nothing_of, files):
-            await self._draw(files, edited=True)
+        threading.Thread(target=drawing.run).start()
 
     def _shows_nothing_of(self, files: list[Path]) -> bool:
         """Return whether an edit has only added a latent or a conversion to the trace."""
-        if not self._own or not self._entry or self._failed or self._entry.uses_latents:
+        if not self._own or not self._entry or self._entry.uses_latents:
             return False
         file, whole = self._own
         return files == [file] and whole in ("", file_hash(file))
 
-    async def _draw(self, files: list[Path], *, edited: bool) -> None:
-        """Draw what is missing, unless one of these files is no valid Python: then say so."""
-        lines = syntax_errors({*self._broken, *files})
-        self._broken = set(lines)
-        if lines:
-            await self._tell_error(*lines.values())
-            return
-        assert self._request is not None
-        self._stop_artist()
-        self._failed = False
-        started = time.monotonic()
-        try:
-            request, trace = await asyncio.to_thread(read_once, self._request)
-        except Exception as error:
-            await self._fail(started, explain(error, verbose=None))
-            return
-        self._artist = _DrawingProcess(
-            (request, trace, self._made.folder), self._post_from, started
-        )
-        await self._tell("drawing", edited=edited)
+    def _end_drawing(self) -> None:
+        if self._drawing:
+            self._drawing.end()
+            self._drawing = None
 
-    async def _fail(self, started: float, line: str) -> None:
-        """Tell why a scene could not be drawn, unless a file was written since that began."""
-        self._failed = True
-        if self._watcher and self._watcher.last_event > started:
-            # It was renamed and put back, say: what is drawn now tells what is so.
-            await asyncio.to_thread(self._watcher.draw_again)
-        else:
-            await self._tell("error", text=line)
-
-    def _stop_artist(self) -> None:
-        if self._artist:
-            self._artist.stop()
-            self._artist = None
-
-    # What is drawn
-
-    def _post_from(self, artist: _DrawingProcess, message: dict[str, Any]) -> None:
-        self._post(self._on_drawn, (artist, message))
-
-    async def _on_drawn(self, event: tuple[_DrawingProcess, dict[str, Any]]) -> None:
-        artist, message = event
-        if artist is not self._artist:
-            return  # of before the last edit
+    async def _on_drawn(self, event: tuple[EditLoop, dict[str, Any]]) -> None:
+        drawing, message = event
+        if drawing is not self._drawing:
+            return  # of another scene, or of other choices
         match message["kind"]:
-            case "beat":
-                return
-            case "frame":
-                await self._send(artist.answered(message))
-                return
-            case "reads":
-                if self._watcher:
-                    await asyncio.to_thread(self._watcher.follow, message["files"])
+            case "broken":
+                await self._tell_error(*message["lines"])
                 return
             case "error":
-                await self._fail(artist.started, message["text"])
+                await self._tell("error", text=message["text"])
                 return
             case "title":
                 assert self._entry is not None
@@ -398,46 +329,3 @@ class Session:
     async def _tell_controls(self) -> None:
         assert self._entry is not None
         await self._tell("controls", controls=controls_of(self._entry, self._choices, self._facts))
-
-
-class _DrawingProcess(AskedProcess):
-    """The processes that draw a scene as it is after an edit, and answer what frames show.
-
-    Parameters
-    ----------
-    arguments
-        Request, trace and folder for :func:`filmkit.studio.artist.draw`.
-    hear
-        Takes this object and each message of the processes.
-    started
-        When the session began to start them, by :func:`time.monotonic`.
-
-    Attributes
-    ----------
-    started
-        As above.
-    """
-
-    def __init__(
-        self,
-        arguments: tuple[RenderRequest, Trace, Path],
-        hear: Callable[[_DrawingProcess, dict[str, Any]], None],
-        started: float,
-    ) -> None:
-        super().__init__(ARTIST, arguments, hear)
-        self.started = started
-        self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
-
-    def answered(self, message: dict[str, Any]) -> str:
-        """Keep an answer, and return it as text."""
-        text = json.dumps(message)
-        if "error" not in message:
-            key = message["beat"], message["frame"], message["picture"] is not None
-            self._frames[key] = text
-            if len(self._frames) > KEPT_FRAMES:
-                self._frames.popitem(last=False)
-        return text
-
-    def known(self, beat: str, frame: int, *, picture: bool) -> str | None:
-        """Return an answer that is kept."""
-        return self._frames.get((beat, frame, picture))

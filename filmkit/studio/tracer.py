@@ -12,8 +12,8 @@ from extract.models.at_hand import models_at_hand
 from extract.models.loading import NO_PACKAGE, not_installed
 from extract.support.assets import traces_folder
 from filmkit.core.language import N_
+from filmkit.render.asked import AskedProcess
 from filmkit.render.processes import ERROR
-from filmkit.studio.asked import AskedProcess
 
 __all__ = ["STEPS", "SentenceTracer", "Tell", "sentence_models"]
 
@@ -143,8 +143,12 @@ class SentenceTracer:
     def _ask(self, prompt: str, model: str) -> None:
         self._number += 1
         if self._process is None:
+            loop = asyncio.get_running_loop()
             self._process = AskedProcess(
-                PROCESS, [sentences_folder()], self._heard, memory_hint=MEMORY_HINT
+                PROCESS,
+                [sentences_folder()],
+                lambda *said: loop.call_soon_threadsafe(self._heard, *said),
+                memory_hint=MEMORY_HINT,
             )
             self._loaded = {}
         if not prompt:

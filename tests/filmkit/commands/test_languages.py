@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 from string import Template
@@ -22,12 +21,12 @@ from filmkit.core.numbers import counted_heads, format_decimal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
-from filmkit.render.clean_process import clean_process
 from filmkit.render.cluster import inputs_of
 from filmkit.render.cluster_worker import _scene_files
+from filmkit.render.outputs import update_outputs
+from filmkit.render.processes import Apart
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.watch import update_outputs
 from filmkit.tools import messages
 from tests.support.filming import render_request
 from tests.support.staging import play
@@ -197,19 +196,14 @@ def test_a_watched_film_is_in_the_language(folder: Path) -> None:
         cache=folder / "cache",
         language="fr",
     )
-    arguments = (request, request.with_trace()[1], folder / "shown.json", True, 0.0)
     function = f"{update_outputs.__module__}:update_outputs"
-    messages, theirs = Pipe(duplex=False)
-    process = clean_process(function, *arguments, connections=[theirs])
-    process.start()
-    theirs.close()
-    kinds = []
-    with suppress(EOFError):
-        while True:
-            kinds.append(json.loads(messages.recv_bytes())["kind"])
-    assert kinds[-2:] == ["reads", "done"]
-    process.join(120)
-    assert process.exitcode == 0
+    _requests, theirs = Pipe()
+    artist = Apart(function, (*request.with_trace(), folder, True), further=[theirs])
+    kinds = [message["kind"] for message in iter(artist.receive, None)]
+    assert [kind for kind in kinds if kind != "beat"] == [
+        *("written", "reads"),  # the sheet, with the first picture
+        *("written", "done"),  # the film
+    ]
     assert {path.name for path in (folder / "videos").iterdir()} >= {
         "my_scene.fr.mp4",
         "my_scene.fr.preview.png",

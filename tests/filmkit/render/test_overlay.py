@@ -250,8 +250,8 @@ def test_a_film_of_one_picture_has_notes_too(folder: Path, tmp_path: Path) -> No
 def test_notes_stay_where_each_beat_is_shown_by_itself(folder: Path) -> None:
     request = request_in(folder, calm=True)
     with render_session(request, single=True) as session:
-        (scene,) = session.plans
-        files = list(session.part_files(scene, folder / "deck.html"))
+        (plan,) = session.plans.values()
+        files = list(session.part_files(plan, folder / "deck.html"))
         assert len(files) == 6
         assert all(all(is_noted(pictures(file))) for file in files)
 

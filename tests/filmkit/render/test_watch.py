@@ -1,4 +1,4 @@
-"""Watching: every way to save an edit is noticed, and only changed beats are drawn again."""
+"""The program ``--watch``: only changed beats are drawn again, into files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -20,14 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from filmkit.render import processes, watch
+from filmkit.render import processes
 from filmkit.render.clean_process import clean_process
-from filmkit.render.watch import EditWatcher, syntax_errors
 from tests.support.checkout import PROJECT
+from tests.support.edits import TIMEOUT, by_renaming, wait_until
 from tests.support.filming import pictures
 from tests.support.traces import make_trace
-
-TIMEOUT = 180.0  # seconds; far more than anything here takes on a busy machine
 
 SCENE = '''
 from pathlib import Path
@@ -63,178 +58,6 @@ class Attention(Stage):
 THIRD = '"""{number}."""\n        self.square.shift(['
 
 ARGUMENTS = "scene_attention --watch --fps 5 --trace trace.safetensors --cache kept --jobs 1"
-
-
-def wait_until(reached: Callable[[], bool], describe: Callable[[], object] = lambda: None) -> None:
-    """Wait until a condition holds; fail with a description after TIMEOUT."""
-    deadline = time.monotonic() + TIMEOUT
-    while not reached():
-        assert time.monotonic() < deadline, describe()
-        time.sleep(0.05)
-
-
-# What counts as an edit
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    for name in ("filmkit/mobjects", "scenes/mine/locale", "own/locale", "extract", "traces"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "filmkit" / "mobjects" / "shape.py").write_text("one")
-    (tmp_path / "scenes" / "__init__.py").touch()
-    for name in ("scenes/mine/locale/fr.po", "own/my_scene.py", "own/locale/fr.po"):
-        (tmp_path / name).write_bytes(b"one")
-    for name in ("traces/mine.safetensors", "own/compared.safetensors"):
-        (tmp_path / name).write_bytes(b"one")
-    return tmp_path
-
-
-FILES = (
-    "filmkit/mobjects/shape.py",
-    "own/compared.safetensors",
-    "own/locale/fr.po",
-    "own/my_scene.py",
-    "scenes/mine/locale/fr.po",
-    "traces/mine.safetensors",
-)
-
-
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save takes as long as it takes, as on a machine that stands still meanwhile."""
-    monkeypatch.setattr(watch, "SAVE_SECONDS", TIMEOUT)
-
-
-@pytest.fixture
-def watcher(project: Path) -> Iterator[EditWatcher]:
-    own = [project / "own" / "my_scene.py"]
-    traces = [
-        project / name
-        for name in (
-            "traces/mine.safetensors",
-            "own/compared.safetensors",
-            "gone/one.safetensors",
-        )
-    ]
-    with EditWatcher(project, traces, own) as watcher:
-        yield watcher
-
-
-@pytest.fixture
-def edits(project: Path, watcher: EditWatcher) -> list[list[str]]:
-    """The files of each noticed edit, in order; the list grows."""
-    noticed: list[list[str]] = []
-
-    def note_edits() -> None:
-        # Nothing is edited once the watcher has ended.
-        while edited := watcher.wait():
-            noticed.append([str(path.relative_to(project)) for path in edited])
-
-    threading.Thread(target=note_edits, daemon=True).start()
-    return noticed
-
-
-def in_place(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def by_renaming(path: Path, data: bytes) -> None:
-    new = path.with_name(path.name + "~")
-    new.write_bytes(data)
-    new.replace(path)
-
-
-def to_backup(path: Path) -> None:
-    path.rename(path.with_name(path.name + ".bak"))
-
-
-def emptied(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-@pytest.mark.parametrize(
-    ("begin", "end"),
-    [
-        (None, in_place),
-        (None, by_renaming),
-        (to_backup, in_place),
-        (Path.unlink, in_place),
-        (emptied, in_place),
-    ],
-)
-def test_every_way_of_saving_is_noticed_and_is_one_edit(
-    project: Path,
-    watcher: EditWatcher,
-    edits: list[list[str]],
-    patient: None,
-    begin: Callable[[Path], None] | None,
-    end: Callable[[Path, bytes], None],
-) -> None:
-    for times, data in enumerate((b"two", b"three"), 1):
-        if begin:
-            begun = time.monotonic()
-            for name in FILES:
-                begin(project / name)
-            wait_until(lambda: watcher.last_event > begun)  # noqa: B023 (it is called here)
-            time.sleep(4 * watch.SETTLE_SECONDS)  # it looks at what is there
-            assert len([*chain(*edits)]) == (times - 1) * len(FILES)
-        for name in FILES:
-            end(project / name, data)
-        wait_until(
-            lambda: Counter(chain(*edits)) == dict.fromkeys(FILES, times)  # noqa: B023
-        )
-
-
-def test_new_and_deleted_files_are_noticed(project: Path, edits: list[list[str]]) -> None:
-    new = project / "filmkit" / "mobjects" / "more" / "new.py"
-    new.parent.mkdir()
-    by_renaming(new, b"one")
-    wait_until(lambda: ["filmkit/mobjects/more/new.py"] in edits)
-    new.unlink()
-    wait_until(lambda: edits.count(["filmkit/mobjects/more/new.py"]) == 2)
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
-def test_pipes_are_not_read(project: Path) -> None:
-    """They would keep the watcher waiting."""
-    pipes = [project / "traces" / "pipe.safetensors", project / "own" / "pipe.py"]
-    for pipe in pipes:
-        os.mkfifo(pipe)
-    with EditWatcher(project, pipes[:1], pipes[1:]) as watcher:
-        assert pipes[1] in watcher.code()
-    assert syntax_errors(pipes) == {pipes[1]: f"{pipes[1]} is not a file"}
-
-
-def test_what_goes_while_it_is_read_is_passed_over(
-    project: Path, watcher: EditWatcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def gone(path: object) -> Any:
-        raise FileNotFoundError(path)
-
-    scan = os.scandir
-    folder = project / "scenes" / "mine"
-    monkeypatch.setattr(os, "scandir", lambda path: (gone if Path(path) == folder else scan)(path))
-    monkeypatch.setattr(Path, "read_bytes", gone)
-    (project / "extract" / "new.py").write_text("new")
-    edited = watcher.wait()
-    assert {path.name for path in edited} == {"fr.po", "new.py"}
-    assert syntax_errors(edited) == {}
-
-
-def test_saves_without_a_change_are_ignored(
-    project: Path, edits: list[list[str]], patient: None
-) -> None:
-    shape = project / "filmkit" / "mobjects" / "shape.py"
-    shape.write_text("one")
-    (project / "scenes" / "notes.txt").write_text("not code")
-    (project / "traces" / "other.safetensors").write_bytes(b"another")
-    by_renaming(shape, b"one")
-    by_renaming(project / "extract" / "last.py", b"this one is new")
-    wait_until(lambda: bool(edits))
-    assert edits == [["extract/last.py"]]
-
-
-# The program
 
 
 class Watching:

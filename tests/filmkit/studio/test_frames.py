@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
+from multiprocessing import Pipe
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +20,8 @@ from filmkit.core.errors import StageError
 from filmkit.core.renderer import FrameReceiver
 from filmkit.render.quality import QUALITIES
 from filmkit.render.request import RenderRequest
-from filmkit.studio.frames import read_frame
+from filmkit.studio import frames
+from filmkit.studio.frames import answer_questions, read_frame
 from tests.support.deck_scene import Cells
 from tests.support.decoding import expected
 from tests.support.traces import make_trace
@@ -78,3 +83,48 @@ def test_panels_are_where_they_are_on_that_frame(trace: Trace) -> None:
 def test_a_frame_that_is_not_there_is_refused(trace: Trace, beat: str, frame: int) -> None:
     with pytest.raises(StageError, match=f"no frame {frame} in beat {beat}"):
         read_frame(Cells, trace, REQUEST, beat, frame)
+
+
+def test_a_frame_is_read_once_unless_there_was_an_error(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    def read(*what: object, picture: bool) -> dict[str, Any]:
+        reads.append(what[-1])
+        if what[-1] == 9:
+            raise StageError("there is no frame 9")
+        return {"picture": picture}
+
+    def ask(frame: int, picture: bool) -> dict[str, Any]:
+        question = {"beat": "queries", "frame": frame, "picture": picture}
+        connection.send_bytes(json.dumps(question).encode())
+        answer: dict[str, Any] = json.loads(connection.recv_bytes())
+        assert (answer["kind"], answer["beat"], answer["frame"]) == ("frame", "queries", frame)
+        return answer
+
+    def ask_all() -> None:
+        answers.extend(ask(*each) for each in asked)
+        connection.close()
+
+    monkeypatch.setattr(frames, "stopping_with_parent", nullcontext)
+    monkeypatch.setattr(frames, "read_frame", read)
+    asked = [(3, False), (4, False), (3, False), (3, True), (9, False), (9, False), (4, False)]
+    answers: list[dict[str, Any]] = []
+    connection, theirs = Pipe()
+    client = Thread(target=ask_all)
+    client.start()
+    scene: Any = SimpleNamespace(load=lambda: Cells)
+    answer_questions(RenderRequest(scenes=(scene,), quality=REQUEST.quality), trace, theirs)
+    client.join()
+    assert reads == [3, 4, 3, 9, 9]
+    assert [answer.get("picture") for answer in answers] == [
+        False,
+        False,
+        False,
+        True,
+        None,
+        None,
+        False,
+    ]
+    assert answers[-2]["error"] == "there is no frame 9"

@@ -258,7 +258,7 @@ def test_a_sentence_is_checked_before_what_takes_longest_is_loaded(
 
 
 class FakeProcess:
-    """Stands for the process; all that there were are in a list."""
+    """Stands for the process, which is heard at once; all that there were are in a list."""
 
     made: list[FakeProcess]
 
@@ -272,6 +272,8 @@ class FakeProcess:
         self.requests: list[dict[str, Any]] = []
         self.stopped = False
         self._hear = hear
+        loop: Any = asyncio.get_running_loop()
+        loop.call_soon_threadsafe = lambda function, *arguments: function(*arguments)
         self.made.append(self)
 
     def ask(self, **request: Any) -> None:

@@ -1,8 +1,7 @@
-"""A process that works for a page of the studio; the page's side of it."""
+"""A process to which requests are sent, and whose messages are heard."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import multiprocessing
 import threading
@@ -16,7 +15,7 @@ __all__ = ["AskedProcess"]
 
 
 class AskedProcess:
-    """A process to which requests are sent, and whose messages are heard in this event loop.
+    """A process to which requests are sent, and whose messages are heard.
 
     Parameters
     ----------
@@ -24,25 +23,24 @@ class AskedProcess:
         As for :class:`~filmkit.render.processes.Apart`. The function's last argument brings the
         requests, as JSON; answers may come through it too.
     hear
-        Takes this object and each message.
+        Takes this object and each message, in threads of its own.
     """
 
     def __init__(
         self,
         function: str,
         arguments: Sequence[object],
-        hear: Callable[[Any, dict[str, Any]], None],
+        hear: Callable[[Any, dict[str, Any]], object],
         **options: Any,
     ) -> None:
         self._requests, theirs = multiprocessing.Pipe()
         self._apart = Apart(function, arguments, further=[theirs], **options)
-        loop = asyncio.get_running_loop()
 
         def listen(receive: Callable[[], dict[str, Any] | None]) -> None:
-            # The loop is closed when the studio ends.
+            # An event loop that would hear it is closed when the studio ends.
             with suppress(EOFError, OSError, RuntimeError):
                 while message := receive():
-                    loop.call_soon_threadsafe(hear, self, message)
+                    hear(self, message)
 
         for receive in (self._apart.receive, lambda: json.loads(self._requests.recv_bytes())):
             threading.Thread(target=listen, args=(receive,), daemon=True).start()
@@ -52,6 +50,8 @@ class AskedProcess:
         with suppress(OSError):  # it has ended, which is told as a message
             self._requests.send_bytes(json.dumps(request).encode())
 
-    def stop(self) -> None:
-        """Stop it; unfinished files are removed by another thread."""
-        threading.Thread(target=stop, args=(self._apart,)).start()
+    def stop(self) -> threading.Thread:
+        """Stop it; return the thread that waits until it has removed unfinished files."""
+        thread = threading.Thread(target=stop, args=(self._apart,))
+        thread.start()
+        return thread
