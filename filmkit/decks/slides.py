@@ -250,7 +250,7 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
                     request=spoken,
                     beats=plan.beats,
                 )
-                for slide, record in zip(drawn, session.records(plan), strict=True):
+                for slide, record in zip(drawn, plan.records, strict=True):
                     parts = session.part_files(beat_film(plan, record.name), target)
                     sound = session.spoken.track([(entry, [record])])
                     film = deliver(

@@ -59,6 +59,8 @@ class Plan:
         lies in a folder with the scene's name.
     played
         Names of all beats that the scene plays for this trace, in order.
+    records
+        One for each beat of the film, in order.
     tasks
         One for each part of each beat of the film, in order.
     """
@@ -66,12 +68,13 @@ class Plan:
     entry: SceneEntry
     name: Path
     played: tuple[str, ...]
+    records: tuple[BeatRecord, ...]
     tasks: tuple[BeatTask, ...]
 
     @property
     def beats(self) -> tuple[str, ...]:
         """Names of the beats of the film, in order."""
-        return tuple(dict.fromkeys(task.beat for task in self.tasks))
+        return tuple(record.name for record in self.records)
 
 
 def plan_scene(
@@ -121,8 +124,10 @@ def plan_scene(
         for tail in (False, True)
         if (frames := record.part_frames(request.quality.frame_rate, tail=tail))
     )
-    plan = Plan(entry, Path(request.file_name(entry.slug)), played, tasks)
-    return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan
+    shown = {task.beat for task in tasks}
+    records = tuple(record for record in records if record.name in shown)
+    plan = Plan(entry, Path(request.file_name(entry.slug)), played, records, tasks)
+    return beat_film(plan, plan.beats[0]) if len(records) == 1 and len(played) > 1 else plan
 
 
 def with_arrival(entry: SceneEntry, played: Sequence[str]) -> set[tuple[str, bool]]:
@@ -140,7 +145,12 @@ def beat_film(plan: Plan, beat: str) -> Plan:
     """Return the plan of a film that shows one beat of the planned film of a whole scene."""
     number = plan.played.index(beat) + 1
     name = plan.name / f"{number:02}_{beat}"
-    return replace(plan, name=name, tasks=tuple(task for task in plan.tasks if task.beat == beat))
+    return replace(
+        plan,
+        name=name,
+        records=tuple(record for record in plan.records if record.name == beat),
+        tasks=tuple(task for task in plan.tasks if task.beat == beat),
+    )
 
 
 def with_overlays(

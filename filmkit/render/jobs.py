@@ -108,15 +108,11 @@ class RenderSession:
                 raise RenderError(f"{plan.entry.slug}: {error}") from error
             raise
 
-    def records(self, plan: Plan) -> list[BeatRecord]:
-        """Return the records of the beats in a film."""
-        return [self.rehearsals.get(plan.entry).beat(beat) for beat in plan.beats]
-
     def film(self, plan: Plan) -> Path:
         """Write the film of a scene or of one of its beats; see :meth:`write_film`."""
         self.meter.describe(plan.entry.slug)
         frame_rate = self.rehearsals.request.quality.frame_rate
-        chapters = [(beat.title, beat.frames(frame_rate)) for beat in self.records(plan)]
+        chapters = [(beat.title, beat.frames(frame_rate)) for beat in plan.records]
         if len(chapters) == 1:
             chapters = []
         return self.write_film(plan.name, [plan], chapters, title=plan.entry.shown_title)
@@ -142,7 +138,7 @@ class RenderSession:
         """
         request = self.rehearsals.request
         target = target_of(request.out / name, request.file_format)
-        records = [self.records(plan) for plan in plans]
+        records = [plan.records for plan in plans]
         entries = [plan.entry for plan in plans]
         cues = film_cues(chain.from_iterable(records), request.quality)
         deliver(
@@ -247,9 +243,8 @@ def plan_films(
     plans = for_each_scene(request, entries, plan)
     shown = ("", "")
     for entry, scene_plan in plans.items():
-        records = [rehearsals.get(entry).beat(beat) for beat in scene_plan.beats]
         overlays = film_overlays(
-            records,
+            scene_plan.records,
             request.quality,
             with_captions=request.captions == "burn",
             always=single or request.file_format == "png",
@@ -257,7 +252,7 @@ def plan_films(
         )
         plans[entry] = with_overlays(scene_plan, overlays, request.settings)
         if request.joined:
-            shown = records[-1].notes
+            shown = scene_plan.records[-1].notes
     return plans
 
 
@@ -320,7 +315,7 @@ def make_films(request: RenderRequest) -> bool:
             session.meter.describe(FILM)
             frame_rate = request.quality.frame_rate
             lengths = [
-                sum(record.frames(frame_rate) for record in session.records(plan))
+                sum(record.frames(frame_rate) for record in plan.records)
                 for plan in session.plans.values()
             ]
             scene_titles = [entry.shown_title for entry in session.plans]

@@ -83,7 +83,7 @@ class _OutputArtist(Artist):
             plan = session.plans[entry]
             keys = {str(number): str(task.segment) for number, task in enumerate(plan.tasks)}
             if self.request.captions in ("files", "mux"):
-                keys["captions"] = vtt(film_cues(session.records(plan), self.request.quality))
+                keys["captions"] = vtt(film_cues(plan.records, self.request.quality))
             self._update(f"{entry.slug} film", keys, lambda: session.film(plan))
 
         self.each(session.plans, film_first)

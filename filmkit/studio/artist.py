@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from multiprocessing.connection import Connection
@@ -122,7 +122,7 @@ class _PageArtist(Artist):
         for plan in session.plans.values():
             films = {beat: self._film_of(plan, beat) for beat in plan.beats}
             made = {beat: film for beat, film in films.items() if film.exists()}
-            self._tell_plan(session.records(plan), made)
+            self._tell_plan(plan.records, made)
             for beat, film in films.items():
                 if beat not in made:
                     session.write_film(film.with_suffix(""), [beat_film(plan, beat)])
@@ -146,7 +146,7 @@ class _PageArtist(Artist):
             words=cell_words(),
         )
 
-    def _tell_plan(self, records: list[BeatRecord], films: Mapping[str, Path]) -> None:
+    def _tell_plan(self, records: Sequence[BeatRecord], films: Mapping[str, Path]) -> None:
         settings = self.request.settings
         with use_theme(settings.theme, settings.palette) as theme:
             per_word = theme.tempo.per_word
