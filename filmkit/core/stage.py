@@ -548,8 +548,9 @@ class Stage(Scene):
             with self._part(name, tail=False):
                 self._put_away_card()
                 method(self)
-            tail = self.time
-            if tail == start:
+            # By the piece's own clock, so that it is the same whatever came before.
+            tail, played = self.time, self.renderer.piece_time
+            if not played:
                 raise SceneCodeError(
                     "it plays nothing; add self.play(...) or self.hold(seconds)",
                     place_of_code(method),
@@ -563,9 +564,9 @@ class Stage(Scene):
                     place_of_code(method),
                 )
             # A little longer than what happens, so that the last of it can be seen.
-            length = max(spoken, tail - start + self.theme.tempo.breath)
+            length = max(spoken, played + self.theme.tempo.breath)
             with self._part(name, tail=True):
-                self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - (tail - start))
+                self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - played)
                 if asks:
                     self._wait_for_answer(pause)
         except BaseException as error:

@@ -13,7 +13,7 @@ from typing import Any
 import av
 
 from extract.support.files import OutputError, atomic_write
-from filmkit.core.beat_records import ARRIVE, BeatRecord
+from filmkit.core.beat_records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
@@ -36,7 +36,6 @@ __all__ = [
     "plan_scene",
     "story_chapters",
     "unfinished_tasks",
-    "with_arrival",
     "with_overlays",
 ]
 
@@ -93,28 +92,24 @@ def plan_scene(
     beats
         Names of the beats that the film shows.
     rehearsals
-        Beats, times and cache keys of the scene, and of the same scene by itself; its cache holds
-        masters and segments.
+        Beats, times and cache keys of the scene; its cache holds masters and segments.
     encoding
         How segments are encoded.
     """
     request, keys, cache = rehearsals.request, rehearsals.keys, rehearsals.cache
     records = rehearsals.get(entry).beats
     played = tuple(record.name for record in records)
-    arriving = with_arrival(entry, played)
 
     def task(record: BeatRecord, frames: int, *, tail: bool) -> BeatTask:
-        shown = entry if (record.name, tail) in arriving else entry.alone
-        drawn = rehearsals.get(shown).beat(record.name)
-        key = keys.part_key(drawn, tail=tail)
+        key = keys.part_key(record, tail=tail)
         return BeatTask(
-            shown,
+            entry,
             record.name,
             tail,
             master=cache.path(key, ".master.mov"),
             segment=cache.path(key, f".{keys.encoding_key}.{encoding.ending}"),
             frames=frames,
-            seen=drawn.seen[tail],
+            seen=record.seen[tail],
         )
 
     tasks = tuple(
@@ -128,17 +123,6 @@ def plan_scene(
     records = tuple(record for record in records if record.name in shown)
     plan = Plan(entry, Path(request.file_name(entry.slug)), played, records, tasks)
     return beat_film(plan, plan.beats[0]) if len(records) == 1 and len(played) > 1 else plan
-
-
-def with_arrival(entry: SceneEntry, played: Sequence[str]) -> set[tuple[str, bool]]:
-    """Return the parts of beats that look different when the scene arrives from another one.
-
-    They are its arrival and, if that comes first, the beat after it without its tail; each by its
-    beat and whether the tail is meant.
-    """
-    if entry.arrival is None:
-        return set()
-    return {(ARRIVE, False)} | ({(played[1], False)} if played[0] == ARRIVE else set())
 
 
 def beat_film(plan: Plan, beat: str) -> Plan:

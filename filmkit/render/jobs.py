@@ -179,7 +179,7 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
     ):
         spoken = with_voice(request, cache)
         known = Rehearsals(spoken.request, cache, hashed=True)
-        known.prepare([*spoken.request.scenes, *(entry.alone for entry in spoken.request.scenes)])
+        known.prepare(spoken.request.scenes)
         rehearsed = for_each_scene(request, spoken.request.scenes, known.get)
         with rendering(rehearsed, known, spoken, single=single) as session:
             yield session
