@@ -103,7 +103,7 @@ def plan_scene(
     def task(record: BeatRecord, frames: int, *, tail: bool) -> BeatTask:
         shown = entry if (record.name, tail) in arriving else entry.alone
         drawn = rehearsals.get(shown).beat(record.name)
-        key = keys.part_key(drawn, tail=tail)
+        key = keys.part_key(drawn.seen[tail])
         return BeatTask(
             shown,
             record.name,

@@ -16,7 +16,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.choice import wanted_beats
 from filmkit.render.delivery import deliver, encoding_of, target_of
-from filmkit.render.errors import RenderError, explain
+from filmkit.render.errors import PoolError, RenderError, explain
 from filmkit.render.films import (
     Chapters,
     Plan,
@@ -244,6 +244,8 @@ def make_films(request: RenderRequest) -> bool:
         def part_files(entry: SceneEntry, target: Path) -> Iterator[Path]:
             try:
                 yield from session.part_files(entry, target)
+            except PoolError:
+                raise
             except RenderError as error:
                 # In one film of many scenes the message has to name the scene.
                 name = f"{entry.slug}: " if request.joined else ""
