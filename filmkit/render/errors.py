@@ -17,7 +17,7 @@ from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.voice.errors import VoiceError
 
-__all__ = ["EditedError", "RenderError", "explain", "scene_place"]
+__all__ = ["EditedError", "PoolError", "RenderError", "explain", "scene_place"]
 
 
 class RenderError(Exception):
@@ -37,6 +37,10 @@ class RenderError(Exception):
         super().__init__(message)
         self.unwritable = unwritable
         self.misfit = misfit
+
+
+class PoolError(RenderError):
+    """Nothing more can be rendered, of whichever scene."""
 
 
 class EditedError(RenderError):

@@ -101,7 +101,7 @@ def plan_scene(
     played = tuple(record.name for record in records)
 
     def task(record: BeatRecord, frames: int, *, tail: bool) -> BeatTask:
-        key = keys.part_key(record, tail=tail)
+        key = keys.part_key(record.seen[tail])
         return BeatTask(
             entry,
             record.name,

@@ -16,7 +16,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.choice import wanted_beats
 from filmkit.render.delivery import deliver, encoding_of, target_of
-from filmkit.render.errors import RenderError, explain
+from filmkit.render.errors import PoolError, RenderError, explain
 from filmkit.render.films import (
     Chapters,
     Plan,
@@ -102,6 +102,8 @@ class RenderSession:
             for file in finished_files(plan, target, self.pool, self.meter.advance):
                 _keep_limit(self.rehearsals.cache, self.plans.values())
                 yield file
+        except PoolError:
+            raise
         except RenderError as error:
             # In one film of many scenes the message has to name the scene.
             if self.rehearsals.request.joined:

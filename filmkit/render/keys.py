@@ -94,9 +94,9 @@ class Keys:
             repr(sorted(request.speech_of(entry).items())),
         )
 
-    def part_key(self, record: BeatRecord, *, tail: bool) -> str:
-        """Return the key of the frames of a beat without its tail, or of the tail."""
-        return digest(self._drawing, record.seen[tail])
+    def part_key(self, seen: str) -> str:
+        """Return the key of a part's frames, given a rehearsal's key of what is drawn in them."""
+        return digest(self._drawing, seen)
 
     def last_key(self, record: BeatRecord) -> str:
         """Return the key of the last picture of a beat, with the notes at its top."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from manim import config
+
 from filmkit.core.project import PROJECT
 from filmkit.render.digests import file_hash
 
@@ -45,9 +47,15 @@ def note_reads() -> None:
 def files_read() -> dict[str, str]:
     """Return the hash that each file had when it was first read; "" if it was not there.
 
-    What was there only for a moment, as files of the kit that hold a letter, is left out.
+    What was there only for a moment, as files of the kit that hold a letter, is left out, and so
+    is what Manim keeps for the time of this run, such as outlines of formulas.
     """
-    return {name: state for name, state in _read.items() if not state or os.path.exists(name)}
+    own = f"{os.path.abspath(config.media_dir)}{os.sep}"
+    return {
+        name: state
+        for name, state in _read.items()
+        if not name.startswith(own) and (not state or os.path.exists(name))
+    }
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:

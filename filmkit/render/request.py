@@ -20,7 +20,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.choice import named_choices
 from filmkit.render.digests import file_hash, project_digest
-from filmkit.render.errors import explain
+from filmkit.render.errors import PoolError, explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
 from filmkit.render.processes import core_count
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
@@ -275,12 +275,14 @@ def for_each_scene(
     ------
     click.ClickException
         When the command line is wrong; this stops at once.
+    PoolError
+        When nothing more can be rendered; the same.
     """
     results = {}
     for entry in entries:
         try:
             results[entry] = function(entry)
-        except click.ClickException:
+        except (click.ClickException, PoolError):
             raise
         except Exception as error:
             report(entry, explain(error, verbose=request.verbose))

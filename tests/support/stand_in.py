@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import current_thread, main_thread
+
 import numpy as np
 from manim import BLUE, DL, UR, Circle, FadeIn, Line, Square
 
@@ -101,6 +103,16 @@ class Broken(Shapes):
         self.hold(0.2)
 
 
+class BrokenThere(Shapes):
+    """Raises an error in its second beat, but only where a worker of a cluster draws it."""
+
+    @beat
+    def travel(self) -> None:
+        if current_thread() is not main_thread():
+            raise RuntimeError("only when drawn by Dask")
+        self.hold(0.2)
+
+
 class Unshowable(Stage):
     """Refuses every trace."""
 
@@ -137,4 +149,5 @@ SOFT_EDGES = entry("scene_soft_edges", "SoftEdges")
 INTERRUPTED = entry("scene_interrupted", "Interrupted")
 MISTAKEN = entry("scene_mistaken", "Mistaken")
 BROKEN = entry("scene_broken", "Broken")
+BROKEN_THERE = entry("scene_broken_there", "BrokenThere")
 UNSHOWABLE = entry("scene_unshowable", "Unshowable")

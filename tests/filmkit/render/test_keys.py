@@ -34,7 +34,7 @@ HEADS = next(entry for entry in SCENES if entry.slug == "scene_heads")
 
 def part_keys(request: RenderRequest, rehearsal: Rehearsal) -> set[str]:
     return {
-        Keys(request).part_key(record, tail=tail)
+        Keys(request).part_key(record.seen[tail])
         for record in rehearsal.beats
         for tail in (False, True)
     }

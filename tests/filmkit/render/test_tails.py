@@ -51,7 +51,7 @@ class Project:
         with open_cache(cache, keep=True) as kept:
             rehearsals = Rehearsals(request, kept, hashed=True)
             keys = {
-                (record.name, tail): rehearsals.keys.part_key(record, tail=tail)
+                (record.name, tail): rehearsals.keys.part_key(record.seen[tail])
                 for record in rehearsals.get(entry).beats
                 for tail in (False, True)
             }
