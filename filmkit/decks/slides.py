@@ -245,7 +245,7 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
                 spoken = session.spoken.request
                 drawn = slides_of(
                     entry,
-                    session.rehearsals.get(entry),
+                    plan.rehearsal,
                     trace=trace,
                     request=spoken,
                     beats=plan.beats,

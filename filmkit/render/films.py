@@ -13,7 +13,7 @@ from typing import Any
 import av
 
 from extract.support.files import OutputError, atomic_write
-from filmkit.core.beat_records import BeatRecord
+from filmkit.core.beat_records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
@@ -56,8 +56,8 @@ class Plan:
     name
         Path of the film without a suffix, relative to the output folder. The film of a single beat
         lies in a folder with the scene's name.
-    played
-        Names of all beats that the scene plays for this trace, in order.
+    rehearsal
+        All beats that the scene plays for this trace.
     records
         One for each beat of the film, in order.
     tasks
@@ -66,7 +66,7 @@ class Plan:
 
     entry: SceneEntry
     name: Path
-    played: tuple[str, ...]
+    rehearsal: Rehearsal
     records: tuple[BeatRecord, ...]
     tasks: tuple[BeatTask, ...]
 
@@ -97,8 +97,7 @@ def plan_scene(
         How segments are encoded.
     """
     request, keys, cache = rehearsals.request, rehearsals.keys, rehearsals.cache
-    records = rehearsals.get(entry).beats
-    played = tuple(record.name for record in records)
+    rehearsal = rehearsals.get(entry)
 
     def task(record: BeatRecord, frames: int, *, tail: bool) -> BeatTask:
         key = keys.part_key(record.seen[tail])
@@ -114,20 +113,21 @@ def plan_scene(
 
     tasks = tuple(
         task(record, frames, tail=tail)
-        for record in records
+        for record in rehearsal.beats
         if record.name in beats
         for tail in (False, True)
         if (frames := record.part_frames(request.quality.frame_rate, tail=tail))
     )
     shown = {task.beat for task in tasks}
-    records = tuple(record for record in records if record.name in shown)
-    plan = Plan(entry, Path(request.file_name(entry.slug)), played, records, tasks)
-    return beat_film(plan, plan.beats[0]) if len(records) == 1 and len(played) > 1 else plan
+    records = tuple(record for record in rehearsal.beats if record.name in shown)
+    plan = Plan(entry, Path(request.file_name(entry.slug)), rehearsal, records, tasks)
+    is_one_of_many = len(records) == 1 < len(rehearsal.beats)
+    return beat_film(plan, plan.beats[0]) if is_one_of_many else plan
 
 
 def beat_film(plan: Plan, beat: str) -> Plan:
     """Return the plan of a film that shows one beat of the planned film of a whole scene."""
-    number = plan.played.index(beat) + 1
+    number = 1 + [record.name for record in plan.rehearsal.beats].index(beat)
     name = plan.name / f"{number:02}_{beat}"
     return replace(
         plan,

@@ -70,8 +70,8 @@ class RenderSession:
 
     Attributes
     ----------
-    rehearsals
-        Beats and times of the scenes; its cache holds the files of the beats.
+    request, cache
+        What is rendered, and the cache that holds the files of the beats.
     plans
         The plan of each scene's film.
     meter
@@ -82,7 +82,8 @@ class RenderSession:
         What a voice says.
     """
 
-    rehearsals: Rehearsals
+    request: RenderRequest
+    cache: Cache
     plans: dict[SceneEntry, Plan]
     meter: Meter
     pool: WorkerPool
@@ -100,20 +101,20 @@ class RenderSession:
         """
         try:
             for file in finished_files(plan, target, self.pool, self.meter.advance):
-                _keep_limit(self.rehearsals.cache, self.plans.values())
+                _keep_limit(self.cache, self.plans.values())
                 yield file
         except PoolError:
             raise
         except RenderError as error:
             # In one film of many scenes the message has to name the scene.
-            if self.rehearsals.request.joined:
+            if self.request.joined:
                 raise RenderError(f"{plan.entry.slug}: {error}") from error
             raise
 
     def film(self, plan: Plan) -> Path:
         """Write the film of a scene or of one of its beats; see :meth:`write_film`."""
         self.meter.describe(plan.entry.slug)
-        frame_rate = self.rehearsals.request.quality.frame_rate
+        frame_rate = self.request.quality.frame_rate
         chapters = [(beat.title, beat.frames(frame_rate)) for beat in plan.records]
         if len(chapters) == 1:
             chapters = []
@@ -138,7 +139,7 @@ class RenderSession:
         OutputError
             When a file cannot be written.
         """
-        request = self.rehearsals.request
+        request = self.request
         target = target_of(request.out / name, request.file_format)
         records = [plan.records for plan in plans]
         entries = [plan.entry for plan in plans]
@@ -202,20 +203,23 @@ def rendering(
     ----------
     entries
         The scenes, which can be run.
-    rehearsals, spoken
+    rehearsals
+        Beats, times and keys of the scenes.
+    spoken
         As in :class:`RenderSession`.
     single
         As for :func:`render_session`.
     fork
         As for :class:`LocalWorkerPool`.
     """
+    request, cache = rehearsals.request, rehearsals.cache
     plans = plan_films(entries, rehearsals, single=single)
     job = render_job(plans.values(), rehearsals)
-    _keep_limit(rehearsals.cache, plans.values())
+    _keep_limit(cache, plans.values())
     with worker_pool(job, fork=fork) as pool:
         frames = sum(task.frames for task in job.tasks)
-        with make_meter(frames, quiet=rehearsals.request.quiet) as meter:
-            yield RenderSession(rehearsals, plans, meter, pool, spoken)
+        with make_meter(frames, quiet=request.quiet) as meter:
+            yield RenderSession(request, cache, plans, meter, pool, spoken)
 
 
 def plan_films(
@@ -262,7 +266,7 @@ def render_job(plans: Collection[Plan], rehearsals: Rehearsals) -> RenderJob:
     """Return the job of rendering all of some plans that is not in the cache."""
     request = rehearsals.request
     tasks = [task for plan in plans for task in unfinished_tasks(plan, rehearsals.cache)]
-    files = {task.entry: rehearsals.get(task.entry).files for task in tasks}
+    files = {plan.entry: plan.rehearsal.files for plan in plans}
     drawing = rehearsals.keys.drawing
     return RenderJob(tuple(tasks), request, *_encodings(request), drawing, files)
 
