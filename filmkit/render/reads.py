@@ -14,9 +14,11 @@ import sys
 import sysconfig
 from importlib.util import source_from_cache
 from pathlib import Path
+from tempfile import gettempdir
 from types import FrameType
 from typing import Any
 
+from extract.support.temporary import PREFIX
 from filmkit.core.project import PROJECT
 from filmkit.render.digests import file_hash
 
@@ -33,6 +35,9 @@ OTHERS = (
     *("/proc/", "/sys/", "/dev/", "<"),
 )
 """Where what is not the scenes' lies; what Python itself runs has a name such as "<string>"."""
+
+NOT_NOTED = (*OTHERS, os.path.join(gettempdir(), PREFIX))
+"""Where files lie that are not noted: those, and what Manim writes of a text to read it again."""
 
 _read: dict[str, str] = {}
 
@@ -58,7 +63,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         name = os.path.abspath(path)
         if name.endswith(".pyc"):
             name = source_from_cache(name)
-        new = name not in _read and not flags & WRITING and not name.startswith(OTHERS)
+        new = name not in _read and not flags & WRITING and not name.startswith(NOT_NOTED)
         if new and _is_asked_by_a_scene():
             _read[name] = ""  # to hash it is to read it
             _read[name] = file_hash(Path(name))
