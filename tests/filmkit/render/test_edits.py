@@ -270,13 +270,14 @@ def test_while_a_file_is_no_valid_python_the_last_valid_one_is_drawn(drawing: Dr
     for count, path in enumerate((drawing.scene, other), 1):
         by_renaming(path, b"two =")
         wait_until(lambda: len(drawing.heard) == 1 + count)  # noqa: B023 (it is called here)
-    told = [line.rpartition("/")[2] for line in drawing.heard[2]["lines"]]
+    told = [line.rpartition("/")[2] for line in drawing.heard[2]["text"].splitlines()]
     assert sorted(told) == [
-        f"{path.name} line 1: invalid syntax" for path in (drawing.scene, other)
+        f"{path.name} line 1: invalid syntax; the last good pictures stay"
+        for path in (drawing.scene, other)
     ]
     by_renaming(other, b"two = 2")
     wait_until(lambda: len(drawing.heard) == 4)
-    assert [message["kind"] for message in drawing.heard] == ["drawing", *3 * ["broken"]]
+    assert [message["kind"] for message in drawing.heard] == ["drawing", *3 * ["error"]]
     assert not artist.stopped
     assert drawing.edit(drawing.scene, "two = 2") is not artist
 
