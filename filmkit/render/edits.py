@@ -136,11 +136,11 @@ class EditWatcher(FileSystemEventHandler):
         """
         while True:
             self._changed.wait()
-            if self._ended:
-                return []
             while self._changed.is_set():
                 self._changed.clear()
                 time.sleep(SETTLE_SECONDS)
+            if self._ended:
+                return []
             with self._lock:
                 before, deadline = self._contents, time.monotonic() + SAVE_SECONDS
                 after = self._read_files()

@@ -148,6 +148,19 @@ def test_pipes_are_not_read(project: Path) -> None:
     assert syntax_errors(pipes) == {pipes[1]: f"{pipes[1]} is not a file"}
 
 
+def test_it_ends_also_where_it_has_just_noticed_something(
+    watcher: EditWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = iter([watcher.end])
+    monkeypatch.setattr(edits_module.time, "sleep", lambda seconds: next(ends, list)())
+    watcher.follow({})
+    edited: list[list[Path]] = []
+    thread = threading.Thread(target=lambda: edited.append(watcher.wait()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert edited == [[]]
+
+
 def test_what_goes_while_it_is_read_is_passed_over(
     project: Path, watcher: EditWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
