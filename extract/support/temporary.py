@@ -23,7 +23,7 @@ except ImportError:
 else:
     LOCKS = True
 
-__all__ = ["held", "is_abandoned", "is_plain", "sweep_folders", "temporary_folder"]
+__all__ = ["PREFIX", "held", "is_abandoned", "is_plain", "sweep_folders", "temporary_folder"]
 
 PREFIX = "attention-film-"
 LOCK = ".lock"

@@ -17,6 +17,7 @@ from typing import Any, Self
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from extract.support.plain_text import error_line
 from extract.support.temporary import temporary_folder
 from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
@@ -27,10 +28,10 @@ from filmkit.render.processes import BEAT, DONE, ERROR
 from filmkit.render.reads import READS
 from filmkit.render.request import RenderRequest, load_trace
 
-__all__ = ["BROKEN", "DRAWING", "EditLoop", "EditWatcher", "syntax_errors"]
+__all__ = ["DRAWING", "EditLoop", "EditWatcher", "syntax_errors"]
 
-BROKEN, DRAWING = "broken", "drawing"
-"""Kinds of messages: that files are no valid Python, and that a new process draws."""
+DRAWING = "drawing"
+"""Kind of the message that a new process draws."""
 
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
@@ -135,11 +136,11 @@ class EditWatcher(FileSystemEventHandler):
         """
         while True:
             self._changed.wait()
-            if self._ended:
-                return []
             while self._changed.is_set():
                 self._changed.clear()
                 time.sleep(SETTLE_SECONDS)
+            if self._ended:
+                return []
             with self._lock:
                 before, deadline = self._contents, time.monotonic() + SAVE_SECONDS
                 after = self._read_files()
@@ -182,9 +183,9 @@ class EditLoop:
         As above.
     hear
         Takes its messages, one at a time and in threads of this object. Before them comes one of
-        the kind :data:`DRAWING`, which says whether something was ``edited``. Instead of them may
-        come one of the kind :data:`BROKEN` with the ``lines`` of :func:`syntax_errors`. The kinds
-        :data:`BEAT` and :data:`READS` are left out; so is :data:`DONE` where there were errors.
+        the kind :data:`DRAWING`, which says whether something was ``edited``; instead of them may
+        come an error, with one line for each file that is no valid Python. The kinds :data:`BEAT`
+        and :data:`READS` are left out; so is :data:`DONE` where there were errors.
     passes_over
         Whether nothing that is shown can have changed by an edit of some files, unless there was an
         error.
@@ -240,7 +241,8 @@ class EditLoop:
         broken = syntax_errors({*self._broken, *files})
         self._broken = set(broken)
         if broken:
-            self._hear({"kind": BROKEN, "lines": [*broken.values()]})
+            lines = [f"{error_line(line)}; the last good pictures stay" for line in broken.values()]
+            self._hear({"kind": ERROR, "text": "\n".join(lines)})
             return
         with self._lock:
             self._stop()

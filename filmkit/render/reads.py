@@ -14,11 +14,11 @@ import sys
 import sysconfig
 from importlib.util import source_from_cache
 from pathlib import Path
+from tempfile import gettempdir
 from types import FrameType
 from typing import Any
 
-from manim import config
-
+from extract.support.temporary import PREFIX
 from filmkit.core.project import PROJECT
 from filmkit.render.digests import file_hash
 
@@ -36,6 +36,9 @@ OTHERS = (
 )
 """Where what is not the scenes' lies; what Python itself runs has a name such as "<string>"."""
 
+NOT_NOTED = (*OTHERS, os.path.join(gettempdir(), PREFIX))
+"""Where files lie that are not noted: those, and what Manim writes of a text to read it again."""
+
 _read: dict[str, str] = {}
 
 
@@ -47,15 +50,9 @@ def note_reads() -> None:
 def files_read() -> dict[str, str]:
     """Return the hash that each file had when it was first read; "" if it was not there.
 
-    What was there only for a moment, as files of the kit that hold a letter, is left out, and so
-    is what Manim keeps for the time of this run, such as outlines of formulas.
+    What was there only for a moment, as files of the kit that hold a letter, is left out.
     """
-    own = f"{os.path.abspath(config.media_dir)}{os.sep}"
-    return {
-        name: state
-        for name, state in _read.items()
-        if not name.startswith(own) and (not state or os.path.exists(name))
-    }
+    return {name: state for name, state in _read.items() if not state or os.path.exists(name)}
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
@@ -66,7 +63,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         name = os.path.abspath(path)
         if name.endswith(".pyc"):
             name = source_from_cache(name)
-        new = name not in _read and not flags & WRITING and not name.startswith(OTHERS)
+        new = name not in _read and not flags & WRITING and not name.startswith(NOT_NOTED)
         if new and _is_asked_by_a_scene():
             _read[name] = ""  # to hash it is to read it
             _read[name] = file_hash(Path(name))

@@ -10,7 +10,7 @@ from extract.support.printing import echo
 from extract.support.temporary import temporary_folder
 from filmkit.render.cache import open_cache
 from filmkit.render.choice import wanted_beats
-from filmkit.render.edits import BROKEN, DRAWING, EditLoop
+from filmkit.render.edits import DRAWING, EditLoop
 from filmkit.render.processes import DONE, ERROR
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 
@@ -50,12 +50,10 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
         kind, seconds = message["kind"], f"({time.monotonic() - loop.started:.1f} s)"
         if kind == DRAWING:
             written.clear()
-        elif kind == BROKEN:
-            for line in message["lines"]:
-                echo(f"Error: {line}; the last good pictures stay", err=True)
         elif kind == ERROR:
             scene = f"{message['scene']}: " if "scene" in message else ""
-            echo(f"Error: {scene}{message['text']}", err=True)
+            for line in message["text"].splitlines():
+                echo(f"Error: {scene}{line}", err=True)
         elif kind == DONE and not written:
             print_line(f"nothing has changed  {seconds}")
         elif kind == "written":

@@ -166,8 +166,8 @@ class Session:
     async def _tell(self, kind: str, **content: Any) -> None:
         await self._send(json.dumps({"kind": kind, **content}))
 
-    async def _tell_error(self, *lines: str) -> None:
-        await self._tell("error", text="\n".join(map(error_line, lines)))
+    async def _tell_error(self, line: str) -> None:
+        await self._tell("error", text=error_line(line))
 
     async def _send(self, text: str) -> None:
         """Send a JSON document, in ASCII: halves of characters have no other encoding."""
@@ -308,9 +308,6 @@ class Session:
         if drawing is not self._drawing:
             return  # of another scene, or of other choices
         match message["kind"]:
-            case "broken":
-                await self._tell_error(*message["lines"])
-                return
             case "error":
                 await self._tell("error", text=message["text"])
                 return

@@ -148,6 +148,19 @@ def test_pipes_are_not_read(project: Path) -> None:
     assert syntax_errors(pipes) == {pipes[1]: f"{pipes[1]} is not a file"}
 
 
+def test_it_ends_also_where_it_has_just_noticed_something(
+    watcher: EditWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = iter([watcher.end])
+    monkeypatch.setattr(edits_module.time, "sleep", lambda seconds: next(ends, list)())
+    watcher.follow({})
+    edited: list[list[Path]] = []
+    thread = threading.Thread(target=lambda: edited.append(watcher.wait()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert edited == [[]]
+
+
 def test_what_goes_while_it_is_read_is_passed_over(
     project: Path, watcher: EditWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,13 +283,14 @@ def test_while_a_file_is_no_valid_python_the_last_valid_one_is_drawn(drawing: Dr
     for count, path in enumerate((drawing.scene, other), 1):
         by_renaming(path, b"two =")
         wait_until(lambda: len(drawing.heard) == 1 + count)  # noqa: B023 (it is called here)
-    told = [line.rpartition("/")[2] for line in drawing.heard[2]["lines"]]
+    told = [line.rpartition("/")[2] for line in drawing.heard[2]["text"].splitlines()]
     assert sorted(told) == [
-        f"{path.name} line 1: invalid syntax" for path in (drawing.scene, other)
+        f"{path.name} line 1: invalid syntax; the last good pictures stay"
+        for path in (drawing.scene, other)
     ]
     by_renaming(other, b"two = 2")
     wait_until(lambda: len(drawing.heard) == 4)
-    assert [message["kind"] for message in drawing.heard] == ["drawing", *3 * ["broken"]]
+    assert [message["kind"] for message in drawing.heard] == ["drawing", *3 * ["error"]]
     assert not artist.stopped
     assert drawing.edit(drawing.scene, "two = 2") is not artist
 

@@ -225,7 +225,7 @@ def test_a_film_shows_notes_when_they_change(folder: Path) -> None:
 
 def test_masters_have_no_notes(folder: Path) -> None:
     masters = [*(folder / "cache").rglob("*.master.mov")]
-    assert len(masters) == 4, "parts that look the same are drawn once"
+    assert len(masters) == 3, "parts that look the same are drawn once"
     for master in masters:
         for picture, _ in read_master(master, RATE):
             assert picture[:TOP].max() == 0, master

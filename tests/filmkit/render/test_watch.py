@@ -27,6 +27,7 @@ from tests.support.traces import make_trace
 SCENE = '''
 from pathlib import Path
 from manim import Square
+from filmkit.core.text import Symbol
 from filmkit.core.stage import (Stage, beat)
 from filmkit.mobjects.own import COLOUR, WORD
 
@@ -35,6 +36,7 @@ class Attention(Stage):
         opacity = Path(__file__).with_name("opacity.txt").read_text()
         self.square = Square(color=COLOUR, fill_opacity=float(opacity))
         self.facts["number"] = WORD
+        Symbol("x")
 
     @beat
     def first(self):
@@ -143,6 +145,14 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
 def test_film_and_sheet_are_written_at_draft_quality(watching: Watching) -> None:
     assert pictures(watching.film).shape == (15, 480, 854, 3)
     assert Image.open(watching.sheet).size[0] > 600
+
+
+def test_nothing_is_drawn_again_without_an_edit(watching: Watching) -> None:
+    """Though Manim writes a file of a symbol, reads it, and removes it."""
+    time.sleep(5)  # longer than it takes to find out that nothing has changed
+    assert [Path(line.split()[0]).suffix for line in watching.lines()[1:]] == [
+        *(".png", ".png", ".mp4")
+    ]
 
 
 def test_edit_of_a_beat_draws_it_and_what_follows(watching: Watching) -> None:
