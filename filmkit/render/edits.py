@@ -242,7 +242,8 @@ class EditLoop:
         self._broken = set(broken)
         if broken:
             lines = [f"{error_line(line)}; the last good pictures stay" for line in broken.values()]
-            self._hear({"kind": ERROR, "text": "\n".join(lines)})
+            with self._lock:
+                self._hear({"kind": ERROR, "text": "\n".join(lines)})
             return
         with self._lock:
             self._stop()

@@ -100,7 +100,7 @@ class Keys:
 
     def last_key(self, record: BeatRecord) -> str:
         """Return the key of the last picture of a beat, with the notes at its top."""
-        return digest(self._drawing, record.last, *record.notes)
+        return digest(self._drawing, record.last)
 
     @cached_property
     def encoding_key(self) -> str:

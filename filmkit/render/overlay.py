@@ -23,6 +23,7 @@ from manim import Mobject, Rectangle, config
 
 from filmkit.core.beat_records import BeatRecord, frames_before
 from filmkit.core.camera import StageCamera
+from filmkit.core.display import display_key
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Box, Frame
 from filmkit.core.language import current_language, use_language
 from filmkit.core.stage import notes_at_top
@@ -272,10 +273,13 @@ class OverlayPainter:
 
 def overlay_digest(overlay: Overlay, settings: StageSettings) -> str:
     """Return a hash of an overlay and of how it is drawn, for the names of files that hold it."""
-    code = Path(__file__).read_bytes()
-    return sha256(code + repr((overlay, settings.theme, settings.language)).encode()).hexdigest()[
-        :16
+    frame = float(config.frame_width), float(config.frame_height)
+    keys = [_note_key(note.texts, settings.theme, frame) for note in overlay.notes]
+    keys += [
+        _caption_key(cue.lines, settings.theme, settings.language, frame) for cue in overlay.cues
     ]
+    code = Path(__file__).read_bytes()
+    return sha256(code + repr((overlay, keys)).encode()).hexdigest()[:16]
 
 
 def caption_size(frame: Frame) -> float:
@@ -296,6 +300,19 @@ def _caption_stamp(
     lines: tuple[str, ...], theme: str, language: str, size: tuple[int, int]
 ) -> _Stamp:
     """Render the lines of a caption for pictures of a size, (width, height) in pixels."""
+    return _stamp(_caption(lines, theme, language), size)
+
+
+@lru_cache(maxsize=1024)
+def _caption_key(
+    lines: tuple[str, ...], theme: str, language: str, frame: tuple[float, float]
+) -> bytes:
+    """Return a key of what is drawn of a caption in a frame of this size, as Manim has it now."""
+    return display_key(StageCamera(pixel_width=1, pixel_height=1), _caption(lines, theme, language))
+
+
+def _caption(lines: tuple[str, ...], theme: str, language: str) -> list[Mobject]:
+    """Return the lines of a caption, on a plate."""
     with use_language(language), use_theme(theme) as active_theme:
         frame = Frame(float(config.frame_width), float(config.frame_height), captions=CAPTION_STRIP)
         text_size = caption_size(frame)
@@ -316,15 +333,26 @@ def _caption_stamp(
             fill_opacity=PLATE_OPACITY,
             stroke_width=0,
         ).move_to(box.center)
-        return _stamp([plate, *labels], size)
+        return [plate, *labels]
 
 
 @lru_cache(maxsize=8)
 def _note_stamp(texts: tuple[str, str], theme: str, size: tuple[int, int]) -> _Stamp:
     """Render the two notes at the top for pictures of a size, (width, height) in pixels."""
+    return _stamp([_note(texts, theme)], size)
+
+
+@lru_cache(maxsize=1024)
+def _note_key(texts: tuple[str, str], theme: str, frame: tuple[float, float]) -> bytes:
+    """Return a key of what is drawn of notes in a frame of this size, as Manim has it now."""
+    return display_key(StageCamera(pixel_width=1, pixel_height=1), [_note(texts, theme)])
+
+
+def _note(texts: tuple[str, str], theme: str) -> Mobject:
+    """Return the two notes at the top."""
     frame = Frame(float(config.frame_width), float(config.frame_height))
     with use_theme(theme, min_text_size=frame.min_text_size):
-        return _stamp([notes_at_top(frame, *texts)], size)
+        return notes_at_top(frame, *texts)
 
 
 def _stamp(mobjects: Sequence[Mobject], size: tuple[int, int]) -> _Stamp:

@@ -208,7 +208,8 @@ class LocalWorkerPool(WorkerPool):
                         self._let_go(share[number])
                 case {"kind": "error", "early": True, "text": text}:
                     self._draw_again(share, text, progress)
-                case {"kind": "error", "text": text, "unwritable": unwritable}:
+                case {"kind": "error", "text": text}:
+                    unwritable = message.get("unwritable", False)
                     self._fail(share[0].entry, RenderError(text, unwritable=unwritable))
                 case {"kind": "returned"} if not self._unfinished.isdisjoint(share):
                     self._fail(share[0].entry, EditedError())
@@ -232,6 +233,7 @@ class LocalWorkerPool(WorkerPool):
         for task in left:
             progress(-self._frames[task])
             self._frames[task] = 0
+        self._shares.append(left)
         self._pool.call(left, left)
 
     def _let_go(self, task: BeatTask) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Square
+from manim import DOWN, Square
 from PIL import Image
 
 from filmkit.commands.scene_files import find_scene
 from filmkit.core.beat_records import BeatRecord
-from filmkit.core.stage import Stage, beat
+from filmkit.core.stage import Stage, beat, notes_at_top
 from filmkit.core.stage_settings import StageSettings
+from filmkit.render import overlay as drawn_over
 from filmkit.render.jobs import make_films, make_stills, render_session
 from filmkit.render.movie import read_master
 from filmkit.render.overlay import (
@@ -221,6 +222,18 @@ def test_a_film_shows_notes_when_they_change(folder: Path) -> None:
     assert not any(noted[42:third])
     assert all(noted[third + 3 :][:8])
     assert first > 42
+
+
+def test_how_notes_are_drawn_is_part_of_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are drawn by code that no part of a beat depends on."""
+    noted = Overlay(notes=(Note(0.0, 4.0, HERE),))
+    before = overlay_digest(noted, StageSettings())
+    monkeypatch.setattr(drawn_over, "notes_at_top", lambda *of: notes_at_top(*of).shift(0.1 * DOWN))
+    drawn_over._note_key.cache_clear()
+    try:
+        assert overlay_digest(noted, StageSettings()) != before
+    finally:
+        drawn_over._note_key.cache_clear()
 
 
 def test_masters_have_no_notes(folder: Path) -> None:
