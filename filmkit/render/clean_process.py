@@ -3,8 +3,9 @@
 On Linux a server process loads the libraries once, which takes longest, and forks for every call.
 Each fork forgets what has been imported of the project by then, and imports the current code: Manim
 imports its plugins, of which the project is one, from where it is installed. From then on it notes
-which files scenes read (:mod:`filmkit.render.reads`). This module imports nothing of the project,
-so that an error anywhere in the project can be reported as one line without a traceback.
+which files scenes read (:mod:`filmkit.render.reads`). This module imports nothing of the project
+but what its packages need, so that an error elsewhere in it can be reported as one line without a
+traceback.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def with_overlays(
     overlays
         What is drawn over each part, by the name of its beat and whether it is the tail.
     settings
-        Names of the theme and the palette.
+        Names of the theme and of the language.
     """
 
     def overlaid(task: BeatTask) -> BeatTask:

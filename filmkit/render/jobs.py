@@ -361,10 +361,11 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
         Name of a beat or the beginning of one, or "all".
     """
     trace = load_trace(request)
-    wanted = {
-        entry: wanted_beats(entry, request.beat_names(entry, trace), beat, "--still")
-        for entry in request.scenes
-    }
+    wanted = for_each_scene(
+        request,
+        request.scenes,
+        lambda entry: wanted_beats(entry, request.beat_names(entry, trace), beat, "--still"),
+    )
     count = sum(len(beats) for beats in wanted.values())
     with (
         manim_config(request.quality, verbosity=request.verbosity),

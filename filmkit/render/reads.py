@@ -43,7 +43,7 @@ _read: dict[str, str] = {}
 
 
 def note_reads() -> None:
-    """Begin to note which files this process reads."""
+    """Begin to note which files this process reads, and let no scene fork it."""
     sys.addaudithook(_hear)
 
 

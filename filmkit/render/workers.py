@@ -98,7 +98,8 @@ class RenderJob:
     request
         The trace to draw, and how to render it.
     master_encoding, segment_encoding
-        How masters and segments are encoded; None if no segments are made.
+        How masters and segments are encoded; None where no segments are made, as on a cluster's
+        workers.
     drawing
         A hash of the code that draws, from which the tasks' cache keys were made.
     files
