@@ -548,7 +548,8 @@ class Stage(Scene):
             with self._part(name, tail=False):
                 self._put_away_card()
                 method(self)
-            # By the piece's own clock, so that it is the same whatever came before.
+            # The clock of a beat starts at 0, so that how long it has played has the same bits in
+            # whichever film it is.
             tail, played = self.time, self.renderer.piece_time
             if not played:
                 raise SceneCodeError(

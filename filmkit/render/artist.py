@@ -55,7 +55,7 @@ class DrawnScene:
 
 
 class Artist(ABC):
-    """Draws what is missing of scenes, and tells what was drawn; the base of those that do more.
+    """Base of the classes that draw the missing pictures and films of scenes, and tell of each.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class Artist(ABC):
     def each(
         self, entries: Iterable[SceneEntry], function: Callable[[SceneEntry], T]
     ) -> dict[SceneEntry, T]:
-        """Call a function for each scene, as :func:`for_each_scene`; errors are told."""
+        """Call a function for each scene; an error is sent as a message, and the others go on."""
 
         def report(entry: SceneEntry, text: str) -> None:
             self.tell(ERROR, scene=entry.slug, text=text)

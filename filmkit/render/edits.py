@@ -44,7 +44,7 @@ WRITE_EVENTS = ("created", "modified", "moved", "deleted", "closed")
 
 
 class EditWatcher(FileSystemEventHandler):
-    """Watches code, translations, traces and whatever else scenes use; a context manager.
+    """Waits for edits of code, translations, traces and files that scenes read; a context manager.
 
     It does not matter how an editor saves. Contents of files are compared, not events: a file that
     is renamed and written again with the same content has not been edited.

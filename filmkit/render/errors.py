@@ -40,7 +40,7 @@ class RenderError(Exception):
 
 
 class PoolError(RenderError):
-    """Nothing more can be rendered, of whichever scene."""
+    """An error that ends the whole run, as no scene can be rendered any more."""
 
 
 class EditedError(RenderError):

@@ -16,7 +16,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.choice import wanted_beats
 from filmkit.render.delivery import deliver, encoding_of, target_of
-from filmkit.render.errors import PoolError, RenderError, explain
+from filmkit.render.errors import PoolError, RenderError
 from filmkit.render.films import (
     Chapters,
     Plan,
@@ -47,7 +47,6 @@ from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 
 __all__ = [
     "RenderSession",
-    "explain",
     "film_cues",
     "make_films",
     "make_posters",

@@ -100,7 +100,7 @@ class Pool(Generic[T]):
         self._temporary.close()
 
     def call(self, name: T, *arguments: object) -> None:
-        """Make another call, before those that wait."""
+        """Add a call, and put it first in the queue."""
         self._waiting = {name: arguments, **self._waiting}
 
     def forget(self, name: T) -> None:

@@ -441,10 +441,10 @@ class SceneWorker:
         return scene(self._trace, request.settings, speech=request.speech_of(entry), **hooks)
 
     def _is_as_rehearsed(self, scene: type[Stage], task: BeatTask, seen: Any) -> bool:
-        """Return whether what was drawn of a task, of which this is the key, is what its name says.
+        """Return whether a task's frames are those of the rehearsal, given what was drawn of them.
 
-        If it is not, the scene may draw something else each time: then the same code does so when
-        it is run once more. Else it was edited since it was rehearsed.
+        If they are not, the scene may draw something else each time: then the same code does so
+        when it is run once more. Else it was edited since it was rehearsed.
         """
         key, entry = seen.hexdigest(), task.entry
         if key == task.seen:

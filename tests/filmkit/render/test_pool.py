@@ -24,7 +24,7 @@ FUNCTION = f"{__name__}:starting"
 
 
 def starting(folder: str) -> Callable[..., None]:
-    """Leave a file for this process, and return what does as it is told."""
+    """Leave a file named after this process; return a function that works, fails, dies or hangs."""
     (Path(folder) / str(os.getpid())).touch()
 
     def work(deed: str, tell: Callable[..., None]) -> None:
