@@ -43,6 +43,8 @@ M = TypeVar("M", bound=Mobject)
 
 SAME_POINT = 1e-5  # in scene units; what is nearer is one point of an outline
 
+DIGITS = 12  # of sines and cosines, after the point
+
 FOCAL = 1.6
 """Distance of the eye from the center of a shot without another lens, in heights of the shot."""
 
@@ -115,18 +117,17 @@ class Shot:
 
     @cached_property
     def _rotation(self) -> Points:
-        turn, tilt = np.radians(self.theta), np.radians(self.phi)
-        about_y = np.array(
-            [[np.cos(turn), 0, -np.sin(turn)], [0, 1, 0], [np.sin(turn), 0, np.cos(turn)]]
-        )
-        about_x = np.array(
-            [[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]]
-        )
-        return np.asarray(about_x @ about_y)
+        turn, tilt = math.radians(self.theta), math.radians(self.phi)
+        # Of processors' sines the last digit may differ: so it is left out.
+        sin_turn, cos_turn = round(math.sin(turn), DIGITS), round(math.cos(turn), DIGITS)
+        sin_tilt, cos_tilt = round(math.sin(tilt), DIGITS), round(math.cos(tilt), DIGITS)
+        right = [cos_turn, 0.0, -sin_turn]
+        up = [-sin_tilt * sin_turn, cos_tilt, -sin_tilt * cos_turn]
+        return np.array([right, up, [cos_tilt * sin_turn, sin_tilt, cos_tilt * cos_turn]])
 
     def eye(self) -> Points:
         """Return the position (3,) of the eye in the scene."""
-        return np.asarray(self.center) + self._rotation.T @ [0.0, 0.0, self.focal * self.height]
+        return np.asarray(self.center) + self._rotation[2] * (self.focal * self.height)
 
     def project(self, points: Points, frame_height: float) -> Points:
         """Project points (n, 3) of the scene into the frame.
@@ -144,15 +145,14 @@ class Shot:
             x and y in the frame, from its middle; the third coordinate is the distance from the
             center's plane towards the eye, unscaled.
         """
-        projected = (points - np.asarray(self.center)) @ self._rotation.T
+        x, y, z = (points - np.asarray(self.center)).T
+        # Each product and sum by itself: a processor may round those of a matrix otherwise.
+        right, up, near = (a * x + b * y + c * z for a, b, c in self._rotation.tolist())
         eye = self.focal * self.height
         # Points at or behind the eye are held just in front of it: they lie far outside of the
         # frame and must not wrap round to its other side.
-        ahead = np.maximum(eye - projected[:, 2], 1e-3 * eye)
-        scale = (eye / ahead) * (frame_height / self.height)
-        projected[:, 0] *= scale
-        projected[:, 1] *= scale
-        return np.asarray(projected)
+        scale = eye / np.maximum(eye - near, 1e-3 * eye) * (frame_height / self.height)
+        return np.stack([right * scale, up * scale, near], axis=1)
 
     def mix(self, other: Shot, alpha: float) -> Shot:
         """Return the shot at ``alpha``, 0 to 1, of the way to another one.

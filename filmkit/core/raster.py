@@ -2,13 +2,18 @@
 
 Manim allocates and composites a whole frame for every image. Here only the region of the picture
 is computed: by a table of the cell of each pixel if its sides are vertical and horizontal, else by
-a perspective warp. Its inside is copied; only its edge pixels, and pictures that are not opaque,
-are blended.
+a map of the place of each pixel in the texture. Its inside is copied; only its edge pixels, and
+pictures that are not opaque, are blended.
+
+Pictures are the same, bit by bit, on every processor. OpenCV's own perspective warp is not: what it
+rounds depends on the instructions that a processor has. So places are computed here, one rounded
+operation after the other, in steps so coarse that OpenCV mixes colours without rounding.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -18,6 +23,9 @@ __all__ = ["Texture", "outline", "paste"]
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
+Reals = npt.NDArray[np.float32]
+Row: TypeAlias = tuple[float, float, float]
+Matrix: TypeAlias = tuple[Row, Row, Row]
 
 # Texels (pixels of a texture) per cell and side. Beyond this a cell's edge is a little softer than
 # one pixel, which nobody sees on a cell that large.
@@ -30,6 +38,11 @@ SMALL_CELL = 10
 
 # Steps per pixel with which OpenCV places the corners of polygons; a power of two.
 SUBPIXELS = 64
+
+# Added to a place in a texture and taken off again, it rounds it to 32nds of a texel.
+TO_32NDS = np.float32(1.5 * 2**18)
+
+HORIZON = np.float32(1e-6)  # how near to it a perspective sees, as a share of the nearest
 
 # In pixels. A smaller picture gets no outline, which would hide most of it.
 MIN_OUTLINED = 8
@@ -96,20 +109,21 @@ class Texture:
         if max(xs) - min(xs) <= LARGE * width and max(ys) - min(ys) <= LARGE * height:
             return self, corners
         rows, columns = self.cells.shape[:2]
-        whole = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], dtype=np.float32)
-        to_pixels = cv2.getPerspectiveTransform(whole, corners.astype(np.float32))
-        edge = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]])
-        cells = edge @ np.linalg.inv(to_pixels).T
-        if cells[:, 2].min() <= 0:  # the frame reaches beyond the horizon of the plane
+        to_pixels = _perspective(corners, columns, rows)
+        if to_pixels is None:
             return self, corners
-        cells = cells[:, :2] / cells[:, 2:]
+        to_cells = _inverse(to_pixels)
+        edge = np.array([_seen(to_cells, x, y) for x in (0, width) for y in (0, height)])
+        if edge[:, 2].min() <= 0:  # the frame reaches beyond the horizon of the plane
+            return self, corners
+        cells = edge[:, :2] / edge[:, 2:]
         left, top = np.clip(np.floor(cells.min(axis=0)).astype(int) - 1, 0, [columns, rows])
         right, bottom = np.clip(np.ceil(cells.max(axis=0)).astype(int) + 1, 0, [columns, rows])
         if left >= right or top >= bottom:
             return self, corners
-        part = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-        placed = np.column_stack([part, np.ones(4)]) @ to_pixels.T
-        corners = np.asarray(placed[:, :2] / placed[:, 2:])
+        part = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        placed = np.array([_seen(to_pixels, x, y) for x, y in part])
+        corners = placed[:, :2] / placed[:, 2:]
         return Texture(self.cells[top:bottom, left:right]), corners
 
 
@@ -157,39 +171,103 @@ def paste(frame: Pixels, texture: Texture, corners: Points, opacity: float = 1.0
         return
     region = frame[top:bottom, left:right]
     placed = corners - (left, top)
-    if not texture.opaque:
-        _blend(region, _warped(texture, placed, region, across, down, rim=1), opacity)
-        return
-    if a[1] == b[1] and c[1] == d[1] and a[0] == d[0] and b[0] == c[0] and a[0] < b[0]:
+    upright = a[1] == b[1] and c[1] == d[1] and a[0] == d[0] and b[0] == c[0] and a[0] < b[0]
+    drawn: Pixels | None
+    if texture.opaque and upright:
         drawn = _looked_up(texture.cells, placed, region)
     else:
-        drawn = _warped(texture, placed, region, across, down, rim=0)
-    _cover(region, drawn, placed, opacity)
+        drawn = _warped(texture, placed, region, across, down)
+    if drawn is None:
+        return
+    if texture.opaque:
+        _cover(region, drawn, placed, opacity)
+    else:
+        _blend(region, drawn, opacity)
 
 
 def _warped(
-    texture: Texture, corners: Points, region: Pixels, across: float, down: float, *, rim: int
-) -> Pixels:
-    """Return the texture in perspective, as large as the region.
+    texture: Texture, corners: Points, region: Pixels, across: float, down: float
+) -> Pixels | None:
+    """Return the texture in perspective, as large as the region; None if it is seen as a line.
 
     Beyond the texture's edges its edge cells are repeated, unless it has a transparent rim.
     """
     rows, columns = texture.cells.shape[:2]
+    rim = 0 if texture.opaque else 1
     small = not rim and 1 <= min(across / columns, down / rows) < SMALL_CELL
     texels = texture.cells if small else texture.enlarged(across, down)
-    # OpenCV has the centers of texels and pixels at whole numbers, hence the halves.
-    start, right, bottom = rim - 0.5, texels.shape[1] - rim - 0.5, texels.shape[0] - rim - 0.5
-    source = np.array([start, start, right, start, right, bottom, start, bottom], dtype=np.float32)
-    target = (corners - 0.5).astype(np.float32)
-    warp = cv2.getPerspectiveTransform(source.reshape(4, 2), target)
-    drawn = cv2.warpPerspective(
+    height, width = texels.shape[0] - 2 * rim, texels.shape[1] - 2 * rim
+    # OpenCV has the centers of texels at whole numbers.
+    to_pixels = _perspective(corners, width, height, first=rim - 0.5)
+    if to_pixels is None:
+        return None
+    places = _places(_inverse(to_pixels), region.shape[1], region.shape[0])
+    if not small:
+        for place in places:
+            place += TO_32NDS
+            place -= TO_32NDS
+    drawn = cv2.remap(
         texels,
-        warp,
-        (region.shape[1], region.shape[0]),
-        flags=cv2.INTER_NEAREST if small else cv2.INTER_LINEAR,
+        *places,
+        cv2.INTER_NEAREST if small else cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT if rim else cv2.BORDER_REPLICATE,
     )
     return np.asarray(drawn, dtype=np.uint8)
+
+
+def _perspective(corners: Points, width: float, height: float, first: float = 0.0) -> Matrix | None:
+    """Return the perspective from a rectangle to corners (4, 2); None if it is seen as a line.
+
+    The rectangle begins at the number ``first`` in both directions.
+    """
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners.tolist()
+    right_x, right_y, bottom_x, bottom_y = x1 - x2, y1 - y2, x3 - x2, y3 - y2
+    skew_x, skew_y = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
+    area = right_x * bottom_y - bottom_x * right_y
+    if area == 0:
+        return None
+    g = (skew_x * bottom_y - bottom_x * skew_y) / area
+    h = (right_x * skew_y - skew_x * right_y) / area
+    rows = (
+        ((x1 - x0 + g * x1) / width, (x3 - x0 + h * x3) / height, x0),
+        ((y1 - y0 + g * y1) / width, (y3 - y0 + h * y3) / height, y0),
+        (g / width, h / height, 1.0),
+    )
+    x, y, ahead = ((a, b, c - first * (a + b)) for a, b, c in rows)
+    return x, y, ahead
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    """Return the inverse of a perspective, times a number: what it sees lies ahead, above 0."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix
+    columns = (
+        (e * i - f * h, f * g - d * i, d * h - e * g),
+        (c * h - b * i, a * i - c * g, b * g - a * h),
+        (b * f - c * e, c * d - a * f, a * e - b * d),
+    )
+    sign = math.copysign(1.0, a * columns[0][0] + b * columns[0][1] + c * columns[0][2])
+    x, y, ahead = ((sign * k, sign * m, sign * n) for k, m, n in zip(*columns, strict=True))
+    return x, y, ahead
+
+
+def _seen(matrix: Matrix, x: float, y: float) -> tuple[float, float, float]:
+    """Return where a perspective shows a point: x and y, both to be divided by the third."""
+    across, down, ahead = (a * x + b * y + c for a, b, c in matrix)
+    return across, down, ahead
+
+
+def _places(to_texels: Matrix, width: int, height: int) -> tuple[Reals, Reals]:
+    """Return where a perspective sees the centers of pixels, across and down, (height, width)."""
+    x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+    across, down, ahead = (
+        np.add.outer((b * y + c).astype(np.float32), (a * x).astype(np.float32))
+        for a, b, c in to_texels
+    )
+    # What lies at the horizon or beyond it is far outside of the texture.
+    np.maximum(ahead, HORIZON * ahead.max(), out=ahead)
+    across /= ahead
+    down /= ahead
+    return across, down
 
 
 def _looked_up(cells: Pixels, corners: Points, region: Pixels) -> Pixels:

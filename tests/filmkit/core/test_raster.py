@@ -71,3 +71,21 @@ def test_colours_are_laid_over_by_their_alpha(opacity: float) -> None:
         [10, 120, 250, 255]
     )
     assert np.abs(frame[45, 80] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("shown", [255, 90], ids=["opaque", "transparent"])
+def test_what_is_seen_exactly_from_its_side_is_not_drawn(shown: int) -> None:
+    cells = colours(3, 4)
+    cells[..., 3] = shown
+    line = [[10.0, 10.0], [60.0, 35.0], [80.0, 45.0], [30.0, 20.0]]
+    assert (drawn(cells, line) == drawn(cells, line, opacity=0.0)).all()
+
+
+@pytest.mark.parametrize("shown", [255, 90], ids=["opaque", "transparent"])
+def test_a_plane_up_to_its_horizon_is_drawn_without_warnings(shown: int) -> None:
+    cells = np.full((3, 4, 4), shown, dtype=np.uint8)
+    corners = [[70, 40], [90, 40], [400, 80], [-300, 80]]
+    with np.errstate(all="raise"):
+        picture = drawn(cells, [[float(x), float(y)] for x, y in corners])
+    assert (picture[50:75, 70:90, :3] == shown).all()
+    assert not picture[:38, :, :3].any()
