@@ -13,9 +13,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
-from typing import Any, Self, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 import cairo
@@ -38,10 +38,17 @@ __all__ = [
     "presence",
 ]
 
+Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
+Place: TypeAlias = tuple[float, float, float]
 M = TypeVar("M", bound=Mobject)
 
 SAME_POINT = 1e-5  # in scene units; what is nearer is one point of an outline
+
+AS_IT_IS = 1.0, 0.0, 0.0  # the place of what is pinned: its scale and shift
+
+STEPS = 2**18  # in which places of a path are kept, per scene unit
+FARTHEST = 2**22 * 256 / STEPS  # in scene units; cairo holds no path beyond twice as far
 
 DIGITS = 12  # of sines and cosines, after the point
 
@@ -250,15 +257,16 @@ class StageCamera(Camera):
         The picture, RGBA, uint8.
     """
 
-    pixel_array: npt.NDArray[np.uint8]
+    pixel_array: Pixels
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shot = Shot()
-        # Each outline as it was last drawn: its points in the frame, and cairo's path of them.
-        self._paths: WeakKeyDictionary[VMobject, tuple[Points, cairo.Path | None]] = (
-            WeakKeyDictionary()
-        )
+        self._outlines: WeakKeyDictionary[VMobject, _Outline] = WeakKeyDictionary()
+
+    def share_paths(self, other: StageCamera) -> None:
+        """Trace each outline once for two cameras with the same frame, of whatever sizes."""
+        self._outlines = other._outlines
 
     def pixels(self, mobject: Mobject, points: Points) -> Points:
         """Return where points (n, 3) of a mobject are drawn.
@@ -279,16 +287,108 @@ class StageCamera(Camera):
         return _in_frame(mobject, points, self.shot, self.frame_height)
 
     def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
-        self.draw_parts(self.drawing_order(mobjects))
+        parts = self.drawing_order(mobjects)
+        ground = self.ground(parts)
+        if ground is not self.background:
+            np.copyto(self.pixel_array, ground)
+        self.draw_parts(parts)
+
+    def picture(self, parts: Sequence[Heatmap | VMobject], ground: Pixels | None = None) -> Pixels:
+        """Return a new picture of parts in this order, by default over their own :meth:`ground`."""
+        own = self.pixel_array
+        # Drawn in place: a copy of what the camera has drawn would be another copy.
+        self.pixel_array = picture = (self.ground(parts) if ground is None else ground).copy()
+        try:
+            self.draw_parts(parts)
+        finally:
+            self.pixel_array_to_cairo_context.pop(id(picture), None)
+            self.pixel_array = own
+        return picture
+
+    def ground(self, parts: Sequence[Heatmap | VMobject]) -> Pixels:
+        """Return what parts are drawn over, (height, width, 4), which must not be written to."""
+        return self.background
 
     def draw_parts(self, parts: Sequence[Heatmap | VMobject]) -> None:
         """Draw mobjects over the picture, in this order, without their submobjects."""
         corners = iter(self._corners([part for part in parts if isinstance(part, Heatmap)]))
+        paths = iter(self._paths([part for part in parts if not isinstance(part, Heatmap)]))
+        context = self.get_cairo_context(self.pixel_array)
         for part in parts:
             if isinstance(part, Heatmap):
                 self._paste(part, next(corners))
             else:
-                self.display_vectorized(part, self.get_cairo_context(self.pixel_array))
+                self._draw_outline(context, part, *next(paths))
+
+    def _paths(self, parts: Sequence[VMobject]) -> Iterator[tuple[cairo.Path, Place]]:
+        """Yield the path of each outline, and how it comes into the frame: scaled, then shifted.
+
+        Of what faces the eye it is one of its own points, good for every shot. Other outlines are
+        projected, all of them at once.
+        """
+        places = []
+        new: dict[Shot | None, list[_Outline]] = {}
+        for part in parts:
+            kept = self._outlines.get(part)
+            if kept is None or not np.array_equal(kept.points, part.points):
+                _require_finite(part, part.points)
+                kept = self._outlines[part] = _Outline(part.points.copy())
+            place = self._place(part, kept)
+            shot = self.shot if place is None else None
+            if kept.path is None or kept.shot != shot:
+                new.setdefault(shot, []).append(kept)
+            places.append((kept, place or AS_IT_IS))
+        for shot, outlines in new.items():
+            points = np.concatenate([kept.points for kept in outlines])
+            if shot is not None:
+                points = shot.project(points, self.frame_height)
+            _trace(outlines, shot, points)
+        for kept, place in places:
+            assert kept.path is not None
+            yield kept.path, place
+
+    def _place(self, part: VMobject, kept: _Outline) -> Place | None:
+        """Return how an outline comes into the frame, if it is only scaled and shifted."""
+        if _attribute(part, "pinned", False):
+            return AS_IT_IS
+        if _attribute(part, "anchor", None) is not None:
+            x, y, _ = _in_frame(part, np.zeros((1, 3)), self.shot, self.frame_height)[0].tolist()
+            return 1.0, x, y
+        if self.shot.theta or self.shot.phi or kept.z is None:
+            return None
+        x, y, _ = self.shot.center
+        ends = self.shot.project(
+            np.array([[0.0, 0.0, kept.z], [1.0, 0.0, kept.z]]), self.frame_height
+        )
+        return float(ends[1, 0] - ends[0, 0]), float(ends[0, 0]), float(ends[0, 1])
+
+    def _draw_outline(
+        self,
+        context: cairo.Context[Any],
+        part: VMobject,
+        path: cairo.Path,
+        place: Place,
+    ) -> None:
+        """Draw an outline as Manim does, but nothing for a fill or stroke that it does not have."""
+        scale, x, y = place
+        context.new_path()
+        context.save()
+        context.translate(x, y)
+        context.scale(scale, scale)
+        context.append_path(path)
+        context.restore()
+        if _attribute(part, "background_stroke_width", 0):
+            self.apply_stroke(context, part, background=True)
+        rgbas = self.get_fill_rgbas(part)
+        if len(rgbas) > 1:
+            self.apply_fill(context, part)
+        else:
+            red, green, blue, alpha = rgbas[0].tolist()
+            if alpha > 0:
+                context.set_source_rgba(blue, green, red, alpha)  # as cairo has its bytes
+                context.fill_preserve()
+        if _attribute(part, "stroke_width", 0):
+            self.apply_stroke(context, part)
 
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:
         """Draw a heatmap with its corners at pixel positions (4, 2)."""
@@ -338,24 +438,6 @@ class StageCamera(Camera):
         once = [*dict.fromkeys(family[::-1])][::-1]
         return sorted(once, key=lambda part: part.z_index)
 
-    def set_cairo_context_path(self, ctx: cairo.Context[Any], vmobject: VMobject) -> Self:
-        """Give an outline to cairo: curve by curve, or as one saved path if it has not moved.
-
-        It is what manim's own method does, in half the time.
-        """
-        points = self.transform_points_pre_display(vmobject, vmobject.points)
-        before, path = self._paths.get(vmobject, (None, None))
-        unmoved = before is not None and np.array_equal(before, points)
-        ctx.new_path()
-        if unmoved and path is not None:
-            ctx.append_path(path)
-            return self
-        _require_finite(vmobject, points)
-        _trace_curves(ctx, points[:, :2])
-        # The path of something that moves would be copied for nothing.
-        self._paths[vmobject] = points.copy(), ctx.copy_path() if unmoved else None
-        return self
-
     def get_fill_rgbas(self, vmobject: VMobject) -> npt.NDArray[np.float64]:
         return _fainter(vmobject.get_fill_rgbas(), presence(vmobject))
 
@@ -365,20 +447,63 @@ class StageCamera(Camera):
         return _fainter(vmobject.get_stroke_rgbas(background), presence(vmobject))
 
 
-def _trace_curves(ctx: cairo.Context[Any], points: Points) -> None:
-    """Add cubic curves, points (4 n, 2) in the frame, to cairo's path; those that meet are one."""
-    curves = points[: len(points) // 4 * 4].reshape(-1, 8)
-    apart = np.abs(curves[1:, :2] - curves[:-1, 6:]) > SAME_POINT
-    starts = {0, *(np.flatnonzero(apart.any(axis=1)) + 1).tolist(), len(curves)}
-    numbers = curves.tolist()
-    for first, end in pairwise(sorted(starts)):
-        x, y, *_ = numbers[first]
-        ctx.move_to(x, y)
-        for curve in numbers[first:end]:
-            ctx.curve_to(*curve[2:])
-        last_x, last_y = numbers[end - 1][6:]
-        if max(abs(last_x - x), abs(last_y - y)) <= SAME_POINT:
-            ctx.close_path()
+@dataclass
+class _Outline:
+    """An outline as it was last drawn.
+
+    Attributes
+    ----------
+    points : (n, 3)
+        Its points.
+    shot
+        The shot in which they are seen; None if the path is one of the points themselves.
+    path
+        Cairo's path of them.
+    """
+
+    points: Points
+    shot: Shot | None = None
+    path: cairo.Path | None = None
+
+    @cached_property
+    def z(self) -> float | None:
+        """The plane that all points lie in; None if none that faces the eye of a flat picture."""
+        z = float(self.points[0, 2])
+        return z if (self.points[:, 2] == z).all() else None
+
+
+def _trace(outlines: Sequence[_Outline], shot: Shot | None, points: Points) -> None:
+    """Give outlines their paths: cubic curves between points (n, 3), those of all of them.
+
+    Each path is recorded in steps that do not depend on the size of the picture or on what was
+    drawn before. Curves that meet are one line.
+    """
+    recorder = _recorder()
+    places = np.clip(points[:, :2], -FARTHEST, FARTHEST)
+    for kept in outlines:
+        count = len(kept.points)
+        curves, places = places[: count // 4 * 4].reshape(-1, 8), places[count:]
+        apart = np.abs(curves[1:, :2] - curves[:-1, 6:]) > SAME_POINT
+        starts = {0, *(np.flatnonzero(apart.any(axis=1)) + 1).tolist(), len(curves)}
+        numbers = curves.tolist()
+        recorder.new_path()
+        for first, end in pairwise(sorted(starts)):
+            x, y, *_ = numbers[first]
+            recorder.move_to(x, y)
+            for curve in numbers[first:end]:
+                recorder.curve_to(*curve[2:])
+            last_x, last_y = numbers[end - 1][6:]
+            if max(abs(last_x - x), abs(last_y - y)) <= SAME_POINT:
+                recorder.close_path()
+        kept.shot, kept.path = shot, recorder.copy_path()
+
+
+@cache
+def _recorder() -> cairo.Context[Any]:
+    """Return a context that paths are recorded in, and nothing is drawn in."""
+    context = cairo.Context(cairo.ImageSurface(cairo.FORMAT_A8, 1, 1))
+    context.scale(STEPS / 256, STEPS / 256)
+    return context
 
 
 def opacity_of(heatmap: Heatmap) -> float:

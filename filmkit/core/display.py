@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Mobject, VMobject
+from manim import VMobject
 
 from filmkit.core.camera import StageCamera, presence
 from filmkit.core.heatmap import Heatmap
@@ -22,8 +22,8 @@ __all__ = ["display_key"]
 PLACE = "pinned", "glow_strength", "is_mirrored"
 
 
-def display_key(camera: StageCamera, mobjects: Iterable[Mobject]) -> bytes:
-    """Return a key of all that a camera would draw of some mobjects, in the order of drawing.
+def display_key(camera: StageCamera, parts: Iterable[Heatmap | VMobject]) -> bytes:
+    """Return a key of all that a camera would draw of some parts, in their order.
 
     It holds what the camera asks of them: corners and colours of cells, outlines and their colours,
     the light that they give, the shot and the background. Sizes in pixels are no part of it.
@@ -35,7 +35,7 @@ def display_key(camera: StageCamera, mobjects: Iterable[Mobject]) -> bytes:
     """
     background = camera.background[0, 0].tolist(), vars(camera).get("lit")
     whole = blake2b(repr((camera.shot, background)).encode(), digest_size=16)
-    for part in camera.drawing_order(mobjects):
+    for part in parts:
         own = vars(part)
         anchor = own.get("anchor")
         place = anchor(camera.shot) if callable(anchor) else anchor

@@ -13,7 +13,7 @@ without rounding: so it is the same, bit by bit, on every processor.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -204,28 +204,94 @@ class LitCamera(StageCamera):
         super().__init__(**kwargs)
         self.lit = True
         self._emission, self._mirror = _Emission(self), _Mirror(self)
+        self._emission.share_paths(self)
+        factor = _factor(self.pixel_width, self.pixel_height)
+        self._ground = _Ground(self.pixel_height, self.pixel_width, factor)
 
-    def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
-        parts = self.drawing_order(mobjects)
-        if self.lit:
-            self._lay_light(parts)
-        self.draw_parts(parts)
-
-    def _lay_light(self, parts: Sequence[Part]) -> None:
+    def ground(self, parts: Sequence[Part]) -> Pixels:
         shining = [part for part in parts if _strength(part) > 0]
         mirrors = [part for part in parts if _is_mirrored(part)]
         reflected = _floor_share(self.shot) if mirrors else 0
-        if not shining and not reflected:
-            return
-        height, width = self._emission.pixel_array.shape[:2]
-        light = np.full((height, width, 3), LIGHT_OF_LEVELS[self.background[0, 0, :3]])
-        if reflected:
-            image = self._mirror.sketch(mirrors, _from_below(self.shot))
-            light += _times(_soft(image[::-1]), reflected / 256 / SOFT)
-        if shining:
-            image = self._emission.sketch(shining, self.shot)
-            light += _times(_halos(_soft(image)), STRONGEST)
-        _enlarge(light, self.pixel_width // width, self.pixel_array)
+        if not self.lit or not (shining or reflected):
+            return self.background
+        image = self._mirror.sketch(mirrors, _from_below(self.shot))[::-1] if reflected else None
+        emission = self._emission.sketch(shining, self.shot) if shining else None
+        return self._ground.lit(self.background[0, 0, :3], image, reflected, emission)
+
+
+class _Ground:
+    """A background with light on it, in arrays that are used again: new ones take longer to get.
+
+    Parameters
+    ----------
+    height, width
+        Size of the picture, in pixels.
+    factor
+        How many times smaller light is computed.
+    """
+
+    def __init__(self, height: int, width: int, factor: int) -> None:
+        self._picture = np.empty((height, width, 4), dtype=np.uint8)
+        self._light = np.empty((height // factor, width // factor, 3), dtype=np.float32)
+        self._strip = np.empty((TILE + 2 * factor, width, 3), dtype=np.float32)
+        self._levels = np.empty((TILE, width, 3), dtype=np.uint8)
+        self._factor = factor
+        self._made_of: list[npt.NDArray[Any]] = []
+
+    def lit(
+        self, colour: Pixels, image: Pixels | None, reflected: int, emission: Pixels | None
+    ) -> Pixels:
+        """Return the picture (height, width, 4), which is made again only if its light differs.
+
+        Parameters
+        ----------
+        colour : (3,)
+            The background's.
+        image : (height, width, 4) or None
+            What the floor mirrors, as small as light is computed.
+        reflected
+            How much of it, in 256ths.
+        emission : (height, width, 4) or None
+            What shines, of the same size.
+        """
+        made_of = [np.asarray(part) for part in (colour, image, reflected, emission)]
+        if not self._made_of or not all(map(np.array_equal, made_of, self._made_of)):
+            light = self._light
+            light[:] = LIGHT_OF_LEVELS[colour]
+            if image is not None:
+                light += _times(_soft(image), reflected / 256 / SOFT)
+            if emission is not None:
+                light += _times(_halos(_soft(emission)), STRONGEST)
+            self.enlarge(light)
+            self._made_of = [part.copy() for part in made_of]
+        return self._picture
+
+    def enlarge(self, light: Light) -> Pixels:
+        """Draw light (h, w, 3), which is overwritten, as large as the picture, and return that.
+
+        A root is the same on every processor. Its levels are rounded down to 256ths, which are so
+        few digits that interpolation by 8ths or 16ths of them is exact.
+        """
+        factor = self._factor
+        np.minimum(light, LIGHT_OF_LEVELS[-1], out=light)
+        levels = _times(np.sqrt(light, out=light), 256)
+        levels = _times(np.floor(levels, out=levels), 1 / 256)
+        padded = cv2.copyMakeBorder(levels, 1, 1, 0, 0, cv2.BORDER_REPLICATE)
+        width = self._picture.shape[1]
+        dither = _dither(width)
+        rows = TILE // factor
+        # In strips, which stay in the processor's cache.
+        for top in range(0, len(light), rows):
+            strip = padded[top : top + rows + 2]
+            height = len(strip) * factor
+            large = cv2.resize(
+                strip, (width, height), dst=self._strip[:height], interpolation=cv2.INTER_LINEAR
+            )[factor:-factor]
+            shown = self._levels[: len(large)]
+            cv2.add(large, dither[: len(large)], dst=shown, dtype=cv2.CV_8U)
+            start = top * factor
+            cv2.cvtColor(shown, cv2.COLOR_RGB2RGBA, dst=self._picture[start : start + len(large)])
+        return self._picture
 
 
 def _factor(width: int, height: int) -> int:
@@ -304,41 +370,17 @@ def _halos(near: Light) -> Light:
 
 
 def _times(light: Light, factor: float) -> Light:
-    """Return light multiplied in place: new arrays of this size would take longer to get."""
+    """Return light multiplied in place."""
     return np.multiply(light, light.dtype.type(factor), out=light)
-
-
-def _enlarge(light: Light, factor: int, target: Pixels) -> None:
-    """Draw light, which is overwritten, enlarged by a power of two into a picture (h, w, 4).
-
-    A root is the same on every processor. Its levels are rounded down to 256ths, which are so few
-    digits that interpolation by 8ths or 16ths of them is exact.
-    """
-    np.minimum(light, LIGHT_OF_LEVELS[-1], out=light)
-    levels = _times(np.sqrt(light, out=light), 256)
-    levels = _times(np.floor(levels, out=levels), 1 / 256)
-    padded = cv2.copyMakeBorder(levels, 1, 1, 0, 0, cv2.BORDER_REPLICATE)
-    dither = _dither(target.shape[1])
-    rows = TILE // factor
-    # In strips, which stay in the processor's cache.
-    for top in range(0, len(light), rows):
-        strip = padded[top : top + rows + 2]
-        large = cv2.resize(strip, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
-        large = large[factor:-factor]
-        cv2.add(large, dither[: len(large)], dst=large)
-        start = top * factor
-        cv2.cvtColor(
-            large.astype(np.uint8), cv2.COLOR_RGB2RGBA, dst=target[start : start + len(large)]
-        )
 
 
 @cache
 def _dither(width: int) -> npt.NDArray[np.float32]:
-    """Return what is added to a strip before levels are rounded down, 0 to 1, (TILE, width, 3).
+    """Return what is added to a strip before levels are rounded, -1/2 to 1/2, (TILE, width, 3).
 
-    It is always the same noise, of short dashes, which masters hold in fewer bytes than dots.
+    It is always the same noise, of short dashes, which films hold in fewer bytes than dots.
     """
     noise = np.random.default_rng(0).permutation(TILE**2 // DASH).reshape(TILE, -1)
     shares = (noise.repeat(DASH, axis=1) + 0.5) / noise.size
     row = np.tile(shares, -(-width // TILE))[:, :width, None]
-    return np.ascontiguousarray(np.repeat(row, 3, axis=2), dtype=np.float32)
+    return np.ascontiguousarray(np.repeat(row - 0.5, 3, axis=2), dtype=np.float32)

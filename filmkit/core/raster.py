@@ -203,12 +203,13 @@ def _warped(
         return None
     places = _places(_inverse(to_pixels), region.shape[1], region.shape[0])
     if not small:
-        for place in places:
-            place += TO_32NDS
-            place -= TO_32NDS
+        places += TO_32NDS
+        places -= TO_32NDS
+    across_texels, down_texels = places
     drawn = cv2.remap(
         texels,
-        *places,
+        across_texels,
+        down_texels,
         cv2.INTER_NEAREST if small else cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT if rim else cv2.BORDER_REPLICATE,
     )
@@ -256,18 +257,17 @@ def _seen(matrix: Matrix, x: float, y: float) -> tuple[float, float, float]:
     return across, down, ahead
 
 
-def _places(to_texels: Matrix, width: int, height: int) -> tuple[Reals, Reals]:
-    """Return where a perspective sees the centers of pixels, across and down, (height, width)."""
+def _places(to_texels: Matrix, width: int, height: int) -> Reals:
+    """Return where a perspective sees the centers of pixels, across and down, (2, h, w)."""
     x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
-    across, down, ahead = (
-        np.add.outer((b * y + c).astype(np.float32), (a * x).astype(np.float32))
-        for a, b, c in to_texels
-    )
+    by_x, by_y, start = np.array(to_texels).T[..., None]
+    along_row, along_column = (by_x * x).astype(np.float32), (by_y * y + start).astype(np.float32)
+    seen = along_column[:, :, None] + along_row[:, None, :]
+    places, ahead = seen[:2], seen[2]
     # What lies at the horizon or beyond it is far outside of the texture.
     np.maximum(ahead, HORIZON * ahead.max(), out=ahead)
-    across /= ahead
-    down /= ahead
-    return across, down
+    places /= ahead
+    return places
 
 
 def _looked_up(cells: Pixels, corners: Points, region: Pixels) -> Pixels:

@@ -119,22 +119,12 @@ class FilmRenderer(CairoRenderer):
         self, mobjects: Iterable[Mobject], frames: int = 0, background: Pixels | None = None
     ) -> Pixels | None:
         """Draw a picture that some frames show, or note what would be drawn; return it if drawn."""
+        parts = self.camera.drawing_order(mobjects)
         if self.seen is not None:
-            self.seen.update(frames.to_bytes(4) + display_key(self.camera, mobjects))
+            self.seen.update(frames.to_bytes(4) + display_key(self.camera, parts))
         if self.receiver is None:
             return None
-        picture = self._draw(mobjects, background)
+        picture: Pixels = self.camera.picture(parts, background)
         if frames:
             self.receiver(picture, frames)
-        return picture
-
-    def _draw(self, mobjects: Iterable[Mobject], background: Pixels | None = None) -> Pixels:
-        """Return a picture of mobjects over a background, by default the camera's own."""
-        camera = self.camera
-        picture: Pixels = (camera.background if background is None else background).copy()
-        # Drawn in place: a copy of what the camera has drawn would be another copy.
-        own, camera.pixel_array = camera.pixel_array, picture
-        camera.capture_mobjects(mobjects)
-        camera.pixel_array_to_cairo_context.pop(id(picture), None)
-        camera.pixel_array = own
         return picture

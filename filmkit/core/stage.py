@@ -592,7 +592,7 @@ class Stage(Scene):
             answer=answer,
             loop=_is_beat(method) and cast(Any, method).beat.loop,
             seen=(self._part_keys[False], self._part_keys[True]),
-            last=display_key(self.camera, self.with_notes()).hex(),
+            last=display_key(self.camera, self.camera.drawing_order(self.with_notes())).hex(),
         )
         self.beats.append(record)
         if self.on_beat_end:

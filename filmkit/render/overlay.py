@@ -308,7 +308,7 @@ def _caption_key(
     lines: tuple[str, ...], theme: str, language: str, frame: tuple[float, float]
 ) -> bytes:
     """Return a key of what is drawn of a caption in a frame of this size, as Manim has it now."""
-    return display_key(StageCamera(pixel_width=1, pixel_height=1), _caption(lines, theme, language))
+    return _key(_caption(lines, theme, language))
 
 
 def _caption(lines: tuple[str, ...], theme: str, language: str) -> list[Mobject]:
@@ -345,7 +345,13 @@ def _note_stamp(texts: tuple[str, str], theme: str, size: tuple[int, int]) -> _S
 @lru_cache(maxsize=1024)
 def _note_key(texts: tuple[str, str], theme: str, frame: tuple[float, float]) -> bytes:
     """Return a key of what is drawn of notes in a frame of this size, as Manim has it now."""
-    return display_key(StageCamera(pixel_width=1, pixel_height=1), [_note(texts, theme)])
+    return _key([_note(texts, theme)])
+
+
+def _key(mobjects: list[Mobject]) -> bytes:
+    """Return a key of what a camera would draw of mobjects."""
+    camera = StageCamera(pixel_width=1, pixel_height=1)
+    return display_key(camera, camera.drawing_order(mobjects))
 
 
 def _note(texts: tuple[str, str], theme: str) -> Mobject:

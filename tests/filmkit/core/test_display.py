@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from manim import PI, RED, UP, Dot, Group, Mobject, Square, Text, VGroup, config
+from manim import PI, RED, UP, Dot, Group, Mobject, Square, VGroup, config
 from manim.utils.family import extract_mobject_family_members
 
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
@@ -14,6 +14,7 @@ from filmkit.core.display import display_key
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import LitCamera, glow, mirrored
 from filmkit.core.norm import Norm
+from filmkit.core.text import Label
 from filmkit.render.manim_config import manim_config
 from filmkit.render.quality import Quality
 
@@ -31,7 +32,7 @@ class Picture:
         self.mobjects: list[Mobject] = [self.cells, self.square]
 
     def key(self) -> bytes:
-        return display_key(self.camera, self.mobjects)
+        return display_key(self.camera, self.camera.drawing_order(self.mobjects))
 
     def pixels(self) -> np.ndarray:
         self.camera.reset()
@@ -147,7 +148,7 @@ def test_what_draws_nothing_is_no_part_of_it(
 
 def test_parts_are_drawn_in_the_order_of_manim(picture: Picture) -> None:
     back = Square().set_z_index(-1)
-    inner = VGroup(Square(), VGroup(Dot(), back), Text("word"))
+    inner = VGroup(Square(), VGroup(Dot(), back), Label("word"))
     groups = [inner, Group(picture.cells, Dot().set_z_index(2)), Square(), back, inner[0]]
     expected = extract_mobject_family_members(groups, use_z_index=True, only_those_with_points=True)
     assert picture.camera.drawing_order(groups) == expected

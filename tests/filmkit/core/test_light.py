@@ -185,6 +185,37 @@ def test_a_background_of_its_own_keeps_its_colour_far_from_any_light() -> None:
         np.testing.assert_array_equal(camera.pixel_array[5, 5], [16, 32, 48, 255])
 
 
+def test_light_is_computed_again_only_if_it_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    enlarge, made = light._Ground.enlarge, []
+
+    def noted(ground: light._Ground, levels: light.Light) -> npt.NDArray[np.uint8]:
+        made.append(1)
+        return enlarge(ground, levels)
+
+    monkeypatch.setattr(light._Ground, "enlarge", noted)
+    lamp, word = glow(mirrored(plate(0.6))), square("#123456", 0.5).shift([2.2, 0.4, 0])
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: word.shift([0.1, 0, 0]),
+        lambda: lamp.shift([0.1, 0, 0]),
+        lambda: glow(lamp, 2.0),
+        lambda: glow(lamp, 0.0),
+    ]
+    counts = []
+    with changed_config(SMALL):
+        camera = LitCamera(background_color="#000000")
+        camera.shot = ROOM
+        for change in changes:
+            change()
+            counts.append(len(made))
+            camera.capture_mobjects([lamp, word])
+            picture = camera.pixel_array[..., :3].copy()
+            np.testing.assert_array_equal(picture, drawn(lamp, word))
+            camera.reset()
+    # Each picture is drawn by another camera too.
+    assert np.diff([*counts, len(made)]).tolist() == [2, 1, 2, 2, 2]
+
+
 # The same on every processor
 
 
@@ -208,9 +239,8 @@ def some_light(height: int = 270, width: int = 480) -> light.Light:
 
 def enlarged(levels: light.Light, factor: int) -> Picture:
     height, width = levels.shape[:2]
-    target = np.zeros((height * factor, width * factor, 4), np.uint8)
-    light._enlarge(levels.copy(), factor, target)
-    return target[..., :3].astype(int)
+    ground = light._Ground(height * factor, width * factor, factor)
+    return ground.enlarge(levels.copy())[..., :3].astype(int)
 
 
 @pytest.mark.parametrize("size", [(270, 480), (240, 427), (427, 240)])
@@ -253,8 +283,8 @@ def test_enlarging_is_interpolation_in_whole_numbers() -> None:
         roots = np.stack(phases, axis + 1).reshape(
             [4 * n if a == axis else n for a, n in enumerate(roots.shape)]
         )
-    dither = np.round(light._dither(128)[:64] * 2**14).astype(int)
-    np.testing.assert_array_equal(enlarged(some, 4), (roots + dither) >> 14)
+    expected = np.rint(roots / 2**14 + light._dither(128)[:64])
+    np.testing.assert_array_equal(enlarged(some, 4), expected)
 
 
 def test_a_slow_gradient_has_no_bands() -> None:
