@@ -77,8 +77,9 @@ EXTRAS = {
 FONTS = ("font-source-sans-pro", "manimgx-fonts")  # Python packages that contain the fonts
 
 GB = 1e9  # bytes
-SCENE_SPACE = 1.0 * GB  # disk space of the longest scene in full HD, with its masters
-FILM_SPACE = 4.0 * GB  # disk space of all scenes in full HD, with their masters
+# Disk space in full HD, with the masters that other formats than mp4 need.
+SCENE_SPACE = 1.0 * GB  # of the longest scene
+FILM_SPACE = 4.0 * GB  # of all scenes
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The cache of rendered files: masters of beats, their encoded segments, pictures, rehearsals.
+"""The cache of rendered files: segments of films, masters, pictures, rehearsals.
 
 The name of each file starts with a cache key: a hash of all that the file depends on. So a cached
 file is never out of date, and every file may be deleted at any time. When the folder grows beyond

@@ -31,15 +31,16 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.support.assets import installing
-from extract.support.files import OutputError, atomic_write, write_bytes
+from extract.support.files import OutputError, write_bytes
 from extract.support.plain_text import error_line, escaped
 from extract.support.printing import echo
+from extract.support.temporary import temporary_folder
 from filmkit.core.language import catalogue_folder
 from filmkit.core.renderer import FrameReceiver, Pixels
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import PoolError, RenderError, explain
-from filmkit.render.movie import master_pixels, read_master
+from filmkit.render.movie import read_master, shown_pixels
 from filmkit.render.processes import POLL_SECONDS, SILENT_SECONDS
 from filmkit.render.quality import Quality
 from filmkit.render.runner import rehearse
@@ -49,6 +50,7 @@ from filmkit.render.workers import (
     RenderJob,
     WorkerPool,
     encode_segment,
+    has_segment,
 )
 
 try:
@@ -167,15 +169,9 @@ class ClusterWorkerPool(WorkerPool):
         await connection.close()
 
     def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
-        # Where a master exists, its segment is encoded on this machine.
-        if task in self._unfinished and is_sealed(task.master):
-            self._encode(task)
+        if task in self._unfinished and has_segment(self._job, task):
+            self._unfinished.discard(task)
         super().wait(task, progress)
-
-    def _encode(self, task: BeatTask) -> None:
-        # A segment is made from the master here, because what is in it could not be checked.
-        encode_segment(self._job, task)
-        self._unfinished.discard(task)
 
     def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
         if not self._arrivals.has_ready():
@@ -245,13 +241,15 @@ class ClusterWorkerPool(WorkerPool):
 
     def _submit_missing(self) -> None:
         """Submit what has to be drawn and is not asked for; of parts that look alike, one."""
-        asked = {task.master for task in self._futures.values()}
+        asked = {task.segment for task in self._futures.values()}
         tasks: dict[Path, BeatTask] = {}
         for task in self._job.tasks:
             if task in self._unfinished and task.entry not in self._failures:
-                tasks.setdefault(task.master, task)
+                tasks.setdefault(task.segment, task)
         missing = [
-            task for master, task in tasks.items() if master not in asked and not is_sealed(master)
+            task
+            for segment, task in tasks.items()
+            if segment not in asked and not any(map(is_sealed, task.files))
         ]
         # As long as no worker is refused, one that comes later is welcome too.
         self._submit(missing, self._present - self._refused.keys() if self._refused else None)
@@ -285,7 +283,7 @@ class ClusterWorkerPool(WorkerPool):
         task = self._futures.pop(future)
         self._last_arrival, self._silences = time.monotonic(), 0
         try:
-            worker, master, refusal = future.result(SILENT_SECONDS)
+            worker, drawn, refusal = future.result(SILENT_SECONDS)
         except distributed.CancelledError as error:
             raise self._scheduler_gone() from error
         except TimeoutError:
@@ -307,7 +305,7 @@ class ClusterWorkerPool(WorkerPool):
             if refusal:
                 self._refuse(worker, refusal)
             elif worker not in self._refused:
-                self._check(task, worker, master, progress)
+                self._check(task, worker, drawn, progress)
         self._submit_missing()
 
     def _fail(self, task: BeatTask, text: str, *, unwritable: bool = False) -> None:
@@ -333,7 +331,7 @@ class ClusterWorkerPool(WorkerPool):
             del self._futures[future]
 
     def _check(
-        self, task: BeatTask, worker: str, master: bytes, progress: Callable[[int], None]
+        self, task: BeatTask, worker: str, drawn: bytes, progress: Callable[[int], None]
     ) -> None:
         """Store a part if it is what was asked for; else refuse its worker."""
         try:
@@ -343,7 +341,7 @@ class ClusterWorkerPool(WorkerPool):
             self._fail(task, explain(error, verbose=self._job.request.verbose))
             return
         try:
-            self._store(task, master)
+            self._store(task, drawn)
         except OutputError as error:
             # Nothing can be written here, on a full disk say: no other part could be, either.
             for other in self._job.tasks:
@@ -354,30 +352,36 @@ class ClusterWorkerPool(WorkerPool):
         else:
             progress(task.frames)
             # Others may draw it too, as it had not come for long.
-            self._drop([f for f, other in self._futures.items() if other.master == task.master])
+            self._drop([f for f, other in self._futures.items() if other.segment == task.segment])
 
-    def _store(self, task: BeatTask, content: bytes) -> None:
-        """Write a master from a worker to the cache, and the segment that is made from it.
+    def _store(self, task: BeatTask, drawn: bytes) -> None:
+        """Make the files of a part from what a worker has drawn, which is lossless.
+
+        A segment is encoded on this machine: what lossy pictures show could not be checked as well.
 
         Raises
         ------
         ValueError
             When it is not that of this part.
         """
-        with atomic_write(task.master) as received:
-            write_bytes(received, content)
+        with temporary_folder() as folder:
+            received = folder / "received.mov"
+            write_bytes(received, drawn)
             samples = self._samples[task.entry][task.beat, task.tail]
             _verify(received, task, self._job.request.quality, samples)
-        seal(task.master)
-        self._encode(task)
+            encode_segment(self._job, task, received)
+        if task.master:
+            write_bytes(task.master, drawn)
+            seal(task.master)
+        self._unfinished.discard(task)
 
 
-def _verify(master: Path, task: BeatTask, quality: Quality, samples: Mapping[int, Squares]) -> None:
-    """Check a master that a worker has drawn.
+def _verify(drawn: Path, task: BeatTask, quality: Quality, samples: Mapping[int, Squares]) -> None:
+    """Check what a worker has drawn.
 
     Parameters
     ----------
-    master, task
+    drawn, task
         The file, and the part that it should show.
     quality
         Its size and frame rate.
@@ -390,7 +394,7 @@ def _verify(master: Path, task: BeatTask, quality: Quality, samples: Mapping[int
         When it has another size, another number of frames or other pictures.
     """
     count = 0
-    for picture, repeat in read_master(master, quality.frame_rate):
+    for picture, repeat in read_master(drawn, quality.frame_rate):
         if repeat < 1:
             raise ValueError("its frames are in no order")
         if picture.shape[:2] != (quality.height, quality.width):
@@ -440,7 +444,7 @@ def _samples(job: RenderJob, entry: SceneEntry) -> dict[tuple[str, bool], dict[i
         stage.renderer.only = drawn
 
         def take(picture: Pixels, repeat: int) -> None:
-            seen = _squares(master_pixels(picture, transparent=request.settings.transparent))
+            seen = _squares(shown_pixels(picture, transparent=request.settings.transparent))
             pictures.extend([seen] * repeat)
 
         yield take

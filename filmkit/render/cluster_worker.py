@@ -24,6 +24,8 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import EditedError, RenderError, explain
 from filmkit.render.keys import Keys
 from filmkit.render.manim_config import manim_config
+from filmkit.render.movie import lossless
+from filmkit.render.overlay import NOTHING
 from filmkit.render.workers import RenderJob, SceneWorker
 
 __all__ = ["draw_part", "portable_draw"]
@@ -77,8 +79,8 @@ def draw_part(job: RenderJob, files: dict[str, bytes], *traces: bytes) -> tuple[
 
     Returns
     -------
-    master
-        Content of the part's master.
+    drawn
+        Content of a file of its frames, without overlay and without loss.
     refusal
         Why this worker cannot draw the film, as another one may; else "".
 
@@ -90,7 +92,7 @@ def draw_part(job: RenderJob, files: dict[str, bytes], *traces: bytes) -> tuple[
     folder = distributed.get_worker().local_directory
     try:
         with DRAWING_LOCK, TemporaryDirectory(dir=folder) as own:
-            return _master(job, files, traces, Path(own)), ""
+            return _drawn(job, files, traces, Path(own)), ""
     except EditedError:
         return b"", OUTDATED
     except (OSError, OutputError, TraceError) as error:
@@ -102,10 +104,8 @@ def draw_part(job: RenderJob, files: dict[str, bytes], *traces: bytes) -> tuple[
     raise failure
 
 
-def _master(
-    job: RenderJob, files: dict[str, bytes], traces: Sequence[bytes], folder: Path
-) -> bytes:
-    """Draw a part in a folder, and return the content of its master.
+def _drawn(job: RenderJob, files: dict[str, bytes], traces: Sequence[bytes], folder: Path) -> bytes:
+    """Draw a part in a folder, and return the content of the file.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _master(
         Any error of the scene's code.
     """
     (task,) = job.tasks
-    if not task.master.name.startswith(Keys(job.request).part_key(task.seen)):
+    if not task.segment.name.startswith(Keys(job.request).part_key(task.seen)):
         raise EditedError
     trace, *compared = (folder / f"trace-{i}.safetensors" for i in range(len(traces)))
     for path, content in zip([trace, *compared], traces, strict=True):
@@ -133,12 +133,14 @@ def _master(
         _scene_files(task.entry, files, folder / "code") as entry,
         manim_config(job.request.quality, verbosity=job.request.verbosity),
     ):
-        master = folder / task.master.name
         settings = replace(job.request.settings, compare=next(iter(compared), None))
+        encoding = lossless(transparent=settings.transparent)
+        path = folder / f"drawn{encoding.suffix}"
+        local_task = replace(task, entry=entry, segment=path, master=None, overlay=NOTHING)
         local_job = replace(
             job,
-            tasks=(replace(task, entry=entry, master=master),),
-            segment_encoding=None,
+            tasks=(local_task,),
+            encoding=encoding,
             request=replace(job.request, trace=trace, settings=settings),
         )
         SceneWorker(local_job)(local_job.tasks, tell)
@@ -146,7 +148,7 @@ def _master(
         raise EditedError
     if not kept:
         raise RenderError("it draws something else each time that it runs: leave out --cluster")
-    return master.read_bytes()
+    return path.read_bytes()
 
 
 def _is_cancelled() -> bool:

@@ -1,4 +1,4 @@
-"""Write films in every file format, from masters of beats or from segments made of them."""
+"""Write films in every file format, from the segments of their parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from extract.support.temporary import temporary_folder
 from filmkit.render import movie
 from filmkit.render.films import Chapters, join
 from filmkit.render.formats import FORMATS
-from filmkit.render.movie import Encoding, Pixels, read_master
+from filmkit.render.movie import Encoding, Pixels, lossless, read_master
 from filmkit.voice.sounds import Samples
 from filmkit.words.captions import Cue
 
@@ -31,8 +31,8 @@ FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # what they leave in 
 PALETTE_PICTURES = 24  # about how many pictures the palette of a GIF is chosen from
 
 
-def encoding_of(file_format: str, *, transparent: bool, master: bool = False) -> Encoding | None:
-    """Return the encoding of a format's segments, or None if it is not joined from segments.
+def encoding_of(file_format: str, *, transparent: bool, master: bool = False) -> Encoding:
+    """Return the encoding of a format's segments; they are lossless if they are not joined.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def encoding_of(file_format: str, *, transparent: bool, master: bool = False) ->
     name = output.clear_encoding if transparent else output.encoding
     if master and output.master_encoding:
         name = output.master_encoding
-    return getattr(movie, name) if name else None
+    return getattr(movie, name) if name else lossless(transparent=transparent)
 
 
 def target_of(path: Path, file_format: str) -> Path:
@@ -96,12 +96,12 @@ def deliver(
     OutputError
         When the film cannot be written.
     """
-    if encoding := encoding_of(file_format, transparent=transparent):
+    if FORMATS[file_format].encoding:
         return join(
             target,
             files,
             frame_rate=frame_rate,
-            encoding=encoding,
+            encoding=encoding_of(file_format, transparent=transparent),
             title=title,
             chapters=chapters,
             cues=cues,
@@ -115,10 +115,10 @@ def deliver(
     return _write_sequence(target, pictures)
 
 
-def _pictures(masters: Iterable[Path], frame_rate: int) -> Iterator[tuple[Pixels, int]]:
-    """Yield the pictures of masters in order, each with the number of frames that it is shown."""
-    for master in masters:
-        yield from read_master(master, frame_rate)
+def _pictures(files: Iterable[Path], frame_rate: int) -> Iterator[tuple[Pixels, int]]:
+    """Yield the pictures of lossless segments in order, each with its number of frames."""
+    for file in files:
+        yield from read_master(file, frame_rate)
 
 
 def _write_last(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Path:
@@ -199,14 +199,14 @@ def _save(picture: Pixels, path: Path, target: Path) -> None:
         raise OutputError(target, error) from error
 
 
-def _write_gif(target: Path, masters: list[Path], frame_rate: int, *, transparent: bool) -> Path:
+def _write_gif(target: Path, files: list[Path], frame_rate: int, *, transparent: bool) -> Path:
     """Write an animated GIF with one palette; a held picture is one image with a long duration."""
-    holds = [repeat for _, repeat in _pictures(masters, frame_rate)]
-    palette = _palette(masters, frame_rate, every=max(1, len(holds) // PALETTE_PICTURES))
+    holds = [repeat for _, repeat in _pictures(files, frame_rate)]
+    palette = _palette(files, frame_rate, every=max(1, len(holds) // PALETTE_PICTURES))
     # A GIF counts in hundredths of a second. The start times are rounded, not the durations, so
     # that rounding errors do not add up.
     times = [round(100 * frames / frame_rate) for frames in accumulate(holds, initial=0)]
-    images = (_reduced(picture, palette) for picture, _ in _pictures(masters, frame_rate))
+    images = (_reduced(picture, palette) for picture, _ in _pictures(files, frame_rate))
     # What an image leaves out is transparent (2), or what the image before it shows there (1).
     gaps: dict[str, int] = {"disposal": 1}
     if transparent:
@@ -229,11 +229,11 @@ def _write_gif(target: Path, masters: list[Path], frame_rate: int, *, transparen
     return target
 
 
-def _palette(masters: list[Path], frame_rate: int, *, every: int) -> Image.Image:
+def _palette(files: list[Path], frame_rate: int, *, every: int) -> Image.Image:
     """Return the palette that suits every ``every``-th picture best; its last entry is unused."""
     samples = [
         cv2.resize(picture[..., :3], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
-        for i, (picture, _) in enumerate(_pictures(masters, frame_rate))
+        for i, (picture, _) in enumerate(_pictures(files, frame_rate))
         if i % every == 0
     ]
     return Image.fromarray(np.concatenate(samples)).quantize(TRANSPARENT_INDEX)

@@ -18,7 +18,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
 from filmkit.render.errors import RenderError
-from filmkit.render.movie import Encoding, open_container
+from filmkit.render.movie import MP4, Encoding, open_container
 from filmkit.render.overlay import Overlay, overlay_digest
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.tracks import SoundTrack, mux_captions
@@ -83,7 +83,10 @@ def plan_scene(
     rehearsals: Rehearsals,
     encoding: Encoding,
 ) -> Plan:
-    """Return the plan of a scene's film: the cache paths of its beats' masters and segments.
+    """Return the plan of a scene's film: the cache paths of the segments and masters of its beats.
+
+    Films in the default encoding need no masters. Who wants another one may want a third, too: then
+    the frames are kept without loss, so that each is drawn once for all of them.
 
     Parameters
     ----------
@@ -92,7 +95,7 @@ def plan_scene(
     beats
         Names of the beats that the film shows.
     rehearsals
-        Beats, times and cache keys of the scene; its cache holds masters and segments.
+        Beats, times and cache keys of the scene; its cache holds segments and masters.
     encoding
         How segments are encoded.
     """
@@ -105,8 +108,8 @@ def plan_scene(
             entry,
             record.name,
             tail,
-            master=cache.path(key, ".master.mov"),
-            segment=cache.path(key, f".{keys.encoding_key}.{encoding.ending}"),
+            segment=cache.path(key, f".{encoding.ending}"),
+            master=None if encoding == MP4 else cache.path(key, ".master.mov"),
             frames=frames,
             seen=record.seen[tail],
         )
@@ -166,9 +169,10 @@ def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
     """Return the tasks whose segment is not in the cache, and mark all files there as used now."""
 
     def is_finished(task: BeatTask) -> bool:
-        if finished := cache.holds(task.segment):
+        finished = cache.holds(task.segment)
+        if finished and task.master:
             cache.mark_used(task.master)  # it is large, and not read in this run
-        else:
+        elif task.master:
             cache.holds(task.master)  # if it is damaged, it is removed
         return finished
 

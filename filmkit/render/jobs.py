@@ -27,7 +27,7 @@ from filmkit.render.films import (
     unfinished_tasks,
     with_overlays,
 )
-from filmkit.render.movie import MASTER, MASTER_ALPHA, Encoding
+from filmkit.render.movie import Encoding
 from filmkit.render.overlay import film_overlays
 from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
 from filmkit.render.progress import Meter, make_meter
@@ -242,8 +242,7 @@ def plan_films(
         beats: Collection[str] = wanted_beats(entry, names, request.beat, "--beat")
         if request.selection:
             beats = {ARRIVE, *request.selection[entry]}
-        encoding = _encodings(request)[1]
-        return plan_scene(entry, beats, rehearsals=rehearsals, encoding=encoding)
+        return plan_scene(entry, beats, rehearsals=rehearsals, encoding=_encoding(request))
 
     plans = for_each_scene(request, entries, plan)
     shown = ("", "")
@@ -267,25 +266,21 @@ def render_job(plans: Collection[Plan], rehearsals: Rehearsals) -> RenderJob:
     tasks = [task for plan in plans for task in unfinished_tasks(plan, rehearsals.cache)]
     files = {plan.entry: plan.rehearsal.files for plan in plans}
     drawing = rehearsals.keys.drawing
-    return RenderJob(tuple(tasks), request, *_encodings(request), drawing, files)
+    return RenderJob(tuple(tasks), request, _encoding(request), drawing, files)
 
 
-def _encodings(request: RenderRequest) -> tuple[Encoding, Encoding]:
-    """Return how masters and segments are encoded.
-
-    Notes and captions are drawn into segments, never into masters: every format needs segments.
-    """
-    transparent = request.settings.transparent
-    master = MASTER_ALPHA if transparent else MASTER
-    segment = encoding_of(request.file_format, transparent=transparent, master=request.master)
-    return master, segment or master
+def _encoding(request: RenderRequest) -> Encoding:
+    """Return how segments are encoded."""
+    return encoding_of(
+        request.file_format, transparent=request.settings.transparent, master=request.master
+    )
 
 
 def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
     """Remove from the cache what these plans do not need, as far as its limit asks for it."""
     needed = set()
     for task in chain.from_iterable(plan.tasks for plan in plans):
-        needed |= {task.segment} if task.segment.exists() else {task.master, task.segment}
+        needed |= {task.segment} if task.segment.exists() else {*task.files}
     cache.shrink(needed)
 
 

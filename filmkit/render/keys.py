@@ -41,7 +41,7 @@ DRAWING = tuple(
         "render/movie.py",
     )
 )
-"""What turns what is on stage into pictures, and writes these to masters."""
+"""What turns what is on stage into pictures, and writes these into files."""
 
 LIBRARIES = (
     "av",
@@ -101,11 +101,6 @@ class Keys:
     def last_key(self, record: BeatRecord) -> str:
         """Return the key of the last picture of a beat, with the notes at its top."""
         return digest(self._drawing, record.last)
-
-    @cached_property
-    def encoding_key(self) -> str:
-        """A short key of the code that turns masters into pieces of films."""
-        return file_hash(PROJECT / "filmkit" / "render" / "movie.py")[:SHORT]
 
     @cached_property
     def drawing(self) -> str:

@@ -1,10 +1,10 @@
-"""Encode frames from memory into a video file, and read masters back.
+"""Encode frames from memory into a video file, and read those without loss back.
 
 Manim encodes every animation into a file of its own and joins the files afterwards, with colours in
 BT.601 that no tag declares and an index at the end of the file. Here colours are converted to
 BT.709 and tagged as such, and an mp4 has its index at the start, so that it plays everywhere and
-starts at once. An :class:`Encoding` says how pictures become a file. Masters, from which every film
-is made, are lossless.
+starts at once. An :class:`Encoding` says how pictures become a file. Masters, from which films in
+several formats can be made, are lossless.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ __all__ = [
     "Encoding",
     "Movie",
     "Pixels",
-    "master_pixels",
+    "lossless",
     "open_container",
     "open_movie",
     "read_master",
+    "shown_pixels",
     "to_bt709",
+    "to_rgb",
     "to_straight_alpha",
 ]
 
@@ -103,7 +105,7 @@ def to_bt709(pixels: Pixels) -> Pixels:
     for top in range(0, height, STRIP_ROWS):
         strip = pixels[top : top + STRIP_ROWS]
         rows = len(strip)
-        full = cv2.transform(_rgb(strip), RGB_TO_BT709)
+        full = cv2.transform(to_rgb(strip), RGB_TO_BT709)
         half = cv2.resize(full, (width // 2, rows // 2), interpolation=cv2.INTER_AREA)
         cv2.extractChannel(full, 0, planes[top : top + rows])
         for channel in (1, 2):
@@ -111,8 +113,8 @@ def to_bt709(pixels: Pixels) -> Pixels:
     return planes
 
 
-def _rgb(pixels: Pixels) -> Pixels:
-    """Drop the alpha channel, if there is one."""
+def to_rgb(pixels: Pixels) -> Pixels:
+    """Return a picture, (height, width, 3 or 4), without its alpha channel, if it has one."""
     if pixels.shape[2] == 3:
         return pixels
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
@@ -125,15 +127,15 @@ def to_straight_alpha(pixels: Pixels) -> Pixels:
     return np.concatenate([colours, pixels[..., 3:]], axis=2)
 
 
-def master_pixels(pixels: Pixels, *, transparent: bool) -> Pixels:
-    """Return a picture of the camera, (height, width, 4), as masters and stills hold it.
+def shown_pixels(pixels: Pixels, *, transparent: bool) -> Pixels:
+    """Return a picture of the camera, (height, width, 4), as stills and lossless files hold it.
 
     Returns
     -------
     (height, width, 3 or 4)
         RGBA with straight alpha if it is to be transparent, else RGB.
     """
-    return to_straight_alpha(pixels) if transparent else _rgb(pixels)
+    return to_straight_alpha(pixels) if transparent else to_rgb(pixels)
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class Encoding:
         frames.
     merge_repeats
         Whether a picture that is shown for many frames is stored as one long frame (in fact two,
-        its first and its last) instead of many equal ones.
+        its first and its last) instead of many equal ones, however it was given.
     codec_tag, stream_metadata
         Set on a film that is joined from segments of this encoding: the codec's name in the
         container, and the metadata of the video stream. None and {} leave the defaults.
@@ -208,7 +210,7 @@ def _frame_of_planes(pixel_format: str, pixels: Pixels, planes: Sequence[Pixels]
 
 
 def _frame_rgb(pixels: Pixels) -> av.VideoFrame:
-    return av.VideoFrame.from_numpy_buffer(_rgb(pixels), format="rgb24")
+    return av.VideoFrame.from_numpy_buffer(to_rgb(pixels), format="rgb24")
 
 
 # One thread: with more, equal pictures do not always give equal files. No adaptive decisions: they
@@ -275,12 +277,17 @@ def _frame_argb(pixels: Pixels) -> av.VideoFrame:
 MASTER_ALPHA = replace(MASTER, pixel_format="argb", to_frame=_frame_argb)
 
 
+def lossless(*, transparent: bool) -> Encoding:
+    """Return the encoding of masters: RGB, or RGBA with straight alpha."""
+    return MASTER_ALPHA if transparent else MASTER
+
+
 def _frame_420_alpha(pixels: Pixels) -> av.VideoFrame:
     return _frame_of_planes("yuva420p", pixels, [*_planes(pixels), pixels[..., 3]])
 
 
 def _frame_444(pixels: Pixels) -> av.VideoFrame:
-    return _in_ten_bits(av.VideoFrame.from_numpy_buffer(_rgb(pixels), "rgb24"), "yuv444p10le")
+    return _in_ten_bits(av.VideoFrame.from_numpy_buffer(to_rgb(pixels), "rgb24"), "yuv444p10le")
 
 
 def _frame_444_alpha(pixels: Pixels) -> av.VideoFrame:
@@ -332,23 +339,25 @@ MOV_ALPHA = replace(
 
 
 def read_master(path: Path, frame_rate: int) -> Iterator[tuple[Pixels, int]]:
-    """Yield the pictures of a master, each with the number of frames that it is shown for.
+    """Yield the pictures of a lossless file, each with the number of frames that it is shown for.
 
-    A picture that is shown for several frames is yielded twice: once for all of its frames but the
-    last, and once for the last.
+    Each differs from the one before.
     """
     with av.open(path) as container:
-        picture: Pixels | None = None
-        start = 0
+        shown: Pixels | None = None
+        start = end = 0
         for frame in container.decode(video=0):
             index = round((frame.time or 0.0) * frame_rate)
-            if picture is not None:
-                yield picture, index - start
-            picture, start = np.asarray(frame.to_ndarray(), dtype=np.uint8), index
+            picture = np.asarray(frame.to_ndarray(), dtype=np.uint8)
             if frame.format.name == "argb":
                 picture = picture[..., [1, 2, 3, 0]]
-        if picture is not None:
-            yield picture, 1
+            if shown is None or not np.array_equal(picture, shown):
+                if shown is not None:
+                    yield shown, index - start
+                shown, start = picture, index
+            end = index + 1
+        if shown is not None:
+            yield shown, end - start
 
 
 def open_container(target: Path, path: Path) -> av.container.OutputContainer:
@@ -390,6 +399,7 @@ class Movie:
         self._time_base = Fraction(1, quality.frame_rate)
         self._encoding = encoding
         self._frames_encoded = 0
+        self._held: tuple[Pixels, int] | None = None
         self._container = open_container(target, path)
         self._stream = self._add_stream()
         self._encoder = ThreadPoolExecutor(1, f"encoder of {target.name}")
@@ -463,6 +473,18 @@ class Movie:
             raise OutputError(self._target, error) from error
 
     def _encode(self, pixels: Pixels, repeat: int) -> None:
+        if self._held is not None:
+            before, count = self._held
+            if np.array_equal(before, pixels):
+                self._held = before, count + repeat
+                return
+            self._encode_held(before, count)
+        if self._encoding.merge_repeats:
+            self._held = pixels, repeat
+        else:
+            self._encode_held(pixels, repeat)
+
+    def _encode_held(self, pixels: Pixels, repeat: int) -> None:
         frame = self._encoding.to_frame(pixels)
         frame.time_base = self._time_base
         # Of a repeated picture only the first and the last frame are stored: the time of the last
@@ -473,6 +495,8 @@ class Movie:
         self._frames_encoded += repeat
 
     def _flush(self) -> None:
+        if self._held is not None:
+            self._encode_held(*self._held)
         self._container.mux(self._stream.encode())
 
 

@@ -2,8 +2,7 @@
 
 Notes say where the numbers come from. In a film they are shown for a while when they become true,
 and again when they change; captions stand in a strip that scenes leave free for them. Neither is
-part of the masters (the lossless files of beats), so a changed narration makes no beat render
-again.
+part of what a scene draws: where they change, the same frames are encoded with other ones.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from filmkit.core.stage import notes_at_top
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, use_theme
-from filmkit.render.movie import Pixels
+from filmkit.render.movie import Pixels, to_rgb
 from filmkit.render.quality import Quality
 from filmkit.words.captions import MAX_LINES, Cue, captions, max_line_length, shifted
 
@@ -236,6 +235,8 @@ class OverlayPainter:
         self._frame_rate = frame_rate
         self._size = (int(config.pixel_width), int(config.pixel_height))
         self._theme, self._language = settings.theme, settings.language
+        # Nothing is drawn on what is there only for the encoder to ignore.
+        self._drops_alpha = bool(overlay) and not settings.transparent
         self._frame = 0
 
     def pieces(self, picture: Pixels, repeat: int) -> Iterator[tuple[Pixels, int]]:
@@ -246,11 +247,13 @@ class OverlayPainter:
         Parameters
         ----------
         picture
-            The picture, as :func:`filmkit.render.movie.master_pixels` returns it.
+            The picture: RGB, or RGBA with straight alpha; the alpha of one that is not to be
+            transparent is ignored.
         repeat
             Number of frames that it is shown for.
         """
         first, self._frame = self._frame, self._frame + repeat
+        picture = to_rgb(picture) if self._drops_alpha else picture
         for state, frames in groupby(range(first, self._frame), self.state):
             yield self.on(picture, state), len(list(frames))
 

@@ -20,7 +20,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.formats import STILLS
 from filmkit.render.manim_config import manim_config
-from filmkit.render.movie import master_pixels
+from filmkit.render.movie import shown_pixels
 from filmkit.render.request import RenderRequest
 from filmkit.render.vector import Page, draw_page, write_pages
 from filmkit.words.alt import alt_text
@@ -172,7 +172,7 @@ def _draw_picture(stage: Stage, file_format: str) -> Picture:
     if file_format != "png":
         return draw_page(stage)
     pixels = stage.snapshot(notes=True)
-    return Image.fromarray(master_pixels(pixels, transparent=stage.settings.transparent))
+    return Image.fromarray(shown_pixels(pixels, transparent=stage.settings.transparent))
 
 
 def write_picture(picture: Picture, path: Path, *, title: str) -> Path:

@@ -29,7 +29,14 @@ from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import EditedError, RenderError
 from filmkit.render.keys import LOADED
-from filmkit.render.movie import Encoding, Pixels, master_pixels, open_movie, read_master
+from filmkit.render.movie import (
+    Encoding,
+    Pixels,
+    lossless,
+    open_movie,
+    read_master,
+    to_straight_alpha,
+)
 from filmkit.render.overlay import NOTHING, Overlay, OverlayPainter
 from filmkit.render.pool import Pool
 from filmkit.render.request import RenderRequest
@@ -41,6 +48,7 @@ __all__ = [
     "SceneWorker",
     "WorkerPool",
     "encode_segment",
+    "has_segment",
     "shares",
 ]
 
@@ -61,10 +69,11 @@ class BeatTask:
         The scene, and the name of the beat.
     tail
         Whether this is the tail of the beat, or what comes before it.
-    master
-        The lossless file of the frames; rendered if it does not exist.
     segment
-        What the film is made from: the same with its overlay, encoded anew from the master.
+        What the film is joined from: the frames with their overlay, encoded as the film is.
+    master
+        The same frames without overlay and without loss, from which segments in other formats can
+        be made; None where none is kept.
     frames
         Number of its frames.
     overlay
@@ -76,11 +85,16 @@ class BeatTask:
     entry: SceneEntry
     beat: str
     tail: bool
-    master: Path
     segment: Path
+    master: Path | None
     frames: int
     overlay: Overlay = NOTHING
     seen: str = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Paths of its files."""
+        return (self.segment, self.master) if self.master else (self.segment,)
 
 
 Share = tuple[BeatTask, ...]
@@ -97,9 +111,8 @@ class RenderJob:
         The beats, in the order of the story.
     request
         The trace to draw, and how to render it.
-    master_encoding, segment_encoding
-        How masters and segments are encoded; None where no segments are made, as on a cluster's
-        workers.
+    encoding
+        How segments are encoded.
     drawing
         A hash of the code that draws, from which the tasks' cache keys were made.
     files
@@ -108,8 +121,7 @@ class RenderJob:
 
     tasks: tuple[BeatTask, ...]
     request: RenderRequest
-    master_encoding: Encoding
-    segment_encoding: Encoding | None
+    encoding: Encoding
     drawing: str
     files: Mapping[SceneEntry, tuple[str, ...]]
 
@@ -194,7 +206,7 @@ class LocalWorkerPool(WorkerPool):
     def __exit__(self, *failure: object) -> None:
         self._pool.__exit__(*failure)
         for task in self._passing:
-            for file in (task.master, task.segment):
+            for file in task.files:
                 file.unlink(missing_ok=True)
 
     def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
@@ -266,17 +278,15 @@ def shares(tasks: Iterable[BeatTask], processes: int) -> list[Share]:
 
 
 @contextmanager
-def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | None]:
+def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver]:
     """Open the segment of a task, and yield what draws its overlay on pictures and appends them.
 
-    It yields None if no segments are made, or the task's is finished.
+    Pictures are RGB, or RGBA with straight alpha; the alpha of one that is not to be transparent is
+    ignored.
     """
-    if job.segment_encoding is None or is_sealed(task.segment):
-        yield None
-        return
     request = job.request
     painter = OverlayPainter(task.overlay, request.quality.frame_rate, request.settings)
-    with open_movie(task.segment, request.quality, job.segment_encoding) as movie:
+    with open_movie(task.segment, request.quality, job.encoding) as movie:
 
         def write(picture: Pixels, repeat: int) -> None:
             for piece in painter.pieces(picture, repeat):
@@ -285,18 +295,22 @@ def _open_segment(job: RenderJob, task: BeatTask) -> Iterator[FrameReceiver | No
         yield write
 
 
-def encode_segment(job: RenderJob, task: BeatTask, *, keep: bool = True) -> None:
-    """Encode a beat's segment from its master, unless it is finished or none are made.
-
-    It is one of the cache's files only if it is to be kept.
-    """
+def encode_segment(job: RenderJob, task: BeatTask, master: Path) -> None:
+    """Encode a part's segment from a file of its frames without loss, for the cache to keep."""
     with _open_segment(job, task) as write:
-        if write is None:
-            return
-        for picture, repeat in read_master(task.master, job.request.quality.frame_rate):
+        for picture, repeat in read_master(master, job.request.quality.frame_rate):
             write(picture, repeat)
-    if keep:
-        seal(task.segment)
+    seal(task.segment)
+
+
+def has_segment(job: RenderJob, task: BeatTask) -> bool:
+    """Return whether a part has its segment, or a master of which it is made now."""
+    if is_sealed(task.segment):  # of this part, or of one that looks alike
+        return True
+    if task.master is None or not is_sealed(task.master):
+        return False
+    encode_segment(job, task, task.master)
+    return True
 
 
 def _loaded(job: RenderJob) -> dict[SceneEntry, type[Stage]]:
@@ -364,16 +378,16 @@ class SceneWorker:
         """
         undrawn = {}
         for number, task in enumerate(share):
-            if is_sealed(task.master):
-                self._encode(task, number, tell)
-            else:
+            if not self._is_there(task, number, tell):
                 undrawn[task.beat, task.tail] = number, task
         if undrawn:
             self._run_scene(share[0].entry, undrawn, tell)
 
-    def _encode(self, task: BeatTask, number: int, tell: Callable[..., None]) -> None:
-        encode_segment(self._job, task)
-        tell("drawn", number=number, kept=True)
+    def _is_there(self, task: BeatTask, number: int, tell: Callable[..., None]) -> bool:
+        """Return whether a part has its segment without being drawn, after telling so."""
+        if found := has_segment(self._job, task):
+            tell("drawn", number=number, kept=True)
+        return found
 
     def _run_scene(
         self,
@@ -388,42 +402,32 @@ class SceneWorker:
         @contextmanager
         def receiver_of_beat(beat: str, tail: bool) -> Iterator[FrameReceiver | None]:
             number, task = undrawn.pop((beat, tail), (-1, None))
-            if task is None:
+            if task is None or self._is_there(task, number, tell):
                 yield None
                 return
-            if is_sealed(task.master):  # another part that looks alike was drawn meanwhile
-                self._encode(task, number, tell)
-                yield None
-                return
-            files = [task.master]
-            encoding = self._job.segment_encoding
-            # Where repeats are merged, a master does not tell how often each picture was given: the
-            # segment is made of it, as it is on a cluster.
-            merged = encoding is not None and encoding.merge_repeats
             with (
-                open_movie(task.master, request.quality, self._job.master_encoding) as movie,
-                nullcontext() if merged else _open_segment(self._job, task) as write_segment,
+                _open_segment(self._job, task) as write_segment,
+                open_movie(task.master, request.quality, lossless(transparent=transparent))
+                if task.master
+                else nullcontext() as master,
             ):
-                files += [task.segment] if write_segment else []
 
                 def write(picture: Pixels, repeat: int) -> None:
-                    pixels = master_pixels(picture, transparent=transparent)
-                    movie.write(pixels, repeat)
-                    if write_segment:
-                        write_segment(pixels, repeat)
+                    pixels = to_straight_alpha(picture) if transparent else picture
+                    write_segment(pixels, repeat)
+                    if master:
+                        master.write(pixels, repeat)
                     tell("frames", number=number, frames=repeat)
 
                 yield write
             try:
                 kept = self._is_as_rehearsed(scene, task, stage.renderer.seen)
             except EditedError:
-                for file in files:
+                for file in task.files:
                     file.unlink()
                 raise
-            for file in files if kept else ():
+            for file in task.files if kept else ():
                 seal(file)
-            if merged:
-                encode_segment(self._job, task, keep=kept)
             tell("drawn", number=number, kept=kept)
 
         def stop_when_all_is_drawn(*beat: object) -> None:

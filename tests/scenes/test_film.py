@@ -23,7 +23,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.cache import Cache
 from filmkit.render.films import plan_scene
-from filmkit.render.movie import MASTER
+from filmkit.render.movie import MP4
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.runner import manim_config
@@ -192,10 +192,10 @@ def rehearsals(tmp_path: Path) -> Rehearsals:
 
 
 def parts(rehearsals: Rehearsals, entry: SceneEntry) -> dict[tuple[str, bool], str]:
-    """The name of the master of each part of a scene's beats."""
+    """The name of the segment of each part of a scene's beats."""
     beats = [record.name for record in rehearsals.get(entry).beats]
-    plan = plan_scene(entry, beats, rehearsals=rehearsals, encoding=MASTER)
-    return {(task.beat, task.tail): task.master.name for task in plan.tasks}
+    plan = plan_scene(entry, beats, rehearsals=rehearsals, encoding=MP4)
+    return {(task.beat, task.tail): task.segment.name for task in plan.tasks}
 
 
 def test_a_film_draws_again_only_what_looks_different_in_it(rehearsals: Rehearsals) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +28,15 @@ def render_request(
         "keep_cache": "cache" in options,
     }
     return RenderRequest.chosen(scenes=scenes, trace=trace_file, out=out, **plain | options)
+
+
+def segments(folder: Path) -> dict[Path, int]:
+    """Return the parts of mp4 films in a cache, by path, with inodes: one made anew has another."""
+    return {
+        path: path.stat().st_ino
+        for path in folder.rglob("*.mp4")
+        if re.match(r"[0-9a-f]{64}\.", path.name)
+    }
 
 
 def film(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> Path:

@@ -34,7 +34,7 @@ from filmkit.render.quality import Quality
 from filmkit.render.request import RenderRequest
 from filmkit.render.workers import RenderJob
 from tests.support.dask_cluster import dask_cluster
-from tests.support.filming import render_request
+from tests.support.filming import render_request, segments
 from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
@@ -61,10 +61,6 @@ def film(trace_file: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def film_of(request: RenderRequest) -> bytes:
     return (request.out / "scene_shapes.mp4").read_bytes()
-
-
-def masters(folder: Path) -> list[Path]:
-    return [*folder.rglob("*.master.mov")]
 
 
 # Processes on this machine
@@ -243,7 +239,7 @@ def of_another_beat(original: Callable[..., bytes], beat: str) -> Callable[..., 
 
 
 def of_its_own(original: Callable[..., bytes], change: str) -> Callable[..., bytes]:
-    """Change the master that was drawn."""
+    """Change the frames that were drawn."""
 
     def draw(job: RenderJob, *inputs: Any) -> bytes:
         quality = job.request.quality
@@ -303,10 +299,10 @@ def behave(client: Client) -> Iterator[Callable[..., None]]:
     """Function that lets workers draw in another way until the end of the test."""
 
     def change(behaviour: str, *arguments: Any, workers: Any = None) -> None:
-        client.run(replace_function, "_master", behaviour, *arguments, workers=workers)
+        client.run(replace_function, "_drawn", behaviour, *arguments, workers=workers)
 
     yield change
-    client.run(replace_function, "_master", "")
+    client.run(replace_function, "_drawn", "")
 
 
 @pytest.mark.parametrize(
@@ -337,7 +333,7 @@ def test_what_is_not_the_beat_is_not_believed(
     behave(behaviour, *arguments)
     with pytest.raises(RenderError, match=f"^no worker can draw: worker .*{said}"):
         make_films(replace(shapes, cluster=scheduler, beat="travel"))
-    assert not masters(tmp_path)
+    assert not segments(tmp_path)
 
 
 def test_an_honest_worker_makes_up_for_a_lying_one(
@@ -451,7 +447,7 @@ class TestLostWorkers:
     ) -> None:
         with Client(scheduler, set_as_default=False) as client:
             client.wait_for_workers(2)
-            client.run(replace_function, "_master", "hanging")
+            client.run(replace_function, "_drawn", "hanging")
             pid: Any = client.run_on_scheduler(os.getpid)
         look, looks = cluster.ClusterWorkerPool._look, count()
 

@@ -22,6 +22,7 @@ from filmkit.render.cache import FOLDER_VARIABLE
 from scenes.registry import SCENES
 from tests.support.calling import SCENE
 from tests.support.checkout import PROJECT
+from tests.support.filming import segments
 from tests.support.traces import make_trace
 
 NOTEBOOK = PROJECT / "docs" / "notebook.ipynb"
@@ -36,11 +37,6 @@ def parts(html: str) -> dict[str, bytes]:
     """Return the content of a page's data URIs, by media type."""
     uris = re.findall(r'"data:([^;"]+);base64,([^"]+)"', html)
     return {kind: b64decode(content) for kind, content in uris}
-
-
-def masters_in(folder: Path) -> set[tuple[str, int]]:
-    """Return the masters in the cache by name and inode: a file written again has another inode."""
-    return {(path.name, path.stat().st_ino) for path in (folder / "cache").rglob("*.master.mov")}
 
 
 def check(html: str, folder: Path, *narration: str) -> None:
@@ -159,11 +155,11 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     first = filmkit.show("scene_attention", "one_cell", **options)
     check(first._repr_html_(), tmp_path, "Their dot product fills the cell")
     assert repr(first).startswith("<One attention head, start to finish: One cell: an mp4 of ")
-    masters = masters_in(tmp_path)
+    drawn = segments(tmp_path / "cache")
     again = filmkit.show("scene_attention", "one_cell", **options | {"trace": make_trace()})
     assert again.video == first.video
-    assert len(masters) == 2, "its own animations, and its tail"
-    assert masters_in(tmp_path) == masters
+    assert len(drawn) == 2, "its own animations, and its tail"
+    assert segments(tmp_path / "cache") == drawn
 
 
 def test_a_scene_of_one_s_own_is_shown_from_its_file(

@@ -229,10 +229,10 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft")
     stored = cached(cache_folder)
     assert f"{cache_folder}: {len(stored)} files, " in render("cache").out
-    assert len(stored) == 13, "masters and pieces of three beats and their tails, and a rehearsal"
+    assert len(stored) == 7, "segments of three beats and their tails, and a rehearsal"
     assert json.loads(render("cache", "--json").out) == {
         "folder": str(cache_folder),
-        "files": 13,
+        "files": 7,
         "bytes": sum(path.stat().st_size for path in stored),
         "limit": 10**10,
         "models": {},
@@ -253,9 +253,9 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
 @pytest.mark.slow
 def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft", "--cache", "other_cache")
-    assert len(cached(tmp_path / "other_cache" / "attention-film")) == 13
+    assert len(cached(tmp_path / "other_cache" / "attention-film")) == 7
     assert not cache_folder.exists()
-    assert "other_cache/attention-film: 13 files" in render("cache", "--cache", "other_cache").out
+    assert "other_cache/attention-film: 7 files" in render("cache", "--cache", "other_cache").out
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from filmkit.commands.options import scenes_named
 from filmkit.commands.scene_files import find_scene, names_a_file
 from tests.support.checkout import PROJECT
 from tests.support.dask_cluster import dask_cluster
+from tests.support.filming import segments
 
 SCENE = """
 import numpy as np
@@ -59,10 +60,6 @@ def render(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-def masters(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "cache").rglob("*.master.mov")}
 
 
 def test_names_of_files_are_told_from_names_of_scenes() -> None:
@@ -130,9 +127,9 @@ def test_it_is_rendered_from_anywhere_and_again_only_where_it_changed(folder: Pa
     options = ("--quality", "draft", "--quiet")
     assert render(folder, "my_scene.py", *options).stderr == ""
     assert (folder / "videos" / "my_scene.mp4").stat().st_size > 1000
-    first = masters(folder)
+    first = segments(folder)
     assert len(first) == 4, "of each beat its own animations and its tail"
-    # One process less, called from elsewhere: the same masters.
+    # One process less, called from elsewhere: the same segments.
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     assert (
@@ -151,17 +148,17 @@ def test_it_is_rendered_from_anywhere_and_again_only_where_it_changed(folder: Pa
         ).returncode
         == 0
     )
-    assert masters(folder) == first
+    assert segments(folder) == first
     # The last beat alone.
     path = folder / "my_scene.py"
     path.write_text(path.read_text().replace("self.wait(0.2)", "self.wait(0.3)"))
     assert render(folder, "my_scene.py", *options).returncode == 0
-    assert len(masters(folder) - first) == 2
+    assert len(segments(folder).keys() - first) == 2
     # What it imports from beside it is part of both.
     (folder / "numbers_of_mine.py").write_text("SHAPE = 5, 9\n")
-    before = masters(folder)
+    before = segments(folder)
     assert render(folder, "my_scene.py", *options).returncode == 0
-    assert len(masters(folder) - before) == 4
+    assert len(segments(folder).keys() - before) == 4
 
 
 @pytest.mark.slow
@@ -187,11 +184,11 @@ def test_a_cluster_draws_it_and_what_it_imports(folder: Path) -> None:
             (folder / "numbers_of_mine.py").write_text(f"SHAPE = {shape}\n")
             done = render(folder, "my_scene.py", *options)
             assert (done.returncode, done.stderr) == (0, "")
-    drawn = {path.read_bytes() for path in (folder / "cache").rglob("*.master.mov")}
+    drawn = {path.read_bytes() for path in segments(folder)}
     for path in (folder / "cache" / "attention-film").iterdir():
         path.unlink()
     assert render(folder, "my_scene.py", "--quality", "draft", "--quiet").returncode == 0
-    local = {path.read_bytes() for path in (folder / "cache").rglob("*.master.mov")}
+    local = {path.read_bytes() for path in segments(folder)}
     assert local < drawn, "the cluster draws what this machine draws"
 
 

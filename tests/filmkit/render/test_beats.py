@@ -33,7 +33,7 @@ from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
 from scenes.registry import SCENES
 from tests.support.calling import RENDER, call
-from tests.support.filming import render_request
+from tests.support.filming import render_request, segments
 from tests.support.performance import noting_time_updaters
 from tests.support.stand_in import BROKEN, OTHER, SHAPES, Shapes
 from tests.support.traces import make_trace
@@ -109,6 +109,40 @@ def test_master_returns_every_frame_unchanged(tmp_path: Path) -> None:
     assert np.array_equal(decoded, np.repeat(noise[..., :3], holds, axis=0))
 
 
+def test_a_master_does_not_tell_how_its_pictures_were_given(tmp_path: Path) -> None:
+    first, second = np.random.default_rng(0).integers(0, 256, (2, 108, 192, 3), np.uint8)
+    files = tmp_path / "held.mov", tmp_path / "single.mov"
+    held = [(first, 3), (second, 1), (first, 2)]
+    single = [(picture, 1) for picture, repeat in held for _ in range(repeat)]
+    for path, pieces in zip(files, (held, single), strict=True):
+        with open_movie(path, Quality(192, 108, 30), MASTER) as movie:
+            for picture, repeat in pieces:
+                movie.write(picture.copy(), repeat)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    read = [(picture.tolist(), repeat) for picture, repeat in read_master(files[0], 30)]
+    assert read == [(picture.tolist(), repeat) for picture, repeat in held]
+
+
+def test_frames_are_kept_without_loss_for_other_formats_alone(
+    trace_file: Path, tmp_path: Path
+) -> None:
+    def made(file_format: str, cache: Path) -> tuple[bytes, dict[Path, int]]:
+        out = cache / file_format
+        request = render_request((SHAPES,), trace_file, out, cache=cache, file_format=file_format)
+        assert make_films(request)
+        (film,) = out.glob(f"*.{file_format}")
+        return film.read_bytes(), {p: p.stat().st_ino for p in cache.rglob("*.master.mov")}
+
+    cache = tmp_path / "cache"
+    assert made("mp4", cache)[1] == {}
+    assert len(segments(cache)) == 6
+    masters = made("webm", cache)[1]
+    assert len(masters) == 6
+    gif, after = made("gif", cache)
+    assert after == masters, "it is made of what is there"
+    assert gif == made("gif", tmp_path / "other")[0], "as if it had been drawn"
+
+
 @pytest.mark.parametrize(
     "scenes",
     [
@@ -129,8 +163,7 @@ def test_films_from_the_cache_are_the_same_and_draw_nothing(
         films.append([(out / f"{scene.slug}.mp4").read_bytes() for scene in scenes])
     trace = Trace.load(SHIPPED)
     n_beats = sum(len(scene.load().beat_names(trace)) for scene in scenes)
-    masters = [path for path in cached if path.name.endswith(".master.mov")]
-    assert len(masters) == 2 * n_beats, "its own animations, and its tail"
+    assert len(segments(cache)) == 2 * n_beats, "its own animations, and its tail"
     assert {path: path.stat().st_ino for path in cache.rglob("*.*")} == cached
     assert films[0] == films[1]
 

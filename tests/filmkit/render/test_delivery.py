@@ -12,7 +12,7 @@ from PIL import Image, ImageSequence
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.formats import FILMS, names_of
 from filmkit.render.jobs import make_films
-from filmkit.render.movie import MASTER, MASTER_ALPHA, open_movie, read_master, to_straight_alpha
+from filmkit.render.movie import lossless, open_movie, to_straight_alpha
 from filmkit.render.quality import Quality
 from tests.filmkit.render.test_movie import (
     HEIGHT,
@@ -35,7 +35,7 @@ ROWS = (HEIGHT // 6, HEIGHT // 2, HEIGHT - HEIGHT // 6)  # rows in the middle of
 
 
 def make_film(folder: Path, file_format: str, *, transparent: bool) -> Path:
-    """Write a film of the six patches, shown for 20 frames, from three masters or segments."""
+    """Write a film of the six patches, shown for 20 frames, from three segments."""
     picture = patches()
     if transparent:
         for third, alpha in enumerate(ALPHAS):
@@ -43,15 +43,9 @@ def make_film(folder: Path, file_format: str, *, transparent: bool) -> Path:
     encoding = encoding_of(file_format, transparent=transparent)
     files = []
     for i, repeat in enumerate(HOLDS):
-        master = folder / f"{i}.master.mov"
-        with open_movie(master, SIZE, MASTER_ALPHA if transparent else MASTER) as movie:
+        files.append(folder / f"{i}{encoding.suffix}")
+        with open_movie(files[-1], SIZE, encoding) as movie:
             movie.write(picture, repeat)
-        files.append(master)
-        if encoding:
-            files[-1] = folder / f"{i}.segment{encoding.suffix}"
-            with open_movie(files[-1], SIZE, encoding) as movie:
-                for still, count in read_master(master, RATE):
-                    movie.write(still, count)
     return deliver(
         target_of(folder / "out" / "film", file_format),
         files,
@@ -138,7 +132,7 @@ def test_a_gif_that_moves_keeps_what_is_black(tmp_path: Path, transparent: bool)
     if not transparent:
         black[..., 3] = 255
     master = tmp_path / "master.mov"
-    with open_movie(master, SIZE, MASTER_ALPHA if transparent else MASTER) as movie:
+    with open_movie(master, SIZE, lossless(transparent=transparent)) as movie:
         for column in columns:
             picture = black.copy()
             # So many colours that the palette is full.

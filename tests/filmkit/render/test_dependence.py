@@ -27,13 +27,13 @@ from filmkit.render.cache import Cache
 from filmkit.render.errors import EditedError
 from filmkit.render.jobs import make_films
 from filmkit.render.keys import LOADED
-from filmkit.render.movie import MASTER
+from filmkit.render.movie import MP4
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.workers import RenderJob, SceneWorker
 from tests.support.calling import Calling, assert_one_line, call, calling
 from tests.support.checkout import PROJECT
-from tests.support.filming import pictures, render_request
+from tests.support.filming import pictures, render_request, segments
 from tests.support.traces import make_trace
 
 __all__ = ["calling"]  # the fixture
@@ -498,7 +498,7 @@ def test_what_draws_something_else_each_time_is_drawn_and_not_kept(
         films.append(pictures(tmp_path / "mine.mp4"))
     assert len(films[0]) == len(films[1])
     assert (films[0][-1] != films[1][-1]).any()
-    kept = {path.name.partition(".")[0] for path in (tmp_path / "c").rglob("*.mov")}
+    kept = segments(tmp_path / "c")
     assert len(kept) == 2, "the first beat and its tail, which are always the same"
 
 
@@ -527,7 +527,7 @@ def test_other_code_that_draws_is_not_used_for_the_same_keys(tmp_path: Path) -> 
     trace_file = tmp_path / "trace.safetensors"
     make_trace().save(trace_file)
     request = render_request((), trace_file, tmp_path)
-    job = RenderJob((), request, MASTER, MASTER, drawing=LOADED, files={})
+    job = RenderJob((), request, MP4, drawing=LOADED, files={})
     SceneWorker(job)
     with pytest.raises(EditedError):
         SceneWorker(replace(job, drawing="another"))

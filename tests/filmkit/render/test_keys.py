@@ -24,7 +24,7 @@ from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT, SHIPPED
-from tests.support.filming import render_request
+from tests.support.filming import render_request, segments
 from tests.support.stand_in import FEATURED, OTHER, SHAPES
 from tests.support.traces import make_trace
 from tests.support.voices import STORY
@@ -120,9 +120,9 @@ def test_another_scene_that_looks_the_same_is_not_drawn_again(tmp_path: Path) ->
     make_trace().save(tmp_path / "trace.safetensors")
     request = render_request((SHAPES,), tmp_path / "trace.safetensors", tmp_path, cache=tmp_path)
     assert make_films(request)
-    drawn = {path: path.stat().st_ino for path in tmp_path.rglob("*.master.mov")}
+    drawn = segments(tmp_path)
     assert make_films(replace(request, scenes=(OTHER,)))
-    assert {path: path.stat().st_ino for path in tmp_path.rglob("*.master.mov")} == drawn
+    assert segments(tmp_path) == drawn
 
 
 # Rehearsals

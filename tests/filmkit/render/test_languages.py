@@ -17,7 +17,7 @@ from filmkit.voice.choice import chosen_voice
 from filmkit.voice.loudness import LOUDNESS, measure
 from filmkit.voice.sounds import RATE, read_sound
 from tests.filmkit.words.test_captions import read
-from tests.support.filming import render_request
+from tests.support.filming import render_request, segments
 from tests.support.traces import make_trace
 from tests.support.voices import A_LETTER, tone_program
 
@@ -92,16 +92,12 @@ class Project:
             **options,
         )
 
-    def masters(self) -> dict[str, int]:
-        files = self.folder.glob("cache/*/*.master.mov")
-        return {path.name: path.stat().st_ino for path in files}
-
     def render(self, language: str = "fr", **options: Any) -> int:
         """Make the film, and count the parts that were rendered for it."""
-        before = self.masters()
+        before = segments(self.folder)
         with use_language(language):
             assert make_films(self.request(language, **options))
-        return len(self.masters().items() - before.items())
+        return len(segments(self.folder).items() - before.items())
 
 
 @pytest.fixture

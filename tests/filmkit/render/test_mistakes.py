@@ -390,6 +390,7 @@ def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
         '''Drawn.'''
         if self.renderer.receiver:
             {line}  # HERE
+        self.add(Square())
         self.hold(0.2)
 """
     (tmp_path / "mine.py").write_text(HEAD + code)

@@ -1,4 +1,4 @@
-"""Notes on where the numbers come from: drawn when a film is written, and never in masters."""
+"""Notes on where the numbers come from: drawn into films, and no part of what a scene draws."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from filmkit.render.overlay import (
 )
 from filmkit.render.quality import QUALITIES, Quality
 from filmkit.render.runner import manim_config
-from tests.support.filming import pictures, render_request
+from tests.support.filming import pictures, render_request, segments
 from tests.support.stand_in import entry
 from tests.support.traces import make_trace
 
@@ -236,12 +236,16 @@ def test_how_notes_are_drawn_is_part_of_a_digest(monkeypatch: pytest.MonkeyPatch
         drawn_over._note_key.cache_clear()
 
 
-def test_masters_have_no_notes(folder: Path) -> None:
-    masters = [*(folder / "cache").rglob("*.master.mov")]
+def test_masters_have_no_notes(folder: Path, tmp_path: Path) -> None:
+    """They are kept for films in other formats, each of which has notes of its own."""
+    request = request_in(folder, file_format="png-sequence", cache=tmp_path, out=tmp_path)
+    assert make_films(request)
+    masters = [*tmp_path.rglob("*.master.mov")]
     assert len(masters) == 3, "parts that look the same are drawn once"
     for master in masters:
         for picture, _ in read_master(master, RATE):
             assert picture[:TOP].max() == 0, master
+    assert any(is_noted(np.asarray(Image.open(p))[None])[0] for p in tmp_path.rglob("0*.png"))
 
 
 def test_stills_have_notes(folder: Path) -> None:
@@ -269,7 +273,7 @@ def test_notes_stay_where_each_beat_is_shown_by_itself(folder: Path) -> None:
         assert all(all(is_noted(pictures(file))) for file in files)
 
 
-def test_other_notes_render_no_beat_again(tmp_path: Path) -> None:
+def test_other_notes_draw_again_what_they_stand_over(tmp_path: Path) -> None:
     code = """
 from manim import Square
 from filmkit import Stage, beat
@@ -285,20 +289,26 @@ class Mine(Stage):
         '''Words.'''
         self.add(Square())
         self.hold(0.3)
+
+    @beat
+    def other(self):
+        '''Other words, for so long that the notes have gone.'''
+        self.hold(5.0)
 """
     scene, trace_file = tmp_path / "mine.py", tmp_path / "trace.safetensors"
     make_trace().save(trace_file)
 
-    def render() -> tuple[dict[Path, int], bytes]:
+    def render() -> dict[Path, int]:
         request = render_request(
             (find_scene(str(scene)),), trace_file, tmp_path, cache=tmp_path / "cache"
         )
         assert make_films(request)
-        masters = (tmp_path / "cache").rglob("*.master.mov")
-        return {path: path.stat().st_ino for path in masters}, (tmp_path / "mine.mp4").read_bytes()
+        return segments(tmp_path / "cache")
 
     scene.write_text(code)
-    masters, film = render()
+    before, film = render(), (tmp_path / "mine.mp4").read_bytes()
     scene.write_text(code.replace("from one place", "from another one"))
-    assert render()[0] == masters
-    assert render()[1] != film
+    after = render()
+    assert len(before) == 4
+    assert len(after.items() - before.items()) == 3, "all but the last part"
+    assert (tmp_path / "mine.mp4").read_bytes() != film

@@ -84,8 +84,8 @@ def test_a_call_from_which_nothing_comes_is_ended(
 
 
 def tasks_of(entry: SceneEntry, *frames: int) -> list[BeatTask]:
-    files = Path("master"), Path("segment")
-    return [BeatTask(entry, f"beat_{i}", False, *files, n) for i, n in enumerate(frames)]
+    file = Path("segment")
+    return [BeatTask(entry, f"beat_{i}", False, file, None, n) for i, n in enumerate(frames)]
 
 
 @pytest.mark.parametrize("processes", [1, 2, 5])

@@ -13,7 +13,7 @@ from filmkit.render.cache import open_cache
 from filmkit.render.jobs import make_films
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
-from tests.support.filming import pictures, render_request
+from tests.support.filming import pictures, render_request, segments
 from tests.support.traces import make_trace
 from tests.support.voices import STORY
 
@@ -21,7 +21,7 @@ BEATS = ("opening", "turning", "ending")
 
 
 class Parts(NamedTuple):
-    """The masters of a film, by beat and whether it is the tail, and their inodes."""
+    """The segments of a film, by beat and whether it is the tail, and their inodes."""
 
     files: dict[tuple[str, bool], tuple[str, int]]
 
@@ -41,12 +41,12 @@ class Project:
         make_trace().save(self.trace)
 
     def render(self, *, calm: bool = False) -> Parts:
-        """Render the film; return its masters."""
+        """Render the film; return its segments."""
         entry = find_scene(str(self.scene))
         cache = self.folder / "cache"
         request = render_request((entry,), self.trace, self.folder / "out", cache=cache, calm=calm)
         request = replace(request, quality=Quality(160, 90, 10))
-        before = set(cache.rglob("*.master.mov"))
+        before = set(segments(cache))
         assert make_films(request)
         with open_cache(cache, keep=True) as kept:
             rehearsals = Rehearsals(request, kept, hashed=True)
@@ -55,7 +55,7 @@ class Project:
                 for record in rehearsals.get(entry).beats
                 for tail in (False, True)
             }
-        files = {path.name.partition(".")[0]: path for path in cache.rglob("*.master.mov")}
+        files = {path.name.partition(".")[0]: path for path in segments(cache)}
         found = {part: files[key] for part, key in keys.items()}
         assert set(files.values()) == before | set(found.values()), "no other files are rendered"
         return Parts({part: (file.name, file.stat().st_ino) for part, file in found.items()})

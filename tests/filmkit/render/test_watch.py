@@ -21,7 +21,7 @@ from filmkit.render import processes
 from filmkit.render.clean_process import clean_process
 from tests.support.checkout import PROJECT
 from tests.support.edits import TIMEOUT, by_renaming, wait_until
-from tests.support.filming import pictures
+from tests.support.filming import pictures, segments
 from tests.support.traces import make_trace
 
 SCENE = '''
@@ -118,8 +118,8 @@ class Watching:
         wait_until(lambda: bool(matches()), self.lines)
         return matches()[0]
 
-    def masters(self) -> set[str]:
-        return {path.name for path in (self.folder / "kept").rglob("*.master.mov")}
+    def segments(self) -> set[Path]:
+        return {*segments(self.folder / "kept")}
 
     def ends(self) -> list[float]:
         """Return the x of the square at the end of each beat, in pixels from the left."""
@@ -156,14 +156,14 @@ def test_nothing_is_drawn_again_without_an_edit(watching: Watching) -> None:
 
 
 def test_edit_of_a_beat_draws_it_and_what_follows(watching: Watching) -> None:
-    before, (first, *_) = watching.masters(), watching.ends()
+    before, (first, *_) = watching.segments(), watching.ends()
     old = np.asarray(Image.open(watching.sheet), dtype=int)
     lines = watching.edit(
         watching.scene,
         '"""Two."""\n        self.square.shift([1',
         '"""Two."""\n        self.square.shift([-1',
     )
-    assert len(watching.masters() - before) == 4
+    assert len(watching.segments() - before) == 4
     # First the contact sheet, then the film of the changed beat, then the rest.
     assert [Path(line.split()[0]).name for line in lines] == [
         "scene_attention.preview.png",
@@ -179,28 +179,28 @@ def test_edit_of_a_beat_draws_it_and_what_follows(watching: Watching) -> None:
 
 
 def test_edit_of_a_mobject_draws_what_uses_it(watching: Watching) -> None:
-    before = watching.masters()
+    before = watching.segments()
     watching.edit(watching.own, "#ff0000", "#00ff00")
-    assert len(watching.masters() - before) == 6
+    assert len(watching.segments() - before) == 6
     assert pictures(watching.film)[..., 1].max() > 250
 
 
 def test_edit_of_data_draws_what_shows_it(watching: Watching) -> None:
-    before = watching.masters()
+    before = watching.segments()
     watching.edit(watching.data, "1.0", "0.9")
-    assert len(watching.masters() - before) == 6
+    assert len(watching.segments() - before) == 6
     watching.edit(watching.data, "0.9", "1.0")
-    assert len(watching.masters() - before) == 6
+    assert len(watching.segments() - before) == 6
 
 
 def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:
-    before, count = watching.masters(), len(watching.lines())
+    before, count = watching.segments(), len(watching.lines())
     other = watching.folder / "filmkit" / "mobjects" / "plot.py"
     by_renaming(other, other.read_bytes() + b"\nMORE = 1\n")
     code = watching.scene.read_text().replace(f"{THIRD}1,", f"{THIRD}1.0,")
     by_renaming(watching.scene, code.encode())
     watching.wait_for("nothing has changed", count)
-    assert watching.masters() == before
+    assert watching.segments() == before
     assert not any("Error" in line for line in watching.lines()[count:])
 
 
@@ -231,22 +231,22 @@ def words(watching: Watching) -> str:
 def test_other_words_draw_tails_only_and_write_the_film_and_its_captions(
     watching: Watching,
 ) -> None:
-    before = watching.masters()
+    before = watching.segments()
     assert "Two." in words(watching)
     # Nine words of 0.43 s take 4.0 s instead of 1.0 s.
     longer = "Two is said with many more words than before."
     watching.edit(watching.scene, "Two.", longer)
     assert longer in words(watching)
-    assert len(watching.masters() - before) == 1
+    assert len(watching.segments() - before) == 1
     assert len(pictures(watching.film)) == 5 + 20 + 5
     # Other words that take as long: no picture changes, only what is beside the film.
-    before, film = watching.masters(), watching.film.read_bytes()
+    before, film = watching.segments(), watching.film.read_bytes()
     watching.edit(watching.scene, "many more words", "many good words")
     assert "many good words" in words(watching)
-    assert watching.masters() == before
+    assert watching.segments() == before
     assert watching.film.read_bytes() == film
     watching.edit(watching.scene, longer.replace("more", "good"), "Two.")
-    assert watching.masters() == before
+    assert watching.segments() == before
     assert "Two." in words(watching)
 
 
@@ -314,10 +314,10 @@ def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -
 
 def test_edit_of_the_trace_is_seen(watching: Watching) -> None:
     """No number of it is shown by this scene, so that nothing is drawn."""
-    before, count = watching.masters(), len(watching.lines())
+    before, count = watching.segments(), len(watching.lines())
     make_trace(seed=5).save(watching.folder / "trace.safetensors")
     watching.wait_for("nothing has changed", count)
-    assert watching.masters() == before
+    assert watching.segments() == before
 
 
 def test_ctrl_c_ends_it(watching: Watching) -> None:

@@ -25,7 +25,7 @@ from filmkit.voice.choice import chosen_voice
 from filmkit.voice.loudness import LOUDNESS, PEAK, measure
 from filmkit.voice.sounds import RATE, Samples, pauses, read_sound, spoken_span
 from tests.filmkit.words.test_captions import read
-from tests.support.filming import pictures, render_request
+from tests.support.filming import pictures, render_request, segments
 from tests.support.stand_in import LENGTHS, SHAPES, entry
 from tests.support.traces import make_trace
 from tests.support.voices import A_LETTER, STORY, speech_like, tone, tone_program, write_sound
@@ -41,13 +41,13 @@ STARTS = (0.0, 3.0, 6.2)
 
 
 class Parts(NamedTuple):
-    """The masters of a film: names and inodes."""
+    """The segments of a film: paths and inodes."""
 
-    masters: dict[str, int]
+    files: dict[Path, int]
 
     def new(self, before: Parts) -> int:
         """Count the pieces that were rendered since."""
-        return len(self.masters.items() - before.masters.items())
+        return len(self.files.items() - before.files.items())
 
 
 class Project:
@@ -74,8 +74,7 @@ class Project:
 
     def render(self, **options: object) -> Parts:
         assert make_films(self.request(**options))
-        masters = self.folder.glob("cache/*/*.master.mov")
-        return Parts({path.name: path.stat().st_ino for path in masters})
+        return Parts(segments(self.folder))
 
     def rehearsal(self) -> Rehearsal:
         spoken = timed(self.request())
