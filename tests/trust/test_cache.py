@@ -342,7 +342,7 @@ def test_what_a_killed_run_left_is_swept(scene: Path, tmp_path: Path) -> None:
     moves = "self.play(self.mobjects[0].animate.shift([1, 0, 0]), run_time=30)"
     scene.write_text(SCENE.replace("self.wait(0.5)", moves))
     killed = run()
-    while not any(tmp_path.rglob("*.mov.*.part")):
+    while not any(tmp_path.rglob("*.mp4.*.part")):
         assert killed.poll() is None
         time.sleep(0.01)
     os.killpg(killed.pid, signal.SIGKILL)
