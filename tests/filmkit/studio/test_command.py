@@ -8,7 +8,7 @@ import pytest
 
 from filmkit.commands import studio as command
 from filmkit.commands.options import PROGRAM
-from tests.speed import edit_times
+from tests.speed.editing import edit_times
 from tests.support.calling import Calling, assert_one_line, calling
 
 __all__ = ["calling"]

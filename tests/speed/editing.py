@@ -1,38 +1,24 @@
-"""Measure how fast an edit becomes a picture, films are made and the page turns: ``make bench``.
-
-    python -m tests.speed --runs 3
+"""How fast an edit becomes a picture, and how fast the page to explore turns.
 
 An edit is measured in the studio, and with ``--watch``: both work on the same scene, in turns,
-because other programs may keep the machine busy. Films are made of a scene of flat pictures
-and one in space, in full HD with two processes and an empty cache. What a second of film takes,
-start-up, rehearsal and encoding included, is said by the clock and in time of the processors. Where
-other programs run meanwhile, only the latter says something. It is known on Linux alone. The arc of
-heads on the page to explore turns in a browser that draws without a graphics card.
+because other programs may keep the machine busy. The arc of heads on the page turns in a browser
+that draws without a graphics card.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
-import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-import av
-import click
-
 from extract.support.temporary import temporary_folder
 from tests.support.browsing import find_browser, open_browser
-from tests.support.checkout import PROJECT
 from tests.support.exploring import explore_page, open_part
 from tests.support.studio import StudioClient, program, save, studio_program
 
-__all__ = ["edit_times", "film_times", "turning_rate"]
+__all__ = ["edit_times", "turning_rate"]
 
 SCENE = '''
 from manim import DOWN
@@ -56,8 +42,6 @@ class Edited(Stage):
 '''
 TOUCHED = "pattern"  # the beat that the edits touch
 TURNS = 3.0  # seconds for which the arc of heads turns
-ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: processes that lose their parent become children
-FILMS = ("scene_attention", "scene_heads")  # one of flat pictures, and one in space
 
 
 def edit_times(runs: int) -> dict[str, list[float]]:
@@ -130,28 +114,6 @@ def _watch_times(scene: Path) -> Generator[float]:
             yield found
 
 
-def film_times(scene: str, frame_rate: int) -> tuple[float, float]:
-    """Make the film of a scene; return the seconds that one of it takes, by two clocks."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1)
-    with temporary_folder() as folder:
-        options = ["--fps", str(frame_rate), "--jobs", "2", "--captions", "none", "--quiet"]
-        places = ["--cache", str(folder), "--out", str(folder)]
-        before = os.times()
-        subprocess.run(
-            [sys.executable, str(PROJECT / "render.py"), scene, *options, *places], check=True
-        )
-        # Processes that draw are those of a server, which ends after the program.
-        with suppress(ChildProcessError, AttributeError):  # Windows has no such wait
-            while True:
-                os.wait()
-        after = os.times()
-        with av.open(folder / f"{scene}.mp4") as film:
-            length = (film.duration or 0) / av.time_base
-    processors = sum(after[2:4]) - sum(before[2:4])  # those of processes that were waited for
-    return (after.elapsed - before.elapsed) / length, processors / length
-
-
 def turning_rate() -> float:
     """Turn the arc of heads on the page to explore for a while; return its frames a second.
 
@@ -188,28 +150,3 @@ def turning_rate() -> float:
             TURNS,
         )
     return frames / TURNS
-
-
-@click.command(help=(__doc__ or "").splitlines()[0])
-@click.option("--runs", default=3, show_default=True, help="How often each thing is measured.")
-def main(runs: int) -> None:
-    for what, found in edit_times(runs).items():
-        least, most = min(found), max(found)
-        click.echo(f"{what}: {least:.2f} to {most:.2f} s, median {statistics.median(found):.2f} s")
-    rates = [turning_rate() for _run in range(runs)]
-    click.echo(
-        f"the arc of heads turns with {min(rates):.0f} to {max(rates):.0f} frames a second, "
-        f"median {statistics.median(rates):.0f}"
-    )
-    for scene in FILMS:
-        for frame_rate in (30, 60):
-            taken = [film_times(scene, frame_rate) for _run in range(runs)]
-            clock, processors = map(statistics.median, zip(*taken, strict=True))
-            click.echo(
-                f"{scene}, a second of film at {frame_rate} frames: {clock:.2f} s by the clock, "
-                f"{processors:.2f} s of the processors"
-            )
-
-
-if __name__ == "__main__":
-    main()
