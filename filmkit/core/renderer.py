@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Camera, Mobject, Scene
+from manim import Mobject, Scene
 from manim.renderer.cairo_renderer import CairoRenderer
 
 from filmkit.core.beat_records import frames_before
+from filmkit.core.camera import StageCamera
 from filmkit.core.display import display_key
 from filmkit.core.errors import SceneCodeError
 
@@ -52,7 +53,7 @@ class FilmRenderer(CairoRenderer):
         Numbers of the frames to draw, counted from the start of the piece; None for all.
     """
 
-    def __init__(self, camera_class: type[Camera]) -> None:
+    def __init__(self, camera_class: type[StageCamera]) -> None:
         super().__init__(camera_class=camera_class, skip_animations=True)
         self.receiver: FrameReceiver | None = None
         self.seen: blake2b | None = None

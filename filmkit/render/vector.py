@@ -78,9 +78,11 @@ class VectorCamera(StageCamera):
         surface = cairo.ImageSurface.create_for_data(
             pixels.data, cairo.FORMAT_ARGB32, width, height
         )
+        self.context.save()
         self.context.set_matrix(cairo.Matrix(1 / DETAIL, 0, 0, 1 / DETAIL, *low) * self.page)
         self.context.set_source_surface(surface)
         self.context.paint()
+        self.context.restore()
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from manim import Camera, Scene, Square, UpdateFromAlphaFunc, config, linear
+from manim import Scene, Square, UpdateFromAlphaFunc, config, linear
 from manim.mobject.opengl.opengl_compatibility import ConvertToOpenGL
 from PIL import Image
 
 from extract.trace import Trace
+from filmkit.core.camera import StageCamera
 from filmkit.core.renderer import FilmRenderer
 from filmkit.render.manim_config import changed_config
 from filmkit.render.quality import QUALITIES, Quality
@@ -84,7 +85,7 @@ class Moments(Scene):
 def test_animations_are_sampled_on_the_films_clock() -> None:
     pictures: list[int] = []
     with changed_config({"frame_rate": 10}):
-        scene = Moments(renderer=FilmRenderer(Camera))
+        scene = Moments(renderer=FilmRenderer(StageCamera))
         scene.renderer.receiver = lambda picture, n: pictures.append(n)
         scene.render()
     # The first animation has frames at 0, 0.1 and 0.2 s. The second one starts at 0.25 s and has
