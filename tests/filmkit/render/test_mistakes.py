@@ -294,6 +294,7 @@ def scene_with(line: str) -> str:
     def wrong(self):
         '''Something.'''
         {line}  # HERE
+        self.add(Square())
         self.hold(0.2)
 """
     return HEAD + code
