@@ -25,7 +25,7 @@ help:
 	@echo "make trace        make the traces that come with the project again"
 	@echo "make constraints  write the versions installed here to filmkit/constraints.txt"
 	@echo "make messages     bring the catalogues of other languages up to date with the code"
-	@echo "make bench        measure how fast edits, films and the page to explore are"
+	@echo "make bench        measure edits, films, frames and the page to explore (ARGS=--help)"
 	@echo "make readme       draw the pictures of the README again"
 	@echo "make docs         build the website: films, gallery, documentation (a quarter of an hour at first)"
 	@echo "make publish      build it, and push it to the branch gh-pages (SITE=https://its.address/)"
