@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Camera, Group, ImageMobject, Mobject, Square, ThreeDCamera
+from manim import OUT, Camera, Circle, Group, ImageMobject, Mobject, Square, ThreeDCamera
 
 from filmkit.core.animations import set_presence
 from filmkit.core.camera import (
@@ -43,6 +43,37 @@ def picture(shot: Shot, *mobjects: Mobject) -> npt.NDArray[np.uint8]:
 def heatmap(rows: int = 4, columns: int = 6, seed: int = 0) -> Heatmap:
     values = np.random.default_rng(seed).uniform(-1, 1, (rows, columns))
     return Heatmap(values, NORM, width=6.0, height=4.0)
+
+
+def test_outlines_do_not_depend_on_what_was_drawn_before() -> None:
+    flat, leaning = Circle(0.7, fill_opacity=0.5), Square().rotate(0.4, axis=[1, 1, 0])
+    deep, pinned = Square().shift(2 * OUT), pin_to_frame(Square().shift([3, 2, 0]))
+    mobjects = flat, leaning, deep, pinned, keep_upright(Square(0.3), at=[1, -1, 1])
+    with changed_config(SIZE):
+        camera, sketch = StageCamera(), StageCamera(pixel_width=160, pixel_height=90)
+        sketch.share_paths(camera)
+        for move in (0.0, 0.3):
+            for shot in (*SHOTS.values(), SHOTS["near"]):
+                flat.shift([move, 0, 0])
+                leaning.rotate(move)
+                for eye in (sketch, camera):
+                    eye.reset()
+                    eye.shot = shot
+                    eye.capture_mobjects(mobjects)
+                np.testing.assert_array_equal(camera.pixel_array, picture(shot, *mobjects))
+
+
+def test_a_plane_nearer_to_the_eye_is_as_large_as_each_of_its_points_says() -> None:
+    near = Square(2.0, fill_opacity=1.0, stroke_width=0.0).shift(2 * OUT)
+    pixels = picture(SHOTS["near"], near)[..., 0] > 0
+    with changed_config(SIZE):
+        camera = StageCamera()
+        camera.shot = SHOTS["near"]
+        (left, top), (right, bottom) = np.sort(camera.pixels(near, near.get_vertices()), 0)[[0, -1]]
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    seen = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+    expected = np.clip([left, top, right, bottom], 0, [640, 360, 640, 360])
+    np.testing.assert_allclose(seen, expected, atol=1)
 
 
 @pytest.mark.parametrize("shot", SHOTS.values(), ids=SHOTS.keys())
