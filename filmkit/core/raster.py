@@ -202,14 +202,12 @@ def _warped(
     if to_pixels is None:
         return None
     places = _places(_inverse(to_pixels), region.shape[1], region.shape[0])
-    if not small:
-        places += TO_32NDS
-        places -= TO_32NDS
-    across_texels, down_texels = places
+    for place in () if small else places:
+        place += TO_32NDS
+        place -= TO_32NDS
     drawn = cv2.remap(
         texels,
-        across_texels,
-        down_texels,
+        *places,
         cv2.INTER_NEAREST if small else cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT if rim else cv2.BORDER_REPLICATE,
     )
@@ -257,17 +255,23 @@ def _seen(matrix: Matrix, x: float, y: float) -> tuple[float, float, float]:
     return across, down, ahead
 
 
-def _places(to_texels: Matrix, width: int, height: int) -> Reals:
-    """Return where a perspective sees the centers of pixels, across and down, (2, h, w)."""
+def _places(to_texels: Matrix, width: int, height: int) -> tuple[Reals, Reals]:
+    """Return where a perspective sees the centers of pixels, across and down, (height, width)."""
     x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
     by_x, by_y, start = np.array(to_texels).T[..., None]
-    along_row, along_column = (by_x * x).astype(np.float32), (by_y * y + start).astype(np.float32)
-    seen = along_column[:, :, None] + along_row[:, None, :]
-    places, ahead = seen[:2], seen[2]
+    rows, columns = np.ones((3, 2, width), np.float32), np.ones((3, height, 2), np.float32)
+    rows[:, 1], columns[..., 0] = by_x * x, by_y * y + start
+    # With ones, products are sums, each rounded once; it is three times as fast as adding.
+    across, down, ahead = columns @ rows
     # What lies at the horizon or beyond it is far outside of the texture.
-    np.maximum(ahead, HORIZON * ahead.max(), out=ahead)
-    places /= ahead
-    return places
+    ends = ahead[:: max(height - 1, 1), :: max(width - 1, 1)]
+    nearest = HORIZON * ends.max()
+    if ends.min() < nearest:
+        np.maximum(ahead, nearest, out=ahead)
+    np.reciprocal(ahead, out=ahead)
+    across *= ahead
+    down *= ahead
+    return across, down
 
 
 def _looked_up(cells: Pixels, corners: Points, region: Pixels) -> Pixels:

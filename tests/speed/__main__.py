@@ -62,7 +62,9 @@ def say_heads(runs: int, _against: Path | None) -> None:
         ratios.append(_drawing(many) / _drawing(few))
     _say_parts(f"{ManyHeads.heads} heads of five panels", many)
     more = ManyHeads.heads / HEADS
-    click.echo(f"  drawing: {_range(ratios)} of that of {HEADS} heads, which are {more:.1f} fewer")
+    click.echo(
+        f"  drawing: {_range(ratios)} times that of {HEADS}, with {more:.1f} times the heads"
+    )
 
 
 def say_films(runs: int, against: Path | None) -> None:

@@ -123,7 +123,15 @@ def peers(project: Path) -> tuple[dict[str, float], dict[str, float]]:
 
         def made(file: Path, scene: str) -> float:
             command: Sequence[object] = (sys.executable, "-m", "manim", "render", "-qh")
-            options = "--fps", 30, "--disable_caching", "--media_dir", folder / "media"
+            options = (
+                "--fps",
+                30,
+                "--disable_caching",
+                "--progress_bar",
+                "none",
+                "--media_dir",
+                folder / "media",
+            )
             return processor_seconds(*command, *options, file, scene, folder=folder)
 
         def ours(file: Path, scene: str) -> float:
