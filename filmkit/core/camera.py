@@ -40,12 +40,12 @@ __all__ = [
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
-Place: TypeAlias = tuple[float, float, float]
+Place: TypeAlias = tuple[float, float, float]  # by how much a path is scaled, and its shift
 M = TypeVar("M", bound=Mobject)
 
 SAME_POINT = 1e-5  # in scene units; what is nearer is one point of an outline
 
-AS_IT_IS = 1.0, 0.0, 0.0  # the place of what is pinned: its scale and shift
+AS_IT_IS: Place = 1.0, 0.0, 0.0
 
 STEPS = 2**18  # in which places of a path are kept, per scene unit
 FARTHEST = 2**22 * 256 / STEPS  # in scene units; cairo holds no path beyond twice as far
@@ -265,7 +265,10 @@ class StageCamera(Camera):
         self._outlines: WeakKeyDictionary[VMobject, _Outline] = WeakKeyDictionary()
 
     def share_paths(self, other: StageCamera) -> None:
-        """Trace each outline once for two cameras with the same frame, of whatever sizes."""
+        """Use another camera's paths of outlines, so that each is traced once for both.
+
+        Their frames have the same size in scene units; their pictures need not.
+        """
         self._outlines = other._outlines
 
     def pixels(self, mobject: Mobject, points: Points) -> Points:
@@ -295,14 +298,9 @@ class StageCamera(Camera):
 
     def picture(self, parts: Sequence[Heatmap | VMobject], ground: Pixels | None = None) -> Pixels:
         """Return a new picture of parts in this order, by default over their own :meth:`ground`."""
-        own = self.pixel_array
-        # Drawn in place: a copy of what the camera has drawn would be another copy.
-        self.pixel_array = picture = (self.ground(parts) if ground is None else ground).copy()
-        try:
+        picture = (self.ground(parts) if ground is None else ground).copy()
+        with self._drawing_on(picture):
             self.draw_parts(parts)
-        finally:
-            self.pixel_array_to_cairo_context.pop(id(picture), None)
-            self.pixel_array = own
         return picture
 
     def ground(self, parts: Sequence[Heatmap | VMobject]) -> Pixels:
@@ -413,15 +411,20 @@ class StageCamera(Camera):
         return corners
 
     @contextmanager
-    def scratch(self) -> Iterator[npt.NDArray[np.uint8]]:
+    def scratch(self) -> Iterator[Pixels]:
         """Draw on an empty, transparent picture inside the ``with`` block, and yield it."""
-        picture = self.pixel_array
-        self.pixel_array = np.zeros_like(picture)
+        with self._drawing_on(np.zeros_like(self.pixel_array)) as picture:
+            yield picture
+
+    @contextmanager
+    def _drawing_on(self, picture: Pixels) -> Iterator[Pixels]:
+        """Draw on a picture inside the ``with`` block, and yield it."""
+        own, self.pixel_array = self.pixel_array, picture
         try:
-            yield self.pixel_array
+            yield picture
         finally:
-            self.pixel_array_to_cairo_context.pop(id(self.pixel_array), None)
-            self.pixel_array = picture
+            self.pixel_array_to_cairo_context.pop(id(picture), None)
+            self.pixel_array = own
 
     def drawing_order(self, mobjects: Iterable[Mobject]) -> list[Heatmap | VMobject]:
         """Return every part that has something to draw, in the order in which it is drawn.

@@ -73,7 +73,7 @@ CERTIFICATES = ", ".join(
 )
 SAMPLES = 3  # pictures of each part of a beat that are compared, besides the last one
 SQUARE = 8  # pictures of two machines are compared in squares of this width
-TOLERANCE = 4.0  # of 255, between two mean colours: two processors may round them differently
+TOLERANCE = 4.0  # of 255, between two mean colours: edges depend on a machine's version of cairo
 
 Squares = npt.NDArray[np.float32]
 """Mean colours of the squares of a picture, (rows, columns, 3 or 4)."""

@@ -304,7 +304,7 @@ def encode_segment(job: RenderJob, task: BeatTask, master: Path) -> None:
 
 
 def has_segment(job: RenderJob, task: BeatTask) -> bool:
-    """Return whether a part has its segment, or a master of which it is made now."""
+    """Return whether a part has its segment; make it first if there is a master of the part."""
     if is_sealed(task.segment):  # of this part, or of one that looks alike
         return True
     if task.master is None or not is_sealed(task.master):

@@ -1,4 +1,4 @@
-"""Pictures are the same, bit by bit, whatever instructions a processor has.
+"""Each picture is drawn with exactly the same bytes on old and new processors.
 
 They are drawn here as they always are, and in another process where OpenCV, NumPy and the C library
 use none of the instructions that newer processors have.

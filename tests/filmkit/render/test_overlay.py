@@ -237,7 +237,7 @@ def test_how_notes_are_drawn_is_part_of_a_digest(monkeypatch: pytest.MonkeyPatch
 
 
 def test_masters_have_no_notes(folder: Path, tmp_path: Path) -> None:
-    """They are kept for films in other formats, each of which has notes of its own."""
+    """Each film that is made of the same masters has its own notes drawn on its frames."""
     request = request_in(folder, file_format="png-sequence", cache=tmp_path, out=tmp_path)
     assert make_films(request)
     masters = [*tmp_path.rglob("*.master.mov")]
