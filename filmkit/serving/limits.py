@@ -210,11 +210,6 @@ class _BoundedMessages(_Bounded, WebSocketsSansIOProtocol):
     def is_open(self) -> bool:
         return self.handshake_complete and not self.close_sent
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        # What is no request of a websocket to the library gets no answer from it.
-        self._silent = self.loop.call_later(REQUEST_SECONDS, self._end_silence)
-
     def data_received(self, data: bytes) -> None:
         if not self.handshake_initiated or self._frame_bytes.allows(len(data)):
             super().data_received(data)
@@ -225,10 +220,6 @@ class _BoundedMessages(_Bounded, WebSocketsSansIOProtocol):
         if self._frames.allows(len(self.conn.events)):
             super().handle_events()
         else:
-            self.leave()
-
-    def _end_silence(self) -> None:
-        if not self.handshake_complete:
             self.leave()
 
 
