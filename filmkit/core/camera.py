@@ -40,6 +40,7 @@ __all__ = [
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
 Place: TypeAlias = tuple[float, float, float]  # by how much a path is scaled, and its shift
 M = TypeVar("M", bound=Mobject)
 
@@ -49,6 +50,10 @@ AS_IT_IS: Place = 1.0, 0.0, 0.0
 
 STEPS = 2**18  # in which places of a path are kept, per scene unit
 FARTHEST = 2**22 * 256 / STEPS  # in scene units; cairo holds no path beyond twice as far
+
+NEAREST = 1e-3  # how far from the eye something is seen, as a share of the center's distance
+
+LINES = 8  # that stand for a curve which reaches past the eye
 
 DIGITS = 12  # of sines and cosines, after the point
 
@@ -158,8 +163,13 @@ class Shot:
         eye = self.focal * self.height
         # Points at or behind the eye are held just in front of it: they lie far outside of the
         # frame and must not wrap round to its other side.
-        scale = eye / np.maximum(eye - near, 1e-3 * eye) * (frame_height / self.height)
+        scale = eye / np.maximum(eye - near, NEAREST * eye) * (frame_height / self.height)
         return np.stack([right * scale, up * scale, near], axis=1)
+
+    def is_past(self, seen: Points) -> Booleans:
+        """Return which of projected points (n, 3) are at or behind the eye, as (n,)."""
+        past: Booleans = seen[:, 2] > (1 - NEAREST) * self.focal * self.height
+        return past
 
     def mix(self, other: Shot, alpha: float) -> Shot:
         """Return the shot at ``alpha``, 0 to 1, of the way to another one.
@@ -279,7 +289,10 @@ class StageCamera(Camera):
         (n, 2)
             Continuous pixel positions from the top left of the picture.
         """
-        projected = self.transform_points_pre_display(mobject, points)
+        return self._in_pixels(self.transform_points_pre_display(mobject, points))
+
+    def _in_pixels(self, projected: Points) -> Points:
+        """Return where projected points (n, 3) lie in the picture, (n, 2)."""
         scale = self.pixel_height / self.frame_height
         middle = np.array([self.pixel_width / 2, self.pixel_height / 2])
         return np.asarray(projected[:, :2] * [scale, -scale] + middle)
@@ -337,10 +350,10 @@ class StageCamera(Camera):
                 new.setdefault(shot, []).append(kept)
             places.append((kept, place or AS_IT_IS))
         for shot, outlines in new.items():
-            points = np.concatenate([kept.points for kept in outlines])
+            pieces = [kept.points for kept in outlines]
             if shot is not None:
-                points = shot.project(points, self.frame_height)
-            _trace(outlines, shot, points)
+                pieces = _seen(pieces, shot, self.frame_height)
+            _trace(outlines, shot, pieces)
         for kept, place in places:
             assert kept.path is not None
             yield kept.path, place
@@ -398,13 +411,16 @@ class StageCamera(Camera):
     def _corners(self, heatmaps: list[Heatmap]) -> Points:
         """Return the corners of heatmaps as pixel positions (n, 4, 2).
 
-        One projection serves all heatmaps that are neither pinned nor upright.
+        One projection serves all heatmaps that are neither pinned nor upright. One that reaches
+        past the eye is seen by nobody: it has all corners at one place.
         """
         if not heatmaps:
             return np.empty((0, 4, 2))
         points = np.array([heatmap.points for heatmap in heatmaps])[:, CLOCKWISE]
         _require_finite(heatmaps[0], points)
-        corners = self.pixels(Mobject(), points.reshape(-1, 3)).reshape(-1, 4, 2)
+        seen = self.shot.project(points.reshape(-1, 3), self.frame_height)
+        corners = self._in_pixels(seen).reshape(-1, 4, 2)
+        corners[self.shot.is_past(seen).reshape(-1, 4).any(axis=1)] = 0.0
         for i, heatmap in enumerate(heatmaps):
             if is_fixed(heatmap):
                 corners[i] = self.pixels(heatmap, points[i])
@@ -475,16 +491,63 @@ class _Outline:
         return z if (self.points[:, 2] == z).all() else None
 
 
-def _trace(outlines: Sequence[_Outline], shot: Shot | None, points: Points) -> None:
-    """Give outlines their paths: cubic curves between points (n, 3), those of all of them.
+def _seen(pieces: Sequence[Points], shot: Shot, frame_height: float) -> list[Points]:
+    """Project the points of outlines, (n, 3) each; those that reach past the eye are cut there."""
+    seen = shot.project(np.concatenate(pieces), frame_height)
+    past = shot.is_past(seen)
+    ends = np.cumsum([len(piece) for piece in pieces])[:-1]
+    projected = np.split(seen, ends)
+    if past.any():
+        for i, of_piece in enumerate(np.split(past, ends)):
+            if of_piece.any():
+                projected[i] = shot.project(_cut(pieces[i], shot), frame_height)
+    return projected
+
+
+def _cut(points: Points, shot: Shot) -> Points:
+    """Return the curves (n, 3) of an outline before the eye, in short straight lines, as (m, 3).
+
+    Where it goes past the eye and comes back, the two places are joined, far outside of the frame.
+    """
+    depth = (1 - 2 * NEAREST) * shot.focal * shot.height
+    lines = []
+    for ring in _rings(points):
+        depths = shot.project(ring, 1.0)[:, 2].tolist()
+        part = []
+        for (a, here), (b, there) in pairwise(zip(ring, depths, strict=True)):
+            if here <= depth:
+                part.append(a)
+            if (here <= depth) != (there <= depth):
+                part.append(a + (b - a) * (depth - here) / (there - here))
+        is_closed = np.abs(ring[0] - ring[-1]).max() <= SAME_POINT
+        part += part[:1] if is_closed else ring[-1:] if there <= depth else []
+        lines += [*pairwise(part)]
+    thirds = np.arange(4)[:, None] / 3
+    return np.array([a + (b - a) * thirds for a, b in lines]).reshape(-1, 3)
+
+
+def _rings(points: Points) -> Iterator[Points]:
+    """Yield each line of an outline's cubic curves (n, 3), as straight ones between (m, 3)."""
+    curves = points[: len(points) // 4 * 4].reshape(-1, 4, 3)
+    apart = np.abs(curves[1:, 0] - curves[:-1, 3]).max(axis=1) > SAME_POINT
+    t = np.arange(1, LINES + 1)[:, None] / LINES
+    u = 1 - t
+    for ring in np.split(curves, np.flatnonzero(apart) + 1) if len(curves) else ():
+        a, b, c, d = ring.swapaxes(0, 1)[:, :, None]
+        places = u * u * u * a + 3 * u * u * t * b + 3 * u * t * t * c + t * t * t * d
+        yield np.concatenate([ring[0, :1], places.reshape(-1, 3)])
+
+
+def _trace(outlines: Sequence[_Outline], shot: Shot | None, pieces: Sequence[Points]) -> None:
+    """Give outlines their paths: cubic curves between points, (n, 3) of each of them.
 
     Each path is recorded in steps that do not depend on the size of the picture or on what was
     drawn before. Curves that meet are one line.
     """
     recorder = _recorder()
-    places = np.clip(points[:, :2], -FARTHEST, FARTHEST)
-    for kept in outlines:
-        count = len(kept.points)
+    places = np.clip(np.concatenate(pieces)[:, :2], -FARTHEST, FARTHEST)
+    for kept, piece in zip(outlines, pieces, strict=True):
+        count = len(piece)
         curves, places = places[: count // 4 * 4].reshape(-1, 8), places[count:]
         apart = np.abs(curves[1:, :2] - curves[:-1, 6:]) > SAME_POINT
         starts = {0, *(np.flatnonzero(apart.any(axis=1)) + 1).tolist(), len(curves)}

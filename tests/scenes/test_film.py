@@ -34,6 +34,7 @@ from tests.support.filming import render_request
 Pictures = npt.NDArray[np.uint8]
 SMALL = Quality(320, 180, 5)
 SETTINGS = StageSettings()
+FLASH = 6.0  # levels of the median by which one picture may be brighter than those around it
 
 # Before the patterns stand outputs of all heads, and no pattern.
 APART = ("scene_patterns",)
@@ -130,6 +131,17 @@ def test_what_both_scenes_show_moves_and_stays(trace: Trace) -> None:
     # They stay while the scene's own picture, a mosaic, appears over them.
     levels = [float(picture.mean()) for picture in pictures[first][: SMALL.frame_rate]]
     assert min(levels) > 0.8 * float(pictures[ARRIVE][-1].mean())
+
+
+@pytest.mark.slow
+def test_no_picture_flashes_where_the_camera_passes_cards(trace: Trace) -> None:
+    """What shines beside the eye never fills the frame in a single picture."""
+    stage = next(entry for entry in SCENES if entry.slug == "scene_heads").load()
+    with manim_config(Quality(320, 180, 15)):
+        pictures, _ = drawn(stage, trace, "along_the_heads")
+    levels = [float(np.median(picture)) for picture in pictures["along_the_heads"]]
+    for before, level, after in zip(levels, levels[1:], levels[2:], strict=False):
+        assert level < max(before, after) + FLASH
 
 
 def titled(joined: type[Stage], trace: Trace) -> tuple[list[bool], list[Pictures]]:

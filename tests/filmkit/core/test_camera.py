@@ -6,7 +6,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import OUT, Camera, Circle, Group, ImageMobject, Mobject, Square, ThreeDCamera
+from manim import (
+    OUT,
+    Camera,
+    Circle,
+    Difference,
+    Group,
+    ImageMobject,
+    Mobject,
+    Square,
+    ThreeDCamera,
+    VMobject,
+)
 
 from filmkit.core.animations import set_presence
 from filmkit.core.camera import (
@@ -74,6 +85,55 @@ def test_a_plane_nearer_to_the_eye_is_as_large_as_each_of_its_points_says() -> N
     seen = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
     expected = np.clip([left, top, right, bottom], 0, [640, 360, 640, 360])
     np.testing.assert_allclose(seen, expected, atol=1)
+
+
+def in_space(mobject: Mobject, *places: tuple[float, float, float]) -> Mobject:
+    """A line through places, in white."""
+    mobject.set_points_as_corners(np.array(places))
+    return mobject
+
+
+@pytest.mark.parametrize("shot", [Shot(), Shot(phi=30, height=4.0)], ids=["ahead", "above"])
+def test_what_goes_past_the_eye_is_seen_up_to_there(shot: Shot) -> None:
+    """Half of a floor, or of a line along it, lies behind the eye: only the other half is seen."""
+
+    def floor(near: float) -> Mobject:
+        corners = [(-2.0, -1.0, z) for z in (-9.0, near)] + [(1.0, -1.0, z) for z in (near, -9.0)]
+        return in_space(VMobject(fill_opacity=1, stroke_width=0), *corners, corners[0])
+
+    def rail(near: float) -> Mobject:
+        return in_space(VMobject(stroke_width=4), (1.5, -1.0, -9.0), (1.5, -1.0, near))
+
+    eye = float(shot.eye()[2])
+    for thing in (floor, rail):
+        before, past = (picture(shot, thing(near)) for near in (0.9 * eye, 5 * eye))
+        assert 0.001 < (before[..., 0] > 128).mean() < 0.6
+        assert ((before != past).any(axis=2)).mean() < 0.002
+        behind = thing(2 * eye).shift([0, 0, 12 * eye])
+        assert not picture(shot, behind)[..., :3].any()
+
+
+def test_an_outline_that_has_only_begun_does_no_harm_past_the_eye() -> None:
+    begun = VMobject(stroke_width=4)
+    begun.points = np.array([[0.0, 0.0, 5 * FOCAL * 8]])
+    assert not picture(SHOTS["right above"], begun)[..., :3].any()
+
+
+def test_a_hole_in_what_goes_past_the_eye_stays_a_hole() -> None:
+    ring = Difference(Square(4), Square(2), fill_opacity=1, stroke_width=0)
+    ring.rotate(np.pi / 2, axis=[1, 0, 0]).shift([0, -1.0, 12.0])
+    pixels = picture(Shot(), ring)[..., 0]
+    assert not pixels.any(), "it is not ahead yet"
+    ring.shift([0, 0, -1.0])
+    assert 0 < (picture(Shot(), ring)[..., 0] > 128).mean() < 0.3
+
+
+def test_a_heatmap_that_goes_past_the_eye_is_left_out() -> None:
+    beside = heatmap()
+    for past, seen in ((0.0, True), (13.0, False), (30.0, False)):
+        beside.set_corners([(0.5, y, z + past) for y, z in ((1, -2), (1, 2), (-1, 2), (-1, -2))])
+        shown = picture(Shot(), beside)
+        assert shown[..., :3].any() == seen
 
 
 @pytest.mark.parametrize("shot", SHOTS.values(), ids=SHOTS.keys())
