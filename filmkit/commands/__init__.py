@@ -17,10 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Load and run the command line, and exit; see :func:`filmkit.commands.cli.main`.
 
     Ctrl-C leaves no traceback, also while it loads. NumPy uses one thread, unless the environment
-    says otherwise: there is a process for each core.
+    says otherwise: there is a process for each core. They may be forks of this one.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        from filmkit.render.forks import allow_forks
+
+        allow_forks()
         from filmkit.commands.cli import main as run
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -122,7 +122,7 @@ def forked_process(
     if sys.platform != "linux":
         return clean_process(function, *arguments, connections=connections, stacks=stacks)
     return multiprocessing.get_context("fork").Process(
-        target=_call, args=(function, arguments, connections, stacks), daemon=True
+        target=_call_noting, args=(function, arguments, connections, stacks), daemon=True
     )
 
 
@@ -170,6 +170,14 @@ def end_silent(process: BaseProcess) -> None:
             os.kill(process.pid, signal.SIGUSR1)
         process.join(STACK_SECONDS)
     process.kill()
+
+
+def _call_noting(function: str, *arguments: Any) -> None:
+    """Call the function, and note which files scenes read meanwhile."""
+    from filmkit.render.reads import note_reads
+
+    note_reads()
+    _call(function, *arguments)
 
 
 def _call(

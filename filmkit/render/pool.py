@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from extract.support.printing import prints_as_messages
 from extract.support.temporary import temporary_folder
+from filmkit.render.forks import can_fork, load_for_forks
 from filmkit.render.processes import (
     BEAT,
     DONE,
@@ -49,8 +50,9 @@ class _Worker(Generic[T]):
 class Pool(Generic[T]):
     """Processes that make calls, each one after another; a context manager.
 
-    They load the project anew, and are stopped at the end of the ``with`` block. One that dies, in
-    which a call raises an error, or from which nothing comes for
+    They load the project anew, unless this process may be forked for them
+    (:mod:`filmkit.render.forks`), and are stopped at the end of the ``with`` block. One that dies,
+    in which a call raises an error, or from which nothing comes for
     :data:`~filmkit.render.processes.SILENT_SECONDS`, is replaced as long as calls wait.
 
     Parameters
@@ -66,7 +68,8 @@ class Pool(Generic[T]):
     request
         For which quality calls work, how many processes there are at most, and how much they print.
     fork
-        As for :class:`Apart`; processes that are started later are no forks.
+        Whether they are forks in any case, as for :class:`Apart`. Processes that are started later
+        are none.
     """
 
     def __init__(
@@ -89,6 +92,10 @@ class Pool(Generic[T]):
     def __enter__(self) -> Self:
         try:
             self._folder = self._temporary.enter_context(temporary_folder())
+            if not self._fork and self._waiting and can_fork():
+                load_for_forks()
+                # What it has imported may have started threads.
+                self._fork = can_fork()
             self._start_workers(fork=self._fork)
         except BaseException:
             self.__exit__()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from functools import cache
 from importlib.util import source_from_cache
 from pathlib import Path
 from tempfile import gettempdir
@@ -42,8 +43,9 @@ NOT_NOTED = (*OTHERS, os.path.join(gettempdir(), PREFIX))
 _read: dict[str, str] = {}
 
 
+@cache
 def note_reads() -> None:
-    """Begin to note which files this process reads, and let no scene fork it."""
+    """Begin to note which files this process reads, and let no scene fork it; once."""
     sys.addaudithook(_hear)
 
 

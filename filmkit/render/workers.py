@@ -21,7 +21,6 @@ from typing import Any, Self
 from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.support.printing import echo
-from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.renderer import FrameReceiver
 from filmkit.core.scene_entry import SceneEntry
@@ -353,7 +352,7 @@ class SceneWorker:
         self._job = job
         if job.drawing != LOADED:
             raise EditedError
-        self._trace = Trace.load(job.request.trace_file)
+        self._trace = job.request.with_trace()[1]
         self._scenes = _loaded(job)
         self._restless: set[SceneEntry] = set()
 
