@@ -316,6 +316,9 @@ def render(
             from filmkit.render.preview import make_previews
 
             return make_previews(request)
+        from filmkit.render.forks import load_kit
+
+        load_kit()
         from filmkit.render.jobs import make_films, make_stills
 
         return make_stills(request, still) if still else make_films(request)

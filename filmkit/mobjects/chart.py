@@ -14,7 +14,6 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 from manim import DL, LEFT, UR, Line, Mobject, VGroup
-from scipy.optimize import isotonic_regression
 
 from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
@@ -59,6 +58,8 @@ def spread(
     >>> spread([0.0, 0.0, 5.0], [1.0, 1.0, 1.0], -9.0, 9.0)
     (-0.5, 0.5, 5.0)
     """
+    from scipy.optimize import isotonic_regression  # takes long to import, and few charts need it
+
     order = np.argsort(wanted, kind="stable")
     room = np.array(sizes, dtype=float)[order]
     # Subtract from each place the room of the labels before it: then labels only must not change

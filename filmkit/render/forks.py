@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filmkit.render.digests import project_digest
 
-__all__ = ["allow_forks", "can_fork", "load_for_forks"]
+__all__ = ["allow_forks", "can_fork", "load_kit"]
 
 USED = "filmkit.render.manim_config", "filmkit.pictures.stage", "filmkit.core.card"
 """What runs any scene. It imports Manim and the kit, and draws nothing: Pango would keep a thread
@@ -42,8 +42,16 @@ def can_fork() -> bool:
     return len(threads) == 1 and project_digest() == _begun
 
 
-def load_for_forks() -> None:
-    """Load what all forks need, once."""
-    for name in USED:
-        import_module(name)
-    gc.freeze()  # looking for garbage in it would copy its memory to each fork
+def load_kit() -> None:
+    """Load what runs scenes, once for this process and its forks.
+
+    Nothing of it becomes garbage. To look for it meanwhile would take a tenth of the time; to do so
+    later would copy this memory to each fork.
+    """
+    gc.disable()
+    try:
+        for name in USED:
+            import_module(name)
+        gc.freeze()
+    finally:
+        gc.enable()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from extract.support.printing import prints_as_messages
 from extract.support.temporary import temporary_folder
-from filmkit.render.forks import can_fork, load_for_forks
+from filmkit.render.forks import can_fork, load_kit
 from filmkit.render.processes import (
     BEAT,
     DONE,
@@ -93,7 +93,7 @@ class Pool(Generic[T]):
         try:
             self._folder = self._temporary.enter_context(temporary_folder())
             if not self._fork and self._waiting and can_fork():
-                load_for_forks()
+                load_kit()
                 # What it has imported may have started threads.
                 self._fork = can_fork()
             self._start_workers(fork=self._fork)

@@ -18,7 +18,7 @@ from filmkit.render import forks
 print(forks.can_fork())
 """
 ALLOWED = "forks.allow_forks()"
-LOADED = "forks.load_for_forks()"
+LOADED = "forks.load_kit()"
 THREAD = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()"
 TEXT = "from filmkit.core.text import text_width; text_width('words')"
 EDIT = "forks.project_digest = lambda: 'of an edited file'"
