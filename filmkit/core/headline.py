@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -11,6 +11,7 @@ from manim import RIGHT, VGroup, VMobject
 
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import Box, Frame
+from filmkit.core.language import NO_TAG
 from filmkit.core.light import glow
 from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
 from filmkit.core.theme import current_theme
@@ -22,6 +23,7 @@ MAX_LINES, SMALLER = 2, 0.94  # of the figure, and by how much it shrinks until 
 BOLD = 0.92  # width of letters as a share of that of bold ones
 SHINE = 0.5  # how much light the figure gives
 ABOVE, GAP = 0.18, 0.16  # over them, and between them, in scene units
+BLANKS = " ", NO_BREAK_SPACE
 WORD = re.compile(r"<(\w+)>(.*?)</\1>")
 
 
@@ -37,7 +39,8 @@ class Headline(VGroup):
         What is read first, in display size; "" for none.
     line
         The line below it. Words between tags have the colour of a role of the theme, as in
-        "each with <key>keys</key> and <value>values</value>".
+        "each with <key>keys</key> and <value>values</value>". What :func:`_` fills in, such as a
+        word of a prompt, is no tag.
     frame
         The frame.
     colour
@@ -73,14 +76,12 @@ class Headline(VGroup):
             self.figure.add(label.on_line(free.x, y))
             y -= label.line_height / 2 + GAP
         plain, roles = _without_tags(line)
-        first = 0
+        # Where a line is broken, and where there are several, blanks are left out.
+        inked = (role for letter, role in zip(plain, roles, strict=True) if letter not in BLANKS)
         for text in break_lines(plain, free.width, size=LINE) if plain else ():
-            # Where a line is broken, a blank is left out.
-            first = plain.replace(NO_BREAK_SPACE, " ").index(text, first)
-            words = _coloured(text, roles[first : first + len(text)])
+            words = _coloured(text, [*_of_letters(text, inked)])
             y -= words.line_height / 2
             self.line.add(words.on_line(free.x, y))
-            first += len(text)
             y -= words.line_height / 2 + GAP / 2
         self.add(glow(self.figure, SHINE), self.line)
         pin_to_frame(self)
@@ -98,6 +99,14 @@ class Headline(VGroup):
         top = float(self.get_bottom()[1]) - head
         free = self.frame.free
         return Box.of(free.left + left, free.right - right, free.bottom + foot, top)
+
+
+def _of_letters(text: str, roles: Iterator[str]) -> Iterator[str]:
+    """Yield the role of each letter, those of blanks too: such as the letter's before it."""
+    role = ""
+    for letter in text:
+        role = role if letter in BLANKS else next(roles)
+        yield role
 
 
 def _coloured(text: str, roles: Sequence[str]) -> Label:
@@ -126,6 +135,7 @@ def _without_tags(line: str) -> tuple[str, list[str]]:
     plain, roles = "", []
     for piece in re.split(r"(<\w+>.*?</\w+>)", line):
         role, text = found.groups() if (found := WORD.fullmatch(piece)) else ("", piece)
+        text = text.replace(NO_TAG, "")
         plain += text
         roles += [role] * len(text)
     return plain, roles

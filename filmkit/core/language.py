@@ -39,6 +39,7 @@ __all__ = [
     "DEFAULT_LANGUAGE",
     "ENGLISH",
     "KIT_CATALOGUES",
+    "NO_TAG",
     "N_",
     "QUESTION",
     "Language",
@@ -71,6 +72,11 @@ CHOICE = "choice"
 """Ends the context of the message that says how an answer is written where it stands alone."""
 
 CATALOGUES, NARRATION = "locale", "narration"
+
+NO_TAG = "\N{WORD JOINER}"
+"""Unseen; behind the bracket of a fact such as "<key>" it keeps it from being a headline's tag."""
+
+TAG = re.compile(r"<(?=/?\w+>)")
 
 ALPHABETIC, EAST_ASIAN = 17.0, 9.0
 """Maximum speed of captions, in characters per second, beside a moving picture."""
@@ -333,6 +339,11 @@ def _filled(text: str, message: str, facts: Mapping[str, object]) -> str:
     StageError
         If the translation names another fact, or its braces do not match.
     """
+    # A word of a prompt may look like a tag of a headline.
+    facts = {
+        name: TAG.sub(rf"<{NO_TAG}", fact) if isinstance(fact, str) else fact
+        for name, fact in facts.items()
+    }
     try:
         return text.format(**facts)
     except (LookupError, ValueError) as error:

@@ -70,7 +70,7 @@ def parts_of_latent() -> str:
     latent = latent_size(LARGE)
     kept = {"latent": latent.kv_rank, "rope": latent.rope_dim, "both": sum(latent[:2])}
     return _(
-        "a <latent>latent</latent> and a rotated key, {latent} + {rope} = {both} numbers",
+        "a latent and a rotated key, {latent} + {rope} = {both} numbers",
         **{part: fact("kept by the large model", n, part=part) for part, n in kept.items()},
     )
 
@@ -153,7 +153,7 @@ class CacheSize(Stage):
         self.play(Appear(sentence))
         line = _(
             "one token of {model}: <key>keys</key> and <value>values</value> of every head, "
-            "or {parts} in each layer",
+            "or <latent>{parts}</latent> in each layer",
             model=LARGE_NAME,
             parts=parts_of_latent(),
         )
@@ -339,7 +339,9 @@ class CacheSize(Stage):
         """That's all that is left to keep of a token: in every layer, a latent for all heads, with
         its part for position."""
         self.published = (LARGE_NAME,)
-        line = _("all that is kept: {parts} in each layer", parts=parts_of_latent())
+        line = _(
+            "all that is kept: <latent>{parts}</latent> in each layer", parts=parts_of_latent()
+        )
         words = self.headline_of(_("Latents of one token: {size}", size=LATENT.size_fact()), line)
         row = Row(self.layer.words, words.below(head=0.3, foot=0.4), self.frame)
         moves = [self.come_from(self.saved.steps[-1].pose, row.latents[-1])]

@@ -8,6 +8,7 @@ from manim import color_to_rgb
 
 from filmkit.core.geometry import Frame
 from filmkit.core.headline import LINE, Headline
+from filmkit.core.language import _, ngettext
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.render.quality import ASPECTS, frame_size
@@ -53,7 +54,14 @@ def test_it_stays_at_the_top_of_the_stage(aspect: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "texts"),
-    [("", []), ("<key>键</key>和值", ["键和值"]), ("<key>keys</key>", ["keys"]), ("a b", ["a b"])],
+    [
+        ("", []),
+        ("<key>键</key>和值", ["键和值"]),
+        ("<key>keys</key>", ["keys"]),
+        ("a b", ["a b"]),
+        ("several  <key>b  lanks</key>   here", ["several b lanks here"]),
+        ("nothing <key></key> tagged", ["nothing tagged"]),
+    ],
 )
 def test_it_takes_lines_without_blanks_and_none(text: str, texts: list[str]) -> None:
     assert [label.text for label in Headline("7", text, FRAMES["16:9"]).line] == texts
@@ -64,3 +72,18 @@ def test_a_long_figure_is_smaller_and_has_two_lines() -> None:
     words = Headline("Keep everything that all of these are really made of", "", frame)
     assert len(words.figure) == 2
     assert words.figure.width <= frame.free.width
+
+
+@pytest.mark.parametrize("word", ["<key>", "</query>", "</b>", "<value>x</value>", "<_>"])
+def test_what_is_filled_in_is_no_tag(word: str) -> None:
+    texts = [
+        _("<query>query of “{word}”</query>, as it is", word=word),
+        ngettext("“{word}” and one more", "“{word}” and {number} more", 2, word=word),
+    ]
+    queried, more = (Headline("7", text, FRAMES["16:9"]).line[0] for text in texts)
+    assert queried.text == f"query of “{word}”, as it is"
+    (tagged,) = queried.submobjects
+    query = color_to_rgb(current_theme().query)
+    np.testing.assert_allclose(tagged.fill_rgbas[0, :3], query, atol=1e-6)
+    assert more.text == f"“{word}” and 2 more"
+    assert not more.submobjects, "it is all of one colour"
