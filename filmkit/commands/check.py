@@ -106,7 +106,14 @@ def check(
         return faultless and len(reports) == len(request.scenes)
 
     named, size = scenes_named(scenes), DEFAULT_QUALITY
-    run(action, scenes=named, all_scenes=all_scenes, quality=size, **options)
+    run(
+        action,
+        scenes=named,
+        all_scenes=all_scenes,
+        runs_scenes=True,
+        quality=size,
+        **options,
+    )
 
 
 def _record(report: SceneReport) -> dict[str, Any]:

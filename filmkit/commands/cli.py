@@ -350,7 +350,13 @@ def render(
         options |= {"joined": True, "selection": film if short else {}}
         options["questions"] &= not short  # it shows answers alone
         scenes = tuple(film)
-    run(action, scenes=scenes, all_scenes=ctx.meta[FILM] or not scenes, **options)
+    run(
+        action,
+        scenes=scenes,
+        all_scenes=ctx.meta[FILM] or not scenes,
+        runs_scenes=bool(still),
+        **options,
+    )
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)
@@ -389,7 +395,7 @@ def poster(**options: Any) -> None:
 
         return make_posters(request, THUMBNAIL)
 
-    run(action, scenes=POSTERS, **options)
+    run(action, scenes=POSTERS, runs_scenes=True, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)

@@ -265,7 +265,14 @@ def deck(
         plan = DeckOptions(beats, title, author, auto, minutes)
         return make_deck(request, kind, target, plan, films_beside=films_beside, serve=serve)
 
-    run(action, scenes=scenes, all_scenes=all_scenes, out=target.parent, **options)
+    run(
+        action,
+        scenes=scenes,
+        all_scenes=all_scenes,
+        runs_scenes=not remote,
+        out=target.parent,
+        **options,
+    )
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)

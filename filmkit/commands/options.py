@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -375,6 +376,7 @@ def run(
     verbose: bool,
     scenes: Sequence[SceneEntry] = (),
     all_scenes: bool = False,
+    runs_scenes: bool = False,
     quality: str = DRAFT,
     aspect: str = DEFAULT_ASPECT,
     fps: int | None = None,
@@ -392,6 +394,8 @@ def run(
     all_scenes
         Whether the scenes are not named one by one: then those that cannot show the trace are left
         out, with a note.
+    runs_scenes
+        Whether the action itself runs scenes, which may end its process.
     quality, aspect, fps
         As for :func:`quality_of`.
     verbose, **options
@@ -403,6 +407,7 @@ def run(
         When the action fails; the message is one line for the user.
     """
     from filmkit.render.errors import explain
+    from filmkit.render.forks import going_on_in_fork
     from filmkit.render.request import RenderRequest
 
     try:
@@ -426,8 +431,9 @@ def run(
                 from filmkit.render.rehearsals import with_fitting_scenes
 
                 request = with_fitting_scenes(request)
-            succeeded = action(request)
-    except click.ClickException:
+            with going_on_in_fork() if runs_scenes else nullcontext():
+                succeeded = action(request)
+    except (click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:
         raise click.ClickException(explain(error, verbose=verbose)) from error

@@ -91,4 +91,11 @@ def worksheet(
 
         return make_worksheet(request, target, PAPERS[paper], exercises=exercises)
 
-    run(action, scenes=scenes, all_scenes=all_scenes, out=target.parent, **options)
+    run(
+        action,
+        scenes=scenes,
+        all_scenes=all_scenes,
+        runs_scenes=True,
+        out=target.parent,
+        **options,
+    )

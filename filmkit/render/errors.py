@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sysconfig
 import traceback
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.voice.errors import VoiceError
 
-__all__ = ["EditedError", "PoolError", "RenderError", "explain", "scene_place"]
+__all__ = ["EditedError", "PoolError", "RenderError", "ended_early", "explain", "scene_place"]
 
 
 class RenderError(Exception):
@@ -50,6 +51,12 @@ class EditedError(RenderError):
         super().__init__(
             "the code or data of a scene was edited while this run started; run it again"
         )
+
+
+def ended_early(code: int) -> str:
+    """Say how a process has ended that should have gone on, from its exit code."""
+    how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    return f"its process ended early ({how})"
 
 
 # Errors whose cause lies outside of the program, such as a full disk. Their message says all that

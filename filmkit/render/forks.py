@@ -7,18 +7,34 @@ runs for long, such as a notebook or the studio, starts processes that load the 
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from mmap import mmap
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
+import click
+
+from extract.support.interrupts import ENDING_SIGNALS
+from filmkit.core.playing import hearing_of_beats
 from filmkit.render.digests import project_digest
+from filmkit.render.errors import RenderError, ended_early
 
-__all__ = ["allow_forks", "can_fork", "load_kit"]
+__all__ = ["allow_forks", "can_fork", "going_on_in_fork", "load_kit"]
 
 USED = "filmkit.render.manim_config", "filmkit.pictures.stage", "filmkit.core.card"
 """What runs any scene. It imports Manim and the kit, and draws nothing: Pango would keep a thread
 for its fonts, and a fork would wait for that forever."""
+
+PAGE = 4096  # bytes
+HAS_ENDED = "."  # no beat is called so
 
 _begun = ""
 
@@ -55,3 +71,62 @@ def load_kit() -> None:
         gc.freeze()
     finally:
         gc.enable()
+
+
+@contextmanager
+def going_on_in_fork() -> Iterator[None]:
+    """Go on in a fork of this process, if it may be forked; this one waits until that has ended.
+
+    So a scene that ends the process that runs it, by a call or by a crash, does not end the command
+    without a word.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        In this process, with the exit code of the fork.
+    RenderError
+        The same, if the fork was ended by a scene; it names the beat.
+    """
+    if not can_fork():
+        yield
+        return
+    shared = mmap(-1, PAGE)  # the beat that plays, on a line, or that the fork has ended
+    # A signal waits until both processes know what to do with it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ENDING_SIGNALS})
+    fork = os.fork()
+    if fork:
+        _send_signals_on(fork)
+    else:
+        # A terminal sends Ctrl-C to both, and this process hears of it from the other one.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if fork:
+        _end_with(fork, shared)
+
+    def note(line: str) -> None:
+        shared[:] = f"{line}\n".encode()[:PAGE].ljust(PAGE)
+
+    atexit.register(note, HAS_ENDED)
+    with hearing_of_beats(note):
+        yield
+
+
+def _send_signals_on(fork: int) -> None:
+    """Send the signals that end this process to a fork of it instead."""
+
+    def send_on(_number: int, _frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(fork, signal.SIGTERM)
+
+    for number in (signal.SIGINT, *ENDING_SIGNALS):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, send_on)
+
+
+def _end_with(fork: int, shared: mmap) -> NoReturn:
+    """Wait until a fork has ended, and raise what says how."""
+    code = os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
+    line = shared.readline().decode().strip()
+    if line == HAS_ENDED:
+        raise click.exceptions.Exit(code)
+    raise RenderError(f"{line and f'in beat {line}: '}{ended_early(code)}")

@@ -22,7 +22,7 @@ from extract.support.printing import echo
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.playing import hearing_of_beats
 from filmkit.render.clean_process import clean_process, end_silent, forked_process
-from filmkit.render.errors import explain, scene_place
+from filmkit.render.errors import ended_early, explain, scene_place
 
 __all__ = [
     "BEAT",
@@ -192,9 +192,8 @@ class Apart:
         except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode or 0
-            how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
             hint = self._memory_hint if code == -9 else ""  # so systems end what takes too much
-            return None if self._is_over else self._error(f"its process ended early ({how}){hint}")
+            return None if self._is_over else self._error(ended_early(code) + hint)
         self._silent, self._listened = 0.0, time.monotonic()
         self._is_over = message["kind"] in (DONE, ERROR)
         if message["kind"] == BEAT:

@@ -39,6 +39,8 @@ from tests.support.traces import make_trace
 
 __all__ = ["calling"]
 
+CRASH = "ctypes.string_at(0)", "signal SIGSEGV"
+
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202e"
 
 SCENE_WITH_WORDS = SCENE.replace("A square.", "A square of {model}, which reads {prompt}.")
@@ -353,6 +355,25 @@ def test_a_scene_that_ends_the_program(folder: Path, calling: Calling) -> None:
     (folder / "mine.py").write_text(f"import sys\nsys.exit(0)\n{SCENE}")
     done = calling("--list", "mine.py", folder=folder)
     assert_one_line(done, 1, "mine.py line 2: SystemExit(0) would end the program; take it out")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "mine.py --still all",
+        *(slow("check mine.py"), slow("worksheet mine.py"), slow("deck mine.py --for pdf")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("ends", "how"),
+    [("os._exit(0)", "exit code 0"), pytest.param(*CRASH, marks=pytest.mark.slow)],
+)
+def test_a_scene_that_ends_its_process(folder: Path, words: str, ends: str, how: str) -> None:
+    ending = f"import ctypes, os; {ends}; self.wait(0.2)"
+    asked = SCENE.replace("@beat", '@beat(ask="What is it?")').replace("self.wait(0.2)", ending)
+    (folder / "mine.py").write_text(asked)
+    done = call(*words.split(), "--quiet", folder=folder)
+    assert_one_line(done, 1, f"in beat only: its process ended early ({how})")
 
 
 @pytest.mark.parametrize("option", ["--still", "--beat"])

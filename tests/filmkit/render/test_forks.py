@@ -44,3 +44,47 @@ def test_a_process_is_forked_only_where_that_is_safe(before: list[str], can: boo
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [str(can)]
+
+
+GOES_ON = """
+import os, signal, sys, time
+import click
+from extract.support.interrupts import interrupt_on_signals
+from filmkit.core.playing import beat_begins
+from filmkit.render import forks
+interrupt_on_signals()
+forks.allow_forks()
+try:
+    with forks.going_on_in_fork():
+        beat_begins("first")
+        {happens}
+except click.exceptions.Exit as error:
+    print("waited", error.exit_code)
+except forks.RenderError as error:
+    print(error)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+CTRL_C = "os.kill(os.getppid(), signal.SIGINT); time.sleep(60)"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks are for Linux alone")
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        ("pass", "waited 0"),
+        ("sys.exit(2)", "waited 2"),
+        (CTRL_C, "waited 130"),
+        (CTRL_C.replace("INT", "TERM"), "waited 130"),
+        ("os._exit(0)", "in beat first: its process ended early (exit code 0)"),
+        ("os.abort()", "in beat first: its process ended early (signal SIGABRT)"),
+    ],
+)
+def test_a_fork_that_a_scene_ends_is_told_apart(happens: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GOES_ON.format(happens=happens)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == said
