@@ -24,6 +24,7 @@ __all__ = [
     "DISK_FULL_ERRNOS",
     "OutputError",
     "atomic_write",
+    "folder_there",
     "followed",
     "is_stream",
     "sweep",
@@ -106,6 +107,26 @@ def atomic_write(target: Path) -> Iterator[Path]:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(place)
+
+
+@contextmanager
+def folder_there(folder: Path) -> Iterator[None]:
+    """Let a folder be there in the ``with`` block, and remove it afterwards if it is new and empty.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be created.
+    """
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    with _output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it is not empty
+            for each in new:
+                each.rmdir()
 
 
 def _discard(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 __all__ = ["SceneCodeError", "StageError", "place_of_code", "running_scene_code"]
@@ -38,10 +38,12 @@ def place_of_code(function: Callable[..., object]) -> str:
 def running_scene_code() -> Iterator[None]:
     """Turn what would end the program, such as SystemExit, into a SceneCodeError.
 
-    A KeyboardInterrupt stays what it is: it stops the program.
+    A KeyboardInterrupt stays what it is: it stops the program. If the code changes to another
+    folder, that is only for itself.
     """
     try:
-        yield
+        with chdir("."):
+            yield
     except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:

@@ -545,7 +545,7 @@ class Stage(Scene):
         self.renderer.begin_piece()
         start, self.playing, self._waited_for = self.time, name, {}
         try:
-            with self._part(name, tail=False):
+            with self._part(name, tail=False), running_scene_code():
                 self._put_away_card()
                 method(self)
             # The clock of a beat starts at 0, so that how long it has played has the same bits in

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from extract.support.files import write_text
+from extract.support.files import folder_there, write_text
 from filmkit.core.beat_records import ARRIVE, BeatRecord
 from filmkit.core.card import FILM_TITLE
 from filmkit.core.language import _
@@ -177,6 +177,8 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
     """
     with (
         manim_config(request.quality, verbosity=request.verbosity),
+        # A scene that looks for its files sees the same in all processes that run it.
+        folder_there(request.out),
         open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
     ):
         spoken = with_voice(request, cache)

@@ -376,6 +376,16 @@ def test_a_scene_that_ends_its_process(folder: Path, words: str, ends: str, how:
     assert_one_line(done, 1, f"in beat only: its process ended early ({how})")
 
 
+def test_a_scene_that_goes_elsewhere_and_looks_at_its_folder(folder: Path) -> None:
+    """The picture is the same in each process, and the film is where it was asked for."""
+    looks = 'os.chdir("/"); self.add(Label(" ".join(sorted(os.listdir(HERE))))); self.wait(0.2)'
+    begins = "import os\n\nfrom filmkit import Label\n\nHERE = os.path.dirname(__file__)\n"
+    (folder / "mine.py").write_text(begins + SCENE.replace("self.wait(0.2)", looks))
+    done = call("mine.py", "--quality", "draft", "--quiet", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "videos" / "mine.mp4").exists()
+
+
 @pytest.mark.parametrize("option", ["--still", "--beat"])
 def test_a_beat_without_a_name_is_refused(folder: Path, calling: Calling, option: str) -> None:
     done = calling("mine.py", option, "", folder=folder)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from extract.support import files
-from extract.support.files import OutputError, atomic_write, write_text
+from extract.support.files import OutputError, atomic_write, folder_there, write_text
 from extract.support.temporary import held
 from filmkit.decks import DECK_KINDS, SUFFIXES, file_name
 from filmkit.render.delivery import deliver
@@ -279,3 +279,17 @@ def test_no_deck_replaces_another() -> None:
     assert len(set(names)) == len(names)
     assert names[0] == "scene_mla.html"
     assert all(name.endswith(SUFFIXES[kind]) for name, kind in zip(names, DECK_KINDS, strict=True))
+
+
+def test_a_folder_that_was_made_for_nothing_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    with folder_there(folder):
+        assert folder.is_dir()
+    assert not (tmp_path / "a").exists()
+    with folder_there(folder):
+        (folder.parent / "film").touch()
+    assert folder.parent.exists()
+    assert not folder.exists()
+    with folder_there(tmp_path):
+        pass
+    assert tmp_path.exists(), "it was there before"
