@@ -1,11 +1,12 @@
-"""Damage traces and caches and call the program wrongly, at random, for some minutes.
+"""Try at random, for some minutes, what others may do to the program.
 
     python -m tests.trust.soak --minutes 10 --seed 1
 
-Each trial is *answered well* if nothing wrong is used or delivered, what is refused is refused in
-one line with the exit code 1 or 2, and nothing is left behind. At the end it prints for each group
-how many trials were tried, answered well and not, and exits with 1 if any was not. Trials depend on
-the seed alone.
+Traces and caches are damaged, the program is called wrongly, prompts have awkward words, and scenes
+of users mistakes. Each trial is *answered well* if nothing wrong is used or delivered, what is
+refused is refused in one line with the exit code 1 or 2, and nothing is left behind. At the end it
+prints for each group how many trials were tried, answered well and not, and exits with 1 if any was
+not. Trials depend on the seed alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from tests.support.damages import TraceFile, damaged_metadata, damaged_tensors
 from tests.support.filming import render_request
 from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
+from tests.trust.test_words import AWKWARD
 
 __all__ = ["GROUPS", "Tally", "soak"]
 
@@ -255,13 +257,13 @@ def command_lines(random: Random, folder: Path) -> Iterator[Trial]:
         yield f"render.py {words}", _wrong_answer(words, place)
 
 
-def _wrong_answer(words: list[str], folder: Path) -> str:
+def _wrong_answer(words: list[str], folder: Path, expected: Sequence[int] = (0, 1, 2)) -> str:
     """Call the program, and return what is wrong with its answer."""
     try:
         done = call(*words, folder=folder)
     except subprocess.TimeoutExpired:
         return "it hangs"
-    if done.returncode not in (0, 1, 2):
+    if done.returncode not in expected or "mistake in the program" in done.stderr:
         return f"exit code {done.returncode}: {done.stderr[-300:]}"
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     if "Traceback" in done.stderr and "--verbose" not in words:
@@ -276,14 +278,92 @@ def _wrong_answer(words: list[str], folder: Path) -> str:
     return ""
 
 
+# Words of a prompt
+
+# What can be made of any trace, without the time of a film.
+OF_WORDS = (
+    "scene_attention --still one_cell",
+    "scene_kv_cache --still all",
+    "deck scene_question --for pdf",
+    "script scene_attention",
+    "worksheet scene_attention",
+    "explore",
+    "scene_question --preview --quality draft",
+)
+
+
+def words(random: Random, folder: Path) -> Iterator[Trial]:
+    """Make outputs of prompts of awkward words."""
+    number = 0
+    while True:
+        number += 1
+        place = folder / str(number)
+        place.mkdir()
+        prompt = [str(word) for word in random.choice(AWKWARD, 6)]
+        make_trace(n_tokens=5, words=prompt, n_generated=1).save(place / "trace.safetensors")
+        made = str(random.choice(OF_WORDS))
+        done = [*made.split(), "--trace", "trace.safetensors", "--quiet"]
+        yield f"{made} of {prompt}", _wrong_answer(done, place, expected=(0,))
+
+
+# Scenes of users
+
+MISTAKES = (
+    "1 / 0",
+    "self.nothing",
+    "import nothing_there",
+    "raise SystemExit(0)",
+    "os._exit(0)",
+    "ctypes.string_at(0)",
+    "os.chdir('/')",
+    "threading.Thread(target=lambda: 1 / 0).start()",
+    "self.add(1)",
+    "self.play(5)",
+    "self.wait('a')",
+    "self.wait(float('nan'))",
+    "self.hold(-1)",
+    "self.play(Appear(Label('a')), run_time=float('inf'))",
+    "self.play(Appear(Label('a')), run_time=-1)",
+    "self.add(Label(3))",
+    "self.add(Label('\\0'))",
+    "self.add(self.headline_of('a', '<nothing>b</nothing>'))",
+    "self.wait_for('nothing')",
+    "self.show(5)",
+    "self.move_camera(5)",
+    "self.facts = None",
+    "self.trace = None",
+    "self.add(Square().shift([float('nan'), 0, 0]))",
+    "self.play(Square().animate.nothing())",
+)
+OF_SCENES = "--still all", "--list", "--quality draft"
+
+
+def scenes(random: Random, folder: Path) -> Iterator[Trial]:
+    """Run scenes of users with mistakes, which are theirs: each is said with its file."""
+    number = 0
+    while True:
+        number += 1
+        place = folder / str(number)
+        place.mkdir()
+        mistake, made = str(random.choice(MISTAKES)), str(random.choice(OF_SCENES))
+        begins = "import ctypes, os, threading\n\nfrom filmkit import Appear, Label\n"
+        where = random.choice(("self.add(Square())", "self.wait(0.2)"))
+        code = SCENE.replace(where, f"{where}\n        {mistake}")
+        (place / "mine.py").write_text(begins + code, encoding="utf-8")
+        wrong = _wrong_answer(["mine.py", *made.split(), "--quiet"], place, expected=(0, 1))
+        yield f"{made}: {mistake}", wrong
+
+
 GROUPS: dict[str, Callable[[Random, Path], Iterator[Trial]]] = {
     "traces": traces,
     "caches": caches,
     "command lines": command_lines,
+    "words": words,
+    "scenes": scenes,
 }
 """Each group yields trials without end."""
 
-SHARES = {"traces": 0.2, "caches": 0.3, "command lines": 0.5}
+SHARES = {"traces": 0.15, "caches": 0.2, "command lines": 0.3, "words": 0.15, "scenes": 0.2}
 """How much of the time each group gets."""
 
 
@@ -320,7 +400,7 @@ def soak(seconds: float, seed: int) -> dict[str, Tally]:
 @click.option("--minutes", default=10.0, show_default=True, help="How long to go on.")
 @click.option("--seed", default=0, show_default=True, help="Of the random numbers.")
 def main(minutes: float, seed: int) -> None:
-    """Damage traces and caches and call the program wrongly, at random, for some minutes."""
+    """Try at random, for some minutes, what others may do to the program."""
     tallies = soak(60 * minutes, seed)
     for group, tally in tallies.items():
         for name, wrong in tally.wrong:
