@@ -15,7 +15,7 @@ from extract.support.assets import installing
 from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.beat_records import Speech
-from filmkit.core.fonts import lacks_fonts
+from filmkit.core.fonts import lacks_fonts, without_own_font
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.token_text import printable
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 
-LATIN = frozenset(map(chr, range(0x17F)))  # which the theme's font has
 MOST_CODES = 8  # of letters that no font has, in a message
 
 SceneSpeech = Mapping[str, Mapping[str, Speech]]
@@ -226,8 +225,8 @@ def load_trace(request: RenderRequest) -> Trace:
             f"Some tokens need fonts that are not installed: {installing('cjk')}",
             err=True,
         )
-    elif rare := _shown_letters(trace) - LATIN:
-        # Loaded here: Pango takes time to load.
+    elif not request.quiet and (rare := without_own_font(_shown_letters(trace))):
+        # Here alone: once Pango has drawn, this process is not forked any more.
         from filmkit.core.text import unknown_letters
 
         report_unknown(request, unknown_letters("".join(rare)))
