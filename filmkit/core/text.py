@@ -55,6 +55,7 @@ __all__ = [
 # size scaled down does not show it.
 RENDER_SIZE = 144
 UNBROKEN = 100_000  # width for Pango in pixels; no line is as long at the render size
+FEW_UNITS = 16  # of a text's parts, that are measured first to break it
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of lines in a formula, in manim's units at the size of `MathTypst`
 COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")  # of an SVG path, with its numbers
@@ -429,12 +430,18 @@ def _filled(text: str, width: float, size: float | None) -> list[str]:
     def begun(count: int) -> str:
         return "".join(units[:count]).rstrip(" ")
 
+    def width_of(count: int) -> float:
+        return text_width(begun(count), size=size)
+
     # Measuring takes time: most texts fit into one line, and the others are halved, not gone along.
+    # Of a long one a line holds little: all of it would be measured anew for every line.
     while units:
-        counts = range(2, len(units) + 1)
-        count = len(units)
-        if text_width(begun(count), size=size) > width:
-            count = 1 + bisect(counts, width, key=lambda n: text_width(begun(n), size=size))
+        count = FEW_UNITS
+        while count < len(units) and width_of(count) <= width:
+            count *= 2
+        count = min(count, len(units))
+        if width_of(count) > width:
+            count = 1 + bisect(range(2, count + 1), width, key=width_of)
         lines.append(begun(count))
         units = units[count:]
     return lines

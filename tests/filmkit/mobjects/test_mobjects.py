@@ -296,6 +296,24 @@ def test_every_letter_has_an_outline(text: str) -> None:
     assert len(Label(text).ink)
 
 
+def test_long_texts_are_broken_without_measuring_all_of_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = 0
+
+    def width(text: str, *, size: float | None = None) -> float:
+        nonlocal measured
+        measured += len(text)
+        return float(len(text))
+
+    monkeypatch.setattr("filmkit.core.text.text_width", width)
+    words = [f"word{number}" for number in range(2_000)]
+    lines = break_lines(" ".join(words), 60.0)
+    assert " ".join(lines).split(" ") == words
+    assert max(map(len, lines)) <= 60
+    assert measured < 40 * len(" ".join(words))
+
+
 NO_FONT = "\U00013000\U0010fffd\ue123\u0378"  # a hieroglyph, two private letters, and no letter
 
 
