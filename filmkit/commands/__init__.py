@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from extract.support.interrupts import interrupt_on_signals
+
 __all__ = ["INTERRUPTED", "main"]
 
 INTERRUPTED = 130
@@ -16,15 +18,18 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Load and run the command line, and exit; see :func:`filmkit.commands.cli.main`.
 
-    Ctrl-C leaves no traceback, also while it loads. NumPy uses one thread, unless the environment
-    says otherwise: there is a process for each core. They may be forks of this one.
+    Ctrl-C, SIGTERM and SIGHUP leave no traceback, also while it loads. NumPy uses one thread,
+    unless the environment says otherwise: there is a process for each core. They may be forks of
+    this one.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        interrupt_on_signals()
         from filmkit.render.forks import allow_forks
 
         allow_forks()
         from filmkit.commands.cli import main as run
+
+        run(arguments)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    run(arguments)

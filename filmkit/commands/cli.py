@@ -14,7 +14,6 @@ from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
 from extract.errors import ExtractError
-from extract.support.interrupts import interrupt_on_signals
 from extract.support.kept import clear_kept, kept_sizes, models_folder
 from extract.support.plain_text import error_line, escaped_json
 from extract.support.printing import echo
@@ -462,7 +461,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Command line arguments; those of the program if None.
     """
-    interrupt_on_signals()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _require_current_folder()

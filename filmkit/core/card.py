@@ -11,8 +11,8 @@ from filmkit.core.animations import AnimateWith, Presence, set_presence
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.language import N_
-from filmkit.core.line_breaks import sentences
-from filmkit.core.text import Label, break_lines
+from filmkit.core.line_breaks import break_units, sentences
+from filmkit.core.text import Label, break_lines, text_width
 from filmkit.core.theme import current_theme
 
 __all__ = ["FILM_TITLE", "Card", "centred", "faded"]
@@ -97,6 +97,10 @@ def centred(text: str, room: Box, size: float, *, weight: str = "normal") -> VGr
     weight
         As for :class:`~filmkit.core.text.Label`.
     """
+    # What does not fit for sure need not be broken into lines, which takes time.
+    letters = sum(text_width(part, size=1.0) for part in break_units(text))
+    while (letters * size / room.width - 1) * LINE * size * FRAME_HEIGHT > room.height:
+        size *= SMALLER
     said = [text[start:end] for start, end in sentences(text)]
     broken = (line for sentence in said for line in break_lines(sentence, room.width, size=size))
     lines = VGroup(*(Label(line, size=size, weight=weight) for line in broken))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import font_source_sans_pro
 import manimgx_fonts
+import uharfbuzz as harfbuzz
 
 __all__ = [
     "EAST_ASIAN_FONTS",
@@ -20,6 +21,7 @@ __all__ = [
     "is_east_asian",
     "lacks_fonts",
     "theme_files",
+    "without_own_font",
 ]
 
 WEIGHTS = ("Regular", "Semibold")
@@ -79,3 +81,12 @@ def is_east_asian(text: str) -> bool:
 def lacks_fonts(texts: Iterable[str]) -> bool:
     """Return whether texts have Chinese, Japanese or Korean characters and no font has them."""
     return find_spec(EAST_ASIAN_FONTS) is None and any(map(is_east_asian, texts))
+
+
+def without_own_font(letters: set[str]) -> set[str]:
+    """Return those of some letters that no font of the dependencies has; the machine's may."""
+    for path, face in [(path, 0) for path in theme_files()] + fallback_files():
+        if letters:
+            font = harfbuzz.Face(harfbuzz.Blob.from_file_path(path), face)
+            letters = letters - set(map(chr, font.unicodes))
+    return letters

@@ -197,7 +197,8 @@ def beat(
     ask
         A question that is asked before the beat, with facts in braces; or one for each variant, by
         its name. It is a step of its own, which is called "ask\\_" and the beat's name. Words in
-        square brackets are answers that it offers; a fact that lists several words offers each.
+        square brackets are answers that it offers; a fact that lists several words offers each. It
+        has at most 600 letters.
     answer
         Name of the fact that is the right one of these answers.
     choice
@@ -238,6 +239,12 @@ def beat(
                 f"the beat {name} does nothing when it is called; write it without async and yield",
                 place_of_code(method),
             )
+        if (letters := max(map(len, questions.values()), default=0)) > MOST_LETTERS:
+            raise SceneCodeError(
+                f"the question of {name} has {letters} letters, and a picture has room for "
+                f"{MOST_LETTERS}: ask shorter, and say the rest in the beat before",
+                place_of_code(method),
+            )
         # In the body of a class the second method of a name would replace the first.
         if _is_beat(body.get(name)):
             raise SceneCodeError(f"two beats are called {name}; rename one", place_of_code(method))
@@ -262,6 +269,7 @@ def _misfit(said: str, written: str, error: NarrationError) -> StageError:
 
 NOTED = 0.5  # what has a lower presence is background, which the notes do not tell of
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
+MOST_LETTERS = 600  # of a question: more would be too small to read
 BEAT_STEP = 0.2  # every beat is a multiple of this long, in seconds: a whole number of frames
 
 

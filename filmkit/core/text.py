@@ -48,15 +48,18 @@ __all__ = [
     "fit_size",
     "fit_word",
     "text_width",
+    "unknown_letters",
 ]
 
 # Pango hints glyphs to whole units at small sizes, which spoils the spacing of letters; a large
 # size scaled down does not show it.
 RENDER_SIZE = 144
 UNBROKEN = 100_000  # width for Pango in pixels; no line is as long at the render size
+FEW_UNITS = 16  # of a text's parts, that are measured first to break it
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of lines in a formula, in manim's units at the size of `MathTypst`
 COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")  # of an SVG path, with its numbers
+STROKE = "stroke-width"  # of what is a line; letters are filled
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 """Between words that :func:`break_lines` keeps on one line."""
@@ -75,10 +78,28 @@ def _register_fonts() -> None:
 def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
     """Return the outline of each letter of a line, without blanks.
 
-    Each is a series of cubic curves, (n, 3), four points for each curve. Pango sets the line and
-    cairo writes the outlines to an SVG file, which is read here. Manim's ``Text`` does the same
-    with a general SVG library and makes a mobject for every letter; that would take most of the
-    time of running a scene without drawing.
+    Each is a series of cubic curves, (n, 3), four points for each curve. A letter that no font has
+    is a frame and the digits of its code.
+    """
+    picture = _drawing(text, weight, font)
+    outlines = list(_outlines(picture))
+    if any(map(_is_frame, picture.iter())):
+        # Pango draws such letters before the others of their font, not as they stand in the line.
+        outlines.sort(key=lambda points: _box(points)[0])
+    return tuple(outlines)
+
+
+def _drawing(text: str, weight: str, font: str) -> ElementTree.Element:
+    """Return the SVG picture of a line of text, which defines its glyphs and uses them.
+
+    Pango sets the line and cairo writes the outlines to an SVG file, which is read here. Manim's
+    ``Text`` does the same with a general SVG library and makes a mobject for every letter; that
+    would take most of the time of running a scene without drawing.
+
+    Raises
+    ------
+    OSError
+        If there was no room for the whole file, which cairo does not tell.
     """
     _register_fonts()
     with _scratch_file() as file:
@@ -90,7 +111,10 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
         # Cairo leaves out what is above the page: quotation marks, in a first line at its top.
         down, height = round(size), round(4 * size)
         manimpango.text2svg([setting], size, size, True, str(file), 0, down, UNBROKEN, height, text)
-        return tuple(_outlines(file))
+        try:
+            return ElementTree.parse(file).getroot()
+        except ElementTree.ParseError as error:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
 
 
 @contextmanager
@@ -108,30 +132,51 @@ def _scratch_file() -> Iterator[Path]:
         os.close(number)
 
 
-def _outlines(file: Path) -> Iterator[Points]:
-    """Yield the outlines of the letters in an SVG file that cairo wrote.
+def _outlines(picture: ElementTree.Element) -> Iterator[Points]:
+    """Yield the outlines of the letters in a picture of a line.
 
-    Such a file defines a path for each glyph and uses it once for each letter.
-
-    Raises
-    ------
-    OSError
-        If there was no room for the whole file, which cairo does not tell.
+    It defines a path for each glyph and uses it once for each letter.
     """
-    try:
-        picture = ElementTree.parse(file).getroot()
-    except ElementTree.ParseError as error:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
     paths = {
         element.get("id"): "".join(path.get("d", "") for path in element.iter(f"{SVG}path"))
         for element in picture.iter()
         if element.get("id")
     }
-    for use in picture.iter(f"{SVG}use"):
-        points = _curves(paths[use.get(f"{XLINK}href", "")[1:]])
+    for element in picture.iter():
+        points, at = np.zeros((0, 3)), [0.0, 0.0, 0.0]
+        if element.tag == f"{SVG}use":
+            points = _curves(paths[element.get(f"{XLINK}href", "")[1:]])
+            at = [float(element.get("x", 0)), float(element.get("y", 0)), 0.0]
+        elif _is_frame(element):
+            points = _frame(_box(_curves(element.get("d", ""))), float(element.get(STROKE, 0)))
         if len(points):
-            at = [float(use.get("x", 0)), float(use.get("y", 0)), 0.0]
             yield (points + at) * [1.0, -1.0, 1.0]
+
+
+def _is_frame(element: ElementTree.Element) -> bool:
+    """Return whether a part of a picture is the frame of a letter that no font has."""
+    return element.get(STROKE) is not None
+
+
+def _frame(box: tuple[float, float, float, float], thickness: float) -> Points:
+    """Return the outline of a frame along a box: around it, and back inside of it."""
+    left, right, bottom, top = box
+    out, inner = thickness / 2, -thickness / 2
+    sides = [
+        [left - out, bottom - out, right + out, top + out],
+        [right + inner, bottom - inner, left - inner, top + inner],
+    ]
+    return _curves("".join(f"M {a} {b} L {c} {b} L {c} {d} L {a} {d} Z" for a, b, c, d in sides))
+
+
+def unknown_letters(text: str) -> str:
+    """Return the letters of a text that no font has, each once, in the order of their codes."""
+    font = current_theme().font
+    return "".join(
+        letter
+        for letter in sorted(set(text))
+        if any(map(_is_frame, _drawing(letter, "normal", font).iter()))
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -385,12 +430,18 @@ def _filled(text: str, width: float, size: float | None) -> list[str]:
     def begun(count: int) -> str:
         return "".join(units[:count]).rstrip(" ")
 
+    def width_of(count: int) -> float:
+        return text_width(begun(count), size=size)
+
     # Measuring takes time: most texts fit into one line, and the others are halved, not gone along.
+    # Of a long one a line holds little: all of it would be measured anew for every line.
     while units:
-        counts = range(2, len(units) + 1)
-        count = len(units)
-        if text_width(begun(count), size=size) > width:
-            count = 1 + bisect(counts, width, key=lambda n: text_width(begun(n), size=size))
+        count = FEW_UNITS
+        while count < len(units) and width_of(count) <= width:
+            count *= 2
+        count = min(count, len(units))
+        if width_of(count) > width:
+            count = 1 + bisect(range(2, count + 1), width, key=width_of)
         lines.append(begun(count))
         units = units[count:]
     return lines

@@ -9,6 +9,7 @@ from pathlib import Path
 from extract.support.files import write_text
 from extract.support.printing import echo
 from filmkit.core.language import N_, _
+from filmkit.core.text import unknown_letters
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView
 from filmkit.decks import DeckOptions
@@ -18,7 +19,7 @@ from filmkit.decks.slides import Slide, chosen_beats, drawn_slides, filmed_slide
 from filmkit.decks.talk import Talk
 from filmkit.decks.title_slide import title_slide
 from filmkit.decks.web import copy_film, write_web
-from filmkit.render.request import RenderRequest, load_trace, report_files
+from filmkit.render.request import RenderRequest, load_trace, report_files, report_unknown
 from filmkit.render.runner import manim_config
 
 __all__ = ["make_deck"]
@@ -86,6 +87,7 @@ def make_deck(
     if options.title or options.author:
         with manim_config(request.quality, verbosity=request.verbosity):
             cover = [title_slide(request, trace, options, title)]
+        report_unknown(request, unknown_letters(title + options.author), told=trace)
     shown = request.settings
     talk = None
     with use_theme(shown.theme, shown.palette, background=shown.background) as theme:
@@ -94,7 +96,8 @@ def make_deck(
             drawn = drawn_slides(request, trace)
             if not drawn:
                 return False
-            write_pdf(target, [*cover, *drawn], theme, title=title, author=options.author)
+            unknown = write_pdf(target, [*cover, *drawn], theme, title=title, author=options.author)
+            report_unknown(request, unknown, told=trace)
         else:
             with filmed_slides(request, trace, target) as filmed:
                 if not filmed:

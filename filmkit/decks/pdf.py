@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from importlib.resources import files
@@ -28,6 +29,11 @@ __all__ = ["typeset", "write_pdf"]
 # PDF/UA, the standard for accessible documents: tagged, with alt texts.
 STANDARD: Final = "ua-1"
 
+PAPER = "paper.typ"
+UNKNOWN = re.compile(r'^PDF/UA-1 error: the text (?:contains the disallowed codepoint )?`"(.+?)"`')
+"""What Typst says of letters that no font has, or that the standard does not allow."""
+ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}")
+
 
 def write_pdf(
     target: Path,
@@ -36,7 +42,7 @@ def write_pdf(
     *,
     title: str,
     author: str = "",
-) -> None:
+) -> str:
     """Write a PDF with one page per beat; a failure leaves no partial file.
 
     Parameters
@@ -49,6 +55,11 @@ def write_pdf(
         Gives the colours of the text and of the pages.
     title, author
         Of the document; the project is its author if there is no other, and always its subject.
+
+    Returns
+    -------
+    str
+        The letters that no font has.
 
     Raises
     ------
@@ -69,7 +80,7 @@ def write_pdf(
     ]
     document = {"title": title, "author": author, "slides": slide_data}
     pictures = {f"{i}.png": slide.picture for i, slide in enumerate(slides)}
-    typeset(target, "deck.typ", theme, document, pictures)
+    return typeset(target, "deck.typ", theme, document, pictures)
 
 
 def typeset(
@@ -78,8 +89,10 @@ def typeset(
     theme: Theme,
     document: Mapping[str, Any],
     pictures: Mapping[str, Image.Image],
-) -> None:
+) -> str:
     """Write a PDF that Typst sets from a template; a failure leaves no partial file.
+
+    What no font has is a box with its code.
 
     Parameters
     ----------
@@ -95,12 +108,18 @@ def typeset(
     pictures
         The pictures, by the names of files that the document gives them.
 
+    Returns
+    -------
+    str
+        The letters that no font has.
+
     Raises
     ------
     OutputError
         When the file cannot be written.
     """
-    source = files("filmkit.decks") / "templates" / template
+    templates = files("filmkit.decks") / "templates"
+    source = (templates / template).read_text(encoding="utf-8")
     whole = {
         **document,
         "author": document.get("author") or _(FILM_TITLE),
@@ -109,27 +128,52 @@ def typeset(
         "space": current_language().space,
         "colours": colours_of(theme),
         "background": theme.background,
-        "translated": script_words(source.read_text(encoding="utf-8")),
+        "translated": script_words(source),
     }
     with temporary_folder() as root, atomic_write(target) as part:
         try:
-            (root / template).write_bytes(source.read_bytes())
+            (root / template).write_text(source, encoding="utf-8")
+            (root / PAPER).write_bytes((templates / PAPER).read_bytes())
             (root / "document.json").write_text(
                 json.dumps(whole, default=_as_data), encoding="utf-8"
             )
             for name, picture in pictures.items():
                 picture.save(root / name)
-            pages = typst.compile(
-                root / template,
-                root=root,
-                font_paths=sorted({file.parent for file in (*font_files(), *east_asian_fonts())}),
-                ignore_system_fonts=False,  # words of a prompt may be in any script
-                sys_inputs={"document": "document.json"},
-                pdf_standards=[STANDARD],
-            )
-            part.write_bytes(bytes(pages))
+            pages, unknown = _compiled(root, template)
+            part.write_bytes(pages)
         except OSError as error:
             raise OutputError(target, error) from error
+    return unknown
+
+
+def _compiled(root: Path, template: str) -> tuple[bytes, str]:
+    """Return a PDF, and the letters in it that no font has: Typst names one after the other."""
+    compiler = typst.Compiler(
+        root / PAPER,
+        root=root,
+        font_paths=sorted({file.parent for file in (*font_files(), *east_asian_fonts())}),
+        ignore_system_fonts=False,  # words of a prompt may be in any script
+    )
+    unknown: list[str] = []
+    while True:
+        inputs = {"document": "document.json", "template": template, "unknown": _pattern(unknown)}
+        try:
+            pages: Any = compiler.compile(sys_inputs=inputs, pdf_standards=[STANDARD])
+        except typst.TypstError as error:
+            found = UNKNOWN.match(error.message)
+            letters = ESCAPE.sub(lambda code: chr(int(code[1], 16)), found[1]) if found else ""
+            if not letters or letters in unknown:
+                raise
+            unknown.append(letters)
+        else:
+            return bytes(pages), "".join(unknown)
+
+
+def _pattern(unknown: Sequence[str]) -> str:
+    """Return the regular expression of texts, as Typst writes it."""
+    # U+FFFF is no letter: an expression must match something.
+    texts = ("".join(f"\\x{{{ord(letter):x}}}" for letter in text) for text in ("\uffff", *unknown))
+    return "|".join(texts)
 
 
 def _as_data(value: Any) -> Any:

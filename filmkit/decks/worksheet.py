@@ -19,7 +19,7 @@ from filmkit.core.view import LayerView
 from filmkit.decks.exercise_pages import exercises_on_paper
 from filmkit.decks.pdf import typeset
 from filmkit.decks.slides import Slide, drawn_slides, title_of
-from filmkit.render.request import RenderRequest, load_trace, report_files
+from filmkit.render.request import RenderRequest, load_trace, report_files, report_unknown
 
 __all__ = ["make_worksheet"]
 
@@ -75,7 +75,8 @@ def make_worksheet(request: RenderRequest, target: Path, paper: str, *, exercise
             document["questions"] = questions
         if exercises or document["traced"]:
             document["sentence"] = _sentence(view())
-        typeset(target, "worksheet.typ", theme, document, pictures)
+        unknown = typeset(target, "worksheet.typ", theme, document, pictures)
+        report_unknown(request, unknown, told=trace)
     report_files(request, [target])
     return True
 

@@ -9,7 +9,8 @@ is not removed by other runs.
 
 A file counts only with its seal beside it: an empty file whose name holds a hash of the cached
 file's name and content. A file that was damaged, exchanged or not finished has no such seal; it is
-removed and made again, as is what is no file: a link, or a pipe, which keeps its readers waiting.
+removed and made again, as is what is no file: a link, a folder, or a pipe, which keeps its readers
+waiting.
 Two runs may write the same file at the same time: each leaves the seal of what it wrote, and the
 one that belongs to the file that is there counts.
 """
@@ -20,6 +21,7 @@ import hashlib
 import math
 import os
 import re
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -282,10 +284,12 @@ class Cache:
         return self.folder.glob(f"{path.name}.*{SEAL}")
 
     def remove(self, path: Path) -> None:
-        """Remove a file and its seals, if they are there."""
-        path.unlink(missing_ok=True)
-        for stamp in self._seals(path):
-            stamp.unlink(missing_ok=True)
+        """Remove a file, or a folder in its place, and its seals, if they are there."""
+        for each in (path, *self._seals(path)):
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink(missing_ok=True)
 
 
 @contextmanager

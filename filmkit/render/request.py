@@ -15,9 +15,10 @@ from extract.support.assets import installing
 from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.beat_records import Speech
-from filmkit.core.fonts import lacks_fonts
+from filmkit.core.fonts import lacks_fonts, without_own_font
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
+from filmkit.core.token_text import printable
 from filmkit.render.choice import named_choices
 from filmkit.render.digests import file_hash, project_digest
 from filmkit.render.errors import PoolError, explain
@@ -36,9 +37,12 @@ __all__ = [
     "for_each_scene",
     "load_trace",
     "report_files",
+    "report_unknown",
     "require_layer_and_head",
 ]
 
+
+MOST_CODES = 8  # of letters that no font has, in a message
 
 SceneSpeech = Mapping[str, Mapping[str, Speech]]
 """What a voice says, by the name of the scene and that of the beat."""
@@ -195,7 +199,7 @@ def load_trace(request: RenderRequest) -> Trace:
     """Load the trace of a request, and check that it has the requested layer and head.
 
     A second trace, to compare with, is checked even if no scene shows it. Unless the request is
-    quiet, print which trace is used by default and whether fonts are missing.
+    quiet, print which trace is used by default and what no font has.
 
     Raises
     ------
@@ -221,8 +225,40 @@ def load_trace(request: RenderRequest) -> Trace:
             f"Some tokens need fonts that are not installed: {installing('cjk')}",
             err=True,
         )
+    elif not request.quiet and (rare := without_own_font(_shown_letters(trace))):
+        # Here alone: once Pango has drawn, this process is not forked any more.
+        from filmkit.core.text import unknown_letters
+
+        report_unknown(request, unknown_letters("".join(rare)))
     require_layer_and_head(trace, request.settings.layer, request.settings.head)
     return trace
+
+
+def _shown_letters(trace: Trace) -> set[str]:
+    return set("".join(map(printable, trace.meta.tokens)))
+
+
+def report_unknown(request: RenderRequest, letters: str, told: Trace | None = None) -> None:
+    """Say in one line which letters no font has, unless the request is quiet.
+
+    Parameters
+    ----------
+    request
+        Whether to print anything.
+    letters
+        The letters.
+    told
+        A trace that was loaded, which has told of its own.
+    """
+    unknown = sorted(set(letters) - (_shown_letters(told) if told else set()))
+    if unknown and not request.quiet:
+        codes = ", ".join(f"U+{ord(letter):04X}" for letter in unknown[:MOST_CODES])
+        more = f" and {len(unknown) - MOST_CODES} more" if len(unknown) > MOST_CODES else ""
+        echo(
+            f"No font here has {codes}{more}: what it lacks is drawn as a box with its code; "
+            "install a font that has it",
+            err=True,
+        )
 
 
 def require_layer_and_head(trace: Trace, layer: int | None, head: int | None) -> None:

@@ -36,8 +36,10 @@ def chosen_voice(text: str) -> Voice:
     VoiceError
         When Piper or its voice is not installed.
     """
-    name, _, model = text.partition(":")
+    name, colon, model = text.partition(":")
     if name == PIPER:
+        if colon and not model:
+            raise ValueError(f"'{text}' names no voice: give {PIPER}, or {PIPER}:VOICE.onnx")
         return _piper(model)
     if "{text}" in text or "{out}" in text:
         return _program(text)

@@ -165,13 +165,19 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "inside").touch()
+
+
 def exchange(*paths: Path) -> None:
     first, second = (path.read_bytes() for path in paths[:2])
     paths[0].write_bytes(second)
     paths[1].write_bytes(first)
 
 
-FAST = {(flip_bytes, "mp4"), (empty, "rehearsal.json")}
+FAST = {(flip_bytes, "mp4"), (replace_by_folder, "mp4"), (empty, "rehearsal.json")}
 DAMAGES = [
     pytest.param(
         damage,
@@ -179,7 +185,7 @@ DAMAGES = [
         id=f"{damage.__name__} {kind}",
         marks=[] if (damage, kind) in FAST else [pytest.mark.slow],
     )
-    for damage in (flip_bytes, cut_short, empty, exchange)
+    for damage in (flip_bytes, cut_short, empty, replace_by_folder, exchange)
     for kind in ("master.mov", "mp4", "rehearsal.json")
     # A run of one scene has one rehearsal: there is none to exchange it with.
     if damage is not exchange or not kind.endswith(".json")

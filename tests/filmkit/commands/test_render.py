@@ -89,7 +89,6 @@ def render(
         monkeypatch.setattr(module, "SCENES", STAND_INS)
     monkeypatch.setattr(traces, "EXTRACTED", tmp_path / "nothing")
     monkeypatch.setattr(traces, "SHIPPED", trace_file)
-    before = signal.getsignal(signal.SIGTERM)
 
     def call(*arguments: str) -> Outcome:
         capfd.readouterr()
@@ -97,8 +96,6 @@ def render(
             cli.main(arguments)
         except SystemExit as stop:
             return Outcome(int(stop.code or 0), *capfd.readouterr())
-        finally:
-            signal.signal(signal.SIGTERM, before)
 
     return call
 
@@ -652,20 +649,23 @@ finally:
     assert Image.open(tmp_path / stills[0]).getpixel((2, 2)) == (0, 0, 0)
 
 
-class _Interrupted:
-    """Finds the command line, and presses Ctrl-C while it loads."""
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_while_the_program_loads_ends_it_quietly(sent: str, tmp_path: Path) -> None:
+    script = f"""
+import signal, sys
 
-    def find_spec(self, name: str, *more: object) -> None:
+class Interrupting:
+    def find_spec(self, name, *more):
         if name == "filmkit.commands.cli":
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.{sent})
 
-
-def test_ctrl_c_while_the_program_loads_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "filmkit.commands.cli")
-    monkeypatch.setattr(sys, "meta_path", [_Interrupted(), *sys.meta_path])
-    with pytest.raises(SystemExit) as end:
-        commands.main(["--list"])
-    assert end.value.code == 130
+sys.meta_path.insert(0, Interrupting())
+from filmkit.commands import main
+main(["--list"])
+"""
+    program = run_program("-c", script, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert program.communicate(timeout=60) == ("", "")
+    assert program.returncode == 130
 
 
 @pytest.mark.parametrize(

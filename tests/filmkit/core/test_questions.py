@@ -321,6 +321,16 @@ def test_a_variant_that_a_question_lacks_is_named() -> None:
         Other.rehearse(make_trace())
 
 
+@pytest.mark.parametrize("letters", [601, 20_000])
+def test_a_question_that_nobody_could_read_is_refused(letters: int) -> None:
+    message = f"the question of it has {letters} letters, and a picture has room for 600: ask"
+    with pytest.raises(SceneCodeError, match=message):
+
+        @beat(ask={"short": "Why?", "long": "?" * letters})
+        def it(self: Stage) -> None:
+            """Here."""
+
+
 def test_the_name_of_a_question_is_refused_for_a_beat() -> None:
     with pytest.raises(SceneCodeError, match=r"ask_it would be a question's name: rename it, or"):
 

@@ -610,3 +610,16 @@ def test_a_full_disk_leaves_the_worksheet_of_before(
     assert_one_line(done, 1, "kept.pdf")
     assert (folder / "kept.pdf").read_text() == "before"
     assert not list(folder.glob("*.part*"))
+
+
+def test_what_no_font_has_is_said_once_and_drawn_as_its_code(
+    calling: Calling, tmp_path: Path
+) -> None:
+    words = ["One", " \U00013000", " \U00013001", " end"]
+    make_trace(len(words), words=words).save(tmp_path / "trace.safetensors")
+    done = calling("worksheet", "--trace", "trace.safetensors", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("No font here has U+13000, U+13001: what it lacks is drawn as") == 1
+    assert done.stderr.count("No font") == 1
+    pages = PdfReader(tmp_path / "worksheets" / "exercises.pdf").pages
+    assert "13000" in pages[0].extract_text()

@@ -27,6 +27,7 @@ from filmkit.core.text import (
     TextLine,
     break_lines,
     fit_word,
+    unknown_letters,
 )
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
 from filmkit.core.token_text import printable
@@ -293,6 +294,44 @@ def test_every_letter_has_an_outline(text: str) -> None:
     for count in range(1, len(letters)):
         assert len(Label(text).ink) > len(Label(letters[:count]).ink)
     assert len(Label(text).ink)
+
+
+def test_long_texts_are_broken_without_measuring_all_of_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = 0
+
+    def width(text: str, *, size: float | None = None) -> float:
+        nonlocal measured
+        measured += len(text)
+        return float(len(text))
+
+    monkeypatch.setattr("filmkit.core.text.text_width", width)
+    words = [f"word{number}" for number in range(2_000)]
+    lines = break_lines(" ".join(words), 60.0)
+    assert " ".join(lines).split(" ") == words
+    assert max(map(len, lines)) <= 60
+    assert measured < 40 * len(" ".join(words))
+
+
+NO_FONT = "\U00013000\U0010fffd\ue123\u0378"  # a hieroglyph, two private letters, and no letter
+
+
+def test_letters_that_no_font_has_are_found() -> None:
+    assert unknown_letters(f"a{NO_FONT} é👍 \n\N{ZERO WIDTH JOINER}") == "".join(sorted(NO_FONT))
+
+
+@pytest.mark.parametrize("letter", NO_FONT)
+def test_a_letter_that_no_font_has_is_a_frame_around_its_code(letter: str) -> None:
+    code = Label(f"{ord(letter):04X}").ink
+    box = Label(letter)
+    frame = box.ink[:32]  # two rectangles of four curves with four points each
+    assert len(box.ink) > len(frame) + len(code) / 2
+    assert np.allclose(frame.max(axis=0), box.ink.max(axis=0))
+    assert np.allclose(frame.min(axis=0), box.ink.min(axis=0))
+    outer, inner = (np.ptp(part, axis=0)[:2] for part in np.split(frame, 2))
+    assert np.all(inner < outer)
+    assert np.all(inner > 0.8 * outer)
 
 
 @pytest.mark.parametrize("width", [0.3, 0.6, 1.0, 3.0])

@@ -191,6 +191,7 @@ def test_a_program_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         ("{text} {out}", "no {text} after"),
         ("echo '{text} {out}", "is not a command"),
         ("piper:nowhere.onnx", "no voice nowhere.onnx"),
+        ("piper:", "names no voice: give piper, or piper:VOICE.onnx"),
         ("notes.txt", "is not a recording"),
     ],
 )
