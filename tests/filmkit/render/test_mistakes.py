@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from traceback import FrameSummary
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
-from filmkit.render import processes
+from filmkit.render import errors, processes
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
 
@@ -29,7 +30,7 @@ import threading
 import time
 import numpy as np
 from manim import Square, VGroup
-from filmkit import Appear, Heatmap, MoveFromCopy, Stage, beat
+from filmkit import Appear, Heatmap, MoveFromCopy, Stage, beat, quantity
 
 
 class Mine(Stage):
@@ -263,6 +264,20 @@ MISTAKES = {
 """,
         "in beat wrong: its process ended early (signal SIGSEGV)",
     ),
+    "an argument of the kit beside the scene": (
+        """
+
+quantity("a square", axes=2)(len)  # HERE
+""",
+        ": TypeError: 'int' object is not iterable; mend it there",
+    ),
+    "an option of a class that there is not": (
+        """
+
+type("Other", (Stage,), {}, speed=2)  # HERE
+""",
+        ": TypeError: Other.__init_subclass__() takes no keyword arguments; mend it there",
+    ),
     "an error beside the scene": (
         """
 
@@ -423,7 +438,7 @@ def raised(what: str, file: str) -> Exception:
 
 
 def test_an_error_deep_in_the_kit_is_the_program_s() -> None:
-    """Unless a stage has run it: there the scene has asked for it."""
+    """Unless the program has run the scene: there the scene has asked for it."""
     error = raised("Box.around([])", "mine.py")
     line = explain(error, verbose=False)
     assert re.fullmatch(
@@ -431,6 +446,14 @@ def test_an_error_deep_in_the_kit_is_the_program_s() -> None:
         r"--verbose shows where\)",
         line,
     )
+
+
+def test_what_the_kit_cannot_import_is_no_mistake_of_the_scene_that_asks_for_it() -> None:
+    """Its file would begin to run the file of the kit, and end there."""
+    scene, kit = Path("mine.py"), Path(errors.KIT, "core", "broken.py")
+    frames = [FrameSummary(str(file), 1, "<module>") for file in (errors.__file__, scene, kit)]
+    assert errors._scene_frames(frames) == []
+    assert errors._scene_frames(frames[:2]) == frames[1:2]
 
 
 @pytest.mark.parametrize("verbose", [False, None])
