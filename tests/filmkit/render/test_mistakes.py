@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from textwrap import indent
 from traceback import FrameSummary
 from typing import Any
 
@@ -17,9 +18,13 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage import beat
+from filmkit.pictures.stage import Stage
 from filmkit.render import errors, processes
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
+from tests.support.traces import make_trace
 
 __all__ = ["calling"]  # the fixture
 
@@ -462,6 +467,68 @@ def test_an_error_in_a_library_that_a_scene_calls_is_the_scene_s(verbose: bool |
     hint = " (--verbose shows the way)" if verbose is False else ""
     assert line.startswith("mine.py line 2, in beat one: JSONDecodeError: ")
     assert line.endswith(f"; mend it there{hint}")
+
+
+# What the class of a scene says
+
+TAKES = "@beat takes when, ask, answer, choice, loop, and the texts of variants by their names"
+OTHERS = "is called with other arguments than its function has: "
+CLASSES = {
+    "@beat(5)\ndef one(self): ...": "@beat takes a method, not 5; write it directly above def",
+    "@beat\n@property\ndef one(self): ...": "@beat takes a method, not <property object",
+    "@beat(nope=1)\ndef one(self): ...": f"nope=1 is no text; {TAKES}",
+    "@beat(ask=5)\ndef one(self): ...": f"ask=5 is no text; {TAKES}",
+    "@beat(ask=None)\ndef one(self): ...": f"ask=None is no text; {TAKES}",
+    "@beat(ask={'': 5})\ndef one(self): ...": f"ask=5 is no text; {TAKES}",
+    "@beat(ask='A?', answer=5)\ndef one(self): ...": f"answer=5 is no text; {TAKES}",
+    "@beat(ask='A?', choice=5)\ndef one(self): ...": f"choice=5 is no text; {TAKES}",
+    "@beat(when=True)\ndef one(self): ...": f"when of the beat one {OTHERS}True is not a callable",
+    "@beat(when=lambda: 1)\ndef one(self): ...": f"when of the beat one {OTHERS}too many",
+    "@beat\ndef one(): ...": f"the beat one {OTHERS}too many positional arguments",
+    "@beat\ndef one(self, x): ...": f"the beat one {OTHERS}missing a required argument: 'x'",
+    "@classmethod\n@beat\ndef one(cls): ...": f"the beat one {OTHERS}too many positional arguments",
+    "@beat(one='A', two='B')\ndef one(self): self.hold()": "has a beat with variants; add",
+    "facts = None": "every stage has its own facts; rename this one",
+    "prepare = None": "every stage has its own prepare; rename this one",
+    "title = 5": "title is 5, and must be of type str",
+    "tensors = 'pattern'": "tensors is 'pattern', and must be of type tuple",
+    "def prepare(self, x): ...": f"prepare {OTHERS}missing a required argument: 'x'",
+    "def prepare(self): yield": "prepare does nothing when it is called; write it without async",
+    "def variant(self): ...": f"variant {OTHERS}too many positional arguments",
+    "def __init__(self): ...": f"__init__ {OTHERS}too many positional arguments",
+    "def __init__(self, *a, **k): ...": "__init__ does not make a stage: call super().__init__(",
+    "def prepare(self): self.facts = None": "prepare sets self.facts to None, and every stage has",
+    "def prepare(self): self.facts[3] = ''\n@beat\ndef one(self):\n '{no}'\n self.hold()": (
+        "there is no fact {no}; there are 3, model, prompt"
+    ),
+    "def drift(self): ...": "drift returns None, and must return one of type Animation",
+    "def provenance_notes(self): ...": "provenance_notes returns None, and must return one of",
+    "def variant(self, beat): return 5\n@beat(a='A')\ndef one(self): self.hold()": (
+        "variant returns 5, and must return one of type str"
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "message"), CLASSES.items())
+def test_what_the_class_of_a_scene_says_wrongly_is_said_with_its_place(
+    code: str, message: str
+) -> None:
+    first = "@beat\ndef first(self):\n 'One.'\n self.hold()"
+    written = f"class Mine(Stage):\n{indent(first, ' ')}\n{indent(code, ' ')}"
+    names: dict[str, Any] = {"Stage": Stage, "beat": beat, "__name__": __name__}
+    with pytest.raises(SceneCodeError) as mistake:
+        exec(compile(written, "mine.py", "exec"), names)
+        names["Mine"].rehearse(make_trace())
+    line = explain(mistake.value, verbose=False)
+    assert re.match(rf"mine\.py line \d+(, in beat \w+)?: (Mine )?{re.escape(message)}", line), line
+
+
+@pytest.mark.parametrize("line", ["Mine = 5", "Mine = int"])
+def test_a_class_that_is_no_stage_is_refused(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(line)
+    with pytest.raises(SceneCodeError, match=r"no Stage in Mine; write class Mine\(Stage\)"):
+        SceneEntry("mine", "", "scene_file_mine_no_stage", "Mine", file=file).load()
 
 
 # Heatmaps say which cells they have
