@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 __all__ = [
     "SceneCodeError",
@@ -72,10 +75,13 @@ def require_call(
 def running_scene_code() -> Iterator[None]:
     """Turn what would end the program, such as SystemExit, into a SceneCodeError.
 
-    A KeyboardInterrupt stays what it is: it stops the program.
+    A KeyboardInterrupt stays what it is: it stops the program. That complex numbers lose their
+    imaginary parts is an error.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            yield
     except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manim import AnimationGroup, LaggedStart
 
-from filmkit.core.camera import StageCamera
+from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import beat
+from filmkit.pictures.parts import Matrix
 from filmkit.pictures.stage import Stage
 from filmkit.render import errors, processes
 from filmkit.render.errors import explain
@@ -521,6 +523,48 @@ def test_what_the_class_of_a_scene_says_wrongly_is_said_with_its_place(
         names["Mine"].rehearse(make_trace())
     line = explain(mistake.value, verbose=False)
     assert re.match(rf"mine\.py line \d+(, in beat \w+)?: (Mine )?{re.escape(message)}", line), line
+
+
+# Numbers and choices that would be taken in silence
+
+NOT_A_NUMBER = "among the {} of {} is what is not a number; give 0 to 1"
+COMPLEX = "ComplexWarning: Casting complex values to real discards the imaginary part; mend it"
+NAN = "float('nan')"
+SILENT = {
+    "Matrix(np.eye(3) * 1j)": COMPLEX,
+    "Heatmap(np.eye(3)).set_values(np.eye(3) * 1j)": COMPLEX,
+    "Matrix(np.eye(3), masked=np.eye(2))": "masks of shape (2, 2) do not broadcast to 3 x 3 cells",
+    "Matrix(np.eye(3), masked=np.eye(5))": "masks of shape (5, 5) do not broadcast to 3 x 3 cells",
+    "Heatmap(np.eye(3), masked=np.eye(2))": "masks of shape (2, 2) do not broadcast to 3 x 3 cells",
+    f"Heatmap(np.eye(3)).set_masked({NAN})": NOT_A_NUMBER.format("masks", "cells"),
+    f"Heatmap(np.eye(3)).set_shown({NAN})": NOT_A_NUMBER.format("opacities", "cells"),
+    f"self.show('Q', lit={{'Q': {NAN}}})": NOT_A_NUMBER.format("opacities", "cells"),
+    f"self.show('Q', lit={{'words': {NAN}}})": NOT_A_NUMBER.format("opacities", "words"),
+    "self.show('Q', words='column')": "words='column'; choose True, False, 'rows' or 'marked'",
+    "self.show('Q', words=None)": "words=None; choose True, False, 'rows' or 'marked'",
+    f"self.show('Q', run_time={NAN})": "run_time=nan is no time that a way takes; give seconds",
+    "self.show('Q', run_time=-1)": "run_time=-1 is no time that a way takes; give seconds",
+    f"self.hold({NAN})": "run_time of Wait is nan; make it a finite number",
+    "self.play(Appear(Square()), run_time=float('inf'))": "run_time of Appear is inf; make it",
+    f"self.play(Appear(Square()), Appear(Square(), run_time={NAN}))": "run_time of Appear is nan",
+    f"self.play(AnimationGroup(Appear(Square(), run_time={NAN})))": "run_time of AnimationGroup is",
+    f"self.play(LaggedStart(Appear(Square()), lag_ratio={NAN}))": "lag_ratio of LaggedStart is nan",
+    f"self.dim(self.cells, to={NAN})": "a presence of nan cannot be seen; give 0 to 1",
+    f"Shot(theta={NAN})": "Shot(center=(0.0, 0.0, 0.0), height=8.0, theta=nan, phi=0.0, focal=1.6)",
+}
+
+
+@pytest.mark.parametrize(("line", "message"), SILENT.items())
+def test_what_has_no_picture_is_refused_where_it_is_given(line: str, message: str) -> None:
+    code = scene_with(line)
+    number = code[: code.index("# HERE")].count("\n") + 1
+    names: dict[str, Any] = {"Matrix": Matrix, "Shot": Shot, "__name__": __name__}
+    names |= {"AnimationGroup": AnimationGroup, "LaggedStart": LaggedStart}
+    exec(compile(code, "mine.py", "exec"), names)
+    with pytest.raises((SceneCodeError, np.exceptions.ComplexWarning)) as mistake:
+        names["Mine"].rehearse(make_trace())
+    said = explain(mistake.value, verbose=False)
+    assert said.startswith(f"mine.py line {number}, in beat wrong: {message}")
 
 
 @pytest.mark.parametrize("line", ["Mine = 5", "Mine = int"])
