@@ -151,6 +151,8 @@ class Presence(InPlaceAnimation):
 
     def __init__(self, mobject: Mobject, to: float, *, alone: bool = False, **kwargs: Any) -> None:
         super().__init__(mobject, **kwargs)
+        if not np.isfinite(to):
+            raise SceneCodeError(f"a presence of {to} cannot be seen; give 0 to 1")
         self.to = to
         self.alone = alone
 

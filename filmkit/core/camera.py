@@ -81,6 +81,11 @@ class Shot:
         flatter: with 1.6 far things are much smaller than near ones, with 4 nearly as large. The
         plane through the center that faces the eye has the same size with every lens.
 
+    Raises
+    ------
+    SceneCodeError
+        If one of these is infinite or not a number.
+
     Examples
     --------
     From the right and above, twice as close as the flat picture, with a long lens::
@@ -93,6 +98,10 @@ class Shot:
     theta: float = 0.0
     phi: float = 0.0
     focal: float = FOCAL
+
+    def __post_init__(self) -> None:
+        if not np.isfinite([*self.center, self.height, self.theta, self.phi, self.focal]).all():
+            raise SceneCodeError(f"{self} has what is infinite or not a number")
 
     @classmethod
     def of_box(cls, box: Box) -> Shot:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
-__all__ = ["SceneCodeError", "StageError", "place_of_code", "running_scene_code"]
+import numpy as np
+
+__all__ = [
+    "SceneCodeError",
+    "StageError",
+    "place_of_code",
+    "require_call",
+    "running_scene_code",
+]
 
 
 class StageError(Exception):
@@ -30,8 +39,36 @@ class SceneCodeError(StageError):
 
 def place_of_code(function: Callable[..., object]) -> str:
     """Return file and line of a function, as :attr:`SceneCodeError.place` has them."""
-    code = inspect.unwrap(function).__code__
-    return f"{Path(code.co_filename).name} line {code.co_firstlineno}"
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{Path(code.co_filename).name} line {code.co_firstlineno}" if code else ""
+
+
+def require_call(
+    function: Callable[..., object], what: str, /, *given: object, **named: object
+) -> None:
+    """Refuse a function of a scene that does not take what the kit calls it with.
+
+    Parameters
+    ----------
+    function
+        The function.
+    what
+        What it is, such as "the beat opening".
+    *given, **named
+        Its arguments, or anything in their place.
+
+    Raises
+    ------
+    SceneCodeError
+        If it takes others.
+    """
+    try:
+        inspect.signature(function).bind(*given, **named)
+    except TypeError as error:
+        raise SceneCodeError(
+            f"{what} is called with other arguments than its function has: {error}",
+            place_of_code(function),
+        ) from None
 
 
 @contextmanager
@@ -39,10 +76,11 @@ def running_scene_code() -> Iterator[None]:
     """Turn what would end the program, such as SystemExit, into a SceneCodeError.
 
     A KeyboardInterrupt stays what it is: it stops the program. If the code changes to another
-    folder, that is only for itself.
+    folder, that is only for itself; that complex numbers lose their imaginary parts is an error.
     """
     try:
-        with chdir("."):
+        with warnings.catch_warnings(), chdir("."):
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
             yield
     except (Exception, KeyboardInterrupt):
         raise

@@ -18,7 +18,7 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.raster import Texture
 from filmkit.core.theme import current_theme
 
-__all__ = ["Heatmap"]
+__all__ = ["Heatmap", "shares"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -28,6 +28,35 @@ Pixels = npt.NDArray[np.uint8]
 # The order of a rectangle's corners in `Mobject.points` of manim's images, clockwise.
 CLOCKWISE = [0, 1, 3, 2]
 DEFAULT_SIZE = 4.0  # scene units, of the longer side
+
+
+def shares(given: npt.ArrayLike, shape: tuple[int, ...], what: str, of: str) -> Array:
+    """Return a share, 0 to 1, for each of some things.
+
+    Parameters
+    ----------
+    given
+        The shares, or some that broadcast to them.
+    shape
+        How many there are; the shape of what is returned.
+    what, of
+        What the shares are called, and the things, such as "opacities" of "cells".
+
+    Raises
+    ------
+    SceneCodeError
+        If they do not broadcast, or one is not a number.
+    """
+    array = np.asarray(given, dtype=np.float64)
+    if np.isnan(array).any():
+        raise SceneCodeError(f"among the {what} of {of} is what is not a number; give 0 to 1")
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        count = " x ".join(map(str, shape))
+        raise SceneCodeError(
+            f"{what} of shape {array.shape} do not broadcast to {count} {of}"
+        ) from None
 
 
 class Heatmap(AbstractImageMobject):
@@ -105,7 +134,7 @@ class Heatmap(AbstractImageMobject):
         if self.values.ndim != 2 or not self.values.size:
             raise ValueError(f"a heatmap takes a matrix, not an array of shape {np.shape(values)}")
         self.norm = norm or Norm.of_values(self.values)
-        self.masked = np.zeros(self.shape) if masked is None else np.asarray(masked, dtype=float)
+        self.set_masked(0.0 if masked is None else masked)
         self.shown: Array = np.ones(self.shape)
         self.opacity = 1.0
         self.source = source or TensorSource()
@@ -152,13 +181,13 @@ class Heatmap(AbstractImageMobject):
 
     def set_shown(self, shown: npt.ArrayLike) -> Heatmap:
         """Set the opacity of each cell: one number, or an array that broadcasts to the shape."""
-        self.shown = np.broadcast_to(np.asarray(shown, dtype=float), self.shape).copy()
+        self.shown = shares(shown, self.shape, "opacities", "cells").copy()
         self._texture = None
         return self
 
     def set_masked(self, masked: npt.ArrayLike) -> Heatmap:
         """Set how far each cell is masked, 0 to 1; True and False work too."""
-        self.masked = np.broadcast_to(np.asarray(masked, dtype=float), self.shape).copy()
+        self.masked = shares(masked, self.shape, "masks", "cells").copy()
         self._texture = None
         return self
 

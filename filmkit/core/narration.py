@@ -133,10 +133,10 @@ def _filled(written: str, facts: Mapping[str, str]) -> str:
         for _, name, *_ in Formatter().parse(written):
             if name is not None and name not in facts:
                 raise NarrationError(
-                    f"there is no fact {{{name}}}; there are {', '.join(sorted(facts))}"
+                    f"there is no fact {{{name}}}; there are {', '.join(sorted(map(str, facts)))}"
                 )
         return written.format(**facts)
     except NarrationError:
         raise
-    except (ValueError, LookupError, AttributeError) as error:
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
         raise NarrationError(f"{error}; to show a brace, write it twice: {{{{ }}}}") from error

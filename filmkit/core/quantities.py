@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from extract.attention.arithmetic import AttentionResult
 from extract.trace import Trace, TraceError
-from filmkit.core.errors import SceneCodeError, place_of_code
+from filmkit.core.errors import SceneCodeError, place_of_code, require_call
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.model_places import HEAD, KV_HEAD, LAYER, ModelPlace
@@ -124,14 +124,7 @@ class Quantity(NamedNumbers):
 
     def require(self, **given: Any) -> None:
         """Raise a SceneCodeError unless its function takes these arguments beside the trace."""
-        try:
-            signature(self.compute).bind(None, **given)
-        except TypeError as error:
-            raise SceneCodeError(
-                f"the quantity {self.compute.__name__} is called with other arguments than its "
-                f"function has: {error}",
-                place_of_code(self.compute),
-            ) from None
+        require_call(self.compute, f"the quantity {self.compute.__name__}", None, **given)
 
     def of(self, trace: Trace, **given: Any) -> npt.NDArray[Any]:
         """Compute it from a trace.

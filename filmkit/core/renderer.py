@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Iterable
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Mobject, Scene
+from manim import Animation, Mobject, Scene
 from manim.renderer.cairo_renderer import CairoRenderer
 
 from filmkit.core.beat_records import frames_before
@@ -24,6 +25,17 @@ LONGEST_PIECE = 3600.0
 Pixels = npt.NDArray[np.uint8]
 FrameReceiver = Callable[[Pixels, int], None]
 """Called with a picture, (height, width, 4) uint8, and the number of frames that show it."""
+
+
+def _require_finite_times(animations: Iterable[Animation]) -> None:
+    """Refuse animations that take, or wait for, no finite time, also inside of others."""
+    for animation in animations:
+        for name in ("run_time", "lag_ratio"):
+            if not math.isfinite(number := getattr(animation, name)):
+                raise SceneCodeError(
+                    f"{name} of {type(animation).__name__} is {number}; make it a finite number"
+                )
+        _require_finite_times(getattr(animation, "animations", ()))
 
 
 class FilmRenderer(CairoRenderer):
@@ -79,6 +91,7 @@ class FilmRenderer(CairoRenderer):
 
     def play(self, scene: Scene, *args: Any, **kwargs: Any) -> None:
         scene.compile_animation_data(*args, **kwargs)
+        _require_finite_times(scene.animations)
         scene.begin_animations()
         start, rate = self.piece_time, self.camera.frame_rate
         # A scene may compute a duration with NumPy. Keys are made of how times are written, and a

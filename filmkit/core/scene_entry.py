@@ -123,11 +123,13 @@ class SceneEntry:
         """
         with running_scene_code():
             module = _load_file(self.module, self.file) if self.file else import_module(self.module)
-        stage: type[Stage] | None = getattr(module, self.cls, None)
-        if stage is None:
+        from filmkit.core.stage import Stage
+
+        stage = getattr(module, self.cls, None)
+        if not (isinstance(stage, type) and issubclass(stage, Stage)):
+            now = f"no class {self.cls} any more" if stage is None else f"no Stage in {self.cls}"
             raise SceneCodeError(
-                f"there is no class {self.cls} any more; give it that name again, or start again "
-                "with its new one",
+                f"there is {now}; write class {self.cls}(Stage), or start again with another name",
                 Path(module.__file__ or self.module).name,
             )
         if self.arrival is None:

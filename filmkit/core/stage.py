@@ -84,7 +84,13 @@ from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.card import Card, faded
 from filmkit.core.display import display_key
-from filmkit.core.errors import SceneCodeError, StageError, place_of_code, running_scene_code
+from filmkit.core.errors import (
+    SceneCodeError,
+    StageError,
+    place_of_code,
+    require_call,
+    running_scene_code,
+)
 from filmkit.core.facts import Fact, claim, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.headline import Headline
@@ -109,13 +115,14 @@ from filmkit.core.quantities import draws_before, has_keys, place_of
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
-from filmkit.core.theme import current_theme, use_theme
+from filmkit.core.theme import Theme, current_theme, use_theme
 from filmkit.core.token_text import printable
-from filmkit.core.view import LayerView
+from filmkit.core.view import HeadView, LayerView
 
 __all__ = ["ReceiverOfBeat", "SceneCodeError", "Stage", "StageError", "beat", "notes_at_top"]
 
 
+T = TypeVar("T")
 BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
 WAITING = (
     inspect.isasyncgenfunction,
@@ -224,9 +231,21 @@ def beat(
             \"""Queries and keys are rotated by their position.\"""
             ...
     """
-    questions = ({"": ask} if ask else {}) if isinstance(ask, str) else ask
+    questions = ask if isinstance(ask, Mapping) else {"": ask} if ask != "" else {}
+    asked = (("ask", text) for text in questions.values())
+    for option, text in [*asked, ("answer", answer), ("choice", choice), *variants.items()]:
+        if not isinstance(text, str):
+            raise SceneCodeError(
+                f"{option}={text!r} is no text; @beat takes when, ask, answer, choice, loop, and "
+                "the texts of variants by their names"
+            )
 
     def mark(method: BeatT) -> BeatT:
+        if not inspect.isfunction(method):
+            raise SceneCodeError(
+                f"@beat takes a method, not {method!r}; write it directly above def, and name its "
+                "options: @beat(ask=...)"
+            )
         name = method.__name__
         if name.startswith(QUESTION):
             raise SceneCodeError(
@@ -248,6 +267,8 @@ def beat(
         # In the body of a class the second method of a name would replace the first.
         if _is_beat(body.get(name)):
             raise SceneCodeError(f"two beats are called {name}; rename one", place_of_code(method))
+        if when is not None:
+            require_call(when, f"when of the beat {name}", None)
 
         method.__dict__["beat"] = _BeatMark(
             when or (lambda trace: True), variants, questions, answer, choice, loop
@@ -262,6 +283,21 @@ def _is_beat(method: object) -> bool:
     return isinstance(getattr(method, "beat", None), _BeatMark)
 
 
+def _require_call_like(
+    name: str, method: Callable[..., object], replaced: Callable[..., object]
+) -> None:
+    """Refuse a method that cannot be called as the one of every stage that it replaces."""
+    if any(waits(method) and not waits(replaced) for waits in WAITING):
+        raise SceneCodeError(
+            f"{name} does nothing when it is called; write it without async and yield",
+            place_of_code(method),
+        )
+    parameters = inspect.signature(replaced).parameters.values()
+    given = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    named = {each.name: None for each in parameters if each.kind is each.KEYWORD_ONLY}
+    require_call(method, name, *given, **named)
+
+
 def _misfit(said: str, written: str, error: NarrationError) -> StageError:
     """Return the error of a narration's translation that does not fit what is written."""
     return StageError(f"the translation “{said}” of “{written}” does not fit: {error}")
@@ -270,6 +306,21 @@ def _misfit(said: str, written: str, error: NarrationError) -> StageError:
 NOTED = 0.5  # what has a lower presence is background, which the notes do not tell of
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
 MOST_LETTERS = 600  # of a question: more would be too small to read
+SAID = {"title": str, "tensors": tuple, "live": str}  # by the class of a scene
+# What each stage has of its own, which a scene may change but not replace by something else.
+OWN = {
+    "trace": Trace,
+    "settings": StageSettings,
+    "layer": LayerView,
+    "head": HeadView,
+    "facts": dict,
+    "ledger": list,
+    "frame": Frame,
+    "theme": Theme,
+    "beats": list,
+    "speech": Mapping,
+    "mobjects": list,
+}
 BEAT_STEP = 0.2  # every beat is a multiple of this long, in seconds: a whole number of frames
 
 
@@ -336,14 +387,29 @@ class Stage(Scene):
     live: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse beats that would replace what a base class has, other than a beat."""
+        """Refuse what cannot be run as it is written.
+
+        Beats must not replace what a base class has, other than a beat; other methods may, and are
+        called as those of the base class.
+        """
         super().__init_subclass__(**kwargs)
-        for name, method in vars(cls).items():
-            inherited = getattr(super(cls, cls), name, None)
-            if _is_beat(method) and inherited is not None and not _is_beat(inherited):
+        for name, kind in SAID.items():
+            if not isinstance(getattr(cls, name), kind):
                 raise SceneCodeError(
-                    f"every stage has a {name} already; rename the beat", place_of_code(method)
+                    f"{name} is {getattr(cls, name)!r}, and must be of type {kind.__name__}"
                 )
+        for name in vars(cls):
+            inherited, own = getattr(super(cls, cls), name, None), getattr(cls, name)
+            if _is_beat(own):
+                if inherited is not None and not _is_beat(inherited):
+                    raise SceneCodeError(
+                        f"every stage has a {name} already; rename the beat", place_of_code(own)
+                    )
+                require_call(own, f"the beat {name}", None)
+            elif name in OWN or (callable(inherited) and not callable(own)):
+                raise SceneCodeError(f"every stage has its own {name}; rename this one")
+            elif inspect.isfunction(replaced := vars(Stage).get(name)):
+                _require_call_like(name, own, replaced)
 
     def __init__(
         self,
@@ -495,7 +561,20 @@ class Stage(Scene):
         str
             Name of one of the variants given to :func:`beat`.
         """
-        raise NotImplementedError(f"{type(self).__name__} has a beat with variants; add variant()")
+        raise SceneCodeError(
+            f"{type(self).__name__} has a beat with variants; add variant()",
+            place_of_code(getattr(self, beat)),
+        )
+
+    def render(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the scene, as Manim's scenes do; refuse one that was not made as a stage."""
+        if not self.__dict__.keys() >= {"trace", "renderer"}:
+            raise SceneCodeError(
+                "__init__ does not make a stage: call super().__init__(*args, **kwargs) first, "
+                "or make in prepare() what beats need",
+                place_of_code(type(self).__init__),
+            )
+        return super().render(*args, **kwargs)
 
     def construct(self) -> None:
         """Prepare the scene and play every beat in the order of the class body."""
@@ -526,7 +605,7 @@ class Stage(Scene):
             self.camera.background_color = colour
             self.camera.background_opacity = 0.0 if clear else 1.0
             self.camera.lit = theme.lit and not clear
-            self.prepare()
+            self._run(type(self).prepare)
             names = self.beat_names(self.trace, questions=self.settings.questions)
             if not names:
                 scene = type(self)
@@ -537,6 +616,27 @@ class Stage(Scene):
                 )
             for name in names:
                 self._play_beat(name)
+
+    def _run(self, method: Callable[[Any], None]) -> None:
+        """Run prepare or a beat, and refuse that it leaves something else of what a stage has."""
+        method(self)
+        for name, kind in OWN.items():
+            if not isinstance(found := getattr(self, name), kind):
+                raise SceneCodeError(
+                    f"{method.__name__} sets self.{name} to {found!r}, and every stage has its own "
+                    f"{name}; take another name",
+                    place_of_code(method),
+                )
+
+    def _returned(self, method: Callable[..., T], kind: type[T], *given: object) -> T:
+        """Return what a method returns that a scene may replace; refuse what is of another kind."""
+        found = method(*given)
+        if not isinstance(found, kind):
+            raise SceneCodeError(
+                f"{method.__name__} returns {found!r}, and must return one of type {kind.__name__}",
+                place_of_code(method),
+            )
+        return found
 
     def _play_beat(self, name: str) -> None:
         """Play a beat or a question, and its tail, record it, and report it to ``on_beat_end``."""
@@ -555,7 +655,7 @@ class Stage(Scene):
         try:
             with self._part(name, tail=False), running_scene_code():
                 self._put_away_card()
-                method(self)
+                self._run(method)
             # The clock of a beat starts at 0, so that how long it has played has the same bits in
             # whichever film it is.
             tail, played = self.time, self.renderer.piece_time
@@ -591,7 +691,7 @@ class Stage(Scene):
             self.time,
             tail,
             marks,
-            self.provenance_notes(),
+            self._returned(self.provenance_notes, tuple),
             () if asks else tuple(said.marks.items()),
             speech,
             title_of_beat(name),
@@ -624,7 +724,7 @@ class Stage(Scene):
         if self.settings.calm:
             self.wait(seconds)
         else:
-            self.play(self.drift(), run_time=seconds)
+            self.play(self._returned(self.drift, Animation), run_time=seconds)
 
     # Words over a picture
 
@@ -672,7 +772,8 @@ class Stage(Scene):
         if self.settings.calm or self._card is None:
             self.wait(seconds)
         else:
-            self.play(self._card.breathe(seconds), self.drift(), run_time=seconds)
+            drift = self._returned(self.drift, Animation)
+            self.play(self._card.breathe(seconds), drift, run_time=seconds)
 
     def _answers(self, question: str, said: Narration) -> tuple[tuple[str, ...], int | None]:
         """Return the answers that a question offers, its marked words, and which is right.
@@ -743,7 +844,7 @@ class Stage(Scene):
         method = getattr(self, name)
         mark = method.beat
         texts = mark.variants or {"": method.__doc__ or ""} if beat == name else mark.questions
-        return texts, "" if "" in texts else self.variant(name)
+        return texts, "" if "" in texts else self._returned(self.variant, str, name)
 
     def _told(self, beat: str) -> tuple[str, str]:
         """Return a narration in English, and in the language in use; with its marks and braces."""

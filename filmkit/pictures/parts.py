@@ -18,7 +18,7 @@ from manim import Dot, Group, Mobject, VGroup
 
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
-from filmkit.core.heatmap import Heatmap
+from filmkit.core.heatmap import Heatmap, shares
 from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.quantities import PLAIN_NAMES, POSITIONS, QUANTITIES
@@ -38,7 +38,6 @@ __all__ = [
     "Matrix",
     "Part",
     "Place",
-    "opacities",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -251,6 +250,9 @@ class Matrix:
                 f"a Matrix takes rows and columns of numbers, not an array of shape "
                 f"{self.values.shape}"
             )
+        if self.masked is not None:
+            masked = shares(self.masked, self.values.shape, "masks", "cells").astype(bool)
+            object.__setattr__(self, "masked", masked)
 
     def _axes_of_source(self) -> tuple[str, str]:
         """Return what the axes of the source are called in pictures; tokens if it names none."""
@@ -525,7 +527,7 @@ class Cells(Group):
         SceneCodeError
             If it does not.
         """
-        opacity = opacities(shown, self.shape, "cells")
+        opacity = shares(shown, self.shape, "opacities", "cells")
         for block, (down, across) in zip(self.blocks, self.cuts, strict=True):
             block.set_shown(opacity[slice(*down), slice(*across)])
 
@@ -591,24 +593,6 @@ class Cells(Group):
                 f"choose {', '.join(drawn)}, or -1 for the last one"
             )
         return found
-
-
-def opacities(given: npt.ArrayLike, shape: tuple[int, ...], what: str) -> Array:
-    """Return as many opacities as there are of something, which is called `what`.
-
-    Raises
-    ------
-    SceneCodeError
-        If those that are given do not broadcast to them.
-    """
-    array = np.asarray(given, dtype=np.float64)
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError:
-        count = " x ".join(map(str, shape))
-        raise SceneCodeError(
-            f"opacities of shape {array.shape} do not broadcast to {count} {what}"
-        ) from None
 
 
 def _labels(

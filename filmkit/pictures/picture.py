@@ -14,15 +14,16 @@ from manim import LEFT, UP, Group, Line, Mobject, VGroup
 from filmkit.core.animations import set_presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import WORD_GAP, Box, Frame
+from filmkit.core.heatmap import shares
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import TOKEN, Arrangement, Mosaic, Size, arrange
-from filmkit.pictures.parts import BAR, Around, Cells, Matrix, Part, Place, opacities
+from filmkit.pictures.parts import BAR, Around, Cells, Matrix, Part, Place
 from filmkit.pictures.texts import sign
 
 __all__ = ["COLUMN_WORDS", "WORDS", "Mark", "Picture", "PlacedPart"]
 
-WORDS, COLUMN_WORDS, MARKED = "words", "column words", "marked"
+WORDS, COLUMN_WORDS, ROWS, MARKED = "words", "column words", "rows", "marked"
 UNMARKED = 0.4  # presence of words that no mark picks out, where others stand out
 LABEL_GAP = 0.35  # between a part and the labels of its marks, in scene units
 BELOW_NOTES = 0.15  # room between the notes at the top and a picture, in scene units
@@ -184,6 +185,8 @@ class Picture:
         lit: Mapping[str, npt.ArrayLike] | None = None,
         headline: Mobject | None = None,
     ) -> None:
+        if words not in (True, False, ROWS, MARKED):
+            raise SceneCodeError(f"words={words!r}; choose True, False, {ROWS!r} or {MARKED!r}")
         self.headline, room = headline, frame.free
         if headline is not None:
             top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
@@ -248,7 +251,7 @@ class Picture:
         for (name, kind), piece in self.pieces.items() if WORDS in lit else ():
             if name == WORDS:
                 given = lit.get(COLUMN_WORDS, lit[WORDS]) if COLUMN_WORDS in kind else lit[WORDS]
-                levels = opacities(given, (len(piece.submobjects),), WORDS)
+                levels = shares(given, (len(piece.submobjects),), "opacities", WORDS)
                 for word, level in zip(piece.submobjects, levels, strict=True):
                     set_presence(word, float(level))
 

@@ -153,6 +153,8 @@ class Stage(PlainStage):
         run_time
             Seconds of the way; the theme's by default.
         """
+        if run_time is not None and not 0 < run_time < np.inf:
+            raise SceneCodeError(f"run_time={run_time} is no time that a way takes; give seconds")
         drawn = Mosaic.parse(mosaic)
         variants = [drawn]
         if tall:

@@ -7,6 +7,7 @@ import signal
 import sysconfig
 import traceback
 from collections.abc import Sequence
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from tempfile import gettempdir
 from traceback import FrameSummary
@@ -67,7 +68,6 @@ EXPECTED = (OutputError, StageError, TraceError, RenderError, VoiceError)
 LIBRARIES = (sysconfig.get_path("stdlib"), "<")
 ENGINE = Path(__file__).resolve().parent
 KIT = ENGINE.parent
-STAGE = KIT / "core" / "stage.py"
 STACK_LINE = re.compile(r'File "(.+)", line (\d+)')
 PROGRAM = (KIT, KIT.parent / "extract")  # all other code is that of scenes
 
@@ -103,7 +103,7 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
     if isinstance(error, OSError):
         return f"{_refusal(error)} ({where})"
     mistake = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if place := _places(_scene_frames(frames)):
+    if place := _places(_scene_frames(_own_frames(error, without=[]))):
         hint = "" if verbose is None else " (--verbose shows the way)"
         return f"{', '.join([*place, *notes])}: {mistake}; mend it there{hint}"
     where = f"{where}; " if where else ""
@@ -151,15 +151,18 @@ def _without_libraries(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
 
 
 def _scene_frames(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
-    """Return the lines of a scene's own code that a stage has run, of those on the way to an error.
+    """Return the lines of a scene's own code that the program has run, of those on the way.
 
-    What the kit and its libraries were asked to do there, the scene has asked for.
+    What the kit and its libraries were asked to do there, the scene has asked for. That they cannot
+    be imported it has not.
     """
-    stages = [Path(frame.filename) == STAGE for frame in frames]
-    first = stages.index(True) if True in stages else len(frames)
-    inside = [frame for frame in frames[first:] if not _is_in(frame, PROGRAM)]
-    # A scene that cannot even be loaded has no stage yet.
-    return inside or [frame for frame in frames[-1:] if not _is_in(frame, PROGRAM)]
+    called = dropwhile(lambda frame: not _is_in(frame, PROGRAM), frames)
+    # Code that nothing of the program has called has at least not asked it for anything.
+    within = list(called) or frames[-1:]
+    asked = takewhile(lambda frame: _is_in(frame, PROGRAM), reversed(within))
+    if any(frame.name == "<module>" for frame in asked):
+        return []
+    return [frame for frame in within if not _is_in(frame, PROGRAM)]
 
 
 def _is_in(frame: FrameSummary, folders: Sequence[Path]) -> bool:

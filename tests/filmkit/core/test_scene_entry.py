@@ -11,7 +11,10 @@ import pytest
 from filmkit.core.scene_entry import SceneEntry
 
 SCENE = """
-class Mine:
+from filmkit import Stage
+
+
+class Mine(Stage):
     title = "{title}"
 """
 

@@ -6,19 +6,27 @@ import json
 import re
 import sys
 from pathlib import Path
+from textwrap import indent
+from traceback import FrameSummary
 from typing import Any
 
 import numpy as np
 import pytest
+from manim import AnimationGroup, LaggedStart
 
-from filmkit.core.camera import StageCamera
+from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
-from filmkit.render import processes
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage import beat
+from filmkit.pictures.parts import Matrix
+from filmkit.pictures.stage import Stage
+from filmkit.render import errors, processes
 from filmkit.render.errors import explain
 from tests.support.calling import Calling, assert_one_line, call, calling
+from tests.support.traces import make_trace
 
 __all__ = ["calling"]  # the fixture
 
@@ -29,7 +37,7 @@ import threading
 import time
 import numpy as np
 from manim import Square, VGroup
-from filmkit import Appear, Heatmap, MoveFromCopy, Stage, beat
+from filmkit import Appear, Heatmap, MoveFromCopy, Stage, beat, quantity
 
 
 class Mine(Stage):
@@ -263,6 +271,20 @@ MISTAKES = {
 """,
         "in beat wrong: its process ended early (signal SIGSEGV)",
     ),
+    "an argument of the kit beside the scene": (
+        """
+
+quantity("a square", axes=2)(len)  # HERE
+""",
+        ": TypeError: 'int' object is not iterable; mend it there",
+    ),
+    "an option of a class that there is not": (
+        """
+
+type("Other", (Stage,), {}, speed=2)  # HERE
+""",
+        ": TypeError: Other.__init_subclass__() takes no keyword arguments; mend it there",
+    ),
     "an error beside the scene": (
         """
 
@@ -423,7 +445,7 @@ def raised(what: str, file: str) -> Exception:
 
 
 def test_an_error_deep_in_the_kit_is_the_program_s() -> None:
-    """Unless a stage has run it: there the scene has asked for it."""
+    """Unless the program has run the scene: there the scene has asked for it."""
     error = raised("Box.around([])", "mine.py")
     line = explain(error, verbose=False)
     assert re.fullmatch(
@@ -433,12 +455,124 @@ def test_an_error_deep_in_the_kit_is_the_program_s() -> None:
     )
 
 
+def test_what_the_kit_cannot_import_is_no_mistake_of_the_scene_that_asks_for_it() -> None:
+    """Its file would begin to run the file of the kit, and end there."""
+    scene, kit = Path("mine.py"), Path(errors.KIT, "core", "broken.py")
+    frames = [FrameSummary(str(file), 1, "<module>") for file in (errors.__file__, scene, kit)]
+    assert errors._scene_frames(frames) == []
+    assert errors._scene_frames(frames[:2]) == frames[1:2]
+
+
 @pytest.mark.parametrize("verbose", [False, None])
 def test_an_error_in_a_library_that_a_scene_calls_is_the_scene_s(verbose: bool | None) -> None:
     line = explain(raised("\nimport json; json.loads('{')", "mine.py"), verbose=verbose)
     hint = " (--verbose shows the way)" if verbose is False else ""
     assert line.startswith("mine.py line 2, in beat one: JSONDecodeError: ")
     assert line.endswith(f"; mend it there{hint}")
+
+
+# What the class of a scene says
+
+TAKES = "@beat takes when, ask, answer, choice, loop, and the texts of variants by their names"
+OTHERS = "is called with other arguments than its function has: "
+CLASSES = {
+    "@beat(5)\ndef one(self): ...": "@beat takes a method, not 5; write it directly above def",
+    "@beat\n@property\ndef one(self): ...": "@beat takes a method, not <property object",
+    "@beat(nope=1)\ndef one(self): ...": f"nope=1 is no text; {TAKES}",
+    "@beat(ask=5)\ndef one(self): ...": f"ask=5 is no text; {TAKES}",
+    "@beat(ask=None)\ndef one(self): ...": f"ask=None is no text; {TAKES}",
+    "@beat(ask={'': 5})\ndef one(self): ...": f"ask=5 is no text; {TAKES}",
+    "@beat(ask='A?', answer=5)\ndef one(self): ...": f"answer=5 is no text; {TAKES}",
+    "@beat(ask='A?', choice=5)\ndef one(self): ...": f"choice=5 is no text; {TAKES}",
+    "@beat(when=True)\ndef one(self): ...": f"when of the beat one {OTHERS}True is not a callable",
+    "@beat(when=lambda: 1)\ndef one(self): ...": f"when of the beat one {OTHERS}too many",
+    "@beat\ndef one(): ...": f"the beat one {OTHERS}too many positional arguments",
+    "@beat\ndef one(self, x): ...": f"the beat one {OTHERS}missing a required argument: 'x'",
+    "@classmethod\n@beat\ndef one(cls): ...": f"the beat one {OTHERS}too many positional arguments",
+    "@beat(one='A', two='B')\ndef one(self): self.hold()": "has a beat with variants; add",
+    "facts = None": "every stage has its own facts; rename this one",
+    "prepare = None": "every stage has its own prepare; rename this one",
+    "title = 5": "title is 5, and must be of type str",
+    "tensors = 'pattern'": "tensors is 'pattern', and must be of type tuple",
+    "def prepare(self, x): ...": f"prepare {OTHERS}missing a required argument: 'x'",
+    "def prepare(self): yield": "prepare does nothing when it is called; write it without async",
+    "def variant(self): ...": f"variant {OTHERS}too many positional arguments",
+    "def __init__(self): ...": f"__init__ {OTHERS}too many positional arguments",
+    "def __init__(self, *a, **k): ...": "__init__ does not make a stage: call super().__init__(",
+    "def prepare(self): self.facts = None": "prepare sets self.facts to None, and every stage has",
+    "def prepare(self): self.facts[3] = ''\n@beat\ndef one(self):\n '{no}'\n self.hold()": (
+        "there is no fact {no}; there are 3, model, prompt"
+    ),
+    "def drift(self): ...": "drift returns None, and must return one of type Animation",
+    "def provenance_notes(self): ...": "provenance_notes returns None, and must return one of",
+    "def variant(self, beat): return 5\n@beat(a='A')\ndef one(self): self.hold()": (
+        "variant returns 5, and must return one of type str"
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "message"), CLASSES.items())
+def test_what_the_class_of_a_scene_says_wrongly_is_said_with_its_place(
+    code: str, message: str
+) -> None:
+    first = "@beat\ndef first(self):\n 'One.'\n self.hold()"
+    written = f"class Mine(Stage):\n{indent(first, ' ')}\n{indent(code, ' ')}"
+    names: dict[str, Any] = {"Stage": Stage, "beat": beat, "__name__": __name__}
+    with pytest.raises(SceneCodeError) as mistake:
+        exec(compile(written, "mine.py", "exec"), names)
+        names["Mine"].rehearse(make_trace())
+    line = explain(mistake.value, verbose=False)
+    assert re.match(rf"mine\.py line \d+(, in beat \w+)?: (Mine )?{re.escape(message)}", line), line
+
+
+# Numbers and choices that would be taken in silence
+
+NOT_A_NUMBER = "among the {} of {} is what is not a number; give 0 to 1"
+COMPLEX = "ComplexWarning: Casting complex values to real discards the imaginary part; mend it"
+NAN = "float('nan')"
+SILENT = {
+    "Matrix(np.eye(3) * 1j)": COMPLEX,
+    "Heatmap(np.eye(3)).set_values(np.eye(3) * 1j)": COMPLEX,
+    "Matrix(np.eye(3), masked=np.eye(2))": "masks of shape (2, 2) do not broadcast to 3 x 3 cells",
+    "Matrix(np.eye(3), masked=np.eye(5))": "masks of shape (5, 5) do not broadcast to 3 x 3 cells",
+    "Heatmap(np.eye(3), masked=np.eye(2))": "masks of shape (2, 2) do not broadcast to 3 x 3 cells",
+    f"Heatmap(np.eye(3)).set_masked({NAN})": NOT_A_NUMBER.format("masks", "cells"),
+    f"Heatmap(np.eye(3)).set_shown({NAN})": NOT_A_NUMBER.format("opacities", "cells"),
+    f"self.show('Q', lit={{'Q': {NAN}}})": NOT_A_NUMBER.format("opacities", "cells"),
+    f"self.show('Q', lit={{'words': {NAN}}})": NOT_A_NUMBER.format("opacities", "words"),
+    "self.show('Q', words='column')": "words='column'; choose True, False, 'rows' or 'marked'",
+    "self.show('Q', words=None)": "words=None; choose True, False, 'rows' or 'marked'",
+    f"self.show('Q', run_time={NAN})": "run_time=nan is no time that a way takes; give seconds",
+    "self.show('Q', run_time=-1)": "run_time=-1 is no time that a way takes; give seconds",
+    f"self.hold({NAN})": "run_time of Wait is nan; make it a finite number",
+    "self.play(Appear(Square()), run_time=float('inf'))": "run_time of Appear is inf; make it",
+    f"self.play(Appear(Square()), Appear(Square(), run_time={NAN}))": "run_time of Appear is nan",
+    f"self.play(AnimationGroup(Appear(Square(), run_time={NAN})))": "run_time of AnimationGroup is",
+    f"self.play(LaggedStart(Appear(Square()), lag_ratio={NAN}))": "lag_ratio of LaggedStart is nan",
+    f"self.dim(self.cells, to={NAN})": "a presence of nan cannot be seen; give 0 to 1",
+    f"Shot(theta={NAN})": "Shot(center=(0.0, 0.0, 0.0), height=8.0, theta=nan, phi=0.0, focal=1.6)",
+}
+
+
+@pytest.mark.parametrize(("line", "message"), SILENT.items())
+def test_what_has_no_picture_is_refused_where_it_is_given(line: str, message: str) -> None:
+    code = scene_with(line)
+    number = code[: code.index("# HERE")].count("\n") + 1
+    names: dict[str, Any] = {"Matrix": Matrix, "Shot": Shot, "__name__": __name__}
+    names |= {"AnimationGroup": AnimationGroup, "LaggedStart": LaggedStart}
+    exec(compile(code, "mine.py", "exec"), names)
+    with pytest.raises((SceneCodeError, np.exceptions.ComplexWarning)) as mistake:
+        names["Mine"].rehearse(make_trace())
+    said = explain(mistake.value, verbose=False)
+    assert said.startswith(f"mine.py line {number}, in beat wrong: {message}")
+
+
+@pytest.mark.parametrize("line", ["Mine = 5", "Mine = int"])
+def test_a_class_that_is_no_stage_is_refused(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(line)
+    with pytest.raises(SceneCodeError, match=r"no Stage in Mine; write class Mine\(Stage\)"):
+        SceneEntry("mine", "", "scene_file_mine_no_stage", "Mine", file=file).load()
 
 
 # Heatmaps say which cells they have
