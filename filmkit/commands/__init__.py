@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from extract.support.docstrings import fault_of_python
+
 __all__ = ["INTERRUPTED", "main"]
 
 INTERRUPTED = 130
@@ -19,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Ctrl-C leaves no traceback, also while it loads. NumPy uses one thread, unless the environment
     says otherwise: there is a process for each core. They may be forks of this one.
     """
+    if fault := fault_of_python():
+        sys.stderr.write(f"Error: {fault}\n")
+        sys.exit(2)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from filmkit.render.forks import allow_forks
