@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from extract.attention.arithmetic import Array, as_float64
+from extract.support.ranges import Amount
 
 __all__ = [
     "Basis",
@@ -125,9 +126,9 @@ class Errors:
         Error of the keys, and of the values.
     """
 
-    balanced: float
-    k: float
-    v: float
+    balanced: Amount
+    k: Amount
+    v: Amount
 
 
 @dataclass(frozen=True, eq=False)

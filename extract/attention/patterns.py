@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.attention.arithmetic import total_variation
+from extract.support.ranges import Share
 
 __all__ = [
     "CRITERIA",
@@ -135,8 +136,8 @@ class PatternDistance:
         Mean and largest value of all heads and all rows of the prompt but the first.
     """
 
-    mean: float
-    worst: float
+    mean: Share
+    worst: Share
 
     @classmethod
     def between(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from extract.errors import ExtractError, TraceError
+from extract.support.docstrings import fault_of_python
 from extract.support.files import DISK_FULL_ERRNOS
 from extract.support.plain_text import error_line
 from extract.support.printing import echo
@@ -37,6 +38,8 @@ class OneLineErrors(click.Group):
     ) -> Any:
         """Run the command and exit; without ``standalone_mode`` errors are raised instead."""
         try:
+            if fault := fault_of_python():
+                raise click.UsageError(fault)
             result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             return sys.exit(result) if standalone_mode else result
         except click.ClickException as error:

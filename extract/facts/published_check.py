@@ -7,7 +7,6 @@ all heads that others published (`extract.facts.published`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,9 @@ import numpy as np
 from extract.errors import ExtractError
 from extract.facts.published import figures, has_figures, published_trace
 from extract.trace import Trace
+from extract.trace.contents.check_report import CheckReport, FigureComparison
 
-__all__ = ["CheckReport", "FigureComparison", "check"]
+__all__ = ["check"]
 
 LAYER_0_LIMIT = 1e-4
 """Largest allowed difference in layer 0; the figures are printed to four decimals."""
@@ -26,64 +26,6 @@ LAYER_10_LIMIT = 0.01
 
 COMPUTATION_LIMIT = 1e-4
 """What two computations of one model may differ by, on top of the rounding of a figure."""
-
-
-@dataclass(frozen=True)
-class FigureComparison:
-    """Comparison of a trace with one set of figures.
-
-    Parameters
-    ----------
-    what : str
-        Description of what is compared.
-    difference : float
-        The largest absolute difference, or the number of words that differ.
-    limit : float
-        The largest difference that the figures' precision allows.
-    compared : int
-        Number of figures compared.
-    parts_agreeing, parts : int
-        How many of the parts that were compared one by one agree, such as heads; 0 without parts.
-    """
-
-    what: str
-    difference: float
-    limit: float
-    compared: int
-    parts_agreeing: int = 0
-    parts: int = 0
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the difference, and with it each part's, is within the limit."""
-        return self.difference <= self.limit
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """Result of all comparisons.
-
-    Attributes
-    ----------
-    figures : str
-        Description of the figures and their origin.
-    comparisons : tuple of FigureComparison
-    """
-
-    figures: str
-    comparisons: tuple[FigureComparison, ...]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether all comparisons agree."""
-        return all(comparison.agrees for comparison in self.comparisons)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result as stored in a trace's metadata."""
-        comparisons = [
-            asdict(comparison) | {"agrees": comparison.agrees} for comparison in self.comparisons
-        ]
-        return {"figures": self.figures, "agrees": self.agrees, "comparisons": comparisons}
 
 
 def check(trace: Trace) -> CheckReport:

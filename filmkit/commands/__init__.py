@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from extract.support.docstrings import fault_of_python
 from extract.support.interrupts import interrupt_on_signals
 
 __all__ = ["INTERRUPTED", "main"]
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     unless the environment says otherwise: there is a process for each core. They may be forks of
     this one.
     """
+    if fault := fault_of_python():
+        sys.stderr.write(f"Error: {fault}\n")
+        sys.exit(2)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         interrupt_on_signals()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from extract.support.assets import installing
+from extract.support.docstrings import fault_of_python
 from extract.support.printing import echo
 from extract.trace import Trace
 from filmkit.core.beat_records import Speech
@@ -210,11 +210,8 @@ def load_trace(request: RenderRequest) -> Trace:
     TraceError
         When one of the traces cannot be read.
     """
-    if sys.flags.optimize >= 2:
-        raise click.UsageError(
-            "Python leaves out docstrings, in which the narration stands: run it without -OO, and "
-            "with PYTHONOPTIMIZE unset"
-        )
+    if fault := fault_of_python():
+        raise click.UsageError(fault)
     _, trace = request.with_trace()
     if request.settings.compare:
         Trace.load(request.settings.compare)

@@ -54,7 +54,8 @@ def larger(array: np.ndarray) -> np.ndarray:
 def exchange_rows(report: dict[str, Any], first: str, second: str) -> None:
     """Exchange the ways of two rows of the ladder."""
     rows = {row["way"]: row for row in report["ladder"][:3]}
-    rows[first]["way"], rows[second]["way"] = second, first
+    for name in ("way", "rotated", "rank"):
+        rows[first][name], rows[second][name] = rows[second][name], rows[first][name]
     order = ("model", "mqa", "mqa_fitted")
     report["ladder"][:3] = sorted(report["ladder"][:3], key=lambda row: order.index(row["way"]))
 
@@ -72,6 +73,7 @@ def of_report(name: str) -> str:
 
 
 UNFIT = "the conversion is damaged: "
+DAMAGED = "the report on the conversion is damaged"
 
 LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     "inputs": (with_tensor(f"{AT}x", larger), of_stage(f"{AT}c")),
@@ -228,7 +230,63 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     ),
     "a share of 1.5": (
         reported(lambda r: r["ladder"][1].update(next_word_probability=1.5)),
-        f"{UNFIT}a share is not one",
+        f"{DAMAGED} (the report's 'next_word_probability' is 1.5, and should be 0 to 1)",
+    ),
+    "sizes of another way": (
+        reported(lambda r: r["ladder"][1].update(rotated=32, rank=96)),
+        f"{UNFIT}sizes do not add up",
+    ),
+    "a rung that rotates more": (
+        reported(lambda r: r["ladder"][4].update(rotated=8, rank=8)),
+        f"{UNFIT}a width is wrong",
+    ),
+    "a row with more numbers than the model": (
+        reported(lambda r: r["ladder"][0].update(numbers=385)),
+        f"{UNFIT}a row has too many numbers",
+    ),
+    "a row of another size": (
+        reported(lambda r: r["ladder"][1].update(numbers=127)),
+        f"{UNFIT}its ladder has no rows as large as one shared set",
+    ),
+    "one row without the beginning token": (
+        reported(lambda r: r["ladder"][5].update(bos=False)),
+        f"{UNFIT}it is about another beginning",
+    ),
+    "what the model says": (
+        reported(lambda r: r["ladder"][0].update(continuation=" green and gold")),
+        f"{UNFIT}the model says another text",
+    ),
+    "the model disagrees with itself on long windows": (
+        reported(lambda r: r["windows"][0]["result"].update(kl=0.5)),
+        of_report("model"),
+    ),
+    "long windows of another way": (
+        reported(lambda r: r["windows"].reverse()),
+        f"{UNFIT}long windows are missing",
+    ),
+    "no time for the healing": (
+        reported(lambda r: r.update(heal_minutes=0)),
+        f"{UNFIT}what is stored was not trained as long as it says",
+    ),
+    "a healing that made it worse": (
+        reported(lambda r: exchange(r["healing"][3], "before", "after")),
+        f"{UNFIT}the healing made a layer worse",
+    ),
+    "another size after the healing": (
+        reported(lambda r: r["healed"].update(rotated=64, rank=64)),
+        f"{UNFIT}what is stored is of another way or size",
+    ),
+    "windows of half a token": (
+        reported(lambda r: r.update(tokens=20_481)),
+        f"{UNFIT}its windows are not as long as it says",
+    ),
+    "a row fitted to other windows": (
+        reported(lambda r: r["stored"].update(fitted_window=128)),
+        f"{UNFIT}its windows are not as long as it says",
+    ),
+    "a second text of one row": (
+        reported(lambda r: r["ladder"][7].update(second_text=None)),
+        f"{UNFIT}a second text is missing",
     ),
     "no ladder": (
         reported(lambda r: r.update(ladder=[])),
@@ -236,7 +294,7 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     ),
     "no ladder at all": (
         reported(lambda r: r.pop("ladder") and None),
-        "the report on the conversion is damaged (the report has no 'ladder')",
+        f"{DAMAGED} (the report has no 'ladder')",
     ),
     "a row of the ladder": (
         reported(lambda r: r["ladder"].pop() and None),
@@ -253,7 +311,7 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     ),
     "an endless continuation": (
         reported(lambda r: r["healed"].update(continuation=" blue" * 20_000)),
-        "the report on the conversion is damaged (the report's 'continuation' has 100,000 ",
+        f"{DAMAGED} (the report's 'continuation' has 100,000 ",
     ),
     "an empty latent": (with_meta(latent={}), "it holds a latent of layer 11 that its metadata"),
     "no latent": (with_meta(latent=None), "it holds a latent of layer 11 that its metadata"),

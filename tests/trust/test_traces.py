@@ -83,6 +83,14 @@ DAMAGES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
         with_meta(n_prompt=9),
         "its prompt is spelled by the tokens 1 to 9, and its 'has_bos' and 'n_prompt' say 1 to 8",
     ),
+    "a prompt of other words": (
+        with_meta(prompt="The Canadian flag is red, white, and"),
+        "its prompt is 'The Canadian flag is red, white, and', and its tokens spell 'The American ",
+    ),
+    "a prompt with more words": (
+        with_meta(prompt="The American flag is not red, white, and"),
+        "its prompt is 'The American flag is not red, white, and', and its tokens spell ",
+    ),
     "no bos": (
         with_meta(has_bos=False),
         "its prompt is spelled by the tokens 1 to 9, and its 'has_bos' and 'n_prompt' say 0 to 9",
@@ -174,8 +182,27 @@ def test_a_latent_with_another_report_is_refused(tmp_path: Path) -> None:
     whole = TraceFile.read(path)
     Trace.load(path)
     report, damaged = whole.meta["latent"]["1"], "the report on the latent of layer 1 is damaged"
+    moves = {"mean": report["rotation_moves"]["mean"] + 0.01, "worst": 1.0}
+    ladder = report["ladder"]
     for changes, message in (
-        ({"error_k": report["error_k"] + 0.01}, computed_again("latent", 1)),
+        ({"rotation_moves": moves}, computed_again("latent", 1)),
+        ({"error_k": report["error_k"] + 0.01}, f"{damaged}: its errors are not those of its lad"),
+        (
+            {"rotation_moves": {"mean": 0.5, "worst": 0.4}},
+            f"{damaged}: a mean is above the largest",
+        ),
+        ({"n_cached": 65}, f"{damaged}: it is about another model"),
+        ({"full_rank": 64}, f"{damaged}: it is about another model"),
+        ({"ladder": ladder[::-1]}, f"{damaged}: its ranks do not ascend to the full rank"),
+        ({"ladder": [*ladder, ladder[-1] | {"rank": 999}]}, f"{damaged}: its ranks do not ascend"),
+        (
+            {"calibration": report["calibration"] | {"n_passage": 0}},
+            f"{damaged} (the report's 'n_passage' is 0, and should be 1 to 1e+12)",
+        ),
+        (
+            {"calibration": report["calibration"] | {"sha256": "0"}},
+            f"{damaged} (the report's 'sha256' is 0, and should be a SHA-256 checksum)",
+        ),
         ({"error_k": -0.1}, f"{damaged} (the report's 'error_k' is -0.1, and should be 0 or more)"),
         ({"ladder": 7}, f"{damaged} (the report's 'ladder' should be a list, not 7)"),
         ({"rotation_moves": {"mean": "x", "worst": 0.0}}, f"{damaged} (the report's 'mean' should"),
@@ -341,7 +368,19 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     "a version": (with_meta(versions={"numpy": "\x07"}), "its 'versions' holds characters that"),
     "stages": (with_meta(self_check=dict.fromkeys(map(str, range(200)), 0.0)), "it has 200 errors"),
     "no number": (with_meta(latent={"11": float("nan")}), "its metadata cannot be written"),
-    "a check": (with_meta(check={}), "its 'check' does not say whether it agrees"),
+    "a check": (with_meta(check={}), "the check's 'figures' should be text, not None"),
+    "a check that contradicts itself": (
+        with_meta(check={"figures": "known", "agrees": False, "comparisons": []}),
+        "its 'check' contradicts itself",
+    ),
+    "an error of the self-check": (
+        with_meta(self_check={"q": -1.0}),
+        "its metadata's 'q' is -1.0, and should be 0 to 0.0001",
+    ),
+    "a large error of the self-check": (
+        with_meta(self_check={"q": 0.5}),
+        "its metadata's 'q' is 0.5, and should be 0 to 0.0001",
+    ),
     "an error": (with_meta(attention="a" * 10_000), f"its 'attention' is '{'a' * 57}...', not one"),
     "unknown": (with_meta(**{"a" * 9999: 1}), f"its metadata has unknown fields ({'a' * 57}...)"),
     "of another type": (with_meta(n_prompt="a" * 9999), "its metadata's 'n_prompt' should be a wh"),

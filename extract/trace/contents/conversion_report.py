@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from extract.errors import TraceError
+from extract.support.ranges import Amount, Checksum, Count, Perplexity, Range, Share, Size
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.conversion_names import DUEL_WAYS
 from extract.trace.contents.json_records import from_json
@@ -64,6 +66,13 @@ RUNG_WAYS = WAYS[3:]
 """The ways whose keys, values and pattern a trace holds at every size of the ladder."""
 
 
+_INEXACT = 0.01
+"""Largest error of the absorbed form, which is the naive one but for rounding."""
+
+_LONGEST_HEALING = 1e6
+"""Minutes: about two years."""
+
+
 @dataclass(frozen=True)
 class TextResult:
     """How a converted model reads a text.
@@ -77,9 +86,9 @@ class TextResult:
         Mean Kullback-Leibler divergence from the model's prediction to its own, in nats.
     """
 
-    perplexity: float
-    agreement: float
-    kl: float
+    perplexity: Perplexity
+    agreement: Share
+    kl: Amount
 
 
 @dataclass(frozen=True)
@@ -99,10 +108,10 @@ class PromptResult:
         The same for each layer.
     """
 
-    next_word_probability: float
+    next_word_probability: Share
     continuation: str
-    moved: float
-    moved_by_layer: tuple[float, ...]
+    moved: Share
+    moved_by_layer: tuple[Share, ...]
 
 
 @dataclass(frozen=True)
@@ -133,21 +142,21 @@ class Row:
     """
 
     way: str
-    numbers: int
-    rotated: int | None
-    rank: int | None
+    numbers: Size
+    rotated: Count | None
+    rank: Size | None
     bos: bool
-    fitted_window: int
-    perplexity: float
-    agreement: float
-    kl: float
+    fitted_window: Size
+    perplexity: Perplexity
+    agreement: Share
+    kl: Amount
     second_text: TextResult | None
-    next_word_probability: float
+    next_word_probability: Share
     continuation: str
-    moved: float
-    moved_by_layer: tuple[float, ...]
-    key_error: float | None = None
-    value_error: float | None = None
+    moved: Share
+    moved_by_layer: tuple[Share, ...]
+    key_error: Amount | None = None
+    value_error: Amount | None = None
 
 
 @dataclass(frozen=True)
@@ -180,9 +189,9 @@ class LayerHealing:
     stopped_early : bool
     """
 
-    before: float
-    after: float
-    steps: int
+    before: Amount
+    after: Amount
+    steps: Count
     stopped_early: bool
 
 
@@ -252,21 +261,21 @@ class ConversionReport:
         before it was measured.
     """
 
-    rotated: int
-    rank: int
-    cached: int
-    tokens: int
-    window: int
+    rotated: Count
+    rank: Size
+    cached: Size
+    tokens: Size
+    window: Size
     bos: bool
-    texts: str
+    texts: Checksum
     next_word: str
-    absorbed: float
+    absorbed: Annotated[float, Range(0, _INEXACT)]
     ladder: tuple[Row, ...]
     stored: Row
     healed: Row | None
     windows: tuple[WindowRow, ...]
-    window_first: int
-    heal_minutes: float
+    window_first: Count
+    heal_minutes: Annotated[float, Range(0, _LONGEST_HEALING)]
     healing: tuple[LayerHealing, ...]
     shared_set: SharedSet | None = None
 
@@ -362,4 +371,5 @@ def at_equal_size(trace: Activations) -> Contest | None:
     size = trace.meta.one_set
     ladder = conversion_report(trace).ladder
     rows = {row.way: row for row in ladder if row.way == "model" or row.numbers == size}
-    return Contest(*(rows[way] for way in ("model", *DUEL_WAYS)))
+    ways = ("model", *DUEL_WAYS)
+    return Contest(*(rows[way] for way in ways)) if rows.keys() >= set(ways) else None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from extract.limits import MAX_SENTENCE
 from extract.support.plain_text import shortened
 
 __all__ = ["from_json"]
+
+_EITHER = (UnionType, Union)
+"""``X | None`` is one or the other, depending on X."""
 
 _ASKED = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false"}
 
@@ -23,7 +25,6 @@ def from_json(
     value: Any,
     whole: str = "the report",
     *,
-    least: float = -math.inf,
     longest: int = MAX_SENTENCE,
     optional: Collection[str] = (),
 ) -> Any:
@@ -32,13 +33,12 @@ def from_json(
     Parameters
     ----------
     kind : type
-        A dataclass, ``tuple[X, ...]``, ``Mapping[str, X]``, ``X | None``, a plain type or ``Any``.
+        A dataclass, ``tuple[X, ...]``, ``Mapping[str, X]``, ``X | None``, a plain type, one of
+        `extract.support.ranges` or ``Any``.
     value
         What ``json.loads`` returned for it.
     whole : str
         What errors call it.
-    least
-        The smallest number that may be in it.
     longest
         Characters that a text in it may have.
     optional
@@ -48,14 +48,20 @@ def from_json(
     ------
     TypeError
         If a field is missing that may not be, if one is unknown or of another type, if a number
-        is too small or not finite, or if a text is too long.  The message names the field.
+        is not finite or outside of its range, or if a text is too long or of another form.  The
+        message names the field.
     """
 
     def built(kind: Any, value: Any, what: str) -> Any:
-        asked = _fault(kind, value)
-        if asked:
+        if get_origin(kind) is Annotated:
+            plain, allowed = get_args(kind)
+            read = built(plain, value, what)
+            if asked := allowed.fault(read):
+                raise TypeError(f"{what} is {shortened(str(value))}, and should be {asked}")
+            return read
+        if asked := _fault(kind, value):
             raise TypeError(f"{what} should be {asked}, not {shortened(repr(value))}")
-        if get_origin(kind) is UnionType:
+        if get_origin(kind) in _EITHER:
             return None if value is None else built(get_args(kind)[0], value, what)
         if get_origin(kind) is tuple:
             return tuple(built(get_args(kind)[0], item, what) for item in value)
@@ -71,8 +77,6 @@ def from_json(
                     raise TypeError(f"{what} has no '{field.name}'")
             read = {name: built(hints[name], item, _named(name)) for name, item in value.items()}
             return kind(**read)
-        if kind in (int, float) and value < least:
-            raise TypeError(f"{what} is {value}, and should be {least:g} or more")
         if kind is str and len(value) > longest:
             raise TypeError(f"{what} has {len(value):,} characters, and may have {longest:,}")
         return float(value) if kind is float else value
@@ -85,7 +89,7 @@ def from_json(
 
 def _fault(kind: Any, value: Any) -> str:
     """Return what a value should be instead, apart from what is in it; nothing if it is right."""
-    if kind is Any or get_origin(kind) is UnionType:
+    if kind is Any or get_origin(kind) in _EITHER:
         return ""
     if get_origin(kind) is tuple:
         return "" if isinstance(value, list | tuple) else "a list"
@@ -103,4 +107,4 @@ def _fault(kind: Any, value: Any) -> str:
 @cache
 def _hints(kind: type) -> Mapping[str, Any]:
     """Return the types of a dataclass's fields, which take long to find."""
-    return get_type_hints(kind)
+    return get_type_hints(kind, include_extras=True)

@@ -11,6 +11,7 @@ from extract.attention.low_rank import Errors
 from extract.attention.mla import LatentLayer
 from extract.attention.patterns import PatternDistance
 from extract.errors import TraceError
+from extract.support.ranges import Amount, Checksum, Size
 from extract.trace.contents.activations import Activations
 from extract.trace.contents.json_records import from_json
 
@@ -44,10 +45,10 @@ class CalibrationText:
     """
 
     name: str
-    sha256: str
-    n_fitted: int
-    n_held_out: int
-    n_passage: int
+    sha256: Checksum
+    n_fitted: Size
+    n_held_out: Size
+    n_passage: Size
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class RankReport:
         Between the content-only patterns from the latent and the model's own patterns.
     """
 
-    rank: int
+    rank: Size
     fit: FitErrors
     weight_svd: FitErrors
     latent_moves_content: PatternDistance
@@ -104,12 +105,12 @@ class LatentReport:
         Reports on all measured ranks in ascending order; `rank` is one of them.
     """
 
-    rank: int
-    full_rank: int
-    n_cached: int
-    error_balanced: float
-    error_k: float
-    error_v: float
+    rank: Size
+    full_rank: Size
+    n_cached: Size
+    error_balanced: Amount
+    error_k: Amount
+    error_v: Amount
     rotation_moves: PatternDistance
     calibration: CalibrationText
     ladder: tuple[RankReport, ...]
@@ -193,11 +194,11 @@ def latent_report(trace: Activations, layer: int) -> LatentReport:
         If the layer has none, or the report is damaged.
     """
     _require_stored(trace, layer)
-    rank = trace[f"latent.{layer}.W_DKV"].shape[1]
+    meta, rank = trace.meta, trace[f"latent.{layer}.W_DKV"].shape[1]
     try:
-        document = dict((trace.meta.latent or {})[str(layer)])
+        document = dict((meta.latent or {})[str(layer)])
         document.pop("error_target", None)  # in files of former versions; nothing shows it
-        report: LatentReport = from_json(LatentReport, document, least=0)
+        report: LatentReport = from_json(LatentReport, document)
     except (KeyError, TypeError) as error:
         raise TraceError(
             f"the report on the latent of layer {layer} is damaged ({error}); fit it again"
@@ -206,6 +207,30 @@ def latent_report(trace: Activations, layer: int) -> LatentReport:
         raise TraceError(
             f"the report on the latent of layer {layer} is not about rank {rank}; fit it again"
         )
+    n_cached, chosen = meta.n_kv_heads * meta.one_set, report.chosen
+    ranks = [entry.rank for entry in report.ladder]
+    distances = [report.rotation_moves]
+    for entry in report.ladder:
+        distances += [entry.latent_moves_content, entry.both_move]
+    for fits, what in (
+        (
+            (report.n_cached, report.full_rank) == (n_cached, min(n_cached, meta.d_model)),
+            "it is about another model",
+        ),
+        (
+            ranks == sorted({*ranks}) and ranks[-1] <= report.full_rank,
+            "its ranks do not ascend to the full rank",
+        ),
+        (
+            chosen.fit.prompt == Errors(report.error_balanced, report.error_k, report.error_v),
+            "its errors are not those of its ladder",
+        ),
+        (all(one.mean <= one.worst for one in distances), "a mean is above the largest"),
+    ):
+        if not fits:
+            raise TraceError(
+                f"the report on the latent of layer {layer} is damaged: {what}; fit it again"
+            )
     return report
 
 

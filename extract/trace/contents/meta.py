@@ -6,12 +6,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from extract.attention.head_norm import HeadNorm
+from extract.attention.self_check import TOLERANCE
 from extract.errors import TraceError
 from extract.limits import MAX_DEPTH, MAX_METADATA
 from extract.support.plain_text import shortened
+from extract.support.ranges import Range
 from extract.trace.contents.json_records import from_json
 
 __all__ = [
@@ -166,7 +168,7 @@ class TraceMeta:
         `extract.trace.contents.conversion_report.ConversionReport`.
     check : mapping, optional
         Result of the comparison with published figures, as
-        `extract.facts.published_check.CheckReport`.
+        `extract.trace.contents.check_report.CheckReport`.
     norm_eps : float
         Epsilon of the RMS norms on the latents of an MLA model; 0 for other models.
     qk_norm : HeadNorm, optional
@@ -213,7 +215,7 @@ class TraceMeta:
     continued: bool = False
     random_weights: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
-    self_check: Mapping[str, float] = field(default_factory=dict)
+    self_check: Mapping[str, Annotated[float, Range(0, TOLERANCE)]] = field(default_factory=dict)
     top_tokens: tuple[tuple[str, ...], ...] = ()
     latent: Mapping[str, Any] | None = None
     conversion: Mapping[str, Any] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -22,7 +21,8 @@ from extract.limits import (
     MAX_WIDTH,
 )
 from extract.support.plain_text import escaped, shortened
-from extract.trace.contents.byte_tokens import BYTE_TOKENS
+from extract.trace.contents.byte_tokens import BYTE_TOKENS, bytes_of, letters, whole_text
+from extract.trace.contents.check_report import CheckReport
 from extract.trace.contents.meta import (
     LARGEST_EPS,
     SCHEMA,
@@ -44,6 +44,9 @@ _WORST_PRECISION = 0.01
 """Published patterns whose values are coarser tell too little to be drawn."""
 
 _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
+
+_SPECIAL = re.compile(r"\s*(?:<[^<>]+>|\[[^\[\]]+\])")
+"""Matches a token that is no text, such as the one for what a tokenizer does not know."""
 
 _SCALES = (1e-6, 1e3)
 """Smallest and largest factor of the scores: usually 1 / sqrt(d_qk), in no known model above 1."""
@@ -79,8 +82,11 @@ def validate_meta(meta: TraceMeta) -> None:
             f"its featured layer {meta.featured.layer}, head {meta.featured.head} is outside "
             f"{meta.n_layers} layers of {meta.n_heads} heads"
         )
-    if meta.check is not None and not isinstance(meta.check.get("agrees"), bool):
-        raise damaged("its 'check' does not say whether it agrees")
+    if meta.check is not None:
+        try:
+            CheckReport.from_json(meta.check)
+        except TypeError as error:
+            raise damaged(str(error)) from error
 
 
 def _validate_published(meta: TraceMeta) -> None:
@@ -141,9 +147,11 @@ def _validate_texts(meta: TraceMeta) -> None:
             "SHA-256 checksum"
         )
     try:
-        meta.to_json().encode()
+        text = meta.to_json()
+        text.encode()
     except ValueError as error:  # a number that is not finite, or half of a character
         raise damaged(f"its metadata cannot be written ({shortened(str(error))})") from error
+    TraceMeta.from_json(text)  # what is written can be read
 
 
 def _validate_name(what: str, text: str, limit: int) -> None:
@@ -240,20 +248,46 @@ def _validate_tokens(meta: TraceMeta) -> None:
             "its 'has_bos' is true, and its first token is no beginning-of-sequence token but a "
             f"word, {_quoted(meta.tokens[0])}"
         )
-    prompt, tokens = meta.prompt.encode(), [_bytes_of(token) for token in meta.tokens]
-    for as_written in (True, False):
-        if not as_written:
-            prompt, tokens = _without_form(prompt), [_without_form(token) for token in tokens]
-        spans = set(_spans_of_prompt(prompt, tokens))
-        if (meta.has_bos, meta.n_prompt) in spans:
-            return
-        if spans:
-            has_bos, n_prompt = max(spans)
-            raise damaged(
-                f"its prompt is spelled by the tokens {int(has_bos)} to {n_prompt - 1}, and its "
-                f"'has_bos' and 'n_prompt' say {int(meta.has_bos)} to {meta.n_prompt - 1}"
-            )
-    # Here the tokenizer has rewritten the text, or does not know some of it: nothing to compare.
+    spans = set(_spans_of_prompt(meta.prompt.encode(), [bytes_of(token) for token in meta.tokens]))
+    if (meta.has_bos, meta.n_prompt) in spans:
+        return
+    if spans:
+        has_bos, n_prompt = max(spans)
+        raise damaged(
+            f"its prompt is spelled by the tokens {int(has_bos)} to {n_prompt - 1}, and its "
+            f"'has_bos' and 'n_prompt' say {int(meta.has_bos)} to {meta.n_prompt - 1}"
+        )
+    # Here the tokenizer has rewritten the text, or does not know some of it.
+    tokens = meta.tokens[meta.has_bos : meta.n_prompt]
+    if not _are_in_order(_known_parts(tokens), letters(meta.prompt)):
+        raise damaged(
+            f"its prompt is {_quoted(meta.prompt)}, and its tokens spell "
+            f"{_quoted(whole_text(tokens))}"
+        )
+
+
+def _known_parts(tokens: Sequence[str]) -> list[str]:
+    """Return the letters of tokens, parted where one stands for what a tokenizer does not know."""
+    parts: list[list[str]] = [[]]
+    for token in tokens:
+        if _SPECIAL.fullmatch(token) and not BYTE_TOKENS.fullmatch(token):
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return [letters(whole_text(part)) for part in parts]
+
+
+def _are_in_order(parts: Sequence[str], text: str) -> bool:
+    """Return whether a text consists of these parts, with anything between any two of them."""
+    first, *others = parts
+    if not others:
+        return text == first
+    *middle, last = others
+    at, end = len(first), len(text) - len(last)
+    for part in middle:
+        # What is not there is found before the first place.
+        at = (text.find(part, at, end) + 1 or end + 1) - 1 + len(part)
+    return text.startswith(first) and text.endswith(last) and at <= end
 
 
 def _is_word(token: str) -> bool:
@@ -275,17 +309,3 @@ def _spans_of_prompt(prompt: bytes, tokens: Sequence[bytes]) -> Iterator[tuple[b
                 for n_prompt in range(bisect_left(ends, end) + 1, bisect_right(ends, end) + 1):
                     if n_prompt > has_bos:
                         yield has_bos, n_prompt
-
-
-def _bytes_of(token: str) -> bytes:
-    """Return the bytes that a token stands for, also those of incomplete characters."""
-    return b"".join(
-        bytes.fromhex(re.sub("<0x|>", "", part)) if BYTE_TOKENS.fullmatch(part) else part.encode()
-        for part in re.split(f"({BYTE_TOKENS.pattern})", token)
-    )
-
-
-def _without_form(text: bytes) -> bytes:
-    """Return a text without what some tokenizers change: case, blanks and forms of letters."""
-    letters = unicodedata.normalize("NFKC", text.decode("utf-8", "ignore"))
-    return "".join(letters.casefold().split()).encode()

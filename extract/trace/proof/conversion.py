@@ -31,6 +31,7 @@ from extract.attention.patterns import PatternDistance
 from extract.attention.self_check import TOLERANCE, relative_error
 from extract.errors import TraceError
 from extract.trace.contents.activations import Activations
+from extract.trace.contents.byte_tokens import whole_text
 from extract.trace.contents.conversion_names import (
     CONVERSION_PREFIXES,
     DUEL_WAYS,
@@ -41,10 +42,12 @@ from extract.trace.contents.conversion_report import (
     RUNG_WAYS,
     WAYS,
     ConversionReport,
+    LayerHealing,
     Row,
     conversion_report,
     rung_error,
 )
+from extract.trace.contents.meta import TraceMeta
 
 __all__ = ["conversion_errors", "report_errors"]
 
@@ -183,59 +186,114 @@ def _duel_errors(trace: Activations) -> dict[str, float]:
 
 
 def _require_fitting(trace: Activations, report: ConversionReport) -> None:
-    """Refuse a report that is not about this trace's model, prompt and tensors."""
-    meta = trace.meta
-    rows = _rows(report)
-    ladder = [(row.way, row.numbers) for row in report.ladder]
-    measured = {(way, numbers) for way, numbers in ladder if way in RUNG_WAYS}
-    featured = meta.featured.layer
-    best = [] if report.shared_set is None else [report.shared_set]
-    finals = [report.final, *(shared.final for shared in best)]
-    for fits, what in (
-        (report.next_word == meta.top_tokens[meta.n_prompt - 1][0], "it is about another word"),
-        (report.bos == meta.has_bos, "it is about another beginning"),
-        (report.cached == meta.n_kv_heads * (meta.d_qk + meta.d_v), "it is about another model"),
-        (
-            (report.rank, report.rotated)
-            == (
-                trace[f"mla.{featured}.c"].shape[-1],
-                trace[f"mla.{featured}.k_rot"].shape[-1],
-            ),
-            "its sizes are not those of its tensors",
-        ),
-        (
-            [way for way, _ in ladder if way not in RUNG_WAYS] == [*WAYS[: -len(RUNG_WAYS)]],
-            "the ladder does not begin with the model and the two ways into one shared set",
-        ),
-        (
-            measured == set(rungs(trace.tensors)) and len(set(ladder)) == len(ladder),
-            "the rungs are not those of its ladder",
-        ),
-        (all(row.way in WAYS for row in rows), "it names a way that is not known"),
-        (all(len(row.moved_by_layer) == meta.n_layers for row in rows), "layers are missing"),
-        (all(0 <= share <= 1 for row in rows for share in _shares(row)), "a share is not one"),
-        (
-            all(row.rotated + row.rank == row.numbers for row in rows if row.rank and row.rotated),
-            "sizes do not add up",
-        ),
-        (
-            len(report.windows) == 1 + (1 + (report.healed is not None)) * len(finals),
-            "long windows are missing",
-        ),
-        (
-            all(
-                len(healing) == (meta.n_layers if report.healed else 0)
-                for healing in (report.healing, *(shared.healing for shared in best))
-            ),
-            "the healing of a layer is missing",
-        ),
-        (
-            all((shared.healed is None) is (report.healed is None) for shared in best),
-            "its shared set was not trained as it was",
-        ),
-    ):
+    """Refuse a report that does not fit this trace's model, prompt and tensors, or itself."""
+    # One after the other: each relies on those before it.
+    for fits, what in chain(_compared_with_trace(trace, report), _compared_with_itself(report)):
         if not fits:
             raise _unfit(what)
+
+
+def _compared_with_trace(
+    trace: Activations, report: ConversionReport
+) -> Iterator[tuple[bool, str]]:
+    """Yield whether parts of a report fit the trace, each with what is wrong if they do not."""
+    meta, rows = trace.meta, _rows(report)
+    ladder = [(row.way, row.numbers) for row in report.ladder]
+    measured = {(way, numbers) for way, numbers in ladder if way in RUNG_WAYS}
+    c, k_rot = (trace[f"mla.{meta.featured.layer}.{name}"] for name in ("c", "k_rot"))
+    yield report.next_word == meta.top_tokens[meta.n_prompt - 1][0], "it is about another word"
+    yield {meta.has_bos, report.bos} == {row.bos for row in rows}, "it is about another beginning"
+    yield report.cached == meta.n_kv_heads * meta.one_set, "it is about another model"
+    yield (
+        (report.rank, report.rotated) == (c.shape[-1], k_rot.shape[-1]),
+        "its sizes are not those of its tensors",
+    )
+    yield (
+        [way for way, _ in ladder if way not in RUNG_WAYS] == [*WAYS[: -len(RUNG_WAYS)]],
+        "the ladder does not begin with the model and the two ways into one shared set",
+    )
+    yield (
+        measured == set(rungs(trace.tensors)) and len(set(ladder)) == len(ladder),
+        "the rungs are not those of its ladder",
+    )
+    contest = DUEL_WAYS if has_duel(trace.tensors) else DUEL_WAYS[:2]
+    yield (
+        {(way, meta.one_set) for way in contest} <= set(ladder),
+        "its ladder has no rows as large as one shared set",
+    )
+    yield all(row.numbers <= report.cached for row in report.ladder), "a row has too many numbers"
+    for row in report.ladder:
+        used = trace.tensors.get(f"rung.{row.way}.{row.numbers}.q_used")
+        yield used is None or used.shape[-1] == meta.d_qk + (row.rotated or 0), "a width is wrong"
+    yield all(len(row.moved_by_layer) == meta.n_layers for row in rows), "layers are missing"
+    yield (
+        all(len(layers) == (meta.n_layers if report.healed else 0) for layers in _healing(report)),
+        "the healing of a layer is missing",
+    )
+    yield _goes_on(meta, _row(report, "model").continuation), "the model says another text"
+
+
+def _goes_on(meta: TraceMeta, said: str) -> bool:
+    """Return whether a text begins as the model goes on, as far as its trace knows."""
+    first, generated = meta.top_tokens[meta.n_prompt - 1][0], meta.tokens[meta.n_prompt :]
+    known = whole_text([first] if meta.continued or not generated else generated)
+    # Decoders leave out blanks at the beginning, and write a sign for incomplete characters.
+    texts = ["".join(text.replace("\ufffd", "").split()) for text in (known, said)]
+    length = min(map(len, texts))
+    return texts[0][:length] == texts[1][:length] and bool(said)
+
+
+def _compared_with_itself(report: ConversionReport) -> Iterator[tuple[bool, str]]:
+    """Yield whether parts of a report fit one another, each with what is wrong if they do not."""
+    rows = _rows(report)
+    is_healed = report.healed is not None
+    versions = (False, True)[: 1 + is_healed]
+    kept = {"mla": (report.stored, report.healed)}
+    if report.shared_set is not None:
+        kept["mqa_fitted"] = (report.shared_set.stored, report.shared_set.healed)
+    windows = [("model", False), *((way, healed) for way in kept for healed in versions)]
+    yield [(row.way, row.healed) for row in report.windows] == windows, "long windows are missing"
+    yield (
+        all((healed is not None) is is_healed for _, healed in kept.values())
+        and is_healed is (report.heal_minutes > 0),
+        "what is stored was not trained as long as it says",
+    )
+    yield (
+        all(
+            (row.way, row.rotated, row.rank) == (way, stored.rotated, stored.rank)
+            for way, (stored, healed) in kept.items()
+            for row in filter(None, (stored, healed))
+        )
+        and (report.stored.rotated, report.stored.rank) == (report.rotated, report.rank),
+        "what is stored is of another way or size",
+    )
+    yield all(map(_adds_up, rows)), "sizes do not add up"
+    yield (
+        all(layer.after <= layer.before for layers in _healing(report) for layer in layers),
+        "the healing made a layer worse",
+    )
+    yield len({row.second_text is None for row in rows}) == 1, "a second text is missing"
+    yield (
+        report.tokens % report.window == 0
+        and report.window_first < report.window
+        and len({row.fitted_window for row in report.ladder}) == 1
+        and {row.fitted_window for row in rows[len(report.ladder) :]} == {report.window},
+        "its windows are not as long as it says",
+    )
+
+
+def _adds_up(row: Row) -> bool:
+    """Return whether a row's numbers are those of a rotated key and a latent, if it has them."""
+    parts = row.rotated, row.rank
+    if row.way in WAYS[:2]:
+        return parts == (None, None)
+    return None not in parts and sum(filter(None, parts)) == row.numbers
+
+
+def _healing(report: ConversionReport) -> tuple[tuple[LayerHealing, ...], ...]:
+    """Return how each layer was healed, of the conversion and of the best shared set."""
+    shared = () if report.shared_set is None else (report.shared_set.healing,)
+    return (report.healing, *shared)
 
 
 def _rows(report: ConversionReport) -> list[Row]:
@@ -243,10 +301,6 @@ def _rows(report: ConversionReport) -> list[Row]:
     if report.shared_set is not None:
         made += [report.shared_set.stored, report.shared_set.healed]
     return [*report.ladder, *filter(None, made)]
-
-
-def _shares(row: Row) -> tuple[float, ...]:
-    return (row.agreement, row.next_word_probability, *row.moved_by_layer)
 
 
 def _row_differences(
@@ -276,7 +330,10 @@ def _row_differences(
     own = _row(report, "model")
     probability = float(trace["top_probs"][n - 1, 0])
     yield "model", own.next_word_probability - probability
-    yield "model", np.array([own.agreement - 1, own.kl, own.numbers - report.cached])
+    yield "model", own.numbers - report.cached
+    yield "model", np.array([own.agreement - 1, own.kl])
+    for text in filter(None, (own.second_text, report.windows[0].result)):
+        yield "model", np.array([text.agreement - 1, text.kl])
     yield "model", np.array(own.moved_by_layer)
 
 

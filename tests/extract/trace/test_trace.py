@@ -87,7 +87,7 @@ def test_optional_metadata_are_read_back() -> None:
     meta = dataclasses.replace(
         make_trace().meta,
         latent={"1": {"rank": 8}},
-        check={"agrees": True},
+        check={"figures": "known ones", "agrees": True, "comparisons": []},
         continued=True,
         rows=(2, 6),
     )

@@ -590,6 +590,24 @@ def test_python_without_docstrings_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 
 
+@pytest.mark.parametrize("program", [["render.py"], ["-m", "extract"]])
+def test_python_without_docstrings_is_refused_before_what_is_slow_is_loaded(
+    program: list[str],
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-OO", "-X", "importtime", *program, "--help"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    *loaded, message = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message.startswith("Error: Python leaves out docstrings")
+    names = {line.rpartition("|")[2].strip() for line in loaded}
+    assert names & {"manim", "torch", "transformers"} == set()
+
+
 def test_python_without_assertions_has_keys_of_its_own() -> None:
     code = "from filmkit.render.keys import surroundings; print(surroundings()['Python'])"
     found = {
