@@ -9,7 +9,6 @@ from pathlib import Path
 
 import font_source_sans_pro
 import manimgx_fonts
-import uharfbuzz as harfbuzz
 
 __all__ = [
     "EAST_ASIAN_FONTS",
@@ -85,6 +84,8 @@ def lacks_fonts(texts: Iterable[str]) -> bool:
 
 def without_own_font(letters: set[str]) -> set[str]:
     """Return those of some letters that no font of the dependencies has; the machine's may."""
+    import uharfbuzz as harfbuzz  # takes long to import, and a request asks once
+
     for path, face in [(path, 0) for path in theme_files()] + fallback_files():
         if letters:
             font = harfbuzz.Face(harfbuzz.Blob.from_file_path(path), face)
