@@ -15,6 +15,7 @@ import click
 import cloup
 
 from extract.support.assets import installing
+from extract.support.plain_text import escaped
 from extract.support.printing import echo
 from filmkit.commands.options import (
     ALL_SCENES,
@@ -69,10 +70,12 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 
 
 def _line(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
-    """Return a text on one line; an empty one is refused."""
+    """Return a text on one line; one that is empty or has what cannot be seen is refused."""
     text = " ".join((value or "").split())
-    if value is not None and not (text and text.isprintable()):
-        raise click.BadParameter("write a line of text")
+    if value is not None and not (text and escaped(text) == text):
+        raise click.BadParameter(
+            "write a line of text, without control characters and marks of direction"
+        )
     return text
 
 

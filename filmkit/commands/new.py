@@ -14,6 +14,7 @@ from string import Template
 import click
 
 from extract.support.files import write_text
+from extract.support.plain_text import escaped
 from extract.support.printing import echo
 from filmkit.commands.options import PROGRAM
 from filmkit.core.project import PROJECT
@@ -110,7 +111,7 @@ def _files(project: Path, name: str, title: str) -> dict[Path, str]:
     click.UsageError
         When the title does not fit on one line, or holds characters that cannot be seen.
     """
-    if len(title) > MAX_TITLE or not title.isprintable():
+    if len(title) > MAX_TITLE or escaped(title) != title:
         raise click.UsageError(
             f"the title must be one line of at most {MAX_TITLE} letters, digits, signs and spaces"
         )

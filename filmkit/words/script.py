@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,12 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.words.captions import captions
 
 __all__ = ["script", "script_record", "script_table", "speaker_notes", "words_per_minute"]
+
+# What stands before a sign of Markdown: of one anywhere, of "_" that is not inside of a word, and
+# of one that begins a heading, a list or more.
+BEFORE_MARKUP = re.compile(
+    r"(?=[\\`*<&\[\]~$])|(?<![^\W_])(?=_)|(?=_(?![^\W_]))|^(?=[#+>=-])|^\d+(?=[.)])"
+)
 
 
 def speaker_notes(rehearsal: Rehearsal) -> dict[str, str]:
@@ -42,7 +49,8 @@ def script(entry: SceneEntry, rehearsal: Rehearsal) -> str:
         beats=ngettext("{number} beat", "{number} beats", len(beats)),
         words=ngettext("{number} word", "{number} words", words),
     )
-    return "\n\n".join([f"# {entry.shown_title}", summary, *map(_section, beats)])
+    title = _as_markdown(entry.shown_title)
+    return "\n\n".join([f"# {title}", summary, *map(_section, beats)])
 
 
 def _section(record: BeatRecord) -> str:
@@ -56,8 +64,13 @@ def _section(record: BeatRecord) -> str:
     if record.pause:
         seconds = format_count(record.pause)
         speed = _("{speed}, then {seconds} s for an answer", speed=speed, seconds=seconds)
-    title = record.title
-    return f"## {times} {title}\n\n{record.narration}\n\n*{record.name}, {speed}*"
+    title, narration = map(_as_markdown, (record.title, record.narration))
+    return f"## {times} {title}\n\n{narration}\n\n*{record.name}, {speed}*"
+
+
+def _as_markdown(text: str) -> str:
+    """Return text with a backslash before every sign that Markdown would take for its own."""
+    return BEFORE_MARKUP.sub(r"\g<0>\\", text)
 
 
 def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,14 +89,9 @@ def calling(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         monkeypatch.chdir(folder)
         for name, value in _environment(folder, dict(changes)).items():
             monkeypatch.setenv(name, value)
-        before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
         capfd.readouterr()
-        try:
-            with pytest.raises(SystemExit) as end:
-                cli.main([str(argument) for argument in arguments])
-        finally:
-            signal.signal(signal.SIGTERM, before[0])
-            sys.unraisablehook = before[1]
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(argument) for argument in arguments])
         out, err = capfd.readouterr()
         return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out, err)
 

@@ -378,6 +378,14 @@ def test_a_title_slide_fits_its_frame(aspect: str, title: str, tokens: int, tmp_
         assert c <= left or a >= right or d <= top or b >= bottom, text
 
 
+@pytest.mark.parametrize(
+    "title", ["می\u200cخواهم سلام", "👩\u200d🔬 reads", "क्\u200dष नमस्ते", "cafe\u0301", "a\u00a0b"]
+)
+def test_titles_in_any_script_are_taken_as_they_are(title: str) -> None:
+    made = command.deck.make_context("deck", ["scene_mla", "--title", title])
+    assert made.params["title"] == title.replace("\u00a0", " ")
+
+
 def test_no_two_decks_have_the_same_name() -> None:
     several = deck_name(["scene_a", "scene_b"])
     names = [
@@ -423,6 +431,8 @@ def exit_code(*arguments: str) -> int:
         (["scene_cells", "--minutes", "nan"], ["--minutes", "such as 20"]),
         (["scene_cells", "--minutes", "inf"], ["--minutes", "such as 20"]),
         (["scene_cells", "--title", " "], ["--title", "a line of text"]),
+        (["scene_cells", "--title", "a\x1b"], ["--title", "without control characters"]),
+        (["scene_cells", "--title", "\u202eabc"], ["--title", "marks of direction"]),
     ],
 )
 def test_wrong_calls_are_refused_in_one_line(
