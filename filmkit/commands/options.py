@@ -403,8 +403,10 @@ def run(
         When the action fails; the message is one line for the user.
     """
     from filmkit.render.errors import explain
+    from filmkit.render.processes import say_why_threads_end
     from filmkit.render.request import RenderRequest
 
+    say_why_threads_end(verbose=verbose)
     try:
         gettempdir()
     except OSError:

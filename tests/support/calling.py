@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,14 +91,14 @@ def calling(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         monkeypatch.chdir(folder)
         for name, value in _environment(folder, dict(changes)).items():
             monkeypatch.setenv(name, value)
-        before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+        before = signal.getsignal(signal.SIGTERM), sys.unraisablehook, threading.excepthook
         capfd.readouterr()
         try:
             with pytest.raises(SystemExit) as end:
                 cli.main([str(argument) for argument in arguments])
         finally:
             signal.signal(signal.SIGTERM, before[0])
-            sys.unraisablehook = before[1]
+            sys.unraisablehook, threading.excepthook = before[1:]
         out, err = capfd.readouterr()
         return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out, err)
 

@@ -391,6 +391,27 @@ def test_a_thread_that_a_beat_leaves_behind_is_ended(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("verbose", [False, True])
+def test_an_error_that_ends_a_thread_is_one_line(verbose: bool, tmp_path: Path) -> None:
+    """Also one in the kit, of which the thread has asked too much."""
+    code = HEAD
+    messages = {
+        "nothing()": "NameError: name 'nothing' is not defined; mend it there",
+        "Heatmap([[1]], 5).texture()": "AttributeError: 'int' object has no attribute 'colours'",
+        "Heatmap([[1]]).row(7)": "a heatmap of 1 x 1 has no row 7; choose 0 to 0",
+    }
+    for line in messages:
+        code += f"        threading.Thread(target=lambda: {line}).start()\n"
+    (tmp_path / "mine.py").write_text(code)
+    done = call("--list", *["--verbose"] * verbose, "mine.py", folder=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr.count("Traceback (most recent call last)") == verbose * len(messages)
+    said = [line for line in done.stderr.splitlines() if line.startswith("A thread ended: mine.py")]
+    assert len(said) == len(messages)
+    for message in messages.values():
+        assert any(f": {message}" in line for line in said), said
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
