@@ -228,6 +228,26 @@ MISTAKES = {
 """,
         "in beat wrong: SmolLM2-135M-Instruct (Q4_1) has no head 99; its heads are 0 to 8",
     ),
+    "a layer that the trace has not": (
+        """
+    @beat
+    def wrong(self):
+        '''A layer.'''
+        self.trace.get("pattern", 99)  # HERE
+""",
+        "in beat wrong: the trace of SmolLM2-135M-Instruct (Q4_1) has no tensor 'pattern.99'; its "
+        "layers are 0 to 29",
+    ),
+    "a tensor that the trace has not": (
+        """
+    @beat
+    def wrong(self):
+        '''A tensor.'''
+        self.trace.scores(99)  # HERE
+""",
+        "in beat wrong: the trace of SmolLM2-135M-Instruct (Q4_1) has no tensor 'q_rot.99'; its "
+        "layers are 0 to 29",
+    ),
     "an argument that Manim refuses": (
         """
     @beat
