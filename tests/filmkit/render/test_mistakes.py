@@ -14,17 +14,19 @@ import numpy as np
 import pytest
 from manim import AnimationGroup, LaggedStart
 
+from extract.trace import Trace
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import beat
+from filmkit.core.stage import TENSORS, beat
 from filmkit.pictures.parts import Matrix
 from filmkit.pictures.stage import Stage
 from filmkit.render import errors, processes
 from filmkit.render.errors import explain
+from filmkit.render.traces import SHIPPED
 from tests.support.calling import Calling, assert_one_line, call, calling
 from tests.support.traces import make_trace
 
@@ -535,6 +537,8 @@ CLASSES = {
     "prepare = None": "every stage has its own prepare; rename this one",
     "title = 5": "title is 5, and must be of type str",
     "tensors = 'pattern'": "tensors is 'pattern', and must be of type tuple",
+    "tensors = ('nope',)": "tensors of Mine names 'nope'; take of x, q, k, v, ",
+    "tensors = (5,)": "tensors of Mine names 5; take of x, q, k, v, ",
     "def prepare(self, x): ...": f"prepare {OTHERS}missing a required argument: 'x'",
     "def prepare(self): yield": "prepare does nothing when it is called; write it without async",
     "def variant(self): ...": f"variant {OTHERS}too many positional arguments",
@@ -606,6 +610,12 @@ def test_what_has_no_picture_is_refused_where_it_is_given(line: str, message: st
         names["Mine"].rehearse(make_trace())
     said = explain(mistake.value, verbose=False)
     assert said.startswith(f"mine.py line {number}, in beat wrong: {message}")
+
+
+def test_a_scene_may_show_whatever_its_trace_has_in_each_layer() -> None:
+    trace = Trace.load(SHIPPED)
+    named = {name.partition(".")[0] for name in trace.tensors if re.search(r"^\w+\.\d+$", name)}
+    assert named <= {*TENSORS}
 
 
 @pytest.mark.parametrize("line", ["Mine = 5", "Mine = int"])
