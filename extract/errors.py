@@ -6,6 +6,7 @@ from extract.support.plain_text import escaped
 
 __all__ = [
     "ExtractError",
+    "MissingTensorError",
     "PromptError",
     "TraceError",
     "UnsupportedModelError",
@@ -36,3 +37,7 @@ class UnsupportedModelError(ExtractError):
 
 class TraceError(_OneLineError):
     """A trace cannot be read, written or used; the message is one line that says what to do."""
+
+
+class MissingTensorError(TraceError):
+    """A trace has no tensor of a name, which code has asked for."""

@@ -408,8 +408,10 @@ def run(
     """
     from filmkit.render.errors import explain
     from filmkit.render.forks import going_on_in_fork
+    from filmkit.render.processes import say_why_threads_end
     from filmkit.render.request import RenderRequest
 
+    say_why_threads_end(verbose=verbose)
     try:
         gettempdir()
     except OSError:

@@ -307,6 +307,13 @@ NOTED = 0.5  # what has a lower presence is background, which the notes do not t
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
 MOST_LETTERS = 600  # of a question: more would be too small to read
 SAID = {"title": str, "tensors": tuple, "live": str}  # by the class of a scene
+# What "tensors" names: those that traces have in each layer, fitted latents, and conversions.
+TENSORS = (
+    *("x", "q", "k", "v", "q_norm", "k_norm", "q_rot", "k_rot", "sinks", "pattern", "z", "out"),
+    *("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O", "g_q_norm", "g_k_norm"),
+    *("b_q_norm", "b_k_norm", "W_DQ", "g_Q", "W_UQ", "W_DKV", "W_KR", "g_KV", "W_UK", "W_UV"),
+    *("q_latent", "kv_latent", "k_rope", "rope_cos", "rope_sin", "latent", "shared", "conversion"),
+)
 # What each stage has of its own, which a scene may change but not replace by something else.
 OWN = {
     "trace": Trace,
@@ -398,6 +405,10 @@ class Stage(Scene):
                 raise SceneCodeError(
                     f"{name} is {getattr(cls, name)!r}, and must be of type {kind.__name__}"
                 )
+        if unknown := [name for name in cls.tensors if name not in TENSORS]:
+            raise SceneCodeError(
+                f"tensors of {cls.__name__} names {unknown[0]!r}; take of {', '.join(TENSORS)}"
+            )
         for name in vars(cls):
             inherited, own = getattr(super(cls, cls), name, None), getattr(cls, name)
             if _is_beat(own):

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from traceback import FrameSummary
 
+from extract.errors import MissingTensorError
 from extract.support.files import DISK_FULL_ERRNOS, OutputError
 from extract.support.plain_text import error_line
 from extract.support.printing import echo
@@ -91,9 +92,12 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
         echo("".join(traceback.format_exception(error)), err=True)
     text = error_line(str(error))
     notes = list(getattr(error, "__notes__", ()))
+    asked = _scene_frames(_own_frames(error, without=[]))
     if isinstance(error, SceneCodeError):
         place = [error.place] if error.place else _places(_own_frames(error, without=[KIT]))
         return f"{', '.join([*place, *notes])}: {text}"
+    if isinstance(error, MissingTensorError) and asked:
+        return f"{', '.join([*_places(asked), *notes])}: {text}"
     if isinstance(error, EXPECTED):
         return text
     if isinstance(error, OSError) and not notes:
@@ -103,7 +107,7 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
     if isinstance(error, OSError):
         return f"{_refusal(error)} ({where})"
     mistake = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if place := _places(_scene_frames(_own_frames(error, without=[]))):
+    if place := _places(asked):
         hint = "" if verbose is None else " (--verbose shows the way)"
         return f"{', '.join([*place, *notes])}: {mistake}; mend it there{hint}"
     where = f"{where}; " if where else ""

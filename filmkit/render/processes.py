@@ -34,6 +34,7 @@ __all__ = [
     "Apart",
     "children_ignore_ctrl_c",
     "core_count",
+    "say_why_threads_end",
     "stop",
     "stopping_with_parent",
     "telling",
@@ -239,11 +240,32 @@ def stop(*processes: Apart) -> None:
         each.process.kill()
 
 
+def say_why_threads_end(*, verbose: bool | None) -> None:
+    """Let an error that ends a thread, such as one of a scene, be printed in one line.
+
+    Parameters
+    ----------
+    verbose
+        As for :func:`filmkit.render.errors.explain`.
+    """
+
+    def say_why(ended: threading.ExceptHookArgs) -> None:
+        if not isinstance(ended.exc_value, Exception):
+            return
+        try:
+            raise ended.exc_value  # from here, as the program has let the scene start the thread
+        except Exception as error:
+            echo(f"A thread ended: {explain(error, verbose=verbose)}", err=True)
+
+    threading.excepthook = say_why
+
+
 @contextmanager
 def telling(messages: Connection, *, verbose: bool | None) -> Iterator[Callable[..., None]]:
     """Send messages to the process that has started this :class:`Apart`, in a ``with`` block.
 
-    An error inside the block is the last message. The block ends when that process does.
+    An error inside the block is the last message; one that ends a thread is printed in one line.
+    The block ends when that process does.
 
     Parameters
     ----------
@@ -265,6 +287,7 @@ def telling(messages: Connection, *, verbose: bool | None) -> Iterator[Callable[
         if os.getpid() == here:
             messages.send_bytes(json.dumps({"kind": kind, **content}, default=str).encode())
 
+    say_why_threads_end(verbose=verbose)
     try:
         with stopping_with_parent(), hearing_of_beats(lambda beat: tell(BEAT, name=beat)):
             yield tell

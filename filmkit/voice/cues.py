@@ -22,8 +22,9 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from math import isfinite
+from pathlib import Path, PureWindowsPath
+from typing import TypeVar
 
 import numpy as np
 
@@ -48,8 +49,11 @@ __all__ = [
     "to_json",
 ]
 
+T = TypeVar("T")
+
 VERSION = 1
 SUFFIX = ".cues.json"
+KINDS: dict[type, str] = {dict: "object", list: "list", str: "text"}  # as JSON calls them
 SHOWN_WORDS = 4  # of the words at which somebody presses a key
 
 NEAR = 0.35
@@ -121,29 +125,52 @@ def read_cues(path: Path) -> CueSheet:
         When it cannot be read, or is not a cue sheet.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = _of_kind(json.loads(path.read_text(encoding="utf-8")), dict, "it")
         if document["version"] != VERSION:
             raise VoiceError(
                 f"{path} is of version {document['version']}; make it again with render.py cue"
             )
-        beats = tuple(map(_beat_cue, document["beats"]))
-        return CueSheet(str(document["scene"]), str(document["recording"]), beats)
+        recording = _of_kind(document["recording"], str, "recording")
+        # Also on Windows, where both slashes part folders.
+        if PureWindowsPath(recording).name != recording:
+            raise VoiceError(
+                f"{path} names the recording {recording!r}, and recordings lie beside their cue "
+                "sheets; name it without a folder"
+            )
+        beats = tuple(map(_beat_cue, _of_kind(document["beats"], list, "beats")))
+        return CueSheet(_of_kind(document["scene"], str, "scene"), recording, beats)
     except OSError as error:
         raise VoiceError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, LookupError, OverflowError, RecursionError) as error:
         raise VoiceError(
             f"{path} is not a cue sheet ({error}); make it with render.py cue"
         ) from error
 
 
-def _beat_cue(stored: dict[str, Any]) -> BeatCue:
-    end = stored.get("end")
+def _beat_cue(stored: object) -> BeatCue:
+    beat = _of_kind(stored, dict, "a beat")
+    name, end = _of_kind(beat["name"], str, "name"), beat.get("end")
+    marks = _of_kind(beat.get("marks", {}), dict, f"marks of {name}")
     return BeatCue(
-        str(stored["name"]),
-        float(stored["start"]),
-        {str(name): float(time) for name, time in stored.get("marks", {}).items()},
-        None if end is None else float(end),
+        name,
+        _seconds(beat["start"], f"start of {name}"),
+        {mark: _seconds(time, f"mark {mark} of {name}") for mark, time in marks.items()},
+        None if end is None else _seconds(end, f"end of {name}"),
     )
+
+
+def _seconds(stored: object, what: str) -> float:
+    """Return a time as a cue sheet has it; a ValueError says what is wrong with another value."""
+    if isinstance(stored, bool) or not isinstance(stored, int | float) or not isfinite(stored):
+        raise ValueError(f"{what} is {stored!r}, and no number of seconds")
+    return float(stored)
+
+
+def _of_kind(stored: object, kind: type[T], what: str) -> T:
+    """Return a value of a cue sheet; a ValueError says what is wrong with one of another kind."""
+    if not isinstance(stored, kind):
+        raise ValueError(f"{what} is {stored!r}, and no {KINDS[kind]}")
+    return stored
 
 
 def cut(samples: Samples, sheet: CueSheet, text: SceneText, path: Path) -> dict[str, Clip]:
@@ -163,9 +190,11 @@ def cut(samples: Samples, sheet: CueSheet, text: SceneText, path: Path) -> dict[
     Raises
     ------
     VoiceError
-        When the sheet names a beat or a mark that does not exist, or its times do not rise or lie
-        outside of the recording.
+        When the sheet has no beats, or names a beat or a mark that does not exist, or its times do
+        not rise or lie outside of the recording.
     """
+    if not sheet.beats:
+        raise VoiceError(f"{path} has no beats; make it with render.py cue")
     records = {record.name: record for record in text.beats}
     seconds = len(samples) / RATE
     ends = [cue.start for cue in sheet.beats[1:]] + [seconds]

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,13 @@ def calling(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         monkeypatch.chdir(folder)
         for name, value in _environment(folder, dict(changes)).items():
             monkeypatch.setenv(name, value)
+        before = threading.excepthook
         capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main([str(argument) for argument in arguments])
+        try:
+            with pytest.raises(SystemExit) as end:
+                cli.main([str(argument) for argument in arguments])
+        finally:
+            threading.excepthook = before
         out, err = capfd.readouterr()
         return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out, err)
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.attention.arithmetic import AttentionResult, Rotation, attend, capped, causal_mask
-from extract.errors import TraceError
+from extract.errors import MissingTensorError, TraceError
 from extract.trace.contents.meta import TraceMeta
 from extract.trace.contents.tensors import ROTATION, optional_axes, required_axes
 
@@ -56,12 +56,15 @@ class Activations:
         try:
             return self.tensors[name]
         except KeyError:
+            count = self.meta.n_layers
             what = f"the trace of {self.meta.model} has no tensor '{name}'"
             if self.meta.source.kind == "imported":
                 what += "; it was imported without it"
             elif self.meta.published is not None:
                 what += f", only published patterns; extract it with: {self.command}"
-            raise TraceError(what) from None
+            elif (end := re.search(r"\.(-?\d+)$", name)) and int(end[1]) not in range(count):
+                what += f"; its layers are 0 to {count - 1}"
+            raise MissingTensorError(what) from None
 
     def get(self, name: str, layer: int) -> Array:
         """Return a layer's tensor, for instance ``get("pattern", 15)``.

@@ -14,17 +14,19 @@ import numpy as np
 import pytest
 from manim import AnimationGroup, LaggedStart
 
+from extract.trace import Trace
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import beat
+from filmkit.core.stage import TENSORS, beat
 from filmkit.pictures.parts import Matrix
 from filmkit.pictures.stage import Stage
 from filmkit.render import errors, processes
 from filmkit.render.errors import explain
+from filmkit.render.traces import SHIPPED
 from tests.support.calling import Calling, assert_one_line, call, calling
 from tests.support.traces import make_trace
 
@@ -228,6 +230,26 @@ MISTAKES = {
 """,
         "in beat wrong: SmolLM2-135M-Instruct (Q4_1) has no head 99; its heads are 0 to 8",
     ),
+    "a layer that the trace has not": (
+        """
+    @beat
+    def wrong(self):
+        '''A layer.'''
+        self.trace.get("pattern", 99)  # HERE
+""",
+        "in beat wrong: the trace of SmolLM2-135M-Instruct (Q4_1) has no tensor 'pattern.99'; its "
+        "layers are 0 to 29",
+    ),
+    "a tensor that the trace has not": (
+        """
+    @beat
+    def wrong(self):
+        '''A tensor.'''
+        self.trace.scores(99)  # HERE
+""",
+        "in beat wrong: the trace of SmolLM2-135M-Instruct (Q4_1) has no tensor 'q_rot.99'; its "
+        "layers are 0 to 29",
+    ),
     "an argument that Manim refuses": (
         """
     @beat
@@ -391,6 +413,27 @@ def test_a_thread_that_a_beat_leaves_behind_is_ended(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("verbose", [False, True])
+def test_an_error_that_ends_a_thread_is_one_line(verbose: bool, tmp_path: Path) -> None:
+    """Also one in the kit, of which the thread has asked too much."""
+    code = HEAD
+    messages = {
+        "nothing()": "NameError: name 'nothing' is not defined; mend it there",
+        "Heatmap([[1]], 5).texture()": "AttributeError: 'int' object has no attribute 'colours'",
+        "Heatmap([[1]]).row(7)": "a heatmap of 1 x 1 has no row 7; choose 0 to 0",
+    }
+    for line in messages:
+        code += f"        threading.Thread(target=lambda: {line}).start()\n"
+    (tmp_path / "mine.py").write_text(code)
+    done = call("--list", *["--verbose"] * verbose, "mine.py", folder=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr.count("Traceback (most recent call last)") == verbose * len(messages)
+    said = [line for line in done.stderr.splitlines() if line.startswith("A thread ended: mine.py")]
+    assert len(said) == len(messages)
+    for message in messages.values():
+        assert any(f": {message}" in line for line in said), said
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -494,6 +537,8 @@ CLASSES = {
     "prepare = None": "every stage has its own prepare; rename this one",
     "title = 5": "title is 5, and must be of type str",
     "tensors = 'pattern'": "tensors is 'pattern', and must be of type tuple",
+    "tensors = ('nope',)": "tensors of Mine names 'nope'; take of x, q, k, v, ",
+    "tensors = (5,)": "tensors of Mine names 5; take of x, q, k, v, ",
     "def prepare(self, x): ...": f"prepare {OTHERS}missing a required argument: 'x'",
     "def prepare(self): yield": "prepare does nothing when it is called; write it without async",
     "def variant(self): ...": f"variant {OTHERS}too many positional arguments",
@@ -565,6 +610,12 @@ def test_what_has_no_picture_is_refused_where_it_is_given(line: str, message: st
         names["Mine"].rehearse(make_trace())
     said = explain(mistake.value, verbose=False)
     assert said.startswith(f"mine.py line {number}, in beat wrong: {message}")
+
+
+def test_a_scene_may_show_whatever_its_trace_has_in_each_layer() -> None:
+    trace = Trace.load(SHIPPED)
+    named = {name.partition(".")[0] for name in trace.tensors if re.search(r"^\w+\.\d+$", name)}
+    assert named <= {*TENSORS}
 
 
 @pytest.mark.parametrize("line", ["Mine = 5", "Mine = int"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -114,14 +115,37 @@ def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_cues(path) == written
 
 
+def whole(**changes: Any) -> str:
+    """Return the content of a cue sheet that is good but for some changes."""
+    beats = [{"name": "opening", "start": 0}]
+    good = {"version": 1, "scene": "story", "recording": "take.wav", "beats": beats}
+    return json.dumps(good | changes)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("{", "is not a cue sheet"),
         ("[]", "is not a cue sheet"),
         ('{"version": 2}', "of version 2"),
-        ('{"version": 1, "scene": "story", "recording": "x", "beats": [{}]}', "'name'"),
-        ('{"version": 1, "beats": [{"name": "a", "start": "x"}]}', "could not convert"),
+        ("5", "it is 5, and no object"),
+        ("[" * 100_000, "is not a cue sheet"),
+        (whole(beats=[{}]), "'name'"),
+        (whole(beats={}), "beats is {}, and no list"),
+        (whole(beats=[5]), "a beat is 5, and no object"),
+        (whole(beats=[{"name": 5, "start": 0}]), "name is 5, and no text"),
+        (whole(scene=None), "scene is None, and no text"),
+        (whole(recording=5), "recording is 5, and no text"),
+        (whole(beats=[{"name": "a", "start": "x"}]), "start of a is 'x', and no number"),
+        (whole(beats=[{"name": "a", "start": True}]), "start of a is True, and no number"),
+        (whole(beats=[{"name": "a", "start": 10**400}]), "is not a cue sheet (int too large"),
+        (whole(beats=[{"name": "a", "start": 0, "end": math.nan}]), "end of a is nan, and no"),
+        (whole(beats=[{"name": "a", "start": 0, "marks": [1]}]), "marks of a is [1], and no"),
+        (whole(beats=[{"name": "a", "start": 0, "marks": {"m": None}}]), "mark m of a is None"),
+        (whole(recording="../take.wav"), "name it without a folder"),
+        (whole(recording="/take.wav"), "name it without a folder"),
+        (whole(recording="..\\take.wav"), "name it without a folder"),
+        (whole(recording="C:take.wav"), "name it without a folder"),
     ],
 )
 def test_what_is_no_sheet(content: str, words: str, tmp_path: Path) -> None:
@@ -136,6 +160,7 @@ def test_what_is_no_sheet(content: str, words: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cues", "words"),
     [
+        ([], "take.cues.json has no beats; make it with render.py cue"),
         ([BeatCue("opning", 0.0)], "beat opning: story has no such beat; correct its name"),
         ([BeatCue("morning", 0.0)], "story has no such beat; story/opening shows it now"),
         ([BeatCue("opening", 0.0), BeatCue("opening", 3.0)], "it is there twice"),
