@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from extract.support.plain_text import escaped
 
 __all__ = [
@@ -10,6 +12,7 @@ __all__ = [
     "PromptError",
     "TraceError",
     "UnsupportedModelError",
+    "is_out_of_memory",
 ]
 
 
@@ -41,3 +44,12 @@ class TraceError(_OneLineError):
 
 class MissingTensorError(TraceError):
     """A trace has no tensor of a name, which code has asked for."""
+
+
+_NO_MEMORY = re.compile("(?:can.t|cannot) allocate memory|not enough memory", re.IGNORECASE)
+"""Matches what torch, the system and this project say when there is too little."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is too little memory; torch has no kind for it."""
+    return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_POSITIONS",
     "MAX_PROMPT",
     "MAX_SENTENCE",
+    "MAX_TEXT",
     "MAX_TOKENS",
     "MAX_TOKEN_TEXT",
     "MAX_VERSIONS",
@@ -55,6 +56,9 @@ systems allow in a name."""
 
 MAX_SENTENCE = 1_000
 """Characters of the sentence that says how the featured head was chosen."""
+
+MAX_TEXT = 100_000_000
+"""Bytes of a file of prompts, or of a text to calibrate on; the longest novels have 10 million."""
 
 MAX_VERSIONS = 100
 """Libraries whose versions are stored, and steps whose errors are."""

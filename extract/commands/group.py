@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from extract.errors import ExtractError, TraceError
+from extract.errors import ExtractError, TraceError, is_out_of_memory
 from extract.support.docstrings import fault_of_python
 from extract.support.files import DISK_FULL_ERRNOS
 from extract.support.plain_text import error_line
@@ -69,12 +69,12 @@ def _explained(error: Exception) -> str:
     """Return one line that says what went wrong and whether it is a fault of the program."""
     if isinstance(error, ExtractError | TraceError):
         return str(error)
+    if is_out_of_memory(error):
+        return "there is not enough memory; trace a smaller model or a shorter prompt"
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f"{error.filename}: "
         full = error.errno in DISK_FULL_ERRNOS
         return f"{where}{error.strerror}{'; make room on that disk and run again' if full else ''}"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory; trace a smaller model or a shorter prompt"
     return (
         f"{type(error).__name__}: {error} (a mistake in the program; --verbose before the command "
         "shows where)"

@@ -9,7 +9,8 @@ import click
 
 from extract.errors import ExtractError
 from extract.latent.calibration import CALIBRATION_TEXT, read_calibration
-from extract.limits import PICTURE_TOKENS, fault_of_prompt
+from extract.limits import MAX_TEXT, PICTURE_TOKENS, fault_of_prompt
+from extract.support.files import read_text
 from extract.support.plain_text import escaped, shortened
 
 __all__ = [
@@ -40,9 +41,10 @@ def prompts_of_file(
     if value is None:
         return ()
     try:
-        lines = value.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{value}: it is not text in UTF-8") from error
+        lines = read_text(value, MAX_TEXT).splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.BadParameter(f"{value}: {reason}; name a text with a prompt a line") from error
     prompts = tuple(traceable_text(line) for line in lines if line.strip())
     if not prompts:
         raise click.BadParameter(f"{value}: it holds no prompt; write one a line")

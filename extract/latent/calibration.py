@@ -26,9 +26,10 @@ from extract.attention.low_rank import Moments
 from extract.attention.self_check import relative_error
 from extract.errors import ExtractError
 from extract.latent.fit import Calibration
+from extract.limits import MAX_TEXT
 from extract.models.loading import LoadedModel
 from extract.support.assets import asset
-from extract.support.files import atomic_write
+from extract.support.files import atomic_write, read_text
 from extract.support.kept import kept_folder
 from extract.trace import Trace
 from extract.trace.contents.latents import CalibrationText
@@ -66,8 +67,8 @@ def read_calibration(text: Path) -> str:
         If it cannot be read, is not text in UTF-8, or is empty.
     """
     try:
-        content = text.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_text(text, MAX_TEXT)
+    except (OSError, ValueError) as error:
         raise ExtractError(
             f"{text}: the calibration text cannot be read ({error}); give another"
         ) from error

@@ -25,7 +25,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from extract.errors import ExtractError, PromptError
+from extract.errors import ExtractError, PromptError, is_out_of_memory
 from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH
 from extract.support.assets import installing
 from extract.support.files import DISK_FULL_ERRNOS, write_text
@@ -73,6 +73,9 @@ _READING = "reading weights"
 
 _NAMED = 3
 """Number of weights that an error names."""
+
+_FEW_WEIGHTS = 10_000_000
+"""Weights that any machine has the memory for."""
 
 _LARGEST_KEPT = 4 * 2**30
 """Bytes of a GGUF model in float32 that is kept as a folder; larger ones are read again."""
@@ -398,6 +401,7 @@ def _from_pretrained(
                 torch.manual_seed(_SEED)
                 model = model_class.from_config(config, dtype=torch.float32)
             return model.eval(), tokenizer
+        _require_as_many_weights(config, model_class, name_or_path, options.get("gguf_file"))
         # Weights of another shape are not refused here, because the library does so in a report of
         # many lines; they are named below.
         with _no_bars():
@@ -440,6 +444,29 @@ def _require_plausible(config: Any) -> None:
             raise ExtractError(
                 f"its configuration has {value:,} as '{name}', and at most {limit:,} can be traced"
             )
+
+
+def _require_as_many_weights(config: Any, kind: Any, name_or_path: str, file: str | None) -> None:
+    """Refuse a configuration of far more weights than there are, before memory is taken for them.
+
+    Which weights do not fit is found when they are loaded; of a model on the hub, only then.
+    """
+    import torch
+
+    folder = Path(name_or_path)
+    files = [folder / file] if file else [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
+    if not files:
+        return
+    with torch.device("meta"):  # sizes only
+        claimed = sum(parameter.numel() for parameter in kind.from_config(config).parameters())
+    # The coarsest numbers of a GGUF have more than a bit, all others 4 bits or more.
+    held = (8 if file else 2) * sum(path.stat().st_size for path in files)
+    if claimed > max(held, _FEW_WEIGHTS):
+        raise ExtractError(
+            f"its configuration is that of a model of {claimed:,} weights, and its files are too "
+            "small to hold them; get the files that belong together, or trace random numbers with "
+            "--random-weights"
+        )
 
 
 def _require_all_weights(loading: Mapping[str, Collection[Any]]) -> None:
@@ -516,8 +543,12 @@ def _reason(error: BaseException) -> str:
         return "the hub does not answer in time; run again"
     if names & {"TransportError", "ConnectionError", "HfHubHTTPError", "LocalEntryNotFoundError"}:
         return f"the Hugging Face hub cannot be reached; {_PACKAGED_INSTEAD}"
-    lines = str(error).strip().splitlines()
-    return f"it cannot be loaded: {lines[0] if lines else type(error).__name__}"
+    if any(map(is_out_of_memory, _chain(error))):
+        return "it cannot be loaded: there is not enough memory; name a smaller model"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # The first line may only say where it is wrong, and the second one what.
+    reason = " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])
+    return f"it cannot be loaded: {reason}"
 
 
 def _sha256(files: Iterable[Path]) -> str:

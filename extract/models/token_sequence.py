@@ -98,7 +98,19 @@ class TokenSequence:
         return sequence
 
     def generate(self, model: Any, tokenizer: Any, count: int, progress: ProgressCallback) -> None:
-        """Append the likeliest next token ``count`` times, or until an end-of-text token."""
+        """Append the likeliest next token ``count`` times, or until an end-of-text token.
+
+        Raises
+        ------
+        ExtractError
+            If the model has no positions for so many, or a trace no room.
+        """
+        room = min(self.max_length, MAX_TOKENS) - len(self.ids)
+        if count > room:
+            raise ExtractError(
+                f"there is room for {room:,} tokens after the {len(self.ids):,} of the prompt, not "
+                f"for {count:,}; give fewer with --generate, or a shorter prompt"
+            )
         ends = _end_tokens(model, tokenizer)
         for step in range(count):
             progress("generating", step, count)
@@ -106,7 +118,6 @@ class TokenSequence:
             if token in ends:
                 break
             self.ids.append(token)
-            self.check_length()
         progress("generating", count, count)
 
     def check_length(self) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "folder_there",
     "followed",
     "is_stream",
+    "read_text",
     "sweep",
     "write_bytes",
     "write_text",
@@ -222,6 +223,27 @@ def _open_stream(target: Path) -> BinaryIO:
         os.set_blocking(number, True)
         return os.fdopen(number, "wb")
     return target.open("wb")
+
+
+def read_text(source: Path, most: int) -> str:
+    """Return the text of a file or a pipe of at most so many bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is larger, such as a device that never ends, or not text in UTF-8; the message says
+        which.
+    """
+    with source.open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not text in UTF-8") from error
 
 
 def write_text(target: Path, text: str) -> None:

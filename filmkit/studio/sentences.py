@@ -31,7 +31,7 @@ from typing import Any
 
 from extract.commands.extraction import traced, with_conversion, with_latent_if_any
 from extract.commands.progress import wait_quietly
-from extract.errors import ExtractError, TraceError
+from extract.errors import ExtractError, TraceError, is_out_of_memory
 from extract.latent.calibration import CALIBRATION_TEXT
 from extract.models.at_hand import models_at_hand
 from extract.models.loading import LoadedModel, load_model
@@ -115,7 +115,7 @@ class _SentenceTracer:
         except _NewerRequestError:
             pass
         except (ExtractError, TraceError, MemoryError, RuntimeError) as error:
-            out_of_memory = isinstance(error, MemoryError) or "allocate memory" in str(error)
+            out_of_memory = is_out_of_memory(error)
             if out_of_memory:
                 self._loaded = None
             elif not isinstance(error, ExtractError | TraceError):

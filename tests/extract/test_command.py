@@ -384,6 +384,23 @@ def test_a_file_without_prompts_exits_with_2(tmp_path: Path, content: bytes) -> 
     assert error_line(result).startswith("Error: Invalid value for '--prompts'")
 
 
+@pytest.mark.parametrize("option", ["--prompts", "--calibration"])
+def test_a_text_that_never_ends_exits_with_2(option: str) -> None:
+    result = run(option, "/dev/zero")
+    assert result.exit_code == 2
+    assert "it has more than 100,000,000 bytes" in error_line(result)
+
+
+@pytest.mark.parametrize("count", [64, 2000])
+def test_more_tokens_than_the_model_has_room_for(folder: Path, tmp_path: Path, count: int) -> None:
+    result = extract_from(folder, "--generate", count, "--out", tmp_path / "trace.safetensors")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == (
+        f"Error: there is room for 54 tokens after the 10 of the prompt, not for {count:,}; give "
+        "fewer with --generate, or a shorter prompt"
+    )
+
+
 def test_a_name_is_that_of_the_model_and_its_file(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

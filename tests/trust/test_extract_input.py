@@ -138,7 +138,7 @@ def test_no_name_for_the_trace() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"a \xff b", "the calibration text cannot be read ('utf-8' codec can't decode byte 0xff"),
+        (b"a \xff b", "the calibration text cannot be read (it is not text in UTF-8)"),
         (b" \n", "the calibration text is empty; give another"),
     ],
 )
@@ -285,6 +285,10 @@ def test_output_that_cannot_be_written(trace: Path) -> None:
     [
         (PermissionError(13, "Permission denied", "file"), "file: Permission denied"),
         (MemoryError(), "there is not enough memory; trace a smaller model or a shorter prompt"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+            "there is not enough memory; trace a smaller model or a shorter prompt",
+        ),
         (KeyError("q"), "KeyError: 'q' (a mistake in the program; --verbose before the command "),
     ],
 )

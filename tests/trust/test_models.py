@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from extract import __main__ as command
 from extract.__main__ import main
 from extract.errors import ExtractError
+from extract.models import loading
 from extract.models.loading import load_model
 from extract.trace import Trace
 from tests.support.needed import skip_without
@@ -101,6 +102,50 @@ def test_one_weight_is_missing(folder: Path) -> None:
     name = "transformer.h.1.attn.c_proj.weight"
     change_weights(folder, lambda weights: {n: w for n, w in weights.items() if n != name})
     assert refusal(folder) == f"{NOT_ITS_OWN}1 missing ({name}){ADVICE}"
+
+
+@pytest.mark.parametrize("changes", [{"n_layer": 1000}, {"n_embd": 4096, "n_layer": 40}])
+def test_far_more_weights_than_the_files_hold(
+    folder: Path, changes: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are refused before any memory is taken for them."""
+    change_config(folder, **changes)
+    if changes["n_layer"] == 1000:
+        monkeypatch.setattr(loading, "_FEW_WEIGHTS", 100_000)
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", None)
+    message = refusal(folder)
+    assert message.startswith("its configuration is that of a model of ")
+    assert message.endswith(f" weights, and its files are too small to hold them{ADVICE}")
+
+
+def test_a_configuration_with_a_word_for_a_number(folder: Path) -> None:
+    change_config(folder, n_head="x")
+    assert refusal(folder) == (
+        "it cannot be loaded: Validation error for field 'n_head': TypeError: Field 'n_head' "
+        "expected int, got str (value: 'x')"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memo"
+            "ry: you tried to allocate 28000000000 bytes. Error code 12"
+        ),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_too_little_memory_while_a_model_is_loaded(
+    folder: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", fail)
+    expected = "it cannot be loaded: there is not enough memory; name a smaller model"
+    assert refusal(folder) == expected
 
 
 def test_weights_of_another_size(folder: Path) -> None:

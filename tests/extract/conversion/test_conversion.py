@@ -111,7 +111,7 @@ def small_texts() -> ConversionText:
         held_out=windows(5, 16, 4),
         second=windows(2, 16, 5),
         passages=windows(12, 16, 8),
-        sha256="",
+        sha256="0" * 64,
     )
 
 

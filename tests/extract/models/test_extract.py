@@ -260,9 +260,17 @@ def test_an_empty_prompt_is_refused(gpt2: Any) -> None:
         extract.trace(gpt2, TOKENIZER, "")
 
 
-@pytest.mark.parametrize(("words", "generate"), [(64, 0), (63, 1)])
-def test_more_tokens_than_positions_are_refused(gpt2: Any, words: int, generate: int) -> None:
-    with pytest.raises(ExtractError, match="65 tokens are more than the model's 64 positions"):
+@pytest.mark.parametrize(
+    ("words", "generate", "message"),
+    [
+        (64, 0, "65 tokens are more than the model's 64 positions"),
+        (63, 1, "there is room for 0 tokens after the 64 of the prompt, not for 1"),
+    ],
+)
+def test_more_tokens_than_positions_are_refused(
+    gpt2: Any, words: int, generate: int, message: str
+) -> None:
+    with pytest.raises(ExtractError, match=message):
         extract.trace(gpt2, TOKENIZER, "," * words, generate=generate)
 
 

@@ -70,7 +70,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    made = make_trace(n_tokens=4)
+    made = make_trace(n_tokens=3, words=("The", " cat", " sat"))
     return replace_meta(made, prompt=PROMPT, source=MODEL.source)
 
 
