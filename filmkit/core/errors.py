@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
-import numpy as np
-
 __all__ = [
     "SceneCodeError",
     "StageError",
@@ -78,9 +76,11 @@ def running_scene_code() -> Iterator[None]:
     A KeyboardInterrupt stays what it is: it stops the program. If the code changes to another
     folder, that is only for itself; that complex numbers lose their imaginary parts is an error.
     """
+    from numpy.exceptions import ComplexWarning  # takes long to import, and --help needs none
+
     try:
         with warnings.catch_warnings(), chdir("."):
-            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            warnings.simplefilter("error", ComplexWarning)
             yield
     except (Exception, KeyboardInterrupt):
         raise

@@ -40,7 +40,6 @@ __all__ = [
     "Place",
 ]
 
-Array = npt.NDArray[np.float64]
 
 TEXT, SMALL_TEXT = 1 / 30, 0.0241
 """Size of what is to be read, 36 of 1080 pixels; and of words at an axis of many tokens, 26."""

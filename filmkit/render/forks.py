@@ -25,7 +25,6 @@ import click
 from extract.support.interrupts import ENDING_SIGNALS
 from filmkit.core.playing import hearing_of_beats
 from filmkit.render.digests import project_digest
-from filmkit.render.errors import RenderError, ended_early
 
 __all__ = ["allow_forks", "can_fork", "going_on_in_fork", "load_kit"]
 
@@ -125,6 +124,8 @@ def _send_signals_on(fork: int) -> None:
 
 def _end_with(fork: int, shared: mmap) -> NoReturn:
     """Wait until a fork has ended, and raise what says how."""
+    from filmkit.render.errors import RenderError, ended_early  # loads NumPy, unlike --help
+
     code = os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
     line = shared.readline().decode().strip()
     if line == HAS_ENDED:

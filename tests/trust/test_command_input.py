@@ -9,6 +9,7 @@ import runpy
 import signal
 import subprocess
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from extract.support.plain_text import escaped
 from filmkit.commands import options
 from filmkit.commands.new import literal, write_scene
 from filmkit.commands.options import run
-from filmkit.core.text import _outlines
+from filmkit.core.text import text_width
 from filmkit.render.cache import LIMIT_VARIABLE, default_limit
 from filmkit.render.errors import explain
 from filmkit.render.progress import BarMeter
@@ -91,7 +92,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 CONTROLLED = [
-    ("script mine.py --trace trace.safetensors", r"reads a\x1b]0"),
+    ("script mine.py --trace trace.safetensors", r"reads a\x1b\]0"),
     ("script mine.py --trace trace.safetensors --json", r"reads a\u001b]0"),
     ("script mine.py --trace named.safetensors", r"model\x1b]0"),
     ("--list mine.py --trace trace.safetensors --beat \x1b[31m", "mine"),
@@ -217,12 +218,16 @@ def test_a_folder_for_temporary_files_that_is_not_there(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_full_disk_of_temporary_files(tmp_path: Path) -> None:
+def test_a_full_disk_of_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Cairo writes as much as there is room for, and does not tell.
     file = tmp_path / "line.svg"
-    file.write_text("<svg xmlns='http://www.w3.org/2000/svg'><g>")
+    monkeypatch.setattr("filmkit.core.text._scratch_file", lambda: nullcontext(file))
+    monkeypatch.setattr(
+        "manimpango.text2svg",
+        lambda *_: file.write_text("<svg xmlns='http://www.w3.org/2000/svg'><g>"),
+    )
     with pytest.raises(OSError, match="No space left on device") as caught:
-        list(_outlines(file))
+        text_width("a line that nothing has drawn yet")
     line = explain(caught.value, verbose=False)
     assert line == (
         f"cannot use {file}: No space left on device; make room on that disk and run again"

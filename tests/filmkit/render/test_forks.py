@@ -52,6 +52,7 @@ import click
 from extract.support.interrupts import interrupt_on_signals
 from filmkit.core.playing import beat_begins
 from filmkit.render import forks
+from filmkit.render.errors import RenderError
 interrupt_on_signals()
 forks.allow_forks()
 try:
@@ -60,7 +61,7 @@ try:
         {happens}
 except click.exceptions.Exit as error:
     print("waited", error.exit_code)
-except forks.RenderError as error:
+except RenderError as error:
     print(error)
 except KeyboardInterrupt:
     sys.exit(130)

@@ -141,7 +141,9 @@ def translated(scene: Path, *pairs: tuple[str, str]) -> Path:
     update(folder, [scene], "fr")
     catalog = read_catalogue(folder / "fr.po")
     for message in catalog:
-        message.string = dict(pairs).get(message.id, message.id)
+        one, *many = (message.id,) if isinstance(message.id, str) else message.id
+        itself = (one, *many * (catalog.num_plurals - 1)) if many else one
+        message.string = dict(pairs).get(message.id, itself)
     content = BytesIO()
     write_po(content, catalog)
     (folder / "fr.po").write_bytes(content.getvalue())
