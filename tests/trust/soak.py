@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,13 @@ def _damaged_bytes(content: bytes, random: Random) -> tuple[str, bytes]:
             return what, bytes(damaged)
 
 
+def _places(folder: Path) -> Iterator[Path]:
+    """Yield new folders in a folder, without end."""
+    for number in count():
+        (place := folder / str(number)).mkdir()
+        yield place
+
+
 # The cache
 
 
@@ -238,11 +246,7 @@ COMMANDS = (
 
 def command_lines(random: Random, folder: Path) -> Iterator[Trial]:
     """Call render.py with arguments put together at random, in a folder with a scene."""
-    number = 0
-    while True:
-        number += 1
-        place = folder / str(number)
-        place.mkdir()
+    for place in _places(folder):
         (place / "mine.py").write_text(SCENE, encoding="utf-8")
         words = [str(random.choice(COMMANDS))]
         words += [str(random.choice(("mine.py", "mine.py", *VALUES)))] * int(random.random() < 0.8)
@@ -294,11 +298,7 @@ OF_WORDS = (
 
 def words(random: Random, folder: Path) -> Iterator[Trial]:
     """Make outputs of prompts of awkward words."""
-    number = 0
-    while True:
-        number += 1
-        place = folder / str(number)
-        place.mkdir()
+    for place in _places(folder):
         prompt = [str(word) for word in random.choice(AWKWARD, 6)]
         make_trace(n_tokens=5, words=prompt, n_generated=1).save(place / "trace.safetensors")
         made = str(random.choice(OF_WORDS))
@@ -340,11 +340,7 @@ OF_SCENES = "--still all", "--list", "--quality draft"
 
 def scenes(random: Random, folder: Path) -> Iterator[Trial]:
     """Run scenes of users with mistakes, which are theirs: each is said with its file."""
-    number = 0
-    while True:
-        number += 1
-        place = folder / str(number)
-        place.mkdir()
+    for place in _places(folder):
         mistake, made = str(random.choice(MISTAKES)), str(random.choice(OF_SCENES))
         begins = "import ctypes, os, threading\n\nfrom filmkit import Appear, Label\n"
         where = random.choice(("self.add(Square())", "self.wait(0.2)"))
