@@ -46,7 +46,7 @@ gc.freeze()  # the libraries stay: looking for garbage in them would copy the se
 os.environ.clear()
 os.environ.update(environment)
 for name in [*sys.modules]:
-    if name.partition(".")[0] in ("extract", "filmkit", "scenes"):
+    if name.partition(".")[0] in ("extract", "filmkit", "scenes", "tests"):
         del sys.modules[name]
 from filmkit.render.clean_process import _run
 _run(function, arguments, connections, stacks)
