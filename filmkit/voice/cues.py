@@ -19,15 +19,15 @@ at its own ``"end"``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
-from math import isfinite
 from pathlib import Path, PureWindowsPath
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
+from extract.trace.contents.json_records import from_json
 from filmkit.core.beat_records import BeatRecord, Speech
 from filmkit.core.language import current_language
 from filmkit.core.line_breaks import break_units
@@ -49,11 +49,8 @@ __all__ = [
     "to_json",
 ]
 
-T = TypeVar("T")
-
 VERSION = 1
 SUFFIX = ".cues.json"
-KINDS: dict[type, str] = {dict: "object", list: "list", str: "text"}  # as JSON calls them
 SHOWN_WORDS = 4  # of the words at which somebody presses a key
 
 NEAR = 0.35
@@ -78,7 +75,7 @@ class BeatCue:
 
     name: str
     start: float
-    marks: dict[str, float] = field(default_factory=dict)
+    marks: Mapping[str, float] = field(default_factory=dict)
     end: float | None = None
 
 
@@ -125,52 +122,29 @@ def read_cues(path: Path) -> CueSheet:
         When it cannot be read, or is not a cue sheet.
     """
     try:
-        document = _of_kind(json.loads(path.read_text(encoding="utf-8")), dict, "it")
+        document = from_json(Mapping[str, Any], json.loads(path.read_text(encoding="utf-8")), "it")
         if document["version"] != VERSION:
             raise VoiceError(
                 f"{path} is of version {document['version']}; make it again with render.py cue"
             )
-        recording = _of_kind(document["recording"], str, "recording")
+        scene, recording = (from_json(str, document[name], name) for name in ("scene", "recording"))
         # Also on Windows, where both slashes part folders.
         if PureWindowsPath(recording).name != recording:
             raise VoiceError(
                 f"{path} names the recording {recording!r}, and recordings lie beside their cue "
                 "sheets; name it without a folder"
             )
-        beats = tuple(map(_beat_cue, _of_kind(document["beats"], list, "beats")))
-        return CueSheet(_of_kind(document["scene"], str, "scene"), recording, beats)
+        beats = enumerate(from_json(tuple[Any, ...], document["beats"], "beats"), 1)
+        cues = (
+            from_json(BeatCue, beat, f"beat {n}", optional=("marks", "end")) for n, beat in beats
+        )
+        return CueSheet(scene, recording, tuple(cues))
     except OSError as error:
         raise VoiceError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, LookupError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise VoiceError(
             f"{path} is not a cue sheet ({error}); make it with render.py cue"
         ) from error
-
-
-def _beat_cue(stored: object) -> BeatCue:
-    beat = _of_kind(stored, dict, "a beat")
-    name, end = _of_kind(beat["name"], str, "name"), beat.get("end")
-    marks = _of_kind(beat.get("marks", {}), dict, f"marks of {name}")
-    return BeatCue(
-        name,
-        _seconds(beat["start"], f"start of {name}"),
-        {mark: _seconds(time, f"mark {mark} of {name}") for mark, time in marks.items()},
-        None if end is None else _seconds(end, f"end of {name}"),
-    )
-
-
-def _seconds(stored: object, what: str) -> float:
-    """Return a time as a cue sheet has it; a ValueError says what is wrong with another value."""
-    if isinstance(stored, bool) or not isinstance(stored, int | float) or not isfinite(stored):
-        raise ValueError(f"{what} is {stored!r}, and no number of seconds")
-    return float(stored)
-
-
-def _of_kind(stored: object, kind: type[T], what: str) -> T:
-    """Return a value of a cue sheet; a ValueError says what is wrong with one of another kind."""
-    if not isinstance(stored, kind):
-        raise ValueError(f"{what} is {stored!r}, and no {KINDS[kind]}")
-    return stored
 
 
 def cut(samples: Samples, sheet: CueSheet, text: SceneText, path: Path) -> dict[str, Clip]:

@@ -122,26 +122,31 @@ def whole(**changes: Any) -> str:
     return json.dumps(good | changes)
 
 
+def first(**changes: Any) -> str:
+    """Return the content of a cue sheet that is good but for its only beat."""
+    return whole(beats=[{"name": "opening", "start": 0} | changes])
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("{", "is not a cue sheet"),
         ("[]", "is not a cue sheet"),
         ('{"version": 2}', "of version 2"),
-        ("5", "it is 5, and no object"),
+        ("5", "it should be an object, not 5"),
         ("[" * 100_000, "is not a cue sheet"),
         (whole(beats=[{}]), "'name'"),
-        (whole(beats={}), "beats is {}, and no list"),
-        (whole(beats=[5]), "a beat is 5, and no object"),
-        (whole(beats=[{"name": 5, "start": 0}]), "name is 5, and no text"),
-        (whole(scene=None), "scene is None, and no text"),
-        (whole(recording=5), "recording is 5, and no text"),
-        (whole(beats=[{"name": "a", "start": "x"}]), "start of a is 'x', and no number"),
-        (whole(beats=[{"name": "a", "start": True}]), "start of a is True, and no number"),
-        (whole(beats=[{"name": "a", "start": 10**400}]), "is not a cue sheet (int too large"),
-        (whole(beats=[{"name": "a", "start": 0, "end": math.nan}]), "end of a is nan, and no"),
-        (whole(beats=[{"name": "a", "start": 0, "marks": [1]}]), "marks of a is [1], and no"),
-        (whole(beats=[{"name": "a", "start": 0, "marks": {"m": None}}]), "mark m of a is None"),
+        (whole(beats={}), "beats should be a list, not {}"),
+        (whole(beats=[5]), "beat 1 should be an object, not 5"),
+        (first(name=5), "beat 1's 'name' should be text, not 5"),
+        (whole(scene=None), "scene should be text, not None"),
+        (whole(recording=5), "recording should be text, not 5"),
+        (first(start="x"), "beat 1's 'start' should be a finite number, not 'x'"),
+        (first(start=True), "beat 1's 'start' should be a finite number, not True"),
+        (first(start=10**400), "beat 1's 'start' should be a finite number, not 1000"),
+        (first(end=math.nan), "beat 1's 'end' should be a finite number, not nan"),
+        (first(marks=[1]), "beat 1's 'marks' should be an object, not [1]"),
+        (first(marks={"m": None}), "beat 1's 'm' should be a finite number, not None"),
         (whole(recording="../take.wav"), "name it without a folder"),
         (whole(recording="/take.wav"), "name it without a folder"),
         (whole(recording="..\\take.wav"), "name it without a folder"),
