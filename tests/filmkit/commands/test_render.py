@@ -533,9 +533,9 @@ def test_trace_that_cannot_be_shown(render: Render) -> None:
 
 def test_folder_that_is_a_file(render: Render, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
-    for what in ([], ["--still", "all"]):
+    for what, refused in ([], "taken: File exists"), (["--still", "all"], "taken/scene_shapes"):
         outcome = render("scene_shapes", "--quality", "draft", "--out", "taken", *what)
-        assert_refused(outcome, 1, "cannot write taken", "choose another place")
+        assert_refused(outcome, 1, f"cannot write {refused}", "choose another place")
     assert files(tmp_path) == ["taken"]
 
 
