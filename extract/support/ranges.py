@@ -50,11 +50,10 @@ Perplexity = Annotated[float, Range(1)]
 """1 for a model that is always sure and right."""
 
 Count = Annotated[int, Range(0, 1e12)]
-"""How many there are, of things of which there may be none."""
+"""A whole number from 0 on."""
 
 Size = Annotated[int, Range(1, 1e12)]
-"""How many there are, of things of which there is at least one, so that others can be divided by
-it."""
+"""A whole number from 1 on, by which others can be divided."""
 
 Checksum = Annotated[str, Form("a SHA-256 checksum", "[0-9a-f]{64}")]
 """Of a file's content."""

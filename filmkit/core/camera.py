@@ -53,7 +53,7 @@ FARTHEST = 2**22 * 256 / STEPS  # in scene units; cairo holds no path beyond twi
 
 NEAREST = 1e-3  # how far from the eye something is seen, as a share of the center's distance
 
-LINES = 8  # that stand for a curve which reaches past the eye
+LINES = 8  # of which a curve that reaches past the eye is drawn
 
 DIGITS = 12  # of sines and cosines, after the point
 
@@ -428,7 +428,7 @@ class StageCamera(Camera):
         """Return the corners of heatmaps as pixel positions (n, 4, 2).
 
         One projection serves all heatmaps that are neither pinned nor upright. One that reaches
-        past the eye is seen by nobody: it has all corners at one place.
+        past the eye is not drawn: all of its corners are at one place.
         """
         if not heatmaps:
             return np.empty((0, 4, 2))
@@ -508,7 +508,7 @@ class _Outline:
 
 
 def _seen(pieces: Sequence[Points], shot: Shot, frame_height: float) -> list[Points]:
-    """Project the points of outlines, (n, 3) each; those that reach past the eye are cut there."""
+    """Return the projected points of outlines, (n, 3) each, without what lies behind the eye."""
     seen = shot.project(np.concatenate(pieces), frame_height)
     past = shot.is_past(seen)
     ends = np.cumsum([len(piece) for piece in pieces])[:-1]
@@ -521,7 +521,7 @@ def _seen(pieces: Sequence[Points], shot: Shot, frame_height: float) -> list[Poi
 
 
 def _cut(points: Points, shot: Shot) -> Points:
-    """Return the curves (n, 3) of an outline before the eye, in short straight lines, as (m, 3).
+    """Return the part of an outline (n, 3) that lies before the eye, as straight curves (m, 3).
 
     Where it goes past the eye and comes back, the two places are joined, far outside of the frame.
     """
@@ -543,7 +543,7 @@ def _cut(points: Points, shot: Shot) -> Points:
 
 
 def _rings(points: Points) -> Iterator[Points]:
-    """Yield each line of an outline's cubic curves (n, 3), as straight ones between (m, 3)."""
+    """Yield each connected line of cubic curves (n, 3) as a polyline (m, 3)."""
     curves = points[: len(points) // 4 * 4].reshape(-1, 4, 3)
     apart = np.abs(curves[1:, 0] - curves[:-1, 3]).max(axis=1) > SAME_POINT
     t = np.arange(1, LINES + 1)[:, None] / LINES

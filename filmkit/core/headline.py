@@ -102,7 +102,7 @@ class Headline(VGroup):
 
 
 def _of_letters(text: str, roles: Iterator[str]) -> Iterator[str]:
-    """Yield the role of each letter, those of blanks too: such as the letter's before it."""
+    """Yield the role of each letter of a line; a blank has that of the letter before it."""
     role = ""
     for letter in text:
         role = role if letter in BLANKS else next(roles)

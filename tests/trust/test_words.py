@@ -1,4 +1,4 @@
-"""Words of a prompt are never markup: whatever they are, scenes show them as they are."""
+"""Scenes show every word of a prompt as it is, also one that looks like markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PDFs that Typst sets: whatever words they have."""
+"""A PDF is made of any words, also of letters that no font has."""
 
 from __future__ import annotations
 

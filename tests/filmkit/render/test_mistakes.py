@@ -415,7 +415,7 @@ def test_a_thread_that_a_beat_leaves_behind_is_ended(
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_an_error_that_ends_a_thread_is_one_line(verbose: bool, tmp_path: Path) -> None:
-    """Also one in the kit, of which the thread has asked too much."""
+    """Also an error that is raised inside the kit, which the thread has called wrongly."""
     code = HEAD
     messages = {
         "nothing()": "NameError: name 'nothing' is not defined; mend it there",
