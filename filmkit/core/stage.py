@@ -69,6 +69,7 @@ import numpy.typing as npt
 from manim import BLACK, DL, UR, Animation, Group, Mobject, Scene, VGroup, config
 
 from extract.trace import Trace
+from extract.trace.contents.tensors import LAYER_TENSORS
 from filmkit.core.animations import (
     Appear,
     Drift,
@@ -307,13 +308,7 @@ NOTED = 0.5  # what has a lower presence is background, which the notes do not t
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
 MOST_LETTERS = 600  # of a question: more would be too small to read
 SAID = {"title": str, "tensors": tuple, "live": str}  # by the class of a scene
-# What "tensors" names: those that traces have in each layer, fitted latents, and conversions.
-TENSORS = (
-    *("x", "q", "k", "v", "q_norm", "k_norm", "q_rot", "k_rot", "sinks", "pattern", "z", "out"),
-    *("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O", "g_q_norm", "g_k_norm"),
-    *("b_q_norm", "b_k_norm", "W_DQ", "g_Q", "W_UQ", "W_DKV", "W_KR", "g_KV", "W_UK", "W_UV"),
-    *("q_latent", "kv_latent", "k_rope", "rope_cos", "rope_sin", "latent", "shared", "conversion"),
-)
+TENSORS = (*LAYER_TENSORS, "latent", "shared", "conversion")  # that a class may name
 # What each stage has of its own, which a scene may change but not replace by something else.
 OWN = {
     "trace": Trace,

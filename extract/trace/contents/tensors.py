@@ -10,7 +10,7 @@ import numpy.typing as npt
 from extract.trace.contents.conversion_names import conversion_axes, conversion_sizes
 from extract.trace.contents.meta import TOP_TOKENS, TraceMeta
 
-__all__ = ["ROTATION", "axis_sizes", "optional_axes", "required_axes"]
+__all__ = ["LAYER_TENSORS", "ROTATION", "axis_sizes", "optional_axes", "required_axes"]
 
 Axes = tuple[str, ...]
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -36,6 +36,32 @@ _WEIGHT_AXES: Mapping[str, Axes] = {
     "W_UK": ("r", "n_heads", "d_content"),
     "W_UV": ("r", "n_heads", "d_v"),
 }
+_AXES: Mapping[str, Axes] = {
+    "x": ("pos", "d_model"),
+    "q": ("pos", "n_heads", "d_qk"),
+    "k": ("pos", "n_kv_heads", "d_qk"),
+    "v": ("pos", "n_kv_heads", "d_v"),
+    "q_norm": ("pos", "n_heads", "d_qk"),
+    "k_norm": ("pos", "n_kv_heads", "d_qk"),
+    "g_q_norm": ("n_heads", "d_qk"),
+    "g_k_norm": ("n_kv_heads", "d_qk"),
+    "b_q_norm": ("n_heads", "d_qk"),
+    "b_k_norm": ("n_kv_heads", "d_qk"),
+    "q_rot": ("pos", "n_heads", "d_qk"),
+    "k_rot": ("pos", "n_kv_heads", "d_qk"),
+    **dict.fromkeys(ROTATION, ("pos", "n_pairs")),
+    "sinks": ("n_heads",),
+    "pattern": ("n_heads", "pos", "pos"),
+    "z": ("pos", "n_heads", "d_v"),
+    "out": ("pos", "d_model"),
+    "q_latent": ("pos", "r_q"),
+    "kv_latent": ("pos", "r"),
+    "k_rope": ("pos", "rotary_dim"),
+    **_WEIGHT_AXES,
+}
+
+LAYER_TENSORS = tuple(_AXES)
+"""Names, without the layer's number, of what a trace may hold of each layer."""
 
 
 _WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
@@ -75,7 +101,7 @@ def required_axes(meta: TraceMeta, tensors: Tensors) -> Iterator[tuple[str, Axes
     """Yield the names of the required tensors, with the names of their axes."""
     if meta.published is not None:
         for layer in range(meta.n_layers):
-            yield f"pattern.{layer}", ("n_heads", "pos", "pos")
+            yield from _in_layer(layer, "pattern")
         return
     yield "top_ids", ("pos", "top")
     yield "top_probs", ("pos", "top")
@@ -85,32 +111,20 @@ def required_axes(meta: TraceMeta, tensors: Tensors) -> Iterator[tuple[str, Axes
         # Each layer has its own, or there is one for all of them.
         layers = range(meta.n_layers)
         if not all(f"{name}.{layer}" in tensors for name in ROTATION for layer in layers):
-            yield from ((name, ("pos", "n_pairs")) for name in ROTATION)
+            yield from ((name, _AXES[name]) for name in ROTATION)
     for layer in range(meta.n_layers):
-        yield f"x.{layer}", ("pos", "d_model")
-        yield f"q.{layer}", ("pos", "n_heads", "d_qk")
-        yield f"k.{layer}", ("pos", "n_kv_heads", "d_qk")
-        yield f"v.{layer}", ("pos", "n_kv_heads", "d_v")
+        yield from _in_layer(layer, "x", "q", "k", "v", "pattern", "z", "out")
         if meta.qk_norm is not None:
-            yield f"q_norm.{layer}", ("pos", "n_heads", "d_qk")
-            yield f"k_norm.{layer}", ("pos", "n_kv_heads", "d_qk")
-            yield f"g_q_norm.{layer}", ("n_heads", "d_qk")
-            yield f"g_k_norm.{layer}", ("n_kv_heads", "d_qk")
+            yield from _in_layer(layer, "q_norm", "k_norm", "g_q_norm", "g_k_norm")
         if meta.positions == "rotary":
-            yield f"q_rot.{layer}", ("pos", "n_heads", "d_qk")
-            yield f"k_rot.{layer}", ("pos", "n_kv_heads", "d_qk")
+            yield from _in_layer(layer, "q_rot", "k_rot")
         if meta.sinks:
-            yield f"sinks.{layer}", ("n_heads",)
-        yield f"pattern.{layer}", ("n_heads", "pos", "pos")
-        yield f"z.{layer}", ("pos", "n_heads", "d_v")
-        yield f"out.{layer}", ("pos", "d_model")
+            yield from _in_layer(layer, "sinks")
         if meta.attention == "mla":
-            yield f"kv_latent.{layer}", ("pos", "r")
-            yield f"k_rope.{layer}", ("pos", "rotary_dim")
+            yield from _in_layer(layer, "kv_latent", "k_rope")
         stored = any(f"{name}.{layer}" in tensors for name in _WEIGHT_AXES)
         if stored or layer == meta.featured.layer:
-            for name in _weight_names(meta, tensors, layer):
-                yield f"{name}.{layer}", _WEIGHT_AXES[name]
+            yield from _in_layer(layer, *_weight_names(meta, tensors, layer))
         if any(name.startswith(f"latent.{layer}.") for name in tensors):
             yield f"latent.{layer}.W_DKV", ("d_model", f"r_{layer}")
             yield f"latent.{layer}.W_UK", (f"r_{layer}", "n_kv_heads", "d_qk")
@@ -122,25 +136,26 @@ def optional_axes(meta: TraceMeta, tensors: Tensors) -> Iterator[tuple[str, Axes
     """Yield the names of the optional tensors, with the names of their axes."""
     if meta.published is not None:
         for layer in range(meta.n_layers if meta.source.kind == "imported" else 0):
-            yield f"q.{layer}", ("pos", "n_heads", "d_qk")
-            yield f"k.{layer}", ("pos", "n_kv_heads", "d_qk")
-            yield f"v.{layer}", ("pos", "n_kv_heads", "d_v")
+            yield from _in_layer(layer, "q", "k", "v")
         return
     for layer in range(meta.n_layers):
-        for name in ("b_Q", "b_K", "b_V", "b_O"):
-            yield f"{name}.{layer}", _WEIGHT_AXES[name]
+        yield from _in_layer(layer, "b_Q", "b_K", "b_V", "b_O")
         yield f"latent.{layer}.b_O", ("d_model",)
         if not meta.rotary_dim:
             yield f"shared.{layer}.W_DK", ("d_model", "d_qk")
             yield f"shared.{layer}.W_UK", ("d_qk", "n_kv_heads", "d_qk")
         if meta.qk_norm is not None:
-            yield f"b_q_norm.{layer}", ("n_heads", "d_qk")
-            yield f"b_k_norm.{layer}", ("n_kv_heads", "d_qk")
+            yield from _in_layer(layer, "b_q_norm", "b_k_norm")
         if meta.attention == "mla":
-            yield f"q_latent.{layer}", ("pos", "r_q")
+            yield from _in_layer(layer, "q_latent")
         if meta.positions == "rotary":
-            yield from ((f"{name}.{layer}", ("pos", "n_pairs")) for name in ROTATION)
+            yield from _in_layer(layer, *ROTATION)
     yield from conversion_axes(tensors, meta.n_layers, meta.featured.layer)[1].items()
+
+
+def _in_layer(layer: int, *names: str) -> Iterator[tuple[str, Axes]]:
+    """Yield the names of a layer's tensors, with the names of their axes."""
+    return ((f"{name}.{layer}", _AXES[name]) for name in names)
 
 
 def _weight_names(meta: TraceMeta, tensors: Tensors, layer: int) -> tuple[str, ...]:
