@@ -132,10 +132,11 @@ def _coloured(text: str, roles: Sequence[str]) -> Label:
 
 def _without_tags(line: str) -> tuple[str, list[str]]:
     """Return a line without tags, and the role of each of its letters; "" for none."""
+    pieces = [*WORD.split(line), "", ""]  # a text, then a role with its words, another text, ...
     plain, roles = "", []
-    for piece in re.split(r"(<\w+>.*?</\w+>)", line):
-        role, text = found.groups() if (found := WORD.fullmatch(piece)) else ("", piece)
-        text = text.replace(NO_TAG, "")
-        plain += text
-        roles += [role] * len(text)
+    for text, role, words in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+        for part, colour in (text, ""), (words, role):
+            shown = part.replace(NO_TAG, "")
+            plain += shown
+            roles += [colour] * len(shown)
     return plain, roles

@@ -61,6 +61,7 @@ def test_it_stays_at_the_top_of_the_stage(aspect: str) -> None:
         ("a b", ["a b"]),
         ("several  <key>b  lanks</key>   here", ["several b lanks here"]),
         ("nothing <key></key> tagged", ["nothing tagged"]),
+        ("“<b>” is none, <key>keys</key> is", ["“<b>” is none, keys is"]),
     ],
 )
 def test_it_takes_lines_without_blanks_and_none(text: str, texts: list[str]) -> None:
