@@ -1,7 +1,7 @@
-"""Whether this process may be forked for what runs scenes, instead of loading all anew.
+"""Fork the process of a command for what runs scenes, instead of loading all anew.
 
-A command is such a process: it has just loaded the project, and ends when its films are made. What
-runs for long, such as a notebook or the studio, starts processes that load the code as it is then
+A command has just loaded the project, and ends when its films are made. What runs for long, such as
+a notebook or the studio, starts processes that load the code as it is then
 (:mod:`filmkit.render.clean_process`).
 """
 
