@@ -78,6 +78,13 @@ NO_TAG = "\N{WORD JOINER}"
 
 TAG = re.compile(r"<(?=/?\w+>)")
 
+
+class _OwnWords(str):
+    """A text of the scene: where it is filled into another one, its tags stay tags."""
+
+    __slots__ = ()
+
+
 ALPHABETIC, EAST_ASIAN = 17.0, 9.0
 """Maximum speed of captions, in characters per second, beside a moving picture."""
 
@@ -309,7 +316,7 @@ def _(message: str, /, **facts: object) -> str:
         What is filled in.
     """
     found = _first(lambda words: words.gettext(message), message)
-    return _filled(found, message, facts) if facts else found
+    return _filled(found, message, facts) if facts else _OwnWords(found)
 
 
 def ngettext(one: str, many: str, number: int, /, **facts: object) -> str:
@@ -341,11 +348,13 @@ def _filled(text: str, message: str, facts: Mapping[str, object]) -> str:
     """
     # A word of a prompt may look like a tag of a headline.
     facts = {
-        name: TAG.sub(rf"<{NO_TAG}", fact) if isinstance(fact, str) else fact
+        name: TAG.sub(rf"<{NO_TAG}", fact)
+        if isinstance(fact, str) and not isinstance(fact, _OwnWords)
+        else fact
         for name, fact in facts.items()
     }
     try:
-        return text.format(**facts)
+        return _OwnWords(text.format(**facts))
     except (LookupError, ValueError) as error:
         if text == message:
             raise

@@ -88,3 +88,10 @@ def test_what_is_filled_in_is_no_tag(word: str) -> None:
     np.testing.assert_allclose(tagged.fill_rgbas[0, :3], query, atol=1e-6)
     assert more.text == f"“{word}” and 2 more"
     assert not more.submobjects, "it is all of one colour"
+
+
+def test_tags_of_a_text_that_is_filled_into_another_stay_tags() -> None:
+    own = _("<key>keys</key> of “{word}”", word="<value>")
+    (line,) = Headline("7", _("{idea}: {count} numbers", idea=own, count=7), FRAMES["16:9"]).line
+    assert line.text == "keys of “<value>”: 7 numbers"
+    assert len(line.submobjects) == 1
