@@ -10,6 +10,7 @@ import numpy as np
 
 from extract.attention.head_norm import HeadNorm
 from extract.trace import SCHEMA, TOP_TOKENS, Featured, ModelSource, Trace, TraceMeta
+from extract.trace.contents.byte_tokens import whole_text
 
 WORDS = (
     "The",
@@ -156,7 +157,7 @@ def make_trace(
         rotary_dim=rotary_dim,
         rotary_style=rotary_style,
         score_scale=d_head**-0.5,
-        prompt="".join(texts[:n_tokens]),
+        prompt=whole_text(texts[:n_tokens]),
         tokens=tuple(tokens),
         token_ids=tuple(vocabulary.index(token) for token in tokens),
         n_prompt=n_tokens + has_bos,
