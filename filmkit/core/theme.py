@@ -106,6 +106,10 @@ class Theme:
         Face of a card in space.
     glass
         Edges of a box of glass.
+    stone
+        Bodies of the room that stand for no role.
+    lamp
+        Light of a lamp (:class:`filmkit.core.body.Lamp`), and attention that is light.
     palette
         Colour maps of the heatmaps.
     tempo
@@ -160,6 +164,8 @@ class Theme:
     masked: str = "#27244a"
     card: str = "#0b0d10"
     glass: str = "#bfe3ff"
+    stone: str = "#8d8b92"
+    lamp: str = "#fff7ea"
     palette: Palette = Palette()
     tempo: Tempo = Tempo()
     font: str = "Source Sans Pro"
@@ -270,6 +276,8 @@ LIGHT = replace(
     card="#fcfaf6",
     shades=(0.5, 0.2),
     glass="#4682a8",
+    stone="#d3cec4",
+    lamp="#8a7a55",
     tint=("#c2c2c2", 0.85),
     counter="#5d76aa",
 )
@@ -293,6 +301,8 @@ PRINT = replace(
     latent="#5b1fa0",
     card="#faf9f7",
     glass="#2f6486",
+    stone="#e4e1db",
+    lamp="#6b5c36",
     thin=1.6,
     line=2.8,
     bold=4.5,
