@@ -221,7 +221,8 @@ class Lamp(Mobject):
             aim = over.get_center()
         else:
             aim = np.asarray(over, dtype=float)
-        self.points = np.array([aim + [0.0, self.hangs, 0.0], aim])
+        x, y, z = aim.tolist()
+        self.points = np.array([[x, y + self.hangs, z], [x, y, z]])
         return self
 
 

@@ -4,7 +4,8 @@ A :class:`Shot` says what is in the frame and from where it is seen. A flat pict
 from straight ahead: there the plane z = 0 is drawn without any distortion, so a scene can start
 flat and turn into space without a jump.
 
-Mobjects are drawn in the order in which they were added to the scene, in space too.
+Mobjects are drawn in the order in which they were added to the scene, in space too, until there
+is a :class:`~filmkit.core.body.Body`: then from far to near (:mod:`filmkit.core.solids`).
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ import numpy as np
 import numpy.typing as npt
 from manim import Camera, Mobject, VMobject, color_to_int_rgba, config
 
+from filmkit.core.body import Body, Lamp, light_on
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import CLOCKWISE, Heatmap
 from filmkit.core.raster import outline, paste
+from filmkit.core.solids import SHADES, clipped, faces_of, fill, in_depth
 
 __all__ = [
+    "Part",
     "Shot",
     "StageCamera",
     "is_fixed",
@@ -42,6 +46,9 @@ Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
 Place: TypeAlias = tuple[float, float, float]  # by how much a path is scaled, and its shift
+Part: TypeAlias = Heatmap | VMobject | Body | Lamp
+"""What a camera draws, or by which it sees."""
+
 M = TypeVar("M", bound=Mobject)
 
 SAME_POINT = 1e-5  # in scene units; what is nearer is one point of an outline
@@ -282,6 +289,12 @@ class StageCamera(Camera):
         super().__init__(**kwargs)
         self.shot = Shot()
         self._outlines: WeakKeyDictionary[VMobject, _Outline] = WeakKeyDictionary()
+        self._light: dict[Mobject, float] = {}
+
+    @property
+    def shades(self) -> Points:
+        """Share of its light that a body's face has which looks along each of its axes, (3,)."""
+        return SHADES
 
     def init_background(self) -> None:
         """Fill the background with its colour, 40 times as fast as Manim, which also has images."""
@@ -325,27 +338,72 @@ class StageCamera(Camera):
             np.copyto(self.pixel_array, ground)
         self.draw_parts(parts)
 
-    def picture(self, parts: Sequence[Heatmap | VMobject], ground: Pixels | None = None) -> Pixels:
+    def picture(self, parts: Sequence[Part], ground: Pixels | None = None) -> Pixels:
         """Return a new picture of parts in this order, by default over their own :meth:`ground`."""
         picture = (self.ground(parts) if ground is None else ground).copy()
         with self._drawing_on(picture):
             self.draw_parts(parts)
         return picture
 
-    def ground(self, parts: Sequence[Heatmap | VMobject]) -> Pixels:
+    def ground(self, parts: Sequence[Part]) -> Pixels:
         """Return what parts are drawn over, (height, width, 4), which must not be written to."""
         return self.background
 
-    def draw_parts(self, parts: Sequence[Heatmap | VMobject]) -> None:
+    def draw_parts(self, parts: Sequence[Part]) -> None:
         """Draw mobjects over the picture, in this order, without their submobjects."""
+        self._light = self.light_shares(parts)
         corners = iter(self._corners([part for part in parts if isinstance(part, Heatmap)]))
-        paths = iter(self._paths([part for part in parts if not isinstance(part, Heatmap)]))
+        paths = iter(self._paths([part for part in parts if isinstance(part, VMobject)]))
         context = self.get_cairo_context(self.pixel_array)
         for part in parts:
             if isinstance(part, Heatmap):
                 self._paste(part, next(corners))
-            else:
+            elif isinstance(part, VMobject):
                 self._draw_outline(context, part, *next(paths))
+            elif isinstance(part, Body):
+                self._draw_body(part)
+
+    def light_shares(self, parts: Sequence[Part]) -> dict[Mobject, float]:
+        """Return the share of its light that each body has, and all that lies on it, 0 to 1.
+
+        It is that of the lamps among the parts; what is not named has all of its light.
+        """
+        lamps = [part for part in parts if isinstance(part, Lamp)]
+        shares: dict[Mobject, float] = {}
+        for body in parts if lamps else ():
+            if isinstance(body, Body) and body not in shares:
+                shares.update(dict.fromkeys(body.get_family(), light_on(body, lamps)))
+        return shares
+
+    def drawn_opacity(self, heatmap: Heatmap) -> float:
+        """Return the opacity with which a heatmap is drawn: less of it where a body has less light.
+
+        It is that of the picture drawn last.
+        """
+        return opacity_of(heatmap) * math.sqrt(self._light.get(heatmap, 1.0))
+
+    def face_colours(self, body: Body, colours: Points) -> Points:
+        """Return colours (n, 3) of a body's faces as they are drawn in its light."""
+        return colours * math.sqrt(self._light.get(body, 1.0))
+
+    def _draw_body(self, body: Body) -> None:
+        """Draw the faces of a body that are seen."""
+        _require_finite(body, body.points)
+        faces, colours = faces_of(body, self.shot.eye(), self.shades)
+        if len(faces):
+            colours = self.face_colours(body, colours)
+            fill(self.pixel_array, self._outlined(faces), colours, presence(body))
+
+    def _outlined(self, faces: Points) -> list[Points]:
+        """Return the corners of faces (n, 4, 3) in pixels, without what lies behind the eye."""
+        seen = self.shot.project(faces.reshape(-1, 3), self.frame_height)
+        past = self.shot.is_past(seen).reshape(-1, 4).any(axis=1)
+        outlines = [*self._in_pixels(seen).reshape(-1, 4, 2)]
+        limit = (1 - 2 * NEAREST) * self.shot.focal * self.shot.height
+        for i in np.flatnonzero(past).tolist():
+            part = clipped(faces[i], seen.reshape(-1, 4, 3)[i, :, 2], limit)
+            outlines[i] = self._in_pixels(self.shot.project(part, self.frame_height))
+        return outlines
 
     def _paths(self, parts: Sequence[VMobject]) -> Iterator[tuple[cairo.Path, Place]]:
         """Yield the path of each outline, and how it comes into the frame: scaled, then shifted.
@@ -419,7 +477,7 @@ class StageCamera(Camera):
 
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:
         """Draw a heatmap with its corners at pixel positions (4, 2)."""
-        opacity = opacity_of(heatmap)
+        opacity = self.drawn_opacity(heatmap)
         paste(self.pixel_array, heatmap.texture(), corners, opacity)
         if heatmap.edged and heatmap.texture().opaque:
             outline(self.pixel_array, corners, heatmap.edge_colour, opacity)
@@ -458,11 +516,12 @@ class StageCamera(Camera):
             self.pixel_array_to_cairo_context.pop(id(picture), None)
             self.pixel_array = own
 
-    def drawing_order(self, mobjects: Iterable[Mobject]) -> list[Heatmap | VMobject]:
+    def drawing_order(self, mobjects: Iterable[Mobject]) -> list[Part]:
         """Return every part that has something to draw, in the order in which it is drawn.
 
         It is that of Manim: families one after the other, sorted by their z index; what is there
-        twice is drawn where it is last. Manim's own function takes three times as long.
+        twice is drawn where it is last. Manim's own function takes three times as long. Where there
+        are bodies, what has the same z index is drawn from far to near.
         """
         ahead, family = [*mobjects][::-1], []
         while ahead:
@@ -471,15 +530,27 @@ class StageCamera(Camera):
             if _is_visible(part):
                 family.append(part)
         once = [*dict.fromkeys(family[::-1])][::-1]
-        return sorted(once, key=lambda part: part.z_index)
+        return self.in_depth(sorted(once, key=lambda part: part.z_index))
+
+    def in_depth(self, parts: Sequence[Part]) -> list[Part]:
+        """Return parts, sorted by their z index, from far to near where there are bodies."""
+        return in_depth(parts, self.shot.eye(), is_fixed)
 
     def get_fill_rgbas(self, vmobject: VMobject) -> npt.NDArray[np.float64]:
-        return _fainter(vmobject.get_fill_rgbas(), presence(vmobject))
+        return self._seen_as(vmobject, vmobject.get_fill_rgbas())
 
     def get_stroke_rgbas(
         self, vmobject: VMobject, background: bool = False
     ) -> npt.NDArray[np.float64]:
-        return _fainter(vmobject.get_stroke_rgbas(background), presence(vmobject))
+        return self._seen_as(vmobject, vmobject.get_stroke_rgbas(background))
+
+    def _seen_as(
+        self, vmobject: VMobject, rgbas: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Return the the drawn colours (..., 4) of an outline: fainter, or in less light."""
+        light = math.sqrt(self._light.get(vmobject, 1.0))
+        factors = [light, light, light, presence(vmobject)]
+        return rgbas if factors == [1.0] * 4 else rgbas * factors
 
 
 @dataclass
@@ -598,15 +669,14 @@ def presence(mobject: Mobject) -> float:
     return float(_attribute(mobject, "presence", 1.0))
 
 
-def _fainter(rgbas: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.float64]:
-    """Return colours (..., 4) with their alpha multiplied by a factor."""
-    return rgbas if factor == 1 else rgbas * [1.0, 1.0, 1.0, factor]
-
-
 def _is_visible(mobject: Mobject) -> bool:
     """Whether a mobject has any fill, stroke or cells that are not fully transparent."""
     if not len(mobject.points) or presence(mobject) <= 0:
         return False
+    if isinstance(mobject, Body):
+        return bool(len(mobject.boxes) or len(mobject.quads))
+    if isinstance(mobject, Lamp):
+        return True
     if isinstance(mobject, Heatmap):
         return mobject.opacity > 0
     if not isinstance(mobject, VMobject):

@@ -5,7 +5,7 @@ So nobody has to know how a scene came to what it shows: by which code, data or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from manim import VMobject
 
-from filmkit.core.camera import StageCamera, presence
+from filmkit.core.body import Lamp
+from filmkit.core.camera import Part, StageCamera, presence
 from filmkit.core.heatmap import Heatmap
 
 __all__ = ["display_key"]
@@ -22,7 +23,7 @@ __all__ = ["display_key"]
 PLACE = "pinned", "glow_strength", "is_mirrored"
 
 
-def display_key(camera: StageCamera, parts: Iterable[Heatmap | VMobject]) -> bytes:
+def display_key(camera: StageCamera, parts: Sequence[Part]) -> bytes:
     """Return a key of all that a camera would draw of some parts, in their order.
 
     It holds what the camera asks of them: corners and colours of cells, outlines and their colours,
@@ -35,19 +36,34 @@ def display_key(camera: StageCamera, parts: Iterable[Heatmap | VMobject]) -> byt
     """
     background = camera.background[0, 0].tolist(), vars(camera).get("lit")
     whole = blake2b(repr((camera.shot, background)).encode(), digest_size=16)
+    light = camera.light_shares(parts)
     for part in parts:
         own = vars(part)
         anchor = own.get("anchor")
         place = anchor(camera.shot) if callable(anchor) else anchor
-        state: list[Any] = [presence(part), *map(own.get, PLACE)]
+        state: list[Any] = [presence(part), light.get(part), *map(own.get, PLACE)]
         if place is not None:
             state.append(np.asarray(place, dtype=float).tolist())
-        arrays = _of_cells(part, state) if isinstance(part, Heatmap) else _of_outline(part, state)
+        arrays = _arrays(part, state)
         # With shapes, so that no number can be taken for one of another array.
         whole.update(repr((state, [array.shape for array in arrays])).encode())
         for array in arrays:
             whole.update(np.ascontiguousarray(array).data)
     return whole.digest()
+
+
+def _arrays(part: Part, state: list[Any]) -> list[npt.NDArray[Any]]:
+    """Return the arrays that say how a part is drawn, and add to its state what else does."""
+    if isinstance(part, Heatmap):
+        return _of_cells(part, state)
+    if isinstance(part, VMobject):
+        return _of_outline(part, state)
+    if isinstance(part, Lamp):
+        state += ["lamp", part.radius]
+        return [part.points, part.rgb]
+    state += ["body", part.shadow]
+    shape = part.boxes, part.colours, part.layers, part.quads, part.quad_colours
+    return [part.points, *shape]
 
 
 def _of_cells(part: Heatmap, state: list[Any]) -> list[npt.NDArray[Any]]:

@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -24,9 +24,12 @@ import numpy as np
 import numpy.typing as npt
 from manim import Mobject, VMobject
 
-from filmkit.core.camera import Shot, StageCamera, is_fixed, opacity_of
+from filmkit.core.body import Body, Lamp
+from filmkit.core.camera import Part, Shot, StageCamera, is_fixed
+from filmkit.core.floor import cast_light, contact_shadows
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.raster import Texture, paste
+from filmkit.core.solids import LIT_SHADES
 
 __all__ = ["LitCamera", "change_light", "glow", "mirrored"]
 
@@ -34,7 +37,6 @@ M = TypeVar("M", bound=Mobject)
 Pixels = npt.NDArray[np.uint8]
 Light = npt.NDArray[np.floating[Any]]
 Points = npt.NDArray[np.float64]
-Part: TypeAlias = Heatmap | VMobject
 
 MIN_SIDE = 240  # of the picture in which light is computed: its shorter side has at least as many
 
@@ -118,6 +120,11 @@ def gives_light(mobject: Mobject) -> bool:
     return any(_strength(m) > 0 or _is_mirrored(m) for m in mobject.get_family())
 
 
+def has_bodies(mobject: Mobject) -> bool:
+    """Return whether a mobject or one of its parts is a body or a lamp of the room."""
+    return any(isinstance(member, Body | Lamp) for member in mobject.get_family())
+
+
 class _Sketch(StageCamera):
     """Camera that draws parts small and darker, on black.
 
@@ -149,7 +156,7 @@ class _Sketch(StageCamera):
         """Draw parts as they are seen in a shot, and return the picture, (height, width, 4)."""
         self.shot = shot
         self.pixel_array[:] = 0
-        self.draw_parts(parts)
+        self.draw_parts(self.in_depth(parts))
         return self.pixel_array
 
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:
@@ -160,7 +167,10 @@ class _Sketch(StageCamera):
             cells[..., :3] *= shares
             darker = Texture(np.rint(cells).astype(np.uint8))
             self._darker[heatmap] = texture, shares, darker
-        paste(self.pixel_array, darker, corners, opacity_of(heatmap))
+        paste(self.pixel_array, darker, corners, self.drawn_opacity(heatmap))
+
+    def face_colours(self, body: Body, colours: Points) -> Points:
+        return super().face_colours(body, colours) * self.shares(body)
 
     def get_fill_rgbas(self, vmobject: VMobject) -> Points:
         return super().get_fill_rgbas(vmobject) * ([self.shares(vmobject)] * 3 + [1.0])
@@ -186,6 +196,8 @@ class _Mirror(_Sketch):
             a, b, c, d = part.corners[:, 1]
             down = ((np.arange(rows) + 0.5) / rows)[:, None, None]
             height = (a + b) / 2 * (1 - down) + (c + d) / 2 * down
+        elif isinstance(part, Body):
+            height = part.middle[1]
         else:
             height = part.points[:, 1].mean()
         return np.where(height < 0, 0.0, np.sqrt(1 / (1 + (height / FADE) ** 2)))
@@ -208,15 +220,32 @@ class LitCamera(StageCamera):
         factor = _factor(self.pixel_width, self.pixel_height)
         self._ground = _Ground(self.pixel_height, self.pixel_width, factor)
 
+    @property
+    def shades(self) -> Points:
+        return LIT_SHADES if self.lit else super().shades
+
+    def light_shares(self, parts: Sequence[Part]) -> dict[Mobject, float]:
+        return super().light_shares(parts) if self.lit else {}
+
     def ground(self, parts: Sequence[Part]) -> Pixels:
+        lamps = [part for part in parts if isinstance(part, Lamp)]
+        bodies = [part for part in parts if isinstance(part, Body) and part.shadow]
+        size = self._ground.size
+        if not self.lit:
+            if not bodies or self.background_opacity < 1:
+                return self.background
+            shade = contact_shadows(self.shot, bodies, size, self.frame_height)
+            return self._ground.lit(self.background[0, 0, :3], None, 0, None, shade=shade)
         shining = [part for part in parts if _strength(part) > 0]
         mirrors = [part for part in parts if _is_mirrored(part)]
         reflected = _floor_share(self.shot) if mirrors else 0
-        if not self.lit or not (shining or reflected):
+        if not (shining or reflected or lamps):
             return self.background
-        image = self._mirror.sketch(mirrors, _from_below(self.shot))[::-1] if reflected else None
-        emission = self._emission.sketch(shining, self.shot) if shining else None
-        return self._ground.lit(self.background[0, 0, :3], image, reflected, emission)
+        below = _from_below(self.shot)
+        image = self._mirror.sketch([*mirrors, *lamps], below)[::-1] if reflected else None
+        emission = self._emission.sketch([*shining, *lamps], self.shot) if shining else None
+        cast = cast_light(self.shot, lamps, bodies, size, self.frame_height) if lamps else None
+        return self._ground.lit(self.background[0, 0, :3], image, reflected, emission, cast=cast)
 
 
 class _Ground:
@@ -228,18 +257,31 @@ class _Ground:
         Size of the picture, in pixels.
     factor
         How many times smaller light is computed.
+
+    Attributes
+    ----------
+    size
+        Rows and columns of the light.
     """
 
     def __init__(self, height: int, width: int, factor: int) -> None:
         self._picture = np.empty((height, width, 4), dtype=np.uint8)
-        self._light = np.empty((height // factor, width // factor, 3), dtype=np.float32)
+        self.size = height // factor, width // factor
+        self._light = np.empty((*self.size, 3), dtype=np.float32)
         self._strip = np.empty((TILE + 2 * factor, width, 3), dtype=np.float32)
         self._levels = np.empty((TILE, width, 3), dtype=np.uint8)
         self._factor = factor
         self._made_of: list[npt.NDArray[Any]] = []
 
     def lit(
-        self, colour: Pixels, image: Pixels | None, reflected: int, emission: Pixels | None
+        self,
+        colour: Pixels,
+        image: Pixels | None,
+        reflected: int,
+        emission: Pixels | None,
+        *,
+        cast: Light | None = None,
+        shade: Light | None = None,
     ) -> Pixels:
         """Return the picture (height, width, 4), which is made again only if its light differs.
 
@@ -253,11 +295,20 @@ class _Ground:
             How much of it, in 256ths.
         emission : (height, width, 4) or None
             What shines, of the same size.
+        cast : (height, width, 3) or None
+            Light that lamps cast on the floor.
+        shade : (height, width) or None
+            Which share of the background's light is left in shadows.
         """
-        made_of = [np.asarray(part) for part in (colour, image, reflected, emission)]
+        parts = colour, image, reflected, emission, cast, shade
+        made_of = [np.asarray(part) for part in parts]
         if not self._made_of or not all(map(np.array_equal, made_of, self._made_of)):
             light = self._light
             light[:] = LIGHT_OF_LEVELS[colour]
+            if shade is not None:
+                light *= shade[..., None]
+            if cast is not None:
+                light += cast
             if image is not None:
                 light += _times(_soft(image), reflected / 256 / SOFT)
             if emission is not None:

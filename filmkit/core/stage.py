@@ -106,7 +106,7 @@ from filmkit.core.language import (
     title_of_beat,
     use_language,
 )
-from filmkit.core.light import LitCamera, gives_light
+from filmkit.core.light import LitCamera, gives_light, has_bodies
 from filmkit.core.model_places import origin_notes, place_in_words
 from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
@@ -953,8 +953,9 @@ class Stage(Scene):
 
     def get_moving_mobjects(self, *animations: Animation) -> list[Mobject]:
         # Mobjects that do not move are drawn once, as a background for the others. That works only
-        # while the camera does not move, and while no light changes under all of them.
-        if any(map(_moves_camera, animations)):
+        # while the camera does not move, while no light changes under all of them, and where none
+        # of them can come to stand before what moves.
+        if any(map(_moves_camera, animations)) or any(map(has_bodies, self.mobjects)):
             return list(self.mobjects)
         moving: list[Mobject] = super().get_moving_mobjects(*animations)
         lit = self.camera.lit and any(map(gives_light, moving))

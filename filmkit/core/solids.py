@@ -1,0 +1,210 @@
+"""How bodies come into a picture: which part hides which, and the faces that are seen.
+
+Parts are painted from far to near. A part can hide another only if no plane has it on the far side
+of the other: such planes are looked for between their bounding boxes. So what is painted first
+changes only between parts that do not overlap, and no picture of a moving camera flickers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from manim import Mobject
+
+from filmkit.core.body import Body
+
+__all__ = ["LIT_SHADES", "SHADES", "clipped", "faces_of", "far_first", "fill", "in_depth"]
+
+P = TypeVar("P", bound=Mobject)
+Array = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
+SHADES = np.array([0.55, 0.75, 1.0])
+"""Share of its light that a face has which looks along each axis of a body: right, up, near."""
+
+LIT_SHADES = np.array([0.45, 0.72, 1.0])
+"""The same where there are lamps."""
+
+SUBPIXELS = 16  # per pixel, in which corners of faces are placed
+FARTHEST = 16000  # from the middle of the picture, in pixels, where faces are cut off
+SAME = 1e-6  # in scene units; what is nearer lies in one plane
+
+
+def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
+    """Return parts of a picture in the order in which they are painted, if there are bodies.
+
+    What lies on a body follows it. What has a place in the frame, not in the room, comes after all
+    that has the same z index; without a body the order stays as it is.
+
+    Parameters
+    ----------
+    parts
+        All of them, in the order of the scene, by z index.
+    eye : (3,)
+        Where they are seen from.
+    is_fixed
+        Called with a part: whether it has its place in the frame.
+    """
+    hosts: dict[Mobject, Mobject] = {}
+    for part in parts:
+        if isinstance(part, Body) and part not in hosts:
+            hosts.update(dict.fromkeys(part.get_family()[1:], part))
+    lying: dict[Mobject, list[P]] = {}
+    for part in parts if hosts else ():
+        if part in hosts:
+            lying.setdefault(hosts[part], []).append(part)
+    free = [part for part in parts if part not in hosts]
+    if not any(isinstance(part, Body) for part in free):
+        return list(parts)
+    painted: list[P] = []
+    for _z, level in groupby(free, key=lambda part: part.z_index):
+        group = [*level]
+        fixed = [part for part in group if is_fixed(part)]
+        placed = [part for part in group if not is_fixed(part)]
+        order = far_first(placed, eye) if placed else []
+        for part in (*(placed[i] for i in order), *fixed):
+            painted += [part, *lying.get(part, ())]
+    return painted
+
+
+def far_first(parts: Sequence[Mobject], eye: Array) -> list[int]:
+    """Return the numbers of parts from far to near, as seen by an eye (3,)."""
+    corners = [part.corners if isinstance(part, Body) else part.points for part in parts]
+    low = np.array([each.min(axis=0) for each in corners])
+    high = np.array([each.max(axis=0) for each in corners])
+    # Of each pair: whether a plane has the first on the eye's side of it and the second beyond.
+    before = (low[:, None] >= high - SAME) & (eye >= high - SAME)
+    before |= (high[:, None] <= low + SAME) & (eye <= low + SAME)
+    hides = ~before.any(axis=2).T  # of each pair: whether the first may hide the second
+    # Where bounding boxes cross, bodies go by their distance; all else stays as it was added.
+    apart = (((low + high) / 2 - eye) ** 2).sum(axis=1)
+    number = np.arange(len(parts))
+    bodies = np.array([isinstance(part, Body) for part in parts])
+    nearer = apart[:, None] < apart
+    later = number[:, None] > number
+    hides &= ~hides.T | np.where(bodies[:, None] | bodies, nearer, later)
+    np.fill_diagonal(hides, False)
+    waits, left, order = hides.sum(axis=1), np.ones(len(parts), dtype=bool), []
+    for _part in parts:
+        # Of those that hide nothing that is left, the first; in a ring of them, the farthest.
+        ready = np.flatnonzero(left & (waits == 0))
+        next_one = int(ready[0]) if len(ready) else int(np.argmax(np.where(left, apart, -1.0)))
+        order.append(next_one)
+        left[next_one] = False
+        waits = waits - hides[:, next_one]
+    return order
+
+
+def faces_of(body: Body, eye: Array, shades: Array) -> tuple[Array, Array]:
+    """Return the faces of a body that an eye (3,) sees, from far to near.
+
+    Parameters
+    ----------
+    body, eye
+        The body, and where it is seen from.
+    shades : (3,)
+        Share of its light that a face has which looks along each axis of the body.
+
+    Returns
+    -------
+    (n, 4, 3), (n, 3)
+        Corners in the scene, and RGB, 0 to 255.
+    """
+    quads, colours = body.at(body.quads), body.quad_colours
+    if not len(body.boxes):
+        return quads, colours
+    axes = body.axes
+    if abs(float(np.linalg.det(axes))) < SAME**3:  # it is folded flat
+        return np.zeros((0, 4, 3)), np.zeros((0, 3))
+    own = np.linalg.solve(axes.T, eye - body.points[0])
+    boxes = body.boxes
+    apart = np.abs(boxes.mean(axis=1) - own)
+    layers = body.layers if own[1] > 0 else -body.layers
+    order = np.lexsort((-apart[:, 0], -apart[:, 2], layers))
+    low, high = boxes[order, 0], boxes[order, 1]
+    over, under = own > high, own < low
+    seen = (over | under) & _has_area(high - low)
+    faces = np.empty((len(boxes), 3, 4, 3))
+    level = np.where(over, high, low)
+    for axis, (u, v) in enumerate(((2, 1), (0, 2), (0, 1))):
+        faces[:, axis, :, axis] = level[:, axis, None]
+        faces[:, axis, :, u] = np.stack([low[:, u], high[:, u], high[:, u], low[:, u]], axis=1)
+        faces[:, axis, :, v] = np.stack([low[:, v], low[:, v], high[:, v], high[:, v]], axis=1)
+    shaded = body.colours[order, None] * np.sqrt(shades)[:, None]
+    return (
+        np.concatenate([body.at(faces[seen]), quads]),
+        np.concatenate([shaded[seen], colours]),
+    )
+
+
+def _has_area(sizes: Array) -> npt.NDArray[np.bool_]:
+    """Return which of the three faces of boxes of some sizes (n, 3) are more than a line."""
+    some = sizes > SAME
+    return np.stack(
+        [some[:, 1] & some[:, 2], some[:, 0] & some[:, 2], some[:, 0] & some[:, 1]], axis=1
+    )
+
+
+def clipped(polygon: Array, depths: Array, limit: float) -> Array:
+    """Return the part (m, k) of a polygon (n, k) where depths (n,) are at most a limit."""
+    corners = []
+    for (a, here), (b, there) in pairwise(
+        zip([*polygon, polygon[0]], [*depths, depths[0]], strict=True)
+    ):
+        if here <= limit:
+            corners.append(a)
+        if (here <= limit) != (there <= limit):
+            corners.append(a + (b - a) * ((limit - here) / (there - here)))
+    return np.array(corners).reshape(-1, polygon.shape[1])
+
+
+def fill(picture: Pixels, polygons: Iterable[Array], colours: Array, opacity: float = 1.0) -> None:
+    """Draw polygons, in this order, over a picture.
+
+    Parameters
+    ----------
+    picture : (height, width, 4)
+        RGBA, uint8, premultiplied; changed in place.
+    polygons : (n, 2) each
+        Corners in pixels, from the top left.
+    colours : (m, 3)
+        RGB, 0 to 255.
+    opacity
+        Of all of them together, 0 to 1: nothing is seen through them of each other.
+    """
+    middle = np.array(picture.shape[1::-1]) / 2
+    placed = [_within(polygon - 0.5 - middle) + middle for polygon in polygons]
+    drawn = [
+        (np.rint(places * SUBPIXELS).astype(np.int32), (*colour, 255.0))
+        for places, colour in zip(placed, np.rint(colours).tolist(), strict=True)
+        if len(places) > 2
+    ]
+    if not drawn:
+        return
+    if opacity < 1:
+        every = np.concatenate([places for places, _ in drawn]) / SUBPIXELS
+        left, top = np.clip(np.floor(every.min(axis=0)) - 1, 0, None).astype(int).tolist()
+        right, bottom = (np.clip(np.ceil(every.max(axis=0)) + 3, 0, None)).astype(int).tolist()
+        region = picture[top:bottom, left:right]
+        if not region.size:
+            return
+        before = region.copy()
+    for places, colour in drawn:
+        cv2.fillConvexPoly(picture, places, colour, cv2.LINE_AA, SUBPIXELS.bit_length() - 1)
+    if opacity < 1:
+        cv2.addWeighted(region, opacity, before, 1 - opacity, 0, dst=region)
+
+
+def _within(polygon: Array) -> Array:
+    """Return a polygon (n, 2) without what lies farther off than OpenCV can draw."""
+    if not len(polygon) or np.abs(polygon).max() <= FARTHEST:
+        return polygon
+    for axis, sign in ((0, 1), (0, -1), (1, 1), (1, -1)):
+        if len(polygon):
+            polygon = clipped(polygon, sign * polygon[:, axis], FARTHEST)
+    return polygon
