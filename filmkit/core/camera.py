@@ -60,6 +60,8 @@ FARTHEST = 2**22 * 256 / STEPS  # in scene units; cairo holds no path beyond twi
 
 NEAREST = 1e-3  # how far from the eye something is seen, as a share of the center's distance
 
+THINNEST = 0.5  # width and height of a face that is drawn, in pixels
+
 LINES = 8  # of which a curve that reaches past the eye is drawn
 
 DIGITS = 12  # of sines and cosines, after the point
@@ -390,20 +392,24 @@ class StageCamera(Camera):
         """Draw the faces of a body that are seen."""
         _require_finite(body, body.points)
         faces, colours = faces_of(body, self.shot.eye(), self.shades)
-        if len(faces):
-            colours = self.face_colours(body, colours)
-            fill(self.pixel_array, self._outlined(faces), colours, presence(body))
-
-    def _outlined(self, faces: Points) -> list[Points]:
-        """Return the corners of faces (n, 4, 3) in pixels, without what lies behind the eye."""
+        colours = self.face_colours(body, colours)
         seen = self.shot.project(faces.reshape(-1, 3), self.frame_height)
         past = self.shot.is_past(seen).reshape(-1, 4).any(axis=1)
-        outlines = [*self._in_pixels(seen).reshape(-1, 4, 2)]
-        limit = (1 - 2 * NEAREST) * self.shot.focal * self.shot.height
-        for i in np.flatnonzero(past).tolist():
-            part = clipped(faces[i], seen.reshape(-1, 4, 3)[i, :, 2], limit)
-            outlines[i] = self._in_pixels(self.shot.project(part, self.frame_height))
-        return outlines
+        outlines = self._in_pixels(seen).reshape(-1, 4, 2)
+        if past.any():
+            # What lies behind the eye is cut off.
+            limit = (1 - 2 * NEAREST) * self.shot.focal * self.shot.height
+            pieces = [*outlines]
+            for i in np.flatnonzero(past).tolist():
+                part = clipped(faces[i], seen.reshape(-1, 4, 3)[i, :, 2], limit)
+                pieces[i] = self._in_pixels(self.shot.project(part, self.frame_height))
+            fill(self.pixel_array, pieces, colours, presence(body))
+            return
+        low, high = outlines.min(axis=1), outlines.max(axis=1)
+        size = self.pixel_width, self.pixel_height
+        # Thinner ones would be drawn too wide.
+        drawn = ((high > 0) & (low < size) & (high - low > THINNEST)).all(axis=1)
+        fill(self.pixel_array, outlines[drawn], colours[drawn], presence(body))
 
     def _paths(self, parts: Sequence[VMobject]) -> Iterator[tuple[cairo.Path, Place]]:
         """Yield the path of each outline, and how it comes into the frame: scaled, then shifted.

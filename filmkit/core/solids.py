@@ -7,7 +7,7 @@ changes only between parts that do not overlap, and no picture of a moving camer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby, pairwise
 from typing import Any, TypeVar
 
@@ -163,7 +163,7 @@ def clipped(polygon: Array, depths: Array, limit: float) -> Array:
     return np.array(corners).reshape(-1, polygon.shape[1])
 
 
-def fill(picture: Pixels, polygons: Iterable[Array], colours: Array, opacity: float = 1.0) -> None:
+def fill(picture: Pixels, polygons: Sequence[Array], colours: Array, opacity: float = 1.0) -> None:
     """Draw polygons, in this order, over a picture.
 
     Parameters
@@ -177,33 +177,34 @@ def fill(picture: Pixels, polygons: Iterable[Array], colours: Array, opacity: fl
     opacity
         Of all of them together, 0 to 1: nothing is seen through them of each other.
     """
-    middle = np.array(picture.shape[1::-1]) / 2
-    placed = [_within(polygon - 0.5 - middle) + middle for polygon in polygons]
-    drawn = [
-        (np.rint(places * SUBPIXELS).astype(np.int32), (*colour, 255.0))
-        for places, colour in zip(placed, np.rint(colours).tolist(), strict=True)
-        if len(places) > 2
-    ]
-    if not drawn:
+    if not len(polygons):
         return
+    middle = np.array(picture.shape[1::-1]) / 2
+    corners = np.concatenate(polygons)
+    if np.abs(corners - middle).max(initial=0.0) > FARTHEST:
+        polygons = [_within(polygon - middle) + middle for polygon in polygons]
+        corners = np.concatenate(polygons)
+    # OpenCV has the centers of pixels at whole numbers.
+    places = np.rint((corners - 0.5) * SUBPIXELS).astype(np.int32)
+    ends = np.cumsum([0, *map(len, polygons)]).tolist()
+    paints = np.rint(np.insert(colours, 3, 255.0, axis=1)).tolist()
+    region = picture[:0]
     if opacity < 1:
-        every = np.concatenate([places for places, _ in drawn]) / SUBPIXELS
-        left, top = np.clip(np.floor(every.min(axis=0)) - 1, 0, None).astype(int).tolist()
-        right, bottom = (np.clip(np.ceil(every.max(axis=0)) + 3, 0, None)).astype(int).tolist()
+        size = np.array(picture.shape[1::-1])
+        left, top = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, size).tolist()
+        right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, 0, size).tolist()
         region = picture[top:bottom, left:right]
-        if not region.size:
-            return
-        before = region.copy()
-    for places, colour in drawn:
-        cv2.fillConvexPoly(picture, places, colour, cv2.LINE_AA, SUBPIXELS.bit_length() - 1)
-    if opacity < 1:
+    before = region.copy()
+    for (start, end), paint in zip(pairwise(ends), paints, strict=True):
+        if end - start > 2:
+            outline = places[start:end]
+            cv2.fillConvexPoly(picture, outline, paint, cv2.LINE_AA, SUBPIXELS.bit_length() - 1)
+    if region.size:
         cv2.addWeighted(region, opacity, before, 1 - opacity, 0, dst=region)
 
 
 def _within(polygon: Array) -> Array:
     """Return a polygon (n, 2) without what lies farther off than OpenCV can draw."""
-    if not len(polygon) or np.abs(polygon).max() <= FARTHEST:
-        return polygon
     for axis, sign in ((0, 1), (0, -1), (1, 1), (1, -1)):
         if len(polygon):
             polygon = clipped(polygon, sign * polygon[:, axis], FARTHEST)
