@@ -29,7 +29,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import CLOCKWISE, Heatmap
 from filmkit.core.raster import outline, paste
-from filmkit.core.solids import SHADES, clipped, faces_of, fill, in_depth
+from filmkit.core.solids import LIT_SHADES, SHADES, clipped, faces_of, fill, in_depth
 
 __all__ = [
     "Part",
@@ -281,6 +281,8 @@ class StageCamera(Camera):
     ----------
     shot : Shot
         What it sees; set it to jump, or play :class:`filmkit.core.animations.MoveCamera`.
+    lit : bool
+        Whether there is light: halos, a mirroring floor and lamps; else all bodies are seen alike.
     pixel_array : (height, width, 4)
         The picture, RGBA, uint8.
     """
@@ -291,12 +293,8 @@ class StageCamera(Camera):
         super().__init__(**kwargs)
         self.shot = Shot()
         self._outlines: WeakKeyDictionary[VMobject, _Outline] = WeakKeyDictionary()
+        self.lit = True
         self._light: dict[Mobject, float] = {}
-
-    @property
-    def shades(self) -> Points:
-        """Share of its light that a body's face has which looks along each of its axes, (3,)."""
-        return SHADES
 
     def init_background(self) -> None:
         """Fill the background with its colour, 40 times as fast as Manim, which also has images."""
@@ -370,7 +368,7 @@ class StageCamera(Camera):
 
         It is that of the lamps among the parts; what is not named has all of its light.
         """
-        lamps = [part for part in parts if isinstance(part, Lamp)]
+        lamps = [part for part in parts if self.lit and isinstance(part, Lamp)]
         shares: dict[Mobject, float] = {}
         for body in parts if lamps else ():
             if isinstance(body, Body) and body not in shares:
@@ -391,7 +389,8 @@ class StageCamera(Camera):
     def _draw_body(self, body: Body) -> None:
         """Draw the faces of a body that are seen."""
         _require_finite(body, body.points)
-        faces, colours = faces_of(body, self.shot.eye(), self.shades)
+        shades = LIT_SHADES if self.lit else SHADES
+        faces, colours = faces_of(body, self.shot.eye(), shades)
         colours = self.face_colours(body, colours)
         seen = self.shot.project(faces.reshape(-1, 3), self.frame_height)
         past = self.shot.is_past(seen).reshape(-1, 4).any(axis=1)
@@ -403,13 +402,17 @@ class StageCamera(Camera):
             for i in np.flatnonzero(past).tolist():
                 part = clipped(faces[i], seen.reshape(-1, 4, 3)[i, :, 2], limit)
                 pieces[i] = self._in_pixels(self.shot.project(part, self.frame_height))
-            fill(self.pixel_array, pieces, colours, presence(body))
+            self._fill(pieces, colours, presence(body))
             return
         low, high = outlines.min(axis=1), outlines.max(axis=1)
         size = self.pixel_width, self.pixel_height
         # Thinner ones would be drawn too wide.
         drawn = ((high > 0) & (low < size) & (high - low > THINNEST)).all(axis=1)
-        fill(self.pixel_array, outlines[drawn], colours[drawn], presence(body))
+        self._fill([*outlines[drawn]], colours[drawn], presence(body))
+
+    def _fill(self, faces: Sequence[Points], colours: Points, opacity: float) -> None:
+        """Draw the faces of a body, (n, 2) each in pixels, in their colours (m, 3)."""
+        fill(self.pixel_array, faces, colours, opacity)
 
     def _paths(self, parts: Sequence[VMobject]) -> Iterator[tuple[cairo.Path, Place]]:
         """Yield the path of each outline, and how it comes into the frame: scaled, then shifted.

@@ -29,7 +29,6 @@ from filmkit.core.camera import Part, Shot, StageCamera, is_fixed
 from filmkit.core.floor import cast_light, contact_shadows
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.raster import Texture, paste
-from filmkit.core.solids import LIT_SHADES
 
 __all__ = ["LitCamera", "change_light", "glow", "mirrored"]
 
@@ -204,28 +203,14 @@ class _Mirror(_Sketch):
 
 
 class LitCamera(StageCamera):
-    """Camera that lays light under what it draws.
-
-    Attributes
-    ----------
-    lit : bool
-        Whether it does; else pictures have neither halos nor a mirroring floor.
-    """
+    """Camera that lays light under what it draws, and shadows where there is none."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.lit = True
         self._emission, self._mirror = _Emission(self), _Mirror(self)
         self._emission.share_paths(self)
         factor = _factor(self.pixel_width, self.pixel_height)
         self._ground = _Ground(self.pixel_height, self.pixel_width, factor)
-
-    @property
-    def shades(self) -> Points:
-        return LIT_SHADES if self.lit else super().shades
-
-    def light_shares(self, parts: Sequence[Part]) -> dict[Mobject, float]:
-        return super().light_shares(parts) if self.lit else {}
 
     def ground(self, parts: Sequence[Part]) -> Pixels:
         lamps = [part for part in parts if isinstance(part, Lamp)]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from manim import color_to_rgb
 
 from extract.support.files import OutputError, atomic_write
-from filmkit.core.camera import StageCamera, opacity_of
+from filmkit.core.camera import StageCamera
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.project import TITLE as PROJECT_TITLE
 from filmkit.core.raster import outline, paste
@@ -24,6 +24,7 @@ __all__ = ["Page", "draw_page", "write_pages"]
 
 POINTS_HIGH = 540.0  # length of a page's shorter side in points of 1/72 inch: a slide is as high
 
+SEAM = 0.5  # width of the line around the face of a body, in pixels
 DETAIL = 2  # pixels of a heatmap's image for each pixel of the picture
 # To cairo, manim gives colours as its pictures hold them: red and blue exchanged.
 EXCHANGED = [2, 1, 0, 3]
@@ -63,6 +64,24 @@ class VectorCamera(StageCamera):
         self.context.set_source_rgb(*color_to_rgb(colour))
         self.context.paint()
 
+    def _fill(self, faces: Sequence[Points], colours: Points, opacity: float) -> None:
+        context = self.context
+        context.save()
+        context.set_matrix(self.page)
+        context.push_group()
+        for face, colour in zip(faces, (colours / 255).tolist(), strict=True):
+            context.set_source_rgb(*colour)
+            context.move_to(*face[-1])
+            for corner in face:
+                context.line_to(*corner)
+            # With a thin line, so that nothing is seen between two faces.
+            context.fill_preserve()
+            context.set_line_width(SEAM)
+            context.stroke()
+        context.pop_group_to_source()
+        context.paint_with_alpha(opacity)
+        context.restore()
+
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:
         low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, None)
         high = np.minimum(np.ceil(corners.max(axis=0)) + 1, [self.pixel_width, self.pixel_height])
@@ -71,9 +90,10 @@ class VectorCamera(StageCamera):
             return
         image = np.zeros((height, width, 4), np.uint8)
         places = (corners - low) * DETAIL
-        paste(image, heatmap.texture(), places, opacity_of(heatmap))
+        opacity = self.drawn_opacity(heatmap)
+        paste(image, heatmap.texture(), places, opacity)
         if heatmap.edged and heatmap.texture().opaque:
-            outline(image, places, heatmap.edge_colour, opacity_of(heatmap))
+            outline(image, places, heatmap.edge_colour, opacity)
         pixels = np.ascontiguousarray(image[..., EXCHANGED])
         surface = cairo.ImageSurface.create_for_data(
             pixels.data, cairo.FORMAT_ARGB32, width, height
@@ -107,7 +127,7 @@ def draw_page(stage: Stage) -> Page:
     wide, high = stage.camera.pixel_width, stage.camera.pixel_height
     drawing = cairo.RecordingSurface(cairo.Content.COLOR_ALPHA, cairo.Rectangle(0, 0, wide, high))
     camera = VectorCamera(cairo.Context(drawing))
-    camera.shot = stage.camera.shot
+    camera.shot, camera.lit = stage.camera.shot, stage.camera.lit
     if not stage.settings.transparent:
         camera.paint(stage.camera.background_color)
     camera.capture_mobjects(stage.with_notes())
