@@ -62,8 +62,8 @@ class Body(Mobject):
         What stands there, in words: the token of a slab, the name of a row.
     values : (n,) or None
         Numbers that it carries, of boxes ``first`` to ``first + n``.
-    scale : float
-        What one unit of the second axis stands for.
+    unit : float
+        How much a length of 1 along the second axis stands for.
     source
         Where the numbers come from.
 
@@ -97,7 +97,7 @@ class Body(Mobject):
         self.told = ""
         self.values: Array | None = None
         self.first = 0
-        self.scale = 1.0
+        self.unit = 1.0
         self.source = TensorSource()
         self.shadow = shadow
         self.set_boxes(boxes, colours, layers)

@@ -9,6 +9,7 @@ import pytest
 from manim import PI, RED, UP, Dot, Group, Mobject, Square, VGroup, config
 from manim.utils.family import extract_mobject_family_members
 
+from filmkit.core.body import Body, Lamp
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
 from filmkit.core.display import display_key
 from filmkit.core.heatmap import Heatmap
@@ -122,6 +123,70 @@ def test_another_picture_has_another_key(picture: Picture, change: str) -> None:
     CHANGES[change](picture)
     assert (picture.pixels() != pixels).any()
     assert picture.key() != key
+
+
+class Room(Picture):
+    """A body that glows and is mirrored, with a mark on it, another one, and a lamp."""
+
+    def __init__(self) -> None:
+        self.camera = LitCamera()
+        self.camera.shot = Shot.looking((3, 3, 7), (0, 0.5, 0))
+        self.body = Body([[(-1, 0, 0), (0, 1, 0.5)], [(-1, 1, 0), (0, 1.3, 0.5)]], "#f28b66")
+        self.mark = Square(0.5, fill_opacity=1).move_to((-0.5, 0.5, 0.51))
+        self.body.add(self.mark)
+        self.other = Body(
+            [[(0.5, 0, 1), (1.5, 1, 1.2)]],
+            "#8d8b92",
+            quads=[[(0.5, 0.01, 2), (1.5, 0.01, 2), (1.5, 0.01, 1.5), (0.5, 0.01, 1.5)]],
+            quad_colours="#65c8d0",
+        )
+        self.lamp = Lamp(self.body)
+        self.mobjects = [self.body, self.other, self.lamp]
+
+
+def other_boxes(room: Room) -> None:
+    room.body.set_boxes(room.body.boxes * 1.1, room.body.colours)
+
+
+def other_layers(room: Room) -> None:
+    """Turn the order of two boxes round that are seen through each other."""
+    boxes = [[(0, 0, 0), (1, 1, 0.5)], [(0, 0.5, 0), (1, 1.5, 0.5)]]
+    room.body.set_boxes(boxes, room.body.colours[::-1] * [[1.0], [0.5]], [1, 0])
+
+
+CHANGES_OF_A_ROOM: dict[str, Callable[[Room], object]] = {
+    "place": lambda room: room.body.shift(0.1 * UP),
+    "turn": lambda room: room.other.put((0, 0, 0), turn=10),
+    "boxes": other_boxes,
+    "colours": lambda room: room.body.set_boxes(room.body.boxes, "#0000ff"),
+    "layers": other_layers,
+    "sheets": lambda room: room.other.set_quads(room.other.quads + 0.1, "#65c8d0"),
+    "colours of sheets": lambda room: room.other.set_quads(room.other.quads, "#ff0000"),
+    "shadow": lambda room: setattr(room.other, "shadow", False),
+    "presence": lambda room: setattr(room.other, "presence", 0.5),
+    "light": lambda room: glow(room.other),
+    "mirrored": lambda room: mirrored(room.other),
+    "mark": lambda room: room.mark.set_fill("#00ff00"),
+    "a lamp's place": lambda room: room.lamp.shift(0.3 * UP),
+    "a lamp's aim": lambda room: room.lamp.aim(room.other),
+    "a lamp's reach": lambda room: setattr(room.lamp, "radius", 2.0),
+    "a lamp's colour": lambda room: setattr(room.lamp, "rgb", np.array([255.0, 0, 0])),
+    "a lamp's power": lambda room: setattr(room.lamp, "presence", 0.5),
+    "no lamp": lambda room: room.mobjects.remove(room.lamp),
+    "without light": unlit,
+    "where a mark lies": lambda room: (room.body.remove(room.mark), room.other.add(room.mark)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_OF_A_ROOM)
+def test_another_room_has_another_key(change: str) -> None:
+    with manim_config(Quality(320, 180, 5)):
+        room = Room()
+        key, pixels = room.key(), room.pixels()
+        assert room.key() == key
+        CHANGES_OF_A_ROOM[change](room)
+        assert (room.pixels() != pixels).any()
+        assert room.key() != key
 
 
 @pytest.mark.parametrize(

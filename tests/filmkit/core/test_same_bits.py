@@ -20,7 +20,9 @@ import pytest
 from manim import Square
 
 from extract.trace import Trace
+from filmkit.core.animations import set_presence
 from filmkit.core.beat_records import BeatRecord
+from filmkit.core.body import Body, Lamp
 from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import LitCamera, glow, mirrored
@@ -72,6 +74,37 @@ def still(slug: str, beat: str) -> Pixels:
     return pictures[0]
 
 
+def room() -> Pixels:
+    """Draw bodies, one of them faint, in the light of a lamp that hangs over one of them."""
+    with manim_config(SIZE):
+        camera = LitCamera()
+        camera.shot = Shot.looking((-2.5, 3.3, 7.6), (0.2, 0.7, -1.0))
+        values = np.random.default_rng(2).normal(size=40)
+        boxes = [
+            [(i * 0.1, min(0, v), -0.06), (i * 0.1 + 0.07, max(0, v), 0.06)]
+            for i, v in enumerate(0.3 * values)
+        ]
+        rows = [
+            mirrored(Body(boxes, "#f28b66", layers=np.sign(values)).put((-2, 1, -z), turn=7.0 * z))
+            for z in range(3)
+        ]
+        slab = Body([[(-0.6, 0, -0.1), (0.6, 0.7, 0.1)]], "#8d8b92").put((2, 0, 1), turn=-20)
+        faint = set_presence(Body([[(0, 0, 0), (0.5, 2, 0.5)]]).put((1, 0, 2)), 0.4)
+        parts = [*rows, glow(slab), faint, Lamp(rows[1])]
+        camera.capture_mobjects(parts)
+        return camera.pixel_array
+
+
+def daylight() -> Pixels:
+    """Draw a body with its shadow on white ground."""
+    with manim_config(SIZE):
+        camera = LitCamera(background_color="#ffffff")
+        camera.lit = False
+        camera.shot = Shot.looking((-2.5, 3.3, 7.6), (0.2, 0.7, -1.0))
+        camera.capture_mobjects([Body([[(0, 0, 0), (0.5, 2, 0.5)]], "#8d8b92").put((1, 0, 2))])
+        return camera.pixel_array
+
+
 class Drawn(Exception):
     """Ends a scene early."""
 
@@ -86,6 +119,8 @@ PICTURES: dict[str, Callable[[], Pixels]] = {
     "near": lambda: drawn(cells(40, 50), Shot((0.3, 2.1, 0), height=0.8, theta=33, phi=21)),
     "light": lambda: drawn(glow(see_through(cells(7, 9)))),
     "mirror": lambda: drawn(mirrored(cells(12, 17)), Shot(height=11, theta=33, phi=21)),
+    "room": room,
+    "daylight": daylight,
     "a flat beat": lambda: still("scene_attention", "one_head"),
     "a beat in space": lambda: still("scene_heads", "some_share_keys_and_values"),
 }
