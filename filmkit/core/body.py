@@ -176,6 +176,77 @@ class Body(Mobject):
         self.points = frame
         return self
 
+    # Methods that manim calls
+
+    def get_merged_array(self, array_attr: str) -> Array:
+        """Return the corners of all that is drawn, not the frame, where manim asks for points."""
+        if array_attr != "points":
+            return np.asarray(super().get_merged_array(array_attr))
+        return np.concatenate([self.corners, *(part.get_all_points() for part in self.submobjects)])
+
+    def reduce_across_dimension(self, reduce_func: Any, dim: int) -> float:
+        """Return the least or the largest coordinate of all that is drawn."""
+        return float(reduce_func(self.get_all_points()[:, dim]))
+
+    def align_points(self, mobject: Mobject) -> Self:
+        """Refuse what has no frame; bodies always have as many points."""
+        if not isinstance(mobject, Body):
+            raise SceneCodeError(
+                f"a body turns into another body, not into {type(mobject).__name__}; "
+                "let one vanish and the other appear"
+            )
+        return self
+
+    def align_submobjects(self, mobject: Mobject) -> Self:
+        """Give what lies on only one of two bodies an invisible counterpart on the other."""
+        if not isinstance(mobject, Body):
+            super().align_submobjects(mobject)
+            return self
+        for one, other in ((self, mobject), (mobject, self)):
+            for part in other.submobjects[len(one.submobjects) :]:
+                unseen = part.copy().fade(1)
+                for member in unseen.get_family():
+                    member.points = _carried(member.points, other.points, one.points)
+                one.add(unseen)
+        return self
+
+    def fade(self, darkness: float = 0.5, family: bool = True) -> Self:
+        """Reduce its presence by the share ``darkness``, as manim fades in and out."""
+        super().fade(darkness, family)
+        self.presence = _presence(self) * (1 - darkness)
+        return self
+
+    def interpolate_color(self, mobject1: Body, mobject2: Body, alpha: float) -> Self:
+        """Take boxes, sheets, colours and numbers on the way between two bodies.
+
+        Where these are not as many, it changes from one to the other in the middle. What the ends
+        of bars stand for is true all the way.
+        """
+        start, end = mobject1, mobject2
+        self.presence = _between(_presence(start), _presence(end), alpha)
+        nearer = end if alpha >= 0.5 else start
+        boxes, quads, unit = nearer.boxes, nearer.quads, nearer.unit
+        colours, quad_colours, values = nearer.colours, nearer.quad_colours, nearer.values
+        if start.boxes.shape == end.boxes.shape and 0 < alpha < 1:
+            boxes = _between(start.boxes, end.boxes, alpha)
+            colours = _between(start.colours, end.colours, alpha)
+            if _size(start.values) == _size(end.values) and start.values is not None:
+                unit = _between(start.unit, end.unit, alpha)
+                one, other = start.values / start.unit, end.values / end.unit
+                lengths = _between(one, other, alpha)
+                values = unit * lengths
+                # A bar that turns over shrinks to nothing on its way.
+                turns = np.flatnonzero(one * other < 0)
+                ends = np.stack([np.minimum(lengths, 0.0), np.maximum(lengths, 0.0)], axis=1)
+                boxes[nearer.first + turns, :, 1] = ends[turns]
+        if start.quads.shape == end.quads.shape and 0 < alpha < 1:
+            quads = _between(start.quads, end.quads, alpha)
+            quad_colours = _between(start.quad_colours, end.quad_colours, alpha)
+        self.set_boxes(boxes, colours, nearer.layers).set_quads(quads, quad_colours)
+        self.values, self.unit = values, unit
+        self.first, self.told, self.source = nearer.first, nearer.told, nearer.source
+        return self
+
 
 class Lamp(Mobject):
     """The light of a picture: it hangs over what matters, and lights what is near.
@@ -276,6 +347,19 @@ def put(
         member.points = origin + flat[:, :1] * right + flat[:, 1:2] * up
     onto.add(mobject)
     return mobject
+
+
+def _presence(mobject: Mobject) -> float:
+    return float(vars(mobject).get("presence", 1.0))
+
+
+def _size(values: Array | None) -> int:
+    return 0 if values is None else len(values)
+
+
+def _between(start: Any, end: Any, alpha: float) -> Any:
+    """Return numbers on the way between two others; what is the same at both ends stays so."""
+    return start + (end - start) * alpha
 
 
 def _carried(points: Array, before: Array, after: Array) -> Array:
