@@ -32,6 +32,12 @@ RADIUS = 1.3  # of a lamp's light, in scene units
 HANGS = 0.5  # how far a lamp hangs over what it is aimed at
 FULL = 1.75  # power with which a lamp's light falls off
 
+BLENDED = "boxes", "colours", "quads", "quad_colours"
+"""What changes evenly from one body to another, if it is of the same shape."""
+
+CHANGED = "layers", "values", "first", "unit", "told", "source"
+"""What changes in the middle."""
+
 
 class Body(Mobject):
     """Boxes and sheets that stand in the room together.
@@ -219,32 +225,28 @@ class Body(Mobject):
     def interpolate_color(self, mobject1: Body, mobject2: Body, alpha: float) -> Self:
         """Take boxes, sheets, colours and numbers on the way between two bodies.
 
-        Where these are not as many, it changes from one to the other in the middle. What the ends
-        of bars stand for is true all the way.
+        Where these are not as many, it changes from one to the other in the middle. What bars stand
+        for is true all the way.
         """
-        start, end = mobject1, mobject2
-        self.presence = _between(_presence(start), _presence(end), alpha)
-        nearer = end if alpha >= 0.5 else start
-        boxes, quads, unit = nearer.boxes, nearer.quads, nearer.unit
-        colours, quad_colours, values = nearer.colours, nearer.quad_colours, nearer.values
-        if start.boxes.shape == end.boxes.shape and 0 < alpha < 1:
-            boxes = _between(start.boxes, end.boxes, alpha)
-            colours = _between(start.colours, end.colours, alpha)
-            if _size(start.values) == _size(end.values) and start.values is not None:
-                unit = _between(start.unit, end.unit, alpha)
-                one, other = start.values / start.unit, end.values / end.unit
+        start, end = vars(mobject1), vars(mobject2)
+        look = {name: (end if alpha >= 0.5 else start)[name] for name in (*BLENDED, *CHANGED)}
+        if 0 < alpha < 1:
+            for name in BLENDED:
+                if start[name].shape == end[name].shape:
+                    look[name] = _between(start[name], end[name], alpha)
+            # Without numbers, shapes are ().
+            counts = np.shape(start["values"]), np.shape(end["values"])
+            if counts[0] == counts[1] != () and start["boxes"].shape == end["boxes"].shape:
+                one, other = (each["values"] / each["unit"] for each in (start, end))
                 lengths = _between(one, other, alpha)
-                values = unit * lengths
+                look["unit"] = _between(start["unit"], end["unit"], alpha)
+                look["values"] = look["unit"] * lengths
                 # A bar that turns over shrinks to nothing on its way.
                 turns = np.flatnonzero(one * other < 0)
-                ends = np.stack([np.minimum(lengths, 0.0), np.maximum(lengths, 0.0)], axis=1)
-                boxes[nearer.first + turns, :, 1] = ends[turns]
-        if start.quads.shape == end.quads.shape and 0 < alpha < 1:
-            quads = _between(start.quads, end.quads, alpha)
-            quad_colours = _between(start.quad_colours, end.quad_colours, alpha)
-        self.set_boxes(boxes, colours, nearer.layers).set_quads(quads, quad_colours)
-        self.values, self.unit = values, unit
-        self.first, self.told, self.source = nearer.first, nearer.told, nearer.source
+                ends = np.stack([np.minimum(lengths, 0), np.maximum(lengths, 0)], axis=1)
+                look["boxes"][look["first"] + turns, :, 1] = ends[turns]
+        vars(self).update(look)
+        self.presence = _between(_presence(mobject1), _presence(mobject2), alpha)
         return self
 
 
@@ -351,10 +353,6 @@ def put(
 
 def _presence(mobject: Mobject) -> float:
     return float(vars(mobject).get("presence", 1.0))
-
-
-def _size(values: Array | None) -> int:
-    return 0 if values is None else len(values)
 
 
 def _between(start: Any, end: Any, alpha: float) -> Any:

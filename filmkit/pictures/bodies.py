@@ -28,7 +28,7 @@ from filmkit.core.numbers import format_short
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.token_text import printable
-from filmkit.pictures.parts import Matrix
+from filmkit.pictures.parts import TOKEN, Matrix
 
 __all__ = ["Bars", "Pane", "Relief", "Rows", "Slab", "number_at"]
 
@@ -40,35 +40,36 @@ BAR = 0.74  # width of a bar, as a share of its pitch
 MINUS = 0.58  # light of a bar below zero, as a share of one above
 RAIL = 0.36  # light of the line at zero
 LINE = 0.006  # half of its thickness where it lies on a face, in scene units
+UP_OF_LETTERS = {"floor": ((0.0, 0.0, -1.0), 0.0), "stands": ((0.0, 1.0, 0.0), 0.5)}
+"""Where the letters of a number point that lies so, and how high its middle is over its place."""
+
 WIDTH, HEIGHT, DEPTH = 6.0, 0.8, 0.12  # of a relief: its length, longest bar and depth
 FLAT = 1e-3  # height of what begins to grow, as a share of its own
 
 FACE = 0.55  # by how much a slab's face is nearer to the card's colour than its edge
 EDGE = 0.06  # height of a slab's edge, in scene units
-LETTERS = 0.45  # height of a line of letters, as a share of the slab's height
+LETTERS = 0.4  # height of a line of letters, as a share of the slab's height
 MARGIN = 0.3  # beside a word, as a share of the slab's height
 WIDEST = 5.0  # width up to which a word widens a slab, as a multiple of its height
-WORD_BAND, ROW_BAND = (0.5, 0.94), (0.06, 0.46)  # of a face that holds both, from its foot
+WORD_BAND, ROW_BAND = (0.48, 1.0), (0.06, 0.48)  # of a face that holds both, from its foot
+RIM = 0.05  # of a face, at its sides, in scene units
 FRAME = 0.03  # thickness of a pane's edges, in scene units
 
 
-def _positive(what: str, **lengths: float | None) -> None:
-    """Refuse lengths that are no finite numbers above 0; None is not given."""
-    for name, length in lengths.items():
-        if length is not None and not (isinstance(length, (int, float, np.number)) and 0 < length < math.inf):
-            raise SceneCodeError(f"{what} has a {name} above 0, not {length!r}")
+def _positive(what: str, *lengths: float) -> None:
+    """Refuse lengths of something that are no finite numbers above 0."""
+    for length in lengths:
+        if not (np.isscalar(length) and np.isreal(length) and 0 < length < math.inf):
+            raise SceneCodeError(f"{what} has lengths above 0, not {length!r}")
 
 
-def _numbers(given: Any, what: str, most: tuple[int, ...]) -> Array:
-    """Return finite numbers with as many axes as ``most`` has, none longer than that."""
+def _numbers(given: Any, what: str, *most: float) -> Array:
+    """Return finite numbers (n,) or (n, m), of which there are at most so many along each axis."""
     try:
         numbers = np.array(given, dtype=float)
     except (TypeError, ValueError):
         raise SceneCodeError(f"{what} takes numbers, all rows of the same length") from None
-    fits = numbers.ndim == len(most) and all(
-        0 < count <= limit for count, limit in zip(numbers.shape, most, strict=True)
-    )
-    if not fits:
+    if not numbers.size or numbers.ndim != len(most) or np.any(np.array(numbers.shape) > most):
         limits = " x ".join(f"1 to {limit}" for limit in most)
         raise SceneCodeError(
             f"{what} takes {limits} numbers, not an array of shape {numbers.shape}; give a part"
@@ -78,12 +79,19 @@ def _numbers(given: Any, what: str, most: tuple[int, ...]) -> Array:
     return numbers
 
 
-def _hue(role: str, otherwise: str) -> str:
-    """Return the colour of a role, or "#RRGGBB" as it is."""
-    if role.startswith("#"):
-        return role
+def _numbered(index: int, count: int, what: str) -> int:
+    """Return the number of one of some things, of which -1 is the last one."""
+    if not -count <= index < count:
+        raise SceneCodeError(f"there is no {what} {index}; choose 0 to {count - 1}, or -1")
+    return index % count
+
+
+def _light(role: str, otherwise: str, nearer_card: float = 0.0) -> Array:
+    """Return RGB (3,) of a role or "#RRGGBB", 0 to 255, some way to the card's colour."""
+    theme = current_theme()
     try:
-        return current_theme().role(role) if role else otherwise
+        hue = role if role.startswith("#") else theme.role(role or otherwise)
+        return np.asarray(color_to_rgb(mixed(hue, theme.card, nearer_card))) * 255
     except ValueError:
         raise SceneCodeError(
             f"there is no role {role!r}; give one such as query, key, value, latent or scores"
@@ -99,8 +107,8 @@ class Relief(Body):
         1 to 576 numbers.
     role
         Whose colour it has, such as "query"; or a colour, "#RRGGBB".
-    width, pitch
-        How long it is, in scene units, or the distance from bar to bar.
+    width
+        How long it is, in scene units.
     height
         Length of the longest bar, if there is no unit.
     depth
@@ -138,46 +146,34 @@ class Relief(Body):
         values: npt.ArrayLike,
         *,
         role: str = "",
-        width: float | None = None,
-        pitch: float | None = None,
+        width: float = WIDTH,
         height: float = HEIGHT,
         depth: float = DEPTH,
         unit: float | None = None,
         source: TensorSource | None = None,
         told: str = "",
-        shadow: bool = True,
     ) -> None:
-        row = _numbers(values, "a relief", (MOST,))
-        _positive("a relief", width=width, pitch=pitch, height=height, unit=unit)
-        if not 0 <= depth < math.inf:
-            raise SceneCodeError(f"a relief has a depth of 0 or more, not {depth!r}")
-        if width is not None and pitch is not None:
-            raise SceneCodeError("a relief takes a width or a pitch, not both; leave one out")
-        count = len(row)
-        length = (width or WIDTH) if pitch is None else pitch * count
-        unit = self.unit_of(row, height=height) if unit is None else float(unit)
-        half, across = depth / 2, length / count
-        middles = (np.arange(count) + 0.5) * across - length / 2
-        ends = row / unit
-        low = np.stack([middles - BAR / 2 * across, np.minimum(ends, 0), np.full(count, -half)], 1)
-        high = np.stack([middles + BAR / 2 * across, np.maximum(ends, 0), np.full(count, half)], 1)
-        thick = 0.0 if depth else LINE  # from the side, a sheet is nothing
-        rail = [[-length / 2, -thick, -half], [length / 2, thick, half]]
-        rgb = np.asarray(color_to_rgb(_hue(role, current_theme().ink))) * 255
-        light = np.concatenate([[RAIL], np.where(row < 0, MINUS, 1.0)])
-        super().__init__(
-            np.concatenate([[rail], np.stack([low, high], axis=1)]),
-            rgb * np.sqrt(light)[:, None],
-            layers=[0, *np.sign(row).astype(int)],
-            shadow=shadow,
-        )
-        self.values, self.first, self.unit = row, 1, unit
-        self.source, self.told = source or TensorSource(), told
+        row = _numbers(values, "a relief", MOST)
+        unit = self.unit_of(row, height=height) if unit is None else unit
+        _positive("a relief", width, unit, depth or 1)
+        count, none = len(row), np.zeros(len(row))
+        pitch, near = width / count, np.full(count, depth / 2)
+        middles, ends = (np.arange(count) + 0.5) * pitch - width / 2, row / unit
+        low = np.stack([middles - BAR / 2 * pitch, np.minimum(ends, none), -near], axis=1)
+        high = np.stack([middles + BAR / 2 * pitch, np.maximum(ends, none), near], axis=1)
+        # From the front, a sheet in the plane of zero cannot be seen.
+        end = np.array([width / 2, 0.0 if depth else LINE, depth / 2])
+        boxes = np.concatenate([[[-end, end]], np.stack([low, high], axis=1)])
+        light = np.array([RAIL, *np.where(row < 0, MINUS, 1.0)])
+        colours = _light(role, "ink") * np.sqrt(light)[:, None]
+        super().__init__(boxes, colours, layers=[0, *np.sign(row).astype(int)])
+        self.values, self.first, self.unit, self.told = row, 1, unit, told
+        self.source = source or TensorSource()
 
     @staticmethod
     def unit_of(*rows: npt.ArrayLike, height: float = HEIGHT) -> float:
         """Return the unit with which the largest of all numbers is as long as ``height``."""
-        _positive("a relief", height=height)
+        _positive("a relief", height)
         largest = max((float(np.abs(row).max(initial=0.0)) for row in rows), default=0.0)
         return largest / height or 1.0
 
@@ -200,33 +196,24 @@ class Relief(Body):
             If there is no such row.
         """
         rows, columns = matrix.values.shape
-        if not -rows <= row < rows:
-            raise SceneCodeError(f"there is no row {row}; choose 0 to {rows - 1}, or -1")
-        row %= rows
+        row = _numbered(row, rows, "row")
         source = matrix.source.part((row, row + 1), (0, columns))
         if isinstance(matrix, Matrix):
             kwargs.setdefault("role", matrix.colour or "")
-            word = matrix.words[row : row + 1] if matrix.rows == "token" else ()
+            word = matrix.words[row : row + 1] if matrix.rows == TOKEN else ()
             kwargs.setdefault("told", ": ".join(filter(None, (*map(printable, word), matrix.name))))
         return cls(matrix.values[row], source=source, **kwargs)
 
     def bar(self, index: int) -> Array:
         """Return the middle (3,) of the end of a bar in the scene; -1 is the last one."""
         assert self.values is not None
-        count = len(self.values)
-        if not -count <= index < count:
-            raise SceneCodeError(f"there is no bar {index}; choose 0 to {count - 1}, or -1")
-        low, high = self.boxes[self.first + index % count]
-        x, _y, z = (low + high) / 2
-        return self.at((x, self.values[index] / self.unit, z))
+        number = _numbered(index, len(self.values), "bar")
+        x, _y, z = self.boxes[self.first + number].mean(axis=0)
+        return self.at((x, self.values[number] / self.unit, z))
 
     def grow(self, **kwargs: Any) -> Arrive:
         """Return the animation in which it is added and its bars grow from the zero line."""
-        flat = self.copy()
-        for member in flat.get_family():
-            own = member.points - self.points[0]
-            share = own @ np.linalg.inv(self.axes)[:, 1]
-            member.points = member.points - (1 - FLAT) * share[:, None] * self.axes[1]
+        flat = self.copy().stretch(FLAT, 1, about_point=self.points[0])
         return Arrive(self, flat, **kwargs)
 
 
@@ -241,8 +228,8 @@ class Rows(Group):
         Distance from row to row, in scene units.
     words
         What stands at the left of each row; those of a matrix's tokens by default.
-    role, width, height, depth, unit
-        As for :class:`Relief`.
+    unit, **look
+        As for :class:`Relief`: role, width, height and depth of all rows.
 
     Attributes
     ----------
@@ -267,38 +254,33 @@ class Rows(Group):
         self,
         matrix: npt.ArrayLike | Matrix,
         *,
-        role: str = "",
         gap: float = 0.5,
-        width: float = WIDTH,
-        height: float = HEIGHT,
-        depth: float = DEPTH,
-        unit: float | None = None,
         words: Sequence[str] | None = None,
+        unit: float | None = None,
+        **look: Any,
     ) -> None:
-        whole = matrix if isinstance(matrix, Matrix) else None
-        values = _numbers(whole.values if whole else matrix, "a matrix of rows", (MOST_ROWS, MOST))
-        _positive("a matrix of rows", gap=gap, width=width)
+        _positive("the gap between rows", gap)
+        if not isinstance(matrix, Matrix):
+            matrix = Matrix(_numbers(matrix, "a matrix of rows", MOST_ROWS, MOST), rows="row")
+        values = _numbers(matrix.values, "a matrix of rows", MOST_ROWS, MOST)
         if words is None:
-            words = whole.words if whole and whole.rows == "token" else ()
+            words = matrix.words if matrix.rows == TOKEN else ()
         if len(words) not in (0, len(values)):
             raise SceneCodeError(f"{len(values)} rows have {len(words)} words; give one for each")
-        if unit is None:
-            unit = Relief.unit_of(values, height=height)
-        look = {"width": width, "height": height, "depth": depth, "unit": unit}
-        role = role or (whole.colour or "" if whole else "")
-        source = whole or Matrix(values)
-        super().__init__(*(Relief.of(source, i, role=role, **look) for i in range(len(values))))
+        height = look.pop("height", HEIGHT)
+        unit = Relief.unit_of(values, height=height) if unit is None else unit
+        super().__init__(*(Relief.of(matrix, i, unit=unit, **look) for i in range(len(values))))
         # The longest bar below zero ends on the floor.
         above = max(0.0, -float(values.min())) / unit + LINE
         for number, relief in enumerate(self):
             relief.put((0.0, above, gap * (number + 1 - len(values))))
         for relief, word in zip(self, words, strict=False):
-            size = min(gap, height) / FRAME_HEIGHT
-            label = Label(printable(word), size=size)
-            place = (-width / 2 - label.width / 2 - size * FRAME_HEIGHT / 2, 0.0, 0.0)
-            put(label, relief, place, (1, 0, 0), (0, 1, 0))
-            relief.told = relief.told or printable(word)
-        self.gap, self.offsets = float(gap), np.zeros(len(values))
+            letters = min(gap, height)
+            label = Label(printable(word), size=letters / FRAME_HEIGHT)
+            left = relief.boxes[0, 0, 0] - (label.width + letters) / 2
+            put(label, relief, (left, 0.0, 0.0), (1, 0, 0), (0, 1, 0))
+            relief.told = relief.told or label.text
+        self.gap, self.offsets = gap, np.zeros(len(values))
 
     def forward(self, row: int | None, **kwargs: Any) -> InPlaceAnimation:
         """Return the animation in which a row comes to the front and all others step back.
@@ -315,12 +297,10 @@ class Rows(Group):
         SceneCodeError
             If there is no such row.
         """
-        count = len(self)
-        if row is not None and not -count <= row < count:
-            raise SceneCodeError(f"there is no row {row}; choose 0 to {count - 1}, or -1")
-        offsets = np.full(count, 0.0 if row is None else -self.gap)
+        offsets = np.full(len(self), 0.0 if row is None else -self.gap)
         if row is not None:
-            offsets[row] = self.gap * (count - row % count)
+            row = _numbered(row, len(self), "row")
+            offsets[row] = self.gap * (len(self) - row)
         return _Stepping(self, offsets, **kwargs)
 
 
@@ -361,8 +341,10 @@ class Bars(Group):
         Width and depth of a tower, in scene units.
     gap
         From middle to middle on the floor.
-    role, height, unit, source
-        As for :class:`Relief`; a row of cells is the source of all of them together.
+    height
+        Of the largest one, if there is no unit.
+    unit, source, **look
+        As for :class:`Relief`; the source is that of all of them together.
 
     Attributes
     ----------
@@ -387,44 +369,34 @@ class Bars(Group):
         values: npt.ArrayLike,
         on: Sequence[Body] = (),
         *,
-        role: str = "",
         side: float = 0.4,
         gap: float = 0.8,
         height: float = 1.5,
         unit: float | None = None,
         source: TensorSource | None = None,
+        **look: Any,
     ) -> None:
-        self.values = _numbers(values, "bars", (MOST,))
-        _positive("a bar", side=side, gap=gap, height=height, unit=unit)
-        count = len(self.values)
+        self.values = _numbers(values, "bars", MOST)
+        _positive("bars", side, gap)
+        count, whole = len(self.values), source or TensorSource()
         if len(on) not in (0, count) or not all(isinstance(body, Body) for body in on):
             raise SceneCodeError(f"{count} bars stand on {count} bodies; give one for each")
-        self.unit = Relief.unit_of(self.values, height=height) if unit is None else float(unit)
-        look = {"role": role, "pitch": side / BAR, "depth": side, "unit": self.unit}
-        whole = source or TensorSource()
-        super().__init__(
-            *(
-                _Bar([value], source=whole.part((0, 1), (i, i + 1)), **look)
-                for i, value in enumerate(self.values)
-            )
-        )
-        above = max(0.0, -float(self.values.min())) / self.unit
-        for i, tower in enumerate(self):
+        unit = Relief.unit_of(self.values, height=height) if unit is None else unit
+        look |= {"width": side / BAR, "depth": side, "unit": unit}
+        super().__init__()
+        above = max(0.0, -float(self.values.min())) / unit
+        for i, value in enumerate(self.values):
+            tower = _Bar([value], source=whole.part((0, 1), (i, i + 1)), **look)
+            tower.put((gap * (i - (count - 1) / 2), above, 0.0))
             if on:
-                right, up, near = on[i].axes
-                lengths = np.linalg.norm(on[i].axes, axis=1)
-                frame = np.array([right, up, near]) / lengths[:, None]
-                origin = on[i].top + above * frame[1]
-                tower.points = np.array([origin, *(origin + frame)])
+                frame = on[i].axes / np.linalg.norm(on[i].axes, axis=1)[:, None]
+                tower.points = on[i].top + above * frame[1] + np.array([0 * frame[0], *frame])
                 tower.told = on[i].told
-            else:
-                tower.put((gap * (i - (count - 1) / 2), above, 0.0))
+            self.add(tower)
 
     def bar(self, index: int) -> Array:
         """Return the middle (3,) of the end of a bar in the scene; -1 is the last one."""
-        if not -len(self) <= index < len(self):
-            raise SceneCodeError(f"there is no bar {index}; choose 0 to {len(self) - 1}, or -1")
-        end: Array = self[index].bar(0)
+        end: Array = self[_numbered(index, len(self), "bar")].bar(0)
         return end
 
     def grow(self, **kwargs: Any) -> Arrive:
@@ -478,33 +450,23 @@ class Slab(Body):
         height: float = 0.7,
         thickness: float = 0.2,
         colour: str | None = None,
-        shadow: bool = True,
     ) -> None:
-        _positive("a slab", width=width, height=height, thickness=thickness)
+        _positive("a slab", height, thickness, 1 if width is None else width)
         text = _text(word)
-        theme = current_theme()
         label = Label(text, size=LETTERS * height / FRAME_HEIGHT, colour=colour)
         margin = MARGIN * height
         if width is None:
             width = min(max(label.width + 2 * margin, height), WIDEST * height)
-        right, near = width / 2, thickness / 2
-        edge = min(EDGE, height / 5)
-        face = [(-right, 0, -near), (right, height - edge, near)]
-        strip = [(-right, height - edge, -near), (right, height, near)]
-        colours = mixed(_hue(role, theme.stone), theme.card, FACE), _hue(role, theme.lamp)
-        super().__init__(
-            [face, strip],
-            [np.asarray(color_to_rgb(each)) * 255 for each in colours],
-            layers=[0, 1],
-            shadow=shadow,
-        )
+        low, high = np.array([[-width / 2, 0, -thickness / 2], [width / 2, height, thickness / 2]])
+        edge = np.array([0.0, min(EDGE, height / 5), 0.0])
+        boxes = [[low, high - edge], [[low[0], (high - edge)[1], low[2]], high]]
+        colours = [_light(role, "stone", FACE), _light(role, "lamp")]
+        super().__init__(boxes, colours, layers=[0, 1])
         self.told, self.word = text, label if text else None
         if self.word is not None:
-            self.lay(self.word, margin=margin)
+            self.lay(self.word.shrink_to(max(width - 2 * margin, LINE)))
 
-    def lay(
-        self, mobject: Mobject, band: tuple[float, float] = (0.0, 1.0), *, margin: float = 0.05
-    ) -> Self:
+    def lay(self, mobject: Mobject, band: tuple[float, float] = (0.0, 1.0)) -> Self:
         """Lay something flat onto its face, smaller if it has no room, and return the slab.
 
         Parameters
@@ -513,15 +475,11 @@ class Slab(Body):
             A label, a heatmap, a drawing.
         band
             Which part of the face it has, from the foot, 0, to the edge, 1.
-        margin
-            What stays free beside it, in scene units.
         """
-        left, right, foot, top, near = self._face(band, margin)
-        size = mobject.width, mobject.height
-        room = max(right - left, LINE), top - foot
-        shares = [free / long for free, long in zip(room, size, strict=True) if long]
-        mobject.scale(min(1.0, *shares))
-        put(mobject, self, (0.0, (foot + top) / 2, near), (1, 0, 0), (0, 1, 0))
+        low, high = self._face(band)
+        sizes = zip(high - low, (mobject.width, mobject.height), strict=False)
+        mobject.scale(min(1.0, *(room / size for room, size in sizes if size)))
+        put(mobject, self, (low + high) / 2, (1, 0, 0), (0, 1, 0))
         return self
 
     def engrave(
@@ -546,39 +504,30 @@ class Slab(Body):
         SceneCodeError
             If it is no such row, or its bars are too long for the face.
         """
-        band = (0.0, 1.0) if self.word is None else ROW_BAND
-        left, right, foot, top, near = self._face(band, 0.05)
-        height = (top - foot) / 2
-        least = Relief.unit_of(_numbers(values, "a relief", (MOST,)), height=height)
-        if unit is not None and unit < least * (1 - 1e-9) and np.any(values):
-            raise SceneCodeError(
-                f"bars are longer than the slab has room for; give a unit of {least:.4g} or more, "
-                "or make it higher"
-            )
+        low, high = self._face(ROW_BAND if self.word else (0.0, 1.0))
+        width, height, _depth = high - low
+        least = Relief.unit_of(_numbers(values, "a relief", MOST), height=height / 2)
+        unit = least if unit is None else unit
         row = Relief(
-            values,
-            role=role,
-            width=right - left,
-            depth=0.0,
-            unit=least if unit is None else unit,
-            source=source,
-            told=self.told,
-            shadow=False,
+            values, role=role, width=width, depth=0, unit=unit, source=source, told=self.told
         )
+        if np.abs(row.extent[:, 1]).max() > height / 2 + LINE:
+            raise SceneCodeError(
+                f"bars are longer than the slab has room for; give a unit of {least:.4g} or more"
+            )
         if self.word is not None:
-            self.remove(self.word)
-            flat = Label(self.word.text, size=self.word.size, colour=self.word.get_fill_color())
-            self.word = flat.scale(self.word.width / flat.width)
-            self.lay(flat, WORD_BAND)
-        row.points = self.at(row.points + [0.0, (foot + top) / 2, near])
+            bottom, top = self._face(WORD_BAND)
+            self.word.move_to(self.at((bottom + top) / 2))
+        row.shadow = False
+        row.points = self.at(row.points + (low + high) / 2)
         self.add(row)
         return row
 
-    def _face(self, band: tuple[float, float], margin: float) -> tuple[float, ...]:
-        """Return left, right, bottom and top of a band of its face, and how near that is."""
+    def _face(self, band: tuple[float, float]) -> tuple[Array, Array]:
+        """Return the lowest and the highest corner (3,) of a band of its face."""
         low, high = self.boxes[0]
-        foot, top = (low[1] + share * (high[1] - low[1]) for share in band)
-        return low[0] + margin, high[0] - margin, foot, top, high[2] + FLAT
+        foot, top = low[1] + np.array(band) * (high - low)[1]
+        return np.array([low[0] + RIM, foot, high[2]]), np.array([high[0] - RIM, top, high[2]])
 
 
 class Pane(Body):
@@ -588,8 +537,8 @@ class Pane(Body):
     ----------
     matrix : Matrix, Heatmap or (rows, columns)
         What lies on it.
-    height, width
-        Size in scene units; cells are square if there is no width.
+    height
+        Of the matrix, in scene units; its cells are square.
     told
         What it is, in words.
 
@@ -616,35 +565,25 @@ class Pane(Body):
         matrix: Matrix | Heatmap | npt.ArrayLike,
         *,
         height: float = 2.0,
-        width: float | None = None,
         told: str = "",
     ) -> None:
-        _positive("a pane", height=height, width=width)
-        unit_box = Box(0.0, 0.0, 1.0, 1.0)
-        if isinstance(matrix, Heatmap):
-            cells = matrix
-        elif isinstance(matrix, Matrix):
-            cells = matrix.heatmap(unit_box)
-        else:
-            most = (np.iinfo(np.int64).max,) * 2
-            cells = Heatmap(_numbers(matrix, "a pane", most))
-        rows, columns = cells.shape
-        right = (height * columns / rows if width is None else width) / 2
-        thin, top = FRAME / 2, height + 2 * FRAME
-        outer = right + FRAME
-        super().__init__(
-            [
-                [(-outer, 0, -thin), (outer, FRAME, thin)],
-                [(-outer, FRAME, -thin), (-right, top - FRAME, thin)],
-                [(right, FRAME, -thin), (outer, top - FRAME, thin)],
-                [(-outer, top - FRAME, -thin), (outer, top, thin)],
-            ],
-            current_theme().glass,
-            layers=[-1, 0, 0, 1],
-        )
-        self.cells, self.told = cells, told
-        cells.place(Box.of(-right, right, FRAME, FRAME + height))
-        put(cells, self, (0.0, FRAME + height / 2, thin), (1, 0, 0), (0, 1, 0))
+        _positive("a pane", height)
+        if isinstance(matrix, Matrix):
+            matrix = matrix.heatmap(Box(0.0, 0.0, 1.0, 1.0))
+        if not isinstance(matrix, Heatmap):
+            matrix = Heatmap(_numbers(matrix, "a pane", math.inf, math.inf))
+        rows, columns = matrix.shape
+        right, thin = height * columns / rows / 2, FRAME / 2
+        sides = [(-right - FRAME, -right), (right, right + FRAME), (-right, right), (-right, right)]
+        floors = [(0, height + 2 * FRAME)] * 2 + [(0, FRAME), (height + FRAME, height + 2 * FRAME)]
+        boxes = [
+            [(left, low, -thin), (stop, high, thin)]
+            for (left, stop), (low, high) in zip(sides, floors, strict=True)
+        ]
+        super().__init__(boxes, current_theme().glass, layers=[0, 0, -1, 1])
+        self.cells, self.told = matrix, told
+        matrix.place(Box(0.0, 0.0, 2 * right, height))
+        put(matrix, self, (0.0, FRAME + height / 2, thin), (1, 0, 0), (0, 1, 0))
 
 
 def number_at(
@@ -688,22 +627,18 @@ def number_at(
         self.add(number_at("69 %", (0, 0, 1.2), "floor", size=0.8))
         self.add(number_at(3.89, query.bar(30), "air"))
     """
-    _positive("a number", size=size)
-    place = _numbers(at, "the place of a number", (3,))
+    _positive("a number", size)
+    place = _numbers(at, "the place of a number", 3)
     if len(place) != 3:
         raise SceneCodeError(f"the place of a number is (x, y, z), not {len(place)} numbers")
     label = Label(_text(text), size=size / FRAME_HEIGHT, colour=colour)
     if lies == "air":
         return keep_upright(label, place)
+    if lies not in UP_OF_LETTERS:
+        raise SceneCodeError(f"a number lies on the floor, stands or is in the air, not {lies!r}")
+    up, foot = UP_OF_LETTERS[lies]
     x, y, _z = label.points.T
-    none = np.zeros(len(x))
-    match lies:
-        case "floor":
-            flat = np.stack([x, none, -y], axis=1)
-        case "stands":
-            flat = np.stack([x, y + size / 2, none], axis=1)
-        case _:
-            raise SceneCodeError(f"a number lies in the air, stands or floor, not {lies!r}")
+    flat = np.outer(x, [1.0, 0.0, 0.0]) + np.outer(y + foot * size, up)
     label.points = turned(flat, turn) + place
     return label
 
@@ -712,6 +647,6 @@ def _text(given: str | float) -> str:
     """Return a word as it is printed, and a number with three digits."""
     if isinstance(given, str):
         return printable(given) if given else ""
-    if not isinstance(given, (int, float, np.number)) or not math.isfinite(given):
+    if not np.isreal(given) or not np.isscalar(given) or not math.isfinite(given):
         raise SceneCodeError(f"{given!r} is neither a word nor a finite number; give one")
     return format_short(float(given))
