@@ -245,7 +245,7 @@ class Body(Mobject):
                 turns = np.flatnonzero(one * other < 0)
                 ends = np.stack([np.minimum(lengths, 0), np.maximum(lengths, 0)], axis=1)
                 look["boxes"][look["first"] + turns, :, 1] = ends[turns]
-        vars(self).update(look)
+        self.__dict__.update(look)
         self.presence = _between(_presence(mobject1), _presence(mobject2), alpha)
         return self
 

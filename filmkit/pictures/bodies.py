@@ -28,11 +28,14 @@ from filmkit.core.numbers import format_short
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.token_text import printable
-from filmkit.pictures.parts import TOKEN, Matrix
+from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.parts import Matrix
 
 __all__ = ["Bars", "Pane", "Relief", "Rows", "Slab", "number_at"]
 
 Array = npt.NDArray[np.float64]
+
+NUMBER = int, float, np.integer, np.floating
 
 MOST = 576  # numbers of a relief
 MOST_ROWS = 48  # reliefs behind each other
@@ -50,16 +53,17 @@ FACE = 0.55  # by how much a slab's face is nearer to the card's colour than its
 EDGE = 0.06  # height of a slab's edge, in scene units
 LETTERS = 0.4  # height of a line of letters, as a share of the slab's height
 MARGIN = 0.3  # beside a word, as a share of the slab's height
+LETTERS_OF_ROW = 0.55  # the same beside a row, as a share of the distance to the next one
 WIDEST = 5.0  # width up to which a word widens a slab, as a multiple of its height
 WORD_BAND, ROW_BAND = (0.48, 1.0), (0.06, 0.48)  # of a face that holds both, from its foot
 RIM = 0.05  # of a face, at its sides, in scene units
 FRAME = 0.03  # thickness of a pane's edges, in scene units
 
 
-def _positive(what: str, *lengths: float) -> None:
+def _positive(what: str, *lengths: Any) -> None:
     """Refuse lengths of something that are no finite numbers above 0."""
     for length in lengths:
-        if not (np.isscalar(length) and np.isreal(length) and 0 < length < math.inf):
+        if not isinstance(length, NUMBER) or not 0 < length < math.inf:
             raise SceneCodeError(f"{what} has lengths above 0, not {length!r}")
 
 
@@ -275,7 +279,7 @@ class Rows(Group):
         for number, relief in enumerate(self):
             relief.put((0.0, above, gap * (number + 1 - len(values))))
         for relief, word in zip(self, words, strict=False):
-            letters = min(gap, height)
+            letters = LETTERS_OF_ROW * gap
             label = Label(printable(word), size=letters / FRAME_HEIGHT)
             left = relief.boxes[0, 0, 0] - (label.width + letters) / 2
             put(label, relief, (left, 0.0, 0.0), (1, 0, 0), (0, 1, 0))
@@ -574,11 +578,12 @@ class Pane(Body):
             matrix = Heatmap(_numbers(matrix, "a pane", math.inf, math.inf))
         rows, columns = matrix.shape
         right, thin = height * columns / rows / 2, FRAME / 2
-        sides = [(-right - FRAME, -right), (right, right + FRAME), (-right, right), (-right, right)]
-        floors = [(0, height + 2 * FRAME)] * 2 + [(0, FRAME), (height + FRAME, height + 2 * FRAME)]
+        side, upper, top = right + FRAME, FRAME + height, 2 * FRAME + height
         boxes = [
-            [(left, low, -thin), (stop, high, thin)]
-            for (left, stop), (low, high) in zip(sides, floors, strict=True)
+            [(-side, 0, -thin), (-right, top, thin)],
+            [(right, 0, -thin), (side, top, thin)],
+            [(-right, 0, -thin), (right, FRAME, thin)],
+            [(-right, upper, -thin), (right, top, thin)],
         ]
         super().__init__(boxes, current_theme().glass, layers=[0, 0, -1, 1])
         self.cells, self.told = matrix, told
@@ -643,10 +648,10 @@ def number_at(
     return label
 
 
-def _text(given: str | float) -> str:
+def _text(given: Any) -> str:
     """Return a word as it is printed, and a number with three digits."""
     if isinstance(given, str):
         return printable(given) if given else ""
-    if not np.isreal(given) or not np.isscalar(given) or not math.isfinite(given):
+    if not isinstance(given, NUMBER) or not math.isfinite(given):
         raise SceneCodeError(f"{given!r} is neither a word nor a finite number; give one")
     return format_short(float(given))

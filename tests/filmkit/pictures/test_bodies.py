@@ -283,7 +283,7 @@ BAD: dict[str, Callable[[], object]] = {
     "many rows": lambda: Rows(np.zeros((49, 2))),
     "words of rows": lambda: Rows(np.eye(3), words=["a"]),
     "bars on too few": lambda: Bars([1, 2], [Slab("a")]),
-    "bars on squares": lambda: Bars([1], [Square()]),  # type: ignore[list-item]
+    "bars on squares": lambda: Bars([1], [Square()]),
     "bar of no width": lambda: Bars([1], side=0),
     "slab of nothing": lambda: Slab(float("nan")),
     "slab of a list": lambda: Slab(["a"]),  # type: ignore[arg-type]
