@@ -194,20 +194,13 @@ class Body(Mobject):
         """Return the least or the largest coordinate of all that is drawn."""
         return float(reduce_func(self.get_all_points()[:, dim]))
 
-    def align_points(self, mobject: Mobject) -> Self:
-        """Refuse what has no frame; bodies always have as many points."""
+    def align_submobjects(self, mobject: Mobject) -> Self:
+        """Give what lies on only one of two bodies an invisible counterpart on the other."""
         if not isinstance(mobject, Body):
             raise SceneCodeError(
                 f"a body turns into another body, not into {type(mobject).__name__}; "
                 "let one vanish and the other appear"
             )
-        return self
-
-    def align_submobjects(self, mobject: Mobject) -> Self:
-        """Give what lies on only one of two bodies an invisible counterpart on the other."""
-        if not isinstance(mobject, Body):
-            super().align_submobjects(mobject)
-            return self
         for one, other in ((self, mobject), (mobject, self)):
             for part in other.submobjects[len(one.submobjects) :]:
                 unseen = part.copy().fade(1)

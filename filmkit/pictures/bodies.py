@@ -160,16 +160,18 @@ class Relief(Body):
         row = _numbers(values, "a relief", MOST)
         unit = self.unit_of(row, height=height) if unit is None else unit
         _positive("a relief", width, unit, depth or 1)
-        count, none = len(row), np.zeros(len(row))
+        count = len(row)
         pitch, near = width / count, np.full(count, depth / 2)
         middles, ends = (np.arange(count) + 0.5) * pitch - width / 2, row / unit
-        low = np.stack([middles - BAR / 2 * pitch, np.minimum(ends, none), -near], axis=1)
-        high = np.stack([middles + BAR / 2 * pitch, np.maximum(ends, none), near], axis=1)
+        low = np.stack([middles - BAR / 2 * pitch, np.minimum(ends, 0), -near], axis=1)
+        high = np.stack([middles + BAR / 2 * pitch, np.maximum(ends, 0), near], axis=1)
         # From the front, a sheet in the plane of zero cannot be seen.
         end = np.array([width / 2, 0.0 if depth else LINE, depth / 2])
         boxes = np.concatenate([[[-end, end]], np.stack([low, high], axis=1)])
-        light = np.array([RAIL, *np.where(row < 0, MINUS, 1.0)])
-        colours = _light(role, "ink") * np.sqrt(light)[:, None]
+        # Less light is less colour where the ground is white.
+        level = np.sqrt([RAIL, *np.where(row < 0, MINUS, 1.0)])[:, None]
+        ground = np.asarray(color_to_rgb(current_theme().background)) * 255
+        colours = ground + (_light(role, "ink") - ground) * level
         super().__init__(boxes, colours, layers=[0, *np.sign(row).astype(int)])
         self.values, self.first, self.unit, self.told = row, 1, unit, told
         self.source = source or TensorSource()
@@ -258,7 +260,7 @@ class Rows(Group):
         self,
         matrix: npt.ArrayLike | Matrix,
         *,
-        gap: float = 0.5,
+        gap: float = 0.7,
         words: Sequence[str] | None = None,
         unit: float | None = None,
         **look: Any,

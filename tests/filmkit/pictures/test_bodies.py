@@ -55,6 +55,13 @@ def test_bars_below_zero_are_darker_and_lie_under_the_line() -> None:
     assert (high - low)[0] == pytest.approx(0.74 * 6 / 5)
 
 
+def test_bars_below_zero_are_paler_on_white() -> None:
+    with use_theme("print"):
+        relief = Relief(ROW, role="key")
+    assert (relief.colours[2] > relief.colours[1]).all()
+    assert (relief.colours[0] > relief.colours[2]).all()
+
+
 def test_reliefs_on_one_scale_can_be_compared() -> None:
     unit = Relief.unit_of(ROW, 3 * ROW, height=1.5)
     small, large = Relief(ROW, unit=unit), Relief(3 * ROW, unit=unit)
@@ -88,7 +95,7 @@ def test_rows_have_one_scale_and_stand_behind_each_other_above_the_floor() -> No
 
 
 def test_one_row_comes_forward_and_goes_back() -> None:
-    rows = Rows(np.stack([ROW] * 4), words="abcd")
+    rows = Rows(np.stack([ROW] * 4), words="abcd", gap=0.5)
     homes = [relief.points.copy() for relief in rows]
     word = rows[1].submobjects[0].points.copy()
     coming = rows.forward(1)
