@@ -18,7 +18,16 @@ from manim import Mobject
 
 from filmkit.core.body import Body
 
-__all__ = ["LIT_SHADES", "SHADES", "clipped", "faces_of", "far_first", "fill", "in_depth"]
+__all__ = [
+    "LIT_SHADES",
+    "SHADES",
+    "clipped",
+    "faces_of",
+    "far_first",
+    "fill",
+    "in_depth",
+    "looks_away",
+]
 
 P = TypeVar("P", bound=Mobject)
 Array = npt.NDArray[np.float64]
@@ -50,13 +59,13 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     is_fixed
         Called with a part: whether it has its place in the frame.
     """
-    hosts: dict[Mobject, Mobject] = {}
+    hosts: dict[Mobject, Body] = {}
     for part in parts:
         if isinstance(part, Body) and part not in hosts:
             hosts.update(dict.fromkeys(part.get_family()[1:], part))
-    lying: dict[Mobject, list[P]] = {}
+    lying: dict[Body, list[P]] = {}
     for part in parts if hosts else ():
-        if part in hosts:
+        if part in hosts and not looks_away(part, hosts[part], eye):
             lying.setdefault(hosts[part], []).append(part)
     free = [part for part in parts if part not in hosts]
     if not any(isinstance(part, Body) for part in free):
@@ -70,6 +79,20 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
         for part in (*(placed[i] for i in order), *fixed):
             painted += [part, *lying.get(part, ())]
     return painted
+
+
+def looks_away(part: Mobject, host: Body, eye: Array) -> bool:
+    """Return whether a part lies on a side of a solid body that an eye (3,) does not see."""
+    axes = host.axes.T
+    if abs(float(np.linalg.det(axes))) < SAME**3:
+        return False
+    points = part.corners if isinstance(part, Body) else part.points
+    own = np.linalg.solve(axes, (np.array([*points, eye]) - host.points[0]).T)
+    least, most, seen_from = own[:, :-1].min(axis=1), own[:, :-1].max(axis=1), own[:, -1]
+    low, high = host.extent
+    near_high = (least > high - SAME) & (most < high + SAME) & (seen_from < high)
+    near_low = (least > low - SAME) & (most < low + SAME) & (seen_from > low)
+    return bool(((near_high | near_low) & (high - low > SAME)).any())
 
 
 def far_first(parts: Sequence[Mobject], eye: Array) -> list[int]:
