@@ -26,7 +26,7 @@ __all__ = [
     "far_first",
     "fill",
     "in_depth",
-    "looks_away",
+    "_looks_away",
 ]
 
 P = TypeVar("P", bound=Mobject)
@@ -65,7 +65,7 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
             hosts.update(dict.fromkeys(part.get_family()[1:], part))
     lying: dict[Body, list[P]] = {}
     for part in parts if hosts else ():
-        if part in hosts and not looks_away(part, hosts[part], eye):
+        if part in hosts and not _looks_away(part, hosts[part], eye):
             lying.setdefault(hosts[part], []).append(part)
     free = [part for part in parts if part not in hosts]
     if not any(isinstance(part, Body) for part in free):
@@ -81,7 +81,7 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     return painted
 
 
-def looks_away(part: Mobject, host: Body, eye: Array) -> bool:
+def _looks_away(part: Mobject, host: Body, eye: Array) -> bool:
     """Return whether a part lies on a side of a solid body that an eye (3,) does not see."""
     axes = host.axes.T
     if abs(float(np.linalg.det(axes))) < SAME**3:
