@@ -19,8 +19,8 @@ ColourMaps = dict[str, list[str]]
 # so many levels from zero, a cell's sign may be lost when a picture is compressed.
 SIGNLESS = 16
 
-# Of bars, in pixels: how finely they are looked at, where a front begins at the latest, how wide the
-# soft edge at its end is, and by how much it is drawn too long.
+# Of bars, in pixels: how finely they are looked at, where a front begins at the latest, how wide
+# the soft edge at its end is, and by how much it is drawn too long.
 STEP, FIRST, EDGE, GROWN = 0.125, 4.0, 1.25, 0.55
 OFF = 2.5  # levels by which a front may be off
 

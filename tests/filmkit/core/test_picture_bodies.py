@@ -184,8 +184,8 @@ def test_a_panel_on_a_body_is_dimmed_by_the_share_that_its_map_gives() -> None:
     assert panel["opacity"] == pytest.approx(np.sqrt(body["light"]))
     assert 0.4 < panel["opacity"] < 0.95
     # Under the cells is the slab's own face.
-    x, y = np.mean(panel["corners"], axis=0) + [0, -0.62 * np.ptp(panel["corners"], axis=0)[1]]
-    face = "#" + "".join(f"{level:02x}" for level in picture[int(y), int(x), :3])
+    (x, y), (_width, height) = np.mean(panel["corners"], axis=0), np.ptp(panel["corners"], axis=0)
+    face = "#" + "".join(f"{level:02x}" for level in picture[int(y - 0.62 * height), int(x), :3])
     trace = make_trace(n_heads=2, d_head=8)
     assert wrong_cells(panel, document["colour_maps"], trace, picture, backing=face) == (0, 24)
 
