@@ -66,6 +66,8 @@ class Body(Mobject):
         How much a length of 1 along the second axis stands for.
     source
         Where the numbers come from.
+    carried
+        What else lies on it, and is drawn right after it with its light, but moves by itself.
 
     Raises
     ------
@@ -99,6 +101,7 @@ class Body(Mobject):
         self.first = 0
         self.unit = 1.0
         self.source = TensorSource()
+        self.carried: Sequence[Mobject] = ()
         self.shadow = shadow
         self.set_boxes(boxes, colours, layers)
         self.set_quads(quads, quad_colours)
@@ -117,6 +120,12 @@ class Body(Mobject):
         self.quads = _places(quads, 4)
         self.quad_colours = _colours(colours, len(self.quads))
         return self
+
+    @property
+    def lying(self) -> list[Mobject]:
+        """All that lies on it: its submobjects, and what it carries."""
+        carried = (member for each in self.carried for member in each.get_family())
+        return [*self.get_family()[1:], *carried]
 
     @property
     def axes(self) -> Array:

@@ -372,7 +372,7 @@ class StageCamera(Camera):
         shares: dict[Mobject, float] = {}
         for body in parts if lamps else ():
             if isinstance(body, Body) and body not in shares:
-                shares.update(dict.fromkeys(body.get_family(), light_on(body, lamps)))
+                shares.update(dict.fromkeys([body, *body.lying], light_on(body, lamps)))
         return shares
 
     def drawn_opacity(self, heatmap: Heatmap) -> float:

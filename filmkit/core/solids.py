@@ -53,7 +53,7 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     hosts: dict[Mobject, Mobject] = {}
     for part in parts:
         if isinstance(part, Body) and part not in hosts:
-            hosts.update(dict.fromkeys(part.get_family()[1:], part))
+            hosts.update(dict.fromkeys(part.lying, part))
     lying: dict[Mobject, list[P]] = {}
     for part in parts if hosts else ():
         if part in hosts:
