@@ -50,14 +50,15 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     is_fixed
         Called with a part: whether it has its place in the frame.
     """
-    hosts: dict[Mobject, Mobject] = {}
+    hosts: dict[Mobject, Body] = {}
     for part in parts:
         if isinstance(part, Body) and part not in hosts:
             hosts.update(dict.fromkeys(part.lying, part))
-    lying: dict[Mobject, list[P]] = {}
-    for part in parts if hosts else ():
-        if part in hosts:
-            lying.setdefault(hosts[part], []).append(part)
+    # In the order of the body, however they came to the scene.
+    lying: dict[Body, list[P]] = {body: [] for body in hosts.values()}
+    number = {part: place for body in lying for place, part in enumerate(body.lying)}
+    for part in sorted((p for p in parts if p in hosts), key=lambda p: (p.z_index, number[p])):
+        lying[hosts[part]].append(part)
     free = [part for part in parts if part not in hosts]
     if not any(isinstance(part, Body) for part in free):
         return list(parts)
