@@ -62,6 +62,7 @@ from .mobjects.whole_pattern import WholePattern as WholePattern
 from .pictures.head_panel import HeadPanel as HeadPanel
 from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
+from .pictures.rows import StandingRow as StandingRow
 from .pictures.stage import Stage as Stage
 from .pictures.tensors import head_matrix as head_matrix
 from .pictures.texts import text_in as text_in

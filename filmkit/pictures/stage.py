@@ -282,13 +282,16 @@ class Stage(PlainStage):
             if isinstance(names, str)
             for name in drawn.listed(mark, names)
         ]
-        reveal, origins = options.pop("reveal", ""), options.pop("origins", None) or {}
 
         def show() -> None:
             """Show what is there by now."""
-            filled = " ".join(name for name in reveal.split() if name not in missing)
-            there = {name: origin for name, origin in origins.items() if name not in missing}
-            self.show(mosaic, later=" ".join(missing), reveal=filled, origins=there, **options)
+            revealed, origins = options.get("reveal", ""), options.get("origins") or {}
+            there = {
+                "later": " ".join(missing),
+                "reveal": " ".join(name for name in revealed.split() if name not in missing),
+                "origins": {name: one for name, one in origins.items() if name not in missing},
+            }
+            self.show(mosaic, **options | there)
 
         show()
         for mark in sorted(happening, key=lambda mark: said.marks.get(mark, 0)):
