@@ -8,7 +8,6 @@ lamps light as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from filmkit.core.body import Body
 from filmkit.core.camera import Shot
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box, Frame
+from filmkit.core.seats import SEATS, shot_of
 from filmkit.core.theme import current_theme
 
 __all__ = ["FLOOR", "GLASS", "Standing", "seat_of"]
@@ -26,9 +26,8 @@ Array = npt.NDArray[np.float64]
 
 GLASS, FLOOR = "glass", "floor"
 
-DEFAULT_SEATS = {GLASS: (14.0, 7.0), FLOOR: (-12.0, 40.0)}  # turn and tilt, in degrees
-LENS = 2.4
-ROUNDS = 30  # in which size and place of a shot settle
+SEATS_BY_DEFAULT = {GLASS: "bench", FLOOR: "stand"}
+HIGHER = "bird"  # seat from which a picture on the floor fills an upright frame
 
 
 class Standing:
@@ -108,23 +107,9 @@ def seat_of(standing: Standing, frame: Frame, room: Box, seat: str) -> Shot:
     seat
         The seat's name; "" for the one from which such pictures are seen by default.
     """
-    turn, tilt = DEFAULT_SEATS[standing.how]
-    points = standing.corners(standing.plan)
-    x, y, z = points.mean(axis=0).tolist()
-    shot = Shot((x, y, z), frame.height, turn, tilt, LENS)
-    right, up, _near = shot.rotation()
-    for _ in range(ROUNDS):
-        seen = Box.between(*_extent(shot.project(points, frame.height)))
-        grow = max(seen.width / room.width, seen.height / room.height)
-        shot = replace(shot, height=shot.height * grow)
-        seen = Box.between(*_extent(shot.project(points, frame.height)))
-        unit = shot.height / frame.height
-        place = np.asarray(shot.center)
-        place = place + (seen.x - room.x) * unit * right + (seen.y - room.y) * unit * up
-        x, y, z = place.tolist()
-        shot = replace(shot, center=(x, y, z))
-    return shot
-
-
-def _extent(points: Array) -> tuple[Array, Array]:
-    return points.min(axis=0), points.max(axis=0)
+    default = HIGHER if standing.how == FLOOR and frame.upright else SEATS_BY_DEFAULT[standing.how]
+    if (name := seat or default) not in SEATS:
+        raise SceneCodeError(f"there is no seat {seat!r}; take of {', '.join(SEATS)}")
+    one, points = SEATS[name], standing.corners(standing.plan)
+    # It is arranged for the shape of the frame already, and turned no further in upright ones.
+    return shot_of(points, frame, into=room, turn=one.turn, tilt=one.tilt, lens=one.lens)
