@@ -79,7 +79,19 @@ from typing import Any, ClassVar, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
-from manim import BLACK, DL, UR, Animation, Group, Mobject, Scene, VGroup, config
+from manim import (
+    BLACK,
+    DL,
+    UR,
+    Animation,
+    Group,
+    Mobject,
+    Scene,
+    VGroup,
+    config,
+    smooth,
+    squish_rate_func,
+)
 
 from extract.trace import Trace
 from extract.trace.contents.tensors import LAYER_TENSORS
@@ -134,7 +146,7 @@ from filmkit.core.seats import seat_shot
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import Theme, current_theme, use_theme
-from filmkit.core.title import COMES, LONGEST_TITLE, Title, comes_last
+from filmkit.core.title import COMES, LONGEST_TITLE, Title
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
 
@@ -286,18 +298,17 @@ def beat(
                 f"the beat {name} does nothing when it is called; write it without async and yield",
                 place_of_code(method),
             )
-        if (letters := max(map(len, questions.values()), default=0)) > MOST_LETTERS:
-            raise SceneCodeError(
-                f"the question of {name} has {letters} letters, and a picture has room for "
-                f"{MOST_LETTERS}: ask shorter, and say the rest in the beat before",
-                place_of_code(method),
-            )
-        if len(title or "") > LONGEST_TITLE:
-            raise SceneCodeError(
-                f"the title of {name} has {len(title or '')} letters, and a picture has room for "
-                f"{LONGEST_TITLE}: name it in a few words, and say the rest",
-                place_of_code(method),
-            )
+        asked = max(map(len, questions.values()), default=0)
+        for what, letters, most, advice in (
+            ("question", asked, MOST_LETTERS, "ask shorter, and say the rest in the beat before"),
+            ("title", len(title or ""), LONGEST_TITLE, "name it in a few words"),
+        ):
+            if letters > most:
+                raise SceneCodeError(
+                    f"the {what} of {name} has {letters} letters, and a picture has room for "
+                    f"{most}: {advice}",
+                    place_of_code(method),
+                )
         # In the body of a class the second method of a name would replace the first.
         if _is_beat(body.get(name)):
             raise SceneCodeError(f"two beats are called {name}; rename one", place_of_code(method))
@@ -766,7 +777,7 @@ class Stage(Scene):
         """Keep the last picture of a beat for a while."""
         moves = [] if self.settings.calm else [self._returned(self.drift, Animation)]
         if title := self._title_to_come():
-            rate = comes_last(seconds)
+            rate = squish_rate_func(smooth, *(time / seconds for time in COMES))
             moves += [Vanish(self._title, rate_func=rate)] if self._title else []
             moves.append(Appear(title, rate_func=rate))
             self._title, self._title_written = title, self._own_title or ""
@@ -1110,11 +1121,8 @@ class Stage(Scene):
         parts = [part for thing in things for part in thing.get_family()]
         parts = parts or [part for part in self.visible_parts() if isinstance(part, Body)]
         words = [part for part in parts if isinstance(vars(part).get("anchor"), np.ndarray)]
-        points = [
-            part.corners if isinstance(part, Body) else part.points
-            for part in parts
-            if not is_fixed(part) and len(part.points)
-        ]
+        standing = [part for part in parts if not is_fixed(part)]
+        points = [part.corners if isinstance(part, Body) else part.points for part in standing]
         corners = np.concatenate([np.zeros((0, 3)), *points])
         shot = seat_shot(seat, corners, self.frame, into=self.below_title, words=words)
         return self.move_camera(shot, **kwargs)
@@ -1136,7 +1144,7 @@ class Stage(Scene):
 
             self.play(self.light_up(tower))
         """
-        if self._lamp not in self.get_mobject_family_members():
+        if self._lamp is None or self._lamp not in self.get_mobject_family_members():
             self._lamp = Lamp((0.0, 0.0, 0.0))
             self._lamp.presence = 0.0
         return MoveLamp(self._lamp, over, **kwargs)

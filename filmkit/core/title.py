@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from manim import VGroup, smooth, squish_rate_func
+from manim import VGroup
 
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.text import Label, few_lines
 from filmkit.core.theme import current_theme, mixed
 
-__all__ = ["COMES", "LONGEST_TITLE", "Title", "comes_last"]
+__all__ = ["COMES", "LONGEST_TITLE", "Title"]
 
 SIZE = 0.051  # of its letters, as a fraction of the frame's shorter side: 64 px of 1080 an em
 AT = 53 / 1080, 15 / 1080  # its upper left corner in the free part, as shares of the same
@@ -61,9 +59,3 @@ class Title(VGroup):
         bottom = float(self.get_bottom()[1]) - GAP * side
         self.below = Box.of(free.left, free.right, free.bottom, bottom)
         pin_to_frame(self)
-
-
-def comes_last(seconds: float) -> Callable[[float], float]:
-    """Return the rate function of a title that comes while a picture stays for so long."""
-    start, end = (time / seconds for time in COMES)
-    return squish_rate_func(smooth, start, end)
