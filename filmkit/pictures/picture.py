@@ -25,7 +25,7 @@ from filmkit.pictures.parts import BAR, Around, Cells, Matrix, Part, Place
 from filmkit.pictures.standing import GLASS, Standing
 from filmkit.pictures.texts import sign
 
-__all__ = ["COLUMN_WORDS", "WORDS", "Mark", "Picture", "PlacedPart"]
+__all__ = ["COLUMN_WORDS", "LAMP", "WORDS", "Mark", "Picture", "PlacedPart"]
 
 WORDS, COLUMN_WORDS, ROWS, MARKED = "words", "column words", "rows", "marked"
 UNMARKED = 0.4  # presence of words that no mark picks out, where others stand out
@@ -36,6 +36,8 @@ HALVINGS = 7  # in which the largest size of parts that are made smaller is foun
 
 Key = tuple[str, str]
 """Name of a part, and which of its pieces."""
+
+LAMP: Key = "light", "lamp"
 
 Arranged = tuple[Mosaic, Mapping[str, Around], Arrangement]
 """A mosaic, what stands around its parts, and where they are."""
@@ -160,6 +162,8 @@ class Picture:
         above columns if it is another.
     headline
         Words that stand over it; the mosaic fills what is left below.
+    into
+        The part of the frame that is filled; all that is free by default.
     stands, light
         How it stands in the room, "glass" or "floor", and the name of the part over which a lamp
         hangs there; "" for neither.
@@ -197,12 +201,13 @@ class Picture:
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
         headline: Mobject | None = None,
+        into: Box | None = None,
         stands: str = "",
         light: str = "",
     ) -> None:
         if words not in (True, False, ROWS, MARKED):
             raise SceneCodeError(f"words={words!r}; choose True, False, {ROWS!r} or {MARKED!r}")
-        self.headline, self.lamp, room = headline, None, frame.free
+        self.headline, self.lamp, room = headline, None, into or frame.free
         if headline is not None:
             top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
             room = Box.of(room.left, room.right, room.bottom, top)
@@ -344,7 +349,7 @@ class Picture:
         found |= {("mark", str(number)): mark for number, mark in enumerate(self.marks)}
         found |= {("label", str(number)): label for number, label in self.labels.items()}
         if self.lamp is not None:
-            found["light", "lamp"] = self.lamp
+            found[LAMP] = self.lamp
         return found if self.headline is None else found | {("headline", "whole"): self.headline}
 
 

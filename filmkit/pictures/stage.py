@@ -28,7 +28,7 @@ from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.account import account
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Cells, Free, Part
-from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Key, Mark, Picture, PlacedPart
+from filmkit.pictures.picture import COLUMN_WORDS, LAMP, WORDS, Key, Mark, Picture, PlacedPart
 from filmkit.pictures.standing import FLOOR, GLASS, seat_of
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.transition import Transition
@@ -209,6 +209,7 @@ class Stage(PlainStage):
             marks=marks,
             lit=lit,
             headline=headline,
+            into=self.below_title,
             stands=stands,
             light=light,
         )
@@ -219,7 +220,8 @@ class Stage(PlainStage):
                     set_presence(part.whole, self.theme.dim)
         before = self._seen()
         filled = _emptied(picture, before, drawn.listed("reveal", reveal))
-        kept = {member for piece in before.values() for member in piece.get_family()} | self.carried
+        kept = {member for piece in before.values() for member in piece.get_family()}
+        kept |= self.carried | self.title_parts
         # Animations of the camera have left empty ones there, which nobody sees leaving.
         self.remove(*(m for m in self.mobjects if not m.family_members_with_points()))
         way = Transition(
@@ -318,7 +320,8 @@ class Stage(PlainStage):
         """Return what is on the scene of the picture before."""
         on_scene = set(self.get_mobject_family_members())
         pieces = self._picture.pieces if self._picture else {}
-        return {key: piece for key, piece in pieces.items() if on_scene & set(piece.get_family())}
+        seen = {key: piece for key, piece in pieces.items() if on_scene & set(piece.get_family())}
+        return seen | ({LAMP: self._lamp} if self._lamp in on_scene else {})
 
     def _play(self, way: Transition, filled: Filled, seat: str, run_time: float) -> None:
         """Play the way from the picture on screen to another one, also from and to space."""
@@ -331,7 +334,7 @@ class Stage(PlainStage):
             way.moves.append(self.move_camera(end))
         elif way.is_none and not filled:
             return
-        self._picture, self.headline = way.after, way.after.headline
+        self._picture, self.headline, self._lamp = way.after, way.after.headline, way.after.lamp
         for old, new in way.replaced:
             self._add_whole(old)
             self.replace(old, new)
