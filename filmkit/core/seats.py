@@ -22,8 +22,6 @@ from filmkit.core.geometry import Box, Frame
 
 __all__ = ["SEATS", "Seat", "default_seat", "seat_shot", "shot_of"]
 
-Array = npt.NDArray[np.float64]
-
 LENS = 2.4  # of a shot that is not taken from a seat
 SIDES = np.arange(2)  # across, and up
 ROUNDS = 40  # in which the place of the eye settles
