@@ -32,9 +32,9 @@ class StandingRow(Group):
     """The row of a part as a relief that stands exactly over its cells.
 
     Bars stand on a zero line, up for positive numbers and down for negative ones, in the colour of
-    the part's title; the scale of heights is linear, and that of the part. On the floor the lowest
-    bar reaches the cells; on glass, and in a flat picture, the zero line is in the middle of the
-    row. Cells that the mask removes have no bar.
+    the part's title; the scale of heights is linear, and that of the part. The zero line is in the
+    middle of the row, or higher, so that in the room no bar goes below the floor. Cells that the
+    mask removes have no bar.
 
     Parameters
     ----------
@@ -70,10 +70,9 @@ class StandingRow(Group):
         ink = part.colour or current_theme().ink
         places = part.cells.of_row(row).items()
         self.bodies = [_Relief(block, place, ink, high) for block, place in places]
-        # All of them stand on one zero line.
-        lift = max(body.lift for body in self.bodies)
+        lowest = min(float(body.foot[1] + body.extent[0, 1]) for body in self.bodies)
         for body in self.bodies:
-            body.lift = lift
+            body.lift = max(0.0, -lowest) if "pane" in part.pieces else 0.0
         super().__init__(*self.bodies)
         self.rise(1.0)
 
@@ -106,8 +105,10 @@ class _Relief(Body):
 
     Attributes
     ----------
+    foot : (3,)
+        The middle of the row's first side.
     lift
-        Height of the zero line over the cells.
+        Height of the zero line over that.
     """
 
     kind: ClassVar[str] = "relief"
@@ -124,7 +125,6 @@ class _Relief(Body):
         pitch = length / count
         lies = bool(abs(down[1]) < deep / 2)
         near = DEEP * min(deep, pitch)
-        self.lift = max(0.0, -float(ends.min())) if lies else 0.0
         middles = (np.arange(count) + 0.5) * pitch
         low = np.stack([middles - BAR / 2 * pitch, np.minimum(ends, 0.0), np.zeros(count)], axis=1)
         top = np.stack([middles + BAR / 2 * pitch, np.maximum(ends, 0), np.full(count, near)], 1)
@@ -140,7 +140,7 @@ class _Relief(Body):
         self.source = block.source.part((row, row + 1), (0, count))
         # On the floor it stands on the middle of its row, on glass before it.
         self.foot = start + down / 2 - [0.0, 0.0, near / 2 * lies]
-        self.right = along / length
+        self.right, self.lift = along / length, 0.0
 
     def rise(self, share: float) -> None:
         """Stand as high as a share of the whole height."""

@@ -26,8 +26,8 @@ Array = npt.NDArray[np.float64]
 
 GLASS, FLOOR = "glass", "floor"
 
-SEATS_BY_DEFAULT = {GLASS: "bench", FLOOR: "stand"}
-HIGHER = "bird"  # seat from which a picture on the floor fills an upright frame
+SEATS_BY_DEFAULT = {GLASS: "bench", FLOOR: "bird"}
+LONG = 2.4  # lens with which far words on the floor can be read
 
 
 class Standing:
@@ -107,9 +107,9 @@ def seat_of(standing: Standing, frame: Frame, room: Box, seat: str) -> Shot:
     seat
         The seat's name; "" for the one from which such pictures are seen by default.
     """
-    default = HIGHER if standing.how == FLOOR and frame.upright else SEATS_BY_DEFAULT[standing.how]
-    if (name := seat or default) not in SEATS:
+    if (name := seat or SEATS_BY_DEFAULT[standing.how]) not in SEATS:
         raise SceneCodeError(f"there is no seat {seat!r}; take of {', '.join(SEATS)}")
     one, points = SEATS[name], standing.corners(standing.plan)
     # It is arranged for the shape of the frame already, and turned no further in upright ones.
-    return shot_of(points, frame, into=room, turn=one.turn, tilt=one.tilt, lens=one.lens)
+    lens = LONG if standing.how == FLOOR else one.lens
+    return shot_of(points, frame, into=room, turn=one.turn, tilt=one.tilt, lens=lens)

@@ -205,7 +205,7 @@ def test_bars_stand_over_their_cells_as_high_as_their_numbers(stands: str) -> No
     np.testing.assert_allclose((bars[:, 1] - bars[:, 0])[:, 0], 0.74 * width)
     assert body.source.index[0] == (cells.source.index[0][0] + 3, cells.source.index[0][0] + 4)
     if stands == "floor":
-        assert bars[..., 1].min() == pytest.approx(0.0)
+        assert body.at(body.boxes)[..., 1].min() == pytest.approx(0.0)
         assert bars[..., 2].mean() == pytest.approx(cells.at(3.5, 0)[2])
     else:
         zero = body.points[0]
@@ -238,6 +238,13 @@ def test_a_row_of_a_cut_matrix_is_on_one_zero_line() -> None:
     assert [len(body.values) for body in row.bodies] == [30, 10]
     first, last = (body.points[0, 1] for body in row.bodies)
     assert first == last > 0
+
+
+def test_no_bar_of_a_row_on_glass_goes_below_the_floor() -> None:
+    _stage, row = row_after(shows("Q K", stands="glass"), "Q", -1)
+    (body,) = row.bodies
+    assert body.values.min() < 0
+    assert body.corners[:, 1].min() == pytest.approx(0.0)
 
 
 def test_masked_cells_have_no_bar() -> None:
