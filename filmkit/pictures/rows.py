@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from manim import Animation, Group, color_to_rgb
 
 from filmkit.core.animations import AnimateWith, set_presence
@@ -16,8 +15,6 @@ from filmkit.core.theme import current_theme
 from filmkit.pictures.picture import PlacedPart
 
 __all__ = ["StandingRow"]
-
-Array = npt.NDArray[np.float64]
 
 HIGH = 1.2  # length of the bar of the largest number of a scale, in scene units
 BAR = 0.74  # width of a bar, as a share of a cell's
