@@ -12,7 +12,7 @@ from filmkit.core.animations import presence
 from filmkit.core.body import Body, Lamp
 from filmkit.core.errors import SceneCodeError
 from filmkit.pictures.parts import Matrix
-from filmkit.pictures.rows import StandingRow
+from filmkit.pictures.rows import HIGH, StandingRow
 from tests.support.mosaics import SIZES, perform, shows
 
 MOSAIC, TALL = "Q × Kt = scores", "Q × Kt\n. = scores"
@@ -201,6 +201,7 @@ def test_bars_stand_over_their_cells_as_high_as_their_numbers(stands: str) -> No
     )
     heights = (bars[:, 1] - bars[:, 0])[:, 1]
     np.testing.assert_allclose(heights * body.unit, np.abs(cells.values[3]), atol=1e-12)
+    assert body.unit * HIGH == pytest.approx(max(-cells.norm.vmin, cells.norm.vmax))
     width = cells.at(0, 1)[0] - cells.at(0, 0)[0]
     np.testing.assert_allclose((bars[:, 1] - bars[:, 0])[:, 0], 0.74 * width)
     assert body.source.index[0] == (cells.source.index[0][0] + 3, cells.source.index[0][0] + 4)
