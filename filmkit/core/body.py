@@ -66,6 +66,8 @@ class Body(Mobject):
         How much a length of 1 along the second axis stands for.
     source
         Where the numbers come from.
+    is_light : bool
+        Whether it is light itself, which needs no lamp to be seen.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class Body(Mobject):
     """
 
     kind: ClassVar[str] = ""
+    is_light: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -231,8 +234,10 @@ def light_on(body: Body, lamps: Iterable[Lamp]) -> float:
 
     What a lamp is aimed at has all of it. It falls off with the distance from there, as
     (1 + (distance / radius)²) to the power of -1.75, which only takes roots: these are the same on
-    every processor.
+    every processor. A body that is light itself always has all of it.
     """
+    if body.is_light:
+        return 1.0
     low, high = body.corners.min(axis=0), body.corners.max(axis=0)
     power = reached = 0.0
     for lamp in lamps:
