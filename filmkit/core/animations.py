@@ -33,6 +33,7 @@ from manim import (
     squish_rate_func,
 )
 
+from filmkit.core.body import Lamp
 from filmkit.core.camera import Shot, StageCamera, presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
@@ -49,6 +50,7 @@ __all__ = [
     "Glide",
     "MoveCamera",
     "MoveFromCopy",
+    "MoveLamp",
     "Presence",
     "Recolour",
     "Reveal",
@@ -237,6 +239,31 @@ class MoveCamera(InPlaceAnimation):
 
     def step(self, alpha: float) -> None:
         self.camera.shot = self.origin.mix(self.shot, alpha) if alpha < 1 else self.shot
+
+
+class MoveLamp(InPlaceAnimation):
+    """Move a lamp over something else; one that is out goes on there.
+
+    Parameters
+    ----------
+    lamp
+        The lamp; it is added to the scene.
+    over : Mobject or (3,) or None
+        What it is aimed at when this begins; None to put it out.
+        :meth:`filmkit.core.stage.Stage.light_up` makes this animation.
+    """
+
+    def __init__(self, lamp: Lamp, over: Mobject | npt.ArrayLike | None, **kwargs: Any) -> None:
+        super().__init__(lamp, introducer=True, **kwargs)
+        self.over = over
+
+    def evenly(self) -> Iterator[Change]:
+        lamp = self.mobject
+        if self.over is not None:
+            aimed = lamp.copy().aim(self.over).points
+            start = lamp.points if presence(lamp) else aimed
+            yield partial(setattr, lamp, "points"), start, aimed
+        yield partial(setattr, lamp, "presence"), presence(lamp), float(self.over is not None)
 
 
 class Drift(InPlaceAnimation):

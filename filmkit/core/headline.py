@@ -13,14 +13,12 @@ from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.language import NO_TAG
 from filmkit.core.light import glow
-from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
+from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines, few_lines
 from filmkit.core.theme import current_theme
 
 __all__ = ["Headline"]
 
 DISPLAY, LINE = 0.09, 0.042  # sizes of the figure, at most, and of the line below it
-MAX_LINES, SMALLER = 2, 0.94  # of the figure, and by how much it shrinks until it has no more
-BOLD = 0.92  # width of letters as a share of that of bold ones
 SHINE = 0.5  # how much light the figure gives
 ABOVE, GAP = 0.18, 0.16  # over them, and between them, in scene units
 BLANKS = " ", NO_BREAK_SPACE
@@ -64,11 +62,7 @@ class Headline(VGroup):
         self.frame, free = frame, frame.free
         self.figure, self.line = VGroup(), VGroup()
         y = free.top - ABOVE
-        size = DISPLAY
-        lines = break_lines(figure, BOLD * free.width, size=size) if figure else []
-        while len(lines) > MAX_LINES:
-            size *= SMALLER
-            lines = break_lines(figure, BOLD * free.width, size=size)
+        lines, size = few_lines(figure, free.width, size=DISPLAY)
         for text in lines:
             label = Label(text, size=size, colour=colour, weight="semibold")
             label.shrink_to(free.width)

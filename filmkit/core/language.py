@@ -71,6 +71,9 @@ QUESTION = "ask_"
 CHOICE = "choice"
 """Ends the context of the message that says how an answer is written where it stands alone."""
 
+TITLE = "title"
+"""Ends the context of the message that is the title of a beat's picture."""
+
 CATALOGUES, NARRATION = "locale", "narration"
 
 NO_TAG = "\N{WORD JOINER}"

@@ -46,6 +46,19 @@ right, so that pages can show it beside what was guessed::
 
         @beat(ask="How many heads look back? [{few}], [{some}] or [{many}]?", answer="few")
 
+A beat may have a title, the short name of its picture. It comes last, half a second after the
+beat's own animations have ended, and stays at the upper left until a beat has another one, or
+``title=""`` for none; facts in braces are filled in. Pictures fill what is left below it, which is
+:attr:`Stage.below_title`::
+
+        @beat(title="Dot product")
+        def dot_product(self):
+            ...
+
+Things in the room are seen from a named seat, under the one light of their picture::
+
+            self.play(self.see_from("bench", row, tower), self.light_up(tower))
+
 Whatever several beats need is made in :meth:`Stage.prepare` and kept as an attribute. Beats must be
 deterministic and use no time-based updaters: then the picture at which a beat begins depends on
 the trace, the settings and the theme alone, and each beat can be rendered by itself.
@@ -74,6 +87,7 @@ from filmkit.core.animations import (
     Appear,
     Drift,
     MoveCamera,
+    MoveLamp,
     Presence,
     Vanish,
     first_half,
@@ -82,7 +96,8 @@ from filmkit.core.animations import (
     visible_parts,
 )
 from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
-from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.body import Body, Lamp
+from filmkit.core.camera import Shot, is_fixed, pin_to_frame
 from filmkit.core.card import Card, faded
 from filmkit.core.display import display_key
 from filmkit.core.errors import (
@@ -99,6 +114,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import (
     CHOICE,
     QUESTION,
+    TITLE,
     _,
     catalogue_folder,
     narrated,
@@ -114,9 +130,11 @@ from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
 from filmkit.core.quantities import draws_before, has_keys, place_of
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
+from filmkit.core.seats import seat_shot
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import Theme, current_theme, use_theme
+from filmkit.core.title import COMES, LONGEST_TITLE, Title, comes_last
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
 
@@ -158,6 +176,8 @@ class _BeatMark:
         How such an answer is written where it stands alone.
     loop
         Whether a deck repeats it.
+    title
+        Name of its picture; "" for none, and None for that of the beat before.
     """
 
     when: Callable[[Trace], bool]
@@ -166,6 +186,7 @@ class _BeatMark:
     answer: str
     choice: str
     loop: bool
+    title: str | None
 
 
 @overload
@@ -180,6 +201,7 @@ def beat(
     answer: str = "",
     choice: str = "{choice}",
     loop: bool = False,
+    title: str | None = None,
     **variants: str,
 ) -> Callable[[BeatT], BeatT]: ...
 
@@ -193,6 +215,7 @@ def beat(
     answer: str = "",
     choice: str = "{choice}",
     loop: bool = False,
+    title: str | None = None,
     **variants: str,
 ) -> BeatT | Callable[[BeatT], BeatT]:
     """Mark a method of a :class:`Stage` as a beat; a decorator with or without arguments.
@@ -214,6 +237,9 @@ def beat(
         needs its unit.
     loop
         Whether a deck plays the beat over and over until the next step.
+    title
+        Short name of its picture, with facts in braces, of at most 80 letters; "" for none. By
+        default that of the beat before stays.
     **variants
         Several versions of the narration, instead of the docstring; :meth:`Stage.variant` returns
         the name of the one to use.
@@ -234,11 +260,12 @@ def beat(
     """
     questions = ask if isinstance(ask, Mapping) else {"": ask} if ask != "" else {}
     asked = (("ask", text) for text in questions.values())
-    for option, text in [*asked, ("answer", answer), ("choice", choice), *variants.items()]:
+    named = ("answer", answer), ("choice", choice), ("title", title or "")
+    for option, text in [*asked, *named, *variants.items()]:
         if not isinstance(text, str):
             raise SceneCodeError(
-                f"{option}={text!r} is no text; @beat takes when, ask, answer, choice, loop, and "
-                "the texts of variants by their names"
+                f"{option}={text!r} is no text; @beat takes when, ask, answer, choice, loop, "
+                "title, and the texts of variants by their names"
             )
 
     def mark(method: BeatT) -> BeatT:
@@ -265,6 +292,12 @@ def beat(
                 f"{MOST_LETTERS}: ask shorter, and say the rest in the beat before",
                 place_of_code(method),
             )
+        if len(title or "") > LONGEST_TITLE:
+            raise SceneCodeError(
+                f"the title of {name} has {len(title or '')} letters, and a picture has room for "
+                f"{LONGEST_TITLE}: name it in a few words, and say the rest",
+                place_of_code(method),
+            )
         # In the body of a class the second method of a name would replace the first.
         if _is_beat(body.get(name)):
             raise SceneCodeError(f"two beats are called {name}; rename one", place_of_code(method))
@@ -272,7 +305,7 @@ def beat(
             require_call(when, f"when of the beat {name}", None)
 
         method.__dict__["beat"] = _BeatMark(
-            when or (lambda trace: True), variants, questions, answer, choice, loop
+            when or (lambda trace: True), variants, questions, answer, choice, loop, title
         )
         return method
 
@@ -440,6 +473,9 @@ class Stage(Scene):
         self.playing = ""
         self._waited_for: dict[str, float] = {}
         self._card: Card | None = None
+        self._title: Title | None = None
+        self._title_written = ""
+        self._lamp: Lamp | None = None
         self.headline: Mobject | None = None
         self._behind: dict[Mobject, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
@@ -679,7 +715,8 @@ class Stage(Scene):
                     place_of_code(method),
                 )
             # A little longer than what happens, so that the last of it can be seen.
-            length = max(spoken, played + self.theme.tempo.breath)
+            wait = COMES[1] if self._title_to_come() else 0.0
+            length = max(spoken, played + wait + self.theme.tempo.breath)
             with self._part(name, tail=True):
                 self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - played)
                 if asks:
@@ -727,10 +764,62 @@ class Stage(Scene):
 
     def _play_tail(self, seconds: float) -> None:
         """Keep the last picture of a beat for a while."""
-        if self.settings.calm:
-            self.wait(seconds)
+        moves = [] if self.settings.calm else [self._returned(self.drift, Animation)]
+        if title := self._title_to_come():
+            rate = comes_last(seconds)
+            moves += [Vanish(self._title, rate_func=rate)] if self._title else []
+            moves.append(Appear(title, rate_func=rate))
+            self._title, self._title_written = title, self._own_title or ""
+        if moves:
+            self.play(*moves, run_time=seconds)
         else:
-            self.play(self._returned(self.drift, Animation), run_time=seconds)
+            self.wait(seconds)
+
+    # Titles
+
+    @property
+    def below_title(self) -> Box:
+        """The free part of the frame, below the title with which the beat that plays now ends."""
+        title = self._last_title()
+        return title.below if title else self.frame.free
+
+    @property
+    def title_parts(self) -> set[Mobject]:
+        """The title that is there now, with its lines, which picture after picture leaves alone."""
+        return set(self._title.get_family()) if self._title else set()
+
+    @property
+    def _own_title(self) -> str | None:
+        """The title that the beat that plays now has of its own, in English and on one line."""
+        method = getattr(type(self), self.playing, None)
+        title = cast(Any, method).beat.title if _is_beat(method) else None
+        return None if title is None else one_line(title)
+
+    def _last_title(self) -> Title | None:
+        """Return the title that is seen when the beat that plays now has ended."""
+        if (written := self._own_title) is None:
+            return self._title
+        said = narrated(self.playing, TITLE, written)
+        text = self._filled_in(self.playing, written, said).text
+        there = self._title is not None and self._title.text == text
+        return self._title if there else Title(text, self.frame) if text else None
+
+    def _title_to_come(self) -> Title | None:
+        """Return the title that appears at the end of the beat; None if it needs not."""
+        title = None if self._card else self._last_title()
+        return None if title in self.get_mobject_family_members() else title
+
+    def _title_leaving(self, animations: Sequence[Any]) -> list[Animation]:
+        """Return the animation in which a title leaves that is not that of the beat, if it does.
+
+        It takes no longer than what it goes along with.
+        """
+        title, small = self._title, self.theme.tempo.small
+        if title is None or self._own_title in (None, self._title_written):
+            return []
+        self._title = None
+        times = (each.run_time for each in animations if isinstance(each, Animation))
+        return [Vanish(title, run_time=min(small, max(times, default=small)))]
 
     # Words over a picture
 
@@ -761,6 +850,8 @@ class Stage(Scene):
     def _put_away_card(self) -> None:
         """Let the words go, and the picture come back, if there are any."""
         if self._card is not None:
+            if self._own_title not in (None, self._title_written):
+                self._behind = {p: v for p, v in self._behind.items() if p not in self.title_parts}
             self.play(
                 Vanish(self._card), *faded(self._behind, 1.0), run_time=self.theme.tempo.small
             )
@@ -945,7 +1036,7 @@ class Stage(Scene):
                     f"play takes animations, not a {type(animation).__name__}: "
                     f"write self.play(Appear(...))"
                 )
-        super().play(*animations, **kwargs)
+        super().play(*animations, *self._title_leaving(animations), **kwargs)
 
     def remove(self, *mobjects: Mobject) -> Stage:
         # Manim removes a group only if the group itself was added, not if its members were.
@@ -994,6 +1085,62 @@ class Stage(Scene):
         visible = shot_box(Box.around(boxes), self.frame, min_zoom=min_zoom)
         return self.move_camera(Shot.of_box(visible), **kwargs)
 
+    def see_from(self, seat: str = "", *things: Mobject, **kwargs: Any) -> MoveCamera:
+        """Return an animation that moves the camera to a seat from which things are well seen.
+
+        They fill three quarters of the frame, below its title.
+
+        Parameters
+        ----------
+        seat
+            Name of the seat, one of :data:`filmkit.core.seats.SEATS`; by default that of
+            :func:`~filmkit.core.seats.default_seat`.
+        *things
+            What is seen: bodies, or whatever has its place in the room. By default all bodies on
+            the scene.
+        **kwargs
+            For the animation, such as ``run_time``.
+
+        Examples
+        --------
+        ::
+
+            self.play(self.see_from("balcony", row, arcs), run_time=4)
+        """
+        parts = [part for thing in things for part in thing.get_family()]
+        parts = parts or [part for part in self.visible_parts() if isinstance(part, Body)]
+        words = [part for part in parts if isinstance(vars(part).get("anchor"), np.ndarray)]
+        points = [
+            part.corners if isinstance(part, Body) else part.points
+            for part in parts
+            if not is_fixed(part) and len(part.points)
+        ]
+        corners = np.concatenate([np.zeros((0, 3)), *points])
+        shot = seat_shot(seat, corners, self.frame, into=self.below_title, words=words)
+        return self.move_camera(shot, **kwargs)
+
+    def light_up(self, over: Mobject | npt.ArrayLike | None, **kwargs: Any) -> Animation:
+        """Return an animation that moves the one light of a picture over something in the room.
+
+        Parameters
+        ----------
+        over : Mobject or (3,) or None
+            What it is aimed at, as for :class:`~filmkit.core.body.Lamp`. The first time it goes on
+            there. None puts it out: then all bodies are seen in full light.
+        **kwargs
+            For the animation, such as ``run_time``.
+
+        Examples
+        --------
+        ::
+
+            self.play(self.light_up(tower))
+        """
+        if self._lamp not in self.get_mobject_family_members():
+            self._lamp = Lamp((0.0, 0.0, 0.0))
+            self._lamp.presence = 0.0
+        return MoveLamp(self._lamp, over, **kwargs)
+
     def visible_parts(self) -> list[Mobject]:
         """Return every mobject with points and a presence above 0."""
         return visible_parts(self.mobjects)
@@ -1039,6 +1186,7 @@ class Stage(Scene):
                     "Highlight(...)"
                 )
         spared = {member for mobject in kept for member in mobject.get_family()}
+        spared |= {*self.title_parts, *([self._lamp] if self._lamp else [])}
         before = {part: presence(part) for part in self.visible_parts() if part not in spared}
         if before:
             self.play(*self.dim(*before, to=to, **kwargs))

@@ -45,6 +45,7 @@ __all__ = [
     "TextLine",
     "Tick",
     "break_lines",
+    "few_lines",
     "fit_size",
     "fit_word",
     "text_width",
@@ -55,6 +56,8 @@ __all__ = [
 # size scaled down does not show it.
 RENDER_SIZE = 144
 UNBROKEN = 100_000  # width for Pango in pixels; no line is as long at the render size
+BOLD = 0.92  # width of letters as a share of that of bold ones
+FEW_LINES, SMALLER = 2, 0.94  # of a title, and by how much it shrinks until it has no more
 FEW_UNITS = 16  # of a text's parts, that are measured first to break it
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of lines in a formula, in manim's units at the size of `MathTypst`
@@ -421,6 +424,16 @@ def break_lines(text: str, width: float, *, size: float | None = None) -> list[s
         lines, width = narrower, 0.95 * width
         narrower = _filled(text, width, size)
     return [line.replace(NO_BREAK_SPACE, " ") for line in lines]
+
+
+def few_lines(text: str, width: float, *, size: float) -> tuple[list[str], float]:
+    """Break a bold text into two lines at most, smaller if need be; return them and their size.
+
+    Parameters are those of :func:`break_lines`.
+    """
+    while len(lines := break_lines(text, BOLD * width, size=size)) > FEW_LINES:
+        size *= SMALLER
+    return lines, size
 
 
 def _filled(text: str, width: float, size: float | None) -> list[str]:

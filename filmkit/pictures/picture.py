@@ -156,6 +156,8 @@ class Picture:
         above columns if it is another.
     headline
         Words that stand over it; the mosaic fills what is left below.
+    into
+        The part of the frame that is filled; all that is free by default.
 
     Attributes
     ----------
@@ -184,10 +186,11 @@ class Picture:
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
         headline: Mobject | None = None,
+        into: Box | None = None,
     ) -> None:
         if words not in (True, False, ROWS, MARKED):
             raise SceneCodeError(f"words={words!r}; choose True, False, {ROWS!r} or {MARKED!r}")
-        self.headline, room = headline, frame.free
+        self.headline, room = headline, into or frame.free
         if headline is not None:
             top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
             room = Box.of(room.left, room.right, room.bottom, top)

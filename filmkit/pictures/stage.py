@@ -182,6 +182,7 @@ class Stage(PlainStage):
             marks=marks,
             lit=lit,
             headline=headline,
+            into=self.below_title,
         )
         if focus is not None:
             strong = drawn.listed("focus", focus)
@@ -190,7 +191,8 @@ class Stage(PlainStage):
                     set_presence(part.whole, self.theme.dim)
         before = self._seen()
         filled = _emptied(picture, before, drawn.listed("reveal", reveal))
-        kept = {member for piece in before.values() for member in piece.get_family()} | self.carried
+        kept = {member for piece in before.values() for member in piece.get_family()}
+        kept |= self.carried | self.title_parts
         # Animations of the camera have left empty ones there, which nobody sees leaving.
         self.remove(*(m for m in self.mobjects if not m.family_members_with_points()))
         way = Transition(

@@ -35,6 +35,7 @@ from filmkit.core.language import (
     DEFAULT_LANGUAGE,
     KIT_CATALOGUES,
     QUESTION,
+    TITLE,
     Language,
     beat_title,
     known_languages,
@@ -108,6 +109,7 @@ def _narrated(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
             said = {str(each.arg): each.value for each in given if each.arg not in UNSAID}
             asked = ast.literal_eval(said.pop("ask", ast.Constant("")))
             choice = ast.literal_eval(said.pop("choice", ast.Constant("")))
+            title = ast.literal_eval(said.pop("title", ast.Constant(None)))
             narrations = {name: ast.literal_eval(text) for name, text in said.items()}
             narrations = narrations or {"": ast.get_docstring(method) or ""}
             questions = asked if isinstance(asked, dict) else {"": asked}
@@ -118,6 +120,8 @@ def _narrated(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
                         yield narration_context(beat, variant), line, []
             if choice:
                 yield narration_context(asking, CHOICE), choice, []
+            if title:
+                yield narration_context(method.name, TITLE), one_line(title), []
 
 
 def _name(node: ast.expr) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from manim import DL, UR, Animation, Group, Mobject, VMobject, linear, smooth
+from manim import Animation, Group, Mobject, VMobject, linear, smooth
 
 from filmkit.core.animations import AnimateWith, presence, set_presence
 from filmkit.core.camera import Shot
@@ -28,6 +28,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import mirrored
 from filmkit.core.norm import LINEAR_SHARE, Norm, TensorSource
 from filmkit.core.quantities import QUANTITIES
+from filmkit.core.seats import shot_of
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 
@@ -43,7 +44,6 @@ __all__ = [
     "Pose",
     "Slab",
     "Solid",
-    "shot_of",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -58,9 +58,6 @@ APART = 2.6  # pitch of tokens that are apart, in pitches of the block
 AWAY = 2.2  # from where new slabs come, in scene units
 TURN, TILT = 36.0, 13.0  # direction of the shots, in degrees
 UPRIGHT_TURN, UPRIGHT_TILT = 50.0, 17.0  # the same in frames that are no wider than high
-LENS = 2.4
-ROUNDS = 40  # in which a shot's size and place settle
-LEAST = 0.1  # share of a box that words leave to a body at least
 COMING = 3  # slabs that come at the same time
 FRONT = ((0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 0), (0, 0, 0))
 FACE = ((1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1), (1, 0, 0))
@@ -163,62 +160,11 @@ class Solid(Group):
         into
             Box of the frame that is filled; its free part by default.
         words
-            Words that are in it too, as for :func:`shot_of`.
+            Words that are in it too, as for :func:`~filmkit.core.seats.shot_of`.
         """
         corners = [solid.corners for solid in (self, *others)]
         turn, tilt = (UPRIGHT_TURN, UPRIGHT_TILT) if frame.upright else (TURN, TILT)
         return shot_of(np.concatenate(corners), frame, into=into, turn=turn, tilt=tilt, words=words)
-
-
-def shot_of(
-    points: npt.ArrayLike,
-    frame: Frame,
-    *,
-    into: Box | None = None,
-    turn: float,
-    tilt: float,
-    words: Sequence[Mobject] = (),
-) -> Shot:
-    """Return the shot in which points (n, 3) of the room fill a box of the frame.
-
-    Parameters
-    ----------
-    points, frame
-        The points, and the frame.
-    into
-        The box; the free part of the frame by default.
-    turn, tilt
-        From how far to the right and above, in degrees.
-    words
-        Words that stand upright at points of the room and are in the box too; see
-        :func:`filmkit.world.standing.words_at`.
-    """
-    points = np.asarray(points, dtype=float)
-    into = into or frame.free
-    x, y, z = ((points.min(axis=0) + points.max(axis=0)) / 2).tolist()
-    shot = Shot((x, y, z), frame.height, turn, tilt, LENS)
-    right, up, _ = shot.rotation()
-    anchors = np.array([word.anchor for word in words]).reshape(-1, 3)
-    # How far each reaches from its point: words do, to the left and below and to the right and
-    # above; what else is seen does not.
-    none = np.zeros((2, 2))
-    before = np.array([*none, *(word.get_corner(DL)[:2] for word in words)])
-    beyond = np.array([*none, *(word.get_corner(UR)[:2] for word in words)])
-    # Size and place depend on each other through the perspective; a few rounds settle both.
-    for _ in range(ROUNDS):
-        seen = shot.project(points, frame.height)[:, :2]
-        at = shot.project(anchors, frame.height)[:, :2]
-        seen = np.array([seen.min(axis=0), seen.max(axis=0), *at])
-        # Lengths between points grow with the picture; words keep their size.
-        apart = seen[:, None] - seen
-        left = [into.width, into.height] - beyond[:, None] + before
-        grow = np.max(apart / np.maximum(left, LEAST * into.width))
-        low, high = (seen / grow + before).min(axis=0), (seen / grow + beyond).max(axis=0)
-        shot = replace(shot, height=shot.height * grow)
-        across, above = ((low + high) / 2 - [into.x, into.y]) * shot.height / frame.height
-        x, y, z = (np.asarray(shot.center) + across * right + above * up).tolist()
-        shot = replace(shot, center=(x, y, z))
-    return shot
 
 
 class Slab(Solid):

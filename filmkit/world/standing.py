@@ -33,7 +33,7 @@ def stand(stage: Stage, shot: Shot, *things: Mobject, moves: Sequence[Animation]
     moves
         What else happens meanwhile.
     """
-    members = {member for thing in things for member in thing.get_family()}
+    members = {member for thing in things for member in thing.get_family()} | stage.title_parts
     here = set(stage.get_mobject_family_members())
     gone = [part for part in stage.visible_parts() if part not in members]
     new = [thing for thing in things if not here & set(thing.get_family())]
@@ -50,8 +50,9 @@ def stand(stage: Stage, shot: Shot, *things: Mobject, moves: Sequence[Animation]
 def stand_at_once(stage: Stage, *things: Mobject, shot: Shot | None = None) -> None:
     """Leave nothing but things on a stage, in this order, and put the camera somewhere."""
     stage.camera.shot = shot or stage.camera.shot
+    title = [mobject for mobject in stage.mobjects if mobject in stage.title_parts]
     stage.remove(*stage.mobjects)
-    stage.add(*things)
+    stage.add(*things, *title)
 
 
 def words_at(

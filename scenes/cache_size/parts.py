@@ -19,9 +19,10 @@ from extract.facts.v2_report import v2_cache_claim
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.light import glow, mirrored
+from filmkit.core.seats import shot_of
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.ribbon import filled
-from filmkit.world.block import Pose, Solid, shot_of
+from filmkit.world.block import Pose, Solid
 from filmkit.world.box import GlassBox, SketchBody, keys_and_values, slices
 from filmkit.world.lamps import LampCard
 from filmkit.world.words import words_in_columns

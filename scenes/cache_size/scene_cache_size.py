@@ -30,12 +30,13 @@ from filmkit.core.numbers import (
     format_rough,
     spoken_bytes,
 )
+from filmkit.core.seats import shot_of
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import NO_BREAK_SPACE, Label
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.parts import TEXT
-from filmkit.world.block import Pose, shot_of
+from filmkit.world.block import Pose
 from filmkit.world.box import SketchBody
 from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import stand, stand_at_once, words_at

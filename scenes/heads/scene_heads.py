@@ -24,6 +24,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, counted_patterns, counted_sets
+from filmkit.core.seats import shot_of
 from filmkit.core.stage import beat
 from filmkit.core.text import Label
 from filmkit.core.token_text import printable
@@ -31,7 +32,6 @@ from filmkit.core.view import best_match
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_tensor, whole_head
-from filmkit.world.block import shot_of
 from filmkit.world.standing import words_at
 from filmkit.world.world import World
 from scenes.heads.parts import WAY, WideRow, way_through

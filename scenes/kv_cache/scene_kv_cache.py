@@ -41,6 +41,7 @@ from filmkit.core.numbers import (
     readable_bytes,
     spoken_bytes,
 )
+from filmkit.core.seats import shot_of
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import NO_BREAK_SPACE
 from filmkit.core.token_text import printable
@@ -51,7 +52,7 @@ from filmkit.pictures.picture import Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix, head_tensor
 from filmkit.pictures.texts import SentencePart, heading, legend, own_colour, text_in
-from filmkit.world.block import TILT, CacheBlock, Pose, shot_of
+from filmkit.world.block import TILT, CacheBlock, Pose
 from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
 from filmkit.world.standing import stand, stand_at_once, words_at
 from scenes.kv_cache.cost import (

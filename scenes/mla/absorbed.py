@@ -20,13 +20,13 @@ from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.norm import Norm
 from filmkit.core.quantities import cells_of, quantity
+from filmkit.core.seats import shot_of
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.pictures.latent_view import ROPE, LatentHead, LatentView
 from filmkit.pictures.mosaic import TOKEN, Size
 from filmkit.pictures.parts import LONGEST, TEXT, Around, Matrix
 from filmkit.pictures.parts import Place as Field
-from filmkit.world.block import shot_of
 from filmkit.world.plates import Plate
 from filmkit.world.world import World
 from scenes.mla.parts import latent_matrices

@@ -12,6 +12,7 @@ from manim import Animation, Group, VGroup, smooth
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box, Frame
+from filmkit.core.seats import shot_of
 from filmkit.core.text import Label, TextLine
 from filmkit.core.token_text import printable
 from filmkit.world.block import (
@@ -23,7 +24,6 @@ from filmkit.world.block import (
     UPRIGHT_TURN,
     CacheBlock,
     Pose,
-    shot_of,
 )
 from filmkit.world.box import keys_and_values
 

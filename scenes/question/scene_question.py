@@ -24,13 +24,14 @@ from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow
 from filmkit.core.numbers import format_rough, spoken_bytes
+from filmkit.core.seats import shot_of
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
 from filmkit.core.token_text import printable
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
 from filmkit.pictures.parts import TEXT
 from filmkit.pictures.texts import COLOURS, own_colour
-from filmkit.world.block import CacheBlock, Pose, Slab, shot_of
+from filmkit.world.block import CacheBlock, Pose, Slab
 from filmkit.world.box import GlassBox
 from filmkit.world.burst import Burst
 from filmkit.world.published import LARGE, LARGE_NAME, published_notes

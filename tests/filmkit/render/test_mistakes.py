@@ -516,7 +516,9 @@ def test_an_error_in_a_library_that_a_scene_calls_is_the_scene_s(verbose: bool |
 
 # What the class of a scene says
 
-TAKES = "@beat takes when, ask, answer, choice, loop, and the texts of variants by their names"
+TAKES = (
+    "@beat takes when, ask, answer, choice, loop, title, and the texts of variants by their names"
+)
 OTHERS = "is called with other arguments than its function has: "
 CLASSES = {
     "@beat(5)\ndef one(self): ...": "@beat takes a method, not 5; write it directly above def",
@@ -527,6 +529,11 @@ CLASSES = {
     "@beat(ask={'': 5})\ndef one(self): ...": f"ask=5 is no text; {TAKES}",
     "@beat(ask='A?', answer=5)\ndef one(self): ...": f"answer=5 is no text; {TAKES}",
     "@beat(ask='A?', choice=5)\ndef one(self): ...": f"choice=5 is no text; {TAKES}",
+    "@beat(title=5)\ndef one(self): ...": f"title=5 is no text; {TAKES}",
+    f"@beat(title='{81 * 'a'}')\ndef one(self): ...": "the title of one has 81 letters, and a",
+    "@beat(title='{no}')\ndef one(self): self.hold()": "there is no fact {no}; there are model",
+    "@beat\ndef see_from(self): ...": "every stage has a see_from already; rename the beat",
+    "def light_up(self): ...": f"light_up {OTHERS}too many positional arguments",
     "@beat(when=True)\ndef one(self): ...": f"when of the beat one {OTHERS}True is not a callable",
     "@beat(when=lambda: 1)\ndef one(self): ...": f"when of the beat one {OTHERS}too many",
     "@beat\ndef one(): ...": f"the beat one {OTHERS}too many positional arguments",

@@ -38,7 +38,7 @@ NAMES = {"q": N_("the queries")}
 class Mine(Stage):
     title = "My own scene"
 
-    @beat
+    @beat(title="")
     def opening(self):
         """The key of [red] meets
         {count} queries."""
@@ -48,6 +48,7 @@ class Mine(Stage):
         when=None,
         ask="Has each [one] or [two]?",
         choice="{choice} of them",
+        title="Keys of {model}",
         own="Each has its " "own.",
         shared="All share one.",
     )
@@ -68,6 +69,7 @@ MESSAGES = {
     ("narration, opening", "The key of [red] meets {count} queries."),
     ("narration, ask_keys_of_mla", "Has each [one] or [two]?"),
     ("narration, ask_keys_of_mla, choice", "{choice} of them"),
+    ("narration, keys_of_mla, title", "Keys of {model}"),
     ("narration, keys_of_mla, own", "Each has its own."),
     ("narration, keys_of_mla, shared", "All share one."),
     ("title of a beat", "Opening"),

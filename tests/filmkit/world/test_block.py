@@ -14,10 +14,11 @@ from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.quantities import PanelCheck
 from filmkit.core.raster import Texture
+from filmkit.core.seats import shot_of
 from filmkit.core.view import LayerView
 from filmkit.pictures.tensors import head_tensor
 from filmkit.render.manim_config import changed_config
-from filmkit.world.block import CacheBlock, Slab, shot_of
+from filmkit.world.block import CacheBlock, Slab
 from filmkit.world.standing import words_at
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture
 from tests.support.traces import make_trace

@@ -12,8 +12,9 @@ from extract.facts.architectures import architecture, kv_cache_bytes, kv_cache_e
 from extract.facts.gpus import decoding_work
 from extract.trace import Trace
 from filmkit.core.geometry import Box, Frame
+from filmkit.core.seats import shot_of
 from filmkit.core.view import LayerView
-from filmkit.world.block import Pose, shot_of
+from filmkit.world.block import Pose
 from filmkit.world.lamps import lamp_places
 from scenes.kv_cache.cost import LargeToken, plates_of_layer, token_bytes
 from scenes.kv_cache.scene_kv_cache import KVCache
