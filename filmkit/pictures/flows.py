@@ -8,6 +8,7 @@ shadow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -118,19 +119,17 @@ class Arc(VMobject):
         self.values = np.array([share], dtype=float)
         self.source = source or TensorSource()
         ends = [each.top if isinstance(each, Body) else each for each in (start, end)]
-        if not all(np.shape(each) == (3,) for each in ends):
-            raise SceneCodeError("an arc leads from and to a body or a point (x, y, z)")
+        if not all(np.shape(each) == (3,) and np.isfinite(each).all() for each in ends):
+            raise SceneCodeError("an arc leads from and to a body or a finite point (x, y, z)")
         first, last = (np.array(each, dtype=float) for each in ends)
-        least, more = RISE
-        length = float(np.sqrt(((last - first) ** 2).sum()))
-        top = 4 / 3 * (least + more * length if rise is None else rise)
-        thirds = (last - first) / 3
-        up = np.array([0.0, top, 0.0])
-        self.points = np.array([first, first + thirds + up, last - thirds + up, last])
-        if not np.isfinite(self.points).all():
-            raise SceneCodeError("an arc lies at places that are infinite or not a number")
+        if rise is None:
+            rise = RISE[0] + RISE[1] * math.dist(first, last)
+        way, up = last - first, np.array([0.0, 4 * rise, 0.0])
         # Of several curves, as one of them is not projected exactly.
-        self.insert_n_curves(CURVES - 1)
+        t = np.linspace(0, 1, CURVES + 1)[:, None]
+        places, ahead = first + t * way + t * (1 - t) * up, (way + (1 - 2 * t) * up) / (3 * CURVES)
+        curves = places[:-1], (places + ahead)[:-1], (places - ahead)[1:], places[1:]
+        self.points = np.stack(curves, axis=1).reshape(-1, 3)
         glow(self)
 
     def grow(self, **kwargs: Any) -> Create:
@@ -196,17 +195,17 @@ class Strip(Body):
         told: str = "",
         source: TensorSource | None = None,
     ) -> None:
-        values = _shares(shares)
-        count = len(values)
+        values = np.array(shares, dtype=float)
+        count, total = values.size, float(values.sum())
+        if values.ndim != 1 or not (values >= 0).all() or not abs(total - 1) <= ROUNDING:
+            raise SceneCodeError(f"a strip has shares from 0 on whose sum is 1, not {total:g}")
         paints = [colours or current_theme().lamp] if isinstance(colours, str) else [*colours]
         if len(words) not in (0, count) or len(paints) not in (1, count):
-            raise SceneCodeError(
-                f"a strip of {count} shares has {count} words and colours or none"
-            )
+            raise SceneCodeError(f"a strip of {count} shares has {count} words and colours or none")
         length, height, depth = size
         if not (np.isfinite(size) & np.greater(size, 0)).all():
             raise SceneCodeError(f"a strip has a length, height and depth above 0, not {size}")
-        ends = np.concatenate([[0.0], np.cumsum(values)]) / values.sum()
+        ends = np.concatenate([[0.0], np.cumsum(values)]) / total
         self.edges = (ends - 0.5) * length
         gaps = np.minimum(GAP, np.diff(self.edges) / 4)
         boxes = np.empty((count, 2, 3))
@@ -267,14 +266,14 @@ class Flow(Body):
             raise SceneCodeError(f"a flow has a body for each of {count} shares, not {len(bodies)}")
         super().__init__(shadow=False)
         self.told = told or strip.told
-        right = strip.axes[0] / np.sqrt((strip.axes[0] ** 2).sum())
+        right = strip.axes[0] / math.hypot(*strip.axes[0])
         # The widest ribbon is painted first.
         order = [i for i in np.argsort(-shares, kind="stable") if shares[i] >= LEAST]
         feet = [_edge(bodies[i], bodies[i].extent, strip.middle, right, FOOT) for i in order]
         ends = [_edge(strip, strip.part(i), bodies[i].middle, right, 1.0) for i in order]
         self.feet = np.array(feet)[:, :, None]
         way = np.array(ends)[:, :, None] - self.feet
-        self.across = (way @ right)[..., None] * right
+        self.across = (way * right).sum(axis=-1, keepdims=True) * right
         self.ahead = way - self.across
         self.paints = strip.colours[order]
         self.pieces = int(np.clip(PIECES // count, FEWEST, MOST))
@@ -335,24 +334,11 @@ class Threads(VMobject):
         )
         rows = [body.boxes[body.first :][: np.size(body.values)] for body in (start, end)]
         if len(rows[0]) != len(rows[1]):
-            raise SceneCodeError(
-                f"threads join equal rows, not {len(rows[0])} and {len(rows[1])}"
-            )
-        first, last = (
-            body.at(row.mean(axis=1) * [1.0, 0.0, 1.0])
-            for body, row in zip((start, end), rows, strict=True)
-        )
+            raise SceneCodeError(f"threads join equal rows, not {len(rows[0])} and {len(rows[1])}")
+        feet = [row.mean(axis=1) * [1.0, 0.0, 1.0] for row in rows]
+        first, last = start.at(feet[0]), end.at(feet[1])
         lines = [first + (last - first) * (i / 3) for i in range(4)]
         self.points = np.stack(lines, axis=1).reshape(-1, 3)
-
-
-def _shares(given: npt.ArrayLike) -> Array:
-    """Return shares (n,); refuse what is none."""
-    shares = np.array(given, dtype=float)
-    total = float(shares.sum())
-    if shares.ndim != 1 or not (shares >= 0).all() or not abs(total - 1) <= ROUNDING:
-        raise SceneCodeError(f"a strip has shares from 0 on whose sum is 1, not {total:g}")
-    return shares
 
 
 def _dimmed(rgb: Array, levels: Array) -> Array:
@@ -380,4 +366,4 @@ def _edge(body: Body, extent: Array, towards: Array, right: Array, share: float)
     middles = edges.mean(axis=1, keepdims=True)
     nearest = int(((middles[:, 0] - towards) ** 2).sum(axis=1).argmin())
     edge = (middles + (edges - middles) * share)[nearest] * [1.0, 0.0, 1.0]
-    return edge if (edge[1] - edge[0]) @ right >= 0 else edge[::-1]
+    return edge if ((edge[1] - edge[0]) * right).sum() >= 0 else edge[::-1]
