@@ -40,7 +40,7 @@ NAMED = 3  # parts of a strip that its words tell, the largest ones
 
 FOOT = 0.6  # width of a ribbon where it begins, as a share of its body's
 FADED = 0.5, 0.8  # light of a ribbon where it begins and ends, as a share of its part's
-SEAM = 0.1  # share of a piece of a ribbon that lies over the one before it
+SEAM = 0.25  # share of a piece of a ribbon that lies over the one before it
 PIECES, FEWEST, MOST = 1024, 8, 32  # of all ribbons together, and of each
 
 

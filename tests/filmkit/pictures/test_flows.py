@@ -211,7 +211,7 @@ NAN, INF = float("nan"), float("inf")
         (Arc, ((0, 0, 0), (1, 0, 0), NAN), "from 0 to 1, not nan"),
         (Arc, ((0, 0, 0), (1, 0, 0), -0.1), "from 0 to 1, not -0.1"),
         (Arc, ((0, 0, 0), (1, 0, 0), 69), "from 0 to 1, not 69"),
-        (Arc, ((0, 0), (1, 0, 0), 0.5), r"a point \(x, y, z\)"),
+        (Arc, ((0, 0), (1, 0, 0), 0.5), r"point \(x, y, z\)"),
         (Arc, ((0, 0, 0), (1, INF, 0), 0.5), "a finite point"),
         (Strip, ([],), "sum is 1, not 0"),
         (Strip, ([0.5, 0.4],), "not 0.9"),
