@@ -39,6 +39,7 @@ GAP = 0.012  # that a part of a strip leaves free at both ends, in scene units
 NAMED = 3  # parts of a strip that its words tell, the largest ones
 
 FOOT = 0.6  # width of a ribbon where it begins, as a share of its body's
+TUCKED = 0.05  # how far a ribbon reaches under what it leaves or reaches, as a share of its depth
 FADED = 0.5, 0.8  # light of a ribbon where it begins and ends, as a share of its part's
 SEAM = 0.25  # share of a piece of a ribbon that lies over the one before it
 PIECES, FEWEST, MOST = 1024, 8, 32  # of all ribbons together, and of each
@@ -332,7 +333,7 @@ class Threads(VMobject):
         super().__init__(
             stroke_color=colour or theme.lamp, stroke_width=theme.thin, stroke_opacity=opacity
         )
-        rows = [body.boxes[body.first :][: np.size(body.values)] for body in (start, end)]
+        rows = [body.boxes[body.first :][: np.array(body.values).size] for body in (start, end)]
         if len(rows[0]) != len(rows[1]):
             raise SceneCodeError(f"threads join equal rows, not {len(rows[0])} and {len(rows[1])}")
         feet = [row.mean(axis=1) * [1.0, 0.0, 1.0] for row in rows]
@@ -350,6 +351,8 @@ def _dimmed(rgb: Array, levels: Array) -> Array:
 def _edge(body: Body, extent: Array, towards: Array, right: Array, share: float) -> Array:
     """Return the ends (2, 3), on the floor, of the edge of a body that faces a point.
 
+    They lie a little under the body, so that it is painted over what begins or ends there.
+
     Parameters
     ----------
     body, extent : (2, 3)
@@ -362,7 +365,8 @@ def _edge(body: Body, extent: Array, towards: Array, right: Array, share: float)
         How much of the edge, around its middle.
     """
     (left, low, far), (end, _high, near) = extent
-    edges = body.at([[(left, low, z), (end, low, z)] for z in (far, near)])
+    inside = TUCKED * (near - far)
+    edges = body.at([[(left, low, z), (end, low, z)] for z in (far + inside, near - inside)])
     middles = edges.mean(axis=1, keepdims=True)
     nearest = int(((middles[:, 0] - towards) ** 2).sum(axis=1).argmin())
     edge = (middles + (edges - middles) * share)[nearest] * [1.0, 0.0, 1.0]

@@ -12,7 +12,7 @@ from manim import Mobject
 
 from filmkit.core.animations import at_once
 from filmkit.core.body import Body, Lamp, light_on
-from filmkit.core.camera import Shot
+from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.light import LitCamera
 from filmkit.core.theme import current_theme
@@ -130,7 +130,9 @@ def test_ribbons_begin_at_their_bodies_and_end_where_parts_are(turn: float, side
     strip = Strip(SHARES).put((0.0, 0.0, 2.0), turn=turn)
     bodies = [slab(x, z=side) for x in np.linspace(-4, 4, len(SHARES))]
     flow = Flow(bodies, strip)
-    facing = -0.3 if side < 0 else 0.3  # the strip's side that its bodies are at
+    facing = (
+        -0.27 if side < 0 else 0.27
+    )  # the strip's side that its bodies are at, a little under it
     order = np.argsort(-np.array(SHARES), kind="stable")
     for i, (left, right) in zip(order, ends_of(flow), strict=True):
         low, high = strip.part(i)
@@ -138,9 +140,17 @@ def test_ribbons_begin_at_their_bodies_and_end_where_parts_are(turn: float, side
         np.testing.assert_allclose(right, strip.at((high[0], 0, facing)), atol=1e-9)
     starts = flow.quads.reshape(-1, flow.pieces, 4, 3)[:, 0, :2]
     for i, start in zip(order, starts, strict=True):
-        edge = bodies[i].at((0, 0, 0.3 if side < 0 else -0.3))
+        edge = bodies[i].at((0, 0, -facing))
         np.testing.assert_allclose(start.mean(axis=0), edge, atol=1e-9)
     assert (flow.quads[..., 1] == 0).all()
+
+
+def test_bodies_and_strip_are_painted_over_the_ends_of_ribbons() -> None:
+    bodies, strip = slabs(len(SHARES)), Strip(SHARES).put((0.0, 0.0, 2.0))
+    camera = StageCamera()
+    camera.shot = ABOVE
+    flow = Flow(bodies, strip)
+    assert camera.drawing_order([*bodies, strip, flow])[0] is flow
 
 
 def test_no_ribbon_has_a_seam() -> None:
@@ -164,8 +174,9 @@ def test_light_pours_from_the_bodies_into_the_strip() -> None:
     assert len(flow.quads) == 0
     pouring.interpolate(0.5)
     assert len(flow.quads) == len(whole)
-    assert whole[..., 2].min() == flow.quads[..., 2].min()
-    assert flow.quads[..., 2].max() == pytest.approx((whole[..., 2].min() + 1.7) / 2, abs=0.01)
+    start, end = whole[..., 2].min(), whole[..., 2].max()
+    assert flow.quads[..., 2].min() == start
+    assert flow.quads[..., 2].max() == pytest.approx((start + end) / 2)
     at_once(flow.pour())
     np.testing.assert_array_equal(flow.quads, whole)
 
