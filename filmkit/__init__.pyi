@@ -59,6 +59,10 @@ from .mobjects.panel import Header as Header
 from .mobjects.panel import Panel as Panel
 from .mobjects.plot import Chart as Chart
 from .mobjects.whole_pattern import WholePattern as WholePattern
+from .pictures.flows import Arc as Arc
+from .pictures.flows import Flow as Flow
+from .pictures.flows import Strip as Strip
+from .pictures.flows import Threads as Threads
 from .pictures.head_panel import HeadPanel as HeadPanel
 from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark

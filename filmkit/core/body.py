@@ -68,6 +68,8 @@ class Body(Mobject):
         Where the numbers come from.
     carried
         What else lies on it, and is drawn right after it with its light, but moves by itself.
+    is_light : bool
+        Whether it is light itself, which needs no lamp to be seen.
 
     Raises
     ------
@@ -82,6 +84,7 @@ class Body(Mobject):
     """
 
     kind: ClassVar[str] = ""
+    is_light: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -240,8 +243,10 @@ def light_on(body: Body, lamps: Iterable[Lamp]) -> float:
 
     What a lamp is aimed at has all of it. It falls off with the distance from there, as
     (1 + (distance / radius)²) to the power of -1.75, which only takes roots: these are the same on
-    every processor.
+    every processor. A body that is light itself always has all of it.
     """
+    if body.is_light:
+        return 1.0
     low, high = body.corners.min(axis=0), body.corners.max(axis=0)
     power = reached = 0.0
     for lamp in lamps:

@@ -29,7 +29,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import CLOCKWISE, Heatmap
 from filmkit.core.raster import outline, paste
-from filmkit.core.solids import LIT_SHADES, SHADES, clipped, faces_of, fill, in_depth
+from filmkit.core.solids import GLOW, LIT_SHADES, SHADES, clipped, faces_of, fill, in_depth
 
 __all__ = [
     "Part",
@@ -389,7 +389,7 @@ class StageCamera(Camera):
     def _draw_body(self, body: Body) -> None:
         """Draw the faces of a body that are seen."""
         _require_finite(body, body.points)
-        shades = LIT_SHADES if self.lit else SHADES
+        shades = GLOW if body.is_light else LIT_SHADES if self.lit else SHADES
         faces, colours = faces_of(body, self.shot.eye(), shades)
         colours = self.face_colours(body, colours)
         seen = self.shot.project(faces.reshape(-1, 3), self.frame_height)

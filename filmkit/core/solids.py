@@ -18,7 +18,7 @@ from manim import Mobject
 
 from filmkit.core.body import Body
 
-__all__ = ["LIT_SHADES", "SHADES", "clipped", "faces_of", "far_first", "fill", "in_depth"]
+__all__ = ["GLOW", "LIT_SHADES", "SHADES", "clipped", "faces_of", "far_first", "fill", "in_depth"]
 
 P = TypeVar("P", bound=Mobject)
 Array = npt.NDArray[np.float64]
@@ -29,6 +29,9 @@ SHADES = np.array([0.55, 0.75, 1.0])
 
 LIT_SHADES = np.array([0.45, 0.72, 1.0])
 """The same where there are lamps."""
+
+GLOW = np.array([0.65, 1.0, 0.8])
+"""The same of a body that is light itself: it lies on the floor and is seen from above."""
 
 SUBPIXELS = 16  # per pixel, in which corners of faces are placed
 FARTHEST = 16000  # from the middle of the picture, in pixels, where faces are cut off
