@@ -18,16 +18,7 @@ from manim import Mobject
 
 from filmkit.core.body import Body
 
-__all__ = [
-    "LIT_SHADES",
-    "SHADES",
-    "clipped",
-    "faces_of",
-    "far_first",
-    "fill",
-    "in_depth",
-    "_looks_away",
-]
+__all__ = ["LIT_SHADES", "SHADES", "clipped", "faces_of", "far_first", "fill", "in_depth"]
 
 P = TypeVar("P", bound=Mobject)
 Array = npt.NDArray[np.float64]

@@ -539,6 +539,8 @@ class Slab(Body):
 class Pane(Body):
     """A matrix on glass, in thin edges, that stands in the room and can be carried.
 
+    It is seen from both sides.
+
     Parameters
     ----------
     matrix : Matrix, Heatmap or (rows, columns)
@@ -590,7 +592,7 @@ class Pane(Body):
         super().__init__(boxes, current_theme().glass, layers=[0, 0, -1, 1])
         self.cells, self.told = matrix, told
         matrix.place(Box(0.0, 0.0, 2 * right, height))
-        put(matrix, self, (0.0, FRAME + height / 2, thin), (1, 0, 0), (0, 1, 0))
+        put(matrix, self, (0.0, FRAME + height / 2, 0.0), (1, 0, 0), (0, 1, 0))
 
 
 def number_at(
