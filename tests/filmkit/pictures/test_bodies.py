@@ -142,8 +142,8 @@ def test_a_long_word_widens_a_slab_or_gets_smaller() -> None:
     )
     wide = [float(np.ptp(slab.extent[:, 0])) for slab in (short, long, longest)]
     assert wide[0] < wide[1] < wide[2] == pytest.approx(3.5)
-    narrow = Slab("internationalisation", width=1.0)
-    for slab in (short, long, longest, narrow):
+    narrow, least = (Slab("internationalisation", width=width) for width in (1.0, 0.05))
+    for slab in (short, long, longest, narrow, least):
         assert slab.word is not None
         assert slab.word.width < np.ptp(slab.extent[:, 0])
     assert Slab("").word is None
@@ -304,6 +304,7 @@ BAD: dict[str, Callable[[], object]] = {
     "words of rows": lambda: Rows(np.eye(3), words=["a"]),
     "bars on too few": lambda: Bars([1, 2], [Slab("a")]),
     "bars on squares": lambda: Bars([1], [Square()]),
+    "bars of no unit": lambda: Bars([-1], unit=0),
     "bar of no width": lambda: Bars([1], side=0),
     "slab of nothing": lambda: Slab(float("nan")),
     "slab of a list": lambda: Slab(["a"]),  # type: ignore[arg-type]
