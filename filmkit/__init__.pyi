@@ -59,6 +59,12 @@ from .mobjects.panel import Header as Header
 from .mobjects.panel import Panel as Panel
 from .mobjects.plot import Chart as Chart
 from .mobjects.whole_pattern import WholePattern as WholePattern
+from .pictures.bodies import Bars as Bars
+from .pictures.bodies import Pane as Pane
+from .pictures.bodies import Relief as Relief
+from .pictures.bodies import Rows as Rows
+from .pictures.bodies import Slab as Slab
+from .pictures.bodies import number_at as number_at
 from .pictures.flows import Arc as Arc
 from .pictures.flows import Flow as Flow
 from .pictures.flows import Strip as Strip

@@ -33,7 +33,7 @@ from manim import (
     squish_rate_func,
 )
 
-from filmkit.core.body import Lamp
+from filmkit.core.body import Body, Lamp
 from filmkit.core.camera import Shot, StageCamera, presence
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
@@ -367,7 +367,7 @@ class Arrive(InPlaceAnimation):
             part.points = (1 - alpha) * start.points + alpha * end.points
             part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
             change_light(part, start, end, alpha)
-            if isinstance(part, Heatmap | VMobject):
+            if isinstance(part, Body | Heatmap | VMobject):
                 part.interpolate_color(start, end, alpha)
             if isinstance(part, Heatmap):
                 part.edged = (start if alpha < 0.5 else end).edged

@@ -32,6 +32,12 @@ RADIUS = 1.3  # of a lamp's light, in scene units
 HANGS = 0.5  # how far a lamp hangs over what it is aimed at
 FULL = 1.75  # power with which a lamp's light falls off
 
+BLENDED = "boxes", "colours", "quads", "quad_colours"
+"""What changes evenly from one body to another, if it is of the same shape."""
+
+CHANGED = "layers", "values", "first", "unit", "told", "source"
+"""What changes in the middle."""
+
 
 class Body(Mobject):
     """Boxes and sheets that stand in the room together.
@@ -188,6 +194,66 @@ class Body(Mobject):
         self.points = frame
         return self
 
+    # Methods that manim calls
+
+    def get_merged_array(self, array_attr: str) -> Array:
+        """Return the corners of all that is drawn, not the frame, where manim asks for points."""
+        if array_attr != "points":
+            return np.asarray(super().get_merged_array(array_attr))
+        return np.concatenate([self.corners, *(part.get_all_points() for part in self.submobjects)])
+
+    def reduce_across_dimension(self, reduce_func: Any, dim: int) -> float:
+        """Return the least or the largest coordinate of all that is drawn."""
+        return float(reduce_func(self.get_all_points()[:, dim]))
+
+    def align_submobjects(self, mobject: Mobject) -> Self:
+        """Give what lies on only one of two bodies an invisible counterpart on the other."""
+        if not isinstance(mobject, Body):
+            raise SceneCodeError(
+                f"a body turns into another body, not into {type(mobject).__name__}; "
+                "let one vanish and the other appear"
+            )
+        for one, other in ((self, mobject), (mobject, self)):
+            for part in other.submobjects[len(one.submobjects) :]:
+                unseen = part.copy().fade(1)
+                for member in unseen.get_family():
+                    member.points = _carried(member.points, other.points, one.points)
+                one.add(unseen)
+        return self
+
+    def fade(self, darkness: float = 0.5, family: bool = True) -> Self:
+        """Reduce its presence by the share ``darkness``, as manim fades in and out."""
+        super().fade(darkness, family)
+        self.presence = _presence(self) * (1 - darkness)
+        return self
+
+    def interpolate_color(self, mobject1: Body, mobject2: Body, alpha: float) -> Self:
+        """Take boxes, sheets, colours and numbers on the way between two bodies.
+
+        Where these are not as many, it changes from one to the other in the middle. What bars stand
+        for is true all the way.
+        """
+        start, end = vars(mobject1), vars(mobject2)
+        look = {name: (end if alpha >= 0.5 else start)[name] for name in (*BLENDED, *CHANGED)}
+        if 0 < alpha < 1:
+            for name in BLENDED:
+                if start[name].shape == end[name].shape:
+                    look[name] = _between(start[name], end[name], alpha)
+            # Without numbers, shapes are ().
+            counts = np.shape(start["values"]), np.shape(end["values"])
+            if counts[0] == counts[1] != () and start["boxes"].shape == end["boxes"].shape:
+                one, other = (each["values"] / each["unit"] for each in (start, end))
+                lengths = _between(one, other, alpha)
+                look["unit"] = _between(start["unit"], end["unit"], alpha)
+                look["values"] = look["unit"] * lengths
+                # A bar that turns over shrinks to nothing on its way.
+                turns = np.flatnonzero(one * other < 0)
+                ends = np.stack([np.minimum(lengths, 0), np.maximum(lengths, 0)], axis=1)
+                look["boxes"][look["first"] + turns, :, 1] = ends[turns]
+        self.__dict__.update(look)
+        self.presence = _between(_presence(mobject1), _presence(mobject2), alpha)
+        return self
+
 
 class Lamp(Mobject):
     """The light of a picture: it hangs over what matters, and lights what is near.
@@ -290,6 +356,15 @@ def put(
         member.points = origin + flat[:, :1] * right + flat[:, 1:2] * up
     onto.add(mobject)
     return mobject
+
+
+def _presence(mobject: Mobject) -> float:
+    return float(vars(mobject).get("presence", 1.0))
+
+
+def _between(start: Any, end: Any, alpha: float) -> Any:
+    """Return numbers on the way between two others; what is the same at both ends stays so."""
+    return start + (end - start) * alpha
 
 
 def _carried(points: Array, before: Array, after: Array) -> Array:

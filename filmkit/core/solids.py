@@ -61,7 +61,8 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     lying: dict[Body, list[P]] = {body: [] for body in hosts.values()}
     number = {part: place for body in lying for place, part in enumerate(body.lying)}
     for part in sorted((p for p in parts if p in hosts), key=lambda p: (p.z_index, number[p])):
-        lying[hosts[part]].append(part)
+        if not _looks_away(part, hosts[part], eye):
+            lying[hosts[part]].append(part)
     free = [part for part in parts if part not in hosts]
     if not any(isinstance(part, Body) for part in free):
         return list(parts)
@@ -74,6 +75,20 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
         for part in (*(placed[i] for i in order), *fixed):
             painted += [part, *lying.get(part, ())]
     return painted
+
+
+def _looks_away(part: Mobject, host: Body, eye: Array) -> bool:
+    """Return whether a part lies on a side of a solid body that an eye (3,) does not see."""
+    axes = host.axes.T
+    if abs(float(np.linalg.det(axes))) < SAME**3:
+        return False
+    points = part.corners if isinstance(part, Body) else part.points
+    own = np.linalg.solve(axes, (np.array([*points, eye]) - host.points[0]).T)
+    least, most, seen_from = own[:, :-1].min(axis=1), own[:, :-1].max(axis=1), own[:, -1]
+    low, high = host.extent
+    near_high = (least > high - SAME) & (most < high + SAME) & (seen_from < high)
+    near_low = (least > low - SAME) & (most < low + SAME) & (seen_from > low)
+    return bool(((near_high | near_low) & (high - low > SAME)).any())
 
 
 def far_first(parts: Sequence[Mobject], eye: Array) -> list[int]:

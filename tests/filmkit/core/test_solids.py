@@ -8,7 +8,7 @@ import pytest
 from manim import RIGHT, UP, Group, Mobject, Square
 
 from filmkit.core.animations import set_presence
-from filmkit.core.body import Body
+from filmkit.core.body import Body, put
 from filmkit.core.camera import Shot, StageCamera, keep_upright, pin_to_frame
 from filmkit.core.solids import clipped, faces_of, fill
 from filmkit.render.manim_config import manim_config
@@ -228,3 +228,13 @@ def test_bodies_move_with_manim() -> None:
     body = Body(BOX)
     body.shift(2 * UP).scale(2, about_point=np.array([0.0, 2.0, 0.0]))
     assert np.allclose(body.at((1, 1, 1)), (2, 4, 2))
+
+
+@pytest.mark.parametrize("turn", [0, 60, 120, 180, 300])
+def test_what_lies_on_a_face_is_hidden_where_the_face_is(turn: float) -> None:
+    body = Body([[(-1, 0, -0.2), (1, 2, 0.2)]], colour_of(1)).put((0, 0, 0), turn=turn)
+    sign = Square(fill_opacity=1, stroke_width=0, color="#0000ff", side_length=0.8)
+    put(sign, body, (0, 1, 0.2), (1, 0, 0), (0, 1, 0))
+    picture = drawn(body, shot=Shot.looking((0, 1.5, 6), (0, 1, 0)))
+    blue = (picture[..., 2] > 200) & (picture[..., 0] < 50)
+    assert blue.any() == (turn in (0, 60, 300))
