@@ -133,7 +133,7 @@ from filmkit.core.question import Question
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
 from filmkit.core.seats import seat_shot
 from filmkit.core.stage_settings import StageSettings
-from filmkit.core.text import Label, TextLine, fit_word
+from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import Theme, current_theme, use_theme
 from filmkit.core.title import COMES, LONGEST_TITLE, Title, comes_last
 from filmkit.core.token_text import printable
@@ -720,12 +720,10 @@ class Stage(Scene):
             wait = COMES[1] if self._title_to_come() else 0.0
             length = max(spoken, played + wait + self.theme.tempo.breath)
             length = math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP
-            left = min(self.theme.tempo.pause, max(LEAST_PAUSE, LONGEST_QUESTION - length))
-            pause = left if asks else 0.0
+            left = max(LEAST_PAUSE, LONGEST_QUESTION - length)
+            pause = min(self.theme.tempo.pause, left) if asks else 0.0
             with self._part(name, tail=True):
-                self._play_tail(length - played)
-                if asks:
-                    self._wait_for_answer(pause)
+                self._play_tail(length - played + pause)
         except BaseException as error:
             # Error messages print this note, so that the user knows where it happened.
             error.add_note(f"in beat {name}")
@@ -770,6 +768,7 @@ class Stage(Scene):
     def _play_tail(self, seconds: float) -> None:
         """Keep the last picture of a beat for a while."""
         moves = [] if self.settings.calm else [self._returned(self.drift, Animation)]
+        moves += self._question.wait() if moves and self._question else []
         if title := self._title_to_come():
             rate = comes_last(seconds)
             moves += [Vanish(self._title, rate_func=rate)] if self._title else []
@@ -858,45 +857,23 @@ class Stage(Scene):
             return
         if self._own_title not in (None, self._title_written):
             self._behind = {p: v for p, v in self._behind.items() if p not in self.title_parts}
-        # If a later beat answers, nothing is told yet.
-        answers = self.answering_beat(QUESTION + self.playing, self.trace) == self.playing
-        answered = answers and question.answer is not None
-        self.play(
-            *question.leave(answered=answered),
-            *faded(self._behind, 1.0, rate_func=second_half if answered else smooth),
-            run_time=self.theme.tempo.large if answered else self.theme.tempo.small,
-        )
+        answered, tempo = question.right is not None, self.theme.tempo
+        back = faded(self._behind, 1.0, rate_func=second_half if answered else smooth)
+        self.play(*question.leave(), *back, run_time=tempo.large if answered else tempo.small)
         self._question = None
 
     def _ask(self) -> None:
         """Let the picture step back, and ask the question of the beat that follows before it."""
         said, camera = self.narration(self.playing), self.camera
         choices, answer = self._answers(self.playing, said)
-        self._behind = {part: presence(part) for part in self.visible_parts()}
-        front = 1 + max((part.z_index for part in self._behind), default=0)
-        self._question = Question(said, choices, answer, camera.shot, self.frame)
-        self._question.set_z_index(front)
-        # Letters cannot be read behind letters.
-        gone = {
-            part: level
-            for part, level in self._behind.items()
-            if isinstance(part, TextLine)
-            and self._question.covers(camera.transform_points_pre_display(part, part.points))
-        }
-        self.play(
-            *faded({p: v for p, v in self._behind.items() if p not in gone}),
-            *faded(gone, 0.0),
-            *self._question.arrive(),
-            run_time=self.theme.tempo.large,
-        )
-
-    def _wait_for_answer(self, seconds: float) -> None:
-        """Hold a question while only its choices move."""
-        if self.settings.calm or self._question is None:
-            self.wait(seconds)
-        else:
-            drift = self._returned(self.drift, Animation)
-            self.play(self._question.wait(seconds), drift, run_time=seconds)
+        question = Question(said, choices, camera.shot, self.frame)
+        # If a later beat answers, nothing is told yet when the next one begins.
+        if QUESTION + self.answering_beat(self.playing, self.trace) == self.playing:
+            question.right = answer
+        self._question, self._behind = question, {p: presence(p) for p in self.visible_parts()}
+        question.set_z_index(1 + max((part.z_index for part in self._behind), default=0))
+        levels = {p: 0.0 if question.hides(p, camera) else v for p, v in self._behind.items()}
+        self.play(*faded(levels), *question.arrive(), run_time=self.theme.tempo.large)
 
     def _answers(self, question: str, said: Narration) -> tuple[tuple[str, ...], int | None]:
         """Return the answers that a question offers, its marked words, and which is right.
