@@ -11,7 +11,7 @@ from filmkit.core.animations import Presence
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import N_
 from filmkit.core.line_breaks import break_units, sentences
-from filmkit.core.text import Label, break_lines, text_width
+from filmkit.core.text import BOLD, Label, break_lines, text_width
 
 __all__ = ["FILM_TITLE", "centred", "faded"]
 
@@ -41,7 +41,8 @@ def centred(text: str, room: Box, size: float, *, weight: str = "normal") -> VGr
     while (letters * size / room.width - 1) * LINE * size * FRAME_HEIGHT > room.height:
         size *= SMALLER
     said = [text[start:end] for start, end in sentences(text)]
-    broken = (line for sentence in said for line in break_lines(sentence, room.width, size=size))
+    width = room.width * (1.0 if weight == "normal" else BOLD)
+    broken = (line for sentence in said for line in break_lines(sentence, width, size=size))
     lines = VGroup(*(Label(line, size=size, weight=weight) for line in broken))
     for place, line in enumerate(lines):
         line.on_line(room.x, room.y + LINE * line.line_height * ((len(lines) - 1) / 2 - place))

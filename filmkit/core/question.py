@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,7 +33,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.body import Body, put
-from filmkit.core.camera import Shot, StageCamera, pin_to_frame
+from filmkit.core.camera import Shot, StageCamera, is_fixed, pin_to_frame
 from filmkit.core.card import centred
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.line_breaks import sentences
@@ -134,7 +135,7 @@ class Question(Group):
         for line in self.words:
             line.shift((x - line.get_left()[0]) * RIGHT)
         pin_to_frame(self.words.shift((y - self.words.get_top()[1]) * UP))
-        size, _columns, faces = _arranged(choices, frame, x, CHOICE * unit)
+        size, faces = _arranged(choices, frame, x, CHOICE * unit)
         each = zip(choices, faces, strict=False)
         self.slabs = [Choice(choice, box, size, shot, frame) for choice, box in each]
         self.right: int | None = None
@@ -142,8 +143,11 @@ class Question(Group):
         super().__init__(*self.slabs, self.words)
 
     def hides(self, part: Mobject, camera: StageCamera) -> bool:
-        """Return whether a part of the picture is a text that it would cross or cover."""
-        if not isinstance(part, TextLine):
+        """Return whether a part of the picture is a text that it would cross or cover.
+
+        So is what is pinned to the frame, such as a headline.
+        """
+        if not (isinstance(part, TextLine) or is_fixed(part)):
             return False
         points = camera.transform_points_pre_display(part, part.points)
         box = Box.between(points.min(axis=0), points.max(axis=0))
@@ -199,8 +203,10 @@ def _on_face(text: str, face: Box, size: float) -> VGroup:
 
 def _arranged(
     choices: Sequence[str], frame: Frame, left: float, largest: float
-) -> tuple[float, int, list[Box]]:
+) -> tuple[float, list[Box]]:
     """Return how slabs stand in rows, so that their letters are largest.
+
+    They are wide only if that makes these larger.
 
     Parameters
     ----------
@@ -213,23 +219,23 @@ def _arranged(
 
     Returns
     -------
-    float, int, list of Box
-        The size of the letters, the number of columns, and the faces in the frame.
+    float, list of Box
+        The size of the letters, and the faces in the frame, to the end of the last row.
     """
     free, gap, count = frame.free, APART * frame.shorter_side, len(choices)
     width, height, foot = free.right - left + gap, BELOW * free.height, free.bottom + gap
-    best: tuple[float, int, list[Box]] = 0.0, 0, []
-    for columns in range(1, count + 1):
+    best: tuple[float, float, int, list[Box]] = 0.0, 0.0, 0, []
+    for widest, columns in product((WIDEST, 2 * WIDEST), range(1, count + 1)):
         rows = -(-count // columns)
-        across = min(width / columns, WIDEST * frame.shorter_side + gap)
-        down = min(height / rows, HIGHEST * across)
+        across = min(width / columns, widest * frame.shorter_side + gap)
+        down = min(height / rows, HIGHEST * across, HIGHEST * WIDEST * frame.shorter_side + gap)
         grid = Box.of(left, left + columns * across - gap, foot, foot + rows * down - gap)
         faces = [
             face for row in grid.split_rows(rows, gap) for face in row.split_columns(columns, gap)
         ]
         size = min(_on_face(choice, faces[0], largest)[0].size for choice in choices)
-        best = max(best, (size, columns, faces))
-    return best
+        best = max(best, (size, -widest, columns, faces))
+    return best[0], best[-1]
 
 
 def _along(axes: Array, points: Array) -> Array:
