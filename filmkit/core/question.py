@@ -52,6 +52,7 @@ WIDEST, APART = 0.42, 0.055  # width of a slab, and gap between two, as shares o
 HIGHEST, DEPTH, MARGIN = 0.72, 0.2, 0.1  # share of its width; and of its height, to words and deep
 DARK = 0.4  # share of the stone's colour that slabs have in the dark
 TURN, TILT = 9.0, 6.0  # from how far to the right and above they are seen, in degrees
+UNEVEN = 0.8  # what letters count in rows of which the last is not full, as a share of their size
 SWAY, LYING = 9.0, 80.0  # how far a slab turns that waits, and leans back that falls, in degrees
 
 # What leads to choices that end a sentence: a colon, and one word at most, such as "about".
@@ -135,7 +136,9 @@ class Question(Group):
         for line in self.words:
             line.shift((x - line.get_left()[0]) * RIGHT)
         pin_to_frame(self.words.shift((y - self.words.get_top()[1]) * UP))
-        size, faces = _arranged(choices, frame, x, CHOICE * unit)
+        faces = _arranged(choices, frame, x, CHOICE * unit)
+        sizes = (_on_face(choice, faces[0], CHOICE * unit)[0].size for choice in choices)
+        size = min(sizes, default=0.0)
         each = zip(choices, faces, strict=False)
         self.slabs = [Choice(choice, box, size, shot, frame) for choice, box in each]
         self.right: int | None = None
@@ -201,12 +204,11 @@ def _on_face(text: str, face: Box, size: float) -> VGroup:
     return centred(text, face.inset(MARGIN * face.height), size, weight="semibold")
 
 
-def _arranged(
-    choices: Sequence[str], frame: Frame, left: float, largest: float
-) -> tuple[float, list[Box]]:
-    """Return how slabs stand in rows, so that their letters are largest.
+def _arranged(choices: Sequence[str], frame: Frame, left: float, largest: float) -> list[Box]:
+    """Return the faces of slabs in rows in the frame, to the end of the last row.
 
-    They are wide only if that makes these larger.
+    Their letters are as large as can be, and rows rather full. In upright frames slabs are wide if
+    that makes letters larger.
 
     Parameters
     ----------
@@ -216,26 +218,22 @@ def _arranged(
         x of the left side of all.
     largest
         Size of letters, at most.
-
-    Returns
-    -------
-    float, list of Box
-        The size of the letters, and the faces in the frame, to the end of the last row.
     """
-    free, gap, count = frame.free, APART * frame.shorter_side, len(choices)
-    width, height, foot = free.right - left + gap, BELOW * free.height, free.bottom + gap
+    free, side, count = frame.free, frame.shorter_side, len(choices)
+    gap, widest = APART * side, WIDEST * side
+    width, height, foot = free.right - left, BELOW * free.height, free.bottom + gap
     best: tuple[float, float, int, list[Box]] = 0.0, 0.0, 0, []
-    for widest, columns in product((WIDEST, 2 * WIDEST), range(1, count + 1)):
+    sizes = (widest, 2 * widest) if frame.upright else (widest,)
+    for longest, columns in product(sizes, range(1, count + 1)):
         rows = -(-count // columns)
-        across = min(width / columns, widest * frame.shorter_side + gap)
-        down = min(height / rows, HIGHEST * across, HIGHEST * WIDEST * frame.shorter_side + gap)
+        across = min(width / columns, longest + gap)
+        down = min(height / rows, HIGHEST * min(across, widest + gap))
         grid = Box.of(left, left + columns * across - gap, foot, foot + rows * down - gap)
-        faces = [
-            face for row in grid.split_rows(rows, gap) for face in row.split_columns(columns, gap)
-        ]
+        each = (row.split_columns(columns, gap) for row in grid.split_rows(rows, gap))
+        faces = [face for row in each for face in row]
         size = min(_on_face(choice, faces[0], largest)[0].size for choice in choices)
-        best = max(best, (size, -widest, columns, faces))
-    return best[0], best[-1]
+        best = max(best, (size * (UNEVEN if count % columns else 1), -longest, columns, faces))
+    return best[-1]
 
 
 def _along(axes: Array, points: Array) -> Array:
