@@ -42,7 +42,7 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     """Return parts of a picture in the order in which they are painted, if there are bodies.
 
     What lies on a body follows it. What has a place in the frame, not in the room, comes after all
-    that has the same z index; without a body the order stays as it is.
+    that has the same z index; where no body has that, the order stays as it is.
 
     Parameters
     ----------
@@ -64,11 +64,12 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
         if not _looks_away(part, hosts[part], eye):
             lying[hosts[part]].append(part)
     free = [part for part in parts if part not in hosts]
-    if not any(isinstance(part, Body) for part in free):
-        return list(parts)
     painted: list[P] = []
     for _z, level in groupby(free, key=lambda part: part.z_index):
         group = [*level]
+        if not any(isinstance(part, Body) for part in group):
+            painted += group
+            continue
         fixed = [part for part in group if is_fixed(part)]
         placed = [part for part in group if not is_fixed(part)]
         order = far_first(placed, eye) if placed else []

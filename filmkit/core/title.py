@@ -9,7 +9,7 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.text import Label, few_lines
 from filmkit.core.theme import current_theme, mixed
 
-__all__ = ["COMES", "LONGEST_TITLE", "Title"]
+__all__ = ["COMES", "LONGEST_TITLE", "Title", "title_corner"]
 
 SIZE = 0.051  # of its letters, as a fraction of the frame's shorter side: 64 px of 1080 an em
 AT = 53 / 1080, 15 / 1080  # its upper left corner in the free part, as shares of the same
@@ -46,7 +46,7 @@ class Title(VGroup):
     def __init__(self, text: str, frame: Frame) -> None:
         super().__init__()
         theme, free, side = current_theme(), frame.free, frame.shorter_side
-        x, y = free.left + AT[0] * side, free.top - AT[1] * side
+        x, y = title_corner(frame)
         width = free.right - x
         self.text = text
         lines, size = few_lines(text, width, size=SIZE * side / FRAME_HEIGHT)
@@ -59,3 +59,9 @@ class Title(VGroup):
         bottom = float(self.get_bottom()[1]) - GAP * side
         self.below = Box.of(free.left, free.right, free.bottom, bottom)
         pin_to_frame(self)
+
+
+def title_corner(frame: Frame) -> tuple[float, float]:
+    """Return the upper left corner of titles in a frame."""
+    side = frame.shorter_side
+    return frame.free.left + AT[0] * side, frame.free.top - AT[1] * side
