@@ -65,9 +65,14 @@ from .pictures.bodies import Relief as Relief
 from .pictures.bodies import Rows as Rows
 from .pictures.bodies import Slab as Slab
 from .pictures.bodies import number_at as number_at
+from .pictures.flows import Arc as Arc
+from .pictures.flows import Flow as Flow
+from .pictures.flows import Strip as Strip
+from .pictures.flows import Threads as Threads
 from .pictures.head_panel import HeadPanel as HeadPanel
 from .pictures.parts import Matrix as Matrix
 from .pictures.picture import Mark as Mark
+from .pictures.rows import StandingRow as StandingRow
 from .pictures.stage import Stage as Stage
 from .pictures.tensors import head_matrix as head_matrix
 from .pictures.texts import text_in as text_in

@@ -72,6 +72,10 @@ class Body(Mobject):
         How much a length of 1 along the second axis stands for.
     source
         Where the numbers come from.
+    carried
+        What else lies on it, and is drawn right after it with its light, but moves by itself.
+    is_light : bool
+        Whether it is light itself, which needs no lamp to be seen.
 
     Raises
     ------
@@ -86,6 +90,7 @@ class Body(Mobject):
     """
 
     kind: ClassVar[str] = ""
+    is_light: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -105,6 +110,7 @@ class Body(Mobject):
         self.first = 0
         self.unit = 1.0
         self.source = TensorSource()
+        self.carried: Sequence[Mobject] = ()
         self.shadow = shadow
         self.set_boxes(boxes, colours, layers)
         self.set_quads(quads, quad_colours)
@@ -123,6 +129,12 @@ class Body(Mobject):
         self.quads = _places(quads, 4)
         self.quad_colours = _colours(colours, len(self.quads))
         return self
+
+    @property
+    def lying(self) -> list[Mobject]:
+        """All that lies on it: its submobjects, and what it carries."""
+        carried = (member for each in self.carried for member in each.get_family())
+        return [*self.get_family()[1:], *carried]
 
     @property
     def axes(self) -> Array:
@@ -297,8 +309,10 @@ def light_on(body: Body, lamps: Iterable[Lamp]) -> float:
 
     What a lamp is aimed at has all of it. It falls off with the distance from there, as
     (1 + (distance / radius)²) to the power of -1.75, which only takes roots: these are the same on
-    every processor.
+    every processor. A body that is light itself always has all of it.
     """
+    if body.is_light:
+        return 1.0
     low, high = body.corners.min(axis=0), body.corners.max(axis=0)
     power = reached = 0.0
     for lamp in lamps:

@@ -29,7 +29,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import CLOCKWISE, Heatmap
 from filmkit.core.raster import outline, paste
-from filmkit.core.solids import LIT_SHADES, SHADES, clipped, faces_of, fill, in_depth
+from filmkit.core.solids import GLOW, LIT_SHADES, SHADES, clipped, faces_of, fill, in_depth
 
 __all__ = [
     "Part",
@@ -372,7 +372,7 @@ class StageCamera(Camera):
         shares: dict[Mobject, float] = {}
         for body in parts if lamps else ():
             if isinstance(body, Body) and body not in shares:
-                shares.update(dict.fromkeys(body.get_family(), light_on(body, lamps)))
+                shares.update(dict.fromkeys([body, *body.lying], light_on(body, lamps)))
         return shares
 
     def see_light(self, parts: Sequence[Part]) -> None:
@@ -407,7 +407,7 @@ class StageCamera(Camera):
         (n, 2) each, (m, 3)
             Corners in pixels, and RGB in its light, 0 to 255.
         """
-        shades = LIT_SHADES if self.lit else SHADES
+        shades = GLOW if body.is_light else LIT_SHADES if self.lit else SHADES
         faces, colours = faces_of(body, self.shot.eye(), shades)
         colours = self.face_colours(body, colours)
         seen = self.shot.project(faces.reshape(-1, 3), self.frame_height)

@@ -115,6 +115,9 @@ numbers:
 ``mosaic``
     The mosaic that the picture was made from, or null.
 
+    ``stands``
+        "glass" if the picture stands upright in the room, "floor" if it lies there: boxes are then
+        those around what is seen, and pitches those in its middle. Else "".
     ``grid``
         The name of each field, row by row; "." is an empty one, "|" a joint.
     ``fields``
@@ -345,11 +348,14 @@ def _mosaic_entry(mosaic: MosaicItem, camera: StageCamera) -> dict[str, Any]:
     """Return the field ``mosaic`` of the map."""
 
     def pixels(box: Box) -> list[float]:
-        corners = np.array([[box.left, box.top, 0.0], [box.right, box.bottom, 0.0]])
-        return [float(each) for each in camera.pixels(Mobject(), corners).ravel()]
+        sides = np.ix_([box.left, box.right], [box.top, box.bottom], [0.0])
+        corners = np.stack(np.broadcast_arrays(*sides), axis=-1).reshape(-1, 3)
+        seen = camera.pixels(Mobject(), mosaic.at(corners))
+        return [*map(float, (*seen.min(axis=0), *seen.max(axis=0)))]
 
     left, _top, right, _bottom = pixels(Box(0.0, 0.0, 1.0, 1.0))
     return {
+        "stands": mosaic.stands,
         "grid": [list(row) for row in mosaic.grid],
         "fields": [[pixels(field) for field in row] for row in mosaic.fields],
         "parts": [

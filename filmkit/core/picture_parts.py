@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from manim import Mobject
 
 from filmkit.core.geometry import Box
 
 __all__ = ["MosaicItem", "PartItem", "SideItem"]
+
+Points = npt.NDArray[np.float64]
+
+
+def _as_they_are(points: Points) -> Points:
+    return points
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,10 @@ class MosaicItem:
         For each frame the name of the part, its row and its column; None for all.
     left_out
         The words for which there was no room, one line each.
+    stands
+        "glass" or "floor" if it stands in the room, else "".
+    at
+        Called with points (n, 3) of the flat picture: where they are in the scene.
     """
 
     grid: tuple[tuple[str, ...], ...]
@@ -86,6 +99,8 @@ class MosaicItem:
     parts: tuple[PartItem, ...]
     marks: tuple[tuple[str, int | None, int | None], ...]
     left_out: tuple[str, ...]
+    stands: str = ""
+    at: Callable[[Points], Points] = _as_they_are
 
     def part_of(self, mobject: Mobject) -> PartItem | None:
         """Return the part that a mobject belongs to."""

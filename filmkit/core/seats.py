@@ -22,9 +22,8 @@ from filmkit.core.geometry import Box, Frame
 
 __all__ = ["SEATS", "Seat", "default_seat", "seat_shot", "shot_of"]
 
-Array = npt.NDArray[np.float64]
-
 LENS = 2.4  # of a shot that is not taken from a seat
+SIDES = np.arange(2)  # across, and up
 ROUNDS = 40  # in which the place of the eye settles
 LEAST = 0.1  # share of a box that is filled at least, and how near the eye is, in scene units
 FILLED = 0.75**0.5  # of the frame's width and height: together three quarters of the frame
@@ -121,26 +120,13 @@ def seat_shot(
         raise SceneCodeError("from a seat nothing is seen; add bodies to the scene, or name some")
     seat = SEATS[name or default_seat(points)]
     room = into or frame.free
-    width = min(room.width, FILLED * frame.width)
-    height = min(room.height, FILLED * frame.height)
-    across, above = seat.place
-    filled = Box(
-        room.x + across * (room.width - width) / 2,
-        room.y + above * (room.height - height) / 2,
-        width,
-        height,
-    )
+    # Half of what is left at the sides.
+    dx = max(0.0, room.width - FILLED * frame.width) / 2
+    dy = max(0.0, room.height - FILLED * frame.height) / 2
+    filled = room.inset(dx, dy).moved(seat.place[0] * dx, seat.place[1] * dy)
     turn, tilt = seat.direction(upright=frame.upright)
-    return shot_of(
-        points,
-        frame,
-        into=filled,
-        turn=turn,
-        tilt=tilt,
-        lens=seat.lens,
-        place=seat.place,
-        words=words,
-    )
+    where = {"turn": turn, "tilt": tilt, "lens": seat.lens}
+    return shot_of(points, frame, into=filled, place=seat.place, words=words, **where)
 
 
 def shot_of(
@@ -193,8 +179,7 @@ def shot_of(
     for _ in range(ROUNDS):
         lows, highs = flat + stop * (depth - away), flat + start * (depth - away)
         apart = lows.max(axis=1) - highs.min(axis=1)
-        width = np.take_along_axis(stop, lows.argmax(axis=1)[:, None], axis=1)[:, 0]
-        width -= np.take_along_axis(start, highs.argmin(axis=1)[:, None], axis=1)[:, 0]
+        width = stop[SIDES, lows.argmax(axis=1)] - start[SIDES, highs.argmin(axis=1)]
         away += max(0.0, (apart / np.maximum(width, LEAST * into.width / zoom)).max())
     # Whence: what is not filled is shared as the place says.
     low, high = lows.max(axis=1), highs.min(axis=1)

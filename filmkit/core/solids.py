@@ -18,16 +18,7 @@ from manim import Mobject
 
 from filmkit.core.body import Body
 
-__all__ = [
-    "LIT_SHADES",
-    "SHADES",
-    "clipped",
-    "faces_of",
-    "far_first",
-    "fill",
-    "in_depth",
-    "_looks_away",
-]
+__all__ = ["GLOW", "LIT_SHADES", "SHADES", "clipped", "faces_of", "far_first", "fill", "in_depth"]
 
 P = TypeVar("P", bound=Mobject)
 Array = npt.NDArray[np.float64]
@@ -39,6 +30,9 @@ SHADES = np.array([0.55, 0.75, 1.0])
 LIT_SHADES = np.array([0.45, 0.72, 1.0])
 """The same where there are lamps."""
 
+GLOW = np.array([0.65, 1.0, 0.8])
+"""The same of a body that is light itself: it lies on the floor and is seen from above."""
+
 SUBPIXELS = 16  # per pixel, in which corners of faces are placed
 FARTHEST = 16000  # from the middle of the picture, in pixels, where faces are cut off
 SAME = 1e-6  # in scene units; what is nearer lies in one plane
@@ -48,7 +42,7 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     """Return parts of a picture in the order in which they are painted, if there are bodies.
 
     What lies on a body follows it. What has a place in the frame, not in the room, comes after all
-    that has the same z index; without a body the order stays as it is.
+    that has the same z index; where no body has that, the order stays as it is.
 
     Parameters
     ----------
@@ -62,17 +56,20 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     hosts: dict[Mobject, Body] = {}
     for part in parts:
         if isinstance(part, Body) and part not in hosts:
-            hosts.update(dict.fromkeys(part.get_family()[1:], part))
-    lying: dict[Body, list[P]] = {}
-    for part in parts if hosts else ():
-        if part in hosts and not _looks_away(part, hosts[part], eye):
-            lying.setdefault(hosts[part], []).append(part)
+            hosts.update(dict.fromkeys(part.lying, part))
+    # In the order of the body, however they came to the scene.
+    lying: dict[Body, list[P]] = {body: [] for body in hosts.values()}
+    number = {part: place for body in lying for place, part in enumerate(body.lying)}
+    for part in sorted((p for p in parts if p in hosts), key=lambda p: (p.z_index, number[p])):
+        if not _looks_away(part, hosts[part], eye):
+            lying[hosts[part]].append(part)
     free = [part for part in parts if part not in hosts]
-    if not any(isinstance(part, Body) for part in free):
-        return list(parts)
     painted: list[P] = []
     for _z, level in groupby(free, key=lambda part: part.z_index):
         group = [*level]
+        if not any(isinstance(part, Body) for part in group):
+            painted += group
+            continue
         fixed = [part for part in group if is_fixed(part)]
         placed = [part for part in group if not is_fixed(part)]
         order = far_first(placed, eye) if placed else []

@@ -79,7 +79,19 @@ from typing import Any, ClassVar, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
-from manim import BLACK, DL, UR, Animation, Group, Mobject, Scene, VGroup, config
+from manim import (
+    BLACK,
+    DL,
+    UR,
+    Animation,
+    Group,
+    Mobject,
+    Scene,
+    VGroup,
+    config,
+    smooth,
+    squish_rate_func,
+)
 
 from extract.trace import Trace
 from extract.trace.contents.tensors import LAYER_TENSORS
@@ -98,7 +110,7 @@ from filmkit.core.animations import (
 from filmkit.core.beat_records import BeatRecord, Rehearsal, Speech
 from filmkit.core.body import Body, Lamp
 from filmkit.core.camera import Shot, is_fixed, pin_to_frame
-from filmkit.core.card import Card, faded
+from filmkit.core.card import faded
 from filmkit.core.display import display_key
 from filmkit.core.errors import (
     SceneCodeError,
@@ -129,12 +141,13 @@ from filmkit.core.norm import TensorSource
 from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
 from filmkit.core.quantities import draws_before, has_keys, place_of
+from filmkit.core.question import Question
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
 from filmkit.core.seats import seat_shot
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import Theme, current_theme, use_theme
-from filmkit.core.title import COMES, LONGEST_TITLE, Title, comes_last
+from filmkit.core.title import COMES, LONGEST_TITLE, Title
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
 
@@ -286,18 +299,17 @@ def beat(
                 f"the beat {name} does nothing when it is called; write it without async and yield",
                 place_of_code(method),
             )
-        if (letters := max(map(len, questions.values()), default=0)) > MOST_LETTERS:
-            raise SceneCodeError(
-                f"the question of {name} has {letters} letters, and a picture has room for "
-                f"{MOST_LETTERS}: ask shorter, and say the rest in the beat before",
-                place_of_code(method),
-            )
-        if len(title or "") > LONGEST_TITLE:
-            raise SceneCodeError(
-                f"the title of {name} has {len(title or '')} letters, and a picture has room for "
-                f"{LONGEST_TITLE}: name it in a few words, and say the rest",
-                place_of_code(method),
-            )
+        asked = max(map(len, questions.values()), default=0)
+        for what, letters, most, advice in (
+            ("question", asked, MOST_LETTERS, "ask shorter, and say the rest in the beat before"),
+            ("title", len(title or ""), LONGEST_TITLE, "name it in a few words"),
+        ):
+            if letters > most:
+                raise SceneCodeError(
+                    f"the {what} of {name} has {letters} letters, and a picture has room for "
+                    f"{most}: {advice}",
+                    place_of_code(method),
+                )
         # In the body of a class the second method of a name would replace the first.
         if _is_beat(body.get(name)):
             raise SceneCodeError(f"two beats are called {name}; rename one", place_of_code(method))
@@ -356,6 +368,8 @@ OWN = {
     "speech": Mapping,
     "mobjects": list,
 }
+LONGEST_QUESTION = 7.0  # if it can be, with the pause for an answer, in seconds
+LEAST_PAUSE = 2.0  # for an answer, in seconds
 BEAT_STEP = 0.2  # every beat is a multiple of this long, in seconds: a whole number of frames
 
 
@@ -472,7 +486,7 @@ class Stage(Scene):
         self._part_keys = {False: "", True: ""}
         self.playing = ""
         self._waited_for: dict[str, float] = {}
-        self._card: Card | None = None
+        self._question: Question | None = None
         self._title: Title | None = None
         self._title_written = ""
         self._lamp: Lamp | None = None
@@ -684,7 +698,6 @@ class Stage(Scene):
         """Play a beat or a question, and its tail, record it, and report it to ``on_beat_end``."""
         asks = name.startswith(QUESTION)
         method = type(self)._ask if asks else getattr(type(self), name)
-        pause = self.theme.tempo.pause if asks else 0.0
         if name in vars(self):
             raise SceneCodeError(
                 f"the scene has an attribute {name}, and a beat of that name; rename one",
@@ -696,7 +709,7 @@ class Stage(Scene):
         start, self.playing, self._waited_for = self.time, name, {}
         try:
             with self._part(name, tail=False), running_scene_code():
-                self._put_away_card()
+                self._put_away_question()
                 self._run(method)
             # The clock of a beat starts at 0, so that how long it has played has the same bits in
             # whichever film it is.
@@ -717,10 +730,11 @@ class Stage(Scene):
             # A little longer than what happens, so that the last of it can be seen.
             wait = COMES[1] if self._title_to_come() else 0.0
             length = max(spoken, played + wait + self.theme.tempo.breath)
+            length = math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP
+            left = max(LEAST_PAUSE, LONGEST_QUESTION - length)
+            pause = min(self.theme.tempo.pause, left) if asks else 0.0
             with self._part(name, tail=True):
-                self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - played)
-                if asks:
-                    self._wait_for_answer(pause)
+                self._play_tail(length - played + pause)
         except BaseException as error:
             # Error messages print this note, so that the user knows where it happened.
             error.add_note(f"in beat {name}")
@@ -765,8 +779,9 @@ class Stage(Scene):
     def _play_tail(self, seconds: float) -> None:
         """Keep the last picture of a beat for a while."""
         moves = [] if self.settings.calm else [self._returned(self.drift, Animation)]
+        moves += self._question.wait() if moves and self._question else []
         if title := self._title_to_come():
-            rate = comes_last(seconds)
+            rate = squish_rate_func(smooth, *(time / seconds for time in COMES))
             moves += [Vanish(self._title, rate_func=rate)] if self._title else []
             moves.append(Appear(title, rate_func=rate))
             self._title, self._title_written = title, self._own_title or ""
@@ -806,7 +821,7 @@ class Stage(Scene):
 
     def _title_to_come(self) -> Title | None:
         """Return the title that appears at the end of the beat; None if it needs not."""
-        title = None if self._card else self._last_title()
+        title = None if self._question else self._last_title()
         return None if title in self.get_mobject_family_members() else title
 
     def _title_leaving(self, animations: Sequence[Any]) -> list[Animation]:
@@ -847,30 +862,29 @@ class Stage(Scene):
         self.headline = words
         return leaving if words is None else [*leaving, Appear(words, rate_func=second_half)]
 
-    def _put_away_card(self) -> None:
-        """Let the words go, and the picture come back, if there are any."""
-        if self._card is not None:
-            if self._own_title not in (None, self._title_written):
-                self._behind = {p: v for p, v in self._behind.items() if p not in self.title_parts}
-            self.play(
-                Vanish(self._card), *faded(self._behind, 1.0), run_time=self.theme.tempo.small
-            )
-            self._card = None
+    def _put_away_question(self) -> None:
+        """Let a question go, and the picture come back, if one was asked."""
+        if (question := self._question) is None:
+            return
+        if self._own_title not in (None, self._title_written):
+            self._behind = {p: v for p, v in self._behind.items() if p not in self.title_parts}
+        answered, tempo = question.right is not None, self.theme.tempo
+        back = faded(self._behind, 1.0, rate_func=second_half if answered else smooth)
+        self.play(*question.leave(), *back, run_time=tempo.large if answered else tempo.small)
+        self._question = None
 
     def _ask(self) -> None:
-        """Let the picture step back, and write the question of the beat that follows over it."""
-        self._behind = {part: presence(part) for part in self.visible_parts()}
-        front = 1 + max((part.z_index for part in self._behind), default=0)
-        self._card = Card(self.narration(self.playing).text, self.frame).set_z_index(front)
-        self.play(*faded(self._behind), Appear(self._card))
-
-    def _wait_for_answer(self, seconds: float) -> None:
-        """Hold a question while only its mark moves."""
-        if self.settings.calm or self._card is None:
-            self.wait(seconds)
-        else:
-            drift = self._returned(self.drift, Animation)
-            self.play(self._card.breathe(seconds), drift, run_time=seconds)
+        """Let the picture step back, and ask the question of the beat that follows before it."""
+        said, camera = self.narration(self.playing), self.camera
+        choices, answer = self._answers(self.playing, said)
+        question = Question(said, choices, camera.shot, self.frame)
+        # If a later beat answers, nothing is told yet when the next one begins.
+        if QUESTION + self.answering_beat(self.playing, self.trace) == self.playing:
+            question.right = answer
+        self._question, self._behind = question, {p: presence(p) for p in self.visible_parts()}
+        question.set_z_index(1 + max((part.z_index for part in self._behind), default=0))
+        levels = {p: 0.0 if question.hides(p, camera) else v for p, v in self._behind.items()}
+        self.play(*faded(levels), *question.arrive(), run_time=self.theme.tempo.large)
 
     def _answers(self, question: str, said: Narration) -> tuple[tuple[str, ...], int | None]:
         """Return the answers that a question offers, its marked words, and which is right.
@@ -1110,11 +1124,8 @@ class Stage(Scene):
         parts = [part for thing in things for part in thing.get_family()]
         parts = parts or [part for part in self.visible_parts() if isinstance(part, Body)]
         words = [part for part in parts if isinstance(vars(part).get("anchor"), np.ndarray)]
-        points = [
-            part.corners if isinstance(part, Body) else part.points
-            for part in parts
-            if not is_fixed(part) and len(part.points)
-        ]
+        standing = [part for part in parts if not is_fixed(part)]
+        points = [part.corners if isinstance(part, Body) else part.points for part in standing]
         corners = np.concatenate([np.zeros((0, 3)), *points])
         shot = seat_shot(seat, corners, self.frame, into=self.below_title, words=words)
         return self.move_camera(shot, **kwargs)
@@ -1136,7 +1147,7 @@ class Stage(Scene):
 
             self.play(self.light_up(tower))
         """
-        if self._lamp not in self.get_mobject_family_members():
+        if self._lamp is None or self._lamp not in self.get_mobject_family_members():
             self._lamp = Lamp((0.0, 0.0, 0.0))
             self._lamp.presence = 0.0
         return MoveLamp(self._lamp, over, **kwargs)

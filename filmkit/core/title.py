@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from manim import VGroup, smooth, squish_rate_func
+from manim import VGroup
 
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.text import Label, few_lines
 from filmkit.core.theme import current_theme, mixed
 
-__all__ = ["COMES", "LONGEST_TITLE", "Title", "comes_last"]
+__all__ = ["COMES", "LONGEST_TITLE", "Title", "title_corner"]
 
 SIZE = 0.051  # of its letters, as a fraction of the frame's shorter side: 64 px of 1080 an em
 AT = 53 / 1080, 15 / 1080  # its upper left corner in the free part, as shares of the same
@@ -48,7 +46,7 @@ class Title(VGroup):
     def __init__(self, text: str, frame: Frame) -> None:
         super().__init__()
         theme, free, side = current_theme(), frame.free, frame.shorter_side
-        x, y = free.left + AT[0] * side, free.top - AT[1] * side
+        x, y = title_corner(frame)
         width = free.right - x
         self.text = text
         lines, size = few_lines(text, width, size=SIZE * side / FRAME_HEIGHT)
@@ -63,7 +61,7 @@ class Title(VGroup):
         pin_to_frame(self)
 
 
-def comes_last(seconds: float) -> Callable[[float], float]:
-    """Return the rate function of a title that comes while a picture stays for so long."""
-    start, end = (time / seconds for time in COMES)
-    return squish_rate_func(smooth, start, end)
+def title_corner(frame: Frame) -> tuple[float, float]:
+    """Return the upper left corner of titles in a frame."""
+    side = frame.shorter_side
+    return frame.free.left + AT[0] * side, frame.free.top - AT[1] * side

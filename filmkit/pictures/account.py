@@ -39,6 +39,7 @@ def account(picture: Picture, on_scene: Container[Mobject]) -> MosaicItem | None
         tuple(items),
         tuple((m.part, m.row, m.column) for m, frame in marks if _is_shown(frame, on_scene)),
         picture.left_out,
+        *((picture.standing.how, picture.standing.at) if picture.standing else ()),
     )
 
 
@@ -76,7 +77,7 @@ def _item(picture: Picture, placed: PlacedPart) -> PartItem:
         name,
         " ".join(filter(None, called)),
         (span.rows, span.columns),
-        placed.box,
+        picture.arrangement.boxes[name],
         (side(0, size.rows), side(1, size.columns)),
         frozenset(member for piece in placed.pieces.values() for member in piece.get_family()),
     )

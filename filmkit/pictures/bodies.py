@@ -56,7 +56,7 @@ MARGIN = 0.3  # beside a word, as a share of the slab's height
 LETTERS_OF_ROW = 0.55  # the same beside a row, as a share of the distance to the next one
 WIDEST = 5.0  # width up to which a word widens a slab, as a multiple of its height
 WORD_BAND, ROW_BAND = (0.48, 1.0), (0.06, 0.48)  # of a face that holds both, from its foot
-RIM = 0.05  # of a face, at its sides, in scene units
+RIM = 0.05  # at the sides of a face, at most, in scene units
 FRAME = 0.03  # thickness of a pane's edges, in scene units
 
 
@@ -64,7 +64,7 @@ def _positive(what: str, *lengths: Any) -> None:
     """Refuse lengths of something that are no finite numbers above 0."""
     for length in lengths:
         if not isinstance(length, NUMBER) or not 0 < length < math.inf:
-            raise SceneCodeError(f"{what} has lengths above 0, not {length!r}")
+            raise SceneCodeError(f"{what} takes sizes above 0, not {length!r}")
 
 
 def _numbers(given: Any, what: str, *most: float) -> Array:
@@ -285,7 +285,7 @@ class Rows(Group):
             label = Label(printable(word), size=letters / FRAME_HEIGHT)
             left = relief.boxes[0, 0, 0] - (label.width + letters) / 2
             put(label, relief, (left, 0.0, 0.0), (1, 0, 0), (0, 1, 0))
-            relief.told = relief.told or label.text
+            relief.told = ": ".join(filter(None, (label.text, matrix.name)))
         self.gap, self.offsets = gap, np.zeros(len(values))
 
     def forward(self, row: int | None, **kwargs: Any) -> InPlaceAnimation:
@@ -383,11 +383,11 @@ class Bars(Group):
         **look: Any,
     ) -> None:
         self.values = _numbers(values, "bars", MOST)
-        _positive("bars", side, gap)
         count, whole = len(self.values), source or TensorSource()
         if len(on) not in (0, count) or not all(isinstance(body, Body) for body in on):
             raise SceneCodeError(f"{count} bars stand on {count} bodies; give one for each")
         unit = Relief.unit_of(self.values, height=height) if unit is None else unit
+        _positive("bars", side, gap, unit)
         look |= {"width": side / BAR, "depth": side, "unit": unit}
         super().__init__()
         above = max(0.0, -float(self.values.min())) / unit
@@ -396,7 +396,7 @@ class Bars(Group):
             tower.put((gap * (i - (count - 1) / 2), above, 0.0))
             if on:
                 frame = on[i].axes / np.linalg.norm(on[i].axes, axis=1)[:, None]
-                tower.points = on[i].top + above * frame[1] + np.array([0 * frame[0], *frame])
+                tower.points = on[i].top + above * frame[1] + np.array([np.zeros(3), *frame])
                 tower.told = on[i].told
             self.add(tower)
 
@@ -533,16 +533,19 @@ class Slab(Body):
         """Return the lowest and the highest corner (3,) of a band of its face."""
         low, high = self.boxes[0]
         foot, top = low[1] + np.array(band) * (high - low)[1]
-        return np.array([low[0] + RIM, foot, high[2]]), np.array([high[0] - RIM, top, high[2]])
+        rim = min(RIM, (high - low)[0] / 10)
+        return np.array([low[0] + rim, foot, high[2]]), np.array([high[0] - rim, top, high[2]])
 
 
 class Pane(Body):
     """A matrix on glass, in thin edges, that stands in the room and can be carried.
 
+    It is seen from both sides.
+
     Parameters
     ----------
     matrix : Matrix, Heatmap or (rows, columns)
-        What lies on it.
+        What lies on it; a heatmap is moved there.
     height
         Of the matrix, in scene units; its cells are square.
     told
@@ -590,7 +593,7 @@ class Pane(Body):
         super().__init__(boxes, current_theme().glass, layers=[0, 0, -1, 1])
         self.cells, self.told = matrix, told
         matrix.place(Box(0.0, 0.0, 2 * right, height))
-        put(matrix, self, (0.0, FRAME + height / 2, thin), (1, 0, 0), (0, 1, 0))
+        put(matrix, self, (0.0, FRAME + height / 2, 0.0), (1, 0, 0), (0, 1, 0))
 
 
 def number_at(

@@ -12,16 +12,20 @@ import numpy.typing as npt
 from manim import LEFT, UP, Group, Line, Mobject, VGroup
 
 from filmkit.core.animations import set_presence
+from filmkit.core.body import RADIUS, Body, Lamp
+from filmkit.core.camera import pin_to_frame
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import WORD_GAP, Box, Frame
 from filmkit.core.heatmap import shares
+from filmkit.core.light import mirrored
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import TOKEN, Arrangement, Mosaic, Size, arrange
 from filmkit.pictures.parts import BAR, Around, Cells, Matrix, Part, Place
+from filmkit.pictures.standing import GLASS, Standing
 from filmkit.pictures.texts import sign
 
-__all__ = ["COLUMN_WORDS", "WORDS", "Mark", "Picture", "PlacedPart"]
+__all__ = ["COLUMN_WORDS", "LAMP", "WORDS", "Mark", "Picture", "PlacedPart"]
 
 WORDS, COLUMN_WORDS, ROWS, MARKED = "words", "column words", "rows", "marked"
 UNMARKED = 0.4  # presence of words that no mark picks out, where others stand out
@@ -32,6 +36,8 @@ HALVINGS = 7  # in which the largest size of parts that are made smaller is foun
 
 Key = tuple[str, str]
 """Name of a part, and which of its pieces."""
+
+LAMP: Key = "light", "lamp"
 
 Arranged = tuple[Mosaic, Mapping[str, Around], Arrangement]
 """A mosaic, what stands around its parts, and where they are."""
@@ -94,7 +100,7 @@ class PlacedPart:
         Its cells, or the whole of a part without cells.
     pieces
         Its mobjects by what each is: "cells", "title", "row words", "column words", "bar", or
-        "whole" of a part without cells.
+        "whole" of a part without cells; and in the room the "pane" under its cells.
     part
         What it was made from.
     """
@@ -158,6 +164,9 @@ class Picture:
         Words that stand over it; the mosaic fills what is left below.
     into
         The part of the frame that is filled; all that is free by default.
+    stands, light
+        How it stands in the room, "glass" or "floor", and the name of the part over which a lamp
+        hangs there; "" for neither.
 
     Attributes
     ----------
@@ -173,6 +182,12 @@ class Picture:
         The marks of parts that there are, their frames, and their labels by the number of the mark.
     headline
         The words over it, or None.
+    room
+        What the mosaic fills.
+    standing
+        How it stands in the room, or None.
+    lamp
+        The lamp over one of its parts, or None.
     """
 
     def __init__(
@@ -187,13 +202,16 @@ class Picture:
         lit: Mapping[str, npt.ArrayLike] | None = None,
         headline: Mobject | None = None,
         into: Box | None = None,
+        stands: str = "",
+        light: str = "",
     ) -> None:
         if words not in (True, False, ROWS, MARKED):
             raise SceneCodeError(f"words={words!r}; choose True, False, {ROWS!r} or {MARKED!r}")
-        self.headline, room = headline, into or frame.free
+        self.headline, self.lamp, room = headline, None, into or frame.free
         if headline is not None:
             top = float(headline.get_bottom()[1]) - BELOW_HEADLINE
             room = Box.of(room.left, room.right, room.bottom, top)
+        self.room = room
         around = {
             name: _with_marks((around or {}).get(name, Around()), own, upright=frame.upright)
             for name in mosaics[0].names
@@ -257,6 +275,30 @@ class Picture:
                 levels = shares(given, (len(piece.submobjects),), "opacities", WORDS)
                 for word, level in zip(piece.submobjects, levels, strict=True):
                     set_presence(word, float(level))
+        self.standing = self._stand(stands) if stands else None
+        self.lamp = self._lamp(light) if light in self.parts else None
+
+    def _stand(self, how: str) -> Standing:
+        """Stand up in the room, with a pane under each part that has cells."""
+        standing = Standing(how, (p for p in self.pieces.values() if p is not self.headline))
+        for name, part in self.parts.items():
+            pieces = dict(part.pieces)
+            if isinstance(cells := pieces.get("cells"), Cells):
+                pieces["pane"] = standing.pane(part.box, part.pieces.values())
+                cells.box = standing.box(cells.box)
+            self.parts[name] = replace(part, box=standing.box(part.box), pieces=pieces)
+        if self.headline is not None:
+            pin_to_frame(self.headline)
+        if how == GLASS:
+            mirrored(Group(*self.pieces.values()))
+        return standing
+
+    def _lamp(self, name: str) -> Lamp:
+        """Return a lamp over a part, whose light reaches as far from there as the part does."""
+        part = self.parts[name]
+        pane = part.pieces.get("pane")
+        over = pane.middle if isinstance(pane, Body) else part.whole
+        return Lamp(over, radius=max(RADIUS, part.box.width / 2))
 
     def _dim_unmarked(self) -> None:
         """Dim the words of rows and columns that no mark frames, in any part beside or below."""
@@ -306,6 +348,8 @@ class Picture:
                     found[name, kind] = piece
         found |= {("mark", str(number)): mark for number, mark in enumerate(self.marks)}
         found |= {("label", str(number)): label for number, label in self.labels.items()}
+        if self.lamp is not None:
+            found[LAMP] = self.lamp
         return found if self.headline is None else found | {("headline", "whole"): self.headline}
 
 

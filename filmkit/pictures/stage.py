@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Mobject, linear
+from manim import Group, Mobject, linear
 
 from filmkit.core.animations import (
     AnimateWith,
@@ -20,13 +21,15 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import mirrored
 from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.stage import Stage as PlainStage
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.account import account
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Cells, Free, Part
-from filmkit.pictures.picture import COLUMN_WORDS, WORDS, Key, Mark, Picture, PlacedPart
+from filmkit.pictures.picture import COLUMN_WORDS, LAMP, WORDS, Key, Mark, Picture, PlacedPart
+from filmkit.pictures.standing import FLOOR, GLASS, seat_of
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.transition import Transition
 
@@ -98,6 +101,9 @@ class Stage(PlainStage):
         headline: Mobject | None = None,
         origins: Mapping[str, Heatmap] | None = None,
         into: Mapping[str, tuple[str, int]] | None = None,
+        stands: str = "",
+        seat: str = "",
+        light: str = "",
         run_time: float | None = None,
     ) -> None:
         """Show a picture, and play the way from the picture before it.
@@ -150,11 +156,30 @@ class Stage(PlainStage):
             left where they are.
         into
             Where the cells of parts go that leave: the name of a part, and which of its rows.
+        stands
+            How the picture stands in the room: "glass" upright on the floor, which mirrors it;
+            "floor" laid there, with its upper side away from the eye. By default it is flat.
+        seat
+            Name of the seat from which a picture in the room is seen.
+        light
+            Name of the part over which the lamp hangs: other parts with cells have less light, each
+            of them as a whole.
         run_time
             Seconds of the way; the theme's by default.
+
+        Examples
+        --------
+        ::
+
+            self.show("Q × Kt = scores", stands="glass", light="scores")
         """
         if run_time is not None and not 0 < run_time < np.inf:
             raise SceneCodeError(f"run_time={run_time} is no time that a way takes; give seconds")
+        if (seat or light) and not stands:
+            raise SceneCodeError(
+                f"seat={seat!r} and light={light!r} are for pictures in the room; give "
+                f"stands={GLASS!r} or stands={FLOOR!r} too"
+            )
         drawn = Mosaic.parse(mosaic)
         variants = [drawn]
         if tall:
@@ -165,6 +190,8 @@ class Stage(PlainStage):
         around = {n: Around(title=n in titled, bar=n in barred) for n in drawn.names}
         lit, origins, into = lit or {}, origins or {}, into or {}
         drawn.listed("into", " ".join(target for target, _row in into.values()))
+        if len(drawn.listed("light", light)) > 1:
+            raise SceneCodeError(f"light={light!r}: there is one lamp; name one part")
         drawn.listed("marks", " ".join(mark.part for mark in marks))
         drawn.listed("lit", " ".join(name for name in lit if name not in (WORDS, COLUMN_WORDS)))
         if isinstance(focus, Mapping):
@@ -183,6 +210,8 @@ class Stage(PlainStage):
             lit=lit,
             headline=headline,
             into=self.below_title,
+            stands=stands,
+            light=light,
         )
         if focus is not None:
             strong = drawn.listed("focus", focus)
@@ -203,8 +232,82 @@ class Stage(PlainStage):
             later=drawn.listed("later", later),
             origins={name: origins[name] for name in drawn.listed("origins", " ".join(origins))},
             into=into,
+            on_floor=FLOOR in (stands, self._stands),
         )
-        self._play(way, filled, run_time or self.theme.tempo.large)
+        if stands == GLASS:
+            # So that there is no jump at the end of the way.
+            mirrored(Group(*before.values()))
+        self._play(way, filled, seat, run_time or self.theme.tempo.large)
+
+    def steps(
+        self,
+        mosaic: str,
+        at: Mapping[str, str | Mapping[str, Any]] | None = None,
+        /,
+        **given: Any,
+    ) -> None:
+        """Show a picture step by step: some of its parts appear as words of the narration are said.
+
+        At first all is shown but the parts that are named. Each time the words of a mark are said,
+        its parts appear: those with ``reveal`` are filled, and ``origins`` become cells.
+
+        Parameters
+        ----------
+        mosaic
+            As for :meth:`show`.
+        at
+            What happens at marks whose names cannot be written as keywords, or are those of options
+            of :meth:`show`.
+        **given
+            Options of :meth:`show`, and for each mark the names of the parts that appear there; or
+            a mapping of options of :meth:`show` that change there. Marks come in the order in which
+            they are said.
+
+        Raises
+        ------
+        SceneCodeError
+            If a name is no part of the mosaic, or the narration has no such mark.
+
+        Examples
+        --------
+        ::
+
+            # Every [query] meets every [key].
+            self.steps("Q × Kt = scores", query="Q", key="× Kt", stands="glass")
+        """
+        options = {name: given.pop(name) for name in [*given] if name in OPTIONS}
+        drawn, said = Mosaic.parse(mosaic), self.narration(self.playing)
+        happening = {**given, **(at or {})}
+        missing = [
+            name
+            for mark, names in happening.items()
+            if isinstance(names, str)
+            for name in drawn.listed(mark, names)
+        ]
+
+        def show() -> None:
+            """Show what is there by now."""
+            revealed, origins = options.get("reveal", ""), options.get("origins") or {}
+            there = {
+                "later": " ".join(missing),
+                "reveal": " ".join(name for name in revealed.split() if name not in missing),
+                "origins": {name: one for name, one in origins.items() if name not in missing},
+            }
+            self.show(mosaic, **options | there)
+
+        show()
+        for mark in sorted(happening, key=lambda mark: said.marks.get(mark, 0)):
+            self.wait_for(mark)
+            if isinstance(changed := happening[mark], str):
+                missing = [name for name in missing if name not in changed.split()]
+            else:
+                options |= changed
+            show()
+
+    @property
+    def _stands(self) -> str:
+        """How the picture on screen stands in the room."""
+        return self._picture.standing.how if self._picture and self._picture.standing else ""
 
     def mosaic_on_screen(self) -> MosaicItem | None:
         return (
@@ -217,17 +320,21 @@ class Stage(PlainStage):
         """Return what is on the scene of the picture before."""
         on_scene = set(self.get_mobject_family_members())
         pieces = self._picture.pieces if self._picture else {}
-        return {key: piece for key, piece in pieces.items() if on_scene & set(piece.get_family())}
+        seen = {key: piece for key, piece in pieces.items() if on_scene & set(piece.get_family())}
+        return seen | ({LAMP: self._lamp} if self._lamp in on_scene else {})
 
-    def _play(self, way: Transition, filled: Filled, run_time: float) -> None:
-        """Play the way from the picture on screen to another one, also from a place in space."""
-        shot = self.camera.shot
-        in_space = bool(shot.theta or shot.phi or shot.center[2])
-        if in_space:
-            way.moves.append(self.move_camera(Shot()))
+    def _play(self, way: Transition, filled: Filled, seat: str, run_time: float) -> None:
+        """Play the way from the picture on screen to another one, also from and to space."""
+        shot, end, standing = self.camera.shot, Shot(), way.after.standing
+        moves = bool(shot.theta or shot.phi or shot.center[2] or self._stands)
+        if standing is not None:
+            end = seat_of(standing, self.frame, way.after.room, seat)
+            moves = shot != end
+        if moves:
+            way.moves.append(self.move_camera(end))
         elif way.is_none and not filled:
             return
-        self._picture, self.headline = way.after, way.after.headline
+        self._picture, self.headline, self._lamp = way.after, way.after.headline, way.after.lamp
         for old, new in way.replaced:
             self._add_whole(old)
             self.replace(old, new)
@@ -263,6 +370,10 @@ class Stage(PlainStage):
             start = 0 if down == cells.spans[0][0] else count - block.shape[0]
             times = in_rows((count, block.shape[1]))[start : start + block.shape[0]]
             fills.append(Reveal(block, times, to=seen, rate_func=linear))
+        if picture.standing is not None:
+            # In the room what is meant is lit, not framed.
+            self.play(*fills, run_time=1.5 * tempo.large)
+            return
         beam = Highlight(rows[0], colour=part.colour)
 
         def step(alpha: float) -> None:
@@ -271,6 +382,10 @@ class Stage(PlainStage):
         self.play(Appear(beam))
         self.play(*fills, AnimateWith(beam, step, rate_func=linear), run_time=1.5 * tempo.large)
         self.play(Vanish(beam))
+
+
+OPTIONS = frozenset(signature(Stage.show).parameters) - {"self", "mosaic", "later"}
+"""Names of what else is said of a picture that is shown."""
 
 
 def _emptied(picture: Picture, before: Mapping[Key, Mobject], names: Sequence[str]) -> Filled:

@@ -60,6 +60,8 @@ class Transition:
         transposed shape turns.
     into
         Where the cells of parts go that leave: the name of a part, and which of its rows.
+    on_floor
+        Whether one of the two pictures lies on the floor of the room, where nothing has a box.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class Transition:
     later: tuple[str, ...] = ()
     origins: Mapping[str, Heatmap] = field(default_factory=dict)
     into: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    on_floor: bool = False
 
     def __post_init__(self) -> None:
         self._new = self.after.pieces
@@ -145,9 +148,7 @@ class Transition:
                     for b, cut in zip(piece.blocks, piece.cuts, strict=True)
                 ]
                 if origin.shape == piece.shape
-                else [
-                    TransposeFromCopy(origin, piece.whole, leaves=origin in self._leaving_origins)
-                ]
+                else [self._flip(origin, piece.whole, origin in self._leaving_origins)]
             )
             self.arrivals += map(_appearing, piece.dots)
         elif was is not None and look is not None:
@@ -165,7 +166,8 @@ class Transition:
         before, (name, kind) = self.before[was], was
         if alike(piece, before):
             return before
-        return before_it_grew(piece, before) if kind == "cells" or name == WORDS else None
+        grows = (kind == "cells" or name == WORDS) and not self.on_floor
+        return before_it_grew(piece, before) if grows else None
 
     def _was(self, key: Key) -> Key | None:
         """Return the key of what a piece was in the picture before, or None if it is new."""
@@ -181,14 +183,22 @@ class Transition:
         assert isinstance(origin, Cells)
         leaves = key not in self._new and key in gone
         pairs = zip(origin.blocks_by_column, piece.blocks, strict=True)
-        self.moves += [TransposeFromCopy(old, new, leaves=leaves) for old, new in pairs]
+        self.moves += [self._flip(old, new, leaves) for old, new in pairs]
         self.arrivals += map(_appearing, piece.dots)
         if leaves:
             self.finished.append(gone.pop(key))
 
+    def _flip(self, old: Heatmap, new: Heatmap, leaves: bool) -> Animation:
+        """Return the animation in which a matrix becomes its transpose: on the floor it folds."""
+        if self.on_floor:
+            return Arrive(new, old.transposed())
+        return TransposeFromCopy(old, new, leaves=leaves)
+
     def _send(self, cells: Mobject, target: Cells, row: int) -> None:
         """Let cells go to a row of the new picture, where they are part of something else."""
         assert isinstance(cells, Cells)
+        if self.on_floor:
+            raise SceneCodeError("into: cells do not go into a picture on the floor; use glass")
         cut = len(cells.blocks) > 1
         places = target.of_row(row).items()
         boxes = [block.row(place) for block, place in places] if cut else [target.row(row)]

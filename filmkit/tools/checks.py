@@ -16,12 +16,13 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from manim import Mobject, Wait, color_to_rgb
+from manim import Mobject, VMobject, Wait, color_to_rgb
 
 from extract.facts.published import gpt2_trace
 from extract.trace import Trace
 from filmkit.core.animations import Drift, presence
 from filmkit.core.beat_records import BeatRecord, Speech
+from filmkit.core.body import Body
 from filmkit.core.camera import Shot
 from filmkit.core.contrast import contrast
 from filmkit.core.geometry import CAPTION_STRIP, Box
@@ -182,7 +183,7 @@ def low_contrast(stage: Stage) -> list[str]:
     picture = _Layers(stage)
     faults = []
     for i, mobject in enumerate(picture.shown):
-        if isinstance(mobject, Heatmap):
+        if not isinstance(mobject, VMobject):
             continue
         text = isinstance(mobject, TextLine)
         inks = mobject.fill_rgbas if text else mobject.stroke_rgbas
@@ -278,7 +279,7 @@ class _Layers:
         """Return corners and convex outline of a thing, in pixels."""
         if index not in self.outlines:
             thing = self.shown[index]
-            corners = thing.corners if isinstance(thing, Heatmap) else thing.points
+            corners = thing.corners if isinstance(thing, Heatmap | Body) else thing.points
             pixels = np.asarray(self.camera.pixels(thing, corners), np.float32)
             self.outlines[index] = pixels, np.asarray(cv2.convexHull(pixels), np.float32)
         return self.outlines[index]
@@ -309,7 +310,8 @@ class _Layers:
             if cv2.pointPolygonTest(outline, point.tolist(), False) < 0:
                 continue
             if not isinstance(thing, Heatmap):
-                colour = thing.fill_rgbas[0, :3]
+                body = isinstance(thing, Body)
+                colour = thing.colours[0] / 255 if body else thing.fill_rgbas[0, :3]
                 return self.background + (colour - self.background) * strength, None
             rgb, shown = _cell_at(thing, corners, point)
             if strength * shown >= MIN_PRESENCE:
@@ -318,12 +320,14 @@ class _Layers:
 
 
 def _opacity(thing: Mobject) -> float:
-    """Return the opacity of a panel, or of the first colour that fills a shape, 0 if nothing does.
+    """Return the opacity of a panel or body, or of the first colour of a shape, 0 if it has none.
 
     A rim of light is clear there, over an opaque card.
     """
     if isinstance(thing, Heatmap):
         return presence(thing) * thing.opacity
+    if not isinstance(thing, VMobject):
+        return presence(thing) * (isinstance(thing, Body) and len(thing.boxes) > 0)
     return presence(thing) * float(thing.fill_rgbas[0, 3]) if len(thing.fill_rgbas) else 0.0
 
 

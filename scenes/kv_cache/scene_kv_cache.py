@@ -171,8 +171,8 @@ class KVCache(Stage):
     def _make_parts(self) -> None:
         """Make the parts of pictures in which tokens join the prompt."""
         meta, free = self.trace.meta, self.frame.free
-        self.old, self.steps = self.layer.count, min(MAX_STEPS, len(meta.tokens) - meta.n_prompt)
-        self.decoding = decode(self.trace, self.layer.layer, max_tokens=self.steps)
+        self.old, self.decoded = self.layer.count, min(MAX_STEPS, len(meta.tokens) - meta.n_prompt)
+        self.decoding = decode(self.trace, self.layer.layer, max_tokens=self.decoded)
         future = legend(_("masked: the future"), self.theme.masked)
         future[0].set_stroke(self.theme.faint, self.theme.line)
         self.part("future", future)
@@ -185,7 +185,7 @@ class KVCache(Stage):
             # In a narrow column, so that words do not push matrices apart that stand side by side.
             share = 1.0 if name == "agree" or self.frame.tall else 0.4
             self.part(name, text_in(text, share * free.width) if text else None)
-        self._extend(self.steps)
+        self._extend(self.decoded)
 
     def variant(self, beat: str) -> str:
         return "one" if self.trace.meta.n_kv_heads == 1 else "several"
@@ -344,15 +344,15 @@ class KVCache(Stage):
         line = ngettext(
             "multiply-adds in this layer’s attention for {number} more token",
             "multiply-adds in this layer’s attention for {number} more tokens",
-            self.steps,
-            number=fact("decoded", self.steps),
+            self.decoded,
+            number=fact("decoded", self.decoded),
         )
         words = self.headline_of(_("A cache saves work"), line)
         show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles="K V", headline=words)
         again = ("again_K", "again_V")
         self._count_work(0)
         show(lit=dict.fromkeys(again, 0.0))
-        self._extend(self.steps)
+        self._extend(self.decoded)
         rows = np.arange(self.count)
         for step, row in enumerate(range(self.old, self.count)):
             known = (rows < row)[:, None]
@@ -368,7 +368,7 @@ class KVCache(Stage):
                 rate_func=linear,
                 run_time=0.8,
             )
-        self._count_work(self.steps)
+        self._count_work(self.decoded)
         show(marks=(*marks, *map(Mark, again)))
 
     def _count_work(self, done: int) -> None:

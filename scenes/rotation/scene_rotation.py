@@ -285,9 +285,7 @@ class RotationAndLatent(Stage):
         "beside a latent that is not rotated.",
     )
     def a_few_numbers(self) -> None:
-        self.show(KEPT, reveal="latent", later="rope of_rope")
-        self.wait_for("rotated")
-        self.show(KEPT, reveal="rope")
+        self.steps(KEPT, rotated="rope of_rope", reveal="latent rope")
         self.show(KEPT, headline=self.total)
 
     @beat

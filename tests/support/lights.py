@@ -149,7 +149,7 @@ def _words(seen: Seen, heads: Mobject) -> str:
     if not masked.any() or presence(heads.panels[0]) < SEEN:
         return ""
     beat = seen.stage.playing.removeprefix(QUESTION)
-    if seen.stage._card is not None:
+    if seen.stage._question is not None:
         # A question is asked over what the beat before it has left.
         names = seen.stage.beat_names(seen.stage.trace, questions=False)
         beat = names[names.index(beat) - 1]

@@ -70,7 +70,11 @@ class Acting(Stage):
 
 
 def perform(
-    *acts: Act, aspect: str = "16:9", trace: Trace | None = None, **settings: Any
+    *acts: Act,
+    aspect: str = "16:9",
+    trace: Trace | None = None,
+    base: type[Acting] = Acting,
+    **settings: Any,
 ) -> Acting:
     """Return a stage after it has done something.
 
@@ -82,6 +86,8 @@ def perform(
         Shape of its frame, of :data:`SIZES`.
     trace
         What it shows; a small one by default.
+    base
+        The class of the stage.
     **settings
         Fields of :class:`~filmkit.core.stage_settings.StageSettings`.
     """
@@ -91,7 +97,7 @@ def perform(
     size = {"pixel_width": width, "pixel_height": height}
     with changed_config(quiet | size | {"frame_width": across, "frame_height": down}):
         chosen = StageSettings(calm=True, **settings)
-        stage = type("Made", (Acting,), {"acts": acts})(trace or make_trace(), chosen)
+        stage = type("Made", (base,), {"acts": acts})(trace or make_trace(), chosen)
         stage.render()
     return stage
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from manim import Mobject, Square
 
 from filmkit.core.animations import presence
-from filmkit.core.card import Card
 from filmkit.core.geometry import Box
 from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
@@ -99,12 +98,13 @@ def blocks_on(stage: Stage, is_known: Callable[[str], bool]) -> list[Block]:
     """
     members: dict[TextLine, Mobject | None] = {}
     groups: list[tuple[Mobject | None, list[TextLine]]] = []
-    said = set(stage.headline.get_family()) if stage.headline is not None else set()
+    over = [each for each in (stage.headline, stage._question) if each is not None]
+    said = {part for each in over for part in each.get_family()}
 
     def gather(parent: Mobject | None, mobjects: Iterable[Mobject]) -> None:
         lines = []
         for mobject in mobjects:
-            if isinstance(mobject, Headline | Card) or mobject in said:
+            if isinstance(mobject, Headline) or mobject in said:
                 continue
             if isinstance(mobject, TextLine) and mobject not in members:
                 members[mobject] = parent

@@ -26,7 +26,7 @@ __all__ = ["calling"]
 
 TRACE = ("--trace", "trace.safetensors")
 FILM = ("--quality", "draft", "--fps", "5")
-PAUSE = 4.0
+PAUSES = 3.0, 4.0
 ANSWERS = [said for said in SAID if said not in QUESTIONS]
 TITLES = ["Opening", "Question: Sides", "Sides", "Question: Others", "Others"]
 
@@ -67,7 +67,7 @@ def length(film: Path) -> float:
 def test_the_list_says_how_long_each_step_waits(listed: list[dict[str, object]]) -> None:
     assert tuple(beat["name"] for beat in listed) == BEATS
     assert tuple(beat["narration"] for beat in listed) == SAID
-    assert [beat["pause"] for beat in listed] == [0, PAUSE, 0, PAUSE, 0]
+    assert [beat["pause"] for beat in listed] == [0, PAUSES[0], 0, PAUSES[1], 0]
 
 
 def test_a_film_asks_waits_and_answers(calling: Calling, folder: Path) -> None:
@@ -78,13 +78,16 @@ def test_a_film_asks_waits_and_answers(calling: Calling, folder: Path) -> None:
     # The question stays on screen until the answer begins.
     times = list(said.values())
     assert [end for _, end in times[:-1]] == pytest.approx([start for start, _ in times[1:]])
-    assert min(said[text][1] - said[text][0] for text in QUESTIONS) > PAUSE + 1
+    assert all(
+        said[text][1] - said[text][0] > pause + 1
+        for text, pause in zip(QUESTIONS, PAUSES, strict=True)
+    )
     with av.open(film) as container:
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == TITLES
     made(calling, folder, "asking.py", *FILM, "--no-questions", "--out", "silent")
     silent = folder / "silent" / "asking.mp4"
     assert [text for *_, text in read_cues(silent)] == ANSWERS
-    assert length(film) - length(silent) > 2 * PAUSE
+    assert length(film) - length(silent) > sum(PAUSES)
 
 
 def test_captions_that_are_drawn_show_the_question_while_it_waits(
@@ -133,11 +136,11 @@ def test_a_script_says_how_long_to_wait(calling: Calling, folder: Path) -> None:
     text = made(calling, folder, "script", "asking.py")
     assert [line.split(" ", 2)[2] for line in text.splitlines() if line[:3] == "## "] == TITLES
     # 9 words in 4 s: the pause is no time to speak.
-    assert "*ask_sides, 135 words a minute, 9.0 c/s, then 4 s for an answer*" in text
+    assert "*ask_sides, 135 words a minute, 9.0 c/s, then 3 s for an answer*" in text
     table = made(calling, folder, "script", "asking.py", "--table", "csv", "--no-questions")
     assert [row["narration"] for row in csv.DictReader(io.StringIO(table))] == ANSWERS
     (scene,) = json.loads(made(calling, folder, "script", "asking.py", "--json"))
-    assert [beat["pause"] for beat in scene["beats"]] == [0, PAUSE, 0, PAUSE, 0]
+    assert [beat["pause"] for beat in scene["beats"]] == [0, PAUSES[0], 0, PAUSES[1], 0]
 
 
 def test_a_voice_says_the_question_and_then_is_silent(calling: Calling, folder: Path) -> None:
@@ -145,7 +148,7 @@ def test_a_voice_says_the_question_and_then_is_silent(calling: Calling, folder: 
     (spoken,) = json.loads(made(calling, folder, "script", "asking.py", "--json", *voice))
     question = spoken["beats"][1]
     said = A_LETTER * len(QUESTIONS[0])
-    assert question["end"] - question["start"] == pytest.approx(said + PAUSE, abs=1.0)
+    assert question["end"] - question["start"] == pytest.approx(said + question["pause"], abs=1.0)
     assert question["captions"][-1]["end"] == question["end"]
     log = (folder / "tone.py.log").read_text()
     assert all(text.split("? ")[0] in log for text in SAID)
@@ -169,7 +172,7 @@ def test_the_pause_is_not_counted_as_a_still_picture(calling: Calling, folder: P
     (report,) = json.loads(done.stdout)
     question = report["beats"][1]
     assert question["name"] == "ask_sides"
-    assert question["still_seconds"] < PAUSE
+    assert question["still_seconds"] < PAUSES[0]
     assert question["letters_a_second"] == pytest.approx(len(QUESTIONS[0]) / 4.0, abs=0.01)
     done = calling("check", "asking.py", "--json", "--no-questions", *TRACE, folder=folder)
     (report,) = json.loads(done.stdout)

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import RIGHT, Animation, Dot, RoundedRectangle, Square, VGroup
+from manim import DL, RIGHT, UR, Animation, Square, VGroup
 
 from filmkit.commands.scene_files import find_scene
 from filmkit.core.animations import Appear, Drift, presence
 from filmkit.core.beat_records import BeatRecord
+from filmkit.core.camera import Shot
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.facts import named_facts
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.language import title_of_beat, use_language
+from filmkit.core.narration import Narration
 from filmkit.core.numbers import separated
+from filmkit.core.question import Choice, Question, written
 from filmkit.core.renderer import FrameReceiver
 from filmkit.core.stage import Stage, beat
 from filmkit.core.stage_settings import StageSettings
-from filmkit.core.text import TextLine
-from filmkit.render.quality import Quality
+from filmkit.core.text import Label, TextLine
+from filmkit.core.theme import use_theme
+from filmkit.render.quality import Quality, frame_size
 from filmkit.render.runner import manim_config
 from tests.support.asking import ASKING, BEATS, QUESTIONS, SAID
 from tests.support.traces import make_trace
 
 Pictures = list[npt.NDArray[np.uint8]]
-PAUSE = 4.0
+PAUSES = 3.0, 4.0  # of the scene's two questions
 RATE = 5
 
 
@@ -48,6 +54,7 @@ class Played:
         self.ends: dict[str, npt.NDArray[np.uint8]] = {}
         self.levels: dict[str, set[float]] = {}
         self.words: dict[str, list[str]] = {}
+        self.slabs: dict[str, list[str]] = {}
 
         @contextmanager
         def receiver_of_beat(name: str, tail: bool) -> Iterator[FrameReceiver | None]:
@@ -62,10 +69,9 @@ class Played:
             self.ends[record.name] = stage.snapshot()[..., :3].astype(int)
             lines = [part for part in shown if isinstance(part, TextLine)]
             self.words[record.name] = [line.text for line in lines]
-            # Of a question itself, there are dots and veils beside its lines.
-            marks = {part for part in shown if isinstance(part, Dot | RoundedRectangle)}
-            others = set(shown) - {*lines, *marks}
+            others = set(shown) - {*lines, *(p for p in shown if isinstance(p, Choice))}
             self.levels[record.name] = {round(presence(part), 3) for part in others}
+            self.slabs[record.name] = [part.told for part in shown if isinstance(part, Choice)]
 
         with manim_config(Quality(320, 180, RATE)):
             stage = scene(
@@ -92,79 +98,188 @@ def test_a_question_is_a_step_before_its_beat(asking: type[Stage], played: Playe
 
 
 def test_a_question_waits_after_it_has_been_said(played: Played) -> None:
-    assert [record.pause for record in played.records.values()] == [0, PAUSE, 0, PAUSE, 0]
+    assert [record.pause for record in played.records.values()] == [0, PAUSES[0], 0, PAUSES[1], 0]
     # 9 words of 0.43 s in steps of 0.2 s, and the pause.
     record = played.records["ask_sides"]
-    assert record.end - record.start == pytest.approx(4.0 + PAUSE)
+    assert record.end - record.start == pytest.approx(4.0 + PAUSES[0])
     start, own, end = record.start, record.tail, record.end
     assert len(played.frames["ask_sides", True]) == round((end - own) * RATE)
     assert own > start
 
 
-def test_the_words_stand_over_a_picture_that_steps_back_and_returns(played: Played) -> None:
-    assert " ".join(played.words["ask_sides"]) == QUESTIONS[0]
-    # Each sentence begins a line.
-    assert played.words["ask_sides"][-1] == "5 or 4?"
+@pytest.mark.parametrize(("words", "pause"), [(1, 4.0), (9, 3.0), (11, 2.2), (12, 2.0), (40, 2.0)])
+def test_a_question_takes_seven_seconds_in_all_if_it_can(words: int, pause: float) -> None:
+    class Long(Stage):
+        @beat(ask=" ".join(["Why"] * words) + "?")
+        def only(self) -> None:
+            """So."""
+            self.hold()
+
+    asked, _answered = Long.rehearse(make_trace()).beats
+    assert asked.pause == pytest.approx(pause)
+    if words < 12:
+        assert asked.end - asked.start <= 7.0 + 1e-6
+
+
+def test_a_question_stands_before_a_picture_that_steps_back_and_returns(played: Played) -> None:
+    # Its choices are on slabs: the words do not say them again.
+    words = played.words["ask_sides"]
+    assert sorted(words) == ["4", "5", "How many sides does it have?"]
+    assert played.slabs["ask_sides"] == ["5", "4"]
     assert played.levels["ask_sides"] == {0.15}
-    assert played.words["sides"] == []
+    assert played.words["sides"] == played.slabs["sides"] == []
     assert played.levels["sides"] == {1.0}
+    assert played.words["ask_others"] == [QUESTIONS[1]]
     before, after = played.ends["opening"], played.frames["ask_sides", False][0]
     assert np.array_equal(before, after)
     assert np.abs(played.ends["ask_sides"] - played.frames["sides", False][0]).max() == 0
 
 
-def test_a_picture_leaves_the_words_of_a_question_and_its_mark_alone() -> None:
-    class Over(Stage):
+class Striped(Stage):
+    """A question over white stripes, which lie over what is drawn later, and over words."""
+
+    @beat
+    def before(self) -> None:
+        """Stripes."""
+        stripes = (Square(0.3, fill_opacity=1).stretch(40, 1) for _ in range(24))
+        bars = VGroup(*stripes).arrange(RIGHT, buff=0.3).set_z_index(2)
+        self.label = Label("A label").move_to([-5, 3, 0])
+        self.aside = Label("Another one").move_to([5, 0, 0])
+        self.play(Appear(bars), Appear(self.label), Appear(self.aside))
+
+    @beat(ask="Can this be read: [yes] or [no]?")
+    def asked(self) -> None:
+        self.hold()
+
+
+def test_a_picture_leaves_the_words_of_a_question_and_its_slabs_alone() -> None:
+    class Alone(Striped):
         @beat
         def before(self) -> None:
             """Stripes."""
-            stripes = (Square(0.3, fill_opacity=1).stretch(40, 1) for _ in range(24))
-            # As some lines of a room do, they lie over what is drawn later.
-            self.play(Appear(VGroup(*stripes).arrange(RIGHT, buff=0.3).set_z_index(2)))
-
-        @beat(ask="Can this be read?")
-        def asked(self) -> None:
             self.hold()
 
-    class Alone(Over):
+    played = Played(Striped)
+    over, alone = (scene.ends["ask_asked"] for scene in (played, Played(Alone)))
+    # Letters are as bright as alone, and slabs hide what is behind them.
+    letters, slabs = alone.min(axis=-1) > 230, np.zeros(alone.shape[:2], dtype=bool)
+    slabs[120:150, 30:75] = slabs[120:150, 110:160] = True
+    assert alone[slabs].min() > 40
+    for place in (letters, slabs):
+        assert np.abs(over - alone)[place].max() <= 4
+    # Beside them, it is there, and dark.
+    beside = over[alone.max(axis=-1) == 0]
+    assert 30 < beside.max() < 80
+    assert sorted(played.words["ask_asked"]) == ["Another one", "Can this be read?", "no", "yes"]
+    assert sorted(played.words["asked"]) == ["A label", "Another one"]
+
+
+@pytest.mark.parametrize("aspect", [(320, 180), (180, 320), (240, 240)])
+@pytest.mark.parametrize("count", [1, 3, 5, 6])
+@pytest.mark.parametrize("shot", [Shot(), Shot((3, 1, -2), 5.0, 30.0, 20.0, 2.4)])
+def test_slabs_stay_in_the_frame_in_every_shot_also_while_they_turn(
+    aspect: tuple[int, int], count: int, shot: Shot
+) -> None:
+    choices = ["1,000,000", "no", "keys and values", "a", "b", "c"][:count]
+    marked = ", ".join(f"[{choice}]" for choice in choices)
+    said = Narration.of(f"What is it: {marked}?", {})
+    with manim_config(Quality(*aspect, 5)), use_theme("dark"):
+        frame = Frame(*frame_size(*aspect))
+        question = Question(said, choices, shot, frame)
+        boxes = []
+        for slab in question.slabs:
+            for turn in (0.0, 1.0):
+                slab.lean(turn)
+                seen = shot.project(slab.corners, frame.height)
+                assert np.abs(seen[:, 0]).max() < 0.98 * frame.width / 2
+                assert np.abs(seen[:, 1]).max() < 0.98 * frame.height / 2
+            slab.lean()
+            front = shot.project(slab.at(slab.boxes[0] * [1, 1, 0]), frame.height)
+            boxes.append(Box.between(front.min(axis=0), front.max(axis=0)).inset(0.1))
+        assert len(boxes) == count
+    words = Box.between(question.words.get_corner(DL), question.words.get_corner(UR))
+    for one, other in combinations([words, *boxes], 2):
+        assert min(one.overlap(other)) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("How many are left: about [2], [3] or [4] percent?", "How many are left?"),
+        ("Combien en reste-t-il : environ [2] ou [3] ?", "Combien en reste-t-il ?"),
+        ("还剩多少：大约 [2] 还是 [3]？", "还剩多少？"),
+        ("How many? [2] or [3]?", "How many?"),
+        ("It has legs. Are there [2] or [3]?", "It has legs. Are there 2 or 3?"),
+        ("Remember: are there [2] or [3]?", "Remember: are there 2 or 3?"),
+        ("Is it [red] or not? Think.", "Is it red or not? Think."),
+    ],
+)
+def test_choices_that_end_a_question_are_left_to_slabs(said: str, words: str) -> None:
+    assert written(Narration.of(said, {})).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+def test_the_wrong_choices_fall_before_the_right_one_goes(played: Played) -> None:
+    frames = played.frames["sides", False]
+    half = frames[round(0.5 * 1.6 * RATE)]
+    left, right = half[100:, :80].max(axis=-1), half[100:, 80:170].max(axis=-1)
+    assert left.max() == 0
+    assert right.max() > 200
+
+
+def test_no_choice_falls_before_a_later_beat_answers() -> None:
+    class Later(Stage):
+        def prepare(self) -> None:
+            self.facts |= named_facts(right="blue", wrong="red")
+
+        @beat(ask="Which is it: [{wrong}] or [{right}]?", answer="right")
+        def begins(self) -> None:
+            """Let us see."""
+            self.hold()
+
         @beat
-        def before(self) -> None:
-            """Stripes."""
+        def finds(self) -> None:
+            """It is {right}."""
             self.hold()
 
-    over, alone = (Played(scene).ends["ask_asked"] for scene in (Over, Alone))
-    seen = np.abs(over - alone).max(axis=-1)
-    rows, columns = np.nonzero(alone[30:].max(axis=-1) > 60)  # below the notes
-    middle = rows < 100
-    assert 0 < middle.sum() < len(rows)
-    for place in (middle, ~middle):
-        high, wide = rows[place] + 30, columns[place]
-        around = slice(high.min() - 2, high.max() + 3), slice(wide.min() - 2, wide.max() + 3)
-        assert seen[around].max() <= 4
-    # Beside them, it is there.
-    assert seen.max() > 30
+    frames = Played(Later).frames["begins", False]
+    half = frames[round(0.5 * 0.6 * RATE)]
+    left, right = half[100:, :80].max(), half[100:, 80:170].max()
+    assert left == pytest.approx(right, abs=8)
+    assert 0 < left < 200
 
 
-def test_only_a_quiet_mark_moves_while_a_question_waits(asking: type[Stage]) -> None:
+def test_letters_of_a_question_of_600_letters_can_be_read() -> None:
+    with use_theme("dark"):
+        for width, height in ((1920, 1080), (1080, 1920)):
+            frame = Frame(*frame_size(width, height))
+            question = Question(Narration.of("letters " * 74 + "?", {}), (), Shot(), frame)
+            lines = question.words
+            assert lines.height <= frame.free.height / 2
+            assert min(line.size for line in lines) > 1.3 * frame.min_text_size
+
+
+def test_only_slabs_move_while_a_question_waits(asking: type[Stage]) -> None:
     class Steady(asking):  # type: ignore[valid-type, misc]
         def drift(self) -> Animation:
             return Drift(self.camera, closer=0.0)
 
-    tail = Played(Steady).frames["ask_sides", True]
-    waiting, said = tail[-round(PAUSE * RATE) :], tail[: -round(PAUSE * RATE)]
-    assert not moved(said).any()
-    rows, columns = np.nonzero(moved(waiting))
-    # Small, at the lower edge, in the middle.
-    assert 0 < len(rows) < 0.002 * 320 * 180
-    assert rows.min() > 0.85 * 180
-    assert 130 < columns.min() < columns.max() < 190
-    assert np.array_equal(waiting[0], said[-1])
+    played = Played(Steady)
+    tail = played.frames["ask_sides", True]
+    rows, columns = np.nonzero(moved(tail))
+    # Both of them, one after the other.
+    assert 100 < rows.min() < rows.max() < 175
+    assert columns.min() < 60 < 120 < columns.max() < 180
+    half = len(tail) // 2
+    first, second = (np.nonzero(moved(part))[1] for part in (tail[: half - 1], tail[half + 1 :]))
+    assert first.max() < 100 < second.max()
+    assert second.min() > 80
+    assert np.array_equal(tail[0], played.ends["ask_sides"])
 
 
 def test_in_calm_films_nothing_moves(asking: type[Stage]) -> None:
     frames = Played(asking, StageSettings(calm=True)).frames["ask_sides", True]
     assert not moved(frames).any()
-    assert len(frames) > PAUSE * RATE
+    assert len(frames) > PAUSES[0] * RATE
 
 
 def test_without_questions_beats_are_as_if_they_asked_nothing(

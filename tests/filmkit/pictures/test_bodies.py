@@ -15,6 +15,7 @@ from filmkit.core.contrast import contrast
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
+from filmkit.core.solids import in_depth
 from filmkit.core.theme import use_theme
 from filmkit.pictures.bodies import Bars, Pane, Relief, Rows, Slab, number_at
 from filmkit.pictures.parts import Matrix
@@ -141,8 +142,8 @@ def test_a_long_word_widens_a_slab_or_gets_smaller() -> None:
     )
     wide = [float(np.ptp(slab.extent[:, 0])) for slab in (short, long, longest)]
     assert wide[0] < wide[1] < wide[2] == pytest.approx(3.5)
-    narrow = Slab("internationalisation", width=1.0)
-    for slab in (short, long, longest, narrow):
+    narrow, least = (Slab("internationalisation", width=width) for width in (1.0, 0.05))
+    for slab in (short, long, longest, narrow, least):
         assert slab.word is not None
         assert slab.word.width < np.ptp(slab.extent[:, 0])
     assert Slab("").word is None
@@ -198,6 +199,15 @@ def test_what_lies_on_a_body_goes_along(number: int, move: Callable[[Body], obje
     move(body)
     assert places() == pytest.approx(before)
     assert np.abs(body.points - place).max() > 0.1
+
+
+def test_a_pane_is_filled_by_its_matrix_and_seen_from_both_sides() -> None:
+    pane = Pane(Matrix(np.eye(2, 4)), height=1.0).put((1, 0, 0), turn=90)
+    assert pane.cells.shape == (2, 4)
+    assert np.ptp(pane.corners[:, 2]) == pytest.approx(2.06)
+    assert pane.cells.get_center() == pytest.approx([1, 0.53, 0])
+    for eye in ([9.0, 1, 0], [-9.0, 1, 0]):
+        assert in_depth([pane, pane.cells], np.array(eye), lambda _part: False)[1] is pane.cells
 
 
 def test_manim_measures_what_is_drawn() -> None:
@@ -294,6 +304,7 @@ BAD: dict[str, Callable[[], object]] = {
     "words of rows": lambda: Rows(np.eye(3), words=["a"]),
     "bars on too few": lambda: Bars([1, 2], [Slab("a")]),
     "bars on squares": lambda: Bars([1], [Square()]),
+    "bars of no unit": lambda: Bars([-1], unit=0),
     "bar of no width": lambda: Bars([1], side=0),
     "slab of nothing": lambda: Slab(float("nan")),
     "slab of a list": lambda: Slab(["a"]),  # type: ignore[arg-type]
