@@ -160,7 +160,7 @@ def hosts_of(parts: Sequence[Part]) -> dict[Mobject, Body]:
     hosts: dict[Mobject, Body] = {}
     for part in parts:
         if isinstance(part, Body) and part not in hosts:
-            hosts.update(dict.fromkeys(part.get_family(), part))
+            hosts.update(dict.fromkeys([part, *part.lying], part))
     return hosts
 
 

@@ -21,7 +21,7 @@ SIGNLESS = 16
 
 # Of bars, in pixels: how finely they are looked at, where a front begins at the latest, how wide
 # the soft edge at its end is, and by how much it is drawn too long.
-STEP, FIRST, EDGE, GROWN = 0.125, 4.0, 1.25, 0.55
+STEP, FIRST, EDGE, GROWN = 0.125, 4.0, 1.1, 0.62
 OFF = 2.5  # levels by which a front may be off
 
 

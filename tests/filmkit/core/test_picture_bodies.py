@@ -86,7 +86,8 @@ def test_bars_are_read_back_from_stills(matrix: npt.NDArray[np.float64], theme: 
         picture, document = seen(*reliefs, *lamps, shot=shot, theme=theme)
         for body in document["bodies"]:
             bars, truth = body["bars"], matrix[int(body["words"])]
-            pixels = np.linalg.norm(np.subtract(bars["plus"], bars["foot"]), axis=1)
+            full = np.where(truth[:, None] < 0, bars["minus"], bars["plus"])
+            pixels = np.linalg.norm(full - bars["foot"], axis=1)
             allowed = np.maximum(0.02 * bars["scale"], bars["scale"] / pixels)
             off = np.abs(heights_of(picture, body) - truth)
             told = np.setdiff1d(np.arange(len(truth)), bars["unread"])
