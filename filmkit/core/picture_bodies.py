@@ -19,6 +19,7 @@ from filmkit.core.animations import presence
 from filmkit.core.body import Body
 from filmkit.core.camera import Part, StageCamera
 from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
 from filmkit.core.quantities import QUANTITIES, described
 
@@ -144,8 +145,8 @@ def bodies_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[BodyItem
 
 
 def outline_of(part: Mobject, camera: StageCamera) -> tuple[Array, Box]:
-    """Return the convex outline (n, 2) of the box around a body, and its box, in pixels."""
-    points = part.corners if isinstance(part, Body) else part.points
+    """Return the convex outline (n, 2) of a panel, or of the box around a body, and its box."""
+    points = part.corners if isinstance(part, Body | Heatmap) else part.points
     outline = hull_of(camera.pixels(part, points))
     return outline, Box.between(outline.min(axis=0), outline.max(axis=0))
 

@@ -138,6 +138,7 @@ from filmkit.core.light import LitCamera, gives_light, has_bodies
 from filmkit.core.model_places import origin_notes, place_in_words
 from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
+from filmkit.core.picture_bodies import outline_of
 from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
 from filmkit.core.quantities import draws_before, has_keys, place_of
@@ -1237,17 +1238,19 @@ class Stage(Scene):
         return "  ·  ".join(filter(None, parts)), hidden
 
     def _sources_in_view(self) -> list[TensorSource]:
-        """Return the sources of all heatmaps in the frame that are not in the background."""
+        """Return the sources of all panels and bodies in the frame, but for the background."""
         width, height = self.camera.pixel_width, self.camera.pixel_height
         whole = Box.of(0.0, float(width), 0.0, float(height))
         sources = []
         for part in self.visible_parts():
-            if not isinstance(part, Heatmap) or not part.shown.any() or presence(part) < NOTED:
+            source = vars(part).get("source")
+            if not isinstance(source, TensorSource) or presence(part) < NOTED:
                 continue
-            corners = self.camera.pixels(part, part.corners)
-            inside = whole.overlap(Box.between(corners.min(axis=0), corners.max(axis=0)))
-            if min(inside) > 0 and (part.source.tensor or part.source.quantity):
-                sources.append(part.source)
+            if isinstance(part, Heatmap) and not part.shown.any():
+                continue
+            _outline, box = outline_of(part, self.camera)
+            if min(whole.overlap(box)) > 0 and (source.tensor or source.quantity):
+                sources.append(source)
         return [source for source in dict.fromkeys(sources) if not source.is_scale]
 
     def hidden_note(self, *, short: bool = False) -> str:

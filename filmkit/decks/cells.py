@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,9 @@ class ArrayStore:
 def panels_of(
     picture_map: Mapping[str, Any], trace: Trace, arrays: ArrayStore
 ) -> list[dict[str, Any]]:
-    """Return the visible panels of a still, in drawing order.
+    """Return the visible panels of a still, in drawing order, after its rows of bars.
+
+    A bar is found in a row as a cell is, anywhere in the strip in which the row stands.
 
     Parameters
     ----------
@@ -98,9 +100,24 @@ def panels_of(
             "corners": [[round(x, 2), round(y, 2)] for x, y in panel["corners"]],
             "values": arrays.add(_values(panel)),
         }
-        for panel in picture_map["panels"]
+        for panel in (*_rows_of_bars(picture_map), *picture_map["panels"])
         if panel["opacity"] > MIN_OPACITY
     ]
+
+
+def _rows_of_bars(picture_map: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield bodies with bars as panels of one row."""
+    for body in picture_map.get("bodies", ()):
+        if body["bars"]:
+            yield body | {
+                "shape": [1, body["count"]],
+                "expression": body["expression"] or body["words"],
+                "corners": body["bars"]["corners"],
+                "opacity": body["presence"],
+                "values": [body["values"]],
+                "masked": [],
+                "hidden": [],
+            }
 
 
 def _values(panel: Mapping[str, Any]) -> npt.NDArray[np.float32]:

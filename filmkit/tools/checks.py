@@ -113,7 +113,8 @@ def faults_of(
     Faults are text or panels outside of the safe margin, text that is too small to read, texts
     that overlap, and with ``caption_strip`` whatever stands where captions are drawn into films.
     Where the camera has left the flat picture, only words that are at least partly in the frame
-    must be inside of the margin: panels may be seen in part. Faults are the same at every size.
+    must be inside of the margin: panels may be seen in part, and so may bodies with the words that
+    lie on them. Slanted words overlap where their letters do. Faults are the same at every size.
     """
     short = min(width, height)
     slack = SLACK * short / HEIGHT
@@ -130,7 +131,7 @@ def faults_of(
     shown = [panel for panel in picture.panels if panel.opacity >= MIN_PRESENCE and seen(panel)]
     placed: list[TextItem | PanelItem] = [*readable, *shown]
     for item in placed:
-        partial = picture.moved and isinstance(item, PanelItem)
+        partial = picture.moved if isinstance(item, PanelItem) else item.cropped
         if not partial and not safe.contains(item.box, slack=slack):
             side, pixels = _farthest_out(item.box, safe)
             share = f"{100 * pixels / short:.1f} % of the frame"
@@ -144,10 +145,16 @@ def faults_of(
                 f"at least {100 * MIN_TEXT:g} % can be read"
             )
     for first, second in combinations(readable, 2):
-        across, down = first.box.overlap(second.box)
-        if min(across, down) > slack:
+        if min(first.box.overlap(second.box)) > slack and _overlap(first, second) > slack:
             faults.append(f"texts {first.text!r} and {second.text!r} overlap")
     return faults
+
+
+def _overlap(first: TextItem, second: TextItem) -> float:
+    """Return how wide the narrower side of what two texts share is, in pixels."""
+    one, other = (np.asarray(text.outline, dtype=np.float32) for text in (first, second))
+    area, shared = cv2.intersectConvexConvex(one, other)
+    return min(cv2.minAreaRect(shared)[1]) if area > 0 else 0.0
 
 
 def _called(item: TextItem | PanelItem) -> str:
@@ -194,9 +201,10 @@ def low_contrast(stage: Stage) -> list[str]:
             under, _panel = picture.ground(picture.ink(mobject).mean(axis=0), i)
         for *rgb, alpha in np.reshape(inks, (-1, 4)):
             strength = alpha * presence(mobject)
-            if strength < MIN_PRESENCE:
+            light = picture.camera.light_of(mobject) ** 0.5
+            if strength * light < MIN_PRESENCE:
                 continue
-            ratio = contrast(under + (np.array(rgb) - under) * strength, under)
+            ratio = contrast(under + (np.array(rgb) * light - under) * strength, under)
             least = TEXT_CONTRAST if text else LINE_CONTRAST
             if ratio < least - 0.01:
                 hexadecimal = "#" + "".join(f"{round(255 * level):02x}" for level in rgb)
@@ -267,6 +275,7 @@ class _Layers:
     def __init__(self, stage: Stage) -> None:
         self.camera = stage.camera
         self.shown = self.camera.drawing_order(stage.with_notes())
+        self.camera.see_light(self.shown)
         self.background = np.array(color_to_rgb(stage.theme.background))
         self.outlines: dict[int, tuple[Corners, Corners]] = {}
         self.grounds = [
@@ -307,16 +316,27 @@ class _Layers:
             if index >= below:
                 continue
             corners, outline = self._outline(index)
-            if cv2.pointPolygonTest(outline, point.tolist(), False) < 0:
+            if not _holds(outline, point):
                 continue
             if not isinstance(thing, Heatmap):
-                body = isinstance(thing, Body)
-                colour = thing.colours[0] / 255 if body else thing.fill_rgbas[0, :3]
-                return self.background + (colour - self.background) * strength, None
+                if isinstance(thing, Body):
+                    faces = zip(*self.camera.faces(thing), strict=True)
+                    colours = [rgb / 255 for face, rgb in faces if _holds(face, point)]
+                else:
+                    colours = [thing.fill_rgbas[0, :3]]
+                if not colours:
+                    continue
+                return self.background + (colours[-1] - self.background) * strength, None
             rgb, shown = _cell_at(thing, corners, point)
             if strength * shown >= MIN_PRESENCE:
                 return self.background + (rgb - self.background * shown) * strength, thing
         return self.background, None
+
+
+def _holds(outline: npt.NDArray[Any], point: Points) -> bool:
+    """Return whether an outline (n, 2) has a point inside."""
+    corners = np.asarray(outline, dtype=np.float32)
+    return len(corners) > 2 and cv2.pointPolygonTest(corners, point.tolist(), False) >= 0
 
 
 def _opacity(thing: Mobject) -> float:

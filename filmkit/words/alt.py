@@ -69,6 +69,18 @@ TENSOR_KINDS = {
 }
 """What alt texts call the tensors of a trace, by their names without a layer."""
 
+BODIES = {
+    "slab": N_("slabs"),
+    "relief": N_("rows of bars"),
+    "bars": N_("towers"),
+    "arc": N_("arcs of light"),
+    "flow": N_("shares of a whole"),
+}
+"""What alt texts call bodies, by their kinds, in the order in which they are told."""
+
+NUMBERED = "relief", "bars"  # kinds of bodies whose largest number is told
+NO_PANEL = {"shape": (1, 1), "vmin": 0.0, "vmax": 0.0, "cmap": "grey"}
+
 GREYISH = 0.25  # colours with a lower saturation have no hue
 HUES = {
     0: N_("red"),
@@ -149,7 +161,11 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
     maps = sorted({entry["cmap"] for entry in entries if has_name(entry["cmap"])})
     colours = listed(maps) if maps else ""
     where = "" if len(layers) != 1 else numbered(LAYER, *layers)
-    if not entries:
+    bodies = [body for body in document.get("bodies", ()) if body["presence"] >= FAINT]
+    told = _bodies(bodies)
+    if told and not entries:
+        sentences.append(_("A drawing of bodies in a room."))
+    elif not entries:
         sentences.append(_("A drawing without heatmaps."))
     elif where and colours:
         sentences.append(_("Heatmaps of {where} in {colours}.", where=where, colours=colours))
@@ -160,6 +176,7 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
     else:
         sentences.append(_("Heatmaps."))
     sentences += arrangement(document, called)
+    sentences += told
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
     pale = [in_words(group[0].name, group[0].how) for group in faint]
     if document["mosaic"]:
@@ -170,6 +187,35 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         sentences.append(_("Faint: {names}.", names=semicolons(pale)))
     text = _fitted([sentence[:1].upper() + sentence[1:] for sentence in sentences])
     return _with_quotes(text, _unsaid(document))
+
+
+def _bodies(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each kind of bodies in a picture map, in order of appearance."""
+    kinds: dict[str, list[str]] = {kind: [] for kind in BODIES}
+    for entry in entries:
+        words, count = entry["words"], entry["count"]
+        if entry["kind"] not in kinds:
+            continue
+        if not words and (entry["tensor"] or entry["expression"]):
+            panel = _panel({**entry, **NO_PANEL})
+            words = in_words(panel.name, panel.how, panel.place.words())
+        if entry["kind"] in NUMBERED and count == 1:
+            words = _("{words}: {number}", words=words, number=_number(entry["largest"]))
+        elif entry["kind"] in NUMBERED:
+            words = ngettext(
+                "{words}, {number} number, the largest {largest}",
+                "{words}, {number} numbers, the largest {largest}",
+                count,
+                words=words or _("a row"),
+                largest=_number(entry["largest"]),
+            )
+        if words:
+            kinds[entry["kind"]].append(words)
+    return [
+        _("{kind}: {names}.", kind=_(BODIES[kind]), names=semicolons([*dict.fromkeys(names)]))
+        for kind, names in kinds.items()
+        if names
+    ]
 
 
 def _called(document: Mapping[str, Any]) -> dict[str, str]:
@@ -201,7 +247,8 @@ def _called(document: Mapping[str, Any]) -> dict[str, str]:
 def _unsaid(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the texts of a picture that are not said of the parts of its mosaic yet."""
     if document["mosaic"] is None:
-        return list(document["texts"])
+        on_bodies = {body["words"] for body in document.get("bodies", ())}
+        return [text for text in document["texts"] if text["text"] not in on_bodies]
     names = {part["name"]: part["words"] for part in document["mosaic"]["parts"]}
     said = own_texts(document)
     return [

@@ -14,11 +14,18 @@ import numpy as np
 import pytest
 
 from extract.trace import Trace
+from filmkit.core.camera import Shot
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import LitCamera
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.picture_map import picture_map
 from filmkit.core.quantities import axes_of
 from filmkit.core.view import LayerView
 from filmkit.decks.cells import MASKED, ArrayStore, panels_of
 from filmkit.decks.make import make_deck
-from filmkit.render.quality import Quality
+from filmkit.pictures.bodies import Relief
+from filmkit.render.manim_config import manim_config
+from filmkit.render.quality import QUALITIES, Quality
 from tests.support.browsing import Open, browser, opened, record_problems, wait_until
 from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.decks import HOLDS, STILL, speaker_of, with_films_without_end
@@ -413,3 +420,25 @@ def test_a_cell_that_is_not_drawn_is_not_called_masked(trace: Trace) -> None:
     panels_of({"panels": [panel]}, trace, arrays)
     (values,) = (np.frombuffer(b64decode(text), "<f4") for text in arrays.encoded())
     np.testing.assert_array_equal(values, [1.0, MASKED, np.nan, 0.5])
+
+
+def test_a_row_of_bars_is_read_as_a_panel_of_one_row_under_all_panels(trace: Trace) -> None:
+    with manim_config(QUALITIES["draft"]):
+        camera = LitCamera()
+        camera.shot = Shot.looking((0, 1.4, 6), (0, 1, 0), 1.2)
+        source = TensorSource("pattern.0", index=(0, 2, (0, 3)))
+        relief = Relief([0.5, -1.0, 0.25], source=source, told="row").put((0, 1, 0))
+        cells = Heatmap([[1.0, 2.0]], Norm.unit(), width=1)
+        arrays = ArrayStore()
+        row, panel = panels_of(picture_map([relief, cells], camera, values=True), trace, arrays)
+        fronts = relief.boxes[1:].mean(axis=1)
+        fronts[:, 2] = 0.06
+        pixels = camera.pixels(relief, relief.at(fronts))
+    assert (row["shape"], row["tensor"], row["index"]) == ([1, 3], "pattern.0", [0, 2, [0, 3]])
+    assert panel["shape"] == [1, 2]
+    values = np.frombuffer(b64decode(arrays.encoded()[row["values"]]), "<f4")
+    np.testing.assert_array_equal(values, [0.5, -1.0, 0.25])
+    # Each bar is in its own third of the strip.
+    across = np.array(row["corners"])[1] - row["corners"][0]
+    places = (pixels - row["corners"][0]) @ across / (across @ across)
+    np.testing.assert_array_equal(np.floor(3 * places), [0, 1, 2])

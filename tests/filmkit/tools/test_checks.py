@@ -20,6 +20,7 @@ from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.mobjects.marks import CellLabels
 from filmkit.mobjects.sentence import Sentence
+from filmkit.pictures.bodies import Slab, number_at
 from filmkit.pictures.stage import Stage as PictureStage
 from filmkit.render.manim_config import changed_config
 from filmkit.tools.checks import (
@@ -197,6 +198,32 @@ def closeup(self: Stage) -> list[Mobject]:
 def test_in_a_close_view_only_words_that_are_cut_are_beyond_the_margin() -> None:
     faults = report_of(closeup).faults
     assert [line.split(" is ")[0] for line in faults] == ["text 'at the edge'"]
+
+
+def test_words_on_a_cropped_body_may_be_cut_and_slanted_ones_overlap_as_their_letters_do() -> None:
+    def faults(*shown: Mobject) -> list[str]:
+        class Room(Stage):
+            @beat
+            def only(self) -> None:
+                """It stands."""
+                self.camera.shot = Shot.looking((3, 3, 5), (0, 0, 0))
+                self.add(*shown)
+                self.hold(1)
+
+        (report,) = check_scene("room", Room, make_trace(), CALM).beats
+        return [fault for fault in report.faults if "margin" in fault or "overlap" in fault]
+
+    edge = 1.62, 0.2, 2.6
+    (fault,) = faults(number_at("hello", edge, "stands"))
+    assert "beyond the safe margin" in fault
+    assert faults(Slab("hello", height=1).put((1.62, 0, 2.6))) == []
+    # In space, upright boxes around these words overlap, and their letters do not.
+    first = number_at("diagonal words", (-1, 0, 0), "floor", size=0.4)
+    below = number_at("diagonal words", (-1, 0, 0.55), "floor", size=0.4)
+    assert faults(first, below) == []
+    over = number_at("diagonal words", (-0.8, 0, 0.1), "floor", size=0.4)
+    (fault,) = faults(first, over)
+    assert fault.endswith("overlap")
 
 
 def test_words_and_panels_under_the_notes_are_seen_in_a_close_view_too() -> None:

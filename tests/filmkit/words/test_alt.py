@@ -159,6 +159,43 @@ def test_colour_bars_are_left_out_and_faint_panels_only_named() -> None:
     assert describe(bar) == "A drawing without heatmaps."
 
 
+def body(kind: str, words: str, *numbers: float, **others: Any) -> dict[str, Any]:
+    """Return an entry of a body in a picture map."""
+    entry = panel(None) | {
+        "kind": kind,
+        "words": words,
+        "presence": 1.0,
+        "count": len(numbers),
+        "largest": max(numbers, key=abs, default=None),
+    }
+    return entry | others
+
+
+def test_bodies_are_told_by_their_kinds_with_their_words_and_largest_numbers() -> None:
+    slabs = [body("slab", word) for word in ("white", "red", "white")]
+    named = body("relief", "query of white", 0.5, -3.021, 1.0)
+    sourced = body("relief", "", 1.0, 2.0, tensor="v.11", index=[[5, 6], 1, [0, 2]])
+    document = {
+        "panels": [],
+        "bodies": [
+            *slabs,
+            named,
+            sourced,
+            body("bars", "red", 6.0),
+            body("arc", "white → red: 69 %", 0.69),
+            body("relief", "faint", 1.0, presence=0.2),
+            body("", "a floor"),
+        ],
+        "texts": [{"text": "white"}, {"text": "69 %"}, {"text": "Dot product"}],
+        "mosaic": None,
+    }
+    assert alt_text(document) == (
+        "A drawing of bodies in a room. Slabs: white; red. "
+        "Rows of bars: query of white, 3 numbers, the largest −3.02; values of layer 11, key/value head 1, 2 numbers, the largest 2. "
+        "Towers: red: 6. Arcs of light: white → red: 69 %. Words: Dot product."
+    )
+
+
 def test_words_are_quoted_once_and_formulas_are_not() -> None:
     texts = ("The", "W_Q", "The", "9 × 64", "K^top", "e^(s_j)", "q dot k =", "W_(D K V)", "69 %")
     assert describe(texts=texts) == ("A drawing without heatmaps. Words: The; K transposed; W_DKV.")
