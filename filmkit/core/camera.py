@@ -351,7 +351,7 @@ class StageCamera(Camera):
 
     def draw_parts(self, parts: Sequence[Part]) -> None:
         """Draw mobjects over the picture, in this order, without their submobjects."""
-        self._light = self.light_shares(parts)
+        self.see_light(parts)
         corners = iter(self._corners([part for part in parts if isinstance(part, Heatmap)]))
         paths = iter(self._paths([part for part in parts if isinstance(part, VMobject)]))
         context = self.get_cairo_context(self.pixel_array)
@@ -375,20 +375,38 @@ class StageCamera(Camera):
                 shares.update(dict.fromkeys([body, *body.lying], light_on(body, lamps)))
         return shares
 
+    def see_light(self, parts: Sequence[Part]) -> None:
+        """Take the light of a picture: what is drawn then, or asked about, is in that light."""
+        self._light = self.light_shares(parts)
+
+    def light_of(self, mobject: Mobject) -> float:
+        """Return the share of its light that a mobject has in the picture drawn last, 0 to 1."""
+        return self._light.get(mobject, 1.0)
+
     def drawn_opacity(self, heatmap: Heatmap) -> float:
         """Return the opacity with which a heatmap is drawn: less of it where a body has less light.
 
         It is that of the picture drawn last.
         """
-        return opacity_of(heatmap) * math.sqrt(self._light.get(heatmap, 1.0))
+        return opacity_of(heatmap) * math.sqrt(self.light_of(heatmap))
 
     def face_colours(self, body: Body, colours: Points) -> Points:
         """Return colours (n, 3) of a body's faces as they are drawn in its light."""
-        return colours * math.sqrt(self._light.get(body, 1.0))
+        return colours * math.sqrt(self.light_of(body))
 
     def _draw_body(self, body: Body) -> None:
         """Draw the faces of a body that are seen."""
         _require_finite(body, body.points)
+        self._fill(*self.faces(body), presence(body))
+
+    def faces(self, body: Body) -> tuple[list[Points], Points]:
+        """Return the faces of a body that are seen, from far to near.
+
+        Returns
+        -------
+        (n, 2) each, (m, 3)
+            Corners in pixels, and RGB in its light, 0 to 255.
+        """
         shades = GLOW if body.is_light else LIT_SHADES if self.lit else SHADES
         faces, colours = faces_of(body, self.shot.eye(), shades)
         colours = self.face_colours(body, colours)
@@ -402,13 +420,12 @@ class StageCamera(Camera):
             for i in np.flatnonzero(past).tolist():
                 part = clipped(faces[i], seen.reshape(-1, 4, 3)[i, :, 2], limit)
                 pieces[i] = self._in_pixels(self.shot.project(part, self.frame_height))
-            self._fill(pieces, colours, presence(body))
-            return
+            return pieces, colours
         low, high = outlines.min(axis=1), outlines.max(axis=1)
         size = self.pixel_width, self.pixel_height
         # Thinner ones would be drawn too wide.
         drawn = ((high > 0) & (low < size) & (high - low > THINNEST)).all(axis=1)
-        self._fill([*outlines[drawn]], colours[drawn], presence(body))
+        return [*outlines[drawn]], colours[drawn]
 
     def _fill(self, faces: Sequence[Points], colours: Points, opacity: float) -> None:
         """Draw the faces of a body, (n, 2) each in pixels, in their colours (m, 3)."""
@@ -557,7 +574,7 @@ class StageCamera(Camera):
         self, vmobject: VMobject, rgbas: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         """Return the the drawn colours (..., 4) of an outline: fainter, or in less light."""
-        light = math.sqrt(self._light.get(vmobject, 1.0))
+        light = math.sqrt(self.light_of(vmobject))
         factors = [light, light, light, presence(vmobject)]
         return rgbas if factors == [1.0] * 4 else rgbas * factors
 

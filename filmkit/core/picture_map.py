@@ -64,6 +64,50 @@ numbers:
     ``values``
         Only if requested: the numbers of its cells, [rows][columns], null where a cell is not
         drawn at all.
+``bodies``
+    One entry for each body in the frame, in drawing order, and for all else that has a kind.
+
+    ``kind``
+        "slab", "relief", "bars", "arc", "flow", ...; "" for a body that is nothing in particular.
+    ``words``
+        What it says, such as the token of a slab, or "".
+    ``tensor``, ``expression``, ``quantity``, ``given``, ``model``, ``index``, ``axes``
+        Where its numbers come from, as for ``panels``; and ``transposed``.
+    ``corners``
+        Convex outline of the smallest box around it, [x, y] each.
+    ``light``
+        The share of its light that it has, 0 to 1. All of its colours are darker by the root of
+        this one share, and so are those of what lies on it.
+    ``presence``
+        Opacity of the whole body, 0 to 1.
+    ``cropped``
+        Whether its box reaches beyond the frame.
+    ``covered``
+        Whether anything that does not lie on it is drawn over its outline.
+    ``count``, ``largest``
+        How many numbers it carries, and the one with the largest magnitude; 0 and null if it
+        carries none.
+    ``bars``
+        Of reliefs and bars, whose numbers are heights on a linear scale; else null. A bar ends
+        where, on the way from its foot to full scale, the colour of its front ends. Zero and full
+        scale of either sign are three points of a line, by which places on it become numbers.
+
+        ``scale``
+            The number that full scale is.
+        ``colours``
+            RGB of the fronts as they are drawn: of those of ``plus``, and of those of ``minus``.
+        ``foot``, ``plus``, ``minus``
+            [x, y] for each bar: where the middle of its front meets the zero line, and where it
+            would end at full scale above zero and below.
+        ``width``
+            Of each front, in pixels.
+        ``corners``
+            Four [x, y], as of a panel of one row: the strip in which the fronts are.
+        ``unread``
+            Numbers of the bars that cannot be read: they are less than 3 pixels wide, partly
+            hidden, transparent or out of the frame, or what is behind their end is as they are.
+    ``values``
+        Only if requested: its numbers.
 ``texts``
     One entry for each line of letters: ``text``, ``box`` [left, top, right, bottom] of its
     letters, ``height`` of its line, and ``part``, the name of the part of the mosaic to which it
@@ -100,21 +144,29 @@ the top left of the picture.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from manim import Mobject
 
 from filmkit.core.animations import presence
-from filmkit.core.camera import StageCamera
+from filmkit.core.camera import StageCamera, is_fixed
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import colour_table
+from filmkit.core.picture_bodies import (
+    bodies_on,
+    body_entry,
+    drawn_later,
+    hosts_of,
+    hull_of,
+    is_covered,
+    outline_of,
+    source_entry,
+)
 from filmkit.core.picture_parts import MosaicItem, PartItem
-from filmkit.core.quantities import QUANTITIES, described
 from filmkit.core.text import TextLine
 
 __all__ = [
@@ -126,7 +178,7 @@ __all__ = [
     "texts_on",
 ]
 
-MAP_SCHEMA = 2
+MAP_SCHEMA = 3
 """Version of the layout of the JSON document."""
 
 Points = npt.NDArray[np.float64]
@@ -147,9 +199,14 @@ class TextItem:
     height
         Height of its line, in pixels.
     presence
-        Opacity, 0 to 1: 1 if it is meant to be read, the theme's ``dim`` in the background.
+        Opacity, 0 to 1: 1 if it is meant to be read, the theme's ``dim`` in the background. On a
+        body with less light it is lower, too.
     mobject
         The mobject itself; two items are equal without it.
+    outline : (n, 2)
+        The box; of slanted letters, in space, their convex outline.
+    cropped
+        Whether it lies on a body that reaches beyond the frame.
     """
 
     text: str
@@ -157,6 +214,8 @@ class TextItem:
     height: float
     presence: float
     mobject: Mobject = field(compare=False)
+    outline: Points = field(compare=False)
+    cropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,18 +248,29 @@ class PanelItem:
 def texts_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[TextItem]:
     """Return every line of letters that is not empty, in drawing order."""
     items = []
-    for mobject in camera.drawing_order(mobjects):
+    order = camera.drawing_order(mobjects)
+    hosts, is_turned = hosts_of(order), camera.shot.theta or camera.shot.phi
+    frame = Box.of(0.0, float(camera.pixel_width), 0.0, float(camera.pixel_height))
+    camera.see_light(order)
+    for mobject in order:
         if not isinstance(mobject, TextLine) or not len(mobject.ink):
             continue
         ink = camera.pixels(mobject, mobject.ink)
         foot, head = camera.pixels(mobject, mobject.points[[-12, -8]])
+        box = Box.between(ink.min(axis=0), ink.max(axis=0))
+        sides = [(x, y) for x in (box.left, box.right) for y in (box.bottom, box.top)]
+        slanted, host = is_turned and not is_fixed(mobject), hosts.get(mobject)
         items.append(
             TextItem(
                 text=mobject.text,
-                box=Box.between(ink.min(axis=0), ink.max(axis=0)),
+                box=box,
                 height=float(np.linalg.norm(head - foot)),
-                presence=presence(mobject) * float(mobject.fill_opacity),
+                presence=presence(mobject)
+                * camera.light_of(mobject) ** 0.5
+                * float(mobject.fill_opacity),
                 mobject=mobject,
+                outline=hull_of(ink if slanted else sides),
+                cropped=host is not None and not frame.contains(outline_of(host, camera)[1]),
             )
         )
     return items
@@ -208,26 +278,16 @@ def texts_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[TextItem]
 
 def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelItem]:
     """Return every heatmap of which at least one cell is drawn, in drawing order."""
-    items = []
-    with camera.scratch() as ink:
-        # In reverse order: everything drawn so far lies over the next mobject.
-        for mobject in reversed(camera.drawing_order(mobjects)):
-            if not isinstance(mobject, Heatmap):
-                camera.draw_parts([mobject])
-                continue
-            if not mobject.shown.any():
-                continue
-            corners = camera.pixels(mobject, mobject.corners)
-            inside = np.zeros(ink.shape[:2], dtype=np.uint8)
-            # Without its edges: a frame around a panel does not cover its cells.
-            middle = corners.mean(axis=0)
-            inner = corners + np.sign(middle - corners) * EDGE
-            cv2.fillConvexPoly(inside, np.rint(inner).astype(np.int32), 1)
-            covered = bool((ink[..., 3] * inside).any())
-            opacity = mobject.opacity * presence(mobject)
-            items.append(PanelItem(mobject, corners, opacity, covered))
-            camera.draw_parts([mobject])
-    return items[::-1]
+    items: list[PanelItem] = []
+    for mobject, later, _others in drawn_later(camera.drawing_order(mobjects), camera):
+        if not isinstance(mobject, Heatmap) or not mobject.shown.any():
+            continue
+        corners = camera.pixels(mobject, mobject.corners)
+        # Without its edges: a frame around a panel does not cover its cells.
+        inner = corners + np.sign(corners.mean(axis=0) - corners) * EDGE
+        items.append(PanelItem(mobject, corners, 0.0, is_covered(inner, later)))
+    # The light of the picture is known when all of it has been seen.
+    return [replace(item, opacity=camera.drawn_opacity(item.heatmap)) for item in reversed(items)]
 
 
 def picture_map(
@@ -270,6 +330,7 @@ def picture_map(
             _panel_entry(item, part_of(item.heatmap)) | (_values_of(item) if values else {})
             for item in panels
         ],
+        "bodies": [body_entry(item, values=values) for item in bodies_on(shown, camera)],
         "texts": [
             {
                 "text": item.text,
@@ -328,19 +389,9 @@ def _panel_entry(item: PanelItem, part: PartItem | None) -> dict[str, Any]:
     """Return the entry of a heatmap in the map, without its values."""
     # A colour bar belongs to a part, but has no cells of it.
     part = None if item.heatmap.source.is_scale else part
-    heatmap, source = item.heatmap, item.heatmap.source
-    # Positions of another model would be given the words of the film's own.
-    known = None if source.model else QUANTITIES.get(source.quantity)
+    heatmap = item.heatmap
     return {
-        "tensor": None if source.model else source.tensor,
-        "expression": described(source),
-        "quantity": source.quantity,
-        # The parts of a block are sources themselves.
-        "given": {name: value for name, value in source.given if name != "parts"},
-        "model": source.model,
-        "index": [list(axis) if isinstance(axis, tuple) else axis for axis in source.index],
-        "axes": list(known.axes) if known else [],
-        "transposed": source.transposed,
+        **source_entry(heatmap.source),
         "shape": list(heatmap.shape),
         "corners": item.corners.tolist(),
         "cmap": heatmap.norm.cmap,

@@ -19,6 +19,11 @@ ColourMaps = dict[str, list[str]]
 # so many levels from zero, a cell's sign may be lost when a picture is compressed.
 SIGNLESS = 16
 
+# Of bars, in pixels: how finely they are looked at, where a front begins at the latest, how wide
+# the soft edge at its end is, and by how much it is drawn too long.
+STEP, FIRST, EDGE, GROWN = 0.125, 4.0, 1.25, 0.55
+OFF = 2.5  # levels by which a front may be off
+
 
 def cell_centers(panel: dict[str, Any]) -> npt.NDArray[np.float64]:
     """Return the pixel positions (rows, columns, 2) of the cells' centers, in perspective."""
@@ -112,6 +117,66 @@ def level_errors(
     last = distances.shape[1] - 1
     near = np.abs(2 * levels - last) < 2 * SIGNLESS
     return np.where(near, np.minimum(errors, np.abs(last - read - levels)), errors)
+
+
+def heights_of(picture: Pixels, body: dict[str, Any]) -> npt.NDArray[np.float64]:
+    """Return the numbers (n,) of the bars of a body, from a still and its entry in the map alone.
+
+    Those that the map calls unread may be anything. The front of a bar is found by its colour, on
+    the way from its foot to full scale, above zero and below.
+    """
+    bars = body["bars"]
+    colours = np.array([*bars["colours"]["plus"], *bars["colours"]["minus"]], dtype=float)
+    found = []
+    for foot, plus, minus in zip(
+        *(np.array(bars[end]) for end in ("foot", "plus", "minus")), strict=True
+    ):
+        above, below = np.linalg.norm([plus - foot, minus - foot], axis=1)
+        up = _length(picture, foot, (plus - foot) / above, above, colours)
+        down = _length(picture, foot, (minus - foot) / below, below, colours)
+        length = up if up >= down else -down
+        # Zero and both full scales lie on a line that is seen in perspective.
+        bend, stretch = (below - above) / (above + below), 2 * above * below / (above + below)
+        found.append(length / (stretch - bend * length))
+    return np.array(found) * bars["scale"]
+
+
+def _length(
+    picture: Pixels,
+    foot: npt.NDArray[np.float64],
+    way: npt.NDArray[np.float64],
+    longest: float,
+    colours: npt.NDArray[np.float64],
+) -> float:
+    """Return the length of the front that begins at a foot, in pixels; 0 where there is none.
+
+    Parameters
+    ----------
+    picture
+        The still.
+    foot, way : (2,)
+        Where the front begins, and its direction.
+    longest
+        Where it ends at full scale.
+    colours : (m, 3)
+        Those that it may have.
+    """
+    steps = np.arange(0.0, longest + FIRST, STEP)
+    x, y = (foot + steps[:, None] * way - 0.5).astype(np.float32).T[..., None]
+    levels = cv2.remap(picture, x, y, cv2.INTER_LINEAR)[:, 0, :3].astype(float)
+    longest_front = 0.0
+    for colour in colours:
+        is_front = np.abs(levels - colour).max(axis=1) <= OFF
+        begin = int(is_front[steps <= FIRST].argmax())
+        count = int(is_front[begin:].argmin()) or is_front[begin] * len(steps)
+        if count * STEP < 1:
+            continue
+        # It ends where the picture is half way to what is behind it.
+        edge = levels[begin + count : begin + count + round(EDGE / STEP)]
+        way_off = edge[-1] - colour if len(edge) else colour
+        half = ((edge - colour) @ way_off >= way_off @ way_off / 2).argmax() if len(edge) else 0
+        longest_front = max(longest_front, (begin + count + half) * STEP - GROWN)
+    return longest_front
 
 
 def _norm(panel: dict[str, Any]) -> Norm:
