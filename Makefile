@@ -104,6 +104,7 @@ docs: $(DOCS_READY)
 	$(VENV_PYTHON) -m docs.draw_site $(ARGS)
 	$(VENV_PYTHON) -m docs.draw_reference docs/reference
 	$(VENV_PYTHON) -m docs.draw_recipes docs/recipes.md docs/pictures
+	$(VENV_PYTHON) -m docs.draw_recipes docs/room.md docs/pictures
 	$(VENV_PYTHON) -m sphinx -q -W --keep-going -d build/doctrees -b html docs docs/_build
 	@echo docs/_build/index.html
 

@@ -30,7 +30,6 @@ UNIT = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1
 REST = 0.14  # share of the light on a body that no lamp reaches
 RADIUS = 1.3  # of a lamp's light, in scene units
 HANGS = 0.5  # how far a lamp hangs over what it is aimed at
-FULL = 1.75  # power with which a lamp's light falls off
 
 BLENDED = "boxes", "colours", "quads", "quad_colours"
 """What changes evenly from one body to another, if it is of the same shape."""

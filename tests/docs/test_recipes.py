@@ -22,7 +22,7 @@ PAGE = (PROJECT / "docs" / "recipes.md").read_text(encoding="utf-8")
 RECIPES = recipes(PROJECT / "docs" / "recipes.md")
 STAGED = {
     name: code
-    for page in ("README.md", "docs/recipes.md", "docs/for-manim-users.md")
+    for page in ("README.md", "docs/recipes.md", "docs/room.md", "docs/for-manim-users.md")
     for name, code in recipes(PROJECT / page).items()
     if "(Stage)" in code
 }
@@ -51,6 +51,12 @@ def test_a_scene_of_a_page_has_no_fault(name: str, aspect: str, tmp_path: Path) 
     pictures = play(scene, trace_of_kind(SHIPPED_KIND), width=across, height=down)
     faults = [complaints(picture, width=across, height=down) for picture in pictures]
     assert [line for lines in faults for line in lines] == []
+
+
+def test_the_room_has_recipes_for_what_people_ask() -> None:
+    page = PROJECT / "docs" / "room.md"
+    assert recipes(page).keys() >= {"relief", "dot_product", "softmax", "arc_of_light"}
+    assert all(f"](pictures/{name}.png)" in page.read_text("utf-8") for name in recipes(page))
 
 
 def test_a_recipe_draws_something(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import click
 
+from docs.draw_recipes import recipes
+from extract.support.temporary import temporary_folder
+from filmkit.commands.scene_files import find_scene
 from filmkit.render.quality import QUALITIES, Quality
 from scenes.registry import SCENES
 from tests.speed.drawing import ENCODER, frame_times
@@ -68,6 +71,16 @@ def say_heads(runs: int, _against: Path | None) -> None:
     )
 
 
+def say_room(_runs: int, _against: Path | None) -> None:
+    """What a frame of the room takes, by part: the recipes of its page."""
+    with temporary_folder() as folder:
+        for name, code in recipes(PROJECT / "docs" / "room.md").items():
+            file = folder / f"{name}.py"
+            file.write_text(code, encoding="utf-8")
+            times = frame_times(find_scene(str(file)).load(), FULL_HD)
+            _say_parts(f"{name}, {_drawing(times):.1f} ms of drawing", times)
+
+
 def say_films(runs: int, against: Path | None) -> None:
     """What whole films take, against x264 alone, and what is kept of them."""
     for slug in FILMS:
@@ -114,6 +127,7 @@ PARTS: Mapping[str, Callable[[int, Path | None], None]] = {
     "page": say_page,
     "frames": say_frames,
     "heads": say_heads,
+    "room": say_room,
     "films": say_films,
     "starts": say_starts,
     "peers": say_peers,

@@ -35,6 +35,7 @@ EVERY = 10  # seconds
 MEASURED = {
     "light": (LitCamera, "ground"),
     "outlines and text": (StageCamera, "_draw_outline"),
+    "bodies": (StageCamera, "_draw_body"),
     "heatmaps": (StageCamera, "_paste"),
     "rest of drawing": (StageCamera, "picture"),
     "keys of pictures": (renderer, "display_key"),
