@@ -191,7 +191,8 @@ def test_bodies_are_told_by_their_kinds_with_their_words_and_largest_numbers() -
     }
     assert alt_text(document) == (
         "A drawing of bodies in a room. Slabs: white; red. "
-        "Rows of bars: query of white, 3 numbers, the largest −3.02; values of layer 11, key/value head 1, 2 numbers, the largest 2. "
+        "Rows of bars: query of white, 3 numbers, the largest −3.02; "
+        "values of layer 11, key/value head 1, 2 numbers, the largest 2. "
         "Towers: red: 6. Arcs of light: white → red: 69 %. Words: Dot product."
     )
 
