@@ -50,8 +50,8 @@ __all__ = ["browser"]
 LANGUAGES = {"sh", "python", "{eval-rst}", "{include}", "{toctree}"}
 DATA = {"csv", "json", "po", "text"}
 COMMAND = re.compile(r"^(?:\$ |python |make |pip )", re.MULTILINE)
-RECIPES = "docs/recipes.md"  # its Python files are drawn by test_recipes.py
-RECIPE_NAMES = recipes(PROJECT / RECIPES).keys()
+RECIPES = "docs/recipes.md", "docs/room.md"  # their Python files are drawn by test_recipes.py
+RECIPE_NAMES = [name for page in RECIPES for name in recipes(PROJECT / page)]
 TINY = "\nQUALITIES.update(dict.fromkeys(QUALITIES, Quality(160, 90, 2)))\n"
 COPIED = ("Makefile", "README.md", "CONTRIBUTING.md")
 MADE = {
@@ -206,7 +206,7 @@ def test_the_commands_of_a_page_run(page: str, project: Path, ran: set[str]) -> 
     assert [name for name in made if not (project / name).is_file()] == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != RECIPES])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in RECIPES])
 def test_python_files_of_a_page_are_run_by_its_commands(page: str) -> None:
     blocks = blocks_of(page)
     lines = [c.line for b in blocks if b.language == "sh" for c in b.commands() if not c.not_run]
