@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from manim import Animation, Group, color_to_rgb
+from manim import Animation, Group
 
 from filmkit.core.animations import AnimateWith, set_presence
-from filmkit.core.body import Body
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.theme import current_theme
+from filmkit.pictures.bodies import Relief
 from filmkit.pictures.picture import PlacedPart
 
 __all__ = ["StandingRow"]
 
 HIGH = 1.2  # length of the bar of the largest number of a scale, in scene units
-BAR = 0.74  # width of a bar, as a share of a cell's
 DEEP = 0.5  # and how deep it is
-LINE = 0.012  # half the height of the zero line, in scene units
-BELOW = 0.58  # share of the light that bars of negative numbers have
 FLAT = 1e-3  # height of a relief that lies, as a share of the one that stands
 SEEN = 0.2  # share of the time in which it appears over its cells
 
@@ -44,7 +41,7 @@ class StandingRow(Group):
 
     Attributes
     ----------
-    bodies : list of Body
+    bodies : list of Relief
         A relief for each heatmap of the part: where its middle is left out there are several.
 
     Raises
@@ -66,7 +63,7 @@ class StandingRow(Group):
             raise SceneCodeError(f"high={high:g} is no length of a bar; give one above 0")
         ink = part.colour or current_theme().ink
         places = part.cells.of_row(row).items()
-        self.bodies = [_Relief(block, place, ink, high) for block, place in places]
+        self.bodies = [_RisingRow(block, place, ink, high) for block, place in places]
         lowest = min(float(body.foot[1] + body.extent[0, 1]) for body in self.bodies)
         for body in self.bodies:
             body.lift = max(0.0, -lowest) if "pane" in part.pieces else 0.0
@@ -88,7 +85,7 @@ class StandingRow(Group):
         set_presence(self, min(1.0, alpha / SEEN))
 
 
-class _Relief(Body):
+class _RisingRow(Relief):
     """A row of a heatmap as bars over its cells.
 
     Parameters
@@ -103,40 +100,28 @@ class _Relief(Body):
     Attributes
     ----------
     foot : (3,)
-        The middle of the row's first side.
+        The middle of the row.
     lift
         Height of the zero line over that.
     """
 
-    kind: ClassVar[str] = "relief"
-
     def __init__(self, block: Heatmap, row: int, colour: str, high: float) -> None:
         count = block.shape[1]
-        masked = block.masked[row] > 0
-        values = np.where(masked, 0.0, block.values[row])
-        largest = max(abs(block.norm.vmin), abs(block.norm.vmax)) or 1.0
-        ends = values * (high / largest)
         start = block.at(row, 0)
         along, down = block.at(row, count) - start, block.at(row + 1, 0) - start
         length, deep = (float(np.linalg.norm(way)) for way in (along, down))
-        pitch = length / count
-        lies = bool(abs(down[1]) < deep / 2)
-        near = DEEP * min(deep, pitch)
-        middles = (np.arange(count) + 0.5) * pitch
-        low = np.stack([middles - BAR / 2 * pitch, np.minimum(ends, 0.0), np.zeros(count)], axis=1)
-        top = np.stack([middles + BAR / 2 * pitch, np.maximum(ends, 0), np.full(count, near)], 1)
-        line = [[(0.0, -LINE, 0.0), (length, LINE, near)]]
-        rgb = np.asarray(color_to_rgb(colour)) * 255
-        light = np.where(ends < 0, BELOW, 1.0)[:, None]
+        near = DEEP * min(deep, length / count)
         super().__init__(
-            [*line, *np.stack([low, top], axis=1)],
-            [rgb * BELOW**0.5, *(rgb * light**0.5)],
-            layers=[0, *np.sign(ends).astype(int)],
+            np.where(block.masked[row] > 0, 0.0, block.values[row]),
+            role=colour,
+            width=length,
+            depth=near,
+            unit=(max(abs(block.norm.vmin), abs(block.norm.vmax)) or 1.0) / high,
+            source=block.source.part((row, row + 1), (0, count)),
         )
-        self.values, self.first, self.unit = values, 1, largest / high
-        self.source = block.source.part((row, row + 1), (0, count))
         # On the floor it stands on the middle of its row, on glass before it.
-        self.foot = start + down / 2 - [0.0, 0.0, near / 2 * lies]
+        lies = bool(abs(down[1]) < deep / 2)
+        self.foot = start + (along + down) / 2 + [0.0, 0.0, 0.0 if lies else near / 2]
         self.right, self.lift = along / length, 0.0
 
     def rise(self, share: float) -> None:

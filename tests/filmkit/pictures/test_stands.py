@@ -209,7 +209,7 @@ def test_bars_stand_over_their_cells_as_high_as_their_numbers(stands: str) -> No
         assert body.at(body.boxes)[..., 1].min() == pytest.approx(0.0)
         assert bars[..., 2].mean() == pytest.approx(cells.at(3.5, 0)[2])
     else:
-        zero = body.points[0]
+        zero = body.at(body.boxes[0, 0])  # where the line at zero begins, at its back
         np.testing.assert_allclose(zero, cells.at(3.5, 0), atol=1e-12)
 
 
