@@ -89,7 +89,7 @@ class Body(Mobject):
     """
 
     kind: ClassVar[str] = ""
-    is_light: ClassVar[bool] = False
+    is_light: bool = False
 
     def __init__(
         self,

@@ -61,7 +61,7 @@ def _arrays(part: Part, state: list[Any]) -> list[npt.NDArray[Any]]:
     if isinstance(part, Lamp):
         state += ["lamp", part.radius]
         return [part.points, part.rgb]
-    state += ["body", part.shadow]
+    state += ["body", part.shadow, part.is_light]
     shape = part.boxes, part.colours, part.layers, part.quads, part.quad_colours
     return [part.points, *shape]
 

@@ -184,7 +184,7 @@ class Strip(Body):
     """
 
     kind: ClassVar[str] = "flow"
-    is_light: ClassVar[bool] = True
+    is_light = True
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class Flow(Body):
     """
 
     kind: ClassVar[str] = "flow"
-    is_light: ClassVar[bool] = True
+    is_light = True
 
     def __init__(self, bodies: Sequence[Body], strip: Strip, *, told: str = "") -> None:
         shares = np.asarray(strip.values)

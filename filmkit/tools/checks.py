@@ -347,7 +347,7 @@ def _opacity(thing: Mobject) -> float:
     if isinstance(thing, Heatmap):
         return presence(thing) * thing.opacity
     if not isinstance(thing, VMobject):
-        return presence(thing) * (isinstance(thing, Body) and len(thing.boxes) > 0)
+        return presence(thing) * isinstance(thing, Body)
     return presence(thing) * float(thing.fill_rgbas[0, 3]) if len(thing.fill_rgbas) else 0.0
 
 

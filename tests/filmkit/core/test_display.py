@@ -164,6 +164,7 @@ CHANGES_OF_A_ROOM: dict[str, Callable[[Room], object]] = {
     "colours of sheets": lambda room: room.other.set_quads(room.other.quads, "#ff0000"),
     "shadow": lambda room: setattr(room.other, "shadow", False),
     "presence": lambda room: setattr(room.other, "presence", 0.5),
+    "light of its own": lambda room: setattr(room.other, "is_light", True),
     "light": lambda room: glow(room.other),
     "mirrored": lambda room: mirrored(room.other),
     "mark": lambda room: room.mark.set_fill("#00ff00"),

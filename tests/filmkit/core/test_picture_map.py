@@ -234,6 +234,12 @@ def test_the_map_says_where_a_panel_is_and_what_it_shows() -> None:
     assert (len(colours), colours[0], colours[-1]) == (256, "#440154", "#fde725")
 
 
+def test_limits_that_numpy_computed_can_be_written() -> None:
+    limits = np.float32([-1.5, 1.5])
+    document = document_of(Heatmap([[1.0]], Norm(*limits, "viridis")))
+    assert json.loads(json.dumps(document))["panels"][0]["vmax"] == 1.5
+
+
 def test_the_map_says_how_a_scale_is_stretched() -> None:
     values = np.random.default_rng(0).standard_cauchy((5, 8))
     norm = Norm.stretched(values)

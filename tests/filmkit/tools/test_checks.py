@@ -10,6 +10,7 @@ from manim import LEFT, RIGHT, UP, Mobject, Square, linear
 
 from filmkit.core.animations import Appear, Glide, Vanish, set_presence
 from filmkit.core.beat_records import BeatRecord
+from filmkit.core.body import Body
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
@@ -304,6 +305,26 @@ def test_the_ground_of_a_text_is_the_cell_behind_it_even_if_it_is_covered_later(
         Both(make_trace(), on_beat_end=look).render()
     ((line,),) = seen
     assert line.startswith("text 'bright' in #ffffff")
+
+
+def test_text_on_light_that_flows_is_compared_with_the_light() -> None:
+    seen: list[list[str]] = []
+
+    class OnLight(Stage):
+        @beat
+        def only(self) -> None:
+            """Dark letters on a ribbon."""
+            corners = [(-3, -1, 0), (3, -1, 0), (3, 1, 0), (-3, 1, 0)]
+            letters = Label("69 %", colour=self.theme.background).shift([0, 0, 0.01])
+            self.add(Body(quads=[corners], quad_colours=self.theme.lamp), letters)
+            self.hold(0.2)
+
+    def look(record: BeatRecord, stage: Stage) -> None:
+        seen.append(low_contrast(stage))
+
+    with changed_config({"dry_run": True, "pixel_width": 640, "pixel_height": 360}):
+        OnLight(make_trace(), on_beat_end=look).render()
+    assert seen == [[]]
 
 
 # Time
