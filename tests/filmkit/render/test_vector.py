@@ -13,8 +13,10 @@ from click.testing import CliRunner
 from PIL import Image
 from pypdf import PdfReader
 
+from docs.draw_recipes import recipes
 from extract.trace import Trace
 from filmkit.commands.cli import render
+from filmkit.commands.scene_files import find_scene
 from filmkit.core.project import TITLE
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage_settings import StageSettings
@@ -24,7 +26,7 @@ from filmkit.render.request import RenderRequest
 from filmkit.render.runner import manim_config, render_stills
 from scenes.registry import POSTERS, SCENES, THUMBNAIL
 from tests.support.browsing import browser
-from tests.support.checkout import SHIPPED
+from tests.support.checkout import PROJECT, SHIPPED
 from tests.support.filming import render_request
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ BEAT = "all_heads_slide_in"
 PANELS = 9 * 3  # a pattern, keys and values of each head
 
 
-def still(entry: SceneEntry, folder: Path, file_format: str) -> Path:
+def still(entry: SceneEntry, folder: Path, file_format: str, beat: str = BEAT) -> Path:
     with manim_config(SIZE):
         (path,) = render_stills(
             entry,
@@ -50,7 +52,7 @@ def still(entry: SceneEntry, folder: Path, file_format: str) -> Path:
                 out=folder,
                 still_format=file_format,
             ),
-            beats=[BEAT],
+            beats=[beat],
             progress=lambda count: None,
         )
     assert path.with_suffix(".json").exists()
@@ -72,6 +74,23 @@ def test_an_svg_shows_what_the_pixels_show(browser: Browser, tmp_path: Path) -> 
     assert (difference > 60).mean() < 0.03, "edges only"
     assert difference.mean() < 6
     assert np.asarray(expected).std() > 10
+
+
+def test_an_svg_of_the_room_shows_its_bodies(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "relief.py"
+    file.write_text(recipes(PROJECT / "docs" / "room.md")["relief"], encoding="utf-8")
+    entry = find_scene(str(file))
+    expected = Image.open(still(entry, tmp_path, "png", "a_row")).convert("RGB")
+    svg = still(entry, tmp_path, "svg", "a_row").read_text()
+    page = browser.new_page(viewport={"width": SIZE.width, "height": SIZE.height})
+    page.set_content(f"<style>body{{margin:0}}svg{{width:100vw;height:100vh}}</style>{svg}")
+    drawn = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    page.close()
+    levels = (np.asarray(picture, dtype=float) for picture in (expected, drawn))
+    # All but soft shadows on the floor, and the soft edges of faces.
+    different = np.abs(np.subtract(*levels)).max(axis=-1) > 40
+    assert (np.asarray(expected).min(axis=-1) < 200).mean() > 0.05
+    assert different.mean() < 0.01
 
 
 def test_a_pdf_is_a_slide_that_names_the_beat_and_the_project(tmp_path: Path) -> None:
