@@ -64,6 +64,7 @@ FRENCH = {
 WORDS = {"un mot", "il y en a 2,5"}
 NARRATED = "\u202f; mon mot est là."
 OF_THE_TEMPLATE = {
+    "Pattern": "Motif",
     "One head": "Une tête",
     "The pattern": "Le motif",
     "The last word": "Le dernier mot",
