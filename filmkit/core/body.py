@@ -26,6 +26,7 @@ __all__ = ["Body", "Lamp", "light_on", "put", "turned"]
 
 Array = npt.NDArray[np.float64]
 
+FOLDED = 1e-18  # volume of a body's axes that has no inside, in cubic scene units
 UNIT = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 REST = 0.14  # share of the light on a body that no lamp reaches
 RADIUS = 1.3  # of a lamp's light, in scene units
@@ -142,11 +143,16 @@ class Body(Mobject):
 
     def at(self, *places: npt.ArrayLike) -> Array:
         """Return where places of the body, (..., 3) in its own units, are in the scene."""
-        x, y, z = np.moveaxis(np.asarray(places[0] if len(places) == 1 else places, float), -1, 0)
-        right, up, near = self.axes
-        return np.asarray(
-            self.points[0] + x[..., None] * right + y[..., None] * up + z[..., None] * near
-        )
+        return _placed(self.points, np.asarray(places[0] if len(places) == 1 else places, float))
+
+    def within(self, points: Array) -> Array:
+        """Return where points (..., 3) of the scene are in the body, in its own units."""
+        return _within(self.points, points)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether its three axes lie in one plane, so that it has no inside."""
+        return abs(_volume(self.axes)) < FOLDED
 
     @property
     def extent(self) -> Array:
@@ -317,7 +323,7 @@ def light_on(body: Body, lamps: Iterable[Lamp]) -> float:
     for lamp in lamps:
         apart = lamp.points[1] - np.clip(lamp.points[1], low, high)
         x = 1 + float(sum((apart / lamp.radius).tolist()[k] ** 2 for k in range(3)))
-        strength = float(vars(lamp).get("presence", 1.0))
+        strength = _presence(lamp)
         power = max(power, strength)
         reached += strength / (x * x**0.5 * (x**0.5) ** 0.5)
     return 1 - (1 - REST) * max(0.0, power - min(1.0, reached))
@@ -368,8 +374,34 @@ def _between(start: Any, end: Any, alpha: float) -> Any:
 
 def _carried(points: Array, before: Array, after: Array) -> Array:
     """Return points (n, 3) that keep their place in a frame that moves from (4, 3) to (4, 3)."""
-    own = np.linalg.solve((before[1:] - before[0]).T, (points - before[0]).T).T
-    return np.asarray(after[0] + own @ (after[1:] - after[0]))
+    return _placed(after, _within(before, points))
+
+
+def _placed(frame: Array, own: Array) -> Array:
+    """Return where places (..., 3) in the units of a frame (4, 3) are in the scene.
+
+    Each product is computed by itself, here and below: a processor may round those of a matrix
+    otherwise.
+    """
+    right, up, near = frame[1:] - frame[0]
+    return np.asarray(frame[0] + own[..., :1] * right + own[..., 1:2] * up + own[..., 2:] * near)
+
+
+def _within(frame: Array, points: Array) -> Array:
+    """Return where points (..., 3) of the scene are in the units of a frame (4, 3)."""
+    axes = frame[1:] - frame[0]
+    right, up, near = axes
+    across = np.array([np.cross(up, near), np.cross(near, right), np.cross(right, up)])
+    x, y, z = np.moveaxis(points - frame[0], -1, 0)
+    own = [(x * a + y * b + z * c) / _volume(axes) for a, b, c in across.tolist()]
+    return np.stack(own, axis=-1)
+
+
+def _volume(axes: Array) -> float:
+    """Return the volume that three axes (3, 3) span; it is negative if they are left-handed."""
+    right, up, near = axes
+    x, y, z = (right * np.cross(up, near)).tolist()
+    return float(x + y + z)
 
 
 def _places(given: npt.ArrayLike, corners: int) -> Array:

@@ -29,7 +29,16 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import CLOCKWISE, Heatmap
 from filmkit.core.raster import outline, paste
-from filmkit.core.solids import GLOW, LIT_SHADES, SHADES, clipped, faces_of, fill, in_depth
+from filmkit.core.solids import (
+    GLOW,
+    LIT_SHADES,
+    SHADES,
+    clipped,
+    faces_of,
+    fill,
+    hosts_of,
+    in_depth,
+)
 
 __all__ = [
     "Part",
@@ -369,11 +378,12 @@ class StageCamera(Camera):
         It is that of the lamps among the parts; what is not named has all of its light.
         """
         lamps = [part for part in parts if self.lit and isinstance(part, Lamp)]
-        shares: dict[Mobject, float] = {}
-        for body in parts if lamps else ():
-            if isinstance(body, Body) and body not in shares:
-                shares.update(dict.fromkeys([body, *body.lying], light_on(body, lamps)))
-        return shares
+        if not lamps:
+            return {}
+        hosts = hosts_of(parts)
+        bodies = (part for part in parts if isinstance(part, Body) and part not in hosts)
+        shares: dict[Mobject, float] = {body: light_on(body, lamps) for body in bodies}
+        return shares | {part: shares[body] for part, body in hosts.items()}
 
     def see_light(self, parts: Sequence[Part]) -> None:
         """Take the light of a picture: what is drawn then, or asked about, is in that light."""
@@ -573,7 +583,7 @@ class StageCamera(Camera):
     def _seen_as(
         self, vmobject: VMobject, rgbas: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """Return the the drawn colours (..., 4) of an outline: fainter, or in less light."""
+        """Return colours (..., 4) of an outline as they are drawn, faint or dim."""
         light = math.sqrt(self.light_of(vmobject))
         factors = [light, light, light, presence(vmobject)]
         return rgbas if factors == [1.0] * 4 else rgbas * factors

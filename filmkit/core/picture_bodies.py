@@ -22,6 +22,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
 from filmkit.core.quantities import QUANTITIES, described
+from filmkit.core.solids import hosts_of
 
 __all__ = [
     "Bars",
@@ -29,7 +30,6 @@ __all__ = [
     "bodies_on",
     "body_entry",
     "drawn_later",
-    "hosts_of",
     "hull_of",
     "is_covered",
     "outline_of",
@@ -41,7 +41,7 @@ Booleans = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
 BARS = "relief", "bars"
-"""Kinds of bodies whose numbers are heights of boxes."""
+"""Kinds of bodies whose boxes are as high as their numbers."""
 
 NARROWEST = 3.0  # width of a bar that can be read, in pixels
 SOFT = 1.0  # pixels at the end of a bar that are not all its own
@@ -156,15 +156,6 @@ def hull_of(points: npt.ArrayLike) -> Array:
     return np.asarray(cv2.convexHull(np.asarray(points, dtype=np.float32))[:, 0], dtype=float)
 
 
-def hosts_of(parts: Sequence[Part]) -> dict[Mobject, Body]:
-    """Return the body that each part lies on, or that it is."""
-    hosts: dict[Mobject, Body] = {}
-    for part in parts:
-        if isinstance(part, Body) and part not in hosts:
-            hosts.update(dict.fromkeys([part, *part.lying], part))
-    return hosts
-
-
 def drawn_later(
     order: Sequence[Part], camera: StageCamera
 ) -> Iterator[tuple[Part, Booleans, Booleans]]:
@@ -198,7 +189,7 @@ def _bars(body: Mobject, camera: StageCamera) -> Bars | None:
         return None
     span = slice(body.first, body.first + body.values.size)
     (left, bottom, back), (right, top, front) = body.boxes[span].transpose(1, 2, 0)
-    eye = np.linalg.pinv(body.axes.T) @ (camera.shot.eye() - body.points[0])
+    eye = body.within(camera.shot.eye())
     below, middle = body.values.ravel() < 0, (left + right) / 2
     zero, end = np.where(below, [top, bottom], [bottom, top])
     full, near = full_scale(body) / body.unit, front if eye[2] > 0 else back

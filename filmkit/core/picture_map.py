@@ -160,13 +160,13 @@ from filmkit.core.picture_bodies import (
     bodies_on,
     body_entry,
     drawn_later,
-    hosts_of,
     hull_of,
     is_covered,
     outline_of,
     source_entry,
 )
 from filmkit.core.picture_parts import MosaicItem, PartItem
+from filmkit.core.solids import hosts_of
 from filmkit.core.text import TextLine
 
 __all__ = [

@@ -34,7 +34,7 @@ DEEP = 0.5  # depth from which on things are deep, as a share of their width or 
 
 @dataclass(frozen=True)
 class Seat:
-    """A place of the camera, for whatever is seen from there.
+    """A direction from which the camera looks, its lens, and where in the frame things are seen.
 
     Attributes
     ----------

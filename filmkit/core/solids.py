@@ -7,7 +7,7 @@ changes only between parts that do not overlap, and no picture of a moving camer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from typing import Any, TypeVar
 
@@ -18,7 +18,17 @@ from manim import Mobject
 
 from filmkit.core.body import Body
 
-__all__ = ["GLOW", "LIT_SHADES", "SHADES", "clipped", "faces_of", "far_first", "fill", "in_depth"]
+__all__ = [
+    "GLOW",
+    "LIT_SHADES",
+    "SHADES",
+    "clipped",
+    "faces_of",
+    "far_first",
+    "fill",
+    "hosts_of",
+    "in_depth",
+]
 
 P = TypeVar("P", bound=Mobject)
 Array = npt.NDArray[np.float64]
@@ -53,10 +63,7 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     is_fixed
         Called with a part: whether it has its place in the frame.
     """
-    hosts: dict[Mobject, Body] = {}
-    for part in parts:
-        if isinstance(part, Body) and part not in hosts:
-            hosts.update(dict.fromkeys(part.lying, part))
+    hosts = hosts_of(parts)
     # In the order of the body, however they came to the scene.
     lying: dict[Body, list[P]] = {body: [] for body in hosts.values()}
     number = {part: place for body in lying for place, part in enumerate(body.lying)}
@@ -78,14 +85,21 @@ def in_depth(parts: Sequence[P], eye: Array, is_fixed: Any) -> list[P]:
     return painted
 
 
+def hosts_of(parts: Iterable[Mobject]) -> dict[Mobject, Body]:
+    """Return the body that each part lies on; what lies on none is left out."""
+    hosts: dict[Mobject, Body] = {}
+    for part in parts:
+        if isinstance(part, Body) and part not in hosts:
+            hosts.update(dict.fromkeys(part.lying, part))
+    return hosts
+
+
 def _looks_away(part: Mobject, host: Body, eye: Array) -> bool:
     """Return whether a part lies on a side of a solid body that an eye (3,) does not see."""
-    axes = host.axes.T
-    if abs(float(np.linalg.det(axes))) < SAME**3:
+    if host.is_folded:
         return False
-    points = part.corners if isinstance(part, Body) else part.points
-    own = np.linalg.solve(axes, (np.array([*points, eye]) - host.points[0]).T)
-    least, most, seen_from = own[:, :-1].min(axis=1), own[:, :-1].max(axis=1), own[:, -1]
+    own = host.within(part.corners if isinstance(part, Body) else part.points)
+    least, most, seen_from = own.min(axis=0), own.max(axis=0), host.within(eye)
     low, high = host.extent
     near_high = (least > high - SAME) & (most < high + SAME) & (seen_from < high)
     near_low = (least > low - SAME) & (most < low + SAME) & (seen_from > low)
@@ -138,10 +152,9 @@ def faces_of(body: Body, eye: Array, shades: Array) -> tuple[Array, Array]:
     quads, colours = body.at(body.quads), body.quad_colours
     if not len(body.boxes):
         return quads, colours
-    axes = body.axes
-    if abs(float(np.linalg.det(axes))) < SAME**3:  # it is folded flat
+    if body.is_folded:
         return np.zeros((0, 4, 3)), np.zeros((0, 3))
-    own = np.linalg.solve(axes.T, eye - body.points[0])
+    own = body.within(eye)
     boxes = body.boxes
     apart = np.abs(boxes.mean(axis=1) - own)
     layers = body.layers if own[1] > 0 else -body.layers

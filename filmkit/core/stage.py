@@ -879,7 +879,7 @@ class Stage(Scene):
         said, camera = self.narration(self.playing), self.camera
         choices, answer = self._answers(self.playing, said)
         question = Question(said, choices, camera.shot, self.frame)
-        # If a later beat answers, nothing is told yet when the next one begins.
+        # No choice is marked as right if another beat than the next one answers.
         if QUESTION + self.answering_beat(self.playing, self.trace) == self.playing:
             question.right = answer
         self._question, self._behind = question, {p: presence(p) for p in self.visible_parts()}

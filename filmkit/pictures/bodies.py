@@ -68,7 +68,7 @@ def _positive(what: str, *lengths: Any) -> None:
 
 
 def _numbers(given: Any, what: str, *most: float) -> Array:
-    """Return finite numbers (n,) or (n, m), of which there are at most so many along each axis."""
+    """Return an array of finite numbers, (n,) or (n, m), with at most so many along each axis."""
     try:
         numbers = np.array(given, dtype=float)
     except (TypeError, ValueError):
@@ -84,7 +84,7 @@ def _numbers(given: Any, what: str, *most: float) -> Array:
 
 
 def _numbered(index: int, count: int, what: str) -> int:
-    """Return the number of one of some things, of which -1 is the last one."""
+    """Return an index counted from 0; -1 means the last thing."""
     if not -count <= index < count:
         raise SceneCodeError(f"there is no {what} {index}; choose 0 to {count - 1}, or -1")
     return index % count

@@ -76,7 +76,7 @@ BODIES = {
     "arc": N_("arcs of light"),
     "flow": N_("shares of a whole"),
 }
-"""What alt texts call bodies, by their kinds, in the order in which they are told."""
+"""Names of bodies in alt texts by their kinds, in the order of the sentences."""
 
 NUMBERED = "relief", "bars"  # kinds of bodies whose largest number is told
 NO_PANEL = {"shape": (1, 1), "vmin": 0.0, "vmax": 0.0, "cmap": "grey"}

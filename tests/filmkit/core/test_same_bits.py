@@ -22,7 +22,7 @@ from manim import Square
 from extract.trace import Trace
 from filmkit.core.animations import set_presence
 from filmkit.core.beat_records import BeatRecord
-from filmkit.core.body import Body, Lamp
+from filmkit.core.body import Body, Lamp, put
 from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import LitCamera, glow, mirrored
@@ -88,7 +88,9 @@ def room() -> Pixels:
             mirrored(Body(boxes, "#f28b66", layers=np.sign(values)).put((-2, 1, -z), turn=7.0 * z))
             for z in range(3)
         ]
-        slab = Body([[(-0.6, 0, -0.1), (0.6, 0.7, 0.1)]], "#8d8b92").put((2, 0, 1), turn=-20)
+        slab = Body([[(-0.6, 0, -0.1), (0.6, 0.7, 0.1)]], "#8d8b92")
+        put(Square(0.4, fill_opacity=1), slab, (0, 0.3, 0.1), (1, 0, 0), (0, 1, 0))
+        slab.put((2, 0, 1), turn=-20).put((2.1, 0, 1.3), turn=-31, size=1.1)
         faint = set_presence(Body([[(0, 0, 0), (0.5, 2, 0.5)]]).put((1, 0, 2)), 0.4)
         parts = [*rows, glow(slab), faint, Lamp(rows[1])]
         camera.capture_mobjects(parts)
