@@ -63,6 +63,7 @@ from .pictures.bodies import Bars as Bars
 from .pictures.bodies import Pane as Pane
 from .pictures.bodies import Relief as Relief
 from .pictures.bodies import Rows as Rows
+from .pictures.bodies import Sentence as Sentence
 from .pictures.bodies import Slab as Slab
 from .pictures.bodies import number_at as number_at
 from .pictures.flows import Arc as Arc

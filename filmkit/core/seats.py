@@ -27,7 +27,7 @@ SIDES = np.arange(2)  # across, and up
 ROUNDS = 40  # in which the place of the eye settles
 LEAST = 0.1  # share of a box that is filled at least, and how near the eye is, in scene units
 FILLED = 0.75**0.5  # of the frame's width and height: together three quarters of the frame
-UPRIGHT_TURN, UPRIGHT_TILT = 32.0, 14.0  # by how much more seats are turned and higher, in degrees
+UPRIGHT_TURN, UPRIGHT_TILT = 0.8, 20.0  # share of a seat's turn, and by how much it is higher
 STEEPEST = 75.0  # tilt of a seat, in degrees
 DEEP = 0.5  # depth from which on things are deep, as a share of their width or height
 
@@ -53,11 +53,10 @@ class Seat:
     place: tuple[float, float]
 
     def direction(self, *, upright: bool) -> tuple[float, float]:
-        """Return its turn and its tilt; in upright frames a row runs more steeply."""
+        """Return its turn and its tilt; in upright frames it looks more from above."""
         if not upright:
             return self.turn, self.tilt
-        turn = float(np.copysign(abs(self.turn) + UPRIGHT_TURN, self.turn))
-        return turn, min(STEEPEST, self.tilt + UPRIGHT_TILT)
+        return UPRIGHT_TURN * self.turn, min(STEEPEST, self.tilt + UPRIGHT_TILT)
 
 
 SEATS = {

@@ -353,7 +353,7 @@ def _misfit(said: str, written: str, error: NarrationError) -> StageError:
 NOTED = 0.5  # what has a lower presence is background, which the notes do not tell of
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
 MOST_LETTERS = 600  # of a question: more would be too small to read
-SAID = {"title": str, "tensors": tuple, "live": str}  # by the class of a scene
+SAID = {"title": str, "tensors": tuple, "draws_start": bool, "live": str}  # by the class of a scene
 TENSORS = (*LAYER_TENSORS, "latent", "shared", "conversion")  # that a class may name
 # What each stage has of its own, which a scene may change but not replace by something else.
 OWN = {
@@ -401,6 +401,9 @@ class Stage(Scene):
         Title of the scene, set by the subclass.
     tensors : tuple of str
         Names of the tensors of the trace that the scene shows, set by the subclass.
+    draws_start : bool
+        Whether the beginning token is drawn, as "start", whatever the settings say; set by the
+        subclass.
     live : str
         The live picture that web decks offer beside its beats, one of
         ``filmkit.decks.live.LIVE_PICTURES``; none if empty.
@@ -434,6 +437,7 @@ class Stage(Scene):
 
     title: ClassVar[str] = ""
     tensors: ClassVar[tuple[str, ...]] = ()
+    draws_start: ClassVar[bool] = False
     live: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -495,9 +499,8 @@ class Stage(Scene):
         self._behind: dict[Mobject, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
         self.ledger: list[Fact] = []
-        self.layer = LayerView.of_prompt(
-            trace, self.settings.layer, show_first_token=self.settings.show_first_token
-        )
+        drawn = self.draws_start or self.settings.show_first_token
+        self.layer = LayerView.of_prompt(trace, self.settings.layer, show_first_token=drawn)
         count, head = trace.meta.n_heads, self.settings.head
         if head is not None and not 0 <= head < count:
             raise StageError(
@@ -1152,6 +1155,28 @@ class Stage(Scene):
             self._lamp = Lamp((0.0, 0.0, 0.0))
             self._lamp.presence = 0.0
         return MoveLamp(self._lamp, over, **kwargs)
+
+    def leave(self, *kept: Mobject, **kwargs: Any) -> list[Animation]:
+        """Return animations in which all that is on the scene vanishes, but for some things.
+
+        The title and the lamp stay too: beats change these themselves.
+
+        Parameters
+        ----------
+        *kept
+            What stays, with all that belongs to it.
+        **kwargs
+            For the animations, such as ``run_time``.
+
+        Examples
+        --------
+        ::
+
+            self.play(*self.leave(white), self.see_from("table", white, row), row.grow())
+        """
+        spared = {member for mobject in kept for member in mobject.get_family()}
+        spared |= {*self.title_parts, *([self._lamp] if self._lamp else [])}
+        return [Vanish(m, **kwargs) for m in self.mobjects if not spared & set(m.get_family())]
 
     def visible_parts(self) -> list[Mobject]:
         """Return every mobject with points and a presence above 0."""

@@ -141,9 +141,15 @@ class LayerView:
         return ngettext("token before", "{number} tokens before", self.first)
 
     @property
+    def draws_start(self) -> bool:
+        """Whether the beginning-of-sequence token is drawn."""
+        return self.first == 0 and self.trace.meta.has_bos
+
+    @property
     def words(self) -> tuple[str, ...]:
-        """Text of the token at each position that is drawn."""
-        return self.trace.meta.tokens[self.first : self.stop]
+        """Text of the token at each position that is drawn; the beginning token's is "start"."""
+        tokens = self.trace.meta.tokens[self.first : self.stop]
+        return (_("start"), *tokens[1:]) if self.draws_start else tokens
 
     def rows(self, name: str) -> Array:
         """Return the drawn positions of a tensor whose first axis is the position, float64."""
@@ -421,7 +427,7 @@ def best_match(view: HeadView) -> tuple[int, int]:
 
     The key is the one with the highest score of those that the query may see. The query is chosen
     by these criteria, the first one first: it matches another word than itself and than the first
-    drawn word, which often collects idle attention; it is not the first word; both are words, not
+    drawn word or one before it, which often collect idle attention; it is none of these; both are words, not
     punctuation; the match gets 50 % to 90 % of the attention, so it is clear but not everything;
     and that share is as large as possible.
     """
@@ -430,7 +436,8 @@ def best_match(view: HeadView) -> tuple[int, int]:
     queries = np.arange(view.layer.count)
     attention = view.pattern[queries, keys]
     word = np.array([any(map(str.isalnum, token)) for token in view.layer.words])
-    other_word = (keys != queries) & (keys > 0)
+    first = int(view.layer.draws_start)
+    other_word = (keys != queries) & (keys > first)
     clear = (attention >= 0.5) & (attention <= 0.9)
-    query = int(np.lexsort((attention, clear, word & word[keys], queries > 0, other_word))[-1])
+    query = int(np.lexsort((attention, clear, word & word[keys], queries > first, other_word))[-1])
     return query, int(keys[query])

@@ -9,7 +9,7 @@ compared have the same one (:meth:`Relief.unit_of`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -31,7 +31,7 @@ from filmkit.core.token_text import printable
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 
-__all__ = ["Bars", "Pane", "Relief", "Rows", "Slab", "number_at"]
+__all__ = ["Bars", "Pane", "Relief", "Rows", "Sentence", "Slab", "number_at"]
 
 Array = npt.NDArray[np.float64]
 
@@ -535,6 +535,51 @@ class Slab(Body):
         foot, top = low[1] + np.array(band) * (high - low)[1]
         rim = min(RIM, (high - low)[0] / 10)
         return np.array([low[0] + rim, foot, high[2]]), np.array([high[0] - rim, top, high[2]])
+
+
+class Sentence(Group):
+    """Words as slabs, one after the other on the floor, all with letters of the same size.
+
+    Parameters
+    ----------
+    words
+        What stands on each of them.
+    roles
+        The roles of some, by their numbers: ``{5: "key"}``.
+    near
+        Whether they come nearer, one before the other, as upright frames need it; by default they
+        go to the right.
+    gap
+        From slab to slab, in scene units.
+    **look
+        As for :class:`Slab`: height, width and thickness of all of them.
+
+    Examples
+    --------
+    ::
+
+        words = Sentence(self.layer.words, {5: "key"}, near=self.frame.upright)
+        self.play(Appear(words))
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        roles: Mapping[int, str] | None = None,
+        *,
+        near: bool = False,
+        gap: float = 0.25,
+        **look: Any,
+    ) -> None:
+        _positive("a sentence", gap)
+        roles = roles or {}
+        slabs = [Slab(word, role=roles.get(i, ""), **look) for i, word in enumerate(words)]
+        axis = 2 if near else 0
+        lengths = [gap + (1.0 if near else np.ptp(slab.extent[:, 0])) for slab in slabs]
+        ends = np.cumsum(lengths)
+        for slab, end, length in zip(slabs, ends, lengths, strict=True):
+            slab.put((end - (length + ends[-1]) / 2) * np.eye(3)[axis])
+        super().__init__(*slabs)
 
 
 class Pane(Body):
