@@ -122,10 +122,12 @@ def seat_shot(
     # Half of what is left at the sides.
     dx = max(0.0, room.width - FILLED * frame.width) / 2
     dy = max(0.0, room.height - FILLED * frame.height) / 2
-    filled = room.inset(dx, dy).moved(seat.place[0] * dx, seat.place[1] * dy)
+    # Upright frames are filled from side to side: what is left is as high above as below.
+    place = (seat.place[0], 0.0) if frame.upright else seat.place
+    filled = room.inset(dx, dy).moved(place[0] * dx, place[1] * dy)
     turn, tilt = seat.direction(upright=frame.upright)
     where = {"turn": turn, "tilt": tilt, "lens": seat.lens}
-    return shot_of(points, frame, into=filled, place=seat.place, words=words, **where)
+    return shot_of(points, frame, into=filled, place=place, words=words, **where)
 
 
 def shot_of(

@@ -161,7 +161,7 @@ class Theme:
     latent: str = "#c77dff"
     tint: tuple[str, float] = ("#7b7b7b", 0.85)
     counter: str = "#7488b0"
-    masked: str = "#27244a"
+    masked: str = "#08080b"
     card: str = "#0b0d10"
     glass: str = "#bfe3ff"
     stone: str = "#8d8b92"
@@ -272,7 +272,7 @@ LIGHT = replace(
     pattern="#1d1b18",
     z="#1d1b18",
     latent="#7a2fc0",
-    masked="#ebe4d5",
+    masked="#f6f3ec",
     card="#fcfaf6",
     shades=(0.5, 0.2),
     glass="#4682a8",

@@ -217,6 +217,22 @@ class Relief(Body):
         x, _y, z = self.boxes[self.first + number].mean(axis=0)
         return self.at((x, self.values[number] / self.unit, z))
 
+    def part(self, start: int, stop: int) -> Relief:
+        """Return some of its numbers as a relief of their own, which stands where they stand."""
+        assert self.values is not None
+        part = self.copy()
+        part.submobjects = []
+        chosen = np.arange(len(self.values))[start:stop] + self.first
+        kept = [0, *chosen.tolist()]
+        part.boxes, part.colours, part.layers = (
+            each[kept] for each in (self.boxes, self.colours, self.layers)
+        )
+        pitch = np.ptp(self.boxes[0, :, 0]) / len(self.values)
+        part.boxes[0, :, 0] = self.boxes[0, 0, 0] + pitch * (chosen[[0, -1]] - self.first + [0, 1])
+        part.values = self.values[start:stop]
+        part.source = self.source.part((0, 1), (start, stop))
+        return part
+
     def grow(self, **kwargs: Any) -> Arrive:
         """Return the animation in which it is added and its bars grow from the zero line."""
         flat = self.copy().stretch(FLAT, 1, about_point=self.points[0])

@@ -31,6 +31,7 @@ Array = npt.NDArray[np.float64]
 
 MOST = 8  # words that a query looks at and that stand by themselves
 APART = 6  # two printed products are farther apart than this part of all
+TOWER = np.array([2.2, 0.8])  # width and depth of a tower of products, in scene units
 DARKER = 0.86  # light of every second slice of a tower
 
 
@@ -40,51 +41,59 @@ class Looked:
 
     Attributes
     ----------
+    name
+        Number of its row; its word for what is no single word that is drawn.
     word
         What stands on it.
     share
         Its share of the attention; all of them add up to 1.
-    key
-        Number of its row; None for what is no single word that is drawn.
+    positions
+        Of the tokens that it is, from the first one of the prompt; none for a sink.
     """
 
+    name: int | str
     word: str
     share: float
-    key: int | None = None
+    positions: tuple[int, ...]
 
 
-def looked_at(view: HeadView, query: int, *keys: int) -> list[Looked]:
+def looked_at(view: HeadView, query: int, key: int) -> list[Looked]:
     """Return what a query looks at, in the order of the sentence.
 
-    Of many words only those with the largest shares stand by themselves; all others are one. What a
-    sink takes goes to nothing, and stands last.
+    Of many words only some stand by themselves, the query, the key and those with the largest
+    shares; all others are one. What a sink takes goes to nothing, and stands last.
 
     Parameters
     ----------
     view
         The head.
-    query
-        Number of its row.
-    *keys
-        Words that stand by themselves whatever their shares are.
+    query, key
+        Numbers of their rows.
     """
-    shares, words = view.pattern[query], view.layer.words
-    seen = np.flatnonzero(~view.causal_mask[query])
-    first = [query, *keys]
-    ranked = sorted(seen, key=lambda key: (key not in first, -shares[key]))
+    layer, first = view.layer, view.layer.first
+    shares = view.pattern_rows[query]
+    seen = np.flatnonzero(~view.causal_mask[query]).tolist()
+    ranked = sorted(seen, key=lambda row: (row not in (query, key), -shares[first + row]))
     alone = sorted(ranked[:MOST] if len(seen) > MOST else seen)
-    found = [Looked(printable(words[key]), float(shares[key]), int(key)) for key in alone]
-    if others := len(seen) - len(alone):
-        left = float(shares[seen].sum() - shares[alone].sum())
-        found.append(Looked(ngettext("1 other", "{number} others", others), left))
-    if view.layer.hides_first:
-        found.insert(0, Looked(_("before"), float(view.hidden_attention[query])))
-    if view.layer.trace.meta.sinks:
-        found.append(Looked(_("nothing"), float(view.sink_attention[query])))
+
+    def together(word: str, *rows: int, name: int | str = "") -> Looked:
+        positions = tuple(first + row for row in rows)
+        return Looked(
+            name if name != "" else word, word, float(shares[[*positions]].sum()), positions
+        )
+
+    found = [together(printable(layer.words[row]), row, name=row) for row in alone]
+    if others := [row for row in seen if row not in alone]:
+        word = ngettext("1 other", "{number} others", len(others))
+        found.append(together(word, *others))
+    if layer.hides_first:
+        found.insert(0, together(_("before"), *range(-first, 0)))
+    if layer.trace.meta.sinks:
+        found.append(Looked(_("nothing"), _("nothing"), float(view.sink_attention[query]), ()))
     return found
 
 
-def piled(products: Relief, side: float, *, cut: bool) -> Body:
+def piled(products: Relief, *, cut: bool) -> Body:
     """Return products as slices of a tower, on their own scale: of their boxes, in their order.
 
     What has the sign of the sum is piled up. One slice is a little darker than the next one.
@@ -93,8 +102,6 @@ def piled(products: Relief, side: float, *, cut: bool) -> Body:
     ----------
     products
         The products.
-    side
-        Width and depth of the tower, in scene units.
     cut
         Whether what has the other sign has been taken from the top, so that the tower is as high as
         the sum.
@@ -104,7 +111,7 @@ def piled(products: Relief, side: float, *, cut: bool) -> Body:
     ends = np.cumsum(np.maximum(values, 0.0))
     top = values.sum() if cut else ends[-1]
     boxes = np.zeros((len(values) + 1, 2, 3))
-    boxes[:, 0, ::2], boxes[:, 1, ::2] = -side / 2, side / 2
+    boxes[:, 0, ::2], boxes[:, 1, ::2] = -TOWER / 2, TOWER / 2
     boxes[1:, 0, 1] = np.minimum(ends - np.maximum(values, 0.0), top)
     boxes[1:, 1, 1] = np.minimum(ends, top)
     order = np.concatenate([[0], np.cumsum(values > 0)])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, LaggedStart, Mobject, Transform
+from manim import RIGHT, UP, Animation, LaggedStart, Line, Mobject, ReplacementTransform, Transform
 
-from filmkit.core.animations import Appear, Presence, Vanish
-from filmkit.core.body import Body
+from filmkit.core.animations import Appear, Presence
+from filmkit.core.body import Body, put
 from filmkit.core.facts import claim, fact, named_facts
+from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _, ngettext
 from filmkit.core.light import glow
 from filmkit.core.numbers import (
@@ -27,13 +29,15 @@ from filmkit.core.stage import beat
 from filmkit.core.text import Label
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
-from filmkit.pictures.bodies import Bars, Relief, Rows, Slab, number_at
+from filmkit.pictures.bodies import Bars, Relief, Rows, Sentence, Slab, number_at
 from filmkit.pictures.flows import Arc, Flow, Strip, Threads
 from filmkit.pictures.parts import Matrix
+from filmkit.pictures.rows import StandingRow
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import quiet
 from scenes.attention.parts import (
+    Looked,
     largest_products,
     looked_at,
     piled,
@@ -44,9 +48,25 @@ from scenes.attention.parts import (
 )
 
 Array = npt.NDArray[np.float64]
+Point = tuple[float, float, float]
 
-GAP = 0.25  # from slab to slab, in scene units
-HIGH = 1.0  # of a word's slab
+BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that speaks
+FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
+LEAST = 0.06  # share that has a number on the strip
+DIM = 0.45  # light of numbers that are not worked out
+DIMMEST = 0.25  # presence of the values of a word with no share
+
+CIRCUIT = """
+    .  W_Q  W_K  .  .        .  W_V  .   .
+    X  Q    K    →  pattern  ×  V    {}  z
+"""
+TALL_CIRCUIT = """
+    .  W_Q      .   W_K
+    X  Q        .   K
+    .  .        .   W_V
+    →  pattern  ×   V
+    .  .        {}  z
+"""
 
 
 def one_of(words: Sequence[str]) -> str:
@@ -97,10 +117,10 @@ class Attention(Stage):
         self.pair = {"query": self.words[query], "key": self.words[key]}
         self.share = float(head.pattern[query, key])
         self.looked = looked_at(head, query, key)
+        self.standing: dict[str | int, Slab] = {}
         self.facts |= named_facts(
             width=meta.d_model,
             **self.pair,
-            sentence=printable("".join(layer.words[int(layer.draws_start) :])),
             offered=(tuple(self.words[place] for place in self._offered()), one_of),
             dot=(float(head.dot_products[query, key]), format_number),
             share=(self.share, spoken_weight),
@@ -108,6 +128,12 @@ class Attention(Stage):
             heads=(meta.n_heads, of_them),
             layers=(meta.n_layers, of_layers),
         )
+        # Queries as the product gives them: before they are rotated.
+        q, made = self._matrix("Q"), self.layer.rows("q")[:, head.head]
+        source = layer.source("q", head.head, (0, made.shape[1]))
+        self.part("made", replace(q, values=made, source=source))
+        self.part("way", quiet(*projection_notes(layer, "Q")))
+        self.part("notes", quiet(*score_notes(head)))
 
     def _offered(self) -> list[int]:
         """Return which tokens may matter most to the query: the key, and the last words before."""
@@ -119,15 +145,9 @@ class Attention(Stage):
     def variant(self, beat: str) -> str:
         if beat == "words_become_rows":
             return "begun" if self.layer.draws_start else "plain"
-        if beat == "scale_and_mask":
-            return "kept" if self.trace.meta.score_scale == 1 else "scaled"
         return "latent" if self.trace.meta.attention == "mla" else "straight"
 
     # Things that several pictures have
-
-    def _at(self, x: float, y: float, z: float) -> tuple[float, float, float]:
-        """Return a point of a picture; what goes to the right goes to the eye in upright frames."""
-        return (z, y, x) if self.frame.upright else (x, y, z)
 
     def _matrix(self, name: str) -> Matrix:
         """Return a matrix that the model has."""
@@ -135,54 +155,64 @@ class Attention(Stage):
         assert matrix is not None
         return matrix
 
-    def _row_of_slabs(self, z: float = 0.0, roles: dict[int, str] | None = None) -> list[Slab]:
-        """Return a slab for all that the query looks at, side by side."""
-        roles = roles or {}
-        slabs = [Slab(each.word, role=roles.get(i, ""), height=HIGH) for i, each in enumerate(self.looked)]
-        x = 0.0
-        for slab in slabs:
-            wide = float(np.ptp(slab.boxes[:, :, 0]))
-            slab.put(self._at(x + wide / 2, 0, z))
-            x += wide + GAP
-        for slab in slabs:
-            slab.put(slab.points[0] - self._at((x - GAP) / 2, 0, 0))
-        return slabs
+    def _sentence(self, **roles: int) -> dict[str | int, Slab]:
+        """Return a slab for all that the query looks at, side by side; roles are those of rows."""
+        names = [each.name for each in self.looked]
+        placed = {names.index(row): role for role, row in roles.items()}
+        words = [each.word for each in self.looked]
+        gap = 0.9 if self.frame.upright else 0.25
+        row = Sentence(words, placed, near=self.frame.upright, gap=gap)
+        return dict(zip(names, row, strict=True))
 
-    def _place(self, key: int) -> int:
-        """Return which of all that the query looks at is a word."""
-        return next(i for i, each in enumerate(self.looked) if each.key == key)
+    def _speaker(self, row: int, role: str, at: npt.ArrayLike, turn: float = 0.0) -> Slab:
+        """Return a large slab with the word of a row and its query, its key or its values."""
+        width, height, thickness = BIG
+        slab = Slab(self.words[row], role=role, width=width, height=height, thickness=thickness)
+        matrix = self._matrix({"query": "Q", "key": "K", "value": "V"}[role])
+        source = matrix.source.part((row, row + 1), (0, matrix.values.shape[1]))
+        slab.engrave(matrix.values[row], role=role, source=source)
+        slab.is_light = True
+        return slab.put(at, turn=turn)
 
-    def _clear(self, *kept: Mobject) -> list[Animation]:
-        """Return animations in which all but some things leave."""
-        spared = {member for mobject in kept for member in mobject.get_family()}
-        spared |= {*self.title_parts, *([self._lamp] if self._lamp else [])}
-        return [Vanish(mobject) for mobject in self.mobjects if mobject not in spared]
+    def _bring(self, slabs: Mapping[str | int, Slab]) -> list[Animation]:
+        """Return animations in which words go to where they stand next, and all else leaves."""
+        there = {name: slab for name, slab in self.standing.items() if slab in self.mobjects}
+        kept = [there[name] for name in slabs if name in there]
+        self.standing = dict(slabs)
+        moves = [
+            ReplacementTransform(there[name], slab) if name in there else Appear(slab)
+            for name, slab in slabs.items()
+        ]
+        return [*self.leave(*kept), *moves]
 
     # Words, queries and keys
 
     @beat(
         title="A word is a row",
-        begun="Inside the model, each word is a row of {width} numbers. Before the first word "
-        "stands a [start] token, with a row of its own.",
+        begun="Inside the model, each word is a row of {width} numbers. Before the first one stands "
+        "a token that says “start”.",
         plain="Inside the model, each word is a row of {width} numbers.",
     )
     def words_become_rows(self) -> None:
-        upright = self.frame.upright
-        wide = 5.0 if upright else 11.0
-        rows = Rows(self._matrix("X"), width=wide, height=1.7, gap=1.0, words=())
-        slabs = [
-            Slab(word, width=1.9, height=0.8).put((-wide / 2 - 1.2, row.points[0, 1] - 0.4, row.points[0, 2]))
-            for word, row in zip(self.words, rows, strict=True)
-        ]
+        upright, tempo = self.frame.upright, self.theme.tempo
+        wide = 4.5 if upright else 9.5
+        rows = Rows(self._matrix("X"), width=wide, height=1.7, gap=1.25, words=())
+        slabs = [Slab(word, width=1.9, height=0.8) for word in self.words]
+        for slab, row in zip(slabs, rows, strict=True):
+            slab.put(row.points[0] - [wide / 2 + 1.2, 0.4, 0])
+        self.standing = dict(enumerate(slabs))
         word, row = slabs[self.query], rows[self.query]
-        for lit in (word, row, slabs[0]):
+        for lit in (word, row, *slabs[: self.layer.draws_start]):
             lit.is_light = True
         number = _("{number} numbers", number=fact("width", self.trace.meta.d_model))
-        told = number_at(number, (0.4, 0, 2.6), "floor", size=0.8 if upright else 1.3)
+        told = number_at(number, (0.4, 0, 2.4), "floor", size=0.7 if upright else 1.2)
         ahead = np.array([0.0, 0.0, rows.gap * (len(rows) - self.query)])
-        self.camera.shot = self.see_from("stand", *slabs, *rows, told).shot
-        self.play(LaggedStart(*map(Appear, slabs), lag_ratio=0.3, run_time=2.0))
-        self.play(LaggedStart(*(each.grow() for each in rows), lag_ratio=0.1, run_time=2.0))
+        seen = (*slabs, *rows, told)
+        self.play(
+            self.see_from("orchestra", *seen), LaggedStart(*map(Appear, slabs), lag_ratio=0.2)
+        )
+        growing = LaggedStart(*(each.grow() for each in rows), lag_ratio=0.1, run_time=2.0)
+        self.play(growing, self.see_from("stand", *seen, run_time=2.0))
         self.play(
             rows.forward(self.query),
             *(s.animate.shift(ahead if s is word else [0, 0, -rows.gap]) for s in slabs),
@@ -193,205 +223,352 @@ class Attention(Stage):
     @beat(
         title="Queries ask, keys answer",
         ask="Which word does “{query}” look at: [{offered}]?",
-        straight="Each row becomes a query and a key. Loosely read, the query [asks], “Who goes "
-        "with me?”, and a key answers, “I do.”",
-        latent="Each row becomes, by way of a short latent, a query and a key. Loosely read, the "
-        "query [asks], “Who goes with me?”, and a key answers, “I do.”",
+        straight="Each row becomes a query and a key. Read loosely, the query asks: “Who goes with "
+        "[me]?” And a key answers: “I do.”",
+        latent="Each row becomes, by way of a short latent, a query and a key. Read loosely, the "
+        "query asks: “Who goes with [me]?” And a key answers: “I do.”",
         answer="key",
     )
     def queries_and_keys(self) -> None:
-        slabs = self._row_of_slabs()
-        asks, answers = (slabs[self._place(place)] for place in (self.query, self.key))
-        theme = self.theme
-        front = {
-            asks: Slab(self.pair["query"], role="query", height=1.5).put(asks.points[0] + [0.2, 0, 2.2]),
-            answers: Slab(self.pair["key"], role="key", height=1.5).put(answers.points[0] + [-0.6, 0, 1.6]),
-        }
-        for slab in (*front, *front.values()):
-            slab.is_light = True
-        said = number_at(_("“Who goes with me?”"), front[asks].points[0] + [0, 0, 0.9], "floor", size=0.62, colour=theme.query)
-        reply = number_at(_("“I do.”"), front[answers].points[0] + [0, 0, 0.9], "floor", size=0.62, colour=theme.key)
-        there = self.leave()
-        self.play(
-            self.see_from("gallery", *slabs, *front.values(), said, reply), *there, *map(Appear, slabs)
-        )
-        self.play(Transform(asks, front[asks]), self.light_up(front[asks]))
-        self.play(Appear(said))
-        self.play(Transform(answers, front[answers]), self.light_up(front[answers]))
-        self.play(Appear(reply))
+        upright, theme = self.frame.upright, self.theme
+        words = self._sentence()
+        for slab in words.values():
+            slab.shift([-1.6, 0, -2.0] if upright else [0, 0, -3])
+        self.play(self.see_from("stand", *words.values()), *self._bring(words))
+        said = []
+        for row, role, text, at in (
+            (
+                self.query,
+                "query",
+                _("“Who goes with me?”"),
+                (1.8, 0, 4.0) if upright else (2.9, 0, 1.2),
+            ),
+            (self.key, "key", _("“I do.”"), (1.8, 0, -0.8) if upright else (-2.2, 0, 1.2)),
+        ):
+            front = self._speaker(row, role, at)
+            speech = front.points[0] + [0, 0, 1.2]
+            label = number_at(text, speech, "floor", size=0.75, colour=theme.role(role))
+            words[row].is_light = True
+            self.play(Transform(words[row], front), self.light_up(front))
+            self.play(Appear(label))
+            said.append(label)
+        self.play(self.see_from("stand", *[*words.values()][-5:], *said))
 
     @beat(title="Input times weights")
     def make_the_queries(self) -> None:
-        """Learned weights make them: one row times the matrix is one query. And so for [all]."""
-        self.show("X × W_Q = Q", stands="glass", light="Q", reveal="Q")
+        """Learned weights make them: one row in, one query out. And so for [all] rows at once."""
+        has, layer, count = self.trace.has, self.layer.layer, self.layer.count
+        sign = "→" if has("b_Q", layer) else "="
+        mosaic = f"X × W_Q {sign} made" if has("W_Q", layer) else "X → made"
+        tall = "\n".join([*mosaic.split(), "way"])
+        mosaic += "\n" + " ".join(["way"] * len(mosaic.split()))
+        show = partial(self.show, mosaic, tall=tall, stands="glass", light="X")
+        show(later="made")
+        first = StandingRow(self.parts["X"], self.query)
+        self.play(first.stand_up())
+        one = np.where(np.arange(count) == self.query, 1.0, 0.0)[:, None]
+        show(lit={"made": one}, reveal="made")
+        self.wait_for("all")
+        show(reveal="made", light="made")
+        self._stand_up("X", "made")
+
+    def _stand_up(self, *names: str) -> list[StandingRow]:
+        """Let the row of the query stand up from some parts, as light, and return these rows."""
+        rows = [StandingRow(self.parts[name], self.query) for name in names]
+        for body in (body for row in rows for body in row.bodies):
+            body.is_light = True
+        self.play(*(row.stand_up() for row in rows))
+        return rows
 
     # One dot product, and all
 
     @beat(title="Dot product")
     def a_query_meets_a_key(self) -> None:
-        """The query of “{query}” meets the key of “{key}”, number by number. Where both point the
-        same way, the [product] stands up, else it hangs down. [Add] them all: {dot}."""
+        """Does “{key}” fit? Take query and key number by number: where both point the same way,
+        their [product] stands up, else it hangs down. [Add] them all: {dot}."""
+        upright, query, key = self.frame.upright, self.query, self.key
         q, k = self._matrix("Q"), self._matrix("K")
-        query, key, head = self.query, self.key, self.head
-        unit = Relief.unit_of(q.values[query], k.values[key], height=0.75)
-        width = 8.0
-        asks = Relief.of(q, query, unit=unit, width=width, depth=0.2)
-        answers = Relief.of(k, key, unit=unit, width=width, depth=0.2)
-        numbers = q.values[query] * k.values[key]
-        (agree, others, total), digits = sums_of(head, query, key)
-        unit = abs(agree) / 5.0
-        products = Relief(numbers, role="pattern", unit=unit, width=width, depth=0.2, told=_("products"))
-        slabs = [
-            Slab(self.pair[of], role=of, height=0.9, width=2.0) for of in ("query", "key")
-        ]
-        heights = 4.7, 3.0, 0.95
-        for body, y, gap in ((asks, heights[0], 0.5), (answers, heights[1], -0.7)):
-            body.put((0, y + gap, 0))
-        for slab, y in zip(slabs, heights, strict=False):
-            slab.put((-width / 2 - 1.3, y - 0.45, 0))
+        # Heights of the query, the key, the products and their tower.
+        *heights, high = (11.0, 8.0, 5.2, 3.8) if upright else (5.7, 3.7, 1.2, 6.0)
+        width = 6.5 if upright else 8.0
+        look = {"width": width, "depth": 0.2}
+        unit = Relief.unit_of(q.values[query], k.values[key], height=0.95)
+        asks = Relief.of(q, query, unit=unit, **look)
+        answers = Relief.of(k, key, unit=unit, **look)
+        sums, digits = sums_of(self.head, query, key)
+        values = q.values[query] * k.values[key]
+        scale = abs(sums[0]) / high
+        products = Relief(values, role="pattern", unit=scale, told=_("products"), **look)
+        slabs = {
+            row: Slab(self.words[row], role=role, height=1.1, width=2.2)
+            for row, role in ((query, "query"), (key, "key"))
+        }
+        for slab, y in zip(slabs.values(), heights, strict=False):
+            slab.put((1.1 - width / 2, y + 1.2, 0) if upright else (-width / 2 - 1.4, y - 0.55, 0))
+        asks.put((0, heights[0] + 0.5, 0))
+        answers.put((0, heights[1] - 0.7, 0))
         products.put((0, (heights[0] + heights[1]) / 2, 0))
-        place = (width / 2 + 1.5, 0.0, 0.4)
-        whole, stays = (piled(products, 1.4, cut=cut).put(place) for cut in (False, True))
+        at = (1.5, 0, 0.4) if upright else (width / 2 + 1.9, 0, 0.4)
+        whole, stays = (piled(products, cut=cut).put(at) for cut in (False, True))
         tower = Body(products.boxes, products.colours)
-        for body in (asks, answers, products, *slabs, tower):
+        for body in (asks, answers, products, *slabs.values(), tower):
             body.is_light = True
-        there = self.leave()
-        seen = (*slabs, asks, answers, products, whole)
-        self.play(self.see_from("stalls", *seen), *there, *map(Appear, slabs))
-        self.play(asks.grow(), answers.grow())
-        self.play(asks.animate.shift([0, -0.5, 0]), answers.animate.shift([0, 0.7, 0]))
+        seen = self.see_from("stalls", *slabs.values(), asks, answers, products, whole)
+        self.play(seen, *self._bring(slabs), asks.grow(), answers.grow())
+        self.play(asks.animate.put((0, heights[0], 0)), answers.animate.put((0, heights[1], 0)))
         self.wait_for("product")
         self.play(products.grow())
-        self.play(products.animate.shift([0, heights[2] - products.points[0, 1], 0]))
-        labels = self._worked(asks, answers, products)
-        self.play(*map(Appear, labels))
+        self.play(products.animate.put((0, heights[2], 0)))
+        self._work_out(asks, answers, products)
         self.wait_for("Add")
         tower.points = products.points.copy()
         self.add(tower)
         self.play(Transform(tower, whole), run_time=1.5)
-        front = np.array([0.0, 0.0, 0.75])
-        sum_ = number_at(format_decimal(agree, digits), whole.top + [0, 0.3, 0], "air", size=0.45)
-        self.play(Appear(sum_))
+        said = [
+            fact(of, value, partial(format_decimal, digits=digits))
+            for of, value in zip(("agree", "disagree", "dot"), sums, strict=True)
+        ]
+        agree = number_at(said[0], whole.top + [0, 0.3, 0], size=0.55)
+        self.play(Appear(agree))
         self.play(Transform(tower, stays), self.light_up(stays))
-        out = number_at(format_decimal(others, digits), (whole.top + stays.top) / 2, "air", size=0.45, colour=self.theme.muted)
-        number = number_at(format_decimal(total, digits), stays.middle + front, "stands", size=0.75, colour=self.theme.background)
-        self.play(Appear(out), Appear(number))
+        place = (whole.top + stays.top) / 2
+        taken = number_at(said[1], place, size=0.55, colour=self.theme.muted)
+        total = Label(said[2], size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
+        _low, (_right, top, near) = stays.extent
+        put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
+        self.play(Appear(taken), Appear(total))
 
-    def _worked(self, asks: Relief, answers: Relief, products: Relief) -> list[Mobject]:
-        labels = []
-        for channel in largest_products(self.head, self.query, self.key):
-            a, b = asks.values[channel], answers.values[channel]
-            for body, value, colour, sign, deci in (
-                (asks, a, self.theme.query, "", 2),
-                (answers, b, self.theme.key, "× ", 2),
-                (products, a * b, self.theme.ink, "= ", 1),
+    def _work_out(self, asks: Relief, answers: Relief, products: Relief) -> None:
+        """Let two products stand out, with the numbers that make them."""
+        theme, channels = self.theme, largest_products(self.head, self.query, self.key)
+        dim, shown = [], list[Mobject]()
+        for body in (asks, answers, products):
+            other = body.copy()
+            rest = np.delete(np.arange(len(body.colours)), [body.first + c for c in channels])
+            other.colours[rest] *= DIM
+            dim.append(Transform(body, other))
+        for channel in channels:
+            way = Line(asks.bar(channel), products.bar(channel), color=theme.ink)
+            shown.append(way.set_stroke(width=theme.line, opacity=DIM))
+            for body, of, sign, digits in (
+                (asks, "query", "", 2),
+                (answers, "key", "× ", 2),
+                (products, "", "= ", 1),
             ):
-                at = body.bar(channel)
-                label = number_at(sign + format_decimal(value, deci), at + [0.5, 0.15 * np.sign(value), 0.2], "air", size=0.36, colour=colour)
-                labels.append(label)
-        return labels
+                value = float(body.values[channel])
+                given = {"of": of, "channel": channel} if of else {"channel": channel}
+                write = partial(format_decimal, digits=digits)
+                text = fact("channel" if of else "product of", value, write, **given)
+                at = body.bar(channel) + [0.7, 0.15 * np.sign(value), 0.2]
+                colour = theme.role(of) if of else theme.ink
+                shown.append(number_at(sign + text, at, size=0.45, colour=colour))
+        self.play(*dim, *map(Appear, shown))
 
     @beat(title="All dot products")
     def all_dot_products(self) -> None:
-        """Turn the keys, and every query meets every key, in one matrix product."""
+        """Turn the keys, and every query meets every key in [one] matrix product."""
         self.show("Q K", stands="glass")
-        self.show(". Kt\nQ dots", stands="glass", light="dots", later="dots")
-        self.show(". Kt\nQ dots", stands="glass", light="dots", reveal="dots")
+        show = partial(self.show, "Q × Kt = dots", stands="glass")
+        show(later="dots =")
+        self.wait_for("one")
+        show(reveal="dots")
+        _query, dots = self._stand_up("Q", "dots")
+        number = fact("dot", float(self.head.dot_products[self.query, self.key]), format_number)
+        top = dots.bodies[0].bar(self.key)
+        self.play(Appear(number_at(number, top + [0, 0.3, 0], size=0.5)))
 
-    @beat(
-        title="Scale and mask",
-        scaled="{scaling}: these are the scores. Then [mask] the future: it isn’t written yet.",
-        kept="{scaling}: these are the scores. Then [mask] the future: it isn’t written yet.",
-    )
+    @beat(title="Scale and mask")
     def scale_and_mask(self) -> None:
-        wide = 5.0 if self.frame.upright else 9.0
-        rows = Rows(self._matrix("scores"), width=wide, height=1.4, gap=0.9, depth=0.5)
-        there = self.leave()
-        self.play(self.see_from("balcony", *rows), *there, *(r.grow() for r in rows))
+        """{scaling}: these are the scores. And the [future] is cut away: it isn’t written yet."""
+        wide, count = 6.0 if self.frame.upright else 10.0, self.layer.count
+        matrix = replace(self._matrix("scores"), masked=None)
+        rows = Rows(matrix, width=wide, height=1.6, gap=0.95, depth=0.5)
+        names = []
+        for i, word in enumerate(self.words):
+            label = number_at(word, (0, 0, 0), "floor", size=0.5, turn=-70)
+            x = wide * ((i + 0.5) / count - 0.5)
+            names.append(label.shift([x, 0, 0.6 - label.points[:, 2].min()]))
+        best = rows[self.query].bar(self.key)
+        scaled = scaling_of(self.head, self.query, self.key)
+        number = number_at(scaled, (wide / 2 - 1.2, best[1] + 1.2, best[2] - 2.0), size=0.55)
+        seen = self.see_from("balcony", *rows, *names, number)
+        self.play(seen, *self.leave(), *(row.grow() for row in rows), *map(Appear, names))
+        self.play(Appear(number))
+        self.wait_for("future")
+        past, future = list[Relief](), list[Relief]()
+        for row, masked in zip(rows, self.head.causal_mask, strict=True):
+            start, last = np.flatnonzero(~masked)[[0, -1]].tolist()
+            past.append(row.part(start, last + 1).add(*row.submobjects))
+            cut = (0, start), (last + 1, count)
+            future += [row.part(*span) for span in cut if span[0] < span[1]]
+        past[self.query].is_light = True
+        self.remove(*rows)
+        self.add(*past, *future)
+        self.play(*(part.animate.stretch(FLAT, 1, about_point=part.points[0]) for part in future))
+        self.remove(*future)
+        self.play(self.light_up(best))
 
     # The pattern
 
     @beat(title="Softmax")
     def softmax_of_a_row(self) -> None:
-        """Softmax turns a row of scores into shares of a hundred percent. “{query}” gives {share}
-        of its attention to “{key}”."""
-        slabs = self._row_of_slabs(-1.3, {self._place(self.key): "key"})
-        scores = [self.head.scores[self.query, each.key] for each in self.looked]
+        """Softmax pours a row of scores into a hundred percent. A little more score takes far more:
+        “{key}” gets {share}."""
+        upright, theme = self.frame.upright, self.theme
+        slabs = self._sentence(key=self.key)
+        for slab in slabs.values():
+            slab.shift([-2.6, 0, 0] if upright else [0, 0, -1.3])
+            slab.is_light = True
+        # What is no single word has no score of its own.
+        keys = [name for name in slabs if isinstance(name, int)]
+        scores = self.head.scores[self.query, keys]
+        high = 1.4 if upright else 2.2
+        towers = Bars(scores, [slabs[key] for key in keys], role="pattern", height=high, side=0.6)
+        tower = towers[keys.index(self.key)]
+        tower.is_light = True
+        ends = [slab.points[0] for slab in slabs.values()]
         shares = [each.share for each in self.looked]
-        towers = Bars(scores, on=slabs, role="scores", height=2.2, side=0.6)
-        count = len(slabs)
-        strip = Strip(shares, [each.word for each in self.looked], size=(1.6 * count, 0.12, 0.9))
-        strip.put(self._at(0, 0, 2.6), turn=-90 if self.frame.upright else 0)
-        flow = Flow(slabs, strip)
-        best = self._place(self.key)
-        slabs[best].is_light = towers[best].is_light = True
-        numbers = [
-            number_at(format_decimal(score, 1), towers.bar(i) + [0, 0.25, 0], "air", size=0.4)
-            for i, score in enumerate(scores)
-        ]
-        low, high = strip.part(best)
-        at = strip.at((low + high) / 2) + [0, 0.07, 0]
-        share = number_at(format_share(self.share), at, "floor", size=0.8, colour=self.theme.background)
-        there = self.leave()
-        self.play(self.see_from("stand", *slabs, towers, strip, *numbers), *there, *map(Appear, slabs))
+        size = math.dist(ends[0], ends[-1]) + 0.6, 0.12, 1.0
+        strip = Strip(shares, [each.word for each in self.looked], size=size)
+        strip.put((2.2, 0, 0) if upright else (0, 0, 2.4), turn=-90 if upright else 0)
+        flow = Flow([*slabs.values()], strip)
+        beside = [-0.9, -0.2, 0] if upright else [0, 0.3, 0]
+        numbers = []
+        for i, (key, score) in enumerate(zip(keys, scores, strict=True)):
+            write = partial(format_decimal, digits=1)
+            text = fact("score of", float(score), write, beside=self.words[key], key=key)
+            numbers.append(number_at(text, towers.bar(i) + beside, size=0.42))
+        labels = []
+        for i, each in enumerate(self.looked):
+            if each.share >= LEAST:
+                at = strip.at(strip.part(i).mean(axis=0)) + [0, 0.07, 0]
+                text = self._weight(each)
+                size = 0.85 if each.name == self.key else 0.5
+                labels.append(number_at(text, at, "floor", size=size, colour=theme.background))
+        seen = self.see_from("stand", *slabs.values(), *towers, strip, *numbers)
+        self.play(seen, *self._bring(slabs))
         self.play(towers.grow(), *map(Appear, numbers))
-        self.play(flow.pour(), Appear(strip), self.light_up(slabs[best]), run_time=2)
-        self.play(Appear(share))
+        self.play(flow.pour(), Appear(strip), self.light_up(tower), run_time=2)
+        self.play(*map(Appear, labels))
+
+    def _weight(self, looked: Looked) -> str:
+        """Return the share of the attention that something gets, as text."""
+        given = {"positions": looked.positions}
+        return fact("weight", looked.share, format_share, beside=looked.word, **given)
 
     @beat(title="Attention")
     def the_pattern(self) -> None:
-        """That is attention: light from a word to the words before it."""
-        angles = np.linspace(0.9 * np.pi, 0.1 * np.pi, len(self.looked))
-        others = [each for each in self.looked if each.key != self.query]
-        count = len(others)
-        slabs = [
-            Slab(each.word, height=1.0, width=1.9).put(
-                (2.1 * (i - (count - 1) / 2), 0, -1.2 + 0.06 * (i - (count - 1) / 2) ** 2),
-                turn=-4 * (i - (count - 1) / 2),
-            )
-            for i, each in enumerate(others)
-        ]
-        asks = Slab(self.pair["query"], role="query", height=1.2, width=2.6).put((1.5, 0, 2.4), turn=-8)
-        asks.is_light = True
-        arcs = [Arc(asks, slab, each.share) for slab, each in zip(slabs, others, strict=True)]
-        best = max(range(count), key=lambda i: others[i].share)
-        slabs[best].is_light = True
-        number = number_at(format_share(self.share), slabs[best].points[0] + [-0.2, 0, 1.1], "floor", size=1.1)
-        there = self.leave()
-        self.play(self.see_from("gallery", asks, *slabs, *arcs), *there, *map(Appear, slabs), Appear(asks))
-        self.play(*(arc.grow() for arc in arcs), self.light_up(slabs[best]))
+        """That is attention: “{query}” throws light on what stands before it, the most on “{key}”."""
+        upright = self.frame.upright
+        slabs = self._sentence()
+        asks = Slab(self.pair["query"], role="query", height=1.5, width=3.0, thickness=0.35)
+        if upright:
+            asks.put((1.6, 0, 0.7 * len(slabs) + 2))
+            for slab in slabs.values():
+                slab.put(slab.points[0] - [2.0, 0, 0], size=1.35)
+        else:
+            # In an arc, with the word that asks before it.
+            asks.put((4.2, 0, 2.2), turn=-16)
+            angles = np.pi * np.linspace(0.93, 0.31, len(slabs) - 1)
+            for slab, angle in zip(
+                (s for n, s in slabs.items() if n != self.query), angles, strict=True
+            ):
+                x, z = 6.2 * np.cos(angle) + 1.5, -3.4 * np.sin(angle)
+                slab.put((x, 0, z), turn=22 * np.cos(angle), size=1.35)
+        slabs[self.query] = asks
+        lit = slabs[self.key]
+        lit.is_light = asks.is_light = True
+        others = [each for each in self.looked if each.name != self.query]
+        arcs = [Arc(asks, slabs[each.name], each.share) for each in others]
+        at = lit.points[0] + ([2.6, 0, 0.3] if upright else [-0.9, 0, 1.5])
+        share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
+        number = number_at(share, at, "floor", size=1.3)
+        seen = self.see_from("gallery", *slabs.values(), *arcs, number)
+        self.play(seen, *self._bring(slabs))
+        self.play(*(arc.grow() for arc in arcs), self.light_up(lit))
         self.play(Appear(number))
 
     # Values and z
 
     @beat(title="Mix of values")
     def a_weighted_mix(self) -> None:
-        """A third matrix makes values: what a word hands on. Each row is taken by its [share], and
-        all are added: that’s the new row of “{query}”."""
-        values = self._matrix("V")
-        wide = 5.0 if self.frame.upright else 9.0
-        rows = Rows(values, width=wide, height=1.0, gap=0.8)
-        z = self._matrix("z")
-        mixed = Relief.of(z, self.query, unit=rows[0].unit, width=wide, told=_("output"))
-        mixed.put((0, rows[0].points[0, 1], 2.6))
-        mixed.is_light = True
-        glow(mixed, 0.5)
+        """Weights make values, too: what a word hands on. Each is taken by its [share], and all are
+        added into one new row for “{query}”."""
+        upright, query = self.frame.upright, self.query
+        wide = 5.0 if upright else 9.0
+        values, z = self._matrix("V"), self._matrix("z")
+        seen = values.part((0, query + 1), (0, values.values.shape[1]))
+        seen = replace(seen, words=tuple(self.words[: query + 1]))
+        rows = Rows(seen, width=wide, height=1.1, gap=1.0)
         row = rows[self.key]
-        row.is_light = True
-        there = self.leave()
-        self.play(self.see_from("orchestra", *rows, mixed), *there, *(r.grow() for r in rows))
-        self.play(rows.forward(self.key), self.light_up(row))
-        threads = Threads(row, mixed)
-        self.play(Appear(threads), mixed.grow())
+        unit, look = rows[0].unit, {"width": wide, "role": "pattern"}
+        mixed = Relief.of(z, query, unit=unit, told=_("output"), **look)
+        mixed.put((0, rows[0].points[0, 1], 2.8))
+        for body in (row, mixed):
+            body.is_light = True
+        glow(mixed, 0.5)
+        left = [-wide / 2 - 0.9, 0, 0]
+        name = number_at(self.pair["query"], mixed.points[0] + left, size=0.7)
+        weight = fact("attention.share", self.share, format_share, beside=self.pair["key"])
+        number = number_at(weight, (wide / 2 + 0.9, 0.6, 1.0), size=0.6 if upright else 1.0)
+        seats = self.see_from("stand", *rows, mixed, name, number)
+        self.play(seats, *self.leave(), *(each.grow() for each in rows))
+        self.wait_for("share")
+        shares = self.head.pattern[query]
+        levels = DIMMEST + (1 - DIMMEST) * np.sqrt(shares[: query + 1])
+        dimmed = [Presence(r, l) for r, l in zip(rows, levels, strict=True) if r is not row]
+        self.play(rows.forward(self.key), *dimmed, self.light_up(row), Appear(number))
+        self.play(Appear(Threads(row, mixed)), mixed.grow(), Appear(name))
 
     @beat(title="One head")
     def one_head(self) -> None:
-        """This is one attention head. The model runs {heads} in {layers}."""
-        slabs = self._row_of_slabs(0, {self._place(self.key): "key"})
-        there = self.leave()
-        self.play(self.see_from("balcony", *slabs), *there, *map(Appear, slabs))
+        """“{query}” asks, “{key}” [answers] and hands on its [values]: one attention head. The model
+        runs {heads} in {layers}."""
+        upright, theme, key, query = self.frame.upright, self.theme, self.key, self.query
+        words = self._sentence(key=key)
+        del words[query]
+        answers = words[key]
+        asks = self._speaker(query, "query", (1.8, 0, 7.5) if upright else (4.5, 0, 3.6), turn=-14)
+        behind = [3.6, 0, -3.0] if upright else [0, 0, -2.6]
+        gives = self._speaker(key, "value", answers.points[0] + behind)
+        answers.is_light = True
+        share = fact("attention.share", self.share, format_share)
+        arcs = [
+            Arc(asks, answers, LEAST, colour=theme.query),
+            Arc(answers, gives, self.share),
+            Arc(gives, asks, self.share, colour=theme.value),
+        ]
+        aside = 0.5 * (answers.top + gives.top) + [0.9, 1.3, 0]
+        said = [
+            number_at(text, at, lies, size=0.8, colour=colour)
+            for text, at, lies, colour in (
+                (_("asks"), asks.points[0] + [-2.9, 0, 0.4], "floor", theme.query),
+                (_("answers"), answers.points[0] + [-0.4, 0, 1.2], "floor", theme.key),
+                (share, aside, "air", theme.ink),
+                (_("hands on"), (gives.top + asks.top) / 2 + [1.2, 2.2, 0], "air", theme.value),
+            )
+        ]
+        row = [*words.values()]
+        place = row.index(answers)
+        seen = self.see_from("gallery", *row[max(0, place - 2) :], asks, gives, *arcs, *said)
+        self.play(seen, *self._bring(words), Appear(asks))
+        self.play(arcs[0].grow(), Appear(said[0]))
+        self.wait_for("answers")
+        self.play(Appear(said[1]), self.light_up(answers))
+        self.wait_for("values")
+        self.play(arcs[1].grow(), Appear(gives), Appear(said[2]))
+        self.play(arcs[2].grow(), Appear(said[3]))
 
     @beat(title="The whole head")
     def complete_circuit(self) -> None:
-        """And as matrices, from the words to the output of the head."""
-        self.show(". W_Q W_K W_V\nX Q K V", stands="glass", light="Q")
+        """And as matrices, all words at once: the input times weights, [queries] times keys, and
+        their pattern times the [values]."""
+        sign = "→2" if self.layer.hides_first else "="
+        self.steps(
+            CIRCUIT.format(sign),
+            tall=TALL_CIRCUIT.format(sign),
+            stands="glass",
+            reveal="Q K pattern V z",
+            queries="→ pattern",
+            values=f"× V W_V {sign} z",
+        )
