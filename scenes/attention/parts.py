@@ -11,7 +11,6 @@ from filmkit.core.body import Body
 from filmkit.core.facts import claim, fact
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import format_number
-from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
 from filmkit.pictures.bodies import Relief

@@ -82,14 +82,9 @@ def spoken_weight(share: float) -> str:
     return spoken_share(share, 0 if 100 * share >= 9.95 else 1)
 
 
-def of_them(heads: int) -> str:
-    """Return how many heads there are: "9 of them"."""
-    return ngettext("one of them", "{number} of them", heads)
-
-
-def of_layers(layers: int) -> str:
-    """Return in which layers there are as many: "each of 30 layers"."""
-    return ngettext("its one layer", "each of {number} layers", layers)
+def one_of_heads(heads: int) -> str:
+    """Return what one head is: "one of 270 attention heads"."""
+    return ngettext("the only attention head", "one of {number} attention heads", heads)
 
 
 def scaling(factor: float) -> str:
@@ -125,8 +120,7 @@ class Attention(Stage):
             dot=(float(head.dot_products[query, key]), format_number),
             share=(self.share, spoken_weight),
             scaling=(meta.score_scale, scaling),
-            heads=(meta.n_heads, of_them),
-            layers=(meta.n_layers, of_layers),
+            all=(meta.n_layers * meta.n_heads, one_of_heads),
         )
         # Queries as the product gives them: before they are rotated.
         q, made = self._matrix("Q"), self.layer.rows("q")[:, head.head]
@@ -189,12 +183,12 @@ class Attention(Stage):
 
     @beat(
         title="A word is a row",
-        begun="Inside the model, each word is a row of {width} numbers. Before the first one stands "
-        "a token that says “start”.",
+        begun="Inside the model, each word is a row of {width} numbers. First stands a token "
+        "called “start”.",
         plain="Inside the model, each word is a row of {width} numbers.",
     )
     def words_become_rows(self) -> None:
-        upright, tempo = self.frame.upright, self.theme.tempo
+        upright = self.frame.upright
         wide = 4.5 if upright else 9.5
         rows = Rows(self._matrix("X"), width=wide, height=1.7, gap=1.25, words=())
         slabs = [Slab(word, width=1.9, height=0.8) for word in self.words]
@@ -208,25 +202,21 @@ class Attention(Stage):
         told = number_at(number, (0.4, 0, 2.4), "floor", size=0.7 if upright else 1.2)
         ahead = np.array([0.0, 0.0, rows.gap * (len(rows) - self.query)])
         seen = (*slabs, *rows, told)
-        self.play(
-            self.see_from("orchestra", *seen), LaggedStart(*map(Appear, slabs), lag_ratio=0.2)
-        )
-        growing = LaggedStart(*(each.grow() for each in rows), lag_ratio=0.1, run_time=2.0)
-        self.play(growing, self.see_from("stand", *seen, run_time=2.0))
-        self.play(
-            rows.forward(self.query),
-            *(s.animate.shift(ahead if s is word else [0, 0, -rows.gap]) for s in slabs),
-            Appear(told),
-        )
+        arrive = LaggedStart(*map(Appear, slabs), lag_ratio=0.2)
+        self.play(self.see_from("orchestra", *seen), arrive, run_time=1.4)
+        growing = LaggedStart(*(each.grow() for each in rows), lag_ratio=0.1)
+        self.play(growing, self.see_from("stand", *seen), run_time=1.8)
+        steps = (s.animate.shift(ahead if s is word else [0, 0, -rows.gap]) for s in slabs)
+        self.play(rows.forward(self.query), *steps, Appear(told))
         self.play(self.light_up(word))
 
     @beat(
         title="Queries ask, keys answer",
         ask="Which word does “{query}” look at: [{offered}]?",
-        straight="Each row becomes a query and a key. Read loosely, the query asks: “Who goes with "
-        "[me]?” And a key answers: “I do.”",
-        latent="Each row becomes, by way of a short latent, a query and a key. Read loosely, the "
-        "query asks: “Who goes with [me]?” And a key answers: “I do.”",
+        straight="Each row becomes a query and a key. Loosely, one [asks]: “Who goes with me?” "
+        "The other [answers]: “I do.”",
+        latent="Each row becomes, by way of a short latent, a query and a key. Loosely, one "
+        "[asks]: “Who goes with me?” The other [answers]: “I do.”",
         answer="key",
     )
     def queries_and_keys(self) -> None:
@@ -234,42 +224,44 @@ class Attention(Stage):
         words = self._sentence()
         for slab in words.values():
             slab.shift([-1.6, 0, -2.0] if upright else [0, 0, -3])
-        self.play(self.see_from("stand", *words.values()), *self._bring(words))
-        said = []
-        for row, role, text, at in (
-            (
-                self.query,
-                "query",
-                _("“Who goes with me?”"),
-                (1.8, 0, 4.0) if upright else (2.9, 0, 1.2),
-            ),
-            (self.key, "key", _("“I do.”"), (1.8, 0, -0.8) if upright else (-2.2, 0, 1.2)),
-        ):
-            front = self._speaker(row, role, at)
-            speech = front.points[0] + [0, 0, 1.2]
-            label = number_at(text, speech, "floor", size=0.75, colour=theme.role(role))
-            words[row].is_light = True
-            self.play(Transform(words[row], front), self.light_up(front))
-            self.play(Appear(label))
-            said.append(label)
-        self.play(self.see_from("stand", *[*words.values()][-5:], *said))
+        asks, answers = words[self.query], words[self.key]
+        places = ((1.8, 0, 4.0), (1.8, 0, -0.8)) if upright else ((2.9, 0, 1.2), (-2.2, 0, 1.2))
+        fronts = [
+            self._speaker(row, role, at)
+            for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
+        ]
+        labels = [
+            number_at(text, front.points[0] + [0, 0, 1.2], "floor", size=0.75, colour=colour)
+            for text, front, colour in (
+                (_("“Who goes with me?”"), fronts[0], theme.query),
+                (_("“I do.”"), fronts[1], theme.key),
+            )
+        ]
+        seen = self.see_from("stand", *[*words.values()][-5:], *fronts, *labels)
+        self.play(seen, *self._bring(words), run_time=2.0)
+        asks.is_light = answers.is_light = True
+        self.play(Transform(asks, fronts[0]), Transform(answers, fronts[1]), run_time=1.6)
+        self.wait_for("asks")
+        self.play(Appear(labels[0]), self.light_up(fronts[0]))
+        self.wait_for("answers")
+        self.play(Appear(labels[1]), self.light_up(fronts[1]))
 
     @beat(title="Input times weights")
     def make_the_queries(self) -> None:
-        """Learned weights make them: one row in, one query out. And so for [all] rows at once."""
+        """Learned weights make them: one row in, one query out, [and] so for all rows."""
         has, layer, count = self.trace.has, self.layer.layer, self.layer.count
         sign = "→" if has("b_Q", layer) else "="
         mosaic = f"X × W_Q {sign} made" if has("W_Q", layer) else "X → made"
         tall = "\n".join([*mosaic.split(), "way"])
         mosaic += "\n" + " ".join(["way"] * len(mosaic.split()))
-        show = partial(self.show, mosaic, tall=tall, stands="glass", light="X")
-        show(later="made")
+        show = partial(self.show, mosaic, tall=tall, stands="glass", light="made")
+        show(later="made", run_time=1.2)
         first = StandingRow(self.parts["X"], self.query)
         self.play(first.stand_up())
         one = np.where(np.arange(count) == self.query, 1.0, 0.0)[:, None]
-        show(lit={"made": one}, reveal="made")
-        self.wait_for("all")
-        show(reveal="made", light="made")
+        show(lit={"made": one}, run_time=0.8)
+        self.wait_for("and")
+        show(reveal="made")
         self._stand_up("X", "made")
 
     def _stand_up(self, *names: str) -> list[StandingRow]:
@@ -284,8 +276,8 @@ class Attention(Stage):
 
     @beat(title="Dot product")
     def a_query_meets_a_key(self) -> None:
-        """Does “{key}” fit? Take query and key number by number: where both point the same way,
-        their [product] stands up, else it hangs down. [Add] them all: {dot}."""
+        """Does “{key}” fit? Query and key, [number] by number: where both point the same way, the
+        product stands up. [Add] them all: {dot}."""
         upright, query, key = self.frame.upright, self.query, self.key
         q, k = self._matrix("Q"), self._matrix("K")
         # Heights of the query, the key, the products and their tower.
@@ -314,29 +306,29 @@ class Attention(Stage):
         for body in (asks, answers, products, *slabs.values(), tower):
             body.is_light = True
         seen = self.see_from("stalls", *slabs.values(), asks, answers, products, whole)
-        self.play(seen, *self._bring(slabs), asks.grow(), answers.grow())
-        self.play(asks.animate.put((0, heights[0], 0)), answers.animate.put((0, heights[1], 0)))
-        self.wait_for("product")
-        self.play(products.grow())
-        self.play(products.animate.put((0, heights[2], 0)))
+        self.play(seen, *self._bring(slabs), asks.grow(), answers.grow(), run_time=1.6)
+        closing = (
+            row.animate.put((0, y, 0)) for row, y in zip((asks, answers), heights, strict=False)
+        )
+        self.play(*closing, run_time=1.4)
+        self.wait_for("number")
+        self.play(products.grow(), run_time=1.2)
+        self.play(products.animate.put((0, heights[2], 0)), run_time=1.2)
         self._work_out(asks, answers, products)
         self.wait_for("Add")
         tower.points = products.points.copy()
         self.add(tower)
-        self.play(Transform(tower, whole), run_time=1.5)
         said = [
             fact(of, value, partial(format_decimal, digits=digits))
             for of, value in zip(("agree", "disagree", "dot"), sums, strict=True)
         ]
         agree = number_at(said[0], whole.top + [0, 0.3, 0], size=0.55)
-        self.play(Appear(agree))
-        self.play(Transform(tower, stays), self.light_up(stays))
-        place = (whole.top + stays.top) / 2
-        taken = number_at(said[1], place, size=0.55, colour=self.theme.muted)
+        taken = number_at(said[1], (whole.top + stays.top) / 2, size=0.55, colour=self.theme.muted)
         total = Label(said[2], size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
         _low, (_right, top, near) = stays.extent
         put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
-        self.play(Appear(taken), Appear(total))
+        self.play(Transform(tower, whole), Appear(agree))
+        self.play(Transform(tower, stays), self.light_up(stays), Appear(taken), Appear(total))
 
     def _work_out(self, asks: Relief, answers: Relief, products: Relief) -> None:
         """Let two products stand out, with the numbers that make them."""
@@ -366,16 +358,17 @@ class Attention(Stage):
 
     @beat(title="All dot products")
     def all_dot_products(self) -> None:
-        """Turn the keys, and every query meets every key in [one] matrix product."""
-        self.show("Q K", stands="glass")
+        """Turn the keys, and [every] query meets every key in one matrix product."""
+        self.show("Q K", stands="glass", run_time=1.0)
         show = partial(self.show, "Q × Kt = dots", stands="glass")
-        show(later="dots =")
-        self.wait_for("one")
+        show(later="dots =", run_time=1.2)
+        self.wait_for("every")
         show(reveal="dots")
         _query, dots = self._stand_up("Q", "dots")
         number = fact("dot", float(self.head.dot_products[self.query, self.key]), format_number)
         top = dots.bodies[0].bar(self.key)
-        self.play(Appear(number_at(number, top + [0, 0.3, 0], size=0.5)))
+        label = number_at(number, top + [0, 0.3, 0], size=0.5)
+        self.play(Appear(label, run_time=self.theme.tempo.small))
 
     @beat(title="Scale and mask")
     def scale_and_mask(self) -> None:
@@ -392,7 +385,8 @@ class Attention(Stage):
         scaled = scaling_of(self.head, self.query, self.key)
         number = number_at(scaled, (wide / 2 - 1.2, best[1] + 1.2, best[2] - 2.0), size=0.55)
         seen = self.see_from("balcony", *rows, *names, number)
-        self.play(seen, *self.leave(), *(row.grow() for row in rows), *map(Appear, names))
+        growing = (row.grow() for row in rows)
+        self.play(seen, *self.leave(), *growing, *map(Appear, names), run_time=2.0)
         self.play(Appear(number))
         self.wait_for("future")
         past, future = list[Relief](), list[Relief]()
@@ -412,8 +406,8 @@ class Attention(Stage):
 
     @beat(title="Softmax")
     def softmax_of_a_row(self) -> None:
-        """Softmax pours a row of scores into a hundred percent. A little more score takes far more:
-        “{key}” gets {share}."""
+        """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
+        more: “{key}” gets {share}."""
         upright, theme = self.frame.upright, self.theme
         slabs = self._sentence(key=self.key)
         for slab in slabs.values():
@@ -446,9 +440,10 @@ class Attention(Stage):
                 size = 0.85 if each.name == self.key else 0.5
                 labels.append(number_at(text, at, "floor", size=size, colour=theme.background))
         seen = self.see_from("stand", *slabs.values(), *towers, strip, *numbers)
-        self.play(seen, *self._bring(slabs))
+        self.play(seen, *self._bring(slabs), run_time=2.0)
         self.play(towers.grow(), *map(Appear, numbers))
         self.play(flow.pour(), Appear(strip), self.light_up(tower), run_time=2)
+        self.wait_for("takes")
         self.play(*map(Appear, labels))
 
     def _weight(self, looked: Looked) -> str:
@@ -460,40 +455,35 @@ class Attention(Stage):
     def the_pattern(self) -> None:
         """That is attention: “{query}” throws light on what stands before it, the most on “{key}”."""
         upright = self.frame.upright
+        others = [each for each in self.looked if each.name != self.query]
         slabs = self._sentence()
         asks = Slab(self.pair["query"], role="query", height=1.5, width=3.0, thickness=0.35)
-        if upright:
-            asks.put((1.6, 0, 0.7 * len(slabs) + 2))
-            for slab in slabs.values():
-                slab.put(slab.points[0] - [2.0, 0, 0], size=1.35)
-        else:
-            # In an arc, with the word that asks before it.
-            asks.put((4.2, 0, 2.2), turn=-16)
-            angles = np.pi * np.linspace(0.93, 0.31, len(slabs) - 1)
-            for slab, angle in zip(
-                (s for n, s in slabs.items() if n != self.query), angles, strict=True
-            ):
-                x, z = 6.2 * np.cos(angle) + 1.5, -3.4 * np.sin(angle)
-                slab.put((x, 0, z), turn=22 * np.cos(angle), size=1.35)
+        asks.put((1.6, 0, 0.7 * len(slabs) + 2) if upright else (4.2, 0, 2.2), turn=-16)
+        # The words before it stand in an arc, in upright frames in a line.
+        angles = np.pi * np.linspace(0.93, 0.31, len(others))
+        for each, angle in zip(others, angles, strict=True):
+            slab, (x, z) = slabs[each.name], (np.cos(angle), -np.sin(angle))
+            size = 1.9 if each.name == self.key else 1.35
+            arc = {"at": (6.2 * x + 1.5, 0, 3.4 * z), "turn": 22 * x}
+            slab.put(size=size, **{"at": slab.points[0] - [2, 0, 0]} if upright else arc)
         slabs[self.query] = asks
         lit = slabs[self.key]
         lit.is_light = asks.is_light = True
-        others = [each for each in self.looked if each.name != self.query]
         arcs = [Arc(asks, slabs[each.name], each.share) for each in others]
         at = lit.points[0] + ([2.6, 0, 0.3] if upright else [-0.9, 0, 1.5])
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         number = number_at(share, at, "floor", size=1.3)
         seen = self.see_from("gallery", *slabs.values(), *arcs, number)
-        self.play(seen, *self._bring(slabs))
-        self.play(*(arc.grow() for arc in arcs), self.light_up(lit))
+        self.play(seen, *self._bring(slabs), run_time=2.0)
+        self.play(*(arc.grow() for arc in arcs), self.light_up(lit), run_time=1.4)
         self.play(Appear(number))
 
     # Values and z
 
     @beat(title="Mix of values")
     def a_weighted_mix(self) -> None:
-        """Weights make values, too: what a word hands on. Each is taken by its [share], and all are
-        added into one new row for “{query}”."""
+        """Weights make values, too: what a word hands on. Taken by its [share], each is added to one
+        new row."""
         upright, query = self.frame.upright, self.query
         wide = 5.0 if upright else 9.0
         values, z = self._matrix("V"), self._matrix("z")
@@ -512,7 +502,7 @@ class Attention(Stage):
         weight = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         number = number_at(weight, (wide / 2 + 0.9, 0.6, 1.0), size=0.6 if upright else 1.0)
         seats = self.see_from("stand", *rows, mixed, name, number)
-        self.play(seats, *self.leave(), *(each.grow() for each in rows))
+        self.play(seats, *self.leave(), *(each.grow() for each in rows), run_time=2.4)
         self.wait_for("share")
         shares = self.head.pattern[query]
         levels = DIMMEST + (1 - DIMMEST) * np.sqrt(shares[: query + 1])
@@ -522,8 +512,7 @@ class Attention(Stage):
 
     @beat(title="One head")
     def one_head(self) -> None:
-        """“{query}” asks, “{key}” [answers] and hands on its [values]: one attention head. The model
-        runs {heads} in {layers}."""
+        """“{query}” asks, “{key}” [answers], and hands on its [values]: that is {all}."""
         upright, theme, key, query = self.frame.upright, self.theme, self.key, self.query
         words = self._sentence(key=key)
         del words[query]
@@ -538,7 +527,7 @@ class Attention(Stage):
             Arc(answers, gives, self.share),
             Arc(gives, asks, self.share, colour=theme.value),
         ]
-        aside = 0.5 * (answers.top + gives.top) + [0.9, 1.3, 0]
+        aside = (answers.top + gives.top) / 2 - [1.8, -0.6, 0]
         said = [
             number_at(text, at, lies, size=0.8, colour=colour)
             for text, at, lies, colour in (
@@ -551,7 +540,7 @@ class Attention(Stage):
         row = [*words.values()]
         place = row.index(answers)
         seen = self.see_from("gallery", *row[max(0, place - 2) :], asks, gives, *arcs, *said)
-        self.play(seen, *self._bring(words), Appear(asks))
+        self.play(seen, *self._bring(words), Appear(asks), run_time=1.6)
         self.play(arcs[0].grow(), Appear(said[0]))
         self.wait_for("answers")
         self.play(Appear(said[1]), self.light_up(answers))
@@ -561,14 +550,15 @@ class Attention(Stage):
 
     @beat(title="The whole head")
     def complete_circuit(self) -> None:
-        """And as matrices, all words at once: the input times weights, [queries] times keys, and
-        their pattern times the [values]."""
+        """The same as matrices: input times [weights], queries times keys, and their [pattern] times
+        the values, all words at once."""
         sign = "→2" if self.layer.hides_first else "="
         self.steps(
             CIRCUIT.format(sign),
             tall=TALL_CIRCUIT.format(sign),
             stands="glass",
-            reveal="Q K pattern V z",
-            queries="→ pattern",
-            values=f"× V W_V {sign} z",
+            reveal="z",
+            run_time=1.2,
+            weights="Q K",
+            pattern=f"→ pattern × V W_V {sign} z",
         )

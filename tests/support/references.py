@@ -168,15 +168,24 @@ def product_of(stage: Stage, channel: int) -> float:
     return channel_of(stage, "query", channel) * channel_of(stage, "key", channel)
 
 
-@fact("others")
-def others(stage: Stage, channels: tuple[int, ...]) -> float:
-    """What the other channels add to the dot product."""
-    return dot(stage) - sum(product_of(stage, channel) for channel in channels)
+@fact("agree")
+def agreeing(stage: Stage) -> float:
+    """The sum of all products of the query and the key that have the sign of the whole sum."""
+    width = stage.trace.get("q", stage.layer.layer).shape[2]
+    products = [product_of(stage, channel) for channel in range(width)]
+    return sum(product for product in products if product * dot(stage) > 0)
 
 
-@fact("more")
-def more(stage: Stage, channels: tuple[int, ...]) -> int:
-    return stage.trace.get("q", stage.layer.layer).shape[2] - len(channels)
+@fact("disagree")
+def disagreeing(stage: Stage) -> float:
+    return dot(stage) - agreeing(stage)
+
+
+@fact("score of")
+def score_of(stage: Stage, key: int) -> float:
+    """The score of the query that is followed with another key, before any mask."""
+    scores = stage.trace.scores(stage.layer.layer, stage.head.head)
+    return float(scores[matched(stage)[0], stage.layer.first + key])
 
 
 @fact("scaled", "score")
@@ -191,10 +200,10 @@ def share(stage: Stage) -> float:
 
 
 @fact("weight")
-def weight(stage: Stage, position: int | None) -> float:
-    """The attention of the query that is followed to a position, or to all that is not drawn."""
+def weight(stage: Stage, positions: tuple[int, ...]) -> float:
+    """The attention of the query that is followed to some positions; to a sink if there are none."""
     row = stage.trace.get("pattern", stage.layer.layer)[stage.head.head, matched(stage)[0]]
-    return float(row[: stage.layer.first].sum() if position is None else row[position])
+    return float(row[list(positions)].sum() if positions else 1 - row.sum())
 
 
 @fact("place")
