@@ -234,8 +234,8 @@ class Relief(Body):
         return part
 
     def grow(self, **kwargs: Any) -> Arrive:
-        """Return the animation in which it is added and its bars grow from the zero line."""
-        flat = self.copy().stretch(FLAT, 1, about_point=self.points[0])
+        """Return the animation in which it appears and its bars grow from the zero line."""
+        flat = self.copy().stretch(FLAT, 1, about_point=self.points[0]).fade(1)
         return Arrive(self, flat, **kwargs)
 
 
@@ -607,8 +607,8 @@ class Pane(Body):
     ----------
     matrix : Matrix, Heatmap or (rows, columns)
         What lies on it; a heatmap is moved there.
-    height
-        Of the matrix, in scene units; its cells are square.
+    height, width
+        Of the matrix, in scene units; without a width its cells are square.
     told
         What it is, in words.
 
@@ -635,15 +635,16 @@ class Pane(Body):
         matrix: Matrix | Heatmap | npt.ArrayLike,
         *,
         height: float = 2.0,
+        width: float | None = None,
         told: str = "",
     ) -> None:
-        _positive("a pane", height)
+        _positive("a pane", height, 1 if width is None else width)
         if isinstance(matrix, Matrix):
             matrix = matrix.heatmap(Box(0.0, 0.0, 1.0, 1.0))
         if not isinstance(matrix, Heatmap):
             matrix = Heatmap(_numbers(matrix, "a pane", math.inf, math.inf))
         rows, columns = matrix.shape
-        right, thin = height * columns / rows / 2, FRAME / 2
+        right, thin = (height * columns / rows if width is None else width) / 2, FRAME / 2
         side, upper, top = right + FRAME, FRAME + height, 2 * FRAME + height
         boxes = [
             [(-side, 0, -thin), (-right, top, thin)],

@@ -6,10 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from manim import RIGHT, UP, Animation, LaggedStart, Line, Mobject, ReplacementTransform, Transform
+from manim import (
+    RIGHT,
+    UP,
+    Animation,
+    Create,
+    CubicBezier,
+    LaggedStart,
+    Line,
+    Mobject,
+    ReplacementTransform,
+    Transform,
+    VMobject,
+)
 
 from filmkit.core.animations import Appear, Presence
 from filmkit.core.body import Body, put
@@ -26,12 +39,14 @@ from filmkit.core.numbers import (
     spoken_share,
 )
 from filmkit.core.stage import beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, Symbol
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
-from filmkit.pictures.bodies import Bars, Relief, Rows, Sentence, Slab, number_at
+from filmkit.pictures.bodies import Bars, Pane, Relief, Rows, Sentence, Slab, number_at
 from filmkit.pictures.flows import Arc, Flow, Strip, Threads
+from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
+from filmkit.pictures.picture import COLUMN_WORDS, WORDS
 from filmkit.pictures.rows import StandingRow
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
@@ -53,20 +68,26 @@ Point = tuple[float, float, float]
 BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that speaks
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
 LEAST = 0.06  # share that has a number on the strip
+LABELS = 0.75  # height of a number above or below the zero line of its row
 DIM = 0.45  # light of numbers that are not worked out
 DIMMEST = 0.25  # presence of the values of a word with no share
 
-CIRCUIT = """
-    .  W_Q  W_K  .  .        .  W_V  .   .
-    X  Q    K    →  pattern  ×  V    {}  z
-"""
-TALL_CIRCUIT = """
-    .  W_Q      .   W_K
-    X  Q        .   K
-    .  .        .   W_V
-    →  pattern  ×   V
-    .  .        {}  z
-"""
+TALL = 2.4  # of a pane in the plan of a head
+HIGH = 0.8  # of the longest bar of a row that stands up from a pane, in scene units
+
+PLAN = {
+    "X": (-5.4, 0.0, 3.0),
+    "C": (-2.2, 2.0, 2.0),
+    "W_Q": (-2.2, -4.4, 2.0),
+    "W_K": (-2.2, 0.0, 2.0),
+    "W_V": (-2.2, 4.4, 2.0),
+    "Q": (0.7, -4.4, 2.0),
+    "K": (0.7, 0.0, 2.0),
+    "V": (0.7, 4.4, 2.0),
+    "pattern": (3.6, -2.2, 2.4),
+    "z": (6.3, 1.4, 2.0),
+}
+"""Where each matrix of a head stands, to the right and to the eye, and how wide it is."""
 
 
 def one_of(words: Sequence[str]) -> str:
@@ -149,13 +170,13 @@ class Attention(Stage):
         assert matrix is not None
         return matrix
 
-    def _sentence(self, **roles: int) -> dict[str | int, Slab]:
+    def _sentence(self, height: float = 1.0, **roles: int) -> dict[str | int, Slab]:
         """Return a slab for all that the query looks at, side by side; roles are those of rows."""
         names = [each.name for each in self.looked]
         placed = {names.index(row): role for role, row in roles.items()}
         words = [each.word for each in self.looked]
         gap = 0.9 if self.frame.upright else 0.25
-        row = Sentence(words, placed, near=self.frame.upright, gap=gap)
+        row = Sentence(words, placed, near=self.frame.upright, gap=gap, height=height)
         return dict(zip(names, row, strict=True))
 
     def _speaker(self, row: int, role: str, at: npt.ArrayLike, turn: float = 0.0) -> Slab:
@@ -188,42 +209,46 @@ class Attention(Stage):
         plain="Inside the model, each word is a row of {width} numbers.",
     )
     def words_become_rows(self) -> None:
-        upright = self.frame.upright
-        wide = 4.5 if upright else 9.5
-        rows = Rows(self._matrix("X"), width=wide, height=1.7, gap=1.25, words=())
-        slabs = [Slab(word, width=1.9, height=0.8) for word in self.words]
-        for slab, row in zip(slabs, rows, strict=True):
-            slab.put(row.points[0] - [wide / 2 + 1.2, 0.4, 0])
-        self.standing = dict(enumerate(slabs))
+        upright, x = self.frame.upright, self._matrix("X")
+        wide, gap, height = 4.5 if upright else 9.5, 1.6, 1.1
+        drawn = [each.name for each in self.looked if isinstance(each.name, int)]
+        unit = Relief.unit_of(x.values[drawn], height=1.7)
+        slabs, rows = dict[int, Slab](), dict[int, Relief]()
+        for i, row in enumerate(drawn):
+            z = gap * (i - len(drawn))
+            slabs[row] = Slab(self.words[row], width=2.3, height=height).put(
+                (-wide / 2 - 1.4, 0, z)
+            )
+            rows[row] = Relief.of(x, row, width=wide, unit=unit).put((0, height / 2, z))
+        self.standing = dict(slabs)
         word, row = slabs[self.query], rows[self.query]
-        for lit in (word, row, *slabs[: self.layer.draws_start]):
-            lit.is_light = True
+        row.is_light = word.is_light = True
         number = _("{number} numbers", number=fact("width", self.trace.meta.d_model))
-        told = number_at(number, (0.4, 0, 2.4), "floor", size=0.7 if upright else 1.2)
-        ahead = np.array([0.0, 0.0, rows.gap * (len(rows) - self.query)])
-        seen = (*slabs, *rows, told)
-        arrive = LaggedStart(*map(Appear, slabs), lag_ratio=0.2)
+        told = number_at(number, (0.4, 0, 1.6), "floor", size=0.7 if upright else 1.2)
+        seen = (*slabs.values(), *rows.values(), told)
+        arrive = LaggedStart(*map(Appear, slabs.values()), lag_ratio=0.2)
         self.play(self.see_from("orchestra", *seen), arrive, run_time=1.4)
-        growing = LaggedStart(*(each.grow() for each in rows), lag_ratio=0.1)
+        growing = LaggedStart(*(each.grow() for each in rows.values()), lag_ratio=0.1)
         self.play(growing, self.see_from("stand", *seen), run_time=1.8)
-        steps = (s.animate.shift(ahead if s is word else [0, 0, -rows.gap]) for s in slabs)
-        self.play(rows.forward(self.query), *steps, Appear(told))
+        ahead = 0.6 * gap
+        forward = (body.animate.shift([0, 0, ahead]) for body in (word, row))
+        self.play(*forward, Appear(told))
         self.play(self.light_up(word))
 
     @beat(
         title="Queries ask, keys answer",
         ask="Which word does “{query}” look at: [{offered}]?",
-        straight="Each row becomes a query and a key. Loosely, one [asks]: “Who goes with me?” "
-        "The other [answers]: “I do.”",
-        latent="Each row becomes, by way of a short latent, a query and a key. Loosely, one "
-        "[asks]: “Who goes with me?” The other [answers]: “I do.”",
+        straight="Each row becomes a query and a key: loosely, one [asks], “Who goes with me?”, and "
+        "the other [answers], “I do”.",
+        latent="By way of a short latent, each row becomes a query and a key: loosely, one [asks], “Who "
+        "goes with me?”, and the other [answers], “I do”.",
         answer="key",
     )
     def queries_and_keys(self) -> None:
         upright, theme = self.frame.upright, self.theme
         words = self._sentence()
         for slab in words.values():
-            slab.shift([-1.6, 0, -2.0] if upright else [0, 0, -3])
+            slab.shift([-1.6, 0, -2.0] if upright else [-1.8, 0, -3])
         asks, answers = words[self.query], words[self.key]
         places = ((1.8, 0, 4.0), (1.8, 0, -0.8)) if upright else ((2.9, 0, 1.2), (-2.2, 0, 1.2))
         fronts = [
@@ -231,11 +256,10 @@ class Attention(Stage):
             for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
         ]
         labels = [
-            number_at(text, front.points[0] + [0, 0, 1.2], "floor", size=0.75, colour=colour)
-            for text, front, colour in (
-                (_("“Who goes with me?”"), fronts[0], theme.query),
-                (_("“I do.”"), fronts[1], theme.key),
-            )
+            number_at(_("“Who goes with me?”"), fronts[0].top + [0, 0.8, 0], colour=theme.query),
+            number_at(
+                _("“I do”"), fronts[1].points[0] + [0, 0, 1.2], "floor", size=0.9, colour=theme.key
+            ),
         ]
         seen = self.see_from("stand", *[*words.values()][-5:], *fronts, *labels)
         self.play(seen, *self._bring(words), run_time=2.0)
@@ -249,24 +273,30 @@ class Attention(Stage):
     @beat(title="Input times weights")
     def make_the_queries(self) -> None:
         """Learned weights make them: one row in, one query out, [and] so for all rows."""
-        has, layer, count = self.trace.has, self.layer.layer, self.layer.count
+        has, layer = self.trace.has, self.layer.layer
         sign = "→" if has("b_Q", layer) else "="
         mosaic = f"X × W_Q {sign} made" if has("W_Q", layer) else "X → made"
         tall = "\n".join([*mosaic.split(), "way"])
         mosaic += "\n" + " ".join(["way"] * len(mosaic.split()))
-        show = partial(self.show, mosaic, tall=tall, stands="glass", light="made")
+        show = partial(self.show, mosaic, tall=tall, stands="glass")
         show(later="made", run_time=1.2)
-        first = StandingRow(self.parts["X"], self.query)
+        first = StandingRow(self.parts["X"], self.query, high=HIGH)
         self.play(first.stand_up())
-        one = np.where(np.arange(count) == self.query, 1.0, 0.0)[:, None]
+        one = self._lit(self.query, 0.0)[:, None]
         show(lit={"made": one}, run_time=0.8)
         self.wait_for("and")
         show(reveal="made")
+        rows = self._lit(self.query)
+        show(lit={"X": rows[:, None], "made": rows[:, None], WORDS: rows}, run_time=0.6)
         self._stand_up("X", "made")
+
+    def _lit(self, row: int, others: float = DIM) -> Array:
+        """Return opacities of rows (row,) or columns of which one is lit."""
+        return np.where(np.arange(self.layer.count) == row, 1.0, others)
 
     def _stand_up(self, *names: str) -> list[StandingRow]:
         """Let the row of the query stand up from some parts, as light, and return these rows."""
-        rows = [StandingRow(self.parts[name], self.query) for name in names]
+        rows = [StandingRow(self.parts[name], self.query, high=HIGH) for name in names]
         for body in (body for row in rows for body in row.bodies):
             body.is_light = True
         self.play(*(row.stand_up() for row in rows))
@@ -281,7 +311,7 @@ class Attention(Stage):
         upright, query, key = self.frame.upright, self.query, self.key
         q, k = self._matrix("Q"), self._matrix("K")
         # Heights of the query, the key, the products and their tower.
-        *heights, high = (11.0, 8.0, 5.2, 3.8) if upright else (5.7, 3.7, 1.2, 6.0)
+        *heights, high = (12.4, 8.7, 5.2, 3.6) if upright else (5.7, 3.7, 1.2, 6.0)
         width = 6.5 if upright else 8.0
         look = {"width": width, "depth": 0.2}
         unit = Relief.unit_of(q.values[query], k.values[key], height=0.95)
@@ -322,13 +352,21 @@ class Attention(Stage):
             fact(of, value, partial(format_decimal, digits=digits))
             for of, value in zip(("agree", "disagree", "dot"), sums, strict=True)
         ]
-        agree = number_at(said[0], whole.top + [0, 0.3, 0], size=0.55)
-        taken = number_at(said[1], (whole.top + stays.top) / 2, size=0.55, colour=self.theme.muted)
+        size = 0.4 if upright else 0.55
+        agree = number_at(said[0], whole.top + [0, 0.3, 0], size=size)
+        taken = number_at(said[1], (whole.top + stays.top) / 2, size=size, colour=self.theme.muted)
         total = Label(said[2], size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
         _low, (_right, top, near) = stays.extent
         put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
+        # What is cut away stays as an outline.
+        (left, _low, _back), (right, high, near) = whole.extent
+        corners = [(left, top, near), (left, high, near), (right, high, near), (right, top, near)]
+        outline = VMobject(stroke_color=self.theme.muted, stroke_width=self.theme.line)
+        outline.set_points_as_corners(whole.at(corners))
         self.play(Transform(tower, whole), Appear(agree))
-        self.play(Transform(tower, stays), self.light_up(stays), Appear(taken), Appear(total))
+        self.play(
+            Transform(tower, stays), self.light_up(stays), *map(Appear, (outline, taken, total))
+        )
 
     def _work_out(self, asks: Relief, answers: Relief, products: Relief) -> None:
         """Let two products stand out, with the numbers that make them."""
@@ -351,7 +389,8 @@ class Attention(Stage):
                 given = {"of": of, "channel": channel} if of else {"channel": channel}
                 write = partial(format_decimal, digits=digits)
                 text = fact("channel" if of else "product of", value, write, **given)
-                at = body.bar(channel) + [0.7, 0.15 * np.sign(value), 0.2]
+                zero = body.bar(channel) * [1, 0, 1] + body.points[0] * [0, 1, 0]
+                at = zero + [0.75, LABELS * np.sign(value), 0.2]
                 colour = theme.role(of) if of else theme.ink
                 shown.append(number_at(sign + text, at, size=0.45, colour=colour))
         self.play(*dim, *map(Appear, shown))
@@ -364,43 +403,57 @@ class Attention(Stage):
         show(later="dots =", run_time=1.2)
         self.wait_for("every")
         show(reveal="dots")
-        _query, dots = self._stand_up("Q", "dots")
+        query, key = self._lit(self.query), self._lit(self.key)
+        crossing = np.maximum(np.minimum(query[:, None], key), DIM * 0.6)
+        lit = {"Q": query[:, None], "Kt": key, "dots": crossing, WORDS: query, COLUMN_WORDS: key}
+        show(lit=lit, run_time=0.8)
         number = fact("dot", float(self.head.dot_products[self.query, self.key]), format_number)
-        top = dots.bodies[0].bar(self.key)
-        label = number_at(number, top + [0, 0.3, 0], size=0.5)
-        self.play(Appear(label, run_time=self.theme.tempo.small))
+        cell = self.parts["dots"].cells.cell(self.query, self.key)
+        self.play(Appear(number_at(number, (cell.x, cell.y + 0.5, 0.1), size=0.5)))
 
     @beat(title="Scale and mask")
     def scale_and_mask(self) -> None:
         """{scaling}: these are the scores. And the [future] is cut away: it isn’t written yet."""
-        wide, count = 6.0 if self.frame.upright else 10.0, self.layer.count
+        wide, count, theme = 6.0 if self.frame.upright else 10.0, self.layer.count, self.theme
         matrix = replace(self._matrix("scores"), masked=None)
-        rows = Rows(matrix, width=wide, height=1.6, gap=0.95, depth=0.5)
-        names = []
-        for i, word in enumerate(self.words):
-            label = number_at(word, (0, 0, 0), "floor", size=0.5, turn=-70)
-            x = wide * ((i + 0.5) / count - 0.5)
-            names.append(label.shift([x, 0, 0.6 - label.points[:, 2].min()]))
+        rows = Rows(matrix, width=wide, height=1.6, gap=0.95, depth=0.5, words=())
         best = rows[self.query].bar(self.key)
+        names = [
+            number_at(self.pair["query"], rows[self.query].at((-wide / 2 - 1, 0, 0)), size=0.6),
+            number_at(self.pair["key"], (best[0], 0, 0.9), "floor", size=0.7),
+        ]
         scaled = scaling_of(self.head, self.query, self.key)
-        number = number_at(scaled, (wide / 2 - 1.2, best[1] + 1.2, best[2] - 2.0), size=0.55)
+        away = best + [wide / 5, 1.5, -1.5]
+        number = number_at(scaled, away + [1.6, 0.3, 0], size=0.4 if self.frame.upright else 0.55)
+        tether = Line(best, away, stroke_width=theme.line, color=theme.ink)
         seen = self.see_from("balcony", *rows, *names, number)
         growing = (row.grow() for row in rows)
         self.play(seen, *self.leave(), *growing, *map(Appear, names), run_time=2.0)
-        self.play(Appear(number))
+        self.play(Appear(number), Appear(tether))
         self.wait_for("future")
-        past, future = list[Relief](), list[Relief]()
+        past, future, left = list[Relief](), list[Relief](), list[Mobject]()
         for row, masked in zip(rows, self.head.causal_mask, strict=True):
             start, last = np.flatnonzero(~masked)[[0, -1]].tolist()
-            past.append(row.part(start, last + 1).add(*row.submobjects))
+            past.append(row.part(start, last + 1))
             cut = (0, start), (last + 1, count)
             future += [row.part(*span) for span in cut if span[0] < span[1]]
         past[self.query].is_light = True
         self.remove(*rows)
         self.add(*past, *future)
-        self.play(*(part.animate.stretch(FLAT, 1, about_point=part.points[0]) for part in future))
+        for part in future:
+            low, high = part.extent
+            corners = [
+                (low[0], 0, low[2]),
+                (high[0], 0, low[2]),
+                (high[0], 0, high[2]),
+                (low[0], 0, high[2]),
+            ]
+            outline = VMobject(stroke_color=theme.faint, stroke_width=theme.thin)
+            left.append(outline.set_points_as_corners(part.at([*corners, corners[0]])))
+        sinking = (part.animate.stretch(FLAT, 1, about_point=part.points[0]) for part in future)
+        self.play(*sinking, *map(Appear, left))
         self.remove(*future)
-        self.play(self.light_up(best))
+        self.play(self.light_up(away + [1.6, 1.5, 0]))
 
     # The pattern
 
@@ -412,7 +465,7 @@ class Attention(Stage):
         slabs = self._sentence(key=self.key)
         for slab in slabs.values():
             slab.shift([-2.6, 0, 0] if upright else [0, 0, -1.3])
-            slab.is_light = True
+        slabs[self.key].is_light = True
         # What is no single word has no score of its own.
         keys = [name for name in slabs if isinstance(name, int)]
         scores = self.head.scores[self.query, keys]
@@ -498,9 +551,9 @@ class Attention(Stage):
             body.is_light = True
         glow(mixed, 0.5)
         left = [-wide / 2 - 0.9, 0, 0]
-        name = number_at(self.pair["query"], mixed.points[0] + left, size=0.7)
+        name = number_at(_("mix"), mixed.points[0] + left, size=0.5 if upright else 0.7)
         weight = fact("attention.share", self.share, format_share, beside=self.pair["key"])
-        number = number_at(weight, (wide / 2 + 0.9, 0.6, 1.0), size=0.6 if upright else 1.0)
+        number = number_at(weight, (wide / 2 + 1.4, 0.9, 1.0), size=0.6 if upright else 1.0)
         seats = self.see_from("stand", *rows, mixed, name, number)
         self.play(seats, *self.leave(), *(each.grow() for each in rows), run_time=2.4)
         self.wait_for("share")
@@ -508,17 +561,20 @@ class Attention(Stage):
         levels = DIMMEST + (1 - DIMMEST) * np.sqrt(shares[: query + 1])
         dimmed = [Presence(r, l) for r, l in zip(rows, levels, strict=True) if r is not row]
         self.play(rows.forward(self.key), *dimmed, self.light_up(row), Appear(number))
-        self.play(Appear(Threads(row, mixed)), mixed.grow(), Appear(name))
+        threads = [
+            Threads(r, mixed, opacity=0.6 * share) for r, share in zip(rows, shares, strict=False)
+        ]
+        self.play(*map(Appear, threads), mixed.grow(), Appear(name))
 
     @beat(title="One head")
     def one_head(self) -> None:
-        """“{query}” asks, “{key}” [answers], and hands on its [values]: that is {all}."""
+        """“{query}” asks, “{key}” [answers], and gives its [values]: that is {all}."""
         upright, theme, key, query = self.frame.upright, self.theme, self.key, self.query
-        words = self._sentence(key=key)
+        words = self._sentence(1.0 if upright else 1.5, key=key)
         del words[query]
         answers = words[key]
-        asks = self._speaker(query, "query", (1.8, 0, 7.5) if upright else (4.5, 0, 3.6), turn=-14)
-        behind = [3.6, 0, -3.0] if upright else [0, 0, -2.6]
+        asks = self._speaker(query, "query", (1.8, 0, 7.5) if upright else (7.6, 0, 4.0), turn=-14)
+        behind = [3.6, 0, -3.0] if upright else [2.6, 0, -3.0]
         gives = self._speaker(key, "value", answers.points[0] + behind)
         answers.is_light = True
         share = fact("attention.share", self.share, format_share)
@@ -527,19 +583,19 @@ class Attention(Stage):
             Arc(answers, gives, self.share),
             Arc(gives, asks, self.share, colour=theme.value),
         ]
-        aside = (answers.top + gives.top) / 2 - [1.8, -0.6, 0]
+        aside = (answers.top + gives.top) / 2 - [1.9, -0.8, 0]
         said = [
             number_at(text, at, lies, size=0.8, colour=colour)
             for text, at, lies, colour in (
-                (_("asks"), asks.points[0] + [-2.9, 0, 0.4], "floor", theme.query),
+                (_("asks"), asks.points[0] + [-3.0, 0, 0.4], "floor", theme.query),
                 (_("answers"), answers.points[0] + [-0.4, 0, 1.2], "floor", theme.key),
                 (share, aside, "air", theme.ink),
-                (_("hands on"), (gives.top + asks.top) / 2 + [1.2, 2.2, 0], "air", theme.value),
+                (_("gives"), (gives.top + asks.top) / 2 + [1.2, 2.2, 0], "air", theme.value),
             )
         ]
         row = [*words.values()]
         place = row.index(answers)
-        seen = self.see_from("gallery", *row[max(0, place - 2) :], asks, gives, *arcs, *said)
+        seen = self.see_from("gallery", *row[max(0, place - 1) :], asks, gives, *arcs, *said)
         self.play(seen, *self._bring(words), Appear(asks), run_time=1.6)
         self.play(arcs[0].grow(), Appear(said[0]))
         self.wait_for("answers")
@@ -552,13 +608,52 @@ class Attention(Stage):
     def complete_circuit(self) -> None:
         """The same as matrices: input times [weights], queries times keys, and their [pattern] times
         the values, all words at once."""
-        sign = "→2" if self.layer.hides_first else "="
-        self.steps(
-            CIRCUIT.format(sign),
-            tall=TALL_CIRCUIT.format(sign),
-            stands="glass",
-            reveal="z",
-            run_time=1.2,
-            weights="Q K",
-            pattern=f"→ pattern × V W_V {sign} z",
+        panes, rows = dict[str, Pane](), list[Relief]()
+        for name, (right, near, width) in PLAN.items():
+            if (matrix := head_matrix(self.head, name)) is None:
+                continue
+            at = (near * 0.62, 0, 1.15 * right) if self.frame.upright else (right, 0, near)
+            panes[name] = pane = Pane(matrix, height=TALL, width=width).put(at)
+            title = Symbol(matrix.symbol) if matrix.symbol else Label(matrix.name)
+            title.set_color(matrix.colour or self.theme.ink)
+            put(title.scale_to_fit_height(0.55), pane, (0, TALL + 0.5, 0), RIGHT, UP)
+            pane.is_light = True
+            if matrix.rows == TOKEN:
+                row = self.key if name in "KV" else self.query
+                relief = Relief.of(matrix, row, width=width, height=0.6, depth=0.05)
+                relief.is_light = True
+                y = TALL * (1 - (row + 0.5) / self.layer.count)
+                rows.append(relief.put(pane.at((0, y, 0.1))))
+        ways = [self._way(panes[a], panes[b]) for a, b in self._edges(panes)]
+        self.play(
+            *self.leave(), self.see_from("stand", *panes.values()), *map(Appear, panes.values())
+        )
+        self.play(*map(Create, ways))
+        self.play(*(row.grow() for row in rows))
+
+    def _edges(self, panes: Mapping[str, Pane]) -> list[tuple[str, str]]:
+        """Return which matrices make which others."""
+        edges = [("Q", "pattern"), ("K", "pattern"), ("pattern", "z"), ("V", "z")]
+        for letter in "QKV":
+            through = [
+                name
+                for name in (f"W_{letter}", "C")
+                if name in panes and (letter != "Q" or name != "C")
+            ]
+            chain = ["X", *through[:1], letter]
+            edges += pairwise(chain)
+        return [*dict.fromkeys(edges)]
+
+    def _way(self, start: Pane, end: Pane) -> VMobject:
+        """Return a line of light on the floor from one pane to another."""
+        ahead = np.array([0, 0, 1.0]) if self.frame.upright else np.array([1.0, 0, 0])
+        sides = [
+            body.points[0]
+            + sign * ahead * (0.3 if self.frame.upright else np.ptp(body.extent[:, 0]) / 2 + 0.1)
+            for body, sign in ((start, 1), (end, -1))
+        ]
+        a, b = sides
+        half = (b - a) * ahead / 2
+        return CubicBezier(
+            a, a + half, b - half, b, stroke_color=self.theme.lamp, stroke_width=self.theme.bold
         )
