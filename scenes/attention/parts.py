@@ -83,7 +83,8 @@ def looked_at(view: HeadView, query: int, key: int) -> list[Looked]:
 
     found = [together(printable(layer.words[row]), row, name=row) for row in alone]
     if others := [row for row in seen if row not in alone]:
-        word = ngettext("1 other", "{number} others", len(others))
+        count = len(others)
+        word = ngettext("1 other", "{number} others", count, number=fact("together", count))
         found.append(together(word, *others))
     if layer.hides_first:
         found.insert(0, together(_("before"), *range(-first, 0)))
@@ -160,9 +161,10 @@ def scaling_of(view: HeadView, query: int, key: int) -> str:
     meta, dot = view.layer.trace.meta, float(view.dot_products[query, key])
     factor = meta.score_scale
     before, after = fact("dot", dot, format_number), fact("scaled", dot * factor, format_number)
-    root = np.isclose(factor, meta.d_qk**-0.5)
-    scale = f"/ √{meta.d_qk}" if root else f"× {format_number(factor)}"
-    printed = rounded(dot) * (meta.d_qk**-0.5 if root else rounded(factor))
+    if np.isclose(factor, meta.d_qk**-0.5):
+        scale, printed = f"/ √{fact('scale', meta.d_qk)}", rounded(dot) * meta.d_qk**-0.5
+    else:
+        scale, printed = f"× {fact('scale', factor, format_number)}", rounded(dot) * rounded(factor)
     return f"{before} {scale} {'=' if format_number(printed) == after else '≈'} {after}"
 
 

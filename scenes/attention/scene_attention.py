@@ -30,6 +30,7 @@ from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _, ngettext
 from filmkit.core.light import glow
+from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import (
     format_decimal,
     format_number,
@@ -69,7 +70,9 @@ BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that s
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
 LEAST = 0.06  # share that has a number on the strip
 LABELS = 0.75  # height of a number above or below the zero line of its row
+GAP, AHEAD = 1.6, 1.0  # between rows, and how far one of them steps forward, in scene units
 DIM = 0.45  # light of numbers that are not worked out
+SHARE = 0.9  # size of the share that a key gets, in scene units
 DIMMEST = 0.25  # presence of the values of a word with no share
 
 TALL = 2.4  # of a pane in the plan of a head
@@ -78,13 +81,13 @@ HIGH = 0.8  # of the longest bar of a row that stands up from a pane, in scene u
 PLAN = {
     "X": (-5.4, 0.0, 3.0),
     "C": (-2.2, 2.0, 2.0),
-    "W_Q": (-2.2, -4.4, 2.0),
+    "W_Q": (-2.2, -5.2, 2.0),
     "W_K": (-2.2, 0.0, 2.0),
-    "W_V": (-2.2, 4.4, 2.0),
-    "Q": (0.7, -4.4, 2.0),
+    "W_V": (-2.2, 5.2, 2.0),
+    "Q": (0.7, -5.2, 2.0),
     "K": (0.7, 0.0, 2.0),
-    "V": (0.7, 4.4, 2.0),
-    "pattern": (3.6, -2.2, 2.4),
+    "V": (0.7, 5.2, 2.0),
+    "pattern": (3.6, -2.6, 2.4),
     "z": (6.3, 1.4, 2.0),
 }
 """Where each matrix of a head stands, to the right and to the eye, and how wide it is."""
@@ -148,7 +151,6 @@ class Attention(Stage):
         source = layer.source("q", head.head, (0, made.shape[1]))
         self.part("made", replace(q, values=made, source=source))
         self.part("way", quiet(*projection_notes(layer, "Q")))
-        self.part("notes", quiet(*score_notes(head)))
 
     def _offered(self) -> list[int]:
         """Return which tokens may matter most to the query: the key, and the last words before."""
@@ -179,6 +181,19 @@ class Attention(Stage):
         row = Sentence(words, placed, near=self.frame.upright, gap=gap, height=height)
         return dict(zip(names, row, strict=True))
 
+    def _field(self, name: str, height: float) -> tuple[dict[int, Slab], dict[int, Relief]]:
+        """Return slabs of words that the query looks at, and beside each its row of a matrix."""
+        matrix = self._matrix(name)
+        drawn = [each.name for each in self.looked if isinstance(each.name, int)]
+        unit = Relief.unit_of(matrix.values[drawn], height=height)
+        wide = 4.5 if self.frame.upright else 9.5
+        slabs, rows = dict[int, Slab](), dict[int, Relief]()
+        for i, row in enumerate(drawn):
+            z = GAP * (i + 1 - len(drawn))
+            slabs[row] = Slab(self.words[row], width=2.6, height=1.3).put((-wide / 2 - 1.5, 0, z))
+            rows[row] = Relief.of(matrix, row, width=wide, unit=unit).put((0, 0.6, z))
+        return slabs, rows
+
     def _speaker(self, row: int, role: str, at: npt.ArrayLike, turn: float = 0.0) -> Slab:
         """Return a large slab with the word of a row and its query, its key or its values."""
         width, height, thickness = BIG
@@ -204,35 +219,24 @@ class Attention(Stage):
 
     @beat(
         title="A word is a row",
-        begun="Inside the model, each word is a row of {width} numbers. First stands a token "
-        "called “start”.",
+        begun="Inside the model, each word is a row of {width} numbers, and so is a token called "
+        "“start”, which stands first.",
         plain="Inside the model, each word is a row of {width} numbers.",
     )
     def words_become_rows(self) -> None:
-        upright, x = self.frame.upright, self._matrix("X")
-        wide, gap, height = 4.5 if upright else 9.5, 1.6, 1.1
-        drawn = [each.name for each in self.looked if isinstance(each.name, int)]
-        unit = Relief.unit_of(x.values[drawn], height=1.7)
-        slabs, rows = dict[int, Slab](), dict[int, Relief]()
-        for i, row in enumerate(drawn):
-            z = gap * (i - len(drawn))
-            slabs[row] = Slab(self.words[row], width=2.3, height=height).put(
-                (-wide / 2 - 1.4, 0, z)
-            )
-            rows[row] = Relief.of(x, row, width=wide, unit=unit).put((0, height / 2, z))
+        upright = self.frame.upright
+        slabs, rows = self._field("X", 1.7)
         self.standing = dict(slabs)
         word, row = slabs[self.query], rows[self.query]
         row.is_light = word.is_light = True
         number = _("{number} numbers", number=fact("width", self.trace.meta.d_model))
         told = number_at(number, (0.4, 0, 1.6), "floor", size=0.7 if upright else 1.2)
-        seen = (*slabs.values(), *rows.values(), told)
         arrive = LaggedStart(*map(Appear, slabs.values()), lag_ratio=0.2)
-        self.play(self.see_from("orchestra", *seen), arrive, run_time=1.4)
+        seen = self.see_from("stand", *slabs.values(), *rows.values(), told)
+        self.play(seen, arrive, run_time=1.4)
         growing = LaggedStart(*(each.grow() for each in rows.values()), lag_ratio=0.1)
-        self.play(growing, self.see_from("stand", *seen), run_time=1.8)
-        ahead = 0.6 * gap
-        forward = (body.animate.shift([0, 0, ahead]) for body in (word, row))
-        self.play(*forward, Appear(told))
+        self.play(growing, run_time=1.8)
+        self.play(*(body.animate.shift([0, 0, AHEAD]) for body in (word, row)), Appear(told))
         self.play(self.light_up(word))
 
     @beat(
@@ -306,8 +310,8 @@ class Attention(Stage):
 
     @beat(title="Dot product")
     def a_query_meets_a_key(self) -> None:
-        """Does “{key}” fit? Query and key, [number] by number: where both point the same way, the
-        product stands up. [Add] them all: {dot}."""
+        """Does “{key}” fit, query and key, [number] by number? Where both point the same way, the
+        product stands up; [add] them all: {dot}."""
         upright, query, key = self.frame.upright, self.query, self.key
         q, k = self._matrix("Q"), self._matrix("K")
         # Heights of the query, the key, the products and their tower.
@@ -320,7 +324,10 @@ class Attention(Stage):
         sums, digits = sums_of(self.head, query, key)
         values = q.values[query] * k.values[key]
         scale = abs(sums[0]) / high
-        products = Relief(values, role="pattern", unit=scale, told=_("products"), **look)
+        source = TensorSource(expression="query times key, number by number")
+        products = Relief(
+            values, role="pattern", unit=scale, told=_("products"), source=source, **look
+        )
         slabs = {
             row: Slab(self.words[row], role=role, height=1.1, width=2.2)
             for row, role in ((query, "query"), (key, "key"))
@@ -345,11 +352,11 @@ class Attention(Stage):
         self.play(products.grow(), run_time=1.2)
         self.play(products.animate.put((0, heights[2], 0)), run_time=1.2)
         self._work_out(asks, answers, products)
-        self.wait_for("Add")
+        self.wait_for("add")
         tower.points = products.points.copy()
         self.add(tower)
         said = [
-            fact(of, value, partial(format_decimal, digits=digits))
+            fact(of, value, partial(format_decimal, digits=digits), beside="pattern")
             for of, value in zip(("agree", "disagree", "dot"), sums, strict=True)
         ]
         size = 0.4 if upright else 0.55
@@ -388,7 +395,8 @@ class Attention(Stage):
                 value = float(body.values[channel])
                 given = {"of": of, "channel": channel} if of else {"channel": channel}
                 write = partial(format_decimal, digits=digits)
-                text = fact("channel" if of else "product of", value, write, **given)
+                name = "channel" if of else "product of"
+                text = fact(name, value, write, beside=of or "pattern", **given)
                 zero = body.bar(channel) * [1, 0, 1] + body.points[0] * [0, 1, 0]
                 at = zero + [0.75, LABELS * np.sign(value), 0.2]
                 colour = theme.role(of) if of else theme.ink
@@ -407,7 +415,8 @@ class Attention(Stage):
         crossing = np.maximum(np.minimum(query[:, None], key), DIM * 0.6)
         lit = {"Q": query[:, None], "Kt": key, "dots": crossing, WORDS: query, COLUMN_WORDS: key}
         show(lit=lit, run_time=0.8)
-        number = fact("dot", float(self.head.dot_products[self.query, self.key]), format_number)
+        dot = float(self.head.dot_products[self.query, self.key])
+        number = fact("dot", dot, format_number, beside=self.pair["key"])
         cell = self.parts["dots"].cells.cell(self.query, self.key)
         self.play(Appear(number_at(number, (cell.x, cell.y + 0.5, 0.1), size=0.5)))
 
@@ -425,6 +434,10 @@ class Attention(Stage):
         scaled = scaling_of(self.head, self.query, self.key)
         away = best + [wide / 5, 1.5, -1.5]
         number = number_at(scaled, away + [1.6, 0.3, 0], size=0.4 if self.frame.upright else 0.55)
+        notes = ", ".join(score_notes(self.head))
+        told = [
+            number_at(notes, (wide / 4, 0, -0.8 * count), "floor", size=0.5, colour=theme.muted)
+        ]
         tether = Line(best, away, stroke_width=theme.line, color=theme.ink)
         seen = self.see_from("balcony", *rows, *names, number)
         growing = (row.grow() for row in rows)
@@ -451,7 +464,7 @@ class Attention(Stage):
             outline = VMobject(stroke_color=theme.faint, stroke_width=theme.thin)
             left.append(outline.set_points_as_corners(part.at([*corners, corners[0]])))
         sinking = (part.animate.stretch(FLAT, 1, about_point=part.points[0]) for part in future)
-        self.play(*sinking, *map(Appear, left))
+        self.play(*sinking, *map(Appear, (*left, *told) if notes else left))
         self.remove(*future)
         self.play(self.light_up(away + [1.6, 1.5, 0]))
 
@@ -471,12 +484,18 @@ class Attention(Stage):
         scores = self.head.scores[self.query, keys]
         high = 1.4 if upright else 2.2
         towers = Bars(scores, [slabs[key] for key in keys], role="pattern", height=high, side=0.6)
+        matrix = self._matrix("scaled")
+        for tower, key in zip(towers, keys, strict=True):
+            tower.source = matrix.source.part((self.query, self.query + 1), (key, key + 1))
         tower = towers[keys.index(self.key)]
         tower.is_light = True
         ends = [slab.points[0] for slab in slabs.values()]
         shares = [each.share for each in self.looked]
         size = math.dist(ends[0], ends[-1]) + 0.6, 0.12, 1.0
-        strip = Strip(shares, [each.word for each in self.looked], size=size)
+        source = self._matrix("pattern").source.part(
+            (self.query, self.query + 1), (0, self.query + 1)
+        )
+        strip = Strip(shares, [each.word for each in self.looked], size=size, source=source)
         strip.put((2.2, 0, 0) if upright else (0, 0, 2.4), turn=-90 if upright else 0)
         flow = Flow([*slabs.values()], strip)
         beside = [-0.9, -0.2, 0] if upright else [0, 0.3, 0]
@@ -517,12 +536,13 @@ class Attention(Stage):
         for each, angle in zip(others, angles, strict=True):
             slab, (x, z) = slabs[each.name], (np.cos(angle), -np.sin(angle))
             size = 1.9 if each.name == self.key else 1.35
-            arc = {"at": (6.2 * x + 1.5, 0, 3.4 * z), "turn": 22 * x}
+            arc = {"at": (7.6 * x + 1.8, 0, 4.2 * z), "turn": 22 * x}
             slab.put(size=size, **{"at": slab.points[0] - [2, 0, 0]} if upright else arc)
         slabs[self.query] = asks
         lit = slabs[self.key]
         lit.is_light = asks.is_light = True
-        arcs = [Arc(asks, slabs[each.name], each.share) for each in others]
+        source = self._matrix("pattern").source
+        arcs = [Arc(asks, slabs[each.name], each.share, source=source) for each in others]
         at = lit.points[0] + ([2.6, 0, 0.3] if upright else [-0.9, 0, 1.5])
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         number = number_at(share, at, "floor", size=1.3)
@@ -537,34 +557,37 @@ class Attention(Stage):
     def a_weighted_mix(self) -> None:
         """Weights make values, too: what a word hands on. Taken by its [share], each is added to one
         new row."""
-        upright, query = self.frame.upright, self.query
-        wide = 5.0 if upright else 9.0
-        values, z = self._matrix("V"), self._matrix("z")
-        seen = values.part((0, query + 1), (0, values.values.shape[1]))
-        seen = replace(seen, words=tuple(self.words[: query + 1]))
-        rows = Rows(seen, width=wide, height=1.1, gap=1.0)
-        row = rows[self.key]
-        unit, look = rows[0].unit, {"width": wide, "role": "pattern"}
-        mixed = Relief.of(z, query, unit=unit, told=_("output"), **look)
-        mixed.put((0, rows[0].points[0, 1], 2.8))
-        for body in (row, mixed):
+        slabs, rows = self._field("V", 1.1)
+        row, slab = rows[self.key], slabs[self.key]
+        front = slabs[self.query].points[0] + [0, 0, GAP + AHEAD + 0.4]
+        name = Slab(_("mix"), width=2.6, height=1.3).put(front)
+        wide = float(np.ptp(row.extent[:, 0]))
+        look = {"width": wide, "role": "pattern", "unit": row.unit}
+        mixed = Relief.of(self._matrix("z"), self.query, **look).put((0, 0.6, front[2]))
+        for body in (row, slab, mixed, name):
             body.is_light = True
         glow(mixed, 0.5)
-        left = [-wide / 2 - 0.9, 0, 0]
-        name = number_at(_("mix"), mixed.points[0] + left, size=0.5 if upright else 0.7)
         weight = fact("attention.share", self.share, format_share, beside=self.pair["key"])
-        number = number_at(weight, (wide / 2 + 1.4, 0.9, 1.0), size=0.6 if upright else 1.0)
-        seats = self.see_from("stand", *rows, mixed, name, number)
-        self.play(seats, *self.leave(), *(each.grow() for each in rows), run_time=2.4)
+        ahead = front[2] - AHEAD - 0.8 - row.points[0, 2]
+        number = number_at(weight, (wide / 2 + 1.4, 0.9, front[2] - 1.2), size=SHARE)
+        seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, number)
+        growing = (each.grow() for each in rows.values())
+        self.play(seen, *self._bring(slabs), *growing, run_time=2.4)
         self.wait_for("share")
-        shares = self.head.pattern[query]
-        levels = DIMMEST + (1 - DIMMEST) * np.sqrt(shares[: query + 1])
-        dimmed = [Presence(r, l) for r, l in zip(rows, levels, strict=True) if r is not row]
-        self.play(rows.forward(self.key), *dimmed, self.light_up(row), Appear(number))
-        threads = [
-            Threads(r, mixed, opacity=0.6 * share) for r, share in zip(rows, shares, strict=False)
+        dimmed = [
+            Presence(body, DIMMEST + (1 - DIMMEST) * math.sqrt(each.share))
+            for each in self.looked
+            for body in (slabs.get(each.name), rows.get(each.name))
+            if body is not None and each.name != self.key
         ]
-        self.play(*map(Appear, threads), mixed.grow(), Appear(name))
+        forward = (body.animate.shift([0, 0, ahead]) for body in (row, slab))
+        self.play(*forward, *dimmed, self.light_up(slab), Appear(number))
+        threads = [
+            Threads(rows[each.name], mixed, opacity=0.6 * each.share)
+            for each in self.looked
+            if each.name in rows
+        ]
+        self.play(*map(Appear, (*threads, name)), mixed.grow())
 
     @beat(title="One head")
     def one_head(self) -> None:
@@ -577,7 +600,7 @@ class Attention(Stage):
         behind = [3.6, 0, -3.0] if upright else [2.6, 0, -3.0]
         gives = self._speaker(key, "value", answers.points[0] + behind)
         answers.is_light = True
-        share = fact("attention.share", self.share, format_share)
+        share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         arcs = [
             Arc(asks, answers, LEAST, colour=theme.query),
             Arc(answers, gives, self.share),
@@ -616,7 +639,7 @@ class Attention(Stage):
             panes[name] = pane = Pane(matrix, height=TALL, width=width).put(at)
             title = Symbol(matrix.symbol) if matrix.symbol else Label(matrix.name)
             title.set_color(matrix.colour or self.theme.ink)
-            put(title.scale_to_fit_height(0.55), pane, (0, TALL + 0.5, 0), RIGHT, UP)
+            put(title.scale_to_fit_height(0.75), pane, (0, TALL + 0.6, 0), RIGHT, UP)
             pane.is_light = True
             if matrix.rows == TOKEN:
                 row = self.key if name in "KV" else self.query

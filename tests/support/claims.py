@@ -126,19 +126,11 @@ CLAIMS: dict[str, Claim] = {
     "our sentence ends": lambda s, beat: follows_prompt(s),
     "our sentence is [read]": lambda s, beat: not follows_prompt(s),
     # scene_attention
-    "each token of the sentence becomes a row of {width} numbers, and ": (
-        lambda s, beat: s.trace.meta.has_bos
-    ),
-    "each token of the sentence becomes a row of {width} numbers.": (
-        lambda s, beat: not s.trace.meta.has_bos
-    ),
-    "Two learned matrices make each row": lambda s, beat: not is_mla(s),
-    "by way of a short latent": lambda s, beat: is_mla(s),
-    "become moderate scores": lambda s, beat: s.trace.meta.score_scale != 1,
-    ": these are the scores": lambda s, beat: s.trace.meta.score_scale == 1,
+    "numbers, and so is a token called “start”": lambda s, beat: s.trace.meta.has_bos,
+    "each word is a row of {width} numbers.": lambda s, beat: not s.trace.meta.has_bos,
+    "Each row becomes a query and a key": lambda s, beat: not is_mla(s),
+    "By way of a short latent": lambda s, beat: is_mla(s),
     "Keep them as they are": lambda s: s.trace.meta.score_scale == 1,
-    "A third matrix makes values": lambda s, beat: not is_mla(s),
-    "The latent makes values too": lambda s, beat: is_mla(s),
     "plus a bias": has_bias,
     "normalised": lambda s: s.trace.meta.qk_norm is not None,
     "partly rotated": is_partly_rotated,

@@ -32,6 +32,7 @@ from tests.support.on_screen import (
     blocks_on,
     bodies_on,
     panels_on_screen,
+    sources_on,
     squares_on,
 )
 from tests.support.references import habit
@@ -221,6 +222,16 @@ def near(text: str, *others: str) -> Condition:
     return holds
 
 
+def shows(*groups: Collection[str]) -> Condition:
+    """Numbers of each group of tensors are on screen; of each group one is enough."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        kinds = {_kind(source) for source in sources_on(seen.stage)}
+        return all(kinds & {*group} for group in groups)
+
+    return holds
+
+
 def both(*conditions: Condition) -> Condition:
     """All of these."""
     return lambda seen, block, slots: all(each(seen, block, slots) for each in conditions)
@@ -342,6 +353,7 @@ def _is_apart(seen: Seen, block: Block, slots: Slots) -> bool:
 
 QUERIES = MEANINGS["queries"]
 ALL_BODIES = (*MATTER, "lamps")
+SPEAKERS = "query", "key", "value"
 CREDITS = {
     "inspired by": "Welch Labs",
     "sizes and scores": "DeepSeek’s publications, up to V4-Pro",
@@ -364,18 +376,32 @@ WORDS: dict[str, Condition] = {
     "less a penalty for distance": free,
     "what is far back is masked too": free,
     "capped at {low} and {high}": free,
-    "“who goes with me?”": free,
-    "“I do”": free,
-    "masked: the future": legend("masked"),
-    "{number} more": figure("more", "number"),
-    "dot product": figure("dot"),
-    "“{word}” at position {number}": figure("place", "number"),
-    "here": both(figure("angle"), figure("place", steps=0)),
-    "{number} positions later": both(figure("steps", "number"), figure("angle")),
-    "softmax": free,
-    "and {share} to the {name}": figure("weight", "share", position=None),
-    "and {share} to nothing": figure("sink", "share"),
-    "output for “{word}”": panel("z"),
+    "A word is a row": shows({"x"}),
+    "{number} numbers": figure("width", "number"),
+    "Queries ask, keys answer": shows(QUERIES, KEYS),
+    "“Who goes with me?”": body("query", among=SPEAKERS),
+    "“I do”": body("key", among=SPEAKERS),
+    "Input times weights": shows({"x"}, QUERIES),
+    "Dot product": shows(QUERIES, KEYS),
+    "× {number}": figure("channel", "number", of="key"),
+    "= {number}": figure("product of", "number"),
+    "All dot products": shows(QUERIES, KEYS, {"dot_products"}),
+    "Scale and mask": shows({"scores"}),
+    "{dot} {sign}{factor} {equals} {score}": both(
+        figure("dot", "dot"), figure("scaled", "score"), figure("scale", "factor")
+    ),
+    "Softmax": shows({"scores"}, {"pattern"}),
+    "Attention": shows({"pattern"}),
+    "before": free,
+    "nothing": free,
+    "{number} others": figure("together", "number"),
+    "Mix of values": shows(VALUES, {"z"}),
+    "mix": shows({"z"}),
+    "One head": shows(QUERIES, VALUES),
+    "asks": body("query", among=SPEAKERS),
+    "answers": body("key", among=SPEAKERS),
+    "gives": body("value", among=SPEAKERS),
+    "The whole head": shows({"x"}, QUERIES, KEYS, VALUES, {"pattern"}, {"z"}),
     # scene_heads
     "pattern: who reads whom": panel("pattern"),
     "keys: how a word is found": panel(*KEYS),
@@ -501,6 +527,9 @@ WRITTEN = {
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
+    "dot": r"[−\d.,]+",
+    "sign": r"/ √|× ",
+    "equals": "[=≈]",
     **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),
 }
 """How what is written into words looks, by its name; anything where nothing is said."""
@@ -572,7 +601,7 @@ def _needs_no_name(stage: Stage, text: str) -> bool:
     """Whether a text is a sign, or a word of the prompt or one that may follow it."""
     meta = stage.trace.meta
     likely = meta.top_tokens[meta.n_prompt - 1] if meta.top_tokens else ()
-    tokens = (*meta.tokens, *likely, *gpt2_trace().meta.tokens)
+    tokens = (*meta.tokens, *stage.layer.words, *likely, *gpt2_trace().meta.tokens)
     words = {printable(token).strip() for token in tokens} | {"‹start›"}
     word = text.strip(" :“”„«»,.")
     if word.startswith(meta.model):

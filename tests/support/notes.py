@@ -13,6 +13,7 @@ from filmkit.core.norm import TensorSource
 from filmkit.core.quantities import axes_of, place_of
 from filmkit.core.stage import Stage
 from filmkit.core.token_text import printable
+from tests.support.on_screen import sources_on
 from tests.support.staging import MIN_PRESENCE, BeatPicture
 
 __all__ = ["heads_of", "named_places", "untrue_notes"]
@@ -40,8 +41,9 @@ def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) ->
         for whole, shown in zip(stage.provenance_notes(), (about, hidden), strict=True)
     )
     panels = [panel for panel in picture.panels if not panel.heatmap.source.is_scale]
-    seen = [panel.heatmap.source for panel in panels if panel.opacity > 0]
-    strong = [panel.heatmap.source for panel in panels if panel.opacity >= MIN_PRESENCE]
+    bodies = [source for source in sources_on(stage) if source.tensor or source.quantity]
+    seen = [panel.heatmap.source for panel in panels if panel.opacity > 0] + bodies
+    strong = [panel.heatmap.source for panel in panels if panel.opacity >= MIN_PRESENCE] + bodies
     if NOT_TRACED in about:
         for source in strong:
             yield f"{source} is shown beside the note {about!r}"

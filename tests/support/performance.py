@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
 from itertools import combinations
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from manim import Mobject, Scene
 from extract.facts.published import gpt2_trace
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
+from filmkit.core.body import Body
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
@@ -180,6 +182,8 @@ def perform(
         for panel in heatmaps(stage):
             if fault := untrue_panel(check, panel) or misnamed(panel):
                 untrue[f"{stage.playing}: {fault}"] = None
+        for fault in untrue_bodies(check, stage):
+            untrue[f"{stage.playing}: {fault}"] = None
         seen = Seen.on(stage)
         for kind, those in (
             ("names of panels", (panel.label for panel in heatmaps(stage) if panel.label)),
@@ -232,7 +236,8 @@ def perform(
                 tuple(
                     f"{record.name}: {line}"
                     for line in uneven_axes(
-                        picture_map(shown, stage.camera, stage.mosaic_on_screen(), panels=panels)
+                        picture_map(shown, stage.camera, stage.mosaic_on_screen(), panels=panels),
+                        panels,
                     )
                 ),
             )
@@ -313,6 +318,22 @@ def untrue_panel(check: PanelCheck, panel: Heatmap) -> str:
     return check.untrue(panel)
 
 
+def untrue_bodies(check: PanelCheck, stage: Stage) -> Iterator[str]:
+    """Yield a line for each body whose numbers are not what its source says, or that has none.
+
+    While one body becomes another, its numbers are on their way.
+    """
+    for part in stage.visible_parts():
+        if not isinstance(part, Body) or part.kind not in ("relief", "bars") or part.values is None:
+            continue
+        source, cells = part.source, np.reshape(part.values, (1, -1))
+        if source.tensor is None and not source.quantity and not source.expression:
+            yield f"{part.kind} {part.told!r} does not say where its numbers come from"
+            continue
+        shown = SimpleNamespace(source=source, values=cells, shape=cells.shape)
+        yield from filter(None, [check.untrue(cast(Any, shown))])
+
+
 def scales_of_nothing(panels: list[PanelItem]) -> Iterator[str]:
     """Yield a line for each colour bar whose scale no panel on screen has."""
     norms = [panel.heatmap.norm for panel in panels if not panel.heatmap.source.is_scale]
@@ -324,19 +345,22 @@ def scales_of_nothing(panels: list[PanelItem]) -> Iterator[str]:
 SAME_PITCH = 1e-3  # share by which cells of one axis may differ
 
 
-def uneven_axes(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each axis of a picture map's mosaic whose cells have several sizes."""
+def uneven_axes(document: Mapping[str, Any], panels: Sequence[PanelItem]) -> Iterator[str]:
+    """Yield a line for each axis of a picture map's mosaic whose cells have several sizes.
+
+    Of one that stands in the room they are measured there, where nothing is nearer than the rest.
+    """
     pitches: dict[str, list[tuple[float, str]]] = {}
-    for panel in document["panels"]:
-        first, along, _opposite, down = np.array(panel["corners"])
+    for entry, panel in zip(document["panels"], panels, strict=True):
+        first, along, _opposite, down = panel.heatmap.corners
         lengths = np.linalg.norm(down - first), np.linalg.norm(along - first)
-        for axis, length, count in zip(panel["sides"], lengths, panel["shape"], strict=False):
+        for axis, length, count in zip(entry["sides"], lengths, entry["shape"], strict=False):
             if axis:
-                pitches.setdefault(axis, []).append((float(length) / count, panel["part"]))
+                pitches.setdefault(axis, []).append((float(length) / count, entry["part"]))
     for axis, sizes in pitches.items():
         if max(sizes)[0] > (1 + SAME_PITCH) * min(sizes)[0]:
-            told = ", ".join(f"{size:.2f} in {part}" for size, part in sizes)
-            yield f"cells of {axis} are {told} pixels long"
+            told = ", ".join(f"{size:.4f} in {part}" for size, part in sizes)
+            yield f"cells of {axis} are {told} scene units long"
 
 
 SPECK = 1 / 3  # of the smallest height that can be read: what is lower is no text to anybody

@@ -181,6 +181,19 @@ def disagreeing(stage: Stage) -> float:
     return dot(stage) - agreeing(stage)
 
 
+@fact("together")
+def together(stage: Stage) -> int:
+    """How many words the query that is followed sees beside the eight that stand alone."""
+    return max(0, matched(stage)[0] + 1 - stage.layer.first - 8)
+
+
+@fact("scale")
+def scale(stage: Stage) -> float:
+    """The number before which a root stands, where the scores are divided by that of the width."""
+    width, factor = stage.trace.get("q", stage.layer.layer).shape[2], stage.trace.meta.score_scale
+    return width if np.isclose(factor, 1 / np.sqrt(width)) else factor
+
+
 @fact("score of")
 def score_of(stage: Stage, key: int) -> float:
     """The score of the query that is followed with another key, before any mask."""
