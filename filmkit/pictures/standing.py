@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float64]
 GLASS, FLOOR = "glass", "floor"
 
 SEATS_BY_DEFAULT = {GLASS: "bench", FLOOR: "bird"}
-LONG = 2.4  # lens with which far words on the floor can be read
+LONG = 2.4  # lens with which far words can be read
 
 
 class Standing:
@@ -111,5 +111,4 @@ def seat_of(standing: Standing, frame: Frame, room: Box, seat: str) -> Shot:
         raise SceneCodeError(f"there is no seat {seat!r}; take of {', '.join(SEATS)}")
     one, points = SEATS[name], standing.corners(standing.plan)
     # It is arranged for the shape of the frame already, and turned no further in upright ones.
-    lens = LONG if standing.how == FLOOR else one.lens
-    return shot_of(points, frame, into=room, turn=one.turn, tilt=one.tilt, lens=lens)
+    return shot_of(points, frame, into=room, turn=one.turn, tilt=one.tilt, lens=LONG)

@@ -383,8 +383,11 @@ WORDS: dict[str, Condition] = {
     "“I do”": body("key", among=SPEAKERS),
     "Input times weights": shows({"x"}, QUERIES),
     "Dot product": shows(QUERIES, KEYS),
-    "× {number}": figure("channel", "number", of="key"),
-    "= {number}": figure("product of", "number"),
+    "{asked} × {answered} = {product}": both(
+        figure("channel", "asked", of="query"),
+        figure("channel", "answered", of="key"),
+        figure("product of", "product"),
+    ),
     "All dot products": shows(QUERIES, KEYS, {"dot_products"}),
     "Scale and mask": shows({"scores"}),
     "{dot} {sign}{factor} {equals} {score}": both(
@@ -527,7 +530,7 @@ WRITTEN = {
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
-    "dot": r"[−\d.,]+",
+    **dict.fromkeys(("dot", "asked", "answered", "product"), r"[−\d.,]+"),
     "sign": r"/ √|× ",
     "equals": "[=≈]",
     **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),

@@ -177,7 +177,7 @@ def role_of_body(stage: Stage, body: Body) -> str:
 
 def sources_on(stage: Stage) -> list[TensorSource]:
     """Return where the numbers of panels and bodies come from that are not in the background."""
-    bodies = [part for part in _family(stage) if isinstance(vars(part).get("values"), np.ndarray)]
+    bodies = [part for part in _family(stage) if {"values", "source"} <= vars(part).keys()]
     panels = [thing.mobject for thing in panels_on_screen(stage)]
     shown = [part for part in bodies if presence(part) >= MIN_PRESENCE and part not in panels]
     return [part.source for part in (*panels, *shown)]  # type: ignore[attr-defined]

@@ -132,7 +132,10 @@ def word_of_match(stage: Stage) -> set[str]:
 def offered(stage: Stage) -> tuple[str, ...]:
     """The key, and the two words before the query that are nearest to it."""
     (query, key), words = best_match(stage.head), stage.layer.words
-    spelt = [i for i in range(query) if i != key and re.search(r"\w", words[i].replace("_", ""))]
+    first = int(stage.layer.draws_start)
+    spelt = [
+        i for i in range(first, query) if i != key and re.search(r"\w", words[i].replace("_", ""))
+    ]
     return tuple(printable(words[i]) for i in sorted({key, *(spelt[-2:] or [query])}))
 
 
