@@ -7,6 +7,7 @@ once: then everything that is made after a change of theme has the new one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -179,6 +180,14 @@ class Theme:
     line: float = 2.4
     bold: float = 4.0
     lit: bool = True
+
+    def over(self, rgb: Iterable[float]) -> str:
+        """Return the ink or the background: what stands out more from a colour, 0 to 255."""
+        ground = sum(rgb)
+        return max(
+            (self.ink, self.background),
+            key=lambda colour: abs(sum(bytes.fromhex(colour[1:])) - ground),
+        )
 
     def role(self, name: str) -> str:
         """Return the colour of a role by its name, such as ``"query"``.

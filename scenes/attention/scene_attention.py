@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 from manim import (
+    LEFT,
     RIGHT,
     UP,
     Animation,
@@ -46,7 +47,7 @@ from filmkit.core.view import best_match
 from filmkit.pictures.bodies import Bars, Pane, Relief, Rows, Sentence, Slab, number_at
 from filmkit.pictures.flows import Arc, Flow, Strip, Threads
 from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import Matrix
+from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import COLUMN_WORDS, WORDS
 from filmkit.pictures.rows import StandingRow
 from filmkit.pictures.stage import Stage
@@ -68,14 +69,15 @@ Point = tuple[float, float, float]
 
 BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that speaks
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
-LEAST = 0.06  # share that has a number on the strip
+ROOM = 1.1  # length of a part of the strip that has a number, in scene units
+FAINT = 0.06  # share as which the way from a query to a key is drawn
 LABELS = 0.75  # height of a number above or below the zero line of its row
 GAP, AHEAD = 1.6, 1.0  # between rows, and how far one of them steps forward, in scene units
 DIM = 0.45  # light of numbers that are not worked out
 SHARE = 0.9  # size of the share that a key gets, in scene units
 DIMMEST = 0.25  # presence of the values of a word with no share
 
-TALL = 2.4  # of a pane in the plan of a head
+TALL = 2.0  # of a pane in the plan of a head
 HIGH = 0.8  # of the longest bar of a row that stands up from a pane, in scene units
 
 PLAN = {
@@ -172,13 +174,15 @@ class Attention(Stage):
         assert matrix is not None
         return matrix
 
-    def _sentence(self, height: float = 1.0, **roles: int) -> dict[str | int, Slab]:
+    def _sentence(
+        self, height: float = 1.0, gap: float = 0.25, **roles: int
+    ) -> dict[str | int, Slab]:
         """Return a slab for all that the query looks at, side by side; roles are those of rows."""
         names = [each.name for each in self.looked]
         placed = {names.index(row): role for role, row in roles.items()}
         words = [each.word for each in self.looked]
-        gap = 0.9 if self.frame.upright else 0.25
-        row = Sentence(words, placed, near=self.frame.upright, gap=gap, height=height)
+        gap = 0.9 if self.frame.tall else gap
+        row = Sentence(words, placed, near=self.frame.tall, gap=gap, height=height)
         return dict(zip(names, row, strict=True))
 
     def _field(self, name: str, height: float) -> tuple[dict[int, Slab], dict[int, Relief]]:
@@ -186,11 +190,13 @@ class Attention(Stage):
         matrix = self._matrix(name)
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
         unit = Relief.unit_of(matrix.values[drawn], height=height)
-        wide = 4.5 if self.frame.upright else 9.5
-        slabs, rows = dict[int, Slab](), dict[int, Relief]()
+        wide = 4.5 if self.frame.tall else 9.5
+        slabs, rows = {row: Slab(self.words[row], height=1.3) for row in drawn}, dict[int, Relief]()
+        own = max(2.6, *(float(np.ptp(slab.extent[:, 0])) for slab in slabs.values()))
         for i, row in enumerate(drawn):
             z = GAP * (i + 1 - len(drawn))
-            slabs[row] = Slab(self.words[row], width=2.6, height=1.3).put((-wide / 2 - 1.5, 0, z))
+            slab = Slab(self.words[row], width=own, height=1.3)
+            slabs[row] = slab.put((-(wide + own) / 2 - 0.2, 0, z))
             rows[row] = Relief.of(matrix, row, width=wide, unit=unit).put((0, 0.6, z))
         return slabs, rows
 
@@ -224,13 +230,13 @@ class Attention(Stage):
         plain="Inside the model, each word is a row of {width} numbers.",
     )
     def words_become_rows(self) -> None:
-        upright = self.frame.upright
+        tall = self.frame.tall
         slabs, rows = self._field("X", 1.7)
         self.standing = dict(slabs)
         word, row = slabs[self.query], rows[self.query]
         row.is_light = word.is_light = True
         number = _("{number} numbers", number=fact("width", self.trace.meta.d_model))
-        told = number_at(number, (0.4, 0, 1.6), "floor", size=0.7 if upright else 1.2)
+        told = number_at(number, (0.4, 0, 1.6), "floor", size=0.7 if tall else 1.2)
         arrive = LaggedStart(*map(Appear, slabs.values()), lag_ratio=0.2)
         seen = self.see_from("stand", *slabs.values(), *rows.values(), told)
         self.play(seen, arrive, run_time=1.4)
@@ -249,12 +255,12 @@ class Attention(Stage):
         answer="key",
     )
     def queries_and_keys(self) -> None:
-        upright, theme = self.frame.upright, self.theme
+        tall, theme = self.frame.tall, self.theme
         words = self._sentence()
         for slab in words.values():
-            slab.shift([-1.6, 0, -2.0] if upright else [-1.8, 0, -3])
+            slab.shift([-1.6, 0, -2.0] if tall else [-1.8, 0, -3])
         asks, answers = words[self.query], words[self.key]
-        places = ((1.8, 0, 4.0), (1.8, 0, -0.8)) if upright else ((2.9, 0, 1.2), (-2.2, 0, 1.2))
+        places = ((1.8, 0, 4.0), (1.8, 0, -0.8)) if tall else ((2.9, 0, 1.2), (-2.2, 0, 1.2))
         fronts = [
             self._speaker(row, role, at)
             for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
@@ -280,9 +286,9 @@ class Attention(Stage):
         has, layer = self.trace.has, self.layer.layer
         sign = "→" if has("b_Q", layer) else "="
         mosaic = f"X × W_Q {sign} made" if has("W_Q", layer) else "X → made"
-        tall = "\n".join([*mosaic.split(), "way"])
+        upright = "\n".join([*mosaic.split(), "way"])
         mosaic += "\n" + " ".join(["way"] * len(mosaic.split()))
-        show = partial(self.show, mosaic, tall=tall, stands="glass")
+        show = partial(self.show, mosaic, tall=upright, stands="glass")
         show(later="made", run_time=1.2)
         first = StandingRow(self.parts["X"], self.query, high=HIGH)
         self.play(first.stand_up())
@@ -312,11 +318,11 @@ class Attention(Stage):
     def a_query_meets_a_key(self) -> None:
         """Does “{key}” fit, query and key, [number] by number? Where both point the same way, the
         product stands up; [add] them all: {dot}."""
-        upright, query, key = self.frame.upright, self.query, self.key
+        tall, query, key = self.frame.tall, self.query, self.key
         q, k = self._matrix("Q"), self._matrix("K")
         # Heights of the query, the key, the products and their tower.
-        *heights, high = (12.4, 8.7, 5.2, 3.6) if upright else (5.7, 3.7, 1.2, 6.0)
-        width = 6.5 if upright else 8.0
+        *heights, high = (12.4, 8.7, 5.2, 3.6) if tall else (5.7, 3.7, 1.2, 6.0)
+        width = 6.5 if tall else 8.0
         look = {"width": width, "depth": 0.2}
         unit = Relief.unit_of(q.values[query], k.values[key], height=0.95)
         asks = Relief.of(q, query, unit=unit, **look)
@@ -333,16 +339,18 @@ class Attention(Stage):
             for row, role in ((query, "query"), (key, "key"))
         }
         for slab, y in zip(slabs.values(), heights, strict=False):
-            slab.put((1.1 - width / 2, y + 1.2, 0) if upright else (-width / 2 - 1.4, y - 0.55, 0))
+            slab.put((1.1 - width / 2, y + 1.2, 0) if tall else (-width / 2 - 1.4, y - 0.55, 0))
         asks.put((0, heights[0] + 0.5, 0))
         answers.put((0, heights[1] - 0.7, 0))
         products.put((0, (heights[0] + heights[1]) / 2, 0))
-        at = (1.5, 0, 0.4) if upright else (width / 2 + 1.9, 0, 0.4)
+        at = (1.5, 0, 0.4) if tall else (width / 2 + 1.9, 0, 0.4)
         whole, stays = (piled(products, cut=cut).put(at) for cut in (False, True))
         tower = Body(products.boxes, products.colours)
         for body in (asks, answers, products, *slabs.values(), tower):
             body.is_light = True
-        seen = self.see_from("stalls", *slabs.values(), asks, answers, products, whole)
+        closed = ((asks, heights[0]), (answers, heights[1]), (products, heights[2]))
+        dimmed, worked = self._work_out(*(row.copy().put((0, y, 0)) for row, y in closed))
+        seen = self.see_from("stalls", *slabs.values(), asks, answers, whole, *worked)
         self.play(seen, *self._bring(slabs), asks.grow(), answers.grow(), run_time=1.6)
         closing = (
             row.animate.put((0, y, 0)) for row, y in zip((asks, answers), heights, strict=False)
@@ -351,7 +359,10 @@ class Attention(Stage):
         self.wait_for("number")
         self.play(products.grow(), run_time=1.2)
         self.play(products.animate.put((0, heights[2], 0)), run_time=1.2)
-        self._work_out(asks, answers, products)
+        still = (
+            Transform(row, dim) for row, dim in zip((asks, answers, products), dimmed, strict=True)
+        )
+        self.play(*still, *map(Appear, worked))
         self.wait_for("add")
         tower.points = products.points.copy()
         self.add(tower)
@@ -359,9 +370,10 @@ class Attention(Stage):
             fact(of, value, partial(format_decimal, digits=digits), beside="pattern")
             for of, value in zip(("agree", "disagree", "dot"), sums, strict=True)
         ]
-        size = 0.4 if upright else 0.55
+        size = 0.4 if tall else 0.55
         agree = number_at(said[0], whole.top + [0, 0.3, 0], size=size)
-        taken = number_at(said[1], (whole.top + stays.top) / 2, size=size, colour=self.theme.muted)
+        beside = (whole.top + stays.top) / 2 + [1.9, 0, 0]
+        taken = number_at(said[1], beside, size=size, colour=self.theme.muted)
         total = Label(said[2], size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
         _low, (_right, top, near) = stays.extent
         put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
@@ -375,55 +387,63 @@ class Attention(Stage):
             Transform(tower, stays), self.light_up(stays), *map(Appear, (outline, taken, total))
         )
 
-    def _work_out(self, asks: Relief, answers: Relief, products: Relief) -> None:
-        """Let two products stand out, with the numbers that make them."""
+    def _work_out(self, *rows: Relief) -> tuple[list[Relief], list[Mobject]]:
+        """Return a query, a key and their products with two products that stand out.
+
+        The second value is the numbers that make these.
+        """
         theme, channels = self.theme, largest_products(self.head, self.query, self.key)
-        dim, shown = [], list[Mobject]()
-        for body in (asks, answers, products):
-            other = body.copy()
-            rest = np.delete(np.arange(len(body.colours)), [body.first + c for c in channels])
-            other.colours[rest] *= DIM
-            dim.append(Transform(body, other))
+        written = list[Mobject]()
+        for row in rows:
+            rest = np.delete(np.arange(len(row.colours)), [row.first + c for c in channels])
+            row.colours[rest] *= DIM
         for channel in channels:
-            way = Line(asks.bar(channel), products.bar(channel), color=theme.ink)
-            shown.append(way.set_stroke(width=theme.line, opacity=DIM))
-            for body, of, sign, digits in (
-                (asks, "query", "", 2),
-                (answers, "key", "× ", 2),
-                (products, "", "= ", 1),
+            way = Line(rows[0].bar(channel), rows[-1].bar(channel), color=theme.ink)
+            written.append(way.set_stroke(width=theme.line, opacity=DIM))
+            # Beside the line, where more room is.
+            aside = 0.75 if 2 * channel < len(rows[0].values) else -0.75
+            for row, of, sign, digits in zip(
+                rows, ("query", "key", ""), ("", "× ", "= "), (2, 2, 1), strict=True
             ):
-                value = float(body.values[channel])
+                value = float(row.values[channel])
                 given = {"of": of, "channel": channel} if of else {"channel": channel}
                 write = partial(format_decimal, digits=digits)
-                name = "channel" if of else "product of"
-                text = fact(name, value, write, beside=of or "pattern", **given)
-                zero = body.bar(channel) * [1, 0, 1] + body.points[0] * [0, 1, 0]
-                at = zero + [0.75, LABELS * np.sign(value), 0.2]
+                text = fact("channel" if of else "product of", value, write, **given)
+                at = row.at((row.bar(channel)[0] + aside, LABELS * np.sign(value), 0.2))
                 colour = theme.role(of) if of else theme.ink
-                shown.append(number_at(sign + text, at, size=0.45, colour=colour))
-        self.play(*dim, *map(Appear, shown))
+                written.append(number_at(sign + text, at, size=0.45, colour=colour))
+        return [*rows], written
 
     @beat(title="All dot products")
     def all_dot_products(self) -> None:
         """Turn the keys, and [every] query meets every key in one matrix product."""
         self.show("Q K", stands="glass", run_time=1.0)
-        show = partial(self.show, "Q × Kt = dots", stands="glass")
-        show(later="dots =", run_time=1.2)
+        dot = float(self.head.dot_products[self.query, self.key])
+        number = fact("dot", dot, format_number, beside=self.pair["key"])
+        self.part("number", Label(number, size=2 * TEXT))
+        show = partial(self.show, "Q × Kt = dots number", stands="glass")
+        show(later="dots = number", run_time=1.2)
         self.wait_for("every")
-        show(reveal="dots")
+        show(reveal="dots", later="number")
         query, key = self._lit(self.query), self._lit(self.key)
         crossing = np.maximum(np.minimum(query[:, None], key), DIM * 0.6)
         lit = {"Q": query[:, None], "Kt": key, "dots": crossing, WORDS: query, COLUMN_WORDS: key}
         show(lit=lit, run_time=0.8)
-        dot = float(self.head.dot_products[self.query, self.key])
-        number = fact("dot", dot, format_number, beside=self.pair["key"])
-        cell = self.parts["dots"].cells.cell(self.query, self.key)
-        self.play(Appear(number_at(number, (cell.x, cell.y + 0.5, 0.1), size=0.5)))
+        cell, label = (
+            self.parts["dots"].cells.cell(self.query, self.key),
+            self.parts["number"].whole,
+        )
+        sides = RIGHT * cell.width / 2, LEFT * (label.width / 2 + 0.15)
+        ends = [
+            center + side
+            for center, side in zip((cell.center, label.get_center()), sides, strict=True)
+        ]
+        self.play(Create(Line(*ends, color=self.theme.ink, stroke_width=self.theme.line)))
 
     @beat(title="Scale and mask")
     def scale_and_mask(self) -> None:
         """{scaling}: these are the scores. And the [future] is cut away: it isn’t written yet."""
-        wide, count, theme = 6.0 if self.frame.upright else 10.0, self.layer.count, self.theme
+        wide, count, theme = 6.0 if self.frame.tall else 10.0, self.layer.count, self.theme
         matrix = replace(self._matrix("scores"), masked=None)
         rows = Rows(matrix, width=wide, height=1.6, gap=0.95, depth=0.5, words=())
         best = rows[self.query].bar(self.key)
@@ -433,10 +453,10 @@ class Attention(Stage):
         ]
         scaled = scaling_of(self.head, self.query, self.key)
         away = best + [wide / 5, 1.5, -1.5]
-        number = number_at(scaled, away + [1.6, 0.3, 0], size=0.4 if self.frame.upright else 0.55)
+        number = number_at(scaled, away + [1.6, 0.3, 0], size=0.4 if self.frame.tall else 0.55)
         notes = ", ".join(score_notes(self.head))
         told = [
-            number_at(notes, (wide / 4, 0, -0.8 * count), "floor", size=0.5, colour=theme.muted)
+            number_at(notes, (wide / 4, 0, -0.8 * count), "floor", size=0.7, colour=theme.muted)
         ]
         tether = Line(best, away, stroke_width=theme.line, color=theme.ink)
         seen = self.see_from("balcony", *rows, *names, number)
@@ -474,15 +494,15 @@ class Attention(Stage):
     def softmax_of_a_row(self) -> None:
         """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
         more: “{key}” gets {share}."""
-        upright, theme = self.frame.upright, self.theme
-        slabs = self._sentence(key=self.key)
+        tall, theme = self.frame.tall, self.theme
+        slabs = self._sentence(gap=0.7, key=self.key)
         for slab in slabs.values():
-            slab.shift([-2.6, 0, 0] if upright else [0, 0, -1.3])
+            slab.shift([-2.6, 0, 0] if tall else [0, 0, -1.3])
         slabs[self.key].is_light = True
         # What is no single word has no score of its own.
         keys = [name for name in slabs if isinstance(name, int)]
         scores = self.head.scores[self.query, keys]
-        high = 1.4 if upright else 2.2
+        high = 1.4 if tall else 2.2
         towers = Bars(scores, [slabs[key] for key in keys], role="pattern", height=high, side=0.6)
         matrix = self._matrix("scaled")
         for tower, key in zip(towers, keys, strict=True):
@@ -496,9 +516,9 @@ class Attention(Stage):
             (self.query, self.query + 1), (0, self.query + 1)
         )
         strip = Strip(shares, [each.word for each in self.looked], size=size, source=source)
-        strip.put((2.2, 0, 0) if upright else (0, 0, 2.4), turn=-90 if upright else 0)
+        strip.put((2.2, 0, 0) if tall else (0, 0, 2.4), turn=-90 if tall else 0)
         flow = Flow([*slabs.values()], strip)
-        beside = [-0.9, -0.2, 0] if upright else [0, 0.3, 0]
+        beside = [-0.9, -0.2, 0] if tall else [0, 0.3, 0]
         numbers = []
         for i, (key, score) in enumerate(zip(keys, scores, strict=True)):
             write = partial(format_decimal, digits=1)
@@ -506,11 +526,13 @@ class Attention(Stage):
             numbers.append(number_at(text, towers.bar(i) + beside, size=0.42))
         labels = []
         for i, each in enumerate(self.looked):
-            if each.share >= LEAST:
+            if each.share * size[0] >= ROOM:
                 at = strip.at(strip.part(i).mean(axis=0)) + [0, 0.07, 0]
                 text = self._weight(each)
-                size = 0.85 if each.name == self.key else 0.5
-                labels.append(number_at(text, at, "floor", size=size, colour=theme.background))
+                high = 0.85 if each.name == self.key else 0.5
+                labels.append(
+                    number_at(text, at, "floor", size=high, colour=theme.over(strip.colours[i]))
+                )
         seen = self.see_from("stand", *slabs.values(), *towers, strip, *numbers)
         self.play(seen, *self._bring(slabs), run_time=2.0)
         self.play(towers.grow(), *map(Appear, numbers))
@@ -526,29 +548,35 @@ class Attention(Stage):
     @beat(title="Attention")
     def the_pattern(self) -> None:
         """That is attention: “{query}” throws light on what stands before it, the most on “{key}”."""
-        upright = self.frame.upright
+        tall = self.frame.tall
         others = [each for each in self.looked if each.name != self.query]
         slabs = self._sentence()
         asks = Slab(self.pair["query"], role="query", height=1.5, width=3.0, thickness=0.35)
-        asks.put((1.6, 0, 0.7 * len(slabs) + 2) if upright else (4.2, 0, 2.2), turn=-16)
-        # The words before it stand in an arc, in upright frames in a line.
-        angles = np.pi * np.linspace(0.93, 0.31, len(others))
-        for each, angle in zip(others, angles, strict=True):
+        asks.put((1.6, 0, 0.7 * len(slabs) + 2) if tall else (4.2, 0, 2.2), turn=-16)
+        # The words before it stand in an arc, in tall frames in a line.
+        sizes = [1.9 if each.name == self.key else 1.35 for each in others]
+        widths = [
+            s * np.ptp(slabs[o.name].extent[:, 0]) for s, o in zip(sizes, others, strict=True)
+        ]
+        ends = np.cumsum(widths) + 0.15 * np.arange(len(widths))
+        for each, size, width, end in zip(others, sizes, widths, ends, strict=True):
+            angle = np.pi * (0.95 - 0.66 * (end - width / 2) / ends[-1])
             slab, (x, z) = slabs[each.name], (np.cos(angle), -np.sin(angle))
-            size = 1.9 if each.name == self.key else 1.35
-            arc = {"at": (7.6 * x + 1.8, 0, 4.2 * z), "turn": 22 * x}
-            slab.put(size=size, **{"at": slab.points[0] - [2, 0, 0]} if upright else arc)
+            wide = max(4.0, ends[-1] / 1.9)
+            arc = {"at": (wide * x + 1.8, 0, 4.2 * z), "turn": 22 * x}
+            slab.put(size=size, **({"at": slab.points[0] - [2, 0, 0]} if tall else arc))
         slabs[self.query] = asks
         lit = slabs[self.key]
         lit.is_light = asks.is_light = True
         source = self._matrix("pattern").source
         arcs = [Arc(asks, slabs[each.name], each.share, source=source) for each in others]
-        at = lit.points[0] + ([2.6, 0, 0.3] if upright else [-0.9, 0, 1.5])
+        at = lit.points[0] + ([2.6, 0, 0.3] if tall else [-0.9, 0, 1.5])
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         number = number_at(share, at, "floor", size=1.3)
         seen = self.see_from("gallery", *slabs.values(), *arcs, number)
         self.play(seen, *self._bring(slabs), run_time=2.0)
-        self.play(*(arc.grow() for arc in arcs), self.light_up(lit), run_time=1.4)
+        lamp = self.light_up(number.get_center() + [0, 0, 1.2])
+        self.play(*(arc.grow() for arc in arcs), lamp, run_time=1.4)
         self.play(Appear(number))
 
     # Values and z
@@ -577,8 +605,7 @@ class Attention(Stage):
         dimmed = [
             Presence(body, DIMMEST + (1 - DIMMEST) * math.sqrt(each.share))
             for each in self.looked
-            for body in (slabs.get(each.name), rows.get(each.name))
-            if body is not None and each.name != self.key
+            if (body := rows.get(each.name)) and each.name != self.key
         ]
         forward = (body.animate.shift([0, 0, ahead]) for body in (row, slab))
         self.play(*forward, *dimmed, self.light_up(slab), Appear(number))
@@ -592,17 +619,17 @@ class Attention(Stage):
     @beat(title="One head")
     def one_head(self) -> None:
         """“{query}” asks, “{key}” [answers], and gives its [values]: that is {all}."""
-        upright, theme, key, query = self.frame.upright, self.theme, self.key, self.query
-        words = self._sentence(1.0 if upright else 1.5, key=key)
+        tall, theme, key, query = self.frame.tall, self.theme, self.key, self.query
+        words = self._sentence(1.0 if tall else 1.5, key=key)
         del words[query]
         answers = words[key]
-        asks = self._speaker(query, "query", (1.8, 0, 7.5) if upright else (7.6, 0, 4.0), turn=-14)
-        behind = [3.6, 0, -3.0] if upright else [2.6, 0, -3.0]
+        asks = self._speaker(query, "query", (1.8, 0, 7.5) if tall else (7.6, 0, 4.0), turn=-14)
+        behind = [3.6, 0, -3.0] if tall else [2.6, 0, -3.0]
         gives = self._speaker(key, "value", answers.points[0] + behind)
         answers.is_light = True
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         arcs = [
-            Arc(asks, answers, LEAST, colour=theme.query),
+            Arc(asks, answers, FAINT, colour=theme.query),
             Arc(answers, gives, self.share),
             Arc(gives, asks, self.share, colour=theme.value),
         ]
@@ -622,7 +649,7 @@ class Attention(Stage):
         self.play(seen, *self._bring(words), Appear(asks), run_time=1.6)
         self.play(arcs[0].grow(), Appear(said[0]))
         self.wait_for("answers")
-        self.play(Appear(said[1]), self.light_up(answers))
+        self.play(Appear(said[1]), self.light_up(said[1].get_center() + [0, 0, 1]))
         self.wait_for("values")
         self.play(arcs[1].grow(), Appear(gives), Appear(said[2]))
         self.play(arcs[2].grow(), Appear(said[3]))
@@ -635,11 +662,11 @@ class Attention(Stage):
         for name, (right, near, width) in PLAN.items():
             if (matrix := head_matrix(self.head, name)) is None:
                 continue
-            at = (near * 0.62, 0, 1.15 * right) if self.frame.upright else (right, 0, near)
+            at = (near * 0.62, 0, 1.15 * right) if self.frame.tall else (right, 0, near)
             panes[name] = pane = Pane(matrix, height=TALL, width=width).put(at)
             title = Symbol(matrix.symbol) if matrix.symbol else Label(matrix.name)
             title.set_color(matrix.colour or self.theme.ink)
-            put(title.scale_to_fit_height(0.75), pane, (0, TALL + 0.6, 0), RIGHT, UP)
+            put(title.scale_to_fit_height(0.65), pane, (0, TALL + 0.5, 0), RIGHT, UP)
             pane.is_light = True
             if matrix.rows == TOKEN:
                 row = self.key if name in "KV" else self.query
@@ -669,10 +696,10 @@ class Attention(Stage):
 
     def _way(self, start: Pane, end: Pane) -> VMobject:
         """Return a line of light on the floor from one pane to another."""
-        ahead = np.array([0, 0, 1.0]) if self.frame.upright else np.array([1.0, 0, 0])
+        ahead = np.array([0, 0, 1.0]) if self.frame.tall else np.array([1.0, 0, 0])
         sides = [
             body.points[0]
-            + sign * ahead * (0.3 if self.frame.upright else np.ptp(body.extent[:, 0]) / 2 + 0.1)
+            + sign * ahead * (0.3 if self.frame.tall else np.ptp(body.extent[:, 0]) / 2 + 0.1)
             for body, sign in ((start, 1), (end, -1))
         ]
         a, b = sides

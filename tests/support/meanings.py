@@ -530,7 +530,7 @@ WRITTEN = {
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
-    **dict.fromkeys(("dot", "asked", "answered", "product"), r"[−\d.,]+"),
+    **dict.fromkeys(("dot", "asked", "answered", "product", "score"), r"[−\d.,]+"),
     "sign": r"/ √|× ",
     "equals": "[=≈]",
     **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),
