@@ -29,6 +29,7 @@ __all__ = [
 
 
 PATTERN_STEPS = 8  # of the colour map of patterns, which is linear between them
+GAMMA, MIDDLE = 2.2, 0.18  # of screens, and the light of what black and white stand out from
 PATTERN_RISE = 0.5  # power by which it rises, so that small shares are seen beside large ones
 
 
@@ -183,11 +184,11 @@ class Theme:
 
     def over(self, rgb: Iterable[float]) -> str:
         """Return the ink or the background: what stands out more from a colour, 0 to 255."""
-        ground = sum(rgb)
-        return max(
-            (self.ink, self.background),
-            key=lambda colour: abs(sum(bytes.fromhex(colour[1:])) - ground),
+        darker, lighter = sorted(
+            (self.ink, self.background), key=lambda colour: sum(bytes.fromhex(colour[1:]))
         )
+        light = (sum(rgb) / (3 * 255)) ** GAMMA
+        return darker if light > MIDDLE else lighter
 
     def role(self, name: str) -> str:
         """Return the colour of a role by its name, such as ``"query"``.

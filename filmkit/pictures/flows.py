@@ -112,7 +112,7 @@ class Arc(VMobject):
             stroke_color=colour or theme.lamp,
             stroke_width=max(theme.thin, WIDTH * share) if share >= LEAST else 0.0,
             # Faint lines on white are as strong as they must be to be seen.
-            stroke_opacity=float(brightness(share)) if theme.lit else (1 + brightness(share)) / 2,
+            stroke_opacity=float(brightness(share)) if theme.lit else (3 + brightness(share)) / 4,
             fill_opacity=0.0,
             cap_style=CapStyleType.ROUND,
         )

@@ -28,7 +28,8 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-MOST = 8  # words that a query looks at and that stand by themselves
+MOST, FEWEST = 8, 4  # words that a query looks at and that stand by themselves
+LETTERS = 48  # that all of these have together, unless they are few
 APART = 6  # two printed products are farther apart than this part of all
 TOWER = np.array([2.2, 0.8])  # width and depth of a tower of products, in scene units
 DARKER = 0.86  # light of every second slice of a tower
@@ -73,7 +74,9 @@ def looked_at(view: HeadView, query: int, key: int) -> list[Looked]:
     shares = view.pattern_rows[query]
     seen = np.flatnonzero(~view.causal_mask[query]).tolist()
     ranked = sorted(seen, key=lambda row: (row not in (query, key), -shares[first + row]))
-    alone = sorted(ranked[:MOST] if len(seen) > MOST else seen)
+    letters = np.cumsum([len(layer.words[row]) for row in ranked])
+    count = max(FEWEST, int((letters <= LETTERS).sum()))
+    alone = sorted(ranked[: min(MOST, count)])
 
     def together(word: str, *rows: int, name: int | str = "") -> Looked:
         positions = tuple(first + row for row in rows)
@@ -83,8 +86,9 @@ def looked_at(view: HeadView, query: int, key: int) -> list[Looked]:
 
     found = [together(printable(layer.words[row]), row, name=row) for row in alone]
     if others := [row for row in seen if row not in alone]:
-        count = len(others)
-        word = ngettext("1 other", "{number} others", count, number=fact("together", count))
+        positions = tuple(first + row for row in others)
+        number = fact("together", len(others), positions=positions)
+        word = ngettext("1 other", "{number} others", len(others), number=number)
         found.append(together(word, *others))
     if layer.hides_first:
         found.insert(0, together(_("before"), *range(-first, 0)))

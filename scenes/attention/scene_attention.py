@@ -69,6 +69,7 @@ Point = tuple[float, float, float]
 
 BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that speaks
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
+CUT = 0.9  # height of what is cut from a tower that has a number in it, in scene units
 ROOM = 1.1  # length of a part of the strip that has a number, in scene units
 FAINT = 0.06  # share as which the way from a query to a key is drawn
 LABELS = 0.75  # height of a number above or below the zero line of its row
@@ -181,7 +182,7 @@ class Attention(Stage):
         names = [each.name for each in self.looked]
         placed = {names.index(row): role for role, row in roles.items()}
         words = [each.word for each in self.looked]
-        gap = 0.9 if self.frame.tall else gap
+        gap = 2 * gap + 0.1 if self.frame.tall else gap
         row = Sentence(words, placed, near=self.frame.tall, gap=gap, height=height)
         return dict(zip(names, row, strict=True))
 
@@ -190,12 +191,15 @@ class Attention(Stage):
         matrix = self._matrix(name)
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
         unit = Relief.unit_of(matrix.values[drawn], height=height)
-        wide = 4.5 if self.frame.tall else 9.5
-        slabs, rows = {row: Slab(self.words[row], height=1.3) for row in drawn}, dict[int, Relief]()
+        wide, high, gap = (3.6, 1.7, 2.0) if self.frame.tall else (9.5, 1.3, GAP)
+        slabs, rows = (
+            {row: Slab(self.words[row], height=high) for row in drawn},
+            dict[int, Relief](),
+        )
         own = max(2.6, *(float(np.ptp(slab.extent[:, 0])) for slab in slabs.values()))
         for i, row in enumerate(drawn):
-            z = GAP * (i + 1 - len(drawn))
-            slab = Slab(self.words[row], width=own, height=1.3)
+            z = gap * (i + 1 - len(drawn))
+            slab = Slab(self.words[row], width=own, height=high)
             slabs[row] = slab.put((-(wide + own) / 2 - 0.2, 0, z))
             rows[row] = Relief.of(matrix, row, width=wide, unit=unit).put((0, 0.6, z))
         return slabs, rows
@@ -321,7 +325,7 @@ class Attention(Stage):
         tall, query, key = self.frame.tall, self.query, self.key
         q, k = self._matrix("Q"), self._matrix("K")
         # Heights of the query, the key, the products and their tower.
-        *heights, high = (12.4, 8.7, 5.2, 3.6) if tall else (5.7, 3.7, 1.2, 6.0)
+        *heights, high = (12.4, 8.7, 5.2, 3.6) if tall else (6.1, 3.7, 1.2, 6.2)
         width = 6.5 if tall else 8.0
         look = {"width": width, "depth": 0.2}
         unit = Relief.unit_of(q.values[query], k.values[key], height=0.95)
@@ -372,8 +376,10 @@ class Attention(Stage):
         ]
         size = 0.4 if tall else 0.55
         agree = number_at(said[0], whole.top + [0, 0.3, 0], size=size)
-        beside = (whole.top + stays.top) / 2 + [1.9, 0, 0]
-        taken = number_at(said[1], beside, size=size, colour=self.theme.muted)
+        # Where little is cut away, that stands above.
+        cut, room = (whole.top + stays.top) / 2, whole.top[1] - stays.top[1]
+        at = cut if room > CUT else whole.top + [0, 1.0, 0]
+        taken = number_at(said[1], at, size=size, colour=self.theme.muted)
         total = Label(said[2], size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
         _low, (_right, top, near) = stays.extent
         put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
@@ -495,7 +501,7 @@ class Attention(Stage):
         """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
         more: “{key}” gets {share}."""
         tall, theme = self.frame.tall, self.theme
-        slabs = self._sentence(gap=0.7, key=self.key)
+        slabs = self._sentence(gap=0.4, key=self.key)
         for slab in slabs.values():
             slab.shift([-2.6, 0, 0] if tall else [0, 0, -1.3])
         slabs[self.key].is_light = True
@@ -533,7 +539,7 @@ class Attention(Stage):
                 labels.append(
                     number_at(text, at, "floor", size=high, colour=theme.over(strip.colours[i]))
                 )
-        seen = self.see_from("stand", *slabs.values(), *towers, strip, *numbers)
+        seen = self.see_from("balcony", *slabs.values(), *towers, strip, *numbers)
         self.play(seen, *self._bring(slabs), run_time=2.0)
         self.play(towers.grow(), *map(Appear, numbers))
         self.play(flow.pour(), Appear(strip), self.light_up(tower), run_time=2)
@@ -551,7 +557,10 @@ class Attention(Stage):
         tall = self.frame.tall
         others = [each for each in self.looked if each.name != self.query]
         slabs = self._sentence()
-        asks = Slab(self.pair["query"], role="query", height=1.5, width=3.0, thickness=0.35)
+        width, height, thickness = BIG
+        asks = Slab(
+            self.pair["query"], role="query", width=width, height=height, thickness=thickness
+        )
         asks.put((1.6, 0, 0.7 * len(slabs) + 2) if tall else (4.2, 0, 2.2), turn=-16)
         # The words before it stand in an arc, in tall frames in a line.
         sizes = [1.9 if each.name == self.key else 1.35 for each in others]
@@ -588,7 +597,8 @@ class Attention(Stage):
         slabs, rows = self._field("V", 1.1)
         row, slab = rows[self.key], slabs[self.key]
         front = slabs[self.query].points[0] + [0, 0, GAP + AHEAD + 0.4]
-        name = Slab(_("mix"), width=2.6, height=1.3).put(front)
+        _low, (right, high, _near) = slab.extent
+        name = Slab(_("mix"), width=2 * right, height=high).put(front)
         wide = float(np.ptp(row.extent[:, 0]))
         look = {"width": wide, "role": "pattern", "unit": row.unit}
         mixed = Relief.of(self._matrix("z"), self.query, **look).put((0, 0.6, front[2]))
@@ -608,7 +618,8 @@ class Attention(Stage):
             if (body := rows.get(each.name)) and each.name != self.key
         ]
         forward = (body.animate.shift([0, 0, ahead]) for body in (row, slab))
-        self.play(*forward, *dimmed, self.light_up(slab), Appear(number))
+        lamp = self.light_up((wide / 2, 0.9, front[2] - 1.0))
+        self.play(*forward, *dimmed, lamp, Appear(number))
         threads = [
             Threads(rows[each.name], mixed, opacity=0.6 * each.share)
             for each in self.looked

@@ -185,9 +185,9 @@ def disagreeing(stage: Stage) -> float:
 
 
 @fact("together")
-def together(stage: Stage) -> int:
-    """How many words the query that is followed sees beside the eight that stand alone."""
-    return max(0, matched(stage)[0] + 1 - stage.layer.first - 8)
+def together(stage: Stage, positions: tuple[int, ...]) -> int:
+    """How many words the query that is followed sees, less those that stand alone."""
+    return len(positions)
 
 
 @fact("scale")
