@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -11,7 +11,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 from manim import (
+    IN,
     LEFT,
+    OUT,
     RIGHT,
     UP,
     Animation,
@@ -44,7 +46,7 @@ from filmkit.core.stage import beat
 from filmkit.core.text import Label, Symbol
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
-from filmkit.pictures.bodies import Bars, Pane, Relief, Rows, Sentence, Slab, number_at
+from filmkit.pictures.bodies import Bars, Ghost, Pane, Relief, Rows, Sentence, Slab, number_at
 from filmkit.pictures.flows import Arc, Flow, Strip, Threads
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
@@ -54,7 +56,6 @@ from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import quiet
 from scenes.attention.parts import (
-    Looked,
     largest_products,
     looked_at,
     piled,
@@ -65,10 +66,10 @@ from scenes.attention.parts import (
 )
 
 Array = npt.NDArray[np.float64]
-Point = tuple[float, float, float]
 
 BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that speaks
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
+WIDEST = 5.0  # width of such a slab with a long word
 CUT = 0.9  # height of what is cut from a tower that has a number in it, in scene units
 ROOM = 1.1  # length of a part of the strip that has a number, in scene units
 FAINT = 0.06  # share as which the way from a query to a key is drawn
@@ -182,7 +183,7 @@ class Attention(Stage):
         names = [each.name for each in self.looked]
         placed = {names.index(row): role for role, row in roles.items()}
         words = [each.word for each in self.looked]
-        gap = 2 * gap + 0.1 if self.frame.tall else gap
+        gap = 0.9 if self.frame.tall else gap
         row = Sentence(words, placed, near=self.frame.tall, gap=gap, height=height)
         return dict(zip(names, row, strict=True))
 
@@ -191,22 +192,22 @@ class Attention(Stage):
         matrix = self._matrix(name)
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
         unit = Relief.unit_of(matrix.values[drawn], height=height)
-        wide, high, gap = (3.6, 1.7, 2.0) if self.frame.tall else (9.5, 1.3, GAP)
-        slabs, rows = (
-            {row: Slab(self.words[row], height=high) for row in drawn},
-            dict[int, Relief](),
-        )
-        own = max(2.6, *(float(np.ptp(slab.extent[:, 0])) for slab in slabs.values()))
+        wide, high, gap = (3.4, 1.9, 2.1) if self.frame.tall else (9.5, 1.3, GAP)
+        own = max(Slab(self.words[row], height=high).extent[1, 0] for row in drawn)
+        own = max(1.3, float(own))  # half of what the longest word needs
+        slabs, rows = dict[int, Slab](), dict[int, Relief]()
         for i, row in enumerate(drawn):
             z = gap * (i + 1 - len(drawn))
-            slab = Slab(self.words[row], width=own, height=high)
-            slabs[row] = slab.put((-(wide + own) / 2 - 0.2, 0, z))
+            slab = Slab(self.words[row], width=2 * own, height=high)
+            slabs[row] = slab.put((-wide / 2 - own - 0.2, 0, z))
             rows[row] = Relief.of(matrix, row, width=wide, unit=unit).put((0, 0.6, z))
         return slabs, rows
 
     def _speaker(self, row: int, role: str, at: npt.ArrayLike, turn: float = 0.0) -> Slab:
         """Return a large slab with the word of a row and its query, its key or its values."""
         width, height, thickness = BIG
+        own = 2 * float(Slab(self.words[row], height=height).extent[1, 0])
+        width = min(max(width, own), WIDEST)
         slab = Slab(self.words[row], role=role, width=width, height=height, thickness=thickness)
         matrix = self._matrix({"query": "Q", "key": "K", "value": "V"}[role])
         source = matrix.source.part((row, row + 1), (0, matrix.values.shape[1]))
@@ -240,7 +241,7 @@ class Attention(Stage):
         word, row = slabs[self.query], rows[self.query]
         row.is_light = word.is_light = True
         number = _("{number} numbers", number=fact("width", self.trace.meta.d_model))
-        told = number_at(number, (0.4, 0, 1.6), "floor", size=0.7 if tall else 1.2)
+        told = number_at(number, (0.4, 0, 2.3), "floor", size=0.7 if tall else 1.2)
         arrive = LaggedStart(*map(Appear, slabs.values()), lag_ratio=0.2)
         seen = self.see_from("stand", *slabs.values(), *rows.values(), told)
         self.play(seen, arrive, run_time=1.4)
@@ -252,10 +253,10 @@ class Attention(Stage):
     @beat(
         title="Queries ask, keys answer",
         ask="Which word does “{query}” look at: [{offered}]?",
-        straight="Each row becomes a query and a key: loosely, one [asks], “Who goes with me?”, and "
-        "the other [answers], “I do”.",
-        latent="By way of a short latent, each row becomes a query and a key: loosely, one [asks], “Who "
-        "goes with me?”, and the other [answers], “I do”.",
+        straight="Each row becomes a query and a key: loosely, one [asks], “Who goes with me?”, "
+        "and the other [answers], “I do”.",
+        latent="By way of a short latent, each row becomes a query and a key: loosely, one [asks], "
+        "“Who goes with me?”, and the other [answers], “I do”.",
         answer="key",
     )
     def queries_and_keys(self) -> None:
@@ -270,9 +271,9 @@ class Attention(Stage):
             for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
         ]
         labels = [
-            number_at(_("“Who goes with me?”"), fronts[0].top + [0, 0.8, 0], colour=theme.query),
+            number_at(_("“Who goes with me?”"), fronts[0].top + 0.8 * UP, colour=theme.query),
             number_at(
-                _("“I do”"), fronts[1].points[0] + [0, 0, 1.2], "floor", size=0.9, colour=theme.key
+                _("“I do”"), fronts[1].points[0] + 1.2 * OUT, "floor", size=0.9, colour=theme.key
             ),
         ]
         seen = self.see_from("stand", *[*words.values()][-5:], *fronts, *labels)
@@ -302,19 +303,14 @@ class Attention(Stage):
         show(reveal="made")
         rows = self._lit(self.query)
         show(lit={"X": rows[:, None], "made": rows[:, None], WORDS: rows}, run_time=0.6)
-        self._stand_up("X", "made")
+        standing = [StandingRow(self.parts[name], self.query, high=HIGH) for name in ("X", "made")]
+        for body in (body for row in standing for body in row.bodies):
+            body.is_light = True
+        self.play(*(row.stand_up() for row in standing))
 
     def _lit(self, row: int, others: float = DIM) -> Array:
         """Return opacities of rows (row,) or columns of which one is lit."""
         return np.where(np.arange(self.layer.count) == row, 1.0, others)
-
-    def _stand_up(self, *names: str) -> list[StandingRow]:
-        """Let the row of the query stand up from some parts, as light, and return these rows."""
-        rows = [StandingRow(self.parts[name], self.query, high=HIGH) for name in names]
-        for body in (body for row in rows for body in row.bodies):
-            body.is_light = True
-        self.play(*(row.stand_up() for row in rows))
-        return rows
 
     # One dot product, and all
 
@@ -356,17 +352,12 @@ class Attention(Stage):
         dimmed, worked = self._work_out(*(row.copy().put((0, y, 0)) for row, y in closed))
         seen = self.see_from("stalls", *slabs.values(), asks, answers, whole, *worked)
         self.play(seen, *self._bring(slabs), asks.grow(), answers.grow(), run_time=1.6)
-        closing = (
-            row.animate.put((0, y, 0)) for row, y in zip((asks, answers), heights, strict=False)
-        )
-        self.play(*closing, run_time=1.4)
+        self.play(*(row.animate.put((0, y, 0)) for row, y in closed[:2]), run_time=1.4)
         self.wait_for("number")
         self.play(products.grow(), run_time=1.2)
         self.play(products.animate.put((0, heights[2], 0)), run_time=1.2)
-        still = (
-            Transform(row, dim) for row, dim in zip((asks, answers, products), dimmed, strict=True)
-        )
-        self.play(*still, *map(Appear, worked))
+        rows = (asks, answers, products)
+        self.play(*map(Transform, rows, dimmed), *map(Appear, worked))
         self.wait_for("add")
         tower.points = products.points.copy()
         self.add(tower)
@@ -375,23 +366,18 @@ class Attention(Stage):
             for of, value in zip(("agree", "disagree", "dot"), sums, strict=True)
         ]
         size = 0.4 if tall else 0.55
-        agree = number_at(said[0], whole.top + [0, 0.3, 0], size=size)
+        agree = number_at(said[0], whole.top + 0.3 * UP, size=size)
         # Where little is cut away, that stands above.
         cut, room = (whole.top + stays.top) / 2, whole.top[1] - stays.top[1]
-        at = cut if room > CUT else whole.top + [0, 1.0, 0]
+        at = cut if room > CUT else whole.top + UP
         taken = number_at(said[1], at, size=size, colour=self.theme.muted)
         total = Label(said[2], size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
         _low, (_right, top, near) = stays.extent
         put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
-        # What is cut away stays as an outline.
-        (left, _low, _back), (right, high, near) = whole.extent
-        corners = [(left, top, near), (left, high, near), (right, high, near), (right, top, near)]
-        outline = VMobject(stroke_color=self.theme.muted, stroke_width=self.theme.line)
-        outline.set_points_as_corners(whole.at(corners))
+        ghost = Ghost(whole, stays.extent[1] * [-1, 1, -1])
         self.play(Transform(tower, whole), Appear(agree))
-        self.play(
-            Transform(tower, stays), self.light_up(stays), *map(Appear, (outline, taken, total))
-        )
+        cut_off = Transform(tower, stays), self.light_up(stays)
+        self.play(*cut_off, *map(Appear, (ghost, taken, total)))
 
     def _work_out(self, *rows: Relief) -> tuple[list[Relief], list[Mobject]]:
         """Return a query, a key and their products with two products that stand out.
@@ -424,7 +410,8 @@ class Attention(Stage):
     def all_dot_products(self) -> None:
         """Turn the keys, and [every] query meets every key in one matrix product."""
         self.show("Q K", stands="glass", run_time=1.0)
-        dot = float(self.head.dot_products[self.query, self.key])
+        match = self.query, self.key
+        dot = float(self.head.dot_products[match])
         number = fact("dot", dot, format_number, beside=self.pair["key"])
         self.part("number", Label(number, size=2 * TEXT))
         show = partial(self.show, "Q × Kt = dots number", stands="glass")
@@ -435,16 +422,9 @@ class Attention(Stage):
         crossing = np.maximum(np.minimum(query[:, None], key), DIM * 0.6)
         lit = {"Q": query[:, None], "Kt": key, "dots": crossing, WORDS: query, COLUMN_WORDS: key}
         show(lit=lit, run_time=0.8)
-        cell, label = (
-            self.parts["dots"].cells.cell(self.query, self.key),
-            self.parts["number"].whole,
-        )
-        sides = RIGHT * cell.width / 2, LEFT * (label.width / 2 + 0.15)
-        ends = [
-            center + side
-            for center, side in zip((cell.center, label.get_center()), sides, strict=True)
-        ]
-        self.play(Create(Line(*ends, color=self.theme.ink, stroke_width=self.theme.line)))
+        cell, label = self.parts["dots"].cells.cell(*match), self.parts["number"].whole
+        start, end = cell.center + cell.width / 2 * RIGHT, label.get_left() + 0.15 * LEFT
+        self.play(Create(Line(start, end, color=self.theme.ink, stroke_width=self.theme.line)))
 
     @beat(title="Scale and mask")
     def scale_and_mask(self) -> None:
@@ -458,8 +438,10 @@ class Attention(Stage):
             number_at(self.pair["key"], (best[0], 0, 0.9), "floor", size=0.7),
         ]
         scaled = scaling_of(self.head, self.query, self.key)
-        away = best + [wide / 5, 1.5, -1.5]
-        number = number_at(scaled, away + [1.6, 0.3, 0], size=0.4 if self.frame.tall else 0.55)
+        away = best + wide / 5 * RIGHT + 1.5 * (UP + IN)
+        number = number_at(
+            scaled, away + 1.6 * RIGHT + 0.3 * UP, size=0.4 if self.frame.tall else 0.55
+        )
         notes = ", ".join(score_notes(self.head))
         told = [
             number_at(notes, (wide / 4, 0, -0.8 * count), "floor", size=0.7, colour=theme.muted)
@@ -470,7 +452,7 @@ class Attention(Stage):
         self.play(seen, *self.leave(), *growing, *map(Appear, names), run_time=2.0)
         self.play(Appear(number), Appear(tether))
         self.wait_for("future")
-        past, future, left = list[Relief](), list[Relief](), list[Mobject]()
+        past, future, ghosts = list[Relief](), list[Relief](), list[Mobject]()
         for row, masked in zip(rows, self.head.causal_mask, strict=True):
             start, last = np.flatnonzero(~masked)[[0, -1]].tolist()
             past.append(row.part(start, last + 1))
@@ -480,19 +462,12 @@ class Attention(Stage):
         self.remove(*rows)
         self.add(*past, *future)
         for part in future:
-            low, high = part.extent
-            corners = [
-                (low[0], 0, low[2]),
-                (high[0], 0, low[2]),
-                (high[0], 0, high[2]),
-                (low[0], 0, high[2]),
-            ]
-            outline = VMobject(stroke_color=theme.faint, stroke_width=theme.thin)
-            left.append(outline.set_points_as_corners(part.at([*corners, corners[0]])))
+            (left, _low, back), (right, _high, near) = part.extent
+            ghosts.append(Ghost(part, (left, 0, back), (right, 0, near)))
         sinking = (part.animate.stretch(FLAT, 1, about_point=part.points[0]) for part in future)
-        self.play(*sinking, *map(Appear, (*left, *told) if notes else left))
+        self.play(*sinking, *map(Appear, (*ghosts, *told) if notes else ghosts))
         self.remove(*future)
-        self.play(self.light_up(away + [1.6, 1.5, 0]))
+        self.play(self.light_up(away + 1.6 * RIGHT + 1.5 * UP))
 
     # The pattern
 
@@ -501,7 +476,7 @@ class Attention(Stage):
         """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
         more: “{key}” gets {share}."""
         tall, theme = self.frame.tall, self.theme
-        slabs = self._sentence(gap=0.4, key=self.key)
+        slabs = self._sentence(gap=0.2, key=self.key)
         for slab in slabs.values():
             slab.shift([-2.6, 0, 0] if tall else [0, 0, -1.3])
         slabs[self.key].is_light = True
@@ -529,12 +504,14 @@ class Attention(Stage):
         for i, (key, score) in enumerate(zip(keys, scores, strict=True)):
             write = partial(format_decimal, digits=1)
             text = fact("score of", float(score), write, beside=self.words[key], key=key)
-            numbers.append(number_at(text, towers.bar(i) + beside, size=0.42))
+            top = np.maximum(towers.bar(i), towers[i].points[0])
+            numbers.append(number_at(text, top + beside, size=0.42))
         labels = []
         for i, each in enumerate(self.looked):
             if each.share * size[0] >= ROOM:
-                at = strip.at(strip.part(i).mean(axis=0)) + [0, 0.07, 0]
-                text = self._weight(each)
+                at = strip.at(strip.part(i).mean(axis=0)) + 0.07 * UP
+                given = {"beside": each.word, "positions": each.positions}
+                text = fact("weight", each.share, format_share, **given)
                 high = 0.85 if each.name == self.key else 0.5
                 labels.append(
                     number_at(text, at, "floor", size=high, colour=theme.over(strip.colours[i]))
@@ -546,14 +523,9 @@ class Attention(Stage):
         self.wait_for("takes")
         self.play(*map(Appear, labels))
 
-    def _weight(self, looked: Looked) -> str:
-        """Return the share of the attention that something gets, as text."""
-        given = {"positions": looked.positions}
-        return fact("weight", looked.share, format_share, beside=looked.word, **given)
-
     @beat(title="Attention")
     def the_pattern(self) -> None:
-        """That is attention: “{query}” throws light on what stands before it, the most on “{key}”."""
+        """That is attention: “{query}” throws light on what stands before it, most on “{key}”."""
         tall = self.frame.tall
         others = [each for each in self.looked if each.name != self.query]
         slabs = self._sentence()
@@ -561,7 +533,8 @@ class Attention(Stage):
         asks = Slab(
             self.pair["query"], role="query", width=width, height=height, thickness=thickness
         )
-        asks.put((1.6, 0, 0.7 * len(slabs) + 2) if tall else (4.2, 0, 2.2), turn=-16)
+        at = (1.6, 0, 0.7 * len(slabs) + 2) if tall else (4.2, 0, 2.2)
+        asks.put(at, turn=-16, size=1.25 if tall else 1.0)
         # The words before it stand in an arc, in tall frames in a line.
         sizes = [1.9 if each.name == self.key else 1.35 for each in others]
         widths = [
@@ -579,12 +552,12 @@ class Attention(Stage):
         lit.is_light = asks.is_light = True
         source = self._matrix("pattern").source
         arcs = [Arc(asks, slabs[each.name], each.share, source=source) for each in others]
-        at = lit.points[0] + ([2.6, 0, 0.3] if tall else [-0.9, 0, 1.5])
+        at = lit.points[0] + (2.6 * RIGHT + 0.3 * OUT if tall else 0.9 * LEFT + 1.5 * OUT)
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         number = number_at(share, at, "floor", size=1.3)
         seen = self.see_from("gallery", *slabs.values(), *arcs, number)
         self.play(seen, *self._bring(slabs), run_time=2.0)
-        lamp = self.light_up(number.get_center() + [0, 0, 1.2])
+        lamp = self.light_up(number.get_center() + (1.6 * RIGHT + 1.2 * IN if tall else 1.2 * OUT))
         self.play(*(arc.grow() for arc in arcs), lamp, run_time=1.4)
         self.play(Appear(number))
 
@@ -592,11 +565,11 @@ class Attention(Stage):
 
     @beat(title="Mix of values")
     def a_weighted_mix(self) -> None:
-        """Weights make values, too: what a word hands on. Taken by its [share], each is added to one
-        new row."""
+        """Weights make values, too: what a word hands on. Taken by its [share], each is added to
+        one new row."""
         slabs, rows = self._field("V", 1.1)
         row, slab = rows[self.key], slabs[self.key]
-        front = slabs[self.query].points[0] + [0, 0, GAP + AHEAD + 0.4]
+        front = slabs[self.query].points[0] + (2 * GAP + 0.4) * OUT
         _low, (right, high, _near) = slab.extent
         name = Slab(_("mix"), width=2 * right, height=high).put(front)
         wide = float(np.ptp(row.extent[:, 0]))
@@ -606,7 +579,7 @@ class Attention(Stage):
             body.is_light = True
         glow(mixed, 0.5)
         weight = fact("attention.share", self.share, format_share, beside=self.pair["key"])
-        ahead = front[2] - AHEAD - 0.8 - row.points[0, 2]
+        ahead = front[2] - GAP - row.points[0, 2]
         number = number_at(weight, (wide / 2 + 1.4, 0.9, front[2] - 1.2), size=SHARE)
         seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, number)
         growing = (each.grow() for each in rows.values())
@@ -644,14 +617,19 @@ class Attention(Stage):
             Arc(answers, gives, self.share),
             Arc(gives, asks, self.share, colour=theme.value),
         ]
-        aside = (answers.top + gives.top) / 2 - [1.9, -0.8, 0]
+        aside = answers.top + 1.2 * LEFT + 1.3 * UP + 1.5 * IN
         said = [
             number_at(text, at, lies, size=0.8, colour=colour)
             for text, at, lies, colour in (
-                (_("asks"), asks.points[0] + [-3.0, 0, 0.4], "floor", theme.query),
-                (_("answers"), answers.points[0] + [-0.4, 0, 1.2], "floor", theme.key),
+                (_("asks"), asks.points[0] + 3 * LEFT + 0.4 * OUT, "floor", theme.query),
+                (_("answers"), answers.points[0] + 0.4 * LEFT + 1.2 * OUT, "floor", theme.key),
                 (share, aside, "air", theme.ink),
-                (_("gives"), (gives.top + asks.top) / 2 + [1.2, 2.2, 0], "air", theme.value),
+                (
+                    _("gives"),
+                    (gives.top + asks.top) / 2 + 1.2 * RIGHT + 2.2 * UP,
+                    "air",
+                    theme.value,
+                ),
             )
         ]
         row = [*words.values()]
@@ -660,61 +638,64 @@ class Attention(Stage):
         self.play(seen, *self._bring(words), Appear(asks), run_time=1.6)
         self.play(arcs[0].grow(), Appear(said[0]))
         self.wait_for("answers")
-        self.play(Appear(said[1]), self.light_up(said[1].get_center() + [0, 0, 1]))
+        self.play(Appear(said[1]), self.light_up(said[1].get_center() + OUT))
         self.wait_for("values")
         self.play(arcs[1].grow(), Appear(gives), Appear(said[2]))
         self.play(arcs[2].grow(), Appear(said[3]))
 
     @beat(title="The whole head")
     def complete_circuit(self) -> None:
-        """The same as matrices: input times [weights], queries times keys, and their [pattern] times
-        the values, all words at once."""
-        panes, rows = dict[str, Pane](), list[Relief]()
+        """The same as matrices: input times [weights], queries times keys, and their [pattern]
+        times the values, all words at once."""
+        panes, rows = dict[str, Pane](), dict[str, Relief]()
         for name, (right, near, width) in PLAN.items():
             if (matrix := head_matrix(self.head, name)) is None:
                 continue
             at = (near * 0.62, 0, 1.15 * right) if self.frame.tall else (right, 0, near)
             panes[name] = pane = Pane(matrix, height=TALL, width=width).put(at)
+            pane.is_light = True
             title = Symbol(matrix.symbol) if matrix.symbol else Label(matrix.name)
             title.set_color(matrix.colour or self.theme.ink)
             put(title.scale_to_fit_height(0.65), pane, (0, TALL + 0.5, 0), RIGHT, UP)
-            pane.is_light = True
             if matrix.rows == TOKEN:
                 row = self.key if name in "KV" else self.query
                 relief = Relief.of(matrix, row, width=width, height=0.6, depth=0.05)
                 relief.is_light = True
                 y = TALL * (1 - (row + 0.5) / self.layer.count)
-                rows.append(relief.put(pane.at((0, y, 0.1))))
-        ways = [self._way(panes[a], panes[b]) for a, b in self._edges(panes)]
-        self.play(
-            *self.leave(), self.see_from("stand", *panes.values()), *map(Appear, panes.values())
-        )
-        self.play(*map(Create, ways))
-        self.play(*(row.grow() for row in rows))
+                rows[name] = relief.put(pane.at((0, y, 0.1)))
 
-    def _edges(self, panes: Mapping[str, Pane]) -> list[tuple[str, str]]:
-        """Return which matrices make which others."""
-        edges = [("Q", "pattern"), ("K", "pattern"), ("pattern", "z"), ("V", "z")]
-        for letter in "QKV":
-            through = [
-                name
-                for name in (f"W_{letter}", "C")
-                if name in panes and (letter != "Q" or name != "C")
-            ]
-            chain = ["X", *through[:1], letter]
-            edges += pairwise(chain)
-        return [*dict.fromkeys(edges)]
+        def arrive(*names: str) -> list[Animation]:
+            """Return animations in which matrices arrive, with the lines that lead to them."""
+            there = [name for name in names if name in panes]
+            ways = [self._way(panes[a], panes[b]) for a, b in _edges(panes) if b in there]
+            growing = (rows[name].grow() for name in there if name in rows)
+            return [*map(Create, ways), *(Appear(panes[name]) for name in there), *growing]
+
+        seen = self.see_from("stand", *panes.values())
+        self.play(*self.leave(), seen, *arrive("X"), run_time=1.6)
+        self.wait_for("weights")
+        self.play(*arrive("C", "W_Q", "W_K", "W_V"))
+        self.play(*arrive("Q", "K", "V"), self.light_up(panes["pattern"]))
+        self.wait_for("pattern")
+        self.play(*arrive("pattern"))
+        self.play(*arrive("z"))
 
     def _way(self, start: Pane, end: Pane) -> VMobject:
         """Return a line of light on the floor from one pane to another."""
-        ahead = np.array([0, 0, 1.0]) if self.frame.tall else np.array([1.0, 0, 0])
-        sides = [
-            body.points[0]
-            + sign * ahead * (0.3 if self.frame.tall else np.ptp(body.extent[:, 0]) / 2 + 0.1)
-            for body, sign in ((start, 1), (end, -1))
-        ]
-        a, b = sides
-        half = (b - a) * ahead / 2
-        return CubicBezier(
-            a, a + half, b - half, b, stroke_color=self.theme.lamp, stroke_width=self.theme.bold
+        ahead = np.eye(3)[2 if self.frame.tall else 0]
+        a, b = (
+            pane.points[0] + sign * ahead * (0.3 if self.frame.tall else pane.extent[1, 0] + 0.1)
+            for pane, sign in ((start, 1), (end, -1))
         )
+        half = (b - a) * ahead / 2
+        line = CubicBezier(a, a + half, b - half, b, stroke_color=self.theme.lamp)
+        return line.set_stroke(width=self.theme.bold)
+
+
+def _edges(names: Collection[str]) -> list[tuple[str, str]]:
+    """Return which of some matrices of a head make which others."""
+    ends = [("Q", "pattern"), ("K", "pattern"), ("pattern", "z"), ("V", "z")]
+    through = {"Q": ("W_Q",), "K": ("W_K", "C"), "V": ("W_V", "C")}
+    for made, ways in through.items():
+        ends += pairwise(("X", *(name for name in ways if name in names), made))
+    return [*dict.fromkeys(ends)]

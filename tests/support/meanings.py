@@ -533,7 +533,7 @@ WRITTEN = {
     **dict.fromkeys(("dot", "asked", "answered", "product", "score"), r"[−\d.,]+"),
     "sign": r"/ √|× ",
     "equals": "[=≈]",
-    "old_sets": r"\d.*",
+    "old_sets": r"\d+ [^\d]+",
     **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),
 }
 """How what is written into words looks, by its name; anything where nothing is said."""

@@ -217,7 +217,7 @@ def share(stage: Stage) -> float:
 
 @fact("weight")
 def weight(stage: Stage, positions: tuple[int, ...]) -> float:
-    """The attention of the query that is followed to some positions; to a sink if there are none."""
+    """The attention of the query that is followed to positions; to a sink if there are none."""
     row = stage.trace.get("pattern", stage.layer.layer)[stage.head.head, matched(stage)[0]]
     return float(row[list(positions)].sum() if positions else 1 - row.sum())
 
