@@ -428,8 +428,8 @@ def best_match(view: HeadView) -> tuple[int, int]:
     The key is the one with the highest score of those that the query may see. The query is chosen
     by these criteria, the first one first: it matches another word than itself and than the first
     drawn word and the beginning token, which often collect idle attention; it is none of these
-    itself; both are words, not punctuation; the match gets 50 % to 90 % of the attention, so it is clear but not everything;
-    and that share is as large as possible.
+    itself; both are words, not punctuation; the match gets 50 % to 90 % of the attention, so it is
+    clear but not everything; and that share is as large as possible.
     """
     allowed = np.where(view.causal_mask, -np.inf, view.scores)
     keys = allowed.argmax(axis=1)

@@ -66,6 +66,7 @@ from scenes.attention.parts import (
 )
 
 Array = npt.NDArray[np.float64]
+Name = int | str  # of what a query looks at, as in `Looked`
 
 BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that speaks
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
@@ -140,7 +141,7 @@ class Attention(Stage):
         self.pair = {"query": self.words[query], "key": self.words[key]}
         self.share = float(head.pattern[query, key])
         self.looked = looked_at(head, query, key)
-        self.standing: dict[str | int, Slab] = {}
+        self.standing: dict[Name, Slab] = {}
         self.facts |= named_facts(
             width=meta.d_model,
             **self.pair,
@@ -176,9 +177,7 @@ class Attention(Stage):
         assert matrix is not None
         return matrix
 
-    def _sentence(
-        self, height: float = 1.0, gap: float = 0.25, **roles: int
-    ) -> dict[str | int, Slab]:
+    def _sentence(self, height: float = 1.0, gap: float = 0.25, **roles: int) -> dict[Name, Slab]:
         """Return a slab for all that the query looks at, side by side; roles are those of rows."""
         names = [each.name for each in self.looked]
         placed = {names.index(row): role for role, row in roles.items()}
@@ -187,7 +186,7 @@ class Attention(Stage):
         row = Sentence(words, placed, near=self.frame.tall, gap=gap, height=height)
         return dict(zip(names, row, strict=True))
 
-    def _field(self, name: str, height: float) -> tuple[dict[int, Slab], dict[int, Relief]]:
+    def _field(self, name: str, height: float) -> tuple[dict[Name, Slab], dict[Name, Relief]]:
         """Return slabs of words that the query looks at, and beside each its row of a matrix."""
         matrix = self._matrix(name)
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
@@ -195,7 +194,7 @@ class Attention(Stage):
         wide, high, gap = (3.4, 1.9, 2.1) if self.frame.tall else (9.5, 1.3, GAP)
         own = max(Slab(self.words[row], height=high).extent[1, 0] for row in drawn)
         own = max(1.3, float(own))  # half of what the longest word needs
-        slabs, rows = dict[int, Slab](), dict[int, Relief]()
+        slabs, rows = dict[Name, Slab](), dict[Name, Relief]()
         for i, row in enumerate(drawn):
             z = gap * (i + 1 - len(drawn))
             slab = Slab(self.words[row], width=2 * own, height=high)
@@ -215,7 +214,7 @@ class Attention(Stage):
         slab.is_light = True
         return slab.put(at, turn=turn)
 
-    def _bring(self, slabs: Mapping[str | int, Slab]) -> list[Animation]:
+    def _bring(self, slabs: Mapping[Name, Slab]) -> list[Animation]:
         """Return animations in which words go to where they stand next, and all else leaves."""
         there = {name: slab for name, slab in self.standing.items() if slab in self.mobjects}
         kept = [there[name] for name in slabs if name in there]
@@ -334,7 +333,7 @@ class Attention(Stage):
         products = Relief(
             values, role="pattern", unit=scale, told=_("products"), source=source, **look
         )
-        slabs = {
+        slabs: dict[Name, Slab] = {
             row: Slab(self.words[row], role=role, height=1.1, width=2.2)
             for row, role in ((query, "query"), (key, "key"))
         }
@@ -369,8 +368,8 @@ class Attention(Stage):
         agree = number_at(said[0], whole.top + 0.3 * UP, size=size)
         # Where little is cut away, that stands above.
         cut, room = (whole.top + stays.top) / 2, whole.top[1] - stays.top[1]
-        at = cut if room > CUT else whole.top + UP
-        taken = number_at(said[1], at, size=size, colour=self.theme.muted)
+        beside = cut if room > CUT else whole.top + UP
+        taken = number_at(said[1], beside, size=size, colour=self.theme.muted)
         total = Label(said[2], size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
         _low, (_right, top, near) = stays.extent
         put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
@@ -385,7 +384,7 @@ class Attention(Stage):
         The second value is the numbers that make these.
         """
         theme, channels = self.theme, largest_products(self.head, self.query, self.key)
-        written = list[Mobject]()
+        count, written = self.head.q_used.shape[1], list[Mobject]()
         for row in rows:
             rest = np.delete(np.arange(len(row.colours)), [row.first + c for c in channels])
             row.colours[rest] *= DIM
@@ -393,10 +392,11 @@ class Attention(Stage):
             way = Line(rows[0].bar(channel), rows[-1].bar(channel), color=theme.ink)
             written.append(way.set_stroke(width=theme.line, opacity=DIM))
             # Beside the line, where more room is.
-            aside = 0.75 if 2 * channel < len(rows[0].values) else -0.75
+            aside = 0.75 if 2 * channel < count else -0.75
             for row, of, sign, digits in zip(
                 rows, ("query", "key", ""), ("", "× ", "= "), (2, 2, 1), strict=True
             ):
+                assert row.values is not None
                 value = float(row.values[channel])
                 given = {"of": of, "channel": channel} if of else {"channel": channel}
                 write = partial(format_decimal, digits=digits)
@@ -439,13 +439,11 @@ class Attention(Stage):
         ]
         scaled = scaling_of(self.head, self.query, self.key)
         away = best + wide / 5 * RIGHT + 1.5 * (UP + IN)
-        number = number_at(
-            scaled, away + 1.6 * RIGHT + 0.3 * UP, size=0.4 if self.frame.tall else 0.55
-        )
+        size = 0.4 if self.frame.tall else 0.55
+        number = number_at(scaled, away + 1.6 * RIGHT + 0.3 * UP, size=size)
         notes = ", ".join(score_notes(self.head))
-        told = [
-            number_at(notes, (wide / 4, 0, -0.8 * count), "floor", size=0.7, colour=theme.muted)
-        ]
+        at = (wide / 4, 0, -0.8 * count)
+        told = [number_at(notes, at, "floor", size=0.7, colour=theme.muted)]
         tether = Line(best, away, stroke_width=theme.line, color=theme.ink)
         seen = self.see_from("balcony", *rows, *names, number)
         growing = (row.grow() for row in rows)
@@ -510,8 +508,8 @@ class Attention(Stage):
         for i, each in enumerate(self.looked):
             if each.share * size[0] >= ROOM:
                 at = strip.at(strip.part(i).mean(axis=0)) + 0.07 * UP
-                given = {"beside": each.word, "positions": each.positions}
-                text = fact("weight", each.share, format_share, **given)
+                where, word = each.positions, each.word
+                text = fact("weight", each.share, format_share, beside=word, positions=where)
                 high = 0.85 if each.name == self.key else 0.5
                 labels.append(
                     number_at(text, at, "floor", size=high, colour=theme.over(strip.colours[i]))
@@ -586,9 +584,9 @@ class Attention(Stage):
         self.play(seen, *self._bring(slabs), *growing, run_time=2.4)
         self.wait_for("share")
         dimmed = [
-            Presence(body, DIMMEST + (1 - DIMMEST) * math.sqrt(each.share))
+            Presence(rows[each.name], DIMMEST + (1 - DIMMEST) * math.sqrt(each.share))
             for each in self.looked
-            if (body := rows.get(each.name)) and each.name != self.key
+            if each.name in rows and each.name != self.key
         ]
         forward = (body.animate.shift([0, 0, ahead]) for body in (row, slab))
         lamp = self.light_up((wide / 2, 0.9, front[2] - 1.0))
@@ -617,6 +615,7 @@ class Attention(Stage):
             Arc(answers, gives, self.share),
             Arc(gives, asks, self.share, colour=theme.value),
         ]
+        above = (gives.top + asks.top) / 2 + 1.2 * RIGHT + 2.2 * UP
         aside = answers.top + 1.2 * LEFT + 1.3 * UP + 1.5 * IN
         said = [
             number_at(text, at, lies, size=0.8, colour=colour)
@@ -624,12 +623,7 @@ class Attention(Stage):
                 (_("asks"), asks.points[0] + 3 * LEFT + 0.4 * OUT, "floor", theme.query),
                 (_("answers"), answers.points[0] + 0.4 * LEFT + 1.2 * OUT, "floor", theme.key),
                 (share, aside, "air", theme.ink),
-                (
-                    _("gives"),
-                    (gives.top + asks.top) / 2 + 1.2 * RIGHT + 2.2 * UP,
-                    "air",
-                    theme.value,
-                ),
+                (_("gives"), above, "air", theme.value),
             )
         ]
         row = [*words.values()]
