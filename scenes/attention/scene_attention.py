@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 from manim import (
+    DOWN,
     IN,
     LEFT,
     OUT,
@@ -27,7 +28,7 @@ from manim import (
     VMobject,
 )
 
-from filmkit.core.animations import Appear, Presence
+from filmkit.core.animations import Appear, Presence, Vanish
 from filmkit.core.body import Body, put
 from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
@@ -35,6 +36,7 @@ from filmkit.core.language import _, ngettext
 from filmkit.core.light import glow
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import (
+    MINUS,
     format_decimal,
     format_number,
     format_share,
@@ -71,29 +73,30 @@ Name = int | str  # of what a query looks at, as in `Looked`
 BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that speaks
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
 WIDEST = 5.0  # width of such a slab with a long word
-CUT = 0.9  # height of what is cut from a tower that has a number in it, in scene units
 ROOM = 1.1  # length of a part of the strip that has a number, in scene units
-FAINT = 0.06  # share as which the way from a query to a key is drawn
+ASKING = 0.25  # share as which the way from a query to a key is drawn
 LABELS = 0.75  # height of a number above or below the zero line of its row
-GAP, AHEAD = 1.6, 1.0  # between rows, and how far one of them steps forward, in scene units
+GAP, AHEAD = 1.75, 1.0  # between rows, and how far one of them steps forward, in scene units
+DARK = 0.25  # light of rows of a matrix that are not meant
 DIM = 0.45  # light of numbers that are not worked out
 SHARE = 0.9  # size of the share that a key gets, in scene units
+TOLD = 0.04  # least share that has a number beside its row
 DIMMEST = 0.25  # presence of the values of a word with no share
 
 TALL = 2.0  # of a pane in the plan of a head
 HIGH = 0.8  # of the longest bar of a row that stands up from a pane, in scene units
 
 PLAN = {
-    "X": (-5.4, 0.0, 3.0),
-    "C": (-2.2, 2.0, 2.0),
-    "W_Q": (-2.2, -5.2, 2.0),
-    "W_K": (-2.2, 0.0, 2.0),
-    "W_V": (-2.2, 5.2, 2.0),
-    "Q": (0.7, -5.2, 2.0),
-    "K": (0.7, 0.0, 2.0),
-    "V": (0.7, 5.2, 2.0),
-    "pattern": (3.6, -2.6, 2.4),
-    "z": (6.3, 1.4, 2.0),
+    "X": (-6.6, 0.0, 3.0),
+    "C": (-2.8, 2.2, 2.2),
+    "W_Q": (-2.8, -5.0, 2.2),
+    "W_K": (-2.8, 0.0, 2.2),
+    "W_V": (-2.8, 5.0, 2.2),
+    "Q": (0.8, -5.0, 2.2),
+    "K": (0.8, 0.0, 2.2),
+    "V": (0.8, 5.0, 2.2),
+    "pattern": (4.6, -2.5, 2.6),
+    "z": (8.0, 1.2, 2.6),
 }
 """Where each matrix of a head stands, to the right and to the eye, and how wide it is."""
 
@@ -155,6 +158,8 @@ class Attention(Stage):
         q, made = self._matrix("Q"), self.layer.rows("q")[:, head.head]
         source = layer.source("q", head.head, (0, made.shape[1]))
         self.part("made", replace(q, values=made, source=source))
+        if (weights := head_matrix(head, "W_Q")) is not None:
+            self.part("W_Q", replace(weights, name=_("weights")))
         self.part("way", quiet(*projection_notes(layer, "Q")))
 
     def _offered(self) -> list[int]:
@@ -177,10 +182,13 @@ class Attention(Stage):
         assert matrix is not None
         return matrix
 
-    def _sentence(self, height: float = 1.0, gap: float = 0.25, **roles: int) -> dict[Name, Slab]:
+    def _sentence(
+        self, height: float = 1.0, gap: float = 0.25, others: str = "", **roles: int
+    ) -> dict[Name, Slab]:
         """Return a slab for all that the query looks at, side by side; roles are those of rows."""
         names = [each.name for each in self.looked]
-        placed = {names.index(row): role for role, row in roles.items()}
+        placed = dict.fromkeys(range(len(names)), others)
+        placed |= {names.index(row): role for role, row in roles.items()}
         words = [each.word for each in self.looked]
         gap = 0.9 if self.frame.tall else gap
         row = Sentence(words, placed, near=self.frame.tall, gap=gap, height=height)
@@ -191,7 +199,7 @@ class Attention(Stage):
         matrix = self._matrix(name)
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
         unit = Relief.unit_of(matrix.values[drawn], height=height)
-        wide, high, gap = (3.4, 1.9, 2.1) if self.frame.tall else (9.5, 1.3, GAP)
+        wide, high, gap = (3.4, 1.9, 2.2) if self.frame.tall else (8.5, 1.15, GAP)
         own = max(Slab(self.words[row], height=high).extent[1, 0] for row in drawn)
         own = max(1.3, float(own))  # half of what the longest word needs
         slabs, rows = dict[Name, Slab](), dict[Name, Relief]()
@@ -240,7 +248,7 @@ class Attention(Stage):
         word, row = slabs[self.query], rows[self.query]
         row.is_light = word.is_light = True
         number = _("{number} numbers", number=fact("width", self.trace.meta.d_model))
-        told = number_at(number, (0.4, 0, 2.3), "floor", size=0.7 if tall else 1.2)
+        told = number_at(number, (0, 0, 2.3), "floor", size=0.7 if tall else 1.2)
         arrive = LaggedStart(*map(Appear, slabs.values()), lag_ratio=0.2)
         seen = self.see_from("stand", *slabs.values(), *rows.values(), told)
         self.play(seen, arrive, run_time=1.4)
@@ -262,7 +270,7 @@ class Attention(Stage):
         tall, theme = self.frame.tall, self.theme
         words = self._sentence()
         for slab in words.values():
-            slab.shift([-1.6, 0, -2.0] if tall else [-1.8, 0, -3])
+            slab.shift([-1.6, 0, -2.0] if tall else [-1.0, 0, -4.4])
         asks, answers = words[self.query], words[self.key]
         places = ((1.8, 0, 4.0), (1.8, 0, -0.8)) if tall else ((2.9, 0, 1.2), (-2.2, 0, 1.2))
         fronts = [
@@ -270,12 +278,13 @@ class Attention(Stage):
             for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
         ]
         labels = [
-            number_at(_("“Who goes with me?”"), fronts[0].top + 0.8 * UP, colour=theme.query),
-            number_at(
-                _("“I do”"), fronts[1].points[0] + 1.2 * OUT, "floor", size=0.9, colour=theme.key
-            ),
+            number_at(text, front.top + (1.0 if tall else 0.7) * UP, size=0.65, colour=colour)
+            for text, front, colour in (
+                (_("“Who goes with me?”"), fronts[0], theme.query),
+                (_("“I do”"), fronts[1], theme.key),
+            )
         ]
-        seen = self.see_from("stand", *[*words.values()][-5:], *fronts, *labels)
+        seen = self.see_from("stand", *[*words.values()][-6:], *fronts, *labels)
         self.play(seen, *self._bring(words), run_time=2.0)
         asks.is_light = answers.is_light = True
         self.play(Transform(asks, fronts[0]), Transform(answers, fronts[1]), run_time=1.6)
@@ -291,7 +300,7 @@ class Attention(Stage):
         sign = "→" if has("b_Q", layer) else "="
         mosaic = f"X × W_Q {sign} made" if has("W_Q", layer) else "X → made"
         upright = "\n".join([*mosaic.split(), "way"])
-        mosaic += "\n" + " ".join(["way"] * len(mosaic.split()))
+        mosaic += "\n" + " ".join([*"." * (len(mosaic.split()) - 1), "way"])
         show = partial(self.show, mosaic, tall=upright, stands="glass")
         show(later="made", run_time=1.2)
         first = StandingRow(self.parts["X"], self.query, high=HIGH)
@@ -300,7 +309,7 @@ class Attention(Stage):
         show(lit={"made": one}, run_time=0.8)
         self.wait_for("and")
         show(reveal="made")
-        rows = self._lit(self.query)
+        rows = self._lit(self.query, DARK)
         show(lit={"X": rows[:, None], "made": rows[:, None], WORDS: rows}, run_time=0.6)
         standing = [StandingRow(self.parts[name], self.query, high=HIGH) for name in ("X", "made")]
         for body in (body for row in standing for body in row.bodies):
@@ -360,30 +369,27 @@ class Attention(Stage):
         self.wait_for("add")
         tower.points = products.points.copy()
         self.add(tower)
-        said = [
-            fact(of, value, partial(format_decimal, digits=digits), beside="pattern")
-            for of, value in zip(("agree", "disagree", "dot"), sums, strict=True)
-        ]
-        size = 0.4 if tall else 0.55
-        agree = number_at(said[0], whole.top + 0.3 * UP, size=size)
-        # Where little is cut away, that stands above.
-        cut, room = (whole.top + stays.top) / 2, whole.top[1] - stays.top[1]
-        beside = cut if room > CUT else whole.top + UP
-        taken = number_at(said[1], beside, size=size, colour=self.theme.muted)
-        total = Label(said[2], size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
+        agree, others, dot = (
+            fact(of, value, partial(format_decimal, digits=digits))
+            for of, value in (("agree", sums[0]), ("disagree", abs(sums[1])), ("dot", sums[2]))
+        )
+        sign = MINUS if sums[1] < 0 else "+"
+        above = whole.top + 0.4 * UP
+        line = number_at(f"{agree} {sign} {others} =", above, size=0.4 if tall else 0.5)
+        total = Label(dot, size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
         _low, (_right, top, near) = stays.extent
         put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
         ghost = Ghost(whole, stays.extent[1] * [-1, 1, -1])
-        self.play(Transform(tower, whole), Appear(agree))
+        self.play(Transform(tower, whole))
         cut_off = Transform(tower, stays), self.light_up(stays)
-        self.play(*cut_off, *map(Appear, (ghost, taken, total)))
+        self.play(*cut_off, *map(Appear, (ghost, line, total)))
 
     def _work_out(self, *rows: Relief) -> tuple[list[Relief], list[Mobject]]:
-        """Return a query, a key and their products with two products that stand out.
+        """Return a query, a key and their products of which the largest product stands out.
 
-        The second value is the numbers that make these.
+        The second value is the numbers that make it.
         """
-        theme, channels = self.theme, largest_products(self.head, self.query, self.key)
+        theme, channels = self.theme, largest_products(self.head, self.query, self.key)[:1]
         count, written = self.head.q_used.shape[1], list[Mobject]()
         for row in rows:
             rest = np.delete(np.arange(len(row.colours)), [row.first + c for c in channels])
@@ -392,7 +398,7 @@ class Attention(Stage):
             way = Line(rows[0].bar(channel), rows[-1].bar(channel), color=theme.ink)
             written.append(way.set_stroke(width=theme.line, opacity=DIM))
             # Beside the line, where more room is.
-            aside = 0.75 if 2 * channel < count else -0.75
+            aside = 0.9 if 2 * channel < count else -0.9
             for row, of, sign, digits in zip(
                 rows, ("query", "key", ""), ("", "× ", "= "), (2, 2, 1), strict=True
             ):
@@ -414,41 +420,50 @@ class Attention(Stage):
         dot = float(self.head.dot_products[match])
         number = fact("dot", dot, format_number, beside=self.pair["key"])
         self.part("number", Label(number, size=2 * TEXT))
-        show = partial(self.show, "Q × Kt = dots number", stands="glass")
-        show(later="dots = number", run_time=1.2)
+        show = partial(self.show, ". Kt .\nQ dots number", stands="glass")
+        show(later="dots number", run_time=1.2)
         self.wait_for("every")
         show(reveal="dots", later="number")
-        query, key = self._lit(self.query), self._lit(self.key)
-        crossing = np.maximum(np.minimum(query[:, None], key), DIM * 0.6)
+        query, key = self._lit(self.query, DARK), self._lit(self.key, DARK)
+        crossing = np.where(np.outer(query, key) == 1, 1.0, DIM)
         lit = {"Q": query[:, None], "Kt": key, "dots": crossing, WORDS: query, COLUMN_WORDS: key}
         show(lit=lit, run_time=0.8)
-        cell, label = self.parts["dots"].cells.cell(*match), self.parts["number"].whole
-        start, end = cell.center + cell.width / 2 * RIGHT, label.get_left() + 0.15 * LEFT
-        self.play(Create(Line(start, end, color=self.theme.ink, stroke_width=self.theme.line)))
+        theme, cells = self.theme, {name: self.parts[name].cells for name in ("Q", "Kt", "dots")}
+        cell, label = cells["dots"].cell(*match), self.parts["number"].whole
+        row, column = cells["Q"].row(self.query), cells["Kt"].column(self.key)
+        ways = (
+            ((row.right, row.y), (cell.left, cell.y), theme.query),
+            ((column.x, column.bottom), (cell.x, cell.top), theme.key),
+            ((cell.right, cell.y), (label.get_left()[0] - 0.15, label.get_y()), theme.ink),
+        )
+        lines = [
+            Line((*start, 0.02), (*end, 0.02), color=colour, stroke_width=theme.bold)
+            for start, end, colour in ways
+        ]
+        self.play(*map(Create, lines))
 
-    @beat(title="Scale and mask")
+    @beat(title="The future is masked")
     def scale_and_mask(self) -> None:
         """{scaling}: these are the scores. And the [future] is cut away: it isn’t written yet."""
-        wide, count, theme = 6.0 if self.frame.tall else 10.0, self.layer.count, self.theme
+        wide, count, theme = 6.0 if self.frame.tall else 9.0, self.layer.count, self.theme
         matrix = replace(self._matrix("scores"), masked=None)
-        rows = Rows(matrix, width=wide, height=1.6, gap=0.95, depth=0.5, words=())
+        rows = Rows(matrix, width=wide, height=1.2, gap=wide / count, depth=0.5, words=())
+        names = []
+        for word, row in zip(self.words, rows, strict=True):
+            name = number_at(word, (0, 0, row.points[0, 2]), "floor", size=0.5 * wide / count)
+            names.append(name.shift((-wide / 2 - 0.4 - name.get_right()[0]) * RIGHT))
         best = rows[self.query].bar(self.key)
-        names = [
-            number_at(self.pair["query"], rows[self.query].at((-wide / 2 - 1, 0, 0)), size=0.6),
-            number_at(self.pair["key"], (best[0], 0, 0.9), "floor", size=0.7),
-        ]
         scaled = scaling_of(self.head, self.query, self.key)
-        away = best + wide / 5 * RIGHT + 1.5 * (UP + IN)
-        size = 0.4 if self.frame.tall else 0.55
-        number = number_at(scaled, away + 1.6 * RIGHT + 0.3 * UP, size=size)
-        notes = ", ".join(score_notes(self.head))
-        at = (wide / 4, 0, -0.8 * count)
-        told = [number_at(notes, at, "floor", size=0.7, colour=theme.muted)]
-        tether = Line(best, away, stroke_width=theme.line, color=theme.ink)
-        seen = self.see_from("balcony", *rows, *names, number)
+        number = number_at(scaled, best + 0.7 * UP, size=0.5)
+        notes = [
+            number_at(text, (wide / 4, 0, 1 + 0.7 * i), "floor", size=0.5, colour=theme.muted)
+            for i, text in enumerate(score_notes(self.head))
+        ]
+        written = number_at(_("the future"), (wide / 4, 0, -0.62 * wide), "floor", size=0.9)
+        seen = self.see_from("bird", *rows, *names)
         growing = (row.grow() for row in rows)
         self.play(seen, *self.leave(), *growing, *map(Appear, names), run_time=2.0)
-        self.play(Appear(number), Appear(tether))
+        self.play(*map(Appear, (number, *notes)))
         self.wait_for("future")
         past, future, ghosts = list[Relief](), list[Relief](), list[Mobject]()
         for row, masked in zip(rows, self.head.causal_mask, strict=True):
@@ -463,9 +478,9 @@ class Attention(Stage):
             (left, _low, back), (right, _high, near) = part.extent
             ghosts.append(Ghost(part, (left, 0, back), (right, 0, near)))
         sinking = (part.animate.stretch(FLAT, 1, about_point=part.points[0]) for part in future)
-        self.play(*sinking, *map(Appear, (*ghosts, *told) if notes else ghosts))
+        self.play(*sinking, Vanish(number), *map(Appear, ghosts))
         self.remove(*future)
-        self.play(self.light_up(away + 1.6 * RIGHT + 1.5 * UP))
+        self.play(self.light_up(best), Appear(written))
 
     # The pattern
 
@@ -474,20 +489,20 @@ class Attention(Stage):
         """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
         more: “{key}” gets {share}."""
         tall, theme = self.frame.tall, self.theme
-        slabs = self._sentence(gap=0.2, key=self.key)
+        slabs = self._sentence(gap=0.2, others=theme.stone, key=self.key)
         for slab in slabs.values():
             slab.shift([-2.6, 0, 0] if tall else [0, 0, -1.3])
-        slabs[self.key].is_light = True
+            slab.is_light = True
         # What is no single word has no score of its own.
         keys = [name for name in slabs if isinstance(name, int)]
         scores = self.head.scores[self.query, keys]
         high = 1.4 if tall else 2.2
-        towers = Bars(scores, [slabs[key] for key in keys], role="pattern", height=high, side=0.6)
+        towers = Bars(scores, [slabs[key] for key in keys], role="scores", height=high, side=0.6)
         matrix = self._matrix("scaled")
         for tower, key in zip(towers, keys, strict=True):
             tower.source = matrix.source.part((self.query, self.query + 1), (key, key + 1))
+            tower.is_light = True
         tower = towers[keys.index(self.key)]
-        tower.is_light = True
         ends = [slab.points[0] for slab in slabs.values()]
         shares = [each.share for each in self.looked]
         size = math.dist(ends[0], ends[-1]) + 0.6, 0.12, 1.0
@@ -550,13 +565,13 @@ class Attention(Stage):
         lit.is_light = asks.is_light = True
         source = self._matrix("pattern").source
         arcs = [Arc(asks, slabs[each.name], each.share, source=source) for each in others]
-        at = lit.points[0] + (2.6 * RIGHT + 0.3 * OUT if tall else 0.9 * LEFT + 1.5 * OUT)
+        at = (lit.top + asks.top) / 2 + (1.0 if tall else 2.0) * UP + 0.8 * RIGHT
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
-        number = number_at(share, at, "floor", size=1.3)
+        number = number_at(share, at, size=1.0)
         seen = self.see_from("gallery", *slabs.values(), *arcs, number)
         self.play(seen, *self._bring(slabs), run_time=2.0)
-        lamp = self.light_up(number.get_center() + (1.6 * RIGHT + 1.2 * IN if tall else 1.2 * OUT))
-        self.play(*(arc.grow() for arc in arcs), lamp, run_time=1.4)
+        growing = (arc.grow() for arc in arcs)
+        self.play(*growing, self.light_up(asks), run_time=1.4)
         self.play(Appear(number))
 
     # Values and z
@@ -568,18 +583,24 @@ class Attention(Stage):
         slabs, rows = self._field("V", 1.1)
         row, slab = rows[self.key], slabs[self.key]
         front = slabs[self.query].points[0] + (2 * GAP + 0.4) * OUT
-        _low, (right, high, _near) = slab.extent
-        name = Slab(_("mix"), width=2 * right, height=high).put(front)
+        name = number_at(_("mix"), front + 0.6 * UP, size=0.8)
         wide = float(np.ptp(row.extent[:, 0]))
         look = {"width": wide, "role": "pattern", "unit": row.unit}
         mixed = Relief.of(self._matrix("z"), self.query, **look).put((0, 0.6, front[2]))
-        for body in (row, slab, mixed, name):
+        for body in (row, slab, mixed):
             body.is_light = True
         glow(mixed, 0.5)
-        weight = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         ahead = front[2] - GAP - row.points[0, 2]
-        number = number_at(weight, (wide / 2 + 1.4, 0.9, front[2] - 1.2), size=SHARE)
-        seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, number)
+        numbers = []
+        for each in self.looked:
+            if each.name in rows and each.share >= TOLD:
+                where, word = each.positions, each.word
+                text = fact("weight", each.share, format_share, beside=word, positions=where)
+                is_key = each.name == self.key
+                x, y, z = rows[each.name].at((wide / 2 + (1.7 if is_key else 0.9), 0.3, 0))
+                at = (x, y + 0.5, z + ahead) if is_key else (x, y, z)
+                numbers.append(number_at(text, at, size=SHARE if is_key else 0.45))
+        seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, *numbers)
         growing = (each.grow() for each in rows.values())
         self.play(seen, *self._bring(slabs), *growing, run_time=2.4)
         self.wait_for("share")
@@ -590,7 +611,7 @@ class Attention(Stage):
         ]
         forward = (body.animate.shift([0, 0, ahead]) for body in (row, slab))
         lamp = self.light_up((wide / 2, 0.9, front[2] - 1.0))
-        self.play(*forward, *dimmed, lamp, Appear(number))
+        self.play(*forward, *dimmed, lamp, *map(Appear, numbers))
         threads = [
             Threads(rows[each.name], mixed, opacity=0.6 * each.share)
             for each in self.looked
@@ -611,19 +632,19 @@ class Attention(Stage):
         answers.is_light = True
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         arcs = [
-            Arc(asks, answers, FAINT, colour=theme.query),
-            Arc(answers, gives, self.share),
+            Arc(asks, answers, ASKING, colour=theme.query),
+            Arc(answers, gives, self.share, rise=2.4),
             Arc(gives, asks, self.share, colour=theme.value),
         ]
         above = (gives.top + asks.top) / 2 + 1.2 * RIGHT + 2.2 * UP
         aside = answers.top + 1.2 * LEFT + 1.3 * UP + 1.5 * IN
         said = [
-            number_at(text, at, lies, size=0.8, colour=colour)
-            for text, at, lies, colour in (
-                (_("asks"), asks.points[0] + 3 * LEFT + 0.4 * OUT, "floor", theme.query),
-                (_("answers"), answers.points[0] + 0.4 * LEFT + 1.2 * OUT, "floor", theme.key),
-                (share, aside, "air", theme.ink),
-                (_("gives"), above, "air", theme.value),
+            number_at(text, at, size=0.7, colour=colour)
+            for text, at, colour in (
+                (_("asks"), asks.top + 0.5 * UP + 2.6 * RIGHT, theme.query),
+                (_("answers"), answers.points[0] + 0.7 * DOWN + OUT, theme.key),
+                (share, aside, theme.ink),
+                (_("gives"), above, theme.value),
             )
         ]
         row = [*words.values()]
@@ -632,7 +653,7 @@ class Attention(Stage):
         self.play(seen, *self._bring(words), Appear(asks), run_time=1.6)
         self.play(arcs[0].grow(), Appear(said[0]))
         self.wait_for("answers")
-        self.play(Appear(said[1]), self.light_up(said[1].get_center() + OUT))
+        self.play(Appear(said[1]), self.light_up(asks))
         self.wait_for("values")
         self.play(arcs[1].grow(), Appear(gives), Appear(said[2]))
         self.play(arcs[2].grow(), Appear(said[3]))
@@ -648,9 +669,10 @@ class Attention(Stage):
             at = (near * 0.62, 0, 1.15 * right) if self.frame.tall else (right, 0, near)
             panes[name] = pane = Pane(matrix, height=TALL, width=width).put(at)
             pane.is_light = True
-            title = Symbol(matrix.symbol) if matrix.symbol else Label(matrix.name)
-            title.set_color(matrix.colour or self.theme.ink)
-            put(title.scale_to_fit_height(0.65), pane, (0, TALL + 0.5, 0), RIGHT, UP)
+            colour = matrix.colour or self.theme.ink
+            title = Label(matrix.name, colour=colour) if matrix.name else Symbol(matrix.symbol)
+            title.set_color(colour).scale_to_fit_height(0.55 if matrix.name else 0.65)
+            put(title, pane, (0, TALL + 0.5, 0), RIGHT, UP)
             if matrix.rows == TOKEN:
                 row = self.key if name in "KV" else self.query
                 relief = Relief.of(matrix, row, width=width, height=0.6, depth=0.05)
@@ -683,6 +705,10 @@ class Attention(Stage):
         )
         half = (b - a) * ahead / 2
         line = CubicBezier(a, a + half, b - half, b, stroke_color=self.theme.lamp)
+        aside = 0.2 * np.cross(UP, ahead)
+        tip = [b - 0.4 * ahead + aside, b, b - 0.4 * ahead - aside]
+        for first, last in pairwise(tip):
+            line.start_new_path(first).add_line_to(last)
         return line.set_stroke(width=self.theme.bold)
 
 

@@ -67,7 +67,7 @@ MEANINGS = {
     "rotated query": {"q_rot", "q", "converted_queries"},
     "query": {"q", "q_rot", "converted_queries"},
     "new query": {"latent_queries"},
-    "weights": {"W_UK", "latent.W_UK", "mla.W_UK"},
+    "weights": {"W_UK", "latent.W_UK", "mla.W_UK", "W_Q"},
     "attention": {"latent_pattern"},
     "mix of latents": {"mixed_latents"},
     "rebuilt keys": {"latent_keys"},
@@ -389,7 +389,11 @@ WORDS: dict[str, Condition] = {
         figure("product of", "product"),
     ),
     "All dot products": shows(QUERIES, KEYS, {"dot_products"}),
-    "Scale and mask": shows({"scores"}),
+    "{agree} {operation} {disagree} =": both(
+        figure("agree", "agree"), figure("disagree", "disagree")
+    ),
+    "The future is masked": shows({"scores"}),
+    "the future": free,
     "{dot} {sign}{factor} {equals} {score}": both(
         figure("dot", "dot"), figure("scaled", "score"), figure("scale", "factor")
     ),
@@ -530,9 +534,12 @@ WRITTEN = {
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
-    **dict.fromkeys(("dot", "asked", "answered", "product", "score"), r"[−\d.,]+"),
+    **dict.fromkeys(
+        ("dot", "asked", "answered", "product", "score", "agree", "disagree"), r"[−\d.,]+"
+    ),
     "sign": r"/ √|× ",
     "equals": "[=≈]",
+    "operation": "[−+]",
     "old_sets": r"\d+ [^\d]+",
     **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),
 }

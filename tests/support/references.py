@@ -181,7 +181,7 @@ def agreeing(stage: Stage) -> float:
 
 @fact("disagree")
 def disagreeing(stage: Stage) -> float:
-    return dot(stage) - agreeing(stage)
+    return abs(dot(stage) - agreeing(stage))
 
 
 @fact("together")
