@@ -29,7 +29,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 
 MOST, FEWEST = 8, 4  # words that a query looks at and that stand by themselves
-LETTERS = 40  # that all of these have together, unless they are few
+LETTERS = 34  # that all of these have together, unless they are few
 APART = 6  # two printed products are farther apart than this part of all
 TOWER = np.array([2.2, 0.8])  # width and depth of a tower of products, in scene units
 DARKER = 0.86  # light of every second slice of a tower
@@ -74,7 +74,7 @@ def looked_at(view: HeadView, query: int, key: int) -> list[Looked]:
     shares = view.pattern_rows[query]
     seen = np.flatnonzero(~view.causal_mask[query]).tolist()
     ranked = sorted(seen, key=lambda row: (row not in (query, key), -shares[first + row]))
-    letters = np.cumsum([len(layer.words[row]) for row in ranked])
+    letters = np.cumsum([len(layer.words[row].strip()) for row in ranked])
     count = max(FEWEST, int((letters <= LETTERS).sum()))
     alone = sorted(ranked[: min(MOST, count)])
 

@@ -80,6 +80,7 @@ GAP, AHEAD = 1.75, 1.0  # between rows, and how far one of them steps forward, i
 DARK = 0.25  # light of rows of a matrix that are not meant
 DIM = 0.45  # light of numbers that are not worked out
 SHARE = 0.9  # size of the share that a key gets, in scene units
+NAMED = 10  # rows that all have names
 TOLD = 0.04  # least share that has a number beside its row
 DIMMEST = 0.25  # presence of the values of a word with no share
 
@@ -89,13 +90,13 @@ HIGH = 0.8  # of the longest bar of a row that stands up from a pane, in scene u
 PLAN = {
     "X": (-6.6, 0.0, 3.0),
     "C": (-2.8, 2.2, 2.2),
-    "W_Q": (-2.8, -5.0, 2.2),
+    "W_Q": (-2.8, -5.8, 2.2),
     "W_K": (-2.8, 0.0, 2.2),
-    "W_V": (-2.8, 5.0, 2.2),
-    "Q": (0.8, -5.0, 2.2),
+    "W_V": (-2.8, 5.8, 2.2),
+    "Q": (0.8, -5.8, 2.2),
     "K": (0.8, 0.0, 2.2),
-    "V": (0.8, 5.0, 2.2),
-    "pattern": (4.6, -2.5, 2.6),
+    "V": (0.8, 5.8, 2.2),
+    "pattern": (4.6, -2.9, 2.6),
     "z": (8.0, 1.2, 2.6),
 }
 """Where each matrix of a head stands, to the right and to the eye, and how wide it is."""
@@ -278,7 +279,7 @@ class Attention(Stage):
             for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
         ]
         labels = [
-            number_at(text, front.top + (1.0 if tall else 0.7) * UP, size=0.65, colour=colour)
+            number_at(text, front.top + (1.0 if tall else 0.7) * UP, size=0.5, colour=colour)
             for text, front, colour in (
                 (_("“Who goes with me?”"), fronts[0], theme.query),
                 (_("“I do”"), fronts[1], theme.key),
@@ -358,7 +359,17 @@ class Attention(Stage):
             body.is_light = True
         closed = ((asks, heights[0]), (answers, heights[1]), (products, heights[2]))
         dimmed, worked = self._work_out(*(row.copy().put((0, y, 0)) for row, y in closed))
-        seen = self.see_from("stalls", *slabs.values(), asks, answers, whole, *worked)
+        agree, others, dot = (
+            fact(of, value, partial(format_decimal, digits=digits), beside="pattern")
+            for of, value in (("agree", sums[0]), ("disagree", abs(sums[1])), ("dot", sums[2]))
+        )
+        sign = MINUS if sums[1] < 0 else "+"
+        above = whole.top + 0.4 * UP
+        line = number_at(f"{agree} {sign} {others} =", above, size=0.4 if tall else 0.45)
+        total = Label(dot, size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
+        _low, (_right, top, near) = stays.extent
+        put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
+        seen = self.see_from("stalls", *slabs.values(), asks, answers, whole, line, *worked)
         self.play(seen, *self._bring(slabs), asks.grow(), answers.grow(), run_time=1.6)
         self.play(*(row.animate.put((0, y, 0)) for row, y in closed[:2]), run_time=1.4)
         self.wait_for("number")
@@ -369,16 +380,6 @@ class Attention(Stage):
         self.wait_for("add")
         tower.points = products.points.copy()
         self.add(tower)
-        agree, others, dot = (
-            fact(of, value, partial(format_decimal, digits=digits))
-            for of, value in (("agree", sums[0]), ("disagree", abs(sums[1])), ("dot", sums[2]))
-        )
-        sign = MINUS if sums[1] < 0 else "+"
-        above = whole.top + 0.4 * UP
-        line = number_at(f"{agree} {sign} {others} =", above, size=0.4 if tall else 0.5)
-        total = Label(dot, size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
-        _low, (_right, top, near) = stays.extent
-        put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
         ghost = Ghost(whole, stays.extent[1] * [-1, 1, -1])
         self.play(Transform(tower, whole))
         cut_off = Transform(tower, stays), self.light_up(stays)
@@ -449,18 +450,20 @@ class Attention(Stage):
         matrix = replace(self._matrix("scores"), masked=None)
         rows = Rows(matrix, width=wide, height=1.2, gap=wide / count, depth=0.5, words=())
         names = []
-        for word, row in zip(self.words, rows, strict=True):
-            name = number_at(word, (0, 0, row.points[0, 2]), "floor", size=0.5 * wide / count)
-            names.append(name.shift((-wide / 2 - 0.4 - name.get_right()[0]) * RIGHT))
+        for i, (word, row) in enumerate(zip(self.words, rows, strict=True)):
+            if count <= NAMED or i == self.query:
+                size = 0.56 * wide / min(count, NAMED)
+                name = number_at(word, (0, 0, row.points[0, 2]), "floor", size=size)
+                names.append(name.shift((-wide / 2 - 0.4 - name.get_right()[0]) * RIGHT))
         best = rows[self.query].bar(self.key)
         scaled = scaling_of(self.head, self.query, self.key)
-        number = number_at(scaled, best + 0.7 * UP, size=0.5)
+        number = number_at(scaled, (wide / 4, 1.6, best[2]), size=0.5)
         notes = [
             number_at(text, (wide / 4, 0, 1 + 0.7 * i), "floor", size=0.5, colour=theme.muted)
             for i, text in enumerate(score_notes(self.head))
         ]
         written = number_at(_("the future"), (wide / 4, 0, -0.62 * wide), "floor", size=0.9)
-        seen = self.see_from("bird", *rows, *names)
+        seen = self.see_from("bird", *rows, *names, *notes, written)
         growing = (row.grow() for row in rows)
         self.play(seen, *self.leave(), *growing, *map(Appear, names), run_time=2.0)
         self.play(*map(Appear, (number, *notes)))
@@ -489,7 +492,7 @@ class Attention(Stage):
         """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
         more: “{key}” gets {share}."""
         tall, theme = self.frame.tall, self.theme
-        slabs = self._sentence(gap=0.2, others=theme.stone, key=self.key)
+        slabs = self._sentence(gap=0.12, others=theme.stone, key=self.key)
         for slab in slabs.values():
             slab.shift([-2.6, 0, 0] if tall else [0, 0, -1.3])
             slab.is_light = True
@@ -512,7 +515,7 @@ class Attention(Stage):
         strip = Strip(shares, [each.word for each in self.looked], size=size, source=source)
         strip.put((2.2, 0, 0) if tall else (0, 0, 2.4), turn=-90 if tall else 0)
         flow = Flow([*slabs.values()], strip)
-        beside = [-0.9, -0.2, 0] if tall else [0, 0.3, 0]
+        beside = [-1.3, -0.2, 0] if tall else [0, 0.3, 0]
         numbers = []
         for i, (key, score) in enumerate(zip(keys, scores, strict=True)):
             write = partial(format_decimal, digits=1)
@@ -593,7 +596,7 @@ class Attention(Stage):
         ahead = front[2] - GAP - row.points[0, 2]
         numbers = []
         for each in self.looked:
-            if each.name in rows and each.share >= TOLD:
+            if each.name in rows and each.name != self.query and each.share >= TOLD:
                 where, word = each.positions, each.word
                 text = fact("weight", each.share, format_share, beside=word, positions=where)
                 is_key = each.name == self.key
@@ -623,7 +626,7 @@ class Attention(Stage):
     def one_head(self) -> None:
         """“{query}” asks, “{key}” [answers], and gives its [values]: that is {all}."""
         tall, theme, key, query = self.frame.tall, self.theme, self.key, self.query
-        words = self._sentence(1.0 if tall else 1.5, key=key)
+        words = self._sentence(1.3 if tall else 1.5, key=key)
         del words[query]
         answers = words[key]
         asks = self._speaker(query, "query", (1.8, 0, 7.5) if tall else (7.6, 0, 4.0), turn=-14)
@@ -637,7 +640,7 @@ class Attention(Stage):
             Arc(gives, asks, self.share, colour=theme.value),
         ]
         above = (gives.top + asks.top) / 2 + 1.2 * RIGHT + 2.2 * UP
-        aside = answers.top + 1.2 * LEFT + 1.3 * UP + 1.5 * IN
+        aside = answers.top + (gives.extent[1, 0] - 0.4) * LEFT + 1.3 * UP + 1.5 * IN
         said = [
             number_at(text, at, size=0.7, colour=colour)
             for text, at, colour in (
@@ -671,7 +674,7 @@ class Attention(Stage):
             pane.is_light = True
             colour = matrix.colour or self.theme.ink
             title = Label(matrix.name, colour=colour) if matrix.name else Symbol(matrix.symbol)
-            title.set_color(colour).scale_to_fit_height(0.55 if matrix.name else 0.65)
+            title.set_color(colour).scale_to_fit_height(0.6)
             put(title, pane, (0, TALL + 0.5, 0), RIGHT, UP)
             if matrix.rows == TOKEN:
                 row = self.key if name in "KV" else self.query
