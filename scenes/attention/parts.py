@@ -28,7 +28,7 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-MOST, FEWEST = 8, 4  # words that a query looks at and that stand by themselves
+MOST, FEWEST = 8, 3  # words that a query looks at and that stand by themselves
 LETTERS = 34  # that all of these have together, unless they are few
 APART = 6  # two printed products are farther apart than this part of all
 TOWER = np.array([2.2, 0.8])  # width and depth of a tower of products, in scene units

@@ -428,7 +428,7 @@ class Attention(Stage):
         query, key = self._lit(self.query, DARK), self._lit(self.key, DARK)
         crossing = np.where(np.outer(query, key) == 1, 1.0, DIM)
         lit = {"Q": query[:, None], "Kt": key, "dots": crossing, WORDS: query, COLUMN_WORDS: key}
-        show(lit=lit, run_time=0.8)
+        show(lit=lit, titles="Q Kt", run_time=0.8)
         theme, cells = self.theme, {name: self.parts[name].cells for name in ("Q", "Kt", "dots")}
         cell, label = cells["dots"].cell(*match), self.parts["number"].whole
         row, column = cells["Q"].row(self.query), cells["Kt"].column(self.key)
@@ -505,7 +505,7 @@ class Attention(Stage):
         for tower, key in zip(towers, keys, strict=True):
             tower.source = matrix.source.part((self.query, self.query + 1), (key, key + 1))
             tower.is_light = True
-        tower = towers[keys.index(self.key)]
+        tower = glow(towers[keys.index(self.key)], 0.6)
         ends = [slab.points[0] for slab in slabs.values()]
         shares = [each.share for each in self.looked]
         size = math.dist(ends[0], ends[-1]) + 0.6, 0.12, 1.0
@@ -600,8 +600,8 @@ class Attention(Stage):
                 where, word = each.positions, each.word
                 text = fact("weight", each.share, format_share, beside=word, positions=where)
                 is_key = each.name == self.key
-                x, y, z = rows[each.name].at((wide / 2 + (1.7 if is_key else 0.9), 0.3, 0))
-                at = (x, y + 0.5, z + ahead) if is_key else (x, y, z)
+                x, y, z = rows[each.name].at((wide / 2 + (1.9 if is_key else 0.9), 0.3, 0))
+                at = (x, y - 0.2, z + ahead) if is_key else (x, y, z)
                 numbers.append(number_at(text, at, size=SHARE if is_key else 0.45))
         seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, *numbers)
         growing = (each.grow() for each in rows.values())
@@ -629,6 +629,8 @@ class Attention(Stage):
         words = self._sentence(1.3 if tall else 1.5, key=key)
         del words[query]
         answers = words[key]
+        if tall:  # what comes after it would stand before its words
+            words = dict([*words.items()][: [*words].index(key) + 1])
         asks = self._speaker(query, "query", (1.8, 0, 7.5) if tall else (7.6, 0, 4.0), turn=-14)
         behind = [3.6, 0, -3.0] if tall else [2.6, 0, -3.0]
         gives = self._speaker(key, "value", answers.points[0] + behind)
@@ -641,11 +643,12 @@ class Attention(Stage):
         ]
         above = (gives.top + asks.top) / 2 + 1.2 * RIGHT + 2.2 * UP
         aside = answers.top + (gives.extent[1, 0] - 0.4) * LEFT + 1.3 * UP + 1.5 * IN
+        below = answers.points[0] + 0.7 * DOWN + OUT + (1.6 * LEFT if tall else 0)
         said = [
             number_at(text, at, size=0.7, colour=colour)
             for text, at, colour in (
                 (_("asks"), asks.top + 0.5 * UP + 2.6 * RIGHT, theme.query),
-                (_("answers"), answers.points[0] + 0.7 * DOWN + OUT, theme.key),
+                (_("answers"), below, theme.key),
                 (share, aside, theme.ink),
                 (_("gives"), above, theme.value),
             )
@@ -674,7 +677,7 @@ class Attention(Stage):
             pane.is_light = True
             colour = matrix.colour or self.theme.ink
             title = Label(matrix.name, colour=colour) if matrix.name else Symbol(matrix.symbol)
-            title.set_color(colour).scale_to_fit_height(0.6)
+            title.set_color(colour).scale_to_fit_height(0.68)
             put(title, pane, (0, TALL + 0.5, 0), RIGHT, UP)
             if matrix.rows == TOKEN:
                 row = self.key if name in "KV" else self.query
