@@ -17,7 +17,7 @@ from filmkit.pictures.bodies import Relief
 
 __all__ = [
     "Looked",
-    "largest_products",
+    "largest_product",
     "looked_at",
     "piled",
     "projection_notes",
@@ -30,7 +30,6 @@ Array = npt.NDArray[np.float64]
 
 MOST, FEWEST = 8, 3  # words that a query looks at and that stand by themselves
 LETTERS = 34  # that all of these have together, unless they are few
-APART = 6  # two printed products are farther apart than this part of all
 TOWER = np.array([2.2, 0.8])  # width and depth of a tower of products, in scene units
 DARKER = 0.86  # light of every second slice of a tower
 
@@ -123,22 +122,14 @@ def piled(products: Relief, *, cut: bool) -> Body:
     return Body(boxes, colours, layers=np.arange(len(boxes)))
 
 
-def largest_products(view: HeadView, query: int, key: int) -> list[int]:
-    """Return the channels of the largest product above zero, and of the largest below.
+def largest_product(view: HeadView, query: int, key: int) -> int:
+    """Return the channel whose product is the largest of those that are right as printed.
 
-    Only such are taken whose printed factors make the printed product, and which stand apart.
+    Factors are printed with two decimals, and the product with one.
     """
     q, k = view.q_used[query], view.k_used[key]
-    found: list[int] = []
-    for sign in (1, -1):
-        for channel in np.argsort(-sign * q * k, kind="stable"):
-            a, b = q[channel], k[channel]
-            as_printed = round(round(a, 2) * round(b, 2), 1) == round(a * b, 1)
-            apart = all(abs(channel - other) > len(q) // APART for other in found)
-            if sign * a * b > 0 and as_printed and apart:
-                found.append(int(channel))
-                break
-    return found
+    printed = np.round(np.round(q, 2) * np.round(k, 2), 1) == np.round(q * k, 1)
+    return int(np.where(printed, q * k, -np.inf).argmax())
 
 
 def sums_of(view: HeadView, query: int, key: int) -> tuple[tuple[float, float, float], int]:

@@ -58,7 +58,7 @@ from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import quiet
 from scenes.attention.parts import (
-    largest_products,
+    largest_product,
     looked_at,
     piled,
     projection_notes,
@@ -386,31 +386,27 @@ class Attention(Stage):
         self.play(*cut_off, *map(Appear, (ghost, line, total)))
 
     def _work_out(self, *rows: Relief) -> tuple[list[Relief], list[Mobject]]:
-        """Return a query, a key and their products of which the largest product stands out.
+        """Return a query, a key and their products, of which the largest product stands out.
 
         The second value is the numbers that make it.
         """
-        theme, channels = self.theme, largest_products(self.head, self.query, self.key)[:1]
-        count, written = self.head.q_used.shape[1], list[Mobject]()
-        for row in rows:
-            rest = np.delete(np.arange(len(row.colours)), [row.first + c for c in channels])
-            row.colours[rest] *= DIM
-        for channel in channels:
-            way = Line(rows[0].bar(channel), rows[-1].bar(channel), color=theme.ink)
-            written.append(way.set_stroke(width=theme.line, opacity=DIM))
-            # Beside the line, where more room is.
-            aside = 0.9 if 2 * channel < count else -0.9
-            for row, of, sign, digits in zip(
-                rows, ("query", "key", ""), ("", "× ", "= "), (2, 2, 1), strict=True
-            ):
-                assert row.values is not None
-                value = float(row.values[channel])
-                given = {"of": of, "channel": channel} if of else {"channel": channel}
-                write = partial(format_decimal, digits=digits)
-                text = fact("channel" if of else "product of", value, write, **given)
-                at = row.at((row.bar(channel)[0] + aside, LABELS * np.sign(value), 0.2))
-                colour = theme.role(of) if of else theme.ink
-                written.append(number_at(sign + text, at, size=0.45, colour=colour))
+        theme, channel = self.theme, largest_product(self.head, self.query, self.key)
+        way = Line(rows[0].bar(channel), rows[-1].bar(channel), color=theme.ink)
+        written: list[Mobject] = [way.set_stroke(width=theme.line, opacity=DIM)]
+        # Beside the line, where more room is.
+        aside = 0.9 if 2 * channel < self.head.q_used.shape[1] else -0.9
+        for row, of, sign, digits in zip(
+            rows, ("query", "key", ""), ("", "× ", "= "), (2, 2, 1), strict=True
+        ):
+            row.colours[np.arange(len(row.colours)) != row.first + channel] *= DIM
+            assert row.values is not None
+            value = float(row.values[channel])
+            given = {"of": of, "channel": channel} if of else {"channel": channel}
+            write = partial(format_decimal, digits=digits)
+            text = fact("channel" if of else "product of", value, write, **given)
+            at = row.at((row.bar(channel)[0] + aside, LABELS * np.sign(value), 0.2))
+            colour = theme.role(of) if of else theme.ink
+            written.append(number_at(sign + text, at, size=0.45, colour=colour))
         return [*rows], written
 
     @beat(title="All dot products")

@@ -22,7 +22,7 @@ from filmkit.pictures.bodies import Relief
 from filmkit.pictures.flows import Arc, Strip
 from filmkit.render.manim_config import changed_config
 from scenes.attention.parts import (
-    largest_products,
+    largest_product,
     looked_at,
     piled,
     scaling_of,
@@ -218,7 +218,7 @@ def test_a_product_is_that_of_its_factors_as_they_are_printed(kind: str) -> None
     view = head_of(trace_of_kind(kind))
     query, key = best_match(view)
     q, k = view.q_used[query], view.k_used[key]
-    channel, *_others = largest_products(view, query, key)
+    channel = largest_product(view, query, key)
     factors = [read(format_decimal(row[channel], 2)) for row in (q, k)]
     printed = read(format_decimal(q[channel] * k[channel], 1))
     assert round(factors[0] * factors[1], 1) == pytest.approx(printed)
