@@ -30,7 +30,6 @@ CAPTION_STRIP = 0.11
 
 NOTE_LINE = 0.44  # height of a line of notes at the top of the frame, in scene units
 MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
-ASLANT = 1.06  # by how much the smallest text is larger than that
 AIR = 1.03  # factor on the size of what the camera comes close to, for some air around it
 WIDE = 1.5  # a frame with a larger ratio of width to height is wide
 NARROW = 11.0  # a frame up to this width, in scene units, has two lines of notes, not one
@@ -228,9 +227,9 @@ class Frame:
     def min_text_size(self) -> float:
         """Size of the smallest text that can be read, as a fraction of `FRAME_HEIGHT`.
 
-        It is 2 % of the shorter side, and a little more for pictures that are seen aslant.
+        It is 2 % of the shorter side.
         """
-        return ASLANT * MIN_TEXT * self.shorter_side / FRAME_HEIGHT
+        return MIN_TEXT * self.shorter_side / FRAME_HEIGHT
 
     @property
     def safe(self) -> Box:

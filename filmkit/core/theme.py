@@ -157,7 +157,7 @@ class Theme:
     query: str = "#65c8d0"
     key: str = "#ffd35a"
     value: str = "#f28b66"
-    scores: str = "#c9c5bc"
+    scores: str = "#dcd8ce"
     pattern: str = "#ffffff"
     z: str = "#f2f0ea"
     latent: str = "#c77dff"
@@ -222,7 +222,8 @@ class Theme:
         if role == "pattern":
             return self.rising(self.pattern)
         hue = self.role(role or "ink")
-        negative = mixed(hue, *self.tint) if role else self.counter
+        # What is as white as the ink needs a colour of its own below zero.
+        negative = mixed(hue, *self.tint) if role not in ("", "scores") else self.counter
         return "/".join((negative, self.background, hue))
 
     def rising(self, colour: str) -> str:
@@ -278,7 +279,7 @@ LIGHT = replace(
     query="#0f7079",
     key="#8c7000",
     value="#8f1d2c",
-    scores="#57524b",
+    scores="#2b2823",
     pattern="#1d1b18",
     z="#1d1b18",
     latent="#7a2fc0",
@@ -305,7 +306,7 @@ PRINT = replace(
     query="#0b5a62",
     key="#6f5900",
     value="#8f1d2c",
-    scores="#45413c",
+    scores="#141210",
     pattern="#000000",
     z="#000000",
     latent="#5b1fa0",

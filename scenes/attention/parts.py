@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from filmkit.core.body import Body
 from filmkit.core.facts import claim, fact
@@ -25,8 +24,6 @@ __all__ = [
     "score_notes",
     "sums_of",
 ]
-
-Array = npt.NDArray[np.float64]
 
 MOST, FEWEST = 8, 3  # words that a query looks at and that stand by themselves
 LETTERS = 34  # that all of these have together, unless they are few

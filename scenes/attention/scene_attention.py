@@ -149,6 +149,7 @@ class Attention(Stage):
         self.facts |= named_facts(
             width=meta.d_model,
             **self.pair,
+            match=self.pair["key"],  # the same word, after it has been found
             offered=(tuple(self.words[place] for place in self._offered()), one_of),
             dot=(float(head.dot_products[query, key]), format_number),
             share=(self.share, spoken_weight),
@@ -262,9 +263,9 @@ class Attention(Stage):
         title="Queries ask, keys answer",
         ask="Which word does “{query}” look at: [{offered}]?",
         straight="Each row becomes a query and a key: loosely, one [asks], “Who goes with me?”, "
-        "and the other [answers], “I do”.",
+        "and that of “{key}” [answers], “I do”.",
         latent="By way of a short latent, each row becomes a query and a key: loosely, one [asks], "
-        "“Who goes with me?”, and the other [answers], “I do”.",
+        "“Who goes with me?”, and that of “{key}” [answers], “I do”.",
         answer="key",
     )
     def queries_and_keys(self) -> None:
@@ -288,9 +289,10 @@ class Attention(Stage):
         seen = self.see_from("stand", *[*words.values()][-6:], *fronts, *labels)
         self.play(seen, *self._bring(words), run_time=2.0)
         asks.is_light = answers.is_light = True
-        self.play(Transform(asks, fronts[0]), Transform(answers, fronts[1]), run_time=1.6)
+        self.play(Transform(asks, fronts[0]), run_time=1.6)
         self.wait_for("asks")
-        self.play(Appear(labels[0]), self.light_up(fronts[0]))
+        self.play(Appear(labels[0]), self.light_up(fronts[0]), run_time=1.4)
+        self.play(Transform(answers, fronts[1]), run_time=1.6)
         self.wait_for("answers")
         self.play(Appear(labels[1]), self.light_up(fronts[1]))
 
@@ -325,7 +327,7 @@ class Attention(Stage):
 
     @beat(title="Dot product")
     def a_query_meets_a_key(self) -> None:
-        """Does “{key}” fit, query and key, [number] by number? Where both point the same way, the
+        """Does “{match}” fit, query and key, [number] by number? Where both point the same way, the
         product stands up; [add] them all: {dot}."""
         tall, query, key = self.frame.tall, self.query, self.key
         q, k = self._matrix("Q"), self._matrix("K")
@@ -486,7 +488,7 @@ class Attention(Stage):
     @beat(title="Softmax")
     def softmax_of_a_row(self) -> None:
         """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
-        more: “{key}” gets {share}."""
+        more: “{match}” gets {share}."""
         tall, theme = self.frame.tall, self.theme
         slabs = self._sentence(gap=0.12, others=theme.stone, key=self.key)
         for slab in slabs.values():
@@ -537,7 +539,7 @@ class Attention(Stage):
 
     @beat(title="Attention")
     def the_pattern(self) -> None:
-        """That is attention: “{query}” throws light on what stands before it, most on “{key}”."""
+        """That is attention: “{query}” throws light on what stands before it, most on “{match}”."""
         tall = self.frame.tall
         others = [each for each in self.looked if each.name != self.query]
         slabs = self._sentence()
@@ -601,7 +603,8 @@ class Attention(Stage):
                 numbers.append(number_at(text, at, size=SHARE if is_key else 0.45))
         seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, *numbers)
         growing = (each.grow() for each in rows.values())
-        self.play(seen, *self._bring(slabs), *growing, run_time=2.4)
+        self.play(seen, *self._bring(slabs), run_time=2.0)
+        self.play(LaggedStart(*growing, lag_ratio=0.3), run_time=3.0)
         self.wait_for("share")
         dimmed = [
             Presence(rows[each.name], DIMMEST + (1 - DIMMEST) * math.sqrt(each.share))
@@ -620,7 +623,7 @@ class Attention(Stage):
 
     @beat(title="One head")
     def one_head(self) -> None:
-        """“{query}” asks, “{key}” [answers], and gives its [values]: that is {all}."""
+        """“{query}” asks, “{match}” [answers], and gives its [values]: that is {all}."""
         tall, theme, key, query = self.frame.tall, self.theme, self.key, self.query
         words = self._sentence(1.3 if tall else 1.5, key=key)
         del words[query]

@@ -14,11 +14,8 @@ from scenes.registry import SCENES
 from tests.support.checkout import SHIPPED
 
 EXPLAINED = {
-    ("scene_attention", "queries_and_keys"): "one query and one key are meant",
-    ("scene_attention", "transpose_the_keys"): "no score has been computed yet",
-    ("scene_attention", "a_query_meets_a_key"): "one query and one key are meant, no score yet",
-    ("scene_attention", "one_cell"): "one dot product has been computed, the others have not",
-    ("scene_attention", "a_weighted_mix"): "a row is as bright as its weight",
+    ("scene_attention", "make_the_queries"): "one row is meant",
+    ("scene_attention", "all_dot_products"): "one row and one column are meant",
     ("scene_heads", "one_head_on_a_card"): "what the mask removes",
     ("scene_heads", "all_heads_slide_in"): "what the mask removes",
     ("scene_heads", "some_share_keys_and_values"): "what the mask removes",

@@ -94,8 +94,6 @@ SAID_TOGETHER = {
         r"(?s)(?=.*\{)(?=.*\bGPU\b).*\b(full|fills?)\b",
         r"empty GPU",
     ),
-    # What words mean counts, too.
-    "a distance that counts": (r"distance counts", r"\b[Pp]laces\b"),
     "every number": (r"Every number in this film", r"worked out"),
     # There is more in a layer.
     "work in a layer": (r"multiply-adds in this layer", r"layer’s attention"),

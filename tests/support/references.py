@@ -123,7 +123,7 @@ def last_word(stage: Stage) -> str:
 # One head
 
 
-@fact("query", "key")
+@fact("query", "key", "match")
 def word_of_match(stage: Stage) -> set[str]:
     return {printable(stage.layer.words[i]) for i in best_match(stage.head)}
 

@@ -89,7 +89,7 @@ def test_every_colour_of_a_palette_has_a_true_name(theme: str) -> None:
         "key": "grey to yellow",
         "value": "grey to red" if paper else "grey to coral",
         "latent": "grey to violet",
-        "scores": "grey to green",
+        "scores": "blue to black" if paper else "blue to white",
         "": "blue to black" if paper else "blue to white",
         "pattern": "white to black" if paper else "black to white",
     }
