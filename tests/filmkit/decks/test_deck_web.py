@@ -24,6 +24,7 @@ from filmkit.decks.make import make_deck
 from filmkit.pictures.bodies import Relief
 from filmkit.render.manim_config import manim_config
 from filmkit.render.quality import QUALITIES, Quality
+from scenes.sparse.parts import attention_to_those_before
 from tests.support.browsing import Open, browser, opened, record_problems, wait_until
 from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.decks import HOLDS, STILL, speaker_of, with_films_without_end
@@ -292,13 +293,13 @@ def test_what_stands_for_all_words_before_is_no_channel(open_deck: Open) -> None
     trace = make_trace(n_tokens=14)
     given = (("query", 9), ("first", 7))
     place = (0, 1), (0, 1), 0
-    source = TensorSource(quantity="attention_to_those_before", index=place, given=given)
+    source = TensorSource(quantity=attention_to_those_before.__name__, index=place, given=given)
     panel = {"name": "", "tensor": None, "transposed": False, "index": place}
     panel["axes"] = axes_of(trace, source)
     page = open_deck(**STILL)
     page.evaluate("tokens => { cells.tokens = tokens; }", trace.meta.tokens)
     cell = "panel => cells.describe({ panel, row: 0, column: 0, value: 1 })[1]"
-    assert page.evaluate(cell, panel) == "all words before  ·  layer 0"
+    assert page.evaluate(cell, panel) == "all words before  ·  layer 0  ·  head 0"
 
 
 def test_there_is_no_tip_while_a_beat_plays(open_deck: Open) -> None:
