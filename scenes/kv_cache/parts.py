@@ -35,8 +35,6 @@ __all__ = [
     "token_to_scale",
 ]
 
-Array = npt.NDArray[np.float64]
-
 ROLES = "key", "value"
 STORED = {"key": "cached_keys", "value": "cached_values"}
 """Names of quantities: all that is kept of each role."""
