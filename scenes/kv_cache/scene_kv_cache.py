@@ -272,7 +272,7 @@ class KVCache(Stage):
         """Its query reads all [keys], for where to look, and all [values], for what to take. No
         [older] query is needed again, so only keys and values are [kept]: the KV cache."""
         keys, values, query = self.keys, self.values, self.query
-        size = 0.9 if self.frame.tall else 1.3
+        size = 0.72 if self.frame.tall else 1.3
         labels = [
             self._floor_word(role, text, rows[-1].points[0] - 0.1 * OUT, size)
             for role, text, rows in (("key", _("keys"), keys), ("value", _("values"), values))
@@ -303,7 +303,7 @@ class KVCache(Stage):
 
     @beat(title="Made once, or again and again")
     def token_by_token(self) -> None:
-        """With a cache, each new word makes one pair of keys and values: [{once}] for {words}.
+        """With a cache, each word’s key and value are made once: [{once}] pairs for {words}.
         [Without] one, each step makes {what}: [{again}]."""
         pitch, step, side = (1.08, 1.65, 0.51) if self.frame.tall else (1.95, 1.35, 0.75)
         places = [x * pitch * RIGHT + x * step * OUT for x in range(len(self.words))]
@@ -430,7 +430,8 @@ class KVCache(Stage):
     @beat(title="One token")
     def a_large_model(self) -> None:
         """In our model, one such slice takes [{bytes}]. DeepSeek-R1 has [{all_heads}] in
-        [{all_layers}]: if each kept its own keys and values, a token would take [{all_bytes}]."""
+        [{all_layers}]: if every head kept its own keys and values, a token would take
+        [{all_bytes}]."""
         self.published = (LARGE_NAME,)
         meta, tall = self.trace.meta, self.frame.tall
         number = KEY / LARGE.d_head
