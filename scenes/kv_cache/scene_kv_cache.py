@@ -458,6 +458,8 @@ class KVCache(Stage):
             self.light_up((small[0].middle + small[1].middle) / 2),
             run_time=2.6,
         )
+        for body in self.block[-2:]:
+            body.submobjects = []  # its numbers, which are not seen any more
         self.wait_for("bytes")
         self.play(*map(Appear, own_words), run_time=self.theme.tempo.small)
         seen = [*self.large, *small, *own_words, *words]

@@ -182,6 +182,11 @@ def body(*roles: str, among: Collection[str] = MATTER, over: bool = False) -> Co
     return holds
 
 
+def there(*roles: str) -> Condition:
+    """Bodies of all these roles are in the picture."""
+    return lambda seen, block, slots: {*roles} <= {thing.role for thing in seen.bodies}
+
+
 def coloured(role: str) -> Condition:
     """It has the colour of a role, and so has a body in the picture."""
 
@@ -404,6 +409,11 @@ WORDS: dict[str, Condition] = {
     "look at the start": panel("pattern", of=_has_habit("sink"), over=True),
     "drawn with this model’s {total}, repeated": figure("total", "total"),
     # scene_kv_cache
+    **dict.fromkeys(("The next word", "One token", "What is in the box?"), free),
+    "One new row": there("query", "key", "value"),
+    "KV cache": there("key", "value"),
+    "Made once, or again and again": free,
+    "The whole cache": panel("cached_keys", "cached_values"),
     "query": coloured("query"),
     **dict.fromkeys(("key", "keys"), coloured("key")),
     **dict.fromkeys(("value", "values"), coloured("value")),
