@@ -429,7 +429,7 @@ class KVCache(Stage):
 
     @beat(title="One token")
     def a_large_model(self) -> None:
-        """In our model, one such slice takes [{bytes}]. DeepSeek-R1 has [{all_heads}] in
+        """In our model, such a slice takes [{bytes}]. DeepSeek-R1 has [{all_heads}] in
         [{all_layers}]: if every head kept its own keys and values, a token would take
         [{all_bytes}]."""
         self.published = (LARGE_NAME,)
