@@ -90,7 +90,7 @@ class Drum(Group):
         self, slabs: Sequence[Slab], at: npt.ArrayLike, radius: float, turn: float
     ) -> None:
         super().__init__(*slabs)
-        self.slots = list(enumerate(slabs))
+        self.slots = [(number, slab, slab.copy()) for number, slab in enumerate(slabs)]
         self.step = ROUND / len(slabs)
         self.facing = turn
         ahead, self.right = turned(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]), turn)
@@ -101,10 +101,13 @@ class Drum(Group):
 
     def turn(self, degrees: float) -> None:
         """Let the first slab be so far from the front, upwards."""
-        for slot, slab in self.slots:
+        for slot, slab, made in self.slots:
             angle = np.radians(degrees + slot * self.step)
-            slab.put(self.front, turn=self.facing)
-            slab.rotate(-angle, axis=self.right, about_point=self.middle)
+            # From how it was made, so that it has the same bits on whichever way it came there.
+            there = made.copy().put(self.front, turn=self.facing)
+            there.rotate(-angle, axis=self.right, about_point=self.middle)
+            for member, other in zip(slab.get_family(), there.get_family(), strict=True):
+                member.points = other.points
 
     def run(self, **kwargs: Any) -> Animation:
         """Return an animation in which it turns, ever slower, until its first slab is in front."""
@@ -114,7 +117,7 @@ class Drum(Group):
 
     def let_go(self) -> Self:
         """Leave its first slab where it is, and return the wheel with the others."""
-        _slot, slab = self.slots.pop(0)
+        _slot, slab, _made = self.slots.pop(0)
         self.remove(slab)
         return self
 

@@ -126,6 +126,17 @@ def test_a_drum_stops_with_its_first_word_and_goes_on_to_the_next() -> None:
     np.testing.assert_allclose(slabs[1].points, slabs[0].points, atol=1e-9)
 
 
+def test_a_drum_has_the_same_bits_on_whichever_way_it_came_there() -> None:
+    """A film draws beats by themselves, without the pictures before."""
+    drums = [Drum([Slab(word) for word in "abc"], (0.3, 0.0, 0.7), 1.5, -8.0) for _way in range(2)]
+    for degrees in (*np.linspace(700, 0, 50), -120):
+        drums[0].turn(degrees)
+    drums[1].turn(-120)
+    one, other = (drum.family_members_with_points() for drum in drums)
+    for part, counterpart in zip(one, other, strict=True):
+        np.testing.assert_array_equal(part.points, counterpart.points)
+
+
 # One new row, and what is made again
 
 
