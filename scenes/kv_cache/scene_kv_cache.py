@@ -330,11 +330,11 @@ class KVCache(Stage):
         leaving = self.leave(*rows)
         self.remove(*rows)
         folding = LaggedStart(*map(Arrive, self.kept, rows), lag_ratio=0.1)
-        self.play(self.see_from("table", *made), *leaving, folding, run_time=3.4)
+        self.play(self.see_from("table", *made), *leaving, folding, run_time=3.0)
         move = self.see_from(self._from("gallery"), *made, *wasted, *again)
         small = self._small(move, *names)
         shown = [Appear(name, self.theme.dim if name in small else 1.0) for name in names]
-        self.play(LaggedStart(*shown, lag_ratio=0.2), run_time=1.9)
+        self.play(LaggedStart(*shown, lag_ratio=0.2), run_time=1.6)
         self.wait_for("once")
         self.play(*map(Appear, once), run_time=self.theme.tempo.small)
         self.wait_for("Without")
@@ -472,7 +472,7 @@ class KVCache(Stage):
         for mark, word in (("all_heads", heads), ("all_layers", layers)):
             self.wait_for(mark)
             self.play(Appear(word), run_time=self.theme.tempo.small)
-        self.play(self.see_from("orchestra", *seen), run_time=4)
+        self.play(self.see_from("orchestra", *seen), run_time=4.6)
         self.wait_for("all_bytes")
         self.play(Appear(size))
 
