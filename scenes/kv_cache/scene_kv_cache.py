@@ -191,9 +191,9 @@ class KVCache(Stage):
         self.play(writing, self.see_from(seat, *words), run_time=1.6)
         self.add(drum)
         move = self.see_from("balcony", *words, drum, place, *shares)
-        small = self._small(move, *words, *others)
-        drum.turn(-drum.step)  # as it will be in the end
-        small += (text for text in self._small(move, *others) if text not in small)
+        # Only the next two words of the drum will face the viewer.
+        small = self._small(move, *words, *others[:2])
+        small += [slab.word for slab in others[2:] if slab.word]
         self.play(drum.run(rate_func=linear), move, *self.dim(*small), run_time=3.2)
         self.wait_for("word")
         self.remove(drum)
