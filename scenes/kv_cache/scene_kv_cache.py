@@ -192,9 +192,10 @@ class KVCache(Stage):
         self.add(drum)
         move = self.see_from("balcony", *words, drum, place, *shares)
         # Only the next two words of the drum will face the viewer.
-        drum.turn(-drum.step)  # as it will be in the end
         small = self._small(move, *words, *others[:2])
-        small += [slab.word for slab in others[2:] if slab.word]
+        drum.turn(-drum.step)  # as it will be in the end
+        small += (text for text in self._small(move, *others[:2]) if text not in small)
+        small += (slab.word for slab in others[2:] if slab.word)
         self.play(drum.run(rate_func=linear), move, *self.dim(*small), run_time=3.2)
         self.wait_for("word")
         self.remove(drum)
