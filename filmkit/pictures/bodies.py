@@ -25,7 +25,7 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_short
-from filmkit.core.text import Label
+from filmkit.core.text import NO_BREAK_SPACE, Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.token_text import printable
 from filmkit.pictures.mosaic import TOKEN
@@ -740,7 +740,9 @@ def number_at(
     place = _numbers(at, "the place of a number", 3)
     if len(place) != 3:
         raise SceneCodeError(f"the place of a number is (x, y, z), not {len(place)} numbers")
-    label = Label(_text(text), size=size / FRAME_HEIGHT, colour=colour)
+    # Of a figure, unlike a token, a blank that must not break is one that need not be seen.
+    words = text.replace(NO_BREAK_SPACE, " ") if isinstance(text, str) else text
+    label = Label(_text(words), size=size / FRAME_HEIGHT, colour=colour)
     if lies == "air":
         return keep_upright(label, place)
     if lies not in UP_OF_LETTERS:

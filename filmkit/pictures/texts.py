@@ -18,7 +18,6 @@ __all__ = [
     "SentencePart",
     "below_each_other",
     "figure",
-    "heading",
     "legend",
     "own_colour",
     "quiet",
@@ -27,7 +26,6 @@ __all__ = [
 ]
 
 DISPLAY = 0.09  # size of the figure that matters
-BOLD = 0.92  # width of letters as a share of that of bold ones
 SENTENCE = 0.075  # size of a sentence, at most
 LINE_GAP = 0.25  # between lines of text, in scene units
 SIGN = 0.07  # size of what stands between the factors of a product
@@ -69,12 +67,6 @@ class SentencePart:
 def figure(text: str) -> Label:
     """Return the figure that matters in a picture."""
     return Label(text, size=DISPLAY, weight="semibold")
-
-
-def heading(text: str, width: float) -> VGroup:
-    """Return words as large as a figure, on several lines if one would be wider than `width`."""
-    # Letters that are bold are wider than those that are measured.
-    return below_each_other(*map(figure, break_lines(text, BOLD * width, size=DISPLAY)))
 
 
 def text_in(text: str, width: float, *, size: float = TEXT, colour: str | None = None) -> VGroup:

@@ -183,6 +183,22 @@ def body(*roles: str, among: Collection[str] = MATTER, over: bool = False) -> Co
     return holds
 
 
+def there(*roles: str) -> Condition:
+    """Bodies of all these roles are in the picture."""
+    return lambda seen, block, slots: {*roles} <= {thing.role for thing in seen.bodies}
+
+
+def coloured(role: str) -> Condition:
+    """It has the colour of a role, and so has a body in the picture."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        colours = {line.get_fill_color().to_hex().lower() for line in block.lines}
+        there = any(thing.role == role for thing in seen.bodies)
+        return there and colours == {seen.stage.theme.role(role).lower()}
+
+    return holds
+
+
 def legend(role: str) -> Condition:
     """The square before it has the colour of a role, or it stands on cells that have it."""
 
@@ -426,31 +442,20 @@ WORDS: dict[str, Condition] = {
     "look at the start": panel("pattern", of=_has_habit("sink"), over=True),
     "drawn with this model’s {total}, repeated": figure("total", "total"),
     # scene_kv_cache
-    "old queries are never needed again": panel(*QUERIES),
-    "every new token reads all keys and values": panel(*KEYS, *VALUES),
-    "KV cache": panel(*KEYS, *VALUES, over=True),
-    "with a cache: one new row each step": figure("multiply-adds", cached=True),
-    "without a cache: all rows again each step": figure("multiply-adds", cached=False),
-    **dict.fromkeys(("thousand", "million", "billion"), free),
-    "patterns and outputs differ by {error}": free,
-    "heads {heads}": either(
-        panel(*KEYS, *VALUES, of=_is_of_heads),
-        panel(*KEYS, *VALUES, of=_is_of_heads, over=True),
-    ),
-    "head {heads}": either(
-        panel(*KEYS, *VALUES, of=_is_of_heads),
-        panel(*KEYS, *VALUES, of=_is_of_heads, over=True),
-    ),
-    "one token": body("key", "value"),
-    "tokens": body("key", "value"),
+    **dict.fromkeys(("The next word", "One token", "What is in the box?"), free),
+    "One new row": there("query", "key", "value"),
+    "KV cache": there("key", "value"),
+    "Made once, or again and again": free,
+    "The whole cache": panel("cached_keys", "cached_values"),
+    "query": coloured("query"),
+    **dict.fromkeys(("key", "keys"), coloured("key")),
+    **dict.fromkeys(("value", "values"), coloured("value")),
+    "with a cache": figure("once"),
+    "without": figure("again"),
     "{rows} × {sets}": both(figure("layers", "rows"), figure("sets", "sets")),
     "{count} numbers": free,
-    "keys: {count} numbers": body("key"),
-    "values: {count} numbers": body("value"),
-    "kept": free,
-    "keys and values of every head: {size}": figure("cached bytes", "size", scheme="mha"),
-    "memory with the KV cache": body("key", "value", among=ALL_BODIES, over=True),
-    "{chip}: a lamp for each multiply-add": body("lamps", among=ALL_BODIES, over=True),
+    "our model": figure("cost"),
+    "DeepSeek-R1": figure("cached bytes", scheme="mha"),
     # scene_sharing
     "MHA": figure("average", attention="MHA"),
     "GQA": figure("average", attention="GQA"),
@@ -531,6 +536,7 @@ The names of panels mean the same wherever they stand (:data:`MEANINGS`).
 WRITTEN = {
     "head": r"\d+",
     "rows": r"\d+ layers?",
+    "sets": r"\d+ sets?",
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",

@@ -279,6 +279,7 @@ def test_numbers_lie_on_the_floor_stand_and_float() -> None:
     assert standing.points[[-12, -8], 1] == pytest.approx([0, 0.5])
     assert np.ptp(standing.points[:, 0]) == pytest.approx(0)
     assert number_at("a", (1, 2, 3)).anchor.tolist() == [1, 2, 3]
+    assert number_at("4,0\N{NO-BREAK SPACE}Mo", (0, 0, 0)).text == "4,0 Mo"
 
 
 BAD: dict[str, Callable[[], object]] = {
