@@ -1,46 +1,41 @@
-"""Parts of pictures that only this scene has: candidates for a word, and a row of slabs."""
+"""Parts of pictures that only this scene has: candidates for a word, and slabs of what is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from manim import Animation, Group, VGroup, smooth
+import numpy.typing as npt
+from manim import Animation, RIGHT, Mobject, VGroup, rotation_matrix, rush_into, smooth, squish_rate_func
 
 from filmkit.core.animations import AnimateWith, set_presence
-from filmkit.core.camera import Shot
-from filmkit.core.geometry import Box, Frame
-from filmkit.core.seats import shot_of
+from filmkit.core.body import put
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.light import mirrored
+from filmkit.core.norm import LINEAR_SHARE, Norm, TensorSource
+from filmkit.core.quantities import QUANTITIES
 from filmkit.core.text import Label, TextLine
+from filmkit.core.theme import current_theme, mixed
 from filmkit.core.token_text import printable
-from filmkit.world.block import (
-    DEPTH,
-    HEIGHT,
-    TILT,
-    TURN,
-    UPRIGHT_TILT,
-    UPRIGHT_TURN,
-    CacheBlock,
-    Pose,
-)
-from filmkit.world.box import keys_and_values
+from filmkit.core.view import LayerView
+from filmkit.pictures.bodies import Slab
 
-__all__ = ["Candidates", "Row"]
+__all__ = ["WIDE", "Candidates", "Landing", "kept_of"]
+
+Array = npt.NDArray[np.float64]
 
 TURNS = 12  # candidates that pass before the word
 STEP = 1.15  # from one to the next, in heights of a line
 BELOW = (1.0, 0.75, 0.62, 0.48)  # how bright they are, at the word's place and below it
 SMALLER = 0.82  # by how much a candidate shrinks in a step
 
-PITCH = 0.34  # of a pair of slabs, in scene units
-OWN = 0.5  # of the row for the pairs of the sentence, at most
-THIN = 0.94  # thickness of a sketch, as a share of its place
-LENGTH, UPRIGHT_LENGTH = 9.0, 5.6  # of all of it, in scene units
-FREE = 0.5  # room at its right for what bursts out, as a share of its length
-FROM = 3.0  # from how far to the right slabs come, in scene units
-COMING = 4  # slabs that come at the same time
+ROLES = {"cached_keys": "key", "cached_values": "value"}
+WIDE, HIGH, THICK = 0.8, 1.9, 0.15  # of a slab of keys or values, in scene units
+BRIGHT = 0.72  # light of a slab's sides, as a share of its edge's
+FAINT = 0.12  # share of the colour where a number is zero
+LANDS, STANDS = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.5, 1)
 
 
 class Candidates(VGroup):
@@ -95,65 +90,58 @@ class Candidates(VGroup):
         return AnimateWith(self, lambda alpha: self.turn(TURNS - 1 + alpha), **kwargs)
 
 
-class Row(Group):
-    """A row of slabs that fills a length: a sketch, of keys and values in turn.
+def kept_of(view: LayerView) -> list[Slab]:
+    """Return a slab of the keys and one of the values of each token, of all heads and layers.
 
-    Those of a sentence stand first where the real ones do; the others come until all are there.
+    Their faces have a row for each head of each layer; the brighter, the larger a number.
+    """
+    meta, theme = view.trace.meta, current_theme()
+    given = (("layers", (0, meta.n_layers - 1)), ("heads", (0, meta.n_heads - 1)))
+    stored = {name: QUANTITIES[name].of(view.trace) for name in ROLES}
+    slabs = []
+    for position, word in enumerate(view.words, view.first):
+        for name, role in ROLES.items():
+            numbers, hue = stored[name][position], theme.role(role)
+            colours = "/".join((hue, mixed(theme.background, hue, FAINT), hue))
+            places = (position, *((0, count) for count in numbers.shape))
+            cells = Heatmap(
+                numbers,
+                Norm(-1.0, 1.0, colours, LINEAR_SHARE),
+                source=TensorSource(quantity=name, index=places, given=given),
+                edged=False,
+            )
+            slab = Slab("", role=role, width=WIDE, height=HIGH, thickness=THICK)
+            slab.told = f"{printable(word)}: {role}"
+            slab.lay(cells.place(Box(0, 0, WIDE, HIGH)))
+            put(cells.copy(), slab, (0, HIGH / 2, -THICK / 2), (-1, 0, 0), (0, 1, 0))
+            slab.is_light, slab.colours[0] = True, BRIGHT * slab.colours[1]
+            slabs.append(mirrored(slab))
+    return slabs
+
+
+class Landing(AnimateWith):
+    """Let a word fall to the floor, and there stand up as the slab that has it on its face.
 
     Parameters
     ----------
-    block
-        The slabs of the sentence.
-    frame
-        The frame, on which the length that is filled depends.
-
-    Attributes
-    ----------
-    pose
-        Where all of it stands.
-    bodies, own
-        The slabs, from left to right, and those of them that are the sentence's.
+    word
+        The word, with as many points as that on the slab.
+    slab
+        The slab, where it will stand.
     """
 
-    def __init__(self, block: CacheBlock, frame: Frame) -> None:
-        super().__init__()
-        length = UPRIGHT_LENGTH if frame.upright else LENGTH
-        self.pose = Pose((0.0, 0.0, 0.0), 0.0, length, HEIGHT, DEPTH)
-        count = 2 * round(length / min(PITCH, OWN * length / block.count))
-        self.bodies = keys_and_values(self.pose, count, thin=THIN)
-        self.homes = [body.pose for body in self.bodies]
-        self.starts = [slab.pose for slab in block.slabs]
-        set_presence(self.bodies, 0.0)
-        self.own = Group(*self.bodies[: len(self.starts)])
-        for body, start in zip(self.own, self.starts, strict=True):
-            body.stand(start)
-        self.add(self.bodies)
+    def __init__(self, word: Mobject, slab: Slab, **kwargs: Any) -> None:
+        super().__init__(slab, self.put, introducer=True, **kwargs)
+        self.word, self.foot = word, slab.points[0].copy()
+        self.parts = [(member, member.points.copy()) for member in slab.get_family()]
+        self.start = word.points.copy()
 
-    def gather(self, **kwargs: Any) -> Animation:
-        """Return an animation in which the slabs of the sentence go to the left end."""
-
-        def step(alpha: float) -> None:
-            for body, start, home in zip(self.own, self.starts, self.homes, strict=False):
-                body.stand(start.mix(home, alpha))
-
-        return AnimateWith(self, step, **kwargs)
-
-    def grow(self, alpha: float) -> None:
-        """Let a share of the other slabs have come from the right, ever faster."""
-        own = len(self.starts)
-        come = alpha**2 * (len(self.homes) - own + COMING)
-        for number, home in enumerate(self.homes[own:]):
-            done = smooth(float(np.clip((come - number) / COMING, 0, 1)))
-            x, y, z = home.at
-            body = self.bodies[own + number].stand(replace(home, at=(x + FROM * (1 - done), y, z)))
-            set_presence(body, min(1.0, 2 * done))
-
-    def shot_with_room(self, frame: Frame, into: Box) -> Shot:
-        """Return the shot in which it fills a box of the frame, with room at its right."""
-        longer = replace(
-            self.pose,
-            at=(FREE * self.pose.thick / 2, 0.0, 0.0),
-            thick=(1 + FREE) * self.pose.thick,
-        )
-        turn, tilt = (UPRIGHT_TURN, UPRIGHT_TILT) if frame.upright else (TURN, TILT)
-        return shot_of(longer.corners, frame, into=into, turn=turn, tilt=tilt)
+    def put(self, alpha: float) -> None:
+        """Let a share of both be done."""
+        fallen, stood = LANDS(alpha), STANDS(alpha)
+        turn = rotation_matrix((stood - 1) * np.pi / 2, RIGHT)
+        for member, points in self.parts:
+            member.points = (points - self.foot) @ turn.T + self.foot
+        set_presence(self.mobject, float(fallen >= 1))
+        set_presence(self.word, float(fallen < 1))
+        self.word.points = (1 - fallen) * self.start + fallen * self.mobject.word.points

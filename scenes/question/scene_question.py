@@ -3,58 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from typing import Any
 
 import numpy as np
-from manim import (
-    Group,
-    Mobject,
-    VGroup,
-    linear,
-)
+from manim import OUT, Group, LaggedStart, VGroup, linear, rush_into, smooth
 
 from extract.facts.architectures import kv_cache_bytes
 from extract.facts.gpus import GPU_BYTES
-from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
-from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.animations import AnimateWith, Appear, Vanish, set_presence
+from filmkit.core.body import Body
+from filmkit.core.camera import Shot
 from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
-from filmkit.core.light import glow
-from filmkit.core.numbers import format_rough, spoken_bytes
+from filmkit.core.light import glow, mirrored
+from filmkit.core.numbers import spoken_bytes, readable_bytes
 from filmkit.core.seats import shot_of
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Number
+from filmkit.core.text import Label, Number
 from filmkit.core.token_text import printable
-from filmkit.mobjects.sentence import BlinkingDrift, Sentence
-from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import COLOURS, own_colour
-from filmkit.world.block import CacheBlock, Pose, Slab
-from filmkit.world.box import GlassBox
-from filmkit.world.burst import Burst
+from filmkit.mobjects.sentence import Sentence
+from filmkit.pictures.bodies import Slab, number_at
+from filmkit.pictures.texts import own_colour
+from filmkit.world.burst import Glass
 from filmkit.world.published import LARGE, LARGE_NAME, published_notes
-from filmkit.world.standing import words_at
-from filmkit.world.words import fall
-from scenes.question.parts import Candidates, Row
+from scenes.question.parts import WIDE, Candidates, Landing, kept_of
 
 ASKED = N_("Can a model remember less and still think just as well?")
-SENTENCE, QUIET = 0.13, 0.045  # sizes of the sentence: at first, and below the title
-TITLE, ASKING, SHINE = 0.16, 0.06, 0.5  # of the title and the question, and the title's light
-ROWS = (0.52, 0.16, 0.32)  # of the last picture's height: title, question, sentence
-FLYING = 10  # slabs that fly out of the memory
-# Moments of their flight in seconds: when it gets slow, in the last picture, and when all is gone.
-BURST, SLOW, GONE = 0.45, 0.6, 1.6
-NAMED = 0.1, 0.25  # from a corner of the memory to its name, in scene units of the frame
-RUN, GROWTH, DARK = 2.2, 4.5, 0.8  # seconds of candidates, of the memory's filling, of nothing
-RAISED, UPPER = 0.075, 1.7  # size of the sentence before it falls, and its room, at most
-# From how far to the right and above slabs of the sentence are seen, in degrees.
-SEEN, UPRIGHT_SEEN = (26.0, 12.0), (50.0, 17.0)
-# From their feet to the middle of their words, and room for these; least gap between two words.
-UNDER, FOOT, NEAR = 0.3, 0.5, 0.05
+LETTERS, HANGS = 0.13, 3.9  # size of the sentence, and how high its middle hangs
+HIGH, LEAST, GAP, APART = 0.85, 1.5, 0.35, 3.0  # of words on the floor; between them, and from line to line
+MOST, PITCH, LARGER = 54, 0.17, 1.2  # slabs in the memory, at least; their pitch and size there
+FALL, COMING = 3.6, 5  # how far they fall, and how many at the same time
+ROOM = 0.12  # around them in the memory, in scene units
+SIGN, SMALL = 1.3, 0.6  # sizes of what stands on it
+BURST, SLOW, GONE = 0.42, 0.62, 1.6  # moments of the burst, in seconds
 
 
+import os
+SEAT=os.environ.get("SEAT","stand")
 class Question(Stage):
     """A sentence is finished; its tokens fill a memory; can a model remember less?"""
 
@@ -67,10 +54,9 @@ class Question(Stage):
         self.follows = self.layer.stop == meta.n_prompt < len(meta.tokens)
         self.view = self.layer.until(self.layer.stop + self.follows)
         self.tokens = self.view.words
-        room = Box(free.x, free.y + 0.1 * free.height, free.width - 1.0, 0.6 * free.height)
-        self.sentence = self._sentence(room, SENTENCE)
-        self.cursor = self.sentence.cursor.set_fill(self.theme.ink)
-        self.candidates = VGroup()
+        room = Box(0.0, HANGS, free.width - 1.0, 0.6 * free.height)
+        colours = [own_colour(token) for token in self.tokens]
+        self.words = Sentence(self.tokens, room, size=LETTERS, colours=colours).words
         self.published = False
         size = kv_cache_bytes(LARGE, "mha")
         self.capacity = int(GPU_BYTES // size)
@@ -79,14 +65,7 @@ class Question(Stage):
             bytes=(size, spoken_bytes),
             gigabytes=GPU_BYTES / 1e9,
             capacity=self.capacity,
-            few=(self.capacity / 10, format_rough),
-            about=(self.capacity, format_rough),
-            many=(10 * self.capacity, format_rough),
         )
-
-    def _sentence(self, room: Box, size: float) -> Sentence:
-        colours = [own_colour(token) for token in self.tokens]
-        return Sentence(self.tokens, room, size=size, colours=colours)
 
     def variant(self, beat: str) -> str:
         if not self.follows:
@@ -98,12 +77,8 @@ class Question(Stage):
             return published_notes([LARGE_NAME])
         return super().provenance_notes()
 
-    def drift(self) -> Drift:
-        if self.cursor in self.mobjects:
-            return BlinkingDrift(self.camera, self.cursor)
-        return Drift(self.camera)
-
     @beat(
+        title="The next word",
         written="Give a language model the start of a sentence. It weighs many words, and adds "
         "one: [{word}].",
         given="A language model reads a sentence, and weighs what could come next. Here it is: "
@@ -111,133 +86,143 @@ class Question(Stage):
         read="A language model reads a sentence, word by word, and then adds the [next] one.",
     )
     def the_next_word(self) -> None:
-        sentence, given = self.sentence, len(self.tokens) - self.follows
-        sentence.move_cursor(0)
-        self.play(Appear(self.cursor, run_time=0.2))
-        self.play(sentence.write(0, given), run_time=max(1.6, min(3.6, 0.4 * given)))
+        mirrored(self.words)
+        given = len(self.tokens) - self.follows
+        self.camera.shot = Shot((0, HANGS - 0.8, 0), self.frame.height, 0, 5)
+        self.play(LaggedStart(*map(Appear, self.words[:given]), lag_ratio=0.5, run_time=3.0))
         if not self.follows:
             self.wait_for("next")
             return
-        last, free = sentence.words[-1], self.frame.free
+        last = self.words[-1]
         texts = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1]
-        width = free.right - float(last.get_left()[0])
-        self.candidates = Candidates(texts, self.tokens[-1], last, width)
-        self.remove(self.cursor)
-        self.add(self.candidates)
-        self.play(self.candidates.run(run_time=RUN))
+        width = self.frame.free.right - float(last.get_left()[0])
+        self.candidates = candidates = mirrored(Candidates(texts, self.tokens[-1], last, width))
+        self.add(candidates)
+        self.play(candidates.run(run_time=2.2))
         self.wait_for("word")
-        self.add(sentence.move_cursor(given + 1).cursor)
-        self.play(Appear(glow(last)), self.candidates.end(), run_time=0.4)
+        self.play(Appear(glow(last)), candidates.end(), run_time=0.4)
 
-    @beat
+    @beat(title="Keys and values")
     def every_token_is_kept(self) -> None:
-        """For every token, a word or a piece of one, the model keeps keys and values: one slab of
+        """For every token, a word or a piece of one, it keeps [keys] and values: a slab of
         each."""
-        free, sentence = self.frame.free, self.sentence
-        self.block = block = CacheBlock(self.view)
-        upper = Box(free.x, free.top - UPPER / 2, free.width, UPPER)
-        raised = self._sentence(upper, RAISED)
-        words = self.headline_of(
-            _("Every token is kept"),
-            _("as a slab of <key>keys</key> and a slab of <value>values</value>"),
-        )
-        self.play(
-            Vanish(VGroup(*self.candidates, self.cursor)), Glide(sentence.words, raised.words)
-        )
-        turn, tilt = UPRIGHT_SEEN if self.frame.upright else SEEN
-        corners, room = block.build(apart=1.0).corners, words.below(head=0.3, foot=FOOT)
-        self.camera.shot = shot = shot_of(corners, self.frame, into=room, turn=turn, tilt=tilt)
-        self.fallen = pin_to_frame(sentence.words)
-        self.add(set_presence(block, 0.0), self.fallen)
-        landed, rising = VGroup(), []
-        for word, slabs in zip(self.fallen, block.tokens, strict=True):
-            homes = [slab.pose for slab in slabs]
-            foot = (homes[0].corner(0, 0, 0) + homes[1].corner(1, 0, 0)) / 2
-            place = shot.project(foot[None], self.frame.height)[0] * [1, 1, 0]
-            landed.add(word.copy().scale(TEXT / raised.size).move_to(place - [0, UNDER, 0]))
-            rising.append(partial(_raise, slabs, homes))
-        stay = not any(map(_meet, landed, landed[1:]))
-        self.play(fall(self.fallen, landed, block, rising, stay=stay, run_time=4.5))
-        self.play(*self.say(words))
+        self.slabs = slabs = self._standing()
+        self.kept = kept = kept_of(self.view)
+        for number, slab in enumerate(kept):
+            foot = slabs[number // 2].points[0]
+            slab.put(foot + [(number % 2 - 0.5) * 0.82, 0, -0.3])
+        there = [*self.leave(*self.words)]
+        seen = self.see_from(SEAT, *slabs, *kept, run_time=2.6)
+        landing = (Landing(w, s) for w, s in zip(self.words, slabs, strict=True))
+        self.play(seen, *there, LaggedStart(*landing, lag_ratio=0.3, run_time=4.0))
+        self.remove(self.words)
+        self.wait_for("keys")
+        self.play(LaggedStart(*map(_grow, kept), lag_ratio=0.1, run_time=2.4))
+        pair = kept[2 * slabs.index(max(slabs, key=lambda slab: slab.points[0][2])) :][:2]
+        names = [
+            number_at(text, slab.top, "stands", size=0.5, colour=self.theme.role(role))
+            for text, role, slab in zip((_("keys"), _("values")), ("key", "value"), pair)
+        ]
+        names[0].shift([WIDE / 2 - 0.1 - names[0].width / 2, 0, 0])
+        names[1].shift([names[1].width / 2 - WIDE / 2 + 0.1, 0, 0])
+        self.play(*map(Appear, names), self.light_up(slabs[-1]))
 
-    @beat(
-        ask="Suppose a large model, DeepSeek-R1, kept all its keys and values. How many tokens "
-        "would fill an empty GPU with {gigabytes} gigabytes: about [{few}], [{about}] or [{many}]?",
-        answer="about",
-        choice="about {choice} tokens",
-    )
+    def _standing(self) -> list[Slab]:
+        """Return a slab for each word, in the lines of the sentence, which stand on the floor."""
+        rows: dict[float, list[Slab]] = {}
+        for word, token in zip(self.words, self.tokens, strict=True):
+            label = Label(printable(token), size=0.52 / 8, colour=own_colour(token))
+            slab = Slab("", width=max(LEAST, label.width + 0.5), height=HIGH).lay(label)
+            slab.told, slab.word, slab.is_light = label.text, label, True
+            line = round(float(word.points[-1, 1]), 3)
+            rows.setdefault(line, []).append(mirrored(slab))
+        for number, row in enumerate(rows.values()):
+            widths = [float(np.ptp(slab.extent[:, 0])) + GAP for slab in row]
+            ends = np.cumsum(widths)
+            for slab, end, width in zip(row, ends, widths, strict=True):
+                slab.put((end - width / 2 - ends[-1] / 2, 0, APART * number))
+        return [slab for row in rows.values() for slab in row]
+
+    @beat(title="")
     def until_it_bursts(self) -> None:
-        """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
-        tokens, an empty GPU with {gigabytes} [gigabytes] is full."""
-        tempo = self.theme.tempo
-        words = self.headline_of(
-            _("{capacity} tokens fill an empty GPU", capacity=self.facts["capacity"]),
-            _(
-                "if {model} keeps all <key>keys</key> and <value>values</value>; "
-                "one more bursts it",
-                model=LARGE_NAME,
-            ),
-        )
-        row = Row(self.block, self.frame)
-        glass = GlassBox(row.pose)
-        shot = row.shot_with_room(self.frame, words.below(head=1.0))
-        count = len(self.tokens)
-        # Its right end stays where that of the last number will be.
-        counter = Number(self.capacity, digits=0, size=RAISED).move_to(words.figure)
-        pin_to_frame(counter.set_value(count))
-        self.add(row)
-        self.play(*self.say(), Vanish(Group(self.fallen, self.block)), Appear(row.own))
+        """In DeepSeek-R1, with nothing shared, each takes [{bytes}]. After {capacity} tokens, an
+        empty GPU with {gigabytes} [gigabytes] is full."""
+        count = max(MOST, len(self.kept) + 16)
+        length = count * PITCH
+        homes = np.array([((i + 0.5) * PITCH - length / 2, 0, 0) for i in range(count)])
+        others = [self.kept[i % len(self.kept)].copy() for i in range(len(self.kept), count)]
+        row = [*self.kept, *others]
+        wide, high = 0.8 * LARGER / 2 + ROOM, 2.1 * LARGER + 0.3
+        self.glass = glass = Glass((-length / 2 - ROOM, 0, -wide), (length / 2 + ROOM, high, wide))
+        corners = glass.at(list(np.ndindex(2, 2, 2)))
+        shot = shot_of([*(corners + [0, 0, 0]), *(corners + [0, 1.6, 0])], self.frame, turn=14, tilt=10, lens=1.5)
+        far = np.array([[length / 2 + 3.5, y, z] for y in (0, 4) for z in (-1, 1.5)])
+        turned = shot_of([*corners, *far], self.frame, turn=36, tilt=10, lens=1.3)
+        close = shot_of([*corners[4:], *(corners[4:]-[2.5,0,0]), *(corners[4:] + [0.5, 1, 0])], self.frame, turn=26, tilt=9, lens=1.3)
+        left, foot = -length / 2, high + 0.05
+        counter = Number(self.capacity, digits=0, size=SIGN / 8)
+        counter.shift([left + counter.width / 2, foot + 0.5 * SIGN, wide])
+        counter.set_value(len(self.tokens))
+        tokens = number_at(_("tokens"), (0, foot, wide), "stands", size=SMALL)
+        tokens.shift([left + 4.1 + tokens.width / 2, 0, 0])
+        each = number_at(_("{bytes} each", bytes=readable_bytes(kv_cache_bytes(LARGE, "mha"))), (0, foot + 0.6, wide), "stands", size=SMALL)
+        each.shift([left + 4.1 + each.width / 2, 0, 0])
+        gpu = number_at("one GPU: 80 GB", (left + 2.2, 0, wide + 0.9), "stands", size=SMALL)
         self.published = True
-        self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
-        size = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
-        fact("capacity", self.capacity, beside=size)  # what is counted to
-        corner = glass.pose.corner(0, 1, 1)
-        name = words_at(size, corner, away=NAMED, width=0.4 * self.frame.free.width)
+        starts = [(s.points[0].copy(), 0.0) for s in self.kept]
 
-        def grow(alpha: float) -> None:
-            row.grow(alpha)
-            counter.set_value(int(count * (self.capacity / count) ** alpha))
+        def gather(alpha):
+            for slab, (at, _), home in zip(self.kept, starts, homes):
+                way = (1 - alpha) * at + alpha * home + [0, 2.5 * np.sin(np.pi * alpha), 0]
+                slab.put(way, turn=90 * alpha, size=1 + (LARGER - 1) * alpha)
 
-        self.play(Appear(counter), Appear(name), run_time=tempo.small)
-        self.play(AnimateWith(VGroup(counter), grow, rate_func=linear, run_time=GROWTH))
-        self.wait_for("gigabytes")
-        flying = row.bodies[-FLYING:]
-        self.burst = Burst(glass, list(flying), shot)
-        row.bodies.remove(*flying)
-        self.remove(glass.front, counter)
-        self.add(self.burst)
-        self.play(*self.say(words), run_time=0.1)
-        self.play(self.burst.fly(0.0, BURST, run_time=BURST))
-        self.play(self.burst.fly(BURST, SLOW, run_time=2.0))
+        self.play(
+            AnimateWith(Group(*self.kept), gather), *self.leave(*self.kept), Appear(glass),
+            self.move_camera(shot), run_time=2.6,
+        )
+        self.play(*map(Appear, (counter, tokens, each, gpu)), self.light_up((length / 2, 0, wide)))
+        for slab in others:
+            set_presence(slab, 0)
+        self.add(*others)
+
+        def fill(alpha):
+            come = alpha**1.6 * (len(others) + COMING)
+            for number, slab in enumerate(others):
+                done = float(np.clip((come - number) / COMING, 0, 1))
+                home = homes[len(self.kept) + number]
+                slab.put(home + [0, FALL * (1 - done**2), 0], turn=90, size=LARGER)
+                set_presence(slab, min(1, 3 * done))
+            counter.set_value(int(len(self.tokens) * (self.capacity / len(self.tokens)) ** alpha))
+
+        self.play(AnimateWith(Group(*others, counter), fill, rate_func=linear, run_time=4))
+        last = self.kept[1].copy()
+        home = np.array([length / 2 - 0.02, 0.5, 0])
+
+        def wedge(alpha):
+            last.put(home + [0, FALL * (1 - alpha), 0], turn=90, size=LARGER)
+            last.rotate(-0.14 * alpha, OUT, about_point=last.middle)
+
+        self.add(last)
+        self.play(AnimateWith(last, wedge), self.move_camera(close), glass.bend(0.3, rate_func=rush_into), run_time=1.2)
+        self.hold(0.5)
+        self.play(glass.crack(run_time=0.4))
+        glass.throw([*row[-9:], last], at=turned.eye())
+        self.play(glass.fly(0, BURST), self.move_camera(shot), run_time=BURST)
+        self.play(glass.fly(BURST, SLOW), self.move_camera(turned), run_time=2.2)
 
     @beat
     def the_question(self) -> None:
         """Can a model remember less and still think just as well?"""
-        self.play(self.burst.fly(SLOW, GONE), Vanish(Group(*self.mobjects)), run_time=GONE - SLOW)
+        self.play(self.glass.fly(SLOW, GONE), Vanish(Group(*self.mobjects)), run_time=GONE - SLOW)
         self.camera.shot, self.published = Shot(), False
-        self.hold(DARK)
-        free = self.frame.free
-        rows = free.split_rows(ROWS)
-        title = centred(_(FILM_TITLE), rows[0], TITLE, weight="semibold")
-        asked = centred(_(ASKED), rows[1], ASKING)
-        words = self._sentence(rows[2], QUIET).words
-        for word, token in zip(words, self.tokens, strict=True):
-            if token.strip().lower() not in COLOURS:
-                word.set_fill(self.theme.muted)
-        self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
+        self.hold(0.8)
+        rows = self.frame.free.split_rows((0.52, 0.16, 0.32))
+        title = centred(_(FILM_TITLE), rows[0], 0.16, weight="semibold")
+        asked = centred(_(ASKED), rows[1], 0.06)
+        self.play(Appear(glow(title, 0.5)))
         self.play(Appear(asked))
-        self.play(Appear(words))
 
 
-def _meet(word: Mobject, following: Mobject) -> bool:
-    """Return whether two words would be too near to each other."""
-    apart = np.abs(word.get_center() - following.get_center())[:2]
-    sizes = word.width + following.width, word.height + following.height
-    return bool((apart < np.array(sizes) / 2 + NEAR).all())
-
-
-def _raise(slabs: Sequence[Slab], homes: Sequence[Pose], alpha: float) -> None:
-    """Let both slabs of a token rise from the floor to a share of their height."""
-    for slab, home in zip(slabs, homes, strict=True):
-        slab.stand(replace(home, height=max(1e-3, alpha) * home.height))
-        set_presence(slab, min(1.0, 4 * alpha))
+def _grow(slab: Body, **kwargs: Any):
+    from filmkit.core.animations import Arrive
+    return Arrive(slab, slab.copy().stretch(1e-3, 1, about_point=slab.points[0]), **kwargs)
