@@ -1,4 +1,4 @@
-"""A box of glass that bursts: it bends under strain, cracks, and what it held flies with its shards.
+"""A box of glass that bursts: it bends and cracks, and what it held flies with its shards.
 
 ::
 
@@ -20,7 +20,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, LineJointType, Mobject, VGroup, VMobject, linear, rotation_matrix
+from manim import (
+    Animation,
+    Group,
+    LineJointType,
+    Mobject,
+    VGroup,
+    VMobject,
+    linear,
+    rotation_matrix,
+)
 
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.body import Body
@@ -42,7 +51,7 @@ STAYS = 0.72  # share of the box's length that stays when its right end has burs
 HIGH = 0.45  # where cracks begin, as a share of the box's height
 SLOW, FAST = 1.2, 6.0  # speed of what is thrown, the first and the last of it
 SPIN = 1.8  # largest turn of what is thrown, in radians per second; of shards three times as much
-AIMED, PASSES = 3, 0.62  # shards that fly at the eye, and when the first passes it, in seconds
+AIMED, PASSES = 3, 0.54  # shards that fly at the eye, and when the first passes it, in seconds
 SEED = 7
 
 
@@ -234,7 +243,7 @@ class Glass(Group):
         for number, thing in enumerate(things):
             outer = number / max(1, len(things) - 1)
             speed = SLOW + (FAST - SLOW) * outer
-            way = np.array([1.0, draw.uniform(0.0, 0.7), draw.uniform(-0.4, 0.8)])
+            way = np.array([1.0, draw.uniform(0.1, 0.9), draw.uniform(-0.5, 0.7)])
             axis = draw.normal(size=3) * [0.5, 0.8, 1.0]
             turn = (0.3 + 0.7 * outer) * SPIN * draw.choice([-1, 1])
             self.flights.append(Flight.of(thing, speed * way, axis, turn))

@@ -7,10 +7,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, RIGHT, Mobject, VGroup, rotation_matrix, rush_into, smooth, squish_rate_func
+from manim import (
+    ORIGIN,
+    PI,
+    RIGHT,
+    UP,
+    Animation,
+    Mobject,
+    VGroup,
+    rotation_matrix,
+    rush_into,
+    smooth,
+    squish_rate_func,
+)
 
-from filmkit.core.animations import AnimateWith, set_presence
-from filmkit.core.body import put
+from filmkit.core.animations import AnimateWith, Arrive, set_presence
+from filmkit.core.body import put, turned
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.light import mirrored
@@ -22,9 +34,7 @@ from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.pictures.bodies import Slab
 
-__all__ = ["WIDE", "Candidates", "Landing", "kept_of"]
-
-Array = npt.NDArray[np.float64]
+__all__ = ["HIGH", "LARGER", "WIDE", "Candidates", "Landing", "Row", "in_lines", "kept_of"]
 
 TURNS = 12  # candidates that pass before the word
 STEP = 1.15  # from one to the next, in heights of a line
@@ -32,9 +42,16 @@ BELOW = (1.0, 0.75, 0.62, 0.48)  # how bright they are, at the word's place and 
 SMALLER = 0.82  # by how much a candidate shrinks in a step
 
 ROLES = {"cached_keys": "key", "cached_values": "value"}
-WIDE, HIGH, THICK = 0.8, 1.9, 0.15  # of a slab of keys or values, in scene units
-BRIGHT = 0.72  # light of a slab's sides, as a share of its edge's
-FAINT = 0.12  # share of the colour where a number is zero
+WIDE, HIGH, THICK = 0.74, 2.0, 0.14  # of a slab of keys or values, in scene units
+BRIGHT, FAINT = 0.72, 0.12  # light of its sides, and where a number is zero, as shares of its own
+GAP, APART = 0.3, 3.2  # from word to word, and from line to line
+LARGER, PITCH = 1.2, 0.17  # by how much slabs are larger in a memory, and from one to the next
+FEWEST, COME = (54, 34), 14  # slabs there, at least, wide and upright; and those that come
+FALL, COMING, RISE = 3.6, 5, 1.2  # how far they fall, how many at a time; how high others rise
+LEANS = 6.0  # how far the slab is turned that has no place, in degrees
+LYING = ((-6.5, -4), (-3, -2.5), (0.6, -4.2), (4, -2.6), (7, -4), (-5, 4), (2.5, 5), (6, 3.5))
+"""Where slabs lie in the end, behind the first words and before the last ones."""
+
 LANDS, STANDS = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.5, 1)
 
 
@@ -90,11 +107,41 @@ class Candidates(VGroup):
         return AnimateWith(self, lambda alpha: self.turn(TURNS - 1 + alpha), **kwargs)
 
 
-def kept_of(view: LayerView) -> list[Slab]:
-    """Return a slab of the keys and one of the values of each token, of all heads and layers.
+class Kept(Slab):
+    """A slab of all keys or values that a token adds to the cache.
 
-    Their faces have a row for each head of each layer; the brighter, the larger a number.
+    Both of its faces have a row for each head of each layer; the brighter, the larger a number.
+
+    Parameters
+    ----------
+    cells
+        The numbers, which are moved there.
+    role, told
+        "key" or "value", and what it is in words.
     """
+
+    def __init__(self, cells: Heatmap, role: str, told: str) -> None:
+        super().__init__("", role=role, width=WIDE, height=HIGH, thickness=THICK)
+        self.told, self.is_light, self.colours[0] = told, True, BRIGHT * self.colours[1]
+        self.lay(cells.place(Box(0, 0, WIDE, HIGH)))
+        put(cells.copy(), self, (0, HIGH / 2, -THICK / 2), (-1, 0, 0), (0, 1, 0))
+        self.hue = current_theme().role(role)
+        self.own = [member.points.copy() for member in mirrored(self).get_family()]
+
+    def stand(self, at: npt.ArrayLike, turn: float = 0.0, size: float = 1.0) -> Kept:
+        """Put it somewhere, as :meth:`put` does, with the same bits whatever it did before."""
+        for member, points in zip(self.get_family(), self.own, strict=True):
+            member.points = turned(points * size, turn) + np.asarray(at)
+        return self
+
+    def grow(self, **kwargs: Any) -> Arrive:
+        """Return the animation in which it is added and grows from the floor."""
+        flat = self.copy().stretch(1e-3, 1, about_point=self.points[0])
+        return Arrive(self, flat, **kwargs)
+
+
+def kept_of(view: LayerView) -> list[Kept]:
+    """Return two slabs for each token of a layer: its keys and its values, of all layers."""
     meta, theme = view.trace.meta, current_theme()
     given = (("layers", (0, meta.n_layers - 1)), ("heads", (0, meta.n_heads - 1)))
     stored = {name: QUANTITIES[name].of(view.trace) for name in ROLES}
@@ -104,19 +151,77 @@ def kept_of(view: LayerView) -> list[Slab]:
             numbers, hue = stored[name][position], theme.role(role)
             colours = "/".join((hue, mixed(theme.background, hue, FAINT), hue))
             places = (position, *((0, count) for count in numbers.shape))
-            cells = Heatmap(
-                numbers,
-                Norm(-1.0, 1.0, colours, LINEAR_SHARE),
-                source=TensorSource(quantity=name, index=places, given=given),
-                edged=False,
-            )
-            slab = Slab("", role=role, width=WIDE, height=HIGH, thickness=THICK)
-            slab.told = f"{printable(word)}: {role}"
-            slab.lay(cells.place(Box(0, 0, WIDE, HIGH)))
-            put(cells.copy(), slab, (0, HIGH / 2, -THICK / 2), (-1, 0, 0), (0, 1, 0))
-            slab.is_light, slab.colours[0] = True, BRIGHT * slab.colours[1]
-            slabs.append(mirrored(slab))
+            source = TensorSource(quantity=name, index=places, given=given)
+            norm = Norm(-1.0, 1.0, colours, LINEAR_SHARE)
+            cells = Heatmap(numbers, norm, source=source, edged=False)
+            slabs.append(Kept(cells, role, f"{printable(word)}: {role}"))
     return slabs
+
+
+def in_lines(slabs: Sequence[Slab], words: Sequence[TextLine]) -> None:
+    """Let slabs stand on the floor in the lines that words are written in."""
+    lines: dict[float, list[Slab]] = {}
+    for slab, word in zip(slabs, words, strict=True):
+        lines.setdefault(round(float(word.points[-1, 1]), 3), []).append(slab)
+    for number, line in enumerate(lines.values()):
+        ends = np.cumsum([max(np.ptp(slab.extent[:, 0]), 2 * WIDE) + GAP for slab in line])
+        starts = np.array([0.0, *ends[:-1]])
+        for slab, middle in zip(line, (starts + ends - ends[-1]) / 2, strict=True):
+            slab.put((middle, 0, APART * number))
+
+
+class Row:
+    """Slabs in a memory, side by side: those of a sentence, and others like them.
+
+    Parameters
+    ----------
+    kept
+        Those of the sentence.
+    upright
+        Whether the frame is no wider than high, for which the row is shorter.
+
+    Attributes
+    ----------
+    others, last
+        Those that come later, from left to right, and one for which there is no place.
+    half
+        Half of its length, in scene units.
+    """
+
+    def __init__(self, kept: Sequence[Kept], *, upright: bool) -> None:
+        count = max(FEWEST[upright], len(kept) + COME)
+        self.kept, self.starts = kept, [slab.points[0].copy() for slab in kept]
+        self.others = [kept[i % len(kept)].copy() for i in range(len(kept), count)]
+        self.last, self.half = kept[1].copy(), count * PITCH / 2
+        self.homes = [(i + 0.5) * PITCH * RIGHT - self.half * RIGHT for i in range(count)]
+
+    def gather(self, alpha: float) -> None:
+        """Let those of the sentence turn and go to the left end."""
+        for slab, start, home in zip(self.kept, self.starts, self.homes, strict=False):
+            way = (1 - alpha) * start + alpha * home + RISE * np.sin(np.pi * alpha) * UP
+            slab.stand(way, 90 * alpha, 1 + (LARGER - 1) * alpha)
+
+    def fill(self, quick: float, slow: float) -> None:
+        """Let a share of the others have fallen into their places, and of the last two of them."""
+        come = quick * (len(self.others) - 2 + COMING) + 2 * slow
+        homes = self.homes[len(self.kept) :]
+        for number, (slab, home) in enumerate(zip(self.others, homes, strict=True)):
+            done = float(np.clip((come - number) / COMING, 0, 1))
+            slab.stand(home + FALL * (1 - done**2) * UP, 90, LARGER)
+            set_presence(slab, min(1.0, 3 * done))
+
+    def jam(self, alpha: float) -> None:
+        """Let one more fall, for which there is no place."""
+        way = PITCH * RIGHT + (0.5 + FALL * (1 - alpha)) * UP
+        self.last.stand(self.homes[-1] + way, 90 - LEANS * alpha, LARGER)
+
+    def lie(self, depth: float) -> list[Kept]:
+        """Let some of them lie on the floor, about words in lines of some depth; return these."""
+        for number, (slab, (x, z)) in enumerate(zip(self.others, LYING, strict=False)):
+            slab.stand((0, 0, 0), 0, LARGER).rotate(-PI / 2, RIGHT, about_point=ORIGIN)
+            slab.rotate(2.4 * number, UP, about_point=ORIGIN)
+            slab.shift((x, LARGER * THICK / 2, z + depth * (z > 0)))
+        return self.others[: len(LYING)]
 
 
 class Landing(AnimateWith):

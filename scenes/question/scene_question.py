@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from manim import OUT, Group, LaggedStart, VGroup, linear, rush_into, smooth
+from manim import DOWN, DR, LEFT, OUT, RIGHT, UL, UP, Group, LaggedStart, linear, rush_into
 
 from extract.facts.architectures import kv_cache_bytes
 from extract.facts.gpus import GPU_BYTES
-from filmkit.core.animations import AnimateWith, Appear, Vanish, set_presence
-from filmkit.core.body import Body
-from filmkit.core.camera import Shot
+from filmkit.core.animations import AnimateWith, Appear, second_half
+from filmkit.core.camera import pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
-from filmkit.core.facts import fact, named_facts
-from filmkit.core.geometry import Box
+from filmkit.core.facts import named_facts
+from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow, mirrored
-from filmkit.core.numbers import spoken_bytes, readable_bytes
+from filmkit.core.numbers import spoken_bytes
 from filmkit.core.seats import shot_of
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, Number
+from filmkit.core.text import Number
 from filmkit.core.token_text import printable
+from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.bodies import Slab, number_at
 from filmkit.pictures.texts import own_colour
 from filmkit.world.burst import Glass
 from filmkit.world.published import LARGE, LARGE_NAME, published_notes
-from scenes.question.parts import WIDE, Candidates, Landing, kept_of
+from scenes.question.parts import (
+    HIGH,
+    LARGER,
+    WIDE,
+    Candidates,
+    Landing,
+    Row,
+    in_lines,
+    kept_of,
+)
 
 ASKED = N_("Can a model remember less and still think just as well?")
-LETTERS, HANGS = 0.13, 3.9  # size of the sentence, and how high its middle hangs
-HIGH, LEAST, GAP, APART = 0.85, 1.5, 0.35, 3.0  # of words on the floor; between them, and from line to line
-MOST, PITCH, LARGER = 54, 0.17, 1.2  # slabs in the memory, at least; their pitch and size there
-FALL, COMING = 3.6, 5  # how far they fall, and how many at the same time
-ROOM = 0.12  # around them in the memory, in scene units
-SIGN, SMALL = 1.3, 0.6  # sizes of what stands on it
+LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hangs; room below it
+TALL, NAME, SMALL, COUNT = 1.05, 0.5, 0.6, 1.4  # of words' slabs; of names, labels, the counter
+AIR, FRONT = 0.12, 1.8 * OUT  # between slabs and glass; from there to the name of the memory
+ABOVE, RISE = 0.12, 0.35  # what stands on the memory, and how much higher its digits are
+FROM, TURNS = (12.0, 36.0), 12.0  # from how far to the right it is seen; upright; between shots
+QUICK = 0.78  # share of the time after which the last two slabs come, one by one
+STRAIN, THROWN = 0.3, 9  # how far the glass bends, and how many slabs burst out
 BURST, SLOW, GONE = 0.42, 0.62, 1.6  # moments of the burst, in seconds
 
 
-import os
-SEAT=os.environ.get("SEAT","stand")
 class Question(Stage):
     """A sentence is finished; its tokens fill a memory; can a model remember less?"""
 
@@ -54,9 +61,10 @@ class Question(Stage):
         self.follows = self.layer.stop == meta.n_prompt < len(meta.tokens)
         self.view = self.layer.until(self.layer.stop + self.follows)
         self.tokens = self.view.words
-        room = Box(0.0, HANGS, free.width - 1.0, 0.6 * free.height)
+        room = Box(0.0, 0.0, free.width - 1.0, 0.6 * free.height)
         colours = [own_colour(token) for token in self.tokens]
         self.words = Sentence(self.tokens, room, size=LETTERS, colours=colours).words
+        self.words.shift((HANGS - self.words.get_bottom()[1]) * UP)
         self.published = False
         size = kv_cache_bytes(LARGE, "mha")
         self.capacity = int(GPU_BYTES // size)
@@ -86,143 +94,142 @@ class Question(Stage):
         read="A language model reads a sentence, word by word, and then adds the [next] one.",
     )
     def the_next_word(self) -> None:
-        mirrored(self.words)
-        given = len(self.tokens) - self.follows
-        self.camera.shot = Shot((0, HANGS - 0.8, 0), self.frame.height, 0, 5)
-        self.play(LaggedStart(*map(Appear, self.words[:given]), lag_ratio=0.5, run_time=3.0))
+        words, given = mirrored(self.words), len(self.tokens) - self.follows
+        seen = words.get_corner(UL), words.get_corner(DR) + LOWER * DOWN
+        self.camera.shot = shot_of(seen, self.frame, into=self.below_title, turn=0, tilt=5)
+        self.play(LaggedStart(*map(Appear, words[:given]), lag_ratio=0.5, run_time=3.0))
         if not self.follows:
             self.wait_for("next")
             return
-        last = self.words[-1]
         texts = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1]
-        width = self.frame.free.right - float(last.get_left()[0])
-        self.candidates = candidates = mirrored(Candidates(texts, self.tokens[-1], last, width))
+        width = self.frame.free.right - float(words[-1].get_left()[0])
+        candidates = mirrored(Candidates(texts, self.tokens[-1], words[-1], width))
         self.add(candidates)
-        self.play(candidates.run(run_time=2.2))
+        self.play(candidates.run(run_time=3.6))
         self.wait_for("word")
-        self.play(Appear(glow(last)), candidates.end(), run_time=0.4)
+        self.play(Appear(glow(words[-1])), candidates.end(), run_time=0.4)
 
     @beat(title="Keys and values")
     def every_token_is_kept(self) -> None:
         """For every token, a word or a piece of one, it keeps [keys] and values: a slab of
         each."""
-        self.slabs = slabs = self._standing()
+        self.slabs = slabs = [
+            Slab(token, height=TALL, colour=own_colour(token)) for token in self.tokens
+        ]
+        for slab in slabs:
+            mirrored(slab).is_light = True
+        in_lines(slabs, self.words)
         self.kept = kept = kept_of(self.view)
         for number, slab in enumerate(kept):
-            foot = slabs[number // 2].points[0]
-            slab.put(foot + [(number % 2 - 0.5) * 0.82, 0, -0.3])
-        there = [*self.leave(*self.words)]
-        seen = self.see_from(SEAT, *slabs, *kept, run_time=2.6)
-        landing = (Landing(w, s) for w, s in zip(self.words, slabs, strict=True))
-        self.play(seen, *there, LaggedStart(*landing, lag_ratio=0.3, run_time=4.0))
+            side = WIDE * (number % 2 - 0.5) * RIGHT
+            slab.stand(slabs[number // 2].points[0] + side - 0.3 * OUT)
+        nearest = max(range(len(slabs)), key=lambda number: slabs[number].points[0, 2])
+        names = [
+            number_at(text, slab.top + NAME / 2 * UP, "air", size=NAME, colour=slab.hue)
+            for text, slab in ((_("keys"), kept[2 * nearest]), (_("values"), kept[-1]))
+        ]
+        names[0].shift(names[0].width / 2 * LEFT)
+        names[1].shift(names[1].width / 2 * RIGHT)
+        landing = (Landing(*each) for each in zip(self.words, slabs, strict=True))
+        self.play(
+            *self.leave(*self.words),
+            self.see_from("stand", *slabs, *kept, *names, run_time=2.6),
+            LaggedStart(*landing, lag_ratio=0.3, run_time=4.0),
+        )
         self.remove(self.words)
         self.wait_for("keys")
-        self.play(LaggedStart(*map(_grow, kept), lag_ratio=0.1, run_time=2.4))
-        pair = kept[2 * slabs.index(max(slabs, key=lambda slab: slab.points[0][2])) :][:2]
-        names = [
-            number_at(text, slab.top, "stands", size=0.5, colour=self.theme.role(role))
-            for text, role, slab in zip((_("keys"), _("values")), ("key", "value"), pair)
-        ]
-        names[0].shift([WIDE / 2 - 0.1 - names[0].width / 2, 0, 0])
-        names[1].shift([names[1].width / 2 - WIDE / 2 + 0.1, 0, 0])
+        self.play(LaggedStart(*(slab.grow() for slab in kept), lag_ratio=0.1, run_time=2.4))
         self.play(*map(Appear, names), self.light_up(slabs[-1]))
-
-    def _standing(self) -> list[Slab]:
-        """Return a slab for each word, in the lines of the sentence, which stand on the floor."""
-        rows: dict[float, list[Slab]] = {}
-        for word, token in zip(self.words, self.tokens, strict=True):
-            label = Label(printable(token), size=0.52 / 8, colour=own_colour(token))
-            slab = Slab("", width=max(LEAST, label.width + 0.5), height=HIGH).lay(label)
-            slab.told, slab.word, slab.is_light = label.text, label, True
-            line = round(float(word.points[-1, 1]), 3)
-            rows.setdefault(line, []).append(mirrored(slab))
-        for number, row in enumerate(rows.values()):
-            widths = [float(np.ptp(slab.extent[:, 0])) + GAP for slab in row]
-            ends = np.cumsum(widths)
-            for slab, end, width in zip(row, ends, widths, strict=True):
-                slab.put((end - width / 2 - ends[-1] / 2, 0, APART * number))
-        return [slab for row in rows.values() for slab in row]
 
     @beat(title="")
     def until_it_bursts(self) -> None:
         """In DeepSeek-R1, with nothing shared, each takes [{bytes}]. After {capacity} tokens, an
-        empty GPU with {gigabytes} [gigabytes] is full."""
-        count = max(MOST, len(self.kept) + 16)
-        length = count * PITCH
-        homes = np.array([((i + 0.5) * PITCH - length / 2, 0, 0) for i in range(count)])
-        others = [self.kept[i % len(self.kept)].copy() for i in range(len(self.kept), count)]
-        row = [*self.kept, *others]
-        wide, high = 0.8 * LARGER / 2 + ROOM, 2.1 * LARGER + 0.3
-        self.glass = glass = Glass((-length / 2 - ROOM, 0, -wide), (length / 2 + ROOM, high, wide))
-        corners = glass.at(list(np.ndindex(2, 2, 2)))
-        shot = shot_of([*(corners + [0, 0, 0]), *(corners + [0, 1.6, 0])], self.frame, turn=14, tilt=10, lens=1.5)
-        far = np.array([[length / 2 + 3.5, y, z] for y in (0, 4) for z in (-1, 1.5)])
-        turned = shot_of([*corners, *far], self.frame, turn=36, tilt=10, lens=1.3)
-        close = shot_of([*corners[4:], *(corners[4:]-[2.5,0,0]), *(corners[4:] + [0.5, 1, 0])], self.frame, turn=26, tilt=9, lens=1.3)
-        left, foot = -length / 2, high + 0.05
-        counter = Number(self.capacity, digits=0, size=SIGN / 8)
-        counter.shift([left + counter.width / 2, foot + 0.5 * SIGN, wide])
-        counter.set_value(len(self.tokens))
-        tokens = number_at(_("tokens"), (0, foot, wide), "stands", size=SMALL)
-        tokens.shift([left + 4.1 + tokens.width / 2, 0, 0])
-        each = number_at(_("{bytes} each", bytes=readable_bytes(kv_cache_bytes(LARGE, "mha"))), (0, foot + 0.6, wide), "stands", size=SMALL)
-        each.shift([left + 4.1 + each.width / 2, 0, 0])
-        gpu = number_at("one GPU: 80 GB", (left + 2.2, 0, wide + 0.9), "stands", size=SMALL)
-        self.published = True
-        starts = [(s.points[0].copy(), 0.0) for s in self.kept]
+        empty GPU with {gigabytes} gigabytes is full."""
+        upright, first, full = self.frame.upright, len(self.tokens), self.capacity
+        self.row = row = Row(self.kept, upright=upright)
+        end = (row.half + AIR) * RIGHT + (LARGER * WIDE / 2 + AIR) * OUT
+        self.glass = glass = Glass(-end, end + (LARGER * HIGH + 3 * AIR) * UP)
+        size = CachedPerToken(LARGE, "mha").size_fact()
+        corner = glass.at((1, 1, 1)) + ABOVE * UP
+        texts = [
+            number_at(text, corner + line * SMALL * UP, "stands", size=SMALL)
+            for line, text in enumerate((_("× {bytes}", bytes=size), _("tokens")))
+        ]
+        wide = max(text.width for text in texts)
+        for text in texts:
+            text.shift((text.width / 2 - wide) * RIGHT)
+        counter = Number(full, digits=0, size=COUNT / FRAME_HEIGHT)
+        place = corner + (wide + AIR) * LEFT + RISE * COUNT * UP
+        name = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
+        gpu = number_at(name, glass.at((0.1, 0, 1)) + FRONT, "stands", size=SMALL)
+        gpu.shift(gpu.width / 2 * RIGHT)
 
-        def gather(alpha):
-            for slab, (at, _), home in zip(self.kept, starts, homes):
-                way = (1 - alpha) * at + alpha * home + [0, 2.5 * np.sin(np.pi * alpha), 0]
-                slab.put(way, turn=90 * alpha, size=1 + (LARGER - 1) * alpha)
+        def count(number: int) -> None:
+            fresh = Number(number, digits=0, size=COUNT / FRAME_HEIGHT)
+            counter.points, counter.text = (
+                fresh.points + place - fresh.width / 2 * RIGHT,
+                fresh.text,
+            )
 
-        self.play(
-            AnimateWith(Group(*self.kept), gather), *self.leave(*self.kept), Appear(glass),
-            self.move_camera(shot), run_time=2.6,
+        seen = glass.at([*np.ndindex(2, 2, 2)])
+        seen = [*seen, *(seen + FRONT), *(seen + COUNT * UP)]
+        whole = shot_of(seen, self.frame, turn=FROM[upright], tilt=10, lens=1.4)
+        near, burst = (
+            replace(
+                whole,
+                center=tuple(row.half * x * RIGHT + y * UP),
+                height=share * whole.height,
+                theta=whole.theta + turn,
+            )
+            for x, y, share, turn in ((0.35, 1.7, 0.75, TURNS), (0.5, 1.6, 1.05, 2 * TURNS))
         )
-        self.play(*map(Appear, (counter, tokens, each, gpu)), self.light_up((length / 2, 0, wide)))
-        for slab in others:
-            set_presence(slab, 0)
-        self.add(*others)
+        count(first)
+        self.published = True
+        self.play(
+            *self.leave(*self.kept, run_time=0.6),
+            AnimateWith(Group(*self.kept), row.gather),
+            self.move_camera(whole),
+            self.light_up(end),
+            Appear(glass, rate_func=second_half),
+            run_time=2.4,
+        )
+        self.play(*map(Appear, (gpu, counter, *texts)))
 
-        def fill(alpha):
-            come = alpha**1.6 * (len(others) + COMING)
-            for number, slab in enumerate(others):
-                done = float(np.clip((come - number) / COMING, 0, 1))
-                home = homes[len(self.kept) + number]
-                slab.put(home + [0, FALL * (1 - done**2), 0], turn=90, size=LARGER)
-                set_presence(slab, min(1, 3 * done))
-            counter.set_value(int(len(self.tokens) * (self.capacity / len(self.tokens)) ** alpha))
+        def fill(alpha: float) -> None:
+            quick, slow = min(1.0, alpha / QUICK), max(0.0, (alpha - QUICK) / (1 - QUICK))
+            row.fill(quick**1.5, slow)
+            count(int(first * ((full - 2) / first) ** quick) + int(2 * slow))
 
-        self.play(AnimateWith(Group(*others, counter), fill, rate_func=linear, run_time=4))
-        last = self.kept[1].copy()
-        home = np.array([length / 2 - 0.02, 0.5, 0])
-
-        def wedge(alpha):
-            last.put(home + [0, FALL * (1 - alpha), 0], turn=90, size=LARGER)
-            last.rotate(-0.14 * alpha, OUT, about_point=last.middle)
-
-        self.add(last)
-        self.play(AnimateWith(last, wedge), self.move_camera(close), glass.bend(0.3, rate_func=rush_into), run_time=1.2)
+        self.add(*row.others)
+        self.play(AnimateWith(Group(*row.others, counter), fill), rate_func=linear, run_time=4.6)
+        self.add(row.last)
+        self.play(
+            AnimateWith(row.last, row.jam),
+            self.move_camera(near),
+            glass.bend(STRAIN, rate_func=rush_into),
+            run_time=1.4,
+        )
         self.hold(0.5)
         self.play(glass.crack(run_time=0.4))
-        glass.throw([*row[-9:], last], at=turned.eye())
-        self.play(glass.fly(0, BURST), self.move_camera(shot), run_time=BURST)
-        self.play(glass.fly(BURST, SLOW), self.move_camera(turned), run_time=2.2)
+        glass.throw([*row.others[-THROWN:], row.last], at=burst.eye())
+        self.play(glass.fly(0, BURST), self.move_camera(whole), run_time=BURST)
+        self.play(glass.fly(BURST, SLOW), self.move_camera(burst), run_time=2.4)
 
     @beat
     def the_question(self) -> None:
         """Can a model remember less and still think just as well?"""
-        self.play(self.glass.fly(SLOW, GONE), Vanish(Group(*self.mobjects)), run_time=GONE - SLOW)
-        self.camera.shot, self.published = Shot(), False
+        self.play(
+            self.glass.fly(SLOW, GONE), *self.leave(), self.light_up(None), run_time=GONE - SLOW
+        )
+        self.published = False
         self.hold(0.8)
-        rows = self.frame.free.split_rows((0.52, 0.16, 0.32))
-        title = centred(_(FILM_TITLE), rows[0], 0.16, weight="semibold")
-        asked = centred(_(ASKED), rows[1], 0.06)
-        self.play(Appear(glow(title, 0.5)))
+        upper, lower = self.frame.free.split_rows((0.47, 0.53))
+        rows = upper.split_rows((0.68, 0.32))
+        title = pin_to_frame(centred(_(FILM_TITLE), rows[0], 0.17, weight="semibold"))
+        asked = pin_to_frame(centred(_(ASKED), rows[1], 0.062))
+        ruin = self.row.lie(max(slab.points[0, 2] for slab in self.slabs))
+        corners = np.concatenate([slab.corners for slab in self.slabs])
+        self.camera.shot = shot_of(corners, self.frame, into=lower, turn=-14, tilt=17, lens=1.3)
+        self.play(Appear(Group(*self.slabs, *ruin)), self.light_up(4 * LEFT - 3 * OUT))
+        self.play(Appear(glow(title, 0.4)))
         self.play(Appear(asked))
-
-
-def _grow(slab: Body, **kwargs: Any):
-    from filmkit.core.animations import Arrive
-    return Arrive(slab, slab.copy().stretch(1e-3, 1, about_point=slab.points[0]), **kwargs)
