@@ -49,7 +49,7 @@ LARGER, PITCH = 1.2, 0.17  # by how much slabs are larger in a memory, and from 
 FEWEST, COME = (54, 34), 14  # slabs there, at least, wide and upright; and those that come
 FALL, COMING, RISE = 3.6, 5, 1.2  # how far they fall, how many at a time; how high others rise
 LEANS = 6.0  # how far the slab is turned that has no place, in degrees
-LYING = ((-6.5, -4), (-3, -2.5), (0.6, -4.2), (4, -2.6), (7, -4), (-5, 4), (2.5, 5), (6, 3.5))
+LYING = ((-6.5, -3.4), (-3, -2), (0.6, -3.5), (4, -2.2), (7, -3.4), (-4, 2), (1.5, 3), (5, 1.6))
 """Where slabs lie in the end, behind the first words and before the last ones."""
 
 LANDS, STANDS = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.5, 1)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from manim import DOWN, DR, LEFT, OUT, RIGHT, UL, UP, Group, LaggedStart, linear, rush_into
+from manim import (
+    DOWN,
+    DR,
+    LEFT,
+    OUT,
+    RIGHT,
+    UL,
+    UP,
+    Group,
+    LaggedStart,
+    linear,
+    rush_from,
+    rush_into,
+)
 
 from extract.facts.architectures import kv_cache_bytes
 from extract.facts.gpus import GPU_BYTES
@@ -40,13 +53,18 @@ from scenes.question.parts import (
 
 ASKED = N_("Can a model remember less and still think just as well?")
 LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hangs; room below it
-TALL, NAME, SMALL, COUNT = 1.05, 0.5, 0.6, 1.4  # of words' slabs; of names, labels, the counter
+TALL, NAME, SMALL, COUNT = 0.95, 0.5, 0.6, 1.4  # of words' slabs; of names, labels, the counter
 AIR, FRONT = 0.12, 1.8 * OUT  # between slabs and glass; from there to the name of the memory
 ABOVE, RISE = 0.12, 0.35  # what stands on the memory, and how much higher its digits are
 FROM, TURNS = (12.0, 36.0), 12.0  # from how far to the right it is seen; upright; between shots
 QUICK = 0.78  # share of the time after which the last two slabs come, one by one
 STRAIN, THROWN = 0.3, 9  # how far the glass bends, and how many slabs burst out
-BURST, SLOW, GONE = 0.42, 0.62, 1.6  # moments of the burst, in seconds
+SLOW, GONE = 0.62, 1.6  # moments of the burst, in seconds: in its slowest picture, and over
+
+
+def slowing(alpha: float) -> float:
+    """Return the share of a flight that goes on ever slower, to a tenth of its speed."""
+    return 0.75 * (1 - (1 - alpha) ** 6) + 0.25 * alpha
 
 
 class Question(Stage):
@@ -117,6 +135,7 @@ class Question(Stage):
             Slab(token, height=TALL, colour=own_colour(token)) for token in self.tokens
         ]
         for slab in slabs:
+            slab.word.scale(min(1.4, 0.9 * slab.width / slab.word.width))
             mirrored(slab).is_light = True
         in_lines(slabs, self.words)
         self.kept = kept = kept_of(self.view)
@@ -134,12 +153,12 @@ class Question(Stage):
         self.play(
             *self.leave(*self.words),
             self.see_from("stand", *slabs, *kept, *names, run_time=2.6),
-            LaggedStart(*landing, lag_ratio=0.3, run_time=4.0),
+            LaggedStart(*landing, lag_ratio=0.3, run_time=4.8),
         )
         self.remove(self.words)
         self.wait_for("keys")
-        self.play(LaggedStart(*(slab.grow() for slab in kept), lag_ratio=0.1, run_time=2.4))
-        self.play(*map(Appear, names), self.light_up(slabs[-1]))
+        growing = LaggedStart(*(slab.grow() for slab in kept), lag_ratio=0.1, run_time=2.4)
+        self.play(growing, *map(Appear, names), self.light_up(slabs[-1]))
 
     @beat(title="")
     def until_it_bursts(self) -> None:
@@ -181,7 +200,7 @@ class Question(Stage):
                 height=share * whole.height,
                 theta=whole.theta + turn,
             )
-            for x, y, share, turn in ((0.35, 1.7, 0.75, TURNS), (0.5, 1.6, 1.05, 2 * TURNS))
+            for x, y, share, turn in ((0.3, 2.0, 0.85, TURNS), (0.5, 1.6, 1.05, 2 * TURNS))
         )
         count(first)
         self.published = True
@@ -209,11 +228,15 @@ class Question(Stage):
             glass.bend(STRAIN, rate_func=rush_into),
             run_time=1.4,
         )
-        self.hold(0.5)
+        # One beat of silence, in which it holds.
+        self.play(glass.bend(1.3 * STRAIN), run_time=0.7)
         self.play(glass.crack(run_time=0.4))
         glass.throw([*row.others[-THROWN:], row.last], at=burst.eye())
-        self.play(glass.fly(0, BURST), self.move_camera(whole), run_time=BURST)
-        self.play(glass.fly(BURST, SLOW), self.move_camera(burst), run_time=2.4)
+        self.play(
+            glass.fly(0, SLOW, rate_func=slowing),
+            self.move_camera(burst, rate_func=rush_from),
+            run_time=3.0,
+        )
 
     @beat
     def the_question(self) -> None:
@@ -223,8 +246,8 @@ class Question(Stage):
         )
         self.published = False
         self.hold(0.8)
-        upper, lower = self.frame.free.split_rows((0.47, 0.53))
-        rows = upper.split_rows((0.68, 0.32))
+        upper, lower = self.frame.free.split_rows((0.49, 0.51))
+        rows = upper.split_rows((0.64, 0.36))
         title = pin_to_frame(centred(_(FILM_TITLE), rows[0], 0.17, weight="semibold"))
         asked = pin_to_frame(centred(_(ASKED), rows[1], 0.062))
         ruin = self.row.lie(max(slab.points[0, 2] for slab in self.slabs))
