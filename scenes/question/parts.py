@@ -12,7 +12,6 @@ from manim import (
     PI,
     RIGHT,
     UP,
-    Animation,
     Mobject,
     VGroup,
     rotation_matrix,
@@ -21,7 +20,7 @@ from manim import (
     squish_rate_func,
 )
 
-from filmkit.core.animations import AnimateWith, Arrive, set_presence
+from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.body import put, turned
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
@@ -42,14 +41,23 @@ BELOW = (1.0, 0.75, 0.62, 0.48)  # how bright they are, at the word's place and 
 SMALLER = 0.82  # by how much a candidate shrinks in a step
 
 ROLES = {"cached_keys": "key", "cached_values": "value"}
-WIDE, HIGH, THICK = 0.74, 2.0, 0.14  # of a slab of keys or values, in scene units
+WIDE, HIGH, THICK = 0.78, 2.35, 0.14  # of a slab of keys or values, in scene units
 BRIGHT, FAINT = 0.72, 0.12  # light of its sides, and where a number is zero, as shares of its own
-GAP, APART = 0.3, 3.2  # from word to word, and from line to line
+GAP, APART = 0.25, 3.7  # from word to word, and from line to line
 LARGER, PITCH = 1.2, 0.17  # by how much slabs are larger in a memory, and from one to the next
 FEWEST, COME = (54, 34), 14  # slabs there, at least, wide and upright; and those that come
 FALL, COMING, RISE = 3.6, 5, 1.2  # how far they fall, how many at a time; how high others rise
 LEANS = 6.0  # how far the slab is turned that has no place, in degrees
-LYING = ((-6.5, -3.4), (-3, -2), (0.6, -3.5), (4, -2.2), (7, -3.4), (-4, 2), (1.5, 3), (5, 1.6))
+LYING = (
+    (-6.5, -3.4),
+    (-3, -2),
+    (0.6, -3.5),
+    (4, -2.2),
+    (7, -3.4),
+    (-1.4, 3.4),
+    (2.6, 3.9),
+    (6.4, 3),
+)
 """Where slabs lie in the end, behind the first words and before the last ones."""
 
 LANDS, STANDS = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.5, 1)
@@ -68,6 +76,11 @@ class Candidates(VGroup):
         The label of that word, in its place.
     width
         Room to the right of its left end, in scene units.
+
+    Attributes
+    ----------
+    last
+        After how many the likeliest of them is at the word's place.
     """
 
     def __init__(self, texts: Sequence[str], word: str, at: TextLine, width: float) -> None:
@@ -79,12 +92,12 @@ class Candidates(VGroup):
         self.y = float(at.points[-12, 1] + at.points[-1, 1]) / 2
         for text in passing:
             self.add(Label(text, size=at.size).shrink_to(width))
-        self._letters = [label.points - label.get_left() for label in self]
+        self.letters, self.last = [label.points - label.get_left() for label in self], TURNS - 1
         self.turn(0.0)
 
     def turn(self, place: float) -> Candidates:
         """Let as many of them have passed the word's place; it may be a fraction."""
-        for number, (label, letters) in enumerate(zip(self, self._letters, strict=True)):
+        for number, (label, letters) in enumerate(zip(self, self.letters, strict=True)):
             below = place - number
             share = float(np.interp(below, range(len(BELOW)), BELOW, left=0.0, right=0.0))
             set_presence(label, share if below >= 0 else max(0.0, 1 + 2 * below))
@@ -93,18 +106,6 @@ class Candidates(VGroup):
             down = min(below, (1 - size) / (1 - SMALLER))
             label.points = letters * size + [self.left, self.y - STEP * self.line * down, 0.0]
         return self
-
-    def run(self, **kwargs: Any) -> Animation:
-        """Return an animation in which they pass, ever slower, until the last is at the place."""
-
-        def step(alpha: float) -> None:
-            self.turn((TURNS - 1) * (1 - (1 - alpha) ** 2))
-
-        return AnimateWith(self, step, **kwargs)
-
-    def end(self, **kwargs: Any) -> Animation:
-        """Return an animation in which the last of them makes room for the word."""
-        return AnimateWith(self, lambda alpha: self.turn(TURNS - 1 + alpha), **kwargs)
 
 
 class Kept(Slab):
@@ -133,11 +134,6 @@ class Kept(Slab):
         for member, points in zip(self.get_family(), self.own, strict=True):
             member.points = turned(points * size, turn) + np.asarray(at)
         return self
-
-    def grow(self, **kwargs: Any) -> Arrive:
-        """Return the animation in which it is added and grows from the floor."""
-        flat = self.copy().stretch(1e-3, 1, about_point=self.points[0])
-        return Arrive(self, flat, **kwargs)
 
 
 def kept_of(view: LayerView) -> list[Kept]:

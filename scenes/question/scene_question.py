@@ -22,7 +22,7 @@ from manim import (
 
 from extract.facts.architectures import kv_cache_bytes
 from extract.facts.gpus import GPU_BYTES
-from filmkit.core.animations import AnimateWith, Appear, second_half
+from filmkit.core.animations import AnimateWith, Appear, Rise, second_half
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import named_facts
@@ -32,7 +32,7 @@ from filmkit.core.light import glow, mirrored
 from filmkit.core.numbers import spoken_bytes
 from filmkit.core.seats import shot_of
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Number
+from filmkit.core.text import Label, LabelGroup, Number
 from filmkit.core.token_text import printable
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.sentence import Sentence
@@ -55,11 +55,11 @@ ASKED = N_("Can a model remember less and still think just as well?")
 LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hangs; room below it
 TALL, NAME, SMALL, COUNT = 0.95, 0.5, 0.6, 1.4  # of words' slabs; of names, labels, the counter
 AIR, FRONT = 0.12, 1.8 * OUT  # between slabs and glass; from there to the name of the memory
-ABOVE, RISE = 0.12, 0.35  # what stands on the memory, and how much higher its digits are
-FROM, TURNS = (12.0, 36.0), 12.0  # from how far to the right it is seen; upright; between shots
+FROM, TURN = (12.0, 36.0), 12.0  # from how far to the right it is seen; upright; then farther
 QUICK = 0.78  # share of the time after which the last two slabs come, one by one
 STRAIN, THROWN = 0.3, 9  # how far the glass bends, and how many slabs burst out
 SLOW, GONE = 0.62, 1.6  # moments of the burst, in seconds: in its slowest picture, and over
+ROWS = (0.31, 0.18, 0.51)  # of the last picture: title, question, what is left
 
 
 def slowing(alpha: float) -> float:
@@ -99,9 +99,7 @@ class Question(Stage):
         return "given" if self.trace.meta.continued else "written"
 
     def provenance_notes(self) -> tuple[str, str]:
-        if self.published:
-            return published_notes([LARGE_NAME])
-        return super().provenance_notes()
+        return published_notes([LARGE_NAME]) if self.published else super().provenance_notes()
 
     @beat(
         title="The next word",
@@ -121,11 +119,13 @@ class Question(Stage):
             return
         texts = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1]
         width = self.frame.free.right - float(words[-1].get_left()[0])
-        candidates = mirrored(Candidates(texts, self.tokens[-1], words[-1], width))
-        self.add(candidates)
-        self.play(candidates.run(run_time=3.6))
+        drum = mirrored(Candidates(texts, self.tokens[-1], words[-1], width))
+        self.add(drum)
+        turning = AnimateWith(drum, lambda alpha: drum.turn(alpha * drum.last), rate_func=rush_from)
+        self.play(turning, run_time=3.6)
         self.wait_for("word")
-        self.play(Appear(glow(words[-1])), candidates.end(), run_time=0.4)
+        ending = AnimateWith(drum, lambda alpha: drum.turn(drum.last + alpha))
+        self.play(Appear(glow(words[-1])), ending, run_time=0.4)
 
     @beat(title="Keys and values")
     def every_token_is_kept(self) -> None:
@@ -143,12 +143,13 @@ class Question(Stage):
             side = WIDE * (number % 2 - 0.5) * RIGHT
             slab.stand(slabs[number // 2].points[0] + side - 0.3 * OUT)
         nearest = max(range(len(slabs)), key=lambda number: slabs[number].points[0, 2])
+        named = (_("keys"), kept[2 * nearest], LEFT), (_("values"), kept[-1], RIGHT)
         names = [
-            number_at(text, slab.top + NAME / 2 * UP, "air", size=NAME, colour=slab.hue)
-            for text, slab in ((_("keys"), kept[2 * nearest]), (_("values"), kept[-1]))
+            number_at(
+                text, slab.top + NAME / 2 * UP + NAME * way, "air", size=NAME, colour=slab.hue
+            )
+            for text, slab, way in named
         ]
-        names[0].shift(names[0].width / 2 * LEFT)
-        names[1].shift(names[1].width / 2 * RIGHT)
         landing = (Landing(*each) for each in zip(self.words, slabs, strict=True))
         self.play(
             *self.leave(*self.words),
@@ -157,7 +158,7 @@ class Question(Stage):
         )
         self.remove(self.words)
         self.wait_for("keys")
-        growing = LaggedStart(*(slab.grow() for slab in kept), lag_ratio=0.1, run_time=2.4)
+        growing = LaggedStart(*map(Rise, kept), lag_ratio=0.1, run_time=2.4)
         self.play(growing, *map(Appear, names), self.light_up(slabs[-1]))
 
     @beat(title="")
@@ -168,41 +169,31 @@ class Question(Stage):
         self.row = row = Row(self.kept, upright=upright)
         end = (row.half + AIR) * RIGHT + (LARGER * WIDE / 2 + AIR) * OUT
         self.glass = glass = Glass(-end, end + (LARGER * HIGH + 3 * AIR) * UP)
-        size = CachedPerToken(LARGE, "mha").size_fact()
-        corner = glass.at((1, 1, 1)) + ABOVE * UP
-        texts = [
-            number_at(text, corner + line * SMALL * UP, "stands", size=SMALL)
-            for line, text in enumerate((_("× {bytes}", bytes=size), _("tokens")))
-        ]
-        wide = max(text.width for text in texts)
-        for text in texts:
-            text.shift((text.width / 2 - wide) * RIGHT)
+        corners = glass.at([*np.ndindex(2, 2, 2)])
+        seen = [*corners, *(corners + FRONT), *(corners + COUNT * UP)]
+        whole = shot_of(seen, self.frame, turn=FROM[upright], tilt=10, lens=1.4)
+        near, burst = (
+            replace(whole, center=(x * row.half, y, 0), height=share * whole.height, theta=theta)
+            for x, y, share, theta in (
+                (0.3, 2.3, 0.88, whole.theta + TURN),
+                (0.5, 2.0, 1.1, whole.theta + 2 * TURN),
+            )
+        )
+        corner = glass.at((1, 1, 1)) + AIR * UP
+        each = _("× {bytes}", bytes=CachedPerToken(LARGE, "mha").size_fact())
+        labels = (Label(text, size=SMALL / FRAME_HEIGHT) for text in (_("tokens"), each))
+        sign = LabelGroup(*labels).arrange(DOWN, buff=0.0, aligned_edge=LEFT)
+        sign.move_to(corner, aligned_edge=DR)
         counter = Number(full, digits=0, size=COUNT / FRAME_HEIGHT)
-        place = corner + (wide + AIR) * LEFT + RISE * COUNT * UP
-        name = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
-        gpu = number_at(name, glass.at((0.1, 0, 1)) + FRONT, "stands", size=SMALL)
-        gpu.shift(gpu.width / 2 * RIGHT)
 
         def count(number: int) -> None:
             fresh = Number(number, digits=0, size=COUNT / FRAME_HEIGHT)
-            counter.points, counter.text = (
-                fresh.points + place - fresh.width / 2 * RIGHT,
-                fresh.text,
-            )
+            fresh.move_to(sign.get_corner(UL) + AIR * LEFT, aligned_edge=UR)
+            counter.points, counter.text = fresh.points, fresh.text
 
-        seen = glass.at([*np.ndindex(2, 2, 2)])
-        seen = [*seen, *(seen + FRONT), *(seen + COUNT * UP)]
-        whole = shot_of(seen, self.frame, turn=FROM[upright], tilt=10, lens=1.4)
-        near, burst = (
-            replace(
-                whole,
-                center=tuple(row.half * x * RIGHT + y * UP),
-                height=share * whole.height,
-                theta=whole.theta + turn,
-            )
-            for x, y, share, turn in ((0.3, 2.0, 0.85, TURNS), (0.5, 1.6, 1.05, 2 * TURNS))
-        )
         count(first)
+        memory = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
+        named = number_at(memory, glass.at((0.3, 0, 1)) + FRONT, "stands", size=SMALL)
         self.published = True
         self.play(
             *self.leave(*self.kept, run_time=0.6),
@@ -212,7 +203,7 @@ class Question(Stage):
             Appear(glass, rate_func=second_half),
             run_time=2.4,
         )
-        self.play(*map(Appear, (gpu, counter, *texts)))
+        self.play(*map(Appear, (named, counter, sign)))
 
         def fill(alpha: float) -> None:
             quick, slow = min(1.0, alpha / QUICK), max(0.0, (alpha - QUICK) / (1 - QUICK))
@@ -220,39 +211,31 @@ class Question(Stage):
             count(int(first * ((full - 2) / first) ** quick) + int(2 * slow))
 
         self.add(*row.others)
-        self.play(AnimateWith(Group(*row.others, counter), fill), rate_func=linear, run_time=4.6)
+        filling = AnimateWith(Group(*row.others, counter), fill, rate_func=linear)
+        self.play(filling, run_time=4.6)
         self.add(row.last)
-        self.play(
-            AnimateWith(row.last, row.jam),
-            self.move_camera(near),
-            glass.bend(STRAIN, rate_func=rush_into),
-            run_time=1.4,
-        )
+        bending = glass.bend(STRAIN, rate_func=rush_into)
+        self.play(AnimateWith(row.last, row.jam), self.move_camera(near), bending, run_time=1.4)
         # One beat of silence, in which it holds.
         self.play(glass.bend(1.3 * STRAIN), run_time=0.7)
         self.play(glass.crack(run_time=0.4))
-        glass.throw([*row.others[-THROWN:], row.last], at=burst.eye())
-        self.play(
-            glass.fly(0, SLOW, rate_func=slowing),
-            self.move_camera(burst, rate_func=rush_from),
-            run_time=3.0,
-        )
+        glass.throw([*row.others[-THROWN:], row.last], burst.eye())
+        away = self.move_camera(burst, rate_func=rush_from)
+        self.play(glass.fly(0, SLOW, rate_func=slowing), away, run_time=3.0)
 
     @beat
     def the_question(self) -> None:
         """Can a model remember less and still think just as well?"""
-        self.play(
-            self.glass.fly(SLOW, GONE), *self.leave(), self.light_up(None), run_time=GONE - SLOW
-        )
+        falling = self.glass.fly(SLOW, GONE)
+        self.play(falling, *self.leave(), self.light_up(None), run_time=GONE - SLOW)
         self.published = False
         self.hold(0.8)
-        upper, lower = self.frame.free.split_rows((0.49, 0.51))
-        rows = upper.split_rows((0.64, 0.36))
+        rows = self.frame.free.split_rows(ROWS)
         title = pin_to_frame(centred(_(FILM_TITLE), rows[0], 0.17, weight="semibold"))
         asked = pin_to_frame(centred(_(ASKED), rows[1], 0.062))
         ruin = self.row.lie(max(slab.points[0, 2] for slab in self.slabs))
         corners = np.concatenate([slab.corners for slab in self.slabs])
-        self.camera.shot = shot_of(corners, self.frame, into=lower, turn=-14, tilt=17, lens=1.3)
+        self.camera.shot = shot_of(corners, self.frame, into=rows[2], turn=-14, tilt=17, lens=1.3)
         self.play(Appear(Group(*self.slabs, *ruin)), self.light_up(4 * LEFT - 3 * OUT))
         self.play(Appear(glow(title, 0.4)))
         self.play(Appear(asked))
