@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from manim import (
+    DOWN,
     ORIGIN,
     PI,
     RIGHT,
     UP,
-    Mobject,
+    Animation,
     VGroup,
     rotation_matrix,
     rush_into,
@@ -33,7 +33,7 @@ from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.pictures.bodies import Slab
 
-__all__ = ["HIGH", "LARGER", "WIDE", "Candidates", "Landing", "Row", "in_lines", "kept_of"]
+__all__ = ["HIGH", "LARGER", "WIDE", "Candidates", "Row", "in_lines", "kept_of", "landing"]
 
 TURNS = 12  # candidates that pass before the word
 STEP = 1.15  # from one to the next, in heights of a line
@@ -44,68 +44,45 @@ ROLES = {"cached_keys": "key", "cached_values": "value"}
 WIDE, HIGH, THICK = 0.78, 2.35, 0.14  # of a slab of keys or values, in scene units
 BRIGHT, FAINT = 0.72, 0.12  # light of its sides, and where a number is zero, as shares of its own
 GAP, APART = 0.25, 3.7  # from word to word, and from line to line
-LARGER, PITCH = 1.2, 0.17  # by how much slabs are larger in a memory, and from one to the next
+LARGER, PITCH, LEANS = 1.2, 0.17, 6.0  # size, distance and turn of slabs in a memory
 FEWEST, COME = (54, 34), 14  # slabs there, at least, wide and upright; and those that come
-FALL, COMING, RISE = 3.6, 5, 1.2  # how far they fall, how many at a time; how high others rise
-LEANS = 6.0  # how far the slab is turned that has no place, in degrees
-LYING = (
-    (-6.5, -3.4),
-    (-3, -2),
-    (0.6, -3.5),
-    (4, -2.2),
-    (7, -3.4),
-    (-1.4, 3.4),
-    (2.6, 3.9),
-    (6.4, 3),
-)
+FALL, COMING = 3.6, 5  # how far they fall, and how many at a time
+LYING = (-6, -3.4), (-3, -2), (0.6, -3.5), (4, -2.2), (7, -3.4), (-1.4, 3.4), (2.6, 3.9), (6, 3)
 """Where slabs lie in the end, behind the first words and before the last ones."""
 
 LANDS, STANDS = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.5, 1)
 
 
 class Candidates(VGroup):
-    """The model's likeliest words as a drum: they pass the word's place and sink below it.
+    """Words that could stand at a place, as a drum: they pass it and sink below it.
 
     Parameters
     ----------
     texts
-        The likeliest first.
-    word
-        The word that follows; it is drawn elsewhere, and only its place is kept here.
+        The likeliest first; it comes last, and some that come before it stay to be read.
     at
-        The label of that word, in its place.
+        The label in whose place they pass, which is drawn elsewhere.
     width
         Room to the right of its left end, in scene units.
-
-    Attributes
-    ----------
-    last
-        After how many the likeliest of them is at the word's place.
     """
 
-    def __init__(self, texts: Sequence[str], word: str, at: TextLine, width: float) -> None:
-        super().__init__()
-        others = [printable(text) for text in texts if text.strip() != word.strip()]
-        # Those that pass last are the likeliest, and stay to be read.
-        passing = [others[::-1][number % len(others)] for number in range(-TURNS, 0)]
-        self.left, self.line = float(at.get_left()[0]), at.line_height
-        self.y = float(at.points[-12, 1] + at.points[-1, 1]) / 2
-        for text in passing:
-            self.add(Label(text, size=at.size).shrink_to(width))
-        self.letters, self.last = [label.points - label.get_left() for label in self], TURNS - 1
+    def __init__(self, texts: Sequence[str], at: TextLine, width: float) -> None:
+        passing = ([*map(printable, texts)][::-1] * TURNS)[-TURNS:]
+        super().__init__(*(Label(text, size=at.size).shrink_to(width) for text in passing))
+        self.place, self.line = at.get_left(), at.line_height
+        self.letters = [label.points - label.get_left() for label in self]
         self.turn(0.0)
 
-    def turn(self, place: float) -> Candidates:
-        """Let as many of them have passed the word's place; it may be a fraction."""
+    def turn(self, share: float) -> None:
+        """Let a share of them have come to the place; above 1 the last one sinks too."""
         for number, (label, letters) in enumerate(zip(self, self.letters, strict=True)):
-            below = place - number
-            share = float(np.interp(below, range(len(BELOW)), BELOW, left=0.0, right=0.0))
-            set_presence(label, share if below >= 0 else max(0.0, 1 + 2 * below))
+            below = share * (TURNS - 1) - number
+            seen = np.interp(below, (-0.5, *range(len(BELOW))), (0, *BELOW), right=0.0)
             size = SMALLER ** max(0.0, below)
             # Steps get smaller as the words do.
             down = min(below, (1 - size) / (1 - SMALLER))
-            label.points = letters * size + [self.left, self.y - STEP * self.line * down, 0.0]
-        return self
+            set_presence(label, float(seen))
+            label.points = letters * size + self.place + STEP * self.line * down * DOWN
 
 
 class Kept(Slab):
@@ -194,8 +171,8 @@ class Row:
     def gather(self, alpha: float) -> None:
         """Let those of the sentence turn and go to the left end."""
         for slab, start, home in zip(self.kept, self.starts, self.homes, strict=False):
-            way = (1 - alpha) * start + alpha * home + RISE * np.sin(np.pi * alpha) * UP
-            slab.stand(way, 90 * alpha, 1 + (LARGER - 1) * alpha)
+            up = np.sin(np.pi * alpha) * UP
+            slab.stand(start + (home - start) * alpha + up, 90 * alpha, 1 + (LARGER - 1) * alpha)
 
     def fill(self, quick: float, slow: float) -> None:
         """Let a share of the others have fallen into their places, and of the last two of them."""
@@ -220,8 +197,8 @@ class Row:
         return self.others[: len(LYING)]
 
 
-class Landing(AnimateWith):
-    """Let a word fall to the floor, and there stand up as the slab that has it on its face.
+def landing(word: TextLine, slab: Slab) -> Animation:
+    """Return the animation in which a word falls to the floor, and stands up on its slab.
 
     Parameters
     ----------
@@ -230,19 +207,16 @@ class Landing(AnimateWith):
     slab
         The slab, where it will stand.
     """
+    foot, start = slab.points[0].copy(), word.points.copy()
+    parts = [(member, member.points - foot) for member in slab.get_family()]
 
-    def __init__(self, word: Mobject, slab: Slab, **kwargs: Any) -> None:
-        super().__init__(slab, self.put, introducer=True, **kwargs)
-        self.word, self.foot = word, slab.points[0].copy()
-        self.parts = [(member, member.points.copy()) for member in slab.get_family()]
-        self.start = word.points.copy()
-
-    def put(self, alpha: float) -> None:
-        """Let a share of both be done."""
+    def step(alpha: float) -> None:
         fallen, stood = LANDS(alpha), STANDS(alpha)
-        turn = rotation_matrix((stood - 1) * np.pi / 2, RIGHT)
-        for member, points in self.parts:
-            member.points = (points - self.foot) @ turn.T + self.foot
-        set_presence(self.mobject, float(fallen >= 1))
-        set_presence(self.word, float(fallen < 1))
-        self.word.points = (1 - fallen) * self.start + fallen * self.mobject.word.points
+        turn = rotation_matrix((stood - 1) * PI / 2, RIGHT)
+        for member, points in parts:
+            member.points = points @ turn.T + foot
+        set_presence(slab, float(fallen >= 1))
+        set_presence(word, float(fallen < 1))
+        word.points = (1 - fallen) * start + fallen * slab.word.points
+
+    return AnimateWith(slab, step, introducer=True)

@@ -13,6 +13,7 @@ from manim import (
     RIGHT,
     UL,
     UP,
+    UR,
     Group,
     LaggedStart,
     linear,
@@ -22,7 +23,7 @@ from manim import (
 
 from extract.facts.architectures import kv_cache_bytes
 from extract.facts.gpus import GPU_BYTES
-from filmkit.core.animations import AnimateWith, Appear, Rise, second_half
+from filmkit.core.animations import AnimateWith, Appear, Arrive, second_half
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import named_facts
@@ -45,15 +46,16 @@ from scenes.question.parts import (
     LARGER,
     WIDE,
     Candidates,
-    Landing,
     Row,
     in_lines,
     kept_of,
+    landing,
 )
 
 ASKED = N_("Can a model remember less and still think just as well?")
 LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hangs; room below it
-TALL, NAME, SMALL, COUNT = 0.95, 0.5, 0.6, 1.4  # of words' slabs; of names, labels, the counter
+TALL, FLAT = 0.95, 1e-3  # height of words' slabs; share of a height from which others grow
+NAME, SMALL, COUNT = 0.5, 0.6, 1.4  # sizes of names, labels and the counter
 AIR, FRONT = 0.12, 1.8 * OUT  # between slabs and glass; from there to the name of the memory
 FROM, TURN = (12.0, 36.0), 12.0  # from how far to the right it is seen; upright; then farther
 QUICK = 0.78  # share of the time after which the last two slabs come, one by one
@@ -117,15 +119,15 @@ class Question(Stage):
         if not self.follows:
             self.wait_for("next")
             return
-        texts = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1]
-        width = self.frame.free.right - float(words[-1].get_left()[0])
-        drum = mirrored(Candidates(texts, self.tokens[-1], words[-1], width))
+        likely, last = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1], words[-1]
+        others = [text for text in likely if text.strip() != self.tokens[-1].strip()]
+        width = self.frame.free.right - float(last.get_left()[0])
+        drum = mirrored(Candidates(others, last, width))
         self.add(drum)
-        turning = AnimateWith(drum, lambda alpha: drum.turn(alpha * drum.last), rate_func=rush_from)
-        self.play(turning, run_time=3.6)
+        self.play(AnimateWith(drum, drum.turn, rate_func=rush_from, run_time=3.6))
         self.wait_for("word")
-        ending = AnimateWith(drum, lambda alpha: drum.turn(drum.last + alpha))
-        self.play(Appear(glow(words[-1])), ending, run_time=0.4)
+        sinking = AnimateWith(drum, lambda alpha: drum.turn(1 + alpha / 11))
+        self.play(Appear(glow(last)), sinking, run_time=0.4)
 
     @beat(title="Keys and values")
     def every_token_is_kept(self) -> None:
@@ -145,20 +147,19 @@ class Question(Stage):
         nearest = max(range(len(slabs)), key=lambda number: slabs[number].points[0, 2])
         named = (_("keys"), kept[2 * nearest], LEFT), (_("values"), kept[-1], RIGHT)
         names = [
-            number_at(
-                text, slab.top + NAME / 2 * UP + NAME * way, "air", size=NAME, colour=slab.hue
-            )
+            number_at(text, slab.top + NAME * (UP + way), "air", size=NAME, colour=slab.hue)
             for text, slab, way in named
         ]
-        landing = (Landing(*each) for each in zip(self.words, slabs, strict=True))
+        falling = (landing(*each) for each in zip(self.words, slabs, strict=True))
         self.play(
             *self.leave(*self.words),
             self.see_from("stand", *slabs, *kept, *names, run_time=2.6),
-            LaggedStart(*landing, lag_ratio=0.3, run_time=4.8),
+            LaggedStart(*falling, lag_ratio=0.3, run_time=4.8),
         )
         self.remove(self.words)
         self.wait_for("keys")
-        growing = LaggedStart(*map(Rise, kept), lag_ratio=0.1, run_time=2.4)
+        flat = (slab.copy().stretch(FLAT, 1, about_point=slab.points[0]) for slab in kept)
+        growing = LaggedStart(*map(Arrive, kept, flat), lag_ratio=0.1, run_time=2.4)
         self.play(growing, *map(Appear, names), self.light_up(slabs[-1]))
 
     @beat(title="")
