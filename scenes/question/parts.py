@@ -42,7 +42,7 @@ SMALLER = 0.82  # by how much a candidate shrinks in a step
 
 ROLES = {"cached_keys": "key", "cached_values": "value"}
 WIDE, HIGH, THICK = 0.78, 2.35, 0.14  # of a slab of keys or values, in scene units
-BRIGHT, FAINT = 0.72, 0.12  # light of its sides, and where a number is zero, as shares of its own
+FAINT = 0.12  # share of its colour where a number is zero
 GAP, APART = 0.25, 3.7  # from word to word, and from line to line
 LARGER, PITCH, LEANS = 1.2, 0.17, 6.0  # size, distance and turn of slabs in a memory
 FEWEST, COME = (54, 34), 14  # slabs there, at least, wide and upright; and those that come
@@ -100,7 +100,7 @@ class Kept(Slab):
 
     def __init__(self, cells: Heatmap, role: str, told: str) -> None:
         super().__init__("", role=role, width=WIDE, height=HIGH, thickness=THICK)
-        self.told, self.is_light, self.colours[0] = told, True, BRIGHT * self.colours[1]
+        self.told, self.is_light, self.colours[0] = told, True, self.colours[1]
         self.lay(cells.place(Box(0, 0, WIDE, HIGH)))
         put(cells.copy(), self, (0, HIGH / 2, -THICK / 2), (-1, 0, 0), (0, 1, 0))
         self.hue = current_theme().role(role)

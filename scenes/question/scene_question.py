@@ -177,7 +177,7 @@ class Question(Stage):
             replace(whole, center=(x * row.half, y, 0), height=share * whole.height, theta=theta)
             for x, y, share, theta in (
                 (0.3, 2.3, 0.88, whole.theta + TURN),
-                (0.5, 2.0, 1.1, whole.theta + 2 * TURN),
+                (0.5, 2.0, 1.1 - 0.2 * upright, whole.theta + 2 * TURN),
             )
         )
         corner = glass.at((1, 1, 1)) + AIR * UP
