@@ -38,7 +38,10 @@ RAYS, RINGS, REACH = 9, 3, 1.5  # of the web of cracks in a pane; how far, in he
 HIT = np.array([1.0, 0.45, 0.5])  # where the box is hit, as shares of its sides
 STAYS = 0.72  # share of the box's length of which edges stay
 SLOW, FAST, SPIN = 1.5, 6.0, 1.8  # speed of what flies, first and last, and its largest turn
-AIMED, PASSES = (1, 20, 24), 0.56  # shards that fly at the eye, and seconds until the first passes it
+AIMED, PASSES = (
+    (1, 20, 24),
+    0.56,
+)  # shards that fly at the eye, and seconds until the first passes it
 SEED = 6
 
 

@@ -16,6 +16,7 @@ from manim import (
     UR,
     Group,
     LaggedStart,
+    color_to_rgb,
     linear,
     rush_from,
     rush_into,
@@ -26,7 +27,7 @@ from extract.facts.gpus import GPU_BYTES
 from filmkit.core.animations import AnimateWith, Appear, Arrive, second_half
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
-from filmkit.core.facts import named_facts
+from filmkit.core.facts import fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow, mirrored
@@ -40,7 +41,7 @@ from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.bodies import Slab, number_at
 from filmkit.pictures.texts import own_colour
 from filmkit.world.burst import Glass
-from filmkit.world.published import LARGE, LARGE_NAME, published_notes
+from filmkit.world.published import LARGE, LARGE_NAME
 from scenes.question.parts import (
     HIGH,
     LARGER,
@@ -56,7 +57,8 @@ ASKED = N_("Can a model remember less and still think just as well?")
 LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hangs; room below it
 TALL, FLAT = 0.95, 1e-3  # height of words' slabs; share of a height from which others grow
 NAME, SMALL, COUNT = 0.5, 0.6, 1.4  # sizes of names, labels and the counter
-AIR, FRONT = 0.12, 1.8 * OUT  # between slabs and glass; from there to the name of the memory
+AIR, FRONT = 0.12, 1.2 * OUT  # between slabs and glass; from there to the name of the memory
+NAMED = 0.3, 0.72  # where that is, as a share of its length; upright
 FROM, TURN = (12.0, 36.0), 12.0  # from how far to the right it is seen; upright; then farther
 QUICK = 0.78  # share of the time after which the last two slabs come, one by one
 STRAIN, THROWN = 0.3, 9  # how far the glass bends, and how many slabs burst out
@@ -101,7 +103,9 @@ class Question(Stage):
         return "given" if self.trace.meta.continued else "written"
 
     def provenance_notes(self) -> tuple[str, str]:
-        return published_notes([LARGE_NAME]) if self.published else super().provenance_notes()
+        about, hidden = super().provenance_notes()
+        sizes = _("sizes: published for {model}", model=LARGE_NAME)
+        return (f"{about}  ·  {sizes}" if self.published else about), hidden
 
     @beat(
         title="The next word",
@@ -136,8 +140,11 @@ class Question(Stage):
         self.slabs = slabs = [
             Slab(token, height=TALL, colour=own_colour(token)) for token in self.tokens
         ]
+        ground = 255 * np.array(color_to_rgb(self.theme.background))
         for slab in slabs:
             slab.word.scale(min(1.4, 0.9 * slab.width / slab.word.width))
+            # Nearer to the background, so that coloured words can be read.
+            slab.colours[0] += (ground - slab.colours[0]) / 2
             mirrored(slab).is_light = True
         in_lines(slabs, self.words)
         self.kept = kept = kept_of(self.view)
@@ -176,7 +183,7 @@ class Question(Stage):
         near, burst = (
             replace(whole, center=(x * row.half, y, 0), height=share * whole.height, theta=theta)
             for x, y, share, theta in (
-                (0.3, 2.3, 0.88, whole.theta + TURN),
+                (0.22, 2.1, 0.93, whole.theta + TURN),
                 (0.5, 2.0, 1.1 - 0.2 * upright, whole.theta + 2 * TURN),
             )
         )
@@ -193,8 +200,9 @@ class Question(Stage):
             counter.points, counter.text = fresh.points, fresh.text
 
         count(first)
+        fact("capacity", full, beside=_("tokens"))
         memory = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
-        named = number_at(memory, glass.at((0.3, 0, 1)) + FRONT, "stands", size=SMALL)
+        named = number_at(memory, glass.at((NAMED[upright], 0, 1)) + FRONT, "stands", size=SMALL)
         self.published = True
         self.play(
             *self.leave(*self.kept, run_time=0.6),

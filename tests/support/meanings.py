@@ -182,6 +182,17 @@ def body(*roles: str, among: Collection[str] = MATTER, over: bool = False) -> Co
     return holds
 
 
+def coloured(role: str) -> Condition:
+    """It has the colour of a role, and so has a body in the picture."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        colours = {line.get_fill_color().to_hex().lower() for line in block.lines}
+        there = any(thing.role == role for thing in seen.bodies)
+        return there and colours == {seen.stage.theme.role(role).lower()}
+
+    return holds
+
+
 def legend(role: str) -> Condition:
     """The square before it has the colour of a role, or it stands on cells that have it."""
 
@@ -353,6 +364,10 @@ CREDITS = {
 
 WORDS: dict[str, Condition] = {
     # scene_question
+    "keys": coloured("key"),
+    "values": coloured("value"),
+    "tokens": either(body("key", "value"), figure("capacity")),
+    "× {bytes}": figure("cached bytes", "bytes", scheme="mha"),
     "one GPU: {gigabytes} GB": figure("gigabytes", "gigabytes"),
     "Remember Less": free,
     "Can a model remember less and still think just as well?": free,
@@ -409,7 +424,6 @@ WORDS: dict[str, Condition] = {
         panel(*KEYS, *VALUES, of=_is_of_heads, over=True),
     ),
     "one token": body("key", "value"),
-    "tokens": body("key", "value"),
     "{rows} × {sets}": both(figure("layers", "rows"), figure("sets", "sets")),
     "{count} numbers": free,
     "keys: {count} numbers": body("key"),

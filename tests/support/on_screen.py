@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from manim import Mobject, Square
+from manim import Mobject, Square, color_to_rgb
 
 from filmkit.core.animations import presence
+from filmkit.core.body import Body
 from filmkit.core.geometry import Box
 from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
@@ -92,14 +93,14 @@ def blocks_on(stage: Stage, is_known: Callable[[str], bool]) -> list[Block]:
     Parameters
     ----------
     stage
-        The stage. Headlines and questions on it are left out, and so are formulas.
+        The stage. Headlines, titles and questions on it are left out, and so are formulas.
     is_known
         Tells whether several lines together are one text.
     """
     members: dict[TextLine, Mobject | None] = {}
     groups: list[tuple[Mobject | None, list[TextLine]]] = []
     over = [each for each in (stage.headline, stage._question) if each is not None]
-    said = {part for each in over for part in each.get_family()}
+    said = {part for each in over for part in each.get_family()} | stage.title_parts
 
     def gather(parent: Mobject | None, mobjects: Iterable[Mobject]) -> None:
         lines = []
@@ -149,16 +150,28 @@ def bodies_on(stage: Stage) -> list[Thing]:
     """Return the bodies that are not in the background, by their roles."""
     found = []
     for part in _family(stage):
-        if not isinstance(part, Solid) or max(map(presence, part.get_family())) < MIN_PRESENCE:
+        if not isinstance(part, Solid | Body):
+            continue
+        if max(map(presence, part.get_family())) < MIN_PRESENCE:
             continue
         if role := role_of(stage, part):
-            points = np.float32(stage.camera.pixels(part, part.pose.corners))
+            corners = part.corners if isinstance(part, Body) else part.pose.corners
+            points = np.float32(stage.camera.pixels(part, corners))
             found.append(Thing(part, role, cv2.convexHull(points)[:, 0]))
     return found
 
 
-def role_of(stage: Stage, body: Solid) -> str:
-    """Return the role of a body: "key", "value", "latent", "glass" or "lamps"; "" for others."""
+def role_of(stage: Stage, body: Solid | Body) -> str:
+    """Return the role of a body: "query", "key", "value", "latent", "glass" or "lamps".
+
+    It is "" for others. One of the kit has the colour of its role, or bars have.
+    """
+    if isinstance(body, Body):
+        colours = {tuple(np.rint(colour)) for colour in body.colours.tolist()}
+        for role in ("query", *MATTER, "glass"):
+            if tuple(np.rint(255 * np.array(color_to_rgb(stage.theme.role(role))))) in colours:
+                return role
+        return ""
     if isinstance(body, Slab):
         return body.role
     if isinstance(body, LampCard):
