@@ -14,6 +14,7 @@ from manim import (
     UP,
     Animation,
     VGroup,
+    color_to_rgb,
     rotation_matrix,
     rush_into,
     smooth,
@@ -32,8 +33,9 @@ from filmkit.core.theme import current_theme, mixed
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
 from filmkit.pictures.bodies import Slab
+from filmkit.pictures.texts import own_colour
 
-__all__ = ["HIGH", "LARGER", "WIDE", "Candidates", "Row", "in_lines", "kept_of", "landing"]
+__all__ = ["HIGH", "LARGER", "WIDE", "Candidates", "Row", "kept_of", "landing", "on_floor"]
 
 TURNS = 12  # candidates that pass before the word
 STEP = 1.15  # from one to the next, in heights of a line
@@ -43,6 +45,8 @@ SMALLER = 0.82  # by how much a candidate shrinks in a step
 ROLES = {"cached_keys": "key", "cached_values": "value"}
 WIDE, HIGH, THICK = 0.78, 2.35, 0.14  # of a slab of keys or values, in scene units
 FAINT = 0.12  # share of its colour where a number is zero
+TALL, TALLEST = 0.95, 1.7  # height of a word's slab
+FEW = 3, 4.5  # lines up to which it has the least height; upright
 GAP, APART = 0.25, 3.7  # from word to word, and from line to line
 LARGER, PITCH, LEANS = 1.2, 0.17, 6.0  # size, distance and turn of slabs in a memory
 FEWEST, COME = (54, 34), 14  # slabs there, at least, wide and upright; and those that come
@@ -131,16 +135,32 @@ def kept_of(view: LayerView) -> list[Kept]:
     return slabs
 
 
-def in_lines(slabs: Sequence[Slab], words: Sequence[TextLine]) -> None:
-    """Let slabs stand on the floor in the lines that words are written in."""
-    lines: dict[float, list[Slab]] = {}
-    for slab, word in zip(slabs, words, strict=True):
-        lines.setdefault(round(float(word.points[-1, 1]), 3), []).append(slab)
-    for number, line in enumerate(lines.values()):
-        ends = np.cumsum([max(np.ptp(slab.extent[:, 0]), 2 * WIDE) + GAP for slab in line])
-        starts = np.array([0.0, *ends[:-1]])
-        for slab, middle in zip(line, (starts + ends - ends[-1]) / 2, strict=True):
-            slab.put((middle, 0, APART * number))
+def on_floor(tokens: Sequence[str], words: Sequence[TextLine], *, upright: bool) -> list[Slab]:
+    """Return a slab for each token, which stand on the floor in the lines that words have.
+
+    Parameters
+    ----------
+    tokens, words
+        Texts of the tokens, and their labels, as they are written.
+    upright
+        Whether the frame is no wider than high. In many lines words are larger.
+    """
+    at = [round(float(word.points[-1, 1]), 3) for word in words]
+    lines: dict[float, list[Slab]] = {line: [] for line in at}
+    tall = min(TALLEST, TALL * max(1.0, len(lines) / FEW[upright]))
+    ground = 255 * np.array(color_to_rgb(current_theme().background))
+    for line, token in zip(at, tokens, strict=True):
+        slab = mirrored(Slab(token, height=tall, colour=own_colour(token)))
+        slab.word.scale(min(1.4, 0.94 * slab.width / slab.word.width))
+        # Nearer to the background, so that coloured words can be read.
+        slab.colours[0] += (ground - slab.colours[0]) / 2
+        slab.is_light = True
+        lines[line].append(slab)
+    for number, slabs in enumerate(lines.values()):
+        ends = np.cumsum([max(np.ptp(slab.extent[:, 0]), 2 * WIDE) + GAP for slab in slabs])
+        for slab, start, end in zip(slabs, (0.0, *ends), ends, strict=False):
+            slab.put(((start + end - ends[-1]) / 2, 0, APART * number))
+    return [slab for slabs in lines.values() for slab in slabs]
 
 
 class Row:

@@ -8,6 +8,7 @@ import numpy as np
 from manim import (
     DOWN,
     DR,
+    IN,
     LEFT,
     OUT,
     RIGHT,
@@ -16,7 +17,6 @@ from manim import (
     UR,
     Group,
     LaggedStart,
-    color_to_rgb,
     linear,
     rush_from,
     rush_into,
@@ -38,7 +38,7 @@ from filmkit.core.text import Label, LabelGroup, Number
 from filmkit.core.token_text import printable
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.sentence import Sentence
-from filmkit.pictures.bodies import Slab, number_at
+from filmkit.pictures.bodies import number_at
 from filmkit.pictures.texts import own_colour
 from filmkit.world.burst import Glass
 from filmkit.world.published import LARGE, LARGE_NAME
@@ -48,15 +48,16 @@ from scenes.question.parts import (
     WIDE,
     Candidates,
     Row,
-    in_lines,
     kept_of,
     landing,
+    on_floor,
 )
 
 ASKED = N_("Can a model remember less and still think just as well?")
 LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hangs; room below it
-TALL, FLAT = 0.95, 1e-3  # height of words' slabs; share of a height from which others grow
+FLAT = 1e-3  # share of its height from which a slab grows
 NAME, SMALL, COUNT = 0.5, 0.6, 1.4  # sizes of names, labels and the counter
+FEW = 16  # words up to which slabs have names
 AIR, FRONT = 0.12, 1.2 * OUT  # between slabs and glass; from there to the name of the memory
 NAMED = 0.3, 0.72  # where that is, as a share of its length; upright
 FROM, TURN = (12.0, 36.0), 12.0  # from how far to the right it is seen; upright; then farther
@@ -118,14 +119,17 @@ class Question(Stage):
     def the_next_word(self) -> None:
         words, given = mirrored(self.words), len(self.tokens) - self.follows
         seen = words.get_corner(UL), words.get_corner(DR) + LOWER * DOWN
-        self.camera.shot = shot_of(seen, self.frame, into=self.below_title, turn=0, tilt=5)
+        self.camera.shot = shot_of(
+            seen, self.frame, into=self.below_title.inset(0.2), turn=0, tilt=5
+        )
         self.play(LaggedStart(*map(Appear, words[:given]), lag_ratio=0.5, run_time=3.0))
         if not self.follows:
             self.wait_for("next")
             return
         likely, last = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1], words[-1]
         others = [text for text in likely if text.strip() != self.tokens[-1].strip()]
-        width = self.frame.free.right - float(last.get_left()[0])
+        shot, right = self.camera.shot, self.frame.free.right / self.frame.height
+        width = shot.center[0] + shot.height * right - float(last.get_left()[0])
         drum = mirrored(Candidates(others, last, width))
         self.add(drum)
         self.play(AnimateWith(drum, drum.turn, rate_func=rush_from, run_time=3.6))
@@ -137,30 +141,26 @@ class Question(Stage):
     def every_token_is_kept(self) -> None:
         """For every token, a word or a piece of one, it keeps [keys] and values: a slab of
         each."""
-        self.slabs = slabs = [
-            Slab(token, height=TALL, colour=own_colour(token)) for token in self.tokens
-        ]
-        ground = 255 * np.array(color_to_rgb(self.theme.background))
-        for slab in slabs:
-            slab.word.scale(min(1.4, 0.9 * slab.width / slab.word.width))
-            # Nearer to the background, so that coloured words can be read.
-            slab.colours[0] += (ground - slab.colours[0]) / 2
-            mirrored(slab).is_light = True
-        in_lines(slabs, self.words)
+        upright = self.frame.upright
+        self.slabs = slabs = on_floor(self.tokens, self.words, upright=upright)
         self.kept = kept = kept_of(self.view)
         for number, slab in enumerate(kept):
             side = WIDE * (number % 2 - 0.5) * RIGHT
             slab.stand(slabs[number // 2].points[0] + side - 0.3 * OUT)
-        nearest = max(range(len(slabs)), key=lambda number: slabs[number].points[0, 2])
-        named = (_("keys"), kept[2 * nearest], LEFT), (_("values"), kept[-1], RIGHT)
+        first, *_others, last = sorted(kept, key=lambda slab: slab.points[0, 0])
+        named = ((_("keys"), first, LEFT), (_("values"), last, RIGHT))[: 2 * (len(slabs) <= FEW)]
         names = [
             number_at(text, slab.top + NAME * (UP + way), "air", size=NAME, colour=slab.hue)
             for text, slab, way in named
         ]
+        seen = np.concatenate([slab.corners for slab in (*slabs, *kept)])
+        where = {"turn": -14, "tilt": 34 + 12 * upright, "lens": 1.3 + upright}
+        room = self.below_title.inset(0.3)
+        shot = shot_of(seen, self.frame, into=room, words=names, place=(0.0, -1.0), **where)
         falling = (landing(*each) for each in zip(self.words, slabs, strict=True))
         self.play(
             *self.leave(*self.words),
-            self.see_from("stand", *slabs, *kept, *names, run_time=2.6),
+            self.move_camera(shot, run_time=2.6),
             LaggedStart(*falling, lag_ratio=0.3, run_time=4.8),
         )
         self.remove(self.words)
@@ -180,11 +180,12 @@ class Question(Stage):
         corners = glass.at([*np.ndindex(2, 2, 2)])
         seen = [*corners, *(corners + FRONT), *(corners + COUNT * UP)]
         whole = shot_of(seen, self.frame, turn=FROM[upright], tilt=10, lens=1.4)
+        least = min(1.1, 0.5 + 0.7 * self.frame.width / self.frame.height)
         near, burst = (
             replace(whole, center=(x * row.half, y, 0), height=share * whole.height, theta=theta)
             for x, y, share, theta in (
-                (0.22, 2.1, 0.93, whole.theta + TURN),
-                (0.5, 2.0, 1.1 - 0.2 * upright, whole.theta + 2 * TURN),
+                (0.2, 2.1, 0.93 + 0.1 * upright, whole.theta + TURN),
+                (0.5, 2.0, least, whole.theta + 2 * TURN),
             )
         )
         corner = glass.at((1, 1, 1)) + AIR * UP
@@ -243,8 +244,8 @@ class Question(Stage):
         title = pin_to_frame(centred(_(FILM_TITLE), rows[0], 0.17, weight="semibold"))
         asked = pin_to_frame(centred(_(ASKED), rows[1], 0.062))
         ruin = self.row.lie(max(slab.points[0, 2] for slab in self.slabs))
-        corners = np.concatenate([slab.corners for slab in self.slabs])
-        self.camera.shot = shot_of(corners, self.frame, into=rows[2], turn=-14, tilt=17, lens=1.3)
+        corners = np.concatenate([[4 * IN + 4 * RIGHT], *(slab.corners for slab in self.slabs)])
+        self.camera.shot = shot_of(corners, self.frame, into=rows[2], turn=-14, tilt=20, lens=1.3)
         self.play(Appear(Group(*self.slabs, *ruin)), self.light_up(4 * LEFT - 3 * OUT))
         self.play(Appear(glow(title, 0.4)))
         self.play(Appear(asked))
