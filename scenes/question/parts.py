@@ -127,8 +127,9 @@ def kept_of(view: LayerView) -> list[Kept]:
         for name, role in ROLES.items():
             numbers, hue = stored[name][position], theme.role(role)
             colours = "/".join((hue, mixed(theme.background, hue, FAINT), hue))
-            places = (position, *((0, count) for count in numbers.shape))
-            source = TensorSource(quantity=name, index=places, given=given)
+            units, channels = numbers.shape
+            index = position, (0, units), (0, channels)
+            source = TensorSource(quantity=name, index=index, given=given)
             norm = Norm(-1.0, 1.0, colours, LINEAR_SHARE)
             cells = Heatmap(numbers, norm, source=source, edged=False)
             slabs.append(Kept(cells, role, f"{printable(word)}: {role}"))
@@ -151,10 +152,11 @@ def on_floor(tokens: Sequence[str], words: Sequence[TextLine], *, upright: bool)
     ground = 255 * np.array(color_to_rgb(current_theme().background))
     for line, token in zip(at, tokens, strict=True):
         slab = mirrored(Slab(token, height=tall, colour=own_colour(token)))
-        slab.word.scale(min(1.4, 0.94 * slab.width / slab.word.width))
+        label = slab.submobjects[0]
+        label.scale(min(1.4, 0.94 * slab.width / label.width))
         # Nearer to the background, so that coloured words can be read.
-        slab.colours[0] += (ground - slab.colours[0]) / 2
-        slab.is_light = True
+        slab.colours[0] += 0.7 * (ground - slab.colours[0])
+        slab.is_light = current_theme().lit
         lines[line].append(slab)
     for number, slabs in enumerate(lines.values()):
         ends = np.cumsum([max(np.ptp(slab.extent[:, 0]), 2 * WIDE) + GAP for slab in slabs])
@@ -229,6 +231,7 @@ def landing(word: TextLine, slab: Slab) -> Animation:
     """
     foot, start = slab.points[0].copy(), word.points.copy()
     parts = [(member, member.points - foot) for member in slab.get_family()]
+    label = slab.submobjects[0]
 
     def step(alpha: float) -> None:
         fallen, stood = LANDS(alpha), STANDS(alpha)
@@ -237,6 +240,6 @@ def landing(word: TextLine, slab: Slab) -> Animation:
             member.points = points @ turn.T + foot
         set_presence(slab, float(fallen >= 1))
         set_presence(word, float(fallen < 1))
-        word.points = (1 - fallen) * start + fallen * slab.word.points
+        word.points = (1 - fallen) * start + fallen * label.points
 
     return AnimateWith(slab, step, introducer=True)

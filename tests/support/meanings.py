@@ -587,7 +587,7 @@ def _needs_no_name(stage: Stage, text: str) -> bool:
     meta = stage.trace.meta
     likely = meta.top_tokens[meta.n_prompt - 1] if meta.top_tokens else ()
     tokens = (*meta.tokens, *likely, *gpt2_trace().meta.tokens)
-    words = {printable(token).strip() for token in tokens} | {"‹start›"}
+    words = {printable(token).strip() for token in tokens} | {"‹start›", "start"}
     word = text.strip(" :“”„«»,.")
     if word.startswith(meta.model):
         return True  # in the credits
