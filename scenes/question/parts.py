@@ -198,7 +198,7 @@ class Row:
 
     def fill(self, quick: float, slow: float) -> None:
         """Let a share of the others have fallen into their places, and of the last two of them."""
-        come = quick * (len(self.others) - 2 + COMING) + 2 * slow
+        come = quick * (len(self.others) - 3 + COMING) + 2 * slow
         homes = self.homes[len(self.kept) :]
         for number, (slab, home) in enumerate(zip(self.others, homes, strict=True)):
             done = float(np.clip((come - number) / COMING, 0, 1))

@@ -139,8 +139,8 @@ class Question(Stage):
 
     @beat(title="Keys and values")
     def every_token_is_kept(self) -> None:
-        """For every token, a word or a piece of one, it keeps [keys] and values: a slab of
-        each."""
+        """For every token, a word or a piece of one, the model keeps [keys] and values: a slab
+        of each."""
         upright = self.frame.upright
         self.slabs = slabs = on_floor(self.tokens, self.words, upright=upright)
         self.kept = kept = kept_of(self.view)
@@ -171,8 +171,8 @@ class Question(Stage):
 
     @beat(title="")
     def until_it_bursts(self) -> None:
-        """In DeepSeek-R1, with nothing shared, each takes [{bytes}]. After {capacity} tokens, an
-        empty GPU with {gigabytes} gigabytes is full."""
+        """In DeepSeek-R1, with nothing shared, each token takes [{bytes}]. An empty GPU with
+        {gigabytes} gigabytes is full after [{capacity}] tokens."""
         upright, first, full = self.frame.upright, len(self.tokens), self.capacity
         self.row = row = Row(self.kept, upright=upright)
         end = (row.half + AIR) * RIGHT + (LARGER * WIDE / 2 + AIR) * OUT
@@ -213,6 +213,7 @@ class Question(Stage):
             Appear(glass, rate_func=second_half),
             run_time=2.4,
         )
+        self.wait_for("bytes")
         self.play(*map(Appear, (named, counter, sign)))
 
         def fill(alpha: float) -> None:
