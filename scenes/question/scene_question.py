@@ -166,7 +166,7 @@ class Question(Stage):
         self.remove(self.words)
         self.wait_for("keys")
         flat = (slab.copy().stretch(FLAT, 1, about_point=slab.points[0]) for slab in kept)
-        growing = LaggedStart(*map(Arrive, kept, flat), lag_ratio=0.1, run_time=2.4)
+        growing = LaggedStart(*map(Arrive, kept, flat), lag_ratio=0.1, run_time=1.8)
         self.play(growing, *map(Appear, names), self.light_up(slabs[-1]))
 
     @beat(title="")
@@ -211,7 +211,7 @@ class Question(Stage):
             self.move_camera(whole),
             self.light_up(end),
             Appear(glass, rate_func=second_half),
-            run_time=2.4,
+            run_time=3.0,
         )
         self.wait_for("bytes")
         self.play(*map(Appear, (named, counter, sign)))
@@ -223,7 +223,7 @@ class Question(Stage):
 
         self.add(*row.others)
         filling = AnimateWith(Group(*row.others, counter), fill, rate_func=linear)
-        self.play(filling, run_time=4.6)
+        self.play(filling, run_time=4.2)
         self.add(row.last)
         bending = glass.bend(STRAIN, rate_func=rush_into)
         self.play(AnimateWith(row.last, row.jam), self.move_camera(near), bending, run_time=1.4)
@@ -232,7 +232,7 @@ class Question(Stage):
         self.play(glass.crack(run_time=0.4))
         glass.throw([*row.others[-THROWN:], row.last], burst.eye())
         away = self.move_camera(burst, rate_func=rush_from)
-        self.play(glass.fly(0, SLOW, rate_func=slowing), away, run_time=3.0)
+        self.play(glass.fly(0, SLOW, rate_func=slowing), away, run_time=2.6)
 
     @beat
     def the_question(self) -> None:
