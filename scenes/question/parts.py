@@ -44,7 +44,7 @@ SMALLER = 0.82  # by how much a candidate shrinks in a step
 
 ROLES = {"cached_keys": "key", "cached_values": "value"}
 WIDE, HIGH, THICK = 0.78, 2.35, 0.14  # of a slab of keys or values, in scene units
-FAINT = 0.12  # share of its colour where a number is zero
+FAINT, RIM = 0.12, 0.1  # share of its colour where a number is zero; beside its numbers
 TALL, TALLEST = 0.95, 1.7  # height of a word's slab
 FEW = 3, 4.5  # lines up to which it has the least height; upright
 GAP, APART = 0.25, 3.7  # from word to word, and from line to line
@@ -105,7 +105,7 @@ class Kept(Slab):
     def __init__(self, cells: Heatmap, role: str, told: str) -> None:
         super().__init__("", role=role, width=WIDE, height=HIGH, thickness=THICK)
         self.told, self.is_light, self.colours[0] = told, True, self.colours[1]
-        self.lay(cells.place(Box(0, 0, WIDE, HIGH)))
+        self.lay(cells.place(Box(0, 0, WIDE - RIM, HIGH - RIM)))
         put(cells.copy(), self, (0, HIGH / 2, -THICK / 2), (-1, 0, 0), (0, 1, 0))
         self.hue = current_theme().role(role)
         self.own = [member.points.copy() for member in mirrored(self).get_family()]

@@ -58,9 +58,9 @@ LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hang
 FLAT = 1e-3  # share of its height from which a slab grows
 NAME, SMALL, COUNT = 0.5, 0.6, 1.4  # sizes of names, labels and the counter
 FEW = 16  # words up to which slabs have names
-AIR, FRONT = 0.12, 1.2 * OUT  # between slabs and glass; from there to the name of the memory
+AIR, FRONT = 0.12, 1.7 * OUT  # between slabs and glass; from there to the name of the memory
 NAMED = 0.3, 0.72  # where that is, as a share of its length; upright
-FROM, TURN = (12.0, 36.0), 12.0  # from how far to the right it is seen; upright; then farther
+FROM, TURN = (12.0, 36.0), 26.0  # from how far to the right it is seen; upright; and its turn
 QUICK = 0.78  # share of the time after which the last two slabs come, one by one
 STRAIN, THROWN = 0.3, 9  # how far the glass bends, and how many slabs burst out
 SLOW, GONE = 0.62, 1.6  # moments of the burst, in seconds: in its slowest picture, and over
@@ -68,8 +68,8 @@ ROWS = (0.31, 0.18, 0.51)  # of the last picture: title, question, what is left
 
 
 def slowing(alpha: float) -> float:
-    """Return the share of a flight that goes on ever slower, to a tenth of its speed."""
-    return 0.75 * (1 - (1 - alpha) ** 6) + 0.25 * alpha
+    """Return the share of a way that goes on ever slower, to a tenth of its speed."""
+    return 0.6 * (1 - (1 - alpha) ** 6) + 0.4 * alpha
 
 
 class Question(Stage):
@@ -119,18 +119,16 @@ class Question(Stage):
     def the_next_word(self) -> None:
         words, given = mirrored(self.words), len(self.tokens) - self.follows
         seen = words.get_corner(UL), words.get_corner(DR) + LOWER * DOWN
-        self.camera.shot = shot_of(
-            seen, self.frame, into=self.below_title.inset(0.2), turn=0, tilt=5
-        )
+        room = self.below_title.inset(0.2)
+        self.camera.shot = shot = shot_of(seen, self.frame, into=room, turn=0, tilt=5)
         self.play(LaggedStart(*map(Appear, words[:given]), lag_ratio=0.5, run_time=3.0))
         if not self.follows:
             self.wait_for("next")
             return
         likely, last = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1], words[-1]
         others = [text for text in likely if text.strip() != self.tokens[-1].strip()]
-        shot, right = self.camera.shot, self.frame.free.right / self.frame.height
-        width = shot.center[0] + shot.height * right - float(last.get_left()[0])
-        drum = mirrored(Candidates(others, last, width))
+        right = shot.center[0] + shot.height * self.frame.free.right / self.frame.height
+        drum = mirrored(Candidates(others, last, right - float(last.get_left()[0])))
         self.add(drum)
         self.play(AnimateWith(drum, drum.turn, rate_func=rush_from, run_time=3.6))
         self.wait_for("word")
@@ -180,14 +178,9 @@ class Question(Stage):
         corners = glass.at([*np.ndindex(2, 2, 2)])
         seen = [*corners, *(corners + FRONT), *(corners + COUNT * UP)]
         whole = shot_of(seen, self.frame, turn=FROM[upright], tilt=10, lens=1.4)
-        least = min(1.1, 0.5 + 0.7 * self.frame.width / self.frame.height)
-        near, burst = (
-            replace(whole, center=(x * row.half, y, 0), height=share * whole.height, theta=theta)
-            for x, y, share, theta in (
-                (0.2, 2.1, 0.93 + 0.1 * upright, whole.theta + TURN),
-                (0.5, 2.0, least, whole.theta + 2 * TURN),
-            )
-        )
+        closer = min(1.1, 0.5 + 0.7 * self.frame.width / self.frame.height)
+        middle, high = (0.5 * row.half, 2.0, 0.0), closer * whole.height
+        burst = replace(whole, center=middle, height=high, theta=whole.theta + TURN)
         corner = glass.at((1, 1, 1)) + AIR * UP
         each = _("× {bytes}", bytes=CachedPerToken(LARGE, "mha").size_fact())
         labels = (Label(text, size=SMALL / FRAME_HEIGHT) for text in (_("tokens"), each))
@@ -213,8 +206,9 @@ class Question(Stage):
             Appear(glass, rate_func=second_half),
             run_time=3.0,
         )
+        self.play(Appear(named))
         self.wait_for("bytes")
-        self.play(*map(Appear, (named, counter, sign)))
+        self.play(Appear(counter), Appear(sign))
 
         def fill(alpha: float) -> None:
             quick, slow = min(1.0, alpha / QUICK), max(0.0, (alpha - QUICK) / (1 - QUICK))
@@ -226,12 +220,13 @@ class Question(Stage):
         self.play(filling, run_time=4.2)
         self.add(row.last)
         bending = glass.bend(STRAIN, rate_func=rush_into)
-        self.play(AnimateWith(row.last, row.jam), self.move_camera(near), bending, run_time=1.4)
+        jamming, nearer = AnimateWith(row.last, row.jam), self.move_camera(whole.mix(burst, 0.4))
+        self.play(jamming, nearer, bending, run_time=1.4)
         # One beat of silence, in which it holds.
         self.play(glass.bend(1.3 * STRAIN), run_time=0.7)
         self.play(glass.crack(run_time=0.4))
         glass.throw([*row.others[-THROWN:], row.last], burst.eye())
-        away = self.move_camera(burst, rate_func=rush_from)
+        away = self.move_camera(burst, rate_func=slowing)
         self.play(glass.fly(0, SLOW, rate_func=slowing), away, run_time=2.6)
 
     @beat
@@ -240,13 +235,13 @@ class Question(Stage):
         falling = self.glass.fly(SLOW, GONE)
         self.play(falling, *self.leave(), self.light_up(None), run_time=GONE - SLOW)
         self.published = False
-        self.hold(0.8)
+        self.hold(0.6)
         rows = self.frame.free.split_rows(ROWS)
         title = pin_to_frame(centred(_(FILM_TITLE), rows[0], 0.17, weight="semibold"))
         asked = pin_to_frame(centred(_(ASKED), rows[1], 0.062))
         ruin = self.row.lie(max(slab.points[0, 2] for slab in self.slabs))
         corners = np.concatenate([[4 * IN + 4 * RIGHT], *(slab.corners for slab in self.slabs)])
         self.camera.shot = shot_of(corners, self.frame, into=rows[2], turn=-14, tilt=20, lens=1.3)
-        self.play(Appear(Group(*self.slabs, *ruin)), self.light_up(4 * LEFT - 3 * OUT))
-        self.play(Appear(glow(title, 0.4)))
+        there = Group(*self.slabs, *ruin)
+        self.play(Appear(there), self.light_up(4 * LEFT - 3 * OUT), Appear(glow(title, 0.4)))
         self.play(Appear(asked))
