@@ -33,16 +33,14 @@ Array = npt.NDArray[np.float64]
 
 GRAVITY = np.array([0.0, -3.0, 0.0])  # in scene units per second squared
 STEPS = 13  # points of an edge, so that it can bend
+SLIVER = 0.05  # width up to which no shard is made of a piece, in scene units
 OPACITY, SHINE = 0.16, 0.6  # of shards
 RAYS, RINGS, REACH = 9, 3, 1.5  # of the web of cracks in a pane; how far, in heights of the box
 HIT = np.array([1.0, 0.45, 0.5])  # where the box is hit, as shares of its sides
 STAYS = 0.72  # share of the box's length of which edges stay
 SLOW, FAST, SPIN = 1.5, 6.0, 1.8  # speed of what flies, first and last, and its largest turn
-AIMED, PASSES = (
-    (1, 20, 24),
-    0.56,
-)  # shards that fly at the eye, and seconds until the first passes it
-SEED = 6
+AIMED, PASSES = (5, 15, 19), 0.47  # shards that fly at the eye; when the first passes it
+SEED = 10
 
 
 class Shard(VMobject):
@@ -156,7 +154,7 @@ class Glass(Group):
             piece = np.array([here[ring], here[ring + 1], beside[ring + 1], beside[ring]])
             for axis, sign, limit in ((0, 1, size[0]), (0, -1, 0), (1, 1, size[1]), (1, -1, 0)):
                 piece = clipped(piece, sign * piece[:, axis], limit) if len(piece) else piece
-            if len(piece) > 2:
+            if len(piece) > 2 and np.ptp(piece, axis=0).min() > SLIVER:
                 corners = self.at(np.insert(piece / size, fixed, 1.0, axis=1))
                 yield Shard(corners, np.eye(3)[fixed], (ring + self.random.random()) / RINGS)
 
