@@ -381,6 +381,10 @@ CREDITS = {
 
 WORDS: dict[str, Condition] = {
     # scene_question
+    "keys": coloured("key"),
+    "values": coloured("value"),
+    "tokens": either(body("key", "value"), figure("capacity")),
+    "× {bytes}": figure("cached bytes", "bytes", scheme="mha"),
     "one GPU: {gigabytes} GB": figure("gigabytes", "gigabytes"),
     "Remember Less": free,
     "Can a model remember less and still think just as well?": free,

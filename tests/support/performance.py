@@ -211,7 +211,9 @@ def perform(
         shown = stage.with_notes()
         *_, notes_shown = shown
         texts, panels = texts_on(shown, stage.camera), panels_on(shown, stage.camera)
-        picture = BeatPicture(record, texts, panels)
+        # In the room, as in `faults_of`, bodies may be seen in part, with the panels on them.
+        in_room = any(isinstance(part, Body) for part in stage.visible_parts())
+        picture = BeatPicture(record, texts, panels, moved=in_room)
         strip = stage.settings.caption_strip
         faults = complaints(picture, width=width, height=height, caption_strip=strip)
         faults += [f"{record.name}: {line}" for line in low_contrast(stage)]
