@@ -14,7 +14,6 @@ from filmkit.pictures.mosaic import Size
 from filmkit.pictures.parts import TEXT, Around, Free, Place
 
 __all__ = [
-    "COLOURS",
     "SentencePart",
     "below_each_other",
     "figure",
@@ -31,7 +30,6 @@ LINE_GAP = 0.25  # between lines of text, in scene units
 SIGN = 0.07  # size of what stands between the factors of a product
 SIGNS = "×=≠→↓Σ"
 OWN_COLOURS = {"red": "#ff4d4d", "blue": "#5b9dff"}
-COLOURS = {"white", *OWN_COLOURS}
 """Words that are the name of a colour; "white" has that of the ink."""
 
 

@@ -599,8 +599,8 @@ class Attention(Stage):
                 text = fact("weight", each.share, format_share, beside=word, positions=where)
                 is_key = each.name == self.key
                 x, y, z = rows[each.name].at((wide / 2 + (1.9 if is_key else 0.9), 0.3, 0))
-                at = (x, y - 0.2, z + ahead) if is_key else (x, y, z)
-                numbers.append(number_at(text, at, size=SHARE if is_key else 0.45))
+                at = (x, y - 0.5, z + ahead) if is_key else (x, y, z)
+                numbers.append(number_at(text, at, size=SHARE if is_key else 0.4))
         seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, *numbers)
         growing = (each.grow() for each in rows.values())
         self.play(seen, *self._bring(slabs), run_time=2.0)
@@ -625,12 +625,12 @@ class Attention(Stage):
     def one_head(self) -> None:
         """“{query}” asks, “{match}” [answers], and gives its [values]: that is {all}."""
         tall, theme, key, query = self.frame.tall, self.theme, self.key, self.query
-        words = self._sentence(1.3 if tall else 1.5, key=key)
+        words = self._sentence(1.5, key=key)
         del words[query]
         answers = words[key]
         if tall:  # what comes after it would stand before its words
             words = dict([*words.items()][: [*words].index(key) + 1])
-        asks = self._speaker(query, "query", (1.8, 0, 7.5) if tall else (7.6, 0, 4.0), turn=-14)
+        asks = self._speaker(query, "query", (1.8, 0, 6.5) if tall else (7.6, 0, 4.0), turn=-14)
         behind = [3.6, 0, -3.0] if tall else [2.6, 0, -3.0]
         gives = self._speaker(key, "value", answers.points[0] + behind)
         answers.is_light = True

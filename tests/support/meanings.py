@@ -538,6 +538,7 @@ The names of panels mean the same wherever they stand (:data:`MEANINGS`).
 
 
 WRITTEN = {
+    "bytes": r"\d.+",
     "head": r"\d+",
     "rows": r"\d+ layers?",
     "sets": r"\d+ sets?",
