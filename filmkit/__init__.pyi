@@ -78,6 +78,7 @@ from .pictures.rows import StandingRow as StandingRow
 from .pictures.stage import Stage as Stage
 from .pictures.tensors import head_matrix as head_matrix
 from .pictures.texts import text_in as text_in
+from .world.block import CacheBlock as CacheBlock
 from .world.block import Pose as Pose
 from .world.box import GlassBox as GlassBox
 from .world.box import SketchBody as SketchBody

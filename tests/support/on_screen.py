@@ -20,7 +20,7 @@ from filmkit.core.picture_map import texts_on
 from filmkit.core.stage import Stage
 from filmkit.core.text import Symbol, TextLine, Tick
 from filmkit.core.theme import mixed
-from filmkit.world.block import Solid
+from filmkit.world.block import Slab, Solid
 from filmkit.world.box import LINES, SketchBody
 from filmkit.world.lamps import LampCard
 from tests.support.staging import MIN_PRESENCE
@@ -185,6 +185,8 @@ def sources_on(stage: Stage) -> list[TensorSource]:
 
 def role_of(stage: Stage, body: Solid) -> str:
     """Return the role of a body: "key", "value", "latent", "glass" or "lamps"; "" for others."""
+    if isinstance(body, Slab):
+        return body.role
     if isinstance(body, LampCard):
         return "lamps"
     if not isinstance(body, SketchBody):
