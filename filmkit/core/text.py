@@ -504,6 +504,13 @@ class Number(TextLine):
         self.digits = digits
         self._draw(value)
 
+    def set_value(self, value: float) -> Number:
+        """Show another number, with the right end where it was, and return the mobject."""
+        right = self.points[-1].copy()
+        self._draw(value)
+        self.points += right - self.points[-1]
+        return self
+
     def _draw(self, value: float) -> None:
         """Set text and letters to a number, centered at the origin."""
         self.value = value

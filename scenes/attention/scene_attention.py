@@ -70,7 +70,7 @@ from scenes.attention.parts import (
 Array = npt.NDArray[np.float64]
 Name = int | str  # of what a query looks at, as in `Looked`
 
-BIG = 3.2, 1.7, 0.35  # width, height and thickness of the slab of a word that speaks
+BIG = 3.2, 1.9, 0.35  # width, height and thickness of the slab of a word that speaks
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
 WIDEST = 5.0  # width of such a slab with a long word
 ROOM = 1.1  # length of a part of the strip that has a number, in scene units
@@ -201,7 +201,7 @@ class Attention(Stage):
         matrix = self._matrix(name)
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
         unit = Relief.unit_of(matrix.values[drawn], height=height)
-        wide, high, gap = (3.4, 1.9, 2.2) if self.frame.tall else (8.5, 1.15, GAP)
+        wide, high, gap = (3.4, 1.9, 2.2) if self.frame.upright else (8.5, 1.25, GAP)
         own = max(Slab(self.words[row], height=high).extent[1, 0] for row in drawn)
         own = max(1.3, float(own))  # half of what the longest word needs
         slabs, rows = dict[Name, Slab](), dict[Name, Relief]()
@@ -288,10 +288,11 @@ class Attention(Stage):
         ]
         seen = self.see_from("stand", *[*words.values()][-6:], *fronts, *labels)
         self.play(seen, *self._bring(words), run_time=2.0)
-        asks.is_light = answers.is_light = True
+        asks.is_light = True
         self.play(Transform(asks, fronts[0]), run_time=1.6)
         self.wait_for("asks")
         self.play(Appear(labels[0]), self.light_up(fronts[0]), run_time=1.4)
+        answers.is_light = True
         self.play(Transform(answers, fronts[1]), run_time=1.6)
         self.wait_for("answers")
         self.play(Appear(labels[1]), self.light_up(fronts[1]))
@@ -304,7 +305,7 @@ class Attention(Stage):
         mosaic = f"X × W_Q {sign} made" if has("W_Q", layer) else "X → made"
         upright = "\n".join([*mosaic.split(), "way"])
         mosaic += "\n" + " ".join([*"." * (len(mosaic.split()) - 1), "way"])
-        show = partial(self.show, mosaic, tall=upright, stands="glass")
+        show = partial(self.show, mosaic, tall=upright, stands="glass", seat="stalls")
         show(later="made", run_time=1.2)
         first = StandingRow(self.parts["X"], self.query, high=HIGH)
         self.play(first.stand_up())
@@ -414,12 +415,15 @@ class Attention(Stage):
     @beat(title="All dot products")
     def all_dot_products(self) -> None:
         """Turn the keys, and [every] query meets every key in one matrix product."""
-        self.show("Q K", stands="glass", run_time=1.0)
+        self.show("Q K", stands="glass", seat="stalls", run_time=1.0)
         match = self.query, self.key
         dot = float(self.head.dot_products[match])
         number = fact("dot", dot, format_number, beside=self.pair["key"])
         self.part("number", Label(number, size=2 * TEXT))
-        show = partial(self.show, ". Kt .\nQ dots number", stands="glass")
+        words = True if self.layer.count <= NAMED else "rows"
+        show = partial(
+            self.show, ". Kt .\nQ dots number", stands="glass", seat="stalls", words=words
+        )
         show(later="dots number", run_time=1.2)
         self.wait_for("every")
         show(reveal="dots", later="number")
@@ -569,7 +573,7 @@ class Attention(Stage):
         at = (lit.top + asks.top) / 2 + (1.0 if tall else 2.0) * UP + 0.8 * RIGHT
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         number = number_at(share, at, size=1.0)
-        seen = self.see_from("gallery", *slabs.values(), *arcs, number)
+        seen = self.see_from("gallery", *[*slabs.values()][-5:], asks, number)
         self.play(seen, *self._bring(slabs), run_time=2.0)
         growing = (arc.grow() for arc in arcs)
         self.play(*growing, self.light_up(asks), run_time=1.4)
@@ -592,14 +596,16 @@ class Attention(Stage):
             body.is_light = True
         glow(mixed, 0.5)
         ahead = front[2] - GAP - row.points[0, 2]
+        # The last rows are too near to the one that steps forward.
+        told = {*[*rows][:-3], self.key}
         numbers = []
         for each in self.looked:
-            if each.name in rows and each.name != self.query and each.share >= TOLD:
+            if each.name in told and each.share >= TOLD:
                 where, word = each.positions, each.word
                 text = fact("weight", each.share, format_share, beside=word, positions=where)
                 is_key = each.name == self.key
-                x, y, z = rows[each.name].at((wide / 2 + (1.9 if is_key else 0.9), 0.3, 0))
-                at = (x, y - 0.5, z + ahead) if is_key else (x, y, z)
+                x, y, z = rows[each.name].at((wide / 2 + (3.0 if is_key else 0.9), 0.3, 0))
+                at = (x, 0, front[2] + 0.4) if is_key else (x, y, z)
                 numbers.append(number_at(text, at, size=SHARE if is_key else 0.4))
         seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, *numbers)
         growing = (each.grow() for each in rows.values())
@@ -640,9 +646,9 @@ class Attention(Stage):
             Arc(answers, gives, self.share, rise=2.4),
             Arc(gives, asks, self.share, colour=theme.value),
         ]
-        above = (gives.top + asks.top) / 2 + 1.2 * RIGHT + 2.2 * UP
+        above = gives.top + 1.6 * RIGHT + 1.6 * UP
         aside = answers.top + (gives.extent[1, 0] - 0.4) * LEFT + 1.3 * UP + 1.5 * IN
-        below = answers.points[0] + 0.7 * DOWN + OUT + (1.6 * LEFT if tall else 0)
+        below = answers.middle + 2.6 * LEFT if tall else answers.points[0] + 0.7 * DOWN + OUT
         said = [
             number_at(text, at, size=0.7, colour=colour)
             for text, at, colour in (

@@ -252,7 +252,7 @@ def picture_of_one_head(code: str) -> str:
 PICTURES = {
     "en": (
         "Softmax. Heatmaps of layer 11. Scaled scores of head 3: 9 words by 9 words, "
-        "−7.75 to 7.75, grey to green. Attention pattern of head 3: 9 words by 9 words, 0 to 1, "
+        "−7.75 to 7.75, blue to white. Attention pattern of head 3: 9 words by 9 words, 0 to 1, "
         "black to white. Faint: transposed rotated keys. Words: scores; keys; K transposed; "
         "pattern; The; American; flag; is; red; white; and; "
         "SmolLM2-135M-Instruct (Q4_1) · layer 11, head 3."
