@@ -80,6 +80,7 @@ GAP, AHEAD = 1.75, 1.0  # between rows, and how far one of them steps forward, i
 DARK = 0.25  # light of rows of a matrix that are not meant
 DIM = 0.45  # light of numbers that are not worked out
 SHARE = 0.9  # size of the share that a key gets, in scene units
+MANY = 6  # rows of which more than one have a share beside them
 NAMED = 10  # rows that all have names
 TOLD = 0.04  # least share that has a number beside its row
 DIMMEST = 0.25  # presence of the values of a word with no share
@@ -201,7 +202,7 @@ class Attention(Stage):
         matrix = self._matrix(name)
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
         unit = Relief.unit_of(matrix.values[drawn], height=height)
-        wide, high, gap = (3.4, 1.9, 2.2) if self.frame.upright else (8.5, 1.25, GAP)
+        wide, high, gap = (3.2, 2.1, 2.3) if self.frame.upright else (8.5, 1.25, GAP)
         own = max(Slab(self.words[row], height=high).extent[1, 0] for row in drawn)
         own = max(1.3, float(own))  # half of what the longest word needs
         slabs, rows = dict[Name, Slab](), dict[Name, Relief]()
@@ -212,12 +213,16 @@ class Attention(Stage):
             rows[row] = Relief.of(matrix, row, width=wide, unit=unit).put((0, 0.6, z))
         return slabs, rows
 
-    def _speaker(self, row: int, role: str, at: npt.ArrayLike, turn: float = 0.0) -> Slab:
-        """Return a large slab with the word of a row and its query, its key or its values."""
+    def _large_slab(self, row: int, role: str) -> Slab:
+        """Return a large slab with the word of a row."""
         width, height, thickness = BIG
         own = 2 * float(Slab(self.words[row], height=height).extent[1, 0])
         width = min(max(width, own), WIDEST)
-        slab = Slab(self.words[row], role=role, width=width, height=height, thickness=thickness)
+        return Slab(self.words[row], role=role, width=width, height=height, thickness=thickness)
+
+    def _speaker(self, row: int, role: str, at: npt.ArrayLike, turn: float = 0.0) -> Slab:
+        """Return a large slab with the word of a row and its query, its key or its values."""
+        slab = self._large_slab(row, role)
         matrix = self._matrix({"query": "Q", "key": "K", "value": "V"}[role])
         source = matrix.source.part((row, row + 1), (0, matrix.values.shape[1]))
         slab.engrave(matrix.values[row], role=role, source=source)
@@ -547,14 +552,12 @@ class Attention(Stage):
         tall = self.frame.tall
         others = [each for each in self.looked if each.name != self.query]
         slabs = self._sentence()
-        width, height, thickness = BIG
-        asks = Slab(
-            self.pair["query"], role="query", width=width, height=height, thickness=thickness
-        )
+        asks = self._large_slab(self.query, "query")
         at = (1.6, 0, 0.7 * len(slabs) + 2) if tall else (4.2, 0, 2.2)
         asks.put(at, turn=-16, size=1.25 if tall else 1.0)
         # The words before it stand in an arc, in tall frames in a line.
-        sizes = [1.9 if each.name == self.key else 1.35 for each in others]
+        large = 1.9 if len(others) >= MANY else 2.4
+        sizes = [large if each.name == self.key else 1.35 for each in others]
         widths = [
             s * np.ptp(slabs[o.name].extent[:, 0]) for s, o in zip(sizes, others, strict=True)
         ]
@@ -576,7 +579,7 @@ class Attention(Stage):
         seen = self.see_from("gallery", *[*slabs.values()][-5:], asks, number)
         self.play(seen, *self._bring(slabs), run_time=2.0)
         growing = (arc.grow() for arc in arcs)
-        self.play(*growing, self.light_up(asks), run_time=1.4)
+        self.play(*growing, self.light_up(asks.top + 1.5 * (OUT + RIGHT)), run_time=1.4)
         self.play(Appear(number))
 
     # Values and z
@@ -596,8 +599,8 @@ class Attention(Stage):
             body.is_light = True
         glow(mixed, 0.5)
         ahead = front[2] - GAP - row.points[0, 2]
-        # The last rows are too near to the one that steps forward.
-        told = {*[*rows][:-3], self.key}
+        # Numbers of every second row, and none near the one that steps forward.
+        told = {*[*rows][: max(0, len(rows) - 3) if len(rows) >= MANY else 0 : 2], self.key}
         numbers = []
         for each in self.looked:
             if each.name in told and each.share >= TOLD:
@@ -631,7 +634,7 @@ class Attention(Stage):
     def one_head(self) -> None:
         """“{query}” asks, “{match}” [answers], and gives its [values]: that is {all}."""
         tall, theme, key, query = self.frame.tall, self.theme, self.key, self.query
-        words = self._sentence(1.5, key=key)
+        words = self._sentence(1.7 if tall else 1.5, key=key)
         del words[query]
         answers = words[key]
         if tall:  # what comes after it would stand before its words
