@@ -653,9 +653,9 @@ class Attention(Stage):
         aside = answers.top + (gives.extent[1, 0] - 0.4) * LEFT + 1.3 * UP + 1.5 * IN
         below = answers.middle + 2.6 * LEFT if tall else answers.points[0] + 0.7 * DOWN + OUT
         said = [
-            number_at(text, at, size=0.7, colour=colour)
+            number_at(text, at, size=0.45 if tall else 0.7, colour=colour)
             for text, at, colour in (
-                (_("asks"), asks.top + 0.5 * UP + 2.6 * RIGHT, theme.query),
+                (_("asks"), asks.top + 0.5 * UP + (0.6 if tall else 2.6) * RIGHT, theme.query),
                 (_("answers"), below, theme.key),
                 (share, aside, theme.ink),
                 (_("gives"), above, theme.value),
