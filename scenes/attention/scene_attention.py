@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from manim import (
     DOWN,
-    IN,
     LEFT,
     OUT,
     RIGHT,
@@ -28,7 +27,7 @@ from manim import (
     VMobject,
 )
 
-from filmkit.core.animations import Appear, Presence, Vanish
+from filmkit.core.animations import Appear, Arrive, Presence, Vanish
 from filmkit.core.body import Body, put
 from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
@@ -646,18 +645,17 @@ class Attention(Stage):
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         arcs = [
             Arc(asks, answers, ASKING, colour=theme.query),
-            Arc(answers, gives, self.share, rise=2.4),
             Arc(gives, asks, self.share, colour=theme.value),
         ]
-        above = gives.top + 1.6 * RIGHT + 1.6 * UP
-        aside = answers.top + (gives.extent[1, 0] - 0.4) * LEFT + 1.3 * UP + 1.5 * IN
+        above = gives.top + 1.6 * UP + 0.2 * LEFT
+        beside = (gives.top + asks.top) / 2 + 1.0 * RIGHT + (1.4 if tall else 2.1) * UP
         below = answers.middle + 2.6 * LEFT if tall else answers.points[0] + 0.7 * DOWN + OUT
         said = [
             number_at(text, at, size=0.45 if tall else 0.7, colour=colour)
             for text, at, colour in (
                 (_("asks"), asks.top + 0.5 * UP + (0.6 if tall else 2.6) * RIGHT, theme.query),
                 (_("answers"), below, theme.key),
-                (share, aside, theme.ink),
+                (share, beside, theme.ink),
                 (_("gives"), above, theme.value),
             )
         ]
@@ -669,8 +667,10 @@ class Attention(Stage):
         self.wait_for("answers")
         self.play(Appear(said[1]), self.light_up(asks))
         self.wait_for("values")
-        self.play(arcs[1].grow(), Appear(gives), Appear(said[2]))
-        self.play(arcs[2].grow(), Appear(said[3]))
+        # The values of the word come out of it.
+        origin = gives.copy().put(answers.points[0]).fade(1)
+        self.play(Arrive(gives, origin), Appear(said[3]))
+        self.play(arcs[1].grow(), Appear(said[2]))
 
     @beat(title="The whole head")
     def complete_circuit(self) -> None:
