@@ -9,7 +9,7 @@ from manim import Mobject, Square, VGroup
 
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme, mixed
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 from filmkit.pictures.mosaic import Size
 from filmkit.pictures.parts import TEXT, Around, Free, Place
 
@@ -58,7 +58,7 @@ class SentencePart:
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return its words."""
-        sentence = Sentence(self.words, place.box, size=SENTENCE, colours=self.colours)
+        sentence = RunningText(self.words, place.box, size=SENTENCE, colours=self.colours)
         return {"row words": sentence.words}
 
 

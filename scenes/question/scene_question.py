@@ -37,7 +37,7 @@ from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, LabelGroup, Number
 from filmkit.core.token_text import printable
 from filmkit.mobjects.cached_numbers import CachedPerToken
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 from filmkit.pictures.bodies import number_at
 from filmkit.pictures.texts import own_colour
 from filmkit.world.burst import Glass
@@ -86,7 +86,7 @@ class Question(Stage):
         self.tokens = self.view.words
         room = Box(0.0, 0.0, free.width - 1.0, 0.6 * free.height)
         colours = [own_colour(token) for token in self.tokens]
-        self.words = Sentence(self.tokens, room, size=LETTERS, colours=colours).words
+        self.words = RunningText(self.tokens, room, size=LETTERS, colours=colours).words
         self.words.shift((HANGS - self.words.get_bottom()[1]) * UP)
         self.published = False
         size = kv_cache_bytes(LARGE, "mha")

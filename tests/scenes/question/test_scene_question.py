@@ -15,7 +15,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.text import Label
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 from filmkit.pictures.bodies import Slab
 from scenes.question.parts import PITCH, Candidates, Row, kept_of, landing, on_floor
 from scenes.question.scene_question import ASKED, Question
@@ -109,7 +109,7 @@ def test_the_likeliest_candidate_comes_last_and_sinks_then() -> None:
 @pytest.mark.parametrize("upright", [False, True])
 def test_words_stand_in_their_lines_none_before_another(upright: bool) -> None:
     with use_theme("dark"):
-        words = Sentence(TOKENS, Box(0, 0, 4, 6), size=0.1).words
+        words = RunningText(TOKENS, Box(0, 0, 4, 6), size=0.1).words
         slabs = on_floor(TOKENS, words, upright=upright)
     lines: dict[float, list[Slab]] = {}
     for slab, word in zip(slabs, words, strict=True):

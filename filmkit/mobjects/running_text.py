@@ -13,14 +13,14 @@ from filmkit.core.text import Label, text_width
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 
-__all__ = ["Sentence"]
+__all__ = ["RunningText"]
 
 LINE_STEP = 1.5  # from one line to the next, in heights of a line
 SMALLER = 0.95  # factor on the size while the lines do not fit
 NARROWER = 0.95  # factor on the width while the text needs no more lines
 
 
-class Sentence(VGroup):
+class RunningText(VGroup):
     """Tokens set as running text in the middle of a box, flush left.
 
     Parameters
