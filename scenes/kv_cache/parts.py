@@ -32,7 +32,7 @@ __all__ = [
     "plates",
     "to_a_tenth",
     "token_bytes",
-    "token_to_scale",
+    "token_tower",
 ]
 
 ROLES = "key", "value"
@@ -40,10 +40,8 @@ STORED = {"key": "cached_keys", "value": "cached_values"}
 """Names of quantities: all that is kept of each role."""
 
 FLAT = 1e-3  # height of what begins to grow, as a share of its own
-FAINT = 0.75  # opacity of edges of what is made in vain
 ROUND = 360.0  # degrees
 SEAM = 0.1  # between two plates, as a share of each
-BETWEEN = 0.04  # between keys and values of a token, in scene units
 TURNS = 2.0  # of the drum, before the word is in front
 
 
@@ -133,7 +131,7 @@ def flat(body: Body, presence: float = 1.0) -> Body:
     return low
 
 
-def outline(corners: npt.ArrayLike, role: str, *, strong: bool = False) -> VMobject:
+def outline(corners: npt.ArrayLike, role: str) -> VMobject:
     """Return the edges of a box in which nothing stands, in the colour of a role.
 
     Parameters
@@ -142,12 +140,9 @@ def outline(corners: npt.ArrayLike, role: str, *, strong: bool = False) -> VMobj
         Its corners, the numbers of which differ by 4 along the first axis, by 2 and by 1.
     role
         The role.
-    strong
-        Whether it is all that is to be seen.
     """
     theme = current_theme()
-    edges = VMobject(stroke_color=theme.role(role), fill_opacity=0.0)
-    edges.set_stroke(width=theme.bold if strong else theme.thin, opacity=1.0 if strong else FAINT)
+    edges = VMobject(stroke_color=theme.role(role), stroke_width=theme.bold)
     places = np.asarray(corners, dtype=float)
     for number, step in product(range(8), (1, 2, 4)):
         if not number & step:
@@ -181,27 +176,26 @@ def key_and_value(size: npt.ArrayLike, layers: int = 1) -> list[Body]:
     return [plates(size, current_theme().role(role), layers) for role in ROLES]
 
 
-def token_to_scale(
-    counts: Sequence[tuple[int, int, int]], number: float, *, stacked: bool
-) -> list[Body]:
+def token_tower(channels: Sequence[int], layers: int, size: npt.ArrayLike) -> list[Body]:
     """Return all keys and all values of a token as solids that stand side by side.
+
+    Where all stand on the same ground, they are as high as there are numbers.
 
     Parameters
     ----------
-    counts
-        Of both: channels, which are across, heads, which are up, and layers, which are back.
-    number
-        Side of a number, in scene units.
-    stacked
-        Whether keys stand on values instead.
+    channels
+        How wide a key is, and a value.
+    layers
+        How many layers keep them, one above the other.
+    size : (3,)
+        Width, height and depth of both together, in scene units.
     """
-    theme, bodies = current_theme(), []
-    for sign, role, count in zip((-1, 1), ROLES, counts, strict=True):
-        width, height, depth = (number * n for n in count)
-        body = plates((width, height, depth), theme.role(role), count[2], axis=2)
-        aside = sign * (width + BETWEEN) / 2 * RIGHT
-        above = (height + BETWEEN) * UP * (role == "key")
-        bodies.append(body.shift(above if stacked else aside))
+    bodies, left = [], -size[0] / 2
+    for role, share in zip(ROLES, np.array(channels) / sum(channels), strict=True):
+        width = share * size[0]
+        body = plates((width, *size[1:]), current_theme().role(role), layers)
+        bodies.append(body.shift((left + width / 2) * RIGHT))
+        left += width
     return bodies
 
 
