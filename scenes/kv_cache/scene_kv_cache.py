@@ -376,7 +376,7 @@ class KVCache(Stage):
         unit = len(self.words) / 10
         counts = []
         far = 2.8 * unit - (6.4 if self.frame.tall else 4.2)
-        aside = 0.86 * end[0] + 2.5 * max(0.0, 1 - unit)
+        aside = 0.92 * end[0] + 2.5 * max(0.0, 1 - unit)
         for name, text, at, size in (
             ("once", _("pairs with a cache"), aside * RIGHT + far * OUT, 4.2),
             ("again", _("pairs without"), 0.72 * end[0] * RIGHT + (end[2] + 3 * unit) * OUT, 3.4),
@@ -386,7 +386,7 @@ class KVCache(Stage):
             counts.append(
                 [
                     number_at(count, at, "floor", size=size * unit),
-                    number_at(text, below, "floor", size=1.2 * unit),
+                    number_at(text, below, "floor", size=1.2 * max(unit, 0.4)),
                 ]
             )
         return counts
@@ -448,7 +448,7 @@ class KVCache(Stage):
             if self.frame.tall:
                 body.put(1.55 * sign * RIGHT + (end + 3) * OUT, turn=-90)
             else:
-                body.put((end + 3.2 + 1.8 * sign) * RIGHT + (1.4 - 0.6 * sign) * OUT, turn=-70)
+                body.put((end + 3.7 + 1.8 * sign) * RIGHT + (1.4 - 0.6 * sign) * OUT, turn=-70)
         return lifted
 
     # What a token takes
