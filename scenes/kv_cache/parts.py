@@ -151,8 +151,8 @@ def outline(corners: npt.ArrayLike, role: str) -> VMobject:
     return edges
 
 
-def plates(size: npt.ArrayLike, colour: str, count: int = 1, axis: int = 1) -> Body:
-    """Return a solid on the floor of plates side by side, such as one for each layer.
+def plates(size: npt.ArrayLike, colour: str, count: int = 1) -> Body:
+    """Return a solid on the floor of plates on each other, such as one for each layer.
 
     Parameters
     ----------
@@ -160,15 +160,14 @@ def plates(size: npt.ArrayLike, colour: str, count: int = 1, axis: int = 1) -> B
         Its width, height and depth, in scene units.
     colour
         "#RRGGBB".
-    count, axis
-        How many plates, and along which axis of the body they follow each other.
+    count
+        How many plates.
     """
-    low, high = np.array([[-0.5, 0.0, -0.5], [0.5, 1.0, 0.5]]) * size
-    boxes = np.tile([low, high], (count, 1, 1))
-    ends = np.linspace(low[axis], high[axis], count + 1)
-    seam = SEAM * (ends[1] - ends[0]) if count > 1 else 0.0
-    boxes[:, 0, axis], boxes[:, 1, axis] = ends[:-1] + seam, ends[1:] - seam
-    return Body(boxes, colour, layers=np.arange(count) if axis == 1 else 0)
+    boxes = np.tile(np.array([[-0.5, 0.0, -0.5], [0.5, 1.0, 0.5]]) * size, (count, 1, 1))
+    ends = boxes[0, 1, 1] * np.arange(count + 1) / count
+    seam = SEAM * ends[1] if count > 1 else 0.0
+    boxes[:, 0, 1], boxes[:, 1, 1] = ends[:-1] + seam, ends[1:] - seam
+    return Body(boxes, colour, layers=np.arange(count))
 
 
 def key_and_value(size: npt.ArrayLike, layers: int = 1) -> list[Body]:
@@ -176,7 +175,7 @@ def key_and_value(size: npt.ArrayLike, layers: int = 1) -> list[Body]:
     return [plates(size, current_theme().role(role), layers) for role in ROLES]
 
 
-def token_tower(channels: Sequence[int], layers: int, size: npt.ArrayLike) -> list[Body]:
+def token_tower(channels: Sequence[int], layers: int, size: Sequence[float]) -> list[Body]:
     """Return all keys and all values of a token as solids that stand side by side.
 
     Where all stand on the same ground, they are as high as there are numbers.
@@ -187,15 +186,16 @@ def token_tower(channels: Sequence[int], layers: int, size: npt.ArrayLike) -> li
         How wide a key is, and a value.
     layers
         How many layers keep them, one above the other.
-    size : (3,)
+    size
         Width, height and depth of both together, in scene units.
     """
-    bodies, left = [], -size[0] / 2
+    width, height, depth = size
+    bodies, left = [], -width / 2
     for role, share in zip(ROLES, np.array(channels) / sum(channels), strict=True):
-        width = share * size[0]
-        body = plates((width, *size[1:]), current_theme().role(role), layers)
-        bodies.append(body.shift((left + width / 2) * RIGHT))
-        left += width
+        own = share * width
+        body = plates((own, height, depth), current_theme().role(role), layers)
+        bodies.append(body.shift((left + own / 2) * RIGHT))
+        left += own
     return bodies
 
 

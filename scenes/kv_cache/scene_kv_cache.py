@@ -191,7 +191,7 @@ class KVCache(Stage):
             number = fact("likely", share, to_a_tenth, beside=name, rank=self.rank)
             shares = [
                 number_at(text, beside + up * UP, "stands", size=size, turn=FACING)
-                for text, up, size in ((number, 0.85, 1.3), (name, 0.1, 0.8))
+                for text, up, size in ((number, 1.1, 1.3), (name, 0.1, 0.8))
             ]
         seat = "balcony" if tall else "shoulder"
         self.camera.shot = self.see_from(seat, *words[-NEAREST:]).shot
@@ -233,7 +233,7 @@ class KVCache(Stage):
     def one_new_row(self) -> None:
         """Like every word before it, “{word}” makes a [query], a [key] and a [value]: one new row
         of each. The others were there already."""
-        width, gap, height = (2.3, 1.6, 1.3) if self.frame.tall else (7.4, 1.35, 0.9)
+        width, gap, height, size = (2.3, 1.6, 1.3, 0.8) if self.frame.tall else (7.4, 1.35, 0.9, 1)
         look: dict[str, Any] = {"width": width, "height": height}
         query, keys, values = map(self._matrix, "QKV")
         aside = (width / 2 + 0.25) * RIGHT
@@ -251,7 +251,7 @@ class KVCache(Stage):
             ("value", _("value"), value.points[0], value),
         ]
         self.labels = [
-            self._floor_word(role, text, at + 0.85 * OUT, 1.0) for role, text, at, _row in roles
+            self._floor_word(role, text, at + 0.85 * OUT, size) for role, text, at, _row in roles
         ]
         words, first = self.sentence, len(self.words) - len(self.sentence)
         self.sentence = [
@@ -375,8 +375,10 @@ class KVCache(Stage):
         """Return how often is made what the last word ends, with a cache and without, in words."""
         unit = len(self.words) / 10
         counts = []
-        far = 2.8 * unit - (6.4 if self.frame.tall else 4.2)
-        aside = 0.92 * end[0] + 2.5 * max(0.0, 1 - unit)
+        far = 2.8 * unit - (6.4 if self.frame.tall else 5.0)
+        few = max(0.0, 1 - unit)
+        far -= 1.2 * few
+        aside = 0.92 * end[0] + 4.5 * few
         for name, text, at, size in (
             ("once", _("pairs with a cache"), aside * RIGHT + far * OUT, 4.2),
             ("again", _("pairs without"), 0.72 * end[0] * RIGHT + (end[2] + 3 * unit) * OUT, 3.4),
@@ -386,7 +388,7 @@ class KVCache(Stage):
             counts.append(
                 [
                     number_at(count, at, "floor", size=size * unit),
-                    number_at(text, below, "floor", size=1.2 * max(unit, 0.4)),
+                    number_at(text, below, "floor", size=1.2 * max(unit, 0.5)),
                 ]
             )
         return counts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from manim import (
     DOWN,
@@ -189,7 +191,12 @@ class Question(Stage):
             size=SMALL[upright],
         ).set_z_index(2)
         seen = glass.at([*np.ndindex(2, 2, 2)])
-        where = {"tilt": 10, "lens": 1.4, "words": [memory], "into": below.inset(0.2)}
+        where: dict[str, Any] = {
+            "tilt": 10,
+            "lens": 1.4,
+            "words": [memory],
+            "into": below.inset(0.2),
+        }
         whole = shot_of(seen, self.frame, turn=FROM[upright], **where)
         seen = np.append(seen, [glass.at(FLYING)], axis=0)
         burst = shot_of(seen, self.frame, turn=FROM[upright] + TURN, **where)
