@@ -463,15 +463,11 @@ class KVCache(Stage):
         self.published = (LARGE_NAME,)
         meta, tall = self.trace.meta, self.frame.tall
         width, depth, most = GROUND_TALL if tall else GROUND
-        higher = most / max(EVERY_HEAD.size(), token_bytes(meta))
-        self.large = token_tower(
-            (LARGE.d_head, LARGE.d_head),
-            LARGE.n_layers,
-            (width, higher * EVERY_HEAD.size(), depth),
-        )
-        small = token_tower(
-            (meta.d_qk, meta.d_v), meta.n_layers, (width, higher * token_bytes(meta), depth)
-        )
+        sizes = EVERY_HEAD.size(), token_bytes(meta)
+        high, low = (most * size / max(sizes) for size in sizes)
+        keys = LARGE.d_head, LARGE.d_head
+        self.large = token_tower(keys, LARGE.n_layers, (width, high, depth))
+        small = token_tower((meta.d_qk, meta.d_v), meta.n_layers, (width, low, depth))
         for body in (*self.large, *small):
             body.is_light = True
         for body in small:
@@ -484,6 +480,7 @@ class KVCache(Stage):
             for text, up, size in ((cost, 1.05, 1.2), (ours, 0.1, 0.8))
         ]
         size, name, heads, layers, more = words = self._words_of_large()
+        self.named = size, name
         self.play(
             self.see_from("table", *small, *own_words),
             *self.leave(*self.block[-2:]),
@@ -542,27 +539,19 @@ class KVCache(Stage):
         share = LATENT.size() / EVERY_HEAD.size()
         box = glow(plates((high - low) * [1, share, 1], mixed(self.theme.glass, "#ffffff", 0.25)))
         box.is_light = True
-        front, high_up = high * OUT, (0.86 if self.frame.tall else 0.74) * UP
-        names = [
-            number_at(
-                text,
-                front + at * high + 0.07 * large.width * RIGHT,
-                "stands",
-                size=size * large.width,
-                colour=self.theme.muted,
-            )
-            for text, at, size in (
-                (EVERY_HEAD.size_fact(LARGE_NAME), high_up, 0.16),
-                (LARGE_NAME, high_up - 0.16 * UP, 0.09),
-            )
-        ]
+        # Where no edge of the glass crosses them.
+        way = (0.225 if self.frame.tall else 0.06) * high * UP + 0.06 * large.width * RIGHT
         ink = self.theme.background if self.theme.lit else self.theme.ink
         mark = number_at("?", box.top + 0.02 * UP, "floor", size=0.4 * large.width, colour=ink)
         self.play(
-            *self.leave(*self.large),
-            self.see_from("balcony", glass, box, *names),
+            *self.leave(*self.large, *self.named),
+            *(
+                name.animate.set_color(self.theme.muted).scale(0.75).shift(way)
+                for name in self.named
+            ),
+            self.see_from("balcony", glass, box),
             self.light_up(box),
-            *map(Appear, [glass, *names]),
+            Appear(glass),
             run_time=2,
         )
         self.wait_for("this")
