@@ -464,7 +464,7 @@ class KVCache(Stage):
     def a_large_model(self) -> None:
         """In our model, such a slice takes [{bytes}]. DeepSeek-R1 has [{all_heads}] in
         [{all_layers}]: if every head kept its own keys and values, a token would take
-        [{all_bytes}], [{more}] times as much."""
+        [{all_bytes}], [{more}] times as much as in ours."""
         self.published = (LARGE_NAME,)
         meta, tall = self.trace.meta, self.frame.tall
         width, depth, most = GROUND_TALL if tall else GROUND
