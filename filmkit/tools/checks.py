@@ -34,6 +34,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import TextLine
 from filmkit.core.token_text import printable
+from filmkit.pictures.bodies import Slab
 from filmkit.pictures.parts import MANY
 from filmkit.pictures.parts import SMALL_TEXT as AXIS_TEXT
 from filmkit.pictures.parts import TEXT as FAR_TEXT
@@ -70,7 +71,6 @@ LETTER_POINTS = 16  # how many points of a text are looked at, to find what it l
 SAME_COLOUR = 0.12  # largest difference of RGB in [0, 1] of what a word may lie on
 
 FEW = 3  # single words in one group from which on they are read as one
-LIT = 0.9  # share of its light from which on a body is lit
 HEADLINE = 0.08  # size of text from which on it is a headline, as a fraction of the same
 
 STILL_SECONDS = 0.5  # two frames so far apart are compared
@@ -367,12 +367,12 @@ def _cell_at(panel: Heatmap, corners: Corners, point: Points) -> tuple[Points, f
 def pieces_of_text(stage: Stage) -> list[list[TextItem]]:
     """Return the texts that are to be read on a stage, those together that are read as one.
 
-    The words of an axis are one piece, and so are single words in one group, as in a sentence, and
-    the numbers on the cards of heads. The notes at the top are left out.
+    The words of an axis are one piece, and so are those of slabs, single words in one group, as in
+    a sentence, and the numbers on the cards of heads. The notes at the top are left out.
     """
     texts = [t for t in texts_on(stage.mobjects, stage.camera) if t.presence >= MIN_PRESENCE]
     mosaic = stage.mosaic_on_screen()
-    whole: dict[Mobject, object] = {}
+    whole: dict[Mobject, object] = dict.fromkeys(_words_of_slabs(stage), Slab)
     for mobject in stage.mobjects:
         for member in mobject.get_family():
             if len(member) >= FEW and all(map(_is_word, member)):
@@ -394,6 +394,12 @@ def pieces_of_text(stage: Stage) -> list[list[TextItem]]:
     return list(pieces.values())
 
 
+def _words_of_slabs(stage: Stage) -> set[Mobject]:
+    """Return the words that name slabs in the room."""
+    parts = stage.visible_parts()
+    return {part.word for part in parts if isinstance(part, Slab) and part.word is not None}
+
+
 def _is_word(mobject: Mobject) -> bool:
     return isinstance(mobject, TextLine) and len(mobject.text.split()) == 1
 
@@ -401,17 +407,16 @@ def _is_word(mobject: Mobject) -> bool:
 def small_texts(stage: Stage) -> list[str]:
     """Return which texts on a stage the last row of a hall cannot read, one line for each size.
 
-    At an axis of more than twelve tokens words may be smaller. Of bodies in the room the last row
-    reads what is lit: words on others show where they are.
+    At an axis of more than twelve tokens words may be smaller. Of slabs that go away from the eye
+    the last row reads the nearest.
     """
-    camera = _Layers(stage).camera  # in the light of the picture
     short = min(stage.camera.pixel_width, stage.camera.pixel_height)
     found: dict[float, list[str]] = {}
+    slabs = _words_of_slabs(stage)
     for piece in pieces_of_text(stage):
-        if max(camera.light_of(text.mobject) for text in piece) < LIT:
-            continue
         least = AXIS_TEXT if len(piece) > MANY else FAR_TEXT
-        if min(text.height for text in piece) / short < least - SLACK / HEIGHT:
+        nearest = max if piece[0].mobject in slabs else min
+        if nearest(text.height for text in piece) / short < least - SLACK / HEIGHT:
             found.setdefault(least, []).append(repr(" ".join(text.text for text in piece)))
     return [
         f"text under {100 * least:.1f} % of the frame, for the last row: {', '.join(texts)}"

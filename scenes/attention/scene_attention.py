@@ -507,7 +507,7 @@ class Attention(Stage):
         # What is no single word has no score of its own.
         keys = [name for name in slabs if isinstance(name, int)]
         scores = self.head.scores[self.query, keys]
-        high = 1.4 if tall else 1.8
+        high = 1.4 if tall else 1.6
         towers = Bars(scores, [slabs[key] for key in keys], role="scores", height=high, side=0.6)
         matrix = self._matrix("scaled")
         for tower, key in zip(towers, keys, strict=True):

@@ -337,9 +337,9 @@ class KVCache(Stage):
         names = [
             number_at(
                 text,
-                at + (0.0 if self.frame.tall else 1.2 * side + 0.9 - 0.6 * (number % 2)) * UP,
+                at + (0.0 if self.frame.tall else 1.2 * side + 1.3 - 0.95 * (number % 2)) * UP,
                 "stands",
-                size=0.65,
+                size=0.78,
                 turn=-18,
                 colour=own_colour(word),
             )
@@ -393,7 +393,7 @@ class KVCache(Stage):
             counts.append(
                 [
                     number_at(count, at, "floor", size=size * unit),
-                    number_at(text, below, "floor", size=1.2 * max(unit, 0.5)),
+                    number_at(text, below, "floor", size=1.3 * max(unit, 0.5)),
                 ]
             )
         return counts
