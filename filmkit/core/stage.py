@@ -1081,7 +1081,11 @@ class Stage(Scene):
         self.wait(self.theme.tempo.breath if seconds is None else seconds)
 
     def move_camera(self, shot: Shot, **kwargs: Any) -> MoveCamera:
-        """Return an animation that moves the camera to a shot."""
+        """Return an animation that moves the camera to a shot.
+
+        Keyword arguments are those of :class:`~filmkit.core.animations.MoveCamera`, such as
+        ``past``, shots that bend its way.
+        """
         return MoveCamera(self.camera, shot, **kwargs)
 
     def look_at(
