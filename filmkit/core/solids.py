@@ -210,13 +210,14 @@ def fill(picture: Pixels, polygons: Sequence[Array], colours: Array, opacity: fl
     opacity
         Of all of them together, 0 to 1: nothing is seen through them of each other.
     """
-    if not len(polygons):
-        return
+    corners = np.concatenate([np.zeros((0, 2)), *polygons])
     middle = np.array(picture.shape[1::-1]) / 2
-    corners = np.concatenate(polygons)
     if np.abs(corners - middle).max(initial=0.0) > FARTHEST:
         polygons = [_within(polygon - middle) + middle for polygon in polygons]
         corners = np.concatenate(polygons)
+    # Of faces behind the eye, or far outside of the picture, no corner is left.
+    if not len(corners):
+        return
     # OpenCV has the centers of pixels at whole numbers.
     places = np.rint((corners - 0.5) * SUBPIXELS).astype(np.int32)
     ends = np.cumsum([0, *map(len, polygons)]).tolist()

@@ -1,6 +1,9 @@
-"""All patterns of a model as a wall of glass, and that wall repeated on the floor."""
+"""All patterns of a model as a wall of glass, and its patterns repeated over the floor."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -8,15 +11,17 @@ from manim import Group
 
 from extract.trace import Trace
 from filmkit import Heatmap, LayerView, Norm, Pane, TensorSource, current_theme, quantity
-from filmkit.core.language import N_
+from filmkit.core.language import N_, _
 from filmkit.core.theme import mixed
 
-__all__ = ["Plain", "Wall", "prompt_patterns"]
+__all__ = ["STEP", "Plain", "Wall", "prompt_patterns"]
 
 Array = npt.NDArray[np.float64]
 
 # Lengths are in scene units.
-STEP = 1.14  # from pattern to pattern on a wall; a pattern has a side of about 1
+STEP = 1.2  # from pattern to pattern; a pattern has a side of about 1
+GAP = 0.2  # between two patterns, as a share of a pattern
+ALONE = 8  # rows of a plain of which the nearest ones are drawn alone
 EDGE = 0.22  # share of its light that the edge of a pane gives
 
 
@@ -27,9 +32,11 @@ def prompt_patterns(trace: Trace) -> Array:
     return np.stack([trace.get("pattern", i)[:, :stop, :stop] for i in layers]).astype(np.float64)
 
 
-def gap_of(count: int) -> int:
-    """Return how many cells are free between two patterns of so many tokens."""
-    return max(1, round(0.2 * count))
+def spaced(tiles: Sequence[npt.ArrayLike], *, across: bool) -> Array:
+    """Return tiles (m, k) side by side or below each other, each with free cells behind it."""
+    gap = max(1, round(GAP * min(np.shape(tiles[0]))))
+    sides = ((0, 0), (0, gap)) if across else ((0, gap), (0, 0))
+    return np.concatenate([np.pad(tile, sides) for tile in tiles], axis=int(across), dtype=float)
 
 
 @quantity(N_("attention patterns"), axes=())
@@ -38,19 +45,15 @@ def patterns_of_layer(
 ) -> Array:
     """Return the patterns of all heads of a layer as one matrix, with free cells between them.
 
-    Rows are the drawn positions and columns too; heads go across, or down. `first_token` tells
-    whether the first position of the prompt is among them.
+    The heads go down, or across. Of each the drawn positions are there, as rows and as columns;
+    `first_token` tells whether a first token is among them that may be hidden elsewhere.
     """
     cut = slice(*drawn)
-    patterns = trace.get("pattern", layer)[:, cut, cut]
-    gap = gap_of(patterns.shape[1])
-    parts = [np.pad(each, ((0, gap), (0, gap))) for each in patterns]
-    joined = np.concatenate(parts, axis=1 if across else 0)
-    return np.asarray(joined[:-gap, :-gap], dtype=np.float64)
+    return spaced(trace.get("pattern", layer)[:, cut, cut], across=across)
 
 
 class Wall(Group):
-    """Every head's pattern on a wall of glass, a pane for each layer.
+    """Every head's pattern on a wall of glass that stands in the room, a pane for each layer.
 
     Layers go to the right, and the heads of a layer down; in upright frames layers go up.
 
@@ -60,19 +63,26 @@ class Wall(Group):
         Tells which positions are drawn, and of which trace.
     upright
         Whether layers go up.
+    at, turn
+        Where the middle of its foot is, and how far it is turned, in degrees.
+
+    Attributes
+    ----------
+    size
+        Width and height.
     """
 
-    def __init__(self, view: LayerView, *, upright: bool) -> None:
-        meta, count = view.trace.meta, view.count
-        self.layers, self.heads, self.upright = meta.n_layers, meta.n_heads, upright
-        self.count, self.pitch = count, count + gap_of(count)
-        tril, theme = np.zeros((self.pitch, self.pitch)), current_theme()
-        tril[:count, :count] = np.tri(count)
-        repeats = (1, self.heads) if upright else (self.heads, 1)
-        gap = self.pitch - count
-        self.there = np.tile(tril, repeats)[:-gap, :-gap]
-        panes = []
-        for layer in range(self.layers):
+    def __init__(
+        self, view: LayerView, *, upright: bool, at: npt.ArrayLike = (0, 0, 0), turn: float = 0.0
+    ) -> None:
+        meta, theme = view.trace.meta, current_theme()
+        self.upright, self.count, heads = upright, view.count, meta.n_heads
+        self.size = np.array([heads, meta.n_layers] if upright else [meta.n_layers, heads]) * STEP
+        self.cell = STEP / len(spaced([np.zeros((self.count, self.count))], across=False))
+        there, name = self.lit(np.ones(heads)), _("layer {layer}")
+        right = np.array([math.cos(math.radians(turn)), 0.0, -math.sin(math.radians(turn))])
+        super().__init__()
+        for layer in range(meta.n_layers):
             given = {
                 "layer": layer,
                 "drawn": (view.first, view.stop),
@@ -83,19 +93,59 @@ class Wall(Group):
                 quantity="patterns_of_layer", given=tuple(given.items()), model=view._model
             )
             values = patterns_of_layer(view.trace, **given)
-            cells = Heatmap(values, Norm.unit(), source=source, edged=False).set_shown(self.there)
-            rows = len(values)
-            pane = Pane(cells, height=rows / self.pitch * STEP, told=f"{layer}")
+            cells = Heatmap(values, Norm.unit(), source=source, edged=False).set_shown(there)
+            pane = Pane(cells, height=self.cell * len(values), told=name.format(layer=layer))
             pane.set_boxes(pane.boxes, mixed(theme.background, theme.glass, EDGE), pane.layers)
             pane.is_light = True
-            at = STEP * (layer - (self.layers - 1) / 2)
-            pane.put((0, STEP * layer, 0) if upright else (at, 0, 0))
-            panes.append(pane)
-        super().__init__(*panes)
+            along = STEP * (layer - (meta.n_layers - 1) / 2)
+            place = [0, STEP * layer, 0] if upright else along * right
+            self.add(pane.put(np.add(at, place), turn=turn))
+
+    def lit(self, levels: Array) -> Array:
+        """Return the opacity of the cells of a pane whose heads have such levels (heads,)."""
+        return spaced([level * np.tri(self.count) for level in levels], across=self.upright)
 
     def tile(self, layer: int, head: int) -> Array:
-        """Return the corners (4, 3) of a head's pattern in the scene."""
-        cells, start = self[layer].cells, self.pitch * head
-        row, column = (0, start) if self.upright else (start, 0)
-        ends = (row, column), (row, column + self.count), (row + self.count, column + self.count), (row + self.count, column)
-        return np.array([cells.at(*each) for each in ends])
+        """Return the corners (4, 3) of a head's pattern, as those of a heatmap."""
+        cells, start = self[layer].cells, head * STEP / self.cell
+        row, column = (0.0, start) if self.upright else (start, 0.0)
+        end = self.count
+        around = (row, column), (row, column + end), (row + end, column + end), (row + end, column)
+        return np.array([cells.at(*place) for place in around])
+
+
+class Plain(Group):
+    """Patterns that lie on the floor, side by side in rows, and repeat until there are so many.
+
+    Parameters
+    ----------
+    patterns : (n, m, m)
+        The patterns.
+    shape
+        How many rows there are, and patterns in each.
+    near
+        Where the nearest row ends.
+    told
+        What it is, in words.
+    """
+
+    def __init__(self, patterns: Array, shape: tuple[int, int], near: float, told: str) -> None:
+        rows, columns = shape
+        count = patterns.shape[1]
+        super().__init__()
+        half, row = STEP * columns / 2, 0
+        tiles = np.resize(np.arange(len(patterns)), rows * columns).reshape(shape)
+        while row < rows:
+            # Far rows are so thin that only several of them can be seen.
+            some = tiles[row : row + max(1, row // ALONE)]
+            values, seen = (
+                spaced([spaced(each[line], across=True) for line in some], across=False)
+                for each in (patterns, np.broadcast_to(np.tri(count), patterns.shape))
+            )
+            low, high = near - STEP * row, near - STEP * (row + len(some))
+            strip = Heatmap(
+                values, Norm.unit(), source=TensorSource(expression=told), edged=False
+            )
+            corners = (-half, 0, high), (half, 0, high), (half, 0, low), (-half, 0, low)
+            self.add(strip.set_shown(seen).set_corners(corners))
+            row += len(some)

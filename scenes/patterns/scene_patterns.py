@@ -2,80 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
-from manim import DOWN, Animation, Group, VGroup, VMobject, smooth, squish_rate_func
+import numpy.typing as npt
+from manim import Animation, Group, LaggedStart
 
-from extract.attention.patterns import StrongestHead, first_token_weight, strongest_head
+from extract.attention.patterns import first_token_weight
 from extract.facts.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
-from filmkit.core.animations import (
+from filmkit import (
     Appear,
-    Presence,
-    Recolour,
+    Pane,
+    LayerView,
+    Shot,
+    ShowCells,
+    Stage,
     Vanish,
-    first_half,
-    second_half,
+    beat,
+    glow,
+    head_matrix,
+    mirrored,
+    number_at,
 )
-from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.facts import claim, fact, named_facts
-from filmkit.core.headline import Headline
+from filmkit.core.body import turned
+from filmkit.core.seats import Seat
+from filmkit.core.facts import claim, named_facts
 from filmkit.core.language import _
-from filmkit.core.light import glow
-from filmkit.core.numbers import (
-    counted_heads,
-    counted_layers,
-    counted_patterns,
-    format_large_share,
-)
-from filmkit.core.stage import beat
-from filmkit.core.text import Label
-from filmkit.core.view import LayerView
-from filmkit.mobjects.marks import Highlight
-from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import TEXT, Matrix
-from filmkit.pictures.picture import Mark
-from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import head_tensor
-from filmkit.pictures.texts import text_in
+from filmkit.core.numbers import counted_heads, counted_layers, counted_patterns
 from filmkit.world.published import LARGE, LARGE_NAME
-from filmkit.world.standing import words_at
-from scenes.patterns.parts import (
-    Field,
-    Wall,
-    Zoom,
-    at_the_first,
-    close_shot,
-    from_the_side,
-    low_over,
-    prompt_patterns,
-)
+from scenes.patterns.parts import STEP, Plain, Wall, prompt_patterns
+
+# Places at a wall: along it from the first layer to the last one, across it, and away from it, the
+# last two in its shorter sides. With a lens they are where the eye is, and what it looks at.
+LAST = (0.92, 0.28, 0.97), (0.7, 0.31, 0.0), 0.75
+FIRST = (0.02, 0.3, 0.8), (0.25, 0.4, 0.0), 0.9
+ALL = (0.85, 0.62, 1.3), (0.6, 0.22, 0.0), 0.8
+BOTH = (0.89, 0.4, 1.55), (1.06, 0.46, 0.0), 0.68
+# The same in upright frames.
+TALL_FIRST = (0.02, -0.3, 1.2), (0.4, 0.0, 0.0), 0.9
+TALL_ALL = (0.09, -0.37, 1.85), (0.37, 0.0, 0.0), 0.55
+TALL_BOTH = (0.2, 0.5, 3.9), (0.4, 0.75, 0.0), 0.9
 
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
-DIM = 0.25  # opacity of patterns that are not meant
-# The eye at the last layers: angles in degrees, and its distance as a share of the longer side.
-TURNS, LOW, WALL_AWAY = 26.0, 5.0, 0.5
-BEFORE = 2  # rows of patterns before the featured one in the field
-ONE_LAYER, BESIDE = 0.3, 1.8  # from a framed layer to its name, and room for that beside a wall
-BRACKET = 0.15  # from a pair's name to its bracket, and length of the ends of that
-NOTE = 0.22  # from the headline to the note over the field, and from that to the horizon
-SHINE = 1.5  # how much light the field gives
-# The featured pattern in the field: its side as a share of the frame's shorter side, and how far
-# below the frame's middle it is, in heights of the frame.
-NEAR, FOOT = 0.18, 0.28
-
-TWINS = """
-    back_name back_name rest_name rest_name
-    own_back  two_back  own_rest  two_rest
-"""
-TALL_TWINS = """
-    back_name back_name
-    own_back  two_back
-    rest_name rest_name
-    own_rest  two_rest
-"""
+LAST_FLOORS = Seat(-25, 15, 0.8, (0.0, 0.9))  # from where the last layers are seen then
+SHINE = 0.9  # how much light a wall gives
+Place: TypeAlias = tuple[float, float, float]
+DIM = 0.2  # opacity of patterns that are not meant
 
 
 def resting_heads(trace: Trace) -> np.ndarray:
@@ -89,20 +65,17 @@ def has_twin(trace: Trace) -> bool:
 
 
 class Patterns(Stage):
-    """One head's pattern, all of them, heads with a habit, and how many a large model has.
-
-    The wall shows the trace, head by head; for the large model it is repeated.
-    """
+    """One head's pattern, all of them, heads with a habit, and how many a large model has."""
 
     title = "Every head’s pattern on one wall"
     tensors = ("pattern",)
+    draws_start = True
     live = "patterns"
 
     def prepare(self) -> None:
-        meta, patterns = self.trace.meta, prompt_patterns(self.trace)
-        total, self.rests = meta.n_layers * meta.n_heads, resting_heads(self.trace)
-        resting = int(self.rests.sum())
-        self.featured = self.layer.layer, self.head.head
+        meta = self.trace.meta
+        self.rests = resting_heads(self.trace)
+        resting, total = int(self.rests.sum()), self.rests.size
         self.facts |= named_facts(
             layers=(meta.n_layers, counted_layers),
             heads=(meta.n_heads, counted_heads),
@@ -114,184 +87,88 @@ class Patterns(Stage):
             some=resting // 2,
             many_layers=(LARGE.n_layers, counted_layers),
             many_heads=(LARGE.n_heads, counted_heads),
+            large=LARGE_NAME,
             many=LARGE.n_layers * LARGE.n_heads,
         )
-        size = _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"])
-        line = _(
-            "heads look mostly at {first}: upright lines",
-            first=self.facts["first"],
-        )
-        count = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
-        self.resting = self.headline_of(count, line)
-        line = _("{size}, all of the same words", size=size)
-        self.words = self.headline_of(self.facts["total"], line)
-        rooms = (words.below() for words in (self.words, self.resting))
-        room = min(rooms, key=lambda box: box.top)
-        self.wall = glow(Wall(self.layer, self.frame, room))
-        self.ends = self.wall.names()
-        self.back = strongest_head(patterns, "previous")
-        self.rest = strongest_head(patterns, "sink")
-        self.part("back", self._pattern(self.layer, self.back))
+        self.wall = self._wall(self.layer)
         if has_twin(self.trace):
-            self._prepare_gpt2()
+            other = replace(
+                LayerView.of_prompt(gpt2_trace(), None, show_first_token=True), compared=True
+            )
+            self.twin_rests = resting_heads(other.trace)
+            self.facts |= named_facts(
+                gpt2=other.trace.meta.model,
+                twin_all=self.twin_rests.size,
+                twin_resting=int(self.twin_rests.sum()),
+            )
+            beside = ((0.0, 1.25, 0.37), -25) if self.frame.upright else ((1.18, 0.0, 0.46), -40)
+            self.twin = self._wall(other, self._at(*beside[0]), beside[1])
 
-    def _prepare_gpt2(self) -> None:
-        """Make the picture of GPT-2's patterns on the same prompt beside this model's."""
-        other = LayerView.of_prompt(
-            gpt2_trace(), None, show_first_token=self.settings.show_first_token
-        )
-        patterns = prompt_patterns(other.trace)
-        self.gpt2 = replace(other, compared=True)
-        self.facts |= named_facts(gpt2=other.trace.meta.model)
-        for view, key, name, finds in (
-            (self.layer, "own", self.trace.meta.model.split("-")[0], (self.back, self.rest)),
-            (
-                self.gpt2,
-                "two",
-                self.facts["gpt2"],
-                (strongest_head(patterns, "previous"), strongest_head(patterns, "sink")),
-            ),
-        ):
-            for habit, find in zip(("back", "rest"), finds, strict=True):
-                matrix = self._pattern(view, find, columns="key", first=True)
-                self.part(f"{key}_{habit}", replace(matrix, name=name))
-        for name, text in (
-            ("back", _("look one word back")),
-            ("rest", _("look at the start")),
-        ):
-            self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
-
-    def _pattern(
-        self, view: LayerView, find: StrongestHead, *, columns: str = TOKEN, first: bool = False
-    ) -> Matrix:
-        """Return the pattern of a head, and perhaps the column of a first token that is hidden.
-
-        What the mask removes is as black as all that nobody looks at.
-        """
-        head = replace(view, layer=find.layer).head(find.head)
-        matrix = head_tensor(head, "pattern")
-        plain = replace(matrix, name="", symbol="", columns=columns, masked=None)
-        if not first or not view.hides_first:
-            return plain
-        drawn = slice(view.first, view.stop)
-        return replace(
-            plain,
-            values=view.trace.get("pattern", find.layer)[find.head, drawn, : view.stop],
-            source=replace(matrix.source, index=(find.head, (1, view.stop), (0, view.stop))),
-        )
+    def _wall(self, view: LayerView, at: npt.ArrayLike = (0, 0, 0), turn: float = 0.0) -> Wall:
+        wall = Wall(view, upright=self.frame.upright, at=at, turn=turn)
+        return glow(mirrored(wall), SHINE)
 
     def variant(self, beat: str) -> str:
         return "many" if int(self.rests.sum()) >= SEVERAL else "few"
 
-    def provenance_notes(self) -> tuple[str, str]:
-        about, hidden = super().provenance_notes()
-        if self.playing == "the_same_words" and self.gpt2.trace.meta.published:
-            model = self.facts["gpt2"]
-            about = about.replace(model, _("{model}, published values", model=model))
-        if self.playing == "many_more":
-            model, total = self.trace.meta.model, self.facts["total"]
-            about = about.replace(model, f"{model}  ·  " + _("its {total}, repeated", total=total))
-        return about, hidden
+    # Places at the wall
 
-    # Ways between the wall and single patterns
+    @property
+    def unit(self) -> float:
+        """Length of the wall's shorter side."""
+        return float(self.wall.size[0 if self.frame.upright else 1])
 
-    def _pull_back(self, part: str, place: tuple[int, int], *moves: Animation) -> None:
-        """Let a pattern that fills the frame go back to its place on the wall."""
-        if part not in self.parts:
-            # The beat before, which leaves it, was not played.
-            self.show(part)
-        cells = self.parts[part].cells.whole
-        gone = [other for other in self.visible_parts() if other is not cells]
-        self.play(Vanish(Group(*gone)), run_time=self.theme.tempo.small)
-        rows, columns = cells.shape
-        tile = self.wall.block(*self.wall.cut(*place, whole=columns > rows))
-        self.camera.shot = close_shot(tile, cells.box, self.frame)
-        cells.place(tile).edged = False
-        self.add(self.wall)
-        self.bring_to_front(cells)
-        small = Recolour(cells, norm=self.wall.norm, masked=0.0)
-        self.play(Zoom(self.camera, Shot()), small, *moves, run_time=self.theme.tempo.swing)
-        self.remove(cells)
+    def _at(self, along: float, across: float, away: float) -> npt.NDArray[np.float64]:
+        """Return a place at the wall as a point (3,) of the room."""
+        length, unit = float(self.wall.size.max()), self.unit
+        if self.frame.upright:
+            return np.array([across * unit, along * length, away * unit])
+        return np.array([(along - 0.5) * length, across * unit, away * unit])
 
-    def _come_close(self, part: str, place: tuple[int, int], words: Headline) -> None:
-        """Let the camera come so close to a pattern on the wall that it is a part, with words."""
-        # Nothing is played: it is known then where everything will be.
-        before, shot = list(self.mobjects), self.camera.shot
-        self.remove(*before)
-        self.camera.shot = Shot()
-        self.show(part, later=part, headline=words)
-        self.add(*before)
-        self.camera.shot = shot
-        cells, tile = self.parts[part].cells.whole, self.wall.tile(*place)
-        box = cells.box
-        cells.place(tile)
-        gone = [other for other in self.visible_parts() if other is not self.wall]
-        self.play(
-            Zoom(self.camera, close_shot(tile, box, self.frame)),
-            Vanish(Group(*gone), rate_func=first_half),
-            Appear(cells, rate_func=first_half),
-            Presence(self.wall, 0.0, rate_func=second_half),
-            run_time=self.theme.tempo.swing,
-        )
-        self.remove(self.wall)
-        self.camera.shot = Shot()
-        cells.place(box)
-        pieces = self.parts[part].pieces.values()
-        self.play(
-            Appear(words), *(Appear(piece) for piece in pieces if cells not in piece.get_family())
+    def _looking(self, eye: Place, at: Place, lens: float) -> Shot:
+        return Shot.looking(self._at(*eye), self._at(*at), lens)
+
+    def _count(self, number: str, name: str, at: npt.ArrayLike, turn: float) -> Group:
+        """Return a number that lies on the floor, with a name before it."""
+        size = 0.22 * self.unit
+        lower = turned(np.array([[0.0, 0.0, 0.8 * size]]), turn)[0]
+        return Group(
+            number_at(number, at, "floor", size=size, turn=turn),
+            number_at(name, at + lower, "floor", size=0.5 * size, turn=turn),
         )
 
     # The wall
 
-    @beat
+    @beat(title="The whole model")
     def one_of_many(self) -> None:
-        """One head makes one pattern. This model has {layers} of {heads}: {total}."""
-        self.show("pattern", titles=False)
-        self._pull_back("pattern", self.featured, self.wall.wave_from(*self.featured))
-        here = Highlight(self.wall.tile(*self.featured))
-        names = self.wall.names(self.featured)
-        self.play(*self.say(self.words), Appear(here), Appear(names))
-
-    @beat(when=lambda trace: trace.meta.n_layers > 1)
-    def through_the_model(self) -> None:
-        """Layer after layer, from the first to the last."""
-        line = _("from the first, far away, to the last")
-        words, down = self.headline_of(self.facts["layers"], line), self.wall.downward
-        turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
-        room = words.below(foot=2 * ONE_LAYER) if down else words.below(right=BESIDE)
-        end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
-        gone = [part for part in self.visible_parts() if part is not self.wall]
-        if self.wall not in self.mobjects:
-            self.add(self.wall)
+        """That was one layer of {layers}. From the first to the last, the model makes of these few
+        words [{total}]."""
+        layer, wall, unit = self.layer.layer, self.wall, self.unit
+        x, y, _z = wall.tile(layer, self.head.head).mean(axis=0).tolist()
+        if self.frame.upright:
+            top = self._at(1.01, 0.0, 0.0)
+            number = number_at(self.facts["total"], top, "stands", size=0.13 * unit)
+            end = self.see_from(LAST_FLOORS, *wall[-2 - self.trace.meta.n_heads :], number).shot
+            first = self._looking(*TALL_FIRST)
+        else:
+            place = self._at(0.72, 0.0, 0.42)
+            number = number_at(self.facts["total"], place, "floor", size=0.2 * unit, turn=12)
+            end, first = self._looking(*LAST), self._looking(*FIRST)
+        self.camera.shot = Shot((x, y, 0.0), height=1.6)
+        order = sorted(range(len(wall)), key=lambda other: abs(other - layer))
+        panes = [Appear(wall[other], run_time=0.6) for other in order]
+        away = Shot((x, y, 0.0), height=1.5 * unit)
         self.play(
-            Vanish(Group(*gone), rate_func=first_half),
-            Zoom(self.camera, at_the_first(self.wall.box)),
+            LaggedStart(*panes, lag_ratio=0.2),
+            self.move_camera(end, past=[away, first], run_time=8),
         )
-        self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        last = self.wall.layer_box(self.trace.meta.n_layers - 1)
-        name = words_at(
-            _("last layer: {heads}", heads=self.facts["heads"]),
-            (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
-            away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
-            width=self.frame.free.width if down else BESIDE,
-            colour=self.theme.highlight,
-        )
-        self.play(*self.say(words), Appear(Highlight(last)), Appear(name))
-
-    # Heads with a habit
-
-    @beat
-    def one_word_back(self) -> None:
-        """Some heads have a habit. This one looks one word back."""
-        share = fact("habit", self.back.value, format_large_share, habit_name="previous")
-        line = _("{share} of this head’s attention goes to the word just before", share=share)
-        words = self.headline_of(_("One word back"), line)
-        self._come_close("back", (self.back.layer, self.back.head), words)
-        cells = self.parts["back"].cells
-        before = (cells.cell(row, row - 1) for row in range(1, self.layer.count))
-        self.play(Appear(VGroup(*map(Highlight, before))))
+        self.add(wall)
+        self.wait_for("total")
+        self.play(Appear(number), self.light_up(number))
+        self.number = number
 
     @beat(
+        title="A place to rest",
         ask={
             "many": "This model has {all} heads. How many of them give {first} more than half of "
             "their attention: [{few}], [{some}] or [{resting}]?",
@@ -302,102 +179,54 @@ class Patterns(Stage):
         choice="{choice} of {all} heads",
     )
     def a_place_to_rest(self) -> None:
-        """{resting} give it more than half of their attention. A head with nothing to look for can
-        rest there."""
-        self._pull_back(
-            "back", (self.back.layer, self.back.head), Appear(self.wall, rate_func=first_half)
-        )
-        self.play(self.wall.show_first_token(np.ones(self.rests.shape)))
-        levels = np.where(self.rests, 1.0, DIM)
-        self.play(self.wall.show_first_token(levels), *self.say(self.resting), Appear(self.ends))
+        """The bright edge of a pattern is {first}, where a head with nothing to look for can rest.
+        More than half of it goes there in [{resting}] of {all}."""
+        upright = self.frame.upright
+        text = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
+        place = self._at(0.0, 0.0, 0.3) if upright else self._at(0.7, 0.0, 0.5)
+        number = self._count(text, self.trace.meta.model.split("-")[0], place, 0 if upright else 18)
+        shot = self._looking(*(TALL_ALL if upright else ALL))
+        self.play(*self.leave(self.wall), self.move_camera(shot))
+        self.wait_for("resting")
+        self.play(*self._light(self.wall, self.rests), Appear(number), self.light_up(number))
 
-    def _back_to_patterns(self) -> list[Animation]:
-        """Return animations in which the wall is as at first, with no words."""
-        gone = [Vanish(self.ends)] if self.ends in self.mobjects else []
-        return [self.wall.show_patterns(), *self.say(), *gone]
+    def _light(self, wall: Wall, rests: npt.NDArray[np.bool_]) -> Iterator[Animation]:
+        """Yield animations in which the patterns of some heads, (layers, heads), stay lit alone."""
+        for pane, levels in zip(wall, np.where(rests, 1.0, DIM), strict=True):
+            yield ShowCells(pane.cells, wall.lit(levels), run_time=1.0)
 
-    # Two models
-
-    @beat(when=has_twin)
+    @beat(when=has_twin, title="GPT-2")
     def the_same_words(self) -> None:
-        """The same words in {gpt2}: another model, and the same habits."""
-        self.play(*self._back_to_patterns())
-        own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
-        words = self.headline_of(_("Two models, the same habits"), "")
-        pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
-        faint, quiet = self.theme.faint, self.theme.muted
-        start = Label(_("‹start›"), size=TEXT, colour=quiet)
-        self.show(
-            TWINS,
-            tall=TALL_TWINS,
-            words="rows",
-            marks=tuple(
-                Mark(name, column=0, colour=colour, label=start)
-                for pair, colour in zip(pairs, (faint, quiet), strict=True)
-                for name in pair
-            ),
-            headline=words,
-            origins={"own_back": own},
+        """{gpt2}, an older model, reads the same words with the same habit: [{twin_resting}] of its
+        {twin_all} heads rest."""
+        upright = self.frame.upright
+        text = _(
+            "{resting} of {all}", resting=self.facts["twin_resting"], all=self.facts["twin_all"]
         )
-        names = "back_name", "rest_name"
-        brackets = (self._bracket(*pair, name) for pair, name in zip(pairs, names, strict=True))
-        self.play(*map(Appear, brackets))
-
-    def _bracket(self, left: str, right: str, name: str) -> VGroup:
-        """Return the bracket over two parts, beside the name of the pair; if there is room."""
-        words, theme = self.parts[name].whole, self.theme
-        y = float(words.get_center()[1])
-        bracket = VGroup()
-        for x, side in ((self.parts[left].box.left, -1), (self.parts[right].box.right, 1)):
-            inner = float(words.get_center()[0]) + side * (words.width / 2 + BRACKET)
-            if side * (x - inner) < BRACKET:
-                return VGroup()  # the name is as wide as what it names
-            way = VMobject(stroke_color=theme.muted, stroke_width=theme.line)
-            bracket.add(way.set_points_as_corners([[inner, y, 0], [x, y, 0], [x, y - BRACKET, 0]]))
-        return bracket
+        place = self._at(0.0, 1.15, 0.6) if upright else self._at(1.07, 0.0, 0.7)
+        number = self._count(text, self.facts["gpt2"], place, -25)
+        shot = self._looking(*(TALL_BOTH if upright else BOTH))
+        self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot))
+        self.wait_for("twin_resting")
+        self.play(*self._light(self.twin, self.twin_rests), Appear(number), self.light_up(number))
 
     # Many more
 
-    @beat
+    @beat(title="{large}")
     def many_more(self) -> None:
-        """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
-        if has_twin(self.trace):
-            self._pull_back("own_back", (self.back.layer, self.back.head), Appear(self.wall))
-        else:
-            self.play(*self._back_to_patterns())
-        size = _(
-            "{layers} × {heads}",
-            layers=self.facts["many_layers"],
-            heads=self.facts["many_heads"],
-        )
-        line = _("in {model}: {size}", model=LARGE_NAME, size=size)
-        words = self.headline_of(counted_patterns(LARGE.n_layers * LARGE.n_heads), line)
-        total = self.facts["total"]
-        note = text_in(
-            _("drawn with this model’s {total}, repeated", total=total),
-            self.frame.free.width,
-            colour=self.theme.muted,
-        )
-        pin_to_frame(note.next_to(words, DOWN, buff=NOTE))
-        rows, columns = shape = LARGE.n_layers, LARGE.n_heads
-        if self.frame.tall:
-            rows, columns = shape = columns, rows
-        home = rows - 1 - BEFORE, columns // 2
-        field = glow(Field(self.wall, shape, self.featured, home), SHINE)
-        tile, horizon = (
-            self.wall.tile(*self.featured),
-            words.below(head=2 * NOTE + note.height).top / self.frame.height,
-        )
-        shot = low_over(tile, self.frame, side=NEAR, below=FOOT, horizon=horizon)
-        pattern = head_tensor(self.head, "pattern").heatmap(tile).set_masked(0.0)
-        self.add(field)
-        self.bring_to_back(field)
-        self.play(
-            Appear(field, rate_func=first_half),
-            Vanish(self.wall, rate_func=first_half),
-            Appear(pattern, rate_func=first_half),
-            Zoom(self.camera, shot),
-            Appear(words, rate_func=squish_rate_func(smooth, 0.6, 0.9)),
-            run_time=2 * self.theme.tempo.swing,
-        )
-        self.play(Appear(note))
+        """And these are small. In {large}, {many_layers} of {many_heads} make [{many}] patterns for
+        every prompt."""
+        patterns = prompt_patterns(self.trace)[:, :, self.layer.first :, self.layer.first :]
+        told = _("drawn with this model’s {total}, repeated", total=self.facts["total"])
+        shape = LARGE.n_layers, LARGE.n_heads
+        plain = glow(Plain(patterns.reshape(-1, *patterns.shape[2:]), shape, 6.0, told), 0.6)
+        pane = Pane(head_matrix(self.head, "pattern"), height=1.3).put((-0.3 if self.frame.upright else -1.1, 0, 0.6), turn=12)
+        pane.is_light = True
+        pane.cells.set_masked(0.0).set_shown(np.tri(self.layer.count))
+        there = self.leave()
+        shot = Shot.looking([0, 2.2, 5], [0, 1.2, -6], 0.9)
+        self.play(Appear(plain), *there, Appear(pane), self.light_up(pane), self.move_camera(shot))
+        far = -22 if self.frame.upright else -9
+        number = number_at(self.facts["many"], (0.4, 0, far), "stands", size=3.2)
+        self.wait_for("many")
+        self.play(Appear(number))

@@ -176,6 +176,7 @@ def test_flat_pictures_keep_their_order() -> None:
 def test_a_body_behind_the_eye_is_not_seen_and_one_that_reaches_past_it_is_cut() -> None:
     shot = Shot.looking((0, 1, 4), (0, 1, 0))
     assert not drawn(Body(BOX).put((-0.5, 0, 6)), shot=shot)[..., 0].any()
+    assert not drawn(set_presence(Body(BOX).put((-0.5, 0, 6)), 0.5), shot=shot)[..., 0].any()
     floor = Body([[(-20, 0, -20), (20, 0, 20)]], "#ff0000")
     lower = drawn(floor, shot=shot)
     half = SIZE.height // 2
