@@ -29,6 +29,7 @@ from filmkit import (
 )
 from filmkit.core.body import turned
 from filmkit.core.seats import Seat
+from filmkit.core.animations import first_half, second_half
 from filmkit.core.facts import claim, named_facts
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, counted_layers, counted_patterns
@@ -38,7 +39,7 @@ from scenes.patterns.parts import STEP, Plain, Wall, prompt_patterns
 # Places at a wall: along it from the first layer to the last one, across it, and away from it, the
 # last two in its shorter sides. With a lens they are where the eye is, and what it looks at.
 LAST = (0.92, 0.28, 0.97), (0.7, 0.31, 0.0), 0.75
-FIRST = (0.02, 0.3, 0.8), (0.25, 0.4, 0.0), 0.9
+FIRST = (0.1, 0.3, 0.55), (0.3, 0.38, 0.0), 0.9
 ALL = (0.85, 0.62, 1.3), (0.6, 0.22, 0.0), 0.8
 BOTH = (0.89, 0.4, 1.55), (1.06, 0.46, 0.0), 0.68
 # The same in upright frames.
@@ -81,7 +82,7 @@ class Patterns(Stage):
             heads=(meta.n_heads, counted_heads),
             total=(total, counted_patterns),
             all=total,
-            first=claim(meta.has_bos, _("the beginning token"), _("the first word")),
+            first=claim(meta.has_bos, _("the start token"), _("the first word")),
             resting=resting,
             few=resting // SEVERAL,
             some=resting // 2,
@@ -155,12 +156,13 @@ class Patterns(Stage):
             number = number_at(self.facts["total"], place, "floor", size=0.2 * unit, turn=12)
             end, first = self._looking(*LAST), self._looking(*FIRST)
         self.camera.shot = Shot((x, y, 0.0), height=1.6)
-        order = sorted(range(len(wall)), key=lambda other: abs(other - layer))
-        panes = [Appear(wall[other], run_time=0.6) for other in order]
-        away = Shot((x, y, 0.0), height=1.5 * unit)
+        self.add(wall[layer])
+        others = sorted(set(range(len(wall))) - {layer}, key=lambda other: abs(other - layer))
+        panes = [Appear(wall[other], run_time=0.6) for other in others]
+        away = Shot((x, y, 0.0), height=0.7 * unit)
         self.play(
-            LaggedStart(*panes, lag_ratio=0.2),
-            self.move_camera(end, past=[away, first], run_time=8),
+            LaggedStart(*panes, lag_ratio=0.15),
+            self.move_camera(end, past=[away, first], run_time=7),
         )
         self.add(wall)
         self.wait_for("total")
@@ -170,23 +172,22 @@ class Patterns(Stage):
     @beat(
         title="A place to rest",
         ask={
-            "many": "This model has {all} heads. How many of them give {first} more than half of "
-            "their attention: [{few}], [{some}] or [{resting}]?",
-            "few": "This model has {all} heads. How many of them give {first} more than half of "
-            "their attention?",
+            "many": "How many of {all} heads give {first} most of their attention: [{few}], "
+            "[{some}] or [{resting}]?",
+            "few": "How many of {all} heads give {first} most of their attention?",
         },
         answer="resting",
         choice="{choice} of {all} heads",
     )
     def a_place_to_rest(self) -> None:
-        """The bright edge of a pattern is {first}, where a head with nothing to look for can rest.
-        More than half of it goes there in [{resting}] of {all}."""
+        """A head with nothing to look for can rest there: it gets more than half in [{resting}] of
+        {all}."""
         upright = self.frame.upright
         text = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
         place = self._at(0.0, 0.0, 0.3) if upright else self._at(0.7, 0.0, 0.5)
         number = self._count(text, self.trace.meta.model.split("-")[0], place, 0 if upright else 18)
         shot = self._looking(*(TALL_ALL if upright else ALL))
-        self.play(*self.leave(self.wall), self.move_camera(shot))
+        self.play(*self.leave(self.wall), self.move_camera(shot, run_time=4))
         self.wait_for("resting")
         self.play(*self._light(self.wall, self.rests), Appear(number), self.light_up(number))
 
@@ -197,8 +198,7 @@ class Patterns(Stage):
 
     @beat(when=has_twin, title="GPT-2")
     def the_same_words(self) -> None:
-        """{gpt2}, an older model, reads the same words with the same habit: [{twin_resting}] of its
-        {twin_all} heads rest."""
+        """{gpt2} reads the same words with the same habit: [{twin_resting}] of {twin_all} heads."""
         upright = self.frame.upright
         text = _(
             "{resting} of {all}", resting=self.facts["twin_resting"], all=self.facts["twin_all"]
@@ -206,7 +206,7 @@ class Patterns(Stage):
         place = self._at(0.0, 1.15, 0.6) if upright else self._at(1.07, 0.0, 0.7)
         number = self._count(text, self.facts["gpt2"], place, -25)
         shot = self._looking(*(TALL_BOTH if upright else BOTH))
-        self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot))
+        self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=3.6))
         self.wait_for("twin_resting")
         self.play(*self._light(self.twin, self.twin_rests), Appear(number), self.light_up(number))
 
@@ -214,8 +214,7 @@ class Patterns(Stage):
 
     @beat(title="{large}")
     def many_more(self) -> None:
-        """And these are small. In {large}, {many_layers} of {many_heads} make [{many}] patterns for
-        every prompt."""
+        """In {large}, {many_layers} of {many_heads} make [{many}] patterns for every prompt."""
         patterns = prompt_patterns(self.trace)[:, :, self.layer.first :, self.layer.first :]
         told = _("drawn with this model’s {total}, repeated", total=self.facts["total"])
         shape = LARGE.n_layers, LARGE.n_heads
@@ -223,9 +222,17 @@ class Patterns(Stage):
         pane = Pane(head_matrix(self.head, "pattern"), height=1.3).put((-0.3 if self.frame.upright else -1.1, 0, 0.6), turn=12)
         pane.is_light = True
         pane.cells.set_masked(0.0).set_shown(np.tri(self.layer.count))
-        there = self.leave()
+        there = self.leave(rate_func=second_half)
+        over = self._looking((0.6, 1.4, 0.6), (0.5, 0.0, -1.0), 0.9)
         shot = Shot.looking([0, 2.2, 5], [0, 1.2, -6], 0.9)
-        self.play(Appear(plain), *there, Appear(pane), self.light_up(pane), self.move_camera(shot))
+        self.play(
+            *there,
+            Appear(plain, rate_func=first_half),
+            Appear(pane),
+            self.light_up(pane),
+            self.move_camera(shot, past=[over], run_time=3.6),
+            run_time=3.6,
+        )
         far = -22 if self.frame.upright else -9
         number = number_at(self.facts["many"], (0.4, 0, far), "stands", size=3.2)
         self.wait_for("many")
