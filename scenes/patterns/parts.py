@@ -21,7 +21,8 @@ Array = npt.NDArray[np.float64]
 # Lengths are in scene units.
 STEP = 1.2  # from pattern to pattern; a pattern has a side of about 1
 GAP = 0.2  # between two patterns, as a share of a pattern
-ALONE = 8  # rows of a plain of which the nearest ones are drawn alone
+ALONE = 5  # rows of a plain of which the nearest ones are drawn alone
+FADES = 0.9  # share of its light that the farthest row of a plain has lost
 EDGE = 0.22  # share of its light that the edge of a pane gives
 
 
@@ -136,16 +137,20 @@ class Plain(Group):
         half, row = STEP * columns / 2, 0
         tiles = np.resize(np.arange(len(patterns)), rows * columns).reshape(shape)
         while row < rows:
-            # Far rows are so thin that only several of them can be seen.
             some = tiles[row : row + max(1, row // ALONE)]
             values, seen = (
                 spaced([spaced(each[line], across=True) for line in some], across=False)
                 for each in (patterns, np.broadcast_to(np.tri(count), patterns.shape))
             )
+            if len(some) > 1:
+                # Far patterns are so thin that only the mean of their rows can be seen.
+                values = values.reshape(len(some), -1, values.shape[1]).mean(axis=1)
+                seen = np.ones_like(values)
             low, high = near - STEP * row, near - STEP * (row + len(some))
             strip = Heatmap(
                 values, Norm.unit(), source=TensorSource(expression=told), edged=False
             )
             corners = (-half, 0, high), (half, 0, high), (half, 0, low), (-half, 0, low)
-            self.add(strip.set_shown(seen).set_corners(corners))
+            strip.set_shown(seen).set_corners(corners).set_opacity(1 - FADES * row / rows)
+            self.add(strip)
             row += len(some)

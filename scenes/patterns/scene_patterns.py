@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, LaggedStart
+from manim import Animation, Group, LaggedStart, Mobject
 
 from extract.attention.patterns import first_token_weight
 from extract.facts.published import gpt2_trace, has_published_twin
@@ -17,6 +17,7 @@ from filmkit import (
     Appear,
     Pane,
     LayerView,
+    MoveCamera,
     Shot,
     ShowCells,
     Stage,
@@ -40,16 +41,14 @@ from scenes.patterns.parts import STEP, Plain, Wall, prompt_patterns
 # last two in its shorter sides. With a lens they are where the eye is, and what it looks at.
 LAST = (0.92, 0.28, 0.97), (0.7, 0.31, 0.0), 0.75
 FIRST = (0.1, 0.3, 0.55), (0.3, 0.38, 0.0), 0.9
-ALL = (0.85, 0.62, 1.3), (0.6, 0.22, 0.0), 0.8
-BOTH = (0.89, 0.4, 1.55), (1.06, 0.46, 0.0), 0.68
+ALL = (0.85, 0.62, 1.35), (0.6, 0.26, 0.0), 0.8
+BOTH = (0.89, 0.4, 1.55), (1.06, 0.5, 0.0), 0.68
 # The same in upright frames.
 TALL_FIRST = (0.02, -0.3, 1.2), (0.4, 0.0, 0.0), 0.9
-TALL_ALL = (0.09, -0.37, 1.85), (0.37, 0.0, 0.0), 0.55
-TALL_BOTH = (0.2, 0.5, 3.9), (0.4, 0.75, 0.0), 0.9
+TALL_BOTH = (0.25, 0.6, 4.0), (0.43, 0.78, 0.0), 0.85
 
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
-LAST_FLOORS = Seat(-25, 15, 0.8, (0.0, 0.9))  # from where the last layers are seen then
 SHINE = 0.9  # how much light a wall gives
 Place: TypeAlias = tuple[float, float, float]
 DIM = 0.2  # opacity of patterns that are not meant
@@ -126,17 +125,22 @@ class Patterns(Stage):
             return np.array([across * unit, along * length, away * unit])
         return np.array([(along - 0.5) * length, across * unit, away * unit])
 
+    def _of_last_floors(self, number: Mobject, turn: float) -> MoveCamera:
+        """Return the way to the seat over the last layers, which are on top in upright frames."""
+        floors = self.wall[-2 - self.trace.meta.n_heads :]
+        return self.see_from(Seat(turn, 15, 0.8, (0.0, 0.9)), *floors, number)
+
     def _looking(self, eye: Place, at: Place, lens: float) -> Shot:
         return Shot.looking(self._at(*eye), self._at(*at), lens)
 
     def _count(self, number: str, name: str, at: npt.ArrayLike, turn: float) -> Group:
-        """Return a number that lies on the floor, with a name before it."""
-        size = 0.22 * self.unit
-        lower = turned(np.array([[0.0, 0.0, 0.8 * size]]), turn)[0]
-        return Group(
-            number_at(number, at, "floor", size=size, turn=turn),
-            number_at(name, at + lower, "floor", size=0.5 * size, turn=turn),
-        )
+        """Return a number and a name below it, on the floor; in upright frames they stand."""
+        size = 0.16 * self.unit if self.frame.upright else 0.22 * self.unit
+        lies, lower = ("stands", [0, -size, 0]) if self.frame.upright else ("floor", [0, 0, size])
+        first = number_at(number, at, lies, size=size, turn=turn)
+        second = number_at(name, at, lies, size=0.5 * size, turn=turn)
+        second.scale(min(1.0, 1.1 * first.width / second.width))
+        return Group(first, second.shift(0.8 * turned(np.array([lower]), turn)[0]))
 
     # The wall
 
@@ -149,7 +153,7 @@ class Patterns(Stage):
         if self.frame.upright:
             top = self._at(1.01, 0.0, 0.0)
             number = number_at(self.facts["total"], top, "stands", size=0.13 * unit)
-            end = self.see_from(LAST_FLOORS, *wall[-2 - self.trace.meta.n_heads :], number).shot
+            end = self._of_last_floors(number, -25).shot
             first = self._looking(*TALL_FIRST)
         else:
             place = self._at(0.72, 0.0, 0.42)
@@ -167,7 +171,6 @@ class Patterns(Stage):
         self.add(wall)
         self.wait_for("total")
         self.play(Appear(number), self.light_up(number))
-        self.number = number
 
     @beat(
         title="A place to rest",
@@ -182,11 +185,14 @@ class Patterns(Stage):
     def a_place_to_rest(self) -> None:
         """A head with nothing to look for can rest there: it gets more than half in [{resting}] of
         {all}."""
-        upright = self.frame.upright
-        text = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
-        place = self._at(0.0, 0.0, 0.3) if upright else self._at(0.7, 0.0, 0.5)
-        number = self._count(text, self.trace.meta.model.split("-")[0], place, 0 if upright else 18)
-        shot = self._looking(*(TALL_ALL if upright else ALL))
+        resting = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
+        told = _("heads rest on {first}", first=self.facts["first"])
+        if self.frame.upright:
+            number = self._count(resting, told, self._at(1.06, 0.0, 0.0), 0)
+            shot = self._of_last_floors(number, 25).shot
+        else:
+            number = self._count(resting, told, self._at(0.7, 0.0, 0.5), 18)
+            shot = self._looking(*ALL)
         self.play(*self.leave(self.wall), self.move_camera(shot, run_time=4))
         self.wait_for("resting")
         self.play(*self._light(self.wall, self.rests), Appear(number), self.light_up(number))
@@ -199,11 +205,11 @@ class Patterns(Stage):
     @beat(when=has_twin, title="GPT-2")
     def the_same_words(self) -> None:
         """{gpt2} reads the same words with the same habit: [{twin_resting}] of {twin_all} heads."""
-        upright = self.frame.upright
         text = _(
             "{resting} of {all}", resting=self.facts["twin_resting"], all=self.facts["twin_all"]
         )
-        place = self._at(0.0, 1.15, 0.6) if upright else self._at(1.07, 0.0, 0.7)
+        upright = self.frame.upright
+        place = self.twin[-1].top + [0, 0.3 * self.unit, 0] if upright else self._at(1.09, 0.0, 0.8)
         number = self._count(text, self.facts["gpt2"], place, -25)
         shot = self._looking(*(TALL_BOTH if upright else BOTH))
         self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=3.6))
