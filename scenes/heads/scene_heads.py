@@ -3,19 +3,56 @@
 from __future__ import annotations
 
 import numpy as np
-from manim import Group
+from manim import Animation, Group
 
-from filmkit import AnimateWith, Appear, Flow, Label, Matrix, Pane, Relief, Shot, Slab, Stage, Strip, Symbol, Vanish, beat, head_matrix, mirrored, number_at, printable, glow
-from filmkit.core.body import put
-from filmkit.core.geometry import FRAME_HEIGHT
+from extract.trace import Trace
+from filmkit import (
+    AnimateWith,
+    Appear,
+    Flow,
+    Matrix,
+    Relief,
+    Shot,
+    ShowCells,
+    Slab,
+    Stage,
+    Strip,
+    Symbol,
+    Vanish,
+    beat,
+    head_matrix,
+    mirrored,
+    number_at,
+)
 from filmkit.core.facts import named_facts
+from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
-from filmkit.core.numbers import counted_heads, counted_sets
+from filmkit.core.numbers import counted_heads, counted_patterns
+from filmkit.core.seats import Seat
+from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
 from scenes.heads.parts import SIDE, Ring
 
-LETTERS = 0.74  # height of words beside a row, as a share of its pitch
-NAME = 0.4
+# Angles in degrees; lengths in scene units, on the ring in its radii, but for heights.
+APART, ROUND = 35.0, 280.0  # from head to head on the ring, and from the first to the last, at most
+OPEN, TALL_OPEN, HALF_ROUND = 12.0, 18.0, 130.0  # the same where the ring is open
+
+# The walk inside the ring: where the eye is, what it looks at, and the lens.
+WALK = (
+    ((0.11, 1.9, 0.48), (-0.97, 1.3, -0.26)),
+    ((0.0, 1.3, 0.0), (-0.87, 1.5, -0.5)),
+    ((-0.22, 1.2, -0.22), (0.0, 1.5, -1.0)),
+    ((0.0, 2.2, 0.0), (0.77, 1.5, -0.64)),
+    ((0.52, 1.5, 0.43), (0.17, 1.7, -0.98)),
+)
+LENS, TALL_LENS = 0.85, 0.6
+FAINT = 0.3  # opacity of rows that are not meant
+LETTERS = 0.24, 0.34  # height of words at rows, at most, and of names
+
+
+def has_copies(trace: Trace) -> bool:
+    """Return whether some heads have equal keys and values."""
+    return trace.meta.n_kv_heads < trace.meta.n_heads
 
 
 class Heads(Stage):
@@ -29,115 +66,147 @@ class Heads(Stage):
         layer, meta = self.layer, self.trace.meta
         self.query = best_match(self.head)[0]
         self.facts |= named_facts(
-            layer=layer.layer,
-            columns=meta.n_heads * meta.d_v,
             heads=(meta.n_heads, counted_heads),
-            own=meta.d_v,
-            sets=(meta.n_kv_heads, counted_sets),
+            patterns=(meta.n_heads, counted_patterns),
+            width=meta.d_model,
             query=printable(layer.words[self.query]),
         )
-        self.mine = self.head.head
         others = max(1, meta.n_heads - 1)
-        self.round = min(35.0, 280.0 / others)
-        self.open = min(18.0 if self.frame.upright else 12.0, 130.0 / others)
-        self.ring = mirrored(Ring(layer, self.round))
-        self.count = number_at(self.facts["heads"], (0, 0, 0.3), "floor", size=1.3)
+        self.apart = min(APART, ROUND / others)
+        self.open = min(TALL_OPEN if self.frame.upright else OPEN, HALF_ROUND / others)
+        self.ring = mirrored(Ring(layer, self.apart))
+        self.mine = self.ring.heads[self.head.head]
 
-    def _words(self) -> Group:
-        """Lay the words of tokens beside the rows of the head's pattern, and names beside panes."""
-        head, words = self.ring.heads[self.mine], self.layer.words
-        right, up, pitch = (1, 0, 0), (0, 1, 0), SIDE / len(words)
-        labels = []
-        for number, word in enumerate(words):
-            label = Label(printable(word), size=min(LETTERS * pitch, 0.24) / FRAME_HEIGHT)
-            at = (-SIDE / 2 - pitch - label.width / 2, SIDE - (number + 0.5) * pitch, 0)
-            labels.append(put(label, head.pattern, at, right, up))
-        theme = self.theme
-        for pane, name, colour in (
-            (head.pattern, _("pattern"), theme.ink),
-            (head.keys, _("keys"), theme.key),
-            (head.values, _("values"), theme.value),
-        ):
-            label = Label(name, size=0.34 / FRAME_HEIGHT, colour=colour)
-            low, high = pane.extent
-            at = (high[0] + 0.2 + label.width / 2, min(high[1]/2, 0.3), 0)
-            labels.append(put(label, pane, at, right, up))
-        return Group(*labels)
+    def variant(self, beat: str) -> str:
+        return "shared" if has_copies(self.trace) else "own"
+
+    # The ring
 
     @beat(title="One head")
     def one_head_on_a_card(self) -> None:
-        """This is one head: its pattern, and before it the [keys] and [values] it is made of."""
-        self.ring.stand(self.round, spread=0, first=self.mine)
-        head = self.ring.heads[self.mine]
-        self.names = self._words()
-        self.camera.shot = self.see_from("bench", head).shot
-        self.play(Appear(head))
-        self.play(self.light_up(head.pattern))
+        """This is one head: its pattern, and before it the [keys] and the [values] that it works
+        with."""
+        self.ring.stand(self.apart, spread=0.0, first=self.head.head)
+        head, words, theme = self.mine, self.layer.words, self.theme
+        pitch = SIDE / len(words)
+        left, top, back = head.pattern.at((-SIDE / 2 - pitch, SIDE, 0.0)).tolist()
+        labels = Group()
+        for number, word in enumerate(words):
+            size = min(0.8 * pitch, LETTERS[0])
+            label = number_at(printable(word), (0, 0, 0), "stands", size=size)
+            at = (left - label.width / 2, top - (number + 0.75) * pitch, back)
+            labels.add(label.shift(at))
+        names = []
+        for pane, name, colour in (
+            (head.pattern, _("pattern: who reads whom"), theme.ink),
+            (head.keys, _("keys: how a word is found"), theme.key),
+            (head.values, _("values: what it hands on"), theme.value),
+        ):
+            lies = "floor" if self.frame.upright else "stands"
+            label = number_at(name, (0, 0, 0), lies, size=LETTERS[1], colour=colour)
+            if self.frame.upright:
+                place = head.values.at((0.0, 0.0, 0.7 + 0.6 * len(names)))
+            else:
+                place = pane.at((SIDE / 2 + 0.3 + label.width / 2, 0.0, 0.0))
+            names.append(label.shift(place))
+        self.names = Group(labels, *names)
+        self.camera.shot = self.see_from(Seat(-12, 10, 1.2, (0, 0.3)), head, self.names).shot
+        self.play(Appear(head), Appear(labels), Appear(names[0]), self.light_up(head.pattern))
+        for mark, name in zip(("keys", "values"), names[1:], strict=True):
+            self.wait_for(mark)
+            self.play(Appear(name), run_time=0.4)
 
     @beat(when=lambda trace: trace.meta.n_heads > 1, title="Side by side")
     def all_heads_slide_in(self) -> None:
-        """The layer runs {heads} side by side, all on the same words."""
-        ring = self.ring
-        for label in self.names:
-            for pane in ring.heads[self.mine]:
-                pane.remove(label)
-        self.add(self.names)
-        ring.stand(self.round)
-        seat = self.see_from("stand", ring, run_time=3)
-        ring.stand(self.round, spread=0, first=self.mine)
+        """All on the same words, and side by side, a layer runs [{heads}]."""
+        ring, first = self.ring, self.head.head
+        count = number_at(self.facts["heads"], (0, 0, 0.3), "floor", size=0.28 * ring.radius)
+        ring.stand(self.apart)
+        tilt, place = (38, -0.1) if self.frame.upright else (26, -1.0)
+        # The nearest ones may reach beyond the frame.
+        seen = ring.heads if self.frame.upright else ring.heads[1:-1] or ring.heads
+        seat = self.see_from(Seat(6, tilt, 1.0, (0, place)), *seen, run_time=3.6)
+        ring.stand(self.apart, spread=0.0, first=first)
+        self.remove(self.mine)
         self.add(ring)
         self.play(
-            Vanish(self.names, run_time=.6),
-            AnimateWith(ring, lambda share: ring.stand(self.round, spread=share, first=self.mine), run_time=3),
+            Vanish(self.names, run_time=0.6),
+            AnimateWith(
+                ring,
+                lambda share: ring.stand(self.apart, spread=share, first=first),
+                run_time=3.6,
+            ),
             seat,
         )
-        self.play(Appear(self.count), self.light_up(self.count))
+        self.wait_for("heads")
+        self.play(Appear(count), self.light_up(count))
 
-    @beat(when=lambda trace: trace.meta.n_heads > 1, title="{heads}")
+    @beat(
+        when=lambda trace: trace.meta.n_heads > 1,
+        title="{patterns}",
+        shared="Each of them asks with its own queries, so each has its own pattern. In this model "
+        "neighbours have equal keys and values: what that saves comes later.",
+        own="Each of them asks with its own queries, and finds by its own keys. So each has its own "
+        "pattern of the same words.",
+    )
     def along_the_heads(self) -> None:
-        """Every head asks with queries of its own, so it has a pattern of its own."""
-        s = self.ring.radius/4.63
-        wide = 0.55 if self.frame.upright else .85
-        def at(a,r,y): return np.array([r*np.sin(np.radians(a)),y,-r*np.cos(np.radians(a))])
-        shots = [Shot.looking(np.array(e)*[s,1,s], at(a,self.ring.radius,y), wide) for e,a,y in (((0.5,1.9,2.2),-75,1.3),((0,1.3,0),-60,1.5),((-1,1.2,-1),0,1.5),((0,2.2,0),50,1.5),((2.4,1.5,2.0),10,1.7))]
-        self.play(self.move_camera(shots[0]), Vanish(self.count), run_time=2)
-        self.play(self.move_camera(shots[-1], past=shots[1:-1]), run_time=8)
+        size, lens = self.ring.radius, TALL_LENS if self.frame.upright else LENS
+        wide = np.array([size, 1.0, size])
+        first, *past, last = (Shot.looking(eye * wide, at * wide, lens) for eye, at in WALK)
+        self.play(*self.leave(self.ring), self.move_camera(first, run_time=2))
+        self.play(self.move_camera(last, past=past, run_time=8))
+
+    # The output
 
     @beat(title="Output matrix")
     def one_output(self) -> None:
-        """For [“{query}”], every head hands on {own} numbers. A last matrix, W_O, mixes all {columns} into one row."""
-        ring, meta = self.ring, self.trace.meta
-        unit = None
-        zs = [head_matrix(self.layer.head(h), "z") for h in range(meta.n_heads)]
-        unit = Relief.unit_of(*(z.values[self.query] for z in zs), height=1.2)
+        """For “{query}”, each head hands on a row of its own. A last matrix, W_O, mixes them all into
+        one: [{width}] numbers."""
+        ring, trace, theme = self.ring, self.trace, self.theme
+        upright = self.frame.upright
         ring.stand(self.open)
-        colours = [self.theme.group_colour("value", self.trace.kv_head(h)) for h in range(meta.n_heads)]
-        reliefs = []
-        for z, head, c in zip(zs, ring.heads, colours, strict=True):
-            relief = Relief.of(z, self.query, unit=unit, width=SIDE, depth=0.2, role=c)
-            relief.points = head.values.points + [0, 0.5, 0]
-            relief.is_light = True
-            reliefs.append(relief)
-        deep = 1.6 if self.frame.upright else 1.0
-        near = 4.0 * deep
-        strip = Strip(np.full(meta.n_heads, 1 / meta.n_heads), colours=colours, size=(7, 0.1, 0.6), told="t").put((0, 0, near))
-        slab = Slab("", width=7.4, height=1.7, thickness=0.5).put((0, 0.0, near + 0.6))
-        slab.lay(Symbol("W_O", size=1.0 / FRAME_HEIGHT))
-        slab.is_light = True
-        flow = Flow(reliefs, strip)
-        out = Matrix(self.layer.rows("out"), self.layer.norm("out"), self.layer.source("out", (0, meta.d_model)), rows="token", words=self.layer.words)
-        base = Strip([1.0], size=(16, 0.06, 0.5), told="t").put((0, 0, near + 5.0 * deep))
-        made = Relief.of(out, self.query, width=16, height=1.5, depth=0.25)
-        made.put((0, 1.0, near + 5.0 * deep))
-        made.is_light = True
-        leaves = Flow([slab], base)
-        name = number_at(_("“{query}”"), (0, 0, near + 5 * deep + 1.5), "floor", size=1.2)
-        shot = self.see_from("stand", *reliefs, ring, made, slab)
-        for head in ring.heads: head.pattern.cells.set_shown(head.pattern.cells.shown*np.where(np.arange(self.layer.count)[:,None]==self.query,1,.3))
-        ring.stand(self.round)
-        self.play(AnimateWith(ring, lambda s: ring.stand(self.round + s*(self.open-self.round))), shot, run_time=2)
-        self.play(*(Vanish(Group(h.keys, h.values)) for h in ring.heads), *(r.grow() for r in reliefs))
-        self.play(flow.pour(), Appear(strip), run_time=1.5)
-        self.play(Appear(slab))
-        self.play(leaves.pour(), Appear(base))
-        self.play(made.grow())
+        rows = [head_matrix(self.layer.head(head), "z") for head in range(len(ring.heads))]
+        unit = Relief.unit_of(*(row.values[self.query] for row in rows), height=1.2)
+        outputs = []
+        for row, head in zip(rows, ring.heads, strict=True):
+            relief = Relief.of(row, self.query, unit=unit, width=SIDE, depth=0.2, role="value")
+            relief.points = head.values.points + [0.0, 0.5, 0.0]
+            outputs.append(relief)
+        near, step = (8.0, 9.0) if upright else (3.6, 5.0)
+        count = len(outputs)
+        told = _("one row from each head")
+        strip = Strip(np.full(count, 1 / count), colours=theme.value, size=(7, 0.1, 0.6), told=told)
+        strip.set_boxes(strip.boxes, theme.value).put((0, 0, near))
+        slab = Slab("", width=7.4, height=1.7, thickness=0.5).put((0, 0, near + 0.6))
+        slab.lay(Symbol("W_O", size=1.2 / FRAME_HEIGHT))
+        wide = 11.0 if upright else 15.0
+        base = Strip([1.0], size=(wide, 0.06, 0.2), told=_("one row")).put((0, 0, near + step))
+        out = Matrix(
+            self.layer.rows("out"),
+            source=self.layer.source("out", (0, trace.meta.d_model)),
+            rows="token",
+            words=self.layer.words,
+        )
+        made = Relief.of(out, self.query, width=wide, height=1.5, depth=0.3)
+        made.put((0, 1.1, near + step))
+        for body in (*outputs, slab, made):
+            body.is_light = True
+        text = _("{width} numbers for “{query}”", width=self.facts["width"], query=self.facts["query"])
+        name = number_at(text, (0, 0, near + step + 1.6), "floor", size=0.08 * wide)
+        shot = self.see_from(Seat(-6, 32, 1.1, (0.3, -0.6)), *outputs, *(head.pattern for head in ring.heads), made, name)
+        enters, leaves = Flow(outputs, strip), Flow([slab], base)
+        ring.stand(self.apart)
+        turned = AnimateWith(ring, lambda share: ring.stand(self.apart + share * (self.open - self.apart)))
+        self.play(turned, shot, run_time=2.4)
+        meant = np.where(np.arange(self.layer.count)[:, None] == self.query, 1.0, FAINT)
+        patterns = [head.pattern.cells for head in ring.heads]
+        self.play(
+            *(Vanish(Group(head.keys, head.values)) for head in ring.heads),
+            *(ShowCells(cells, cells.shown * meant) for cells in patterns),
+            *(relief.grow() for relief in outputs),
+            run_time=1.0,
+        )
+        self.play(enters.pour(), Appear(strip), Appear(slab), self.light_up(slab), run_time=2.0)
+        self.play(leaves.pour(), Appear(base), made.grow(), run_time=1.6)
+        self.wait_for("width")
+        self.play(Appear(name))
