@@ -63,12 +63,16 @@ class GlassHead(Group):
         # What the mask removes is not there.
         self.pattern.cells.set_masked(0.0).set_shown(1.0 - view.causal_mask)
         glow(self, 0.5)
+        self._at_first = [member.points.copy() for member in self.get_family()]
 
     def stand(self, angle: float, radius: float, middle: float = 0.0) -> None:
         """Stand on a ring and face its middle, which is so far before that of the room.
 
         At an angle of 0 that is its far end.
         """
+        # Always from the same place, so that no rounding adds up on the way.
+        for member, points in zip(self.get_family(), self._at_first, strict=True):
+            member.points = points.copy()
         turn, foot = math.radians(angle), 0.0
         for number, pane in enumerate(self):
             far = radius - BEHIND * (len(self) - 1 - number)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
-from manim import Animation, Group
+from manim import Group, smooth
 
 from extract.trace import Trace
 from filmkit import (
@@ -37,15 +39,23 @@ from scenes.heads.parts import SIDE, Ring
 APART, ROUND = 35.0, 280.0  # from head to head on the ring, and from the first to the last, at most
 OPEN, TALL_OPEN, HALF_ROUND = 12.0, 18.0, 130.0  # the same where the ring is open
 
-# The walk inside the ring: where the eye is, what it looks at, and the lens.
+# The walk inside the ring: where the eye is, and at which angle and height it looks.
 WALK = (
-    ((0.11, 1.9, 0.48), (-0.97, 1.3, -0.26)),
-    ((0.0, 1.3, 0.0), (-0.87, 1.5, -0.5)),
-    ((-0.22, 1.2, -0.22), (0.0, 1.5, -1.0)),
-    ((0.0, 2.2, 0.0), (0.77, 1.5, -0.64)),
-    ((0.52, 1.5, 0.43), (0.17, 1.7, -0.98)),
+    ((0.35, 2.6, 0.9), -150.0, 1.2),
+    ((0.3, 1.2, 0.2), -130.0, 1.6),
+    ((0.0, 1.0, -0.3), -30.0, 1.6),
+    ((-0.3, 1.8, 0.0), 75.0, 1.5),
+    ((0.33, 1.5, 0.5), 42.0, 1.65),
 )
 LENS, TALL_LENS = 0.85, 0.6
+Place: TypeAlias = tuple[float, float, float]
+
+
+def even(share: float) -> float:
+    """Return how far a flight is after a share of its time: slow only at both ends."""
+    return float(0.5 * (share + smooth(share)))
+
+
 FAINT = 0.3  # opacity of rows that are not meant
 LETTERS = 0.24, 0.34  # height of words at rows, at most, and of names
 
@@ -150,11 +160,18 @@ class Heads(Stage):
         "pattern of the same words.",
     )
     def along_the_heads(self) -> None:
-        size, lens = self.ring.radius, TALL_LENS if self.frame.upright else LENS
-        wide = np.array([size, 1.0, size])
-        first, *past, last = (Shot.looking(eye * wide, at * wide, lens) for eye, at in WALK)
-        self.play(*self.leave(self.ring), self.move_camera(first, run_time=2))
-        self.play(self.move_camera(last, past=past, run_time=8))
+        lens = TALL_LENS if self.frame.upright else LENS
+        shots = [self._inside(*place, lens) for place in WALK]
+        self.play(
+            *self.leave(self.ring),
+            self.move_camera(shots[-1], past=shots[:-1], run_time=10, rate_func=even),
+        )
+
+    def _inside(self, eye: Place, angle: float, height: float, lens: float) -> Shot:
+        """Return the shot from a place inside the ring to its glass at an angle."""
+        turn, radius = np.radians(angle), self.ring.radius
+        at = [radius * np.sin(turn), height, -radius * np.cos(turn)]
+        return Shot.looking(np.multiply(eye, [radius, 1.0, radius]), at, lens)
 
     # The output
 
