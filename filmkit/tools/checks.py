@@ -145,12 +145,12 @@ def faults_of(
                 f"at least {100 * MIN_TEXT:g} % can be read"
             )
     for first, second in combinations(readable, 2):
-        if min(first.box.overlap(second.box)) > slack and _overlap(first, second) > slack:
+        if min(first.box.overlap(second.box)) > slack and letters_overlap(first, second) > slack:
             faults.append(f"texts {first.text!r} and {second.text!r} overlap")
     return faults
 
 
-def _overlap(first: TextItem, second: TextItem) -> float:
+def letters_overlap(first: TextItem, second: TextItem) -> float:
     """Return how wide the narrower side of what two texts share is, in pixels."""
     one, other = (np.asarray(text.outline, dtype=np.float32) for text in (first, second))
     area, shared = cv2.intersectConvexConvex(one, other)

@@ -39,14 +39,17 @@ from scenes.heads.parts import SIDE, Ring
 APART, ROUND = 35.0, 280.0  # from head to head on the ring, and from the first to the last, at most
 OPEN, TALL_OPEN, HALF_ROUND = 12.0, 18.0, 130.0  # the same where the ring is open
 
-# The walk inside the ring: where the eye is, and at which angle and height it looks.
+# The walk inside the ring: where the eye is, and at which angle and height it looks; heights in those
+# of the middle of a pattern.
 WALK = (
-    ((0.35, 2.6, 0.9), -150.0, 1.2),
-    ((0.3, 1.2, 0.2), -130.0, 1.6),
-    ((0.0, 1.0, -0.3), -30.0, 1.6),
-    ((-0.3, 1.8, 0.0), 75.0, 1.5),
-    ((0.33, 1.5, 0.5), 42.0, 1.65),
+    ((0.35, 1.15, 0.9), -150.0, 0.53),
+    ((0.3, 0.53, 0.2), -130.0, 0.71),
+    ((0.0, 0.44, -0.3), -30.0, 0.71),
+    ((-0.3, 0.8, 0.0), 75.0, 0.66),
+    ((0.33, 0.66, 0.5), 42.0, 0.73),
 )
+AT_ONE = Seat(-12, 10, 1.2, (0.0, 0.3))  # from where one head is seen
+AROUND = Seat(6, 26, 1.0, (0.0, 0.0))  # from where the whole ring is seen
 LENS, TALL_LENS = 0.85, 0.6
 Place: TypeAlias = tuple[float, float, float]
 
@@ -56,6 +59,7 @@ def even(share: float) -> float:
     return float(0.5 * (share + smooth(share)))
 
 
+LEAST = 0.023  # height of a word that can be read, as a share of the frame's shorter side
 FAINT = 0.3  # opacity of rows that are not meant
 LETTERS = 0.24, 0.34  # height of words at rows, at most, and of names
 
@@ -92,21 +96,13 @@ class Heads(Stage):
 
     # The ring
 
-    @beat(title="One head")
+    @beat(title="A head at a glance")
     def one_head_on_a_card(self) -> None:
         """This is one head: its pattern, and before it the [keys] and the [values] that it works
         with."""
         self.ring.stand(self.apart, spread=0.0, first=self.head.head)
         head, words, theme = self.mine, self.layer.words, self.theme
-        pitch = SIDE / len(words)
-        left, top, back = head.pattern.at((-SIDE / 2 - pitch, SIDE, 0.0)).tolist()
-        labels = Group()
-        for number, word in enumerate(words):
-            size = min(0.8 * pitch, LETTERS[0])
-            label = number_at(printable(word), (0, 0, 0), "stands", size=size)
-            at = (left - label.width / 2, top - (number + 0.75) * pitch, back)
-            labels.add(label.shift(at))
-        names = []
+        names = Group()
         for pane, name, colour in (
             (head.pattern, _("pattern: who reads whom"), theme.ink),
             (head.keys, _("keys: how a word is found"), theme.key),
@@ -118,9 +114,19 @@ class Heads(Stage):
                 place = head.values.at((0.0, 0.0, 0.7 + 0.6 * len(names)))
             else:
                 place = pane.at((SIDE / 2 + 0.3 + label.width / 2, 0.0, 0.0))
-            names.append(label.shift(place))
-        self.names = Group(labels, *names)
-        self.camera.shot = self.see_from(Seat(-12, 10, 1.2, (0, 0.3)), head, self.names).shot
+            names.add(label.shift(place))
+        pitch, labels = SIDE / len(words), Group()
+        size = min(0.8 * pitch, LETTERS[0])
+        left, top, back = head.pattern.at((-SIDE / 2 - pitch, SIDE, 0.0)).tolist()
+        for number, word in enumerate(words):
+            label = number_at(printable(word), (0, 0, 0), "stands", size=size)
+            at = (left - label.width / 2, top - (number + 0.75) * pitch, back)
+            labels.add(label.shift(at))
+        self.names = Group(labels, names)
+        self.camera.shot = self.see_from(AT_ONE, head, self.names).shot
+        if size < LEAST * self.camera.shot.height * self.frame.shorter_side / self.frame.height:
+            # Words of many rows are too small to be read.
+            labels.remove(*labels)
         self.play(Appear(head), Appear(labels), Appear(names[0]), self.light_up(head.pattern))
         for mark, name in zip(("keys", "values"), names[1:], strict=True):
             self.wait_for(mark)
@@ -130,17 +136,15 @@ class Heads(Stage):
     def all_heads_slide_in(self) -> None:
         """All on the same words, and side by side, a layer runs [{heads}]."""
         ring, first = self.ring, self.head.head
-        count = number_at(self.facts["heads"], (0, 0, 0.3), "floor", size=0.28 * ring.radius)
         ring.stand(self.apart)
-        tilt, place = (38, -0.1) if self.frame.upright else (26, -1.0)
+        count = number_at(self.facts["heads"], (0, 0, 0.3), "floor", size=0.28 * ring.radius)
         # The nearest ones may reach beyond the frame.
-        seen = ring.heads if self.frame.upright else ring.heads[1:-1] or ring.heads
-        seat = self.see_from(Seat(6, tilt, 1.0, (0, place)), *seen, run_time=3.6)
+        seat = self.see_from(AROUND, *(ring.heads[1:-1] or ring.heads), count, run_time=3.6)
         ring.stand(self.apart, spread=0.0, first=first)
-        self.remove(self.mine)
-        self.add(ring)
+        others = [head for head in ring.heads if head is not self.mine]
         self.play(
             Vanish(self.names, run_time=0.6),
+            *(Appear(head, run_time=0.6) for head in others),
             AnimateWith(
                 ring,
                 lambda share: ring.stand(self.apart, spread=share, first=first),
@@ -169,9 +173,9 @@ class Heads(Stage):
 
     def _inside(self, eye: Place, angle: float, height: float, lens: float) -> Shot:
         """Return the shot from a place inside the ring to its glass at an angle."""
-        turn, radius = np.radians(angle), self.ring.radius
-        at = [radius * np.sin(turn), height, -radius * np.cos(turn)]
-        return Shot.looking(np.multiply(eye, [radius, 1.0, radius]), at, lens)
+        turn, radius, middle = np.radians(angle), self.ring.radius, self.mine.pattern.middle[1]
+        size = np.array([radius, middle, radius])
+        return Shot.looking(size * eye, size * [np.sin(turn), height, -np.cos(turn)], lens)
 
     # The output
 
@@ -214,7 +218,7 @@ class Heads(Stage):
         enters, leaves = Flow(outputs, strip), Flow([slab], base)
         ring.stand(self.apart)
         turned = AnimateWith(ring, lambda share: ring.stand(self.apart + share * (self.open - self.apart)))
-        self.play(turned, shot, run_time=2.4)
+        self.play(*self.leave(ring), turned, shot, run_time=2.4)
         meant = np.where(np.arange(self.layer.count)[:, None] == self.query, 1.0, FAINT)
         patterns = [head.pattern.cells for head in ring.heads]
         self.play(

@@ -126,19 +126,11 @@ CLAIMS: dict[str, Claim] = {
     "our sentence ends": lambda s, beat: follows_prompt(s),
     "our sentence is [read]": lambda s, beat: not follows_prompt(s),
     # scene_attention
-    "each token of the sentence becomes a row of {width} numbers, and ": (
-        lambda s, beat: s.trace.meta.has_bos
-    ),
-    "each token of the sentence becomes a row of {width} numbers.": (
-        lambda s, beat: not s.trace.meta.has_bos
-    ),
-    "Two learned matrices make each row": lambda s, beat: not is_mla(s),
-    "by way of a short latent": lambda s, beat: is_mla(s),
-    "become moderate scores": lambda s, beat: s.trace.meta.score_scale != 1,
-    ": these are the scores": lambda s, beat: s.trace.meta.score_scale == 1,
+    "numbers, and so is a token called “start”": lambda s, beat: s.trace.meta.has_bos,
+    "each word is a row of {width} numbers.": lambda s, beat: not s.trace.meta.has_bos,
+    "Each row becomes a query and a key": lambda s, beat: not is_mla(s),
+    "By way of a short latent": lambda s, beat: is_mla(s),
     "Keep them as they are": lambda s: s.trace.meta.score_scale == 1,
-    "A third matrix makes values": lambda s, beat: not is_mla(s),
-    "The latent makes values too": lambda s, beat: is_mla(s),
     "plus a bias": has_bias,
     "normalised": lambda s: s.trace.meta.qk_norm is not None,
     "partly rotated": is_partly_rotated,
@@ -146,20 +138,13 @@ CLAIMS: dict[str, Claim] = {
     "less a penalty for distance": lambda s: bool(s.trace.position_bias(s.layer.layer).any()),
     "what is far back is masked too": has_window,
     # scene_heads
-    "plus a bias: attention output of this layer": is_biased,
-    "attention output of this layer": lambda s: not is_biased(s),
-    "each with its <key>keys</key> and <value>values</value>": is_mla,
-    "each with its <key>keys</key> and <value>values</value>: multi-head attention (MHA)": (
-        lambda s: not is_mla(s) and not shares(s)
-    ),
-    "if each had its own <key>keys</key>": lambda s: not is_mla(s) and shares(s),
-    "grouped-query attention (GQA)": lambda s: s.trace.meta.n_kv_heads > 1,
-    "multi-query attention (MQA)": lambda s: s.trace.meta.n_kv_heads == 1,
+    "neighbours have equal keys and values": lambda s, beat: not is_mla(s) and shares(s),
+    "and finds by its own keys": lambda s, beat: is_mla(s) or not shares(s),
     # scene_patterns
-    "the beginning token": lambda s: s.trace.meta.has_bos,
+    "the start token": lambda s: s.trace.meta.has_bos,
     "the first word": lambda s: not s.trace.meta.has_bos,
-    "more than half of their attention: [": lambda s, beat: resting(s) >= 8,
-    "more than half of their attention?": lambda s, beat: resting(s) < 8,
+    "most of their attention: [": lambda s, beat: resting(s) >= 8,
+    "most of their attention?": lambda s, beat: resting(s) < 8,
     # scene_kv_cache
     "is given": lambda s: s.trace.meta.continued,
     "is chosen": is_likeliest,

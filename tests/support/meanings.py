@@ -32,6 +32,7 @@ from tests.support.on_screen import (
     blocks_on,
     bodies_on,
     panels_on_screen,
+    sources_on,
     squares_on,
 )
 from tests.support.references import habit
@@ -221,6 +222,16 @@ def near(text: str, *others: str) -> Condition:
     return holds
 
 
+def shows(*groups: Collection[str]) -> Condition:
+    """Numbers of each group of tensors are on screen; of each group one is enough."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        kinds = {_kind(source) for source in sources_on(seen.stage)}
+        return all(kinds & {*group} for group in groups)
+
+    return holds
+
+
 def both(*conditions: Condition) -> Condition:
     """All of these."""
     return lambda seen, block, slots: all(each(seen, block, slots) for each in conditions)
@@ -245,48 +256,6 @@ def _is_of_heads(stage: Stage, source: TensorSource, slots: Slots) -> bool:
     text = f"heads {slots['heads']}"
     _layers, heads = named_places(text, stage.trace.meta)
     return heads == heads_of(stage.trace, source)
-
-
-def _has_habit(name: str) -> Callable[[Stage, TensorSource, Slots], bool]:
-    """Return what tells whether a pattern is that of the head that has a habit most."""
-
-    def holds(stage: Stage, source: TensorSource, slots: Slots) -> bool:
-        trace = gpt2_trace() if source.model else stage.trace
-        place = place_of(trace, source)
-        strength = habit(trace, name)
-        own = strength[min(place.layers), min(place.heads)]
-        return bool(np.isclose(own, strength.max()))
-
-    return holds
-
-
-def _at_end(first: bool) -> Condition:
-    """Of the first and the last layer of a wall of patterns, one is the nearer."""
-
-    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
-        walls = [t.mobject for t in seen.panels if _kind(t.mobject.source) == "wall_of_patterns"]  # type: ignore[attr-defined]
-        if not walls:
-            return False
-        wall = walls[0]
-        assert isinstance(wall, Heatmap)
-        given = dict(wall.source.given)
-        start, across, end, along = seen.stage.camera.pixels(wall, wall.corners)
-        near, far = (
-            ((start, across), (along, end))
-            if given["downward"]
-            else ((start, along), (across, end))
-        )
-        # From the middle of the first layer to that of the last, as lines along both.
-        half = 0.5 / (1 + given["layers"][1])
-        lines = (
-            np.float32([(1 - share) * a + share * b for a, b in zip(near, far, strict=True)])
-            for share in (half, 1 - half)
-        )
-        ends = [apart(block.box, line) for line in lines]
-        own, other = ends if first else ends[::-1]
-        return own <= other + NEARLY
-
-    return holds
 
 
 def owned(name: str, slot: str) -> Condition:
@@ -342,6 +311,7 @@ def _is_apart(seen: Seen, block: Block, slots: Slots) -> bool:
 
 QUERIES = MEANINGS["queries"]
 ALL_BODIES = (*MATTER, "lamps")
+SPEAKERS = "query", "key", "value"
 CREDITS = {
     "inspired by": "Welch Labs",
     "sizes and scores": "DeepSeek’s publications, up to V4-Pro",
@@ -364,34 +334,48 @@ WORDS: dict[str, Condition] = {
     "less a penalty for distance": free,
     "what is far back is masked too": free,
     "capped at {low} and {high}": free,
-    "“who goes with me?”": free,
-    "“I do”": free,
-    "masked: the future": legend("masked"),
-    "{number} more": figure("more", "number"),
-    "dot product": figure("dot"),
-    "“{word}” at position {number}": figure("place", "number"),
-    "here": both(figure("angle"), figure("place", steps=0)),
-    "{number} positions later": both(figure("steps", "number"), figure("angle")),
-    "softmax": free,
-    "and {share} to the {name}": figure("weight", "share", position=None),
-    "and {share} to nothing": figure("sink", "share"),
-    "output for “{word}”": panel("z"),
+    "A word is a row": shows({"x"}),
+    "{number} numbers": figure("width", "number"),
+    "Queries ask, keys answer": shows(QUERIES, KEYS),
+    "“Who goes with me?”": body("query", among=SPEAKERS),
+    "“I do”": body("key", among=SPEAKERS),
+    "Input times weights": shows({"x"}, QUERIES),
+    "Dot product": shows(QUERIES, KEYS),
+    "{asked} × {answered} = {product}": both(
+        figure("channel", "asked", of="query"),
+        figure("channel", "answered", of="key"),
+        figure("product of", "product"),
+    ),
+    "All dot products": shows(QUERIES, KEYS, {"dot_products"}),
+    "Scale and mask": shows({"scores"}),
+    "{dot} {sign}{factor} {equals} {score}": both(
+        figure("dot", "dot"), figure("scaled", "score"), figure("scale", "factor")
+    ),
+    "Softmax": shows({"scores"}, {"pattern"}),
+    "Attention": shows({"pattern"}),
+    "before": free,
+    "nothing": free,
+    "{number} others": figure("together", "number"),
+    "Mix of values": shows(VALUES, {"z"}),
+    "mix": shows({"z"}),
+    "One head": shows(QUERIES, VALUES),
+    "asks": body("query", among=SPEAKERS),
+    "answers": body("key", among=SPEAKERS),
+    "gives": body("value", among=SPEAKERS),
+    "The whole head": shows({"x"}, QUERIES, KEYS, VALUES, {"pattern"}, {"z"}),
     # scene_heads
-    "pattern: who reads whom": panel("pattern"),
-    "keys: how a word is found": panel(*KEYS),
-    "values: what it hands on": panel(*VALUES),
-    "head {head}": panel("z", "pattern", "shared_difference", of=_is_of_head),
-    "output matrix": free,
-    "attention output of this layer": panel("out"),
-    "plus a bias: attention output of this layer": panel("out"),
+    "pattern: who reads whom": shows({"pattern"}),
+    "keys: how a word is found": shows(KEYS),
+    "values: what it hands on": shows(VALUES),
+    "A head at a glance": shows({"pattern"}, KEYS, VALUES),
+    "Side by side": shows({"pattern"}),
+    "{patterns}": figure("patterns", "patterns"),
+    "Output matrix": shows({"z"}, {"out"}),
+    "{width} numbers for “{query}”": both(shows({"out"}), figure("width", "width")),
     # scene_patterns
-    "the head we saw": panel("wall_of_patterns"),
-    "first layer": _at_end(True),
-    "last layer": _at_end(False),
-    "last layer: {all}": both(_at_end(False), figure("heads", "all")),
-    "look one word back": panel("pattern", of=_has_habit("previous"), over=True),
-    "look at the start": panel("pattern", of=_has_habit("sink"), over=True),
-    "drawn with this model’s {total}, repeated": figure("total", "total"),
+    "The whole model": shows({"patterns_of_layer"}),
+    "A place to rest": shows({"patterns_of_layer"}),
+    "heads rest on {first}": either(figure("resting", of="film"), figure("resting")),
     # scene_kv_cache
     "old queries are never needed again": panel(*QUERIES),
     "every new token reads all keys and values": panel(*KEYS, *VALUES),
@@ -497,10 +481,14 @@ The names of panels mean the same wherever they stand (:data:`MEANINGS`).
 
 WRITTEN = {
     "head": r"\d+",
+    "patterns": r"\d+ patterns?",
     "rows": r"\d+ layers?",
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
+    **dict.fromkeys(("dot", "asked", "answered", "product", "score"), r"[−\d.,]+"),
+    "sign": r"/ √|× ",
+    "equals": "[=≈]",
     **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),
 }
 """How what is written into words looks, by its name; anything where nothing is said."""
@@ -572,7 +560,7 @@ def _needs_no_name(stage: Stage, text: str) -> bool:
     """Whether a text is a sign, or a word of the prompt or one that may follow it."""
     meta = stage.trace.meta
     likely = meta.top_tokens[meta.n_prompt - 1] if meta.top_tokens else ()
-    tokens = (*meta.tokens, *likely, *gpt2_trace().meta.tokens)
+    tokens = (*meta.tokens, *stage.layer.words, *likely, *gpt2_trace().meta.tokens)
     words = {printable(token).strip() for token in tokens} | {"‹start›"}
     word = text.strip(" :“”„«»,.")
     if word.startswith(meta.model):

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from manim import Mobject, Square
+from manim import Mobject, Square, color_to_rgb
 
 from filmkit.core.animations import presence
+from filmkit.core.body import Body
 from filmkit.core.geometry import Box
 from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import TensorSource
+from filmkit.core.picture_bodies import outline_of
 from filmkit.core.picture_map import texts_on
 from filmkit.core.stage import Stage
 from filmkit.core.text import Symbol, TextLine, Tick
@@ -31,6 +34,7 @@ __all__ = [
     "bodies_on",
     "panels_on_screen",
     "role_of",
+    "sources_on",
     "squares_on",
 ]
 
@@ -149,12 +153,43 @@ def bodies_on(stage: Stage) -> list[Thing]:
     """Return the bodies that are not in the background, by their roles."""
     found = []
     for part in _family(stage):
+        if isinstance(part, Body):
+            seen = part.kind and presence(part) >= MIN_PRESENCE
+            if role := role_of_body(stage, part) if seen else "":
+                outline = cv2.convexHull(np.float32(stage.camera.pixels(part, part.corners)))
+                found.append(Thing(part, role, outline[:, 0]))
+            continue
         if not isinstance(part, Solid) or max(map(presence, part.get_family())) < MIN_PRESENCE:
             continue
         if role := role_of(stage, part):
             points = np.float32(stage.camera.pixels(part, part.pose.corners))
             found.append(Thing(part, role, cv2.convexHull(points)[:, 0]))
     return found
+
+
+def role_of_body(stage: Stage, body: Body) -> str:
+    """Return the role whose colour some boxes of a body of the room have; "" for none."""
+    for role in (*MATTER, "query", "pattern", "scores"):
+        colour = np.asarray(color_to_rgb(stage.theme.role(role))) * 255
+        if len(body.colours) and np.abs(body.colours - colour).max(axis=1).min() < 1:
+            return role
+    return ""
+
+
+def sources_on(stage: Stage) -> list[TensorSource]:
+    """Return where the numbers of panels and bodies come from that are in the frame.
+
+    Those in the background are left out.
+    """
+    frame = Box.of(0.0, stage.camera.pixel_width, 0.0, stage.camera.pixel_height)
+    bodies = [part for part in _family(stage) if {"values", "source"} <= vars(part).keys()]
+    panels = [thing.mobject for thing in panels_on_screen(stage)]
+    shown = [part for part in bodies if presence(part) >= MIN_PRESENCE and part not in panels]
+    return [
+        part.source  # type: ignore[attr-defined]
+        for part in (*panels, *shown)
+        if min(outline_of(part, stage.camera)[1].overlap(frame)) > 0
+    ]
 
 
 def role_of(stage: Stage, body: Solid) -> str:

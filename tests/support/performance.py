@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
 from itertools import combinations
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from manim import Mobject, Scene
 from extract.facts.published import gpt2_trace
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
+from filmkit.core.body import Body
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
@@ -28,7 +30,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
-from filmkit.tools.checks import MIN_TEXT, SLACK, words_on_panels
+from filmkit.tools.checks import MIN_TEXT, SLACK, letters_overlap, words_on_panels
 from tests.support.contrast import low_contrast
 from tests.support.figures import false_facts, misplaced, stray_figures
 from tests.support.lights import lights_on, wrong_lights
@@ -180,6 +182,8 @@ def perform(
         for panel in heatmaps(stage):
             if fault := untrue_panel(check, panel) or misnamed(panel):
                 untrue[f"{stage.playing}: {fault}"] = None
+        for fault in untrue_bodies(check, stage):
+            untrue[f"{stage.playing}: {fault}"] = None
         seen = Seen.on(stage)
         for kind, those in (
             ("names of panels", (panel.label for panel in heatmaps(stage) if panel.label)),
@@ -207,7 +211,9 @@ def perform(
         shown = stage.with_notes()
         *_, notes_shown = shown
         texts, panels = texts_on(shown, stage.camera), panels_on(shown, stage.camera)
-        picture = BeatPicture(record, texts, panels)
+        # In the room, as in `faults_of`, bodies may be seen in part, with the panels on them.
+        in_room = any(isinstance(part, Body) for part in stage.visible_parts())
+        picture = BeatPicture(record, texts, panels, moved=in_room)
         strip = stage.settings.caption_strip
         faults = complaints(picture, width=width, height=height, caption_strip=strip)
         faults += [f"{record.name}: {line}" for line in low_contrast(stage)]
@@ -232,7 +238,8 @@ def perform(
                 tuple(
                     f"{record.name}: {line}"
                     for line in uneven_axes(
-                        picture_map(shown, stage.camera, stage.mosaic_on_screen(), panels=panels)
+                        picture_map(shown, stage.camera, stage.mosaic_on_screen(), panels=panels),
+                        panels,
                     )
                 ),
             )
@@ -313,6 +320,22 @@ def untrue_panel(check: PanelCheck, panel: Heatmap) -> str:
     return check.untrue(panel)
 
 
+def untrue_bodies(check: PanelCheck, stage: Stage) -> Iterator[str]:
+    """Yield a line for each body whose numbers are not what its source says, or that has none.
+
+    While one body becomes another, its numbers are on their way.
+    """
+    for part in stage.visible_parts():
+        if not isinstance(part, Body) or part.kind not in ("relief", "bars") or part.values is None:
+            continue
+        source, cells = part.source, np.reshape(part.values, (1, -1))
+        if source.tensor is None and not source.quantity and not source.expression:
+            yield f"{part.kind} {part.told!r} does not say where its numbers come from"
+            continue
+        shown = SimpleNamespace(source=source, values=cells, shape=cells.shape)
+        yield from filter(None, [check.untrue(cast(Any, shown))])
+
+
 def scales_of_nothing(panels: list[PanelItem]) -> Iterator[str]:
     """Yield a line for each colour bar whose scale no panel on screen has."""
     norms = [panel.heatmap.norm for panel in panels if not panel.heatmap.source.is_scale]
@@ -324,19 +347,22 @@ def scales_of_nothing(panels: list[PanelItem]) -> Iterator[str]:
 SAME_PITCH = 1e-3  # share by which cells of one axis may differ
 
 
-def uneven_axes(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each axis of a picture map's mosaic whose cells have several sizes."""
+def uneven_axes(document: Mapping[str, Any], panels: Sequence[PanelItem]) -> Iterator[str]:
+    """Yield a line for each axis of a picture map's mosaic whose cells have several sizes.
+
+    Of one that stands in the room they are measured there, where nothing is nearer than the rest.
+    """
     pitches: dict[str, list[tuple[float, str]]] = {}
-    for panel in document["panels"]:
-        first, along, _opposite, down = np.array(panel["corners"])
+    for entry, panel in zip(document["panels"], panels, strict=True):
+        first, along, _opposite, down = panel.heatmap.corners
         lengths = np.linalg.norm(down - first), np.linalg.norm(along - first)
-        for axis, length, count in zip(panel["sides"], lengths, panel["shape"], strict=False):
+        for axis, length, count in zip(entry["sides"], lengths, entry["shape"], strict=False):
             if axis:
-                pitches.setdefault(axis, []).append((float(length) / count, panel["part"]))
+                pitches.setdefault(axis, []).append((float(length) / count, entry["part"]))
     for axis, sizes in pitches.items():
         if max(sizes)[0] > (1 + SAME_PITCH) * min(sizes)[0]:
-            told = ", ".join(f"{size:.2f} in {part}" for size, part in sizes)
-            yield f"cells of {axis} are {told} pixels long"
+            told = ", ".join(f"{size:.4f} in {part}" for size, part in sizes)
+            yield f"cells of {axis} are {told} scene units long"
 
 
 SPECK = 1 / 3  # of the smallest height that can be read: what is lower is no text to anybody
@@ -358,13 +384,14 @@ def passing_faults(stage: Stage, *, flown: bool) -> Iterator[str]:
         and min(item.box.overlap(frame)) > 0
         and item.height > SPECK * MIN_TEXT * short
     ]
+    slack = SLACK * short / HEIGHT
     for one, other in combinations(texts, 2):
-        if min(one.box.overlap(other.box)) > SLACK * short / HEIGHT:
+        if min(one.box.overlap(other.box)) > slack and letters_overlap(one, other) > slack:
             yield f"texts {one.text!r} and {other.text!r} overlap"
     if flown:
         return
     for item in texts:
         if item.height < MIN_TEXT * short - 0.1:
             yield f"text {item.text!r} is too small"
-        if not frame.contains(item.box):
+        if not item.cropped and not frame.contains(item.box):
             yield f"text {item.text!r} is cut at the edge of the frame"

@@ -85,6 +85,8 @@ REFERENCES.update(
         "read tokens": lambda s: s.trace.meta.n_prompt,
         "rebuilt width": lambda s: content_width(s),
         "rebuilt keys": lambda s: 0,
+        "heads.patterns": lambda s: s.trace.meta.n_heads,
+        "twin_all": lambda s: patterns(gpt2_trace()).shape[0] * patterns(gpt2_trace()).shape[1],
         "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "all": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "patterns.few": lambda s: resting(s) // 8,
@@ -132,7 +134,10 @@ def word_of_match(stage: Stage) -> set[str]:
 def offered(stage: Stage) -> tuple[str, ...]:
     """The key, and the two words before the query that are nearest to it."""
     (query, key), words = best_match(stage.head), stage.layer.words
-    spelt = [i for i in range(query) if i != key and re.search(r"\w", words[i].replace("_", ""))]
+    first = int(stage.layer.draws_start)
+    spelt = [
+        i for i in range(first, query) if i != key and re.search(r"\w", words[i].replace("_", ""))
+    ]
     return tuple(printable(words[i]) for i in sorted({key, *(spelt[-2:] or [query])}))
 
 
@@ -168,15 +173,37 @@ def product_of(stage: Stage, channel: int) -> float:
     return channel_of(stage, "query", channel) * channel_of(stage, "key", channel)
 
 
-@fact("others")
-def others(stage: Stage, channels: tuple[int, ...]) -> float:
-    """What the other channels add to the dot product."""
-    return dot(stage) - sum(product_of(stage, channel) for channel in channels)
+@fact("agree")
+def agreeing(stage: Stage) -> float:
+    """The sum of all products of the query and the key that have the sign of the whole sum."""
+    width = stage.trace.get("q", stage.layer.layer).shape[2]
+    products = [product_of(stage, channel) for channel in range(width)]
+    return sum(product for product in products if product * dot(stage) > 0)
 
 
-@fact("more")
-def more(stage: Stage, channels: tuple[int, ...]) -> int:
-    return stage.trace.get("q", stage.layer.layer).shape[2] - len(channels)
+@fact("disagree")
+def disagreeing(stage: Stage) -> float:
+    return dot(stage) - agreeing(stage)
+
+
+@fact("together")
+def together(stage: Stage) -> int:
+    """How many words the query that is followed sees beside the eight that stand alone."""
+    return max(0, matched(stage)[0] + 1 - stage.layer.first - 8)
+
+
+@fact("scale")
+def scale(stage: Stage) -> float:
+    """The number before which a root stands, where the scores are divided by that of the width."""
+    width, factor = stage.trace.get("q", stage.layer.layer).shape[2], stage.trace.meta.score_scale
+    return width if np.isclose(factor, 1 / np.sqrt(width)) else factor
+
+
+@fact("score of")
+def score_of(stage: Stage, key: int) -> float:
+    """The score of the query that is followed with another key, before any mask."""
+    scores = stage.trace.scores(stage.layer.layer, stage.head.head)
+    return float(scores[matched(stage)[0], stage.layer.first + key])
 
 
 @fact("scaled", "score")
@@ -191,10 +218,10 @@ def share(stage: Stage) -> float:
 
 
 @fact("weight")
-def weight(stage: Stage, position: int | None) -> float:
-    """The attention of the query that is followed to a position, or to all that is not drawn."""
+def weight(stage: Stage, positions: tuple[int, ...]) -> float:
+    """The attention of the query that is followed to some positions; to a sink if there are none."""
     row = stage.trace.get("pattern", stage.layer.layer)[stage.head.head, matched(stage)[0]]
-    return float(row[: stage.layer.first].sum() if position is None else row[position])
+    return float(row[list(positions)].sum() if positions else 1 - row.sum())
 
 
 @fact("place")
@@ -254,6 +281,11 @@ def resting_of(stage: Stage) -> npt.NDArray[np.bool_]:
 @fact("habit")
 def strongest(stage: Stage, habit_name: str) -> float:
     return float(habit(stage.trace, habit_name).max())
+
+
+@fact("twin_resting")
+def resting_twins(stage: Stage) -> int:
+    return int((habit(gpt2_trace(), "sink") > 0.5).sum())
 
 
 @fact("gpt2")
