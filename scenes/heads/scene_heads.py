@@ -60,6 +60,7 @@ def even(share: float) -> float:
 
 
 LEAST = 0.023  # height of a word that can be read, as a share of the frame's shorter side
+NINE = 9  # heads from which on all is larger that stands before them
 FAINT = 0.3  # opacity of rows that are not meant
 LETTERS = 0.24, 0.34  # height of words at rows, at most, and of names
 
@@ -193,14 +194,16 @@ class Heads(Stage):
             relief = Relief.of(row, self.query, unit=unit, width=SIDE, depth=0.2, role="value")
             relief.points = head.values.points + [0.0, 0.5, 0.0]
             outputs.append(relief)
-        near, step = (8.0, 9.0) if upright else (3.6, 5.0)
         count = len(outputs)
+        size = max(1.0, count / NINE)
+        near, step = (8.0 * size, 9.0 * size) if upright else (3.6 * size, 5.0 * size)
         told = _("one row from each head")
-        strip = Strip(np.full(count, 1 / count), colours=theme.value, size=(7, 0.1, 0.6), told=told)
+        shares = np.full(count, 1 / count)
+        strip = Strip(shares, colours=theme.value, size=(7 * size, 0.1, 0.6), told=told)
         strip.set_boxes(strip.boxes, theme.value).put((0, 0, near))
-        slab = Slab("", width=7.4, height=1.7, thickness=0.5).put((0, 0, near + 0.6))
-        slab.lay(Symbol("W_O", size=1.2 / FRAME_HEIGHT))
-        wide = 11.0 if upright else 15.0
+        slab = Slab("", width=7.4 * size, height=1.7 * size, thickness=0.5)
+        slab.lay(Symbol("W_O", size=1.2 * size / FRAME_HEIGHT)).put((0, 0, near + 0.6))
+        wide = (11.0 if upright else 15.0) * size
         base = Strip([1.0], size=(wide, 0.06, 0.2), told=_("one row")).put((0, 0, near + step))
         out = Matrix(
             self.layer.rows("out"),
@@ -208,12 +211,12 @@ class Heads(Stage):
             rows="token",
             words=self.layer.words,
         )
-        made = Relief.of(out, self.query, width=wide, height=1.5, depth=0.3)
-        made.put((0, 1.1, near + step))
+        made = Relief.of(out, self.query, width=wide, height=1.5 * size, depth=0.3)
+        made.put((0, 1.1 * size, near + step))
         for body in (*outputs, slab, made):
             body.is_light = True
         text = _("{width} numbers for “{query}”", width=self.facts["width"], query=self.facts["query"])
-        name = number_at(text, (0, 0, near + step + 1.6), "floor", size=0.08 * wide)
+        name = number_at(text, (0, 0, near + step + 1.6 * size), "floor", size=0.08 * wide)
         shot = self.see_from(Seat(-6, 32, 1.1, (0.3, -0.6)), *outputs, *(head.pattern for head in ring.heads), made, name)
         enters, leaves = Flow(outputs, strip), Flow([slab], base)
         ring.stand(self.apart)

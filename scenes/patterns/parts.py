@@ -115,42 +115,65 @@ class Wall(Group):
         return np.array([cells.at(*place) for place in around])
 
 
+@quantity(N_("attention patterns, repeated"), axes=())
+def repeated_patterns(
+    trace: Trace,
+    rows: tuple[int, int],
+    columns: int,
+    drawn: tuple[int, int],
+    merged: bool,
+    first_token: bool,
+) -> Array:
+    """Return rows [start, stop) of a plain of patterns as one matrix, with free cells between them.
+
+    It begins with those of the first layer, and when all have had their turn they come again.
+    Merged ones are only the mean of the rows of each.
+    """
+    cut = slice(*drawn)
+    patterns = prompt_patterns(trace)[:, :, cut, cut]
+    patterns = patterns.reshape(-1, *patterns.shape[2:])
+    numbers = np.arange(rows[0] * columns, rows[1] * columns) % len(patterns)
+    lines = [spaced(patterns[line], across=True) for line in np.split(numbers, rows[1] - rows[0])]
+    if merged:
+        return np.array([line.mean(axis=0) for line in lines])
+    return spaced(lines, across=False)
+
+
 class Plain(Group):
     """Patterns that lie on the floor, side by side in rows, and repeat until there are so many.
 
     Parameters
     ----------
-    patterns : (n, m, m)
-        The patterns.
+    view
+        Tells which positions are drawn, and of which trace.
     shape
         How many rows there are, and patterns in each.
     near
         Where the nearest row ends.
-    told
-        What it is, in words.
     """
 
-    def __init__(self, patterns: Array, shape: tuple[int, int], near: float, told: str) -> None:
-        rows, columns = shape
-        count = patterns.shape[1]
+    def __init__(self, view: LayerView, shape: tuple[int, int], near: float) -> None:
         super().__init__()
+        rows, columns = shape
         half, row = STEP * columns / 2, 0
-        tiles = np.resize(np.arange(len(patterns)), rows * columns).reshape(shape)
+        there = spaced([np.tri(view.count)] * columns, across=True)
         while row < rows:
-            some = tiles[row : row + max(1, row // ALONE)]
-            values, seen = (
-                spaced([spaced(each[line], across=True) for line in some], across=False)
-                for each in (patterns, np.broadcast_to(np.tri(count), patterns.shape))
-            )
-            if len(some) > 1:
-                # Far patterns are so thin that only the mean of their rows can be seen.
-                values = values.reshape(len(some), -1, values.shape[1]).mean(axis=1)
-                seen = np.ones_like(values)
-            low, high = near - STEP * row, near - STEP * (row + len(some))
-            strip = Heatmap(
-                values, Norm.unit(), source=TensorSource(expression=told), edged=False
-            )
-            corners = (-half, 0, high), (half, 0, high), (half, 0, low), (-half, 0, low)
-            strip.set_shown(seen).set_corners(corners).set_opacity(1 - FADES * row / rows)
-            self.add(strip)
-            row += len(some)
+            # Far rows are so thin that only several of them, and their means, can be seen.
+            stop = min(rows, row + max(1, row // ALONE))
+            merged = stop > row + 1
+            given = {
+                "rows": (row, stop),
+                "columns": columns,
+                "drawn": (view.first, view.stop),
+                "merged": merged,
+                "first_token": view.first == 0,
+            }
+            source = TensorSource(quantity="repeated_patterns", given=tuple(given.items()))
+            values = repeated_patterns(view.trace, **given)
+            strip = Heatmap(values, Norm.unit(), source=source, edged=False)
+            if not merged:
+                strip.set_shown(spaced([there], across=False))
+            low, high = near - STEP * row, near - STEP * stop
+            strip.set_corners([(-half, 0, high), (half, 0, high), (half, 0, low), (-half, 0, low)])
+            self.add(strip.set_opacity(1 - FADES * row / rows))
+            row = stop

@@ -37,20 +37,27 @@ from filmkit.core.numbers import counted_heads, counted_layers, counted_patterns
 from filmkit.world.published import LARGE, LARGE_NAME
 from scenes.patterns.parts import STEP, Plain, Wall, prompt_patterns
 
+Place: TypeAlias = tuple[float, float, float]
+View: TypeAlias = tuple[Place, Place, float]
+
 # Places at a wall: along it from the first layer to the last one, across it, and away from it, the
 # last two in its shorter sides. With a lens they are where the eye is, and what it looks at.
 LAST = (0.92, 0.28, 0.97), (0.7, 0.31, 0.0), 0.75
 FIRST = (0.1, 0.3, 0.55), (0.3, 0.38, 0.0), 0.9
-ALL = (0.85, 0.62, 1.35), (0.6, 0.26, 0.0), 0.8
+ALL = (0.85, 0.62, 1.4), (0.6, 0.22, 0.0), 0.8
 BOTH = (0.89, 0.4, 1.55), (1.06, 0.5, 0.0), 0.68
+OVER = (0.6, 1.4, 0.6), (0.5, 0.0, -1.0), 0.9
 # The same in upright frames.
 TALL_FIRST = (0.02, -0.3, 1.2), (0.4, 0.0, 0.0), 0.9
 TALL_BOTH = (0.25, 0.6, 4.0), (0.43, 0.78, 0.0), 0.85
 
+FEWEST, LONG = 6, 3  # heads, and layers for each of them, from which on walls are so seen
+SIDE_SEAT = Seat(18.0, 12.0, 1.0, (0.0, -0.4))  # from where others are seen
+TURN, TALL_TURN = -40.0, -25.0  # of the wall of another model, in degrees
+
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 SHINE = 0.9  # how much light a wall gives
-Place: TypeAlias = tuple[float, float, float]
 DIM = 0.2  # opacity of patterns that are not meant
 
 
@@ -87,9 +94,9 @@ class Patterns(Stage):
             some=resting // 2,
             many_layers=(LARGE.n_layers, counted_layers),
             many_heads=(LARGE.n_heads, counted_heads),
-            large=LARGE_NAME,
-            many=LARGE.n_layers * LARGE.n_heads,
+            many=(LARGE.n_layers * LARGE.n_heads, counted_patterns),
         )
+        self.facts["large"] = LARGE_NAME
         self.wall = self._wall(self.layer)
         if has_twin(self.trace):
             other = replace(
@@ -101,15 +108,30 @@ class Patterns(Stage):
                 twin_all=self.twin_rests.size,
                 twin_resting=int(self.twin_rests.sum()),
             )
-            beside = ((0.0, 1.25, 0.37), -25) if self.frame.upright else ((1.18, 0.0, 0.46), -40)
-            self.twin = self._wall(other, self._at(*beside[0]), beside[1])
+            self.twin = self._wall(other, turn=TALL_TURN if self.frame.upright else TURN)
 
-    def _wall(self, view: LayerView, at: npt.ArrayLike = (0, 0, 0), turn: float = 0.0) -> Wall:
-        wall = Wall(view, upright=self.frame.upright, at=at, turn=turn)
-        return glow(mirrored(wall), SHINE)
+    def _wall(self, view: LayerView, turn: float = 0.0) -> Wall:
+        """Return the wall of a model; one that is turned stands to the right of this model's."""
+        upright, at = self.frame.upright, np.zeros(3)
+        if turn:
+            wide = STEP * (view.trace.meta.n_heads if upright else view.trace.meta.n_layers) / 2
+            along, away = wide * np.cos(np.radians(turn)), -wide * np.sin(np.radians(turn))
+            at[:] = self.wall.size[0] / 2 + along + STEP, 0.0, away + STEP / 4
+        return glow(mirrored(Wall(view, upright=upright, at=at, turn=turn)), SHINE)
 
     def variant(self, beat: str) -> str:
         return "many" if int(self.rests.sum()) >= SEVERAL else "few"
+
+    def provenance_notes(self) -> tuple[str, str]:
+        about, hidden = super().provenance_notes()
+        published = has_twin(self.trace) and gpt2_trace().meta.published
+        if self.playing == "the_same_words" and published:
+            model = self.facts["gpt2"]
+            about = about.replace(model, _("{model}, published values", model=model))
+        if self.playing == "many_more":
+            model, total = self.trace.meta.model, self.facts["total"]
+            about = about.replace(model, f"{model}  ·  " + _("its {total}, repeated", total=total))
+        return about, hidden
 
     # Places at the wall
 
@@ -130,7 +152,12 @@ class Patterns(Stage):
         floors = self.wall[-2 - self.trace.meta.n_heads :]
         return self.see_from(Seat(turn, 15, 0.8, (0.0, 0.9)), *floors, number)
 
-    def _looking(self, eye: Place, at: Place, lens: float) -> Shot:
+    def _view(self, view: View, *things: Mobject) -> Shot:
+        """Return the shot of a view, or of walls that are too short for it one that shows things."""
+        layers, heads = self.rests.shape
+        if heads < FEWEST or layers < LONG * heads:
+            return self.see_from(SIDE_SEAT, *things).shot
+        eye, at, lens = view
         return Shot.looking(self._at(*eye), self._at(*at), lens)
 
     def _count(self, number: str, name: str, at: npt.ArrayLike, turn: float) -> Group:
@@ -154,18 +181,19 @@ class Patterns(Stage):
             top = self._at(1.01, 0.0, 0.0)
             number = number_at(self.facts["total"], top, "stands", size=0.13 * unit)
             end = self._of_last_floors(number, -25).shot
-            first = self._looking(*TALL_FIRST)
+            first = self._view(TALL_FIRST, wall)
         else:
             place = self._at(0.72, 0.0, 0.42)
             number = number_at(self.facts["total"], place, "floor", size=0.2 * unit, turn=12)
-            end, first = self._looking(*LAST), self._looking(*FIRST)
+            end, first = self._view(LAST, wall, number), self._view(FIRST, wall)
         self.camera.shot = Shot((x, y, 0.0), height=1.6)
         self.add(wall[layer])
         others = sorted(set(range(len(wall))) - {layer}, key=lambda other: abs(other - layer))
         panes = [Appear(wall[other], run_time=0.6) for other in others]
+        arrive = [LaggedStart(*panes, lag_ratio=0.15)] if panes else []
         away = Shot((x, y, 0.0), height=0.7 * unit)
         self.play(
-            LaggedStart(*panes, lag_ratio=0.15),
+            *arrive,
             self.move_camera(end, past=[away, first], run_time=7),
         )
         self.add(wall)
@@ -192,7 +220,7 @@ class Patterns(Stage):
             shot = self._of_last_floors(number, 25).shot
         else:
             number = self._count(resting, told, self._at(0.7, 0.0, 0.5), 18)
-            shot = self._looking(*ALL)
+            shot = self._view(ALL, self.wall, number)
         self.play(*self.leave(self.wall), self.move_camera(shot, run_time=4))
         self.wait_for("resting")
         self.play(*self._light(self.wall, self.rests), Appear(number), self.light_up(number))
@@ -211,25 +239,23 @@ class Patterns(Stage):
         upright = self.frame.upright
         place = self.twin[-1].top + [0, 0.3 * self.unit, 0] if upright else self._at(1.09, 0.0, 0.8)
         number = self._count(text, self.facts["gpt2"], place, -25)
-        shot = self._looking(*(TALL_BOTH if upright else BOTH))
+        shot = self._view(TALL_BOTH if upright else BOTH, self.wall, self.twin, number)
         self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=3.6))
         self.wait_for("twin_resting")
         self.play(*self._light(self.twin, self.twin_rests), Appear(number), self.light_up(number))
 
     # Many more
 
-    @beat(title="{large}")
+    @beat(title="In {large}")
     def many_more(self) -> None:
-        """In {large}, {many_layers} of {many_heads} make [{many}] patterns for every prompt."""
-        patterns = prompt_patterns(self.trace)[:, :, self.layer.first :, self.layer.first :]
-        told = _("drawn with this model’s {total}, repeated", total=self.facts["total"])
+        """In {large}, {many_layers} of {many_heads} make [{many}] for every prompt."""
         shape = LARGE.n_layers, LARGE.n_heads
-        plain = glow(Plain(patterns.reshape(-1, *patterns.shape[2:]), shape, 6.0, told), 0.6)
+        plain = glow(Plain(self.layer, shape, near=6.0), 0.6)
         pane = Pane(head_matrix(self.head, "pattern"), height=1.3).put((-0.3 if self.frame.upright else -1.1, 0, 0.6), turn=12)
         pane.is_light = True
         pane.cells.set_masked(0.0).set_shown(np.tri(self.layer.count))
         there = self.leave(rate_func=second_half)
-        over = self._looking((0.6, 1.4, 0.6), (0.5, 0.0, -1.0), 0.9)
+        over = self._view(OVER, self.wall)
         shot = Shot.looking([0, 2.2, 5], [0, 1.2, -6], 0.9)
         self.play(
             *there,
@@ -239,7 +265,7 @@ class Patterns(Stage):
             self.move_camera(shot, past=[over], run_time=3.6),
             run_time=3.6,
         )
-        far = -22 if self.frame.upright else -9
-        number = number_at(self.facts["many"], (0.4, 0, far), "stands", size=3.2)
+        far, size = (-22, 1.9) if self.frame.upright else (-9, 2.4)
+        number = number_at(self.facts["many"], (0.0, 2.1, far), "stands", size=size)
         self.wait_for("many")
         self.play(Appear(number))

@@ -369,13 +369,21 @@ WORDS: dict[str, Condition] = {
     "values: what it hands on": shows(VALUES),
     "A head at a glance": shows({"pattern"}, KEYS, VALUES),
     "Side by side": shows({"pattern"}),
-    "{patterns}": figure("patterns", "patterns"),
+    "{patterns}": either(
+        figure("patterns", "patterns"), figure("total", "patterns"), figure("many", "patterns")
+    ),
     "Output matrix": shows({"z"}, {"out"}),
     "{width} numbers for “{query}”": both(shows({"out"}), figure("width", "width")),
     # scene_patterns
     "The whole model": shows({"patterns_of_layer"}),
     "A place to rest": shows({"patterns_of_layer"}),
-    "heads rest on {first}": either(figure("resting", of="film"), figure("resting")),
+    "{resting} of {all}": either(
+        both(figure("resting", "resting"), figure("all", "all")),
+        both(figure("twin_resting", "resting"), figure("twin_all", "all")),
+    ),
+    "heads rest on {first}": shows({"patterns_of_layer"}),
+    **dict.fromkeys(("GPT-2", "GPT-2 small"), shows({"patterns_of_layer"})),
+    "In DeepSeek-R1": shows({"repeated_patterns"}),
     # scene_kv_cache
     "old queries are never needed again": panel(*QUERIES),
     "every new token reads all keys and values": panel(*KEYS, *VALUES),
@@ -481,7 +489,7 @@ The names of panels mean the same wherever they stand (:data:`MEANINGS`).
 
 WRITTEN = {
     "head": r"\d+",
-    "patterns": r"\d+ patterns?",
+    "patterns": r"[\d,]+ patterns?",
     "rows": r"\d+ layers?",
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
@@ -489,7 +497,7 @@ WRITTEN = {
     **dict.fromkeys(("dot", "asked", "answered", "product", "score"), r"[−\d.,]+"),
     "sign": r"/ √|× ",
     "equals": "[=≈]",
-    **dict.fromkeys(("count", "full", "factor", "number", "layers"), r"[\d,.]+"),
+    **dict.fromkeys(("count", "full", "factor", "number", "layers", "resting", "all"), r"[\d,.]+"),
 }
 """How what is written into words looks, by its name; anything where nothing is said."""
 
