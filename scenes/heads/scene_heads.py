@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -49,6 +50,7 @@ WALK = (
     ((0.33, 0.66, 0.5), 42.0, 0.73),
 )
 AT_ONE = Seat(-12, 10, 1.2, (0.0, 0.3))  # from where one head is seen
+FROM = -30.0  # from where the camera comes to it
 AROUND = Seat(6, 26, 1.0, (0.0, 0.0))  # from where the whole ring is seen
 LENS, TALL_LENS = 0.85, 0.6
 Place: TypeAlias = tuple[float, float, float]
@@ -61,6 +63,7 @@ def even(share: float) -> float:
 
 LEAST = 0.023  # height of a word that can be read, as a share of the frame's shorter side
 NINE = 9  # heads from which on all is larger that stands before them
+SEEN = 0.5  # seconds after which a number is seen that is said
 FAINT = 0.3  # opacity of rows that are not meant
 LETTERS = 0.24, 0.34  # height of words at rows, at most, and of names
 
@@ -124,14 +127,15 @@ class Heads(Stage):
             at = (left - label.width / 2, top - (number + 0.75) * pitch, back)
             labels.add(label.shift(at))
         self.names = Group(labels, names)
-        self.camera.shot = self.see_from(AT_ONE, head, self.names).shot
-        if size < LEAST * self.camera.shot.height * self.frame.shorter_side / self.frame.height:
+        seat = self.see_from(AT_ONE, head, self.names, run_time=4)
+        self.camera.shot = replace(seat.shot, height=1.2 * seat.shot.height, theta=FROM)
+        if size < LEAST * seat.shot.height * self.frame.shorter_side / self.frame.height:
             # Words of many rows are too small to be read.
             labels.remove(*labels)
-        self.play(Appear(head), Appear(labels), Appear(names[0]), self.light_up(head.pattern))
+        self.play(seat, Appear(head), Appear(labels), Appear(names[0]), self.light_up(head.pattern))
         for mark, name in zip(("keys", "values"), names[1:], strict=True):
             self.wait_for(mark)
-            self.play(Appear(name), run_time=0.4)
+            self.play(Appear(name, run_time=SEEN))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1, title="Side by side")
     def all_heads_slide_in(self) -> None:
@@ -140,7 +144,7 @@ class Heads(Stage):
         ring.stand(self.apart)
         count = number_at(self.facts["heads"], (0, 0, 0.3), "floor", size=0.28 * ring.radius)
         # The nearest ones may reach beyond the frame.
-        seat = self.see_from(AROUND, *(ring.heads[1:-1] or ring.heads), count, run_time=3.6)
+        seat = self.see_from(AROUND, *(ring.heads[1:-1] or ring.heads), count, run_time=4.4)
         ring.stand(self.apart, spread=0.0, first=first)
         others = [head for head in ring.heads if head is not self.mine]
         self.play(
@@ -149,12 +153,12 @@ class Heads(Stage):
             AnimateWith(
                 ring,
                 lambda share: ring.stand(self.apart, spread=share, first=first),
-                run_time=3.6,
+                run_time=4.4,
             ),
             seat,
         )
         self.wait_for("heads")
-        self.play(Appear(count), self.light_up(count))
+        self.play(Appear(count, run_time=SEEN), self.light_up(count))
 
     @beat(
         when=lambda trace: trace.meta.n_heads > 1,
@@ -221,16 +225,16 @@ class Heads(Stage):
         enters, leaves = Flow(outputs, strip), Flow([slab], base)
         ring.stand(self.apart)
         turned = AnimateWith(ring, lambda share: ring.stand(self.apart + share * (self.open - self.apart)))
-        self.play(*self.leave(ring), turned, shot, run_time=2.4)
+        self.play(*self.leave(ring), turned, shot, run_time=2.6)
         meant = np.where(np.arange(self.layer.count)[:, None] == self.query, 1.0, FAINT)
         patterns = [head.pattern.cells for head in ring.heads]
         self.play(
             *(Vanish(Group(head.keys, head.values)) for head in ring.heads),
             *(ShowCells(cells, cells.shown * meant) for cells in patterns),
             *(relief.grow() for relief in outputs),
-            run_time=1.0,
+            run_time=1.2,
         )
-        self.play(enters.pour(), Appear(strip), Appear(slab), self.light_up(slab), run_time=2.0)
-        self.play(leaves.pour(), Appear(base), made.grow(), run_time=1.6)
+        self.play(enters.pour(), Appear(strip), Appear(slab), self.light_up(slab), run_time=2.6)
+        self.play(leaves.pour(), Appear(base), made.grow(), run_time=2.4)
         self.wait_for("width")
-        self.play(Appear(name))
+        self.play(Appear(name, run_time=SEEN))

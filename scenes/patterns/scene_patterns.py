@@ -45,16 +45,18 @@ View: TypeAlias = tuple[Place, Place, float]
 LAST = (0.92, 0.28, 0.97), (0.7, 0.31, 0.0), 0.75
 FIRST = (0.1, 0.3, 0.55), (0.3, 0.38, 0.0), 0.9
 ALL = (0.85, 0.62, 1.4), (0.6, 0.22, 0.0), 0.8
-BOTH = (0.89, 0.4, 1.55), (1.06, 0.5, 0.0), 0.68
+BOTH = Seat(-20.0, -4.0, 0.6, (0.9, -1.0))
 OVER = (0.6, 1.4, 0.6), (0.5, 0.0, -1.0), 0.9
 # The same in upright frames.
 TALL_FIRST = (0.02, -0.3, 1.2), (0.4, 0.0, 0.0), 0.9
-TALL_BOTH = (0.25, 0.6, 4.0), (0.43, 0.78, 0.0), 0.85
+TALL_BOTH = Seat(-3.0, -28.0, 0.85, (0.0, 0.0))
 
 FEWEST, LONG = 6, 3  # heads, and layers for each of them, from which on walls are so seen
 SIDE_SEAT = Seat(18.0, 12.0, 1.0, (0.0, -0.4))  # from where others are seen
 TURN, TALL_TURN = -40.0, -25.0  # of the wall of another model, in degrees
 
+LAST_ONES = 2  # layers of a wall that are seen beside the other one
+SEEN = 0.5  # seconds after which a number is seen that is said
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
 SHINE = 0.9  # how much light a wall gives
@@ -160,12 +162,11 @@ class Patterns(Stage):
         eye, at, lens = view
         return Shot.looking(self._at(*eye), self._at(*at), lens)
 
-    def _count(self, number: str, name: str, at: npt.ArrayLike, turn: float) -> Group:
+    def _count(self, number: str, name: str, at: npt.ArrayLike, size: float, turn: float) -> Group:
         """Return a number and a name below it, on the floor; in upright frames they stand."""
-        size = 0.16 * self.unit if self.frame.upright else 0.22 * self.unit
         lies, lower = ("stands", [0, -size, 0]) if self.frame.upright else ("floor", [0, 0, size])
         first = number_at(number, at, lies, size=size, turn=turn)
-        second = number_at(name, at, lies, size=0.5 * size, turn=turn)
+        second = number_at(name, at, lies, size=0.6 * size, turn=turn)
         second.scale(min(1.0, 1.1 * first.width / second.width))
         return Group(first, second.shift(0.8 * turned(np.array([lower]), turn)[0]))
 
@@ -173,8 +174,8 @@ class Patterns(Stage):
 
     @beat(title="The whole model")
     def one_of_many(self) -> None:
-        """That was one layer of {layers}. From the first to the last, the model makes of these few
-        words [{total}]."""
+        """That was one of {layers}. From the first to the last, the model makes of these few words
+        [{total}]."""
         layer, wall, unit = self.layer.layer, self.wall, self.unit
         x, y, _z = wall.tile(layer, self.head.head).mean(axis=0).tolist()
         if self.frame.upright:
@@ -194,11 +195,11 @@ class Patterns(Stage):
         away = Shot((x, y, 0.0), height=0.7 * unit)
         self.play(
             *arrive,
-            self.move_camera(end, past=[away, first], run_time=7),
+            self.move_camera(end, past=[away, first], run_time=7.4),
         )
         self.add(wall)
         self.wait_for("total")
-        self.play(Appear(number), self.light_up(number))
+        self.play(Appear(number, run_time=SEEN), self.light_up(number))
 
     @beat(
         title="A place to rest",
@@ -216,14 +217,14 @@ class Patterns(Stage):
         resting = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
         told = _("heads rest on {first}", first=self.facts["first"])
         if self.frame.upright:
-            number = self._count(resting, told, self._at(1.06, 0.0, 0.0), 0)
+            number = self._count(resting, told, self._at(1.06, 0, 0), 0.16 * self.unit, 0)
             shot = self._of_last_floors(number, 25).shot
         else:
-            number = self._count(resting, told, self._at(0.7, 0.0, 0.5), 18)
+            number = self._count(resting, told, self._at(0.7, 0, 0.5), 0.22 * self.unit, 18)
             shot = self._view(ALL, self.wall, number)
-        self.play(*self.leave(self.wall), self.move_camera(shot, run_time=4))
+        self.play(*self.leave(self.wall), self.move_camera(shot, run_time=6.4))
         self.wait_for("resting")
-        self.play(*self._light(self.wall, self.rests), Appear(number), self.light_up(number))
+        self.play(*self._light(self.wall, self.rests), Appear(number, run_time=SEEN), self.light_up(number))
 
     def _light(self, wall: Wall, rests: npt.NDArray[np.bool_]) -> Iterator[Animation]:
         """Yield animations in which the patterns of some heads, (layers, heads), stay lit alone."""
@@ -236,13 +237,18 @@ class Patterns(Stage):
         text = _(
             "{resting} of {all}", resting=self.facts["twin_resting"], all=self.facts["twin_all"]
         )
-        upright = self.frame.upright
-        place = self.twin[-1].top + [0, 0.3 * self.unit, 0] if upright else self._at(1.09, 0.0, 0.8)
-        number = self._count(text, self.facts["gpt2"], place, -25)
-        shot = self._view(TALL_BOTH if upright else BOTH, self.wall, self.twin, number)
-        self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=3.6))
+        upright, middle = self.frame.upright, self.twin[len(self.twin) // 2]
+        side = float(self.twin.size.min())
+        place = middle.points[0] + 0.35 * side * middle.axes[2]
+        if upright:
+            place = self.twin[-1].top + [0, 0.22 * side, 0]
+        size = (0.13 if upright else 0.17) * side
+        number = self._count(text, self.facts["gpt2"], place, size, -25)
+        beside = self.wall if upright else self.wall[-LAST_ONES:]
+        shot = self.see_from(TALL_BOTH if upright else BOTH, *beside, self.twin, number).shot
+        self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=4))
         self.wait_for("twin_resting")
-        self.play(*self._light(self.twin, self.twin_rests), Appear(number), self.light_up(number))
+        self.play(*self._light(self.twin, self.twin_rests), Appear(number, run_time=SEEN), self.light_up(number))
 
     # Many more
 
@@ -268,4 +274,4 @@ class Patterns(Stage):
         far, size = (-22, 1.9) if self.frame.upright else (-9, 2.4)
         number = number_at(self.facts["many"], (0.0, 2.1, far), "stands", size=size)
         self.wait_for("many")
-        self.play(Appear(number))
+        self.play(Appear(number, run_time=SEEN))
