@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
-from manim import Group, smooth
+from manim import UP, Group, smooth
 
 from extract.trace import Trace
 from filmkit import (
@@ -23,7 +23,6 @@ from filmkit import (
     Symbol,
     Vanish,
     beat,
-    head_matrix,
     mirrored,
     number_at,
 )
@@ -34,14 +33,15 @@ from filmkit.core.numbers import counted_heads, counted_patterns
 from filmkit.core.seats import Seat
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
+from filmkit.pictures.tensors import head_tensor
 from scenes.heads.parts import SIDE, Ring
 
 # Angles in degrees; lengths in scene units, on the ring in its radii, but for heights.
 APART, ROUND = 35.0, 280.0  # from head to head on the ring, and from the first to the last, at most
 OPEN, TALL_OPEN, HALF_ROUND = 12.0, 18.0, 130.0  # the same where the ring is open
 
-# The walk inside the ring: where the eye is, and at which angle and height it looks; heights in those
-# of the middle of a pattern.
+# The walk inside the ring: where the eye is, and at which angle and height it looks. Heights are
+# shares of that of the middle of a pattern.
 WALK = (
     ((0.35, 1.15, 0.9), -150.0, 0.53),
     ((0.3, 0.53, 0.2), -130.0, 0.71),
@@ -51,6 +51,7 @@ WALK = (
 )
 AT_ONE = Seat(-12, 10, 1.2, (0.0, 0.3))  # from where one head is seen
 FROM = -30.0  # from where the camera comes to it
+AT_OUTPUT = Seat(-6, 32, 1.1, (0.3, -0.6))  # and what they make together
 AROUND = Seat(6, 26, 1.0, (0.0, 0.0))  # from where the whole ring is seen
 LENS, TALL_LENS = 0.85, 0.6
 Place: TypeAlias = tuple[float, float, float]
@@ -165,8 +166,8 @@ class Heads(Stage):
         title="{patterns}",
         shared="Each of them asks with its own queries, so each has its own pattern. In this model "
         "neighbours have equal keys and values: what that saves comes later.",
-        own="Each of them asks with its own queries, and finds by its own keys. So each has its own "
-        "pattern of the same words.",
+        own="Each of them asks with its own queries, and finds by its own keys. So each has its "
+        "own pattern of the same words.",
     )
     def along_the_heads(self) -> None:
         lens = TALL_LENS if self.frame.upright else LENS
@@ -186,17 +187,17 @@ class Heads(Stage):
 
     @beat(title="Output matrix")
     def one_output(self) -> None:
-        """For “{query}”, each head hands on a row of its own. A last matrix, W_O, mixes them all into
-        one: [{width}] numbers."""
+        """For “{query}”, each head hands on a row of its own. A last matrix, W_O, mixes them all
+        into one: [{width}] numbers."""
         ring, trace, theme = self.ring, self.trace, self.theme
         upright = self.frame.upright
         ring.stand(self.open)
-        rows = [head_matrix(self.layer.head(head), "z") for head in range(len(ring.heads))]
+        rows = [head_tensor(self.layer.head(head), "z") for head in range(len(ring.heads))]
         unit = Relief.unit_of(*(row.values[self.query] for row in rows), height=1.2)
         outputs = []
         for row, head in zip(rows, ring.heads, strict=True):
             relief = Relief.of(row, self.query, unit=unit, width=SIDE, depth=0.2, role="value")
-            relief.points = head.values.points + [0.0, 0.5, 0.0]
+            relief.points = head.values.points + 0.5 * UP
             outputs.append(relief)
         count = len(outputs)
         size = max(1.0, count / NINE)
@@ -219,18 +220,22 @@ class Heads(Stage):
         made.put((0, 1.1 * size, near + step))
         for body in (*outputs, slab, made):
             body.is_light = True
-        text = _("{width} numbers for “{query}”", width=self.facts["width"], query=self.facts["query"])
+        text = _(
+            "{width} numbers for “{query}”", width=self.facts["width"], query=self.facts["query"]
+        )
         name = number_at(text, (0, 0, near + step + 1.6 * size), "floor", size=0.08 * wide)
-        shot = self.see_from(Seat(-6, 32, 1.1, (0.3, -0.6)), *outputs, *(head.pattern for head in ring.heads), made, name)
+        patterns = [head.pattern for head in ring.heads]
+        shot = self.see_from(AT_OUTPUT, *outputs, *patterns, made, name)
         enters, leaves = Flow(outputs, strip), Flow([slab], base)
         ring.stand(self.apart)
-        turned = AnimateWith(ring, lambda share: ring.stand(self.apart + share * (self.open - self.apart)))
+        turned = AnimateWith(
+            ring, lambda share: ring.stand(self.apart + share * (self.open - self.apart))
+        )
         self.play(*self.leave(ring), turned, shot, run_time=2.6)
         meant = np.where(np.arange(self.layer.count)[:, None] == self.query, 1.0, FAINT)
-        patterns = [head.pattern.cells for head in ring.heads]
         self.play(
             *(Vanish(Group(head.keys, head.values)) for head in ring.heads),
-            *(ShowCells(cells, cells.shown * meant) for cells in patterns),
+            *(ShowCells(pane.cells, pane.cells.shown * meant) for pane in patterns),
             *(relief.grow() for relief in outputs),
             run_time=1.2,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,11 +33,13 @@ def prompt_patterns(trace: Trace) -> Array:
     return np.stack([trace.get("pattern", i)[:, :stop, :stop] for i in layers]).astype(np.float64)
 
 
-def spaced(tiles: Sequence[npt.ArrayLike], *, across: bool) -> Array:
+def spaced(tiles: Iterable[Array], *, across: bool) -> Array:
     """Return tiles (m, k) side by side or below each other, each with free cells behind it."""
-    gap = max(1, round(GAP * min(np.shape(tiles[0]))))
-    sides = ((0, 0), (0, gap)) if across else ((0, gap), (0, 0))
-    return np.concatenate([np.pad(tile, sides) for tile in tiles], axis=int(across), dtype=float)
+    padded = []
+    for tile in tiles:
+        gap = max(1, round(GAP * min(tile.shape)))
+        padded.append(np.pad(tile, ((0, 0), (0, gap)) if across else ((0, gap), (0, 0))))
+    return np.concatenate(padded, axis=int(across), dtype=np.float64)
 
 
 @quantity(N_("attention patterns"), axes=())

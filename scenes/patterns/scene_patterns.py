@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, LaggedStart, Mobject
+from manim import UP, Group, LaggedStart, Mobject
 
 from extract.attention.patterns import first_token_weight
 from extract.facts.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
 from filmkit import (
     Appear,
-    Pane,
     LayerView,
     MoveCamera,
+    Pane,
     Shot,
     ShowCells,
     Stage,
-    Vanish,
     beat,
     glow,
     head_matrix,
     mirrored,
     number_at,
 )
-from filmkit.core.body import turned
-from filmkit.core.seats import Seat
 from filmkit.core.animations import first_half, second_half
+from filmkit.core.body import turned
 from filmkit.core.facts import claim, named_facts
 from filmkit.core.language import _
 from filmkit.core.numbers import counted_heads, counted_layers, counted_patterns
+from filmkit.core.seats import Seat
 from filmkit.world.published import LARGE, LARGE_NAME
 from scenes.patterns.parts import STEP, Plain, Wall, prompt_patterns
 
@@ -63,9 +61,9 @@ SHINE = 0.9  # how much light a wall gives
 DIM = 0.2  # opacity of patterns that are not meant
 
 
-def resting_heads(trace: Trace) -> np.ndarray:
+def resting_heads(trace: Trace) -> npt.NDArray[np.bool_]:
     """Return which heads give the first token more than half of their attention."""
-    return first_token_weight(prompt_patterns(trace)) > RESTS
+    return np.asarray(first_token_weight(prompt_patterns(trace)) > RESTS)
 
 
 def has_twin(trace: Trace) -> bool:
@@ -155,7 +153,7 @@ class Patterns(Stage):
         return self.see_from(Seat(turn, 15, 0.8, (0.0, 0.9)), *floors, number)
 
     def _view(self, view: View, *things: Mobject) -> Shot:
-        """Return the shot of a view, or of walls that are too short for it one that shows things."""
+        """Return the shot of a view, or one that shows things, where the wall is too short."""
         layers, heads = self.rests.shape
         if heads < FEWEST or layers < LONG * heads:
             return self.see_from(SIDE_SEAT, *things).shot
@@ -193,10 +191,7 @@ class Patterns(Stage):
         panes = [Appear(wall[other], run_time=0.6) for other in others]
         arrive = [LaggedStart(*panes, lag_ratio=0.15)] if panes else []
         away = Shot((x, y, 0.0), height=0.7 * unit)
-        self.play(
-            *arrive,
-            self.move_camera(end, past=[away, first], run_time=7.4),
-        )
+        self.play(*arrive, self.move_camera(end, past=[away, first], run_time=7.4))
         self.add(wall)
         self.wait_for("total")
         self.play(Appear(number, run_time=SEEN), self.light_up(number))
@@ -224,12 +219,18 @@ class Patterns(Stage):
             shot = self._view(ALL, self.wall, number)
         self.play(*self.leave(self.wall), self.move_camera(shot, run_time=6.4))
         self.wait_for("resting")
-        self.play(*self._light(self.wall, self.rests), Appear(number, run_time=SEEN), self.light_up(number))
+        self._light(self.wall, self.rests, number)
 
-    def _light(self, wall: Wall, rests: npt.NDArray[np.bool_]) -> Iterator[Animation]:
-        """Yield animations in which the patterns of some heads, (layers, heads), stay lit alone."""
-        for pane, levels in zip(wall, np.where(rests, 1.0, DIM), strict=True):
-            yield ShowCells(pane.cells, wall.lit(levels), run_time=1.0)
+    def _light(self, wall: Wall, rests: npt.NDArray[np.bool_], number: Mobject) -> None:
+        """Let the patterns of some heads, (layers, heads), stay lit alone, and a number appear."""
+        self.play(
+            *(
+                ShowCells(pane.cells, wall.lit(levels), run_time=1.0)
+                for pane, levels in zip(wall, np.where(rests, 1.0, DIM), strict=True)
+            ),
+            Appear(number, run_time=SEEN),
+            self.light_up(number),
+        )
 
     @beat(when=has_twin, title="GPT-2")
     def the_same_words(self) -> None:
@@ -241,14 +242,14 @@ class Patterns(Stage):
         side = float(self.twin.size.min())
         place = middle.points[0] + 0.35 * side * middle.axes[2]
         if upright:
-            place = self.twin[-1].top + [0, 0.22 * side, 0]
+            place = self.twin[-1].top + 0.22 * side * UP
         size = (0.13 if upright else 0.17) * side
         number = self._count(text, self.facts["gpt2"], place, size, -25)
         beside = self.wall if upright else self.wall[-LAST_ONES:]
         shot = self.see_from(TALL_BOTH if upright else BOTH, *beside, self.twin, number).shot
         self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=4))
         self.wait_for("twin_resting")
-        self.play(*self._light(self.twin, self.twin_rests), Appear(number, run_time=SEEN), self.light_up(number))
+        self._light(self.twin, self.twin_rests, number)
 
     # Many more
 
@@ -257,7 +258,10 @@ class Patterns(Stage):
         """In {large}, {many_layers} of {many_heads} make [{many}] for every prompt."""
         shape = LARGE.n_layers, LARGE.n_heads
         plain = glow(Plain(self.layer, shape, near=6.0), 0.6)
-        pane = Pane(head_matrix(self.head, "pattern"), height=1.3).put((-0.3 if self.frame.upright else -1.1, 0, 0.6), turn=12)
+        pattern = head_matrix(self.head, "pattern")
+        assert pattern is not None
+        left = -0.3 if self.frame.upright else -1.1
+        pane = Pane(pattern, height=1.3, told=pattern.name).put((left, 0, 0.6), turn=12)
         pane.is_light = True
         pane.cells.set_masked(0.0).set_shown(np.tri(self.layer.count))
         there = self.leave(rate_func=second_half)

@@ -94,12 +94,9 @@ def _patterns(seen: Seen, wall: Mobject) -> str:
         return ""
     step = round(STEP / wall.cell)
     axis = int(wall.upright)
-    levels = np.array(
-        [
-            [part.max() for part in np.split(pane.cells.shown, pane.cells.shape[axis] // step, axis)]
-            for pane in wall
-        ]
-    )
+    shown = [pane.cells.shown for pane in wall]
+    tiles = [np.split(cells, cells.shape[axis] // step, axis) for cells in shown]
+    levels = np.array([[tile.max() for tile in each] for each in tiles])
     if levels.min() > FULL:
         return ""
     trace = gpt2_trace() if wall[0].cells.source.model else seen.stage.trace

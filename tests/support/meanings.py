@@ -17,7 +17,6 @@ from extract.facts.published import gpt2_trace
 from filmkit.core.facts import Fact
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
-from filmkit.core.quantities import place_of
 from filmkit.core.stage import Stage
 from filmkit.core.text import Number
 from filmkit.core.token_text import printable
@@ -35,7 +34,6 @@ from tests.support.on_screen import (
     sources_on,
     squares_on,
 )
-from tests.support.references import habit
 
 __all__ = ["MEANINGS", "WORDS", "Seen", "is_named", "misnamed", "misnamed_words"]
 

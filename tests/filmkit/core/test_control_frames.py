@@ -135,10 +135,10 @@ def plain_scene() -> Pixels:
 
 PICTURES: dict[str, Callable[[], Pixels]] = {
     "head": lambda: still("scene_attention", "one_head"),
-    "stack": lambda: still("scene_heads", "some_share_keys_and_values", quality=SMALL),
+    "stack": lambda: still("scene_heads", "all_heads_slide_in", quality=SMALL),
     # Smaller: so many bright cells take much room.
     "wall": lambda: still("scene_patterns", "one_of_many", quality=SMALL),
-    "close-up": lambda: still("scene_patterns", "one_word_back"),
+    "close-up": lambda: still("scene_patterns", "the_same_words"),
     "volume": lambda: still("scene_kv_cache", "the_whole_cache", theme="light", quality=SMALL),
     "latent": lambda: still("scene_mla", "every_head_reads_it"),
     "light": lambda: still("scene_sharing", "one_set_for_all", theme="light"),
