@@ -36,6 +36,7 @@ __all__ = ["Bars", "Pane", "Relief", "Rows", "Sentence", "Slab", "number_at"]
 Array = npt.NDArray[np.float64]
 
 NUMBER = int, float, np.integer, np.floating
+SPACE = "\u00a0"
 
 MOST = 576  # numbers of a relief
 MOST_ROWS = 48  # reliefs behind each other
@@ -686,7 +687,9 @@ def number_at(
     place = _numbers(at, "the place of a number", 3)
     if len(place) != 3:
         raise SceneCodeError(f"the place of a number is (x, y, z), not {len(place)} numbers")
-    label = Label(_text(text), size=size / FRAME_HEIGHT, colour=colour)
+    # Between a number and what it counts some languages have a space that breaks no line.
+    shown = SPACE.join(map(_text, text.split(SPACE))) if isinstance(text, str) else _text(text)
+    label = Label(shown, size=size / FRAME_HEIGHT, colour=colour)
     if lies == "air":
         return keep_upright(label, place)
     if lies not in UP_OF_LETTERS:

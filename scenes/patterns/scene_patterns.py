@@ -14,6 +14,7 @@ from extract.facts.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
 from filmkit import (
     Appear,
+    Label,
     LayerView,
     MoveCamera,
     Pane,
@@ -54,6 +55,7 @@ SIDE_SEAT = Seat(18.0, 12.0, 1.0, (0.0, -0.4))  # from where others are seen
 TURN, TALL_TURN = -40.0, -25.0  # of the wall of another model, in degrees
 
 LAST_ONES = 2  # layers of a wall that are seen beside the other one
+LONGEST = 4.8  # length of a number of heads, at most, in heights of its line
 SEEN = 0.5  # seconds after which a number is seen that is said
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
@@ -64,6 +66,11 @@ DIM = 0.2  # opacity of patterns that are not meant
 def resting_heads(trace: Trace) -> npt.NDArray[np.bool_]:
     """Return which heads give the first token more than half of their attention."""
     return np.asarray(first_token_weight(prompt_patterns(trace)) > RESTS)
+
+
+def fitted(label: Label, width: float) -> Label:
+    """Return a label that is not wider than so many scene units: made smaller, if it is."""
+    return label.scale(min(1.0, width / label.width))
 
 
 def has_twin(trace: Trace) -> bool:
@@ -163,9 +170,9 @@ class Patterns(Stage):
     def _count(self, number: str, name: str, at: npt.ArrayLike, size: float, turn: float) -> Group:
         """Return a number and a name below it, on the floor; in upright frames they stand."""
         lies, lower = ("stands", [0, -size, 0]) if self.frame.upright else ("floor", [0, 0, size])
-        first = number_at(number, at, lies, size=size, turn=turn)
+        first = fitted(number_at(number, at, lies, size=size, turn=turn), LONGEST * size)
         second = number_at(name, at, lies, size=0.6 * size, turn=turn)
-        second.scale(min(1.0, 1.1 * first.width / second.width))
+        fitted(second, 1.1 * first.width)
         return Group(first, second.shift(0.8 * turned(np.array([lower]), turn)[0]))
 
     # The wall
@@ -182,8 +189,9 @@ class Patterns(Stage):
             end = self._of_last_floors(number, -25).shot
             first = self._view(TALL_FIRST, wall)
         else:
-            place = self._at(0.72, 0.0, 0.42)
-            number = number_at(self.facts["total"], place, "floor", size=0.2 * unit, turn=12)
+            place = self._at(0.69, 0.0, 0.42)
+            number = number_at(self.facts["total"], place, "floor", size=0.19 * unit, turn=12)
+            fitted(number, unit)
             end, first = self._view(LAST, wall, number), self._view(FIRST, wall)
         self.camera.shot = Shot((x, y, 0.0), height=1.6)
         self.add(wall[layer])
@@ -277,5 +285,6 @@ class Patterns(Stage):
         )
         far, size = (-22, 1.9) if self.frame.upright else (-9, 2.4)
         number = number_at(self.facts["many"], (0.0, 2.1, far), "stands", size=size)
+        fitted(number, 1.35 * LONGEST * size)
         self.wait_for("many")
         self.play(Appear(number, run_time=SEEN))
